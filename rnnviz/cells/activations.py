@@ -6,11 +6,13 @@ The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; wh
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnviz.frozen import dataclass
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 

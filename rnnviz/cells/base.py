@@ -21,7 +21,7 @@ for gradients (`tape`), and as they are written, on arrays of any library (`arra
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import cached_property
 from inspect import Parameter as Argument
 from inspect import signature
@@ -29,6 +29,7 @@ from math import prod
 from typing import Any, Literal, Self, TypeAlias
 
 from rnnviz.cells.activations import Activation, Function, clipped
+from rnnviz.frozen import dataclass
 
 Initializer: TypeAlias = Literal["weight", "bias", "vector"]
 """How a parameter is drawn: as a weight matrix, as a bias, or as weights of which each unit has one."""

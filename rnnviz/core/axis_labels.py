@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from rnnviz.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ A separate process runs the file of a custom cell. All other processes read this
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import isfinite
 from operator import add, matmul, mul, sub
 from typing import Any, TypeAlias, get_args
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias, get_args
 from rnnviz.cells.activations import ACTIVATIONS, Activation, Composition, Function, clip
 from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec, Step, Values, recurrent
 from rnnviz.cells.interpreters.graph import Node, trace
+from rnnviz.frozen import dataclass
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {"plus": add, "minus": sub, "times": mul, "matrix": matmul}
 _LEAVES = ("u", "v", "state", "parameter")

@@ -5,7 +5,7 @@ no default.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,7 @@ from rnnviz.core.schema import (
 from rnnviz.core.sequence import SequenceSource as SequenceSource
 from rnnviz.core.sequence import alphabet, check_sequence
 from rnnviz.core.words import join_words, suggest
+from rnnviz.frozen import dataclass
 
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 """(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""

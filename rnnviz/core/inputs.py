@@ -7,7 +7,7 @@ short run takes no longer than it takes to make a file for each.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, read_only, store_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
+from rnnviz.frozen import dataclass
 
 
 @dataclass(frozen=True)

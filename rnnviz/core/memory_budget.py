@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.multiscale import values_in_levels
+from rnnviz.frozen import dataclass
 
 # How much of the widest layer lives in memory beside the parameters and the sequence: an engine's copy of its
 # input, its gates and its output.

@@ -7,7 +7,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from rnnviz.core.errors import InputError, check_regular, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import advance
+from rnnviz.frozen import dataclass
 
 ZIP_DAMAGE = (
     BadZipFile,

@@ -8,13 +8,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from math import isfinite
 from typing import Any, TypeVar
 
 from rnnviz.cells.activations import ACTIVATIONS, Activation
 from rnnviz.core.errors import ConfigError, printable
 from rnnviz.core.words import suggest
+from rnnviz.frozen import dataclass
 
 # Beyond this no array of that length exists on any machine that runs the program, and products of sizes
 # still fit a 64-bit integer.

@@ -4,7 +4,7 @@ Those are random numbers, an impulse, sines, and a text by its own alphabet.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import PurePath
 
@@ -15,6 +15,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.lengths import checked_lengths
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array, read_only
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
+from rnnviz.frozen import dataclass
 
 LENGTHS_SOURCES = ("uniform", "file")
 """Alternatives to a list of lengths."""

@@ -8,7 +8,7 @@ takes to make a file for each. An array that is added later has its own file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
+from rnnviz.frozen import dataclass
 
 _RECORD, _ENGINE, _MISSING, _REVERSE, _LENGTHS = "trace.npy", "engine", "missing", "reverse", "lengths"
 _TYPES = ("precision", "computed_in")

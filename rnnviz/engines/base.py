@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.frozen import dataclass
 
 Progress: TypeAlias = Callable[[float], None]
 """Called with the fraction of an engine's work that is done, 0 to 1."""

@@ -6,7 +6,7 @@ A layer may be computed by another library's layer, or time step by time step on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.engines.base import Progress
+from rnnviz.frozen import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
@@ -28,6 +28,7 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.registry import KnownBug as KnownBug
 from rnnviz.engines.faults.registry import known_bugs_in as known_bugs_in
 from rnnviz.engines.faults.registry import known_bugs_of as known_bugs_of
+from rnnviz.frozen import dataclass
 
 _NOT_TEXT = ("Cc", "Cs")
 """Control characters, which would command a terminal, and lone surrogates, which no file of text can hold."""

@@ -14,7 +14,6 @@ are, so that a check finds those that are not 0.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words
 from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.layers import layer_output
+from rnnviz.frozen import dataclass
 
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")

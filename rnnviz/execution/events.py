@@ -4,7 +4,7 @@ Every run ends with exactly one of Finished, Failed and Cancelled. A run with a 
 result can be shown, and the audit follows.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import partial
 from itertools import count
@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Load
+from rnnviz.frozen import dataclass
 from rnnviz.verify.result import RunResult
 
 AuditMode: TypeAlias = Literal["off", "auto", "full"]

@@ -7,7 +7,7 @@ compares each step with the original parameters. The manual engine does the same
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Engine
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import FileWeightsEngine, load_file_engine, unsupported_reason
+from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.invariants import consistency_checks

@@ -5,7 +5,7 @@ The pipeline runs in the process that holds the engines and leaves everything in
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -24,6 +24,7 @@ from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all

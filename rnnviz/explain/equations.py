@@ -1,7 +1,6 @@
 """A cell's equations for one unit, symbol by symbol, with as many digits as the numbers need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite
 
 from rnnviz.cells.interpreters.graph import Node
@@ -9,6 +8,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import Symbol, short_equations
 from rnnviz.core import number_format
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue
+from rnnviz.frozen import dataclass
 
 _TWO_DIGITS_FROM, _THREE_DECIMALS_FROM = 1e-3, 0.01
 _MOST_DECIMALS = 17

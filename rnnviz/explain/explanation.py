@@ -1,7 +1,7 @@
 """One hidden value explained for every engine of a run, and the first line where two engines diverge."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import isnan
 from typing import Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from rnnviz.explain.equations import format_distinct
 from rnnviz.explain.provenance import in_words, input_source
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
 from rnnviz.explain.worked_step import Floats, Kind
+from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult

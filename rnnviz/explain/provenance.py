@@ -1,6 +1,6 @@
 """Where the numbers of an arithmetic came from: a trail to the input or the initial state, which no step computed."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +12,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
 from rnnviz.core.words import plural
 from rnnviz.explain.worked_step import Kind
+from rnnviz.frozen import dataclass
 
 if TYPE_CHECKING:
     # A place is known before there is anything to explain, and the window's start imports it.

@@ -1,7 +1,6 @@
 """An explanation as text that can be followed with paper and pencil, and as JSON for other programs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
@@ -16,6 +15,7 @@ from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, own_symbols
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues, first_parted_sum, ledger
+from rnnviz.frozen import dataclass
 
 _BETWEEN = "  "
 """Separates the columns. Narrow, so that two engines side by side fit most terminals."""

@@ -5,7 +5,7 @@ something else, or rounds, is seen in the difference between what it stored and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from math import inf, isfinite, isnan
 
@@ -23,6 +23,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, read_after
 from rnnviz.explain.worked_step import Floats, PreActivation, worked_step
+from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
 

@@ -1,7 +1,6 @@
 """One line of an arithmetic as a ledger: what is added up, in which order, and what it results in after each entry."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -24,6 +23,7 @@ from rnnviz.explain.provenance import (
 )
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
 from rnnviz.explain.worked_step import Kind
+from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import abs_error, tolerance
 
 Order: TypeAlias = Literal["index", "weight"]

@@ -1,7 +1,7 @@
 """The arithmetic of one unit in one time step, in float64: equations with their numbers, sums with their terms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -13,6 +13,7 @@ from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.graph import Node, evaluate, ordered, trace
 from rnnviz.cells.interpreters.symbols import Equation, equations
+from rnnviz.frozen import dataclass
 
 Floats: TypeAlias = NDArray[np.float64]
 Kind: TypeAlias = Literal["i2h", "h2h", "matrix", "value"]

@@ -9,11 +9,11 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 
 if TYPE_CHECKING:
     from rnnviz.verify.result import RunResult

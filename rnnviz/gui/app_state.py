@@ -1,7 +1,7 @@
 """Application state: one config, one result, one selection. Views show it, commands replace it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MethodType
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import WeakMethod
@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.gates import Quantity, quantity_for
 from rnnviz.quantities.steps import Region
 from rnnviz.quantities.units import OrderName, Query

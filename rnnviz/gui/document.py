@@ -1,7 +1,7 @@
 """The open document: a config with its file and its undo history."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import AppState, Limit, Session, ViewChoices
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words

@@ -7,7 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from rnnviz.core.npz import DAMAGE, NpzFile, check_numeric
 from rnnviz.core.schema import LARGEST_SIZE, display_value, listed
 from rnnviz.core.sequence import SequenceSource, alphabet, indices, one_hot
 from rnnviz.core.words import plural
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_at, read_plain_text, reading
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import room_for_file, within

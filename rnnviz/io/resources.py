@@ -1,10 +1,11 @@
 """The files that come with the program: icons, lessons, styles, and the pages of the guide as its index groups them."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+
+from rnnviz.frozen import dataclass
 
 _INSTALLED = "resources"
 

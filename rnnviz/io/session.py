@@ -11,7 +11,7 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -25,6 +25,7 @@ from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import LARGEST_TEXT
 from rnnviz.io.config_toml import (
     ENDING,

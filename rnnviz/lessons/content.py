@@ -8,7 +8,7 @@ one of the config lessons and changes of its keys, the selection, the highlighte
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import with_paths
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, find_lesson
 from rnnviz.lessons.statements import Statement, parse_statement

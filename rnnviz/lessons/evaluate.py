@@ -5,7 +5,6 @@ The checked expression is walked and never becomes Python code. The values of na
 
 import ast
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from math import prod
 from operator import add, mul, sub
 from typing import Any
@@ -17,6 +16,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
 from rnnviz.lessons.statements import (
     AUDITED,
     CANDIDATE,

@@ -5,7 +5,6 @@ the first empty one are its summary.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import suggest
+from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
 

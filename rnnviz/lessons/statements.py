@@ -4,7 +4,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, partial
 from math import prod
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import sigmoid
 from rnnviz.core.errors import InputError
+from rnnviz.frozen import dataclass
 
 
 class StatementError(InputError):

@@ -1,7 +1,6 @@
 """Errors at each time step, between engines and within one step, and how a mismatch spreads over the lanes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, first_timestep, lane_text
 from rnnviz.core.words import plural
+from rnnviz.frozen import dataclass
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.audit import Audit

@@ -4,7 +4,6 @@ They are computed block by block, for what is looked at, and not before.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import floor, log10
 from threading import Lock, local
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.gates import GateReader, Quantity, stored_array
 from rnnviz.verify.result import RunResult
 

@@ -7,7 +7,6 @@ quantities that can color the lanes.
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import isfinite
 from typing import Literal, TypeAlias, cast, get_args
@@ -25,6 +24,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain.worked_step import Floats
+from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
 from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
 

@@ -7,7 +7,6 @@ budget.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import Quantity, gate_quantity, stored_array
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks

@@ -12,7 +12,6 @@ one. All samples have theirs, so that a change of the sample is as quick as any 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
 from rnnviz.core.trace import Trace
+from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import BlockDifference, signed_difference
 
 BoolArray: TypeAlias = NDArray[np.bool_]

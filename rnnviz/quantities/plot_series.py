@@ -1,7 +1,7 @@
 """Numbers over time and histograms made ready to be drawn: gaps, ranges, logarithms with a zero, outlines, bars."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import ceil, floor, isinf, log2, log10
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import NO_PYRAMID, Level
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.level_of_detail import reduce_blocks
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram

@@ -4,7 +4,6 @@ Values that a step reads, computes and passes on are regions, which every view h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -28,6 +27,7 @@ from rnnviz.core.trace_index import (
     state_text,
 )
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 from rnnviz.verify.invariants import lanes
 from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_distance
 from rnnviz.verify.result import RunResult

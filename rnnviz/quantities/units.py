@@ -13,7 +13,6 @@ is left out.
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from typing import Literal, TypeAlias
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.level_of_detail import IntArray
 from rnnviz.verify.result import RunResult
 

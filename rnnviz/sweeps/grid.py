@@ -1,7 +1,7 @@
 """A sweep: the same run over a grid of config keys, seeds and engines, validated once, here; and its TOML file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -11,6 +11,7 @@ from rnnviz.core.config import SECTIONS, Compare, Config
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value, dotted
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import Complete, parse_toml, unchanged
 

@@ -5,7 +5,7 @@ On two axes there is one cell for each pair of values, which shows the worst of 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -17,6 +17,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
 from rnnviz.quantities.plot_series import LogScale, log_scale
 from rnnviz.sweeps.grid import Point
 from rnnviz.text.verdict_text import MARKS

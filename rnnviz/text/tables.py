@@ -5,7 +5,6 @@ the verdict is a word, too.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from html import escape
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
@@ -14,6 +13,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
+from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details
 from rnnviz.text.verdict_details import covered, how_many
 from rnnviz.text.verdict_text import MARKS, TextPart, likely_causes, verdict_sentence

@@ -1,13 +1,14 @@
 """The verdict as a text with links: the same in the window, on the command line and in files."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from string import Formatter
 from typing import TypeAlias
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
+from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit

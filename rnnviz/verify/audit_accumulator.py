@@ -1,7 +1,7 @@
 """The figures of an audit, gathered block by block."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, stora
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.verify.audit_sampling import AuditedBlock
 from rnnviz.verify.cell_states import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.compare import Comparison, OverTime, over_time

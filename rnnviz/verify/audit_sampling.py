@@ -8,7 +8,6 @@ that is computed first, and, but for an LSTM, the one that is computed last.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 
 IndexArray: TypeAlias = NDArray[np.intp]
 

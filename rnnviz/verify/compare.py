@@ -1,7 +1,7 @@
 """Comparison of two engines, array by array: |candidate - reference| <= atol + rtol · |reference| for every value."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -15,6 +15,7 @@ from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location, time_blocks
+from rnnviz.frozen import dataclass
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import BlockDifference, BlockDifferences, passing_atol, tolerance
 from rnnviz.verify.verdict import Verdict

@@ -5,13 +5,13 @@ edge, and a number that just passes is counted below it. Zero and infinity have 
 counts as infinite. The powers are read from the numbers' bits, which costs less than a logarithm.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import UlpArray
 
 _MANTISSA = 52

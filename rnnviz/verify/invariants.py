@@ -1,6 +1,5 @@
 """Consistency checks: out, state and the hidden states of one engine must be equal where they overlap."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from rnnviz.core.trace_index import (
     state_text,
     time_blocks,
 )
+from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import abs_error, blocks, tolerance
 from rnnviz.verify.verdict import CheckOutcome
 

@@ -6,7 +6,6 @@ infinitely far from it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]

@@ -1,6 +1,5 @@
 """Mismatches of a comparison: as rows, and the next one, in the order of computation."""
 
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, tolerance, ulp_distance
 

@@ -1,12 +1,13 @@
 """One finished run: what was read, what every engine computed, and what the numbers say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, Displayed
 from rnnviz.verify.invariants import Check

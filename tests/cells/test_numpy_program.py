@@ -241,7 +241,7 @@ def test_the_cells_need_numpy_alone() -> None:
     packages, parts = answer.stdout.splitlines()
     # Cython's runtime comes with NumPy.
     assert {p for p in packages.split() if not p.startswith(("_", "cython"))} == {"numpy", "rnnviz"}
-    assert parts == "rnnviz.cells"
+    assert parts == "rnnviz.cells rnnviz.frozen"
 
 
 _PATHS = f"import sys; sys.path[:0] = {sys.path!r}\n"

@@ -4,7 +4,7 @@ It allocates every value, and is the form to read, to change and to differentiat
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from math import inf
 from types import CodeType
@@ -16,6 +16,7 @@ from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import Plan, StepBlock
 from rnnviz.cells.interpreters.graph import ARITHMETIC, Node, evaluate, trace
+from rnnviz.frozen import dataclass
 
 
 class Library(Protocol):

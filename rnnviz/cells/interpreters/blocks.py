@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, evaluate, ordered
+from rnnviz.frozen import dataclass
 
 T = TypeVar("T")
 

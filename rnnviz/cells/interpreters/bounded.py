@@ -8,7 +8,6 @@ afterwards.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 
 import numpy as np
@@ -19,6 +18,7 @@ from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import StepBlock, above
 from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Limits, Node, evaluate, ordered, trace, value_limits
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
+from rnnviz.frozen import dataclass
 
 _NARROWED = 17
 """After every how many time steps a carried state is narrowed; a prime, since sequences repeat themselves."""

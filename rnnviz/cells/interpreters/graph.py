@@ -7,7 +7,7 @@ an operation was performed.
 import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache, reduce
 from itertools import product
 from math import inf, isfinite
@@ -18,6 +18,7 @@ import numpy as np
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellError, CellSpec, Step, Value, Values
+from rnnviz.frozen import dataclass
 
 Op: TypeAlias = Literal[
     "u", "v", "state", "parameter", "number", "plus", "minus", "times", "activation", "recurrent", "matrix"

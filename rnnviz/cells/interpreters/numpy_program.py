@@ -5,7 +5,6 @@ function of them that loops over the time steps of a block. Here are the arrays 
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.layout import Layout, Order, aligned
 from rnnviz.cells.interpreters.program_source import Form, program_source
 from rnnviz.cells.interpreters.schedule import Place, Schedule, schedule
+from rnnviz.frozen import dataclass
 
 _FUNCTIONS = {
     f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)

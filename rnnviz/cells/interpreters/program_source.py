@@ -2,7 +2,6 @@
 
 import linecache
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.schedule import Call, Place, Schedule, schedule
+from rnnviz.frozen import dataclass
 
 _NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one"}
 
@@ -59,8 +59,11 @@ class Source:
         return FunctionType(self._code, names)
 
 
+_USUAL = Form()
+
+
 @lru_cache(maxsize=256)
-def program_source(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = Form()) -> Source:
+def program_source(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> Source:
     """The source of a cell's program, in which the values named in `wanted` are kept beside the states."""
     return _Writer(schedule(cell, wanted), cell, form).source()
 
@@ -181,7 +184,7 @@ def _joined(symbols: tuple[str, ...]) -> str:
     return ("" if all(len(symbol) == 1 for symbol in symbols) else "_").join(symbols)
 
 
-def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = Form()) -> str:
+def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> str:
     """The lines of a cell's step, each followed by the calls that compute it.
 
     The values named in `wanted` are kept beside the states; `form` is that of the program whose calls are shown.

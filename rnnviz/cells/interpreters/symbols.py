@@ -5,11 +5,12 @@ names appears by its name wherever it is used again; what it does not name is wr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.graph import Node, ordered, trace
+from rnnviz.frozen import dataclass
 
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 """How closely the operations bind: an operand that binds less than its operation has brackets."""

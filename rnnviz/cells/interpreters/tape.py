@@ -5,7 +5,6 @@ value is owed (reverse accumulation; Griewank and Walther, "Evaluating Derivativ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.graph import Node, evaluate, trace
+from rnnviz.frozen import dataclass
 
 
 @dataclass(frozen=True)

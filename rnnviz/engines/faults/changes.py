@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from rnnviz.cells.base import StepFunction
 from rnnviz.cells.interpreters.arrays import gate_rows, reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
+from rnnviz.frozen import dataclass
 
 LengthsChange: TypeAlias = Callable[[Sequence[int], int, bool], Sequence[int]]
 """change(lengths, T, backward): the lengths as code with the bug reads them in a direction, 0 to T."""

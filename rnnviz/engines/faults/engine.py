@@ -5,7 +5,7 @@ a known bug is recognized from a few steps of each lane, however large the netwo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial, reduce
 
 import numpy as np
@@ -20,6 +20,7 @@ from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
+from rnnviz.frozen import dataclass
 
 
 class KnownBugEngine:

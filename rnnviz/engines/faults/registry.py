@@ -1,7 +1,6 @@
 """Catalog of the known bugs, with their causes and origins."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rnnviz.cells import CELLS, CellSpec
@@ -12,6 +11,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.faults import changes as change
 from rnnviz.engines.faults.changes import Fault
+from rnnviz.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Messages of the process of a custom step or a custom cell: one JSON object a line on its standard output."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TypeAlias
+
+from rnnviz.frozen import dataclass
 
 STEP_SECONDS = 10.0
 """How long loading the file, or a single step, may take before it counts as endless."""

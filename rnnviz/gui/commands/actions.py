@@ -1,7 +1,6 @@
 """Commands and their QActions, and keys that a focused control handles itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.words import wrapped
+from rnnviz.frozen import dataclass
 from rnnviz.gui.settings_panel.widgets import LongLineEdit
 from rnnviz.gui.theme.icons import Icons
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.table import CommandHost
 from rnnviz.gui.settings import Settings

@@ -1,7 +1,7 @@
 """Animations of playback: the lanes step by step, drawn without the window, as GIF or MP4."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from math import ceil
 from pathlib import Path
@@ -18,6 +18,7 @@ from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.playback import FACTORS, ORDERS, STAGE_MS, Player, factor_text, speed
 from rnnviz.gui.export.figure import ExportDialog, ExportOptions, Figure, check_box, choice_box, number_box

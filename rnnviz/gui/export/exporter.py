@@ -1,7 +1,6 @@
 """Export of numbers, reports and pictures to files, and its progress."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog
 from rnnviz.gui.document import Document

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import ceil
 from typing import ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
@@ -42,6 +42,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import IncrementalGrab, flush_scene_updates
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName

@@ -1,6 +1,5 @@
 """Guide window: the list of pages or search results, and one page."""
 
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -31,6 +30,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.words import wrapped
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.markdown import show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme

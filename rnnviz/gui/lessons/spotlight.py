@@ -1,7 +1,6 @@
 """Frame around the widget that a lesson refers to, and the widgets by the names that lessons use."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -32,6 +31,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.main_layout import MainLayout

@@ -7,12 +7,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from PySide6.QtCore import QMessageLogContext, QObject, Qt, QtMsgType, Signal, qFormatLogMessage, qInstallMessageHandler
 
+from rnnviz.frozen import dataclass
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
 

@@ -1,7 +1,6 @@
 """Fields of the settings panel: labels, choices, placeholders, and visibility for the selected sources."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
@@ -9,6 +8,7 @@ from rnnviz.cells import CELLS
 from rnnviz.core.config import PROJECTIONS
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.sequence import SequenceSource, alphabet
+from rnnviz.frozen import dataclass
 
 SECTION_TITLES = {
     "network": "Network",

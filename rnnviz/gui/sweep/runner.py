@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -12,6 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import with_fallback_reference
+from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Point, Sweep, load_sweep

@@ -4,10 +4,11 @@ Every text color has a contrast of at least 4.5:1 on its backgrounds. The diverg
 people with common color-vision deficiencies can distinguish; the same holds for any two series colors.
 """
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from PySide6.QtGui import QColor, QPalette
+
+from rnnviz.frozen import dataclass
 
 ThemeName: TypeAlias = Literal["light", "dark"]
 

@@ -1,7 +1,6 @@
 """Histogram of the differences: a chart with logarithmic heights, whose bars lead to their first value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil, log10
 
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
@@ -10,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, choice, claims, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint

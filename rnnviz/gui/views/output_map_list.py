@@ -1,7 +1,6 @@
 """List of the final states: a time axis for each lane, then the vectors of its final state."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QEvent, QModelIndex, QPointF, QRect, QRectF, QSize, Qt, Signal
@@ -13,6 +12,7 @@ from rnnviz.core import number_format as numbers
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, lane_text
+from rnnviz.frozen import dataclass
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme

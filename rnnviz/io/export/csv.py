@@ -1,7 +1,6 @@
 """Every hidden value as a row of a CSV file, streamed: the table is never held."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.frozen import dataclass
 from rnnviz.io.export.npz import gate_names
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import gate_blocks

@@ -5,7 +5,6 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from textwrap import wrap
@@ -25,6 +24,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write

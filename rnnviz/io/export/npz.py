@@ -1,7 +1,6 @@
 """A run's arrays as one `.npz` file, streamed: no array is held."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from math import prod
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.engine_spec import distinct_names
+from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import gate_blocks, gate_quantities

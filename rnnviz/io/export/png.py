@@ -7,13 +7,13 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from rnnviz.explain.explanation import Divergence, explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
+from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import versions
 from rnnviz.io.export.png import ReportPicture

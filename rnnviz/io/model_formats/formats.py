@@ -7,13 +7,13 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.schema import listed
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.model_file import ModelFile, TensorFile
 from rnnviz.io.model_formats.named_arrays import is_weight

@@ -10,7 +10,7 @@ models have `…/lstm/lstm_cell/kernel`, `recurrent_kernel` and `bias`, with `fo
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.base import KerasLayer
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.keras_config import (
     Cell,
     Computed,

@@ -7,7 +7,7 @@ Keras 2.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import EVERY_STEP, UnreadableError, named_activations
 
 _CLASSES = {f"{cell.keras.name}{end}": cell.keras.name for cell in CELLS.values() if cell.keras for end in ("", "Cell")}

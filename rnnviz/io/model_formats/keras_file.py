@@ -9,7 +9,6 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import PIECE_BYTES, limited_time, reading
 from rnnviz.io.model_formats.model_file import UnreadableError, widened
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, SHARDS, Format, format_of, open_model
 from rnnviz.io.model_formats.model_file import EVERY_STEP, RNN_CELLS, Entry, ModelFile, cells_of_arrays

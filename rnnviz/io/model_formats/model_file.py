@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from rnnviz.cells.activations import Activation
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import reading
 
 

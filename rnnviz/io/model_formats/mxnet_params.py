@@ -16,7 +16,7 @@ import json
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from math import prod
 from pathlib import Path
@@ -29,6 +29,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
+from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor

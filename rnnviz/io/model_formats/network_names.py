@@ -10,12 +10,13 @@ biases."""
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
     ASK_FOR_ACTIVATION,
     DTYPES,

@@ -10,7 +10,7 @@ of element numbers, too. Source: the operators' definitions in ONNX.
 import contextlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from math import prod
 from pathlib import Path
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, shape_inference
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import UnreadableError, widened
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, TYPES, Attributes, GraphScope, stored_tensor, type_name, whole
 

@@ -6,7 +6,6 @@ another, P. Its GRU is Gluon's with linear_before_reset = 1. Source: the operato
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -18,6 +17,7 @@ from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.core.words import join_words
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
     DTYPES,
     EVERY_STEP,

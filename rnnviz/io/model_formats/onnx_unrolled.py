@@ -7,13 +7,13 @@ Other unrolled networks are found, and named as such.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, GraphScope, PlacedNode

@@ -6,7 +6,7 @@ No function or class that a file names is called: each has a substitute here, wh
 import pickle
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnviz.core.errors import InputError, damaged, printable
 from rnnviz.core.npz import DAMAGE
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import Tensor
 
 KIND = "PyTorch"

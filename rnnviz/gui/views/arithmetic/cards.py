@@ -1,7 +1,6 @@
 """Cards of a value's equations: their symbols, each engine's numbers below, and links to their sources."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -25,6 +24,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.provenance import Place, in_words, token_source
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.page import Page

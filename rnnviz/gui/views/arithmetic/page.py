@@ -1,7 +1,6 @@
 """Pages of the arithmetic view: immutable answers to immutable requests, computed on a thread."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -11,6 +10,7 @@ from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Divergence, Explanation, cell_states_of, explain_value
 from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
+from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult

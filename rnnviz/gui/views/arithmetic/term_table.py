@@ -5,7 +5,7 @@ Numbers that the engines share are in one line; where a candidate differs, anoth
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any, Literal, TypeAlias
 
@@ -18,6 +18,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.equations import format_short, told_apart_briefly
 from rnnviz.explain.provenance import in_words
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues
+from rnnviz.frozen import dataclass
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled

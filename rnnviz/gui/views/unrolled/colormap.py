@@ -5,7 +5,7 @@ of the scale, NaN, both infinities, missing values and padding, which are also h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil, floor, log10
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.quantities.gates import GateQuantity
 

@@ -1,7 +1,7 @@
 """Geometry of the lanes in pixels from the upper left corner: cells, stacked lanes, camera. Independent of Qt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.scaling import scaled, text_scale
 from rnnviz.quantities.level_of_detail import Bins
 from rnnviz.quantities.units import LaneOrders, UnitOrder

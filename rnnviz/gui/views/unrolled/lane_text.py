@@ -1,7 +1,5 @@
 """Texts of the lanes: numbers of visible cells, tooltips, and tables for the clipboard."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from rnnviz.core import number_format
@@ -10,6 +8,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
+from rnnviz.frozen import dataclass
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect

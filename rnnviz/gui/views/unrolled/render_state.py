@@ -1,7 +1,7 @@
 """Render state of the lanes: one sample of a result, for one or two engines, in one theme."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
 from rnnviz.gui.views.unrolled.colormap import PADDING, difference_scale, error_ratio_scale, gate_scale, value_scale

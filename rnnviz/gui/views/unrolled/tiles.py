@@ -4,7 +4,7 @@ Tiles are on a fixed grid of pixels, so that panning reuses them and renders onl
 a frame does not grow with T·H.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import (
     MISSING,

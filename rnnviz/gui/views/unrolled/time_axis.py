@@ -1,7 +1,6 @@
 """Time axis: ticks at whole time steps, their labels, and columns of the initial state."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import IN_FULL, Names, timestep_in_words, visible
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import rounded_up
