@@ -2,11 +2,11 @@
 
 import re
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from rnnviz.frozen import dataclass
 
+_PACKAGE = Path(__file__).parents[1]
 _INSTALLED = "resources"
 
 
@@ -16,13 +16,12 @@ def resource_path(*parts: str) -> Path:
     A wheel and a bundle hold the resources inside the package; a source tree holds them beside it. Raises a
     FileNotFoundError if it is not there, which means that the installation is damaged.
     """
-    package = Path(str(files("rnnviz")))
-    for root in (package / _INSTALLED, package.parent / _INSTALLED):
+    for root in (_PACKAGE / _INSTALLED, _PACKAGE.parent / _INSTALLED):
         path = root.joinpath(*parts)
         if path.exists():
             return path
     raise FileNotFoundError(
-        f"{'/'.join((_INSTALLED, *parts))} is missing from the installation in {package}: install rnnviz again."
+        f"{'/'.join((_INSTALLED, *parts))} is missing from the installation in {_PACKAGE}: install rnnviz again."
     )
 
 

@@ -83,7 +83,7 @@ def test_resources_inside_the_package_are_preferred(tmp_path: Path, monkeypatch:
     for folder in (package, tmp_path):
         (folder / "resources").mkdir(parents=True)
         (folder / "resources" / "mark.txt").write_text(folder.name, encoding="utf-8")
-    monkeypatch.setattr("rnnviz.io.resources.files", lambda name: tmp_path / name)
+    monkeypatch.setattr("rnnviz.io.resources._PACKAGE", tmp_path / "rnnviz")
     assert resource_path("mark.txt") == package / "resources" / "mark.txt"
     (package / "resources" / "mark.txt").unlink()
     assert resource_path("mark.txt") == tmp_path / "resources" / "mark.txt"

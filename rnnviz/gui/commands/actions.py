@@ -1,6 +1,6 @@
 """Commands and their QActions, and keys that a focused control handles itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -13,10 +13,12 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QLineEdit,
+    QMenu,
     QPlainTextEdit,
     QScrollArea,
     QTabBar,
     QTextEdit,
+    QToolButton,
     QWidget,
 )
 
@@ -79,6 +81,7 @@ class Actions:
         self._host = host
         self._guard = _KeyGuard(window)
         self._icons: Icons | None = None
+        self._menus: set[QMenu] = set()
         self._playing = False
         self.refresh()
 
@@ -100,9 +103,21 @@ class Actions:
             self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
 
     def apply_icons(self, icons: Icons) -> None:
+        """Draw the icons of buttons. Those of a menu are drawn when it opens."""
         self._icons = icons
-        for command_id, name in self._icon_names.items():
-            self._actions[command_id].setIcon(icons[name])
+        for action in self._actions.values():
+            for place in action.associatedObjects():
+                if isinstance(place, QToolButton):
+                    self._draw_icons([action])
+                elif isinstance(place, QMenu) and place not in self._menus:
+                    self._menus.add(place)
+                    place.aboutToShow.connect(lambda menu=place: self._draw_icons(menu.actions()))
+
+    def _draw_icons(self, actions: Iterable[QAction]) -> None:
+        for action in actions:
+            name = self._icon_names.get(action.objectName())
+            if name is not None and self._icons is not None:
+                action.setIcon(self._icons[name])
         self.show_playing(self._playing)
 
 

@@ -49,6 +49,7 @@ class StartButton(QAbstractButton):
         super().__init__()
         self._line, self._first = line, first
         self._why = why or line
+        self._heights: dict[tuple[int, str], int] = {}
         self.setText(title)
         self.setAccessibleName(title)
         self.setAccessibleDescription(self._why)
@@ -63,11 +64,15 @@ class StartButton(QAbstractButton):
         self.update()
 
     def heightForWidth(self, width: int) -> int:
-        height = QFontMetrics(self._title_font).height() + 2 * _ABOVE
-        if self._line:
-            room = QRect(0, 0, width - 2 * _SIDE - (_BAR if self._first else 0), 10_000)
-            height += self.fontMetrics().boundingRect(room, _WRAPPED, self._line).height() + _BETWEEN
-        return height
+        # A layout asks for it many times, and wrapping a text takes long.
+        asked = width, self.font().key()
+        if asked not in self._heights:
+            height = QFontMetrics(self._title_font).height() + 2 * _ABOVE
+            if self._line:
+                room = QRect(0, 0, width - 2 * _SIDE - (_BAR if self._first else 0), 10_000)
+                height += self.fontMetrics().boundingRect(room, _WRAPPED, self._line).height() + _BETWEEN
+            self._heights[asked] = height
+        return self._heights[asked]
 
     def sizeHint(self) -> QSize:
         width = QFontMetrics(self._title_font).horizontalAdvance(self.text()) + 2 * _SIDE + _BAR
