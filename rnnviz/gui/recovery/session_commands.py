@@ -1,7 +1,7 @@
 """Sessions: opening and saving as background tasks, and the view state, restored after the session's run."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, cast
@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import readable
+from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import ColorBy, Field, Session
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_new_file
 from rnnviz.gui.commands.playback import Player

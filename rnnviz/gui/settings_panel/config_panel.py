@@ -1,6 +1,7 @@
 """The settings panel: five forms built from the schema, validated after every edit."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -55,8 +56,8 @@ class SectionForm(QWidget):
         self.fields: dict[str, Field] = {}
         for number, (key, config_field) in enumerate(declarations(section).items()):
             dotted = f"{name}.{key}"
-            editor = make_editor(dotted, config_field, self)
-            self.fields[dotted] = Field(dotted, config_field, editor, theme, self.grid, 1 + 2 * number)
+            make = partial(make_editor, dotted, config_field, self)
+            self.fields[dotted] = Field(dotted, config_field, make, theme, self.grid, 1 + 2 * number)
 
 
 class Field:
@@ -66,42 +67,71 @@ class Field:
     """
 
     def __init__(
-        self, key: str, config_field: FieldSpec, editor: Editor, theme: Theme, grid: QGridLayout, row: int
+        self,
+        key: str,
+        config_field: FieldSpec,
+        make_editor: Callable[[], Editor],
+        theme: Theme,
+        grid: QGridLayout,
+        row: int,
     ) -> None:
-        self.key, self.config_field, self.editor = key, config_field, editor
+        self.key, self.config_field = key, config_field
         self.note: FieldMessage | None = None
         self.state = ORDINARY
         self.wrong = self.failed = ""
+        self._make_editor = make_editor
+        self._editor: Editor | None = None
+        self._value: Any = None
         self._grid, self._row = grid, row
         self._theme = theme
-        self._label = None if isinstance(editor, SwitchEditor) else QLabel(label(key), grid.parentWidget())
-        if self._label is not None:
+        self._label: QLabel | None = None
+
+    @property
+    def editor(self) -> Editor:
+        """The control. It is created when the field is first visible."""
+        if self._editor is None:
+            self._editor = self._make_editor()
+            self._editor.show_value(self._value)
+            self._add_row(self._editor)
+        return self._editor
+
+    def _add_row(self, editor: Editor) -> None:
+        if not isinstance(editor, SwitchEditor):
+            self._label = QLabel(label(self.key), self._grid.parentWidget())
             self._label.setBuddy(editor.controls[0])
             vertical = Qt.AlignmentFlag.AlignTop if editor.tall else Qt.AlignmentFlag.AlignVCenter
             self._label.setContentsMargins(0, 2 if editor.tall else 0, 0, 0)
-            grid.addWidget(self._label, row, 0, Qt.AlignmentFlag.AlignRight | vertical)
-        grid.addWidget(editor.widget, row, 1)
+            self._grid.addWidget(self._label, self._row, 0, Qt.AlignmentFlag.AlignRight | vertical)
+        self._grid.addWidget(editor.widget, self._row, 1)
         for control in editor.controls:
             if not control.accessibleName():
-                control.setAccessibleName(accessible_name(key))
-        self._explain("")
-        self._paint(False)
+                control.setAccessibleName(accessible_name(self.key))
+        self._show_state()
+        self._paint(bool(self.wrong or self.failed))
+
+    def value(self) -> Any:
+        return self._value if self._editor is None else self._editor.value()
+
+    def show_value(self, value: Any) -> None:
+        self._value = value
+        if self._editor is not None:
+            self._editor.show_value(value)
 
     @property
     def shown(self) -> bool:
         return self.state.visible
 
     def set_state(self, use: FieldState) -> None:
-        if use != self.state:
-            self.state = use
-            self.editor.widget.setVisible(use.visible)
-            if self._label is not None:
-                self._label.setVisible(use.visible)
-            self._explain(use.why)
-        self.editor.show_fixed(use.fixed)
+        changed, self.state = use != self.state, use
+        if changed and self._editor is not None:
+            self._show_state()
+        if use.visible or self._editor is not None:
+            self.editor.show_fixed(use.fixed)
 
     def refresh(self) -> None:
         """Show the most important message below the control, or none."""
+        if self._editor is None:
+            return
         wrong = self.wrong or self.failed
         sentence = wrong or self.editor.warning
         if self.note is None and sentence:
@@ -116,8 +146,9 @@ class Field:
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self._paint(bool(self.wrong or self.failed))
-        self.refresh()
+        if self._editor is not None:
+            self._paint(bool(self.wrong or self.failed))
+            self.refresh()
 
     def focus(self) -> None:
         self.editor.controls[0].setFocus(Qt.FocusReason.OtherFocusReason)
@@ -134,8 +165,11 @@ class Field:
         for control in controls:
             control.setPalette(palette)
 
-    def _explain(self, why: str) -> None:
-        tip = f"{why or self.config_field.why}\n{self.key}"
+    def _show_state(self) -> None:
+        self.editor.widget.setVisible(self.shown)
+        if self._label is not None:
+            self._label.setVisible(self.shown)
+        tip = f"{self.state.why or self.config_field.why}\n{self.key}"
         for widget in (self.editor.widget, self.editor.controls[0]):
             widget.setToolTip(wrapped(tip))
         if self._label is not None:
@@ -173,8 +207,6 @@ class ConfigPanel(QWidget):
         self.setAccessibleName("Settings")
         self._config = config
         self._theme = theme
-        self._reference: ReferenceEditor
-        self._candidates: CandidatesEditor
         self._engines: Engines = {}
         content = QWidget()
         column = QVBoxLayout(content)
@@ -205,8 +237,6 @@ class ConfigPanel(QWidget):
         self.setMinimumWidth(scaled(220))
         self._cells: dict[str, CellSpec] = {}
         self._write(config)
-        for key, field in self._fields.items():
-            field.editor.edited.connect(lambda key=key: self._on_edited(key))
 
     @property
     def config(self) -> Config:
@@ -318,14 +348,28 @@ class ConfigPanel(QWidget):
             self._reveal(self._fields[wrong])
 
     def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
+        editor: Editor
         if key == "compare.reference":
-            self._reference = ReferenceEditor(parent)
-            return self._reference
-        if key == "compare.candidates":
-            self._candidates = CandidatesEditor(config_field.why, parent)
-            self._candidates.recordings_added.connect(self._add_recordings)
-            return self._candidates
-        return make_editor(key, config_field, parent)
+            editor = ReferenceEditor(parent)
+        elif key == "compare.candidates":
+            editor = CandidatesEditor(config_field.why, parent)
+            editor.recordings_added.connect(self._add_recordings)
+        else:
+            editor = make_editor(key, config_field, parent)
+        editor.edited.connect(lambda: self._on_edited(key))
+        return editor
+
+    @property
+    def _reference(self) -> ReferenceEditor:
+        editor = self._fields["compare.reference"].editor
+        assert isinstance(editor, ReferenceEditor)
+        return editor
+
+    @property
+    def _candidates(self) -> CandidatesEditor:
+        editor = self._fields["compare.candidates"].editor
+        assert isinstance(editor, CandidatesEditor)
+        return editor
 
     def _add_recordings(self, names: tuple[str, ...]) -> None:
         self.set_engines({**self._engines, **dict.fromkeys(names)})
@@ -334,7 +378,7 @@ class ConfigPanel(QWidget):
         for name, section in SECTIONS.items():
             for key in declarations(section):
                 if (name, key) != ("compare", "candidates"):
-                    self._fields[f"{name}.{key}"].editor.show_value(getattr(getattr(config, name), key))
+                    self._fields[f"{name}.{key}"].show_value(getattr(getattr(config, name), key))
         self._candidates.show_pair(config.compare.reference, config.compare.candidates)
         self._validate()
 
@@ -344,8 +388,8 @@ class ConfigPanel(QWidget):
         chooser, needed, default = self._fields[key].editor, None, None
         if isinstance(chooser, ChoiceEditor):
             needed, default = _NEEDED_BY.get((key, chooser.value()), (None, None))
-        if needed is not None and not self._fields[needed].editor.value():
-            self._fields[needed].editor.show_value(default)
+        if needed is not None and not self._fields[needed].value():
+            self._fields[needed].show_value(default)
         self.clear_errors()
         self._validate()
         # A key may pass over this source on its way to another.
@@ -380,7 +424,7 @@ class ConfigPanel(QWidget):
 
     def _check_fields(self) -> None:
         """Show the errors of all fields, and set the config if there are none."""
-        values = {key: field.editor.value() for key, field in self._fields.items()}
+        values = {key: field.value() for key, field in self._fields.items()}
         uses = field_states(values)
         errors: dict[str, str] = {}
         tables: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}

@@ -141,7 +141,7 @@ class CandidatesEditor(Editor):
         return tuple(self._chosen)
 
     def _write(self, value: Any) -> None:
-        self._chosen = list(value)
+        self._chosen = list(value or ())
         self._list()
 
     def _list(self) -> None:

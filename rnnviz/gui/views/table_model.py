@@ -1,7 +1,6 @@
 """Table model made of column records: each says how it writes, aligns, colors, explains and sorts its cells."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +10,7 @@ from PySide6.QtGui import QColor, QIcon
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.table import FULL_ROLE, AnyIndex, TableCell
@@ -20,7 +20,7 @@ _ROOT = QModelIndex()
 NONFINITE = {number_format.NAN: "nan", number_format.INFINITY: "infinite"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
     """Color role, weight and icon of a cell. `note` says the same in words, for screen readers."""
 
