@@ -141,7 +141,11 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
     part = inputs.of_samples(samples)
     lengths = _scaled(part.lengths, inputs.timesteps, steps)
-    return replace(part, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
+    # Where no call begins in the part, one does in proportion.
+    seams = tuple(inputs.seams[inputs.seams < steps].tolist())
+    seams = seams or tuple(sorted(set(_scaled(tuple(inputs.seams.tolist()), inputs.timesteps, steps))))
+    config = replace(part.config, sequence=replace(part.config.sequence, seams=seams or None))
+    return replace(part, config=config, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
 
 
 def _reveals(inputs: Inputs, fault: Fault) -> bool:

@@ -44,6 +44,8 @@ class Fault:
         Which of the states "h" and "c" a step does not get from the one before it.
     forgotten_is:
         Replacement of these states: zeros, or the initial state.
+    at_seams:
+        Whether they are forgotten only where a new call begins, in the forward direction.
     backward:
         How the backward direction goes: through a reversed sequence and back in place, through the sequence as
         it is, or through a reversed one without being put back in place.
@@ -72,6 +74,7 @@ class Fault:
     unclipped: bool = False
     forgotten: tuple[str, ...] = ()
     forgotten_is: Literal["zeros", "initial"] = "zeros"
+    at_seams: bool = False
     backward: Literal["reversed", "not_reversed", "not_realigned"] = "reversed"
     concat_swapped: bool = False
     final_at_last_timestep: bool = False

@@ -4,11 +4,13 @@ A trace is compared with a bug from its own layer inputs and previous hidden sta
 a known bug is recognized from a few steps of each lane, however large the network and however chaotic.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
@@ -21,6 +23,8 @@ from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
 from rnnviz.frozen import dataclass
+
+_NO_SEAMS = np.zeros(0, np.int64)
 
 
 class KnownBugEngine:
@@ -42,6 +46,11 @@ class KnownBugEngine:
                 f"{self._bug.engine} is a bug of samples with padding, but this run has no lengths: "
                 "set sequence.lengths."
             )
+        if self._bug.of_seams and not len(inputs.seams):
+            raise EngineError(
+                f"{self._bug.engine} is a bug of a sequence that is read in several calls, but this run has one call: "
+                "set sequence.seams."
+            )
         run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
         return EngineReport()
 
@@ -58,7 +67,7 @@ def run_fault(fault: Fault, inputs: Inputs, trace: Trace, progress: Progress) ->
         else:
             read = as_ordered(fault, inputs)
             # The layers themselves know the lengths, since a bug may read others.
-            run_stack(replace(read, lengths=()), trace, faulty_layer(fault, read.lengths), progress, join)
+            run_stack(replace(read, lengths=()), trace, faulty_layer(fault, read.lengths, read.seams), progress, join)
     if fault.state_order and inputs.lengths:
         for name in inputs.network.kind.state_symbols:
             state = trace[f"state.{name}"]
@@ -77,12 +86,17 @@ def faulty_trace(fault: Fault, inputs: Inputs) -> Trace:
     return trace
 
 
-def faulty_layer(fault: Fault, lengths: Sequence[int] = (), carried: FloatArray | None = None) -> RunLayer:
+def faulty_layer(
+    fault: Fault,
+    lengths: Sequence[int] = (),
+    seams: NDArray[np.int64] = _NO_SEAMS,
+    carried: FloatArray | None = None,
+) -> RunLayer:
     """A way to run one layer with the bug; see `engines.layers.RunLayer`.
 
-    `lengths` are those of the samples. `carried` (T, N, H) holds the hidden states that each step hands to the next one
-    in its own place: those of an engine that is compared with the bug step by step, since a chaotic network makes more
-    of every rounding.
+    `lengths` are those of the samples, `seams` the time steps at which a new call begins. `carried` (T, N, H) holds the
+    hidden states that each step hands to the next one in its own place: those of an engine that is compared with the
+    bug step by step, since a chaotic network makes more of every rounding.
     """
 
     def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
@@ -93,13 +107,17 @@ def faulty_layer(fault: Fault, lengths: Sequence[int] = (), carried: FloatArray 
             for name in fault.forgotten
         }
         timesteps, state = len(task.x), dict(task.state)
-        whole = carried is None and not fault.forgotten
-        parts = [slice(timesteps)] if whole else [slice(t, t + 1) for t in task.timesteps]
-        for times in parts:
-            out = {name: array[times] for name, array in task.series.items()}
-            state = program.run(task.x[times], state | again, out, backward=task.backward)
+        begins = set() if task.backward else {t for t in (seams - task.start).tolist() if 0 <= t < timesteps}
+        steps: Iterable[int] = range(1, timesteps)
+        if carried is None:
+            steps = sorted(begins - {0}) if fault.at_seams else steps if fault.forgotten else ()
+        parts = list(pairwise((0, *steps, timesteps)))
+        for begin, end in reversed(parts) if task.backward else parts:
+            out = {name: array[begin:end] for name, array in task.series.items()}
+            forgets = not fault.at_seams or begin in begins
+            state = program.run(task.x[begin:end], state | again if forgets else state, out, backward=task.backward)
             if carried is not None:
-                state["h"] = carried[times][0]
+                state["h"] = carried[begin]
         progress(1.0)
         return state
 
@@ -206,7 +224,8 @@ def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWin
         backward=False,
     )
     with np.errstate(all="ignore"):
-        faulty_layer(fault, carried=found)(task, lambda _: None)
+        seams = _NO_SEAMS if network.backward(direction) or fault.batch_as_time else inputs.seams
+        faulty_layer(fault, seams=seams, carried=found)(task, lambda _: None)
     return np.where(computed[..., np.newaxis], hidden, found), found
 
 

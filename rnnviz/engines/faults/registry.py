@@ -20,7 +20,7 @@ class KnownBug:
 
     `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it. `variants` are the
     ways to make it, by cell: the engine computes the first one, and a diagnosis tries all. `of_padding` says that only
-    a run with lengths can have it.
+    a run with lengths can have it, and `of_seams` that only a sequence joined from several calls can.
     """
 
     name: str
@@ -29,6 +29,7 @@ class KnownBug:
     variants: dict[str, tuple[Fault, ...]]
     needs: Literal["", "forward", "backward", "bidirectional", "clip"] = ""
     of_padding: bool = False
+    of_seams: bool = False
     of_recurrent_rows: bool = False
 
     @property
@@ -44,7 +45,7 @@ class KnownBug:
         if not CELLS.keys() <= self.variants.keys() or (self.of_recurrent_rows and not cell.recurrent_gates):
             return ()
         variants = tuple(fault for fault in self.variants["rnn_tanh"] if not fault.activations)
-        return _forgetting(cell) if any(fault.forgotten for fault in variants) else variants
+        return _forgetting(cell, at_seams=self.of_seams) if any(fault.forgotten for fault in variants) else variants
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this known bug, in one sentence, or None; None for a custom cell not yet read."""
@@ -69,6 +70,9 @@ PADDING_NOT_ZEROED = "padding-not-zeroed"
 """The name of the bug that no step shows."""
 
 
+NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS = "state-not-carried", "state-not-carried-between-calls"
+"""The names of two bugs that are one where each step is a call."""
+
 Variants: TypeAlias = dict[str, tuple[Fault, ...]]
 
 
@@ -90,11 +94,11 @@ def _of_parameters(names: set[str], *variants: Fault) -> Variants:
     return _of(lambda cell: names <= set(cell.own_parameters), *variants)
 
 
-def _forgetting(cell: CellSpec) -> tuple[Fault, ...]:
+def _forgetting(cell: CellSpec, *, at_seams: bool = False) -> tuple[Fault, ...]:
     """All states forgotten, then each of them."""
     states = cell.state_symbols
     parts = dict.fromkeys((states, *((symbol,) for symbol in states)))
-    return tuple(Fault(forgotten=part, forgotten_is=kind) for part in parts for kind in _FORGOTTEN)
+    return tuple(Fault(forgotten=part, forgotten_is=kind, at_seams=at_seams) for part in parts for kind in _FORGOTTEN)
 
 
 _FORGOTTEN: tuple[Literal["zeros", "initial"], ...] = ("zeros", "initial")
@@ -147,10 +151,18 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             of_recurrent_rows=True,
         ),
         KnownBug(
-            "state-not-carried",
+            NOT_CARRIED,
             "state not passed from step to step",
             "A loop that calls the cell with its begin_state again, or does not assign the state that it returns.",
             {name: _forgetting(cell) for name, cell in CELLS.items()},
+        ),
+        KnownBug(
+            NOT_CARRIED_BETWEEN_CALLS,
+            "state not passed from call to call",
+            "A loop that calls the layer without the state that the last call returned; Keras without stateful=True.",
+            {name: _forgetting(cell, at_seams=True) for name, cell in CELLS.items()},
+            needs="forward",
+            of_seams=True,
         ),
         KnownBug(
             "wrong-activation",
@@ -352,14 +364,22 @@ KNOWN_BUGS: dict[str, KnownBug] = {
 
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
-    """The known bugs that the network can have in a run without lengths, in the catalog's order."""
-    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None and not bug.of_padding]
+    """The known bugs that the network can have in a run without lengths and seams, in the catalog's order."""
+    return [
+        bug
+        for bug in KNOWN_BUGS.values()
+        if bug.unsupported_reason(network) is None and not (bug.of_padding or bug.of_seams)
+    ]
 
 
 def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
     """The known bugs that a run can have, in the catalog's order: with lengths also those of padding."""
+    calls_of_one_step = len(inputs.seams) == inputs.timesteps - 1 > 0
     return [
         bug
         for bug in KNOWN_BUGS.values()
-        if bug.unsupported_reason(inputs.network) is None and (inputs.has_lengths or not bug.of_padding)
+        if bug.unsupported_reason(inputs.network) is None
+        and (inputs.has_lengths or not bug.of_padding)
+        and (len(inputs.seams) > 0 or not bug.of_seams)
+        and not (bug.name == NOT_CARRIED and calls_of_one_step and not inputs.network.reverse)
     ]

@@ -1,0 +1,97 @@
+"""The known bug of a state that is not passed from call to call: computed, detected and named as the cause."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.changes import Fault
+from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.faults.registry import NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS, known_bugs_in
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.replay import RecordedEngine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.fault_coverage import undetectable
+from rnnviz.verify.invariants import consistency_checks
+from tests.oracles.computed import computed
+
+BUG = NOT_CARRIED_BETWEEN_CALLS
+
+
+def inputs_of(seams: list[int] | None, cell: str = "lstm", timesteps: int = 40, **network: Any) -> Inputs:
+    tables = {
+        "network": {"cell": cell, "input_size": 3, "hidden_size": 5, "num_layers": 2, **network},
+        "sequence": {"batch_size": 2, "timesteps": timesteps, **({} if seams is None else {"seams": seams})},
+        "initial_state": {"source": "normal"},
+    }
+    return load_inputs(Config.from_mapping(tables))
+
+
+def in_calls(inputs: Inputs, kept: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:
+    """The outputs of calls one after another, each of which starts from the initial state but for `kept`."""
+    edges = [0, *inputs.seams.tolist(), inputs.timesteps]
+    first = inputs.initial_state.by_symbol
+    state, hidden, trace = first, [], None
+    for begin, end in pairwise(edges):
+        part = replace(inputs, sequence=inputs.sequence[begin:end], initial_state=type(inputs.initial_state).of(state))
+        trace, _ = computed(ManualEngine(), part)
+        hidden.append(np.array(trace.hidden))
+        state = {name: trace[f"state.{name}"] if name in kept else array for name, array in first.items()}
+    assert trace is not None
+    found = {"hidden": np.concatenate(hidden, axis=2), "state": np.array(trace.state_h)}
+    return found if trace.state_c is None else {**found, "cell_state": np.array(trace.state_c)}
+
+
+def recorded(folder: Path, arrays: dict[str, np.ndarray[Any, Any]], inputs: Inputs) -> Trace:
+    np.savez(folder / "a.npz", **arrays)  # type: ignore[arg-type]
+    return computed(RecordedEngine(f"recording:{folder / 'a.npz'}"), inputs)[0]
+
+
+def causes(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], ...]:
+    failing = [check for check in consistency_checks(trace, *inputs.config.tolerances) if check.fails]
+    return diagnose(inputs, trace, audit(inputs, trace), failing)
+
+
+@pytest.mark.parametrize("seams", [[30], [7, 14, 21, 28, 35], list(range(1, 40))], ids=["one", "some", "every"])
+@pytest.mark.parametrize(("cell", "kept"), [("lstm", ()), ("lstm", ("h",)), ("lstm", ("c",)), ("gru", ())])
+def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, kept, seams) -> None:
+    inputs = inputs_of(seams, cell)
+    found = in_calls(inputs, kept)
+    lost = tuple(name for name in inputs.network.kind.state_symbols if name not in kept)
+    made = faulty_trace(Fault(forgotten=lost, forgotten_is="initial", at_seams=True), inputs)
+    np.testing.assert_allclose(made.hidden, found["hidden"], rtol=0, atol=1e-6)
+    trace = recorded(tmp_path, found, inputs)
+    first = audit(inputs, trace).first_wrong
+    assert first is not None
+    assert first.where.timestep == seams[0]
+    assert causes(inputs, trace) == ((BUG,),)
+    named = {bug.name for bug in known_bugs_in(inputs)}
+    assert (NOT_CARRIED in named) == (len(seams) < 39)
+
+
+def test_the_bug_needs_seams_and_a_forward_direction() -> None:
+    for inputs in (inputs_of(None), inputs_of([3], reverse=True)):
+        assert BUG not in {bug.name for bug in known_bugs_in(inputs)}
+        with pytest.raises(EngineError):
+            computed(KnownBugEngine(f"bug:{BUG}"), inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [{}, {"bidirectional": True}])
+def test_the_bug_is_detectable_also_at_late_seams(network: dict[str, Any]) -> None:
+    inputs = inputs_of([1000], timesteps=1010, **network)
+    assert BUG not in undetectable(inputs)
+    trace, _ = computed(KnownBugEngine(f"bug:{BUG}"), inputs)
+    expected, _ = computed(ManualEngine(), inputs)
+    np.testing.assert_array_equal(trace.hidden[:1, :1, :1000], expected.hidden[:1, :1, :1000])
+    assert not np.array_equal(trace.hidden[0, 0, 1000], expected.hidden[0, 0, 1000])
+    assert causes(inputs, trace) == ((BUG,),)
