@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnviz.core.engine_spec import is_recording
 from rnnviz.core.errors import InputError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.resources import resource_path
@@ -15,7 +16,7 @@ __all__ = ["run_shared"]
 
 NAMES = [
     *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
-    *("final-state", "green-verdict", "real-bug", "porting", "padding"),
+    *("final-state", "green-verdict", "real-bug", "porting", "padding", "captured"),
 ]
 
 every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
@@ -37,8 +38,11 @@ def test_a_lesson_has_a_title_a_summary_and_its_file_verbatim(lesson: Lesson) ->
 @every_lesson
 def test_a_lesson_uses_random_parameters_and_two_engines(lesson: Lesson) -> None:
     config = lesson.config
-    assert (config.parameters.initializer, config.parameters.bias) == ("xavier", "uniform")
-    assert config.compare.engines == ("gluon", "manual")
+    captured = lesson.name == "captured"
+    assert config.parameters.initializer == ("file" if captured else "xavier")
+    assert config.parameters.bias == "uniform"
+    assert config.compare.candidates == ("manual",)
+    assert is_recording(config.compare.reference) if captured else config.compare.reference == "gluon"
 
 
 def test_the_lessons_cover_the_four_networks_of_the_introduction_and_both_gated_cells() -> None:
@@ -53,7 +57,11 @@ def test_the_lessons_cover_the_four_networks_of_the_introduction_and_both_gated_
     assert shown["stacking"] == ("rnn_relu", 2, 1, 2)
     assert shown["lstm"][0] == "lstm"
     assert shown["gru"][0] == "gru"
-    assert all((c.network.input_size, c.network.hidden_size) == (5, 10) for n, c in configs.items() if n != "padding")
+    assert all(
+        (c.network.input_size, c.network.hidden_size) == (5, 10)
+        for n, c in configs.items()
+        if n not in ("padding", "captured")
+    )
 
 
 def test_a_lesson_is_found_by_its_name() -> None:
@@ -90,14 +98,16 @@ def test_resources_inside_the_package_are_preferred(tmp_path: Path, monkeypatch:
 
 
 @every_lesson
-def test_gluon_and_manual_agree_on_every_lesson_except_the_one_about_a_bug(lesson: Lesson, run_shared: Run) -> None:
+def test_the_engines_agree_on_every_lesson_except_the_one_about_a_bug(lesson: Lesson, run_shared: Run) -> None:
     result = run_shared(lesson.config)
     assert result.judgment is not None
     assert result.comparison("manual").verdict == "agree"
     assert result.comparison("manual").elements > 0
     assert all(check.holds for check in result.checks)
     assert result.judgment.audits["manual"].verdict == "right"
-    assert result.judgment.audits["gluon"].verdict == ("wrong" if lesson.name == "real-bug" else "right")
+    assert result.judgment.audits[lesson.config.compare.reference].verdict == (
+        "wrong" if lesson.name == "real-bug" else "right"
+    )
     assert result.verdict == ("disagree" if lesson.name == "real-bug" else "agree")
 
 
