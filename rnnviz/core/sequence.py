@@ -15,6 +15,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.lengths import checked_lengths
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array, read_only
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
+from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
 
 LENGTHS_SOURCES = ("uniform", "file")
@@ -96,6 +97,9 @@ class SequenceSource:
     labels: str | None = config_field(
         "path", "Text file with a name for each time step, one a line.", None, optional=True
     )
+    sample_labels: tuple[str, ...] | None = config_field(
+        "paths", "Text files of labels, one for each sample.", None, optional=True
+    )
 
     lengths: tuple[int, ...] | str | None = config_field(
         "counts",
@@ -155,7 +159,8 @@ class SequenceSource:
 
     def of_file(self, path: str) -> "SequenceSource":
         """The same sizes and labels, with the sequence from a file."""
-        return SequenceSource("file", self.batch_size, self.timesteps, self.seed, path, labels=self.labels)
+        source = SequenceSource("file", self.batch_size, self.timesteps, self.seed, path)
+        return replace(source, labels=self.labels, sample_labels=self.sample_labels)
 
     def sized_by_text(self) -> "SequenceSource":
         """The source with the batch size and the number of time steps of its texts, if it has some."""
@@ -184,10 +189,10 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
     ConfigError
         If a key has no effect, or one is missing.
     """
-    for key in ("text", "path"):
-        if None not in (getattr(source, key), getattr(source, f"{key}s")):
+    for one, several in (("text", "texts"), ("path", "paths"), ("labels", "sample_labels")):
+        if None not in (getattr(source, one), getattr(source, several)):
             raise ConfigError(
-                f"sequence.{key}s", f"sequence.{key} and sequence.{key}s are both given: leave one of them out."
+                f"sequence.{several}", f"sequence.{one} and sequence.{several} are both given: leave one of them out."
             )
     if (source.source == "text") != bool(source.symbols):
         key = "text" if source.texts is None else "texts"
@@ -206,6 +211,8 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             "sequence.lengths_path",
             'sequence.lengths_path and sequence.lengths = "file" go together: give both or neither.',
         )
+    if source.source != "file":
+        check_sample_labels(source)
     if isinstance(source.lengths, tuple) and source.source != "file":
         checked_lengths(source.lengths, source.batch_size, source.timesteps)
     check_seams(source, None if source.source == "file" else source.timesteps)
@@ -225,6 +232,23 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             "sequence.embedding",
             f"sequence.embedding = {display_value(source.embedding)} is not read here: "
             f"an .npy file, which sequence.embedding_path is, holds one array and no names.",
+        )
+
+
+def check_sample_labels(source: SequenceSource) -> None:
+    """Check that there is a file of labels for each sample, if there are any.
+
+    Raises
+    ------
+    ConfigError
+        If there are more or fewer.
+    """
+    files = source.sample_labels
+    if files is not None and len(files) != source.batch_size:
+        raise ConfigError(
+            "sequence.sample_labels",
+            f"sequence.sample_labels has {plural(len(files), 'file')}, but there "
+            f"{'is' if source.batch_size == 1 else 'are'} {plural(source.batch_size, 'sample')}: give one for each.",
         )
 
 

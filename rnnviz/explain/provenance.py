@@ -240,7 +240,7 @@ def _sequence(inputs: Inputs, place: InputPlace) -> str:
         return f"It is padding, which no step reads: sample {place.sample} has {plural(length, 'time step')}."
     if source.source == "text":
         return _symbol(inputs, place, source.symbols[place.sample][place.timestep])
-    if source.is_text_file and source.labels is None:
+    if source.is_text_file and source.labels is None and source.sample_labels is None:
         return _symbol(inputs, place, inputs.names.of_sample(place.sample).timestep(place.timestep))
     return _source(source, source.path if source.paths is None else source.paths[place.sample])
 

@@ -16,7 +16,7 @@ from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
-from rnnviz.core.sequence import alphabet, check_seams, draw_sequence
+from rnnviz.core.sequence import alphabet, check_sample_labels, check_seams, draw_sequence
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
@@ -74,12 +74,13 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
             config = with_sequence_shape(config, opened.shape)
         check_seams(config.sequence, config.sequence.timesteps)
         check_memory(config)
-    names, size, dtype = _names(config, opened), config.network.input_size, config.network.dtype
+    size, dtype = config.network.input_size, config.network.dtype
     with key_errors(_file_key(config)):
         sequence = draw_sequence(config.sequence, size, dtype) if opened is None else read_only(opened.read(), dtype)
     stored = _network(config)
     state = _initial_state(config, stored)
     lengths = _lengths(config, opened, stored.entry)
+    names = _names(config, opened, lengths)
     assumed = () if stored.entry is None else assumptions(stored.entry, config, bool(lengths))
     if lengths and opened is None:
         sequence = np.array(sequence)
@@ -128,7 +129,7 @@ def _open_sequence(config: Config) -> OpenSequence | None:
         return open_sequence(source, config.network.input_size)
 
 
-def _names(config: Config, opened: OpenSequence | None) -> Names:
+def _names(config: Config, opened: OpenSequence | None, lengths: Sequence[int]) -> Names:
     """The names of time steps and features in the config's labels and text, or in the sequence's files."""
     source = config.sequence
     timesteps: Sequence[str] = ()
@@ -145,6 +146,15 @@ def _names(config: Config, opened: OpenSequence | None) -> Names:
     if source.labels is not None:
         with key_errors("sequence.labels"):
             timesteps, symbols = read_labels(Path(source.labels), source.timesteps), ()
+    if source.sample_labels is not None:
+        check_sample_labels(source)
+        with key_errors("sequence.sample_labels"):
+            symbols = tuple(
+                read_labels(Path(path), length, f"sample {sample}")
+                for sample, (path, length) in enumerate(
+                    zip(source.sample_labels, lengths or (source.timesteps,) * source.batch_size, strict=True)
+                )
+            )
     if len(symbols) == 1:
         timesteps, symbols = symbols[0], ()
     return Names(timesteps, features, symbols)

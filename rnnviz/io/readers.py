@@ -119,14 +119,17 @@ def read_feature_names(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
-    """Names of time steps from a text file with a line for each; an empty line gives no name."""
+def read_labels(path: Path, timesteps: int, of: str = "the sequence") -> tuple[str, ...]:
+    """Names of time steps from a text file with a line for each; an empty line gives no name.
+
+    `of` is how the sentence of an error calls their sequence.
+    """
     text = read_plain_text(path)
     # Not splitlines, which breaks at characters that a label may hold.
     lines = text.removesuffix("\n").split("\n") if text else []
     if len(lines) != timesteps:
-        has, needs = plural(len(lines), "line"), plural(timesteps, "timestep")
-        raise InputError(f"{path} has {has}, but the sequence has {needs}: it needs one line for each.")
+        has, needs = plural(len(lines), "line"), plural(timesteps, "time step")
+        raise InputError(f"{path} has {has}, but {of} has {needs}: it needs one line for each.")
     return tuple(line.strip() for line in lines)
 
 

@@ -115,6 +115,8 @@ def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() ->
     written = SequenceSource("text", text="to be or", tokens="words", vocabulary="v.txt", unknown="?", labels="l.txt")
     assert written.sized_by_text() == replace(written, batch_size=1, timesteps=3)
     assert written.of_file("x.npy").labels == "l.txt"
+    own = replace(written, labels=None, sample_labels=("a.txt",))
+    assert own.of_file("x.npy").sample_labels == ("a.txt",)
     assert sine.sized_by_text() is sine
     several = replace(written, text=None, texts=("to be", "or")).sized_by_text()
     assert (several.batch_size, several.timesteps) == (2, 2)

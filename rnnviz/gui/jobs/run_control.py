@@ -263,4 +263,5 @@ def _watched(config: Config) -> Iterator[str]:
     """Files that other programs may write: labels of the time steps, and recorded outputs."""
     if config.sequence.labels is not None:
         yield config.sequence.labels
+    yield from config.sequence.sample_labels or ()
     yield from (recording_name(name).path for name in config.compare.engines if is_recording(name))

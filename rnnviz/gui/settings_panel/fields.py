@@ -55,6 +55,7 @@ _UNSET = {
     "sequence.axes": "NTI (TNI: exported)",
     "sequence.frame": "input size",
     "sequence.paths": "first.wav | second.wav",
+    "sequence.sample_labels": "first.txt | second.txt",
     "sequence.texts": "first text | second text",
     "sequence.tokens": "characters",
     "sequence.vocabulary": "from the text",
@@ -163,6 +164,10 @@ def _sequence(values: Values) -> dict[str, FieldState]:
         uses |= _OWN_LENGTHS
     if source == "text" and (values["sequence.text"] or values["sequence.texts"]):
         uses |= _text(values)
+    if values["sequence.sample_labels"]:
+        uses["sequence.labels"] = _LEFT_OUT
+    elif values["sequence.lengths"] is None and "sequence.lengths" not in uses:
+        uses["sequence.sample_labels"] = _LEFT_OUT
     return uses
 
 

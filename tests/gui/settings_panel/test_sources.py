@@ -191,7 +191,7 @@ def test_an_entry_of_a_model_file_is_preserved(panel, choose, type_into) -> None
         ("/x.NPZ", {"array", "axes"}),
         ("/x.csv", set()),
         ("/x.wav", {"frame"}),
-        ("/x.txt", {"tokens", "vocabulary"}),
+        ("/x.txt", {"tokens", "vocabulary", "sample_labels"}),
         ("/x", set()),
     ],
 )
@@ -231,6 +231,12 @@ def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choos
     assert panel.field("sequence.lengths").editor.line.cursorPosition() == 0
     assert panel.field("network.input_size").editor.line.text() == "6 (alphabet)"
     assert "text" not in shown(panel, "sequence")
+    type_into("sequence.sample_labels", "/a.txt | /b.txt")
+    assert panel.config.sequence.sample_labels == ("/a.txt", "/b.txt")
+    assert "labels" not in shown(panel, "sequence")
+    type_into("sequence.sample_labels", "/a.txt")
+    assert list(panel.errors) == ["sequence.sample_labels"]
+    type_into("sequence.sample_labels", "")
     type_into("sequence.texts", "to be | ")
     assert list(panel.errors) == ["sequence.texts"]
     type_into("sequence.texts", "")

@@ -1,8 +1,11 @@
 """Names of time steps and features: read from texts, headers and labels, or refused by a sentence."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnviz.core.axis_labels import Names
@@ -64,10 +67,10 @@ def test_each_line_is_a_label_even_an_empty_one(tmp_path: Path, text: str, label
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a\nb\n", "has 2 lines, but the sequence has 3 timesteps: it needs one line for each."),
-        ("a", "has 1 line, but the sequence has 3 timesteps: it needs one line for each."),
-        ("", "has 0 lines, but the sequence has 3 timesteps: it needs one line for each."),
-        ("a\nb\nc\n\n", "has 4 lines, but the sequence has 3 timesteps: it needs one line for each."),
+        ("a\nb\n", "has 2 lines, but the sequence has 3 time steps: it needs one line for each."),
+        ("a", "has 1 line, but the sequence has 3 time steps: it needs one line for each."),
+        ("", "has 0 lines, but the sequence has 3 time steps: it needs one line for each."),
+        ("a\nb\nc\n\n", "has 4 lines, but the sequence has 3 time steps: it needs one line for each."),
     ],
 )
 def test_another_number_of_lines_is_a_sentence(tmp_path: Path, text: str, told: str) -> None:
@@ -123,3 +126,54 @@ def test_labels_that_do_not_fit_are_the_keys_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_inputs(replace(config, sequence=replace(config.sequence, timesteps=4)))
     assert caught.value.key == "sequence.labels"
+
+
+def test_each_sample_has_its_own_labels(tmp_path: Path) -> None:
+    written(tmp_path / "a.txt", "Mon\nTue\nWed\n")
+    written(tmp_path / "b.txt", "\nFri")
+    written(
+        tmp_path / "config.toml",
+        '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
+        '[sequence]\nbatch_size = 2\ntimesteps = 3\nlengths = [3, 2]\nsample_labels = ["a.txt", "b.txt"]\n',
+    )
+    config = load_config(tmp_path / "config.toml")
+    assert config.sequence.sample_labels == (str(tmp_path / "a.txt"), str(tmp_path / "b.txt"))
+    assert 'sample_labels = [\n    "a.txt",\n    "b.txt",\n]' in dump_config(config, tmp_path)
+    inputs = load_inputs(config)
+    assert inputs.names == Names((), (), (("Mon", "Tue", "Wed"), ("", "Fri")))
+    save_inputs(tmp_path / "run", inputs)
+    for again in (inputs, open_inputs(tmp_path / "run")):
+        assert [[again.names.of_sample(n).timestep(t) for t in range(3)] for n in range(2)] == [
+            ["Mon", "Tue", "Wed"],
+            ["", "Fri", ""],
+        ]
+
+
+def test_labels_of_samples_replace_the_words_of_texts(tmp_path: Path) -> None:
+    files = [str(written(tmp_path / name, text)) for name, text in (("a.txt", "x\ny"), ("b.txt", "z"))]
+    sequence = {"texts": ["ab", "a"], "sample_labels": files}
+    names = load_inputs(Config.from_mapping({"network": {"cell": "gru", "hidden_size": 2}, "sequence": sequence})).names
+    assert names == Names((), "ab", (("x", "y"), ("z",)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"sample_labels": ["three.txt"]}, "has 1 file, but there are 2 samples: give one for each."),
+        ({"sample_labels": ["three.txt"] * 3}, "has 3 files, but there are 2 samples: give one for each."),
+        ({"sample_labels": ["three.txt", "two.txt"]}, "two.txt has 2 lines, but sample 1 has 3 time steps"),
+        ({"sample_labels": ["three.txt", "no.txt"]}, "no.txt cannot be read"),
+        ({"sample_labels": ["three.txt"] * 2, "labels": "three.txt"}, "are both given: leave one of them out."),
+        ({"sample_labels": ["three.txt"], "source": "file", "path": "x.npy"}, "has 1 file, but there are 2 samples"),
+    ],
+)
+def test_labels_of_samples_that_do_not_fit_are_the_keys_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "three.txt", "a\nb\nc\n")
+    written(tmp_path / "two.txt", "a\nb\n")
+    np.save(tmp_path / "x.npy", np.zeros((2, 3, 2)))
+    with pytest.raises(ConfigError, match=re.escape(told)) as caught:
+        load_inputs(Config.from_mapping({**TABLES, "sequence": {"timesteps": 3, "batch_size": 2, **keys}}))
+    assert caught.value.key == "sequence.sample_labels"
