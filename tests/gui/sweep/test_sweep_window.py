@@ -64,9 +64,10 @@ def opened(qtbot: Any, window: MainWindow) -> Callable[[Path], SweepWindow]:
 
     def open_(path: Path) -> SweepWindow:
         window.files.open(path)
-        qtbot.waitUntil(lambda: window.sweeps.window is not None and window.sweeps.window.isVisible())
+        # The first one imports what reads sweeps, which takes longer than pytest-qt waits where others compute.
+        qtbot.waitUntil(lambda: window.sweeps.window is not None and window.sweeps.window.isVisible(), timeout=60_000)
         assert window.sweeps.window is not None
-        qtbot.waitUntil(lambda: window.sweeps.window.opened.path == path)
+        qtbot.waitUntil(lambda: window.sweeps.window.opened.path == path, timeout=60_000)
         return window.sweeps.window
 
     return open_
