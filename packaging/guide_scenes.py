@@ -146,6 +146,16 @@ def padding(window: MainWindow, _folder: Path) -> QWidget:
     return window.lanes
 
 
+def capture(window: MainWindow, folder: Path) -> QWidget:
+    """A captured decoding loop that does not pass its state on."""
+    path = resource_path("lessons", "captured.toml")
+    text = path.read_text(encoding="utf-8").replace("recording:captured-decoder", "recording:captured-forgetful")
+    window.document.take(parse_config(text, path.parent, "decoder"), "decoder")
+    wait(window.runner.finished)
+    window.session.set_location(Location(0, 0, 1))
+    return window
+
+
 def first_steps(window: MainWindow, _folder: Path) -> QWidget:
     """The guide's first page after its last step."""
     window.files.open(resource_path("models", "sample-lstm.safetensors"))
@@ -206,6 +216,7 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "first-steps": first_steps,
     "lesson": lesson,
     "padding": padding,
+    "capture": capture,
     "mismatch": mismatch,
     "model": model,
     "sweep": sweep,
