@@ -23,6 +23,8 @@ _FILES = {
     ("config", "initial_state"): (".npz",),
     ("inspect", "file"): ENDINGS,
     ("convert", "source"): (*_CONFIGS, *ENDINGS),
+    ("capture", "model"): (".onnx",),
+    ("capture", "output"): _SESSIONS,
     ("convert", "target"): (".params", ".safetensors", ".onnx", ".npz"),
 }
 """The endings of the files that an argument reads; output files may have any name."""

@@ -261,7 +261,7 @@ class CapturedSequence:
         folder = tempfile.mkdtemp()
         # A window on the result reads the file again, when it repeats the run.
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        path = os.path.join(folder, f"{_safe(self.name)}.rnnviz")
+        path = os.path.join(folder, f"{safe_name(self.name)}.rnnviz")
         self.save(path)
         return rnnviz.run(rnnviz.load_config(path))
 
@@ -363,7 +363,7 @@ class Capture(Sequence[CapturedSequence]):
         """
         os.makedirs(folder, exist_ok=True)
         paths = [
-            os.path.join(os.fspath(folder), f"{index:03}-{_safe(sequence.name)}.rnnviz")
+            os.path.join(os.fspath(folder), f"{index:03}-{safe_name(sequence.name)}.rnnviz")
             for index, sequence in enumerate(self)
         ]
         for sequence, path in zip(self, paths):
@@ -866,14 +866,14 @@ def _adapter_of(model: Any) -> Any:
     )
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """The name as a part of a file's name."""
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", name).strip(".") or "layer"
 
 
 def _write_session(sequence: CapturedSequence, path: str) -> None:
     """Write a session: its config, and an archive that is the input, the parameters, the states and the recording."""
-    copy = f"files/0/{_safe(sequence.name)}.npz"
+    copy = f"files/0/{safe_name(sequence.name)}.npz"
     network = sequence.network
     tables = {
         "network": {key: value for key, value in vars(network).items() if value is not None},

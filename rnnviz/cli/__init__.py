@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import models, run, sweep
+from rnnviz.cli import capture, models, run, sweep
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
@@ -50,6 +50,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "config": models.add_config_to,
     "inspect": models.add_inspect_to,
     "convert": models.add_convert_to,
+    "capture": capture.add_to,
     "doctor": _add_doctor_to,
 }
 

@@ -10,7 +10,7 @@ A written model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` 
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,7 +27,6 @@ from onnx import (
     TensorProto,
     ValueInfoProto,
     helper,
-    inliner,
     numpy_helper,
 )
 
@@ -109,18 +108,16 @@ def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
 
 
 def read_whole(path: Path) -> ModelProto:
-    """The model with all of its numbers, those in files within its folder too, and with its functions inlined.
+    """The model with all of its numbers, those in files within its folder too.
 
     Raises an InputError if it cannot be read, or has too many numbers for one message.
     """
-    model = _load(path)
-    if model.functions:
-        with suppress(RuntimeError, ValueError):  # nodes that stay in functions are listed with a reason
-            model = inliner.inline_local_functions(model)
-    size = 0
+    model, size = _load(path), 0
     with readable(path):
         for graph in (model.graph, *model.functions):
-            for tensor in filter(lambda tensor: tensor.external_data, _tensors(graph)):
+            for tensor in _tensors(graph):
+                if not tensor.external_data:
+                    continue
                 numbers = stored_tensor(tensor, path).read()
                 size += numbers.nbytes
                 if size > _LARGEST_WEIGHTS:

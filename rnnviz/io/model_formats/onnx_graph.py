@@ -38,7 +38,8 @@ Source: TypeAlias = TensorProto | SparseTensorProto | NodeProto | str | None
 RECURRENT = ("RNN", "LSTM", "GRU")
 """ONNX's own recurrent operators."""
 
-_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
+INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
+"""The inputs of a recurrent node in their order."""
 _DEEPEST = 64
 _MOST_NODES = 200_000
 _MOST_SCOPES = 1000
@@ -139,7 +140,7 @@ class PlacedNode:
 
     def input(self, name: str) -> str:
         """The name in the graph of an input of a recurrent node; empty if it has none."""
-        place = _INPUTS.index(name)
+        place = INPUTS.index(name)
         return self.node.input[place] if place < len(self.node.input) else ""
 
 

@@ -1,0 +1,555 @@
+"""Record the values that enter and leave the recurrent nodes of an ONNX model while ONNX Runtime runs it.
+
+Each value becomes an output of the model: of a node in the body of a Loop or Scan as one array of all iterations, and
+of a node in a branch of an If as an array that is empty where the other branch runs. A node then reads the values that
+were recorded, so that none is rounded to another type in between.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inliner, numpy_helper
+
+from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name
+from rnnviz.core.errors import EngineError, InputError, printable
+from rnnviz.core.memory_budget import available_memory
+from rnnviz.core.npz import NpzFile
+from rnnviz.core.progress import stage
+from rnnviz.core.schema import display_value, listed
+from rnnviz.core.words import join_words, suggest
+from rnnviz.engines.registry import load_engine
+from rnnviz.io.bounded_read import limited_memory
+from rnnviz.io.model_formats.formats import ONNX, format_of
+from rnnviz.io.model_formats.load import arrays_of, choose, nothing_recognized
+from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableError, with_stacks
+from rnnviz.io.model_formats.onnx import GraphNetworks, networks_of, open_model, read_whole
+from rnnviz.io.model_formats.onnx_constants import Constants
+from rnnviz.io.model_formats.onnx_graph import INPUTS, GraphScope, PlacedNode, nodes, subgraphs
+from rnnviz.io.model_formats.onnx_nodes import OPERATORS, RecurrentNode, recurrent_node
+from rnnviz.io.readers import open_npy
+
+Array: TypeAlias = NDArray[Any]
+Reasons: TypeAlias = dict[str, str]
+
+_PREFIX = "rnnviz:"
+_WEIGHTS = ("W", "R", "B", "P")
+_OUTPUTS = ("Y", "Y_h", "Y_c")
+_LOOPS = ("Loop", "Scan")
+_SCAN_OPSET = 9
+"""Scan had a batch axis before."""
+_NOT_ITERATED = "its iterations cannot be recorded"
+_COMPUTED_IN = "float32"
+"""The type in which ONNX Runtime's processors compute recurrent nodes of float16."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The written sessions, each with a line about its sequence, and why each other network was not recorded."""
+
+    files: tuple[tuple[str, str], ...]
+    skipped: Reasons
+
+
+def record(path: Path, given: Mapping[str, str], entry: str | None, folder: Path, single: bool) -> Recording:
+    """Run a model, and write a session for each sequence that its networks read; to be called in a subprocess.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX model.
+    given : mapping of str to str
+        The files of the model's inputs, .npy or .npz, the latter with # and the name of an array if it has several.
+    entry : str, optional
+        The network to record, by its name in the list of `rnnviz inspect`; by default all but the layers of others.
+    folder : Path
+        The folder of the sessions.
+    single : bool
+        Whether there must be only one session.
+
+    Returns
+    -------
+    Recording
+        The names of the sessions in the folder.
+
+    Raises
+    ------
+    InputError
+        If the model or an input cannot be read or does not fit, or no network was recorded.
+    EngineError
+        If ONNX Runtime is missing, or refuses or fails to run the model.
+    """
+    load_engine("onnx")
+    with limited_memory(available_memory() or 1 << 62):
+        if format_of(path) is not ONNX:
+            raise InputError(
+                f"{path} is not an ONNX model: export it to ONNX, or run it in Python within rnnviz.capture(model)."
+            )
+        run = _Run(path, given, entry, single)
+        try:
+            arrays = run.arrays() if run.parts else {}
+        except EngineError as error:
+            run = _Run(path, given, entry, single, f"{_NOT_ITERATED}: {str(error.__cause__).rstrip('.')}")
+            if not run.changed:
+                raise
+            arrays = run.arrays()
+        return _written(run, arrays, folder, single)
+
+
+@dataclass(frozen=True)
+class _Tap:
+    """A recorded value: its name beside the node, that of the model's output, and the number of axes of iterations."""
+
+    inner: str
+    outer: str
+    axes: int
+
+    def at(self, arrays: Mapping[str, Array], index: tuple[int, ...]) -> Array:
+        """The value in one iteration of the loops around the node."""
+        array = arrays[self.outer]
+        return array[index[: self.axes]] if self.axes else array
+
+
+class _Taps:
+    """The values of a model that become its outputs."""
+
+    def __init__(self, opset: int, no_iterations: str) -> None:
+        self._opset, self._no_iterations = opset, no_iterations
+        self._known: dict[tuple[GraphScope, str], _Tap] = {}
+
+    @property
+    def outputs(self) -> list[str]:
+        return [tap.outer for tap in self._known.values()]
+
+    def check(self, scope: GraphScope) -> None:
+        """Raises an UnreadableError if values of a graph cannot become outputs of the model."""
+        branch = False
+        while not scope.main:
+            if scope.graph is None or scope.owner is None or scope.parent is None:
+                raise UnreadableError("it is in a function that cannot be inlined")
+            operator = scope.owner.op_type
+            if operator not in (*_LOOPS, "If"):
+                raise UnreadableError(f"it is in a graph of the operator {operator}, which cannot be recorded")
+            if operator in _LOOPS and (self._no_iterations or branch):
+                raise UnreadableError(
+                    self._no_iterations or "it is in a branch that not every iteration of a loop takes"
+                )
+            if operator == "Scan" and self._opset < _SCAN_OPSET:
+                raise UnreadableError(f"it is in a Scan of opset {self._opset}, which has other axes")
+            branch = branch or operator == "If"
+            scope = scope.parent
+
+    def add(self, scope: GraphScope, name: str, kind: int) -> _Tap:
+        """Make a value with elements of ONNX's type `kind` an output."""
+        scope, name, _ = scope.find(name)
+        if (scope, name) not in self._known:
+            self.check(scope)
+            assert scope.graph is not None
+            inner = f"{_PREFIX}{len(self._known)}"
+            # Graphs are sorted: nodes that read a value come after the one that gives it.
+            place = next((k for k, node in enumerate(scope.graph.node, 1) if name in node.output), 0)
+            scope.graph.node.insert(place, helper.make_node("Identity", [name], [inner]))
+            self._known[scope, name] = _Tap(inner, *_outward(scope, inner, kind))
+        return self._known[scope, name]
+
+
+def _outward(scope: GraphScope, name: str, kind: int) -> tuple[str, int]:
+    """Hand a value out to the main graph; its name there, and the number of loops that it comes out of."""
+    axes = 0
+    while (owner := scope.owner) is not None and scope.graph is not None and scope.parent is not None:
+        outer = f"{name}'"
+        loop = owner.op_type in _LOOPS
+        # The first output of a Loop's body is its condition.
+        expected = len(scope.graph.output) - (owner.op_type == "Loop")
+        owner.output.extend([""] * (expected - len(owner.output)))
+        for attribute in owner.attribute:
+            if attribute.name in ("scan_output_axes", "scan_output_directions"):
+                attribute.ints.append(0)
+            for graph in subgraphs(attribute):
+                handed = name
+                if graph is not scope.graph:
+                    handed = f"{name} of another branch"
+                    empty = numpy_helper.from_array(np.zeros(0, helper.tensor_dtype_to_np_dtype(kind)))
+                    graph.node.append(helper.make_node("Constant", [], [handed], value=empty))
+                graph.output.append(ValueInfoProto(name=handed))
+        owner.output.append(outer)
+        axes += loop
+        scope, name = scope.parent, outer
+    assert scope.graph is not None
+    scope.graph.output.append(ValueInfoProto(name=name))
+    return name, axes
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The arrays of one call of a node, with X (T, N, I), Y (T, D, N, H) and states (D, N, H)."""
+
+    x: Array
+    lengths: Array | None
+    initial: list[Array]
+    y: Array
+    final: list[Array]
+    weights: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A recorded node; `stored` is the layer as the model file has it, where its weights are not recorded."""
+
+    placed: PlacedNode
+    taps: Mapping[str, _Tap]
+    stored: StoredLayer | None
+    steps: tuple[tuple[_Tap | None, ...], ...] = ()
+
+    @property
+    def states(self) -> str:
+        return "hc" if self.placed.node.op_type == "LSTM" else "h"
+
+    def iterations(self, arrays: Mapping[str, Array]) -> Iterator[tuple[int, ...]]:
+        """The iterations of the loops around the node in which it was called."""
+        tap = self.taps["Y"] if self.taps.get("Y") else next(filter(None, self.steps[0]))
+        array = arrays[tap.outer]
+        return iter(np.ndindex(array.shape[: tap.axes])) if array.size else iter(())
+
+    def values(self, arrays: Mapping[str, Array], index: tuple[int, ...]) -> _Values:
+        found = {name: tap.at(arrays, index) for name, tap in self.taps.items()}
+        x, y = found["X"], found.get("Y")
+        if x.ndim != 3:
+            raise UnreadableError(f"its input has the shape {x.shape}: it must have the axes T, N and I")
+        if y is None:
+            initial, y, final = self._of_steps(arrays, index, x.shape[1])
+        else:
+            final = [found[f"Y_{name}"] for name in self.states]
+            initial = [found.get(f"initial_{name}", np.zeros_like(final[0])) for name in self.states]
+        weights = {name: found[name] for name in _WEIGHTS if name in found}
+        return _Values(x, found.get("sequence_lens"), initial, y, final, weights)
+
+    def _of_steps(
+        self, arrays: Mapping[str, Array], index: tuple[int, ...], samples: int
+    ) -> tuple[list[Array], Array, list[Array]]:
+        """The initial state, Y and the final state of an unrolled node."""
+        initial, hidden, final = [], [], []
+        for direction, (before, *after) in enumerate(self.steps):
+            h = np.stack([tap.at(arrays, index).reshape(samples, -1) for tap in after if tap is not None])
+            initial.append(np.zeros_like(h[0]) if before is None else before.at(arrays, index).reshape(h[0].shape))
+            final.append(h[-1])
+            hidden.append(h[::-1] if direction or _attribute(self.placed, "direction") == b"reverse" else h)
+        return [np.stack(initial)], np.stack(hidden, axis=1), [np.stack(final)]
+
+
+def _attribute(placed: PlacedNode, name: str) -> Any:
+    found = placed.scope.attributes_of(placed.node).get(name)
+    return None if found is None else helper.get_attribute_value(found)
+
+
+def _recorded(found: RecurrentNode, taps: _Taps) -> _Node:
+    """Make all that enters and leaves a node outputs of the model.
+
+    Raises an UnreadableError if that is not possible.
+    """
+    placed, entry = found.placed, found.layer.entry
+    node, scope = placed.node, placed.scope
+    if placed.operator not in OPERATORS:
+        raise UnreadableError(entry.reason)
+    taps.check(scope)
+    kind = _type_of(placed, entry)
+    given = {name: placed.input(name) for name in INPUTS if placed.input(name)}
+    for name in ("X", "W", "R"):
+        if name not in given:
+            raise UnreadableError(f"it has no input {name}")
+    if placed.steps:
+        if not entry.supported:
+            raise UnreadableError(entry.reason)
+        steps = tuple(
+            tuple(taps.add(scope, name, kind) if name else None for name in direction) for direction in placed.steps
+        )
+        return _Node(placed, {"X": taps.add(scope, given["X"], kind)}, found.layer, steps)
+    # Weights in the body of a loop would be recorded in each iteration.
+    inside = any(not scope.find(given[name])[0].main for name in _WEIGHTS if name in given)
+    stored = found.layer if inside and entry.supported else None
+    recorded = {}
+    for place, name in enumerate(INPUTS):
+        if name not in given or (stored and name in _WEIGHTS):
+            continue
+        recorded[name] = taps.add(scope, given[name], TensorProto.INT32 if name == "sequence_lens" else kind)
+        source = scope.find(given[name])[2]
+        if isinstance(source, NodeProto) and source.op_type != "Constant":
+            node.input[place] = recorded[name].inner
+    names = _OUTPUTS if node.op_type == "LSTM" else _OUTPUTS[:2]
+    node.output.extend([""] * (len(names) - len(node.output)))
+    for place, name in enumerate(names):
+        # A node computes an output that has a name.
+        node.output[place] = node.output[place] or f"{recorded['X'].inner}:{name}:{id(found)}"
+        scope.producers[node.output[place]] = node
+        recorded[name] = taps.add(scope, node.output[place], kind)
+    return _Node(placed, recorded, stored)
+
+
+def _type_of(placed: PlacedNode, entry: Entry) -> int:
+    """ONNX's number of the type of a node's floats, as far as the model declares it."""
+    if entry.dtype is not None:
+        return int(helper.np_dtype_to_tensor_dtype(np.dtype(entry.dtype)))
+    for name in map(placed.input, ("X", "W", "R")):
+        scope, own, _ = placed.scope.find(name)
+        declared = scope.config_field.get(own)
+        if declared is not None and declared.type.tensor_type.elem_type:
+            return declared.type.tensor_type.elem_type
+    return int(TensorProto.FLOAT)
+
+
+class _Run:
+    """A model that gives the values of the networks that are asked for, and the values of its inputs.
+
+    `no_iterations` is why values in loops are not recorded, "" if they are.
+    """
+
+    def __init__(
+        self, path: Path, given: Mapping[str, str], entry: str | None, single: bool, no_iterations: str = ""
+    ) -> None:
+        self.path, self._model = path, read_whole(path)
+        entries: tuple[Entry, ...] = ()
+        if self._model.functions:
+            entries = open_model(path).entries
+            with suppress(RuntimeError, ValueError):  # nodes that stay in functions are not recorded
+                self._model = inliner.inline_local_functions(self._model)
+        networks = networks_of(self._model, path)
+        # Nodes of functions have other names once they are inlined.
+        self.entries = entries if len(entries) == len(networks.file.entries) else networks.file.entries
+        if not self.entries:
+            raise nothing_recognized(path, arrays_of(path))
+        self.wanted = _wanted(self.entries, networks, entry, path, single)
+        self._feeds = _feeds(self._model, given, path)
+        self.skipped: Reasons = {}
+        self.parts: dict[str, list[_Node]] = {}
+        taps = _Taps(_opset(self._model), no_iterations)
+        recorded: dict[int, _Node | str] = {}
+        for number in dict.fromkeys(number for k in self.wanted for number in _part(networks, k)):
+            try:
+                recorded[number] = _recorded(networks.nodes[number], taps)
+            except UnreadableError as error:
+                recorded[number] = str(error)
+        for k in self.wanted:
+            name, layers = self.entries[k].name, [recorded[number] for number in _part(networks, k)]
+            reason = next((layer for layer in layers if isinstance(layer, str)), "")
+            nodes_of = [layer for layer in layers if isinstance(layer, _Node)]
+            if len({layer.placed.scope for layer in nodes_of}) > 1:
+                reason = "its layers are in several graphs of the model: give one of them by its own name"
+            if reason or not nodes_of:
+                self.skipped[name] = reason or self.entries[k].reason
+            else:
+                self.parts[name] = nodes_of
+        self._outputs = taps.outputs
+
+    @property
+    def changed(self) -> bool:
+        """Whether a network is left out that could have been recorded."""
+        return any(reason.startswith(_NOT_ITERATED) for reason in self.skipped.values())
+
+    def arrays(self) -> dict[str, Array]:
+        """The recorded values; raises an EngineError if ONNX Runtime refuses the model or fails."""
+        from rnnviz.engines.onnx import run_model
+
+        wanted = self._outputs or [value.name for value in self._model.graph.output]
+        try:
+            return run_model(self._model, self._feeds, wanted, optimized=False)
+        except EngineError as error:
+            raise EngineError(f"{self.path} could not be run: {str(error).rstrip('.')}.") from error
+
+
+def _part(networks: GraphNetworks, number: int) -> tuple[int, ...]:
+    """The nodes of an entry; none of one that is unrolled."""
+    return networks.parts[number] if number < len(networks.parts) else ()
+
+
+def _wanted(
+    entries: Sequence[Entry], networks: GraphNetworks, entry: str | None, path: Path, single: bool
+) -> list[int]:
+    """The numbers of the entries to record: the one that is asked for, or all but single layers of a stack."""
+    if entry is not None:
+        return [list(entries).index(choose(entries, entry, path))]
+    stacked = {number for part in networks.parts if len(part) > 1 for number in part}
+    found = [k for k in range(len(entries)) if stacked.isdisjoint(_part(networks, k)) or len(_part(networks, k)) > 1]
+    if single and len(found) > 1:
+        names = ", ".join(f'"{entries[k].name}"' for k in found)
+        raise InputError(
+            f"{path} holds {len(found)} recurrent networks, and a session holds one: "
+            f"give --entry and one of {names}, or a folder for all of them."
+        )
+    return found
+
+
+def _opset(model: ModelProto) -> int:
+    return max((given.version for given in model.opset_import if given.domain in ("", "ai.onnx")), default=1)
+
+
+def _written(run: _Run, arrays: Mapping[str, Array], folder: Path, single: bool) -> Recording:
+    """Write the sequences of each network."""
+    skipped, sequences = run.skipped, list[CapturedSequence]()
+    for name, layers in run.parts.items():
+        try:
+            found = joined((name, call) for call in _calls(layers, arrays))
+            if not found:
+                raise UnreadableError("it was not called")
+        except UnreadableError as error:
+            skipped[name] = str(error)
+            continue
+        if single and len(found) > 1:
+            raise InputError(f"{run.path}: {name} read {len(found)} sequences, and a session holds one: give a folder.")
+        sequences += found
+    if not sequences:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        raise InputError(f"{run.path}: no network was recorded: {reasons}.")
+    names: list[str] = []
+    for number, sequence in enumerate(sequences):
+        own = [other for other in sequences if other.name == sequence.name]
+        title = f"{run.path.stem}-{sequence.name}{f'-{own.index(sequence)}' if len(own) > 1 else ''}"
+        name = safe_name(title)
+        while f"{name}.rnnviz" in names:
+            name += "_"
+        names.append(f"{name}.rnnviz")
+        with stage(number / len(sequences), (number + 1) / len(sequences)):
+            sequence.save(folder / names[-1])
+    return Recording(tuple((name, printable(repr(s))) for name, s in zip(names, sequences, strict=True)), skipped)
+
+
+def _calls(layers: Sequence[_Node], arrays: Mapping[str, Array]) -> Iterator[Call]:
+    """The calls of a network in their order."""
+    weights: list[dict[str, Array]] = []
+    stack: StoredLayer | None = None
+    parameters: Arrays = {}
+    for index in layers[0].iterations(arrays):
+        values = [layer.values(arrays, index) for layer in layers]
+        new = [value.weights for value in values]
+        if stack is None or not _same(new, weights):
+            stored = [_layer(layer, value) for layer, value in zip(layers, values, strict=True)]
+            stack = with_stacks(stored, {k: k - 1 for k in range(1, len(stored))})[0]
+            if stack.entry.num_layers != len(layers) or not stack.entry.supported:
+                raise UnreadableError(stack.entry.reason or "its layers do not fit each other")
+            parameters, weights = dict(stack.read()), new
+        yield _call(stack.entry, parameters, layers, values)
+
+
+def _same(new: Sequence[Mapping[str, Array]], old: Sequence[Mapping[str, Array]]) -> bool:
+    return len(new) == len(old) and all(
+        one.keys() == other.keys()
+        and all(a is other[name] or np.array_equal(a, other[name], equal_nan=True) for name, a in one.items())
+        for one, other in zip(new, old, strict=True)
+    )
+
+
+def _layer(layer: _Node, values: _Values) -> StoredLayer:
+    """The layer that a node with these weights is, as a model of that node alone is read."""
+    if layer.stored is not None:
+        return layer.stored
+    placed = layer.placed
+    given = [name if name in ("X", *values.weights) else "" for name in INPUTS]
+    node = helper.make_node(placed.node.op_type, given, ["Y"], name=placed.name)
+    node.attribute.extend(placed.scope.attributes_of(placed.node).values())
+    constants = [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in values.weights.items()]
+    x = helper.make_tensor_value_info("X", TensorProto.FLOAT, list(values.x.shape))
+    model = helper.make_model(helper.make_graph([node], "layer", [x], [], constants))
+    return recurrent_node(next(nodes(model)), Constants(model, Path())).layer
+
+
+def _call(entry: Entry, parameters: Arrays, layers: Sequence[_Node], values: Sequence[_Values]) -> Call:
+    network = entry.network()
+    bottom, top = values[0], values[-1]
+    steps, samples = bottom.x.shape[:2]
+    lengths = (steps,) * samples if bottom.lengths is None else tuple(int(length) for length in bottom.lengths)
+    if min(lengths, default=0) < 1:
+        raise UnreadableError("it read a sample without time steps, which a run cannot have")
+    # Time steps that are padding of all samples are not read.
+    steps = max(lengths)
+    hidden = np.stack([value.y[:steps].swapaxes(0, 1) for value in values])
+    half = hidden.dtype == np.float16
+    return Call(
+        Network(**{field.name: getattr(network, field.name) for field in fields(Network)} | {"layout": "TNC"}),
+        parameters,
+        bottom.x[:steps],
+        {name: np.concatenate([v.initial[k] for v in values]) for k, name in enumerate(layers[0].states)},
+        np.concatenate(list(top.y[:steps].swapaxes(0, 1)), axis=2),
+        {name: np.concatenate([v.final[k] for v in values]) for k, name in enumerate(layers[0].states)},
+        lengths if min(lengths) < steps else (),
+        ("float16" if layers[0].steps else _COMPUTED_IN) if half else "",
+        lambda call: hidden,
+    )
+
+
+def _feeds(model: ModelProto, given: Mapping[str, str], path: Path) -> dict[str, Array]:
+    """The values of the model's inputs, checked against the types and shapes that it declares."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    declared = {value.name: value for value in model.graph.input}
+    needed = [name for name in declared if name not in stored]
+    for name in given:
+        if name not in declared:
+            names = f"it must be one of {listed(needed)}" if needed else "the model has no input"
+            raise InputError(f"{path} has no input {display_value(name)}: {names}.{suggest(name, needed)}")
+    for name in needed:
+        if name not in given:
+            raise InputError(f"{path} needs the input {_described(declared[name])}: give --input {name}=FILE.")
+    return {name: _fed(declared[name], given[name], path) for name in given}
+
+
+def _described(value: ValueInfoProto) -> str:
+    """The name, the type and the shape of an input, such as "x (float32, [T, N, 3])"."""
+    tensor = value.type.tensor_type
+    kind = _numpy_type(value)
+    shape = f", [{', '.join(_sizes(value))}]" if tensor.HasField("shape") else ""
+    return f"{value.name} ({'no tensor' if kind is None else kind.name}{shape})"
+
+
+def _numpy_type(value: ValueInfoProto) -> np.dtype[Any] | None:
+    """The type of an input, None if it is another thing than a tensor."""
+    kind = value.type.tensor_type.elem_type
+    return helper.tensor_dtype_to_np_dtype(kind) if kind and kind in TensorProto.DataType.values() else None
+
+
+def _sizes(value: ValueInfoProto) -> list[str]:
+    """The sizes of an input, an open one by its name; exporters write -1 or 0 for one, too."""
+    dims = value.type.tensor_type.shape.dim
+    return [str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims]
+
+
+def _fed(value: ValueInfoProto, given: str, path: Path) -> Array:
+    """The array in a file as an input of the model; raises an InputError if it does not fit."""
+    array, name = _read(given, value.name)
+    kind = _numpy_type(value)
+    if kind is None or kind.kind not in "biuf":
+        kinds = "real numbers" if kind is None else f"{kind.name} values"
+        raise InputError(f"{path}: the input {value.name} cannot be given: it holds no {kinds} that NumPy has.")
+    sizes = _sizes(value)
+    fits = len(sizes) == array.ndim and all(
+        size == str(length) or not size.isdecimal() for size, length in zip(sizes, array.shape, strict=True)
+    )
+    if value.type.tensor_type.HasField("shape") and not fits:
+        raise InputError(f"{name} has the shape {array.shape}, but {path} needs the input {_described(value)}.")
+    with np.errstate(all="ignore"):
+        cast = array.astype(kind)
+        exact = np.array_equal(cast.astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+    if not exact:
+        raise InputError(
+            f"{name} holds {array.dtype} values that are not exact in {kind.name}, the type of the input {value.name} "
+            f"of {path}: save the array as {kind.name}."
+        )
+    return np.ascontiguousarray(cast)
+
+
+def _read(given: str, name: str) -> tuple[Array, str]:
+    """An array of FILE.npy, FILE.npz or FILE.npz#ARRAY, and how a sentence names it."""
+    file, _, wanted = given.rpartition("#") if "#" in given and not Path(given).exists() else (given, "", "")
+    path = Path(file)
+    if path.suffix.lower() == ".npz":
+        archive = NpzFile(path)
+        held = list(archive.headers)
+        wanted = wanted or (held[0] if len(held) == 1 else name)
+        if wanted not in held:
+            arrays = join_words((display_value(array) for array in held), "or", 6) or "an array"
+            raise InputError(f"{path} has no array {display_value(wanted)}: name one as {path}#ARRAY, {arrays}.")
+        return archive.read(wanted), f"{wanted} in {path}"
+    if path.suffix.lower() != ".npy" or wanted:
+        raise InputError(f"{given} must be an .npy or .npz file, the latter with #ARRAY if it holds several arrays.")
+    return open_npy(path), str(path)

@@ -1,0 +1,99 @@
+"""rnnviz capture: record the recurrent layers of an ONNX model, or print the file that records those of a framework."""
+
+import os
+import shutil
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+from rnnviz.cli.terminal import AGREE, Answer, Commands, progress_bar
+from rnnviz.core.errors import InputError
+from rnnviz.core.schema import display_value
+
+_ENDING = ".rnnviz"
+_SECONDS = 3600.0
+
+
+def add_to(commands: Commands) -> None:
+    capture = commands.add_parser("capture", help="record the recurrent layers of an ONNX model while it runs")
+    capture.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="an ONNX model")
+    capture.add_argument(
+        "--input",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=FILE",
+        help="values of the model's input NAME, an .npy file or FILE.npz#ARRAY",
+    )
+    capture.add_argument("--entry", metavar="NAME", help="network to record, by its name in inspect; default: all")
+    capture.add_argument(
+        "-o", "--output", type=Path, metavar="PATH", help=f"{_ENDING} file or folder to write; default: this folder"
+    )
+    capture.add_argument("--quiet", action="store_true", help="print nothing")
+    capture.add_argument(
+        "--helper",
+        action="store_true",
+        help="print rnn_capture.py, which records models of PyTorch, Keras and Gluon without rnnviz",
+    )
+    capture.set_defaults(answer=_capture)
+
+
+def _capture(options: Namespace) -> Answer:
+    if options.helper:
+        if options.model is not None or options.input or options.entry or options.output:
+            raise InputError("--helper prints a file of Python: leave out MODEL and the other options.")
+        import rnnviz.captures
+
+        return AGREE, Path(rnnviz.captures.__path__[0], "rnn_capture.py").read_text(encoding="utf-8")
+    given = list(options.input)
+    if options.model is None and given and "=" not in given[-1]:
+        options.model = Path(given.pop())
+    if options.model is None:
+        raise InputError("capture needs MODEL, an ONNX model, or --helper; see rnnviz capture --help.")
+    return _record(options, _files(given))
+
+
+def _files(given: list[str]) -> dict[str, str]:
+    """The files of the inputs by name."""
+    files: dict[str, str] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise InputError(f"--input must be NAME=FILE (got {display_value(text)}).")
+        if name in files:
+            raise InputError(f"--input names {display_value(name)} twice: give each input once.")
+        files[name] = file
+    return files
+
+
+def _record(options: Namespace, files: dict[str, str]) -> Answer:
+    from rnnviz.captures.onnx_model import record
+    from rnnviz.execution.child_process import call_in_subprocess
+    from rnnviz.io.outputs import atomic_write, check_outputs
+
+    model, output = options.model, options.output or Path()
+    single = not output.is_dir()
+    folder = output.parent if single else output
+    if single and output.suffix.lower() != _ENDING:
+        raise InputError(f"-o {output} must be a file that ends in {_ENDING}, or a folder that exists.")
+    read = {"MODEL": model} | {f"--input {name}": file.partition("#")[0] for name, file in files.items()}
+    check_outputs({"-o": output} if single else {}, read)
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix=".capture-", dir=folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror or error}.") from error
+    with temporary as own, progress_bar(options.quiet) as notify:
+        recording = call_in_subprocess(
+            *(record, model, files, options.entry, Path(os.path.abspath(own)), single),
+            what=f"{model} could not be recorded",
+            seconds=_SECONDS,
+            notify=lambda done: notify(f"recording {model.name}", done),
+        )
+        lines = []
+        for name, text in recording.files:
+            target = output if single else output / name
+            with atomic_write(target) as written:
+                shutil.move(Path(own, name), written)
+            lines.append(f"Wrote {target}: {text}.")
+    lines += [f"Not recorded: {name}: {reason}." for name, reason in recording.skipped.items()]
+    return AGREE, "" if options.quiet else "".join(f"{line}\n" for line in lines)

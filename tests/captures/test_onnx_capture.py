@@ -1,0 +1,454 @@
+"""Recurrent nodes of ONNX models, recorded while ONNX Runtime runs them."""
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from rnnviz.captures.onnx_model import Recording, record
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.replay import RecordedEngine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.session import read_session
+from rnnviz.verify.audit import audit
+from tests.oracles.computed import assert_near, computed
+
+T, N, FEATURES, H = 5, 2, 3, 4
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+Arrays = dict[str, NDArray[Any]]
+
+
+def normal(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0.0, 0.5, shape).astype(np.float32)
+
+
+def weights(operator: str, directions: int = 1, features: int = FEATURES, seed: int = 0) -> Arrays:
+    rows = GATES[operator] * H
+    return {
+        "W": normal(directions, rows, features, seed=seed + 1),
+        "R": normal(directions, rows, H, seed=seed + 2),
+        "B": normal(directions, 2 * rows, seed=seed + 3),
+    }
+
+
+def layer(operator: str, x: str, *more: str, outputs: Sequence[str] = ("Y",), **attributes: Any) -> NodeProto:
+    if operator == "GRU":
+        attributes.setdefault("linear_before_reset", 1)
+    attributes.setdefault("name", operator.lower())
+    return helper.make_node(operator, [x, *"WRB", *more], list(outputs), hidden_size=H, **attributes)
+
+
+def value(name: str, shape: Sequence[Any] | None = None, kind: int = TensorProto.FLOAT) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def body(nodes: Sequence[NodeProto], inputs: Sequence[Any], outputs: Sequence[Any], **constants: Any) -> GraphProto:
+    given = [value(name) if isinstance(name, str) else name for name in inputs]
+    taken = [value(name) if isinstance(name, str) else name for name in outputs]
+    stored = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    return helper.make_graph(nodes, "g", given, taken, stored)
+
+
+ITERATION = (value("i", [], TensorProto.INT64), value("go", [], TensorProto.BOOL))
+X = value("x", ["T", "N", FEATURES])
+STATE = value("h0", [1, "N", H])
+
+
+class Model:
+    """A model file, and the files of its inputs."""
+
+    def __init__(self, folder: Path, nodes: Sequence[NodeProto], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        self.path, self.folder, self.graph = folder / "model.onnx", folder, body(nodes, inputs, outputs)
+
+    def save(self, constants: Mapping[str, Any], opset: int = 17) -> "Model":
+        stored = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+        self.graph.initializer.extend(stored)
+        opsets = [helper.make_opsetid("", opset)]
+        onnx.save(helper.make_model(self.graph, opset_imports=opsets, ir_version=8), self.path)
+        return self
+
+    def record(self, entry: str | None = None, single: bool = False, **given: Any) -> Recording:
+        files = {}
+        for name, array in given.items():
+            np.save(self.folder / f"{name}.npy", array)
+            files[name] = str(self.folder / f"{name}.npy")
+        return record(self.path, files, entry, self.folder, single)
+
+    def theirs(self, *names: str, **given: Any) -> list[NDArray[Any]]:
+        """The values that the unchanged model gives."""
+        session = onnxruntime.InferenceSession(str(self.path), providers=["CPUExecutionProvider"])
+        return list(session.run(names, given))
+
+
+def recorded_in(config: Config, inputs: Inputs) -> Trace:
+    """The recording, with the types in which it was computed and stored; nothing of h is missing in it."""
+    trace, report = computed(RecordedEngine(config.compare.reference), inputs)
+    assert report.missing == frozenset()
+    return replace(trace, precision=report.precision, computed_in=report.computed_in)
+
+
+def checked(path: Path, tolerance: float = 2e-6) -> tuple[Inputs, Trace]:
+    """The inputs and the recording of a session, whose every step passes the audit, and which `manual` computes."""
+    config = read_session(path, lambda: path.parent).config
+    inputs = load_inputs(config)
+    recorded = recorded_in(config, inputs)
+    assert audit(inputs, recorded, full=True).first_wrong is None
+    trace, _ = computed(ManualEngine(), inputs)
+    for name in ("hidden", "output", "state_h"):
+        assert_near(getattr(recorded, name), getattr(trace, name), tolerance, name)
+    if recorded.state_c is not None and trace.state_c is not None:
+        assert_near(recorded.state_c, trace.state_c, tolerance)
+    return inputs, recorded
+
+
+def the_only(recording: Recording, model: Model) -> tuple[Inputs, Trace]:
+    assert recording.skipped == {}
+    (file,) = recording.files
+    return checked(model.folder / file[0])
+
+
+@pytest.mark.parametrize("given", ["all", "no states", "no Y"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("operator", GATES)
+def test_a_node_is_recorded(operator: str, direction: str, given: str, tmp_path: Path) -> None:
+    directions = 1 + (direction == "bidirectional")
+    fed: Arrays = {"x": normal(T, N, FEATURES, seed=9)}
+    more: list[str] = []
+    if given == "all":
+        fed |= {"len": np.array([3, 4], np.int32), "h0": normal(directions, N, H, seed=8)}
+        more = ["len", "h0"]
+        if operator == "LSTM":
+            fed["c0"], more = normal(directions, N, H, seed=7), [*more, "c0"]
+    outputs = ["", "last"] if given == "no Y" else ["Y", "last"]
+    inputs = [value(name, kind=helper.np_dtype_to_tensor_dtype(array.dtype)) for name, array in fed.items()]
+    node = layer(operator, "x", *more, outputs=outputs, direction=direction)
+    model = Model(tmp_path, [node], inputs, outputs[-1:] if given == "no Y" else outputs)
+    model.save(weights(operator, directions))
+    ours, trace = the_only(model.record(**fed), model)
+    *_, last = model.theirs(*filter(None, outputs), **fed)
+    np.testing.assert_array_equal(trace.state_h, last)
+    if given != "no Y":
+        steps = max(ours.lengths, default=T)
+        np.testing.assert_array_equal(trace.hidden[0].swapaxes(0, 1), model.theirs("Y", **fed)[0][:steps])
+    assert ours.lengths == ((3, 4) if given == "all" else ())
+    assert ours.network.reverse == (direction == "reverse")
+
+
+@pytest.mark.parametrize(
+    ("cell", "peepholes", "attributes"),
+    [
+        ("lstm_peephole", True, {"clip": 0.5}),
+        ("lstm_coupled", False, {"input_forget": 1, "activations": ["HardSigmoid", "Softsign", "Tanh"]}),
+        ("lstm_coupled_peephole", True, {"input_forget": 1}),
+    ],
+)
+def test_other_cells_of_onnx_are_recorded(
+    cell: str, peepholes: bool, attributes: dict[str, Any], tmp_path: Path
+) -> None:
+    more = ["", "", "", "P"] if peepholes else []
+    model = Model(tmp_path, [layer("LSTM", "x", *more, **attributes)], [X], ["Y"])
+    model.save({**weights("LSTM"), **({"P": normal(1, 3 * H, seed=6)} if peepholes else {})})
+    inputs, trace = the_only(model.record(x=normal(T, N, FEATURES)), model)
+    assert (inputs.network.cell, inputs.network.clip) == (cell, attributes.get("clip"))
+    np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("Y", x=normal(T, N, FEATURES))[0][:, 0])
+
+
+def stack(tmp_path: Path) -> tuple[Model, Arrays]:
+    """Indices through an embedding, two layers of both directions with lengths, and a GRU from the end."""
+    nodes, x = [helper.make_node("Gather", ["E", "ids"], ["x0"])], "x0"
+    constants: Arrays = {"E": normal(9, FEATURES, seed=5), "shape": np.array([0, 0, -1])}
+    for number, features in enumerate((FEATURES, 2 * H)):
+        own = [f"{name}{number}" for name in "WRB"]
+        constants |= dict(zip(own, weights("LSTM", 2, features, 10 * number).values(), strict=True))
+        y, name = f"Y{number}", f"lstm{number}"
+        nodes += [
+            helper.make_node("LSTM", [x, *own, "len"], [y], name=name, hidden_size=H, direction="bidirectional"),
+            helper.make_node("Transpose", [y], [f"t{number}"], perm=[0, 2, 1, 3]),
+            helper.make_node("Reshape", [f"t{number}", "shape"], [f"x{number + 1}"]),
+        ]
+        x = f"x{number + 1}"
+    constants |= weights("GRU", features=2 * H)
+    nodes.append(layer("GRU", x, outputs=["", "last"], direction="reverse"))
+    inputs = [value("ids", ["T", "N"], TensorProto.INT64), value("len", ["N"], TensorProto.INT32)]
+    model = Model(tmp_path, nodes, inputs, ["Y0", "Y1", "last"]).save(constants)
+    return model, {"ids": np.random.default_rng(0).integers(0, 9, (T, N)), "len": np.array([2, T], np.int32)}
+
+
+def test_every_layer_of_a_stack_is_recorded_and_one_session_for_each_network(tmp_path: Path) -> None:
+    model, fed = stack(tmp_path)
+    recording = model.record(**fed)
+    assert [name for name, _ in recording.files] == ["model-lstm0..lstm1.rnnviz", "model-gru.rnnviz"]
+    inputs, trace = checked(tmp_path / recording.files[0][0])
+    expected = model.theirs("Y0", "Y1", **fed)
+    np.testing.assert_array_equal(trace.hidden, np.stack([y.swapaxes(0, 1) for y in expected]))
+    np.testing.assert_array_equal(inputs.sequence[:, 1], normal(9, FEATURES, seed=5)[fed["ids"][:, 1]])
+    assert inputs.lengths == (2, T)
+    checked(tmp_path / recording.files[1][0])
+    (one,) = model.record("lstm1", single=True, **fed).files
+    assert checked(tmp_path / one[0])[0].network.num_layers == 1
+    with pytest.raises(InputError, match=r'"lstm0\.\.lstm1", "gru"'):
+        model.record(single=True, **fed)
+    with pytest.raises(InputError, match="no recurrent network"):
+        model.record("other", **fed)
+
+
+def test_computed_weights_are_those_that_enter_the_node(tmp_path: Path) -> None:
+    found = weights("LSTM")
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["w"]),
+        helper.make_node("Unsqueeze", ["w", "axis"], ["W"]),
+        helper.make_node("Mul", ["r", "z"], ["R"]),
+        layer("LSTM", "x"),
+        helper.make_node("LSTM", ["Y3", "W2", "R"], ["Y2"], hidden_size=H, name="shared"),
+        helper.make_node("Neg", ["x4"], ["Y3"]),
+        helper.make_node("Squeeze", ["Y", "one"], ["x4"]),
+    ]
+    # R is computed from an input of the model, so that the file has no numbers for it.
+    nodes = [*nodes[:4], nodes[6], nodes[5], nodes[4]]
+    quantized = np.round(found["W"][0] * 50).astype(np.int8)
+    constants = {"q": quantized, "scale": np.float32(0.02), "axis": np.array([0]), "r": found["R"], "B": found["B"]}
+    model = Model(tmp_path, nodes, [X, value("z", [1])], ["Y", "Y2"])
+    model.save({**constants, "one": np.array([1]), "W2": normal(1, 4 * H, H)})
+    fed: Arrays = {"x": normal(T, N, FEATURES), "z": np.array([0.5], np.float32)}
+    recording = model.record(**fed)
+    assert [text.split(":")[0] for _, text in recording.files] == ["lstm", "shared"]
+    inputs, trace = checked(tmp_path / recording.files[0][0])
+    rows = inputs.parameters.layer(0, 0).i2h_weight
+    np.testing.assert_array_equal(np.sort(rows.reshape(-1)), np.sort((quantized * np.float32(0.02)).reshape(-1)))
+    np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("Y", **fed)[0][:, 0])
+    checked(tmp_path / recording.files[1][0])
+
+
+def test_half_precision_is_audited_as_computed_in_float32(tmp_path: Path) -> None:
+    half = {name: array.astype(np.float16) for name, array in weights("LSTM").items()}
+    nodes = [helper.make_node("MatMul", ["x", "A"], ["mixed"]), layer("LSTM", "mixed")]
+    kind = TensorProto.FLOAT16
+    model = Model(tmp_path, nodes, [value("x", ["T", "N", FEATURES], kind)], [value("Y", None, kind)])
+    model.save({**half, "A": normal(FEATURES, FEATURES).astype(np.float16)})
+    # float64 numbers that float16 holds exactly
+    x = normal(T, N, FEATURES, seed=3).astype(np.float16).astype(np.float64)
+    (file,) = model.record(x=x).files
+    config = read_session(tmp_path / file[0], lambda: tmp_path).config
+    recorded = recorded_in(config, load_inputs(config))
+    assert (recorded.precision, recorded.computed_in) == ("float16", "float32")
+    checked(tmp_path / file[0], 1e-3)
+    with pytest.raises(InputError, match="not exact in float16"):
+        model.record(x=x + 1e-9)
+
+
+STEP = (
+    helper.make_node("Unsqueeze", ["xt", "axis"], ["x1"]),
+    layer("GRU", "x1", "", "h", outputs=["", "after"]),
+    helper.make_node("Identity", ["after"], ["each"]),
+)
+
+
+def scanned(step: Sequence[NodeProto] = STEP) -> NodeProto:
+    """A Scan over x that carries h, whose weights are outside."""
+    graph = body(step, [value("h", [1, "N", H]), value("xt", ["N", FEATURES])], ["after", "each"], axis=[0])
+    return helper.make_node("Scan", ["h0", "x"], ["last", "all"], body=graph, num_scan_inputs=1, scan_output_axes=[0])
+
+
+def test_iterations_of_a_scan_are_one_sequence_with_seams(tmp_path: Path) -> None:
+    model = Model(tmp_path, [scanned()], [X, STATE], ["last", "all"]).save(weights("GRU"))
+    fed = {"x": normal(T, N, FEATURES), "h0": normal(1, N, H, seed=4)}
+    inputs, trace = the_only(model.record(**fed), model)
+    np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("all", **fed)[0][:, 0])
+    assert inputs.config.sequence.seams == (1, 2, 3, 4)
+    np.testing.assert_array_equal(inputs.sequence, fed["x"])
+    np.testing.assert_array_equal(inputs.initial_state.h, fed["h0"])
+
+
+def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path: Path) -> None:
+    forgetful = (STEP[0], layer("GRU", "x1", "", "h0", outputs=["", "after"]), STEP[2])
+    model = Model(tmp_path, [scanned(forgetful)], [X, STATE], ["last"]).save(weights("GRU"))
+    recording = model.record(x=normal(T, N, FEATURES), h0=normal(1, N, H, seed=4))
+    assert "state not carried" in recording.files[0][1]
+    config = read_session(tmp_path / recording.files[0][0], lambda: tmp_path).config
+    inputs = load_inputs(config)
+    wrong = audit(inputs, recorded_in(config, inputs), full=True).first_wrong
+    assert wrong is not None
+    assert wrong.where.timestep == 1
+
+
+def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path: Path) -> None:
+    found = weights("GRU")
+    own = [helper.make_node("Identity", ["r"], ["R"]), scanned(STEP)]
+    outer = body(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["h"], ["h0"]), *own],
+        [*ITERATION, value("h", [1, "N", H])],
+        [value("on", [], TensorProto.BOOL), "last"],
+        r=found["R"],
+    )
+    nodes = [helper.make_node("Loop", ["count", "", "start"], ["end"], body=outer)]
+    model = Model(tmp_path, nodes, [X, value("start", [1, "N", H])], ["end"])
+    model.save({"W": found["W"], "B": found["B"], "count": np.array(3)})
+    inputs, trace = the_only(model.record(x=normal(T, N, FEATURES), start=normal(1, N, H)), model)
+    assert inputs.sequence.shape == (3 * T, N, FEATURES)
+    expected = model.theirs("end", x=normal(T, N, FEATURES), start=normal(1, N, H))[0]
+    np.testing.assert_array_equal(trace.state_h, expected)
+
+
+def test_sequences_of_other_lengths_in_each_iteration_have_a_reason(tmp_path: Path) -> None:
+    grown = body(
+        [
+            helper.make_node("Identity", ["go"], ["on"]),
+            layer("GRU", "x1", name="inner"),
+            helper.make_node("Concat", ["x1", "row"], ["x2"], axis=0),
+        ],
+        [*ITERATION, value("x1", ["k", 1, FEATURES])],
+        [value("on", [], TensorProto.BOOL), value("x2", ["m", 1, FEATURES])],
+    )
+    nodes = [helper.make_node("Loop", ["count", "", "x"], ["long"], body=grown), layer("GRU", "long", name="outer")]
+    model = Model(tmp_path, nodes, [value("x", [1, 1, FEATURES]), value("count", [], TensorProto.INT64)], ["Y"])
+    model.save({**weights("GRU"), "row": normal(1, 1, FEATURES)})
+    recording = model.record(x=normal(1, 1, FEATURES), count=3)
+    assert list(recording.skipped) == ["inner"]
+    (file,) = recording.files
+    assert len(checked(tmp_path / file[0])[0].sequence) == 4
+    # A loop without an iteration.
+    assert model.record(x=normal(1, 1, FEATURES), count=0).skipped == {"inner": "it was not called"}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_the_branch_that_runs_is_recorded(taken: bool, tmp_path: Path) -> None:
+    then = body([helper.make_node("Neg", ["x"], ["z"]), layer("GRU", "z", name="then")], [], ["Y"])
+    other = body([layer("GRU", "x", name="else", outputs=["", "Yh"])], [], ["Yh"])
+    node = helper.make_node("If", ["c"], ["out"], then_branch=then, else_branch=other)
+    model = Model(tmp_path, [node], [X, value("c", [], TensorProto.BOOL)], ["out"]).save(weights("GRU"))
+    recording = model.record(x=normal(T, N, FEATURES), c=taken)
+    names = ["then", "else"] if taken else ["else", "then"]
+    assert recording.files[0][1].startswith(f"{names[0]}: gru")
+    assert recording.skipped == {names[1]: "it was not called"}
+    checked(tmp_path / recording.files[0][0])
+
+
+def test_nodes_that_cannot_be_recorded_have_a_reason(tmp_path: Path) -> None:
+    then = body([layer("GRU", "x1", name="inner", outputs=["", "a"])], [], ["a"])
+    other = body([helper.make_node("Identity", ["h"], ["b"])], [], ["b"])
+    step = (
+        STEP[0],
+        helper.make_node("If", ["c"], ["after"], then_branch=then, else_branch=other),
+        STEP[2],
+    )
+    nodes = [scanned(step), layer("GRU", "x", "len", name="empty", outputs=["", "d"])]
+    inputs = [X, STATE, value("c", [], TensorProto.BOOL), value("len", ["N"], TensorProto.INT32)]
+    model = Model(tmp_path, nodes, inputs, ["last", "d"]).save(weights("GRU"))
+    fed = {"x": normal(T, N, FEATURES), "h0": normal(1, N, H), "c": True}
+    recording = model.record(**fed, len=[1, 2])
+    assert list(recording.skipped) == ["inner"]
+    assert "branch" in recording.skipped["inner"]
+    with pytest.raises(InputError, match="without time steps"):
+        model.record("empty", **fed, len=[0, 2])
+    with pytest.raises(InputError, match="inner: it is in a branch"):
+        model.record("inner", **fed, len=[1, 2])
+
+
+def test_nodes_in_functions_have_the_names_of_inspect(tmp_path: Path) -> None:
+    node = layer("LSTM", "a", outputs=["y"], name="encoder")
+    function = helper.make_function("own", "Encoder", ["a", *"WRB"], ["y"], [node], [helper.make_opsetid("", 17)])
+    calls = [helper.make_node("Encoder", [x, *"WRB"], [y], domain="own") for x, y in (("x", "Y"), ("x2", "Z"))]
+    graph = body([calls[0], helper.make_node("Neg", ["x"], ["x2"]), calls[1]], [X], ["Y", "Z"], **weights("LSTM"))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, functions=[function], ir_version=8), path)
+    np.save(tmp_path / "x.npy", normal(T, N, FEATURES))
+    recording = record(path, {"x": str(tmp_path / "x.npy")}, None, tmp_path, False)
+    assert [text.split(":")[0] for _, text in recording.files] == ["encoder", "encoder#2"]
+    inputs, _ = checked(tmp_path / recording.files[1][0])
+    np.testing.assert_array_equal(inputs.sequence, -normal(T, N, FEATURES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_exports_of_pytorch_are_recorded(kind: str, layers: int, dynamo: bool, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(9, FEATURES)
+            self.core = getattr(torch.nn, kind)(FEATURES, H, layers, bidirectional=layers == 2, batch_first=True)
+
+        def forward(self, ids: Any) -> Any:
+            return self.core(self.embedding(ids))[0]
+
+    torch.manual_seed(0)
+    network, ids = Network().eval(), torch.randint(0, 9, (N, T))
+    path = tmp_path / "model.onnx"
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (ids,), str(path), dynamo=dynamo, input_names=["ids"])
+    np.save(tmp_path / "ids.npy", ids.numpy())
+    recording = record(path, {"ids": str(tmp_path / "ids.npy")}, None, tmp_path, True)
+    inputs, trace = checked(tmp_path / recording.files[0][0])
+    assert inputs.network.num_layers == layers
+    # An unrolled RNN of the other exporter is recorded step by step.
+    with torch.no_grad():
+        assert_near(trace.output, network(ids).numpy().swapaxes(0, 1), 2e-6)
+
+
+def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(weights("GRU"))
+    for given, said in (
+        ({}, "--input x=FILE"),
+        ({"xx": normal(T, N, FEATURES)}, 'Did you mean "x"'),
+        ({"x": normal(T, N, FEATURES + 1)}, r"\[T, N, 3\]"),
+        ({"x": normal(T, FEATURES)}, "shape"),
+        ({"x": normal(T, N, FEATURES).astype(np.float64) / 3}, "not exact in float32"),
+        ({"x": np.array("text")}, "real numbers"),
+    ):
+        with pytest.raises(InputError, match=said):
+            model.record(**given)
+    archive = tmp_path / "two.npz"
+    np.savez(archive, a=normal(T, N, FEATURES), b=np.zeros(2))
+    with pytest.raises(InputError, match='"a" or "b"'):
+        record(model.path, {"x": str(archive)}, None, tmp_path, True)
+    assert record(model.path, {"x": f"{archive}#a"}, None, tmp_path, True).files
+    with pytest.raises(InputError, match=r"npy or \.npz"):
+        record(model.path, {"x": str(model.path)}, None, tmp_path, True)
+    with pytest.raises(InputError, match="is not an ONNX model"):
+        record(archive, {}, None, tmp_path, True)
+
+
+def test_hostile_models_are_refused(tmp_path: Path) -> None:
+    model = Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(weights("GRU"))
+    x = normal(T, N, FEATURES)
+    content = onnx.load(model.path)
+    onnx.save(content, model.path, save_as_external_data=True, location="beside.bin", size_threshold=0)
+    assert model.record(x=x).files
+    (tmp_path / "beside.bin").write_bytes(b"")
+    with pytest.raises(InputError, match=r"beside\.bin"):
+        model.record(x=x)
+    for location in ("../beside.bin", "/etc/passwd", "missing.bin"):
+        content = onnx.load(model.path, load_external_data=False)
+        for tensor in content.graph.initializer:
+            for entry in tensor.external_data:
+                entry.value = location if entry.key == "location" else entry.value
+        onnx.save(content, model.path)
+        with pytest.raises(InputError, match=location):
+            model.record(x=x)
+    found = weights("GRU")
+    del found["R"]
+    with pytest.raises(EngineError, match="could not be run"):
+        Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(found).record(x=x)
+    with pytest.raises(InputError, match="no recurrent layer"):
+        Model(tmp_path, [helper.make_node("Neg", ["x"], ["y"])], [X], ["y"]).save({}).record(x=x)

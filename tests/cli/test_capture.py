@@ -1,0 +1,113 @@
+"""rnnviz capture: sessions of the networks of an ONNX model, and the file for other environments."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rnnviz.captures import rnn_capture
+from rnnviz.io.session import read_document
+from tests.cli.calls import Called
+
+pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two GRUs that read x, one of them in reverse, in the working directory with x.npy."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = {"W": (1, 12, 3), "R": (1, 12, 4)}
+    nodes = [
+        helper.make_node("GRU", ["x", "W", "R"], [name], name=name, hidden_size=4, linear_before_reset=1, **attributes)
+        for name, attributes in (("first", {}), ("second", {"direction": "reverse"}))
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T", "N", 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("first", "second")],
+        [numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name) for name, shape in names.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "model.onnx")
+    np.save("x.npy", rng.normal(size=(5, 2, 3)).astype(np.float32))
+    return tmp_path
+
+
+def test_each_network_is_a_session_that_agrees(model: Path, rnnviz: Called) -> None:
+    (model / "out").mkdir()
+    answer = rnnviz("capture", "model.onnx", "--input", "x=x.npy", "-o", "out")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
+        "Wrote out/model-first.rnnviz: first: gru, I = 3, H = 4; T = 5, N = 2.",
+        "Wrote out/model-second.rnnviz: second: gru, I = 3, H = 4, from the end; T = 5, N = 2.",
+    ]
+    assert rnnviz("run", "out/model-second.rnnviz", "--quiet").code == 0
+    assert sorted(path.name for path in (model / "out").iterdir()) == ["model-first.rnnviz", "model-second.rnnviz"]
+    answer = rnnviz("capture", "--input", "x=x.npy", "model.onnx", "--entry", "second", "-o", "one.rnnviz", "--quiet")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
+    assert read_document(model / "one.rnnviz").title == "second"
+    # Without -o in the working directory.
+    assert rnnviz("capture", "model.onnx", "--input", "x=x.npy").code == 0
+    assert {path.name for path in model.glob("*.rnnviz")} == {
+        *("one.rnnviz", "model-first.rnnviz", "model-second.rnnviz")
+    }
+
+
+def test_calls_that_are_not_complete_are_refused(model: Path, rnnviz: Called) -> None:
+    given = ["capture", "model.onnx", "--input", "x=x.npy"]
+    for words, said in (
+        (["capture"], "MODEL"),
+        (["capture", "model.onnx"], "--input x=FILE"),
+        (["capture", "model.onnx", "--input", "x.npy"], "NAME=FILE"),
+        ([*given, "x=x.npy"], "twice"),
+        ([*given, "-o", "x.npz"], ".rnnviz"),
+        ([*given, "-o", "missing/x.rnnviz"], "does not exist"),
+        ([*given, "-o", "one.rnnviz"], '"first", "second"'),
+        ([*given, "--entry", "third"], '"first", "second"'),
+        (["capture", "x.npy", "--input", "x=x.npy"], "x.npy"),
+        (["capture", "missing.onnx", "--input", "x=x.npy"], "missing.onnx"),
+        ([*given, "--helper"], "--helper"),
+    ):
+        assert said in rnnviz.refused(*words), words
+    assert not list(model.glob("*.rnnviz"))
+    assert not list(model.glob(".capture*"))
+
+
+def test_the_engine_may_be_missing_or_fail(model: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = onnx.load("model.onnx")
+    graph.graph.node[0].op_type = "Unknown"
+    onnx.save(graph, "unknown.onnx")
+    assert "unknown.onnx" in rnnviz.refused("capture", "unknown.onnx", "--input", "x=x.npy", code=3)
+    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda package: None)
+    assert "onnxruntime" in rnnviz.refused("capture", "model.onnx", "--input", "x=x.npy", code=3)
+
+
+def test_the_helper_is_printed_as_it_is(rnnviz: Called) -> None:
+    assert rnnviz("capture", "--helper").out == Path(rnn_capture.__file__).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model: Path) -> None:
+    def said(*words: str) -> tuple[int, str]:
+        """The exit code and the last line, which is below what a library may print as it crashes."""
+        command = [sys.executable, "-m", "rnnviz", "capture", *words, "--input", "x=x.npy"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        return answer.returncode, answer.stderr.splitlines()[-1]
+
+    graph = onnx.load("model.onnx")
+    graph.graph.node[0].CopyFrom(helper.make_node("ConstantOfShape", ["size"], ["first"]))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array([1 << 40]), "size"))
+    onnx.save(graph, "huge.onnx")
+    code, line = said("huge.onnx")
+    assert code == 3
+    assert line.startswith("rnnviz: huge.onnx could not be run")
+    # ONNX Runtime aborts if there is no time step.
+    np.save("x.npy", np.zeros((0, 2, 3), np.float32))
+    code, line = said("model.onnx")
+    assert code == 2
+    assert line.startswith("rnnviz: model.onnx could not be recorded")
