@@ -222,7 +222,7 @@ class ConfigPanel(QWidget):
             column.addWidget(form)
             if name == "network":
                 self.summary = NetworkSummary(theme, width, form)
-                form.grid.addWidget(self.summary, form.grid.rowCount(), 0, 1, 2)
+                form.grid.addWidget(self.summary, 1 + 2 * len(form.fields), 0, 1, 2)
         column.addStretch(1)
         self._scroll = QScrollArea(self)
         self._scroll.setObjectName("panel_scroll")

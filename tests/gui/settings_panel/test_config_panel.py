@@ -266,6 +266,8 @@ def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell)
             if widget.isVisible():
                 assert widget.mapTo(content, QPoint(widget.width(), 0)).x() <= content.width(), widget
                 assert widget.height() >= widget.heightForWidth(widget.width()), widget
+        fields = [panel.field(key) for key in KEYS if key.startswith("network.")]
+        assert panel.summary.y() > max(field.editor.widget.geometry().bottom() for field in fields if field.shown)
         equation = panel.summary.equation
         assert equation.width() >= equation.sizeHint().width()
         assert panel.summary.shapes.height() >= panel.summary.shapes.sizeHint().height()
