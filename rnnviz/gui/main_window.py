@@ -216,6 +216,8 @@ class MainWindow(QMainWindow):
         if self.main_layout.covered:
             QTimer.singleShot(0, self._on_lanes_painted)
         else:
+            # Instead of the first control of the settings.
+            self.lanes.setFocus()
             when_painted(self.lanes, self._on_lanes_painted)
 
     def _add_view(self, view: ResultView, *, eager: bool = False) -> None:

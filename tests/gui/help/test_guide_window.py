@@ -29,6 +29,7 @@ def guide(qtbot):
 
 
 def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
+    assert bare_window.focusWidget() is bare_window.lanes
     help_ = bare_window.help
     bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
     QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
