@@ -8,7 +8,7 @@ begins with its next one, or without it. Such padding is 0 in the layer input, a
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import PART_VALUES, LayerTask, RunLayer
+from rnnviz.frozen import dataclass
 
 _STEP = 4
 """Number of rows that cost as much as a time step of no rows."""

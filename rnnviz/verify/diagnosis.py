@@ -13,9 +13,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import StepWindow, as_ordered, expected_and_found, faulty_trace
+from rnnviz.engines.faults.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
 from rnnviz.engines.faults.registry import PADDING_NOT_ZEROED, KnownBug, known_bugs_in
-from rnnviz.engines.layers import layer_output
+from rnnviz.engines.layers import LayerTask, layer_output
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.invariants import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
@@ -128,6 +128,8 @@ def _evidence(
     fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Pairs of arrays: with the fault, and in the trace. The cheapest and most discriminating pairs come first."""
+    if fault.of_padding and inputs.lengths and not trace.partial:
+        yield from _beside_padding(fault, inputs, trace)
     if trace.partial or fault.of_padding:
         yield from _returned(fault, inputs, trace, wrong)
         return
@@ -141,6 +143,38 @@ def _evidence(
     for steps in (_GLANCE, _STEPS):
         for part in _parts(fault, inputs, wrong, steps):
             yield expected_and_found(fault, inputs, trace, part)
+
+
+def _beside_padding(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """The first steps of layer 0, which need no other layer, of the sample with the least padding.
+
+    Most known bugs of padding are refuted by them, and all time steps need not be computed.
+    """
+    ordered, timesteps = as_ordered(fault, inputs), inputs.timesteps
+    sample = max((n for n, length in enumerate(ordered.lengths) if length < timesteps), key=ordered.length)
+    length, own = ordered.length(sample), inputs.length(sample)
+    one = ordered.of_samples(np.array([sample]))
+    states = dict(zip(inputs.network.kind.state_symbols, one.initial_state.arrays, strict=True))
+    for direction in range(inputs.network.directions):
+        backward = inputs.network.backward(direction)
+        # A step more than is compared, since a known bug may read a length that is shorter by one.
+        times = range(max(0, length - _STEPS), timesteps) if backward else range(min(timesteps, _STEPS + 1))
+        x = one.sequence[times.start : times.stop]
+        series = {"h": np.zeros((len(x), 1, trace.shape[-1]), x.dtype)}
+        task = LayerTask(
+            cell=inputs.network.kind,
+            parameters=inputs.parameters.layer(0, direction),
+            x=x,
+            state={name: array[direction] for name, array in states.items()},
+            series=series,
+            backward=backward,
+        )
+        with np.errstate(all="ignore"):
+            faulty_layer(fault, (min(length, times.stop) - times.start,))(task, lambda _: None)
+        stop = min(own, times.stop) if backward or times.stop == timesteps else min(own, _STEPS)
+        if stop > times.start:
+            found = np.asarray(trace.hidden[0, direction, times.start : stop, sample : sample + 1])
+            yield series["h"][: stop - times.start], found
 
 
 def _returned(

@@ -21,6 +21,7 @@ from rnnviz.engines.replay import RecordedEngine
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
+from rnnviz.verify import diagnosis
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
@@ -207,6 +208,26 @@ def test_first_steps_begin_at_the_end_of_each_sample() -> None:
                 if not fault.batch_as_time and fault.backward == "reversed":
                     first = trace.hidden[0, direction, 2 if direction else 0, 0]
                     np.testing.assert_array_equal(found[0, 0], first)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [[3, 6, 1], [1, 2, 2], [3, 60, 58, 1], [24, 26, 25]])
+def test_the_steps_beside_padding_are_those_of_the_bug(lengths: list[int], reverse: bool) -> None:
+    inputs = inputs_with(lengths, max(lengths), cell="lstm", bidirectional=not reverse, reverse=reverse)
+    for bug in known_bugs_in(inputs):
+        for fault in bug.faults(inputs.network):
+            if fault.of_padding:
+                trace = faulty_trace(fault, inputs)
+                trace.clear_padding()
+                for expected, found in diagnosis._beside_padding(fault, inputs, trace):
+                    np.testing.assert_allclose(expected, found, rtol=0, atol=1e-6, err_msg=bug.name)
+
+
+def test_bugs_of_padding_are_refuted_by_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = inputs_with([300, 150, 290], 300, cell="lstm", bidirectional=True)
+    trace = faulty_trace(KNOWN_BUGS["no-h2h-bias"].faults(inputs.network)[0], inputs)
+    monkeypatch.setattr(diagnosis, "faulty_trace", lambda *_: pytest.fail("the whole network is computed"))
+    assert diagnose(inputs, trace, audit(inputs, trace)) == (("no-h2h-bias",),)
 
 
 def test_bugs_of_padding_are_undetectable_where_every_length_is_t() -> None:
