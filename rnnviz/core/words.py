@@ -1,7 +1,6 @@
 """Small pieces of English that several sentences need: a list joined by "and", the nearest known name."""
 
-from collections.abc import Iterable
-from textwrap import wrap
+from collections.abc import Iterable, Iterator
 
 from rnnviz.core.errors import printable
 
@@ -33,8 +32,16 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 def wrapped(text: str, width: int = 70) -> str:
     """The text with lines of at most `width` characters, as in a tooltip; longer words stay whole."""
-    # Most lines are short, and follow the selection.
-    return "\n".join(
-        line if len(line) <= width else "\n".join(wrap(line, width, break_long_words=False, break_on_hyphens=False))
-        for line in text.split("\n")
-    )
+    return "\n".join(part for line in text.split("\n") for part in _folded(line, width))
+
+
+def _folded(line: str, width: int) -> Iterator[str]:
+    # The standard library's `wrap` takes ten times as long, and a window has hundreds of tooltips.
+    while len(line) > width:
+        end = line.rfind(" ", 0, width + 1)
+        end = end if end > 0 else line.find(" ", width)
+        if end < 0:
+            break
+        yield line[:end].rstrip()
+        line = line[end:].lstrip()
+    yield line

@@ -56,8 +56,8 @@ _LESSON_SHARE, _PANEL_SHARE = 2, 1
 class LeftColumn(QSplitter):
     """Widens for a lesson, and restores its width afterwards."""
 
-    def __init__(self, panel: QWidget) -> None:
-        super().__init__(Qt.Orientation.Vertical)
+    def __init__(self, panel: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
         self.panel = panel
         self._pane: QWidget | None = None
         self._width_before = 0
@@ -183,9 +183,16 @@ class MainLayout(QWidget):
     view_added = Signal(object)
     """A `ResultView` that was added to its tab."""
 
-    def __init__(self, panel: QWidget, verdict: ResultView, side: Sequence[ResultView], titles: Iterable[str]) -> None:
+    def __init__(
+        self,
+        panel: QWidget,
+        verdict: ResultView,
+        side: Sequence[ResultView],
+        titles: Iterable[str],
+        parent: QWidget | None = None,
+    ) -> None:
         """`titles` are the titles of the views that `set_tab_view` adds later."""
-        super().__init__()
+        super().__init__(parent)
         self._divided = self._restored = False
         self._narrowed: list[str] = []
         """Panes that are folded because the text is too large for them."""
@@ -200,14 +207,43 @@ class MainLayout(QWidget):
         self._heights: dict[str, int] = {}
         self._top_bars: list[QWidget] = []
         self._tab_before = 0
-        self._side = QSplitter(Qt.Orientation.Vertical)
-        for view in side:
-            self._side.addWidget(view)
+        self.handles = {
+            "settings": FoldHandle("Fold settings panel", "Hides or shows the settings (F9).", Qt.Edge.LeftEdge),
+            "side": FoldHandle("Fold side views", "Hides or shows the side views (Shift+F9).", Qt.Edge.RightEdge),
+            "tabs": FoldHandle("Fold bottom pane", "Hides or shows the bottom pane (Ctrl+F9).", Qt.Edge.BottomEdge),
+        }
+        for pane, handle in self.handles.items():
+            handle.clicked.connect(lambda _checked=False, pane=pane: self.toggle(pane))
+        # From the outside to the inside: Qt styles a widget again whenever one around it gets another parent.
+        layout = self._rows = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        self._whole = QSplitter(Qt.Orientation.Horizontal)
+        layout.addWidget(self._whole, 1)
+        self.column = LeftColumn(panel, self._whole)
+        work = QWidget()
+        self._whole.addWidget(_row(self.handles["settings"], work))
+        work_layout = self._work_rows = QVBoxLayout(work)
+        work_layout.setContentsMargins(0, 8, 0, 0)
+        work_layout.setSpacing(8)
+        banner = self._banner = _row(verdict)
+        banner.setContentsMargins(0, 0, 8, 0)
+        work_layout.addWidget(banner)
+        self._pages = QStackedWidget()
+        work_layout.addWidget(self._pages, 1)
+        self._upper = QSplitter(Qt.Orientation.Vertical)
+        self._pages.addWidget(self._upper)
         self._middle = QSplitter(Qt.Orientation.Horizontal)
+        self._upper.addWidget(_row(self._middle, self.handles["side"]))
         self._middle.addWidget(QWidget())
+        self._side = QSplitter(Qt.Orientation.Vertical)
         self._side_scroll = PaneScrollArea(self._side)
         self._middle.addWidget(self._side_scroll)
+        for view in side:
+            self._side.addWidget(view)
         self.tabs = QTabWidget()
+        self._drawer = PaneScrollArea(self.tabs)
+        self._upper.addWidget(self._drawer)
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Further views")
         self.tabs.tabBar().setAccessibleName("Further views")
@@ -216,39 +252,9 @@ class MainLayout(QWidget):
             self.tabs.addTab(QWidget(), title)
         self.tabs.currentChanged.connect(self._on_tab)
         self.tabs.tabBarClicked.connect(self._on_tab_clicked)
-        self.handles = {
-            "settings": FoldHandle("Fold settings panel", "Hides or shows the settings (F9).", Qt.Edge.LeftEdge),
-            "side": FoldHandle("Fold side views", "Hides or shows the side views (Shift+F9).", Qt.Edge.RightEdge),
-            "tabs": FoldHandle("Fold bottom pane", "Hides or shows the bottom pane (Ctrl+F9).", Qt.Edge.BottomEdge),
-        }
-        for pane, handle in self.handles.items():
-            handle.clicked.connect(lambda _checked=False, pane=pane: self.toggle(pane))
         self.tabs.setCornerWidget(self.handles["tabs"])
-        self._upper = QSplitter(Qt.Orientation.Vertical)
-        self._upper.addWidget(_row(self._middle, self.handles["side"]))
-        self._drawer = PaneScrollArea(self.tabs)
-        self._upper.addWidget(self._drawer)
         self._upper.splitterMoved.connect(self._keep_lent)
         self._side.splitterMoved.connect(self._keep_lent)
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self._upper)
-        work = QWidget()
-        work_layout = QVBoxLayout(work)
-        work_layout.setContentsMargins(0, 8, 0, 0)
-        work_layout.setSpacing(8)
-        banner = self._banner = _row(verdict)
-        banner.setContentsMargins(0, 0, 8, 0)
-        work_layout.addWidget(banner)
-        work_layout.addWidget(self._pages, 1)
-        self._work_rows = work_layout
-        self._whole = QSplitter(Qt.Orientation.Horizontal)
-        self.column = LeftColumn(panel)
-        self._whole.addWidget(self.column)
-        self._whole.addWidget(_row(self.handles["settings"], work))
-        layout = self._rows = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self._whole, 1)
         # Stretch factors: everything grows with the window except the settings panel.
         self._splitters = {"whole": self._whole, "upper": self._upper, "middle": self._middle, "side": self._side}
         for splitter, shares in zip(self._splitters.values(), ((0, 1), (3, 1), (_LANES_SHARE, 1), (3, 2)), strict=True):

@@ -197,7 +197,7 @@ class MainWindow(QMainWindow):
         self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
             self._connect_view(view, eager=view is self.verdict)
-        self.main_layout = MainLayout(self.panel, self.verdict, side, TABS)
+        self.main_layout = MainLayout(self.panel, self.verdict, side, TABS, self)
         self.main_layout.show_tab(OUTPUT, present=False)
         self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
         self.setCentralWidget(self.main_layout)

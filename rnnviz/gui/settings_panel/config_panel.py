@@ -166,9 +166,10 @@ class Field:
             control.setPalette(palette)
 
     def _show_state(self) -> None:
-        self.editor.widget.setVisible(self.shown)
-        if self._label is not None:
-            self._label.setVisible(self.shown)
+        for widget in filter(None, (self.editor.widget, self._label)):
+            # Before the window is shown, Qt would style a widget that is made visible twice.
+            if widget.isHidden() == self.shown:
+                widget.setVisible(self.shown)
         tip = f"{self.state.why or self.config_field.why}\n{self.key}"
         for widget in (self.editor.widget, self.editor.controls[0]):
             widget.setToolTip(wrapped(tip))
