@@ -1,6 +1,7 @@
 """The panel as a whole: every edit makes a config, or says at its field why it makes none."""
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.fields import label
-from rnnviz.gui.settings_panel.widgets import FreeSpinBox
+from rnnviz.gui.settings_panel.widgets import FreeSpinBox, PathLineEdit
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from tests.gui.settings_panel.conftest import CONFIG
 from tests.strategies import any_config_mappings
 
+DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 KEYS = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
 
 
@@ -271,8 +273,24 @@ def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell)
         equation = panel.summary.equation
         assert equation.width() >= equation.sizeHint().width()
         assert panel.summary.shapes.height() >= panel.summary.shapes.sizeHint().height()
+        form = panel.summary.parentWidget()
+        rows = [row.geometry() for row in form.findChildren(QWidget, options=DIRECT) if row.isVisible()]
+        assert not any(one.intersects(other) for one, other in combinations(rows, 2))
 
     qtbot.waitUntil(everything_fits)
+
+
+def test_a_field_that_becomes_visible_gets_its_control_in_the_order_of_the_schema(panel, qtbot, choose) -> None:
+    hidden = panel.findChildren(PathLineEdit)
+    choose("sequence.source", "file")
+    assert len(panel.findChildren(PathLineEdit)) > len(hidden)
+    assert panel.field("sequence.path").editor.widget.isVisible()
+
+    def in_order() -> None:
+        tops = [panel.field(key).editor.widget.y() for key in panel.visible_fields if key.startswith("sequence.")]
+        assert tops == sorted(tops)
+
+    qtbot.waitUntil(in_order)
 
 
 def test_the_panel_follows_the_theme(panel, qtbot, type_into) -> None:
