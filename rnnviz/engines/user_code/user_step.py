@@ -119,7 +119,7 @@ class OwnRecurrence:
             state = {name: np.array(array) for name, array in task.state.items()}
             for done, t in enumerate(task.timesteps, start=1):
                 where = f"{direction}, t = {task.start + t}"
-                state, lines = self._guarded(partial(self._next, task, task.x[t], state, where))
+                state, lines = self._guarded(partial(self._next, task, task.x[t], state, where), f" at {where}")
                 for name, series in task.series.items():
                     series[t] = state[name]
                 self._store(task, t, lines, add_line)
@@ -201,15 +201,15 @@ class OwnRecurrence:
     def _unfit(self, what: str) -> RecurrenceError:
         return RecurrenceError(f"{self._definition}: {what}.")
 
-    def _guarded(self, call: Callable[[], Returned]) -> Returned:
-        """Run code of the user's; whatever it raises becomes a sentence."""
+    def _guarded(self, call: Callable[[], Returned], where: str = "") -> Returned:
+        """Run code of the user's; whatever it raises becomes a sentence, which says `where` in the sequence."""
         with self._watched:
             try:
                 return call()
             except BaseException as error:
                 if type(error) is RecurrenceError:
                     raise
-                raise RecurrenceError(f"{self._at(sys.exc_info()[2])}: {_cause(error)}.") from error
+                raise RecurrenceError(f"{self._at(sys.exc_info()[2])}{where}: {_cause(error)}.") from error
 
     def _at(self, trace: TracebackType | None) -> str:
         """The file and the last line of it that was being run."""

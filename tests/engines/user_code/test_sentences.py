@@ -37,13 +37,16 @@ BROKEN: dict[str, tuple[str, str]] = {
     "an error while it loads": ("x = 1\ny = x / 0\n", ", line 2: ZeroDivisionError: division by zero."),
     "an error in step": (
         "def helper(v):\n    return v['no']\n\n\ndef step(x, state, p):\n    return helper({})\n",
-        ", line 2: KeyError: 'no'.",
+        ", line 2 at forward, t = 0: KeyError: 'no'.",
     ),
-    "an error without words": ("def step(x, state, p):\n    raise RuntimeError\n", ", line 2: RuntimeError."),
-    "an error that cannot be printed": (ODD, ", line 7: Odd."),
+    "an error without words": (
+        "def step(x, state, p):\n    raise RuntimeError\n",
+        ", line 2 at forward, t = 0: RuntimeError.",
+    ),
+    "an error that cannot be printed": (ODD, ", line 7 at forward, t = 0: Odd."),
     "an error of many lines": (
         "def step(x, state, p):\n    raise ValueError('one\\n  two.\\n')\n",
-        ", line 2: ValueError: one two.",
+        ", line 2 at forward, t = 0: ValueError: one two.",
     ),
     "an error as long as it may be": (f"raise ValueError('{'x' * 500}')\n", f", line 1: ValueError: {'x' * 500}."),
     "an error that is too long": (f"raise ValueError('{'x' * 501}')\n", f", line 1: ValueError: {'x' * 500} ..."),
@@ -96,27 +99,30 @@ BROKEN: dict[str, tuple[str, str]] = {
         "def step(x, state, p):\n    return (state[0].astype(str),)\n",
         ", line 1: step returned h of <U32 at forward, t = 0, but it must hold real numbers.",
     ),
-    "an array whose conversion fails": (TENSOR, ", line 3: RuntimeError: no."),
+    "an array whose conversion fails": (TENSOR, ", line 3 at forward, t = 0: RuntimeError: no."),
     "sys.exit while it loads": (
         "import sys\nsys.exit(0)\n",
         ", line 2: the custom step called sys.exit, which would end the run.",
     ),
     "sys.exit in step": (
         "import sys\n\n\ndef step(x, state, p):\n    sys.exit('bye')\n",
-        ", line 5: the custom step called sys.exit, which would end the run.",
+        ", line 5 at forward, t = 0: the custom step called sys.exit, which would end the run.",
     ),
     "an error whose text raises what ends a program": (
         (
             "class Odd(BaseException):\n    def __str__(self):\n        raise KeyboardInterrupt\n\n\n"
             "def step(x, state, p):\n    raise Odd\n"
         ),
-        ", line 7: Odd.",
+        ", line 7 at forward, t = 0: Odd.",
     ),
     "an error without a trace": (
         "class Odd(Exception):\n    __traceback__ = None\n\n\ndef step(x, state, p):\n    raise Odd\n",
-        ", line 6: Odd.",
+        ", line 6 at forward, t = 0: Odd.",
     ),
-    "a keyboard interrupt": ("def step(x, state, p):\n    raise KeyboardInterrupt\n", ", line 2: KeyboardInterrupt."),
+    "a keyboard interrupt": (
+        "def step(x, state, p):\n    raise KeyboardInterrupt\n",
+        ", line 2 at forward, t = 0: KeyboardInterrupt.",
+    ),
 }
 
 SAID_BY_PYTHON: dict[str, tuple[str, str]] = {
@@ -124,13 +130,16 @@ SAID_BY_PYTHON: dict[str, tuple[str, str]] = {
     "a module that is not there": ("import no_such_module\n", ", line 1: ModuleNotFoundError: No module named"),
     "a step of other arguments": (
         "def step(x, h):\n    return (h,)\n",
-        ", line 1: TypeError: step() takes 2 positional",
+        ", line 1 at forward, t = 0: TypeError: step() takes 2 positional",
     ),
     "a ragged list": (
         "def step(x, state, p):\n    return ([[1], [2, 3]],)\n",
-        ", line 1: ValueError: setting an array",
+        ", line 1 at forward, t = 0: ValueError: setting an array",
     ),
-    "endless recursion": ("def step(x, state, p):\n    return step(x, state, p)\n", ", line 2: RecursionError: "),
+    "endless recursion": (
+        "def step(x, state, p):\n    return step(x, state, p)\n",
+        ", line 2 at forward, t = 0: RecursionError: ",
+    ),
     "null bytes": ("x = 1\0\n", ""),
 }
 

@@ -83,7 +83,7 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_fixed_file_runs(
     mine.write_text("def step(x, state, p):\n    return undefined\n")
     with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
         window.files.open_recurrence(mine)
-    assert f"{mine}, line 2: NameError" in failed.args[0].sentence
+    assert f"{mine}, line 2 at forward, t = 0: NameError" in failed.args[0].sentence
     assert "Ctrl+E" in window.verdict._text.shown
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         mine.write_text(starter("rnn_relu"))
