@@ -265,7 +265,10 @@ class VerdictBar(ResultView):
             self._show_text("running", fill(_RUNNING, stage=str(self._stage)), last and _SHOWN.format(verdict=last))
         elif self._error is not None:
             shown = last and _LAST.format(verdict=last)
-            self._show_text("error", (TextPart(self._error),), NOTE_GAP.join(filter(None, (self._advice, shown))))
+            name = self._failed_engine
+            # A path would take the room of the advice; the unfolded part has it.
+            error = self._error.replace(name, display_name(name)) if name else self._error
+            self._show_text("error", (TextPart(error),), NOTE_GAP.join(filter(None, (self._advice, shown))))
         elif words is None:
             self._show_text("empty", fill(_EMPTY), "")
         elif self._stale:
@@ -329,7 +332,8 @@ class VerdictBar(ResultView):
             return
         facts: list[tuple[str, tuple[TextPart, ...]]] = []
         if self.state in ("error", "running", "empty"):
-            facts.append((self.state.capitalize(), self._sentence))
+            full = self._sentence if self._error is None else (TextPart(self._error),)
+            facts.append((self.state.capitalize(), full))
         if self.state == "error" and self._advice:
             facts.append(("Advice", (TextPart(self._advice),)))
         if self._result is not None and self._candidate is not None:

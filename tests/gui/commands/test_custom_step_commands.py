@@ -105,8 +105,12 @@ def test_the_others_run_without_an_engine_that_failed(
     with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
         window.files.open_recurrence(mine)
     assert failed.args[0].engine == str(mine)
-    assert str(mine) in window.verdict.text
+    assert "mine.py" in window.verdict.text
+    assert str(mine) not in window.verdict.text
     assert reason in window.verdict.text
+    window.verdict.toggle_details()
+    assert str(mine) in window.verdict.details
+    window.verdict.fold()
     assert window.session.result is before
     button = window.verdict._without
     assert button.isVisible()
