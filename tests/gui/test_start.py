@@ -160,6 +160,23 @@ def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
     assert done.stdout.strip() == "False"
 
 
+PARTS = """
+import sys
+from rnnviz.gui import app
+app.import_parts_without_qt()
+before = set(sys.modules)
+import rnnviz.gui.application
+print("PySide6" in before, *(name for name in sys.modules if name.startswith("rnnviz.") and name not in before))
+"""
+
+
+@pytest.mark.slow
+def test_what_needs_no_qt_is_imported_before_it():
+    qt, *after = _python(PARTS).stdout.split()
+    assert qt == "False"
+    assert len([name for name in after if not name.startswith("rnnviz.gui")]) <= 5
+
+
 def test_the_tables_of_a_sweep_are_imported_on_the_thread_that_reads_them():
     done = _python("import sys, rnnviz.gui.sweep.runner, rnnviz.gui.sweep.sweep_window; print('polars' in sys.modules)")
     assert done.stdout.strip() == "False"
