@@ -1,4 +1,4 @@
-"""Lengths of the samples of a batch: the time steps t >= length of a sample are padding, which no engine computes.
+"""Lengths of the samples of a batch: the time steps t >= length of a sample are padding, which changes no result.
 
 Hidden states, outputs and cell states are 0 in padding. The backward direction of a sample starts at its own
 length - 1, and its final states are those of the last computed step.
