@@ -552,6 +552,9 @@ class _TorchLayer:
                 x, output = input.transpose(0, 1), output.transpose(0, 1)
         dtype = output.dtype
         kind = str(dtype)[len("torch.") :]
+        lowered = _lowered(kind) or self._autocast(output)
+        if lowered:
+            x = x.to(getattr(self._torch, lowered))
         network = self._networks.get(kind)
         if network is None:
             network = self._networks[kind] = self._network(kind)
@@ -570,15 +573,26 @@ class _TorchLayer:
         finals = states(final)
         return Call(
             network,
-            self.parameters(_lowered(kind)),
+            self.parameters(lowered),
             copied(x),
             {name: state.new_zeros(state.shape) for name, state in finals.items()} if hx is None else states(hx),
             finals["h"] if self._cell else copied(output),
             finals,
             lengths if len(set(lengths)) > 1 else (),
-            _lowered(kind),
+            lowered,
             _torch_layers,
         )
+
+    def _autocast(self, output: Any) -> str:
+        """The half precision of the products under autocast, where a layer returns float32, as a GRU may; or ""."""
+        torch, device = self._torch, output.device.type
+        try:
+            on, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        except (TypeError, AttributeError):  # before PyTorch 2.4
+            cpu = device == "cpu"
+            on = torch.is_autocast_cpu_enabled() if cpu else torch.is_autocast_enabled()
+            dtype = torch.get_autocast_cpu_dtype() if cpu else torch.get_autocast_gpu_dtype()
+        return _lowered(str(dtype)[len("torch.") :]) if on and output.dtype == torch.float32 else ""
 
     def _network(self, kind: str) -> Network:
         module, dtype = self._module, "float64" if kind == "float64" else "float32"
@@ -644,7 +658,11 @@ def _torch_layers(call: Call) -> Any:
     """
     torch, network = sys.modules["torch"], call.network
     kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
-    dtype = getattr(torch, call.computed_in or network.dtype)
+    lowered = getattr(torch, call.computed_in or network.dtype)
+    # Under autocast the products alone may be in half precision.
+    output = torch.tensor(call.output)
+    mixed = bool(call.computed_in) and not torch.equal(output, output.to(lowered).to(output.dtype))
+    dtype = torch.float32 if mixed else lowered
     options: dict[str, Any] = {"bidirectional": network.bidirectional}
     if network.projection_size is not None:
         options["proj_size"] = network.projection_size
@@ -655,7 +673,7 @@ def _torch_layers(call: Call) -> Any:
         module = getattr(torch.nn, kind)(x.shape[-1], network.hidden_size, dtype=dtype, **options)
         rows = slice(layer * network.directions, (layer + 1) * network.directions)
         start = [torch.tensor(state[rows], dtype=dtype) for state in call.initial.values()]
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", dtype=lowered if mixed else torch.bfloat16, enabled=mixed):
             for name, array in call.parameters.items():
                 side, own, theirs = name[0], name[1 : name.index("_")], _TORCH_KINDS[name[name.index("_") + 1 :]]
                 if int(own) == layer:

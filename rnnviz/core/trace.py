@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnviz.cells.float_types import HALF_TYPES, spacing
 from rnnviz.core.config import Network
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
@@ -149,9 +150,22 @@ class Trace(Mapping[str, FloatArray]):
         return any(len(self.recorded(*lane)) < timesteps for lane in lanes)
 
     @property
-    def eps(self) -> float:
+    def half(self) -> str:
+        """The type of half precision in which a recording says that it was computed, or ""."""
+        return self.computed_in if self.computed_in in HALF_TYPES else ""
+
+    @property
+    def spacing(self) -> float:
         """The spacing of numbers at 1 in the coarser of the network's type and the one that they were computed in."""
         return max(self._spacing(""), self._spacing(self.computed_in or self.precision))
+
+    @property
+    def eps(self) -> float:
+        """The epsilon of the step audit: the spacing, or a quarter of it in half precision.
+
+        There only stored results are rounded, by half a spacing at most: eight bounds are four times that.
+        """
+        return self.spacing / 4.0 if self.half else self.spacing
 
     @property
     def stored_as(self) -> str:
@@ -159,10 +173,10 @@ class Trace(Mapping[str, FloatArray]):
 
         It is known only of a recording that says in which type it was computed.
         """
-        return self.precision if self._spacing(self.precision) > self.eps else ""
+        return self.precision if self._spacing(self.precision) > self.spacing else ""
 
     def _spacing(self, kind: str) -> float:
-        return float(np.finfo(kind or self.hidden.dtype).eps)
+        return spacing(kind or self.hidden.dtype.name)
 
     def length(self, sample: int) -> int:
         """The number of time steps of a sample."""

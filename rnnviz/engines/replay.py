@@ -7,7 +7,7 @@ an engine's name and a dot.
 Beside them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
 they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
 the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
-taken to have been computed in float16.
+taken to have been computed in float16. It may be "bfloat16", whose numbers are stored as float32.
 
 `lengths` (N,) may hold the lengths of the samples, which must be those of the run. Values in padding are read as they
 are, so that a check finds those that are not 0.
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
@@ -38,6 +39,7 @@ _OF_LSTM = ("cell", "cell_state")
 _COMPUTED_IN = "computed_in"
 _LENGTHS = "lengths"
 _TYPES = ("float16", "float32", "float64")
+_COMPUTED_TYPES = (BFLOAT16, *_TYPES)
 _LISTED = 6
 
 
@@ -123,11 +125,11 @@ def computed_in(recording: Recording) -> str:
     if not recording.computed_in:
         return ""
     found = recording.archive.text(recording.computed_in)
-    if found not in _TYPES:
+    if found not in _COMPUTED_TYPES:
         raise InputError(
             f"{recording.computed_in} in {recording.archive.path} is "
             f"{display_key(found) if found else 'no short text'}: "
-            f'it must be {_listed(_TYPES, "or")}, as np.array("float32") stores it.'
+            f'it must be {_listed(_COMPUTED_TYPES, "or")}, as np.array("float32") stores it.'
         )
     return found
 

@@ -9,6 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.audit_accumulator import JUDGED_ROUNDINGS
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
@@ -122,6 +123,10 @@ _COARSE_FLOAT16 = (
     "If it was computed in another type, add that type to the file as computed_in."
 )
 _COARSE_COMPUTED_IN = "{engine} holds {kind}: it is compared with that precision, and audited as computed in {dtype}."
+_HALF = (
+    "{engine} was computed in {kind}, half precision: the tolerance and the rounding bounds are those of {kind}, and "
+    "errors of less than {hidden} may not be found."
+)
 
 _UNDETECTABLE = "Undetectable here: {bugs}."
 _UNDETECTABLE_REMEDY = "Undetectable here: {bugs}. To detect more, {change}."
@@ -283,10 +288,14 @@ def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
 def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     """The types of recordings that are not the network's."""
     dtype = result.config.network.dtype
-    return tuple(_precision(result.traces[engine], dtype) for engine in engines if result.traces[engine].precision)
+    traces = [result.traces[engine] for engine in engines]
+    return tuple(_precision(trace, dtype) for trace in traces if trace.precision or trace.half)
 
 
 def _precision(trace: Trace, dtype: str) -> str:
+    if trace.half:
+        hidden = number_format.error(JUDGED_ROUNDINGS * trace.eps)
+        return _HALF.format(engine=display_name(trace.engine), kind=trace.half, hidden=hidden)
     if trace.precision == "float64":
         template = _ROUNDED
     elif trace.computed_in:

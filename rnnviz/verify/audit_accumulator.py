@@ -24,6 +24,9 @@ from rnnviz.verify.verdict import AuditVerdict
 JUDGED = 2.0**-8
 """How much of the largest hidden value eight bounds may be if they are to judge a step."""
 
+JUDGED_ROUNDINGS = 96.0
+"""How many eps it may be of a recording that was computed in half precision."""
+
 
 @dataclass(frozen=True)
 class WrongStep:
@@ -270,11 +273,12 @@ def undetermined(layer: BoundedLayer, step: BoundedArray, h: FloatArray, before:
 
     `before` (B, S, H) are the engine's own previous hidden values.
     """
-    if ALLOWED * step.eps > JUDGED:
+    share = max(JUDGED, JUDGED_ROUNDINGS * step.eps) if layer.half else JUDGED
+    if ALLOWED * step.eps > share:
         values = np.ones(h.shape, np.bool_)
     else:
         # An unlimited value is judged relative to its terms, unless its bound is infinite.
-        judged = np.minimum(layer.hidden_scale * (JUDGED / ALLOWED), np.finfo(np.float64).max)
+        judged = np.minimum(layer.hidden_scale * (share / ALLOWED), np.finfo(np.float64).max)
         if step.bound.max(initial=0.0) <= judged.min():
             return None
         values = ~(step.bound <= judged)

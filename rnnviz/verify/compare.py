@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.float_types import BFLOAT16, spacing
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
@@ -106,7 +107,7 @@ def _path(stored: Path, name: str) -> Path:
     return stored.with_name(f"{stored.name}.{name}.npy")
 
 
-_BY_PRECISION = {"float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
+_BY_PRECISION = {BFLOAT16: (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
 """Those of torch.testing.assert_close."""
 
 
@@ -116,10 +117,13 @@ def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
 
 
 def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
-    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in."""
+    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in.
+
+    Of half precision atol is the spacing at 1: that of single numbers is too small for a step of sums and gates.
+    """
     recorded = (kind for trace in traces for kind in (trace.precision, trace.computed_in) if kind)
-    types = [config.network.dtype, *recorded]
-    return max(_BY_PRECISION[kind] for kind in types)
+    usual = [_BY_PRECISION[kind] for kind in (config.network.dtype, *recorded)]
+    return max([*usual, *((_BY_PRECISION[trace.half][0], spacing(trace.half)) for trace in traces if trace.half)])
 
 
 @dataclass(frozen=True)

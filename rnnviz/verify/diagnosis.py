@@ -98,7 +98,7 @@ def _nearest(
 def _tolerance(inputs: Inputs, trace: Trace) -> float:
     """The dtype's own absolute tolerance, whatever the comparison's is; of a coarser recording two roundings."""
     own = DEFAULT_TOLERANCES[inputs.network.dtype][1]
-    return max(own, 2.0 * trace.eps) if trace.precision else own
+    return max(own, 2.0 * trace.spacing) if trace.precision or trace.half else own
 
 
 def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:

@@ -77,4 +77,4 @@ def bounded_layer(
     """The parameters of some units of a lane, or of all, in the precision in which the engine computes and stores."""
     p = inputs.parameters.layer(layer, direction)
     x_stored_as = trace.stored_as if layer else ""
-    return BoundedLayer(inputs.network.kind, vars(p), units, trace.eps, trace.stored_as, x_stored_as)
+    return BoundedLayer(inputs.network.kind, vars(p), units, trace.eps, trace.stored_as, x_stored_as, trace.half)

@@ -103,12 +103,15 @@ def test_the_type_of_the_computation_is_reported_and_has_to_be_one(tmp_path: Pat
     arrays = {"hidden": recorded(inputs)["hidden"].astype(np.float16)}
     _, report = computed(engine_of(tmp_path / "a.npz", {**arrays, "computed_in": np.array("float32")}), inputs)
     assert (report.precision, report.computed_in) == ("float16", "float32")
+    arrays["hidden"] = arrays["hidden"].astype(np.float32)
+    _, report = computed(engine_of(tmp_path / "a.npz", {**arrays, "computed_in": np.array("bfloat16")}), inputs)
+    assert (report.precision, report.computed_in) == ("", "bfloat16")
     path = tmp_path / "b.npz"
     for text, shown in ((np.array("int8"), "int8"), (np.ones(3), "no short text")):
         with pytest.raises(InputError) as caught:
             computed(engine_of(path, {**arrays, "computed_in": text}), inputs)
         assert str(caught.value) == (
-            f"computed_in in {path} is {shown}: it must be float16, float32 or float64, "
+            f"computed_in in {path} is {shown}: it must be bfloat16, float16, float32 or float64, "
             'as np.array("float32") stores it.'
         )
 

@@ -103,6 +103,8 @@ def lines() -> Iterator[str]:
         {"precision": "float16"},
         {"precision": "bfloat16"},
         {"precision": "float16", "computed_in": "float32"},
+        {"precision": "float16", "computed_in": "float16"},
+        {"computed_in": "bfloat16"},
     ):
         own = with_trace(result, **fields)
         yield f"precisions {fields}: {said(verdict_details.precisions(own, ('gluon', MINE)))}"

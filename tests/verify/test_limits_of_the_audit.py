@@ -273,13 +273,14 @@ def test_a_coarse_recording_is_judged_within_its_precision(cell: str, computed_i
     assert right.judgment is not None
     found = right.judgment.audits["engine"]
     assert right.verdict == "agree"
-    assert (found.wrong, found.verdict) == (0, "right" if computed_in == "float32" else "undetermined")
-    for change in (1.005, 1.02, 1.06):
+    assert (found.wrong, found.verdict) == (0, "right" if computed_in else "undetermined")
+    # Steps of half precision may be off by up to 1.6 % of the largest value.
+    for change in (1.1,) if computed_in == "float16" else (1.005, 1.02, 1.06):
         spoiled = plain_trace(inputs, lambda t, before, h, by=change: (h * by).astype(h.dtype))
         result = result_of(inputs, reference, halved(spoiled, computed_in))
         assert result.judgment is not None
         assert result.verdict == "disagree"
-        if computed_in == "float32":
+        if computed_in:
             assert result.judgment.audits["engine"].verdict == "wrong"
 
 
@@ -308,5 +309,5 @@ def test_nothing_is_determined_in_a_coarse_precision(cell: str) -> None:
     """Eight bounds are wider than the range of the cell, also where a step mixes units."""
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=5)
     trace, _ = computed(ManualEngine(), inputs)
-    found = audit(inputs, replace(trace, precision="float16", computed_in="float16"))
+    found = audit(inputs, replace(trace, precision="float16"))
     assert (found.undetermined, found.wrong) == (1.0, 0)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
+from rnnviz.cells.float_types import rounded_when_read
 from rnnviz.cells.interpreters.blocks import StepBlock, above
 from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Limits, Node, evaluate, ordered, trace, value_limits
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
@@ -39,16 +40,20 @@ class _Rows:
 
 @dataclass(frozen=True, eq=False)
 class _Terms:
-    """Sums W x + b (M, R), the sums of their terms' magnitudes, and how far the bounds of x reach in them."""
+    """Sums W x + b (M, R), the sums of their terms' magnitudes, and how far the bounds of x reach in them.
+
+    `rounded` are the magnitudes that are rounded to half precision.
+    """
 
     value: FloatArray
     magnitude: FloatArray
     reach: FloatArray | None = None
+    rounded: FloatArray | None = None
 
     def at(self, rows: slice) -> "_Terms":
         """Some of the R sums."""
-        reach = None if self.reach is None else self.reach[:, rows]
-        return _Terms(self.value[:, rows], self.magnitude[:, rows], reach)
+        reach, rounded = (None if array is None else array[:, rows] for array in (self.reach, self.rounded))
+        return _Terms(self.value[:, rows], self.magnitude[:, rows], reach, rounded)
 
 
 class BoundedLayer:
@@ -62,12 +67,14 @@ class BoundedLayer:
         eps: float = 0.0,
         stored_as: str = "",
         x_stored_as: str = "",
+        half: str = "",
     ) -> None:
         """Prepare a layer.
 
         `parameters` are in the engine's type, whose precision counts unless `eps` is coarser. The values of the `units`
         (U,) are computed, by default of all. Hidden values and the layer input were rounded to the types `stored_as`
-        and `x_stored_as` when they were stored; "" if they were not.
+        and `x_stored_as` when they were stored; "" if they were not. `half` is the type of half precision in which the
+        engine computes, or "".
 
         Raises
         ------
@@ -79,7 +86,8 @@ class BoundedLayer:
             raise ValueError(f"A unit of the cell {cell.name} is computed from others: all of them are needed.")
         limits = np.finfo(parameters["i2h_weight"].dtype)
         self._dtype, self._largest = limits.dtype, float(limits.max)
-        self.eps = max(eps, float(limits.eps))
+        self._sum_eps = float(limits.eps)
+        self.eps, self.half = max(eps, self._sum_eps), half
         self.stored_as, self._x_stored_as = stored_as, x_stored_as
         size = len(parameters["i2h_bias"]) // len(cell.gates)
         self.units = np.arange(size) if units is None else units
@@ -119,16 +127,23 @@ class BoundedLayer:
 
         Where nothing reads u and v of a gate but their sum u + v, that sum is given in their place.
         """
-        u = self._terms_of(x, self._input, storage_bound(x, self._x_stored_as) if self._x_stored_as else None)
+        u = self._terms_of(x, self._input, self._reading(x, self._x_stored_as))
         if self._recurrent is None:
             return self._by_node(self._bounded(u), self._lanes["u"], x.shape[:-1])
-        v = self._terms_of(h, self._recurrent, storage_bound(h, self.stored_as) if self.stored_as else None)
+        v = self._terms_of(h, self._recurrent, self._reading(h, self.stored_as))
         joined, own = (slice(0, len(self._sums) * len(self.units)), slice(len(self._sums) * len(self.units), None))
         found = self._by_node(self._bounded(u.at(joined), v.at(joined)), self._sums, x.shape[:-1])
         for terms, nodes in ((u, self._lanes["u"]), (v, self._lanes["v"])):
             if nodes:
                 found |= self._by_node(self._bounded(terms.at(own)), nodes, x.shape[:-1])
         return found
+
+    def _reading(self, x: FloatArray, stored_as: str) -> FloatArray | None:
+        """The bound of numbers that were rounded when they were stored, or are rounded when they are read."""
+        if stored_as or not self.half:
+            return storage_bound(x, stored_as) if stored_as else None
+        rounded = rounded_when_read(x, self.half)
+        return np.where(rounded, storage_bound(x, self.half), 0.0) if rounded.any() else None
 
     def _by_node(self, s: BoundedArray, nodes: Sequence[Node], shape: tuple[int, ...]) -> dict[Node, BoundedArray]:
         """Rows (M, K·U) of some nodes, each as (..., U)."""
@@ -191,25 +206,36 @@ class BoundedLayer:
         value += rows.bias
         magnitude = self._magnitude(flat) @ rows.magnitude
         magnitude += self._magnitude(rows.bias)
+        rounded = np.abs(value) + np.abs(rows.bias) if self.half else None
         if bound is None:
-            return _Terms(value, magnitude)
+            return _Terms(value, magnitude, None, rounded)
         # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
         reach = bound.reshape(flat.shape) @ rows.magnitude
         reach[np.isnan(reach)] = np.inf
-        return _Terms(value, magnitude, reach)
+        return _Terms(value, magnitude, reach, rounded)
 
     def _bounded(self, s: _Terms, added: _Terms | None = None) -> BoundedArray:
         """One sum with its bound, or two that are added."""
         # An engine may go on summing from the input part to the recurrent part, so that both are one sum.
         if added is None:
-            result = pre_activation(s.value, s.magnitude, self._terms, self._largest, self.eps)
+            result = pre_activation(s.value, s.magnitude, self._terms, self._largest, self._accumulated)
         else:
             magnitude = np.add(s.magnitude, added.magnitude, out=s.magnitude)
-            result = pre_activation(s.value, magnitude, self._terms, self._largest, self.eps, added.value)
+            result = pre_activation(s.value, magnitude, self._terms, self._largest, self._accumulated, added.value)
+        result.eps = self.eps
+        for rounded in (s.rounded, None if added is None else added.rounded):
+            if rounded is not None:
+                # An infinity or a NaN is decided by the sum.
+                result.bound += np.where(np.isfinite(rounded), self.eps * rounded, 0.0)
         for reach in (s.reach, None if added is None else added.reach):
             if reach is not None:
                 np.add(result.bound, reach, out=result.bound)
         return result
+
+    @property
+    def _accumulated(self) -> float:
+        """The epsilon of sums."""
+        return self._sum_eps if self.half else self.eps
 
     def _magnitude(self, v: FloatArray) -> FloatArray:
         """|v|, and 0 for what is not finite: terms that are not decide a sum without leaving any precision's range."""

@@ -43,6 +43,11 @@ within p ± 8 δ(p). For small δ that is f'(p) · δ; for large δ it is never 
 where the function is saturated in all of the interval it is nothing, whatever δ is. Where it turns from falling to
 rising within the interval, it is furthest there or at an end.
 
+In half precision, sums are accumulated in float32, and each stored part of a pre-activation is rounded: its bound is
+that of float32, and eps · (|v| + |b|) for each part v with its bias b. There eps is a quarter of the spacing at 1, so
+that eight bounds are four times what rounding to the nearest number can do. A number that is none of the type is
+rounded when it is read, by half a unit in the last place.
+
 Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
 left the working precision's range on the way, in one order of summation and not in another, so that a correct engine
 may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it follows from
@@ -58,6 +63,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import Value
+from rnnviz.cells.float_types import smallest_normal, spacing
 
 ALLOWED = 8.0
 """Number of bounds that a correct step may be off; with random weights correct engines stay below 2."""
@@ -231,10 +237,9 @@ def storage_bound(value: FloatArray, stored_as: str) -> FloatArray:
     """Half a unit in the last place of a number in the type `stored_as`, divided among eight bounds; 0 for ""."""
     if not stored_as:
         return np.zeros(value.shape)
-    limits = np.finfo(stored_as)
-    magnitude = np.maximum(np.abs(np.asarray(value, np.float64)), float(limits.smallest_normal))
+    magnitude = np.maximum(np.abs(np.asarray(value, np.float64)), smallest_normal(stored_as))
     magnitude[~np.isfinite(magnitude)] = 0.0
-    return np.asarray(magnitude * (float(limits.eps) / (2.0 * ALLOWED)))
+    return np.asarray(magnitude * (spacing(stored_as) / (2.0 * ALLOWED)))
 
 
 def pre_activation(

@@ -103,7 +103,9 @@ def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any
     """The arrays that recordings do not hold, of which no check speaks, and their types where not the network's."""
     missing = {name: arrays for name in engines if (arrays := unrecorded_arrays(result.traces[name]))}
     precisions = {name: kind for name in engines if (kind := result.traces[name].precision)}
-    return {**({"unrecorded": missing} if missing else {}), **({"recorded_as": precisions} if precisions else {})}
+    computed = {name: kind for name in engines if (kind := result.traces[name].computed_in)}
+    said = {"unrecorded": missing, "recorded_as": precisions, "computed_in": computed}
+    return {key: value for key, value in said.items() if value}
 
 
 def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
