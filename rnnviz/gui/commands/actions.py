@@ -137,7 +137,10 @@ def shown_keys(command: Command[Any]) -> str:
     return ", ".join(QKeySequence.fromString(keys).toString(native) for keys in command.keys)
 
 
-_SCROLLS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+TAKES_ARROWS = "rnnviz-takes-arrows"
+"""Property of a button that handles Up and Down itself."""
+_WAYS = {Qt.Key.Key_Up, Qt.Key.Key_Down}
+_SCROLLS = _WAYS | {Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 _HISTORY = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
 _MOVES = _SCROLLS | {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End}
 
@@ -195,4 +198,6 @@ def needs(control: QObject, event: QKeyEvent) -> bool:
         return key in _SCROLLS
     if isinstance(control, QTabBar):
         return key in (Qt.Key.Key_Left, Qt.Key.Key_Right)
-    return isinstance(control, QAbstractButton) and key == Qt.Key.Key_Space
+    if isinstance(control, QAbstractButton):
+        return key == Qt.Key.Key_Space or (key in _WAYS and bool(control.property(TAKES_ARROWS)))
+    return False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QEnterEvent,
     QFont,
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.words import wrapped
+from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import LessonEntry
 
@@ -50,7 +51,9 @@ class StartButton(QAbstractButton):
         self._line, self._first = line, first
         self._why = why or line
         self._heights: dict[tuple[int, str], int] = {}
+        self._hints: dict[tuple[str, str], QSize] = {}
         self.setText(title)
+        self.setProperty(TAKES_ARROWS, True)
         self.setAccessibleName(title)
         self.setAccessibleDescription(self._why)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -75,18 +78,16 @@ class StartButton(QAbstractButton):
         return self._heights[asked]
 
     def sizeHint(self) -> QSize:
-        width = QFontMetrics(self._title_font).horizontalAdvance(self.text()) + 2 * _SIDE + _BAR
-        return QSize(width, self.heightForWidth(max(width, self.fontMetrics().horizontalAdvance(self._line) + width)))
+        asked = self.text(), self.font().key()
+        if asked not in self._hints:
+            width = QFontMetrics(self._title_font).horizontalAdvance(self.text()) + 2 * _SIDE + _BAR
+            whole = self.fontMetrics().horizontalAdvance(self._line) + width
+            self._hints[asked] = QSize(width, self.heightForWidth(whole))
+        return self._hints[asked]
 
     def minimumSizeHint(self) -> QSize:
         width = _LEAST_CHARACTERS * self.fontMetrics().averageCharWidth() + 2 * _SIDE
         return QSize(width, self.sizeHint().height())
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _WAYS:
-            event.accept()
-            return True
-        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
