@@ -16,6 +16,7 @@ time first. An LSTM with a projection has P units in place of H in all but its c
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -317,7 +318,7 @@ class Capture(Sequence[CapturedSequence]):
         called = {name for name, _ in self._recorded} | self.skipped.keys()
         for name in self._layers:
             if (name or self._title) not in called:
-                self.skipped[name or self._title] = "it was not called"
+                self.skipped[name or self._title] = self._adapter.uncalled
         self._recorded.clear()
 
     def _remove(self) -> None:
@@ -466,6 +467,15 @@ def _activation(name: Any) -> str:
     return str(name)
 
 
+def _cell_of(kind: str, gates: str, own: str) -> tuple[str, tuple[str, ...] | None]:
+    """The name of a cell, and the names of its activations where they are not the cell's own."""
+    if kind == "rnn":
+        return (f"rnn_{own}", None) if own in ("tanh", "relu") else ("rnn_tanh", (own,))
+    if (gates, own) == ("sigmoid", "tanh"):
+        return kind, None
+    return kind, (gates, own, own) if kind == "lstm" else (gates, own)
+
+
 def _lowered(dtype: str) -> str:
     """The type in which half precision is computed, or "": rnnviz has float32 and float64 for all else."""
     return dtype if dtype in ("float16", "bfloat16") else ""
@@ -486,6 +496,7 @@ class _Torch:
     """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
 
     expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded"
+    uncalled = "it was not called"
 
     def __init__(self) -> None:
         self._torch = sys.modules["torch"]
@@ -708,6 +719,7 @@ class _Gluon:
     """Gluon: the kernels of gluon.rnn.RNN, LSTM and GRU, and forward hooks of their cells."""
 
     expected = "gluon.rnn.RNN, LSTM and GRU and their cells are recorded"
+    uncalled = "it was not called"
 
     def __init__(self) -> None:
         self._mxnet = sys.modules["mxnet"]
@@ -782,26 +794,15 @@ class _Gluon:
 
     def _cell_call(self, cell: Any, recorder: _Recorder, result: Any, inputs: Any, states: Any) -> Call:
         output, finals = result
-        kind, activations = self._rnn_cell(cell)
+        rnn = isinstance(cell, self._rnn.RNNCell)
+        kind = "rnn" if rnn else "lstm" if isinstance(cell, self._rnn.LSTMCell) else "gru"
+        # A GRUCell of MXNet has no choice.
+        gates = "" if rnn else _activation(getattr(cell, "_recurrent_activation", "sigmoid"))
+        kind, activations = _cell_of(kind, gates, _activation(getattr(cell, "_activation", "tanh")))
         network = Network(kind, inputs.shape[1], cell._hidden_size, activations=activations)
         stacked = [[state.expand_dims(0) for state in some] for some in (states, finals)]
         x, rows = inputs.expand_dims(0), output.expand_dims(0)
         return self._call(cell, recorder, network, list(cell._reg_params), x, stacked[0], rows, stacked[1])
-
-    def _rnn_cell(self, cell: Any) -> tuple[str, tuple[str, ...] | None]:
-        """The cell's name, and its activations where they are not the cell's own."""
-        # A GRUCell of MXNet has no choice.
-        own = getattr(cell, "_activation", "tanh")
-        if isinstance(cell, self._rnn.RNNCell):
-            if own in ("tanh", "relu"):
-                return f"rnn_{own}", None
-            return "rnn_tanh", (_activation(own),)
-        gates = getattr(cell, "_recurrent_activation", "sigmoid")
-        lstm = isinstance(cell, self._rnn.LSTMCell)
-        if (gates, own) == ("sigmoid", "tanh"):
-            return "lstm" if lstm else "gru", None
-        names = (_activation(gates), _activation(own))
-        return ("lstm", (*names, names[1])) if lstm else ("gru", names)
 
     def _call(
         self,
@@ -870,7 +871,402 @@ def _of_layer(name: str) -> str:
     return name if re.match(r"[lr]\d+_", name) else f"l0_{name}"
 
 
-_ADAPTERS = (("torch.nn.modules.module", "Module", _Torch), ("mxnet.gluon.block", "Block", _Gluon))
+_KERAS_CELLS = {"SimpleRNNCell": ("rnn", (0,)), "LSTMCell": ("lstm", (0, 1, 2, 3)), "GRUCell": ("gru", (1, 0, 2))}
+"""For each cell of Keras its kind, and the places of its gates in Gluon's order."""
+_KERAS_ACTIVATIONS = {
+    **{name: name for name in ("tanh", "relu", "sigmoid", "linear", "elu", "selu", "softsign", "softplus", "gelu")},
+    "silu": "swish",
+    "celu": "elu",
+    "exponential": "exponential",
+    "hard_tanh": "hard_tanh",
+    "leaky_relu": "leaky_relu(0.2)",
+    "hard_sigmoid": f"hard_sigmoid({1 / 6!r}, 0.5)",
+}
+"""The activations of Keras in a config of rnnviz, with Keras' constants."""
+_NO_NUMBERS = (
+    "it was called without numbers, as in a compiled predict() or fit(): "
+    "call model(x), or compile the model with run_eagerly=True"
+)
+
+
+class _Keras:
+    """Keras 3: the inner loop of SimpleRNN, LSTM, GRU and RNN, and the calls of their cells."""
+
+    expected = "SimpleRNN, LSTM, GRU, RNN and Bidirectional of keras.layers and their cells are recorded"
+    uncalled = (
+        "it was not called: a predict() or fit() that was compiled before calls no layers; "
+        "call model(x), or compile the model with run_eagerly=True"
+    )
+
+    def __init__(self) -> None:
+        self._keras = sys.modules["keras"]
+        self._found: set[int] = set()
+        # For each running call of a layer the outputs of its cells, one a time step, by the id of the cell.
+        self._running: list[dict[int, list[Any]]] = []
+        # The arrays that were copied last from other ones, with these and their versions.
+        self._copied: dict[Any, tuple[list[Any], list[int], Arrays]] = {}
+
+    def find(self, model: Any) -> dict[str, Any]:
+        """The recurrent layers, and cells that are in none, by their names in the model."""
+        found: dict[str, Any] = {}
+        for name, layer in self._walk(model, ""):
+            unique = next(one for one in (name, *(f"{name}_{k}" for k in range(1, len(found) + 1))) if one not in found)
+            found[unique] = layer
+        return found
+
+    def _walk(self, layer: Any, name: str) -> Iterator[tuple[str, Any]]:
+        layers = self._keras.layers
+        cells = tuple(getattr(layers, kind) for kind in _KERAS_CELLS)
+        both = isinstance(layer, layers.Bidirectional) and isinstance(layer.forward_layer, layers.RNN)
+        if id(layer) in self._found:
+            return
+        self._found.add(id(layer))
+        if both or isinstance(layer, (layers.RNN, *cells)):
+            yield name, layer
+        else:
+            for child in layer._flatten_layers(include_self=False, recursive=False):
+                yield from self._walk(child, f"{name}/{child.name}" if name else child.name)
+
+    def prepare(self, model: Any) -> Callable[[], None]:
+        """Nothing is to be prepared."""
+        return lambda: None
+
+    def to_numpy(self, array: Any) -> Any:
+        """The array itself: calls are recorded in arrays of numpy."""
+        return array
+
+    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
+        """Record each call of a layer or a cell; returns a function that ends it."""
+        removers: list[Callable[[], None]] = []
+        if isinstance(layer, self._keras.layers.Bidirectional):
+            self._attach_both(layer, recorder, removers)
+        elif isinstance(layer, self._keras.layers.RNN):
+            self._attach_layer(layer, recorder, recorder, removers)
+        else:
+            self._attach_cell(layer, recorder, removers)
+
+        def remove() -> None:
+            while removers:
+                removers.pop()()
+
+        return remove
+
+    def _attach_layer(
+        self, layer: Any, recorder: _Recorder, record: Callable[[Callable[[], Call]], None], removers: list[Any]
+    ) -> None:
+        inner_loop, call = layer.inner_loop, layer.call
+
+        def looped(sequences: Any, initial_state: Any, mask: Any = None, training: Any = False) -> Any:
+            if self._symbolic(sequences):
+                record(self._no_numbers)
+                return inner_loop(sequences, initial_state, mask, training=training)
+            # The last output is the same, and so is all that the layer returns.
+            returned, vars(layer)["return_sequences"] = layer.return_sequences, True
+            try:
+                result = inner_loop(sequences, initial_state, mask, training=training)
+            finally:
+                vars(layer)["return_sequences"] = returned
+            record(lambda: self._layer_call(layer, recorder, result, sequences, initial_state, mask, training))
+            return result
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            self._running.append({})
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._running.pop()
+
+        removers += [_override(layer, "inner_loop", looped), _override(layer, "call", called)]
+        for cell in self._cells(layer):
+            if id(cell) not in self._found and _keras_kind(cell):
+                self._attach_cell(cell, _Recorder(recorder.capture, f"{recorder.name}/{cell.name}"), removers)
+
+    def _attach_both(self, layer: Any, recorder: _Recorder, removers: list[Any]) -> None:
+        parts: list[Any] = []
+        call = layer.call
+
+        def record(read: Callable[[], Call]) -> None:
+            try:
+                parts.append(read())
+            except Exception as error:  # noqa: BLE001 - it is a reason, when both directions have been called
+                parts.append(error)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            parts.clear()
+            result = call(*args, **kwargs)
+            if not self._building():
+                recorder(lambda: self._both(layer, recorder, parts))
+            return result
+
+        sides = layer.forward_layer, layer.backward_layer
+        for side in sides:
+            own = _Recorder(recorder.capture, f"{recorder.name}/{side.name}")
+            self._attach_layer(side, own, record, removers)
+        removers.append(_override(layer, "call", called))
+
+    def _attach_cell(self, cell: Any, recorder: _Recorder, removers: list[Any]) -> None:
+        call = cell.call
+        signature = inspect.signature(call)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            result = call(*args, **kwargs)
+            outputs = self._running[-1].setdefault(id(cell), []) if self._running else None
+            if self._symbolic(result[0]):
+                if outputs is None:
+                    recorder(self._no_numbers)
+            elif outputs is not None:
+                outputs.append(result[0])
+            else:
+                given = signature.bind(*args, **kwargs).arguments
+                recorder(lambda: self._cell_call(cell, recorder, result, *given.values()))
+            return result
+
+        removers.append(_override(cell, "call", called))
+
+    def _building(self) -> bool:
+        """Whether Keras calls layers in order to know the shapes of their outputs."""
+        scope = sys.modules.get("keras.src.backend.common.symbolic_scope")
+        return scope is not None and bool(scope.in_symbolic_scope())
+
+    def _symbolic(self, tensor: Any) -> bool:
+        """Whether a tensor has no numbers."""
+        backend = self._keras.backend.backend()
+        return (
+            self._building()
+            or (backend == "tensorflow" and not sys.modules["tensorflow"].executing_eagerly())
+            or (backend == "jax" and isinstance(tensor, sys.modules["jax"].core.Tracer))
+            or (backend == "torch" and sys.modules["torch"].compiler.is_compiling())
+        )
+
+    def _no_numbers(self) -> Call:
+        raise _Skipped(_NO_NUMBERS)
+
+    def _cells(self, layer: Any) -> list[Any]:
+        """The cells of a layer, from the bottom."""
+        stacked = isinstance(layer.cell, self._keras.layers.StackedRNNCells)
+        return list(layer.cell.cells) if stacked else [layer.cell]
+
+    def _layer_call(
+        self,
+        layer: Any,
+        recorder: _Recorder,
+        result: Any,
+        sequences: Any,
+        initial_state: Any,
+        mask: Any,
+        training: Any,
+    ) -> Call:
+        kinds = [getattr(self._keras.layers, kind).inner_loop for kind in ("RNN", "LSTM", "GRU")]
+        if type(layer).inner_loop not in kinds:
+            raise _Skipped(f"it is of a class of your own, {type(layer).__name__}, which computes its time steps")
+        cells = self._cells(layer)
+        networks = [self._network(cell, training) for cell in cells]
+        if len({(network, cell.compute_dtype) for network, cell in zip(networks, cells)}) > 1:
+            raise _Skipped("its cells differ: all layers of a network must have one cell of one size")
+        dtype = self._dtype(result, stepwise=bool(self._running[-1]))
+        x = self._array(sequences, dtype).swapaxes(0, 1)
+        lengths = _lengths_of_mask(None if mask is None else self._array(next(_leaves(mask)), "bool"))
+
+        def rows(tensor: Any) -> Any:
+            """Values (N, T, H) of Keras, which come in the order of computation, as (T, N, H), 0 in padding."""
+            array = self._array(tensor, dtype).swapaxes(0, 1)[:: -1 if layer.go_backwards else 1]
+            for sample, length in enumerate(lengths):
+                array[length:, sample] = 0
+            return array
+
+        hidden = None
+        if len(cells) > 1:
+            # PyTorch has a step more at first.
+            steps = [self._running[-1].get(id(cell), [])[-len(x) :] for cell in cells]
+            if all(len(outputs) == len(x) for outputs in steps):
+                hidden = np.stack([rows(self._keras.ops.stack(outputs, 1)) for outputs in steps])[:, None]
+        network = replace(networks[0], num_layers=len(cells), reverse=bool(layer.go_backwards), layout="NTC")
+        call = self._call(cells, recorder, network, dtype, x, initial_state, rows(result[1]), result[2])
+        return replace(call, lengths=lengths, layers=None if hidden is None else lambda call: hidden)
+
+    def _cell_call(
+        self, cell: Any, recorder: _Recorder, result: Any, x: Any, states: Any, training: Any = False
+    ) -> Call:
+        dtype = self._dtype(result, stepwise=True)
+        x, output = (self._array(tensor, dtype)[None] for tensor in (x, result[0]))
+        return self._call([cell], recorder, self._network(cell, training), dtype, x, states, output, result[1])
+
+    def _call(
+        self,
+        cells: list[Any],
+        recorder: _Recorder,
+        network: Network,
+        dtype: str,
+        x: Any,
+        initial: Any,
+        output: Any,
+        final: Any,
+    ) -> Call:
+        def states(values: Any) -> Arrays:
+            arrays = [self._array(state, dtype) for state in _leaves(values)]
+            count = len(arrays) // len(cells)
+            return {name: np.stack(arrays[place::count]) for name, place in zip("hc", range(count))}
+
+        network = replace(network, input_size=x.shape[2], dtype="float64" if dtype == "float64" else "float32")
+        parameters = self._parameters(cells, recorder, dtype)
+        return Call(network, parameters, x, states(initial), output, states(final), (), _lowered(dtype))
+
+    def _both(self, layer: Any, recorder: _Recorder, parts: list[Any]) -> Call:
+        """Both directions of a Bidirectional layer as one call."""
+        for part in parts:
+            if isinstance(part, Exception):
+                raise part
+        if len(parts) != 2:
+            raise _Skipped("Keras computed both directions at once: give its layers use_cudnn=False")
+        ahead: Call = parts[0]
+        behind: Call = parts[1]
+        if (
+            ahead.network.reverse
+            or ahead.network.num_layers > 1
+            or (replace(ahead.network, reverse=True), ahead.computed_in) != (behind.network, behind.computed_in)
+        ):
+            for side, part in zip((layer.forward_layer, layer.backward_layer), parts):
+                recorder.capture.record(f"{recorder.name}/{side.name}", part)
+            raise _Skipped("its directions, which are recorded, are not one forward and one backward layer of one cell")
+
+        def merged() -> Arrays:
+            backward = {f"r{name[1:]}": array for name, array in behind.parameters.items()}
+            return {**ahead.parameters, **backward}
+
+        return replace(
+            ahead,
+            network=replace(ahead.network, bidirectional=True),
+            parameters=self._once(recorder, merged, [part.parameters for part in parts]),
+            initial=_concatenated(ahead.initial, behind.initial),
+            output=np.concatenate([ahead.output, behind.output], axis=2),
+            final=_concatenated(ahead.final, behind.final),
+        )
+
+    def _network(self, cell: Any, training: Any) -> Network:
+        """The network of one cell, without its input size and type."""
+        kind = _keras_kind(cell)
+        if not kind:
+            raise _Skipped(f"its cell is {type(cell).__name__}: {', '.join(_KERAS_CELLS)} are recorded")
+        if training and (cell.dropout or cell.recurrent_dropout):
+            raise _Skipped("dropout of its inputs or states is active: call the model with training=False")
+        name = _KERAS_CELLS[kind][0]
+        gates = "" if name == "rnn" else self._activation(cell.recurrent_activation)
+        if name == "gru" and not cell.reset_after:
+            name = "gru_reset_before"
+        name, activations = _cell_of(name, gates, self._activation(cell.activation))
+        return Network(name, 0, cell.units, activations=activations)
+
+    def _activation(self, function: Any) -> str:
+        """The name of an activation in a config."""
+        layers, own = self._keras.layers, self._keras.activations
+        if isinstance(function, layers.LeakyReLU):
+            return f"leaky_relu({float(function.negative_slope)})"
+        if isinstance(function, layers.ELU):
+            return f"elu({float(function.alpha)})"
+        name = str(getattr(function, "__name__", type(function).__name__))
+        if name not in _KERAS_ACTIVATIONS or getattr(own, name, None) is not function:
+            raise _Skipped(f"its activation is {name}, and must be one of Keras' {', '.join(_KERAS_ACTIVATIONS)}")
+        return _KERAS_ACTIVATIONS[name]
+
+    def _dtype(self, result: Any, stepwise: bool) -> str:
+        """The type in which a layer computed, or a cell each time step. Its products of float64 are float32."""
+        dtype = str(self._keras.backend.standardize_dtype(result[0].dtype))
+        return str(self._keras.backend.result_type(dtype, dtype)) if stepwise else dtype
+
+    def _array(self, tensor: Any, dtype: str) -> Any:
+        """A copy of the tensor in numpy; numpy has no bfloat16, and float32 holds its numbers exactly."""
+        ops = self._keras.ops
+        return np.array(ops.convert_to_numpy(ops.cast(tensor, dtype)), "float32" if dtype == "bfloat16" else dtype)
+
+    def _parameters(self, cells: list[Any], recorder: _Recorder, dtype: str) -> Arrays:
+        variables = [(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells]
+
+        def copy() -> Arrays:
+            arrays = {}
+            for layer, (cell, (kernel, recurrent_kernel, bias)) in enumerate(zip(cells, variables)):
+                order = _KERAS_CELLS[_keras_kind(cell)][1]
+
+                def reordered(variable: Any, order: tuple[int, ...] = order) -> Any:
+                    gates = np.split(self._array(variable, dtype), len(order), axis=-1)
+                    return np.ascontiguousarray(np.concatenate([gates[place] for place in order], axis=-1).T)
+
+                arrays[f"l{layer}_i2h_weight"] = reordered(kernel)
+                arrays[f"l{layer}_h2h_weight"] = reordered(recurrent_kernel)
+                if bias is not None:
+                    biases = reordered(bias)
+                    arrays[f"l{layer}_i2h_bias"] = biases if biases.ndim == 1 else biases[:, 0]
+                    if biases.ndim == 2:
+                        arrays[f"l{layer}_h2h_bias"] = biases[:, 1]
+            return _with_biases(arrays)
+
+        values = [variable._value for of_cell in variables for variable in of_cell if variable is not None]
+        return self._once(recorder, copy, values, dtype)
+
+    def _once(self, recorder: _Recorder, copy: Callable[[], Arrays], values: list[Any], dtype: str = "") -> Arrays:
+        """A copy of the parameters that are made of `values`, made only if these have changed."""
+        scope = sys.modules["keras.src.backend.common.stateless_scope"]
+        known, versions, arrays = self._copied.get((recorder.name, dtype), ([], [], {}))
+        new = [getattr(value, "_version", 0) for value in values]
+        # TensorFlow counts no versions; in a stateless scope a variable has another value.
+        unknown = self._keras.backend.backend() == "tensorflow" or scope.in_stateless_scope()
+        if unknown or versions != new or any(value is not other for value, other in zip(values, known)):
+            arrays = recorder.once(copy())
+            self._copied[recorder.name, dtype] = (values, new, arrays)
+        return arrays
+
+
+def _override(layer: Any, name: str, method: Callable[..., Any]) -> Callable[[], None]:
+    """Hide a method of the layer's class by an attribute of the layer; returns a function that removes it."""
+    own = vars(layer)
+    before = own.get(name)
+    own[name] = method
+
+    def remove() -> None:
+        if before is None:
+            del own[name]
+        else:
+            own[name] = before
+
+    return remove
+
+
+def _keras_kind(cell: Any) -> str:
+    """Which of Keras' cells it is; "" if it computes something else."""
+    kinds: list[Any] = [kind for kind in type(cell).__mro__ if kind.__name__ in _KERAS_CELLS]
+    own = kinds and kinds[0].__module__.startswith("keras.") and type(cell).call is kinds[0].call
+    return str(kinds[0].__name__) if own else ""
+
+
+def _leaves(values: Any) -> Iterator[Any]:
+    """The tensors in lists within lists."""
+    if isinstance(values, (list, tuple)):
+        for value in values:
+            yield from _leaves(value)
+    else:
+        yield values
+
+
+def _lengths_of_mask(mask: Any) -> tuple[int, ...]:
+    """The lengths of the samples by a mask (N, T), empty if no time step is masked."""
+    if mask is None or mask.all():
+        return ()
+    mask = mask.reshape(mask.shape[:2])
+    lengths = mask.sum(axis=1)
+    if not lengths.all() or (mask != (np.arange(mask.shape[1]) < lengths[:, None])).any():
+        raise _Skipped("its mask has other than padding at the end: a sample must have its time steps first, and one")
+    return tuple(int(length) for length in lengths)
+
+
+def _concatenated(ahead: Arrays, behind: Arrays) -> Arrays:
+    return {name: np.concatenate([ahead[name], behind[name]]) for name in ahead}
+
+
+# On PyTorch a layer of Keras is a module of PyTorch, too.
+_ADAPTERS = (
+    ("keras.src.layers.layer", "Layer", _Keras),
+    ("torch.nn.modules.module", "Module", _Torch),
+    ("mxnet.gluon.block", "Block", _Gluon),
+)
 
 
 def _adapter_of(model: Any) -> Any:

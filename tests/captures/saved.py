@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnviz.captures.rnn_capture import CapturedSequence
+import rnnviz
+from rnnviz.captures.rnn_capture import Capture, CapturedSequence
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.replay import RecordedEngine
+from rnnviz.explain.explanation import cell_states_of, explain_value
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
 from rnnviz.verify.audit import Audit, audit
+from rnnviz.verify.verdict import Verdict
 from tests.engines.test_lengths import alone
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import recurrence
@@ -41,3 +45,21 @@ def assert_computed(sequence: CapturedSequence, folder: Path, tolerance: float) 
             )
         np.testing.assert_allclose(sequence.final_state["h"][:, sample], expected.state_h[:, 0], rtol=0, atol=tolerance)
     return inputs
+
+
+def assert_explained(captured: Capture, folder: Path) -> None:
+    """Check that each saved sequence opens, agrees with the manual recurrence, and that values of it are explained."""
+    for path in map(Path, captured.save(folder)):
+        run = rnnviz.run(rnnviz.load_config(path))
+        assert run.verdict is Verdict.AGREE
+        recording = run.reference
+        assert not np.isnan(recording.hidden).any()
+        assert run.judgment is not None
+        assert run.judgment.audits[recording.engine].first_wrong is None
+        generator = np.random.default_rng(1)
+        for _ in range(3):
+            layer, direction, _, sample, unit = (int(generator.integers(size)) for size in run.shape)
+            timestep = int(generator.integers(run.inputs.length(sample)))
+            where = Location(layer, direction, timestep, sample, unit)
+            explanation = explain_value(run, where, cell_states_of(run))
+            assert explanation.arithmetics.keys() == run.traces.keys()

@@ -5,14 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-import rnnviz
 from rnnviz.captures.rnn_capture import Capture, capture
-from rnnviz.core.trace_index import Location
-from rnnviz.explain.explanation import cell_states_of, explain_value
-from rnnviz.verify.verdict import Verdict
+from tests.captures.saved import assert_explained
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -188,17 +184,4 @@ def test_captures_of_documented_models_open_agree_and_explain(name: str, tmp_pat
     found = captured(name)
     assert len(found) == SEQUENCES.get(name, 1)
     assert not found.skipped
-    for path in map(Path, found.save(tmp_path)):
-        run = rnnviz.run(rnnviz.load_config(path))
-        assert run.verdict is Verdict.AGREE
-        recording = run.reference
-        assert not np.isnan(recording.hidden).any()
-        assert run.judgment is not None
-        assert run.judgment.audits[recording.engine].first_wrong is None
-        generator = np.random.default_rng(1)
-        for _ in range(3):
-            layer, direction, _, sample, unit = (int(generator.integers(size)) for size in run.shape)
-            timestep = int(generator.integers(run.inputs.length(sample)))
-            where = Location(layer, direction, timestep, sample, unit)
-            explanation = explain_value(run, where, cell_states_of(run))
-            assert explanation.arithmetics.keys() == run.traces.keys()
+    assert_explained(found, tmp_path)

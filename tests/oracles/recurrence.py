@@ -131,7 +131,7 @@ def recurrence(inputs: Inputs) -> Answer:
             names = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
             weights = tuple(inputs.parameters[f"{letter}{layer}_{name}"].astype(np.float64) for name in names)
             order = list(range(timesteps))
-            if letter == "r":
+            if letter == "r" or network.reverse:
                 order.reverse()
             for n in range(samples):
                 place = layer * directions + direction
