@@ -1061,8 +1061,8 @@ class _Keras:
             raise _Skipped(f"it is of a class of your own, {type(layer).__name__}, which computes its time steps")
         cells = self._cells(layer)
         networks = [self._network(cell, training) for cell in cells]
-        if len({(network, cell.compute_dtype) for network, cell in zip(networks, cells)}) > 1:
-            raise _Skipped("its cells differ: all layers of a network must have one cell of one size")
+        if len(set(networks)) > 1 or len({cell.compute_dtype for cell in (layer.cell, *cells)}) > 1:
+            raise _Skipped("its cells differ: all layers of a network must have one cell of one size and type")
         dtype = self._dtype(result, stepwise=bool(self._running[-1]))
         x = self._array(sequences, dtype).swapaxes(0, 1)
         lengths = _lengths_of_mask(None if mask is None else self._array(next(_leaves(mask)), "bool"))
@@ -1075,8 +1075,8 @@ class _Keras:
             return array
 
         hidden = None
-        if len(cells) > 1:
-            # PyTorch has a step more at first.
+        if 1 < len(cells) == len(set(map(id, cells))):
+            # Keras calls the cells before the first time step, too.
             steps = [self._running[-1].get(id(cell), [])[-len(x) :] for cell in cells]
             if all(len(outputs) == len(x) for outputs in steps):
                 hidden = np.stack([rows(self._keras.ops.stack(outputs, 1)) for outputs in steps])[:, None]

@@ -129,8 +129,9 @@ def built(form: dict[str, Any]) -> Any:
     cell = {key: form[key] for key in keys}
     options = dict.fromkeys(form["options"], True)
     if form["form"] in ("cell", "stack"):
-        cells = [getattr(L, f"{form['kind']}Cell")(**cell) for _ in range(1 if form["form"] == "cell" else 2)]
-        return L.RNN(cells if len(cells) > 1 else cells[0], dtype=form["dtype"], **options)
+        cells = [getattr(L, f"{form['kind']}Cell")(**cell) for _ in range(2)]
+        one = cells[0] if form["form"] == "cell" else L.StackedRNNCells(cells, dtype=form["dtype"])
+        return L.RNN(one, dtype=form["dtype"], **options)
     if form["form"] == "layer":
         return getattr(L, form["kind"])(**cell, **options)
     options.pop("go_backwards", None)
@@ -255,6 +256,15 @@ def test_the_cell_of_a_layer_is_recorded_where_it_is_called_by_itself(tmp_path: 
     assert [sequence.name for sequence in captured] == ["LSTM/lstm_cell"]
 
 
+def test_the_lower_layers_of_one_cell_that_is_used_twice_are_not_known() -> None:
+    cell, x = L.GRUCell(3), numbers(2, 5, 3)
+    layer = L.RNN([cell, cell])
+    layer(x)
+    (sequence,) = recorded(randomized(layer), x)
+    assert sequence.network.num_layers == 2
+    assert sequence.hidden is None
+
+
 def test_masks_other_than_padding_at_the_end_are_named() -> None:
     layer, x = L.LSTM(4), numbers(2, 5, 3)
     layer(x)
@@ -277,6 +287,7 @@ class OwnLoop(L.SimpleRNN):  # type: ignore[misc]
 
 REFUSED: dict[str, Callable[[], Any]] = {
     "cells differ": lambda: L.RNN([L.LSTMCell(4), L.LSTMCell(3)]),
+    "one cell of one size and type": lambda: L.RNN([L.GRUCell(4, dtype="float64")], dtype="float64"),
     "OwnCell": lambda: L.RNN(OwnCell(4)),
     "OwnLoop": lambda: OwnLoop(4),
     "its activation": lambda: L.GRU(4, activation="mish"),
@@ -412,10 +423,8 @@ def stack() -> Iterator[tuple[Any, Any]]:
 def generation() -> Iterator[tuple[Any, Any]]:
     """A character-level language model, which reads the text so far for each new character."""
     model = keras.Sequential([keras.Input((None,)), L.Embedding(11, 5), L.LSTM(8), L.Dense(11)])
-    text = [1, 4, 2]
-    for _ in range(3):
-        yield model, np.array([text])
-        text.append(int(arrays(model(np.array([text])))[0].argmax()))
+    for length in (3, 4, 5):
+        yield model, np.array([[1, 4, 2, 9, 7][:length]])
 
 
 def weather() -> Iterator[tuple[Any, Any]]:
