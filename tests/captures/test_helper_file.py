@@ -53,13 +53,13 @@ def test_a_capture_with_numpy_2_opens_here(tmp_path: Path, capsys: pytest.Captur
     python = tmp_path / "environment" / ("Scripts" if os.name == "nt" else "bin") / "python"
     install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
     installed = subprocess.run(
-        [*install, "install", "-q", "numpy>=2", "keras>=3"], capture_output=True, text=True, timeout=100
+        [*install, "install", "-q", "numpy>=2", "keras>=3", "jax"], capture_output=True, text=True, timeout=100
     )
     if installed.returncode:
         pytest.skip(f"Keras cannot be installed: {installed.stderr.strip()}")
     assert main(["capture", "--helper"]) == 0
     (tmp_path / "rnn_capture.py").write_text(capsys.readouterr().out, encoding="utf-8")
-    environment = {**os.environ, "KERAS_BACKEND": "numpy", "PYTHONPATH": ""}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": ""}
     script = [str(python), "-c", SCRIPT]
     subprocess.run(script, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=100)
     run = rnnviz.run(rnnviz.load_config(tmp_path / "layer.rnnviz"))
