@@ -1287,7 +1287,7 @@ def safe_name(name: str) -> str:
 
 def _write_session(sequence: CapturedSequence, path: str) -> None:
     """Write a session: its config, and an archive that is the input, the parameters, the states and the recording."""
-    copy = f"files/0/{safe_name(sequence.name)}.npz"
+    copy = f"files/0/{safe_name(sequence.name)}.capture.npz"
     network = sequence.network
     tables = {
         "network": {key: value for key, value in vars(network).items() if value is not None},

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 RECORDING, CODE = "recording:", ".py"
 
+CAPTURE = ".capture.npz"
+"""The ending of the archives in captures, which are shown by the names of the recorded layers."""
+
 _CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
 
 
@@ -54,10 +57,11 @@ def with_file(name: str, change: Callable[[str], str]) -> str:
 
 
 def display_name(engine: str) -> str:
-    """The engine's name, or the file name of a custom step or a recording."""
+    """The engine's name, the file name of a custom step or a recording, or the layer of a capture."""
     if is_recording(engine):
         path, chosen = recording_name(engine)
-        return f"{PurePath(path).name}#{chosen}" if chosen else PurePath(path).name
+        name = PurePath(path).name.removesuffix(CAPTURE)
+        return f"{name}#{chosen}" if chosen else name
     return PurePath(engine).name if is_own(engine) else engine
 
 

@@ -7,6 +7,7 @@ from time import monotonic
 
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.core.axis_labels import shortened, visible
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
 from rnnviz.frozen import dataclass
@@ -15,6 +16,7 @@ from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
 _DEPTH = 500
+_LONGEST_LAYER = 60
 _SAME_EDIT_SECONDS = 1.0
 _AUTO = Limit()
 
@@ -27,8 +29,15 @@ class EditOrigin:
     path: Path | None = None
 
     @classmethod
-    def of_file(cls, path: Path) -> "EditOrigin":
-        return cls(path.name, path.absolute())
+    def of_file(cls, path: Path, layer: str = "") -> "EditOrigin":
+        """A file, of a capture with the name of the recorded layer."""
+        name = shortened(visible(layer), _LONGEST_LAYER)
+        return cls(f"{name} ({path.name})" if layer else path.name, path.absolute())
+
+    @property
+    def stem(self) -> str:
+        """The beginning of the names of files that are made of it."""
+        return Path(self.title.replace(":", "")).stem if self.path is None else self.path.stem
 
 
 @dataclass(frozen=True)
@@ -254,9 +263,9 @@ class Document(QObject):
         """Set a config without a file, such as a lesson."""
         self._take(config, EditOrigin(title))
 
-    def take_file(self, config: Config, path: Path) -> None:
-        """Set the config read from a file, such as a session."""
-        self._take(config, EditOrigin.of_file(path))
+    def take_file(self, config: Config, path: Path, layer: str = "") -> None:
+        """Set the config read from a file, such as a session, or a capture of a layer."""
+        self._take(config, EditOrigin.of_file(path, layer))
 
     def restore(self, config: Config, title: str, path: Path | None, *, modified: bool) -> None:
         """Restore the autosaved config of a window that crashed, with its `path` and `modified`."""

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 import tomli_w
@@ -19,6 +19,9 @@ from rnnviz.io.outputs import atomic_write
 
 ENDING = ".rnnviz"
 """The ending of a session, which is a config with the files that it reads."""
+
+UNPACKED = "files-"
+"""The beginning of the names of folders into which copies in sessions are unpacked."""
 
 _MOST_DOTS = 16
 _DEEPEST = 64
@@ -79,6 +82,12 @@ def _excess(name: str, match: re.Match[str], excess: str) -> InputError:
 
 Complete: TypeAlias = Callable[[Config], Config]
 """Completes a config that names no reference; this package does not know the engines."""
+
+
+def is_unpacked(path: str) -> bool:
+    """Whether a path is that of a copy that was unpacked from a session."""
+    *_, unpacked, files, _, _ = ("", "", "", "", *PurePath(path).parts)
+    return files == "files" and unpacked.startswith(UNPACKED)
 
 
 def unchanged(config: Config) -> Config:

@@ -29,6 +29,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import LARGEST_TEXT
 from rnnviz.io.config_toml import (
     ENDING,
+    UNPACKED,
     Complete,
     check_paths,
     dump_config,
@@ -46,6 +47,8 @@ from rnnviz.quantities.units import ORDERS
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
 _SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
 FORMAT = 1
+_CAPTURE = "rnn_capture"
+"""The program that writes captures."""
 _MOST_FILES = 10_000
 _MOST_CHOICES, _LONGEST_CHOICE = 100, 100
 
@@ -120,6 +123,8 @@ class SavedSession:
     look: SavedViewState = field(default_factory=SavedViewState)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unpacked: Path | None = None
+    captured: bool = False
+    """Whether it is a capture, whose document has the title of the recorded layer."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ class Manifest:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[StoredFile, ...] = ()
     cell: CellSpec | None = None
+    captured: bool = False
 
 
 def dump_manifest(manifest: Manifest) -> str:
@@ -172,7 +178,7 @@ def parse_manifest(text: str) -> Manifest:
             f"{FORMAT}: update rnnviz."
         )
     known = {"document", "look", "choices", "files", "cell"}
-    section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
+    head = section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
     files = values.get("files", [])
     if not isinstance(files, list) or len(files) > _MOST_FILES:
         raise InputError(f"files = {display_value(files)} must be a list of at most {_MOST_FILES:,} files.")
@@ -190,6 +196,7 @@ def parse_manifest(text: str) -> Manifest:
         _choices(values.get("choices", {})),
         tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
         cell,
+        head.program == _CAPTURE,
     )
 
 
@@ -298,7 +305,8 @@ def read_session(
         # Where it was when the session was written counts only if it is not where it would be from here.
         return str(beside.resolve() if os.path.exists(beside) or file.absolute is None else file.absolute)
 
-    return SavedSession(with_paths(config, found), manifest.document, manifest.look, manifest.choices, unpacked)
+    document, look, choices = manifest.document, manifest.look, manifest.choices
+    return SavedSession(with_paths(config, found), document, look, choices, unpacked, manifest.captured)
 
 
 def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], complete: Complete = unchanged) -> Config:
@@ -412,7 +420,7 @@ def _unpack(
 ) -> Path:
     total, done = max(sum(info.file_size for info in copies), 1), 0
     try:
-        target = Path(tempfile.mkdtemp(prefix="files-", dir=folder()))
+        target = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=folder()))
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
     try:

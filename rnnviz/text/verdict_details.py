@@ -123,10 +123,7 @@ _COARSE_FLOAT16 = (
     "If it was computed in another type, add that type to the file as computed_in."
 )
 _COARSE_COMPUTED_IN = "{engine} holds {kind}: it is compared with that precision, and audited as computed in {dtype}."
-_HALF = (
-    "{engine} was computed in {kind}, half precision: the tolerance and the rounding bounds are those of {kind}, and "
-    "errors of less than {hidden} may not be found."
-)
+_HALF = "{engine} was computed in {kind}, half precision: errors below {hidden} may not be found."
 
 _UNDETECTABLE = "Undetectable here: {bugs}."
 _UNDETECTABLE_REMEDY = "Undetectable here: {bugs}. To detect more, {change}."

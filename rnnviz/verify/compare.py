@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.float_types import BFLOAT16, spacing
+from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
@@ -110,6 +110,9 @@ def _path(stored: Path, name: str) -> Path:
 _BY_PRECISION = {BFLOAT16: (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
 """Those of torch.testing.assert_close."""
 
+_IN_HALF = {"float16": (1e-3, 1e-3), BFLOAT16: (1.6e-2, 8e-3)}
+"""Of recordings that were computed in half precision: atol is the spacing at 1, since gates are sums of many terms."""
+
 
 def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
     """(rtol, atol): as the config gives them, else the `defaults`."""
@@ -117,13 +120,10 @@ def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
 
 
 def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
-    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in.
-
-    Of half precision atol is the spacing at 1: that of single numbers is too small for a step of sums and gates.
-    """
+    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in."""
     recorded = (kind for trace in traces for kind in (trace.precision, trace.computed_in) if kind)
     usual = [_BY_PRECISION[kind] for kind in (config.network.dtype, *recorded)]
-    return max([*usual, *((_BY_PRECISION[trace.half][0], spacing(trace.half)) for trace in traces if trace.half)])
+    return max([*usual, *(_IN_HALF[trace.half] for trace in traces if trace.half)])
 
 
 @dataclass(frozen=True)

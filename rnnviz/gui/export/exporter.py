@@ -305,7 +305,7 @@ class ExportCommands(QObject):
 
     @property
     def _stem(self) -> str:
-        return Path(self._document.origin.title).stem
+        return self._document.origin.stem
 
     def _on_done(self) -> None:
         if self._then is not None and not self._jobs.writing:

@@ -294,7 +294,8 @@ class SessionCommands(QObject):
     def _take(self, path: Path, session: "SavedSession") -> None:
         if session.unpacked is not None:
             self._with_copies.add(path)
-        self.show(session, lambda config: self._window.document.take_file(config, path))
+        layer = session.document.title if session.captured else ""
+        self.show(session, lambda config: self._window.document.take_file(config, path, layer))
         self._recent.add(path)
 
     def _ask_where(self, files: "list[NamedFile]", size: str) -> None:
@@ -304,8 +305,7 @@ class SessionCommands(QObject):
     def _ask(self, title: str, copies: bool | None) -> None:
         from rnnviz.io.config_toml import ENDING
 
-        stem = Path(self._window.document.origin.title.replace(":", "")).stem
-        name = f"{stem}{ENDING}"
+        name = f"{self._window.document.origin.stem}{ENDING}"
         save = partial(self.save, copies=bool(copies))
         ask_new_file(self._parent, title, f"Sessions (*{ENDING})", ENDING.removeprefix("."), name, save)
 

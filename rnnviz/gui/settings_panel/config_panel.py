@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePath
 from typing import Any
 
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -28,6 +29,7 @@ from rnnviz.gui.settings_panel.summary import NetworkSummary
 from rnnviz.gui.settings_panel.widgets import FieldMessage, control_palette
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.io.config_toml import is_unpacked
 from rnnviz.verify.result import RunResult
 
 EditorFactory = Callable[[str, FieldSpec, QWidget], Editor]
@@ -116,6 +118,7 @@ class Field:
         self._value = value
         if self._editor is not None:
             self._editor.show_value(value)
+            self._show_tip()
 
     @property
     def shown(self) -> bool:
@@ -170,7 +173,12 @@ class Field:
             # Before the window is shown, Qt would style a widget that is made visible twice.
             if widget.isHidden() == self.shown:
                 widget.setVisible(self.shown)
+        self._show_tip()
+
+    def _show_tip(self) -> None:
         tip = f"{self.state.why or self.config_field.why}\n{self.key}"
+        if isinstance(self._value, str) and self.config_field.is_path(self._value) and is_unpacked(self._value):
+            tip = f"{PurePath(self._value).name}: a copy that the session contains.\n{tip}"
         for widget in (self.editor.widget, self.editor.controls[0]):
             widget.setToolTip(wrapped(tip))
         if self._label is not None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -20,6 +20,7 @@ from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.fields import FILE_FILTERS, choice_title, label, unset_words
 from rnnviz.gui.settings_panel.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
 from rnnviz.gui.theme.icons import IconButton
+from rnnviz.io.config_toml import is_unpacked
 
 
 class Editor(QObject):
@@ -268,7 +269,10 @@ class CountsEditor(TextEditor):
 
 
 class PathEditor(LineEditor):
-    """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute."""
+    """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute.
+
+    Of a copy that was unpacked from a session the name is shown.
+    """
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         widget = QWidget(parent)
@@ -295,7 +299,16 @@ class PathEditor(LineEditor):
         folder = Path(current).parent if isinstance(current, str) else None
         ask_file(self.widget, "Choose file", self._filters, lambda path: self.choose(str(path)), folder)
 
+    def _write(self, value: Any) -> None:
+        copied = isinstance(value, str) and is_unpacked(value)
+        super()._write(PurePath(value).name if copied else value)
+        if copied:
+            self.line.setCursorPosition(0)
+
     def _parse(self, text: str) -> Any:
+        shown = self._shown
+        if isinstance(shown, str) and is_unpacked(shown) and text == PurePath(shown).name:
+            return shown
         return absolute_path(text) or None
 
 

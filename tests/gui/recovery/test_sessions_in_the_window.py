@@ -9,7 +9,10 @@ import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
+from rnnviz.captures.rnn_capture import capture
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import explain_value
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
 from rnnviz.gui.views.units_plot import UnitsPlot
@@ -288,3 +291,42 @@ def test_two_windows_on_one_session_ask_before_overwriting(
     window.files.save()
     qtbot.waitUntil(lambda: not window.document.modified)
     assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
+
+
+def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, make_window, supervisor, tmp_path):
+    torch = pytest.importorskip("torch")
+    decoder, path = torch.nn.Sequential(torch.nn.GRUCell(3, 4)), tmp_path / "loop.rnnviz"
+    with capture(decoder) as captured:
+        for x in torch.randn(6, 2, 3):
+            decoder(x)
+    captured[0].save(path)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.begin(path)
+    result = window.session.result
+    assert window.windowTitle() == "0 (loop.rnnviz)[*]"
+    assert not window.isWindowModified()
+    assert display_name(result.reference.engine) == "0"
+    assert (result.verdict, result.judgment.diagnoses[result.reference.engine]) == (
+        "disagree",
+        (("state-not-carried-between-calls",),),
+    )
+    assert result.comparisons[0].first_mismatch.where.timestep == 1
+    assert "call to call" in window.verdict.accessibleDescription() + window.verdict.accessibleName()
+    line = window.panel.field("sequence.path").editor.line
+    assert line.text() == "0.capture.npz"
+    assert "the session contains" in line.toolTip()
+    assert explain_value(result, Location(timestep=1, unit=2)).where.timestep == 1
+    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
+        compare = replace(window.session.config.compare, candidates=("manual", "torch", "onnx"))
+        window.document.edit(replace(window.session.config, compare=compare))
+        window.control.run()
+    assert window.session.result.comparison("torch").mismatched == result.comparisons[0].mismatched
+    window.sessions.save(tmp_path / "again.rnnviz")
+    qtbot.waitUntil(lambda: window.document.path == tmp_path / "again.rnnviz" and not window.jobs.busy)
+    path.unlink()
+    other = make_window(supervisor)
+    with qtbot.waitSignal(other.runner.finished, timeout=30_000):
+        other.begin(tmp_path / "again.rnnviz")
+    assert display_name(other.session.result.reference.engine) == "0"
+    assert other.session.config.sequence.seams == (1, 2, 3, 4, 5)
+    assert other.session.config.compare.candidates == ("manual", "torch", "onnx")
