@@ -1,8 +1,7 @@
 """Record the values that enter and leave the recurrent nodes of an ONNX model while ONNX Runtime runs it.
 
-Each value becomes an output of the model: of a node in the body of a Loop or Scan as one array of all iterations, and
-of a node in a branch of an If as an array that is empty where the other branch runs. A node then reads the values that
-were recorded, so that none is rounded to another type in between.
+Each value becomes an output of the model. A node then reads the values that were recorded, so that none is rounded to
+another type in between.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +11,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inliner, numpy_helper
 
+from rnnviz.captures.onnx_taps import IN_ARRAYS, IN_LISTS, Array, Outputs, Tap, Taps
 from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name
 from rnnviz.core.errors import EngineError, InputError, printable
 from rnnviz.core.memory_budget import available_memory
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.progress import stage
 from rnnviz.core.schema import display_value, listed
-from rnnviz.core.words import join_words, suggest
+from rnnviz.core.words import join_words, plural, suggest
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import ONNX, format_of
@@ -29,20 +28,16 @@ from rnnviz.io.model_formats.load import arrays_of, choose, nothing_recognized
 from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableError, with_stacks
 from rnnviz.io.model_formats.onnx import GraphNetworks, networks_of, open_model, read_whole
 from rnnviz.io.model_formats.onnx_constants import Constants
-from rnnviz.io.model_formats.onnx_graph import INPUTS, GraphScope, PlacedNode, nodes, subgraphs
+from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, nodes
 from rnnviz.io.model_formats.onnx_nodes import OPERATORS, RecurrentNode, recurrent_node
 from rnnviz.io.readers import open_npy
 
-Array: TypeAlias = NDArray[Any]
 Reasons: TypeAlias = dict[str, str]
 
-_PREFIX = "rnnviz:"
 _WEIGHTS = ("W", "R", "B", "P")
 _OUTPUTS = ("Y", "Y_h", "Y_c")
-_LOOPS = ("Loop", "Scan")
-_SCAN_OPSET = 9
-"""Scan had a batch axis before."""
-_NOT_ITERATED = "its iterations cannot be recorded"
+_MOST_SEQUENCES = 100
+"""The largest number of sessions of one network."""
 _COMPUTED_IN = "float32"
 """The type in which ONNX Runtime's processors compute recurrent nodes of float16."""
 
@@ -89,99 +84,25 @@ def record(path: Path, given: Mapping[str, str], entry: str | None, folder: Path
             raise InputError(
                 f"{path} is not an ONNX model: export it to ONNX, or run it in Python within rnnviz.capture(model)."
             )
-        run = _Run(path, given, entry, single)
+        run, outputs = _ran(path, given, entry, single)
+        return _written(run, outputs, folder, single)
+
+
+def _ran(path: Path, given: Mapping[str, str], entry: str | None, single: bool) -> tuple["_Run", Outputs]:
+    """A run, and the values that it recorded.
+
+    Values in loops are recorded as arrays. ONNX Runtime fails if they have other shapes in each iteration, or if there
+    is too little memory: then as lists, and then not at all.
+    """
+    taps = [Taps(IN_ARRAYS), Taps(IN_LISTS), Taps("")]
+    while True:
+        run = _Run(path, given, entry, single, taps[0])
         try:
-            arrays = run.arrays() if run.parts else {}
+            return run, run.outputs()
         except EngineError as error:
-            run = _Run(path, given, entry, single, f"{_NOT_ITERATED}: {str(error.__cause__).rstrip('.')}")
-            if not run.changed:
+            if not taps.pop(0).in_loops:
                 raise
-            arrays = run.arrays()
-        return _written(run, arrays, folder, single)
-
-
-@dataclass(frozen=True)
-class _Tap:
-    """A recorded value: its name beside the node, that of the model's output, and the number of axes of iterations."""
-
-    inner: str
-    outer: str
-    axes: int
-
-    def at(self, arrays: Mapping[str, Array], index: tuple[int, ...]) -> Array:
-        """The value in one iteration of the loops around the node."""
-        array = arrays[self.outer]
-        return array[index[: self.axes]] if self.axes else array
-
-
-class _Taps:
-    """The values of a model that become its outputs."""
-
-    def __init__(self, opset: int, no_iterations: str) -> None:
-        self._opset, self._no_iterations = opset, no_iterations
-        self._known: dict[tuple[GraphScope, str], _Tap] = {}
-
-    @property
-    def outputs(self) -> list[str]:
-        return [tap.outer for tap in self._known.values()]
-
-    def check(self, scope: GraphScope) -> None:
-        """Raises an UnreadableError if values of a graph cannot become outputs of the model."""
-        branch = False
-        while not scope.main:
-            if scope.graph is None or scope.owner is None or scope.parent is None:
-                raise UnreadableError("it is in a function that cannot be inlined")
-            operator = scope.owner.op_type
-            if operator not in (*_LOOPS, "If"):
-                raise UnreadableError(f"it is in a graph of the operator {operator}, which cannot be recorded")
-            if operator in _LOOPS and (self._no_iterations or branch):
-                raise UnreadableError(
-                    self._no_iterations or "it is in a branch that not every iteration of a loop takes"
-                )
-            if operator == "Scan" and self._opset < _SCAN_OPSET:
-                raise UnreadableError(f"it is in a Scan of opset {self._opset}, which has other axes")
-            branch = branch or operator == "If"
-            scope = scope.parent
-
-    def add(self, scope: GraphScope, name: str, kind: int) -> _Tap:
-        """Make a value with elements of ONNX's type `kind` an output."""
-        scope, name, _ = scope.find(name)
-        if (scope, name) not in self._known:
-            self.check(scope)
-            assert scope.graph is not None
-            inner = f"{_PREFIX}{len(self._known)}"
-            # Graphs are sorted: nodes that read a value come after the one that gives it.
-            place = next((k for k, node in enumerate(scope.graph.node, 1) if name in node.output), 0)
-            scope.graph.node.insert(place, helper.make_node("Identity", [name], [inner]))
-            self._known[scope, name] = _Tap(inner, *_outward(scope, inner, kind))
-        return self._known[scope, name]
-
-
-def _outward(scope: GraphScope, name: str, kind: int) -> tuple[str, int]:
-    """Hand a value out to the main graph; its name there, and the number of loops that it comes out of."""
-    axes = 0
-    while (owner := scope.owner) is not None and scope.graph is not None and scope.parent is not None:
-        outer = f"{name}'"
-        loop = owner.op_type in _LOOPS
-        # The first output of a Loop's body is its condition.
-        expected = len(scope.graph.output) - (owner.op_type == "Loop")
-        owner.output.extend([""] * (expected - len(owner.output)))
-        for attribute in owner.attribute:
-            if attribute.name in ("scan_output_axes", "scan_output_directions"):
-                attribute.ints.append(0)
-            for graph in subgraphs(attribute):
-                handed = name
-                if graph is not scope.graph:
-                    handed = f"{name} of another branch"
-                    empty = numpy_helper.from_array(np.zeros(0, helper.tensor_dtype_to_np_dtype(kind)))
-                    graph.node.append(helper.make_node("Constant", [], [handed], value=empty))
-                graph.output.append(ValueInfoProto(name=handed))
-        owner.output.append(outer)
-        axes += loop
-        scope, name = scope.parent, outer
-    assert scope.graph is not None
-    scope.graph.output.append(ValueInfoProto(name=name))
-    return name, axes
+            taps[0].reason = f"its iterations cannot be recorded: {str(error.__cause__).rstrip('.')}"
 
 
 @dataclass(frozen=True)
@@ -201,27 +122,25 @@ class _Node:
     """A recorded node; `stored` is the layer as the model file has it, where its weights are not recorded."""
 
     placed: PlacedNode
-    taps: Mapping[str, _Tap]
+    taps: Mapping[str, Tap]
     stored: StoredLayer | None
-    steps: tuple[tuple[_Tap | None, ...], ...] = ()
+    steps: tuple[tuple[Tap | None, ...], ...] = ()
 
     @property
     def states(self) -> str:
         return "hc" if self.placed.node.op_type == "LSTM" else "h"
 
-    def iterations(self, arrays: Mapping[str, Array]) -> Iterator[tuple[int, ...]]:
-        """The iterations of the loops around the node in which it was called."""
-        tap = self.taps["Y"] if self.taps.get("Y") else next(filter(None, self.steps[0]))
-        array = arrays[tap.outer]
-        return iter(np.ndindex(array.shape[: tap.axes])) if array.size else iter(())
+    def calls(self, outputs: Outputs) -> Iterator[tuple[int, ...]]:
+        """The index of each call of the node in the recorded values."""
+        return (self.taps.get("Y") or next(filter(None, self.steps[0]))).calls(outputs)
 
-    def values(self, arrays: Mapping[str, Array], index: tuple[int, ...]) -> _Values:
-        found = {name: tap.at(arrays, index) for name, tap in self.taps.items()}
+    def values(self, outputs: Outputs, index: tuple[int, ...]) -> _Values:
+        found = {name: tap.at(outputs, index) for name, tap in self.taps.items()}
         x, y = found["X"], found.get("Y")
         if x.ndim != 3:
             raise UnreadableError(f"its input has the shape {x.shape}: it must have the axes T, N and I")
         if y is None:
-            initial, y, final = self._of_steps(arrays, index, x.shape[1])
+            initial, y, final = self._of_steps(outputs, index, x.shape[1])
         else:
             final = [found[f"Y_{name}"] for name in self.states]
             initial = [found.get(f"initial_{name}", np.zeros_like(final[0])) for name in self.states]
@@ -229,13 +148,13 @@ class _Node:
         return _Values(x, found.get("sequence_lens"), initial, y, final, weights)
 
     def _of_steps(
-        self, arrays: Mapping[str, Array], index: tuple[int, ...], samples: int
+        self, outputs: Outputs, index: tuple[int, ...], samples: int
     ) -> tuple[list[Array], Array, list[Array]]:
         """The initial state, Y and the final state of an unrolled node."""
         initial, hidden, final = [], [], []
         for direction, (before, *after) in enumerate(self.steps):
-            h = np.stack([tap.at(arrays, index).reshape(samples, -1) for tap in after if tap is not None])
-            initial.append(np.zeros_like(h[0]) if before is None else before.at(arrays, index).reshape(h[0].shape))
+            h = np.stack([tap.at(outputs, index).reshape(samples, -1) for tap in after if tap is not None])
+            initial.append(np.zeros_like(h[0]) if before is None else before.at(outputs, index).reshape(h[0].shape))
             final.append(h[-1])
             hidden.append(h[::-1] if direction or _attribute(self.placed, "direction") == b"reverse" else h)
         return [np.stack(initial)], np.stack(hidden, axis=1), [np.stack(final)]
@@ -246,7 +165,7 @@ def _attribute(placed: PlacedNode, name: str) -> Any:
     return None if found is None else helper.get_attribute_value(found)
 
 
-def _recorded(found: RecurrentNode, taps: _Taps) -> _Node:
+def _recorded(found: RecurrentNode, taps: Taps) -> _Node:
     """Make all that enters and leaves a node outputs of the model.
 
     Raises an UnreadableError if that is not possible.
@@ -255,7 +174,7 @@ def _recorded(found: RecurrentNode, taps: _Taps) -> _Node:
     node, scope = placed.node, placed.scope
     if placed.operator not in OPERATORS:
         raise UnreadableError(entry.reason)
-    taps.check(scope)
+    taps.in_lists(scope)
     kind = _type_of(placed, entry)
     given = {name: placed.input(name) for name in INPUTS if placed.input(name)}
     for name in ("X", "W", "R"):
@@ -302,14 +221,9 @@ def _type_of(placed: PlacedNode, entry: Entry) -> int:
 
 
 class _Run:
-    """A model that gives the values of the networks that are asked for, and the values of its inputs.
+    """A model that gives the values of the networks that are asked for, and the values of its inputs."""
 
-    `no_iterations` is why values in loops are not recorded, "" if they are.
-    """
-
-    def __init__(
-        self, path: Path, given: Mapping[str, str], entry: str | None, single: bool, no_iterations: str = ""
-    ) -> None:
+    def __init__(self, path: Path, given: Mapping[str, str], entry: str | None, single: bool, taps: Taps) -> None:
         self.path, self._model = path, read_whole(path)
         entries: tuple[Entry, ...] = ()
         if self._model.functions:
@@ -325,7 +239,7 @@ class _Run:
         self._feeds = _feeds(self._model, given, path)
         self.skipped: Reasons = {}
         self.parts: dict[str, list[_Node]] = {}
-        taps = _Taps(_opset(self._model), no_iterations)
+        self._taps, taps.opset = taps, _opset(self._model)
         recorded: dict[int, _Node | str] = {}
         for number in dict.fromkeys(number for k in self.wanted for number in _part(networks, k)):
             try:
@@ -342,18 +256,14 @@ class _Run:
                 self.skipped[name] = reason or self.entries[k].reason
             else:
                 self.parts[name] = nodes_of
-        self._outputs = taps.outputs
 
-    @property
-    def changed(self) -> bool:
-        """Whether a network is left out that could have been recorded."""
-        return any(reason.startswith(_NOT_ITERATED) for reason in self.skipped.values())
-
-    def arrays(self) -> dict[str, Array]:
+    def outputs(self) -> Outputs:
         """The recorded values; raises an EngineError if ONNX Runtime refuses the model or fails."""
         from rnnviz.engines.onnx import run_model
 
-        wanted = self._outputs or [value.name for value in self._model.graph.output]
+        if not self.parts and not self._taps.reason:
+            return {}
+        wanted = self._taps.names or [value.name for value in self._model.graph.output]
         try:
             return run_model(self._model, self._feeds, wanted, optimized=False)
         except EngineError as error:
@@ -386,12 +296,12 @@ def _opset(model: ModelProto) -> int:
     return max((given.version for given in model.opset_import if given.domain in ("", "ai.onnx")), default=1)
 
 
-def _written(run: _Run, arrays: Mapping[str, Array], folder: Path, single: bool) -> Recording:
+def _written(run: _Run, outputs: Outputs, folder: Path, single: bool) -> Recording:
     """Write the sequences of each network."""
     skipped, sequences = run.skipped, list[CapturedSequence]()
     for name, layers in run.parts.items():
         try:
-            found = joined((name, call) for call in _calls(layers, arrays))
+            found = joined((name, call) for call in _calls(layers, outputs))
             if not found:
                 raise UnreadableError("it was not called")
         except UnreadableError as error:
@@ -399,7 +309,9 @@ def _written(run: _Run, arrays: Mapping[str, Array], folder: Path, single: bool)
             continue
         if single and len(found) > 1:
             raise InputError(f"{run.path}: {name} read {len(found)} sequences, and a session holds one: give a folder.")
-        sequences += found
+        if len(found) > _MOST_SEQUENCES:
+            skipped[name] = f"{plural(len(found) - _MOST_SEQUENCES, 'sequence')} after the first {_MOST_SEQUENCES}"
+        sequences += found[:_MOST_SEQUENCES]
     if not sequences:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise InputError(f"{run.path}: no network was recorded: {reasons}.")
@@ -416,13 +328,13 @@ def _written(run: _Run, arrays: Mapping[str, Array], folder: Path, single: bool)
     return Recording(tuple((name, printable(repr(s))) for name, s in zip(names, sequences, strict=True)), skipped)
 
 
-def _calls(layers: Sequence[_Node], arrays: Mapping[str, Array]) -> Iterator[Call]:
+def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
     """The calls of a network in their order."""
     weights: list[dict[str, Array]] = []
     stack: StoredLayer | None = None
     parameters: Arrays = {}
-    for index in layers[0].iterations(arrays):
-        values = [layer.values(arrays, index) for layer in layers]
+    for index in layers[0].calls(outputs):
+        values = [layer.values(outputs, index) for layer in layers]
         new = [value.weights for value in values]
         if stack is None or not _same(new, weights):
             stored = [_layer(layer, value) for layer, value in zip(layers, values, strict=True)]

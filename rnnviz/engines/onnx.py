@@ -108,15 +108,20 @@ def open_session(model: ModelProto, optimized: bool = True) -> onnxruntime.Infer
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
     try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        content, providers = model.SerializeToString(), ["CPUExecutionProvider"]
+        # With its fallback it would print what it tries.
+        return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
     except Exception as error:
         raise EngineError(f"ONNX Runtime refused the network: {last_line(error)}") from error
 
 
 def run_model(
     model: ModelProto, feeds: Mapping[str, NDArray[Any]], wanted: Sequence[str], optimized: bool = True
-) -> dict[str, NDArray[Any]]:
-    """The outputs `wanted` of a model by name; raises an EngineError as `open_session` does, or if it fails."""
+) -> dict[str, Any]:
+    """The outputs `wanted` of a model by name, arrays or lists of arrays.
+
+    Raises an EngineError as `open_session` does, or if the run fails.
+    """
     session = open_session(model, optimized)
     try:
         return dict(zip(wanted, session.run(wanted, feeds), strict=True))

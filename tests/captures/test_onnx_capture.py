@@ -25,6 +25,7 @@ from rnnviz.engines.replay import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
 from rnnviz.verify.audit import audit
+from tests.io.model_formats.corpus.test_onnx_node_cases import CASES
 from tests.oracles.computed import assert_near, computed
 
 T, N, FEATURES, H = 5, 2, 3, 4
@@ -167,6 +168,19 @@ def test_other_cells_of_onnx_are_recorded(
     np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("Y", x=normal(T, N, FEATURES))[0][:, 0])
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if "batchwise" not in name])
+def test_the_cases_of_onnx_itself_are_recorded_with_weights_from_the_caller(name: str, tmp_path: Path) -> None:
+    case, model = CASES[name], Model(tmp_path, [], [], [])
+    onnx.save(case.model, model.path)
+    inputs, expected = case.data_sets[0]
+    (node,) = case.model.graph.node
+    names = [value.name for value in case.model.graph.input]
+    _, trace = the_only(model.record(**dict(zip(names, inputs, strict=True))), model)
+    for output, wanted in zip(filter(None, node.output), expected, strict=True):
+        ours = {"Y": trace.hidden[0].swapaxes(0, 1), "Y_h": trace.state_h, "Y_c": trace.state_c}[output]
+        assert_near(ours, wanted, 1e-5)
+
+
 def stack(tmp_path: Path) -> tuple[Model, Arrays]:
     """Indices through an embedding, two layers of both directions with lengths, and a GRU from the end."""
     nodes, x = [helper.make_node("Gather", ["E", "ids"], ["x0"])], "x0"
@@ -303,7 +317,10 @@ def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path: Path) -
     np.testing.assert_array_equal(trace.state_h, expected)
 
 
-def test_sequences_of_other_lengths_in_each_iteration_have_a_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opset", [13, 14])
+def test_sequences_of_another_length_in_each_iteration_are_recorded_where_lists_are(
+    opset: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grown = body(
         [
             helper.make_node("Identity", ["go"], ["on"]),
@@ -315,13 +332,44 @@ def test_sequences_of_other_lengths_in_each_iteration_have_a_reason(tmp_path: Pa
     )
     nodes = [helper.make_node("Loop", ["count", "", "x"], ["long"], body=grown), layer("GRU", "long", name="outer")]
     model = Model(tmp_path, nodes, [value("x", [1, 1, FEATURES]), value("count", [], TensorProto.INT64)], ["Y"])
-    model.save({**weights("GRU"), "row": normal(1, 1, FEATURES)})
+    model.save({**weights("GRU"), "row": normal(1, 1, FEATURES)}, opset)
     recording = model.record(x=normal(1, 1, FEATURES), count=3)
-    assert list(recording.skipped) == ["inner"]
-    (file,) = recording.files
-    assert len(checked(tmp_path / file[0])[0].sequence) == 4
+    found = [checked(tmp_path / name)[0] for name, _ in recording.files]
+    if opset == 13:
+        assert [inputs.timesteps for inputs in found] == [4]
+        assert list(recording.skipped) == ["inner"]
+    else:
+        assert [inputs.timesteps for inputs in found] == [1, 2, 3, 4]
+        assert recording.skipped == {}
+    monkeypatch.setattr("rnnviz.captures.onnx_model._MOST_SEQUENCES", 2)
+    if opset == 14:
+        assert model.record(x=normal(1, 1, FEATURES), count=3).skipped == {"inner": "1 sequence after the first 2"}
     # A loop without an iteration.
     assert model.record(x=normal(1, 1, FEATURES), count=0).skipped == {"inner": "it was not called"}
+
+
+def test_a_branch_that_some_iterations_take_is_recorded(tmp_path: Path) -> None:
+    found = weights("GRU")
+    then = body([layer("GRU", "x", "", "h", outputs=["", "then"])], [], ["then"])
+    other = body([helper.make_node("Neg", ["h"], ["else"])], [], ["else"])
+    nodes = [
+        helper.make_node("Identity", ["go"], ["on"]),
+        helper.make_node("Mod", ["i", "two"], ["odd"]),
+        helper.make_node("Cast", ["odd"], ["c"], to=TensorProto.BOOL),
+        helper.make_node("If", ["c"], ["after"], then_branch=then, else_branch=other),
+        helper.make_node("Identity", ["after"], ["each"]),
+    ]
+    taken = [value("on", [], TensorProto.BOOL), value("after", [1, "N", H]), value("each", [1, "N", H])]
+    loop = body(nodes, [*ITERATION, value("h", [1, "N", H])], taken, two=2)
+    node = helper.make_node("Loop", ["count", "", "h0"], ["last", "all"], body=loop)
+    model = Model(tmp_path, [node], [X, STATE], ["last", "all"]).save({**found, "count": 4})
+    fed = {"x": normal(T, N, FEATURES), "h0": normal(1, N, H, seed=4)}
+    recording = model.record(**fed)
+    assert recording.skipped == {}
+    # The other branch changes the state between the calls.
+    each = model.theirs("all", **fed)[0]
+    finals = [checked(tmp_path / name)[1].state_h for name, _ in recording.files]
+    np.testing.assert_array_equal(finals, each[1::2])
 
 
 @pytest.mark.parametrize("taken", [True, False])
