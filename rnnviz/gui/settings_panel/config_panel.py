@@ -30,6 +30,7 @@ from rnnviz.gui.settings_panel.widgets import FieldMessage, control_palette
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.io.config_toml import is_unpacked
+from rnnviz.verify.compare import defaults
 from rnnviz.verify.result import RunResult
 
 EditorFactory = Callable[[str, FieldSpec, QWidget], Editor]
@@ -245,6 +246,8 @@ class ConfigPanel(QWidget):
         layout.addWidget(self._scroll)
         self.setMinimumWidth(scaled(220))
         self._cells: dict[str, CellSpec] = {}
+        self._of_recordings: tuple[tuple[str, ...], str, tuple[float, float]] = ((), "", (0.0, 0.0))
+        """Engines of the last run, the coarser type of a recording among them, and the default tolerances of that."""
         self._write(config)
 
     @property
@@ -281,7 +284,12 @@ class ConfigPanel(QWidget):
         layout.refresh_names("network.layout")
 
     def show_result(self, result: RunResult | None) -> None:
-        """Show the equations and shapes of the custom cell that a run has read."""
+        """Show the custom cell that a run has read, and the default tolerances of recordings."""
+        if result is not None:
+            traces = result.traces.values()
+            kind = next((kind for trace in traces if (kind := trace.half or trace.precision)), "")
+            self._of_recordings = (result.config.compare.engines, kind, defaults(result.config, *traces))
+            self._show_default_tolerances()
         network = self._config.network if result is None else result.config.network
         if network.custom is not None and self._cells.get(network.cell) != network.custom:
             self._cells[network.cell] = network.custom
@@ -462,7 +470,11 @@ class ConfigPanel(QWidget):
 
     def _show_default_tolerances(self) -> None:
         dtype = self._config.network.dtype
-        for key, default in zip(("rtol", "atol"), DEFAULT_TOLERANCES[dtype], strict=True):
+        usual = DEFAULT_TOLERANCES[dtype]
+        engines, kind, recorded = self._of_recordings
+        if kind and engines == self._config.compare.engines:
+            dtype, usual = kind, recorded
+        for key, default in zip(("rtol", "atol"), usual, strict=True):
             editor = self._fields[f"compare.{key}"].editor
             assert isinstance(editor, LineEditor)
             editor.line.setPlaceholderText(f"{default:g} ({dtype})")

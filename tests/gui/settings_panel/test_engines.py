@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
+from tests.factories import make_result
 from tests.gui.settings_panel.conftest import CONFIG, ENGINES
 
 
@@ -170,3 +171,14 @@ def test_a_file_that_cannot_be_read_is_added_for_the_run_to_refuse(panel, candid
 def test_the_button_is_after_the_engines(panel, candidates) -> None:
     assert candidates.controls[-1] is candidates.add
     assert candidates.add.y() > max(box.y() for box in candidates.boxes.values())
+
+
+def test_empty_tolerances_of_half_precision_show_its_defaults(panel) -> None:
+    made = make_result(("manual", "onnx"))
+    traces = {**made.traces, "manual": replace(made["manual"], computed_in="bfloat16")}
+    panel.show_config(made.config)
+    panel.show_result(replace(made, traces=traces))
+    lines = [panel.field(f"compare.{key}").editor.line for key in ("rtol", "atol")]
+    assert [line.placeholderText() for line in lines] == ["0.016 (bfloat16)", "0.008 (bfloat16)"]
+    panel.show_config(made.config.with_engines(("gluon", "manual")))
+    assert lines[0].placeholderText().endswith("(float32)")
