@@ -904,6 +904,7 @@ class _Keras:
         # For each running call of a layer the outputs of its cells, one a time step, by the id of the cell.
         self._running: list[dict[int, list[Any]]] = []
         # The arrays that were copied last from other ones, with these and their versions.
+        self._networks: dict[int, Network] = {}
         self._copied: dict[Any, tuple[list[Any], list[int], Arrays]] = {}
 
     def find(self, model: Any) -> dict[str, Any]:
@@ -931,9 +932,9 @@ class _Keras:
         """Nothing is to be prepared."""
         return lambda: None
 
-    def to_numpy(self, array: Any) -> Any:
-        """The array itself: calls are recorded in arrays of numpy."""
-        return array
+    def to_numpy(self, tensor: Any) -> Any:
+        """The tensor as an array; calls of layers have arrays already."""
+        return tensor if isinstance(tensor, np.ndarray) else self._array(tensor, self._type(tensor))
 
     def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
         """Record each call of a layer or a cell; returns a function that ends it."""
@@ -943,6 +944,7 @@ class _Keras:
         elif isinstance(layer, self._keras.layers.RNN):
             self._attach_layer(layer, recorder, recorder, removers)
         else:
+            self._prepare([layer], recorder)
             self._attach_cell(layer, recorder, removers)
 
         def remove() -> None:
@@ -955,6 +957,7 @@ class _Keras:
         self, layer: Any, recorder: _Recorder, record: Callable[[Callable[[], Call]], None], removers: list[Any]
     ) -> None:
         inner_loop, call = layer.inner_loop, layer.call
+        self._prepare(self._cells(layer), recorder)
 
         def looped(sequences: Any, initial_state: Any, mask: Any = None, training: Any = False) -> Any:
             if self._symbolic(sequences):
@@ -1017,8 +1020,8 @@ class _Keras:
             elif outputs is not None:
                 outputs.append(result[0])
             else:
-                given = signature.bind(*args, **kwargs).arguments
-                recorder(lambda: self._cell_call(cell, recorder, result, *given.values()))
+                given = signature.bind(*args, **kwargs).arguments.values() if kwargs else args
+                recorder(lambda: self._cell_call(cell, recorder, result, *given))
             return result
 
         removers.append(_override(cell, "call", called))
@@ -1037,6 +1040,11 @@ class _Keras:
             or (backend == "jax" and isinstance(tensor, sys.modules["jax"].core.Tracer))
             or (backend == "torch" and sys.modules["torch"].compiler.is_compiling())
         )
+
+    def _prepare(self, cells: list[Any], recorder: _Recorder) -> None:
+        """Copy the parameters now, so that no call takes longer."""
+        if all(_keras_kind(cell) and cell.built for cell in cells):
+            self._parameters(cells, recorder, str(cells[0].compute_dtype))
 
     def _no_numbers(self) -> Call:
         raise _Skipped(_NO_NUMBERS)
@@ -1081,15 +1089,15 @@ class _Keras:
             if all(len(outputs) == len(x) for outputs in steps):
                 hidden = np.stack([rows(self._keras.ops.stack(outputs, 1)) for outputs in steps])[:, None]
         network = replace(networks[0], num_layers=len(cells), reverse=bool(layer.go_backwards), layout="NTC")
-        call = self._call(cells, recorder, network, dtype, x, initial_state, rows(result[1]), result[2])
+        call = self._call(cells, recorder, network, dtype, x, initial_state, rows(result[1]), result[2], self._array)
         return replace(call, lengths=lengths, layers=None if hidden is None else lambda call: hidden)
 
     def _cell_call(
         self, cell: Any, recorder: _Recorder, result: Any, x: Any, states: Any, training: Any = False
     ) -> Call:
         dtype = self._dtype(result, stepwise=True)
-        x, output = (self._array(tensor, dtype)[None] for tensor in (x, result[0]))
-        return self._call([cell], recorder, self._network(cell, training), dtype, x, states, output, result[1])
+        network = self._network(cell, training)
+        return self._call([cell], recorder, network, dtype, x[None], states, result[0][None], result[1], self._copy)
 
     def _call(
         self,
@@ -1101,15 +1109,27 @@ class _Keras:
         initial: Any,
         output: Any,
         final: Any,
+        copied: Callable[[Any, str], Any],
     ) -> Call:
         def states(values: Any) -> Arrays:
-            arrays = [self._array(state, dtype) for state in _leaves(values)]
+            arrays = [copied(state[None], dtype) for state in _leaves(values)]
             count = len(arrays) // len(cells)
-            return {name: np.stack(arrays[place::count]) for name, place in zip("hc", range(count))}
+            if len(cells) == 1:
+                return dict(zip("hc", arrays))
+            return {name: np.concatenate(arrays[place::count]) for name, place in zip("hc", range(count))}
 
         network = replace(network, input_size=x.shape[2], dtype="float64" if dtype == "float64" else "float32")
-        parameters = self._parameters(cells, recorder, dtype)
-        return Call(network, parameters, x, states(initial), output, states(final), (), _lowered(dtype))
+        parameters, computed_in = self._parameters(cells, recorder, dtype), _lowered(dtype)
+        return Call(
+            network,
+            parameters,
+            copied(x, dtype),
+            states(initial),
+            copied(output, dtype),
+            states(final),
+            (),
+            computed_in,
+        )
 
     def _both(self, layer: Any, recorder: _Recorder, parts: list[Any]) -> Call:
         """Both directions of a Bidirectional layer as one call."""
@@ -1149,6 +1169,11 @@ class _Keras:
             raise _Skipped(f"its cell is {type(cell).__name__}: {', '.join(_KERAS_CELLS)} are recorded")
         if training and (cell.dropout or cell.recurrent_dropout):
             raise _Skipped("dropout of its inputs or states is active: call the model with training=False")
+        if id(cell) not in self._networks:
+            self._networks[id(cell)] = self._new_network(cell, kind)
+        return self._networks[id(cell)]
+
+    def _new_network(self, cell: Any, kind: str) -> Network:
         name = _KERAS_CELLS[kind][0]
         gates = "" if name == "rnn" else self._activation(cell.recurrent_activation)
         if name == "gru" and not cell.reset_after:
@@ -1170,13 +1195,27 @@ class _Keras:
 
     def _dtype(self, result: Any, stepwise: bool) -> str:
         """The type in which a layer computed, or a cell each time step. Its products of float64 are float32."""
-        dtype = str(self._keras.backend.standardize_dtype(result[0].dtype))
+        dtype = self._type(result[0])
         return str(self._keras.backend.result_type(dtype, dtype)) if stepwise else dtype
+
+    def _type(self, tensor: Any) -> str:
+        return str(self._keras.backend.standardize_dtype(tensor.dtype))
+
+    def _copy(self, tensor: Any, dtype: str) -> Any:
+        """A copy of the tensor, which takes less time than one in numpy."""
+        backend = self._keras.backend.backend()
+        if backend == "numpy" or self._type(tensor) != dtype:
+            return self._array(tensor, dtype)
+        if backend == "torch":
+            tensor.data_ptr()  # fails within torch.vmap
+            return tensor.detach().clone()
+        return tensor
 
     def _array(self, tensor: Any, dtype: str) -> Any:
         """A copy of the tensor in numpy; numpy has no bfloat16, and float32 holds its numbers exactly."""
-        ops = self._keras.ops
-        return np.array(ops.convert_to_numpy(ops.cast(tensor, dtype)), "float32" if dtype == "bfloat16" else dtype)
+        if dtype == "bfloat16":
+            tensor, dtype = self._keras.ops.cast(tensor, dtype), "float32"
+        return np.array(self._keras.ops.convert_to_numpy(tensor), dtype)
 
     def _parameters(self, cells: list[Any], recorder: _Recorder, dtype: str) -> Arrays:
         variables = [(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells]
