@@ -26,9 +26,9 @@ from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import ONNX, format_of
 from rnnviz.io.model_formats.load import arrays_of, choose, nothing_recognized
 from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableError, with_stacks
-from rnnviz.io.model_formats.onnx import GraphNetworks, networks_of, open_model, read_whole
+from rnnviz.io.model_formats.onnx import GraphNetworks, names_as_text, networks_of, open_model, read_whole
 from rnnviz.io.model_formats.onnx_constants import Constants
-from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, nodes
+from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, is_text, nodes
 from rnnviz.io.model_formats.onnx_nodes import OPERATORS, RecurrentNode, recurrent_node
 from rnnviz.io.readers import open_npy
 
@@ -84,8 +84,9 @@ def record(path: Path, given: Mapping[str, str], entry: str | None, folder: Path
             raise InputError(
                 f"{path} is not an ONNX model: export it to ONNX, or run it in Python within rnnviz.capture(model)."
             )
-        run, outputs = _ran(path, given, entry, single)
-        return _written(run, outputs, folder, single)
+        with names_as_text(path, "graph cannot be followed"):
+            run, outputs = _ran(path, given, entry, single)
+            return _written(run, outputs, folder, single)
 
 
 def _ran(path: Path, given: Mapping[str, str], entry: str | None, single: bool) -> tuple["_Run", Outputs]:
@@ -423,7 +424,8 @@ def _numpy_type(value: ValueInfoProto) -> np.dtype[Any] | None:
 def _sizes(value: ValueInfoProto) -> list[str]:
     """The sizes of an input, an open one by its name; exporters write -1 or 0 for one, too."""
     dims = value.type.tensor_type.shape.dim
-    return [str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims]
+    names = [dim.dim_param if dim.dim_param and is_text(dim.dim_param) else "?" for dim in dims]
+    return [str(dim.dim_value) if dim.dim_value > 0 else name for dim, name in zip(dims, names, strict=True)]
 
 
 def _fed(value: ValueInfoProto, given: str, path: Path) -> Array:

@@ -454,6 +454,48 @@ def test_exports_of_pytorch_are_recorded(kind: str, layers: int, dynamo: bool, t
         assert_near(trace.output, network(ids).numpy().swapaxes(0, 1), 2e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("carries", [True, False])
+def test_a_scripted_decoding_loop_of_pytorch_is_one_sequence(carries: bool, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    recording = record(*decoder(torch, carries, tmp_path), None, tmp_path, True)
+    (file,) = recording.files
+    if carries:
+        inputs, _ = checked(tmp_path / file[0])
+        assert (inputs.network.num_layers, inputs.config.sequence.seams) == (2, (1, 2, 3))
+    else:
+        with pytest.raises(AssertionError):
+            checked(tmp_path / file[0])
+
+
+def decoder(torch: Any, carries: bool, folder: Path) -> tuple[Path, dict[str, str]]:
+    """A model that decodes four time steps, each from its own output before, and the files of its inputs."""
+
+    class Decoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.core, self.out, self.carries = torch.nn.LSTM(FEATURES, H, 2), torch.nn.Linear(H, FEATURES), carries
+
+        def forward(self, x, count: int):  # type: ignore[no-untyped-def]
+            h = torch.zeros(2, x.shape[1], 4)
+            c = torch.zeros(2, x.shape[1], 4)
+            for _ in range(count):
+                y, (h2, c2) = self.core(x, (h, c))
+                x = torch.tanh(self.out(y))
+                if self.carries:
+                    h, c = h2, c2
+            return x
+
+    torch.manual_seed(0)
+    path, x = folder / "model.onnx", torch.randn(1, N, FEATURES)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        model = torch.jit.script(Decoder().eval())
+        torch.onnx.export(model, (x, 4), str(path), dynamo=False, input_names=["x", "count"], opset_version=17)
+    np.savez(folder / "fed.npz", x=x.numpy(), count=np.array(4))
+    return path, dict.fromkeys(("x", "count"), str(folder / "fed.npz"))
+
+
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     model = Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(weights("GRU"))
     for given, said in (
@@ -494,6 +536,15 @@ def test_hostile_models_are_refused(tmp_path: Path) -> None:
         onnx.save(content, model.path)
         with pytest.raises(InputError, match=location):
             model.record(x=x)
+    # Names that are not text, of an operator of another domain and of a size.
+    nodes = [helper.make_node("Negate", ["x"], ["z"], domain="own"), layer("GRU", "x")]
+    content = (
+        Model(tmp_path, nodes, [value("x", ["Time", "N", FEATURES])], ["Y"]).save(weights("GRU")).path.read_bytes()
+    )
+    for name in (b"Negate", b"Time"):
+        model.path.write_bytes(content.replace(name, name[:-1] + b"\xa3"))
+        with pytest.raises((InputError, EngineError)):
+            model.record(x=x[0])
     found = weights("GRU")
     del found["R"]
     with pytest.raises(EngineError, match="could not be run"):

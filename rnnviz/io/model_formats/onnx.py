@@ -94,7 +94,7 @@ class GraphNetworks:
 
 def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
     """The networks of a model that was read from the file `path`."""
-    with readable(path), _names_as_text(path, "graph cannot be followed"):
+    with readable(path), names_as_text(path, "graph cannot be followed"):
         constants = Constants(model, path)
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
@@ -131,7 +131,7 @@ def read_whole(path: Path) -> ModelProto:
 def open_tensors(path: Path) -> TensorFile:
     """The initializers of the main graph, in the model or in its folder."""
     model = _load(path)
-    with _names_as_text(path, "tensors have no names that can be read"):
+    with names_as_text(path, "tensors have no names that can be read"):
         initializers = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def read(name: str) -> FloatArray:
@@ -268,7 +268,7 @@ def _tensors(graph: GraphProto | FunctionProto) -> Iterator[TensorProto]:
 
 
 @contextmanager
-def _names_as_text(path: Path, fault: str) -> Iterator[None]:
+def names_as_text(path: Path, fault: str) -> Iterator[None]:
     """Raise an InputError about names in the file that are not valid UTF-8."""
     try:
         yield

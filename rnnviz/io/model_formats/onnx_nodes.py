@@ -30,7 +30,7 @@ from rnnviz.io.model_formats.model_file import (
     unsupported,
 )
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants, Origin, Value, Values, layout_of, widened_numbers
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode, recurrent_ancestors, whole
+from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode, is_text, recurrent_ancestors, whole
 
 _, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
 _LONGEST_LIST = 8
@@ -251,7 +251,10 @@ def is_recurrent(placed: PlacedNode) -> bool:
     """Whether a node is a recurrent layer: an operator of ONNX, or by its name one that the file does not define."""
     if placed.operator in OPERATORS:
         return True
-    return placed.operator[0] != "" and not placed.defined and any(name in placed.node.op_type for name in RECURRENT)
+    domain, operator = placed.operator
+    if domain == "" or placed.defined or not is_text(operator):
+        return False
+    return any(name in operator for name in RECURRENT)
 
 
 def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
