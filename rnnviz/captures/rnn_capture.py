@@ -961,7 +961,8 @@ class _Keras:
 
         def looped(sequences: Any, initial_state: Any, mask: Any = None, training: Any = False) -> Any:
             if self._symbolic(sequences):
-                record(self._no_numbers)
+                if not self._building():
+                    record(self._no_numbers)
                 return inner_loop(sequences, initial_state, mask, training=training)
             # The last output is the same, and so is all that the layer returns.
             returned, vars(layer)["return_sequences"] = layer.return_sequences, True
@@ -1015,7 +1016,7 @@ class _Keras:
             result = call(*args, **kwargs)
             outputs = self._running[-1].setdefault(id(cell), []) if self._running else None
             if self._symbolic(result[0]):
-                if outputs is None:
+                if outputs is None and not self._building():
                     recorder(self._no_numbers)
             elif outputs is not None:
                 outputs.append(result[0])
