@@ -290,7 +290,6 @@ class OwnLoop(L.SimpleRNN):  # type: ignore[misc]
 
 REFUSED: dict[str, Callable[[], Any]] = {
     "cells differ": lambda: L.RNN([L.LSTMCell(4), L.LSTMCell(3)]),
-    "one cell of one size and type": lambda: L.RNN([L.GRUCell(4, dtype="mixed_bfloat16")]),
     "OwnCell": lambda: L.RNN(OwnCell(4)),
     "OwnLoop": lambda: OwnLoop(4),
     "its activation": lambda: L.GRU(4, activation="mish"),
@@ -298,6 +297,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "ConvLSTM": lambda: L.ConvLSTM1D(2, 2),
     "directions": lambda: L.Bidirectional(L.RNN([L.GRUCell(4), L.GRUCell(4)])),
 }
+if not ON_JAX:  # where such a stack cannot be called
+    REFUSED["one cell of one size and type"] = lambda: L.RNN(L.StackedRNNCells([L.GRUCell(4)], dtype="mixed_bfloat16"))
 
 
 @pytest.mark.parametrize("reason", REFUSED)
@@ -437,6 +438,12 @@ def weather() -> Iterator[tuple[Any, Any]]:
     yield keras.Model(x, L.Dense(1)(L.SimpleRNN(5, go_backwards=True)(hidden))), numbers(2, 12, 4)
 
 
+def mixed() -> Iterator[tuple[Any, Any]]:
+    """Layers in mixed precision."""
+    layers = (L.LSTM(6, return_sequences=True, dtype="mixed_float16"), L.GRU(5, dtype="mixed_bfloat16"))
+    yield keras.Sequential([keras.Input((None, 3)), *layers]), numbers(2, 8, 3)
+
+
 DOCUMENTED: dict[str, tuple[Callable[[], Iterator[tuple[Any, Any]]], int]] = {
     "sentiment": (sentiment, 2),
     "translation": (translation, 2),
@@ -444,6 +451,7 @@ DOCUMENTED: dict[str, tuple[Callable[[], Iterator[tuple[Any, Any]]], int]] = {
     "stack": (stack, 1),
     "generation": (generation, 3),
     "weather": (weather, 2),
+    "mixed": (mixed, 2),
 }
 
 
