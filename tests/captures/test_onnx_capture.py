@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import assume, given, settings
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from rnnviz.captures.onnx_model import Recording, record
+from rnnviz.core import onnx_layer
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
@@ -23,10 +26,14 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.replay import RecordedEngine
 from rnnviz.io.inputs import load_inputs
+from rnnviz.io.model_formats.load import settings_in_float32
+from rnnviz.io.model_formats.onnx import write_weights
 from rnnviz.io.session import read_session
 from rnnviz.verify.audit import audit
 from tests.io.model_formats.corpus.test_onnx_node_cases import CASES
 from tests.oracles.computed import assert_near, computed
+from tests.profiles import examples
+from tests.strategies import every_cell_configs
 
 T, N, FEATURES, H = 5, 2, 3, 4
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
@@ -498,7 +505,7 @@ def decoder(torch: Any, carries: bool, folder: Path) -> tuple[Path, dict[str, st
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     model = Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(weights("GRU"))
-    for given, said in (
+    for files, said in (
         ({}, "--input x=FILE"),
         ({"xx": normal(T, N, FEATURES)}, 'Did you mean "x"'),
         ({"x": normal(T, N, FEATURES + 1)}, r"\[T, N, 3\]"),
@@ -507,7 +514,7 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ({"x": np.array("text")}, "real numbers"),
     ):
         with pytest.raises(InputError, match=said):
-            model.record(**given)
+            model.record(**files)
     archive = tmp_path / "two.npz"
     np.savez(archive, a=normal(T, N, FEATURES), b=np.zeros(2))
     with pytest.raises(InputError, match='"a" or "b"'):
@@ -551,3 +558,26 @@ def test_hostile_models_are_refused(tmp_path: Path) -> None:
         Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(found).record(x=x)
     with pytest.raises(InputError, match="no recurrent layer"):
         Model(tmp_path, [helper.make_node("Neg", ["x"], ["y"])], [X], ["y"]).save({}).record(x=x)
+
+
+@given(every_cell_configs(dtype="float32"))
+@settings(max_examples=examples(24))
+def test_written_networks_of_every_cell_are_recorded(config: Config) -> None:
+    network = replace(config.network, layout="TNC")
+    assume(onnx_layer.has_cell(network))
+    inputs = load_inputs(replace(config, network=network, sequence=replace(config.sequence, lengths=None)))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        write_weights(network, inputs.parameters, path)
+        fed = {
+            f"{name}_0": array
+            for name, array in zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
+        }
+        np.savez(Path(folder, "fed.npz"), input=inputs.sequence, **fed)
+        recording = record(path, dict.fromkeys(("input", *fed), f"{folder}/fed.npz"), None, Path(folder), True)
+        ours, _ = checked(Path(folder, recording.files[0][0]), 1e-4)
+    for name, array in inputs.parameters.items():
+        np.testing.assert_array_equal(ours.parameters[name], array)
+    assert settings_in_float32(ours.network) == settings_in_float32(network)
+    np.testing.assert_array_equal(ours.sequence, inputs.sequence)
+    np.testing.assert_array_equal(ours.initial_state.h, inputs.initial_state.h)
