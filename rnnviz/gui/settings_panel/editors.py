@@ -217,6 +217,14 @@ class IntegerEditor(NumberEditor):
 
 
 class TextEditor(LineEditor):
+    from_start = True
+    """Whether the start of a long text is in sight, and not its end."""
+
+    def _write(self, value: Any) -> None:
+        super()._write(value)
+        if self.from_start and not self.line.hasFocus():
+            self.line.setCursorPosition(0)
+
     def _parse(self, text: str) -> Any:
         return None if self._optional and not text else text
 
@@ -246,7 +254,9 @@ class TextsEditor(TextEditor):
 
 
 class PathsEditor(TextsEditor):
-    """Line edit for paths: "first.wav | second.wav". Paths become absolute."""
+    """Line edit for paths: "first.wav | second.wav". Paths become absolute. The last name is in sight."""
+
+    from_start = False
 
     def _item(self, text: str) -> str:
         return absolute_path(text)
@@ -257,9 +267,6 @@ class CountsEditor(TextEditor):
 
     def _write(self, value: Any) -> None:
         super()._write(value if value is None or isinstance(value, str) else ", ".join(map(str, value)))
-        if not self.line.hasFocus():
-            # The first numbers stay in sight.
-            self.line.setCursorPosition(0)
 
     def _parse(self, text: str) -> Any:
         if not text.strip() or text.strip() in LENGTHS_SOURCES:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from rnnviz.gui.theme.fonts import use_fonts
 from rnnviz.gui.theme.palettes import THEMES, Theme
-from rnnviz.gui.theme.scaling import scaled, set_text_size
+from rnnviz.gui.theme.scaling import scaled, set_text_size, text_scale
 from rnnviz.io.resources import resource_path
 
 _SIZE = re.compile(r"\b((?:width|height|radius|margin|icon-size|left): -?)(\d+)px")
@@ -126,4 +126,10 @@ class ThemeManager(QObject):
         # ancestor, with 7,700 events for 830 widgets.
         colors = {role: value for role, value in vars(theme).items() if isinstance(value, str)}
         sheet = self._sheet.substitute(colors, pictures=resource_path("styles").as_posix())
-        self._window.setStyleSheet(_SIZE.sub(lambda size: f"{size[1]}{scaled(int(size[2]))}px", sheet))
+        self._window.setStyleSheet(_SIZE.sub(_grown, sheet))
+
+
+def _grown(size: re.Match[str]) -> str:
+    pixels = int(size[2])
+    # Qt draws no round corner whose radius is more than half of a side.
+    return f"{size[1]}{int(pixels * text_scale()) if size[1] == 'radius: ' else scaled(pixels)}px"

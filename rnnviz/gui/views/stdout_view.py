@@ -38,3 +38,5 @@ class StdoutView(ResultView):
 
     def apply_theme(self, theme: Theme) -> None:
         self.text.setPalette(theme.palette())
+        # With a style sheet, it does not inherit the palette.
+        self.text.viewport().setPalette(theme.palette())

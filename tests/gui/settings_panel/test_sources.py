@@ -203,11 +203,16 @@ def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path
     assert panel.errors == {}
 
 
-def test_long_lengths_show_the_first_samples(panel) -> None:
+def test_long_lengths_and_texts_show_the_first_samples_and_paths_the_last_name(panel) -> None:
     sequence = {"batch_size": 40, "timesteps": 1000, "lengths": [1000] * 39 + [7]}
     network = {"cell": "gru", "input_size": 3, "hidden_size": 4}
     panel.show_config(Config.from_mapping({"network": network, "sequence": sequence}))
     assert panel.field("sequence.lengths").editor.line.cursorPosition() == 0
+    sequence = {"source": "text", "texts": ["cat", "elephant"], "sample_labels": ["/tmp/a.txt", "/tmp/b.txt"]}
+    panel.show_config(Config.from_mapping({"network": {"cell": "gru", "hidden_size": 4}, "sequence": sequence}))
+    assert panel.field("sequence.texts").editor.line.cursorPosition() == 0
+    labels = panel.field("sequence.sample_labels").editor.line
+    assert labels.cursorPosition() == len(labels.text())
 
 
 def test_seams_are_shown_where_the_config_has_some(panel, type_into) -> None:

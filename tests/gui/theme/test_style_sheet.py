@@ -1,6 +1,7 @@
 """Sizes and focus of the controls in the style sheet."""
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
@@ -8,14 +9,18 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSlider,
     QSpinBox,
     QStyle,
+    QStyleOptionSlider,
     QStyleOptionSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.gui.views.stdout_view import StdoutView
 
 ROW = 24
 
@@ -90,3 +95,32 @@ def test_the_style_sheet_and_what_it_resizes_come_in_later_turns(qtbot, controls
     assert window.styleSheet() != before
     assert window.updatesEnabled()
     assert len(done) == 1
+
+
+def test_a_text_that_was_shown_takes_the_color_of_the_next_theme(qtbot, controls):
+    made, manager = controls
+    view = StdoutView()
+    made[0].window().layout().addWidget(view)
+    view.apply_theme(manager.theme)
+    manager.add(view.apply_theme)
+    qtbot.waitExposed(view)
+    with qtbot.waitSignal(manager.theme_changed):
+        manager.choose("dark")
+    assert view.text.viewport().grab().toImage().pixelColor(2, 2) == manager.theme.color("base")
+
+
+def test_the_handle_of_a_slider_is_round_in_every_text_size(qtbot, controls):
+    made, manager = controls
+    slider = QSlider(Qt.Orientation.Horizontal)
+    made[0].window().layout().addWidget(slider)
+    option = QStyleOptionSlider()
+    for percent in TEXT_SIZES:
+        with qtbot.waitSignal(manager.theme_changed):
+            manager.set_text_size(percent)
+        slider.initStyleOption(option)
+        control, part = QStyle.ComplexControl.CC_Slider, QStyle.SubControl.SC_SliderHandle
+        handle = slider.style().subControlRect(control, option, part, slider)
+        picture = slider.grab(handle).toImage()
+        accent = manager.theme.color("accent")
+        assert picture.pixelColor(picture.rect().center()) == accent, percent
+        assert picture.pixelColor(picture.width() - 1, 0) != accent, percent

@@ -344,13 +344,15 @@ class ColorBar(LanesPart):
 
     def _paint_legend(self, painter: QPainter, shown: RenderState, geometry: Geometry, top: float) -> float:
         first = top
+        # In the middle of the letters.
+        above = int(scaled(12) - (QFontMetricsF(painter.font()).capHeight() + 11.0) / 2.0)
         for index in sorted(shown.seen):
             pixels = np.full((11, int(_BAR)), shown.paint.hidden.table[index], np.uint32)
             hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
-            painter.drawImage(QPointF(_LEFT, top + 2.0), image_of(pixels))
+            painter.drawImage(QPointF(_LEFT, top + above), image_of(pixels))
             # Some have the color of the background.
             painter.setPen(shown.theme.color("border"))
-            painter.drawRect(QRectF(_LEFT, top + 2.0, _BAR - 1.0, 10.0))
+            painter.drawRect(QRectF(_LEFT, top + above, _BAR - 1.0, 10.0))
             painter.setPen(shown.theme.color("text"))
             painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + scaled(12)), SPECIAL_WORDS[index])
             top += scaled(_LINE)
