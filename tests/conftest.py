@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+# Before any test is defined: its number of examples is that of the profile.
+from tests import profiles
 from tests.report_tables import report_table
 from tests.shared_worker import WARM
 
-__all__ = ["report_table"]
+__all__ = ["profiles", "report_table"]
 
 # Tests open their windows off-screen; set the variable to see them.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from rnnviz.execution.supervisor import Supervisor
-from tests import profiles
 from tests.leaks import nothing_is_left_running
 
-__all__ = ["nothing_is_left_running", "profiles"]
+__all__ = ["nothing_is_left_running"]
 
 
 @pytest.fixture(scope="module")

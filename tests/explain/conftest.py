@@ -1,6 +1,5 @@
 """Shared fixtures."""
 
-from tests import profiles
 from tests.leaks import nothing_is_left_running
 
-__all__ = ["nothing_is_left_running", "profiles"]
+__all__ = ["nothing_is_left_running"]

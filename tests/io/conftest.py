@@ -1,7 +1,6 @@
 """Shared fixtures."""
 
-from tests import profiles
 from tests.leaks import nothing_is_left_running
 from tests.shared_worker import shared_worker
 
-__all__ = ["nothing_is_left_running", "profiles", "shared_worker"]
+__all__ = ["nothing_is_left_running", "shared_worker"]

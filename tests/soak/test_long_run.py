@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import profiles
 from tests.report_tables import ReportTable
-
-__all__ = ["profiles"]
 
 pytestmark = pytest.mark.slow
 

@@ -18,13 +18,10 @@ from rnnviz.execution.events import Failed
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io import inputs
 from rnnviz.io.inputs import load_inputs
-from tests import profiles
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
 from tests.gui.conftest import SharedSupervisor
 from tests.leaks import children
 from tests.report_tables import ReportTable
-
-__all__ = ["profiles"]
 
 pytestmark = [
     pytest.mark.slow,

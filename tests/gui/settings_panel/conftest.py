@@ -10,10 +10,9 @@ from PySide6.QtTest import QTest
 from rnnviz.core.config import Config
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.editors import ChoiceEditor, LineEditor
-from tests import profiles
 from tests.leaks import nothing_is_left_running
 
-__all__ = ["nothing_is_left_running", "profiles"]
+__all__ = ["nothing_is_left_running"]
 
 CONFIG = Config.from_mapping({"network": {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}})
 ENGINES = {"gluon": None, "manual": None, "onnx": None, "torch": "The engine torch needs PyTorch."}
