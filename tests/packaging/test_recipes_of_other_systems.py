@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from installer.contents import belongs
 
 from rnnviz import __version__
+from rnnviz.captures import rnn_capture
 from rnnviz.io.model_formats.formats import ENDINGS
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,10 @@ def test_on_linux_the_spec_builds_one_program_in_one_folder(evaluate: Callable[[
     assert [program.options["name"] for program in made["EXE"]] == ["rnnviz"]
     assert made["EXE"][0].options["icon"] is None
     assert made["BUNDLE"] == []
+    # The text that `rnnviz capture --helper` prints, where the package looks for it.
+    helper = (rnn_capture.__file__, "rnnviz/captures")
+    assert helper in made["Analysis"][0].options["datas"]
+    assert belongs("rnnviz/captures/rnn_capture.py", helper[0])
     (folder,) = made["COLLECT"]
     assert made["EXE"][0] in folder.parts
 
