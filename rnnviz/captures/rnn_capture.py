@@ -26,6 +26,7 @@ import tempfile
 import weakref
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +35,10 @@ import numpy as np
 __all__ = ["Capture", "CapturedSequence", "capture"]
 
 Arrays = dict[str, Any]
+
+_LISTED = 8
+"""How many sequences of a layer a list shows."""
+_JOIN = '; join="all" joins calls that do not start from the final state of the call before'
 
 
 def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried") -> Capture:
@@ -48,11 +53,12 @@ def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join:
     calls : int, optional
         How many calls of each layer to keep; by default all.
     limit : int
-        How many bytes of inputs and outputs to keep. Later calls are counted and not kept.
+        How many bytes to keep: inputs, outputs, and weights that changed. Later calls are counted and not kept.
     join : {"carried", "all", "none"}
         Which successive calls of a layer are one sequence: those that start from the final state of the call before,
         all, or none. Calls of one time step that all start from the same state are one sequence, too, since a loop
-        that decodes one step at a time may forget to pass the state on.
+        that decodes one step at a time may forget to pass the state on; and so are calls of an LSTM that start from
+        the h and c of the call before, swapped.
 
     Returns
     -------
@@ -151,11 +157,15 @@ class CapturedSequence:
         The layer's name in the model, such as "decoder.lstm".
     calls : list of Call
         The calls of which it is joined.
+    state : str
+        How each call passes its state on to the next one: "carried", "not carried" or "swapped", which is h as c and
+        c as h; "" of one call.
     """
 
     def __init__(self, name: str, first: Call) -> None:
         self.name = name
         self.calls = [first]
+        self.state = ""
 
     @property
     def network(self) -> Network:
@@ -210,7 +220,7 @@ class CapturedSequence:
     @property
     def carried(self) -> bool:
         """Whether each call starts from the final state of the call before."""
-        return all(_equal(call.initial, before.final) for before, call in zip(self.calls, self.calls[1:]))
+        return self.state in ("", "carried")
 
     def _over_time(self, of: Callable[[Call], Any]) -> Any:
         parts = [of(call) for call in self.calls]
@@ -231,7 +241,8 @@ class CapturedSequence:
         if self.lengths:
             read.append(f"lengths {min(self.lengths)} to {max(self.lengths)}")
         if len(self.calls) > 1:
-            read.append(f"{len(self.calls)} calls, state {'carried' if self.carried else 'not carried'}")
+            swapped = " (h and c)" if self.state == "swapped" else ""
+            read.append(f"{len(self.calls)} calls, state {self.state}{swapped}")
         return f"{self.name}: {', '.join(words)}; {', '.join(read)}"
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -298,10 +309,18 @@ class Capture(Sequence[CapturedSequence]):
         self._most, self._limit, self._join = calls, limit, join
         self._recorded: list[tuple[str, Call]] = []
         self._bytes = 0
+        # By the name of a layer: how many calls were kept and left out, and the parameters of the last kept one.
+        self._kept: dict[str, int] = {}
+        self._left: dict[str, int] = {}
+        self._parameters: dict[str, Arrays] = {}
+        self._active = False
         self._removers: list[Callable[[], None]] = []
         self._sequences: list[CapturedSequence] = []
 
     def __enter__(self) -> Capture:
+        for known in (self.skipped, self._kept, self._left, self._parameters):
+            known.clear()
+        self._bytes, self._active = 0, True
         try:
             self._removers.append(self._adapter.prepare(self._model))
             for name, layer in self._layers.items():
@@ -313,9 +332,15 @@ class Capture(Sequence[CapturedSequence]):
 
     def __exit__(self, *_: object) -> None:
         self._remove()
-        calls = ((name, _in_numpy(call, self._adapter)) for name, call in self._recorded)
+        self._active = False
+        calls = []
+        for name, call in self._recorded:
+            try:
+                calls.append((name, _in_numpy(call, self._adapter)))
+            except Exception as error:  # noqa: BLE001 - the model's own code goes on after the block
+                self.skipped[name] = _reason(error)
         self._sequences = joined(calls, self._join)
-        called = {name for name, _ in self._recorded} | self.skipped.keys()
+        called = self._kept.keys() | self.skipped.keys()
         for name in self._layers:
             if (name or self._title) not in called:
                 self.skipped[name or self._title] = self._adapter.uncalled
@@ -325,16 +350,36 @@ class Capture(Sequence[CapturedSequence]):
         while self._removers:
             self._removers.pop()()
 
+    def keeps(self, name: str) -> bool:
+        """Whether the next call of a layer is kept; else it is counted."""
+        if not self._active:  # a copy of the model has its hooks
+            return False
+        enough = self._most is not None and self._kept.get(name, 0) >= self._most
+        if not enough and name not in self._left:
+            return True
+        self._left[name] = left = self._left.get(name, 0) + 1
+        beyond = f"after the first {self._most}" if enough else self._beyond
+        self.skipped[name] = f"{left:,} call{'' if left == 1 else 's'} {beyond}"
+        return False
+
+    @property
+    def _beyond(self) -> str:
+        return f"beyond the limit of {self._limit:,} bytes"
+
     def record(self, name: str, call: Call) -> None:
-        """Keep a call, unless there are enough of them."""
+        """Keep a call, if there is room for it."""
+        if 0 in call.x.shape:
+            raise _Skipped("it was called with no time step or no sample")
         size = sum(map(_bytes, (call.x, call.output, *call.initial.values(), *call.final.values())))
-        if self._most is not None and sum(other == name for other, _ in self._recorded) >= self._most:
-            self.skipped[name] = f"calls after the first {self._most}"
-        elif self._bytes + size > self._limit:
-            self.skipped[name] = f"calls beyond the limit of {self._limit:,} bytes"
-        else:
-            self._bytes += size
-            self._recorded.append((name, call))
+        if call.parameters is not self._parameters.get(name, call.parameters):
+            size += sum(map(_bytes, call.parameters.values()))
+        if self._bytes + size > self._limit:
+            self._left[name] = 1
+            raise _Skipped(f"1 call {self._beyond}")
+        self._bytes += size
+        self._kept[name] = self._kept.get(name, 0) + 1
+        self._parameters[name] = call.parameters
+        self._recorded.append((name, call))
 
     def __len__(self) -> int:
         return len(self._sequences)
@@ -345,7 +390,12 @@ class Capture(Sequence[CapturedSequence]):
     def __repr__(self) -> str:
         count = len(self._sequences)
         lines = [f"Capture of {self._title}: {count} sequence{'' if count == 1 else 's'}"]
-        lines += [f"  [{index}] {sequence!r}" for index, sequence in enumerate(self._sequences)]
+        listed: dict[str, int] = {}
+        for index, sequence in enumerate(self._sequences):
+            listed[sequence.name] = number = listed.get(sequence.name, 0) + 1
+            if number <= _LISTED:
+                lines.append(f"  [{index}] {sequence!r}")
+        lines += [f"  and {n - _LISTED:,} more of {name}{_JOIN}" for name, n in listed.items() if n > _LISTED]
         lines += [f"  not recorded: {name}: {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines)
 
@@ -383,10 +433,12 @@ class _Recorder:
 
     def __call__(self, read: Callable[[], Call]) -> None:
         """Record the call that `read` returns; an error in it is a reason, and never reaches the model."""
+        if not self.capture.keeps(self.name):
+            return
         try:
             self.capture.record(self.name, read())
         except Exception as error:  # noqa: BLE001 - the model must go on as it would without a capture
-            self.capture.skipped[self.name] = f"{error}" if isinstance(error, _Skipped) else repr(error)
+            self.capture.skipped[self.name] = _reason(error)
 
     def once(self, parameters: Arrays) -> Arrays:
         """The parameters, or equal ones that were kept before."""
@@ -399,38 +451,53 @@ class _Skipped(Exception):
     """A call that cannot be recorded; the text says why."""
 
 
+def _reason(error: Exception) -> str:
+    """Why a call was not recorded, in one line."""
+    if isinstance(error, _Skipped):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+
+
 def joined(calls: Iterable[tuple[str, Call]], join: str = "carried") -> list[CapturedSequence]:
     """Calls by the names of their layers, in their order, as sequences; `join` as `capture` has it."""
     sequences: list[CapturedSequence] = []
     open_ones: dict[str, CapturedSequence] = {}
     for name, call in calls:
         last = open_ones.get(name)
-        if last is not None and _continues(last, call, join):
+        state = "" if last is None or join == "none" else _passed(last, call)
+        if last is not None and state and (join == "all" or _continues(last, call, state)):
             last.calls.append(call)
+            last.state = state if last.state in ("", state) else "not carried"
         else:
             open_ones[name] = CapturedSequence(name, call)
             sequences.append(open_ones[name])
     return sequences
 
 
-def _continues(last: CapturedSequence, call: Call, join: str) -> bool:
-    """Whether a call reads the next time steps of a sequence."""
-    before, first = last.calls[-1], last.calls[0]
+def _passed(last: CapturedSequence, call: Call) -> str:
+    """How a call got its state from the last call of a sequence, or "" if they cannot be one sequence."""
+    before = last.calls[-1]
     fits = (
         call.network == before.network
         and call.parameters is before.parameters
         and call.x.shape[1:] == before.x.shape[1:]
         and not (before.lengths or call.lengths or call.network.bidirectional or call.network.reverse)
     )
-    if not fits or join == "none":
+    if not fits:
+        return ""
+    if _equal(call.initial, before.final):
+        return "carried"
+    if "c" in call.initial and _equal(call.initial, {"h": before.final["c"], "c": before.final["h"]}):
+        return "swapped"
+    return "not carried"
+
+
+def _continues(last: CapturedSequence, call: Call, state: str) -> bool:
+    """Whether a call reads the next time steps of a sequence, by how it got its state."""
+    if last.state not in ("", state):
         return False
-    if join == "all":
-        return True
-    carries = _equal(call.initial, before.final)
-    restarts = call.timesteps == before.timesteps == 1 and _equal(call.initial, first.initial)
-    if len(last.calls) == 1:
-        return carries or restarts
-    return carries if _equal(before.initial, last.calls[-2].final) else restarts
+    restarts = call.timesteps == last.calls[-1].timesteps == 1 and _equal(call.initial, last.initial_state)
+    return state != "not carried" or restarts
 
 
 def _bytes(array: Any) -> int:
@@ -441,7 +508,10 @@ def _bytes(array: Any) -> int:
 
 
 def _equal(one: Arrays, other: Arrays) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+    """Whether arrays are the same; the second comparison takes long."""
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name], other[name]) or np.array_equal(one[name], other[name], equal_nan=True) for name in one
+    )
 
 
 def _in_numpy(call: Call, adapter: Any) -> Call:
@@ -490,12 +560,13 @@ _TORCH_KINDS = {
     "h2r_weight": "weight_hr",
 }
 """PyTorch's names of parameters by Gluon's."""
+_NO_TORCH_NUMBERS = "it was called without numbers, as within torch.export or torch.vmap, or on the device meta"
 
 
 class _Torch:
     """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
 
-    expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded"
+    expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded, before torch.jit or quantization replaces them"
     uncalled = "it was not called"
 
     def __init__(self) -> None:
@@ -513,11 +584,22 @@ class _Torch:
     def attach(self, module: Any, recorder: _Recorder) -> Callable[[], None]:
         """Record each call of a module; returns a function that ends it."""
         read = _TorchLayer(module, recorder)
-        read.parameters("")  # now, so that no call takes longer
+        with suppress(_Skipped):
+            read.parameters("")  # now, so that no call takes longer
 
-        def hook(module: Any, args: Any, kwargs: Any, result: Any) -> None:
-            recorder(lambda: read(result, *args, **kwargs))
+        reports: dict[bool, Callable[[Callable[[], Call]], None]] = {False: recorder}
 
+        def hook(called: Any, args: Any, kwargs: Any, result: Any) -> None:
+            # A copy of the module has its hooks, too; those of DataParallel compute its calls.
+            if called is not module and not getattr(called, "_is_replica", False):
+                return
+            compiles = "torch._dynamo" in sys.modules
+            if compiles and compiles not in reports:
+                reports[True] = sys.modules["torch._dynamo"].disable(recorder.__call__)
+            reports[compiles](lambda: read(result, *args, **kwargs))
+
+        # torch.compile calls the hook as it is, between two compiled functions.
+        vars(hook)["_torchdynamo_disable"] = True
         # The first of all hooks sees what the layer itself returned.
         remove: Callable[[], None] = module.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
         return remove
@@ -529,8 +611,11 @@ class _Torch:
 
 def _from_torch(tensor: Any) -> Any:
     """The tensor as an array; numpy has no bfloat16, and float32 holds its numbers exactly."""
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    try:
+        tensor = tensor.detach().cpu()
+        return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    except RuntimeError as error:
+        raise _Skipped(_NO_TORCH_NUMBERS) from error
 
 
 class _TorchLayer:
@@ -561,6 +646,8 @@ class _TorchLayer:
                 x, output = input.unsqueeze(1), output.unsqueeze(1)
             elif module.batch_first:
                 x, output = input.transpose(0, 1), output.transpose(0, 1)
+        if output.is_meta:
+            raise _Skipped(_NO_TORCH_NUMBERS)
         dtype = output.dtype
         kind = str(dtype)[len("torch.") :]
         lowered = _lowered(kind) or self._autocast(output)

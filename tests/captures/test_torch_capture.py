@@ -1,5 +1,6 @@
 """Recurrent layers of PyTorch models, recorded while they run."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import capture
-from tests.captures.saved import assert_computed
+from tests.captures.saved import assert_computed, opened
 from tests.profiles import examples
 
 torch = pytest.importorskip("torch")
@@ -147,6 +148,79 @@ def test_a_loop_that_does_not_carry_its_state_is_one_sequence() -> None:
     assert not sequence.carried
 
 
+def test_a_loop_that_swaps_h_and_c_is_one_sequence_whose_second_step_is_wrong(tmp_path: Path) -> None:
+    for module, shape in ((torch.nn.LSTMCell(3, 4), (2, 3)), (torch.nn.LSTM(3, 4), (2, 2, 3))):
+        randomized(module)
+        with torch.no_grad(), capture(module) as captured:
+            h = c = torch.zeros(*([1] if len(shape) == 3 else []), 2, 4)
+            for _ in range(4):
+                result = module(torch.randn(shape), (h, c))
+                c, h = result if len(shape) == 2 else result[1]
+        (sequence,) = captured
+        assert sequence.state == "swapped"
+        first = opened(sequence, tmp_path)[1].first_wrong
+        assert first is not None
+        assert first.where.timestep == sequence.seams[0]
+
+
+def test_long_lists_are_shortened() -> None:
+    cell = torch.nn.LSTMCell(3, 4)
+    with torch.no_grad(), capture(cell) as captured:
+        h = c = torch.zeros(2, 4)
+        for x in torch.randn(30, 2, 3):
+            h = cell(x, (h, c))[0]
+    assert len(captured) == 30
+    assert len(repr(captured).splitlines()) < 12
+
+
+def test_calls_without_numbers_are_named() -> None:
+    meta, cell = torch.nn.GRU(3, 4, device="meta"), torch.nn.GRUCell(3, 4)
+    with capture(meta) as captured:
+        meta(torch.ones(2, 1, 3, device="meta"))
+    assert "without numbers" in captured.skipped["GRU"]
+    with capture(cell) as captured:
+        cell(torch.ones(0, 3))
+    assert captured.skipped.keys() == {"GRUCell"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_calls_in_vmap_are_named() -> None:
+    cell = torch.nn.GRUCell(3, 4)
+    with capture(cell) as captured:
+        torch.vmap(cell)(torch.ones(5, 2, 3))
+    assert "without numbers" in captured.skipped["GRUCell"]
+
+
+def test_copies_of_the_model_are_not_recorded() -> None:
+    cell = torch.nn.GRUCell(3, 4)
+    with capture(cell) as captured:
+        other = copy.deepcopy(cell)
+        other(torch.ones(2, 3))
+    other(torch.ones(2, 3))
+    assert len(captured) == 0
+    with captured:
+        cell(torch.ones(2, 3))
+    assert len(captured) == 1
+    assert not captured.skipped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiled_before", [True, False])
+def test_compiled_models_are_recorded(compiled_before: bool) -> None:
+    model, x = Model(), torch.randn(3, 7, 4)
+    if compiled_before:
+        compiled = torch.compile(model, backend="eager")
+        compiled(x)
+    with torch.no_grad(), capture(model) as captured:
+        if not compiled_before:
+            compiled = torch.compile(model, backend="eager")
+        found = compiled(x)
+    assert torch.equal(found, model(x))
+    assert [len(sequence.x) for sequence in captured] == [7, 7]
+    assert not captured.skipped
+
+
 def test_a_second_text_in_a_decoding_loop_is_a_second_sequence() -> None:
     cell = randomized(torch.nn.GRUCell(3, 4))
     with torch.no_grad(), capture(cell) as captured:
@@ -197,7 +271,16 @@ def test_limits_keep_the_first_calls_and_name_the_rest() -> None:
             for _ in range(5):
                 module(x)
         assert len(captured) == 2
-        assert "LSTM" in captured.skipped
+        assert captured.skipped["LSTM"].startswith("3 calls")
+
+
+def test_weights_that_change_count_for_the_limit() -> None:
+    module = torch.nn.LSTM(50, 50)
+    with torch.no_grad(), capture(module, limit=100_000) as captured:
+        for _ in range(3):
+            module(torch.ones(2, 1, 50))
+            module.weight_hh_l0.add_(0.1)
+    assert len(captured) == 2
 
 
 def test_models_and_options_that_cannot_be_recorded_are_refused() -> None:
