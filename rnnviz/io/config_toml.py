@@ -23,6 +23,8 @@ ENDING = ".rnnviz"
 UNPACKED = "files-"
 """The beginning of the names of folders into which copies in sessions are unpacked."""
 
+_UNPACKED_PATH = re.compile(rf'[^":#]*/{UNPACKED}[^/]+/(?=files/\d)')
+
 _MOST_DOTS = 16
 _DEEPEST = 64
 _MOST_VALUES = 200_000
@@ -185,3 +187,11 @@ def with_paths(config: Config, change: Callable[[str], str]) -> Config:
     compare = config.compare
     reference, *candidates = (with_file(name, change) for name in compare.engines)
     return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))
+
+
+def as_in_session(text: str) -> str:
+    """The text with the path of each copy of a session as its config has it, such as "files/0/x.npz".
+
+    A copy is unpacked to another folder for each run, which says nothing to a reader of the results.
+    """
+    return _UNPACKED_PATH.sub("", text)

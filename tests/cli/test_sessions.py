@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnviz as api
-from rnnviz.io.config_toml import load_config, parse_config
+from rnnviz.io.config_toml import UNPACKED, as_in_session, load_config, parse_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
 from tests.cli.calls import Called, write
 
@@ -63,6 +63,16 @@ def test_the_config_of_a_session_names_the_copies_in_it(tmp_path: Path, rnnviz: 
     assert answer.err.count("\n") == 1
     assert "--entry" in rnnviz.refused("config", "--from", path, "--entry", "lstm")
     assert rnnviz("convert", path, tmp_path / "w.npz", "--quiet").code == 0
+
+
+def test_results_name_the_copies_as_the_session_does(tmp_path: Path, rnnviz: Called) -> None:
+    path = session(tmp_path)
+    arrays, report, notebook = (tmp_path / f"x.{ending}" for ending in ("npz", "html", "ipynb"))
+    rnnviz("run", path, "--npz", arrays, "--report", report, "--notebook", notebook, "--quiet")
+    for text in (str(np.load(arrays)["config"]), report.read_text(), notebook.read_text()):
+        assert "files/0/x.npy" in text
+        assert f"/{UNPACKED}" not in text
+    assert as_in_session(f'"recording:/tmp/a/{UNPACKED}b_c/files/0/x.npz#y"') == '"recording:files/0/x.npz#y"'
 
 
 def test_code_in_a_session_does_not_run(tmp_path: Path, rnnviz: Called) -> None:

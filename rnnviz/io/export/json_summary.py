@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnviz import __version__
 from rnnviz.core.number_format import json_number
+from rnnviz.io.config_toml import as_in_session
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongStep
@@ -25,7 +26,7 @@ def write_json(result: RunResult, path: Path) -> None:
 
 def json_text(result: RunResult) -> str:
     """`summary` as JSON text; it holds no bare NaN, which JSON does not know."""
-    return json.dumps(summary(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return as_in_session(json.dumps(summary(result), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def summary(result: RunResult) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import dump_config
+from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text import verdict_details
@@ -290,7 +290,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         *([literally(known.why)] if known.why else []),
         *map(literally, verdict_details.assumptions(result)),
     )
-    yield prose("Its config:", fenced(dump_config(result.config), "toml"))
+    yield prose("Its config:", fenced(as_in_session(dump_config(result.config)), "toml"))
     rtol, atol = tolerances(result, known.trace)
     yield code(
         "import base64",

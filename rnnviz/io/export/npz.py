@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import CellSpec
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import dump_config
+from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import gate_blocks, gate_quantities
 from rnnviz.verify.result import RunResult
@@ -44,7 +44,7 @@ def write_npz(
     arrays = npz_arrays(result)
     members = [*map(_stored, arrays, arrays.values()), *(_gate_members(result) if gates else ())]
     count = len(members)
-    members.append(_stored("config", np.array(dump_config(result.config))))
+    members.append(_stored("config", np.array(as_in_session(dump_config(result.config)))))
     total, done = sum(member.size for member in members), 0
     # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
     with atomic_write(path) as temporary, ZipFile(temporary, "w") as archive:

@@ -22,7 +22,7 @@ from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import dump_config
+from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.json_summary import versions
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.outputs import atomic_write
@@ -78,7 +78,7 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
             open_rows=_OPEN_ROWS,
             printed=[(display_name(engine), text) for engine, text in result.printed.items()],
             sources=[(display_name(path), text) for path, text in result.sources.items()],
-            config=dump_config(result.config),
+            config=as_in_session(dump_config(result.config)),
             versions={display_name(name): version for name, version in versions(result).items()},
             seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},
         )
