@@ -1234,7 +1234,9 @@ class _Keras:
             or (replace(ahead.network, reverse=True), ahead.computed_in) != (behind.network, behind.computed_in)
         ):
             for side, part in zip((layer.forward_layer, layer.backward_layer), parts):
-                recorder.capture.record(f"{recorder.name}/{side.name}", part)
+                name = f"{recorder.name}/{side.name}"
+                if recorder.capture.keeps(name):
+                    recorder.capture.record(name, part)
             raise _Skipped("its directions, which are recorded, are not one forward and one backward layer of one cell")
 
         def merged() -> Arrays:

@@ -328,6 +328,23 @@ def test_active_dropout_is_named_and_inactive_is_recorded() -> None:
     assert len(recorded(model, x)) == 1
 
 
+def test_a_model_that_is_called_for_its_shapes_is_recorded_where_it_has_numbers() -> None:
+    model = sequential(L.GRU(4))
+    with capture(model) as captured:
+        model(keras.Input((5, 3)))
+        model(numbers(2, 5, 3))
+    assert len(captured) == 1
+    assert not captured.skipped
+
+
+def test_directions_that_differ_keep_the_first_calls() -> None:
+    layer = L.Bidirectional(L.GRU(4), backward_layer=L.GRU(4, go_backwards=True, reset_after=False))
+    with capture(layer, calls=1) as captured:
+        for _ in range(2):
+            layer(numbers(2, 5, 3))
+    assert len(captured) == 2
+
+
 def test_calls_without_numbers_are_named() -> None:
     layer = L.Bidirectional(L.LSTM(4, name="one"), name="both")
     model = sequential(layer, L.Dense(2))
