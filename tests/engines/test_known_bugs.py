@@ -39,7 +39,7 @@ NAMES = {
         *("lengths-ignored", "state-at-last-timestep-of-batch", "backward-starts-in-padding", "padding-not-zeroed"),
         *("lengths-off-by-one", "sorted-order-not-restored"),
     ],
-    "seams": ["state-not-carried-between-calls"],
+    "seams": ["state-not-carried-between-calls", "states-swapped-between-calls"],
     "rnn_relu": [],
     "rnn_tanh": [],
     "lstm": LSTM,

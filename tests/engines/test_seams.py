@@ -1,8 +1,10 @@
 """The known bug of a state that is not passed from call to call: computed, detected and named as the cause."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,8 +38,10 @@ def inputs_of(seams: list[int] | None, cell: str = "lstm", timesteps: int = 40, 
     return load_inputs(Config.from_mapping(tables))
 
 
-def in_calls(inputs: Inputs, kept: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:
-    """The outputs of calls one after another, each of which starts from the initial state but for `kept`."""
+def in_calls(
+    inputs: Inputs, kept: tuple[str, ...] = (), swapped: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The outputs of calls in turn: each starts from the initial state, but for the states that are kept or swapped."""
     edges = [0, *inputs.seams.tolist(), inputs.timesteps]
     first = inputs.initial_state.by_symbol
     state, hidden, trace = first, [], None
@@ -45,7 +49,8 @@ def in_calls(inputs: Inputs, kept: tuple[str, ...] = ()) -> dict[str, np.ndarray
         part = replace(inputs, sequence=inputs.sequence[begin:end], initial_state=type(inputs.initial_state).of(state))
         trace, _ = computed(ManualEngine(), part)
         hidden.append(np.array(trace.hidden))
-        state = {name: trace[f"state.{name}"] if name in kept else array for name, array in first.items()}
+        kept_as = {name: name for name in kept} | dict(swapped)
+        state = {name: trace[f"state.{kept_as[name]}"] if name in kept_as else first[name] for name in first}
     assert trace is not None
     found = {"hidden": np.concatenate(hidden, axis=2), "state": np.array(trace.state_h)}
     return found if trace.state_c is None else {**found, "cell_state": np.array(trace.state_c)}
@@ -76,6 +81,15 @@ def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, k
     assert causes(inputs, trace) == ((BUG,),)
     named = {bug.name for bug in known_bugs_in(inputs)}
     assert (NOT_CARRIED in named) == (len(seams) < 39)
+
+
+@pytest.mark.parametrize("seams", [[30], list(range(1, 40))], ids=["one", "every"])
+def test_swapped_states_are_the_likely_cause(tmp_path: Path, seams: list[int]) -> None:
+    inputs = inputs_of(seams)
+    found = in_calls(inputs, swapped={"h": "c", "c": "h"})
+    made = computed(KnownBugEngine("bug:states-swapped-between-calls"), inputs)[0]
+    np.testing.assert_allclose(made.hidden, found["hidden"], rtol=0, atol=1e-6)
+    assert causes(inputs, recorded(tmp_path, found, inputs)) == (("states-swapped-between-calls",),)
 
 
 def test_the_bug_needs_seams_and_a_forward_direction() -> None:

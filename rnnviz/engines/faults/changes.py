@@ -43,7 +43,7 @@ class Fault:
     forgotten:
         Which of the states "h" and "c" a step does not get from the one before it.
     forgotten_is:
-        Replacement of these states: zeros, or the initial state.
+        Replacement of these states: zeros, the initial state, or each other.
     at_seams:
         Whether they are forgotten only where a new call begins, in the forward direction.
     backward:
@@ -73,7 +73,7 @@ class Fault:
     step: StepFunction | None = None
     unclipped: bool = False
     forgotten: tuple[str, ...] = ()
-    forgotten_is: Literal["zeros", "initial"] = "zeros"
+    forgotten_is: Literal["zeros", "initial", "swapped"] = "zeros"
     at_seams: bool = False
     backward: Literal["reversed", "not_reversed", "not_realigned"] = "reversed"
     concat_swapped: bool = False

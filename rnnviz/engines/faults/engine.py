@@ -102,10 +102,17 @@ def faulty_layer(
     def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         p = reduce(lambda q, change: change(task.cell, q), fault.parameters, task.parameters)
         program = NumpyProgram(fault.changed(task.cell), vars(p), task.x.shape[1])
-        again = {
-            name: np.zeros_like(task.state[name]) if fault.forgotten_is == "zeros" else initial[name][task.samples]
-            for name in fault.forgotten
-        }
+
+        def handed(state: dict[str, FloatArray]) -> dict[str, FloatArray]:
+            """The state from which a step starts that does not get that of the step before."""
+            if fault.forgotten_is == "swapped":
+                other = [state[name] for name in reversed(fault.forgotten)]
+            elif fault.forgotten_is == "zeros":
+                other = [np.zeros_like(task.state[name]) for name in fault.forgotten]
+            else:
+                other = [initial[name][task.samples] for name in fault.forgotten]
+            return state | dict(zip(fault.forgotten, other, strict=True))
+
         timesteps, state = len(task.x), dict(task.state)
         begins = set() if task.backward else {t for t in (seams - task.start).tolist() if 0 <= t < timesteps}
         steps: Iterable[int] = range(1, timesteps)
@@ -115,7 +122,7 @@ def faulty_layer(
         for begin, end in reversed(parts) if task.backward else parts:
             out = {name: array[begin:end] for name, array in task.series.items()}
             forgets = not fault.at_seams or begin in begins
-            state = program.run(task.x[begin:end], state | again if forgets else state, out, backward=task.backward)
+            state = program.run(task.x[begin:end], handed(state) if forgets else state, out, backward=task.backward)
             if carried is not None:
                 state["h"] = carried[begin]
         progress(1.0)

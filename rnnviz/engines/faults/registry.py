@@ -7,6 +7,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.activations import Function, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.faults import changes as change
@@ -161,6 +162,17 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "state not passed from call to call",
             "A loop that calls the layer without the state that the last call returned; Keras without stateful=True.",
             {name: _forgetting(cell, at_seams=True) for name, cell in CELLS.items()},
+            needs="forward",
+            of_seams=True,
+        ),
+        KnownBug(
+            "states-swapped-between-calls",
+            "h and c swapped from call to call",
+            "PyTorch and Keras return h before c; TensorFlow 1 had c before h.",
+            _of(
+                lambda cell: cell.state_symbols == ("h", "c") and cell is not LSTM_PROJECTION,
+                Fault(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True),
+            ),
             needs="forward",
             of_seams=True,
         ),
