@@ -12,6 +12,9 @@ no rnnviz. `rnnviz capture --helper` prints it.
 
 Shapes: T time steps, N samples, I features, H units, L layers, D directions (2 if bidirectional), G gates. Arrays are
 time first. An LSTM with a projection has P units in place of H in all but its cell states.
+
+The file goes from the general to the particular: `capture`, calls and the sequences that they are joined to, the file
+that `save` writes, and then one class for each framework.
 """
 
 from __future__ import annotations
@@ -268,7 +271,7 @@ class CapturedSequence:
         ModuleNotFoundError
             If rnnviz is not installed here: use `save`, and open the file with rnnviz.
         """
-        import rnnviz
+        import rnnviz  # if it is missing: save the sequence, and open the file with rnnviz
 
         folder = tempfile.mkdtemp()
         # A window on the result reads the file again, when it repeats the run.
@@ -546,12 +549,109 @@ def _cell_of(kind: str, gates: str, own: str) -> tuple[str, tuple[str, ...] | No
     return kind, (gates, own, own) if kind == "lstm" else (gates, own)
 
 
+def _network_dtype(dtype: str) -> str:
+    """The type of a network that computes in `dtype`."""
+    return "float64" if dtype == "float64" else "float32"
+
+
 def _lowered(dtype: str) -> str:
-    """The type in which half precision is computed, or "": rnnviz has float32 and float64 for all else."""
+    """The type, if it is half precision, else ""."""
     return dtype if dtype in ("float16", "bfloat16") else ""
 
 
-_TORCH_CELLS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"}
+def safe_name(name: str) -> str:
+    """The name as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name).strip(".") or "layer"
+
+
+def _write_session(sequence: CapturedSequence, path: str) -> None:
+    """Write a session: its config, and an archive that is the input, the parameters, the states and the recording."""
+    copy = f"files/0/{safe_name(sequence.name)}.capture.npz"
+    network = sequence.network
+    tables = {
+        "network": {key: value for key, value in vars(network).items() if value is not None},
+        "sequence": {"source": "file", "path": copy, "array": "input", "axes": "TNI"},
+        "parameters": {"initializer": "file", "path": copy},
+        "initial_state": {"source": "file", "path": copy},
+        "compare": {"reference": f"recording:{copy}", "candidates": ["manual"]},
+    }
+    if sequence.seams:
+        tables["sequence"]["seams"] = sequence.seams
+    manifest = {
+        "format": 1,
+        "program": "rnn_capture",
+        "document": {"title": sequence.name},
+        "files": [{"path": copy, "copied": True}],
+    }
+    # A file that is there stays as it is until the new one is complete.
+    folder = os.path.dirname(os.path.abspath(path))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
+        whole = os.path.join(temporary, "capture")
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.writestr("manifest.json", json.dumps(manifest))
+            archive.writestr("config.toml", _toml(tables))
+            with archive.open(copy, "w", force_zip64=True) as file:
+                np.savez(file, **_archive(sequence))
+        os.replace(whole, path)
+
+
+def _archive(sequence: CapturedSequence) -> Arrays:
+    """The arrays by the names that an exported run of rnnviz has, those of the recording without an engine's name."""
+    output, network, computed_in = sequence.output, sequence.network, sequence.calls[0].computed_in
+    steps, samples = output.shape[:2]
+    read = {
+        "input": sequence.x,
+        **{f"initial_state.{name}": state for name, state in sequence.initial_state.items()},
+        **{f"parameters.{name}": array for name, array in sequence.parameters.items()},
+    }
+    recorded = {
+        "lengths": np.array(sequence.lengths or (steps,) * samples),
+        "output": output.swapaxes(0, 1) if network.layout == "NTC" else output,
+        "state": sequence.final_state["h"],
+        "cell_state": sequence.final_state.get("c"),
+        "hidden": sequence.hidden,
+        "cell": sequence.cell_states,
+        "computed_in": np.array(computed_in) if computed_in else None,
+    }
+    arrays = {name: array.astype(network.dtype) for name, array in read.items()}
+    return {**arrays, **{name: array for name, array in recorded.items() if array is not None}}
+
+
+def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables of numbers, texts and lists as TOML: these are written as in JSON."""
+    return "\n".join(
+        line
+        for table, values in tables.items()
+        for line in (f"[{table}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()))
+    )
+
+
+class _Framework:
+    """The layers of one framework.
+
+    `expected` says which layers are recorded, and `uncalled` why one has no call.
+    """
+
+    expected: str
+    uncalled = "it was not called"
+
+    def find(self, model: Any) -> dict[str, Any]:
+        """The recurrent layers by their names in the model."""
+        raise NotImplementedError
+
+    def prepare(self, model: Any) -> Callable[[], None]:
+        """Let a model call its layers one by one; returns a function that undoes it."""
+        return lambda: None
+
+    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
+        """Record each call of a layer; returns a function that ends it."""
+        raise NotImplementedError
+
+    def to_numpy(self, tensor: Any) -> Any:
+        """The tensor as an array."""
+        raise NotImplementedError
+
+
 _TORCH_KINDS = {
     "i2h_weight": "weight_ih",
     "h2h_weight": "weight_hh",
@@ -563,27 +663,20 @@ _TORCH_KINDS = {
 _NO_TORCH_NUMBERS = "it was called without numbers, as within torch.export or torch.vmap, or on the device meta"
 
 
-class _Torch:
+class _Torch(_Framework):
     """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
 
     expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded, before torch.jit or quantization replaces them"
-    uncalled = "it was not called"
 
     def __init__(self) -> None:
         self._torch = sys.modules["torch"]
 
     def find(self, model: Any) -> dict[str, Any]:
-        """The recurrent modules by their names in the model."""
         kinds = (self._torch.nn.RNNBase, self._torch.nn.RNNCellBase)
         return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
 
-    def prepare(self, model: Any) -> Callable[[], None]:
-        """Nothing is to be prepared."""
-        return lambda: None
-
-    def attach(self, module: Any, recorder: _Recorder) -> Callable[[], None]:
-        """Record each call of a module; returns a function that ends it."""
-        read = _TorchLayer(module, recorder)
+    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
+        read = _TorchLayer(layer, recorder)
         with suppress(_Skipped):
             read.parameters("")  # now, so that no call takes longer
 
@@ -591,7 +684,7 @@ class _Torch:
 
         def hook(called: Any, args: Any, kwargs: Any, result: Any) -> None:
             # A copy of the module has its hooks, too; those of DataParallel compute its calls.
-            if called is not module and not getattr(called, "_is_replica", False):
+            if called is not layer and not getattr(called, "_is_replica", False):
                 return
             compiles = "torch._dynamo" in sys.modules
             if compiles and compiles not in reports:
@@ -601,11 +694,10 @@ class _Torch:
         # torch.compile calls the hook as it is, between two compiled functions.
         vars(hook)["_torchdynamo_disable"] = True
         # The first of all hooks sees what the layer itself returned.
-        remove: Callable[[], None] = module.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
+        remove: Callable[[], None] = layer.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
         return remove
 
     def to_numpy(self, tensor: Any) -> Any:
-        """The tensor as an array."""
         return _from_torch(tensor)
 
 
@@ -693,14 +785,15 @@ class _TorchLayer:
         return _lowered(str(dtype)[len("torch.") :]) if on and output.dtype == torch.float32 else ""
 
     def _network(self, kind: str) -> Network:
-        module, dtype = self._module, "float64" if kind == "float64" else "float32"
+        module, dtype = self._module, _network_dtype(kind)
         if self._cell:
-            mode = (
-                f"RNN_{module.nonlinearity}" if hasattr(module, "nonlinearity") else self._kind("LSTMCell", "GRUCell")
+            kind = next(
+                kind for kind in ("RNN", "LSTM", "GRU") if isinstance(module, getattr(self._torch.nn, f"{kind}Cell"))
             )
-            return Network(_TORCH_CELLS[mode.upper()], module.input_size, module.hidden_size, dtype=dtype)
+            cell = f"rnn_{module.nonlinearity}" if kind == "RNN" else kind.lower()
+            return Network(cell, module.input_size, module.hidden_size, dtype=dtype)
         return Network(
-            _TORCH_CELLS[module.mode],
+            module.mode.lower(),
             module.input_size,
             module.hidden_size,
             module.num_layers,
@@ -709,9 +802,6 @@ class _TorchLayer:
             dtype=dtype,
             projection_size=module.proj_size or None,
         )
-
-    def _kind(self, *names: str) -> str:
-        return next(name[: -len("Cell")] for name in names if isinstance(self._module, getattr(self._torch.nn, name)))
 
     def parameters(self, lowered: str) -> Arrays:
         """The parameters by Gluon's names, in half precision where the layer read them so; copied when they change."""
@@ -750,48 +840,56 @@ class _TorchLayer:
 
 
 def _torch_layers(call: Call) -> Any:
-    """The hidden values of all layers (L, D, T, N, H), from PyTorch layer by layer.
-
-    None if the layers do not give the recorded output within rounding, as on another device.
-    """
+    """The hidden values of all layers, from PyTorch layer by layer."""
     torch, network = sys.modules["torch"], call.network
-    kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
     lowered = getattr(torch, call.computed_in or network.dtype)
     # Under autocast the products alone may be in half precision.
     output = torch.tensor(call.output)
     mixed = bool(call.computed_in) and not torch.equal(output, output.to(lowered).to(output.dtype))
     dtype = torch.float32 if mixed else lowered
-    options: dict[str, Any] = {"bidirectional": network.bidirectional}
+    kind, options = _layer_of(network, "nonlinearity")
     if network.projection_size is not None:
         options["proj_size"] = network.projection_size
-    if kind == "RNN":
-        options["nonlinearity"] = network.cell[len("rnn_") :]
-    x, hidden = torch.tensor(call.x, dtype=dtype), []
-    for layer in range(network.num_layers):
+
+    def run(x: Any, initial: list[Any], parameters: Arrays) -> Any:
         module = getattr(torch.nn, kind)(x.shape[-1], network.hidden_size, dtype=dtype, **options)
-        rows = slice(layer * network.directions, (layer + 1) * network.directions)
-        start = [torch.tensor(state[rows], dtype=dtype) for state in call.initial.values()]
+        x, *state = (torch.tensor(array, dtype=dtype) for array in (x, *initial))
+        given = tuple(state) if len(state) == 2 else state[0]
         with torch.no_grad(), torch.autocast("cpu", dtype=lowered if mixed else torch.bfloat16, enabled=mixed):
-            for name, array in call.parameters.items():
-                side, own, theirs = name[0], name[1 : name.index("_")], _TORCH_KINDS[name[name.index("_") + 1 :]]
-                if int(own) == layer:
-                    getattr(module, f"{theirs}_l0{'_reverse' if side == 'r' else ''}").copy_(torch.tensor(array))
-            state = tuple(start) if len(start) == 2 else start[0]
-            if call.lengths:
-                rnn = torch.nn.utils.rnn
-                packed = rnn.pack_padded_sequence(x, torch.tensor(call.lengths), enforce_sorted=False)
-                x = rnn.pad_packed_sequence(module(packed, state)[0], total_length=call.timesteps)[0]
-            else:
-                x = module(x, state)[0]
-        hidden.append(np.stack(np.split(_from_torch(x), network.directions, axis=2)))
-    return _if_close(hidden, call)
+            for name, array in parameters.items():
+                theirs, side = _TORCH_KINDS[name[len("l0_") :]], "_reverse" if name[0] == "r" else ""
+                getattr(module, f"{theirs}_l0{side}").copy_(torch.tensor(array))
+            if not call.lengths:
+                return _from_torch(module(x, given)[0])
+            rnn = torch.nn.utils.rnn
+            packed = rnn.pack_padded_sequence(x, torch.tensor(call.lengths), enforce_sorted=False)
+            return _from_torch(rnn.pad_packed_sequence(module(packed, given)[0], total_length=call.timesteps)[0])
+
+    return _layer_by_layer(call, run)
 
 
-def _if_close(hidden: list[Any], call: Call) -> Any:
-    """Hidden values of each layer (D, T, N, H) as (L, D, T, N, H), if the top ones are the recorded output."""
-    close = 1e-9 if call.network.dtype == "float64" else 1e-2 if call.computed_in else 1e-4
-    top = np.concatenate(list(hidden[-1]), axis=2)
-    return np.stack(hidden) if np.allclose(top, call.output, close, close, equal_nan=True) else None
+def _layer_of(network: Network, activation: str) -> tuple[str, dict[str, Any]]:
+    """The class of a layer in PyTorch and Gluon, and its options; `activation` is the name of one of them."""
+    kind, _, own = network.cell.partition("_")
+    return kind.upper(), {"bidirectional": network.bidirectional, **({activation: own} if own else {})}
+
+
+def _layer_by_layer(call: Call, run: Callable[[Any, list[Any], Arrays], Any]) -> Any:
+    """The hidden values of all layers (L, D, T, N, H).
+
+    None if the layers do not give the recorded output within rounding, as on another device. `run` computes one layer:
+    the output (T, N, D·H) from the input, the initial states (D, N, H), and the parameters by their names in layer 0.
+    """
+    network, x, hidden = call.network, call.x, []
+    for layer in range(network.num_layers):
+        rows = slice(layer * network.directions, (layer + 1) * network.directions)
+        own = re.compile(rf"([lr]){layer}(_.+)")
+        found = [(own.fullmatch(name), array) for name, array in call.parameters.items()]
+        parameters = {f"{name[1]}0{name[2]}": array for name, array in found if name}
+        x = run(x, [state[rows] for state in call.initial.values()], parameters)
+        hidden.append(np.stack(np.split(x, network.directions, axis=2)))
+    close = 1e-9 if network.dtype == "float64" else 1e-2 if call.computed_in else 1e-4
+    return np.stack(hidden) if np.allclose(x, call.output, close, close, equal_nan=True) else None
 
 
 def _with_biases(arrays: Arrays) -> Arrays:
@@ -802,18 +900,16 @@ def _with_biases(arrays: Arrays) -> Arrays:
     return arrays
 
 
-class _Gluon:
+class _Gluon(_Framework):
     """Gluon: the kernels of gluon.rnn.RNN, LSTM and GRU, and forward hooks of their cells."""
 
     expected = "gluon.rnn.RNN, LSTM and GRU and their cells are recorded"
-    uncalled = "it was not called"
 
     def __init__(self) -> None:
         self._mxnet = sys.modules["mxnet"]
         self._rnn = self._mxnet.gluon.rnn
 
     def find(self, model: Any) -> dict[str, Any]:
-        """The recurrent blocks by their names in the model."""
         rnn = self._rnn
         kinds = (rnn.rnn_layer._RNNLayer, rnn.RNNCell, rnn.LSTMCell, rnn.GRUCell)
         return {name: block for name, block in self._blocks(model) if isinstance(block, kinds)}
@@ -824,7 +920,6 @@ class _Gluon:
             yield from self._blocks(child, f"{name}.{own}" if name else own)
 
     def prepare(self, model: Any) -> Callable[[], None]:
-        """Let a hybridized model call its blocks one by one; returns a function that undoes it."""
         active = [block for _, block in self._blocks(model) if getattr(block, "_active", False)]
 
         def switch(on: bool) -> None:
@@ -834,28 +929,26 @@ class _Gluon:
         switch(False)
         return lambda: switch(True)
 
-    def attach(self, block: Any, recorder: _Recorder) -> Callable[[], None]:
-        """Record each call of a block; returns a function that ends it."""
-        if not isinstance(block, self._rnn.rnn_layer._RNNLayer):
-            handle = block.register_forward_hook(
-                lambda block, args, result: recorder(lambda: self._cell_call(block, recorder, result, *args))
+    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
+        if not isinstance(layer, self._rnn.rnn_layer._RNNLayer):
+            handle = layer.register_forward_hook(
+                lambda layer, args, result: recorder(lambda: self._cell_call(layer, recorder, result, *args))
             )
             remove: Callable[[], None] = handle.detach
             return remove
-        kernel = block._forward_kernel
+        kernel = layer._forward_kernel
 
         def recorded(F: Any, inputs: Any, states: Any, sequence_length: Any = None, **parameters: Any) -> Any:
             result = kernel(F, inputs, states, sequence_length, **parameters)
             if F is self._mxnet.ndarray:  # else shapes are inferred, with symbols
-                recorder(lambda: self._layer_call(block, recorder, result, inputs, states, sequence_length))
+                recorder(lambda: self._layer_call(layer, recorder, result, inputs, states, sequence_length))
             return result
 
-        vars(block)["_forward_kernel"] = recorded
-        return lambda: vars(block).__delitem__("_forward_kernel")
+        vars(layer)["_forward_kernel"] = recorded
+        return lambda: vars(layer).__delitem__("_forward_kernel")
 
-    def to_numpy(self, array: Any) -> Any:
-        """The array as one of numpy."""
-        return array.asnumpy()
+    def to_numpy(self, tensor: Any) -> Any:
+        return tensor.asnumpy()
 
     def _layer_call(
         self, block: Any, recorder: _Recorder, result: Any, inputs: Any, states: Any, sequence_length: Any
@@ -913,7 +1006,7 @@ class _Gluon:
         parameters = recorder.once(copy()) if training or not recorder.kept else recorder.kept[-1]
         kind = np.dtype(output.dtype).name
         return Call(
-            replace(network, dtype="float64" if kind == "float64" else "float32"),
+            replace(network, dtype=_network_dtype(kind)),
             parameters,
             x.copy(),
             {name: state.copy() for name, state in zip("hc", initial)},
@@ -925,32 +1018,21 @@ class _Gluon:
         )
 
     def _layers(self, call: Call) -> Any:
-        """The hidden values of all layers (L, D, T, N, H), from Gluon layer by layer.
+        """The hidden values of all layers, from Gluon layer by layer."""
+        network = call.network
+        kind, options = _layer_of(network, "activation")
 
-        None if the layers do not give the recorded output within rounding.
-        """
-        nd, network, hidden = self._mxnet.nd, call.network, []
-        kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
-        options = {"activation": network.cell[len("rnn_") :]} if kind == "RNN" else {}
-        x = nd.array(call.x, dtype=network.dtype)
-        for layer in range(network.num_layers):
-            block = getattr(self._rnn, kind)(
-                network.hidden_size,
-                bidirectional=network.bidirectional,
-                input_size=x.shape[2],
-                dtype=network.dtype,
-                **options,
-            )
+        def array(values: Any) -> Any:
+            return self._mxnet.nd.array(values, dtype=network.dtype)
+
+        def run(x: Any, initial: list[Any], parameters: Arrays) -> Any:
+            block = getattr(self._rnn, kind)(network.hidden_size, input_size=x.shape[2], dtype=network.dtype, **options)
             block.initialize()
-            for name, array in call.parameters.items():
-                if int(name[1 : name.index("_")]) == layer:
-                    getattr(block, f"{name[0]}0{name[name.index('_') :]}").set_data(
-                        nd.array(array, dtype=network.dtype)
-                    )
-            rows = slice(layer * network.directions, (layer + 1) * network.directions)
-            x, _ = block(x, [nd.array(state[rows], dtype=network.dtype) for state in call.initial.values()])
-            hidden.append(np.stack(np.split(x.asnumpy(), network.directions, axis=2)))
-        return _if_close(hidden, call)
+            for name, values in parameters.items():
+                getattr(block, name).set_data(array(values))
+            return block(array(x), [array(state) for state in initial])[0].asnumpy()
+
+        return _layer_by_layer(call, run)
 
 
 def _of_layer(name: str) -> str:
@@ -976,7 +1058,7 @@ _NO_NUMBERS = (
 )
 
 
-class _Keras:
+class _Keras(_Framework):
     """Keras 3: the inner loop of SimpleRNN, LSTM, GRU and RNN, and the calls of their cells."""
 
     expected = "SimpleRNN, LSTM, GRU, RNN and Bidirectional of keras.layers and their cells are recorded"
@@ -995,7 +1077,6 @@ class _Keras:
         self._copied: dict[Any, tuple[list[Any], list[int], Arrays]] = {}
 
     def find(self, model: Any) -> dict[str, Any]:
-        """The recurrent layers, and cells that are in none, by their names in the model."""
         found: dict[str, Any] = {}
         for name, layer in self._walk(model, ""):
             unique = next(one for one in (name, *(f"{name}_{k}" for k in range(1, len(found) + 1))) if one not in found)
@@ -1015,16 +1096,11 @@ class _Keras:
             for child in layer._flatten_layers(include_self=False, recursive=False):
                 yield from self._walk(child, f"{name}/{child.name}" if name else child.name)
 
-    def prepare(self, model: Any) -> Callable[[], None]:
-        """Nothing is to be prepared."""
-        return lambda: None
-
     def to_numpy(self, tensor: Any) -> Any:
-        """The tensor as an array; calls of layers have arrays already."""
+        # Calls of layers have arrays already.
         return tensor if isinstance(tensor, np.ndarray) else self._array(tensor, self._type(tensor))
 
     def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
-        """Record each call of a layer or a cell; returns a function that ends it."""
         removers: list[Callable[[], None]] = []
         if isinstance(layer, self._keras.layers.Bidirectional):
             self._attach_both(layer, recorder, removers)
@@ -1143,14 +1219,7 @@ class _Keras:
         return list(layer.cell.cells) if stacked else [layer.cell]
 
     def _layer_call(
-        self,
-        layer: Any,
-        recorder: _Recorder,
-        result: Any,
-        sequences: Any,
-        initial_state: Any,
-        mask: Any,
-        training: Any,
+        self, layer: Any, recorder: _Recorder, result: Any, sequences: Any, initial_state: Any, mask: Any, training: Any
     ) -> Call:
         kinds = [getattr(self._keras.layers, kind).inner_loop for kind in ("RNN", "LSTM", "GRU")]
         if type(layer).inner_loop not in kinds:
@@ -1206,7 +1275,7 @@ class _Keras:
                 return dict(zip("hc", arrays))
             return {name: np.concatenate(arrays[place::count]) for name, place in zip("hc", range(count))}
 
-        network = replace(network, input_size=x.shape[2], dtype="float64" if dtype == "float64" else "float32")
+        network = replace(network, input_size=x.shape[2], dtype=_network_dtype(dtype))
         parameters, computed_in = self._parameters(cells, recorder, dtype), _lowered(dtype)
         return Call(
             network,
@@ -1398,7 +1467,7 @@ _ADAPTERS = (
 )
 
 
-def _adapter_of(model: Any) -> Any:
+def _adapter_of(model: Any) -> _Framework:
     """The adapter of the framework whose model it is; that one has been imported."""
     for module, name, adapter in _ADAPTERS:
         if module in sys.modules and isinstance(model, getattr(sys.modules[module], name)):
@@ -1406,74 +1475,4 @@ def _adapter_of(model: Any) -> Any:
     raise TypeError(
         f"{type(model).__name__} cannot be recorded: it must be a torch.nn.Module, a Keras model or "
         "layer, or a Gluon Block."
-    )
-
-
-def safe_name(name: str) -> str:
-    """The name as a part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name).strip(".") or "layer"
-
-
-def _write_session(sequence: CapturedSequence, path: str) -> None:
-    """Write a session: its config, and an archive that is the input, the parameters, the states and the recording."""
-    copy = f"files/0/{safe_name(sequence.name)}.capture.npz"
-    network = sequence.network
-    tables = {
-        "network": {key: value for key, value in vars(network).items() if value is not None},
-        "sequence": {"source": "file", "path": copy, "array": "input", "axes": "TNI"},
-        "parameters": {"initializer": "file", "path": copy},
-        "initial_state": {"source": "file", "path": copy},
-        "compare": {"reference": f"recording:{copy}", "candidates": ["manual"]},
-    }
-    if sequence.seams:
-        tables["sequence"]["seams"] = sequence.seams
-    manifest = {
-        "format": 1,
-        "program": "rnn_capture",
-        "document": {"title": sequence.name},
-        "files": [{"path": copy, "copied": True}],
-    }
-    # A file that is there stays as it is until the new one is complete.
-    folder = os.path.dirname(os.path.abspath(path))
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
-        whole = os.path.join(temporary, "capture")
-        with zipfile.ZipFile(whole, "w") as archive:
-            archive.writestr("manifest.json", json.dumps(manifest))
-            archive.writestr("config.toml", _toml(tables))
-            with archive.open(copy, "w", force_zip64=True) as file:
-                np.savez(file, **_archive(sequence))
-        os.replace(whole, path)
-
-
-def _archive(sequence: CapturedSequence) -> Arrays:
-    """The arrays by the names that an exported run of rnnviz has, those of the recording without an engine's name."""
-    output, cell_states, final = sequence.output, sequence.cell_states, sequence.final_state
-    batch_first = sequence.network.layout == "NTC"
-    hidden = sequence.hidden
-    samples, steps = output.shape[1], output.shape[0]
-    arrays = {
-        "input": sequence.x,
-        "lengths": np.array(sequence.lengths or (steps,) * samples),
-        "output": output.swapaxes(0, 1) if batch_first else output,
-        "state": final["h"],
-    }
-    arrays.update({} if hidden is None else {"hidden": hidden})
-    arrays.update({} if cell_states is None else {"cell": cell_states})
-    arrays.update({"cell_state": final["c"]} if "c" in final else {})
-    arrays.update({f"initial_state.{name}": state for name, state in sequence.initial_state.items()})
-    arrays.update({f"parameters.{name}": array for name, array in sequence.parameters.items()})
-    read = ("input", "initial_state.", "parameters.")
-    arrays = {
-        name: array.astype(sequence.network.dtype) if name.startswith(read) else array for name, array in arrays.items()
-    }
-    computed_in = sequence.calls[0].computed_in
-    return {**arrays, "computed_in": np.array(computed_in)} if computed_in else arrays
-
-
-def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """Tables of numbers, texts and lists as TOML: these are written as in JSON."""
-    return "\n".join(
-        line
-        for table, values in tables.items()
-        for line in (f"[{table}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()))
     )
