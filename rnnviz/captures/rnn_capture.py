@@ -814,15 +814,11 @@ class _TorchLayer:
             self._weights = [(tensor, tensor._version) for tensor in tensors]
             self._of_type.clear()
         if lowered not in self._of_type:
-            names = self._names()
-            dtype = getattr(self._torch, lowered) if lowered else None
-            copies = {
-                name: tensor.detach().to(dtype) if lowered else tensor.detach().clone()
-                for name, tensor in zip(names, tensors)
-            }
-            self._of_type[lowered] = self._recorder.once(
-                _with_biases({name: _from_torch(tensor) for name, tensor in copies.items()})
-            )
+            arrays = {}
+            for name, tensor in zip(self._names(), tensors):
+                dtype = getattr(self._torch, lowered) if lowered else tensor.dtype
+                arrays[name] = _from_torch(tensor.detach().to(dtype, copy=True))
+            self._of_type[lowered] = self._recorder.once(_with_biases(arrays))
         return self._of_type[lowered]
 
     def _own_tensors(self) -> list[Any]:
