@@ -41,7 +41,7 @@ Arrays = dict[str, Any]
 
 _LISTED = 8
 """How many sequences of a layer a list shows."""
-_JOIN = '; join="all" joins calls that do not start from the final state of the call before'
+_JOIN = '; join="all" joins calls that do not start from the final state of an earlier one'
 
 
 def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried") -> Capture:
@@ -58,10 +58,10 @@ def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join:
     limit : int
         How many bytes to keep: inputs, outputs, and weights that changed. Later calls are counted and not kept.
     join : {"carried", "all", "none"}
-        Which successive calls of a layer are one sequence: those that start from the final state of the call before,
-        all, or none. Calls of one time step that all start from the same state are one sequence, too, since a loop
-        that decodes one step at a time may forget to pass the state on; and so are calls of an LSTM that start from
-        the h and c of the call before, swapped.
+        Which calls of a layer are one sequence: those that start from the final state of an earlier one, all, or none.
+        Calls of one time step that all start from the same state are one sequence, too, since a loop that decodes one
+        step at a time may forget to pass the state on; and so are calls of an LSTM that start from the h and c of an
+        earlier one, swapped.
 
     Returns
     -------
@@ -225,6 +225,11 @@ class CapturedSequence:
         """Whether each call starts from the final state of the call before."""
         return self.state in ("", "carried")
 
+    def append(self, call: Call, state: str) -> None:
+        """Add a call that got its state from the last one as `state` says."""
+        self.calls.append(call)
+        self.state = state if self.state in ("", state) else "not carried"
+
     def _over_time(self, of: Callable[[Call], Any]) -> Any:
         parts = [of(call) for call in self.calls]
         return None if any(part is None for part in parts) else np.concatenate(parts, axis=2)
@@ -271,7 +276,10 @@ class CapturedSequence:
         ModuleNotFoundError
             If rnnviz is not installed here: use `save`, and open the file with rnnviz.
         """
-        import rnnviz  # if it is missing: save the sequence, and open the file with rnnviz
+        try:
+            import rnnviz
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("rnnviz is not installed here: save the sequence, and open the file.") from error
 
         folder = tempfile.mkdtemp()
         # A window on the result reads the file again, when it repeats the run.
@@ -282,9 +290,8 @@ class CapturedSequence:
 
     def show(self) -> None:
         """Open the window of rnnviz on the sequence; raises as `run` does."""
-        import rnnviz
-
-        rnnviz.show(self.run())
+        run = self.run()
+        sys.modules["rnnviz"].show(run)
 
 
 class Capture(Sequence[CapturedSequence]):
@@ -464,17 +471,47 @@ def _reason(error: Exception) -> str:
 def joined(calls: Iterable[tuple[str, Call]], join: str = "carried") -> list[CapturedSequence]:
     """Calls by the names of their layers, in their order, as sequences; `join` as `capture` has it."""
     sequences: list[CapturedSequence] = []
-    open_ones: dict[str, CapturedSequence] = {}
+    last: dict[str, CapturedSequence] = {}
+    # By the name and the final state: a layer may read several sequences in turn.
+    open_ones: dict[Any, CapturedSequence] = {}
     for name, call in calls:
-        last = open_ones.get(name)
-        state = "" if last is None or join == "none" else _passed(last, call)
-        if last is not None and state and (join == "all" or _continues(last, call, state)):
-            last.calls.append(call)
-            last.state = state if last.state in ("", state) else "not carried"
+        initial = list(call.initial.values())
+        carried = open_ones.get(_key(name, initial)) or open_ones.get(_key(name, initial[::-1]))
+        sequence = {"all": last.get(name), "carried": carried}.get(join)
+        state = "" if sequence is None else _passed(sequence, call)
+        if sequence is not None and (join == "all" or sequence.state in ("", state)) and state:
+            open_ones.pop(_key(name, sequence.final_state.values()), None)
+            sequence.append(call, state)
         else:
-            open_ones[name] = CapturedSequence(name, call)
-            sequences.append(open_ones[name])
-    return sequences
+            sequence = CapturedSequence(name, call)
+            sequences.append(sequence)
+        last[name] = open_ones[_key(name, sequence.final_state.values())] = sequence
+    return _with_restarts(sequences) if join == "carried" else sequences
+
+
+def _key(name: str, state: Iterable[Any]) -> Any:
+    return name, *(hash(array.tobytes()) for array in state)
+
+
+def _with_restarts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
+    """The sequences, with successive calls of one time step that start from the same state as one."""
+    found: list[CapturedSequence] = []
+    last: dict[str, CapturedSequence] = {}
+    for sequence in sequences:
+        before, call = last.get(sequence.name), sequence.calls[0]
+        if (
+            before is not None
+            and not sequence.state
+            and before.state in ("", "not carried")
+            and call.timesteps == before.calls[0].timesteps == 1
+            and _equal(call.initial, before.initial_state)
+            and _passed(before, call)
+        ):
+            before.append(call, "not carried")
+        else:
+            last[sequence.name] = sequence
+            found.append(sequence)
+    return found
 
 
 def _passed(last: CapturedSequence, call: Call) -> str:
@@ -493,14 +530,6 @@ def _passed(last: CapturedSequence, call: Call) -> str:
     if "c" in call.initial and _equal(call.initial, {"h": before.final["c"], "c": before.final["h"]}):
         return "swapped"
     return "not carried"
-
-
-def _continues(last: CapturedSequence, call: Call, state: str) -> bool:
-    """Whether a call reads the next time steps of a sequence, by how it got its state."""
-    if last.state not in ("", state):
-        return False
-    restarts = call.timesteps == last.calls[-1].timesteps == 1 and _equal(call.initial, last.initial_state)
-    return state != "not carried" or restarts
 
 
 def _bytes(array: Any) -> int:
@@ -717,11 +746,19 @@ class _TorchLayer:
         self._module, self._recorder = module, recorder
         self._torch = sys.modules["torch"]
         self._cell = isinstance(module, self._torch.nn.RNNCellBase)
+        kinds = [getattr(self._torch.nn, kind) for kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")]
+        self._own_class = all(type(module).forward is not kind.forward for kind in kinds)
         self._networks: dict[str, Network] = {}
         self._weights: list[tuple[Any, int]] = []
         self._of_type: dict[str, Arrays] = {}
 
-    def __call__(self, result: Any, input: Any, hx: Any = None) -> Call:
+    def __call__(self, result: Any, *args: Any, **kwargs: Any) -> Call:
+        if self._own_class:
+            own = type(self._module).__name__
+            raise _Skipped(f"it is of a class of your own, {own}, whose forward() may compute something else")
+        return self._read(result, *args, **kwargs)
+
+    def _read(self, result: Any, input: Any, hx: Any = None) -> Call:
         module, rnn = self._module, self._torch.nn.utils.rnn
         lengths: tuple[int, ...] = ()
         if self._cell:

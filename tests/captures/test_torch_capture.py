@@ -163,6 +163,30 @@ def test_a_loop_that_swaps_h_and_c_is_one_sequence_whose_second_step_is_wrong(tm
         assert first.where.timestep == sequence.seams[0]
 
 
+def test_a_cell_that_reads_several_sequences_in_turn_has_each_of_them(tmp_path: Path) -> None:
+    cell = randomized(torch.nn.GRUCell(4, 4))
+    with torch.no_grad(), capture(cell) as captured:
+        lower = upper = None
+        for x in torch.randn(5, 2, 4):
+            lower = cell(x, lower)
+            upper = cell(lower, upper)
+    assert [(len(sequence.x), sequence.state) for sequence in captured] == [(5, "carried")] * 2
+    assert (captured[1].x == captured[0].output).all()
+    assert_computed(captured[1], tmp_path, 1e-6)
+
+
+def test_classes_with_their_own_forward_are_named() -> None:
+    class Doubled(torch.nn.LSTM):
+        def forward(self, x: Any, scale: int = 2) -> Any:
+            output, state = super().forward(x)
+            return scale * output, state
+
+    with torch.no_grad(), capture(Doubled(3, 4)) as captured:
+        captured._model(torch.ones(2, 1, 3), scale=3)
+    assert len(captured) == 0
+    assert "forward()" in captured.skipped["Doubled"]
+
+
 def test_long_lists_are_shortened() -> None:
     cell = torch.nn.LSTMCell(3, 4)
     with torch.no_grad(), capture(cell) as captured:
