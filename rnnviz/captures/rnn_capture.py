@@ -115,8 +115,8 @@ class Call:
     """One call of a layer, in the arrays of its framework until the block ends, and then in numpy's.
 
     `parameters` has Gluon's names, such as l0_i2h_weight (G·H, I). `initial` and `final` are h, and c of an LSTM, each
-    (L·D, N, H); `output` is (T, N, D·H). `layers` returns the hidden values (L, D, T, N, H) of a stack, whose output is
-    that of its top layer alone.
+    (L·D, N, H); until the block ends, `initial` is empty if it is 0. `output` is (T, N, D·H). `layers` returns the
+    hidden values (L, D, T, N, H) of a stack, whose output is that of its top layer alone.
     """
 
     network: Network
@@ -380,7 +380,8 @@ class Capture(Sequence[CapturedSequence]):
         """Keep a call, if there is room for it."""
         if 0 in call.x.shape:
             raise _Skipped("it was called with no time step or no sample")
-        size = sum(map(_bytes, (call.x, call.output, *call.initial.values(), *call.final.values())))
+        # The initial state has the size of the final one.
+        size = sum(map(_bytes, (call.x, call.output, *call.final.values(), *call.final.values())))
         if call.parameters is not self._parameters.get(name, call.parameters):
             size += sum(map(_bytes, call.parameters.values()))
         if self._bytes + size > self._limit:
@@ -552,12 +553,13 @@ def _in_numpy(call: Call, adapter: Any) -> Call:
     def arrays(values: Arrays) -> Arrays:
         return {name: adapter.to_numpy(value) for name, value in values.items()}
 
+    final = arrays(call.final)
     return replace(
         call,
         x=adapter.to_numpy(call.x),
         output=adapter.to_numpy(call.output),
-        initial=arrays(call.initial),
-        final=arrays(call.final),
+        initial=arrays(call.initial) or {name: np.zeros_like(state) for name, state in final.items()},
+        final=final,
     )
 
 
@@ -794,7 +796,7 @@ class _TorchLayer:
 
         def copied(tensor: Any) -> Any:
             """A copy, since the model may overwrite its tensors; under autocast as the layer read it."""
-            tensor = tensor.detach()
+            tensor = tensor.detach() if tensor.requires_grad else tensor
             return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
 
         finals = states(final)
@@ -802,7 +804,7 @@ class _TorchLayer:
             network,
             self.parameters(lowered),
             copied(x),
-            {name: state.new_zeros(state.shape) for name, state in finals.items()} if hx is None else states(hx),
+            {} if hx is None else states(hx),
             finals["h"] if self._cell else copied(output),
             finals,
             lengths if len(set(lengths)) > 1 else (),
