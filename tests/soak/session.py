@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.settings_panel.config_panel import SectionForm
 from tests.leaks import children
 from tests.soak.growth_in_time import Slope, slope
 from tests.soak.resource_samples import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
@@ -53,6 +54,10 @@ class Soak:
             exports = Path(name) / "exports"
             exports.mkdir()
             window = make_window(settings)
+            # Created when first visible, which may be late: not more than there are.
+            for section in window.panel.findChildren(SectionForm):
+                for row in section.fields.values():
+                    assert row.editor
             user = User(window, exports, self.seed)
             self._use(application, window, user)
             self.tell("Done: " + ", ".join(f"{count} × {action}" for action, count in sorted(user.done.items())))

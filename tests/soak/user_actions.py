@@ -258,7 +258,6 @@ class User:
         window = self._window
         if window.session.result is None or window.session.result.reference.hidden.size > 1_000_000:
             return
-        self._exports += 1
         kind = self._one_of(["export_csv", "export_csv_gates", "export_npz", "export_json", "export_png_window_1"])
         action = window.findChild(QAction, kind)
         assert isinstance(action, QAction)
@@ -268,7 +267,9 @@ class User:
         QTimer.singleShot(3000, window, self._clear)
 
     def _name_export(self, suffix: str) -> None:
-        for dialog in self._window.findChildren(QFileDialog):
+        for dialog in filter(QFileDialog.isVisible, self._window.findChildren(QFileDialog)):
+            # A name of its own: Qt asks about an existing file in an event loop, in which this would be called again.
+            self._exports += 1
             name = dialog.findChild(QLineEdit, "fileNameEdit")
             assert isinstance(name, QLineEdit)
             name.setText(str(self._folder / f"export-{self._exports}.{suffix}"))
