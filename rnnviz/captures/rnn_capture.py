@@ -693,6 +693,8 @@ _TORCH_KINDS = {
 """PyTorch's names of parameters by Gluon's."""
 _NO_TORCH_NUMBERS = "it was called without numbers, as within torch.export or torch.vmap, or on the device meta"
 
+_NO_FULL_GRAPH = "a capture records between compiled functions: compile the model without fullgraph=True"
+
 
 class _Torch(_Framework):
     """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
@@ -723,7 +725,7 @@ class _Torch(_Framework):
             reports[compiles](lambda: read(result, *args, **kwargs))
 
         # torch.compile calls the hook as it is, between two compiled functions.
-        vars(hook)["_torchdynamo_disable"] = True
+        vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
         # The first of all hooks sees what the layer itself returned.
         remove: Callable[[], None] = layer.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
         return remove

@@ -243,6 +243,9 @@ def test_compiled_models_are_recorded(compiled_before: bool) -> None:
     assert torch.equal(found, model(x))
     assert [len(sequence.x) for sequence in captured] == [7, 7]
     assert not captured.skipped
+    whole = torch.compile(model.decoder, backend="eager", fullgraph=True)
+    with pytest.raises(Exception, match="without fullgraph=True"), capture(model):
+        whole(torch.randn(3, 12))
 
 
 def test_a_second_text_in_a_decoding_loop_is_a_second_sequence() -> None:
