@@ -315,7 +315,10 @@ def _written(run: _Run, outputs: Outputs, folder: Path, single: bool) -> Recordi
         sequences += found[:_MOST_SEQUENCES]
     if not sequences:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        raise InputError(f"{run.path}: no network was recorded: {reasons}.")
+        raise InputError(
+            f"{run.path}: no network was recorded: {reasons}; a model of PyTorch, Keras or Gluon can also be recorded "
+            "in Python, with rnnviz.capture(model)."
+        )
     names: list[str] = []
     for number, sequence in enumerate(sequences):
         own = [other for other in sequences if other.name == sequence.name]
