@@ -848,7 +848,11 @@ class _TorchLayer:
         """The parameters by Gluon's names, in half precision where the layer read them so; copied when they change."""
         module = self._module
         # What the layer passes to its kernel, also where something replaces its parameters.
-        tensors = self._own_tensors() if self._cell else module._flat_weights
+        if self._cell:
+            given = (module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh)
+            tensors = [tensor for tensor in given if tensor is not None]
+        else:
+            tensors = module._flat_weights
         if len(tensors) != len(self._weights) or not all(
             tensor is known and tensor._version == version for tensor, (known, version) in zip(tensors, self._weights)
         ):
@@ -862,16 +866,11 @@ class _TorchLayer:
             self._of_type[lowered] = self._recorder.once(_with_biases(arrays))
         return self._of_type[lowered]
 
-    def _own_tensors(self) -> list[Any]:
-        module = self._module
-        found = [module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh]
-        return [tensor for tensor in found if tensor is not None]
-
     def _names(self) -> list[str]:
         """Gluon's names of the tensors, in their order."""
-        ours = {theirs: kind for kind, theirs in _TORCH_KINDS.items()}
         if self._cell:
-            return [f"l0_{kind}" for kind in _TORCH_KINDS][:4]
+            return [f"l0_{kind}" for kind in _TORCH_KINDS]
+        ours = {theirs: kind for kind, theirs in _TORCH_KINDS.items()}
         found = [re.fullmatch(r"(\w+)_l(\d+)(_reverse)?", name) for name in self._module._flat_weights_names]
         return [f"{'r' if match[3] else 'l'}{match[2]}_{ours[match[1]]}" for match in found if match]
 
