@@ -12,11 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import rnnviz
 from rnnviz.cli import _COMMANDS, main
 from rnnviz.io.resources import guide_pages, resource_path
+from tests.captures.test_onnx_capture import Model, layer, value, weights
 from tests.shared_worker import WarmWorker, commands_use
 
 pytestmark = pytest.mark.usefixtures("own_worker")
@@ -148,6 +150,10 @@ def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
 @pytest.mark.slow
 def test_keras_is_compared_with_onnx_runtime_as_in_its_page(folder, capsys):
     needs("keras", "torch", "onnxruntime")
+    # The user's own export, which reads (N, T, I).
+    swapped = onnx.helper.make_node("Transpose", ["x"], ["s"], perm=[1, 0, 2])
+    model = Model(folder, [swapped, layer("LSTM", "s")], [value("x", ["N", "T", 8])], ["Y"])
+    model.save(weights("LSTM", features=8))
     assert perform(guide_pages()["keras-and-onnx"].text, folder, capsys) == [0]
 
 
