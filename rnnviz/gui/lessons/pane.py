@@ -317,6 +317,8 @@ class LessonPane(QWidget):
         text, metrics = self.look.accessibleName(), self.look.fontMetrics()
         # As Qt asks for it, with a space on either side.
         room = self.width() - 2 * _MARGIN - 2 * metrics.horizontalAdvance(" ")
+        # A pane that opens is narrow for a moment, and the window would grow for a line of each word, and stay so.
+        room = max(room, metrics.horizontalAdvance(text) // 2)
         ways = [_broken(text, metrics, share * room) for share in (1.0, 0.6, 0.7, 0.8, 0.9)]
         self.look.setText("\n".join(next(way for way in (*ways[1:], ways[0]) if len(way) == len(ways[0]))))
 
