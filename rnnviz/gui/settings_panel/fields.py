@@ -52,7 +52,7 @@ _UNSET = {
     "network.clip": "none",
     "network.activations": "those of the cell",
     "sequence.array": "the only array",
-    "sequence.axes": "NTI (TNI: exported)",
+    "sequence.axes": "NTI by default",
     "sequence.frame": "input size",
     "sequence.paths": "first.wav | second.wav",
     "sequence.sample_labels": "first.txt | second.txt",

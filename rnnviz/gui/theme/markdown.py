@@ -140,13 +140,19 @@ def _merge(document: QTextDocument, position: int, length: int, change: QTextCha
 
 
 def _set_tables(document: QTextDocument, theme: Theme) -> None:
-    for frame in document.rootFrame().childFrames():
-        if isinstance(frame, QTextTable):
-            look = frame.format()
+    # Not by the frames of the document: PySide keeps those of every text until the document is deleted.
+    cursor, more = QTextCursor(document), True
+    while more:
+        # Shiboken declares that every cursor has one.
+        table: QTextTable | None = cursor.currentTable()
+        if table is not None:
+            look = table.format().toTableFormat()
             look.setBorderCollapse(True)
             look.setBorder(1.0)
             look.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
             look.setBorderBrush(QBrush(theme.color("border"), Qt.BrushStyle.SolidPattern))
             look.setCellPadding(_CELL_PADDING)
             look.setCellSpacing(0.0)
-            frame.setFormat(look)
+            table.setFormat(look)
+            cursor.setPosition(table.lastPosition())
+        more = cursor.movePosition(QTextCursor.MoveOperation.NextBlock)

@@ -256,7 +256,7 @@ def test_an_empty_choice_or_number_shows_its_default_and_is_not_in_the_config(pa
     choose("sequence.source", "file")
     type_into("sequence.path", "/x.npz")
     axes = panel.field("sequence.axes").editor.combo
-    assert (axes.currentIndex(), axes.placeholderText()) == (-1, "NTI (TNI: exported)")
+    assert (axes.currentIndex(), axes.placeholderText()) == (-1, "NTI by default")
     choose("sequence.axes", "TNI")
     assert panel.config.sequence.axes == "TNI"
     type_into("sequence.path", "/x.wav")

@@ -1,6 +1,8 @@
 """Markdown in the window's font and colors."""
 
-from PySide6.QtGui import QTextCursor
+import gc
+
+from PySide6.QtGui import QTextCursor, QTextFrame, QTextTable
 from PySide6.QtWidgets import QTextBrowser
 
 from rnnviz.gui.theme.fonts import code_font
@@ -26,6 +28,21 @@ def test_a_page_is_laid_out_a_few_times_and_not_for_every_line(qtbot):
     browser.document().contentsChanged.connect(lambda: changes.append(True))
     show_markdown(browser, TEXT, DARK, surface="base")
     assert 0 < len(changes) <= 6
+
+
+def test_earlier_pages_leave_no_objects(qtbot):
+    browser = QTextBrowser()
+    qtbot.addWidget(browser)
+
+    def frames():
+        show_markdown(browser, TEXT + "\nEnd\n\n" + TEXT, DARK, surface="base")
+        gc.collect()
+        return sum(isinstance(found, QTextFrame) for found in gc.get_objects())
+
+    first = frames()
+    assert {frames() for _ in range(3)} == {first}
+    tables = [frame for frame in browser.document().rootFrame().childFrames() if isinstance(frame, QTextTable)]
+    assert [table.format().border() for table in tables] == [1.0, 1.0]
 
 
 def test_code_is_in_the_fixed_font_on_a_surface_and_links_are_underlined(qtbot):
