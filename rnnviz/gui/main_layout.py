@@ -272,6 +272,12 @@ class MainLayout(QWidget):
             narrow = self._without_room(*self._usual_sizes(self.width(), self.height())[1:])
             # Folded by the text at the last start, too; a smaller text unfolds them.
             self._narrowed = [pane for pane in narrow if self.is_folded(pane)]
+        elif self._narrowed and not self._presenting and not self._side_before:
+            # No lesson is open. A larger window has room for them again.
+            narrow = self._without_room(*self._usual_sizes(self.width(), self.height())[1:])
+            for pane in set(self._narrowed) - set(narrow):
+                self._narrowed.remove(pane)
+                self.fold(pane, folded=False)
         if not self._presenting and self._before_presenting is not None and event.size() == self._before_presenting[0]:
             # After the window has its own size again; larger panes would not shrink as they grew.
             for splitter, sizes in zip(self._splitters.values(), self._before_presenting[1], strict=True):

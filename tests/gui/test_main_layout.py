@@ -304,6 +304,20 @@ def large_text(window, qtbot):
 
 
 @pytest.mark.slow
+def test_panes_that_a_large_text_folded_unfold_in_a_larger_window(window, qtbot, large_text):
+    layout = window.main_layout
+    assert layout.is_folded("side")
+    layout.toggle("tabs")
+    layout.toggle("tabs")
+    window.resize(3840, 2160)
+    qtbot.waitUntil(lambda: not layout.is_folded("side") and not layout.is_folded("settings"))
+    # Folded by the user.
+    assert layout.folded == ("tabs",)
+    layout.toggle("tabs")
+    window.resize(1280, 800)
+
+
+@pytest.mark.slow
 def test_large_text_leaves_most_of_a_lesson_and_of_a_presentation_to_the_lanes(window, qtbot, large_text):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.guide.open(lesson_entries()[6])
