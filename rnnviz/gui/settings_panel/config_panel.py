@@ -430,7 +430,9 @@ class ConfigPanel(QWidget):
         """Validate all fields. The control with the keyboard stays in its place, under the pointer."""
         content = self._scroll.widget()
         anchor = QApplication.focusWidget()
-        if anchor is None or not content.isAncestorOf(anchor) or not self.isVisible():
+        # The summary has the keyboard for a moment at the start, and belongs below its fields wherever they are.
+        others = (None, self.summary.unfold)
+        if anchor in others or not content.isAncestorOf(anchor) or not self.isVisible():
             anchor = None
         before = 0 if anchor is None else anchor.mapTo(content, QPoint()).y()
         self._check_fields()

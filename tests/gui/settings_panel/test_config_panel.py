@@ -317,3 +317,10 @@ def test_the_edited_field_stays_in_its_place_when_rows_appear_above_it(qtbot, pa
         type_into("sequence.timesteps", typed)
         QTest.qWait(20)
         assert control.mapTo(panel, QPoint()) == place
+
+
+def test_another_config_is_shown_from_its_first_row(qtbot, panel) -> None:
+    panel.summary.unfold.setFocus()
+    network = replace(CONFIG.network, bidirectional=True, num_layers=2, cell="lstm")
+    panel.show_config(replace(CONFIG, network=network))
+    assert panel.findChild(QScrollArea, "panel_scroll").verticalScrollBar().value() == 0
