@@ -169,21 +169,14 @@ def _config(options: Namespace) -> Answer:
 def _config_of_session(options: Namespace) -> str:
     """The config of a session, with the paths of copies as they are in it."""
     from rnnviz.execution.folders import storage
-    from rnnviz.io.config_toml import dump_config, with_paths
+    from rnnviz.io.config_toml import as_in_session, dump_config, is_unpacked
     from rnnviz.io.session import paths_in, read_session
 
     _refuse_options(options, ("entry", "cell", "initial_state"), f"a model file, but {options.file} is a session")
-    session = read_session(options.file, lambda: storage().folder)
-    folder = session.unpacked
-    if folder is None:
-        return dump_config(session.config, unused=False)
-    if any(Path(path).is_relative_to(folder) for path in paths_in(session.config)):
+    config = read_session(options.file, lambda: storage().folder).config
+    if any(map(is_unpacked, paths_in(config))):
         print_note(f"rnnviz: {options.file} contains the files of this config: unzip it to run the config.")
-
-    def inside(path: str) -> str:
-        return Path(path).relative_to(folder).as_posix() if Path(path).is_relative_to(folder) else path
-
-    return dump_config(with_paths(session.config, inside), unused=False)
+    return as_in_session(dump_config(config, unused=False))
 
 
 def _refuse_options(options: Namespace, keys: Sequence[str], needs: str) -> None:

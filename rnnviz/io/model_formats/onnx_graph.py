@@ -49,8 +49,8 @@ _MOST_SCOPES = 1000
 class GraphScope:
     """The names that a graph, or a call of a function, knows; `main` is that of the model's own graph.
 
-    `arguments` are the names outside that a function's inputs stand for, `calls` those inside that the outputs of a
-    call stand for. `graph` is the graph, and `owner` the node whose attribute it is; a function has neither.
+    `arguments` maps the inputs of a function to names outside, `calls` the outputs of a call to names inside. `graph`
+    is the graph, and `owner` the node whose attribute it is; a function has neither.
     """
 
     parent: "GraphScope | None" = None
