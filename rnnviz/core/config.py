@@ -1,4 +1,4 @@
-"""Config of a run: five frozen sections, validated on creation.
+"""Config of a run: six frozen sections, validated on creation.
 
 The contract is the TOML file that these sections mirror; only `cell`, `input_size` and `hidden_size` have
 no default.
@@ -260,6 +260,45 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Backward:
+    """The backward pass: whether gradients are computed, and of which loss."""
+
+    enabled: bool = config_field("bool", "Compute gradients by backpropagation through time.", False)
+    loss: str = config_field(
+        "choice",
+        "Gradient of the loss with respect to out: ones (the sum of out), random, from a file, or none but that of one "
+        "hidden value.",
+        "sum",
+        choices=("sum", "normal", "file", "value"),
+    )
+    final_state: str = config_field(
+        "choice",
+        "Gradient of the loss with respect to the final state.",
+        "zeros",
+        choices=("zeros", "ones", "normal"),
+    )
+    seed: int = config_field("int", "Seed of random loss gradients.", 3, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = config_field(
+        "path", ".npz file with output, state or cell_state: the loss gradients.", None, optional=True
+    )
+    value: tuple[int, ...] | None = config_field(
+        "indices",
+        "The hidden value that is the loss: [layer, direction, time step, sample, unit].",
+        None,
+        count=5,
+        optional=True,
+    )
+    truncate: int | None = config_field(
+        "int",
+        "Truncated backpropagation: no gradient passes from one chunk of this many time steps to the one before; "
+        "empty: not truncated.",
+        None,
+        minimum=1,
+        optional=True,
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """Settings of one run, one attribute for each table of the TOML file."""
 
@@ -268,6 +307,7 @@ class Config:
     parameters: ParameterSource = ParameterSource()
     initial_state: InitialStateSource = InitialStateSource()
     compare: Compare = Compare()
+    backward: Backward = Backward()
 
     @property
     def tolerances(self) -> tuple[float, float]:
@@ -316,6 +356,7 @@ class Config:
             parameters=_parameters(values.get("parameters", {})),
             initial_state=_initial_state(values.get("initial_state", {})),
             compare=section_from_mapping(Compare, "compare", values.get("compare", {})),
+            backward=_backward(values.get("backward", {})),
         )
         return config.checked()
 
@@ -327,7 +368,12 @@ class Config:
         ConfigError
             If a source lacks its path or text, keys contradict each other, or the reference is a candidate.
         """
-        for section, key in (("sequence", "source"), ("parameters", "initializer"), ("initial_state", "source")):
+        for section, key in (
+            ("sequence", "source"),
+            ("parameters", "initializer"),
+            ("initial_state", "source"),
+            ("backward", "loss"),
+        ):
             source = getattr(self, section)
             from_file = getattr(source, key) == "file"
             if from_file and source.path is None and not (section == "sequence" and source.paths):
@@ -360,6 +406,7 @@ class Config:
                 f'parameters.entry = "{self.parameters.entry}" names a layer of a file, '
                 f"but parameters.path is missing.",
             )
+        _check_backward(self)
         if not self.compare.candidates:
             raise ConfigError("compare.candidates", "compare.candidates = [] is not allowed: name at least one engine.")
         if self.compare.reference in self.compare.candidates:
@@ -371,10 +418,15 @@ class Config:
         return self
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
-        """Tables of a TOML file with the same settings; keys that are None are left out."""
+        """Tables of a TOML file with the same settings.
+
+        Keys that are None are left out, and so is [backward] where it has its defaults.
+        """
         tables = {}
         for name in SECTIONS:
             section = getattr(self, name)
+            if section == Backward():
+                continue
             values = {key: getattr(section, key) for key in declarations(type(section))}
             tables[name] = {
                 key: list(value) if isinstance(value, tuple) else value
@@ -416,6 +468,7 @@ SECTIONS: dict[str, type] = {
     "parameters": ParameterSource,
     "initial_state": InitialStateSource,
     "compare": Compare,
+    "backward": Backward,
 }
 assert list(SECTIONS) == [f.name for f in fields(Config)]
 
@@ -492,6 +545,29 @@ def _parameters(values: Any) -> ParameterSource:
 
 def _initial_state(values: Any) -> InitialStateSource:
     return section_from_mapping(InitialStateSource, "initial_state", _implied(values, "source", {"path": "file"}))
+
+
+def _backward(values: Any) -> Backward:
+    return section_from_mapping(Backward, "backward", _implied(values, "loss", {"path": "file", "value": "value"}))
+
+
+def _check_backward(config: Config) -> None:
+    """Check the keys of the one hidden value, as far as the sizes are known before files are read."""
+    backward = config.backward
+    if (backward.value is None) != (backward.loss != "value"):
+        raise ConfigError(
+            "backward.value",
+            'backward.value is missing: backward.loss = "value" needs [layer, direction, time step, sample, unit].'
+            if backward.value is None
+            else f"backward.value = {list(backward.value)} is not read with "
+            f'backward.loss = "{backward.loss}": it must be "value", or the indices left out.',
+        )
+    if backward.loss == "file" and backward.final_state != "zeros":
+        raise ConfigError(
+            "backward.final_state",
+            f'backward.final_state = "{backward.final_state}" is not read with backward.loss = "file": the file has '
+            "the gradients of the final state.",
+        )
 
 
 def _implied(values: Any, key: str, implies: dict[str, str]) -> Any:

@@ -1,8 +1,8 @@
 """Everything that a run reads, drawn or loaded once and handed to every engine.
 
-As a folder: `config.json`, `input.npy`, `cell.json`, `names.json`, `assumptions.json` and `lengths.json` if it has
-some, and all other numbers together. The parameters in Gluon's order and the initial state share a file, because a
-short run takes no longer than it takes to make a file for each.
+As a folder: `config.json`, `input.npy`, `cell.json`, `names.json`, `assumptions.json`, `lengths.json` and `loss.npy`
+if it has some, and all other numbers together. The parameters in Gluon's order and the initial state share a file,
+because a short run takes no longer than it takes to make a file for each.
 """
 
 import json
@@ -20,6 +20,7 @@ from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config, InitialStateSource, Network
 from rnnviz.core.errors import InputError
+from rnnviz.core.gradients import LossGradient, of_samples
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, read_only, store_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
@@ -152,6 +153,7 @@ class Inputs:
     `names` are those of its time steps and features, where they have some.
     `assumptions` are the clauses that a run of a model file takes for granted.
     `lengths` are the numbers of time steps of the samples, () if none has padding.
+    `loss` are the gradients that the backward pass starts from, None without one.
     `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """
 
@@ -164,6 +166,7 @@ class Inputs:
     names: Names = UNNAMED
     assumptions: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
+    loss: LossGradient | None = None
 
     @property
     def network(self) -> Network:
@@ -199,7 +202,8 @@ class Inputs:
         sequence = np.ascontiguousarray(self.sequence[:, samples])
         lengths = tuple(self.length(sample) for sample in samples)
         lengths = () if set(lengths) == {self.timesteps} else lengths
-        return Inputs(self.config, sequence, self.parameters, self.initial_state.at(np.s_[:, samples]), lengths=lengths)
+        state, loss = self.initial_state.at(np.s_[:, samples]), of_samples(self.loss, samples)
+        return Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss)
 
     @cached_property
     def hidden_shape(self) -> tuple[int, int, int, int, int]:
@@ -245,7 +249,7 @@ def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
 
 _CONFIG, _CELL, _NAMES, _ASSUMPTIONS = "config.json", "cell.json", "names.json", "assumptions.json"
 _LENGTHS = "lengths.json"
-_SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
+_SEQUENCE, _NUMBERS, _LOSS = "input.npy", "numbers.npy", "loss.npy"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
@@ -284,8 +288,30 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
+    loss = None if inputs.loss is None else _save_loss(folder, inputs.loss)
     stored = _inputs(inputs.config, sequence, numbers, folder, inputs.names)
-    return replace(stored, assumptions=inputs.assumptions, lengths=inputs.lengths)
+    return replace(stored, assumptions=inputs.assumptions, lengths=inputs.lengths, loss=loss)
+
+
+def _save_loss(folder: Path, loss: LossGradient) -> LossGradient:
+    """Out comes first, and the final states follow it."""
+    arrays = [*(() if loss.out is None else (loss.out,)), *loss.state.values()]
+    numbers = create_mapped(folder / _LOSS, str(arrays[0].dtype), (sum(array.size for array in arrays),))
+    for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
+        part[...] = array
+    return loss
+
+
+def _open_loss(folder: Path, config: Config, batch_size: int) -> LossGradient | None:
+    if not (folder / _LOSS).exists():
+        return None
+    backward, network = config.backward, config.network
+    shapes = {symbol: network.state_shape(batch_size, symbol) for symbol in network.kind.state_symbols}
+    out_shape = config.sequence.timesteps, batch_size, network.directions * network.output_size
+    every = [*(() if backward.loss == "value" else (out_shape,)), *shapes.values()]
+    arrays = list(_parts(open_mapped(folder / _LOSS), every))
+    states = dict(zip(shapes, arrays[-len(shapes) :], strict=True))
+    return LossGradient(None if backward.loss == "value" else arrays[0], states, backward.value, backward.truncate)
 
 
 def open_inputs(folder: Path) -> Inputs:
@@ -307,7 +333,8 @@ def open_inputs(folder: Path) -> Inputs:
     lengths = tuple(json.loads((folder / _LENGTHS).read_bytes())) if (folder / _LENGTHS).exists() else ()
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
     inputs = _inputs(config, sequence, numbers, folder, names)
-    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions, lengths=lengths)
+    loss = _open_loss(folder, config, sequence.shape[1])
+    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions, lengths=lengths, loss=loss)
 
 
 def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:

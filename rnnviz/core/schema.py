@@ -34,9 +34,9 @@ class FieldSpec:
     """Declaration of one config key.
 
     `kind` is one of "int", "float", "bool", "choice", "text", "texts", "path", "paths", "names", "activations",
-    "counts". `choices` belongs to "choice" and "counts", and `suffix` to one that may also be the path of a file.
-    `minimum` and `maximum` (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys may be
-    None, which TOML writes by leaving the key out.
+    "counts", "indices". `choices` belongs to "choice" and "counts", and `suffix` to one that may also be the path of a
+    file. `minimum` and `maximum` (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys
+    may be None, which TOML writes by leaving the key out. `count` is the length of "indices", integers from 0.
     `why` is the tooltip of the form's field.
     """
 
@@ -48,6 +48,7 @@ class FieldSpec:
     maximum: float | None = None
     above: float | None = None
     optional: bool = False
+    count: int = 0
 
     @property
     def allowed(self) -> str:
@@ -70,6 +71,8 @@ class FieldSpec:
         if self.kind == "counts":
             others = f", {' or '.join(map(display_value, self.choices))}" if self.choices else ""
             return f"a list of integers of at least 1{others}"
+        if self.kind == "indices":
+            return f"a list of {self.count} integers of at least 0"
         if self.kind in _LISTS:
             return _LISTS[self.kind]
         if self.kind == "path":
@@ -135,6 +138,9 @@ class FieldSpec:
         if self.kind == "counts":
             good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_count, value))
             return tuple(value) if good else value if value in self.choices else None
+        if self.kind == "indices":
+            good = isinstance(value, list | tuple) and len(value) == self.count and all(map(_is_index, value))
+            return tuple(value) if good else None
         if self.kind in _LISTS:
             good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
             good = good and len(value) > 0 and not (self.kind == "paths" and any("\0" in path for path in value))
@@ -160,6 +166,10 @@ def _is_activation(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_SIZE
 
 
 def _is_finite(value: float) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 
 from rnnviz.cells.float_types import HALF_TYPES, spacing
 from rnnviz.core.config import Network
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient_shapes
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
@@ -44,6 +45,11 @@ class Trace(Mapping[str, FloatArray]):
     "state.h" and "state.c" (L·D, N, H) its final states. An LSTM with a projection has P in place of H in all but those
     of c. "derived.c" are cell states that the step audit derived from h, where the engine gives none. "line.f" are the
     values that a custom step returned of the line f. Other arrays over time (L, D, T, N, U) may have any other name.
+
+    After a backward pass "grad.h", "grad.c" and "grad.i" of a gate i (L, D, T, N, U) are the gradients of the loss with
+    respect to the hidden states, the cell states and the pre-activations, as far as the engine gives them, "grad.input"
+    (T, N, I) that of the sequence, "grad.h0" and "grad.c0" (L·D, N, H) those of the initial states, and
+    "grad.parameters.l0_i2h_weight" that of a parameter.
 
     Attributes
     ----------
@@ -132,6 +138,11 @@ class Trace(Mapping[str, FloatArray]):
         return [name for name, array in self.arrays.items() if array.ndim == 5 and not name.startswith(LINE)]
 
     @property
+    def has_gradients(self) -> bool:
+        """Whether the engine computed a backward pass."""
+        return any(name.startswith(GRADIENT) for name in self.arrays)
+
+    @property
     def lines(self) -> dict[str, FloatArray]:
         """(L, D, T, N, U): the lines that a custom step returned beside its states, by name."""
         return {name.removeprefix(LINE): array for name, array in self.arrays.items() if name.startswith(LINE)}
@@ -185,7 +196,7 @@ class Trace(Mapping[str, FloatArray]):
     def clear_padding(self) -> None:
         """Set the padding of a writable trace to 0."""
         for name, array in self.items():
-            if not name.startswith("state."):
+            if array.ndim == 5 or name in ("out", OF_INPUT):
                 clear_padding(self.lengths, array)
 
     def computed_count(self, array: FloatArray) -> int:
@@ -285,20 +296,24 @@ def array_shapes(
         T and N.
     names : iterable of str
         Names of the arrays over time. "c" is left out of a cell without a cell state. States beside h and c are in any
-        case among them.
+        case among them. With gradients over time there are those of the input, the initial states and the parameters.
 
     Returns
     -------
     dict of str to tuple of int
-        (L, D, T, N, U) of each array over time, (T, N, D·H) of "out", and (L·D, N, H) of each final state.
+        (L, D, T, N, U) of each array over time, (T, N, D·H) of "out", (L·D, N, H) of each final state, and those of
+        `gradient_shapes`.
     """
-    symbols = network.kind.state_symbols
+    symbols, names = network.kind.state_symbols, tuple(names)
+    gradients = [name for name in names if name.startswith(GRADIENT)]
+    names = [name for name in names if not name.startswith(GRADIENT)]
     # Every engine gives the states that only custom cells have.
     over_time = dict.fromkeys((*(n for n in names if n != "c" or n in symbols), *network.kind.further_states))
     return {
         **{name: network.hidden_shape(timesteps, batch_size, name) for name in over_time},
         "out": (timesteps, batch_size, network.directions * network.output_size),
         **{f"state.{symbol}": network.state_shape(batch_size, symbol) for symbol in symbols},
+        **gradient_shapes(network, timesteps, batch_size, gradients),
     }
 
 

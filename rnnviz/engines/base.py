@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -58,6 +59,9 @@ class Engine(Protocol):
     def version(self) -> str:
         """The library and its version, for a bug report."""
 
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """Names of the gradients over time that `run_backward` gives, such as "grad.h"; () if the engine has none."""
+
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """Compute the network.
 
@@ -82,6 +86,55 @@ class Engine(Protocol):
         InputError
             If the file that the engine is named by is not valid.
         """
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """Compute the gradients of the loss `inputs.loss` after `run`.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            As of `run`, with a loss.
+        trace : Trace
+            The trace that `run` filled, and in which every gradient is filled.
+        progress : callable
+            Gets the fraction that is done.
+
+        Returns
+        -------
+        EngineReport
+            Times, consistency checks and missing gradients.
+
+        Raises
+        ------
+        EngineError
+            If the engine cannot compute the gradients; the sentence says why.
+        """
+
+
+class NoGradients:
+    """An engine without a backward pass."""
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        return ()
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """Do nothing: the trace has no gradients to fill.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            Not read.
+        trace : Trace
+            A trace without gradients.
+        progress : callable
+            Not called.
+
+        Returns
+        -------
+        EngineReport
+            An empty report.
+        """
+        return EngineReport()
 
 
 def file_version(path: Path) -> str:

@@ -38,7 +38,7 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Equality, Progress
+from rnnviz.engines.base import EngineReport, Equality, NoGradients, Progress
 from rnnviz.engines.layers import (
     LayerTask,
     RunLayer,
@@ -85,7 +85,7 @@ LIBRARY = NamedFunctions(
 """MXNet's arrays, for cells that Gluon does not have."""
 
 
-class GluonEngine:
+class GluonEngine(NoGradients):
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step."""
 
     provides_cell_state = False

@@ -11,7 +11,7 @@ from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.base import EngineReport, NoGradients, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
 from rnnviz.engines.packing import run_packed
 
@@ -39,7 +39,7 @@ class ManualLayers:
             return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
 
 
-class ManualEngine:
+class ManualEngine(NoGradients):
     """The cell's lines over every layer and direction."""
 
     provides_cell_state = True

@@ -21,7 +21,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.base import EngineReport, NoGradients, Progress
 from rnnviz.engines.layers import fill_layer, initial_states
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -35,7 +35,7 @@ _OPSET = 17
 _IR_VERSION = 9
 
 
-class OnnxEngine:
+class OnnxEngine(NoGradients):
     """A chain of single-layer ONNX graphs in ONNX Runtime on the CPU."""
 
     provides_cell_state = False
@@ -132,7 +132,7 @@ def run_model(
 _OPERATORS = ("RNN", "LSTM", "GRU")
 
 
-class OnnxModelEngine:
+class OnnxModelEngine(NoGradients):
     """A model with the inputs `input`, `h_0` and `c_0` and the outputs `output`, `h_n` and `c_n`, time first.
 
     Its recurrent nodes are the network's layers, from the bottom.

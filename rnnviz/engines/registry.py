@@ -23,7 +23,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.schema import display_value
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, suggest
-from rnnviz.engines.base import Engine, EngineReport, Progress
+from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.registry import KnownBug as KnownBug
 from rnnviz.engines.faults.registry import known_bugs_in as known_bugs_in
@@ -254,7 +254,7 @@ ReadParameters: TypeAlias = Callable[[Path, Network], Parameters]
 
 
 @dataclass(frozen=True)
-class FileWeightsEngine:
+class FileWeightsEngine(NoGradients):
     """`engine`, on the weights that `read` finds in the file: a check of the file's reading against its framework."""
 
     engine: Engine

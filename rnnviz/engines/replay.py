@@ -30,7 +30,7 @@ from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words
-from rnnviz.engines.base import EngineReport, Progress, file_version
+from rnnviz.engines.base import EngineReport, NoGradients, Progress, file_version
 from rnnviz.engines.layers import layer_output
 from rnnviz.frozen import dataclass
 
@@ -194,7 +194,7 @@ def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]
         )
 
 
-class RecordedEngine:
+class RecordedEngine(NoGradients):
     """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE."""
 
     def __init__(self, name: str) -> None:

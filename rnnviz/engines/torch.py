@@ -22,7 +22,7 @@ from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.base import EngineReport, NoGradients, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
 
 _NAMES = {
@@ -54,7 +54,7 @@ LIBRARY = NamedFunctions(
 """Tensors, for cells that PyTorch does not have."""
 
 
-class TorchEngine:
+class TorchEngine(NoGradients):
     """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors."""
 
     provides_cell_state = False

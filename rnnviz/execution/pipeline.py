@@ -123,8 +123,18 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
             trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
             began = perf_counter()
             report = engine.run(inputs, trace, progress)
-        seconds[name] = perf_counter() - began - sum(report.seconds.values())
-        seconds.update(report.seconds)
+            seconds[name] = perf_counter() - began - sum(report.seconds.values())
+            seconds.update(report.seconds)
+            if trace.has_gradients:
+                began = perf_counter()
+                backward = engine.run_backward(inputs, trace, progress)
+                seconds[f"{name}.backward"] = perf_counter() - began - sum(backward.seconds.values())
+                seconds.update(backward.seconds)
+                report = replace(
+                    report,
+                    equalities=(*report.equalities, *backward.equalities),
+                    missing=report.missing | backward.missing,
+                )
         if report.printed:
             printed[name] = report.printed
         if report.missing or report.precision or report.computed_in:
@@ -335,13 +345,14 @@ def _named(engine: str) -> Iterator[None]:
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
     # The lines of a custom cell give every state.
     cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
+    gradients = () if inputs.loss is None else engine.gradients(inputs.network)
     return create_trace(
         folder,
         name,
         inputs.network,
         inputs.timesteps,
         inputs.batch_size,
-        ("h", "c") if cell else ("h",),
+        (*(("h", "c") if cell else ("h",)), *gradients),
         inputs.lengths,
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
 from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.lengths import KEY, checked_lengths, clear_padding, draw_lengths
 from rnnviz.core.memory_budget import check_memory
@@ -63,7 +64,7 @@ def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> St
 
 
 def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tuple[str, ...]] = of_run) -> Inputs:
-    """Draw or read the sequence (T, N, I), the parameters and the initial state; their config has its final sizes.
+    """Draw or read the sequence (T, N, I), parameters, initial state and loss gradients; the config has final sizes.
 
     `assumptions` returns those of an entry of a model file. Raises a ConfigError if a file is missing, corrupt, or does
     not fit; its key is that of the file's path.
@@ -86,7 +87,19 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
         sequence = read_only(sequence, dtype)
-    return Inputs(config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths)
+    loss = _loss(config, lengths)
+    return Inputs(
+        config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths, loss=loss
+    )
+
+
+def _loss(config: Config, lengths: tuple[int, ...]) -> LossGradient | None:
+    """The loss gradients, drawn or read."""
+    path = config.backward.path
+    if path is None or not config.backward.enabled:
+        return draw_loss(config, lengths, None)
+    with key_errors("backward.path", Path(path)):
+        return draw_loss(config, lengths, read_npz(Path(path), check=partial(check_loss_shapes, config)))
 
 
 def _file_key(config: Config) -> str:

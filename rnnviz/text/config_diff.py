@@ -47,9 +47,9 @@ def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
     before, after = wanted.to_mapping(), present.to_mapping()
     return tuple(
         f"{section}.{key}"
-        for section in before
-        for key in dict.fromkeys((*before[section], *after[section]))
-        if before[section].get(key) != after[section].get(key)
+        for section in SECTIONS
+        for key in dict.fromkeys((*before.get(section, ()), *after.get(section, ())))
+        if getattr(getattr(wanted, section), key) != getattr(getattr(present, section), key)
     )
 
 

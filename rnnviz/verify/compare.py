@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
@@ -372,7 +373,7 @@ their difference, whose memory is used again; None where they are not compared."
 
 
 def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
-    """Names of the arrays over time that both engines give.
+    """Names of the arrays over time that both engines give, but for gradients.
 
     Gates and cell states that an engine does not give are derived from its h, so that comparing them would say no more
     than comparing h. Out and the final states are compared with h by the consistency checks.
@@ -389,7 +390,7 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
     """
     if reference.partial or candidate.partial:
         return ["h"]
-    names = (name for name in reference.over_time() if name != "h" and not name.startswith(DERIVED))
+    names = (name for name in reference.over_time() if name != "h" and not name.startswith((DERIVED, GRADIENT)))
     return ["h", *(name for name in names if name in candidate)]
 
 

@@ -100,8 +100,8 @@ def test_unknown_table_lists_known_tables() -> None:
     error = refusal(mapping(networks={}))
     assert error.key == "networks"
     assert error.sentence == (
-        "networks is not a known table: a config may hold network, sequence, parameters, initial_state, compare."
-        ' Did you mean "network"?'
+        "networks is not a known table: a config may hold network, sequence, parameters, initial_state, compare, "
+        'backward. Did you mean "network"?'
     )
 
 

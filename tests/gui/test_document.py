@@ -28,6 +28,7 @@ OTHER = {
     "paths": ("/somewhere/x.csv", "/somewhere/y.csv"),
     "texts": ("a & b", "c"),
     "counts": (1, 3),
+    "indices": (0, 0, 1, 0, 2),
     "activations": ("relu", "tanh"),
 }
 

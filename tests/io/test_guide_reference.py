@@ -39,6 +39,7 @@ TYPES = {
     "names": "list of strings",
     "activations": "list of strings",
     "counts": "list of integers",
+    "indices": "list of integers",
     "texts": "list of strings",
     "paths": "list of paths",
 }
@@ -87,6 +88,8 @@ def allowed(config_field: FieldSpec) -> str:
             return "1 to `timesteps` each, " + ", ".join(f"`{choice}`" for choice in config_field.choices)
         case "counts":
             return "1 to `timesteps` - 1, rising"
+        case "indices":
+            return f"{config_field.count} indices"
         case "float" if config_field.above is not None:
             return f"greater than {config_field.above:g}"
         case "float":

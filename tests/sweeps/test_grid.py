@@ -19,7 +19,7 @@ SIZE = "an integer from 1 to 1,000,000,000"
 SIZED = "network.hidden_size"
 DRAW = "an integer from 0 to 9,223,372,036,854,775,807"
 NETWORK_KEYS = [f"network.{key}" for key in declarations(Network)]
-TABLES = "network, sequence, parameters, initial_state, compare"
+TABLES = "network, sequence, parameters, initial_state, compare, backward"
 NO_KEY = (
     "is not a known key: it must be one of a table and a key of it, such as network.hidden_size; "
     f"the tables are {TABLES}."

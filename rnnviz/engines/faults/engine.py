@@ -18,7 +18,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
-from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.base import EngineReport, NoGradients, Progress
 from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
@@ -27,7 +27,7 @@ from rnnviz.frozen import dataclass
 _NO_SEAMS = np.zeros(0, np.int64)
 
 
-class KnownBugEngine:
+class KnownBugEngine(NoGradients):
     """The engine `bug:NAME`."""
 
     provides_cell_state = True

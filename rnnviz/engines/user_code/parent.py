@@ -17,7 +17,7 @@ from rnnviz.core.cell_json import cell_from_json
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress, file_version
+from rnnviz.engines.base import EngineReport, NoGradients, Progress, file_version
 from rnnviz.engines.user_code.protocol import (
     PRINTED_LIMIT,
     STEP_SECONDS,
@@ -44,7 +44,7 @@ _SILENCE_INTERVAL = 0.2
 Answer = TypeVar("Answer", Done, Declared)
 
 
-class OwnEngine:
+class OwnEngine(NoGradients):
     """A user's file, named by its path."""
 
     provides_cell_state = True

@@ -192,6 +192,8 @@ _NEEDED_BY = {
     ("sequence.source", "file"): ("sequence.path", None),
     ("parameters.initializer", "file"): ("parameters.path", None),
     ("initial_state.source", "file"): ("initial_state.path", None),
+    ("backward.loss", "file"): ("backward.path", None),
+    ("backward.loss", "value"): ("backward.value", (0, 0, 0, 0, 0)),
 }
 """The key that a source needs, and a default for it, by the key and the value of the source."""
 

@@ -275,6 +275,16 @@ class CountsEditor(TextEditor):
         return numbers if all(isinstance(number, int) for number in numbers) else text
 
 
+class IndicesEditor(TextEditor):
+    """Line edit for a list of integers: "1, 0, 4, 0, 2"."""
+
+    def _write(self, value: Any) -> None:
+        super()._write(None if value is None else ", ".join(map(str, value)))
+
+    def _parse(self, text: str) -> Any:
+        return [number_or_text(part.strip()) for part in text.split(",")] if text.strip() else None
+
+
 class PathEditor(LineEditor):
     """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute.
 
@@ -336,6 +346,7 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "texts": TextsEditor,
     "activations": ActivationsEditor,
     "counts": CountsEditor,
+    "indices": IndicesEditor,
     "path": PathEditor,
     "paths": PathsEditor,
 }

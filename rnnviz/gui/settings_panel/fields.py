@@ -16,6 +16,7 @@ SECTION_TITLES = {
     "parameters": "Parameters",
     "initial_state": "Initial state",
     "compare": "Comparison",
+    "backward": "Backward pass",
 }
 
 # Mnemonics are unique; F, E, R, G, V and H belong to the menus.
@@ -40,12 +41,18 @@ _LABELS = {
     "initial_state.source": "initial state",
     "compare.reference": "refere&nce",
     "compare.candidates": "candidates",
+    "backward.enabled": "gradients",
+    "backward.loss": "loss gradient",
+    "backward.path": "loss file",
+    "backward.value": "hidden value",
 }
 
 _CHOICES = {
     "network.cell": {name: cell.title for name, cell in CELLS.items()},
     "network.layout": {"NTC": "NTC, batch first", "TNC": "TNC, time first"},
     "sequence.axes": {"NTI": "NTI, batch first", "TNI": "TNI, time first"},
+    "backward.loss": {"sum": "sum of out", "normal": "random", "file": "file", "value": "one hidden value"},
+    "backward.final_state": {"zeros": "zeros", "ones": "ones", "normal": "random"},
 }
 _UNSET = {
     "network.projection_size": "none",
@@ -63,6 +70,8 @@ _UNSET = {
     "sequence.embedding": "none (one-hot)",
     "sequence.embedding_path": "weights file",
     "sequence.lengths": "all of T",
+    "backward.value": "layer, direction, t, sample, unit",
+    "backward.truncate": "not truncated",
 }
 
 FILE_FILTERS = {
@@ -74,6 +83,7 @@ FILE_FILTERS = {
     "sequence.lengths_path": "Lengths (*.txt *.npy)",
     "parameters.path": "Weights (*.npz)",
     "initial_state.path": "Initial states (*.npz)",
+    "backward.path": "Loss gradients (*.npz)",
 }
 
 
@@ -134,7 +144,8 @@ _OF_TEXTS = {"text", "texts"} | _TEXTS | _OF_VOCABULARIES
 
 
 def field_states(values: Values) -> dict[str, FieldState]:
-    return {**_network(values), **_sequence(values), **_parameters(values), **_initial_state(values)}
+    sections = (_network, _sequence, _parameters, _initial_state, _backward)
+    return {key: state for section in sections for key, state in section(values).items()}
 
 
 def _network(values: Values) -> dict[str, FieldState]:
@@ -252,4 +263,22 @@ def _initial_state(values: Values) -> dict[str, FieldState]:
         uses["initial_state.path"] = _LEFT_OUT
     if source != "normal":
         uses["initial_state.seed"] = _HIDDEN
+    return uses
+
+
+def _backward(values: Values) -> dict[str, FieldState]:
+    """Without gradients the other keys are not shown; the seed is that of random loss gradients."""
+    loss, final_state = values["backward.loss"], values["backward.final_state"]
+    uses: dict[str, FieldState] = {}
+    if loss != "file":
+        uses["backward.path"] = _LEFT_OUT
+    else:
+        uses["backward.final_state"] = _LEFT_OUT
+    if loss != "value":
+        uses["backward.value"] = _LEFT_OUT
+    if "normal" not in (loss, final_state):
+        uses["backward.seed"] = _HIDDEN
+    if not values["backward.enabled"]:
+        others = ("loss", "final_state", "seed", "path", "value", "truncate")
+        uses = {f"backward.{key}": _HIDDEN for key in others} | {k: v for k, v in uses.items() if v is _LEFT_OUT}
     return uses

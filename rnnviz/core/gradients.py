@@ -1,0 +1,292 @@
+"""Gradients of a backward pass: the names and shapes of their arrays, and the loss gradients that it starts from."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.lengths import clear_padding
+from rnnviz.core.mmap_arrays import FloatArray, read_only
+from rnnviz.frozen import dataclass
+
+GRADIENT = "grad."
+"""The beginning of the names of a trace's gradients, such as "grad.h"."""
+
+OF_PARAMETERS = f"{GRADIENT}parameters."
+"""The beginning of the names of the gradients of parameters, such as "grad.parameters.l0_i2h_weight"."""
+
+OF_INPUT = f"{GRADIENT}input"
+"""The name of the gradient of the sequence (T, N, I)."""
+
+
+def gradient(symbol: str) -> str:
+    """The name of the gradient of a state, a gate's pre-activation, or an initial state: "grad.h", "grad.i", "grad.h0".
+
+    Parameters
+    ----------
+    symbol : str
+        Symbol of the value.
+
+    Returns
+    -------
+    str
+        Name of the array in a trace.
+    """
+    return f"{GRADIENT}{symbol}"
+
+
+def gradient_names(network: Network) -> tuple[str, ...]:
+    """Names of the gradients over time that a complete backward pass gives.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+
+    Returns
+    -------
+    tuple of str
+        Those of the states, then of the pre-activations of the gates, such as "grad.h" and "grad.i".
+    """
+    return tuple(map(gradient, dict.fromkeys((*network.kind.state_symbols, *network.kind.gate_symbols))))
+
+
+def gradient_shapes(
+    network: Network, timesteps: int, batch_size: int, over_time: Iterable[str]
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of the gradients of a trace.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    timesteps, batch_size : int
+        T and N.
+    over_time : iterable of str
+        Names of the gradients over time that an engine gives; without any there are no gradients.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        (L, D, T, N, U) of each gradient over time, (T, N, I) of "grad.input", (L·D, N, U) of "grad.h0" and those of
+        further initial states, and the shape of each parameter.
+    """
+    names = tuple(over_time)
+    if not names:
+        return {}
+    return {
+        **{name: network.hidden_shape(timesteps, batch_size, name.removeprefix(GRADIENT)) for name in names},
+        OF_INPUT: (timesteps, batch_size, network.input_size),
+        **{gradient(f"{s}0"): network.state_shape(batch_size, s) for s in network.kind.state_symbols},
+        **{f"{OF_PARAMETERS}{name}": shape for name, shape in network.parameter_shapes().items()},
+    }
+
+
+@dataclass(frozen=True)
+class LossGradient:
+    """The gradients of the loss with respect to what the network returns, where the backward pass starts.
+
+    The loss is the sum of `out` (T, N, D·H) times the network's out, and of `state` (L·D, N, U) by symbol times its
+    final states; with `value` it is the hidden value at [layer, direction, t, sample, unit] instead of the first.
+    `out` is 0 in padding, and None with `value`.
+
+    With `truncate` = k no gradient passes between the time steps j·k - 1 and j·k.
+    """
+
+    out: FloatArray | None
+    state: Mapping[str, FloatArray]
+    value: tuple[int, ...] | None = None
+    truncate: int | None = None
+
+    def direct(self, network: Network, layer: int, direction: int, times: range, samples: int) -> FloatArray | None:
+        """The part of grad.h that comes from out, or from the one value.
+
+        The gradients of the final states are not in it.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        layer, direction : int
+            The lane.
+        times : range
+            B time steps.
+        samples : int
+            N.
+
+        Returns
+        -------
+        ndarray of shape (B, N, H), or None
+            The gradients, which are not to be written to; None where all are 0.
+        """
+        size = network.output_size
+        if self.value is not None:
+            *lane, t, sample, unit = self.value
+            if lane != [layer, direction] or t not in times:
+                return None
+            direct = np.zeros((len(times), samples, size), network.dtype)
+            direct[t - times.start, sample, unit] = 1.0
+            return direct
+        if layer < network.num_layers - 1 or self.out is None:
+            return None
+        return self.out[times.start : times.stop, :, direction * size : (direction + 1) * size]
+
+    def cuts(self, t: int) -> bool:
+        """Whether truncation lets no gradient pass between the time steps t - 1 and t.
+
+        Parameters
+        ----------
+        t : int
+            The later time step.
+
+        Returns
+        -------
+        bool
+            False without truncation. The initial state is not cut off.
+        """
+        return self.truncate is not None and t > 0 and t % self.truncate == 0
+
+
+def draw_loss(config: Config, lengths: tuple[int, ...], read: Mapping[str, FloatArray] | None) -> LossGradient | None:
+    """The loss gradients of a config, or None if it has no backward pass.
+
+    Parameters
+    ----------
+    config : Config
+        The config, with its final sizes.
+    lengths : tuple of int
+        The length of each sample, () if none has padding.
+    read : mapping of str to ndarray, optional
+        The arrays of the file of `backward.path`: "output" (T, N, D·H), "state" and "cell_state" (L·D, N, H).
+
+    Returns
+    -------
+    LossGradient or None
+        Gradients in the network's dtype. Random ones are drawn by `numpy.random.default_rng(seed)`: out, then h, c.
+
+    Raises
+    ------
+    ConfigError
+        If the one value is outside the network or in padding.
+    """
+    backward, network = config.backward, config.network
+    if not backward.enabled:
+        return None
+    timesteps, batch_size = config.sequence.timesteps, config.sequence.batch_size
+    if backward.value is not None:
+        _check_value(config, lengths)
+    out_shape = timesteps, batch_size, network.directions * network.output_size
+    generator = np.random.default_rng(backward.seed)
+    shapes = {symbol: network.state_shape(batch_size, symbol) for symbol in network.kind.state_symbols}
+    if read is not None:
+        out = read.get("output", np.zeros(out_shape))
+        states = {s: read.get(state_key(s), np.zeros(shape)) for s, shape in shapes.items()}
+    else:
+        out = generator.normal(size=out_shape) if backward.loss == "normal" else np.ones(out_shape)
+        states = {
+            s: generator.normal(size=shape)
+            if backward.final_state == "normal"
+            else np.full(shape, float(backward.final_state == "ones"))
+            for s, shape in shapes.items()
+        }
+    if lengths:
+        out = np.array(out)
+        clear_padding(lengths, out)
+    return LossGradient(
+        out=None if backward.loss == "value" else read_only(out, network.dtype),
+        state={s: read_only(array, network.dtype) for s, array in states.items()},
+        value=backward.value,
+        truncate=backward.truncate,
+    )
+
+
+def state_key(symbol: str) -> str:
+    """The name of the gradient of a final state in a file: "state" of h, "cell_state" of c, "m_state" of another m.
+
+    Parameters
+    ----------
+    symbol : str
+        Symbol of the state.
+
+    Returns
+    -------
+    str
+        Name of an array.
+    """
+    return {"h": "state", "c": "cell_state"}.get(symbol, f"{symbol}_state")
+
+
+def check_loss_shapes(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check the arrays of a file of loss gradients before their values are read.
+
+    Parameters
+    ----------
+    config : Config
+        The config, with its final sizes.
+    shapes : mapping of str to tuple of int
+        Shapes by name.
+
+    Raises
+    ------
+    InputError
+        If no array is there, or one is unknown or has another shape.
+    """
+    network, n = config.network, config.sequence.batch_size
+    needed = {"output": (config.sequence.timesteps, n, network.directions * network.output_size)}
+    needed |= {state_key(s): network.state_shape(n, s) for s in network.kind.state_symbols}
+    if not shapes:
+        raise InputError(f"the file has no arrays: it must have {' or '.join(needed)}.")
+    for name, shape in shapes.items():
+        if name not in needed:
+            raise InputError(f"the file has {name}, which is not a loss gradient: it may have {', '.join(needed)}.")
+        if shape != needed[name]:
+            raise InputError(f"{name} has the shape {shape}, but the network needs {needed[name]}, time first.")
+
+
+def _check_value(config: Config, lengths: tuple[int, ...]) -> None:
+    network, value = config.network, config.backward.value
+    assert value is not None
+    names = "layer", "direction", "time step", "sample", "unit"
+    sizes = network.hidden_shape(config.sequence.timesteps, config.sequence.batch_size)
+    for name, index, size in zip(names, value, sizes, strict=True):
+        if index >= size:
+            raise ConfigError(
+                "backward.value",
+                f"backward.value = {list(value)} has the {name} {index}, but the largest is {size - 1}.",
+            )
+    if lengths and value[2] >= lengths[value[3]]:
+        raise ConfigError(
+            "backward.value",
+            f"backward.value = {list(value)} is in padding: sample {value[3]} has {lengths[value[3]]} time steps.",
+        )
+
+
+def of_samples(loss: LossGradient | None, samples: NDArray[np.intp]) -> LossGradient | None:
+    """The loss gradients of some samples, in this order.
+
+    Parameters
+    ----------
+    loss : LossGradient or None
+        The loss gradients of N samples.
+    samples : ndarray of shape (S,)
+        Indices of samples.
+
+    Returns
+    -------
+    LossGradient or None
+        None without a loss, or where the one value is not of these samples.
+    """
+    if loss is None:
+        return None
+    if loss.value is not None and loss.value[3] not in samples:
+        return None
+    value = loss.value and (*loss.value[:3], int(np.flatnonzero(samples == loss.value[3])[0]), loss.value[4])
+    return replace(
+        loss,
+        out=None if loss.out is None else np.ascontiguousarray(loss.out[:, samples]),
+        state={s: np.ascontiguousarray(array[:, samples]) for s, array in loss.state.items()},
+        value=value,
+    )
