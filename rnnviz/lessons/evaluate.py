@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import OF_PARAMETERS, gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import DIRECTIONS, Location
@@ -108,6 +109,8 @@ class Namespace:
             if not audit.audited:
                 raise UnansweredError(f"No step of {display_name(audit.engine)} was audited.")
             return audit.verdict if method == "audit" else audit.worst_ratio
+        if method == "gradient":
+            return self._gradient(engine, arguments)
         quantity, *place = arguments if method == "gate" and arguments else [method, *arguments]
         if not 1 <= len(place) <= 2:
             raise UnansweredError(f"{method} must be called as {usage}.")
@@ -117,6 +120,25 @@ class Namespace:
         if len(recorded) < trace.shape[2]:
             raise UnansweredError(f"{display_name(trace.engine)} lacks values that this needs.")
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
+
+    def _gradient(self, engine: str | None, arguments: list[Any]) -> FloatArray:
+        """A gradient of an engine; without one of the first that gives it, the reference before the candidates."""
+        if not 1 <= len(arguments) <= 3:
+            raise UnansweredError(f"gradient must be called as {LANES['gradient']}.")
+        name, *place = arguments
+        lane = self._lane(*place) if place else ()
+        engines = [engine_name(self._result, engine)] if engine else self._result.config.compare.engines
+        traces = [self._result[name] for name in engines]
+        stored = {gradient(str(name)), f"{OF_PARAMETERS}{name}"}
+        for trace in traces:
+            for found in stored & trace.keys():
+                if bool(place) != (trace[found].ndim == 5):
+                    raise UnansweredError(f"gradient must be called as {LANES['gradient']}.")
+                self.read.append(trace)
+                return trace[found][lane]
+        if any(trace.has_gradients for trace in traces):
+            raise UnansweredError(f"No engine of this run gives a gradient of {name}.")
+        raise UnansweredError("This run has no gradients: backward.enabled must be true.")
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:
         network = self._result.config.network

@@ -237,6 +237,8 @@ LANES = {
     "h": 'h(layer, direction="forward"): a lane\'s hidden states, (T, N, H)',
     "c": 'c(layer, direction="forward"): a lane\'s cell states, (T, N, H)',
     "gate": 'gate(name, layer, direction="forward"): a gate or another quantity of a lane, (T, N, H)',
+    "gradient": 'gradient(name, layer, direction="forward"): the gradient of h, c or a gate, (T, N, H); or '
+    'gradient(name) of "input", of "h0" (L·D, N, H) or of a parameter',
 }
 """Methods of an engine, manual.h(0); without an engine, of the reference."""
 AUDITED = {

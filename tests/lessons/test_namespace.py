@@ -237,3 +237,19 @@ def test_names_are_those_of_the_run_and_of_gluons_parameters(name: str, known: b
 @pytest.mark.parametrize(("name", "may"), [("gluon", True), ("a1_b", True), ("_a", False), ("A", False), ("1a", False)])
 def test_an_engine_is_called_by_a_plain_name(name: str, may: bool) -> None:
     assert is_engine(name) is may
+
+
+def test_a_gradient_is_that_of_the_first_engine_that_gives_it() -> None:
+    whole = np.arange(RESULT["manual"].hidden.size, dtype=float).reshape(RESULT.shape)
+    weight = RESULT.inputs.parameters["l0_h2h_weight"]
+    arrays = {"grad.h": whole, "grad.parameters.l0_h2h_weight": weight}
+    result = replace(RESULT, traces={**RESULT.traces, "manual": RESULT["manual"].with_arrays(arrays)})
+
+    def holds(expression: str) -> Any:
+        return check_statement(result, parse_statement("so it is", expression)).holds
+
+    assert holds(f"gradient('h', 0, 'backward')[1][0][2] == {whole[0, 1, 1, 0, 2]}")
+    assert holds("equal(manual.gradient('l0_h2h_weight'), l0_h2h_weight)")
+    assert holds("torch.gradient('h', 0)[0][0][0] == 0") is None
+    assert holds("gradient('c', 0)[0][0][0] == 0") is None
+    assert holds("gradient('h')[0][0][0] == 0") is None

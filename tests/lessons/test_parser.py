@@ -31,7 +31,7 @@ NAMES = (
 )
 FUNCTIONS = (
     "a statement may call all, any, abs, max, min, sum, close, equal, shape, len, concat, relu, tanh, sigmoid, dot, "
-    "transpose, zeros_like, isnan, isinf, count, h, c, gate, audit, ratio"
+    "transpose, zeros_like, isnan, isinf, count, h, c, gate, gradient, audit, ratio"
 )
 NOT = " is not allowed in a statement"
 REFUSED = {
@@ -79,7 +79,7 @@ REFUSED = {
     "gluon.hidden": "gluon.hidden is not allowed in a statement: an engine has out, state there.",
     "gluon.out.base": "gluon.out.base is not allowed in a statement: only engines have parts (gluon.out).",
     "out[0].T": "out[0].T is not allowed in a statement: only engines have parts (gluon.out).",
-    "gluon.out()": "gluon.out is not allowed in a statement: an engine has h, c, gate there.",
+    "gluon.out()": "gluon.out is not allowed in a statement: an engine has h, c, gate, gradient there.",
     "gluon.h": "gluon.h is not allowed in a statement: an engine has out, state there.",
     "__builtins__.out": "__builtins__ is not allowed in a statement: engines are named like gluon or reference.",
     "all": f"all is not a known name: {NAMES}.",
