@@ -9,6 +9,7 @@ import numpy as np
 
 import rnnviz.text.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
+from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.faults.engine import KnownBugEngine
@@ -16,7 +17,8 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.compare import compare
+from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
+from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
 from rnnviz.verify.invariants import consistency_checks
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment, RunResult
@@ -43,11 +45,12 @@ def make_result(
     lengths: Sequence[int] | None = None,
     seams: Sequence[int] | None = None,
     compare_with: Mapping[str, Any] | None = None,
+    gradients: Sequence[str] = (),
     **network: Any,
 ) -> RunResult:
     """A result in which every engine has the values of `manual`, except for its edit.
 
-    Engines called bug:NAME simulate that known bug.
+    Engines called bug:NAME simulate that known bug. The engines of `gradients` have random gradients, all the same.
     """
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
@@ -56,9 +59,10 @@ def make_result(
         | ({} if seams is None else {"seams": list(seams)}),
         "initial_state": {"source": "normal"},
         "compare": {"reference": engines[0], "candidates": list(engines[1:]), **(compare_with or {})},
+        "backward": {"enabled": bool(gradients)},
     }
     inputs = load_inputs(Config.from_mapping(tables))
-    traces = {name: _trace(inputs, name) for name in engines}
+    traces = {name: _trace(inputs, name, gradients=name in gradients) for name in engines}
     for name, edit in (edits or {}).items():
         edit(traces[name])
     return result_of(inputs, traces)
@@ -73,13 +77,38 @@ def result_of(inputs: Inputs, traces: Mapping[str, Trace]) -> RunResult:
         request_id=1,
         inputs=inputs,
         traces=traces,
-        comparisons=tuple(compare(reference, traces[name], rtol, atol) for name in engines[1:]),
+        comparisons=tuple(_comparison(reference, traces[name], rtol, atol) for name in engines[1:]),
         checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, rtol, atol)),
         seconds=dict.fromkeys(engines, 0.01) | {f"{engines[0]}.fused": 0.002},
         versions={name: f"{name} 1.0" for name in engines},
         extents=dict.fromkeys(engines, 1.0) | {"input": largest_magnitude(inputs.sequence)},
         folder=Path(),
     )
+
+
+def _comparison(reference: Trace, candidate: Trace, rtol: float, atol: float) -> Comparison:
+    over_time, gradients = reference.gradients_over_time(), shared_gradients(reference, candidate)
+    limits = {name: gradient_atol(atol, reference[name]) for name in gradients}
+    return replace(
+        compare(reference, candidate, rtol, atol),
+        gradients={
+            name: compare(reference, candidate, rtol, limits[name], name=name)
+            for name in gradients
+            if name in over_time
+        },
+        parameter_gradients={
+            name: compare_entries(reference, candidate, rtol, limits[name], name)
+            for name in gradients
+            if name not in over_time
+        },
+    )
+
+
+def gradient_audit(result: RunResult, engine: str) -> GradientAudit:
+    """An audit of every gradient of an engine that found none outside its bound."""
+    trace = result.traces[engine]
+    elements = sum(array.size for name, array in trace.items() if name.startswith(GRADIENT))
+    return GradientAudit(engine, 0.0, None, 0, None, elements, elements, np.zeros(result.shape[:3]))
 
 
 def with_judgment(
@@ -97,14 +126,21 @@ def with_judgment(
     }
     audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
     causes = {name: bug.cause for name, bug in KNOWN_BUGS.items()}
-    return replace(result, judgment=Judgment(audits, diagnoses or {}, blind, remedy, causes))
+    backward = BackwardJudgment({engine: gradient_audit(result, engine) for engine in result.gradient_engines})
+    judgment = Judgment(audits, diagnoses or {}, blind, remedy, causes)
+    return replace(result, judgment=replace(judgment, backward=backward if result.has_gradients else None))
 
 
-def _trace(inputs: Inputs, name: str) -> Trace:
+def _trace(inputs: Inputs, name: str, *, gradients: bool = False) -> Trace:
     """The trace of an engine: the values of `manual`, or of a known bug."""
-    shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, ("h", "c"))
+    names = ("h", "c", *(gradient_names(inputs.network) if gradients else ()))
+    shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, names)
     arrays = {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()}
     trace = Trace(name, arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
+    random = np.random.default_rng(7)
+    for array in (array for key, array in arrays.items() if key.startswith(GRADIENT)):
+        array[...] = random.normal(size=array.shape)
+    trace.clear_padding()
     return trace

@@ -142,6 +142,15 @@ class Trace(Mapping[str, FloatArray]):
         """Whether the engine computed a backward pass."""
         return any(name.startswith(GRADIENT) for name in self.arrays)
 
+    def gradients_over_time(self) -> list[str]:
+        """The names of the gradients with time steps, such as "grad.h", "grad.i" and "grad.input"."""
+        return [name for name in self.with_padding() if name.startswith(GRADIENT)]
+
+    def in_lanes(self, name: str) -> FloatArray:
+        """An array over time by name as (L, D, T, N, U); the gradient of the sequence is one lane (1, 1, T, N, I)."""
+        array = self.arrays[name]
+        return array[None, None] if name == OF_INPUT else array
+
     @property
     def lines(self) -> dict[str, FloatArray]:
         """(L, D, T, N, U): the lines that a custom step returned beside its states, by name."""
@@ -193,11 +202,14 @@ class Trace(Mapping[str, FloatArray]):
         """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.shape[2]
 
+    def with_padding(self) -> list[str]:
+        """The names of the arrays (..., T, N, U) with time steps, which may be padding."""
+        return [name for name, array in self.items() if array.ndim == 5 or name in ("out", OF_INPUT)]
+
     def clear_padding(self) -> None:
         """Set the padding of a writable trace to 0."""
-        for name, array in self.items():
-            if array.ndim == 5 or name in ("out", OF_INPUT):
-                clear_padding(self.lengths, array)
+        for name in self.with_padding():
+            clear_padding(self.lengths, self[name])
 
     def computed_count(self, array: FloatArray) -> int:
         """The number of values of an array (L, D, T, N, U) that are not padding; all of an array without time."""

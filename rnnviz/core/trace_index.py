@@ -56,6 +56,12 @@ class Location:
         """The key that sorts places in the order of computation."""
         return self.layer, self.direction, -self.timestep if self.backward else self.timestep, self.sample, self.unit
 
+    @property
+    def gradient_order(self) -> tuple[int, int, int, int, int]:
+        """The key that sorts places in the order of the backward pass: top layer first, from the last computed step."""
+        layer, direction, timestep, sample, unit = self.order
+        return -layer, direction, -timestep, sample, unit
+
     def to_json(self) -> dict[str, Any]:
         """The contract's form, with the direction in words."""
         return {

@@ -289,6 +289,15 @@ def unsupported_reason(name: str, network: Network) -> str | None:
     return None
 
 
+def no_gradients_reason(name: str) -> str:
+    """Why the engine of that name has no gradients in a run with a backward pass, as a clause."""
+    if is_recording(name):
+        return "the recording has no gradients"
+    if is_own(name):
+        return "the file defines no backward"
+    return f"{find_engine(name).title} has no backward pass"
+
+
 def load_file_engine(name: str, path: Path) -> Engine:
     """The engine "gluon" on a `.params` file, "torch" on a `.safetensors` file, or "onnx" on a model.
 

@@ -18,7 +18,7 @@ from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
-from rnnviz.engines.base import Engine
+from rnnviz.engines.base import Engine, Equality
 from rnnviz.engines.faults.registry import known_bugs_in
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay import check_recording, open_recording
@@ -28,8 +28,17 @@ from rnnviz.frozen import dataclass
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.cell_states import cell_checks, state_equality
-from rnnviz.verify.compare import Comparison, compare, shared_arrays, tolerances
+from rnnviz.verify.compare import (
+    Comparison,
+    compare,
+    compare_entries,
+    gradient_atol,
+    shared_arrays,
+    shared_gradients,
+    tolerances,
+)
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
 from rnnviz.verify.invariants import Check, consistency_checks, equality, padding_check
@@ -125,16 +134,14 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
             report = engine.run(inputs, trace, progress)
             seconds[name] = perf_counter() - began - sum(report.seconds.values())
             seconds.update(report.seconds)
+            gradient_equalities: tuple[Equality, ...] = ()
             if trace.has_gradients:
                 began = perf_counter()
                 backward = engine.run_backward(inputs, trace, progress)
                 seconds[f"{name}.backward"] = perf_counter() - began - sum(backward.seconds.values())
                 seconds.update(backward.seconds)
-                report = replace(
-                    report,
-                    equalities=(*report.equalities, *backward.equalities),
-                    missing=report.missing | backward.missing,
-                )
+                gradient_equalities = backward.equalities
+                report = replace(report, missing=report.missing | backward.missing)
         if report.printed:
             printed[name] = report.printed
         if report.missing or report.precision or report.computed_in:
@@ -154,6 +161,9 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
         for e in report.equalities:
             check = equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True)
             checks.append(replace(check, known_issue=e.known_issue))
+        for e in gradient_equalities:
+            check = equality(e.name, name, e.left, e.right, rtol, gradient_atol(atol, e.right), accumulates=True)
+            checks.append(replace(check, known_issue=e.known_issue, of_gradients=True))
 
     comparisons = tuple(_compare_all(config, traces, notify))
     for c in comparisons:
@@ -207,11 +217,10 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
-        failing = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.accumulates]
+        forward = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.of_gradients]
+        failing = [c for c in forward if not c.accumulates]
         unjudged = trace.partial or audits[name].undetermined_mismatches
-        apart = any(c.mismatched for c in comparisons if name in (c.reference, c.candidate)) or any(
-            c.engine == name and c.fails for c in checks
-        )
+        apart = bool(forward) or any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
         if audits[name].wrong or failing or (unjudged and apart):
             notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name], failing)
@@ -219,7 +228,13 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, request.load) if blind else None
     causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
-    return Judgment(audits, diagnoses, blind, cure, causes, added)
+    backward = None if inputs.loss is None else _judge_backward(inputs, traces)
+    return Judgment(audits, diagnoses, blind, cure, causes, added, backward)
+
+
+def _judge_backward(inputs: Inputs, traces: dict[str, Trace]) -> BackwardJudgment:
+    """Audit the gradients of every engine that has any."""
+    return BackwardJudgment()
 
 
 @contextmanager
@@ -362,11 +377,17 @@ def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> li
     reference, candidates = config.compare.reference, config.compare.candidates
     one, comparisons = traces[reference], []
     # The arrays without pyramids so far.
-    rest = {(engine, name) for engine, trace in traces.items() for name in trace.over_time()}
+    rest = {
+        (engine, name)
+        for engine, trace in traces.items()
+        for name in dict.fromkeys((*trace.over_time(), *trace.gradients_over_time()))
+    }
     for place, candidate in enumerate(candidates):
         other, found = traces[candidate], dict[str, Comparison]()
         rtol, atol = tolerances(config, one, other)
-        names = shared_arrays(one, other)
+        arrays, gradients = shared_arrays(one, other), shared_gradients(one, other)
+        over_time = [name for name in gradients if name in one.gradients_over_time()]
+        names = *arrays, *over_time
         for turn, name in enumerate(names):
             share = _COMPARE / len(candidates) / len(names)
             start = _READ + _ENGINES + share * (place * len(names) + turn)
@@ -374,16 +395,27 @@ def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> li
             def progress(done: float, engine: str = candidate, start: float = start, share: float = share) -> None:
                 notify(Stage(StageKind.COMPARING, engine, reference), start + done * share)
 
+            limit = gradient_atol(atol, one.in_lanes(name)) if name in over_time else atol
             long = needs_pyramid(other, name)
             pyramids = ComparedPyramids(one, other, name, first=(reference, name) in rest) if long else None
             watch = (lambda *_: None) if pyramids is None else pyramids.add
-            found[name] = compare(one, other, rtol, atol, progress, watch, name=name, folder=other.folder)
+            found[name] = compare(one, other, rtol, limit, progress, watch, name=name, folder=other.folder)
             if pyramids is not None:
                 pyramids.finish()
             rest -= {(reference, name), (candidate, name)}
-        comparisons.append(replace(found.pop("h"), arrays=found))
+        comparison = replace(
+            found.pop("h"),
+            arrays={name: found[name] for name in arrays if name in found},
+            gradients={name: found[name] for name in over_time},
+            parameter_gradients={
+                name: compare_entries(one, other, rtol, gradient_atol(atol, one[name]), name)
+                for name in gradients
+                if name not in over_time
+            },
+        )
+        comparisons.append(comparison)
     for engine, name in rest:
         folder = traces[engine].folder
         assert folder is not None
-        build_values(folder, name, traces[engine][name])
+        build_values(folder, name, traces[engine].in_lanes(name))
     return comparisons

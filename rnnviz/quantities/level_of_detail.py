@@ -200,8 +200,8 @@ class ComparedPyramids:
     def __init__(self, reference: Trace, candidate: Trace, name: str = "h", *, first: bool) -> None:
         assert reference.folder is not None
         assert candidate.folder is not None
-        self._candidate = Pyramids(candidate.folder, name, candidate[name], _VALUES | _DIFFERENCES)
-        self._reference = Pyramids(reference.folder, name, reference[name], _VALUES) if first else None
+        self._candidate = Pyramids(candidate.folder, name, candidate.in_lanes(name), _VALUES | _DIFFERENCES)
+        self._reference = Pyramids(reference.folder, name, reference.in_lanes(name), _VALUES) if first else None
 
     def add(
         self, layer: int, direction: int, first: int, r: FloatArray, c: FloatArray, difference: BlockDifference | None
@@ -232,7 +232,7 @@ class ComparedPyramids:
 
 def needs_pyramid(trace: Trace, name: str = "h") -> bool:
     """Whether a trace is stored, and so long that pictures of the array need one."""
-    return trace.folder is not None and bool(levels_of(trace[name].shape))
+    return trace.folder is not None and bool(levels_of(trace.in_lanes(name).shape))
 
 
 def build_values(folder: Path, name: str, array: FloatArray) -> None:

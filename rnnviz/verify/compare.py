@@ -19,7 +19,14 @@ from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
-from rnnviz.verify.metrics import BlockDifference, BlockDifferences, passing_atol, tolerance
+from rnnviz.verify.metrics import (
+    BlockDifference,
+    BlockDifferences,
+    blocks,
+    largest_magnitude,
+    passing_atol,
+    tolerance,
+)
 from rnnviz.verify.verdict import Verdict
 
 
@@ -136,6 +143,38 @@ class Mismatch:
     candidate: float
 
 
+@dataclass(frozen=True)
+class EntryMismatch:
+    """The index of an entry in which two engines differ by more than the tolerance, and what each has there."""
+
+    index: tuple[int, ...]
+    reference: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class GradientComparison:
+    """The gradient of a parameter or of an initial state, `name`, of a candidate compared with the reference's.
+
+    The figures are those of a `Comparison`; `max_abs_error_at` is an index of the array. The first mismatch is the
+    first in the order of the array.
+    """
+
+    reference: str
+    candidate: str
+    name: str
+    rtol: float
+    atol: float
+    elements: int
+    mismatched: int
+    max_abs_error: float
+    max_abs_error_at: tuple[int, ...]
+    max_error_ratio: float
+    max_ulp: int
+    first_mismatch: EntryMismatch | None
+    nonfinite_apart: int
+
+
 @dataclass(frozen=True, repr=False)
 class Comparison(Displayed, OverTime):
     """One array of a candidate compared with the reference's: `name` says which.
@@ -154,7 +193,9 @@ class Comparison(Displayed, OverTime):
     `reverse` says that the only direction goes backward: the order of computation begins at T-1.
 
     `arrays` has, in the comparison of h, those of the other arrays that both engines give, by name. The verdict does
-    not depend on them.
+    not depend on them. So has `gradients` those of the gradients over time, such as "grad.h", and `parameter_gradients`
+    those of the other gradients, such as "grad.h0"; the verdict on the backward pass depends on them. The gradient of
+    the sequence, "grad.input", has one lane and features as units.
 
     `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
@@ -187,6 +228,8 @@ class Comparison(Displayed, OverTime):
     reverse: bool = False
     name: str = "h"
     arrays: "Mapping[str, Comparison]" = field(default_factory=dict)
+    gradients: "Mapping[str, Comparison]" = field(default_factory=dict)
+    parameter_gradients: Mapping[str, GradientComparison] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let no one write to the arrays."""
@@ -203,8 +246,13 @@ class Comparison(Displayed, OverTime):
         return Verdict.DISAGREE if self.mismatched else Verdict.AGREE
 
     def of(self, name: str) -> "Comparison":
-        """The comparison of an array; of one that is not compared, the one of h."""
-        return self.arrays.get(name, self)
+        """The comparison of an array over time; of one that is not compared, the one of h."""
+        return self.arrays.get(name) or self.gradients.get(name, self)
+
+    @property
+    def every_gradient(self) -> "list[Comparison | GradientComparison]":
+        """The comparisons of all gradients, those over time first."""
+        return [*self.gradients.values(), *self.parameter_gradients.values()]
 
     @property
     def coverage(self) -> float:
@@ -229,8 +277,9 @@ class _Accumulator:
     def __init__(self, reference: Trace, candidate: Trace, rtol: float, atol: float, name: str, folder: Path | None):
         """Begin with nothing; arrays over time (L, D, T) lie in `folder` if there is one and they are many."""
         self._pair, self._name, self._rtol, self._atol = (reference, candidate), name, rtol, atol
-        self._reverse, shape = reference.reverse, reference[name].shape
-        self._elements, self._size = 0, reference.computed_count(reference[name])
+        array = reference.in_lanes(name)
+        self._reverse, self._gradients, shape = reference.reverse, name.startswith(GRADIENT), array.shape
+        self._elements, self._size = 0, reference.computed_count(array)
         dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
         self._over_time, self._stored = over_time(folder, f"comparison.{name}", dtypes, shape[:3])
         self._by_column = np.zeros((*shape[:2], *shape[3:]))
@@ -239,7 +288,10 @@ class _Accumulator:
         self._mismatched = 0
         self._first: Mismatch | None = None
         self._nonfinite = [0, 0, 0]
-        self._error_ratios, self._ulps = (HistogramAccumulator(*o, reverse=self._reverse) for o in (_RATIOS, _ULPS))
+        self._error_ratios, self._ulps = (
+            HistogramAccumulator(*octaves, reverse=self._reverse, gradients=self._gradients)
+            for octaves in (_RATIOS, _ULPS)
+        )
 
     def add(
         self,
@@ -308,7 +360,8 @@ class _Accumulator:
         self._mismatched += int(counts.sum())
         if self._first is None:
             times = np.flatnonzero(counts)
-            t = int(times[-1] if self._reverse or direction else times[0])
+            from_end = bool(self._reverse or direction) != self._gradients
+            t = int(times[-1] if from_end else times[0])
             sample, unit = (int(i) for i in np.argwhere(mismatched[t])[0])
             row = sample if samples is None else int(samples[sample])
             where = Location(layer, direction, start + t, row, unit, reverse=self._reverse)
@@ -394,6 +447,42 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
     return ["h", *(name for name in names if name in candidate)]
 
 
+def shared_gradients(reference: Trace, candidate: Trace) -> list[str]:
+    """Names of the gradients that both engines give.
+
+    Parameters
+    ----------
+    reference, candidate : Trace
+        Two traces of one network.
+
+    Returns
+    -------
+    list of str
+        Those over time, such as "grad.h" and "grad.input", and then those of initial states and parameters.
+    """
+    over_time = reference.gradients_over_time()
+    others = (name for name in reference if name.startswith(GRADIENT) and name not in over_time)
+    return [name for name in (*over_time, *others) if name in candidate]
+
+
+def gradient_atol(atol: float, reference: FloatArray) -> float:
+    """The absolute tolerance of gradients, which have no scale: they are as large as the loss makes them.
+
+    Parameters
+    ----------
+    atol : float
+        Absolute tolerance of values near 1.
+    reference : ndarray
+        The reference's gradients.
+
+    Returns
+    -------
+    float
+        `atol` times the largest finite magnitude of the gradients, if that is above 1.
+    """
+    return atol * max(1.0, largest_magnitude(reference))
+
+
 def compare(
     reference: Trace,
     candidate: Trace,
@@ -434,12 +523,12 @@ def compare(
     OSError
         If the disk is full.
     """
-    ours, theirs = reference[name], candidate[name]
-    layers, directions, timesteps, *_ = ours.shape
+    ours, theirs = reference.in_lanes(name), candidate.in_lanes(name)
     tally, differences = _Accumulator(reference, candidate, rtol, atol, name, folder), BlockDifferences(rtol, atol)
-    for layer, direction, times in _blocks(reference, candidate, ours.shape):
+    # Time steps that are done, of all lanes.
+    done, gradients = 0, name.startswith(GRADIENT)
+    for layer, direction, times, known in _blocks(reference, candidate, ours.shape, gradients=gradients):
         r, c = (np.asarray(array[layer, direction, times]) for array in (ours, theirs))
-        known = times.start in compared(reference, candidate, layer, direction)
         computed = _computed(reference, times) if known else None
         if computed is None:
             difference = differences.of(r, c) if known else None
@@ -450,9 +539,63 @@ def compare(
             tally.add(layer, direction, times.start, own_r, own_c, own, computed)
             difference = differences.of(r, c)
         watch(layer, direction, times.start, r, c, difference)
-        done = (timesteps - times.start if reference.backward(direction) else times.stop) / timesteps
-        progress((layer * directions + direction + done) / (layers * directions))
+        done += len(r)
+        progress(done / prod(ours.shape[:3]))
     return tally.comparison()
+
+
+def compare_entries(reference: Trace, candidate: Trace, rtol: float, atol: float, name: str) -> GradientComparison:
+    """Compare the gradients of a parameter or of an initial state.
+
+    Parameters
+    ----------
+    reference, candidate : Trace
+        Two traces of one network and sequence.
+    rtol, atol : float
+        Relative and absolute tolerance.
+    name : str
+        Name of the array, such as "grad.h0".
+
+    Returns
+    -------
+    GradientComparison
+        Errors and mismatches.
+    """
+    ours, theirs, differences = reference[name], candidate[name], BlockDifferences(rtol, atol)
+    mismatched = apart = max_ulp = start = 0
+    largest, largest_at, largest_ratio = -1.0, 0, 0.0
+    first: EntryMismatch | None = None
+    for r, c in zip(blocks(ours), blocks(theirs), strict=True):
+        difference = differences.of(r, c)
+        outside = difference.error_ratio > 1.0
+        mismatched += int(outside.sum())
+        if first is None and outside.any():
+            at = int(outside.argmax())
+            index = tuple(int(i) for i in np.unravel_index(start + at, ours.shape))
+            first = EntryMismatch(index, float(r.flat[at]), float(c.flat[at]))
+        finite = np.ones(r.shape, np.bool_) if difference.finite is None else difference.finite
+        apart += int(np.isinf(difference.error[~finite]).sum())
+        error = np.where(finite, difference.error, 0.0)
+        largest_ratio = max(largest_ratio, float(difference.error_ratio.max(initial=0.0, where=finite)))
+        max_ulp = max(max_ulp, int(difference.ulp.max(initial=0, where=finite)))
+        if float(error.max()) > largest:
+            largest, largest_at = float(error.max()), start + int(error.argmax())
+        start += r.size
+    return GradientComparison(
+        reference=reference.engine,
+        candidate=candidate.engine,
+        name=name,
+        rtol=rtol,
+        atol=atol,
+        elements=ours.size,
+        mismatched=mismatched,
+        max_abs_error=max(largest, 0.0),
+        max_abs_error_at=tuple(int(i) for i in np.unravel_index(largest_at, ours.shape)),
+        max_error_ratio=largest_ratio,
+        max_ulp=max_ulp,
+        first_mismatch=first,
+        nonfinite_apart=apart,
+    )
 
 
 def _computed(trace: Trace, times: slice) -> NDArray[np.intp] | None:
@@ -483,17 +626,22 @@ def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> 
     return range(start, max(start, min(part.stop for part in recorded)))
 
 
-def _blocks(reference: Trace, candidate: Trace, shape: tuple[int, ...]) -> Iterator[tuple[int, int, slice]]:
-    """Slices of time of every lane, in the order of computation.
+def _blocks(
+    reference: Trace, candidate: Trace, shape: tuple[int, ...], *, gradients: bool
+) -> Iterator[tuple[int, int, slice, bool]]:
+    """Slices of time of every lane, in the order of computation, and whether they are compared.
 
-    A slice is compared or missing as a whole, and a sample computed in all of it or padding.
+    A slice is compared or missing as a whole, and a sample computed in all of it or padding. A recording that has
+    gradients has all of an array.
     """
     layers, directions, timesteps, samples, units = shape
     length = max(1, _BLOCK_VALUES // (samples * units))
-    for layer, direction in np.ndindex(layers, directions):
-        both, backward = compared(reference, candidate, layer, direction), reference.backward(direction)
+    for place, direction in np.ndindex(layers, directions):
+        layer = layers - 1 - place if gradients else place
+        both = range(timesteps) if gradients else compared(reference, candidate, layer, direction)
+        backward = reference.backward(direction) != gradients
         parts = range(both.start), both, range(both.stop, timesteps)
         for recorded in parts[:: -1 if backward else 1]:
             for part, _ in computed_parts(reference.lengths, recorded, backward=backward):
                 for times in time_blocks(part, length, backward=backward):
-                    yield layer, direction, times
+                    yield layer, direction, times, recorded is both

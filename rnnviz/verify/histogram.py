@@ -75,8 +75,8 @@ class Histogram:
 class HistogramAccumulator:
     """Counts blocks of one comparison."""
 
-    def __init__(self, lowest: int, highest: int, *, reverse: bool = False) -> None:
-        self._lowest, self._highest, self._reverse = lowest, highest, reverse
+    def __init__(self, lowest: int, highest: int, *, reverse: bool = False, gradients: bool = False) -> None:
+        self._lowest, self._highest, self._reverse, self._gradients = lowest, highest, reverse, gradients
         self._counts = np.zeros(_KEYS, np.int64)
         self._places: dict[int, Location] = {}
         self._room = np.empty(0, np.int64)
@@ -150,8 +150,8 @@ class HistogramAccumulator:
             keys, new_keys = _narrow_keys(keys), np.where(new > 0, new - (_BIAS - _NARROW_BIAS), 0)
         else:
             new_keys = new
-        # A backward lane is computed from its end.
-        backward = self._reverse or direction == 1
+        # A backward lane is computed from its end, and so are the gradients of a forward one.
+        backward = (self._reverse or direction == 1) != self._gradients
         ordered = (keys[::-1] if backward else keys).reshape(-1)
         for key, first in zip(new, _first_places(ordered, new_keys), strict=True):
             t, sample, unit = (int(i) for i in np.unravel_index(first, keys.shape))
@@ -167,10 +167,13 @@ class HistogramAccumulator:
         for key, where in self._places.items():
             place = self._place(key)
             counts[place] += self._counts[key]
-            if place not in earliest or where.order < earliest[place].order:
+            if place not in earliest or self._order(where) < self._order(earliest[place]):
                 earliest[place] = where
                 first[place] = where.index
         return Histogram(self._lowest, self._highest, counts, first, self._reverse)
+
+    def _order(self, where: Location) -> tuple[int, ...]:
+        return where.gradient_order if self._gradients else where.order
 
     def _place(self, key: int) -> int:
         if key == 0:

@@ -32,6 +32,7 @@ class Check:
 
     `accumulates` says that its two arrays were computed separately, so that rounding accumulates between them.
     `known_issue` names the bug of a library that makes the check fail: the verdict does not depend on it.
+    `of_gradients` says that it compares gradients, and so belongs to the verdict on the backward pass.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Check:
     detail: str
     accumulates: bool = False
     known_issue: str = ""
+    of_gradients: bool = False
 
     @property
     def fails(self) -> bool:
@@ -77,9 +79,10 @@ def padding_check(trace: Trace) -> Check:
         The outcome, with the number of other values.
     """
     size = others = 0
-    for name, array in trace.items():
-        if name.startswith("state.") or name in trace.missing:
+    for name in trace.with_padding():
+        if name in trace.missing:
             continue
+        array = trace[name]
         lanes = array.reshape(-1, *array.shape[-3:])
         length = max(1, _BLOCK_VALUES // lanes[0, 0].size)
         for times in time_blocks(range(min(trace.lengths), lanes.shape[1]), length, backward=False):

@@ -7,11 +7,13 @@ from pathlib import Path
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.engines.registry import no_gradients_reason
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, Displayed
 from rnnviz.verify.invariants import Check
-from rnnviz.verify.verdict import VERDICTS, Verdict
+from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Judgment:
     trace. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with the
     smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
     `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
+    `backward` has the results of the backward pass; None without one.
     """
 
     audits: Mapping[str, Audit]
@@ -30,6 +33,7 @@ class Judgment:
     remedy: Config | None
     causes: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    backward: BackwardJudgment | None = None
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""
@@ -129,7 +133,11 @@ class RunResult(Displayed):
         audit = None if self.judgment is None else self.judgment.audits.get(engine)
         if audit is not None and audit.wrong:
             return True
-        return any(check.engine == engine and check.fails and not self._drifts(check) for check in self.checks)
+        return any(not self._drifts(check) for check in self.failed_checks(engine))
+
+    def failed_checks(self, *engines: str, of_gradients: bool = False) -> list[Check]:
+        """The failed checks of some engines: those of the forward pass, or those of gradients."""
+        return [c for c in self.checks if c.engine in engines and c.fails and c.of_gradients == of_gradients]
 
     def _drifts(self, check: Check) -> bool:
         """Whether a broken check of an engine's second way to compute is what the network does to any two engines."""
@@ -137,5 +145,84 @@ class RunResult(Displayed):
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict on any candidate."""
-        return max((self.comparison_verdict(c) for c in self.comparisons), key=VERDICTS.index)
+        """The worst verdict on any candidate, of the forward pass."""
+        return _worst([self.comparison_verdict(c) for c in self.comparisons])
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether any engine computed a backward pass."""
+        return bool(self.gradient_engines)
+
+    @property
+    def gradient_engines(self) -> tuple[str, ...]:
+        """The engines that computed a backward pass, in the order of the traces."""
+        return tuple(engine for engine, trace in self.traces.items() if trace.has_gradients)
+
+    @property
+    def without_gradients(self) -> dict[str, str]:
+        """Why the other engines have no gradients, in a clause, by engine; empty if the run has no backward pass."""
+        if self.inputs.loss is None:
+            return {}
+        return {engine: no_gradients_reason(engine) for engine, trace in self.traces.items() if not trace.has_gradients}
+
+    @property
+    def backward_verdict(self) -> Verdict | None:
+        """The worst verdict on the gradients of any candidate; None without gradients."""
+        if not self.has_gradients:
+            return None
+        own = [Verdict.DISAGREE for engine in self.gradient_engines if self.gradients_wrong(engine)]
+        verdicts = (self.gradients_verdict(comparison) for comparison in self.comparisons)
+        return _worst([*own, *(verdict for verdict in verdicts if verdict is not None)])
+
+    @property
+    def overall_verdict(self) -> Verdict:
+        """The worse one of the verdicts on the forward pass and on the gradients."""
+        return _worst([self.verdict, self.backward_verdict or Verdict.AGREE])
+
+    def gradients_verdict(self, comparison: Comparison) -> Verdict | None:
+        """The verdict on the gradients of one candidate; None if one of the two engines has none.
+
+        It follows from the gradients as `comparison_verdict` does from the hidden states: disagree if a gradient of
+        either engine is outside its bound or contradicts a difference quotient, or numbers that are not finite are in
+        different places; drift if the gradients differ by more than the tolerance, but every step of both backward
+        passes is correct.
+        """
+        pair, gradients = (comparison.reference, comparison.candidate), comparison.every_gradient
+        if not all(self.traces[engine].has_gradients for engine in pair):
+            return None
+        if any(g.nonfinite_apart for g in gradients) or any(map(self.gradients_wrong, pair)):
+            return Verdict.DISAGREE
+        if not any(g.mismatched for g in gradients):
+            return Verdict.AGREE
+        return Verdict.DRIFT if self._gradients_known(*pair) else Verdict.DISAGREE
+
+    def gradients_wrong(self, engine: str) -> bool:
+        """Whether gradients of an engine are known to be wrong, as `wrong` says of its hidden states."""
+        if self._backward is not None and self._backward.wrong(engine):
+            return True
+        return any(not self._gradients_drift(check) for check in self.failed_checks(engine, of_gradients=True))
+
+    def _gradients_known(self, one: str, other: str) -> bool:
+        """Whether every gradient of two engines that is outside the tolerance is within its bound."""
+        audits = {} if self._backward is None else self._backward.audits
+        return all(
+            engine in audits
+            and audits[engine].verdict is AuditVerdict.RIGHT
+            and not audits[engine].undetermined_mismatches.get(against, 0)
+            for engine, against in ((one, other), (other, one))
+        )
+
+    def _gradients_drift(self, check: Check) -> bool:
+        return (
+            check.accumulates
+            and self._backward is not None
+            and any(g.mismatched for c in self.comparisons for g in c.every_gradient)
+        )
+
+    @property
+    def _backward(self) -> BackwardJudgment | None:
+        return None if self.judgment is None else self.judgment.backward
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    return max(verdicts, key=VERDICTS.index, default=Verdict.AGREE)

@@ -1,0 +1,183 @@
+"""Results of the backward pass: the audit of an engine's gradients, difference quotients, and likely causes."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
+from rnnviz.verify.compare import OverTime
+from rnnviz.verify.verdict import AuditVerdict
+
+
+@dataclass(frozen=True)
+class GradientPlace:
+    """An entry of a gradient: the name of the array in a trace, such as "grad.h", and its index.
+
+    `directions` and `reverse` are those of the network.
+    """
+
+    name: str
+    index: tuple[int, ...]
+    directions: int = 1
+    reverse: bool = False
+
+    @property
+    def location(self) -> Location | None:
+        """The place of an array (L, D, T, N, U); None of other arrays."""
+        return Location(*self.index, reverse=self.reverse) if len(self.index) == 5 else None
+
+    def __str__(self) -> str:
+        if self.location is not None:
+            return f"{self.name} of {self.location}"
+        if self.name == OF_INPUT:
+            t, sample, feature = self.index
+            return f"{self.name} at t = {t}, sample {sample}, feature {feature}"
+        if self.of_initial_state:
+            row, sample, unit = self.index
+            layer, direction = divmod(row, self.directions)
+            word = DIRECTIONS[self.reverse or direction]
+            return f"{self.name} of layer {layer}, {word}, sample {sample}, unit {unit}"
+        return f"{self.name}[{', '.join(map(str, self.index))}]"
+
+    @property
+    def of_initial_state(self) -> bool:
+        """Whether the array is the gradient (L·D, N, U) of an initial state."""
+        return len(self.index) == 3 and self.name != OF_INPUT
+
+
+@dataclass(frozen=True)
+class WrongGradient:
+    """A gradient outside its bound: the engine's, and the one that follows from the engine's own next gradients."""
+
+    where: GradientPlace
+    value: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class GradientAudit(OverTime):
+    """Result of the audit of the backward pass of one engine.
+
+    `worst_ratio` is the largest |gradient - expected| / bound, infinite where a NaN or an infinity is out of place;
+    `coverage` the fraction of the gradients that were looked at, of all arrays. `first_wrong` is the first one in the
+    order of the backward pass. `ratio_over_time` (L, D, T) holds the largest ratio of grad.h of each lane and time
+    step, and NaN where nothing was looked at. `undetermined_count` is how many of the audited gradients are neither
+    wrong nor known to be right, because their bound says too little, and `undetermined_mismatches` how many of these
+    are outside the tolerance, by the other engine.
+    """
+
+    NAMES: ClassVar = ("ratio_over_time",)
+
+    engine: str
+    worst_ratio: float
+    worst_at: GradientPlace | None
+    wrong: int
+    first_wrong: WrongGradient | None
+    audited: int
+    elements: int
+    ratio_over_time: NDArray[np.float64] = field(repr=False)
+    stored: Path | None = None
+    undetermined_count: int = 0
+    undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let no one write to the arrays."""
+        self.protect()
+
+    @property
+    def verdict(self) -> AuditVerdict:
+        """Right speaks of the gradients that could be judged."""
+        if not self.audited:
+            return AuditVerdict.NOT_AUDITED
+        if self.wrong:
+            return AuditVerdict.WRONG
+        return AuditVerdict.UNDETERMINED if self.undetermined_count == self.audited else AuditVerdict.RIGHT
+
+    @property
+    def undetermined(self) -> float:
+        """The fraction of the audited gradients that the audit can say nothing of, 0 to 1."""
+        return self.undetermined_count / self.audited if self.audited else 0.0
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of the gradients that were looked at, 0 to 1."""
+        return self.audited / self.elements
+
+
+@dataclass(frozen=True)
+class DifferenceQuotient:
+    """A central difference quotient of the loss for one entry, and an estimate of its error.
+
+    `gradients` has the gradient of each engine, and `limits` the largest |gradient - value| that the estimate and
+    rounding admit.
+    """
+
+    where: GradientPlace
+    value: float
+    error: float
+    gradients: Mapping[str, float]
+    limits: Mapping[str, float]
+
+    def contradicts(self, engine: str) -> bool:
+        """Whether the gradient of an engine is outside its limit."""
+        return engine in self.gradients and not abs(self.gradients[engine] - self.value) <= self.limits[engine]
+
+
+@dataclass(frozen=True)
+class FiniteDifferences:
+    """Difference quotients of some entries in float64.
+
+    `skipped` counts entries at which the loss has a kink. `reason` says in a clause why none was made, else it is "".
+    """
+
+    entries: tuple[DifferenceQuotient, ...] = ()
+    skipped: int = 0
+    reason: str = ""
+
+    @property
+    def count(self) -> int:
+        """The number of difference quotients."""
+        return len(self.entries)
+
+    @property
+    def wrong(self) -> dict[str, int]:
+        """How many difference quotients contradict an engine, of the engines that any does."""
+        counts: dict[str, int] = {}
+        for entry in self.entries:
+            for engine in filter(entry.contradicts, entry.gradients):
+                counts[engine] = counts.get(engine, 0) + 1
+        return counts
+
+    def first_wrong(self, engine: str) -> DifferenceQuotient | None:
+        """The first difference quotient that contradicts an engine."""
+        return next((entry for entry in self.entries if entry.contradicts(engine)), None)
+
+
+@dataclass(frozen=True)
+class BackwardJudgment:
+    """Results of the audit of the backward pass.
+
+    `audits` by engine that gives gradients. `finite_differences` is None where no engine gives any. `diagnoses`,
+    `undetectable` and `causes` are as in `Judgment`, of known bugs of the backward pass.
+    """
+
+    audits: Mapping[str, GradientAudit] = field(default_factory=dict)
+    finite_differences: FiniteDifferences | None = None
+    diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    undetectable: tuple[str, ...] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
+
+    def cause(self, bug: str) -> str:
+        """The noun phrase of a known bug, or its name."""
+        return self.causes.get(bug, bug)
+
+    def wrong(self, engine: str) -> bool:
+        """Whether a gradient of an engine is outside its bound, or a difference quotient contradicts one."""
+        audit, differences = self.audits.get(engine), self.finite_differences
+        return (audit is not None and audit.wrong > 0) or (differences is not None and engine in differences.wrong)

@@ -1,0 +1,217 @@
+"""Comparison of gradients, and the verdict on the backward pass."""
+
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Backward, Compare, Config, Network, SequenceSource
+from rnnviz.core.gradients import GRADIENT, gradient_names
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.base import EngineReport, Equality, Progress
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.execution import pipeline
+from rnnviz.execution.events import RunRequest
+from rnnviz.execution.pipeline import compute, judge_computed
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.backward_result import (
+    BackwardJudgment,
+    DifferenceQuotient,
+    FiniteDifferences,
+    GradientPlace,
+    WrongGradient,
+)
+from rnnviz.verify.compare import EntryMismatch
+from rnnviz.verify.invariants import Check
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import AuditVerdict, Verdict
+from tests.factories import make_result, with_judgment
+
+BOTH = ("gluon", "manual")
+
+
+def adding(name: str, index: tuple[int, ...], value: float) -> Callable[[Trace], None]:
+    def edit(trace: Trace) -> None:
+        trace[name][index] += value
+
+    return edit
+
+
+def test_first_mismatch_of_gradients_is_in_the_order_of_the_backward_pass() -> None:
+    def edit(trace: Trace) -> None:
+        for index in ((0, 0, 4, 0, 0), (1, 0, 1, 1, 2), (1, 0, 3, 0, 1), (1, 1, 0, 0, 0), (0, 1, 0, 0, 0)):
+            trace["grad.h"][index] += 1.0
+
+    network = {"num_layers": 2, "bidirectional": True}
+    found = make_result(BOTH, gradients=BOTH, edits={"manual": edit}, **network).comparisons[0].gradients["grad.h"]
+    assert found.mismatched == 5
+    assert found.first_mismatch is not None
+    assert found.first_mismatch.where == Location(1, 0, 3, 0, 1)
+    histogram = found.error_ratios
+    assert [histogram.location(place) for place in histogram.filled][-1] == Location(1, 0, 3, 0, 1)
+    reverse = make_result(BOTH, gradients=BOTH, edits={"manual": edit_all_steps}, reverse=True)
+    first = reverse.comparisons[0].gradients["grad.h"].first_mismatch
+    assert first is not None
+    assert first.where == Location(0, 0, 0, 0, 0)
+
+
+def edit_all_steps(trace: Trace) -> None:
+    trace["grad.h"][...] += 1.0
+
+
+def test_every_gradient_is_compared_without_padding() -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.parameters.l0_h2h_weight"][2, 1] += 0.5
+        trace["grad.h0"][0, 1, 3] = math.nan
+
+    result = make_result(BOTH, gradients=BOTH, edits={"manual": edit}, cell="lstm", lengths=[3, 5])
+    (comparison,) = result.comparisons
+    assert list(comparison.gradients) == ["grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.input"]
+    elements = {name: own.elements for name, own in comparison.gradients.items()}
+    assert elements == {**dict.fromkeys(elements, 8 * 4), "grad.input": 8 * 3}
+    assert not any(own.mismatched for own in comparison.gradients.values())
+    weights, initial = (comparison.parameter_gradients[f"grad.{n}"] for n in ("parameters.l0_h2h_weight", "h0"))
+    own = result.reference["grad.parameters.l0_h2h_weight"][2, 1]
+    assert weights.first_mismatch == EntryMismatch((2, 1), float(own), float(np.float32(own + 0.5)))
+    assert (weights.mismatched, weights.max_abs_error_at) == (1, (2, 1))
+    assert weights.max_abs_error == pytest.approx(0.5, rel=1e-6)
+    assert (initial.mismatched, initial.nonfinite_apart, initial.max_abs_error) == (1, 1, 0.0)
+
+
+def test_tolerance_of_gradients_grows_with_their_magnitude() -> None:
+    def scaled(trace: Trace) -> None:
+        trace["grad.h"][...] *= 1000.0
+
+    def off(trace: Trace) -> None:
+        scaled(trace)
+        trace["grad.h"][0, 0, 0, 0, 0] += 1e-3
+
+    gradients = make_result(BOTH, gradients=BOTH, edits={"gluon": scaled, "manual": off}).comparisons[0].gradients
+    assert gradients["grad.h"].atol > 1000 * gradients["grad.input"].atol / 3
+    assert gradients["grad.h"].mismatched == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "text"),
+    [
+        ("grad.h", (1, 1, 3, 0, 2), "grad.h of layer 1, backward, t = 3, sample 0, unit 2"),
+        ("grad.input", (3, 0, 2), "grad.input at t = 3, sample 0, feature 2"),
+        ("grad.c0", (3, 0, 2), "grad.c0 of layer 1, backward, sample 0, unit 2"),
+        ("grad.parameters.l0_h2h_bias", (4,), "grad.parameters.l0_h2h_bias[4]"),
+    ],
+)
+def test_text_of_a_place(name: str, index: tuple[int, ...], text: str) -> None:
+    place = GradientPlace(name, index, directions=2)
+    assert str(place) == text
+    assert place.location == (Location(*index) if len(index) == 5 else None)
+
+
+def backward(result: RunResult) -> BackwardJudgment:
+    assert result.judgment is not None
+    assert result.judgment.backward is not None
+    return result.judgment.backward
+
+
+def with_backward(result: RunResult, judgment: BackwardJudgment) -> RunResult:
+    assert result.judgment is not None
+    return replace(result, judgment=replace(result.judgment, backward=judgment))
+
+
+PLACE = GradientPlace("grad.h", (0, 0, 1, 0, 2))
+
+
+def test_mismatch_of_correct_gradients_is_drift() -> None:
+    engines = ("gluon", "manual", "onnx")
+    edits = {"manual": adding("grad.h", (0, 0, 1, 0, 2), 0.1)}
+    result = make_result(engines, gradients=BOTH, edits=edits)
+    assert result.gradient_engines == BOTH
+    assert result.without_gradients == {"onnx": "ONNX Runtime has no backward pass"}
+    assert [result.gradients_verdict(c) for c in result.comparisons] == [Verdict.DISAGREE, None]
+    result = with_judgment(result)
+    assert result.verdict is Verdict.AGREE
+    assert result.backward_verdict is result.overall_verdict is Verdict.DRIFT
+    judgment = backward(result)
+    audit = judgment.audits["manual"]
+    assert audit.verdict is AuditVerdict.RIGHT
+    for changed in (
+        replace(audit, undetermined_mismatches={"gluon": 1}),
+        replace(audit, undetermined_count=audit.audited),
+        replace(audit, wrong=1, first_wrong=WrongGradient(PLACE, 1.0, 2.0)),
+    ):
+        other = with_backward(result, replace(judgment, audits={**judgment.audits, "manual": changed}))
+        assert other.backward_verdict is other.overall_verdict is Verdict.DISAGREE
+
+
+def test_difference_quotient_outside_its_limit_disagrees() -> None:
+    entry = DifferenceQuotient(PLACE, 1.0, 1e-9, {"gluon": 1.0, "manual": 1.5}, {"gluon": 1e-3, "manual": 1e-3})
+    differences = FiniteDifferences((entry, replace(entry, gradients={"gluon": 1.0, "manual": math.nan})))
+    assert differences.count == 2
+    assert differences.wrong == {"manual": 2}
+    assert differences.first_wrong("manual") is entry
+    assert differences.first_wrong("gluon") is None
+    result = with_judgment(make_result(gradients=BOTH))
+    assert result.backward_verdict is Verdict.AGREE
+    result = with_backward(result, replace(backward(result), finite_differences=differences))
+    assert (result.verdict, result.backward_verdict) == (Verdict.AGREE, Verdict.DISAGREE)
+
+
+def test_failed_check_of_gradients_leaves_the_forward_verdict() -> None:
+    result = make_result(gradients=BOTH)
+    result = replace(result, checks=(*result.checks, Check("twice", "manual", False, "", of_gradients=True)))
+    assert (result.verdict, result.backward_verdict) == (Verdict.AGREE, Verdict.DISAGREE)
+    assert not result.wrong("manual")
+
+
+def test_run_without_a_backward_pass_has_no_verdict_on_it() -> None:
+    result = with_judgment(make_result())
+    assert (result.has_gradients, result.backward_verdict, result.without_gradients) == (False, None, {})
+    assert result.comparisons[0].gradients == {}
+
+
+class RandomGradients(ManualEngine):
+    """`manual` with drawn gradients."""
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        return gradient_names(network)
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        random = np.random.default_rng(3)
+        for name, array in trace.items():
+            if name.startswith(GRADIENT):
+                array[...] = random.normal(size=array.shape)
+        trace.clear_padding()
+        weight = np.array(trace["grad.parameters.l0_h2h_weight"])
+        return EngineReport(equalities=(Equality("the same twice", weight, weight + 1e-5),))
+
+
+@pytest.mark.parametrize("timesteps", [6, pytest.param(140_000, marks=pytest.mark.slow)])
+def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "load_engine", lambda name: RandomGradients())
+    config = Config(
+        Network("gru", 32 if timesteps > 6 else 3, 4),
+        SequenceSource(timesteps=timesteps, batch_size=1),
+        compare=Compare("manual", ("bug:no-h2h-bias",)),
+        backward=Backward(enabled=True),
+    ).checked()
+    request = RunRequest(config, load_inputs)
+    outcome = compute(request, tmp_path / "run", lambda *_: None)
+    (comparison,) = pickle.loads(pickle.dumps(outcome)).comparisons
+    assert list(comparison.gradients) == ["grad.h", "grad.r", "grad.z", "grad.n", "grad.input"]
+    assert all(own.verdict is Verdict.AGREE and own.max_abs_error == 0.0 for own in comparison.gradients.values())
+    assert set(comparison.parameter_gradients) == {
+        "grad.h0",
+        *(f"grad.parameters.l0_{part}_{kind}" for part in ("i2h", "h2h") for kind in ("weight", "bias")),
+    }
+    assert {check.of_gradients for check in outcome.checks if check.name == "the same twice"} == {True}
+    assert "manual.backward" in outcome.seconds
+    trace = pipeline.open_traces(config, tmp_path / "run")["bug:no-h2h-bias"]
+    assert ("grad.input.low" in trace.pyramids) == ("grad.input.marks" in trace.pyramids) == (timesteps > 6)
+    if timesteps == 6:
+        judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)
+        assert judgment.backward is not None
