@@ -30,6 +30,7 @@ class _Rule:
 
     `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta; at a kink the slope on its left.
     `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
+    `slope_code` is that of f', in which {y} = f(x) may occur, too; it is a factor of a product.
     `low` and `high` are the least and largest value of f; infinite where there is no limit. f turns from falling to
     rising, or back, at `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"),
     by eps ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x
@@ -39,6 +40,7 @@ class _Rule:
     values: _Values
     slopes: _Slopes
     code: str
+    slope_code: str
     low: float = -math.inf
     high: float = math.inf
     rounding: str = "relative"
@@ -80,6 +82,10 @@ class Activation:
         """NumPy source of f(x); `sigmoid` and `erf` in it are functions of the notebook's own."""
         operand = x if x.isidentifier() else f"({x})"
         return _RULES[self.name].code.format(x=x, X=operand, alpha=repr(self.alpha), beta=repr(self.beta))
+
+    def slope_code(self, x: str, y: str) -> str:
+        """NumPy source of f'(x) as a factor of a product; y is f(x), and both have brackets where they need some."""
+        return _RULES[self.name].slope_code.format(x=x, y=y, alpha=repr(self.alpha), beta=repr(self.beta))
 
     @property
     def constants(self) -> int:
@@ -207,31 +213,48 @@ _CONSTANTS |= dict.fromkeys(("leaky_relu", "thresholded_relu", "elu", "clip"), 1
 
 _RULES: dict[str, _Rule] = {
     "sigmoid": _Rule(
-        lambda x, a, b: _sigmoid(x), lambda x, y, a, b: y * (1.0 - y), "sigmoid({x})", 0.0, 1.0, "absolute"
+        lambda x, a, b: _sigmoid(x),
+        lambda x, y, a, b: y * (1.0 - y),
+        "sigmoid({x})",
+        "{y} * (1 - {y})",
+        0.0,
+        1.0,
+        "absolute",
     ),
     "tanh": _Rule(
-        lambda x, a, b: np.asarray(np.tanh(x)), lambda x, y, a, b: 1.0 - y * y, "np.tanh({x})", -1.0, 1.0, "absolute"
+        lambda x, a, b: np.asarray(np.tanh(x)),
+        lambda x, y, a, b: 1.0 - y * y,
+        "np.tanh({x})",
+        "(1 - {y} ** 2)",
+        -1.0,
+        1.0,
+        "absolute",
     ),
     "relu": _Rule(
         # A NaN stays a NaN.
         lambda x, a, b: np.asarray(np.maximum(x, 0.0)),
         lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, 0.0)),
         "np.maximum({x}, 0)",
+        "({x} > 0)",
         low=0.0,
         rounding="exact",
     ),
-    "linear": _Rule(lambda x, a, b: x, lambda x, y, a, b: np.ones_like(y), "{x}", rounding="exact"),
-    "affine": _Rule(lambda x, a, b: a * x + b, lambda x, y, a, b: np.full_like(y, a), "({alpha} * {X} + {beta})"),
+    "linear": _Rule(lambda x, a, b: x, lambda x, y, a, b: np.ones_like(y), "{x}", "1", rounding="exact"),
+    "affine": _Rule(
+        lambda x, a, b: a * x + b, lambda x, y, a, b: np.full_like(y, a), "({alpha} * {X} + {beta})", "{alpha}"
+    ),
     "leaky_relu": _Rule(
         lambda x, a, b: np.asarray(np.where(x >= 0.0, x, a * x)),
         lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a)),
         "np.where({X} >= 0, {x}, {alpha} * {X})",
+        "np.where({x} > 0, 1, {alpha})",
     ),
     "thresholded_relu": _Rule(
         # Written with "less than", so that a NaN stays a NaN.
         lambda x, a, b: np.asarray(np.where(x < a, 0.0, x)),
         lambda x, y, a, b: np.asarray(np.where(x >= a, 1.0, 0.0)),
         "np.where({X} < {alpha}, 0, {x})",
+        "({x} >= {alpha})",
         low=0.0,
         rounding="exact",
     ),
@@ -239,11 +262,13 @@ _RULES: dict[str, _Rule] = {
         lambda x, a, b: a * np.tanh(b * x),
         lambda x, y, a, b: a * b * (1.0 - np.tanh(b * x) ** 2),
         "({alpha} * np.tanh({beta} * {X}))",
+        "{alpha} * {beta} * (1 - np.tanh({beta} * {x}) ** 2)",
     ),
     "hard_sigmoid": _Rule(
         lambda x, a, b: np.asarray(np.clip(a * x + b, 0.0, 1.0)),
         lambda x, y, a, b: _hard_sigmoid_slopes(x, a, b),
         "np.clip({alpha} * {X} + {beta}, 0, 1)",
+        "{alpha} * (({alpha} * {x} + {beta} > 0) & ({alpha} * {x} + {beta} <= 1))",
         0.0,
         1.0,
         "absolute",
@@ -252,26 +277,32 @@ _RULES: dict[str, _Rule] = {
         lambda x, a, b: _elu(x, a),
         lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a * np.exp(np.minimum(x, 0.0)))),
         "np.where({X} > 0, {x}, {alpha} * np.expm1(np.minimum({x}, 0)))",
+        "np.where({x} > 0, 1, {alpha} * np.exp(np.minimum({x}, 0)))",
     ),
     "selu": _Rule(
         lambda x, a, b: np.asarray(_SELU_SCALE * _elu(x, _SELU_ALPHA)),
         lambda x, y, a, b: _SELU_SCALE * np.where(x > 0.0, 1.0, _SELU_ALPHA * np.exp(np.minimum(x, 0.0))),
         f"({_SELU_SCALE} * np.where({{X}} > 0, {{x}}, {_SELU_ALPHA} * np.expm1(np.minimum({{x}}, 0))))",
+        f"{_SELU_SCALE} * np.where({{x}} > 0, 1, {_SELU_ALPHA} * np.exp(np.minimum({{x}}, 0)))",
         low=-_SELU_SCALE * _SELU_ALPHA,
     ),
     "softsign": _Rule(
         lambda x, a, b: x / (1.0 + np.abs(x)),
         lambda x, y, a, b: 1.0 / (1.0 + np.abs(x)) ** 2,
         "({X} / (1 + np.abs({x})))",
+        "1 / (1 + np.abs({x})) ** 2",
         -1.0,
         1.0,
         "absolute",
     ),
-    "softplus": _Rule(lambda x, a, b: _softplus(x), lambda x, y, a, b: _sigmoid(x), "np.logaddexp({x}, 0)", low=0.0),
+    "softplus": _Rule(
+        lambda x, a, b: _softplus(x), lambda x, y, a, b: _sigmoid(x), "np.logaddexp({x}, 0)", "sigmoid({x})", low=0.0
+    ),
     "gelu": _Rule(
         lambda x, a, b: np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))),
         lambda x, y, a, b: _gelu_slopes(x),
         "(0.5 * {X} * (1 + erf({X} / np.sqrt(2))))",
+        "(0.5 * (1 + erf({x} / np.sqrt(2))) + {x} * np.exp(-0.5 * {x} ** 2) / np.sqrt(2 * np.pi))",
         low=-0.17,
         rounding="argument",
         turns=(_GELU_MINIMUM,),
@@ -280,15 +311,17 @@ _RULES: dict[str, _Rule] = {
         lambda x, a, b: x * _sigmoid(x),
         lambda x, y, a, b: y + _sigmoid(x) * (1.0 - y),
         "({X} * sigmoid({x}))",
+        "({y} + sigmoid({x}) * (1 - {y}))",
         low=-0.2785,
         rounding="argument",
         turns=(_SWISH_MINIMUM,),
     ),
-    "exponential": _Rule(lambda x, a, b: np.asarray(np.exp(x)), lambda x, y, a, b: y, "np.exp({x})", low=0.0),
+    "exponential": _Rule(lambda x, a, b: np.asarray(np.exp(x)), lambda x, y, a, b: y, "np.exp({x})", "{y}", low=0.0),
     "hard_tanh": _Rule(
         lambda x, a, b: np.asarray(np.clip(x, -1.0, 1.0)),
         lambda x, y, a, b: _between(x, -1.0, 1.0, 1.0),
         "np.clip({x}, -1, 1)",
+        "(({x} > -1) & ({x} <= 1))",
         -1.0,
         1.0,
         "exact",
@@ -297,6 +330,7 @@ _RULES: dict[str, _Rule] = {
         lambda x, a, b: np.asarray(np.clip(x, -a, a)),
         lambda x, y, a, b: _between(x, -a, a, 1.0),
         "np.clip({x}, -{alpha}, {alpha})",
+        "(({x} > -{alpha}) & ({x} <= {alpha}))",
         rounding="exact",
     ),
 }

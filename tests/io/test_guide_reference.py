@@ -20,7 +20,7 @@ from rnnviz.gui import document
 from rnnviz.gui.export import picture
 from rnnviz.gui.jobs import run_control
 from rnnviz.io.export.json_summary import summary
-from rnnviz.io.export.notebook import WRITTEN_OUT
+from rnnviz.io.export.notebook_cells import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
 from rnnviz.verify import audit_sampling, diagnosis, mismatches

@@ -223,6 +223,19 @@ def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
     return lines + [f"{symbol} = {symbol}_next" for symbol in cell.state_symbols if symbol in late]
 
 
+def source_of(cell: CellSpec, node: Node, names: Mapping[Node, str], states: Mapping[str, str]) -> str:
+    """A value as NumPy source: its name in `names`, or its operation on such values; `states` names previous states."""
+    if node in names:
+        return names[node]
+    notation = _Source(cell, "")
+    renamed = dict(names) | {n: states[n.name] for n in trace(cell).nodes if n.op == "state"}
+    return (
+        "".join(symbol.text for symbol in _written(node, renamed, notation)[0])
+        if node not in renamed
+        else renamed[node]
+    )
+
+
 def _part_lines(gates: Sequence[str], part: str, reads: str, prefix: str, read: Sequence[Node]) -> list[str]:
     """The lines that give u or v, and that take it apart by gate."""
     used = {node.name for node in read if node.op == part}

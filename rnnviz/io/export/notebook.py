@@ -1,15 +1,9 @@
 """A run as a Jupyter notebook that recomputes it, with Gluon's layer and with NumPy."""
 
-import json
-import re
-import sys
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from textwrap import wrap
-from typing import Any, Literal
-from zlib import compress
 
 import numpy as np
 
@@ -20,12 +14,24 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
+from rnnviz.io.export.notebook_cells import (
+    UNPACKED,
+    Lane,
+    NotebookCell,
+    assignment,
+    code,
+    fenced,
+    lanes_of,
+    literally,
+    notebook_json,
+    prose,
+)
+from rnnviz.io.export.notebook_gradients import gradient_cells
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text import verdict_details
@@ -33,82 +39,6 @@ from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
-
-_FORMAT, _MINOR = 4, 5
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>&#$|~!])")
-WRITTEN_OUT = 400
-"""The largest array that is written as decimal numbers; larger arrays are packed."""
-_WIDTH = 110
-UNPACKED = (
-    "def unpacked(text, shape, dtype):",
-    '    """The array whose bytes were compressed and written as text."""',
-    "    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape)",
-)
-"""Code that reads a packed array; it needs numpy as np, base64 and zlib."""
-
-
-@dataclass(frozen=True)
-class NotebookCell:
-    """Prose or code; code has not been run."""
-
-    kind: Literal["markdown", "code"]
-    source: str
-
-
-def prose(*paragraphs: str) -> NotebookCell:
-    """A Markdown cell. Text of files and users must be escaped by `literally` or `fenced`."""
-    return NotebookCell("markdown", "\n\n".join(paragraphs))
-
-
-def code(*lines: str) -> NotebookCell:
-    return NotebookCell("code", "\n".join(lines))
-
-
-def literally(text: str) -> str:
-    """A text that Markdown shows as it is, in one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-
-
-def fenced(text: str, language: str = "") -> str:
-    """A block that is shown as it is, whatever backticks are in it."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
-
-
-def notebook_json(cells: Iterable[NotebookCell]) -> str:
-    stored = []
-    for number, cell in enumerate(cells):
-        ran: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
-        common = {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": {}}
-        stored.append({**common, **ran, "source": cell.source.splitlines(keepends=True)})
-    content = {
-        "cells": stored,
-        "metadata": {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        },
-        "nbformat": _FORMAT,
-        "nbformat_minor": _MINOR,
-    }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def assignment(name: str, array: FloatArray) -> str:
-    """The statement that gives `name` the array, with all of its digits."""
-    start = f"{name} = "
-    if not (array.any() or np.signbit(array).any()):
-        return f"{start}np.zeros({array.shape}, {array.dtype.name!r})"
-    if array.size <= WRITTEN_OUT and np.isfinite(array).all():
-        prefix = " " * len(f"{start}np.array(")
-        numbers = np.array2string(
-            array, max_line_width=_WIDTH, separator=", ", prefix=prefix, threshold=sys.maxsize, floatmode="unique"
-        )
-        return f"{start}np.array({numbers}, {array.dtype.name!r})"
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    text = "\n".join(wrap(b64encode(compress(little.tobytes())).decode("ascii"), _WIDTH))
-    return f"{start}unpacked('''\n{text}\n''', {array.shape}, {little.dtype.str!r})"
-
 
 _UNCHECKED = "differences are printed but not checked"
 _GLUON = "gluon"
@@ -121,13 +51,15 @@ class Recorded:
     """One engine's trace.
 
     `insists` says whether the manual recurrence must agree with it, and `insists_on_gluon` the same for Gluon's
-    layer; `why` is the sentence that says why not, empty if both must.
+    layer; `why` is the sentence that says why not, empty if both must;
+    `gradients` whether an engine of the run has some.
     """
 
     trace: Trace
     insists: bool
     insists_on_gluon: bool
     why: str
+    gradients: bool = False
 
 
 def recorded(result: RunResult) -> Recorded:
@@ -163,45 +95,6 @@ def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
     return max(own[0], by_type[0]), max(own[1], by_type[1])
 
 
-class Lane:
-    """A layer and a direction, under the names that the notebook gives their arrays.
-
-    `side` begins Gluon's names of its parameters ("r1"), `row` is its index in a state, `units` the name of the number
-    of units of h: "P" with a projection. `last` is the time step at which it ends, `last_of_each` that of every sample
-    n, and `part_of_out` its part of out's last axis, as an index after the others. With lengths a lane ends at the last
-    time step of each sample; `steps` is the number of time steps of sample 0.
-    """
-
-    def __init__(self, inputs: Inputs, layer: int, direction: int) -> None:
-        network = inputs.network
-        self.network, self.layer = network, layer
-        self.padded, self.steps = bool(inputs.lengths), inputs.length(0)
-        self.side = f"{'lr'[direction]}{layer}"
-        self.row = layer * network.directions + direction
-        self.direction, self.backward = direction, network.backward(direction)
-        self.on_top = layer == network.num_layers - 1
-        self._end = "lengths[0]" if self.padded else "T"
-        self.last = "0" if self.backward else f"{self._end} - 1"
-        self.last_of_each = self.last.replace("lengths[0]", "lengths[n]")
-        self.name = f"layer {layer}, {DIRECTIONS[self.backward]}"
-        self.units = network.kind.states[0].size
-        self.part_of_out = "" if network.directions == 1 else f"[{self.units}:]" if direction else f"[:{self.units}]"
-
-    @property
-    def final_index(self) -> str:
-        """The index of its final state in the hidden states of all samples."""
-        return "[lengths - 1, np.arange(N)]" if self.padded and not self.backward else f"[{self.last}]"
-
-    def timestep(self, step: int) -> str:
-        """The time step of its first step, 0, or of a later one."""
-        return f"{self._end} - {step + 1}" if self.backward else str(step)
-
-
-def lanes_of(inputs: Inputs) -> list[Lane]:
-    network = inputs.network
-    return [Lane(inputs, k, d) for k in range(network.num_layers) for d in range(network.directions)]
-
-
 def lane_cells(lane: Lane, known: Recorded) -> Iterator[NotebookCell]:
     """Compute a lane with NumPy; compare it with Gluon's output, and below the top layer with the run."""
     below = "both directions" if lane.network.directions == 2 else "the hidden states"
@@ -217,7 +110,7 @@ def lane_cells(lane: Lane, known: Recorded) -> Iterator[NotebookCell]:
         yield code(*_spelled_step(lane, step))
     padding = " In padding the state is passed on as it is, and $h$ is 0." if lane.padded else ""
     yield prose("### Every step", f"The same for every sample.{padding}")
-    yield code(*_every_step(lane))
+    yield code(*_every_step(lane, keeps=known.gradients))
     final = lane.network.kind.state_symbols
     yield prose(
         f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last_of_each}$"
@@ -256,14 +149,18 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
         yield f"print(out{index}{lane.part_of_out})  # Gluon"
 
 
-def _every_step(lane: Lane) -> Iterator[str]:
+def _every_step(lane: Lane, *, keeps: bool) -> Iterator[str]:
     symbols = lane.network.kind.state_symbols
     states = ", ".join(symbols)
     initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(symbols)))
     parameters = ", ".join(f"{lane.side}_{kind}" for kind in lane.network.kind.initializers())
     yield f"h_{lane.side} = np.zeros((T, N, {lane.units}), {lane.network.dtype!r})"
     yield f"{states} = {initial}"
+    if keeps:
+        yield f"before_{lane.side} = {{}}  # the state before each step, for the backward pass"
     yield f"for t in {'reversed(range(T))' if lane.backward else 'range(T)'}:"
+    if keeps:
+        yield f"    before_{lane.side}[t] = {states}{',' * (len(symbols) == 1)}"
     if lane.padded:
         following = ", ".join(f"{symbol}_next" for symbol in symbols)
         yield f"    {following} = step(x{lane.layer}[t], {states}, {parameters})"
@@ -515,7 +412,7 @@ def write_notebook(result: RunResult, path: Path) -> int:
     detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz. Returns the number of cells.
     """
     check_size(result.inputs)
-    known = recorded(result)
+    known = replace(recorded(result), gradients=any(trace.has_gradients for trace in result.traces.values()))
     cells = list(notebook_cells(result, known))
     with atomic_write(path) as temporary:
         temporary.write_text(notebook_json(cells), encoding="utf-8", errors="backslashreplace")
@@ -561,4 +458,5 @@ def notebook_cells(result: RunResult, known: Recorded) -> Iterator[NotebookCell]
             yield from layer_input(network, lane.layer)
         yield from lane_cells(lane, known)
     yield from outcome(result.inputs, known)
+    yield from gradient_cells(result)
     yield from custom_code(result)

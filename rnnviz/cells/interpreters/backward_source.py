@@ -1,0 +1,199 @@
+"""The backward pass of a step as NumPy source: backpropagation through one time step, line by line.
+
+Each line is one application of the chain rule to a value that the step names, from the last to the first. The
+gradient of a value is called `d_` and its name.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.graph import LEAVES, Node, trace
+from rnnviz.cells.interpreters.symbols import code_lines, source_of
+
+
+def backward_lines(cell: CellSpec) -> list[str]:
+    """The backward pass of one step as NumPy source.
+
+    It reads the layer input x (N, I), the previous state by its names, the parameters, and the gradients of the new
+    state, `d_h` (N, H). It computes the step, and gives `d_x`, the gradients of the previous state, `d_h_before`, and
+    those of the parameters, such as `d_i2h_weight`, summed over the samples.
+
+    >>> print("\\n".join(backward_lines(CELLS["rnn_tanh"])))
+    h_before = h
+    u = np.dot(x, i2h_weight.T) + i2h_bias
+    v = np.dot(h, h2h_weight.T) + h2h_bias
+    h = np.tanh(u + v)
+    d_u = d_h * (1 - h ** 2)
+    d_x = np.dot(d_u, i2h_weight)
+    d_i2h_weight = np.dot(d_u.T, x)
+    d_i2h_bias = d_u.sum(axis=0)
+    d_v = d_u
+    d_h_before = np.dot(d_v, h2h_weight)
+    d_h2h_weight = np.dot(d_v.T, h_before)
+    d_h2h_bias = d_v.sum(axis=0)
+    """
+    return [
+        *(f"{symbol}_before = {symbol}" for symbol in cell.state_symbols),
+        *code_lines(cell),
+        *_Backward(cell).lines(),
+    ]
+
+
+class _Backward:
+    """The terms of each gradient, which are added up where they are first read."""
+
+    def __init__(self, cell: CellSpec) -> None:
+        self._cell, self._graph = cell, trace(cell)
+        self._names = {node: name for name, node in self._graph.values.items() if node.op not in LEAVES}
+        self._terms: dict[Node, list[str]] = {}
+        # Of the rows of a gate that the step reads from another value: the gradient of the product, and that value.
+        self._products: dict[str, tuple[str, str]] = {}
+        self._of_u: list[str] = []
+
+    def lines(self) -> Iterator[str]:
+        """The lines after those of the step."""
+        for symbol in self._cell.state_symbols:
+            self._add(self._graph.values[symbol], f"d_{symbol}")
+        for count, node in enumerate(reversed(self._graph.nodes)):
+            if node in self._terms and node.op not in LEAVES:
+                yield from self._pass_on(node, count)
+        yield from self._leaves()
+
+    def _add(self, node: Node, term: str) -> None:
+        self._terms.setdefault(node, []).append(term)
+
+    def _gradient(self, node: Node) -> str:
+        """All terms of a gradient, as a sum."""
+        return _sum(self._terms[node])
+
+    def _source(self, node: Node) -> str:
+        """The value of a node: its name, or its operation; of a previous state, the name that it has now."""
+        return source_of(
+            self._cell, node, self._names, {symbol: f"{symbol}_before" for symbol in self._cell.state_symbols}
+        )
+
+    def _pass_on(self, node: Node, count: int) -> Iterator[str]:
+        """Give the gradient of a node a name, unless it has one or is read once, and add it to its operands."""
+        terms = self._terms[node]
+        d = self._gradient(node)
+        name = f"d_{self._names[node]}" if node in self._names else f"d_{count}"
+        if d != name and (len(terms) > 1 or node in self._names):
+            yield f"{name} = {d}"
+            d = name
+        left, right = node.args[0], node.args[-1]
+        match node.op:
+            case "plus" | "minus":
+                self._add(left, d)
+                self._add(right, d if node.op == "plus" else _negative(d))
+            case "times":
+                for one, other in ((left, right), (right, left)):
+                    if one.op != "number":
+                        self._add(one, f"{d} * {_factor(self._source(other))}")
+            case "activation":
+                assert node.activation is not None
+                self._add(
+                    left,
+                    f"{d} * {node.activation.slope_code(_factor(self._source(left)), _factor(self._source(node)))}",
+                )
+            case "matrix":
+                self._add(left, f"np.dot({_transposed(d)}, {self._source(right)})")
+                self._add(right, f"np.dot({d}, {left.name})")
+            case "recurrent":
+                gates = self._cell.recurrent_gates
+                if not d.isidentifier():
+                    yield f"d_product_{node.name} = {d}"
+                    d = f"d_product_{node.name}"
+                self._products[node.name] = d, self._source(left)
+                rows = (
+                    f"np.split(h2h_weight, {len(gates)})[{gates.index(node.name)}]" if len(gates) > 1 else "h2h_weight"
+                )
+                self._add(left, f"np.dot({d}, {rows})")
+
+    def _leaves(self) -> Iterator[str]:
+        leaves: Mapping[tuple[str, str], Node] = {
+            (node.op, node.name): node for node in self._terms if node.op in LEAVES
+        }
+        own = {name: node for (op, name), node in leaves.items() if op == "parameter"}
+        h, *_ = self._cell.state_symbols
+        gates, recurrent = self._cell.gate_symbols, self._cell.recurrent_gates
+        yield from self._part("u", gates, leaves)
+        yield "d_x = np.dot(d_u, i2h_weight)"
+        yield "d_i2h_weight = np.dot(d_u.T, x)"
+        yield "d_i2h_bias = d_u.sum(axis=0)"
+        reads = [gate for gate in recurrent if ("v", gate) in leaves]
+        if reads:
+            yield from self._part("v", recurrent, leaves)
+        for symbol in self._cell.state_symbols:
+            terms = list(self._terms[leaves["state", symbol]]) if ("state", symbol) in leaves else []
+            if symbol == h and reads:
+                terms.append("np.dot(d_v, h2h_weight)")
+            yield f"d_{symbol}_before = {_sum(terms or [f'np.zeros_like({symbol}_before)'])}"
+        if recurrent:
+            yield from self._recurrent_rows(recurrent, bool(reads), h)
+        for parameter in self._cell.parameters:
+            node = own.get(parameter.name)
+            if node is None:
+                yield f"d_{parameter.name} = np.zeros_like({parameter.name})"
+            elif len(parameter.shape) == 1:
+                yield f"d_{parameter.name} = ({self._gradient(node)}).sum(axis=0)"
+            else:
+                yield f"d_{parameter.name} = {self._gradient(node)}"
+
+    def _recurrent_rows(self, gates: tuple[str, ...], read: bool, h: str) -> Iterator[str]:
+        """The gradients of the recurrent weights and biases, whose rows may be read from several values."""
+        if not self._products:
+            yield f"d_h2h_weight = np.dot(d_v.T, {h}_before)"
+            yield "d_h2h_bias = d_v.sum(axis=0)"
+            return
+        rows, sums = [], []
+        for place, gate in enumerate(gates):
+            d, x = self._products.get(gate, (f"np.split(d_v, {len(gates)}, axis=-1)[{place}]", f"{h}_before"))
+            rows.append(f"np.dot({d}.T, {x})")
+            sums.append(f"{d}.sum(axis=0)")
+        yield f"d_h2h_weight = np.concatenate([{', '.join(rows)}])"
+        yield f"d_h2h_bias = np.concatenate([{', '.join(sums)}])"
+
+    def _part(self, part: str, gates: tuple[str, ...], leaves: Mapping[tuple[str, str], Node]) -> Iterator[str]:
+        """d_u or d_v of all gates."""
+        found = [self._gradient(leaves[part, gate]) if (part, gate) in leaves else "np.zeros_like(h)" for gate in gates]
+        if part == "v" and found == self._of_u:
+            yield "d_v = d_u"
+            return
+        self._of_u = found
+        if len(gates) == 1:
+            yield f"d_{part} = {found[0]}"
+            return
+        for gate, d in zip(gates, found, strict=True):
+            if d != f"d_{part}_{gate}":
+                yield f"d_{part}_{gate} = {d}"
+        yield f"d_{part} = np.concatenate([{', '.join(f'd_{part}_{gate}' for gate in gates)}], axis=-1)"
+
+
+def _sum(terms: Sequence[str]) -> str:
+    first, *others = terms
+    return first + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in others)
+
+
+def _negative(d: str) -> str:
+    return f"-{_factor(d)}"
+
+
+def _factor(source: str) -> str:
+    """A source as a factor, with brackets where it is a sum."""
+    return source if source.isidentifier() or _is_call(source) else f"({source})"
+
+
+def _is_call(source: str) -> bool:
+    """Whether the source is one call."""
+    if not source.endswith(")") or "(" not in source or not source.split("(")[0].replace(".", "_").isidentifier():
+        return False
+    depth = 0
+    for place, sign in enumerate(source):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and sign == ")":
+            return place == len(source) - 1
+    return False
+
+
+def _transposed(d: str) -> str:
+    return f"{_factor(d)}.T"

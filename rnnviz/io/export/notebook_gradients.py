@@ -1,0 +1,160 @@
+"""The part of a notebook that computes the backward pass: backpropagation through time with NumPy."""
+
+from collections.abc import Iterator
+
+from rnnviz.cells.interpreters.backward_source import backward_lines
+from rnnviz.cells.interpreters.symbols import helper_lines
+from rnnviz.core.config import Network
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, LossGradient, gradient
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import ARROWS, DIRECTIONS
+from rnnviz.io.export.notebook_cells import Lane, NotebookCell, assignment, code, lanes_of, literally, prose
+from rnnviz.verify.result import RunResult
+
+
+def gradient_cells(result: RunResult) -> Iterator[NotebookCell]:
+    """The backward pass of every lane, and its comparison with the gradients of an engine of the run."""
+    inputs, loss = result.inputs, result.inputs.loss
+    traces = [trace for trace in result.traces.values() if trace.has_gradients]
+    if loss is None or not traces:
+        return
+    known, held = _known(result, traces)
+    yield from _loss(inputs, loss)
+    yield from _one_step(inputs.network)
+    for lane in reversed(lanes_of(inputs)):
+        yield from _lane(inputs, loss, lane, known, held)
+    yield prose(
+        "## Gradients of the input",
+        f"Compared with those of {literally(display_name(known.engine))}.",
+    )
+    yield code(assignment("recorded_d_x0", known[OF_INPUT]), f"{held}('gradient of the input', d_x0, recorded_d_x0)")
+
+
+def _known(result: RunResult, traces: list[Trace]) -> tuple[Trace, str]:
+    """The gradients to compare with, and the function that compares."""
+    right = [trace for trace in traces if not result.wrong(trace.engine)]
+    return (right or traces)[0], "compare_gradients" if right else "print_difference"
+
+
+def _loss(inputs: Inputs, loss: LossGradient) -> Iterator[NotebookCell]:
+    network = inputs.network
+    yield prose(
+        "# The backward pass",
+        "The loss is the sum of `d_out` times `out`, and of `d_state` times the final states: these two are its "
+        "gradients, with which the backward pass begins."
+        if loss.value is None
+        else f"The loss is the hidden value at [layer, direction, time step, sample, unit] = {list(loss.value)}.",
+    )
+    states = network.kind.state_symbols
+    yield code(
+        "def compare_gradients(what, one, other):",
+        '    """Compare as `compare` does; atol is relative to the largest magnitude, if that is more than 1."""',
+        "    print_difference(what, one, other)",
+        "    scale = max(1.0, np.max(np.abs(other)))",
+        "    np.testing.assert_allclose(one, other, rtol=rtol, atol=atol * scale)",
+        "",
+        "",
+        *(() if loss.out is None else (assignment("d_out", loss.out),)),
+        *(assignment(f"d_final_{name}", loss.state[name]) for name in states),
+    )
+    if inputs.network.layout == "NTC" and loss.out is not None:
+        yield prose("`d_out[t]` is the gradient of the output of every sample at $t$: time is its first axis.")
+
+
+def _one_step(network: Network) -> Iterator[NotebookCell]:
+    kind = network.kind
+    states, parameters = ", ".join(kind.state_symbols), ", ".join(kind.initializers())
+    given = ", ".join(f"d_{name}" for name in kind.state_symbols)
+    returned = ["d_x", *(f"d_{name}_before" for name in kind.state_symbols), *(f"d_{n}" for n in kind.initializers())]
+    yield prose(
+        "## One step, backward",
+        "The chain rule, line by line, from the last value of the step to the first. `d_h` is the gradient of the loss "
+        "with respect to `h`: through everything that reads it later.",
+    )
+    step = [
+        f"def backward_step(x, {states}, {parameters}, {given}):",
+        f'    """Gradients of the input, the previous {states} and the parameters from those of the new {states}."""',
+        *(f"    {line}" for line in backward_lines(kind)),
+        f"    return {', '.join(returned)}",
+    ]
+    helpers = helper_lines(step)
+    yield code(*((*helpers, "", "") if helpers else ()), *step)
+
+
+def _lane(inputs: Inputs, loss: LossGradient, lane: Lane, known: Trace, held: str) -> Iterator[NotebookCell]:
+    network = inputs.network
+    states, side, layer = network.kind.state_symbols, lane.side, lane.layer
+    order = "T - 1" if not lane.backward else "0"
+    yield prose(
+        f"## Backward pass of layer {layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
+        f"It begins at $t = {order}$, the step that the forward pass computed last.",
+    )
+    lines = [] if lane.direction < network.directions - 1 else [f"d_x{layer} = np.zeros_like(x{layer})"]
+    lines += [*_direct(inputs, loss, lane), f"grad_h_{side} = np.zeros_like(h_{side})"]
+    lines += [f"d_{name} = d_final_{name}[{lane.row}]" for name in states]
+    parameters = ", ".join(f"{side}_{name}" for name in network.kind.initializers())
+    lines += [f"d_parameters_{side} = [0] * {len(network.kind.initializers())}"]
+    lines += [f"for t in {'range(T)' if lane.backward else 'reversed(range(T))'}:"]
+    lines += [f"    {line}" for line in _loop(loss, lane, states, parameters)]
+    lines += [f"{held}('grad.{name}0 of {lane.name}', d_{name}, recorded_d_{name}0_{side})" for name in states]
+    lines += [f"{held}('grad.h of {lane.name}', grad_h_{side}, recorded_grad_h_{side})"]
+    recorded = [assignment(f"recorded_d_{name}0_{side}", known[gradient(f"{name}0")][lane.row]) for name in states]
+    if gradient("h") in known:
+        recorded.append(assignment(f"recorded_grad_h_{side}", known[gradient("h")][layer, lane.direction]))
+    else:
+        lines.pop()
+    for place, name in enumerate(network.kind.initializers()):
+        own = f"{side}_{name}"
+        recorded.append(assignment(f"recorded_d_{own}", known[f"{OF_PARAMETERS}{own}"]))
+        lines.append(f"{held}('gradient of {own}', d_parameters_{side}[{place}], recorded_d_{own})")
+    yield code(*recorded)
+    yield code(*lines)
+
+
+def _direct(inputs: Inputs, loss: LossGradient, lane: Lane) -> Iterator[str]:
+    """The part of grad.h that does not come from a later step."""
+    part = lane.part_of_out.replace("[", "[..., ")
+    if not lane.on_top:
+        yield f"direct = d_x{lane.layer + 1}{part}"
+    elif loss.out is not None:
+        yield f"direct = d_out{part}"
+    else:
+        yield f"direct = np.zeros_like(h_{lane.side})"
+    if loss.value is not None and loss.value[:2] == (lane.layer, lane.direction):
+        *_, t, sample, unit = loss.value
+        yield "direct = direct.copy()"
+        yield f"direct[{t}, {sample}, {unit}] += 1"
+
+
+def _loop(loss: LossGradient, lane: Lane, states: tuple[str, ...], parameters: str) -> Iterator[str]:
+    """The body of the loop over the time steps of a lane."""
+    reads = f"x{lane.layer}[t], *before_{lane.side}[t], {parameters}"
+    yield "d_h = d_h + direct[t]"
+    before = ", ".join(f"d_{name}" for name in states)
+    if lane.padded:
+        yield "computed = (t < lengths)[:, np.newaxis]"
+        yield f"grad_h_{lane.side}[t] = np.where(computed, d_h, 0)"
+        given = ", ".join(f"np.where(computed, d_{name}, 0)" for name in states)
+        found = ", ".join(f"d_{name}_before" for name in states)
+        yield f"d_x, {found}, *own = backward_step({reads}, {given})"
+        kept = ", ".join(f"np.where(computed, d_{name}_before, d_{name})" for name in states)
+        yield f"{before} = {kept}"
+    else:
+        yield f"grad_h_{lane.side}[t] = d_h"
+        yield f"d_x, {before}, *own = backward_step({reads}, {before})"
+    yield f"d_x{lane.layer}[t] += d_x"
+    yield f"d_parameters_{lane.side} = [a + b for a, b in zip(d_parameters_{lane.side}, own)]"
+    if loss.truncate is None:
+        return
+    end = "lengths[:, np.newaxis]" if lane.padded else "T"
+    if not lane.backward:
+        yield f"if t > 0 and t % {loss.truncate} == 0:  # truncated: no gradient reaches the step before"
+        yield f"    {before} = {', '.join(f'np.zeros_like(d_{name})' for name in states)}"
+    elif lane.padded:
+        yield f"if (t + 1) % {loss.truncate} == 0:  # truncated: no gradient reaches the step at t + 1"
+        yield f"    {before} = {', '.join(f'np.where(t + 1 < {end}, 0, d_{name})' for name in states)}"
+    else:
+        yield f"if t + 1 < T and (t + 1) % {loss.truncate} == 0:  # truncated: no gradient reaches the step at t + 1"
+        yield f"    {before} = {', '.join(f'np.zeros_like(d_{name})' for name in states)}"
