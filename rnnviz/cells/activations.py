@@ -23,6 +23,9 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _GELU_MINIMUM, _SWISH_MINIMUM = -0.7517915246935645, -1.2784645427610738
 """The arguments at which gelu and swish are least, and on whose two sides they fall and rise."""
 
+_SWISH_BEND = 2.3993572805154676
+"""The argument at which swish is steepest."""
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -133,6 +136,26 @@ class Activation:
         if self.name in ("leaky_relu", "elu") and self.alpha < 0.0:
             return (0.0,)
         return _RULES[self.name].turns
+
+    @property
+    def bends(self) -> tuple[float, ...]:
+        """The arguments at which the slope jumps, or turns from falling to rising, or back."""
+        match self.name:
+            case "thresholded_relu":
+                return (self.alpha,)
+            case "clip":
+                return -self.alpha, self.alpha
+            case "hard_tanh":
+                return -1.0, 1.0
+            case "hard_sigmoid":
+                return (-self.beta / self.alpha, (1.0 - self.beta) / self.alpha) if self.alpha else ()
+            case "gelu":
+                return -math.sqrt(2.0), math.sqrt(2.0)
+            case "swish":
+                return -_SWISH_BEND, _SWISH_BEND
+            case "linear" | "affine" | "exponential" | "softplus":
+                return ()
+        return (0.0,)
 
 
 @dataclass(frozen=True)

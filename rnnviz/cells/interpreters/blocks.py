@@ -21,6 +21,8 @@ class StepBlock(ABC, Generic[T]):
     def __init__(self, graph: Graph, steps: int) -> None:
         self.graph, self.steps = graph, steps
         self.known: dict[Node, T] = {}
+        self.computed: Mapping[Node, T] = self.known
+        """The values over time of the nodes that `follow` met, if all were wanted, from which others follow."""
 
     @abstractmethod
     def leaf(self, node: Node) -> T:
@@ -44,7 +46,7 @@ class StepBlock(ABC, Generic[T]):
         return self.known[node]
 
     def follow(
-        self, carried: Mapping[str, T], names: Sequence[str] = (), *, backward: bool = False
+        self, carried: Mapping[str, T], names: Sequence[str] = (), *, backward: bool = False, whole: bool = False
     ) -> tuple[dict[str, T], dict[str, T]]:
         """Compute named values from step to step.
 
@@ -56,6 +58,8 @@ class StepBlock(ABC, Generic[T]):
             The named values that are wanted; by default the states.
         backward:
             Whether the last time step is computed first.
+        whole:
+            Whether `computed` gets the carried states before each step, too.
 
         Returns
         -------
@@ -66,10 +70,11 @@ class StepBlock(ABC, Generic[T]):
         plan = _plan(self.graph, tuple(carried), tuple(names or self.graph.cell.state_symbols))
         self.known = known = evaluate(plan.at_once, self.leaf, self.apply, self.known)
         wanted = {name: values_of[name] for name in names or self.graph.cell.state_symbols}
+        self.computed = known
         if not carried:
             return {name: known[node] for name, node in wanted.items()}, {}
         values = {node: known[node] if node in known else self.leaf(node) for node in plan.constant}
-        before = {symbol: self.room(carried[symbol]) for symbol in plan.kept}
+        before = {symbol: self.room(carried[symbol]) for symbol in (carried if whole else plan.kept)}
         after = {symbol: self.room(value) for symbol, value in carried.items()}
         carried = self._carry(plan, values, carried, before, after, backward=backward)
         new = {symbol: values_of[symbol] for symbol in carried}
@@ -79,6 +84,7 @@ class StepBlock(ABC, Generic[T]):
             self.apply,
             known | {node: after[symbol] for symbol, node in new.items()},
         )
+        self.computed = final | {n: before[n.name] for n in self.graph.nodes if n.op == "state" and n.name in before}
         return {name: final[node] for name, node in wanted.items()}, carried
 
     def _carry(

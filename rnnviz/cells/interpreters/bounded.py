@@ -97,7 +97,7 @@ class BoundedLayer:
         joined = [node.args[0].name for node in self._sums]
         own = {op: [n for n in live if n.op == op and n.name not in joined] for op in ("u", "v")}
         self._lanes = own
-        rows = {op: [*joined, *(node.name for node in nodes)] for op, nodes in own.items()}
+        self._gates = rows = {op: [*joined, *(node.name for node in nodes)] for op, nodes in own.items()}
         self._input = self._rows(parameters, "i2h", cell.gate_symbols, rows["u"])
         self._recurrent = self._rows(parameters, "h2h", cell.recurrent_gates, rows["v"]) if rows["v"] else None
         self._by_gate = {
@@ -179,6 +179,10 @@ class BoundedLayer:
         """A value of this layer that is read, such as a state."""
         return stored(np.asarray(value, np.float64), stored_as, self.eps)
 
+    def read_input(self, x: FloatArray) -> BoundedArray:
+        """The layer input of this layer."""
+        return self.leaf(x, self._x_stored_as)
+
     def parameter(self, name: str) -> BoundedArray:
         """A parameter of the cell, (U,) or a matrix."""
         return exact(self._parameters[name], self.eps)
@@ -194,6 +198,51 @@ class BoundedLayer:
         result = self._product(x, rows)
         # It is no part of a gate's pre-activation.
         return BoundedArray(result.value, result.bound, self.eps)
+
+    def owed_to_input(self, u: Mapping[str, BoundedArray]) -> BoundedArray | None:
+        """The gradient of the layer input, (..., I), from those of the input parts, each (..., H)."""
+        return self._owed(u, self._input, self._gates["u"])
+
+    def owed_to_hidden(self, v: Mapping[str, BoundedArray]) -> BoundedArray | None:
+        """The gradient of the previous h by way of the recurrent parts, from those of these, each (..., H)."""
+        return None if self._recurrent is None else self._owed(v, self._recurrent, self._gates["v"])
+
+    def owed_to_operand(self, product: Node, d: BoundedArray) -> BoundedArray:
+        """The gradient of the operand of `recurrent` or of a matrix product, from that of its result."""
+        if product.op == "recurrent":
+            return self._transposed(d, self._by_gate[product.name])
+        weight = self._parameters[product.args[0].name].T
+        return self._transposed(d, _Rows(weight, self._magnitude(weight), np.zeros(())))
+
+    def _owed(self, parts: Mapping[str, BoundedArray], rows: _Rows, gates: Sequence[str]) -> BoundedArray | None:
+        if not self._every:
+            raise ValueError("The gradient of a layer's input needs all units of the layer.")
+        chosen = [gate for gate in gates if gate in parts]
+        if not chosen:
+            return None
+        if chosen != list(gates):
+            size = len(self.units)
+            columns = np.concatenate([np.arange(size) + gates.index(gate) * size for gate in chosen])
+            rows = _Rows(rows.weight[:, columns], rows.magnitude[:, columns], rows.bias)
+        value = np.concatenate([parts[gate].value for gate in chosen], axis=-1)
+        bound = np.concatenate([parts[gate].bound for gate in chosen], axis=-1)
+        return self._transposed(BoundedArray(value, bound, self.eps), rows)
+
+    def _transposed(self, d: BoundedArray, rows: _Rows) -> BoundedArray:
+        """d (..., R) times the rows (R, K): (..., K)."""
+        turned = _Rows(rows.weight.T, rows.magnitude.T, np.zeros(()))
+        s = self._terms_of(d.value, turned, d.bound)
+        return self.gradient_sum(s.value, s.magnitude, len(turned.weight), s.reach).reshaped(*d.value.shape[:-1], -1)
+
+    def gradient_sum(
+        self, value: FloatArray, magnitude: FloatArray, count: int, reach: FloatArray | None
+    ) -> BoundedArray:
+        """A sum of `count` gradients with its bound; `reach` is how far the bounds of its terms reach in it."""
+        s = pre_activation(value, magnitude, count, self._largest, self._accumulated, least=0.0)
+        bound = s.bound if reach is None else s.bound + reach
+        if self.half:
+            bound = bound + np.where(np.isfinite(value), self.eps * np.abs(value), 0.0)
+        return BoundedArray(s.value, bound, self.eps)
 
     def _product(self, x: BoundedArray, rows: _Rows) -> BoundedArray:
         result = self._bounded(self._terms_of(x.value, rows, x.bound))

@@ -175,6 +175,40 @@ class BoundedArray(Value):
         np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
         return bound
 
+    def slopes(self, activation: Activation, value: "BoundedArray") -> "BoundedArray":
+        """f'(p) of this number p, whose `value` is f(p).
+
+        Where p and a kink of f are within eight bounds of each other, the bound is the whole jump of the slope:
+        libraries differ in the slope at a kink, too.
+        """
+        if activation.name == "sigmoid":
+            return value * (1.0 - value)
+        if activation.name == "tanh":
+            return 1.0 - value * value
+        p, reach = self.value, ALLOWED * self.bound
+
+        def at(x: FloatArray) -> FloatArray:
+            return activation.slopes(x, activation.values(x))
+
+        slopes = activation.slopes(p, value.value)
+        farthest = np.asarray(np.maximum(np.abs(at(p + reach) - slopes), np.abs(at(p - reach) - slopes)))
+        jump = np.zeros_like(farthest)
+        for bend in activation.bends:
+            near = (np.abs(p - bend) <= reach) & (reach > 0.0)
+            low, high = (at(np.array(np.nextafter(bend, side))) for side in (-np.inf, np.inf))
+            for side in (low, high):
+                np.maximum(farthest, np.abs(side - slopes), out=farthest, where=near)
+            if abs(high - low) > _SMALL:
+                np.maximum(jump, np.abs(high - low), out=jump, where=near)
+        bound = np.maximum(farthest / ALLOWED, jump)
+        if activation.rounding != "exact":
+            magnitude = np.abs(slopes) + (np.abs(p) if activation.rounding == "argument" else 0.0)
+            constants = 1.0 + abs(activation.alpha) + abs(activation.beta)
+            bound += self.eps * np.where(np.isfinite(magnitude), constants + magnitude, 0.0)
+        # Of an unknown number or a NaN, libraries may have either slope of a kink.
+        np.copyto(bound, np.inf, where=~np.isfinite(self.bound) | np.isnan(p))
+        return self._with(slopes, bound)
+
     def narrowed(self, low: FloatArray, high: FloatArray) -> "BoundedArray":
         """The same number, which is also known to be between `low` and `high`: what eight bounds and these both allow.
 
@@ -243,21 +277,28 @@ def storage_bound(value: FloatArray, stored_as: str) -> FloatArray:
 
 
 def pre_activation(
-    value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float, added: FloatArray | None = None
+    value: FloatArray,
+    magnitude: FloatArray,
+    count: int,
+    largest: float,
+    eps: float,
+    added: FloatArray | None = None,
+    least: float = 1.0,
 ) -> BoundedArray:
     """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
 
-    `added` is a second sum, which is added to `value` in place; its terms are among those of `magnitude`.
+    `added` is a second sum, which is added to `value` in place; its terms are among those of `magnitude`. `least` is
+    the 1 of the rule, and 0 for a sum of gradients, which has no scale of its own.
 
     Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
     float64 does not know, so nothing can be said: the bound is infinite.
     """
-    bound, sums = np.abs(value), 1.0
+    bound, sums = np.abs(value), least
     if added is not None:
         # In place: these are most of what an audit holds.
         value += added
         bound += np.abs(added, out=added)
-        sums = 2.0
+        sums = 2.0 * least
     bound *= max(sqrt(count), (count - 1024) / 48)
     bound += magnitude
     bound += sums

@@ -1,0 +1,455 @@
+"""Backpropagation through time of one layer, on arrays, over a block of time steps.
+
+The forward pass is known, so that all partial derivatives of the block are computed at once. What is left for each time
+step are the products and sums of the chain rule and one matrix product, as in a textbook:
+
+    dh = direct + carried          the gradient of h, from the layer above and from the next step
+    dc = carried + dh · ∂h/∂c
+    dv = dc · ∂c/∂v                the gradient of each recurrent part
+    carried = dv W_h2h             what the previous h is owed
+
+They are written as the source of a loop, whose arrays are allocated before it. The gradients of the parameters and of
+the layer input are sums over the block, and large products.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache, reduce
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rnnviz.cells.activations import FloatArray
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows
+from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, evaluate, trace
+from rnnviz.frozen import dataclass
+
+_FUNCTIONS: dict[str, Any] = {"add": np.add, "multiply": np.multiply, "dot": np.dot, "copyto": np.copyto}
+
+
+@dataclass(frozen=True, eq=False)
+class BlockGradients:
+    """The gradients of a block of B time steps, in the order of the forward pass.
+
+    Attributes
+    ----------
+    states:
+        Those of the new states, (B, N, H) or (B, N, P) by name.
+    u, v:
+        Those of the input parts and the recurrent parts, (B, N, H) by gate. A gate is left out of what the step does
+        not read. Where a step adds u to v, both are the gradient of the pre-activation.
+    x:
+        That of the layer input, (B, N, I).
+    before:
+        Those of the state before the block, (N, H) or (N, P) by name.
+    parameters:
+        Those of the parameters by name, summed over the block and the samples.
+    """
+
+    states: dict[str, FloatArray]
+    u: dict[str, FloatArray]
+    v: dict[str, FloatArray]
+    x: FloatArray
+    before: dict[str, FloatArray]
+    parameters: dict[str, FloatArray]
+
+
+class NumpyBackward:
+    """The backward pass of one layer in one direction."""
+
+    def __init__(self, cell: CellSpec, parameters: Mapping[str, FloatArray]) -> None:
+        """Prepare the layer; `parameters` are of the shapes of `CellSpec.parameter_shapes`."""
+        self.cell, self.graph, self.parameters = cell, trace(cell), parameters
+        self.layer = ArrayLayer.of(cell, parameters)
+        self.size = len(parameters["i2h_bias"]) // cell.gate_count
+        self.plan = _plan(self.graph)
+        gates = {"i2h": (cell.gate_symbols, self.plan.u), "h2h": (cell.recurrent_gates, self.plan.v)}
+        self.weights = {
+            kind: _rows(parameters[f"{kind}_weight"], given, lanes) for kind, (given, lanes) in gates.items() if lanes
+        }
+
+    def run(
+        self,
+        x: FloatArray,
+        before: Mapping[str, FloatArray],
+        after: Mapping[str, FloatArray],
+        direct: FloatArray | None,
+        carried: Mapping[str, FloatArray],
+        cuts: Sequence[int] = (),
+    ) -> BlockGradients:
+        """Compute the gradients of a block.
+
+        Parameters
+        ----------
+        x:
+            The layer input (B, N, I), in the order of the forward pass, as all that follows.
+        before, after:
+            The states before and after each step, (B, N, H) or (B, N, P) by name. States that are missing in `after`
+            are computed again.
+        direct:
+            What the loss and the layer above owe to h, (B, N, H) or (B, N, P). None is zeros.
+        carried:
+            What the steps after the block owe to its last states, (N, H) or (N, P) by name.
+        cuts:
+            Steps of the block that owe nothing to the state before them: truncation.
+
+        Returns
+        -------
+        BlockGradients
+            The gradients.
+        """
+        return _Block(self, x, before, after, direct, carried).gradients(cuts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """The order of the lanes of a step.
+
+    `u` and `v` are the gates whose parts the states depend on. The gates in `shared` have one gradient for both parts:
+    they are the last of `u` and the first of `v`, so that each is a row of lanes.
+    """
+
+    u: tuple[str, ...]
+    v: tuple[str, ...]
+    shared: tuple[str, ...]
+    leaves: Mapping[tuple[str, str], Node]
+    hubs: tuple[Node, ...]
+
+
+@lru_cache(maxsize=256)
+def _plan(graph: Graph) -> _Plan:
+    found = hubs(graph)
+    of = _Shapes()
+    owed = [of.owed(graph, hub, 1.0, found) for hub in found]
+    reached = {node for terms in owed for node in terms}
+    leaves: dict[tuple[str, str], Node] = {
+        (node.op, node.name): node for node in graph.nodes if node.op in ("u", "v", "state", "parameter")
+    }
+
+    def of_gates(op: str, gates: Sequence[str]) -> list[str]:
+        return [gate for gate in gates if (op, gate) in leaves and leaves[op, gate] in reached]
+
+    u, v = of_gates("u", graph.cell.gate_symbols), of_gates("v", graph.cell.recurrent_gates)
+
+    def same(gate: str) -> bool:
+        pair = [leaves[op, gate] for op in ("u", "v")]
+        return all(terms.get(pair[0]) is terms.get(pair[1]) for terms in owed)
+
+    shared = [gate for gate in v if gate in u and same(gate)]
+    return _Plan(
+        u=(*(gate for gate in u if gate not in shared), *shared),
+        v=(*shared, *(gate for gate in v if gate not in shared)),
+        shared=tuple(shared),
+        leaves=leaves,
+        hubs=found,
+    )
+
+
+class _Shapes(Derivatives[Any]):
+    """Stands for any values: each derivative is another object."""
+
+    def value(self, node: Node) -> Any:
+        return np.ones(1)
+
+    def activation_slope(self, node: Node) -> Any:
+        return np.ones(1)
+
+
+class _Source:
+    """The lines of a loop over time steps, and the arrays that it reads: `series` one row of each step, or all."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self.series: dict[str, FloatArray] = {}
+        self.constants: dict[str, Any] = {}
+
+    def name(self, array: Any, *, over_time: bool) -> str:
+        """The name of an array in the loop."""
+        arrays = self.series if over_time else self.constants
+        known = next((name for name, other in arrays.items() if other is array), None)
+        if known is None:
+            known = f"{'s' if over_time else 'k'}{len(arrays)}"
+            arrays[known] = array
+        return known
+
+    def call(self, function: str, *names: str) -> None:
+        self._lines.append(f"{function}({', '.join(names)})")
+
+    def run(self, steps: slice) -> None:
+        """Run the loop over some steps, the last one first."""
+        loop = _compiled(tuple(self.series), tuple(self.constants), tuple(self._lines))
+        rows = [array[steps][::-1] for array in self.series.values()]
+        loop(*_FUNCTIONS.values(), *self.constants.values(), *rows)
+
+
+@lru_cache(maxsize=256)
+def _compiled(series: tuple[str, ...], constants: tuple[str, ...], lines: tuple[str, ...]) -> Callable[..., None]:
+    names = ", ".join([*_FUNCTIONS, *constants, *(f"all_{name}" for name in series)])
+    head = f"for {', '.join(series)}, in zip({', '.join(f'all_{name}' for name in series)}):"
+    text = "\n".join([f"def loop({names}):", f"    {head}", *(f"        {line}" for line in lines)])
+    found: dict[str, Any] = {}
+    # The source is the program's own: nothing in it comes from a file.
+    exec(text, found)  # noqa: S102
+    loop: Callable[..., None] = found["loop"]
+    return loop
+
+
+class _Block(Derivatives[Any]):
+    """The backward pass of one block. Values of the forward pass are rows (B·N, H), each computed when it is read."""
+
+    def __init__(
+        self,
+        of: NumpyBackward,
+        x: FloatArray,
+        before: Mapping[str, FloatArray],
+        after: Mapping[str, FloatArray],
+        direct: FloatArray | None,
+        carried: Mapping[str, FloatArray],
+    ) -> None:
+        super().__init__()
+        self._of, self._plan, self._x, self._dtype = of, of.plan, _flat(x), x.dtype
+        self._shape = x.shape[:2]
+        self._before = {name: _flat(array) for name, array in before.items()}
+        self._direct, self._carried = direct, {name: np.array(array) for name, array in carried.items()}
+        nodes = of.graph.values
+        self._known: dict[Node, Any] = {
+            nodes[name]: _flat(array) for name, array in after.items() if nodes[name].op not in LEAVES
+        }
+        # What each hub owes: its partial derivatives by node, times a vector over time (B, N, H).
+        self._partial: list[dict[Node, Any]] = [self.owed(of.graph, hub, 1.0, of.plan.hubs) for hub in of.plan.hubs]
+        self._vectors: list[FloatArray] = []
+        self._totals: list[FloatArray] = []
+        self._source, self._room = _Source(), dict[int, str]()
+
+    def value(self, node: Node) -> Any:
+        if node not in self._known:
+            self._known = evaluate([node], self._leaf, self._of.layer.apply, self._known)
+        return self._known[node]
+
+    def _rows(self, node: Node) -> FloatArray:
+        """A value as rows (B·N, H), also one of parameters alone."""
+        return np.broadcast_to(self.value(node), (prod(self._shape), np.shape(self.value(node))[-1]))
+
+    def activation_slope(self, node: Node) -> Any:
+        assert node.activation is not None, node
+        value = self.value(node)
+        # These slopes follow from the value.
+        by_value = node.activation.name in ("sigmoid", "tanh", "relu")
+        return node.activation.slopes(value if by_value else self.value(node.args[0]), value)
+
+    def _leaf(self, node: Node) -> Any:
+        match node.op:
+            case "number":
+                return node.number
+            case "parameter":
+                return self._of.parameters[node.name]
+            case "state":
+                return self._before[node.name]
+        return self._input_parts[node.name] if node.op == "u" else self._recurrent_parts[node.name]
+
+    @cached_property
+    def _input_parts(self) -> dict[str, FloatArray]:
+        return self._parts("i2h", self._of.cell.gate_symbols, self._x)
+
+    @cached_property
+    def _recurrent_parts(self) -> dict[str, FloatArray]:
+        return self._parts("h2h", self._of.cell.recurrent_gates, self._before[self._of.cell.state_symbols[0]])
+
+    def _parts(self, kind: str, gates: Sequence[str], read: FloatArray) -> dict[str, FloatArray]:
+        """W x + b for all gates by one product: (B·N, H) by gate."""
+        parts = read @ self._of.parameters[f"{kind}_weight"].T
+        parts += self._of.parameters[f"{kind}_bias"]
+        return {gate: parts[:, k * self._of.size : (k + 1) * self._of.size] for k, gate in enumerate(gates)}
+
+    def gradients(self, cuts: Sequence[int]) -> BlockGradients:
+        """Run the loop, and compute what follows from all steps."""
+        plan, of, size = self._plan, self._of, self._of.size
+        own = len(plan.u) - len(plan.shared)
+        lanes = np.empty((*self._shape, own + len(plan.v), size), self._dtype)
+        states = self._write_loop(lanes[:, :, own:])
+        starts = [0, *sorted(cuts), self._shape[0]]
+        for start, stop in reversed([*pairwise(starts)]):
+            self._source.run(slice(start, stop))
+            if start in cuts:
+                for array in self._carried.values():
+                    array[...] = 0.0
+        for k, gate in enumerate(plan.u[:own]):
+            lanes[:, :, k] = self._sum(plan.leaves["u", gate])
+        rows = lanes.reshape(prod(self._shape), -1)
+        d_u, d_v = rows[:, : len(plan.u) * size], rows[:, own * size :]
+        parameters = {name: np.zeros_like(array) for name, array in of.parameters.items()}
+        _put_rows(parameters, "i2h", of.cell.gate_symbols, plan.u, d_u, self._x)
+        if plan.v:
+            _put_rows(parameters, "h2h", of.cell.recurrent_gates, plan.v, d_v, self._before[of.cell.state_symbols[0]])
+        for hub, total in zip(plan.hubs, self._totals, strict=True):
+            d = _flat(total)
+            if hub.op == "recurrent":
+                _put_rows(parameters, "h2h", of.cell.recurrent_gates, (hub.name,), d, self._rows(hub.args[0]))
+            elif hub.op == "matrix":
+                parameters[hub.args[0].name] += d.T @ self._rows(hub.args[1])
+        for (op, name), node in plan.leaves.items():
+            if op == "parameter" and any(node in partial for partial in self._partial):
+                parameters[name] += _flat(self._sum(node)).sum(axis=0)
+        x = d_u @ of.weights["i2h"] if plan.u else np.zeros_like(self._x)
+        return BlockGradients(
+            states,
+            {gate: lanes[:, :, k] for k, gate in enumerate(plan.u)},
+            {gate: lanes[:, :, own + k] for k, gate in enumerate(plan.v)},
+            x.reshape(*self._shape, -1),
+            self._carried,
+            parameters,
+        )
+
+    def _write_loop(self, lanes: FloatArray) -> dict[str, FloatArray]:
+        """Write the lines of a step, which fill the `lanes` of v (B, N, R, H); returns the states' gradients."""
+        plan, graph, source, cell = self._plan, self._of.graph, self._source, self._of.cell
+        first = cell.state_symbols[0]
+        states: dict[str, FloatArray] = {}
+        carried = {name: source.name(array, over_time=False) for name, array in self._carried.items()}
+        for hub in plan.hubs:
+            symbols = symbols_of(graph, hub)
+            given = [carried[symbol] for symbol in symbols]
+            if first in symbols and self._direct is not None:
+                given.append(source.name(self._direct, over_time=True))
+            for symbol in symbols[1:]:
+                states[symbol] = self._empty(self._carried[symbol].shape[1])
+                source.call("copyto", source.name(states[symbol], over_time=True), carried[symbol])
+            total = self._empty(self._carried[symbols[0]].shape[1] if symbols else self._of.size)
+            states |= dict.fromkeys(symbols[:1], total)
+            # A leaf that is a new state owes its gradient to itself.
+            self._add_up(total, source.name(total, over_time=True), None if hub.op in LEAVES else hub, given)
+            self._totals.append(total)
+            self._vectors.append(self._through(hub, total) if hub.op in PRODUCTS else total)
+        self._fill_lanes(lanes)
+        for symbol, array in self._carried.items():
+            given = []
+            if symbol == first and plan.v:
+                row = lanes.reshape(*self._shape, -1)
+                weight = source.name(self._of.weights["h2h"], over_time=False)
+                source.call("dot", source.name(row, over_time=True), weight, carried[symbol])
+                given = [carried[symbol]]
+            self._add_up(array, carried[symbol], plan.leaves.get(("state", symbol)), given)
+        return states
+
+    def _empty(self, size: int) -> FloatArray:
+        return np.empty((*self._shape, size), self._dtype)
+
+    def _through(self, hub: Node, total: FloatArray) -> FloatArray:
+        """What a matrix product owes to its operand."""
+        weight = self._of.layer.weights[hub.name] if hub.op == "recurrent" else self._of.parameters[hub.args[0].name]
+        vector = self._empty(weight.shape[1])
+        names = self._source.name(total, over_time=True), self._source.name(weight, over_time=False)
+        self._source.call("dot", *names, self._source.name(vector, over_time=True))
+        return vector
+
+    def _terms(self, node: Node | None) -> list[tuple[Any, FloatArray]]:
+        """The partial derivatives of the hubs so far by a node, each with its vector."""
+        owing = zip(self._partial, self._vectors, strict=False)
+        return [(partial[node], vector) for partial, vector in owing if node in partial]
+
+    def _sum(self, node: Node) -> FloatArray:
+        """The gradient of a node at every step, (B, N, H), after the loop."""
+        terms = [self._over_time(partial) * vector for partial, vector in self._terms(node)]
+        return reduce(np.add, terms)
+
+    def _over_time(self, partial: Any) -> Any:
+        return partial.reshape(*self._shape, -1) if np.ndim(partial) == 2 else partial
+
+    def _add_up(self, out: FloatArray, name: str, node: Node | None, given: Sequence[str]) -> None:
+        """Write the lines that set `out` to the gradient of a node: what hubs owe to it, and what is given."""
+        source = self._source
+        terms = self._terms(node)
+        summands = [*given, *(source.name(vector, over_time=True) for partial, vector in terms if _is_one(partial))]
+        begun = name in summands
+        summands = [summand for summand in summands if summand != name]
+        for partial, vector in terms:
+            if not _is_one(partial):
+                factors = self._factor(partial), source.name(vector, over_time=True)
+                room = self._scratch(out.shape[-1]) if begun else name
+                source.call("multiply", *factors, room)
+                if begun:
+                    source.call("add", name, room, name)
+                begun = True
+        while summands:
+            summand = summands.pop(0)
+            if begun:
+                source.call("add", name, summand, name)
+            elif summands:
+                source.call("add", summand, summands.pop(0), name)
+            else:
+                source.call("copyto", name, summand)
+            begun = True
+        if not begun:
+            source.call("copyto", name, source.name(_ZERO, over_time=False))
+
+    def _factor(self, partial: Any) -> str:
+        array = self._over_time(partial)
+        if isinstance(array, float):
+            array = np.array(array, self._dtype)
+        return self._source.name(array, over_time=array.ndim == 3)
+
+    def _scratch(self, size: int) -> str:
+        if size not in self._room:
+            room = np.empty((self._shape[1], size), self._dtype)
+            self._room[size] = self._source.name(room, over_time=False)
+        return self._room[size]
+
+    def _fill_lanes(self, lanes: FloatArray) -> None:
+        """Write the lines for the gradients of v: of lanes side by side that one hub owes, in one call."""
+        plan, source = self._plan, self._source
+        terms = [self._terms(plan.leaves["v", gate]) for gate in plan.v]
+        k = 0
+        while k < len(terms):
+            stop = k + 1
+            if len(terms[k]) == 1:
+                (_, vector), *_ = terms[k]
+                while stop < len(terms) and len(terms[stop]) == 1 and terms[stop][0][1] is vector:
+                    stop += 1
+            if stop > k + 1:
+                factor = np.empty_like(lanes[:, :, k:stop], order="C")
+                for lane, ((partial, _),) in enumerate(terms[k:stop]):
+                    factor[:, :, lane] = self._over_time(partial)
+                arrays = factor, vector[:, :, np.newaxis], lanes[:, :, k:stop]
+                source.call("multiply", *(source.name(array, over_time=True) for array in arrays))
+            else:
+                out = lanes[:, :, k]
+                self._add_up(out, source.name(out, over_time=True), plan.leaves["v", plan.v[k]], [])
+            k = stop
+
+
+_ZERO = np.zeros(())
+
+
+def _is_one(partial: Any) -> bool:
+    return isinstance(partial, float) and partial == 1.0
+
+
+def _flat(array: FloatArray) -> FloatArray:
+    """(B, N, H) as rows (B·N, H)."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def _rows(weight: FloatArray, given: Sequence[str], wanted: Sequence[str]) -> FloatArray:
+    """The rows of the wanted gates, in their order; no copy where they are the given ones."""
+    if tuple(given) == tuple(wanted):
+        return np.ascontiguousarray(weight)
+    by_gate = gate_rows(weight, tuple(given))
+    return np.concatenate([by_gate[gate] for gate in wanted])
+
+
+def _put_rows(
+    parameters: dict[str, FloatArray],
+    kind: str,
+    gates: Sequence[str],
+    lanes: Sequence[str],
+    d: FloatArray,
+    read: FloatArray,
+) -> None:
+    """Add the gradients of a weight and of its bias, from those of the lanes d (B·N, K·H) that read (B·N, I)."""
+    for name, array in ((f"{kind}_weight", d.T @ read), (f"{kind}_bias", d.sum(axis=0))):
+        by_gate = gate_rows(parameters[name], tuple(gates))
+        for gate, rows in gate_rows(array, tuple(lanes)).items():
+            by_gate[gate][...] += rows
