@@ -15,8 +15,9 @@ by these operations and no others:
     p.name @ x           a parameter that is a matrix, times a value
 
 `step` runs once, on symbols that record its operations (`interpreters.graph`). Each interpreter runs the operations in
-another way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), backwards
-for gradients (`tape`), and as they are written, on arrays of any library (`arrays`).
+another way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), and as they
+are written, on arrays of any library (`arrays`). The backward pass derives the gradients (`backward`): on arrays
+(`numpy_backward`), with rounding bounds (`bounded_backward`), and term by term (`gradient_terms`).
 """
 
 from abc import ABC, abstractmethod

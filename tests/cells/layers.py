@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.numpy_backward import BlockGradients, NumpyBackward
 from rnnviz.engines.user_code.cell_file import load_cell
 from rnnviz.explain.worked_step import WorkedLine, worked_step
 
@@ -95,3 +97,22 @@ def drawn_layers(cell: CellSpec) -> st.SearchStrategy[DrawnLayer]:
         projection_size=st.integers(1, 5),
         scale=st.floats(0.2, 0.8),
     )
+
+
+def stepwise_states(layer: DrawnLayer) -> Arrays:
+    """The states by the step's own operations, the initial one first: (T + 1, N, H) by name."""
+    states = [layer.state]
+    for x in layer.x:
+        found = step_values(layer.cell, layer.parameters, x, states[-1])
+        # A value of parameters alone is there once for all samples.
+        states.append({name: np.broadcast_to(found[name], array.shape) for name, array in layer.state.items()})
+    return {name: np.stack([state[name] for state in states]) for name in layer.state}
+
+
+def gradients_of(
+    layer: DrawnLayer, direct: NDArray[np.floating] | None, final: Arrays, **options: Any
+) -> BlockGradients:
+    """The gradients of the sum of direct · h (T, N, H) and of final · the last states (N, H)."""
+    states = stepwise_states(layer)
+    before, after = ({name: array[part] for name, array in states.items()} for part in (slice(-1), slice(1, None)))
+    return NumpyBackward(layer.cell, layer.parameters).run(layer.x, before, after, direct, final, **options)

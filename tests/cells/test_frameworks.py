@@ -9,8 +9,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells import activations as a
 from rnnviz.cells.activations import tanh
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.tape import full_gradients, record_step
-from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers
+from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers, gradients_of
 from tests.oracles.onnx_cells import values_of_onnxruntime
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
@@ -55,12 +54,9 @@ def test_gradients_of_torch(name: str, data: st.DataObject) -> None:
     layer = data.draw(drawn_layers(CELLS[name]).filter(projects_less))
     generator = np.random.default_rng(0)
     loss = {symbol: generator.normal(size=array.shape) for symbol, array in layer.state.items()}
-    expected = torch_cells.gradients_of_torch(name, layer.parameters, layer.x[:1], layer.state, loss)
-    recorded = record_step(layer.cell, layer.parameters, layer.x[0], layer.state)
-    x, state, parameters = full_gradients(
-        layer.cell, layer.parameters, layer.x[0], layer.state, recorded.gradients(loss)
-    )
-    found = {"x": x[np.newaxis], **state, **parameters}
+    expected = torch_cells.gradients_of_torch(name, layer.parameters, layer.x, layer.state, loss)
+    gradients = gradients_of(layer, None, loss)
+    found = {"x": gradients.x, **gradients.before, **gradients.parameters}
     assert sorted(found) == sorted(expected)
     for key, array in expected.items():
         np.testing.assert_allclose(found[key], array, rtol=1e-10, atol=1e-12, err_msg=key)

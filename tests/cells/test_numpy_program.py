@@ -233,7 +233,7 @@ def test_aligned_memory(shape: list[int], dtype: str) -> None:
 
 def test_the_cells_need_numpy_alone() -> None:
     script = (
-        "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded, tape, symbols\n"
+        "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded_backward, numpy_backward, symbols\n"
         "print(*sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))\n"
         "print(*sorted({'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('rnnviz.')}))"
     )

@@ -13,8 +13,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
-from rnnviz.cells.interpreters.tape import full_gradients, record_step
-from tests.cells.layers import DrawnLayer, draw_layer
+from tests.cells.layers import DrawnLayer, draw_layer, gradients_of
 from tests.cells.test_blocks import Block
 
 GATES = (Gate("a", ""), Gate("b", ""))
@@ -116,21 +115,26 @@ def test_values_of_a_block_of_arrays(seeds: range) -> None:
 
 @each_batch
 def test_gradients_are_those_of_finite_differences(seeds: range) -> None:
-    """The loss is the sum of all new states, along one direction in the space of all that the step reads."""
+    """The loss is a sum of h at every step and of the last states, along one direction in the space of all inputs."""
     for seed in seeds:
         layer, _ = layer_and_values(seed)
-        cell, p, x, state = layer.cell, layer.parameters, layer.x[0], layer.state
         generator = np.random.default_rng(seed)
-        given = {"x": x, **{f"s.{k}": v for k, v in state.items()}, **p}
+        given = {"x": layer.x, **{f"s.{k}": v for k, v in layer.state.items()}, **layer.parameters}
         along = {name: generator.normal(size=array.shape) for name, array in given.items()}
-        gradients = record_step(cell, p, x, state).gradients({name: np.ones((3, 4)) for name in "hc"})
-        of_x, of_state, of_parameters = full_gradients(cell, p, x, state, gradients)
-        found = {"x": of_x, **{f"s.{k}": v for k, v in of_state.items()}, **of_parameters}
+        direct, final = generator.normal(size=(3, 3, 4)), {name: np.ones((3, 4)) for name in "hc"}
+        gradients = gradients_of(layer, direct, final)
+        found = {"x": gradients.x, **{f"s.{k}": v for k, v in gradients.before.items()}, **gradients.parameters}
         slope = sum(float(np.vdot(found[name], along[name])) for name in given)
-        below, above = (_loss(cell, {name: a + d * along[name] for name, a in given.items()}) for d in (-1e-6, 1e-6))
+        below, above = (
+            _loss(layer.cell, {name: a + d * along[name] for name, a in given.items()}, direct) for d in (-1e-6, 1e-6)
+        )
         assert slope == pytest.approx((above - below) / 2e-6, rel=1e-5, abs=1e-5), seed
 
 
-def _loss(cell: CellSpec, given: dict[str, np.ndarray]) -> float:
-    values = step_values(cell, given, given["x"], {name: given[f"s.{name}"] for name in "hc"})
-    return float(sum(np.broadcast_to(values[name], (3, 4)).sum() for name in "hc"))
+def _loss(cell: CellSpec, given: dict[str, np.ndarray], direct: np.ndarray) -> float:
+    state, loss = {name: given[f"s.{name}"] for name in "hc"}, 0.0
+    for x, weight in zip(given["x"], direct, strict=True):
+        values = step_values(cell, given, x, state)
+        state = {name: np.broadcast_to(values[name], (3, 4)) for name in "hc"}
+        loss += float((weight * state["h"]).sum())
+    return loss + float(sum(array.sum() for array in state.values()))

@@ -10,7 +10,7 @@ from the forward pass alone, so that they are computed for many time steps at on
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -127,9 +127,3 @@ def _read_by(state: Node) -> Iterator[Node]:
 def symbols_of(graph: Graph, hub: Node) -> list[str]:
     """The states that a node is, of which a step may give several as the same value."""
     return [symbol for symbol in graph.cell.state_symbols if graph.values[symbol] is hub]
-
-
-def leaf(graph: Graph, op: str, name: str, among: Mapping[Node, Any] | None = None) -> Node | None:
-    """A leaf by its name, if the step reads it."""
-    nodes = graph.nodes if among is None else among
-    return next((node for node in nodes if node.op == op and node.name == name), None)

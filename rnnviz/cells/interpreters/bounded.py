@@ -18,7 +18,15 @@ from rnnviz.cells.base import CellSpec
 from rnnviz.cells.float_types import rounded_when_read
 from rnnviz.cells.interpreters.blocks import StepBlock, above
 from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Limits, Node, evaluate, ordered, trace, value_limits
-from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
+from rnnviz.cells.interpreters.running_error import (
+    ALLOWED,
+    UNDERFLOW,
+    BoundedArray,
+    exact,
+    pre_activation,
+    storage_bound,
+    stored,
+)
 from rnnviz.frozen import dataclass
 
 _NARROWED = 17
@@ -234,12 +242,17 @@ class BoundedLayer:
         s = self._terms_of(d.value, turned, d.bound)
         return self.gradient_sum(s.value, s.magnitude, len(turned.weight), s.reach).reshaped(*d.value.shape[:-1], -1)
 
+    def forget_overflow(self, d: BoundedArray) -> None:
+        """Set the bound to infinity where a number may have left the engine's range."""
+        if not np.abs(d.value).max(initial=0.0) < self._largest / 4.0:
+            np.copyto(d.bound, np.inf, where=~(np.abs(d.value) < self._largest / 4.0) & np.isfinite(d.bound))
+
     def gradient_sum(
         self, value: FloatArray, magnitude: FloatArray, count: int, reach: FloatArray | None
     ) -> BoundedArray:
         """A sum of `count` gradients with its bound; `reach` is how far the bounds of its terms reach in it."""
         s = pre_activation(value, magnitude, count, self._largest, self._accumulated, least=0.0)
-        bound = s.bound if reach is None else s.bound + reach
+        bound = s.bound + count * UNDERFLOW if reach is None else s.bound + (reach + count * UNDERFLOW)
         if self.half:
             bound = bound + np.where(np.isfinite(value), self.eps * np.abs(value), 0.0)
         return BoundedArray(s.value, bound, self.eps)

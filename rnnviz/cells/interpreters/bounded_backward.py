@@ -70,6 +70,7 @@ class BoundedBackward(Derivatives[BoundedArray]):
         self._shape = x.shape[:2]
         self._hubs = hubs(layer.graph)
         self._owed: dict[Node, BoundedArray] = {}
+        self._own: dict[str, BoundedArray] = {}
         self._totals: dict[Node, BoundedArray] = {}
 
     def value(self, node: Node) -> BoundedArray:
@@ -114,25 +115,23 @@ class BoundedBackward(Derivatives[BoundedArray]):
             The gradients.
         """
         layer, graph = self._layer, self._layer.graph
-        for hub in self._hubs:
-            own = [layer.leaf(given[s], stored_as) for s in symbols_of(graph, hub) if s in given]
-            if own:
-                self._totals[hub] = sum(own[1:], start=own[0])
-        late = self._late(carried)
+        self._own = {symbol: layer.leaf(array, stored_as) for symbol, array in given.items()}
+        self._totals |= {graph.values[s]: d for s, d in self._own.items() if symbols_of(graph, graph.values[s])[0] == s}
+        late = self._late()
         for hub in self._hubs:
             if hub not in late:
                 self._pass_on(hub)
         carried = self._carry(late, carried, backward=backward, cuts=cuts)
         for hub in late:
             self._pass_on(hub)
-        return self._result(given, carried, cuts, stored_as)
+        return self._result(carried, cuts)
 
-    def _late(self, carried: Mapping[str, BoundedArray]) -> list[Node]:
+    def _late(self) -> list[Node]:
         """The hubs whose gradients wait for a carried one, the last computed one first."""
         late: list[Node] = []
         for hub in self._hubs:
-            waits = hub not in self._totals and any(self._reaches(other, hub) for other in late)
-            if waits or any(symbol in carried for symbol in symbols_of(self._layer.graph, hub)):
+            waits = symbols_of(self._layer.graph, hub) or any(self._reaches(other, hub) for other in late)
+            if waits and hub not in self._totals:
                 late.append(hub)
         return late
 
@@ -156,6 +155,7 @@ class BoundedBackward(Derivatives[BoundedArray]):
         if hub.op in PRODUCTS:
             d = self._layer.owed_to_operand(hub, d)
         for node, term in self.owed(self._layer.graph, hub, d, self._hubs).items():
+            self._layer.forget_overflow(term)
             self._owed[node] = self._owed[node] + term if node in self._owed else term
 
     def _carry(
@@ -163,12 +163,12 @@ class BoundedBackward(Derivatives[BoundedArray]):
     ) -> dict[str, BoundedArray]:
         """The gradients of late hubs over time, from step to step; returns what is carried on."""
         layer, graph, carried = self._layer, self._layer.graph, dict(carried)
-        if not late:
+        if not carried:
             return {}
         partial = [self.owed(graph, hub, 1.0, self._hubs) for hub in late]
         leaves = {node.name: node for node in graph.nodes if node.op == "state" and node.name in carried}
         zeros = {name: layer.leaf(np.zeros(state.value.shape)) for name, state in carried.items()}
-        rooms: dict[Node, list[BoundedArray]] = {hub: [] for hub in late}
+        rooms: dict[Any, list[BoundedArray]] = {key: [] for key in (*late, *carried)}
 
         def at(value: Any, t: int) -> Any:
             return value[t] if isinstance(value, BoundedArray) and value.value.ndim == 3 else value
@@ -184,30 +184,30 @@ class BoundedBackward(Derivatives[BoundedArray]):
                 return sum(terms[1:], start=terms[0]) if terms else None
 
             for hub in late:
-                given = [carried[symbol] for symbol in symbols_of(graph, hub) if symbol in carried]
-                given += [self._totals[hub][t]] if hub in self._totals else []
+                symbols = symbols_of(graph, hub)
+                given = [carried[symbol] if symbol in carried else self._own[symbol][t] for symbol in symbols]
                 found = total(None if hub.op in LEAVES else hub, given, vectors, t)
                 rooms[hub].append(found)
                 vectors.append(layer.owed_to_operand(hub, found) if hub.op in PRODUCTS else found)
+            for name, value in carried.items():
+                rooms[name].append(value)
             for name in carried:
                 found = total(leaves.get(name), [], vectors, t)
                 carried[name] = zeros[name] if found is None or t in cuts else found
-        for hub, room in rooms.items():
+        for key, room in rooms.items():
             rows = room if backward else room[::-1]
             shape = self._shape[1], rows[0].value.shape[-1]
             value, bound = (
                 np.stack([np.broadcast_to(getattr(row, name), shape) for row in rows]) for name in ("value", "bound")
             )
-            self._totals[hub] = BoundedArray(value, bound, layer.eps)
+            over_time = BoundedArray(value, bound, layer.eps)
+            if isinstance(key, str):
+                self._own[key] = over_time
+            else:
+                self._totals[key] = over_time
         return carried
 
-    def _result(
-        self,
-        given: Mapping[str, FloatArray],
-        carried: dict[str, BoundedArray],
-        cuts: Sequence[int],
-        stored_as: str,
-    ) -> BoundedGradients:
+    def _result(self, carried: dict[str, BoundedArray], cuts: Sequence[int]) -> BoundedGradients:
         layer, graph = self._layer, self._layer.graph
         parts: dict[str, dict[str, BoundedArray]] = {
             op: {node.name: d for node, d in self._owed.items() if node.op == op} for op in ("u", "v", "state")
@@ -220,18 +220,19 @@ class BoundedBackward(Derivatives[BoundedArray]):
         for symbol, size in sizes.items():
             if symbol not in before:
                 before[symbol] = layer.leaf(np.zeros((*self._shape, size)))
-            d = before[symbol]
             if cuts:
+                before[symbol] = d = BoundedArray(before[symbol].value.copy(), before[symbol].bound.copy(), layer.eps)
                 d.value[[*cuts]], d.bound[[*cuts]] = 0.0, 0.0
-        within = {
-            symbols_of(graph, hub)[0]: d
-            for hub, d in self._owed.items()
-            if hub.op not in LEAVES and symbols_of(graph, hub)
-        }
-        states = {
-            symbol: layer.leaf(given[symbol], stored_as) if symbol in given else self._totals[graph.values[symbol]]
-            for symbol in graph.cell.state_symbols
-        }
+        states: dict[str, BoundedArray] = {}
+        within: dict[str, BoundedArray] = {}
+        for hub in self._hubs:
+            # Of two states that are the same value, the second is a copy of the first.
+            for k, symbol in enumerate(symbols_of(graph, hub)):
+                states[symbol] = self._own[symbol] if k else self._totals[hub]
+                owed = self._own[symbol] if k else self._owed.get(hub) if hub.op not in LEAVES else None
+                if owed is not None:
+                    original = symbols_of(graph, hub)[0]
+                    within[original] = within[original] + owed if original in within else owed
         x = layer.owed_to_input(parts["u"])
         if x is None:
             x = layer.leaf(np.zeros(self._x.value.shape))

@@ -68,7 +68,8 @@ from rnnviz.cells.float_types import smallest_normal, spacing
 ALLOWED = 8.0
 """Number of bounds that a correct step may be off; with random weights correct engines stay below 2."""
 
-_UNDERFLOW = 2.0**-126
+UNDERFLOW = 2.0**-126
+"""The bound of what underflow takes from a product."""
 
 _SMALL = 2.0**-10
 """Below this bound the slope of sigmoid and tanh does not change within eight bounds by more than 1.6 %."""
@@ -122,7 +123,7 @@ class BoundedArray(Value):
         np.multiply(self.bound, ALLOWED, out=part)
         part += np.abs(self.value)
         part *= other.bound
-        part += _UNDERFLOW
+        part += UNDERFLOW
         bound += part
         if not _finite(bound):
             certain = self._certain_beside(other) & other._certain_beside(self)
@@ -206,7 +207,7 @@ class BoundedArray(Value):
             constants = 1.0 + abs(activation.alpha) + abs(activation.beta)
             bound += self.eps * np.where(np.isfinite(magnitude), constants + magnitude, 0.0)
         # Of an unknown number or a NaN, libraries may have either slope of a kink.
-        np.copyto(bound, np.inf, where=~np.isfinite(self.bound) | np.isnan(p))
+        np.copyto(bound, np.inf, where=~np.isfinite(self.bound) | np.isnan(p) | np.isnan(bound))
         return self._with(slopes, bound)
 
     def narrowed(self, low: FloatArray, high: FloatArray) -> "BoundedArray":

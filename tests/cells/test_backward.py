@@ -1,0 +1,165 @@
+"""The gradients of a layer equal central finite differences in float64, and have the terms that they are sums of."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnviz.cells import CellSpec
+from rnnviz.cells.activations import ACTIVATIONS
+from rnnviz.cells.gru import GRU
+from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.interpreters.gradient_terms import GradientTerms
+from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
+from tests.cells.layers import (
+    ALL_CELLS,
+    Arrays,
+    DrawnLayer,
+    draw_layer,
+    drawn_layers,
+    gradients_of,
+    stepwise_states,
+)
+
+STEP = 1e-6
+SMOOTH = [name for name in ACTIVATIONS if "relu" not in name and "hard" not in name]
+
+
+def differences(array: NDArray[np.float64], loss: Callable[[], float]) -> NDArray[np.float64]:
+    """Central finite differences of a loss with respect to every element of an array, which is changed in place."""
+    found = np.zeros_like(array)
+    for index in np.ndindex(array.shape):
+        kept = array[index]
+        array[index] = kept + STEP
+        above = loss()
+        array[index] = kept - STEP
+        found[index] = (above - loss()) / (2.0 * STEP)
+        array[index] = kept
+    return found
+
+
+def random_loss(layer: DrawnLayer) -> tuple[NDArray[np.float64], Arrays]:
+    """The weight of h at each step, and those of the last states."""
+    generator = np.random.default_rng(1)
+    final = {name: generator.normal(size=array.shape) for name, array in layer.state.items()}
+    return generator.normal(size=(len(layer.x), *layer.state["h"].shape)), final
+
+
+def assert_gradients(layer: DrawnLayer) -> None:
+    direct, final = random_loss(layer)
+
+    def loss() -> float:
+        states = stepwise_states(layer)
+        last = sum(float((final[name] * array[-1]).sum()) for name, array in states.items())
+        return float((direct * states["h"][1:]).sum()) + last
+
+    found = gradients_of(layer, direct, final)
+    assert list(found.before) == list(layer.state)
+    assert sorted(found.parameters) == sorted(layer.parameters)
+    arrays = {"x": (layer.x, found.x)}
+    arrays |= {name: (array, found.before[name]) for name, array in layer.state.items()}
+    arrays |= {name: (array, found.parameters[name]) for name, array in layer.parameters.items()}
+    for name, (array, gradient) in arrays.items():
+        assert gradient.shape == array.shape
+        expected = differences(array, loss)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_gradients_of_everything_that_a_layer_reads(name: str) -> None:
+    assert_gradients(draw_layer(ALL_CELLS[name], timesteps=3, batch_size=2, hidden_size=3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL_CELLS)
+@given(data=st.data())
+def test_gradients_of_drawn_layers(name: str, data: st.DataObject) -> None:
+    assert_gradients(data.draw(drawn_layers(ALL_CELLS[name])))
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, "relu", "leaky_relu", "hard_sigmoid", "keras_hard_sigmoid", "hard_tanh"])
+@pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
+def test_gradients_of_every_activation(cell: CellSpec, name: str) -> None:
+    changed = cell.with_activations(**{role: ACTIVATIONS[name] for role, _ in cell.activations})
+    assert_gradients(draw_layer(changed, seed=5, timesteps=2, batch_size=1, input_size=2, hidden_size=2, scale=0.4))
+
+
+def test_gradients_of_a_clipped_cell() -> None:
+    assert_gradients(draw_layer(LSTM_PEEPHOLE.with_clip(0.5), seed=2))
+
+
+@pytest.mark.parametrize("cell", [LSTM, GRU_RESET_BEFORE], ids=lambda cell: cell.name)
+def test_a_block_goes_on_from_the_one_after_it(cell: CellSpec) -> None:
+    """Two blocks give what one gives, and without truncation the same as with a cut that carries nothing."""
+    layer = draw_layer(cell, timesteps=6)
+    direct, final = random_loss(layer)
+    whole, cut = gradients_of(layer, direct, final), gradients_of(layer, direct, final, cuts=[4])
+    states = stepwise_states(layer)
+    later, earlier = (
+        DrawnLayer(cell, layer.sizes, layer.parameters, x, {name: array[t] for name, array in states.items()})
+        for x, t in ((layer.x[4:], 4), (layer.x[:4], 0))
+    )
+    second = gradients_of(later, direct[4:], final)
+    zeros = {name: np.zeros_like(array) for name, array in final.items()}
+    for carried, expected in ((second.before, whole), (zeros, cut)):
+        first = gradients_of(earlier, direct[:4], carried)
+        for name, array in expected.states.items():
+            joined = np.concatenate([first.states[name], second.states[name]])
+            np.testing.assert_allclose(joined, array, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(first.before[name], expected.before[name], rtol=1e-12, atol=1e-14)
+        for name, array in expected.parameters.items():
+            both = first.parameters[name] + second.parameters[name]
+            np.testing.assert_allclose(both, array, rtol=1e-10, atol=1e-12)
+    assert not np.array_equal(whole.before["h"], cut.before["h"])
+
+
+def test_gradients_of_the_parts_of_a_gate() -> None:
+    """Where u is added to v, both have one gradient; the reset gate scales that of v.n; recurrent() leaves v alone."""
+    direct, final = random_loss(draw_layer(LSTM))
+    lstm = gradients_of(draw_layer(LSTM), direct, final)
+    assert all(np.array_equal(lstm.u[gate], lstm.v[gate]) for gate in "ifgo")
+    layer = draw_layer(GRU)
+    gru, states = gradients_of(layer, direct, {"h": final["h"]}), stepwise_states(layer)
+    terms = GradientTerms(GRU, layer.parameters, layer.x[2, 0], {"h": states["h"][2, 0]}, {"h": gru.states["h"][2, 0]})
+    np.testing.assert_allclose(gru.v["n"][2, 0], gru.u["n"][2, 0] * terms.value(terms.node("r")), rtol=1e-12)
+    assert "n" not in gradients_of(draw_layer(GRU_RESET_BEFORE), direct, {"h": final["h"]}).v
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_the_terms_of_a_step_add_up_to_its_gradients(name: str) -> None:
+    layer = draw_layer(ALL_CELLS[name], timesteps=3)
+    direct, final = random_loss(layer)
+    found, states, t, sample = gradients_of(layer, direct, final), stepwise_states(layer), 1, 2
+    before = {symbol: array[t, sample] for symbol, array in states.items()}
+    own = {symbol: array[t, sample] for symbol, array in found.states.items()}
+    terms = GradientTerms(layer.cell, layer.parameters, layer.x[t, sample], before, own)
+    for gate, d in found.u.items():
+        np.testing.assert_allclose(sum(term.value for term in terms.of_part(gate)), d[t, sample], rtol=1e-10)
+    np.testing.assert_allclose(sum(rows.value for rows in terms.rows("u")), found.x[t, sample], rtol=1e-10, atol=1e-14)
+    for symbol in layer.state:
+        # What step t owes to the state before it, and what that owes to itself and is owed by the loss.
+        owed = sum(term.value for term in terms.of_previous(symbol))
+        owed += sum(rows.value for rows in terms.rows("v")) if symbol == "h" else 0.0
+        at = {key: array[t - 1, sample] for key, array in found.states.items()}
+        state = {key: array[t - 1, sample] for key, array in states.items()}
+        earlier = GradientTerms(layer.cell, layer.parameters, layer.x[t - 1, sample], state, at)
+        owed += sum(term.value for term in earlier.within(symbol)) + (direct[t - 1, sample] if symbol == "h" else 0.0)
+        np.testing.assert_allclose(owed, at[symbol], rtol=1e-10, atol=1e-13, err_msg=symbol)
+
+
+def test_terms_of_an_lstm_by_name() -> None:
+    layer = draw_layer(LSTM_PEEPHOLE, timesteps=1)
+    direct, final = random_loss(layer)
+    states = stepwise_states(layer)
+    own = {name: array[0, 0] for name, array in gradients_of(layer, direct, final).states.items()}
+    terms = GradientTerms(LSTM_PEEPHOLE, layer.parameters, layer.x[0, 0], {k: v[0, 0] for k, v in states.items()}, own)
+    assert [term.through for term in terms.within("c")] == ["h", "o"]
+    assert [term.through for term in terms.of_previous("c")] == ["c", "f", "i"]
+    assert [term.through for term in terms.of_part("i")] == ["i"]
+    assert [term.through for term in terms.within("f")] == ["c"]
+    assert [rows.gate for rows in terms.rows("v")] == ["i", "f", "g", "o"]
+    np.testing.assert_allclose(terms.gradient("o"), np.tanh(states["c"][1, 0]) * own["h"], rtol=1e-12)
