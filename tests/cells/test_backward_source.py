@@ -1,4 +1,4 @@
-"""The source of a step's backward pass computes the gradients of the tape."""
+"""The source of a step's backward pass computes the same gradients as the backward pass on arrays."""
 
 import math
 
@@ -10,7 +10,7 @@ from rnnviz.cells.activations import ACTIVATIONS, clip
 from rnnviz.cells.base import CellSpec, Gate, Sizes, StateSpec, Step
 from rnnviz.cells.interpreters.backward_source import backward_lines
 from rnnviz.cells.interpreters.symbols import helper_lines
-from rnnviz.cells.interpreters.tape import full_gradients, record_step
+from tests.cells.layers import DrawnLayer, gradients_of
 
 
 def two_state_step(u, v, state, p):
@@ -23,7 +23,7 @@ CUSTOM = CellSpec("custom", "custom", two_state_step, gates=(Gate("a", "a"),), s
 
 
 @pytest.mark.parametrize("cell", [*CELLS.values(), CUSTOM], ids=lambda cell: cell.name)
-def test_gradients_are_those_of_the_tape(cell):
+def test_gradients_are_those_of_the_backward_pass(cell):
     cell = cell if cell is CUSTOM else cell.with_clip(2.0)
     rng = np.random.default_rng(0)
     sizes = Sizes(3, 4, 2 if cell.name == "lstm_projection" else None)
@@ -33,12 +33,11 @@ def test_gradients_are_those_of_the_tape(cell):
     lines = backward_lines(cell)
     names = {"np": np, "math": math, "x": x, **state, **parameters, **{f"d_{s}": d for s, d in given.items()}}
     exec("\n".join([*helper_lines(lines), *lines]), names)
-    step = record_step(cell, parameters, x, state)
-    of_x, of_state, of_parameters = full_gradients(cell, parameters, x, state, step.gradients(given))
-    np.testing.assert_allclose(names["d_x"], of_x)
-    for symbol, expected in of_state.items():
+    found = gradients_of(DrawnLayer(cell, sizes, parameters, x[np.newaxis], state), None, given)
+    np.testing.assert_allclose(names["d_x"], found.x[0])
+    for symbol, expected in found.before.items():
         np.testing.assert_allclose(names[f"d_{symbol}_before"], expected)
-    for name, expected in of_parameters.items():
+    for name, expected in found.parameters.items():
         np.testing.assert_allclose(names[f"d_{name}"], expected)
 
 
