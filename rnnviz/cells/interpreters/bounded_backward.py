@@ -28,10 +28,11 @@ class BoundedGradients:
     states:
         Those of the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones.
     within:
-        What the other states of the same step owe to a state, such as h to c. A state is left out that is owed nothing.
+        Gradients from the other states of the same step, such as that from h to c, by name; a state without some is
+        left out.
     before:
-        What the step owes to the previous state by all ways, (B, N, H) or (B, N, P) by name. So the gradient of a state
-        is `before` of the step that reads it, and `within` of its own step, and what the loss and the layer above owe.
+        Gradients that the step gives to the previous state on all paths, (B, N, H) or (B, N, P) by name. So the gradient of a state
+        is `before` of the step that reads it, plus `within` of the same step, plus the gradients from the loss and the layer above.
     u, v:
         Those of the input parts and the recurrent parts, (B, N, H) by gate; a gate is left out that is not read.
     x:
@@ -161,7 +162,7 @@ class BoundedBackward(Derivatives[BoundedArray]):
     def _carry(
         self, late: Sequence[Node], carried: Mapping[str, BoundedArray], *, backward: bool, cuts: Sequence[int]
     ) -> dict[str, BoundedArray]:
-        """The gradients of late hubs over time, from step to step; returns what is carried on."""
+        """The gradients of late hubs over time, from step to step; returns those before the block."""
         layer, graph, carried = self._layer, self._layer.graph, dict(carried)
         if not carried:
             return {}

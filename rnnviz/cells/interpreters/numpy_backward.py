@@ -1,12 +1,12 @@
 """Backpropagation through time of one layer, on arrays, over a block of time steps.
 
-The forward pass is known, so that all partial derivatives of the block are computed at once. What is left for each time
-step are the products and sums of the chain rule and one matrix product, as in a textbook:
+The forward pass is known, so that all partial derivatives of the block are computed at once. A time step then takes the
+products and sums of the chain rule and one matrix product, as in a textbook:
 
     dh = direct + carried          the gradient of h, from the layer above and from the next step
     dc = carried + dh · ∂h/∂c
     dv = dc · ∂c/∂v                the gradient of each recurrent part
-    carried = dv W_h2h             what the previous h is owed
+    carried = dv W_h2h             the gradient of the previous h
 
 They are written as the source of a loop, whose arrays are allocated before it. The gradients of the parameters and of
 the layer input are sums over the block, and large products.
@@ -338,7 +338,7 @@ class _Block(Derivatives[Any]):
         return np.empty((*self._shape, size), self._dtype)
 
     def _through(self, hub: Node, total: FloatArray) -> FloatArray:
-        """What a matrix product owes to its operand."""
+        """The gradient of a matrix product's operand."""
         weight = self._of.layer.weights[hub.name] if hub.op == "recurrent" else self._of.parameters[hub.args[0].name]
         vector = self._empty(weight.shape[1])
         names = self._source.name(total, over_time=True), self._source.name(weight, over_time=False)

@@ -289,7 +289,7 @@ def pre_activation(
     """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
 
     `added` is a second sum, which is added to `value` in place; its terms are among those of `magnitude`. `least` is
-    the 1 of the rule, and 0 for a sum of gradients, which has no scale of its own.
+    the 1 of the rule, and 0 for a sum of gradients, which has no scale.
 
     Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
     float64 does not know, so nothing can be said: the bound is infinite.
