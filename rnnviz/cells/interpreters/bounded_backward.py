@@ -31,8 +31,9 @@ class BoundedGradients:
         Gradients from the other states of the same step, such as that from h to c, by name; a state without some is
         left out.
     before:
-        Gradients that the step gives to the previous state on all paths, (B, N, H) or (B, N, P) by name. So the gradient of a state
-        is `before` of the step that reads it, plus `within` of the same step, plus the gradients from the loss and the layer above.
+        Gradients that the step gives to the previous state on all paths, (B, N, H) or (B, N, P) by name. The gradient
+        of a state is `before` of the step that reads it, plus `within` of the same step, plus what the loss and the
+        layer above add.
     u, v:
         Those of the input parts and the recurrent parts, (B, N, H) by gate; a gate is left out that is not read.
     x:
