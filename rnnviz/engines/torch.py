@@ -3,6 +3,8 @@
 PyTorch has Gluon's gate order and Gluon's two biases, so the parameters are taken as they are.
 """
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import sqrt
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +19,15 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
+from rnnviz.core.gradients import gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, NoGradients, Progress
+from rnnviz.engines.autograd import Autograd, AutogradLayer
+from rnnviz.engines.backward import run_stack_backward
+from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
 
 _NAMES = {
@@ -54,8 +59,37 @@ LIBRARY = NamedFunctions(
 """Tensors, for cells that PyTorch does not have."""
 
 
-class TorchEngine(NoGradients):
-    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors."""
+class TorchAutograd(Autograd):
+    """torch.autograd."""
+
+    library = LIBRARY
+
+    def constant(self, array: FloatArray) -> Any:
+        return to_library(array)
+
+    def leaf(self, array: FloatArray) -> Any:
+        return to_library(array).requires_grad_()
+
+    def numbers(self, array: Any) -> FloatArray:
+        return to_numpy(array.detach())
+
+    def detached(self, array: Any) -> Any:
+        return array.detach()
+
+    def recording(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
+        given = [to_library(array) for array in of_outputs]
+        found = torch.autograd.grad(outputs, leaves, given, allow_unused=True, materialize_grads=True)
+        return [to_numpy(gradient) for gradient in found]
+
+
+class TorchEngine:
+    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors.
+
+    Gradients are those of the cell's lines on tensors, step by step.
+    """
 
     provides_cell_state = False
     version = f"torch {torch.__version__}"
@@ -89,6 +123,15 @@ class TorchEngine(NoGradients):
                 out = reversed_within(lengths, x.numpy()) if network.reverse else x.numpy()
                 fill_layer(trace, layer, out, [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
+        return EngineReport()
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`."""
+        return gradient_names(network)
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`."""
+        run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress)
         return EngineReport()
 
 

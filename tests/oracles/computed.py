@@ -1,5 +1,6 @@
 """The outputs of an oracle for a network, and of an engine for the same."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +22,10 @@ class Answer:
     cell: NDArray[np.floating] | None = None
 
 
-def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
+def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine", gradients: Sequence[str] = ()) -> Trace:
     """A writable trace in memory, full of NaN: what an engine leaves out stays visible. Padding is 0, as on disk."""
     network = inputs.network
-    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, ("h", "c") if cell else ("h",))
+    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, (*(("h", "c") if cell else ("h",)), *gradients))
     arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
     trace = Trace(engine, arrays, reverse=network.reverse, lengths=inputs.lengths)
     trace.clear_padding()

@@ -1,0 +1,200 @@
+"""Gradients of some time steps of a lane by a library's automatic differentiation.
+
+Two graphs give them. In the first one each step reads the state of the step before it, as in the forward pass, so that
+the library carries the gradients of the states from step to step. There a probe is added to each new state: a leaf,
+whose gradient is that of the state, and whose value is the difference of the stored state from this one. In the second
+one the steps do not depend on each other: all of them are samples of one step, from the stored states before them. It
+gives the gradients of the layer input, of the parameters and of the pre-activations, each by few large products.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, values_of_parts
+from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients
+
+
+class Autograd(ABC):
+    """The automatic differentiation of a library."""
+
+    library: Library
+    """The functions of its arrays."""
+
+    @abstractmethod
+    def constant(self, array: FloatArray) -> Any:
+        """An array of the library, of which no gradient is asked for."""
+
+    @abstractmethod
+    def leaf(self, array: FloatArray) -> Any:
+        """An array of the library, of which a gradient is asked for."""
+
+    @abstractmethod
+    def numbers(self, array: Any) -> FloatArray:
+        """The array of the library as one of NumPy."""
+
+    @abstractmethod
+    def detached(self, array: Any) -> Any:
+        """The same values, through which no gradient passes."""
+
+    @abstractmethod
+    def recording(self) -> AbstractContextManager[object]:
+        """Within it, operations are recorded for gradients."""
+
+    @abstractmethod
+    def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
+        """The gradients of the leaves from those of the outputs, as arrays of NumPy."""
+
+
+class StepGraph(ABC):
+    """The steps of a block, as operations of a library."""
+
+    @abstractmethod
+    def step(self, b: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The states after step b by symbol, from those before it."""
+
+    @abstractmethod
+    def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
+        """The gradients of all steps as samples of one step.
+
+        Parameters
+        ----------
+        before : mapping of str to ndarray of shape (B·S, U)
+            The states before each step.
+        of_states : mapping of str to ndarray of shape (B·S, U)
+            The gradients of the states after each step, from outside of the step.
+
+        Returns
+        -------
+        mapping of str to ndarray
+            (B·S, U) by symbol: the gradients of the states and of the pre-activations, as far as they are known.
+        ndarray of shape (B·S, I)
+            That of the layer input.
+        mapping of str to ndarray
+            Those of the parameters.
+        """
+
+
+class AutogradLayer:
+    """A `BackwardLayer` by a library's automatic differentiation."""
+
+    def __init__(self, autograd: Autograd) -> None:
+        self._autograd = autograd
+
+    def graph(self, task: BackwardTask) -> StepGraph:
+        """The steps of a task: the lines of the cell, unless a library has a layer that computes it."""
+        return CellGraph(self._autograd, task)
+
+    def advance(self, task: BackwardTask) -> Arrays:
+        """See `BackwardLayer.advance`."""
+        graph, library = self.graph(task), self._autograd
+        state = {s: library.constant(array) for s, array in task.state.items()}
+        for b in range(len(task.x)):
+            state = dict(graph.step(b, state))
+            state |= {s: library.constant(array[b]) for s, array in task.states.items()}
+        return {s: library.numbers(array) for s, array in state.items()}
+
+    def gradients(self, task: BackwardTask) -> BlockGradients:
+        """See `BackwardLayer.gradients`."""
+        graph, library = self.graph(task), self._autograd
+        after: dict[str, list[FloatArray]] = {s: [] for s in task.state}
+        probes: list[Any] = []
+        outputs, of_outputs = [], []
+        with library.recording():
+            start = {s: library.leaf(array) for s, array in task.state.items()}
+            state: dict[str, Any] = start
+            for b, cut in enumerate(task.cuts):
+                if cut:
+                    state = {s: library.detached(array) for s, array in state.items()}
+                new = graph.step(b, state)
+                for s in state:
+                    computed = library.numbers(new[s])
+                    stored = task.states[s][b] if s in task.states else computed
+                    difference = np.subtract(stored, computed, out=np.zeros_like(stored), where=stored != computed)
+                    probes.append(library.leaf(difference))
+                    state = {**state, s: new[s] + probes[-1]}
+                    after[s].append(stored)
+                outputs.append(state["h"])
+                of_outputs.append(task.direct[b])
+            outputs += state.values()
+            of_outputs += [task.final[s] for s in state]
+        found = library.gradients(outputs, of_outputs, [*start.values(), *probes])
+        symbols, steps, samples = tuple(task.state), *task.x.shape[:2]
+        of_start, of_probes = found[: len(symbols)], found[len(symbols) :]
+        of_states = {s: np.concatenate(of_probes[place :: len(symbols)]) for place, s in enumerate(symbols)}
+        before = {s: np.concatenate([task.state[s], *after[s][:-1]]) for s in symbols}
+        over_time, of_x, of_parameters = graph.gradients(before, of_states)
+        return BlockGradients(
+            over_time={s: array.reshape(steps, samples, -1) for s, array in over_time.items()},
+            x=of_x.reshape(task.x.shape),
+            state=dict(zip(symbols, of_start, strict=True)),
+            parameters=of_parameters,
+        )
+
+
+class CellGraph(StepGraph):
+    """The lines of a cell on the arrays of a library."""
+
+    def __init__(self, autograd: Autograd, task: BackwardTask) -> None:
+        self._autograd, self._task = autograd, task
+        self._p = {name: autograd.constant(array) for name, array in vars(task.parameters).items()}
+        steps, samples, features = task.x.shape
+        self._x = np.ascontiguousarray(task.x).reshape(-1, features)
+        parts = self._part("i2h", self._p, autograd.constant(self._x))
+        self._u = {gate: array.reshape(steps, samples, -1) for gate, array in parts.items()}
+
+    def _part(self, kind: str, p: Mapping[str, Any], read: Any) -> dict[str, Any]:
+        """The input parts "i2h" or the recurrent parts "h2h" of each gate, (S, H)."""
+        gates = self._task.cell.gate_symbols if kind == "i2h" else self._task.cell.recurrent_gates
+        if not gates:
+            return {}
+        rows = self._autograd.library.product(read, p[f"{kind}_weight"]) + p[f"{kind}_bias"]
+        size = rows.shape[1] // len(gates)
+        return {gate: rows[:, k * size : (k + 1) * size] for k, gate in enumerate(gates)}
+
+    def step(self, b: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `StepGraph.step`."""
+        u, v = {gate: array[b] for gate, array in self._u.items()}, self._part("h2h", self._p, state["h"])
+        values = values_of_parts(self._task.cell, self._p, u, v, state, self._autograd.library)
+        return {s: values[s] for s in state}
+
+    def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
+        """See `StepGraph.gradients`."""
+        library, cell = self._autograd, self._task.cell
+        values = trace(cell).values
+        symbols = {values[s]: s for s in of_states}
+        probes: dict[str, Any] = {}
+
+        def probed(name: str, array: Any) -> Any:
+            probes[name] = library.leaf(np.zeros(array.shape, self._x.dtype))
+            return array + probes[name]
+
+        with library.recording():
+            p = {name: library.leaf(array) for name, array in vars(self._task.parameters).items()}
+            x, state = library.leaf(self._x), {s: library.constant(array) for s, array in before.items()}
+            u = {gate: probed(f"u.{gate}", part) for gate, part in self._part("i2h", p, x).items()}
+            v = self._part("h2h", p, state["h"])
+            leaves: dict[str, Mapping[str, Any]] = {"u": u, "v": v, "state": state, "parameter": p}
+            layer = ArrayLayer.of(cell, p, library.library)
+
+            def apply(node: Node, args: Sequence[Any]) -> Any:
+                value = layer.apply(node, args)
+                return probed(symbols[node], value) if node in symbols else value
+
+            found = evaluate(
+                list(values.values()), lambda n: n.number if n.op == "number" else leaves[n.op][n.name], apply
+            )
+        # A state that a step only hands on has no operation.
+        computed = [s for s in of_states if values[s].op not in LEAVES]
+        wanted = [x, *p.values(), *probes.values()]
+        outputs, of_outputs = [found[values[s]] for s in computed], [of_states[s] for s in computed]
+        arrays = library.gradients(outputs, of_outputs, wanted)
+        of_x, of_p = arrays[0], dict(zip(p, arrays[1:], strict=False))
+        of_probes = dict(zip(probes, arrays[1 + len(p) :], strict=True))
+        over_time = {gate: of_probes[f"u.{gate}"] for gate in cell.gate_symbols}
+        return over_time | {s: of_probes.get(s, array) for s, array in of_states.items()}, of_x, of_p

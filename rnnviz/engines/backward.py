@@ -1,0 +1,289 @@
+"""The backward pass over stacked layers in one or both directions, around any implementation of some steps of a lane.
+
+It goes from the top layer down, and in each lane from the last computed step to the first, in blocks of time steps. A
+block begins at the engine's own states, which the forward pass stored: only one block is in memory. Gradients of the
+layer below are added up where they will stay, in its "grad.h".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import CellSpec
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, LossGradient, gradient
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import computed_parts
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import time_blocks
+from rnnviz.engines.base import Progress
+from rnnviz.engines.layers import PART_VALUES, layer_output
+from rnnviz.frozen import dataclass
+
+Arrays = Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class BackwardTask:
+    """B time steps of a lane, in the order of the forward pass, in which the same S samples are computed.
+
+    Attributes
+    ----------
+    cell, parameters:
+        The cell, and the parameters of the lane.
+    x:
+        (B, S, I): the layer input.
+    state:
+        (S, U) by symbol: the states before the first step.
+    states:
+        (B, S, U) by symbol: the states after each step, of those that the engine's trace has.
+    direct:
+        (B, S, H): the gradients of h that do not come from the next step.
+    final:
+        (S, U) by symbol: the gradients of the states after the last step, from the steps after it and from the loss.
+    cuts:
+        (B,): whether truncation lets no gradient pass from a step to the one before it. The first is False.
+    lane, times, backward:
+        The layer and the direction, the time steps, and whether they are computed from the last one on.
+    """
+
+    cell: CellSpec
+    parameters: LayerParameters
+    x: FloatArray
+    state: Arrays
+    states: Arrays
+    direct: FloatArray
+    final: Arrays
+    cuts: NDArray[np.bool_]
+    lane: tuple[int, int]
+    times: slice
+    backward: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BlockGradients:
+    """The gradients of a `BackwardTask`.
+
+    Attributes
+    ----------
+    over_time:
+        (B, S, U) by symbol: those of the states and of the pre-activations, as far as the trace has them.
+    x:
+        (B, S, I): that of the layer input.
+    state:
+        (S, U) by symbol: those of the states before the first step.
+    parameters:
+        Those of the parameters, by the names of `CellSpec.parameter_shapes`.
+    """
+
+    over_time: Arrays
+    x: FloatArray
+    state: Arrays
+    parameters: Arrays
+
+
+class BackwardLayer(Protocol):
+    """How some time steps of a lane are computed."""
+
+    def advance(self, task: BackwardTask) -> Arrays:
+        """The states (S, U) after the last step; asked for only if the trace lacks a state."""
+
+    def gradients(self, task: BackwardTask) -> BlockGradients:
+        """The gradients of the steps."""
+
+
+def run_stack_backward(inputs: Inputs, trace: Trace, layer: BackwardLayer, progress: Progress) -> None:
+    """Fill the trace's gradients.
+
+    Parameters of several blocks are summed in float64.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The inputs, with a loss.
+    trace : Trace
+        The trace of the forward pass, with gradients to fill.
+    layer : BackwardLayer
+        Computes the gradients of a block of time steps.
+    progress : callable
+        Gets the fraction that is done.
+    """
+    network, loss = inputs.network, inputs.loss
+    assert loss is not None
+    lanes = [(k, d) for k in reversed(range(network.num_layers)) for d in range(network.directions)]
+    for lane in lanes:
+        _fill_direct(inputs, trace, loss, lane)
+    trace[OF_INPUT][:] = 0
+    for place, lane in enumerate(lanes):
+
+        def lane_progress(done: float, place: int = place) -> None:
+            progress((place + done) / len(lanes))
+
+        _run_lane(inputs, trace, loss, layer, lane, lane_progress)
+
+
+def _fill_direct(inputs: Inputs, trace: Trace, loss: LossGradient, lane: tuple[int, int]) -> None:
+    """Write the part of grad.h that comes from out, or from the one value."""
+    of_h, network = trace[gradient("h")][lane], inputs.network
+    longest = max(1, PART_VALUES // (inputs.batch_size * network.output_size))
+    for times in time_blocks(range(inputs.timesteps), longest, backward=False):
+        direct = loss.direct(network, *lane, range(times.start, times.stop), inputs.batch_size)
+        of_h[times] = 0 if direct is None else direct
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some time steps of a lane, and the samples that are computed in all of them."""
+
+    times: slice
+    samples: NDArray[np.intp]
+    every: bool
+    backward: bool
+
+    def of(self, array: FloatArray) -> FloatArray:
+        """The block of an array (T, N, U) in the order of the forward pass, (B, S, U)."""
+        part = array[self.times] if self.every else array[self.times, self.samples]
+        return part[::-1] if self.backward else part
+
+    def put(self, array: FloatArray, values: FloatArray, *, add: bool = False) -> None:
+        """Write the block of an array (T, N, U), or add to it."""
+        index = self.times if self.every else (self.times, self.samples)
+        ordered = values[::-1] if self.backward else values
+        array[index] = array[index] + ordered if add else ordered
+
+    @property
+    def steps(self) -> range:
+        """The time steps in the order of the forward pass."""
+        return range(self.times.start, self.times.stop)[:: -1 if self.backward else 1]
+
+    def begins(self, lengths: Sequence[int]) -> NDArray[np.bool_]:
+        """(S,): whether the first step of a sample is the first one of the block."""
+        first = self.steps[0]
+        return np.array([lengths[n] == first + 1 if self.backward else first == 0 for n in self.samples])
+
+
+def _lengths(inputs: Inputs) -> tuple[int, ...]:
+    return inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+
+
+def _blocks(inputs: Inputs, *, backward: bool) -> list[_Block]:
+    """The blocks of a lane in the order of the forward pass."""
+    network = inputs.network
+    widest = network.kind.gate_count * network.hidden_size + network.input_size
+    longest = max(1, PART_VALUES // (inputs.batch_size * widest))
+    return [
+        _Block(times, samples, len(samples) == inputs.batch_size, backward)
+        for part, samples in computed_parts(_lengths(inputs), range(inputs.timesteps), backward=backward)
+        if len(samples)
+        for times in time_blocks(part, longest, backward=backward)
+    ]
+
+
+def _run_lane(
+    inputs: Inputs,
+    trace: Trace,
+    loss: LossGradient,
+    layer: BackwardLayer,
+    lane: tuple[int, int],
+    progress: Progress,
+) -> None:
+    k, direction = lane
+    network, row = inputs.network, k * inputs.network.directions + direction
+    symbols, lengths = network.kind.state_symbols, _lengths(inputs)
+    blocks = _blocks(inputs, backward=network.backward(direction))
+    starts = _start_states(inputs, trace, loss, layer, lane, blocks)
+    carried = {s: np.array(array[row]) for s, array in loss.state.items()}
+    initial = {s: trace[gradient(f"{s}0")][row] for s in symbols}
+    sums: dict[str, FloatArray] = {}
+    over_time = [name for name in trace.over_time() if name.startswith(GRADIENT)]
+    done, whole = 0, sum(lengths)
+    for block, start in zip(reversed(blocks), reversed(starts), strict=True):
+        task = _task(inputs, trace, loss, lane, block, start, carried)
+        found = layer.gradients(task)
+        for name in over_time:
+            block.put(trace[name][lane], found.over_time[name.removeprefix(GRADIENT)])
+        _pass_down(trace, k, block, found.x)
+        begins = block.begins(lengths)
+        cut = loss.cuts(block.steps[0] + int(block.backward))
+        for symbol in symbols:
+            initial[symbol][block.samples[begins]] = found.state[symbol][begins]
+            carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
+        for name, array in found.parameters.items():
+            sums[name] = sums[name] + array if name in sums else np.asarray(array, np.float64)
+        done += len(block.steps) * len(block.samples)
+        progress(done / whole)
+    for name, array in sums.items():
+        trace[f"{OF_PARAMETERS}{'lr'[direction]}{k}_{name}"][...] = array
+
+
+def _start_states(
+    inputs: Inputs,
+    trace: Trace,
+    loss: LossGradient,
+    layer: BackwardLayer,
+    lane: tuple[int, int],
+    blocks: list[_Block],
+) -> list[Arrays]:
+    """The states (S, U) before each block: stored ones, or those that the layer computes again from block to block."""
+    k, direction = lane
+    lengths, row = _lengths(inputs), k * inputs.network.directions + direction
+    carried = {s: np.array(array[row]) for s, array in inputs.initial_state.by_symbol.items()}
+    stored = {s: trace[s][lane] for s in carried if s in trace}
+    starts: list[Arrays] = []
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        goes_on = block.samples[~block.begins(lengths)]
+        for symbol, series in stored.items():
+            if len(goes_on):
+                before = block.steps[0] + (1 if block.backward else -1)
+                carried[symbol][goes_on] = series[before, goes_on]
+        start = {symbol: array[block.samples] for symbol, array in carried.items()}
+        starts.append(start)
+        if len(stored) < len(carried) and following is not None:
+            task = _task(inputs, trace, loss, lane, block, start, carried)
+            for symbol, array in layer.advance(task).items():
+                carried[symbol][block.samples] = array
+    return starts
+
+
+def _task(
+    inputs: Inputs,
+    trace: Trace,
+    loss: LossGradient,
+    lane: tuple[int, int],
+    block: _Block,
+    state: Arrays,
+    carried: Arrays,
+) -> BackwardTask:
+    k, direction = lane
+    network, steps = inputs.network, np.array(block.steps)
+    if k == 0:
+        x = block.of(inputs.sequence)
+    else:
+        x = layer_output(np.stack([block.of(trace.hidden[k - 1, d]) for d in range(network.directions)]))
+    later = np.maximum(steps, np.roll(steps, 1))
+    return BackwardTask(
+        cell=network.kind,
+        parameters=inputs.parameters.layer(k, direction),
+        x=x,
+        state=state,
+        states={s: block.of(trace[s][lane]) for s in network.kind.state_symbols if s in trace},
+        direct=block.of(trace[gradient("h")][lane]),
+        final={s: array[block.samples] for s, array in carried.items()},
+        cuts=np.array([place > 0 and loss.cuts(int(t)) for place, t in enumerate(later)]),
+        lane=lane,
+        times=block.times,
+        backward=block.backward,
+    )
+
+
+def _pass_down(trace: Trace, layer: int, block: _Block, of_x: FloatArray) -> None:
+    """Add the gradients of a layer input to those of the layer below, or of the sequence."""
+    if layer == 0:
+        block.put(trace[OF_INPUT], of_x, add=True)
+        return
+    size = trace.shape[-1]
+    for direction, of_h in enumerate(trace[gradient("h")][layer - 1]):
+        block.put(of_h, of_x[..., direction * size : (direction + 1) * size], add=True)

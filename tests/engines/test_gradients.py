@@ -1,0 +1,129 @@
+"""Gradients of engines, compared with those of plain loops in float64 by torch.autograd."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnviz.cells.rnn import RNN_RELU
+from rnnviz.core.config import Backward, Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines import backward
+from rnnviz.engines.base import Engine, EngineReport
+from rnnviz.engines.registry import find_engine, load_engine
+from rnnviz.io.inputs import load_inputs
+from tests.cells.layers import EXAMPLES
+from tests.engines.test_lengths import padded_inputs
+from tests.oracles.computed import assert_near, empty_trace
+from tests.oracles.gradients import oracle_gradients
+from tests.oracles.recurrence import recurrence
+
+ENGINES = ("torch",)
+TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
+
+
+def with_gradients(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
+    """The trace of an engine after both passes, and the report of the second one."""
+    cell = engine.provides_cell_state or inputs.network.custom is not None
+    trace = empty_trace(inputs, cell=cell, gradients=engine.gradients(inputs.network))
+    engine.run(inputs, trace, lambda done: None)
+    return trace, engine.run_backward(inputs, trace, lambda done: None)
+
+
+def assert_gradients(trace: Trace, expected: dict[str, NDArray[np.float64]], tolerance: float) -> None:
+    gradients = {name: array for name, array in trace.items() if name.startswith("grad.")}
+    assert {"grad.h", "grad.input", "grad.h0"} < gradients.keys()
+    for name, array in gradients.items():
+        assert_near(array, expected[name], tolerance, name)
+
+
+@st.composite
+def losses(draw: st.DrawFn, inputs: Inputs) -> Inputs:
+    """The inputs with a backward pass."""
+    loss = draw(st.sampled_from(("sum", "normal", "value")))
+    value = None
+    if loss == "value":
+        shape = inputs.hidden_shape
+        layer, direction, sample, unit = (draw(st.integers(0, shape[axis] - 1)) for axis in (0, 1, 3, 4))
+        value = layer, direction, draw(st.integers(0, inputs.length(sample) - 1)), sample, unit
+    final = draw(st.sampled_from(("zeros", "ones", "normal")))
+    table = Backward(
+        enabled=True, loss=loss, final_state=final, value=value, truncate=draw(st.none() | st.integers(1, 4))
+    )
+    return load_inputs(replace(inputs.config, backward=table))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@given(data=st.data())
+def test_plain_loops(name: str, data: st.DataObject) -> None:
+    pytest.importorskip(name)
+    inputs = data.draw(losses(data.draw(padded_inputs())))
+    if find_engine(name).unsupported_reason(inputs.network) is not None:
+        return
+    trace, report = with_gradients(load_engine(name), inputs)
+    rounded = inputs.network.dtype == "float32" or (name == "gluon" and inputs.network.kind == RNN_RELU)
+    tolerance = TOLERANCES["float32" if rounded else "float64"]
+    assert_gradients(trace, oracle_gradients(inputs), tolerance)
+    for equality in report.equalities:
+        assert_near(equality.left, equality.right, tolerance, equality.name)
+
+
+def inputs_of(cell: str, loss: dict[str, Any], lengths: list[int] | None, **network: Any) -> Inputs:
+    """Two layers in two directions, of a cell or of a custom cell."""
+    own = cell in EXAMPLES
+    sizes = {"input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
+    config = Config.from_mapping(
+        {
+            "network": {"cell": f"./{cell}.py" if own else cell, **sizes, **network},
+            "sequence": {"batch_size": 3, "timesteps": 7, "lengths": lengths},
+            "parameters": {"initializer": "normal", "scale": 0.5, "bias": "uniform"},
+            "initial_state": {"source": "normal"},
+            "backward": {"enabled": True, "final_state": "normal", **loss},
+        }
+    )
+    return load_inputs(config.with_custom_cell(EXAMPLES[cell]) if own else config)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("cell", ["lstm", "mgu", "sru"])
+def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(name)
+    monkeypatch.setattr(backward, "PART_VALUES", 100)
+    inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
+    trace, _ = with_gradients(load_engine(name), inputs)
+    assert_gradients(trace, oracle_gradients(inputs), 1e-12)
+
+
+@pytest.mark.parametrize("cell", ["gru", pytest.param("lstm", marks=pytest.mark.slow)])
+def test_the_loops_are_those_of_differences(cell: str) -> None:
+    """Differences of the loss of plain Python loops, which share no line with the gradients."""
+    inputs = inputs_of(cell, {}, None, hidden_size=2, input_size=2)
+    expected, step = oracle_gradients(inputs), 1e-5
+    generator = np.random.default_rng(0)
+
+    def loss_with(name: str, index: tuple[int, ...], change: float) -> float:
+        arrays = {f"grad.parameters.{key}": np.array(array) for key, array in inputs.parameters.items()}
+        arrays |= {"grad.input": np.array(inputs.sequence), "grad.h0": np.array(inputs.initial_state.h)}
+        arrays[name][index] += change
+        parameters = {key: arrays[f"grad.parameters.{key}"] for key in inputs.parameters}
+        changed = replace(
+            inputs,
+            sequence=arrays["grad.input"],
+            initial_state=replace(inputs.initial_state, h=arrays["grad.h0"]),
+            parameters=type(inputs.parameters)(inputs.network, parameters),
+        )
+        answer = recurrence(changed)
+        assert inputs.loss is not None
+        assert inputs.loss.out is not None
+        total = (inputs.loss.out * answer.output).sum() + (inputs.loss.state["h"] * answer.state_h).sum()
+        return float(total if answer.state_c is None else total + (inputs.loss.state["c"] * answer.state_c).sum())
+
+    for name in ("grad.input", "grad.h0", *(n for n in expected if n.startswith("grad.parameters."))):
+        index = tuple(int(generator.integers(size)) for size in expected[name].shape)
+        difference = loss_with(name, index, step) - loss_with(name, index, -step)
+        assert difference / (2.0 * step) == pytest.approx(expected[name][index], abs=1e-6), name
