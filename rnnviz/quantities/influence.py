@@ -1,0 +1,148 @@
+"""The gradient of one hidden value with respect to every earlier hidden state and input.
+
+It is one backward pass of one sample whose loss is this value, in float64, from the states that an engine stored. Its
+norms over the units say how strongly each state and input influences the value, as in Madsen, "Visualizing memorization
+in RNNs" (Distill, 2019).
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnviz.cells.interpreters.jacobians import Floats
+from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import allocate_array
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location, time_blocks
+from rnnviz.frozen import dataclass
+from rnnviz.quantities.gradient_flow import LaneSteps, norm_of
+
+Check: TypeAlias = Callable[[float], None]
+"""Called with the fraction that is done; may raise an exception to cancel."""
+
+_BLOCK_VALUES = 1 << 19
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """The norms of the gradients of one hidden value.
+
+    Attributes
+    ----------
+    engine:
+        The engine whose states are read.
+    where:
+        The value.
+    hidden:
+        (L, D, T): the norm over the units of its gradient with respect to each hidden state; 0 where none reaches.
+    inputs:
+        (T,): that with respect to the input x_t.
+    """
+
+    engine: str
+    where: Location
+    hidden: Floats
+    inputs: Floats
+
+    @property
+    def largest(self) -> float:
+        """The largest norm of a hidden state; at least 1, that of the state that has the value."""
+        return float(np.nanmax(self.hidden))
+
+
+def is_known(inputs: Inputs, trace: Trace, where: Location) -> bool:
+    """Whether a trace has all the hidden states that the influence on a value needs. A recording may lack some."""
+    lanes = [(where.layer, where.direction)]
+    lanes += [(layer, d) for layer in range(where.layer) for d in range(inputs.network.directions)]
+    return all(LaneSteps(inputs, trace, *lane, where.sample).known for lane in lanes)
+
+
+def influence(inputs: Inputs, trace: Trace, where: Location, check: Check) -> Influence:
+    """The influence of every state and input of a sample on one of its hidden values.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The inputs of the run.
+    trace : Trace
+        An engine's trace, of which all is known that is read.
+    where : Location
+        The value, not in padding.
+    check : callable
+        Gets the fraction that is done.
+
+    Returns
+    -------
+    Influence
+        Norms in float64.
+    """
+    network, timesteps = inputs.network, inputs.timesteps
+    directions = network.directions
+    hidden, found = np.zeros((network.num_layers, directions, timesteps)), np.zeros(timesteps)
+    lanes = where.layer * directions + 1
+    above: Floats | None = None
+    for layer in reversed(range(where.layer + 1)):
+        size = network.layer_input_size(layer)
+        below: Floats = np.asarray(allocate_array("float64", (timesteps, size)))
+        below[...] = 0.0
+        for direction in range(directions):
+            if above is None and direction != where.direction:
+                continue
+            done = (where.layer - layer) * directions + direction if above is not None else 0
+
+            def lane_check(fraction: float, done: int = done) -> None:
+                check(min((done + fraction) / lanes, 1.0))
+
+            steps = LaneSteps(inputs, trace, layer, direction, where.sample)
+            units = network.output_size
+            direct = None if above is None else above[:, direction * units : (direction + 1) * units]
+            hidden[layer, direction] = _run_lane(steps, direct, where, below, lane_check)
+        above = below
+    assert above is not None
+    found[...] = norm_of(above)
+    return Influence(trace.engine, where, hidden, found)
+
+
+def _run_lane(steps: LaneSteps, direct: Floats | None, where: Location, below: Floats, check: Check) -> Floats:
+    """The norms (T,) of the gradients of a lane's states; adds those of the layer input to `below` (T, I).
+
+    `direct` (T, H) is what the layer above owes; without it the lane has the value.
+    """
+    network, backward = steps.inputs.network, steps.inputs.network.backward(steps.lane[1])
+    norms: Floats = np.zeros(steps.inputs.timesteps)
+    reached = np.array([where.timestep]) if direct is None else np.flatnonzero((direct != 0.0).any(axis=1))
+    if not len(reached):
+        return norms
+    whole = range(int(reached[0]), steps.length) if backward else range(int(reached[-1]) + 1)
+    layer = NumpyBackward(steps.cell, steps.parameters)
+    carried = {symbol: np.zeros((1, size)) for symbol, size in steps.sizes.items()}
+    length = max(1, _BLOCK_VALUES // (network.hidden_size * max(1, steps.cell.gate_count)))
+    # In the order of the forward pass within a block, and of the backward pass from block to block.
+    order = slice(None, None, -1 if backward else 1)
+    done = 0
+    for times in time_blocks(whole, length, backward=not backward):
+        check(done / len(whole))
+        done += times.stop - times.start
+        x, before = steps.read(times)
+        if direct is None:
+            owed = np.zeros((len(x), network.output_size))
+            if where.timestep in range(times.start, times.stop):
+                owed[where.timestep - times.start, where.unit] = 1.0
+        else:
+            owed = direct[times]
+        with np.errstate(all="ignore"):
+            of = layer.run(
+                *_of_one_sample(x, before, order), {}, np.ascontiguousarray(owed[order][:, np.newaxis]), carried
+            )
+            norms[times] = norm_of(of.states[steps.cell.state_symbols[0]][order][:, 0])
+            below[times] += of.x[order][:, 0]
+        carried = of.before
+    return norms
+
+
+def _of_one_sample(x: Floats, before: dict[str, Floats], order: slice) -> tuple[Floats, dict[str, Floats]]:
+    """The layer input (B, 1, I) and the previous states (B, 1, H), in the order of the forward pass."""
+    states = {name: np.ascontiguousarray(array[order][:, np.newaxis]) for name, array in before.items()}
+    return np.ascontiguousarray(x[order][:, np.newaxis]), states

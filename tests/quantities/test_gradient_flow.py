@@ -1,0 +1,122 @@
+"""Gradient flow: verdicts at the limits, norms over time, and spectral norms against the matrices of the steps."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.lengths import clear_padding
+from rnnviz.core.trace import Trace
+from rnnviz.quantities.gradient_flow import (
+    EXPLODING,
+    VANISHING,
+    FlowVerdict,
+    LaneSteps,
+    flow_of,
+    gradient_flow,
+    jacobian_norms,
+    norm_of,
+    norms_over_time,
+)
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result
+
+
+def with_gradients(result: RunResult, seed: int = 0) -> RunResult:
+    """The result with drawn gradients of the states in every trace."""
+    generator = np.random.default_rng(seed)
+
+    def added(trace: Trace) -> Trace:
+        arrays = {}
+        for symbol in result.inputs.network.kind.state_symbols:
+            if symbol in trace:
+                arrays[f"grad.{symbol}"] = generator.normal(size=trace[symbol].shape).astype(np.float32)
+                clear_padding(result.inputs.lengths, arrays[f"grad.{symbol}"])
+        return trace.with_arrays(arrays)
+
+    return replace(result, traces={name: added(trace) for name, trace in result.traces.items()})
+
+
+def test_verdicts_begin_at_the_step_that_passes_a_limit() -> None:
+    factors = np.array([1.0, 1e-2, 2.0 * VANISHING, 0.5 * VANISHING, 0.1 * VANISHING])
+    flow = flow_of(3.0 * factors[::-1], backward=False)
+    assert (flow.verdict, flow.begins, flow.ends, flow.since) == (FlowVerdict.VANISHING, 4, 0, 1)
+    assert flow.at_begin == 3.0
+    assert flow.ratio == pytest.approx(1e-7)
+    assert flow.per_step == pytest.approx(10.0 ** (-7 / 4))
+    assert flow_of(3.0 * factors, backward=True).since == 3
+    # A gradient that comes back, as with a loss at each time step, has not vanished.
+    assert flow_of(np.array([1.0, *factors[::-1]]), backward=False).verdict is FlowVerdict.NEITHER
+    grown = flow_of(np.array([1.0, 2.0 * EXPLODING, 10.0, 1.0]), backward=False)
+    assert (grown.verdict, grown.since) == (FlowVerdict.EXPLODING, 1)
+    assert flow_of(np.array([1.0, np.nan, 1.0]), backward=False).verdict is FlowVerdict.EXPLODING
+
+
+def test_a_lane_begins_at_its_first_gradient() -> None:
+    norms = np.array([0.0, 0.0, 0.5, 1.0, 0.0])
+    flow = flow_of(norms, backward=False)
+    assert (flow.verdict, flow.begins, flow.ends, flow.since) == (FlowVerdict.VANISHING, 3, 0, 1)
+    cut = flow_of(norms, backward=False, truncated=True)
+    assert (cut.verdict, cut.begins, cut.ends, cut.ratio) == (FlowVerdict.NEITHER, 3, 2, 0.5)
+    assert flow_of(np.zeros(4), backward=True).verdict is FlowVerdict.NONE
+
+
+def test_norms_do_not_overflow() -> None:
+    values = np.array([[3e200, 4e200], [3e-200, 4e-200], [0.0, 0.0], [np.inf, 1.0], [3.0, 4.0]])
+    np.testing.assert_allclose(norm_of(values), [5e200, 5e-200, 0.0, np.inf, 5.0], rtol=1e-14)
+
+
+def test_an_engines_flow_has_its_own_norms_without_padding() -> None:
+    result = with_gradients(
+        make_result(cell="lstm", num_layers=2, bidirectional=True, lengths=[5, 3], timesteps=5, batch_size=2)
+    )
+    flow = gradient_flow(result)
+    assert flow is not None
+    assert (flow.engine, list(flow.norms)) == ("gluon", ["h", "c"])
+    trace = result["gluon"]
+    np.testing.assert_allclose(flow.norms["h"], np.linalg.norm(trace["grad.h"].astype(float), axis=-1), rtol=1e-6)
+    short = flow.of_sample(1, 0, 1)
+    assert (short.begins, short.ends) == (2, 0)
+    assert flow.of_sample(1, 1, 1).ends == 2
+    assert sum(flow.counts(0, 0).values()) == 2
+    whole = np.linalg.norm(trace["grad.h"][0, 0, 4].astype(float))
+    assert flow.of_lane(0, 0).at_begin == pytest.approx(whole, rel=1e-6)
+    assert gradient_flow(result, "manual").engine == "manual"
+    assert gradient_flow(make_result()) is None
+
+
+def test_norms_are_read_in_blocks(monkeypatch) -> None:
+    result = with_gradients(make_result(timesteps=7, batch_size=3))
+    at_once = norms_over_time(result["manual"])
+    monkeypatch.setattr("rnnviz.quantities.gradient_flow._BLOCK_VALUES", 24)
+    fractions: list[float] = []
+    np.testing.assert_array_equal(norms_over_time(result["manual"], check=fractions.append), at_once)
+    assert len(fractions) == 4
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_jacobian_norms_are_those_of_the_matrices(cell: str, reverse: bool) -> None:
+    result = make_result(cell=cell, num_layers=2, reverse=reverse, lengths=[6, 4], timesteps=6)
+    steps = LaneSteps(result.inputs, result["gluon"], 1, 0, 1)
+    assert steps.known
+    found = jacobian_norms(steps, lambda _: None)
+    assert found.times.tolist() == [0, 1, 2, 3]
+    matrices = steps.jacobians(found.times).matrices(tuple(steps.sizes))
+    np.testing.assert_allclose(found.whole, np.linalg.norm(matrices, 2, axis=(1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(found.hidden, np.linalg.norm(matrices[:, :4, :4], 2, axis=(1, 2)), rtol=1e-6)
+    order = [0, 1, 2, 3] if reverse else [3, 2, 1, 0]
+    product = np.linalg.multi_dot(matrices[order])
+    assert found.product_steps == 4
+    assert found.log_product == pytest.approx(np.log(np.linalg.norm(product, 2)))
+    assert found.growth == pytest.approx(np.linalg.norm(product, 2) ** 0.25)
+
+
+def test_a_large_layer_is_sampled(monkeypatch) -> None:
+    monkeypatch.setattr("rnnviz.quantities.gradient_flow._NORMS_EFFORT", 1.0)
+    monkeypatch.setattr("rnnviz.quantities.gradient_flow._PRODUCT_EFFORT", 1.0)
+    result = make_result(cell="gru", hidden_size=70, timesteps=40)
+    found = jacobian_norms(LaneSteps(result.inputs, result["manual"], 0, 0, 0), lambda _: None)
+    assert len(found.times) == 16
+    assert found.times[[0, -1]].tolist() == [0, 39]
+    assert (found.product_steps, found.exact) == (16, False)
