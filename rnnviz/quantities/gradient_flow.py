@@ -4,8 +4,8 @@ The gradient of a state is passed back from step to step, each time multiplied b
 norm shrinks or grows about exponentially (Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
 networks", 2013). They give no limits; those here are relative to the norm where the gradient of a lane begins:
 
-- It vanishes below `VANISHING`, 1e-6: about eight spacings of float32. What such a step adds to the gradient of a
-  weight is then about as small as the rounding of what the first step of the backward pass adds.
+- It vanishes below `VANISHING`, 1e-6: about eight spacings of float32. The addends of this step to the gradient of a
+  weight are then about as small as the rounding of those of the first step of the backward pass.
 - It explodes above `EXPLODING`, 1e3. They clip gradients at half to ten times their usual norm.
 """
 
