@@ -12,7 +12,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
-from rnnviz.quantities.gates import Quantity, quantity_for
+from rnnviz.quantities.gates import Quantity, gradients_of, is_gradient, quantity_for
 from rnnviz.quantities.steps import Region
 from rnnviz.quantities.units import OrderName, Query
 from rnnviz.verify.mismatches import neighbor_mismatch
@@ -43,15 +43,19 @@ RangeName: TypeAlias = Literal["auto", "lane", "all", "fixed"]
 
 
 class Limit(NamedTuple):
-    """A choice of the values that the colors cover; `low` and `high` are the ends of a fixed range."""
+    """A choice of the values that the colors cover; `low` and `high` are the ends of a fixed range.
+
+    With `logarithmic` the scale is logarithmic on both sides of 0.
+    """
 
     name: RangeName = "auto"
     low: float = -1.0
     high: float = 1.0
+    logarithmic: bool = False
 
     def word(self) -> str:
         """The choice as saved in a session."""
-        return f"colors {self.name} {self.low!r} {self.high!r}"
+        return f"colors {self.name} {self.low!r} {self.high!r}{' log' * self.logarithmic}"
 
 
 _FIRST, _AUTO = Location(), Limit()
@@ -255,7 +259,18 @@ class Session(QObject):
     def quantity(self) -> ColorBy:
         """The quantity of the lanes: `color_by`, or the values if the network does not have it."""
         config = self.config if self.result is None else self.result.config
-        return quantity_for(self.color_by, config.network.kind, compared=True)
+        return quantity_for(self.color_by, config.network.kind, compared=True, gradients=self.gradients)
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        """The gradients over time that any engine of the result gives."""
+        result = self.result
+        return () if result is None else gradients_of(result.traces.values(), result.config.network.kind)
+
+    @property
+    def in_backward_pass(self) -> bool:
+        """Whether the lanes show gradients, so that playback follows the backward pass."""
+        return is_gradient(self.quantity)
 
     def replace(self, state: AppState) -> None:
         """Replace the state at once, so that no view shows a part of a change."""

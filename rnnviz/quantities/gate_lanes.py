@@ -13,7 +13,7 @@ import numpy as np
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
-from rnnviz.quantities.gates import GateReader, Quantity, stored_array
+from rnnviz.quantities.gates import GateReader, Quantity, is_gradient, stored_array
 from rnnviz.verify.result import RunResult
 
 _EXACTLY = 1 << 24
@@ -75,6 +75,8 @@ class LaneGates:
         In a large result some time steps, units and samples are looked at, and a round number is reported that lies a
         little above.
         """
+        if is_gradient(quantity):
+            return Extent(self._result.extents.get(f"{engine}.{quantity}", 0.0), exact=True)
         key = engine, quantity
         with self._lock:
             if key not in self._extents:

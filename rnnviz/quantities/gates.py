@@ -6,7 +6,7 @@ quantities that can color the lanes.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from math import isfinite
 from typing import Literal, TypeAlias, cast, get_args
@@ -18,6 +18,7 @@ from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
 from rnnviz.cells.interpreters.graph import Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
+from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
@@ -78,6 +79,33 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     )
 
 
+@lru_cache(maxsize=256)
+def gradient_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
+    """Gradients over time of a cell: those of the states, then those of the pre-activations of its gates."""
+    names = {"h": "hidden state", "c": "cell state"}
+    found = [
+        GateQuantity(gradient(s.symbol), f"gradient of the {names.get(s.symbol, 'state')}", size=s.size)
+        for s in cell.states
+    ]
+    found += [
+        GateQuantity(gradient(g.symbol), f"gradient of the {g.name}'s pre-activation")
+        for g in cell.gates
+        if g.symbol not in cell.state_symbols
+    ]
+    return tuple(found)
+
+
+def is_gradient(quantity: str) -> bool:
+    """Whether a quantity is a gradient of the loss, which only engines with a backward pass give."""
+    return quantity.startswith(GRADIENT)
+
+
+def gradients_of(traces: Iterable[Trace], cell: CellSpec) -> tuple[str, ...]:
+    """The gradients over time of a cell that any of the traces has."""
+    given = {name for trace in traces for name in trace if is_gradient(name)}
+    return tuple(quantity.name for quantity in gradient_quantities(cell) if quantity.name in given)
+
+
 class GateReader:
     """The gates of one engine's trace; keeps the weights and cell states that it needed last."""
 
@@ -121,7 +149,7 @@ class GateReader:
         return out
 
     def _quantity(self, name: str) -> GateQuantity:
-        for quantity in gate_quantities(self.cell):
+        for quantity in (*gate_quantities(self.cell), *gradient_quantities(self.cell)):
             if quantity.name == name:
                 return quantity
         known = ", ".join(quantity.name for quantity in gate_quantities(self.cell))
@@ -188,6 +216,10 @@ class _Block(ArrayBlock):
         stored = self._reader.trace.stored(name)
         if stored is not None:
             return np.asarray(self._reader.trace[stored][self._at][..., self._units].astype(np.float64))
+        if is_gradient(name):
+            # The engine does not give it.
+            shape = times.stop - times.start, samples.stop - samples.start, self._units.stop - self._units.start
+            return np.full(shape, np.nan)
         if name == "c":
             return self._cells.after(layer, direction, times, samples, self._units).value
         if name in ("change", "norm"):
@@ -279,10 +311,13 @@ def gate_blocks(
 
 _Gate: TypeAlias = Literal["i", "f", "g", "o", "r", "z", "n"]
 _PreActivation: TypeAlias = Literal["pre_h", "pre_i", "pre_f", "pre_g", "pre_o", "pre_r", "pre_z", "pre_n"]
-Quantity: TypeAlias = Literal["value", "error_ratio", "difference", _Gate, "c", "change", "norm", _PreActivation]
+_Gradient: TypeAlias = Literal["grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.r", "grad.z", "grad.n"]
+Quantity: TypeAlias = Literal[
+    "value", "error_ratio", "difference", _Gate, "c", "change", "norm", _PreActivation, _Gradient
+]
 """h, results of a comparison, and all other quantities of the cells."""
 
-GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"
+GATES, STATES, ARGUMENTS, GRADIENTS = "Gates", "States", "Before the activation", "Gradients"
 
 
 @dataclass(frozen=True)
@@ -300,17 +335,22 @@ class Choice:
 
 def quantities_of_lanes(cell: CellSpec) -> tuple[GateQuantity, ...]:
     """Quantities with the units of h; the gates and the cell state of a projection have others."""
-    return tuple(quantity for quantity in gate_quantities(cell) if quantity.size == cell.states[0].size)
+    every = (*gate_quantities(cell), *gradient_quantities(cell))
+    return tuple(quantity for quantity in every if quantity.size == cell.states[0].size)
 
 
-def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
-    """Quantities of a cell other than h, by group: gates, states, pre-activations."""
+def choices_of(cell: CellSpec, gradients: Collection[str] = ()) -> tuple[Choice, ...]:
+    """Quantities of a cell other than h, by group: gates, states, pre-activations, and the given gradients."""
     offered = []
     for quantity in quantities_of_lanes(cell):
+        if is_gradient(quantity.name):
+            if quantity.name in gradients:
+                offered.append(Choice(cast(Quantity, quantity.name), quantity.title, GRADIENTS))
+            continue
         group = STATES if quantity.name in ("c", "change", "norm", *cell.further_states) else GATES
         group = ARGUMENTS if quantity.name.startswith("pre_") else group
         offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
-    order = GATES, STATES, ARGUMENTS
+    order = GATES, STATES, ARGUMENTS, GRADIENTS
     return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
 
 
@@ -320,20 +360,25 @@ def color_names(cell: CellSpec | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*get_args(Quantity), *own)))
 
 
-def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:
+def per_unit_choices(cell: CellSpec, gradients: Collection[str] = ()) -> tuple[Choice, ...]:
     quantities = {quantity.name: quantity for quantity in quantities_of_lanes(cell)}
-    return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
+    return tuple(choice for choice in choices_of(cell, gradients) if quantities[choice.name].per_unit)
 
 
-def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool) -> Quantity:
-    """The `wanted` quantity, or h if the cell lacks it or nothing is compared."""
+def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool, gradients: Collection[str] = ()) -> Quantity:
+    """The `wanted` quantity, or h if the cell lacks it, nothing is compared or it is not one of the given gradients."""
     if wanted in ("error_ratio", "difference"):
         return wanted if compared else "value"
+    if is_gradient(wanted) and wanted not in gradients:
+        return "value"
     return wanted if gate_quantity(wanted, cell) is not None else "value"
 
 
 def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
-    """The gate quantity of that name; None for h, for results of a comparison and for other cells' quantities."""
+    """The gate quantity or gradient of that name.
+
+    None for h, for results of a comparison and for other cells' quantities.
+    """
     return next((found for found in quantities_of_lanes(cell) if found.name == quantity), None)
 
 
@@ -349,6 +394,8 @@ def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:
         return "change", "from last step"
     if quantity == "norm":
         return "norm", "‖h‖"
+    if is_gradient(quantity):
+        return (quantity,)
     return quantity, next(choice.title for choice in choices_of(cell) if choice.name == quantity)
 
 

@@ -13,15 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.gates import Quantity, gate_quantity, stored_array
+from rnnviz.quantities.gates import Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.quantities.units import LaneOrders, UnitOrder
-from rnnviz.verify.compare import compared
+from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.metrics import abs_error, error_ratio, signed_difference, tolerance
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -76,7 +77,10 @@ _OF_HIDDEN = ("norm",)
 
 
 class CellReader:
-    """One sample of the lanes of one engine, by one quantity; a lane whose layer is None is the input."""
+    """One sample of the lanes of one engine, by one quantity; a lane whose layer is None is the input.
+
+    With a gradient the input shows its own gradient, where the engine gives it.
+    """
 
     def __init__(
         self,
@@ -92,8 +96,18 @@ class CellReader:
         self._gate = gate_quantity(quantity, result.config.network.kind)
         self._array = stored_array(quantity, result[engine])
         comparison = None if candidate is None else result.comparison(candidate)
-        self.comparison = comparison if comparison is None or self._array is None else comparison.of(self._array)
-        """That of the shown array, if it is compared, else that of h; its mismatches are marked."""
+        self.comparison, self.input_comparison = comparison, None
+        """Comparisons of the shown array and of the input's gradient, whose mismatches are marked.
+
+        That of h of an array that is not compared; None of a gradient that is not compared, and of the input.
+        """
+        self._input = result.inputs.sequence
+        if is_gradient(quantity):
+            self._input = result[engine].get(OF_INPUT, self._input)
+            gradients: Mapping[str, Comparison] = {} if comparison is None else comparison.gradients
+            self.comparison, self.input_comparison = gradients.get(quantity), gradients.get(OF_INPUT)
+        elif comparison is not None and self._array is not None:
+            self.comparison = comparison.of(self._array)
         self._gates = LaneGates(result) if gates is None else gates
 
     def shape(self, lane: Lane) -> tuple[int, int]:
@@ -116,17 +130,17 @@ class CellReader:
         """(units, times): some cells, and their marks; the slices have both ends and no step."""
         layer, direction = lane.layer, lane.direction
         if layer is None:
-            return Tile(copy_and_unmap(self._result.inputs.sequence[times, self._sample, units]).T, None)
+            marks = self._marks(self.input_comparison, 0, 0, times, units)
+            values = copy_and_unmap(self._input[times, self._sample, units])
+            return Tile(values.T, None if marks is None else marks.T)
         if self._array is not None:
             return self._stored(self._array, layer, direction, times, units)
         assert self._gate is not None
         values = self._gates.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
-        marks = None
-        if self._candidate is not None:
-            every = units if self._gate.per_unit else slice(0, self._result.shape[4])
-            marks = self._marks(layer, direction, times, every)
-            if marks is not None and not self._gate.per_unit:
-                marks = marks.any(axis=1, keepdims=True)
+        every = units if self._gate.per_unit else slice(0, self._result.shape[4])
+        marks = self._marks(self.comparison, layer, direction, times, every)
+        if marks is not None and not self._gate.per_unit:
+            marks = marks.any(axis=1, keepdims=True)
         release_pages(self._result[self._engine].hidden[layer, direction, times])
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
@@ -141,6 +155,8 @@ class CellReader:
         if layer is None:
             return range(self._result.shape[2])
         trace = self._result[self._engine]
+        if is_gradient(self._quantity):
+            return range(0 if self._array is None else trace.shape[2])
         if self._array is None and self._quantity not in _OF_HIDDEN:
             return followed(self._result.inputs, trace, layer, direction)
         if self._quantity in ("error_ratio", "difference"):
@@ -150,7 +166,7 @@ class CellReader:
 
     def _stored(self, name: str, layer: int, direction: int, times: slice, units: slice) -> Tile:
         index = layer, direction, times, self._sample, units
-        marks = None if self._candidate is None else self._marks(layer, direction, times, units)
+        marks = self._marks(self.comparison, layer, direction, times, units)
         if self._candidate is None or self._quantity not in ("error_ratio", "difference"):
             values = copy_and_unmap(self._result[self._engine][name][index])
         else:
@@ -168,16 +184,19 @@ class CellReader:
         values[max(0, self.length - times.start) :] = 0
         return Tile(values.T, None if marks is None else marks.T)
 
-    def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
-        """(times, units): which values mismatch; None if none does."""
+    def _marks(
+        self, comparison: Comparison | None, layer: int, direction: int, times: slice, units: slice
+    ) -> BoolArray | None:
+        """(times, units): which values of a compared array mismatch; None if none does, or nothing is compared."""
+        if comparison is None:
+            return None
         assert self._candidate is not None
-        comparison = self.comparison
-        assert comparison is not None
         # The comparison knows the time steps with mismatches: others need not be read.
         marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
         if not len(marked):
             return None
-        index = layer, direction, times, self._sample, units
+        index: tuple[int | slice, ...] = layer, direction, times, self._sample, units
+        index = index[2:] if comparison.name == OF_INPUT else index
         pair = self._result.reference, self._result[self._candidate]
         reference, candidate = (trace[comparison.name][index] for trace in pair)
         marks = np.zeros(reference.shape, np.bool_)
@@ -421,13 +440,15 @@ class MultiscaleReader(CellReader):
         of_candidate: Mapping[str, Pyramid] = {} if self._candidate is None else self._result[self._candidate].pyramids
         low, high = ("low", "high") if lane.layer is None else _ENDS.get(self._quantity, ("low", "high"))
         stored = of_candidate if (low, high) != ("low", "high") else self._result[self._engine].pyramids
-        if lane.layer is None:
-            name, stored = "x", self._result.inputs.pyramids
         comparison = self.comparison
+        if lane.layer is None and self._input is self._result.inputs.sequence:
+            name, stored = "x", self._result.inputs.pyramids
+        elif lane.layer is None:
+            name, comparison = OF_INPUT, self.input_comparison
         marks = "" if comparison is None else f"{comparison.name}.marks"
         found = (stored.get(f"{name}.{low}"), stored.get(f"{name}.{high}"), of_candidate.get(marks))
         low_of, high_of, marks_of = (NO_PYRAMID if pyramid is None else pyramid for pyramid in found)
         return low_of, high_of, marks_of
 
     def _marked(self, lane: Lane) -> bool:
-        return lane.layer is not None and self._candidate is not None
+        return (self.input_comparison if lane.layer is None else self.comparison) is not None

@@ -288,26 +288,35 @@ STAGE_NAMES: dict[Stage, str] = {
 
 @dataclass(frozen=True)
 class Traversal:
-    """The steps of a network in the order in which they are computed, from 0 on; backward lanes begin at T-1."""
+    """The steps of a network in the order in which they are computed, from 0 on; backward lanes begin at T-1.
+
+    With `gradients` they are those of the backward pass, in the opposite order: from the top layer's last step on.
+    """
 
     layers: int
     directions: int
     timesteps: int
     order: Order
     reverse: bool = False
+    gradients: bool = False
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of a step in their order."""
+        return STAGES[::-1] if self.gradients else STAGES
 
     def count(self) -> int:
         return self.timesteps * (1 if self.order == "lane" else self.layers * self.directions)
 
     def index_of(self, where: Location) -> int:
         step = self.timesteps - 1 - where.timestep if self._backward(where.direction) else where.timestep
-        if self.order == "lane":
-            return step
-        return (where.layer * self.directions + where.direction) * self.timesteps + step
+        if self.order == "layers":
+            step += (where.layer * self.directions + where.direction) * self.timesteps
+        return self._turned(step)
 
     def at(self, index: int, here: Location) -> Location:
         """The place of a step, the nearest one beyond the ends; `here` gives the sample, the unit and the one lane."""
-        lane, step = divmod(min(max(index, 0), self.count() - 1), self.timesteps)
+        lane, step = divmod(self._turned(min(max(index, 0), self.count() - 1)), self.timesteps)
         if self.order == "lane":
             layer, direction = here.layer, here.direction
         else:
@@ -315,15 +324,22 @@ class Traversal:
         timestep = self.timesteps - 1 - step if self._backward(direction) else step
         return here.moved(layer=layer, direction=direction, timestep=timestep)
 
+    def _turned(self, index: int) -> int:
+        return self.count() - 1 - index if self.gradients else index
+
     def _backward(self, direction: int) -> bool:
         return self.reverse or direction == 1
 
 
-def stage_regions(network: Network, where: Location, length: int, stage: Stage) -> tuple[Region, ...]:
+def stage_regions(
+    network: Network, where: Location, length: int, stage: Stage, *, gradients: bool = False
+) -> tuple[Region, ...]:
     """Highlighted regions of a stage of a step: values read, gates or state computed, or values passed on.
 
-    `length` is that of the sample.
+    `length` is that of the sample. With `gradients` they are those of the backward pass.
     """
+    if gradients:
+        return _gradient_regions(network, where, length, stage)
     if stage == "output":
         after = carried_to(network, where, length)
         left = state_regions(network, where, "carried")
@@ -338,11 +354,50 @@ def stage_regions(network: Network, where: Location, length: int, stage: Stage) 
     return read if stage == "recurrent" else (*read, vector_region(network, where, "gates"))
 
 
-def stage_text(network: Network, where: Location, length: int, stage: Stage) -> str:
+def _gradient_regions(network: Network, where: Location, length: int, stage: Stage) -> tuple[Region, ...]:
+    if stage == "gates":
+        return (vector_region(network, where, "gates"),)
+    if stage == "input":
+        return (*state_regions(network, where, "carried"), *input_regions(network, where, "next"))
+    if stage == "recurrent":
+        return (*state_regions(network, where, "carried"), *previous_regions(network, where, length, "next"))
+    after, above = carried_to(network, where, length), where.layer + 1
+    places = [] if after is None else [where.moved(timestep=after)]
+    if above < network.num_layers:
+        places += [where.moved(layer=above, direction=direction) for direction in range(network.directions)]
+    read = tuple(vector_region(network, place, "read") for place in places)
+    # Without a step that reads the state, its gradient is that of the loss.
+    read = read or (vector_region(network, where, "read"),)
+    return read if stage == "output" else (*read, *state_regions(network, where, "computed"))
+
+
+def _gradient_text(network: Network, where: Location, length: int, stage: Stage) -> str:
+    lane, t, states = lane_label(network, where), where.timestep, network.kind.state_symbols
+    if stage == "output":
+        after, top = carried_to(network, where, length), where.layer == network.num_layers - 1
+        later = "the gradient of the final state" if after is None else f"the gradients of t = {after}"
+        above = f"the loss gradient of out[t={t}]" if top else f"the gradients of layer {where.layer + 1}"
+        return f"reads {later} and {above} for {lane}"
+    if stage == "state":
+        return f"computes {join_words([f'grad.{s}[t={t}]' for s in (*states[1:], states[0])], 'and')} of {lane}"
+    if stage == "gates":
+        gates = [f"grad.{gate.symbol}" for gate in network.kind.gates if gate.symbol not in states]
+        named = join_words(gates, "and") if gates else "the gradient of the pre-activation"
+        return f"computes {named} of {lane}"
+    if stage == "recurrent":
+        before = read_after(network, where, length)
+        previous = [f"{symbol}0" if before is None else f"{symbol}[t={before}]" for symbol in states]
+        return f"passes gradients of {lane} on to {join_words(previous, 'and')}"
+    return f"passes gradients of {lane} on to {_read_below(network, where)} and to the parameters"
+
+
+def stage_text(network: Network, where: Location, length: int, stage: Stage, *, gradients: bool = False) -> str:
     """Description of the stage, with indices in time: "reads h[t=2] for the recurrent part of layer 0 →".
 
-    `length` is that of the sample.
+    `length` is that of the sample. With `gradients` the stage is one of the backward pass.
     """
+    if gradients:
+        return _gradient_text(network, where, length, stage)
     lane, t = lane_label(network, where), where.timestep
     states = network.kind.state_symbols
     before = read_after(network, where, length)

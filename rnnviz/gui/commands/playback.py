@@ -34,23 +34,30 @@ class Stepper(QObject):
         self.order: Order = "lane"
         self._stage: int | None = None
         self._shown_at: Location | None = None
+        self._gradients = False
         session.on_change(self._on_elsewhere, "location")
         session.on_change(self.stop, "inputs")
+        session.on_change(self._on_quantity, "color_by", "result")
 
     @property
     def stage(self) -> Stage | None:
         """The current stage, or None."""
-        return None if self._stage is None else STAGES[self._stage]
+        return None if self._stage is None else self.stages[self._stage]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of a step in their order, which is the opposite one in the backward pass."""
+        return STAGES if self.walk is None else self.walk.stages
 
     @property
     def walk(self) -> Traversal | None:
-        """The steps in the order of computation; None without a result."""
-        result = self._session.result
-        return (
-            None
-            if result is None
-            else Traversal(*result.shape[:2], self._session.length, self.order, result.inputs.network.reverse)
-        )
+        """The steps in the order of computation, of gradients in that of the backward pass; None without a result."""
+        result, session = self._session.result, self._session
+        if result is None:
+            return None
+        layers, directions, *_ = result.shape
+        reverse = result.inputs.network.reverse
+        return Traversal(layers, directions, session.length, self.order, reverse, session.in_backward_pass)
 
     def begin(self, by: int) -> None:
         """Start at the first stage of the selected step, or at the last if `by` is negative."""
@@ -79,7 +86,7 @@ class Stepper(QObject):
         if stage is None:
             self.stop()
         elif self._session.result is not None:
-            self._show(STAGES.index(stage), self._session.location)
+            self._show(self.stages.index(stage), self._session.location)
 
     def move(self, steps: int) -> bool:
         """Move by whole steps without stages; False at the end."""
@@ -119,12 +126,18 @@ class Stepper(QObject):
         assert result is not None, "stages need a result"
         network, length = result.inputs.network, result.inputs.length(where.sample)
         self._stage, self._shown_at = stage, where
-        highlighted = stage_regions(network, where, length, STAGES[stage])
+        name, gradients = self.stages[stage], self._session.in_backward_pass
+        highlighted = stage_regions(network, where, length, name, gradients=gradients)
         self._session.replace(replace(state, location=where, highlighted=highlighted))
-        self.status_changed.emit(stage_text(network, where, length, STAGES[stage]))
+        self.status_changed.emit(stage_text(network, where, length, name, gradients=gradients))
 
     def _on_elsewhere(self) -> None:
         if self._session.location != self._shown_at:
+            self.stop()
+
+    def _on_quantity(self) -> None:
+        if self._session.in_backward_pass != self._gradients:
+            self._gradients = self._session.in_backward_pass
             self.stop()
 
 
@@ -173,7 +186,7 @@ class Player(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._step)
-        session.on_change(self.pause, "inputs")
+        session.on_change(self.pause, "inputs", "color_by")
 
     @property
     def playing(self) -> bool:
@@ -201,7 +214,7 @@ class Player(QObject):
         if self._session.result is None or (self._timesteps < 2 and not stages):
             return
         self._by = by
-        last_stage = self.stepper.stage in (None, STAGES[-1 if by > 0 else 0])
+        last_stage = self.stepper.stage in (None, self.stepper.stages[-1 if by > 0 else 0])
         if last_stage and not self.looping and self.stepper.at_end(by):
             self.stepper.go_to_end(-by)
         if not stages:
@@ -286,7 +299,7 @@ class Player(QObject):
 
     def _step(self) -> None:
         if self.in_stages:
-            if self.stepper.stage in (None, STAGES[-1 if self._by > 0 else 0]) and self._wrap(1):
+            if self.stepper.stage in (None, self.stepper.stages[-1 if self._by > 0 else 0]) and self._wrap(1):
                 self.stepper.begin(self._by)
             elif not self.stepper.step(self._by):
                 self.pause()
@@ -351,6 +364,7 @@ class SpeedMenu(QToolButton):
             wrapped(
                 "Playback speed and order.\n"
                 f"At 2× or slower, each step is shown in stages: {', '.join(STAGE_NAMES.values())}.\n"
+                "Gradients play in the order of the backward pass.\n"
                 "Slower: <. Faster: >."
             )
         )
@@ -408,27 +422,28 @@ class StageSlider(QSlider):
         self.setAccessibleName("Stage of the step")
         self.setToolTip(wrapped(f"Stages of the step: {', '.join(STAGE_NAMES.values())}."))
         self.setFixedHeight(scaled(_STAGES_HIGH))
-        self.valueChanged.connect(lambda value: player.show(STAGES[value - 1] if value else None))
+        self.valueChanged.connect(lambda value: player.show(player.stepper.stages[value - 1] if value else None))
         player.stepper.status_changed.connect(self._follow)
-        session.on_change(self._follow, "result")
+        session.on_change(self._follow, "result", "color_by")
         self._follow()
 
     def stage_at(self, x: float) -> Stage:
         place = int(x * len(STAGES) / max(self.width(), 1))
-        return STAGES[min(max(place, 0), len(STAGES) - 1)]
+        return self._player.stepper.stages[min(max(place, 0), len(STAGES) - 1)]
 
     def words(self, stage: Stage) -> str:
         """Name and description of a stage of the selected step."""
         result, name = self._session.result, STAGE_NAMES[stage].capitalize()
         if result is None:
             return f"{name}."
-        where = self._session.location
-        return f"{name}: {stage_text(result.inputs.network, where, result.inputs.length(where.sample), stage)}."
+        where, gradients = self._session.location, self._session.in_backward_pass
+        length = result.inputs.length(where.sample)
+        return f"{name}: {stage_text(result.inputs.network, where, length, stage, gradients=gradients)}."
 
     def _follow(self) -> None:
         stage = self._player.stepper.stage
         with QSignalBlocker(self):
-            self.setValue(0 if stage is None else STAGES.index(stage) + 1)
+            self.setValue(0 if stage is None else self._player.stepper.stages.index(stage) + 1)
         self.setEnabled(self._session.result is not None)
         self.setAccessibleDescription("whole step" if stage is None else STAGE_NAMES[stage])
         self.update()

@@ -14,13 +14,13 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
-from rnnviz.quantities.gates import Quantity, choices_of
+from rnnviz.quantities.gates import GRADIENTS, Quantity, choices_of
 from rnnviz.verify.result import RunResult
 
 WHY = (
     "Values of an engine.\n"
     "Error ratio: difference ÷ tolerance. Difference: candidate − reference. Split: both engines, side by side.\n"
-    "Gates, cell state, and pre-activations.\n"
+    "Gates, cell state, pre-activations, and gradients of the loss.\n"
     "Next: Q. Previous: Shift+Q."
 )
 _NARROW = 9
@@ -73,11 +73,12 @@ class ColorByCombo(ElidedComboBox):
         self._add("difference", "difference")
         self._add("split at selection", "value", swiping=True)
         group = ""
-        for choice in choices_of(result.config.network.kind):
+        for choice in choices_of(result.config.network.kind, self._session.gradients):
             if choice.group != group:
                 group = choice.group
                 self._head(group)
-            self._add(choice.text, choice.name, why=f"{choice.title.capitalize()}, computed from the shown engine's h.")
+            how = "given by the shown engine" if group == GRADIENTS else "computed from the shown engine's h"
+            self._add(choice.text, choice.name, why=f"{choice.title.capitalize()}, {how}.")
 
     def _head(self, text: str) -> None:
         model = self.model()

@@ -27,7 +27,7 @@ from rnnviz.gui.jobs.task_queue import Progress
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.io.export.animation import Frame, write_gif, write_mp4
-from rnnviz.quantities.steps import STAGES, Order, Stage, Traversal, stage_regions, stage_text
+from rnnviz.quantities.steps import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.verify.result import RunResult
 
 AnimationFormat: TypeAlias = Literal["gif", "mp4"]
@@ -73,7 +73,7 @@ class FrameSequence:
     def __init__(self, walk: Traversal, times: range, here: Location, factor: float, *, stages: bool) -> None:
         """`times` are the time steps of each lane; `here` gives the lane, if there is only one."""
         self._walk, self._first, self._here = replace(walk, timesteps=len(times)), times.start, here
-        self._stages: tuple[Stage | None, ...] = STAGES if stages else (None,)
+        self._stages: tuple[Stage | None, ...] = walk.stages if stages else (None,)
         count = self._walk.count()
         rate = speed(count) * factor
         # As in playback, a fast animation skips steps.
@@ -81,6 +81,11 @@ class FrameSequence:
         self.seconds = STAGE_MS / 1000.0 / factor if stages else self._stride / rate
         """Duration of a frame."""
         self._steps = 1 + ceil((count - 1) / self._stride)
+
+    @property
+    def gradients(self) -> bool:
+        """Whether the steps are those of the backward pass."""
+        return self._walk.gradients
 
     def __len__(self) -> int:
         return self._steps * len(self._stages)
@@ -106,11 +111,16 @@ class Animation:
         """Select the step of a frame, and highlight and describe its stage."""
         lanes = self.figure.copy
         assert isinstance(lanes, UnrolledView)
-        where, stage = self.frames[number]
+        (where, stage), gradients = self.frames[number], self.frames.gradients
         network, length = self.result.inputs.network, self.result.inputs.length(where.sample)
         lanes.show_location(where)
-        lanes.show_highlight(() if stage is None else stage_regions(network, where, length, stage))
-        lanes.show_caption("" if stage is None else stage_text(network, where, length, stage))
+        regions: tuple[Region, ...] = ()
+        caption = ""
+        if stage is not None:
+            regions = stage_regions(network, where, length, stage, gradients=gradients)
+            caption = stage_text(network, where, length, stage, gradients=gradients)
+        lanes.show_highlight(regions)
+        lanes.show_caption(caption)
 
 
 class AnimationDialog(ExportDialog):
@@ -207,11 +217,12 @@ class AnimationDialog(ExportDialog):
         assert self.figure is not None
         options, (layers, directions, *_) = self.options, self._result.shape
         reverse = self._result.inputs.network.reverse
-        walk = Traversal(layers, directions, self._session.length, self.order.currentData(), reverse)
-        first, last = sorted((self.first.value(), self.last.value()))
-        frames = FrameSequence(
-            walk, range(first, last + 1), self._session.location, options.factor, stages=options.stages
+        session = self._session
+        walk = Traversal(
+            layers, directions, session.length, self.order.currentData(), reverse, session.in_backward_pass
         )
+        first, last = sorted((self.first.value(), self.last.value()))
+        frames = FrameSequence(walk, range(first, last + 1), session.location, options.factor, stages=options.stages)
         return Animation(self.figure, frames, self._result, options, self._program)
 
     def accept(self) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from math import ceil, floor, inf
+from math import ceil, floor, inf, log10
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,15 @@ from rnnviz.gui.app_state import Limit, RangeName
 from rnnviz.gui.jobs.task_queue import Check
 from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.views.seams import paint_seams
-from rnnviz.gui.views.unrolled.colormap import PADDING, SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
+from rnnviz.gui.views.unrolled.colormap import (
+    DECADES,
+    PADDING,
+    SPECIAL_WORDS,
+    STEPS,
+    ColorScale,
+    hatch,
+    rounded_up,
+)
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
@@ -46,7 +54,11 @@ _TIMES, _UNITS = 128, 32
 _ENDS = 1, 1.5, 2, 3, 4, 5, 6, 8
 """Ends of the range, times a power of ten: at most half as large again as the largest value."""
 _DECIMALS, _LEAST, _MOST = 9, 1e-9, 1e9
-_WORD = re.compile(r"colors ([a-z]+)(?: -([0-9][0-9.e+-]*))? ([0-9][0-9.e+-]*)")
+_WORD = re.compile(r"colors ([a-z]+)(?: -([0-9][0-9.e+-]*))? ([0-9][0-9.e+-]*)( log)?")
+LOGARITHMIC = (
+    "&Logarithmic",
+    f"The scale is logarithmic on both sides of 0, for {DECADES} powers of ten (Shift+C).",
+)
 
 
 def limit_of(word: str) -> Limit | None:
@@ -57,7 +69,8 @@ def limit_of(word: str) -> Limit | None:
         return None
     try:
         high = _size(float(found[3]))
-        return Limit(name, -(high if found[2] is None else _size(float(found[2]))), high)
+        low = -(high if found[2] is None else _size(float(found[2])))
+        return Limit(name, low, high, logarithmic=found[4] is not None)
     except ValueError:
         return None
 
@@ -83,7 +96,7 @@ def scaled_limit(scale: ColorScale, low: float = 1.0, high: float = 1.0) -> Limi
     """The range of a scale with its ends multiplied by `low` and `high`, and rounded to two digits."""
     ends = (_size(float(f"{end:.1e}")) for end in (scale.low * low, scale.high * high))
     below, above = ends
-    return Limit("fixed", -(above if scale.sequential else below), above)
+    return Limit("fixed", -(above if scale.sequential else below), above, logarithmic=scale.decades > 0)
 
 
 def reach_of(
@@ -144,7 +157,9 @@ def range_text(shown: RenderState, limit: Limit) -> str:
     low, high = (number_format.true_minus(number_format.error(end)) for end in (scale.low, scale.high))
     if is_fixed(shown):
         return f"Colors cover {low} to {high}."
-    return f"Colors cover {low} to {high}: {RANGES[limit.name][0].replace('&', '').rstrip('…').lower()}. {_HOW}"
+    covered = RANGES[limit.name][0].replace("&", "").rstrip("…").lower()
+    how = f" on a logarithmic scale of {DECADES} powers of ten on both sides of 0" if scale.decades else ""
+    return f"Colors cover {low} to {high}{how}: {covered}. {_HOW}"
 
 
 def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QWidget, name: str) -> QMenu:
@@ -170,6 +185,7 @@ class RangeDialog(QDialog):
     def __init__(self, limit: Limit, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Color range")
+        self._logarithmic = limit.logarithmic
         form = QFormLayout(self)
         space_dialog(form)
         self.low, self.high = _end(limit.low, -_MOST, -_LEAST), _end(limit.high, _LEAST, _MOST)
@@ -186,7 +202,7 @@ class RangeDialog(QDialog):
 
     @property
     def limit(self) -> Limit:
-        return Limit("fixed", self.low.value(), self.high.value())
+        return Limit("fixed", self.low.value(), self.high.value(), self._logarithmic)
 
 
 class _EndBox(QDoubleSpinBox):
@@ -278,7 +294,15 @@ class ColorBar(LanesPart):
         scales = shown.paint.hidden.scale, shown.paint.input.scale
         legend = frozenset(shown.seen)
         seams = seam_legend(shown, geometry)
-        return shown.heading(), scales, legend, seams, shown.theme, shown.differs(Lane(0)), lanes_of_geometry(geometry)
+        return (
+            shown.heading(),
+            scales,
+            legend,
+            seams,
+            shown.theme,
+            shown.two_digits(Lane(0)),
+            lanes_of_geometry(geometry),
+        )
 
     def hoverMoveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
         shape = Qt.CursorShape.SizeVerCursor if self._movable(event.pos()) else Qt.CursorShape.PointingHandCursor
@@ -370,8 +394,8 @@ class ColorBar(LanesPart):
 
     def _paint_bar(self, painter: QPainter, shown: RenderState, lane: Lane, top: float, bottom: float) -> None:
         theme, scale, table = shown.theme, shown.paint.of(lane).scale, shown.paint.of(lane).table
-        heading = ("x",) if lane.layer is None else self.heading()
-        tick: Callable[[float], str] = number_format.error if shown.differs(lane) else _tick
+        heading = (shown.input_name,) if lane.layer is None else self.heading()
+        tick: Callable[[float], str] = number_format.error if shown.two_digits(lane) else _tick
         painter.setPen(theme.color("muted"))
         if bottom - top < scaled(_SHORTEST_BAR):
             text = f"{heading[0]} {tick(scale.low)} … {tick(scale.high)}"
@@ -431,6 +455,8 @@ def seam_legend(shown: RenderState, geometry: Geometry) -> tuple[str, bool]:
 
 def ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
     """Round values on a linear scale, powers of ten on a logarithmic one."""
+    if scale.decades:
+        return _symmetric_ticks(scale, most)
     if not scale.error_ratio:
         step = rounded_up((scale.high - scale.low) / (4.0 if most >= 5 else 2.0) * (1.0 - 1e-9))
         if step > max(scale.high, -scale.low):
@@ -442,6 +468,16 @@ def ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
     step = max(1, int(np.ceil((high - low) / max(most, 1.0))))
     powers = sorted({low, high, *range(0, high, step), *range(0, low, -step)})
     return [(10.0**power, _power(power, power == low)) for power in powers]
+
+
+def _symmetric_ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
+    """0, the ends, and between them powers of ten on both sides."""
+    ends = {end for end in (scale.low, scale.high) if end != 0.0}
+    largest = floor(log10(max(map(abs, ends))))
+    step = max(1, ceil(2 * scale.decades / max(most - 1.0, 1.0)))
+    powers = [10.0**power for power in range(largest - step, largest - scale.decades, -step)]
+    inside = {sign * power for sign in (-1.0, 1.0) for power in powers if scale.low < sign * power < scale.high}
+    return [(value, number_format.true_minus(number_format.error(value))) for value in sorted({0.0} | ends | inside)]
 
 
 def _power(power: int, lowest: bool) -> str:

@@ -34,6 +34,8 @@ SPECIAL_WORDS = {
     PADDING: "padding",
 }
 _SMALLEST_RATIO = 1e-3
+DECADES = 6
+"""Powers of ten on each side of 0 on a symmetric logarithmic scale."""
 _HATCH, _SPARSE = 4, 12
 _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 """Limits of the ends of a scale. Beyond them, their distance or its inverse is not a finite float."""
@@ -43,6 +45,9 @@ _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 class ColorScale:
     """Values from `low` to `high`. With `error_ratio`, the scale is logarithmic and 1 is the limit.
 
+    With `decades` it is logarithmic on both sides of 0, for as many powers of ten below the end farther from 0, and
+    about linear below them.
+
     The map is diverging around 0, or with `sequential` grows from the low end.
     """
 
@@ -50,6 +55,7 @@ class ColorScale:
     high: float
     error_ratio: bool = False
     sequential: bool = False
+    decades: int = 0
 
     def within(self, low: float, high: float) -> "ColorScale":
         """The scale with other ends. A sequential scale keeps its low end."""
@@ -60,13 +66,27 @@ class ColorScale:
         if self.error_ratio:
             value, low, high = log10(value), log10(self.low), log10(self.high)
             return (value - low) / (high - low)
+        if self.decades:
+            value, low, high = self._logarithmic(np.array([value, self.low, self.high])).tolist()
+            return float((value - low) / (high - low))
         return (value - self.low) / (self.high - self.low)
+
+    @property
+    def linear(self) -> float:
+        """The magnitude below which a scale of `decades` is about linear."""
+        return float(max(abs(self.low), abs(self.high)) * 10.0**-self.decades)
+
+    def _logarithmic(self, values: FloatArray) -> FloatArray:
+        return np.asarray(np.arcsinh(values / (self.linear or 1.0)))
 
     def indices(self, values: FloatArray) -> IndexArray:
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if self.error_ratio:
                 low, high = log10(self.low), log10(self.high)
                 scaled = np.log10(np.maximum(values, self.low))
+            elif self.decades:
+                low, high = self._logarithmic(np.array([self.low, self.high])).tolist()
+                scaled = self._logarithmic(values.astype(np.float64))
             else:
                 low, high, scaled = self.low, self.high, values
             places = (scaled - low) * ((STEPS - 1) / (high - low)) + 0.5

@@ -103,7 +103,7 @@ class Headers(LanesPart):
         self._flags = {} if shown is None else {lane: header_of(shown, lane) for lane, _ in lanes}
         kept = "" if self.tight else _LONGEST_VERDICT
         longest = max([kept, *(flag.verdict for flag in self._flags.values())], key=len)
-        if shown is not None and shown.gate is not None:
+        if shown is not None and shown.computed:
             longest = max(longest, _computing(shown), key=len)
         layers = [lane.layer for lane, _ in lanes if lane.layer is not None]
         texts = f"layer {max(layers, default=0)}" if self.tight else "layer 00", "backward", longest

@@ -221,7 +221,7 @@ class HeatmapLayer(QObject):
         self._styles, self._previous = styles, previous if missing else None
         # Slow quantities appear lane by lane, and the headers show it. Otherwise the old picture stays until the new
         # one is complete, because a mixture of both could not be read.
-        slow = shown.gate is not None
+        slow = shown.computed
         self._behind = frozenset(request.key.lane for request in missing) if slow else None
         if taken is not None:
             # The screen itself still lacks what it lacked.

@@ -35,26 +35,31 @@ class LaneHeader:
 
 def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
     """Content of a lane's header. Mismatches are counted over all samples."""
-    if lane.layer is None:
-        return LaneHeader(lane, INPUT_TITLE, "", None)
-    title = f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
+    title = (
+        INPUT_TITLE if lane.layer is None else f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
+    )
     mismatched = shown.mismatched(lane)
     if mismatched is None:
         return LaneHeader(lane, title, "", None)
+    if lane.layer is None:
+        return LaneHeader(lane, title, _agreement(mismatched, ""), not mismatched)
     both = shown.compared(lane)
     if not both:
         return LaneHeader(lane, title, "not recorded", None)
     at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
-    return LaneHeader(
-        lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
-    )
+    return LaneHeader(lane, title, _agreement(mismatched, at), not mismatched)
+
+
+def _agreement(mismatched: int, at: str) -> str:
+    return f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}"
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """Visible cells of one lane: `values`, color `indices` and `marks`, each of shape (rows, time steps).
 
-    `units` are those in the `rows`. Missing values of recorded outputs have no text.
+    `units` are those in the `rows`. Missing values of recorded outputs have no text. With `two_digits` the texts of
+    numbers have two digits, else three decimals.
     """
 
     lane_rect: LaneRect
@@ -64,7 +69,7 @@ class Block:
     values: FloatArray
     indices: IndexArray
     marks: BoolArray
-    differs: bool
+    two_digits: bool
 
     @property
     def special(self) -> set[int]:
@@ -72,21 +77,21 @@ class Block:
         return set(np.unique(self.indices[self.indices >= STEPS]).tolist())
 
     def texts(self, digits: int) -> list[list[str]]:
-        """Text of each cell, as far as it fits: three decimals, or two digits of a difference."""
+        """Text of each cell, as far as it fits: three decimals, or two digits of a difference or a gradient."""
         return [
             [
                 ""
                 if index in (MISSING, PADDING)
-                else number_format.true_minus(fitting(value, digits, differs=self.differs))
+                else number_format.true_minus(fitting(value, digits, two_digits=self.two_digits))
                 for value, index in zip(row, indices, strict=True)
             ]
             for row, indices in zip(self.values, self.indices, strict=True)
         ]
 
 
-def fitting(value: float, digits: int, *, differs: bool = False) -> str:
-    """Short form of a number or a difference, with fewer digits if it does not fit."""
-    text = number_format.error(value) if differs else number_format.short(value)
+def fitting(value: float, digits: int, *, two_digits: bool = False) -> str:
+    """Short form of a number with fewer digits if it does not fit: with three decimals, or `two_digits`."""
+    text = number_format.error(value) if two_digits else number_format.short(value)
     if len(text) > digits:
         text = _SHORTER.get(text, text)
     if len(text) > digits:
@@ -143,7 +148,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
             )
         )
         timesteps = (*timesteps[:place], initial, *timesteps[rest:])
-    return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.differs(lane_rect.lane))
+    return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.two_digits(lane_rect.lane))
 
 
 def _unrecorded(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
@@ -174,9 +179,10 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
         return f"padding at t = {t}: sample {shown.sample} has {plural(timesteps, 'time step')}"
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
-        value = result.inputs.sequence[t, shown.sample, unit]
+        gradient = shown.input_gradient
+        value = (result.inputs.sequence if gradient is None else gradient)[t, shown.sample, unit]
         time, feature = _time_in_words(shown, t), feature_in_words(names, unit, IN_FULL)
-        return f"input, {time}, sample {shown.sample}, {feature}\nx = {number_format.full(value)}"
+        return f"input, {time}, sample {shown.sample}, {feature}\n{shown.input_name} = {number_format.full(value)}"
     where = f"layer {lane.layer}, {DIRECTIONS[lane.backward]}"
     computed = 0 <= t < timesteps
     if not computed and (t < 0) != lane.backward:
@@ -194,7 +200,7 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         # In full, as the values below are: the picture has no room for it.
         number = number_format.full(float(patch.values[0, 0]))
-    if shown.gate is not None:
+    if shown.gate is not None and not shown.gradient:
         lines.append(
             f"{shown.quantity} = {number}: {shown.gate.title}, from the values of {display_name(shown.engine)}"
         )
@@ -202,16 +208,21 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
             return "\n".join(lines)
     if shown.quantity == "difference":
         lines.append(f"{' '.join(shown.subtraction())} = {number}")
-    index = lane.layer, lane.direction, t, shown.sample, unit
-    reference, held = result.reference.hidden[index], result.reference.holds(*index[:3])
+    index, array = (lane.layer, lane.direction, t, shown.sample, unit), shown.array
+    reference = result.reference.get(array)
+    held = reference is not None and (shown.gradient or result.reference.holds(*index[:3]))
+    if shown.gradient:
+        lines.append(f"{array}, the {shown.gate.title if shown.gate else ''}")
     for engine, trace in result.traces.items():
-        if not trace.holds(*index[:3]):
-            lines.append(f"{display_name(engine)} not recorded")
+        if array not in trace or not (shown.gradient or trace.holds(*index[:3])):
+            lines.append(f"{display_name(engine)} not {'given' if shown.gradient else 'recorded'}")
             continue
-        line = f"{display_name(engine)} {number_format.full(trace.hidden[index])}"
-        if engine != result.reference.engine and held:
-            comparison = result.comparison(engine)
-            r, c = reference.reshape(1), trace.hidden[index].reshape(1)
+        line = f"{display_name(engine)} {number_format.full(trace[array][index])}"
+        comparison = None if engine == result.reference.engine else result.comparison(engine)
+        if comparison is not None and shown.gradient:
+            comparison = comparison.gradients.get(array)
+        if comparison is not None and reference is not None and held:
+            r, c = reference[index].reshape(1), trace[array][index].reshape(1)
             error = abs_error(r, c)[0]
             share = error_ratio(r, c, comparison.rtol, comparison.atol)[0]
             line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
@@ -235,7 +246,7 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
         block = block_in_view(shown, geometry, lane_rect)
         steps = [_column(shown, lane_rect.lane, t) for t in block.timesteps]
         title = header_of(shown, lane_rect.lane).title
-        if block.differs:
+        if shown.differs(lane_rect.lane):
             title = f"{title}: {' '.join(shown.subtraction())}"
         elif shown.gate is not None and lane_rect.lane.layer is not None:
             title = f"{title}: {shown.quantity}, {shown.gate.title}"

@@ -107,7 +107,7 @@ def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, blo
 
 
 def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block) -> None:
-    """Arrows from h[t-1] to h[t], or from h[t+1] to h[t] in a backward lane."""
+    """Arrows from h[t-1] to h[t], or from h[t+1] to h[t] in a backward lane; of gradients the other way."""
     if block.lane_rect.lane.layer is None:
         return
     backward = block.lane_rect.lane.backward
@@ -126,13 +126,14 @@ def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, 
         left, width = geometry.column(before)
         start, end = left + width + FRAME + 1.0, geometry.column(after)[0] - FRAME - 1.0
         ends = QPointF(start, y), QPointF(end, y)
-        arrow(painter, ends[backward], ends[not backward], color)
+        reversed_arrow = backward != shown.gradient
+        arrow(painter, ends[reversed_arrow], ends[not reversed_arrow], color)
         if end - start >= _ROOM_FOR_LABEL:
             _label(painter, shown, QRectF(start, y - 18.0, end - start, 14.0), "h2h", Qt.AlignmentFlag.AlignHCenter)
 
 
 def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
-    """Frame the values that one layer computes at one time step, with an arrow from its inputs.
+    """Frame the values that one layer computes at one time step, with an arrow from its inputs; of gradients, to them.
 
     Both directions of a layer share a frame: they have the same inputs, and the layer above reads both.
     """
@@ -151,7 +152,8 @@ def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> N
             painter.drawRoundedRect(QRectF(x - FRAME, top, width + 2.0 * FRAME, bottom - top), FRAME, FRAME)
             if below is not None:
                 center = round(x + width / 2.0) + 0.5
-                arrow(painter, QPointF(center, below - 1.0), QPointF(center, bottom + 1.0), shown.theme.color("muted"))
+                ends = QPointF(center, below - 1.0), QPointF(center, bottom + 1.0)
+                arrow(painter, ends[shown.gradient], ends[not shown.gradient], shown.theme.color("muted"))
                 if width >= _ROOM_FOR_LABEL:
                     place = QRectF(center + 6.0, bottom, width / 2.0, below - bottom)
                     _label(painter, shown, place, "i2h", Qt.AlignmentFlag.AlignLeft)

@@ -419,14 +419,15 @@ class FutureCover(_Cover):
 
     By lane, all lanes have computed as many steps as the selected one, except in a bidirectional network: its layers
     are computed one after the other. By layers, lanes above the selected one have computed nothing, and those below it
-    everything. Before the stage that computes the state, the selected step itself is future.
+    everything. Before the stage that computes the state, the selected step itself is future. Of gradients the order is
+    that of the backward pass.
     """
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent, 5)
         self._order: Order | None = None
         self._cell: CellGeometry | None = None
-        self._reading = False
+        self._reading = self._gradients = False
 
     def show_stage(self, highlighted: Sequence[Region]) -> None:
         """Set the highlighted regions, which show whether the selected step is computed."""
@@ -442,11 +443,11 @@ class FutureCover(_Cover):
         self.setVisible(order is not None)
         self.update()
 
-    def show_selection(self, cell: CellGeometry, geometry: Geometry, theme: Theme) -> None:
-        """Set the selection as the last computed step."""
-        if cell != self._cell and self._order is not None:
+    def show_selection(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, gradients: bool = False) -> None:
+        """Set the selection as the last computed step, with `gradients` of the backward pass."""
+        if (cell, gradients) != (self._cell, self._gradients) and self._order is not None:
             self.update()
-        self._cell = cell
+        self._cell, self._gradients = cell, gradients
         self.set_geometry(geometry, theme)
 
     def times(self, lane: Lane) -> range:
@@ -457,7 +458,8 @@ class FutureCover(_Cover):
         timesteps, here = len(geometry.picture.computed), cell.lane
         # With the input selected, every lane is at its time step.
         step = min(max(cell.timestep, 0), timesteps - 1)
-        if here.layer is not None and here.backward:
+        from_end = here.layer is not None and here.backward
+        if from_end != self._gradients:
             step = timesteps - 1 - step
         done = step + 1
         if here.layer is not None:
@@ -467,10 +469,10 @@ class FutureCover(_Cover):
                 at, selected = (lane.layer, 0), (here.layer, 0)
             in_turn = self._order == "layers" or len(geometry.picture.directions) > 1
             if in_turn and at != selected:
-                done = timesteps if at < selected else 0
-            elif at >= selected:
+                done = timesteps if (at < selected) != self._gradients else 0
+            elif at >= selected or self._gradients:
                 done -= self._reading
-        return range(timesteps - done) if lane.backward else range(done, timesteps)
+        return range(timesteps - done) if lane.backward != self._gradients else range(done, timesteps)
 
     def _paint(self, painter: QPainter, theme: Theme) -> None:
         geometry = self._geometry

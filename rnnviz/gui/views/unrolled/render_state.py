@@ -10,17 +10,34 @@ from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.graph import Graph, value_limits
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
-from rnnviz.gui.views.unrolled.colormap import PADDING, difference_scale, error_ratio_scale, gate_scale, value_scale
+from rnnviz.gui.views.unrolled.colormap import (
+    DECADES,
+    PADDING,
+    difference_scale,
+    error_ratio_scale,
+    gate_scale,
+    value_scale,
+)
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.gates import GateQuantity, Quantity, gate_quantity, heading_of, quantity_for
+from rnnviz.quantities.gates import (
+    GateQuantity,
+    Quantity,
+    gate_quantity,
+    gradients_of,
+    heading_of,
+    is_gradient,
+    quantity_for,
+    stored_array,
+)
 from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
 from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
@@ -70,6 +87,8 @@ class RenderState:
     orders: LaneOrders | None = None
     exact: bool = True
     """Whether the color scale covers all values; else it is estimated from some of them."""
+    logarithmic: bool = False
+    """Whether a logarithmic scale is wanted; scales with fixed ends have none."""
     largest: float = 0.0
     """End of the quantity's own scale, on which the width of the numbers depends."""
 
@@ -117,6 +136,35 @@ class RenderState:
         """Whether the numbers of a lane are differences."""
         return self.quantity == "difference" and lane.layer is not None
 
+    def two_digits(self, lane: Lane) -> bool:
+        """Whether the numbers of a lane have two digits and no fixed number of decimals: they have no scale."""
+        return self.differs(lane) or self.gradient
+
+    @property
+    def gradient(self) -> bool:
+        """Whether the quantity is a gradient."""
+        return is_gradient(self.quantity)
+
+    @property
+    def array(self) -> str:
+        """The compared array of each engine that has one number for each cell: a gradient, else h."""
+        return self.quantity if self.gradient else "h"
+
+    @property
+    def input_name(self) -> str:
+        """Symbol of the input's numbers: x, or its gradient."""
+        return OF_INPUT if self.input_gradient is not None else "x"
+
+    @property
+    def input_gradient(self) -> FloatArray | None:
+        """(T, N, I): the gradient of the input, if the lane of the input shows it."""
+        return self.result[self.engine].get(OF_INPUT) if self.gradient else None
+
+    @property
+    def computed(self) -> bool:
+        """Whether the numbers are computed from stored ones, which may take long."""
+        return self.left.values.computes(Lane(0))
+
     @property
     def gate(self) -> GateQuantity | None:
         return gate_quantity(self.quantity, self.cell)
@@ -138,7 +186,8 @@ class RenderState:
     def heading(self) -> tuple[str, ...]:
         """Lines of the heading: the quantity of the hidden lanes, and the engine unless there are two."""
         if self.gate is not None:
-            return (*heading_of(self.quantity, self.cell), f"of {display_name(self.engine)}")
+            by = "by" if self.gradient else "of"
+            return (*heading_of(self.quantity, self.cell), f"{by} {display_name(self.engine)}")
         if self.quantity == "value":
             return ("h" if self.right is not None else f"h of {display_name(self.engine)}",)
         return self.subtraction() if self.quantity == "difference" else ("error ratio",)
@@ -162,6 +211,8 @@ class RenderState:
             return f"The differences {' '.join(self.subtraction())}."
         if self.quantity == "error_ratio":
             return f"The values of {name}, colored by error ratio."
+        if self.gate is not None and self.gradient:
+            return f"{self.quantity}, the {self.gate.title}, by {name}."
         if self.gate is not None:
             reach = "" if self.exact else " Color range estimated from a subset; values outside it are dotted."
             return f"{self.quantity}, the {self.gate.title}, computed from the values of {name}.{reach}"
@@ -172,7 +223,7 @@ class RenderState:
         layers, directions, timesteps, _, _ = self.result.shape
         lanes = lanes_of(layers, directions, reverse=self.result.inputs.network.reverse)
         rows = tuple((lane, self.rows(lane)) for lane in lanes)
-        largest = max(self.result.extents.values())
+        largest = max(self.result.extents[name] for name in ("input", *self.result.traces))
         if self.gate is not None:
             largest = max(largest, self.largest)
         digits = max(_FEWEST_DIGITS, len(number_format.short(-largest)))
@@ -183,6 +234,9 @@ class RenderState:
         """Name of the shown initial state; empty if the quantity has none."""
         if self.gate is None:
             return "h0"
+        if self.gradient:
+            name = f"{self.quantity}0"
+            return name if name in self.result[self.engine] else ""
         return {"c": "c0", "norm": "‖h0‖"}.get(self.quantity, "")
 
     def initial(self, lane: Lane) -> FloatArray | None:
@@ -192,6 +246,8 @@ class RenderState:
         state = self.result.inputs.initial_state
         if not self.initial_name:
             return None
+        if self.gradient:
+            return np.asarray(self.result[self.engine][self.initial_name][row, self.sample])
         if self.quantity == "c":
             assert state.c is not None, "only an LSTM has c"
             return np.asarray(state.c[row, self.sample])
@@ -200,7 +256,10 @@ class RenderState:
 
     def mismatched(self, lane: Lane) -> int | None:
         """Number of mismatches of a lane over all samples; None for the input and without a candidate."""
-        if lane.layer is None or self.comparison is None:
+        if lane.layer is None:
+            compared = self.left.colors.input_comparison
+            return None if compared is None else compared.mismatched
+        if self.comparison is None:
             return None
         return int(self.comparison.lane_mismatched[lane.layer, lane.direction])
 
@@ -208,6 +267,8 @@ class RenderState:
         """Time steps of a hidden lane for which both reference and candidate have values."""
         assert lane.layer is not None
         assert self.candidate is not None
+        if self.gradient:
+            return range(self.result.shape[2])
         return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
 
@@ -236,16 +297,22 @@ def render_state_of(
     caches: LaneCaches,
     orders: LaneOrders | None = None,
     reach: Reach = None,
+    *,
+    logarithmic: bool = False,
 ) -> RenderState:
     """Create a render state. It shows values if the quantity is not available; two engines by value only.
 
-    `reach` are the ends of the color scale in place of the quantity's own; scales with fixed ends keep them.
+    `reach` are the ends of the color scale in place of the quantity's own, and with `logarithmic` it is symmetric
+    and logarithmic; scales with fixed ends stay as they are.
 
     `caches` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
-    comparison = None if candidate is None else result.comparison(candidate)
-    quantity = quantity_for(color_by, result.config.network.kind, compared=comparison is not None)
-    gate, exact = gate_quantity(quantity, result.config.network.kind), True
+    comparison, cell = None if candidate is None else result.comparison(candidate), result.config.network.kind
+    gradients = gradients_of(result.traces.values(), cell)
+    quantity = quantity_for(color_by, cell, compared=comparison is not None, gradients=gradients)
+    gate, exact = gate_quantity(quantity, cell), True
+    if is_gradient(quantity) and stored_array(quantity, result[engine]) is None:
+        engine = next(name for name, trace in result.traces.items() if quantity in trace)
     engines = [engine]
     if other is not None and other != engine and quantity == "value":
         engines.append(other)
@@ -266,7 +333,11 @@ def render_state_of(
     own = scale.high
     if reach is not None and quantity != "error_ratio" and (gate is None or gate.high is None):
         scale = scale.within(*reach)
-    paint = Paint(theme, LaneColors(scale, theme), LaneColors(value_scale(result.extents["input"]), theme))
+    if logarithmic and not scale.error_ratio and not (gate is not None and gate.high is not None):
+        scale = replace(scale, decades=DECADES)
+    of_input = f"{engine}.{OF_INPUT}" if is_gradient(quantity) else ""
+    input_scale = value_scale(result.extents.get(of_input, result.extents["input"]))
+    paint = Paint(theme, LaneColors(scale, theme), LaneColors(input_scale, theme))
 
     order = None if orders is None else orders.key
 
@@ -279,7 +350,7 @@ def render_state_of(
             # Who is drawn plays no part in these: the reduced copies serve every engine.
             colors = reader(result.reference.engine, quantity)
         drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
-        style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
+        style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale, order)
         tiles = Tiles(colors, paint, style)
         if colors.length < result.shape[2]:
             # Known before it is painted, so that the legend does not change with what is in view.
@@ -288,7 +359,18 @@ def render_state_of(
 
     left, right = side(engines[0]), side(engines[1]) if len(engines) > 1 else None
     return RenderState(
-        result, candidate, sample, quantity, theme, paint, left, right, orders=orders, exact=exact, largest=own
+        result,
+        candidate,
+        sample,
+        quantity,
+        theme,
+        paint,
+        left,
+        right,
+        orders=orders,
+        exact=exact,
+        logarithmic=logarithmic,
+        largest=own,
     )
 
 

@@ -152,8 +152,7 @@ class Paint:
 class TileStyle(NamedTuple):
     """Everything that determines the images of one source, other than lane and scale.
 
-    `turn` counts the shown results: tiles of an earlier one are stale. `low` and `high` are the ends of the hidden
-    lanes' scale.
+    `turn` counts the shown results: tiles of an earlier one are stale. `scale` is that of the hidden lanes.
     """
 
     turn: int
@@ -162,8 +161,7 @@ class TileStyle(NamedTuple):
     sample: int
     quantity: Quantity
     theme: str
-    low: float
-    high: float
+    scale: ColorScale
     order: OrderKey | None = None
 
 

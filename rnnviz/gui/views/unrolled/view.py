@@ -16,6 +16,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import LanesCanvas, UnrolledCanvas
 from rnnviz.gui.views.unrolled.color_bar import (
+    LOGARITHMIC,
     RANGES,
     RangeDialog,
     choice_menu,
@@ -287,10 +288,22 @@ class UnrolledView(ResultView):
         menu.setTitle("Color range")
         menu.setAccessibleName("Color range")
         menu.triggered.connect(lambda action: self._take_range(action.data()))
+        menu.addSeparator()
+        logarithmic = menu.addAction(LOGARITHMIC[0])
+        logarithmic.setObjectName("range_logarithmic")
+        logarithmic.setToolTip(wrapped(LOGARITHMIC[1]))
+        logarithmic.setCheckable(True)
+        logarithmic.setChecked(self._limit.logarithmic)
         menu.popup(place)
 
-    def _take_range(self, name: RangeName) -> None:
-        if name != "fixed":
+    def toggle_logarithmic(self) -> None:
+        """Switch between a linear color scale and one that is logarithmic on both sides of 0."""
+        self.choose_range(self.session.limit._replace(logarithmic=not self.session.limit.logarithmic))
+
+    def _take_range(self, name: RangeName | None) -> None:
+        if name is None:
+            self.toggle_logarithmic()
+        elif name != "fixed":
             self.choose_range(self.session.limit._replace(name=name))
         else:
             dialog = RangeDialog(self.session.limit, self)
@@ -395,6 +408,8 @@ class UnrolledView(ResultView):
         if "result" not in changed and self._options() != self._drawn:
             self._renew()
         elif "limit" in changed:
+            if self._shown is not None and self._shown.logarithmic != self._limit.logarithmic:
+                self._show()
             self._match_colors()
 
     def _on_order(self) -> None:
@@ -435,6 +450,7 @@ class UnrolledView(ResultView):
             self._caches,
             self._unit_order.of(result, OrderKey(state.order, engine, location.sample)),
             self._reach,
+            logarithmic=self._limit.logarithmic,
         ).with_split(location.timestep)
 
     def hideEvent(self, event: QHideEvent) -> None:

@@ -5,6 +5,7 @@ from PySide6.QtGui import QImage
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled import heatmap as tile_store
+from rnnviz.gui.views.unrolled.colormap import ColorScale
 from rnnviz.gui.views.unrolled.heatmap import TileCache
 from rnnviz.gui.views.unrolled.tiles import Sheet, Tile, TileKey, TileStyle
 
@@ -12,7 +13,7 @@ LANE = Lane(0)
 
 
 def style(turn: int = 1) -> TileStyle:
-    return TileStyle(turn, "gluon", "manual", 0, "value", "light", -1.0, 1.0)
+    return TileStyle(turn, "gluon", "manual", 0, "value", "light", ColorScale(-1.0, 1.0))
 
 
 def key(times: float, across: int, turn: int = 1) -> TileKey:
