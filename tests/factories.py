@@ -9,14 +9,14 @@ import numpy as np
 
 import rnnviz.text.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient_names, gradient_shapes
+from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
+from rnnviz.quantities.gates import gradient_extents
 from rnnviz.verify.audit import audit
 from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
 from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
@@ -82,7 +82,9 @@ def result_of(inputs: Inputs, traces: Mapping[str, Trace]) -> RunResult:
         checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, rtol, atol)),
         seconds=dict.fromkeys(engines, 0.01) | {f"{engines[0]}.fused": 0.002},
         versions={name: f"{name} 1.0" for name in engines},
-        extents=dict.fromkeys(engines, 1.0) | {"input": largest_magnitude(inputs.sequence)},
+        extents=dict.fromkeys(engines, 1.0)
+        | {"input": largest_magnitude(inputs.sequence)}
+        | {f"{engine}.{name}": end for engine in engines for name, end in gradient_extents(traces[engine]).items()},
         folder=Path(),
     )
 
@@ -110,36 +112,6 @@ def gradient_audit(result: RunResult, engine: str) -> GradientAudit:
     trace = result.traces[engine]
     elements = sum(array.size for name, array in trace.items() if name.startswith(GRADIENT))
     return GradientAudit(engine, 0.0, None, 0, None, elements, elements, np.zeros(result.shape[:3]))
-
-
-def with_gradients(
-    result: RunResult, edits: Mapping[str, Edit] | None = None, *, lack: Sequence[str] = ()
-) -> RunResult:
-    """The result with drawn gradients, which shrink from the last time step to the first, the same by every engine.
-
-    An engine has those of its edit, and those that `lack` names have none.
-    """
-    network, n, generator = result.inputs.network, result.inputs.batch_size, np.random.default_rng(5)
-    shapes = gradient_shapes(network, result.inputs.timesteps, n, gradient_names(network))
-    drawn = {name: generator.normal(size=shape).astype(network.dtype) for name, shape in shapes.items()}
-    for name, array in drawn.items():
-        if array.ndim == 5:
-            array *= 0.5 ** np.arange(array.shape[2])[::-1, None, None]
-        if array.ndim == 5 or name == OF_INPUT:
-            clear_padding(result.inputs.lengths, array)
-    traces = {
-        name: trace if name in lack else trace.with_arrays({name: array.copy() for name, array in drawn.items()})
-        for name, trace in result.traces.items()
-    }
-    for name, edit in (edits or {}).items():
-        edit(traces[name])
-    extents = {
-        f"{engine}.{name}": largest_magnitude(trace[name])
-        for engine, trace in traces.items()
-        for name in trace
-        if name.startswith(GRADIENT)
-    }
-    return replace(result_of(result.inputs, traces), extents={**result.extents, **extents})
 
 
 def with_judgment(

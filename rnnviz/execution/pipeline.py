@@ -13,7 +13,6 @@ from time import perf_counter
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own, is_recording
 from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short
-from rnnviz.core.gradients import GRADIENT, OF_INPUT
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
@@ -26,6 +25,7 @@ from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.frozen import dataclass
+from rnnviz.quantities.gates import gradient_extents
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all
@@ -155,7 +155,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
                 trace.clear_padding()
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
-        extents |= {f"{name}.{gradient}": extent for gradient, extent in _gradient_extents(trace).items()}
+        extents |= {f"{name}.{gradient}": extent for gradient, extent in gradient_extents(trace).items()}
         rtol, atol = tolerances(config, trace)
         checks += consistency_checks(trace, rtol, atol)
         if is_recording(name) or is_own(name):
@@ -372,17 +372,6 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
         (*(("h", "c") if cell else ("h",)), *gradients),
         inputs.lengths,
     )
-
-
-def _gradient_extents(trace: Trace) -> dict[str, float]:
-    """The largest magnitude of each gradient over time, with those of the initial states, and of the input's."""
-    found = {name: 0.0 for name in trace if name.startswith(GRADIENT) and (trace[name].ndim == 5 or name == OF_INPUT)}
-    for name in found:
-        array = trace[name]
-        lanes = array.reshape(-1, *array.shape[2:]) if array.ndim == 5 else array[None]
-        initial = trace.get(f"{name}0")
-        found[name] = max(map(largest_magnitude, [*lanes, *([] if initial is None else [initial])]))
-    return found
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:

@@ -27,6 +27,7 @@ from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
+from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
 
 _BLOCK_VALUES = 1 << 18
@@ -104,6 +105,16 @@ def gradients_of(traces: Iterable[Trace], cell: CellSpec) -> tuple[str, ...]:
     """The gradients over time of a cell that any of the traces has."""
     given = {name for trace in traces for name in trace if is_gradient(name)}
     return tuple(quantity.name for quantity in gradient_quantities(cell) if quantity.name in given)
+
+
+def gradient_extents(trace: Trace) -> dict[str, float]:
+    """The largest finite magnitude of each gradient over time of a trace, with those of the initial states."""
+    found = {}
+    for name in trace.gradients_over_time():
+        array, initial = trace.in_lanes(name), trace.get(f"{name}0")
+        lanes = [array[lane] for lane in np.ndindex(array.shape[:2])]
+        found[name] = max(map(largest_magnitude, [*lanes, *([] if initial is None else [initial])]))
+    return found
 
 
 class GateReader:

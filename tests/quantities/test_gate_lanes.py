@@ -24,7 +24,15 @@ from rnnviz.quantities.gate_lanes import (
     series_effort,
     series_key,
 )
-from rnnviz.quantities.gates import GateReader, Quantity, choices_of, gate_quantities, gate_quantity, quantity_for
+from rnnviz.quantities.gates import (
+    GateReader,
+    Quantity,
+    choices_of,
+    gate_quantities,
+    gate_quantity,
+    gradient_quantities,
+    quantity_for,
+)
 from rnnviz.quantities.lane_reader import CancelledError, MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.result import RunResult
@@ -311,10 +319,13 @@ def extreme(values: np.ndarray) -> float:
 
 def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
     named = {quantity.name for cell in SPECS.values() for quantity in gate_quantities(cell)}
-    assert set(get_args(Quantity)) == named | {"value", "error_ratio", "difference"}
+    gradients = {quantity.name for cell in SPECS.values() for quantity in gradient_quantities(cell)}
+    assert set(get_args(Quantity)) == named | gradients | {"value", "error_ratio", "difference"}
     for cell in SPECS.values():
         offered = {"change", "norm"} if cell.projects else {quantity.name for quantity in gate_quantities(cell)}
         assert {choice.name for choice in choices_of(cell)} == offered
+        given = {"grad.h"} if cell.projects else {quantity.name for quantity in gradient_quantities(cell)}
+        assert {choice.name for choice in choices_of(cell, gradients)} == offered | given
 
 
 def test_a_quantity_that_a_network_lacks_becomes_the_value() -> None:
@@ -322,6 +333,8 @@ def test_a_quantity_that_a_network_lacks_becomes_the_value() -> None:
     assert quantity_for("f", SPECS["gru"], compared=True) == "value"
     assert quantity_for("error_ratio", SPECS["gru"], compared=True) == "error_ratio"
     assert quantity_for("error_ratio", SPECS["gru"], compared=False) == "value"
+    assert quantity_for("grad.c", SPECS["lstm"], compared=True) == "value"
+    assert quantity_for("grad.c", SPECS["lstm"], compared=True, gradients=("grad.h", "grad.c")) == "grad.c"
 
 
 @settings(max_examples=examples(80), deadline=None)

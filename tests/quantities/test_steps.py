@@ -476,3 +476,35 @@ def test_every_state_of_a_custom_cell_is_read_and_returned() -> None:
     out, h, m = map_rows(network, Location(), 4)
     assert [part.text for row in (out, h, m) for part in row.parts] == ["out[0][0]", "state[0][0][0]", "state[1][0][0]"]
     assert [part.array for part in m.parts] == ["m"]
+
+
+def test_the_backward_pass_is_the_forward_pass_from_its_end() -> None:
+    forward = Traversal(2, 2, 5, "layers")
+    backward = replace(forward, gradients=True)
+    here = Location(sample=1, unit=2)
+    steps = [forward.at(index, here) for index in range(forward.count())]
+    assert [backward.at(index, here) for index in range(backward.count())] == steps[::-1]
+    assert [backward.index_of(where) for where in steps[::-1]] == list(range(20))
+    assert backward.stages == STAGES[::-1]
+    assert backward.at(0, here).index[:3] == (1, 1, 0)
+
+
+def test_a_stage_of_the_backward_pass_reads_later_gradients_and_passes_them_on_to_earlier_ones() -> None:
+    network = Network("lstm", input_size=3, hidden_size=4, num_layers=2)
+
+    def regions(where: Location, stage: str) -> dict[str, set[tuple[int | None, int]]]:
+        found: dict[str, set[tuple[int | None, int]]] = {}
+        for region in stage_regions(network, where, 5, stage, gradients=True):  # type: ignore[arg-type]
+            found.setdefault(region.part, set()).add((region.lane.layer, region.times.start))
+        return found
+
+    middle = Location(0, 0, 2)
+    assert regions(middle, "output") == {"read": {(0, 3), (1, 2)}}
+    assert regions(middle, "state") == {"read": {(0, 3), (1, 2)}, "computed": {(0, 2)}}
+    assert regions(middle, "gates") == {"gates": {(0, 2)}}
+    assert regions(middle, "recurrent") == {"carried": {(0, 2)}, "next": {(0, 1)}}
+    assert regions(middle, "input") == {"carried": {(0, 2)}, "next": {(None, 2)}}
+    texts = [stage_text(network, Location(1, 0, 4), 5, stage, gradients=True) for stage in STAGES]
+    assert [text.split()[0] for text in texts] == ["passes", "passes", "computes", "computes", "reads"]
+    assert "grad.i, grad.f, grad.g and grad.o" in texts[2]
+    assert "final state" in texts[4]

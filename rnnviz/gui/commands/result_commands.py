@@ -1,4 +1,4 @@
-"""Commands on the current result: mismatches, known bugs, copy."""
+"""Commands on the current result: mismatches, known bugs, gradients, copy."""
 
 from dataclasses import replace
 
@@ -63,6 +63,34 @@ class ResultCommands(QObject):
             others = (name for name in compare.candidates if not is_known_bug(name))
             changed = replace(compare, candidates=(*others, engine))
             self._document.edit(replace(self._session.config, compare=changed), f"comparing with {engine}")
+        self._control.run()
+
+    def compute_gradients(self) -> None:
+        """Turn on the backward pass, color the lanes by its gradients and run."""
+        config = self._session.config
+        if not config.backward.enabled:
+            self._document.edit(replace(config, backward=replace(config.backward, enabled=True)), "computing gradients")
+        self._run_backward()
+
+    def compute_gradient_of_selected(self) -> None:
+        """Make the selected hidden value the loss, color the lanes by gradients and run."""
+        if self.use_selected_value():
+            self._run_backward()
+
+    def use_selected_value(self) -> bool:
+        """Make the selected hidden value the loss of the config; False without a result."""
+        if self._session.result is None:
+            self.message.emit("No value is selected: no results yet.")
+            return False
+        config, where = self._session.config, self._session.location
+        loss = {"loss": "value", "value": where.index, "path": None, "final_state": "zeros"}
+        backward = replace(config.backward, enabled=True, **loss)  # type: ignore[arg-type]
+        self._document.edit(replace(config, backward=backward), "loss = selected value")
+        return True
+
+    def _run_backward(self) -> None:
+        if not self._session.in_backward_pass:
+            self._session.set_color_by("grad.h")
         self._control.run()
 
     def copy(self) -> None:

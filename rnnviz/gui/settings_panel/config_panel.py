@@ -14,7 +14,14 @@ from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.core.words import wrapped
-from rnnviz.gui.settings_panel.editors import ChoiceEditor, Editor, LineEditor, SwitchEditor, make_editor
+from rnnviz.gui.settings_panel.editors import (
+    ChoiceEditor,
+    Editor,
+    LineEditor,
+    SwitchEditor,
+    ValueEditor,
+    make_editor,
+)
 from rnnviz.gui.settings_panel.engine_editors import CandidatesEditor, Engines, ReferenceEditor
 from rnnviz.gui.settings_panel.fields import (
     ORDINARY,
@@ -211,6 +218,9 @@ class ConfigPanel(QWidget):
     config_invalid = Signal(str, str)
     """After an edit with invalid fields: dotted key and error sentence of the first."""
 
+    selected_value_wanted = Signal()
+    """The selected hidden value is to become the loss."""
+
     run_requested = Signal()
     """Enter was pressed in a field, and all fields are valid."""
 
@@ -373,6 +383,9 @@ class ConfigPanel(QWidget):
         elif key == "compare.candidates":
             editor = CandidatesEditor(config_field.why, parent)
             editor.recordings_added.connect(self._add_recordings)
+        elif key == "backward.value":
+            editor = ValueEditor(key, config_field, parent)
+            editor.taken.connect(self.selected_value_wanted)
         else:
             editor = make_editor(key, config_field, parent)
         editor.edited.connect(lambda: self._on_edited(key))

@@ -285,6 +285,26 @@ class IndicesEditor(TextEditor):
         return [number_or_text(part.strip()) for part in text.split(",")] if text.strip() else None
 
 
+class ValueEditor(IndicesEditor):
+    """Line edit for the place of a hidden value, and a button that takes the selected one."""
+
+    taken = Signal()
+    """The selected value is to become the value."""
+
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        widget = QWidget(parent)
+        line = LongLineEdit(widget)
+        self.take = IconButton("target", "Use selected value", "Makes the selected hidden value the loss.", widget)
+        row = QHBoxLayout(widget)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(line, 1)
+        row.addWidget(self.take)
+        super().__init__(key, config_field, parent, line, widget, self.take)
+        widget.setFocusProxy(line)
+        self.take.clicked.connect(self.taken)
+
+
 class PathEditor(LineEditor):
     """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute.
 

@@ -224,3 +224,25 @@ def test_saved_choices_of_playback_are_restored_and_unknown_ones_are_the_usual()
     other.restore_state(("speed 3", "order none", "stage none", ""))
     assert other.save_state() == usual
     assert other.stepper.stage is None
+
+
+def test_gradients_play_in_the_order_of_the_backward_pass(qtbot: Any) -> None:
+    session = session_on(make_result(gradients=("gluon", "manual"), num_layers=2, timesteps=4))
+    player = Player(session)
+    player.set_order("layers")
+    session.set_color_by("grad.h")
+    session.set_location(Location())
+    player.toggle()
+    assert (session.location.index[:3], player.stepper.stage) == ((1, 0, 3), "output")
+    seen = []
+    player.pause()
+    for _ in range(6):
+        seen.append((player.stepper.stage, session.location.layer, session.location.timestep))
+        player.step(1)
+    assert seen[:6] == [(stage, 1, 3) for stage in STAGES[::-1]] + [("output", 1, 2)]
+    session.set_color_by("value")
+    assert (player.stepper.stage, session.highlighted) == (None, ())
+    session.set_location(Location(1, 0, 3))
+    player.toggle()
+    assert session.location == Location()
+    player.pause()

@@ -103,7 +103,7 @@ def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view: UnrolledView) -
     [(0.0, "0"), (-0.25, "-0.25"), (-0.00012, "-1e-4"), (-1.2e-10, "-1e-10"), (-np.inf, "-inf"), (np.nan, "NaN")],
 )
 def test_a_difference_is_cut_in_its_precision_before_it_outgrows_a_narrow_cell(difference: float, written: str) -> None:
-    assert fitting(difference, 6, differs=True) == written
+    assert fitting(difference, 6, two_digits=True) == written
 
 
 def test_without_a_candidate_the_values_are_shown_instead_of_the_difference(view: UnrolledView) -> None:
