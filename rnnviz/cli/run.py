@@ -82,7 +82,8 @@ def _run(options: Namespace) -> Answer:
     with progress_bar(options.quiet) as notify:
         result = run(config, reading, notify, options.audit, _asked_for(options))
     written = all_written(_writers(result, options))
-    failed = result.verdict is Verdict.DISAGREE or (options.strict and result.verdict is not Verdict.AGREE)
+    verdict = result.overall_verdict
+    failed = verdict is Verdict.DISAGREE or (options.strict and verdict is not Verdict.AGREE)
     return DISAGREE if failed else AGREE if written else WRONG_INPUT, _text(result, options)
 
 
@@ -94,7 +95,7 @@ def _text(result: RunResult, options: Namespace) -> str:
     if options.quiet:
         return ""
     from rnnviz.core.engine_spec import display_name
-    from rnnviz.text.verdict_text import report
+    from rnnviz.text.tables import report
 
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
     return "".join((f"{report(result)}\n", *printed))

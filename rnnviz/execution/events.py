@@ -46,6 +46,7 @@ class StageKind(Enum):
     READING_INPUTS_PARTLY = "reading the inputs, {percent}%"
     READING_RECORDING = "reading {engine}"
     COMPUTING = "computing with {engine}"
+    COMPUTING_GRADIENTS = "computing gradients with {engine}"
     COMPARING = "comparing {engine} with {reference}"
     COMPUTED = "computed"
     AUDITING = "auditing {engine}"

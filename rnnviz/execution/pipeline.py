@@ -51,6 +51,8 @@ Notify = Callable[[Stage, float], None]
 
 # How the progress bar is shared out until the run is compared; the engines take most of that time.
 _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
+# The forward pass of an engine that also computes gradients, of both passes.
+_FORWARD = 0.4
 # How the rest of it is: the remainder tests undetectable bugs.
 _AUDIT, _DIAGNOSE = 0.85, 0.1
 
@@ -120,24 +122,26 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     checks: list[Check] = []
     extents = {"input": largest_magnitude(inputs.sequence)}
     for place, name in enumerate(names):
-        start = _READ + _ENGINES * place / len(names)
+        share = _ENGINES / len(names)
+        start = _READ + share * place
         stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
         notify(stage, start)
-
-        def progress(done: float, stage: Stage = stage, start: float = start) -> None:
-            notify(stage, start + done * _ENGINES / len(names))
 
         with _at_its_key(config, name), _named(name):
             engine = load_engine(name)
             versions[name] = engine.version
             trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
             began = perf_counter()
-            report = engine.run(inputs, trace, progress)
+            forward = share * (_FORWARD if trace.has_gradients else 1.0)
+            report = engine.run(inputs, trace, _progress(notify, stage, start, forward))
             seconds[name] = perf_counter() - began - sum(report.seconds.values())
             seconds.update(report.seconds)
             gradient_equalities: tuple[Equality, ...] = ()
             if trace.has_gradients:
+                stage = Stage(StageKind.COMPUTING_GRADIENTS, name)
+                notify(stage, start + forward)
                 began = perf_counter()
+                progress = _progress(notify, stage, start + forward, share - forward)
                 backward = engine.run_backward(inputs, trace, progress)
                 seconds[f"{name}.backward"] = perf_counter() - began - sum(backward.seconds.values())
                 seconds.update(backward.seconds)
@@ -172,6 +176,11 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
         checks += state_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
     notify(Stage(StageKind.COMPUTED), 1.0)
     return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed, sources)
+
+
+def _progress(notify: Notify, stage: Stage, start: float, share: float) -> Callable[[float], None]:
+    """A function that reports the fraction of some work, which is a share of the run and begins at `start`."""
+    return lambda done: notify(stage, start + done * share)
 
 
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:

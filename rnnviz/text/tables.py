@@ -15,8 +15,9 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details
+from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
-from rnnviz.text.verdict_text import MARKS, TextPart, likely_causes, verdict_sentence
+from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_causes, verdict_sentence
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
@@ -73,7 +74,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
         reasons.append(_STEPS.format(values=plural(audit.wrong, "value"), allowed=ALLOWED))
     if audit.first_line is not None:
         reasons.append(_FIRST_LINE.format(line=audit.first_line.name))
-    failed = [check for check in result.checks if check.engine == audit.engine and check.fails]
+    failed = result.failed_checks(audit.engine)
     if failed:
         reasons.append(how_many(failed))
     causes = likely_causes(result.judgment, audit.engine)
@@ -138,13 +139,24 @@ _DETAILS = "Details"
 _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
 
 
+def verdicts(result: RunResult) -> list[VerdictWords]:
+    """The verdict on each candidate, and after it the one on its gradients, if there are any."""
+    each = ((verdict_sentence(result, c.candidate), gradient_words(result, c.candidate)) for c in result.comparisons)
+    return [words for pair in each for words in pair if words is not None]
+
+
+def report(result: RunResult) -> str:
+    """The verdicts of a run with all details, as the command line prints them."""
+    lines = [line for words in verdicts(result) for line in (str(words), *(f"  {note}" for note in words.notes))]
+    return "\n".join((*lines, *(() if result.has_gradients else without_gradients(result))))
+
+
 def run_html(result: RunResult) -> str:
     """A run: each candidate's verdict with details, and a table with a column for each."""
     parts = [
         f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
     ]
-    for comparison in result.comparisons:
-        words = verdict_sentence(result, comparison.candidate)
+    for words in verdicts(result):
         listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
         parts.append(_bar(words.verdict, words.sentence))
         parts.append(f"<details><summary>{_DETAILS}</summary><ul>{listed}</ul></details>")
@@ -165,7 +177,7 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def run_in_words(result: RunResult) -> str:
-    lines = (str(verdict_sentence(result, comparison.candidate)) for comparison in result.comparisons)
+    lines = map(str, verdicts(result))
     return "\n".join((network_in_words(result.config), *lines, *verdict_details.assumptions(result)))
 
 

@@ -12,6 +12,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
@@ -129,7 +130,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     comparison, judgment = result.comparison(candidate), result.judgment
     engines = comparison.reference, candidate
     verdict = result.comparison_verdict(comparison)
-    failed = [check for check in result.checks if check.engine in engines and check.fails]
+    failed = result.failed_checks(*engines)
     audits = [] if judgment is None else [judgment.audits[e] for e in engines if e in judgment.audits]
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
     bugs = () if judgment is None or wrong else judgment.undetectable
@@ -220,15 +221,7 @@ def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) ->
     return first if first is not None or mismatch is None else mismatch.where
 
 
-def report(result: RunResult) -> str:
-    lines = []
-    for comparison in result.comparisons:
-        words = verdict_sentence(result, comparison.candidate)
-        lines += [str(words), *(f"  {note}" for note in words.notes)]
-    return "\n".join(lines)
-
-
-def likely_causes(judgment: Judgment, engine: str) -> tuple[str, ...]:
+def likely_causes(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[str, ...]:
     """The likely causes of an engine's errors: known bugs, or bugs together, that reproduce its trace."""
     return tuple(join_words(map(judgment.cause, names)) for names in judgment.diagnoses.get(engine, ()))
 
@@ -281,14 +274,15 @@ def _first_place(comparison: Comparison) -> TextPart:
 def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
     start = fill(_DIFFER, **_names(comparison), place=_first_place(comparison))
     if judgment is not None:
-        start += _cause(judgment, comparison.reference) + _cause(judgment, comparison.candidate)
+        start += cause_text(judgment, comparison.reference) + cause_text(judgment, comparison.candidate)
     return (
         (*start, *fill(_SIZE, size=details.error_size(comparison))),
         (*start, *fill(_VALUES_BRIEF, values=details.mismatches(comparison))),
     )
 
 
-def _cause(judgment: Judgment, engine: str) -> tuple[TextPart, ...]:
+def cause_text(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[TextPart, ...]:
+    """The likely causes of an engine's errors as a sentence, which begins with a space; empty without one."""
     causes = likely_causes(judgment, engine)
     if not causes:
         return ()
@@ -322,5 +316,5 @@ def _wrong(result: RunResult, audits: list[Audit], judgment: Judgment, failed: l
         if audit.first_line is not None:
             number = details.first_line_in_source(result, audit)
             text += fill(_LINE if number is None else _LINE_OF_FILE, line=audit.first_line.name, number=str(number))
-        text += _cause(judgment, audit.engine)
+        text += cause_text(judgment, audit.engine)
     return tuple(text), tuple(text)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
-from rnnviz.verify.compare import OverTime
+from rnnviz.verify.compare import Comparison, OverTime
 from rnnviz.verify.verdict import AuditVerdict
 
 
@@ -177,7 +177,41 @@ class BackwardJudgment:
         """The noun phrase of a known bug, or its name."""
         return self.causes.get(bug, bug)
 
-    def wrong(self, engine: str) -> bool:
-        """Whether a gradient of an engine is outside its bound, or a difference quotient contradicts one."""
-        audit, differences = self.audits.get(engine), self.finite_differences
-        return (audit is not None and audit.wrong > 0) or (differences is not None and engine in differences.wrong)
+
+@dataclass(frozen=True)
+class GradientMismatch:
+    """A gradient in which two engines differ by more than the tolerance, and what each has there."""
+
+    where: GradientPlace
+    reference: float
+    candidate: float
+
+
+def first_gradient_mismatch(comparison: Comparison, directions: int) -> GradientMismatch | None:
+    """The first mismatch of gradients in the order of the backward pass.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of a candidate.
+    directions : int
+        D of the network.
+
+    Returns
+    -------
+    GradientMismatch or None
+        That of the lanes, else that of the sequence, else that of the initial states and parameters.
+    """
+    found = [(name, own.first_mismatch) for name, own in comparison.gradients.items() if own.first_mismatch is not None]
+    lanes = [(name, first) for name, first in found if name != OF_INPUT]
+    if found:
+        name, first = min(lanes or found, key=lambda pair: pair[1].where.gradient_order[:3])
+        index = first.where.index[2:] if name == OF_INPUT else first.where.index
+        place = GradientPlace(name, index, directions, comparison.reverse)
+        return GradientMismatch(place, first.reference, first.candidate)
+    for name, own in comparison.parameter_gradients.items():
+        entry = own.first_mismatch
+        if entry is not None:
+            place = GradientPlace(name, entry.index, directions, comparison.reverse)
+            return GradientMismatch(place, entry.reference, entry.candidate)
+    return None

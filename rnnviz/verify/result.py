@@ -197,8 +197,15 @@ class RunResult(Displayed):
         return Verdict.DRIFT if self._gradients_known(*pair) else Verdict.DISAGREE
 
     def gradients_wrong(self, engine: str) -> bool:
-        """Whether gradients of an engine are known to be wrong, as `wrong` says of its hidden states."""
-        if self._backward is not None and self._backward.wrong(engine):
+        """Whether gradients of an engine are known to be wrong, as `wrong` says of its hidden states.
+
+        Difference quotients are of correct hidden states, and say nothing of the gradients of others.
+        """
+        audit = None if self._backward is None else self._backward.audits.get(engine)
+        differences = None if self._backward is None else self._backward.finite_differences
+        if audit is not None and audit.wrong:
+            return True
+        if differences is not None and engine in differences.wrong and not self.wrong(engine):
             return True
         return any(not self._gradients_drift(check) for check in self.failed_checks(engine, of_gradients=True))
 

@@ -7,6 +7,13 @@ import numpy as np
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.verify.backward_result import (
+    BackwardJudgment,
+    DifferenceQuotient,
+    FiniteDifferences,
+    GradientPlace,
+    WrongGradient,
+)
 from rnnviz.verify.compare import compare
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import RunResult
@@ -68,6 +75,49 @@ def remedied(result: RunResult, *bugs: str) -> RunResult:
     return with_judgment(result, blind=bugs, remedy=remedy)
 
 
+BOTH = ("gluon", "manual")
+WEIGHT = "grad.parameters.l0_h2h_weight"
+
+
+def other_gradients(trace: Trace) -> None:
+    """Change gradients of two lanes and of a parameter."""
+    for index in (WHERE.index, (1, 1, 4, 0, 3)):
+        trace["grad.h"][index] = np.float32(9.0)
+    trace[WEIGHT][2, 1] = np.float32(0.5)
+
+
+def differences(value: float, error: float = 1e-9) -> FiniteDifferences:
+    """One difference quotient, of a gradient that both engines have."""
+    place = GradientPlace(WEIGHT, (2, 1), 2)
+    quotient = DifferenceQuotient(place, value, error, dict.fromkeys(BOTH, 0.25), dict.fromkeys(BOTH, 1e-3))
+    return FiniteDifferences((quotient,), skipped=1)
+
+
+def judged(result: RunResult, **changes: object) -> RunResult:
+    """The result with every gradient audited, and changes of the judgment on them."""
+    result = with_judgment(result)
+    assert result.judgment is not None
+    assert result.judgment.backward is not None
+    backward: BackwardJudgment = replace(result.judgment.backward, **changes)
+    return replace(result, judgment=replace(result.judgment, backward=backward))
+
+
+def with_wrong_gradient(result: RunResult) -> RunResult:
+    """The result with a wrong gradient of manual, and its likely cause."""
+    result = judged(
+        result,
+        diagnoses={"manual": (("a",),)},
+        causes={"a": "cell gradient dropped"},
+        finite_differences=differences(0.5),
+    )
+    assert result.judgment is not None
+    assert result.judgment.backward is not None
+    place = GradientPlace("grad.h", (1, 1, 4, 0, 3), 2)
+    wrong = replace(result.judgment.backward.audits["manual"], wrong=2, first_wrong=WrongGradient(place, 9.0, 0.5))
+    backward = replace(result.judgment.backward, audits={**result.judgment.backward.audits, "manual": wrong})
+    return replace(result, judgment=replace(result.judgment, backward=backward))
+
+
 RUNS: dict[str, Callable[[], RunResult]] = {
     "agree-unaudited": made,
     "agree-audited": lambda: with_judgment(made()),
@@ -86,5 +136,13 @@ RUNS: dict[str, Callable[[], RunResult]] = {
         diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": (("no-i2h-bias",), ("concat-swapped",))},
     ),
     "wrong-checks": lambda: with_judgment(made(edits={"manual": other_state})),
+    "gradients-agree": lambda: judged(made(gradients=BOTH), finite_differences=differences(0.25)),
+    "gradients-differ-unaudited": lambda: made(gradients=BOTH, edits={"manual": other_gradients}),
+    "gradients-drift": lambda: judged(
+        made(gradients=BOTH, edits={"manual": other_gradients}),
+        finite_differences=FiniteDifferences(reason="the gradients are truncated"),
+    ),
+    "gradients-of-one-engine": lambda: judged(made(("gluon", "manual", "onnx"), gradients=BOTH), undetectable=("a",)),
+    "gradients-wrong": lambda: with_wrong_gradient(made(gradients=BOTH, edits={"manual": other_gradients})),
     "three-engines": lambda: with_judgment(made(("gluon", "manual", "torch"), edits={"torch": edited(9.0)})),
 }

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.export.report import report_html
-from rnnviz.text.tables import run_html
-from rnnviz.text.verdict_text import plain, report, verdict_sentence
+from rnnviz.text.tables import report, run_html, verdicts
+from rnnviz.text.verdict_text import plain
 from rnnviz.verify.result import RunResult
 from tests.golden.details import lines
 from tests.golden.runs import RUNS
@@ -21,7 +21,7 @@ _DIGITS = re.compile(r"\d+\.\d{3,}(e[-+]\d+)?|\b\d\.?\d*e[-+]\d+(?= ulp)|\b[\d,]
 
 def text(result: RunResult) -> str:
     """The report of a result with its brief texts, and the HTML that a notebook shows."""
-    briefs = [plain(verdict_sentence(result, c.candidate).brief) for c in result.comparisons]
+    briefs = [plain(words.brief) for words in verdicts(result)]
     return "\n".join((report(result), "", *briefs, "", repr(result), "", run_html(result).replace("><", ">\n<"), ""))
 
 

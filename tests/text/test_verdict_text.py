@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.io.templates import starter
+from rnnviz.text.tables import report
 from rnnviz.text.verdict_details import arrays, line_number, others
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, fill, likely_causes, plain, report, verdict_sentence
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, fill, likely_causes, plain, verdict_sentence
 from rnnviz.verify.compare import compare
 from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment

@@ -1,0 +1,308 @@
+"""The verdict on gradients as a text with links, and its details."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isinf
+
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.words import join_words, plural
+from rnnviz.text.verdict_details import covered, how_many, quoted_names
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill
+from rnnviz.verify.backward_result import BackwardJudgment, GradientPlace, first_gradient_mismatch
+from rnnviz.verify.compare import Comparison, GradientComparison
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import AuditVerdict, Verdict
+
+# Text between asterisks is strong.
+_AGREE = "*Gradients of {reference} and {candidate} agree*: {values}"
+_AGREE_BUT = (
+    "*Gradients of {reference} and {candidate} agree, but {bugs} of the backward pass would go undetected with these "
+    "settings*"
+)
+_EQUAL = "all {elements} gradients are equal"
+_NEAR = "{elements} gradients, max abs difference {error}"
+_DIFFER = "*Gradients of {candidate} differ from those of {reference}*, first in {place}."
+_DRIFT = (
+    "*Numerical drift of gradients*: {candidate} and {reference} diverge, first in {place}. Every audited gradient is "
+    "within rounding; rounding errors accumulated."
+)
+_FOLLOW = (
+    "*Gradients of {candidate} and {reference} differ because their hidden values do*, first in {place}. Every audited "
+    "gradient is within rounding."
+)
+_WRONG = "*Gradients of {engine} are wrong*."
+_WRONG_AT = "*Gradients of {engine} are wrong*, first in {place}."
+_WRONG_QUOTIENTS = (
+    "*Gradients of {engine} are wrong*: {wrong} of {count} difference quotients differ, first in {place}."
+)
+_WRONG_CHECKS = "*Gradients of {engine} are wrong*: {checks}."
+_ALONE = "*Gradients of {engine} are not compared*: {reason}."
+
+_EXCEED = "{mismatched} of {elements} gradients {exceed} the tolerance; max abs difference {error}"
+_EXCEED_NONFINITE = "{mismatched} of {elements} gradients {exceed} the tolerance; {apart} NaN or infinite in one only"
+_ARRAY = "{name}: {size}."
+_PARAMETERS = "Initial states and parameters: {size}."
+_PARAMETERS_AT = "Initial states and parameters: {size}, at {place}."
+_FIRST_WRONG = (
+    "First wrong gradient of {engine}: {value}; recomputed in float64 from its own next gradients: {expected}."
+)
+_FIRST_MISMATCH = "First mismatch of gradients: {reference} {reference_value}, {candidate} {candidate_value}."
+_FAILED_CHECKS = "{checks}: {names}."
+
+_NOT_AUDITED = "The gradients were not audited."
+_NOT_AUDITED_APART = (
+    "The gradients were not audited, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
+)
+_NO_ERRORS = "Audit of gradients: no errors found in {engines}; every gradient is verified within rounding."
+_NO_ERRORS_JUDGED = "Audit of gradients: no errors found in {engines}, of all gradients that could be judged."
+_NO_ERRORS_SHARE = "Audit of {share} of the gradients: no errors found in {engines}."
+_UNDETERMINED = "Audit of gradients of {engine}: {share} of them undetermined, as rounding could hide an error."
+_QUOTIENTS = "Finite differences: {quotients} with the gradients of {engines}."
+_QUOTIENTS_WRONG = (
+    "Finite differences: {wrong} of {count} differ from the gradients of {engine}, first in {place}: {value}; "
+    "difference quotient: {expected}."
+)
+_KINKS = "Finite differences: {entries} left out, as the loss has a kink there."
+_NO_QUOTIENTS = "No finite differences: {reason}."
+_WITHOUT = "No gradients of {engine}: {reason}."
+_UNDETECTABLE = "Undetectable here in the backward pass: {bugs}."
+_TOLERANCE = "Largest difference of gradients: {times} the tolerance."
+_TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
+
+
+def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
+    """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs.
+
+    Parameters
+    ----------
+    result : RunResult
+        The run.
+    candidate : str
+        An engine that was compared with the reference.
+
+    Returns
+    -------
+    VerdictWords or None
+        The words, whose links lead to places of arrays over time; None if neither engine has gradients.
+    """
+    comparison, judgment = result.comparison(candidate), _backward(result)
+    pair, gradients = (comparison.reference, candidate), comparison.every_gradient
+    engines = [engine for engine in pair if result.traces[engine].has_gradients]
+    if not engines:
+        return None
+    verdict = result.gradients_verdict(comparison)
+    wrong = [engine for engine in engines if result.gradients_wrong(engine)]
+    bugs = () if wrong or judgment is None else judgment.undetectable
+    blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs) if judgment is not None else ()
+    first = first_gradient_mismatch(comparison, result.config.network.directions)
+    if wrong:
+        sentence = _wrong(result, wrong)
+    elif verdict is None:
+        (other,) = (engine for engine in pair if engine not in engines)
+        reason = result.without_gradients[other]
+        sentence = fill(_ALONE, engine=display_name(engines[0]), reason=reason)
+    elif first is not None:
+        drift = _FOLLOW if result.comparison_verdict(comparison) is not Verdict.AGREE else _DRIFT
+        template = drift if verdict is Verdict.DRIFT else _DIFFER
+        sentence = fill(template, **_names(comparison), place=_place(first.where))
+    elif blind:
+        known = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
+        sentence = fill(_AGREE_BUT, **_names(comparison), bugs=known)
+    else:
+        sentence = fill(_AGREE, **_names(comparison), values=_values(gradients))
+    notes = (
+        *((f"{_capital(_values(gradients))}.",) if blind and gradients and first is None else ()),
+        *(_without(result, pair) if wrong else ()),
+        *_audit_notes(result, engines, apart=first is not None),
+        *_finite_differences(result, engines),
+        *_failed(result, engines),
+        *_first_wrong(result, wrong),
+        *_first_mismatch(comparison, result.config.network.directions),
+        *((_UNDETECTABLE.format(bugs=", ".join(bugs)),) if bugs else ()),
+        *(_tolerance(gradients) if gradients else ()),
+        *_arrays(comparison, result.config.network.directions),
+    )
+    audits = {} if judgment is None else judgment.audits
+    return VerdictWords(
+        Verdict.DISAGREE if wrong else verdict or Verdict.AGREE,
+        sentence,
+        tuple(part if part.where is None else replace(part, text=_short(part)) for part in sentence),
+        notes,
+        None if first is None else first.where.location,
+        blind,
+        coverage=min((audits[engine].coverage for engine in engines if engine in audits), default=None),
+        partial=verdict is None,
+    )
+
+
+def without_gradients(result: RunResult) -> tuple[str, ...]:
+    """A sentence for each engine that has no gradients in a run with a backward pass."""
+    return _without(result, tuple(result.traces))
+
+
+def _without(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        _WITHOUT.format(engine=display_name(engine), reason=reason)
+        for engine, reason in result.without_gradients.items()
+        if engine in engines
+    )
+
+
+def _backward(result: RunResult) -> BackwardJudgment | None:
+    return None if result.judgment is None else result.judgment.backward
+
+
+def _names(comparison: Comparison) -> dict[str, str]:
+    return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _place(place: GradientPlace) -> TextPart:
+    return TextPart(str(place), place.location)
+
+
+def _short(part: TextPart) -> str:
+    """The name of the array and the short form of the position."""
+    assert part.where is not None
+    return f"{part.text.split(' ', 1)[0]} {part.where.short}"
+
+
+def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
+    """Name each engine with wrong gradients, the first of them and its likely cause."""
+    judgment = _backward(result)
+    text: list[TextPart] = []
+    for engine in engines:
+        audit = None if judgment is None else judgment.audits.get(engine)
+        differences = None if judgment is None else judgment.finite_differences
+        quotient = None if differences is None else differences.first_wrong(engine)
+        checks, name = result.failed_checks(engine, of_gradients=True), display_name(engine)
+        if text:
+            text.append(TextPart(" "))
+        if audit is not None and audit.first_wrong is not None:
+            text += fill(_WRONG_AT, engine=name, place=_place(audit.first_wrong.where))
+        elif differences is not None and quotient is not None:
+            counts = {"wrong": f"{differences.wrong[engine]:,}", "count": f"{differences.count:,}"}
+            text += fill(_WRONG_QUOTIENTS, engine=name, place=_place(quotient.where), **counts)
+        elif checks:
+            text += fill(_WRONG_CHECKS, engine=name, checks=how_many(checks))
+        else:
+            text += fill(_WRONG, engine=name)
+        if judgment is not None:
+            text += cause_text(judgment, engine)
+    return tuple(text)
+
+
+def _values(gradients: list[Comparison | GradientComparison]) -> str:
+    """The number of compared gradients and the largest difference."""
+    error = max(own.max_abs_error for own in gradients)
+    template = _NEAR if error else _EQUAL
+    elements = number_format.count(sum(own.elements for own in gradients))
+    return template.format(elements=elements, error=number_format.error(error))
+
+
+def _size(gradients: list[Comparison | GradientComparison]) -> str:
+    """The number of gradients outside the tolerance; without any, `_values`."""
+    mismatched, apart = (sum(getattr(own, name) for own in gradients) for name in ("mismatched", "nonfinite_apart"))
+    if not mismatched:
+        return _values(gradients)
+    return (_EXCEED_NONFINITE if apart else _EXCEED).format(
+        mismatched=number_format.count(mismatched),
+        elements=number_format.count(sum(own.elements for own in gradients)),
+        exceed="exceeds" if mismatched == 1 else "exceed",
+        error=number_format.error(max(own.max_abs_error for own in gradients)),
+        apart=number_format.count(apart),
+    )
+
+
+def _arrays(comparison: Comparison, directions: int) -> Iterator[str]:
+    """The size of the difference of each gradient over time, and of all others together."""
+    for name, own in comparison.gradients.items():
+        yield _ARRAY.format(name=name, size=_size([own]))
+    others = list(comparison.parameter_gradients.values())
+    if others:
+        worst = max(others, key=lambda own: own.max_error_ratio)
+        place = GradientPlace(worst.name, worst.max_abs_error_at, directions, comparison.reverse)
+        template = _PARAMETERS_AT if worst.max_abs_error else _PARAMETERS
+        yield template.format(size=_size([*others]), place=place)
+
+
+def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> Iterator[str]:
+    """The engines in whose gradients no errors were found, and the share that was audited."""
+    judgment = _backward(result)
+    audits = {} if judgment is None else {e: judgment.audits[e] for e in engines if e in judgment.audits}
+    if not any(audit.audited for audit in audits.values()):
+        yield _NOT_AUDITED_APART if apart and result.judgment is None else _NOT_AUDITED
+        return
+    known = {engine: audit for engine, audit in audits.items() if audit.audited and not result.gradients_wrong(engine)}
+    right = [engine for engine, audit in known.items() if audit.verdict is AuditVerdict.RIGHT]
+    if right:
+        coverage = min(known[engine].coverage for engine in right)
+        judged = any(known[engine].undetermined for engine in right)
+        template = _NO_ERRORS_SHARE if coverage < 1.0 else _NO_ERRORS_JUDGED if judged else _NO_ERRORS
+        yield template.format(engines=join_words(map(display_name, right)), share=covered(coverage))
+    for engine, audit in known.items():
+        if audit.undetermined:
+            share = covered(audit.undetermined) if audit.undetermined < 1.0 else "100%"
+            yield _UNDETERMINED.format(engine=display_name(engine), share=share)
+
+
+def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
+    judgment = _backward(result)
+    differences = None if judgment is None else judgment.finite_differences
+    if differences is None:
+        return
+    if differences.reason:
+        yield _NO_QUOTIENTS.format(reason=differences.reason)
+        return
+    for engine in engines:
+        first = differences.first_wrong(engine)
+        if first is not None:
+            value, expected = number_format.format_pair(first.gradients[engine], first.value)
+            yield _QUOTIENTS_WRONG.format(
+                engine=display_name(engine),
+                wrong=number_format.count(differences.wrong[engine]),
+                count=number_format.count(differences.count),
+                place=first.where,
+                value=value,
+                expected=expected,
+            )
+    agreeing = [e for e in engines if e not in differences.wrong and any(e in d.gradients for d in differences.entries)]
+    if agreeing:
+        quotients = plural(
+            differences.count, "difference quotient in float64 agrees", "difference quotients in float64 agree"
+        )
+        yield _QUOTIENTS.format(quotients=quotients, engines=join_words(map(display_name, agreeing)))
+    if differences.skipped:
+        yield _KINKS.format(entries=plural(differences.skipped, "entry", "entries"))
+
+
+def _failed(result: RunResult, engines: list[str]) -> tuple[str, ...]:
+    failed = result.failed_checks(*engines, of_gradients=True)
+    return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
+
+
+def _first_wrong(result: RunResult, engines: list[str]) -> Iterator[str]:
+    """The first wrong gradient of each wrong engine, and the recomputed one."""
+    judgment = _backward(result)
+    for engine in engines:
+        audit = None if judgment is None else judgment.audits.get(engine)
+        if audit is not None and audit.first_wrong is not None:
+            value, expected = number_format.format_pair(audit.first_wrong.value, audit.first_wrong.expected)
+            yield _FIRST_WRONG.format(engine=display_name(engine), value=value, expected=expected)
+
+
+def _first_mismatch(comparison: Comparison, directions: int) -> Iterator[str]:
+    first = first_gradient_mismatch(comparison, directions)
+    if first is not None:
+        reference, candidate = number_format.format_pair(first.reference, first.candidate)
+        yield _FIRST_MISMATCH.format(**_names(comparison), reference_value=reference, candidate_value=candidate)
+
+
+def _tolerance(gradients: list[Comparison | GradientComparison]) -> Iterator[str]:
+    worst = max(own.max_error_ratio for own in gradients)
+    if not isinf(worst):
+        yield (_TOLERANCE_SHARE if worst <= 1.0 else _TOLERANCE).format(times=number_format.times(worst))
