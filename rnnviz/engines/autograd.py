@@ -104,7 +104,8 @@ class AutogradLayer:
         graph, library = self.graph(task), self._autograd
         after: dict[str, list[FloatArray]] = {s: [] for s in task.state}
         probes: list[Any] = []
-        outputs, of_outputs = [], []
+        outputs: list[Any] = []
+        of_outputs: list[FloatArray] = []
         with library.recording():
             start = {s: library.leaf(array) for s, array in task.state.items()}
             state: dict[str, Any] = start
@@ -121,8 +122,10 @@ class AutogradLayer:
                     after[s].append(stored)
                 outputs.append(state["h"])
                 of_outputs.append(task.direct[b])
-            outputs += state.values()
-            of_outputs += [task.final[s] for s in state]
+            # MXNet reads only one gradient of an output.
+            of_outputs[-1] = of_outputs[-1] + task.final["h"]
+            outputs += [array for s, array in state.items() if s != "h"]
+            of_outputs += [task.final[s] for s in state if s != "h"]
         found = library.gradients(outputs, of_outputs, [*start.values(), *probes])
         symbols, steps, samples = tuple(task.state), *task.x.shape[:2]
         of_start, of_probes = found[: len(symbols)], found[len(symbols) :]
@@ -189,11 +192,13 @@ class CellGraph(StepGraph):
             found = evaluate(
                 list(values.values()), lambda n: n.number if n.op == "number" else leaves[n.op][n.name], apply
             )
-        # A state that a step only hands on has no operation.
-        computed = [s for s in of_states if values[s].op not in LEAVES]
         wanted = [x, *p.values(), *probes.values()]
-        outputs, of_outputs = [found[values[s]] for s in computed], [of_states[s] for s in computed]
-        arrays = library.gradients(outputs, of_outputs, wanted)
+        # A state that a step only hands on has no operation, and two states may be the same value.
+        of_nodes: dict[Node, FloatArray] = {}
+        for s, array in of_states.items():
+            if values[s].op not in LEAVES:
+                of_nodes[values[s]] = of_nodes[values[s]] + array if values[s] in of_nodes else array
+        arrays = library.gradients([found[node] for node in of_nodes], list(of_nodes.values()), wanted)
         of_x, of_p = arrays[0], dict(zip(p, arrays[1:], strict=False))
         of_probes = dict(zip(probes, arrays[1 + len(p) :], strict=True))
         over_time = {gate: of_probes[f"u.{gate}"] for gate in cell.gate_symbols}

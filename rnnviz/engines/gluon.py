@@ -6,10 +6,11 @@ build it, runs beside the chain, and its output and states must equal the chain'
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from math import sqrt
+from math import prod, sqrt
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -29,16 +30,19 @@ os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 import mxnet as mx
 from mxnet.gluon import contrib, rnn
 
-from rnnviz.cells import CELLS
+from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
+from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Equality, NoGradients, Progress
+from rnnviz.engines.autograd import Autograd, AutogradLayer, StepGraph
+from rnnviz.engines.backward import Arrays, BackwardTask, run_stack_backward
+from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.layers import (
     LayerTask,
     RunLayer,
@@ -59,6 +63,9 @@ _ORDER = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 
 _OPEN = 1e30
 """A pre-activation for which the sigmoid is 1, and 0 for its negative, whatever is added to it."""
+
+_LARGEST_STACK = 1 << 27
+"""How many values the fused stack may hold for its gradients."""
 
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
@@ -85,8 +92,100 @@ LIBRARY = NamedFunctions(
 """MXNet's arrays, for cells that Gluon does not have."""
 
 
-class GluonEngine(NoGradients):
-    """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step."""
+class GluonAutograd(Autograd):
+    """mxnet.autograd."""
+
+    library = LIBRARY
+
+    def constant(self, array: FloatArray) -> Any:
+        return to_library(array)
+
+    def leaf(self, array: FloatArray) -> Any:
+        return _leaf(to_library(array))
+
+    def numbers(self, array: Any) -> FloatArray:
+        return to_numpy(array)
+
+    def detached(self, array: Any) -> Any:
+        return array.detach()
+
+    def recording(self) -> AbstractContextManager[object]:
+        recording: AbstractContextManager[object] = mx.autograd.record()
+        return recording
+
+    def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
+        mx.autograd.backward(list(outputs), [self.constant(array) for array in of_outputs])
+        return [to_numpy(leaf.grad) for leaf in leaves]
+
+
+class FusedAutograd(GluonAutograd):
+    """mxnet.autograd of the operator of Gluon's fused layers, which reads other arrays than the cells' lines."""
+
+    def constant(self, array: FloatArray) -> Any:
+        return _nd_array(array)
+
+    def leaf(self, array: FloatArray) -> Any:
+        return _leaf(_nd_array(array))
+
+
+def _leaf(array: Any) -> Any:
+    """The array, whose gradient is asked for."""
+    array.attach_grad()
+    return array
+
+
+class FusedGraph(StepGraph):
+    """The operator of Gluon's fused layers, called for one time step at a time."""
+
+    def __init__(self, task: BackwardTask) -> None:
+        self._task, self._operator = task, _operator_options(task.cell, task.state["h"].shape[1])
+        # The operator's gradients of a state are not valid in float64 unless those of the parameters are asked for.
+        self._joined = FusedAutograd().leaf(_joined(vars(task.parameters)))
+
+    def step(self, b: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `StepGraph.step`."""
+        return self._next(_nd_array(self._task.x[b]), self._joined, state)
+
+    def _next(self, x: Any, joined: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The states after a step, from x (S, I) and those before it."""
+        before = [array.expand_dims(0) for array in state.values()]
+        _, *after = mx.nd.RNN(x.expand_dims(0), joined, *before, **self._operator)
+        return {s: array.squeeze(0) for s, array in zip(state, after, strict=True)}
+
+    def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
+        """See `StepGraph.gradients`."""
+        library, task = FusedAutograd(), self._task
+        x = library.leaf(np.ascontiguousarray(task.x).reshape(-1, task.x.shape[2]))
+        joined, state = library.leaf(_joined(vars(task.parameters))), {s: library.leaf(a) for s, a in before.items()}
+        with library.recording():
+            after = self._next(x, joined, state)
+        outputs = [after[s] for s in of_states]
+        of_x, of_joined = library.gradients(outputs, list(of_states.values()), [x, joined])
+        parameters, start = {}, 0
+        for name in _ORDER:
+            shape = getattr(task.parameters, name).shape
+            parameters[name] = of_joined[start : start + prod(shape)].reshape(shape)
+            start += prod(shape)
+        # That of c does not have the part that passes through h, of which the operator gives no gradient.
+        return {"h": of_states["h"]}, of_x, parameters
+
+
+class FusedLayer(AutogradLayer):
+    """Gluon's fused layers as a way to compute some time steps of a lane."""
+
+    def __init__(self) -> None:
+        super().__init__(FusedAutograd())
+
+    def graph(self, task: BackwardTask) -> StepGraph:
+        """See `AutogradLayer.graph`."""
+        return FusedGraph(task)
+
+
+class GluonEngine:
+    """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
+
+    Gradients are those of the fused kernels called step by step, and of the fused stack beside them.
+    """
 
     provides_cell_state = False
     version = f"mxnet {mx.__version__}"
@@ -113,6 +212,21 @@ class GluonEngine(NoGradients):
             for name, fused, chain in zip("hc", states, final_state, strict=False)
         ]
         return EngineReport({"gluon.fused": seconds}, tuple(equalities))
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`; a fused layer gives no gradient of what is inside of a step."""
+        return (gradient("h"),) if _is_fused(network) else gradient_names(network)
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`. The report's seconds name the fused stack's own time."""
+        try:
+            if not _is_fused(inputs.network):
+                run_stack_backward(inputs, trace, AutogradLayer(GluonAutograd()), progress)
+                return EngineReport()
+            run_stack_backward(inputs, trace, FusedLayer(), progress)
+            return _stack_gradients(inputs, trace)
+        except mx.base.MXNetError as error:
+            raise EngineError(f"Gluon failed: {last_line(error)}") from error
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
@@ -161,7 +275,6 @@ def _fused_lanes(network: Network) -> RunLayer:
     """
     joined: dict[tuple[int, int], Any] = {}
     cell = CELLS[network.cell]
-    mode = f"rnn_{dict(cell.activations)['activation'].text}" if cell.gluon == "RNN" else cell.gluon.lower()
 
     def run_layer(task: LayerTask, progress: Progress) -> Mapping[str, FloatArray]:
         x, size, keeps = task.x, task.state["h"].shape[1], "c" in task.state
@@ -175,10 +288,9 @@ def _fused_lanes(network: Network) -> RunLayer:
             if keeps:
                 weights = np.repeat([-_OPEN, _OPEN, 0.0, 0.0], size)
                 arrays = arrays | {"i2h_weight": np.column_stack([arrays["i2h_weight"], weights])}
-            joined[task.lane] = _nd_array(np.concatenate([arrays[name].reshape(-1) for name in _ORDER]).astype(x.dtype))
+            joined[task.lane] = _nd_array(_joined(arrays).astype(x.dtype))
         given = [_nd_array(array[np.newaxis]) for array in task.state.values()]
-        options = {"mode": mode, "state_size": size, "num_layers": 1, "p": 0.0, "state_outputs": True}
-        out, *states = mx.nd.RNN(_nd_array(x), joined[task.lane], *given, **options)
+        out, *states = mx.nd.RNN(_nd_array(x), joined[task.lane], *given, **_operator_options(cell, size))
         task.series["h"][:] = out.asnumpy()
         if keeps and task.computed is not None and np.isnan(task.series["h"]).any():
             # Of NaN, padding would keep no cell state.
@@ -187,6 +299,17 @@ def _fused_lanes(network: Network) -> RunLayer:
         return {name: state.asnumpy()[0] for name, state in zip(task.state, states, strict=True)}
 
     return run_layer
+
+
+def _joined(parameters: Mapping[str, FloatArray]) -> FloatArray:
+    """The parameters of a lane as the operator reads them, one after the other."""
+    return np.concatenate([parameters[name].reshape(-1) for name in _ORDER])
+
+
+def _operator_options(cell: CellSpec, size: int) -> dict[str, Any]:
+    """The options of the operator for one layer in one direction."""
+    mode = f"rnn_{dict(cell.activations)['activation'].text}" if cell.gluon == "RNN" else cell.gluon.lower()
+    return {"mode": mode, "state_size": size, "num_layers": 1, "p": 0.0, "state_outputs": True}
 
 
 def _cost_of_call(weights: int) -> int:
@@ -212,16 +335,9 @@ def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:
 
 def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     """The fused stack's seconds, its out with time first, and its states."""
-    network = inputs.network
     lengths = [mx.nd.array(inputs.lengths, dtype="int32")] if inputs.lengths else []
-    options = {"use_sequence_length": True} if lengths else {}
-    stack = _block(network, network.input_size, network.num_layers, network.layout, **options)
-    for layer in range(network.num_layers):
-        _set_parameters(stack, inputs, layer, at=layer)
-    order = -1 if network.reverse else 1
-    x = inputs.sequence[::order]
-    x = x.swapaxes(0, 1) if network.layout == "NTC" else x
-    x = _nd_array(x)
+    stack = _stack(inputs, **({"use_sequence_length": True} if lengths else {}))
+    x = _nd_array(_arranged(inputs.network, inputs.sequence))
     states = [_nd_array(array) for array in inputs.initial_state.arrays]
     mx.nd.waitall()
     start = perf_counter()
@@ -229,7 +345,61 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     out = out.asnumpy()
     states = [state.asnumpy() for state in states]
     seconds = perf_counter() - start
-    return seconds, (out.swapaxes(0, 1) if network.layout == "NTC" else out)[::order], states
+    return seconds, _time_first(inputs.network, out), states
+
+
+def _stack(inputs: Inputs, **options: Any) -> Any:
+    """The fused stack with the parameters of the network."""
+    network = inputs.network
+    stack = _block(network, network.input_size, network.num_layers, network.layout, **options)
+    for layer in range(network.num_layers):
+        _set_parameters(stack, inputs, layer, at=layer)
+    return stack
+
+
+def _arranged(network: Network, array: FloatArray) -> FloatArray:
+    """An array (T, N, U) in the stack's layout, reversed in time if the network reads it from its end."""
+    ordered = array[:: -1 if network.reverse else 1]
+    return ordered.swapaxes(0, 1) if network.layout == "NTC" else ordered
+
+
+def _time_first(network: Network, array: FloatArray) -> FloatArray:
+    """The opposite of `_arranged`."""
+    return (array.swapaxes(0, 1) if network.layout == "NTC" else array)[:: -1 if network.reverse else 1]
+
+
+def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
+    """Compare the gradients of the fused stack with those of the steps.
+
+    The stack has no truncation, no lengths (their backward pass fails in MXNet 1.9.1, apache/mxnet issue 15268), and
+    returns hidden values of the top layer only. It holds the values of all its time steps, which may be too many.
+    """
+    network, loss = inputs.network, inputs.loss
+    assert loss is not None
+    top = network.num_layers - 1
+    inside = prod(network.hidden_shape(inputs.timesteps, inputs.batch_size)) * (network.kind.gate_count + 2)
+    if loss.truncate or inputs.lengths or (loss.value and loss.value[0] < top) or inside > _LARGEST_STACK:
+        return EngineReport()
+    stack, library = _stack(inputs), FusedAutograd()
+    x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.arrays)]
+    of_out = np.zeros_like(trace.output)
+    for d, part in enumerate(np.split(of_out, network.directions, axis=-1)):
+        direct = loss.direct(network, top, d, range(inputs.timesteps), inputs.batch_size)
+        part[...] = 0 if direct is None else direct
+    given = [_nd_array(_arranged(network, of_out)), *map(_nd_array, loss.state.values())]
+    with library.recording():
+        out, finals = stack(x, states)
+    mx.nd.waitall()
+    start = perf_counter()
+    mx.autograd.backward([out, *finals], given)
+    mx.nd.waitall()
+    seconds = perf_counter() - start
+    fused = {gradient(f"{s}0"): array.grad.asnumpy() for s, array in zip(loss.state, states, strict=True)}
+    fused[OF_INPUT] = _time_first(network, x.grad.asnumpy())
+    fused |= {f"{OF_PARAMETERS}{name}": getattr(stack, name).grad().asnumpy() for name in network.parameter_shapes()}
+    name = "the fused stack's {} is that of the steps"
+    equalities = [Equality(name.format(key), array, trace[key]) for key, array in fused.items()]
+    return EngineReport({"gluon.fused.backward": seconds}, tuple(equalities))
 
 
 def _is_fused(network: Network) -> bool:

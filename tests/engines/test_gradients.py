@@ -23,8 +23,14 @@ from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.gradients import oracle_gradients
 from tests.oracles.recurrence import recurrence
 
-ENGINES = ("torch",)
+ENGINES = ("torch", "gluon")
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
+
+
+def skip_unavailable(name: str) -> None:
+    reason = find_engine(name).unavailable
+    if reason is not None:
+        pytest.skip(reason)
 
 
 def with_gradients(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
@@ -61,7 +67,7 @@ def losses(draw: st.DrawFn, inputs: Inputs) -> Inputs:
 @pytest.mark.parametrize("name", ENGINES)
 @given(data=st.data())
 def test_plain_loops(name: str, data: st.DataObject) -> None:
-    pytest.importorskip(name)
+    skip_unavailable(name)
     inputs = data.draw(losses(data.draw(padded_inputs())))
     if find_engine(name).unsupported_reason(inputs.network) is not None:
         return
@@ -92,7 +98,7 @@ def inputs_of(cell: str, loss: dict[str, Any], lengths: list[int] | None, **netw
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("cell", ["lstm", "mgu", "sru"])
 def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip(name)
+    skip_unavailable(name)
     monkeypatch.setattr(backward, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
     trace, _ = with_gradients(load_engine(name), inputs)
