@@ -50,6 +50,7 @@ def add_run_to(commands: Commands) -> None:
         default="auto",
         help="steps to audit: none, a subset of a large run, or all",
     )
+    comparison.add_argument("--backward", action="store_true", help="also compute and compare gradients")
     comparison.add_argument("--strict", action="store_true", help="also exit with 1 on numerical drift")
     output = run.add_argument_group("output")
     output.add_argument("--json", metavar="PATH", help="write a summary as JSON; - writes it to standard output")
@@ -112,7 +113,8 @@ def _with_options(config: Config, options: Namespace) -> Config:
         value = getattr(options, name)
         if value is not None:
             compare = replace(compare, **{name: limits[name].check(f"--{name}", value)})
-    return replace(config, compare=compare)
+    backward = replace(config.backward, enabled=config.backward.enabled or options.backward)
+    return replace(config, compare=compare, backward=backward)
 
 
 def _asked_for(options: Namespace) -> frozenset[str]:

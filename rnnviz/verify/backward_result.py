@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,19 @@ class GradientPlace:
         """The place of an array (L, D, T, N, U); None of other arrays."""
         return Location(*self.index, reverse=self.reverse) if len(self.index) == 5 else None
 
+    def to_json(self) -> dict[str, Any]:
+        """The index by the names of its axes, as `Location.to_json` has them; of a parameter "index"."""
+        if self.location is not None:
+            return self.location.to_json()
+        if self.name == OF_INPUT:
+            return dict(zip(("timestep", "sample", "feature"), self.index, strict=True))
+        if self.of_initial_state:
+            row, sample, unit = self.index
+            layer, direction = divmod(row, self.directions)
+            word = DIRECTIONS[self.reverse or direction]
+            return {"layer": layer, "direction": word, "sample": sample, "unit": unit}
+        return {"index": list(self.index)}
+
     def __str__(self) -> str:
         if self.location is not None:
             return f"{self.name} of {self.location}"
@@ -39,10 +52,8 @@ class GradientPlace:
             t, sample, feature = self.index
             return f"{self.name} at t = {t}, sample {sample}, feature {feature}"
         if self.of_initial_state:
-            row, sample, unit = self.index
-            layer, direction = divmod(row, self.directions)
-            word = DIRECTIONS[self.reverse or direction]
-            return f"{self.name} of layer {layer}, {word}, sample {sample}, unit {unit}"
+            place = "layer {layer}, {direction}, sample {sample}, unit {unit}".format(**self.to_json())
+            return f"{self.name} of {place}"
         return f"{self.name}[{', '.join(map(str, self.index))}]"
 
     @property

@@ -206,6 +206,15 @@ def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str]
     assert found["audit"]["torch"]["verdict"] == "right"
 
 
+@pytest.mark.slow
+def test_gradients_are_computed_by_an_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "torch,onnx", "--backward")
+    assert (code, found["verdict"], found["forward_verdict"]) == (0, "agree", "agree")
+    assert found["backward"]["without_gradients"] == {"onnx": "ONNX Runtime has no backward pass"}
+    assert list(found["backward"]["seconds"]) == ["torch"]
+
+
 @pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])
 def test_onnx_refuses_float64(capsys: pytest.CaptureFixture[str], tmp_path: Path, engines: str) -> None:
     code, _, sentence = run(capsys, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)

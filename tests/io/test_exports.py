@@ -75,6 +75,28 @@ def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
         assert row[9] == ("true" if (layer, direction, t, n, unit) in {(1, 1, 2, 0, 3), (0, 0, 4, 1, 0)} else "false")
 
 
+def test_gradients_are_columns_and_arrays(tmp_path: Path) -> None:
+    engines = "gluon", "/home/me/mine.py"
+    result = make_result(engines, gradients=engines[1:], cell="lstm", bidirectional=True)
+    trace, places = result[engines[1]], list(np.ndindex(result.shape))
+    write_csv(result, tmp_path / "out.csv")
+    header, rows = rows_of(tmp_path / "out.csv")
+    names = [f"grad.{s}" for s in "hcifgo"]
+    assert header[-6:] == [f"mine.py.{name}" for name in names]
+    for place, row in zip(places, rows, strict=True):
+        assert [float(cell) for cell in row[-6:]] == [trace[name][place] for name in names]
+    write_npz(result, tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as archive:
+        found = {name: archive[name] for name in archive if ".grad." in name}
+    expected = {f"mine.py.{name}": array for name, array in trace.items() if name.startswith("grad.")}
+    assert found.keys() == expected.keys() >= {"mine.py.grad.input", "mine.py.grad.c0"}
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+    projecting = make_result(gradients=("gluon",), cell="lstm", projection_size=2)
+    write_csv(projecting, tmp_path / "projection.csv")
+    assert rows_of(tmp_path / "projection.csv")[0][-1] == "gluon.grad.h"
+
+
 @pytest.mark.parametrize("gates", [False, True])
 def test_a_column_is_named_by_the_file_of_its_engine(tmp_path: Path, gates: bool) -> None:
     engines = "gluon", "/home/me/one/mine.py", "/home/me/two/mine.py", "/home/me/two/other.py"

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnviz.core.engine_spec import distinct_names
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.frozen import dataclass
@@ -33,8 +34,9 @@ def write_csv(
     Columns: layer, direction, timestep, sample, unit, one per engine with the reference first (files by
     `distinct_names`), abs_error (the largest
     of any candidate), mismatch (of any candidate). Values that a recording lacks are empty. Values have the digits of
-    a float64, so that they read back to the same number with any float type. `gates` adds a column for each engine and
-    each of the `gate_names`, such as "manual.f" and "manual.pre_f". `progress` is as in `write_npz`.
+    a float64, so that they read back to the same number with any float type. After a backward pass each gradient of
+    an engine with the units of h has a column, such as "manual.grad.h". `gates` adds a column for each engine and each
+    of the `gate_names`, such as "manual.f" and "manual.pre_f". `progress` is as in `write_npz`.
     """
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
@@ -131,6 +133,14 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
             },
             "abs_error": _with_gaps(error, known),
             "mismatch": mismatch,
+            **{
+                f"{names[name]}.{key}": array[block.layer, block.direction]
+                .reshape(-1)[block.start : block.stop]
+                .astype(np.float64)
+                for name, trace in result.traces.items()
+                for key, array in trace.items()
+                if key.startswith(GRADIENT) and array.shape == result.shape
+            },
             **{name: own.astype(np.float64) for name, own in block.columns.items()},
         }
     )

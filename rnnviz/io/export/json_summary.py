@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
+from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.number_format import json_number
+from rnnviz.core.trace_index import Location
 from rnnviz.io.config_toml import as_in_session
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongStep
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit, GradientPlace, first_gradient_mismatch
+from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
+
+_BACKWARD = ".backward"
+"""The end of the names of times of backward passes."""
 
 
 def write_json(result: RunResult, path: Path) -> None:
@@ -32,11 +38,16 @@ def json_text(result: RunResult) -> str:
 def summary(result: RunResult) -> dict[str, Any]:
     """The figures of the run: those of its worst candidate, and with several candidates all under "comparisons".
 
+    Of a run with a backward pass "backward" has the figures of the gradients, and "verdict" is the worse one of both.
     Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
     """
     each = [_of_comparison(result, comparison) for comparison in result.comparisons]
     worst = max(each, key=lambda figures: VERDICTS.index(figures["verdict"]))
-    return worst if len(each) == 1 else {**worst, "comparisons": each}
+    figures = worst if len(each) == 1 else {**worst, "comparisons": each}
+    if result.inputs.loss is None:
+        return figures
+    both = {"verdict": result.overall_verdict, "forward_verdict": result.verdict}
+    return {**figures, **both, "backward": _of_backward(result)}
 
 
 def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
@@ -74,6 +85,111 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "seconds": dict(result.seconds),
         "versions": versions(result),
     }
+
+
+def _of_backward(result: RunResult) -> dict[str, Any]:
+    """The figures of the gradients; audits and finite differences are missing without an audit."""
+    judgment = None if result.judgment is None else result.judgment.backward
+    differences = None if judgment is None else judgment.finite_differences
+    seconds = {name: s for name, s in result.seconds.items() if name.endswith(_BACKWARD)}
+    figures: dict[str, Any] = {
+        "verdict": result.backward_verdict,
+        "comparisons": [_of_gradients(result, comparison) for comparison in result.comparisons],
+        "without_gradients": result.without_gradients,
+        "seconds": {name.removesuffix(_BACKWARD): own for name, own in seconds.items()},
+    }
+    if judgment is None:
+        return figures
+    return {
+        **figures,
+        "audit": {name: _of_gradient_audit(audit) for name, audit in judgment.audits.items()},
+        "finite_differences": None if differences is None else _of_differences(differences),
+        "diagnosis": [" + ".join(names) for engine in judgment.diagnoses for names in judgment.diagnoses[engine]],
+        "undetectable": list(judgment.undetectable),
+    }
+
+
+def _of_gradients(result: RunResult, comparison: Comparison) -> dict[str, Any]:
+    """The gradients of one candidate; without any of both engines the verdict is None."""
+    first = first_gradient_mismatch(comparison, result.config.network.directions)
+    return {
+        "verdict": result.gradients_verdict(comparison),
+        "reference": comparison.reference,
+        "candidate": comparison.candidate,
+        "first_mismatch": None
+        if first is None
+        else {
+            **_of_place(first.where),
+            "reference": json_number(first.reference),
+            "candidate": json_number(first.candidate),
+        },
+        "arrays": {own.name: _of_gradient(result, own) for own in comparison.every_gradient},
+    }
+
+
+def _of_gradient(result: RunResult, own: Comparison | GradientComparison) -> dict[str, Any]:
+    network = result.config.network
+
+    def place(where: Location | tuple[int, ...]) -> dict[str, Any]:
+        index = where if isinstance(where, tuple) else where.index[2:] if own.name == OF_INPUT else where.index
+        return GradientPlace(own.name, index, network.directions, network.reverse).to_json()
+
+    first = own.first_mismatch
+    found: dict[str, Any] | None = None
+    if first is not None:
+        at = place(first.where if isinstance(first, Mismatch) else first.index)
+        found = {**at, "reference": json_number(first.reference), "candidate": json_number(first.candidate)}
+    return {
+        "elements": own.elements,
+        "mismatched": own.mismatched,
+        "rtol": own.rtol,
+        "atol": own.atol,
+        "max_abs_error": {"value": json_number(own.max_abs_error), **place(own.max_abs_error_at)},
+        "max_error_ratio": json_number(own.max_error_ratio),
+        "max_ulp": own.max_ulp,
+        "first_mismatch": found,
+        "nonfinite_apart": own.nonfinite_apart,
+    }
+
+
+def _of_gradient_audit(audit: GradientAudit) -> dict[str, Any]:
+    wrong = audit.first_wrong
+    return {
+        "verdict": audit.verdict,
+        "worst_ratio": json_number(audit.worst_ratio) if audit.audited else None,
+        "first_wrong": None
+        if wrong is None
+        else {
+            **_of_place(wrong.where),
+            "value": json_number(wrong.value),
+            "expected": json_number(wrong.expected),
+        },
+        "coverage": audit.coverage,
+        "undetermined": audit.undetermined,
+    }
+
+
+def _of_differences(differences: FiniteDifferences) -> dict[str, Any]:
+    return {
+        "count": differences.count,
+        "skipped": differences.skipped,
+        "wrong": differences.wrong,
+        "reason": differences.reason,
+        "entries": [
+            {
+                **_of_place(entry.where),
+                "value": json_number(entry.value),
+                "error": json_number(entry.error),
+                "gradients": {name: json_number(own) for name, own in entry.gradients.items()},
+                "limits": {name: json_number(own) for name, own in entry.limits.items()},
+            }
+            for entry in differences.entries
+        ],
+    }
+
+
+def _of_place(where: GradientPlace) -> dict[str, Any]:
+    return {"array": where.name, **where.to_json()}
 
 
 def _of_array(comparison: Comparison) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.engine_spec import distinct_names
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write
@@ -115,8 +116,10 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
     (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
-    than it holds. Engines that are files are named by `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c`
-    (L·D, N, H), `parameters.<Gluon name>`, and `lengths` (N,). Padding is 0.
+    than it holds. After a backward pass `<engine>.grad.h`, `.grad.c`, `.grad.<gate>` (L, D, T, N, H), `.grad.input`
+    (T, N, I), `.grad.h0` (L·D, N, H) and `.grad.parameters.<Gluon name>`. Engines that are files are named by
+    `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H), `parameters.<Gluon name>`, and
+    `lengths` (N,). Padding is 0.
     """
     arrays: dict[str, NDArray[Any]] = {}
     names = distinct_names(result.traces)
@@ -135,6 +138,7 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
         for symbol in result.inputs.network.kind.further_states:
             arrays[f"{name}.{symbol}"] = trace[symbol]
             arrays[f"{name}.{symbol}_state"] = trace[f"state.{symbol}"]
+        arrays |= {f"{name}.{key}": array for key, array in trace.items() if key.startswith(GRADIENT)}
     inputs = result.inputs
     arrays["input"] = inputs.sequence
     arrays["lengths"] = np.array([inputs.length(sample) for sample in range(inputs.batch_size)], np.int64)

@@ -106,6 +106,26 @@ def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
     jsonschema.Draft202012Validator(schema).validate(json.loads(json_text(RUNS[name]())))
 
 
+def test_gradients_are_under_backward() -> None:
+    figures = summary(RUNS["gradients-wrong"]())
+    assert (figures["verdict"], figures["forward_verdict"]) == ("disagree", "agree")
+    backward = figures["backward"]
+    assert backward["verdict"] == "disagree"
+    place = {"layer": 1, "direction": "backward", "timestep": 4, "sample": 0, "unit": 3}
+    assert backward["audit"]["manual"]["first_wrong"] == {"array": "grad.h", **place, "value": 9.0, "expected": 0.5}
+    (compared,) = backward["comparisons"]
+    assert compared["first_mismatch"].items() >= {"array": "grad.h", **place, "candidate": 9.0}.items()
+    weight = compared["arrays"]["grad.parameters.l0_h2h_weight"]
+    assert (weight["mismatched"], weight["first_mismatch"]["index"]) == (1, [2, 1])
+    assert set(compared["arrays"]["grad.input"]["max_abs_error"]) == {"timestep", "sample", "feature", "value"}
+    assert set(compared["arrays"]["grad.h0"]["max_abs_error"]) == {"layer", "direction", "sample", "unit", "value"}
+    assert backward["finite_differences"]["wrong"] == {"gluon": 1, "manual": 1}
+    assert backward["diagnosis"] == ["a"]
+    alone = summary(RUNS["gradients-of-one-engine"]())
+    assert alone["backward"]["without_gradients"] == {"onnx": "ONNX Runtime has no backward pass"}
+    assert [c["verdict"] for c in alone["backward"]["comparisons"]] == ["agree", None]
+
+
 def test_each_array_that_both_engines_give_has_its_figures() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
