@@ -342,11 +342,16 @@ class Session(QObject):
         self._choose(swiping=swiping, engine=engine)
 
     def go_to_mismatch(self, *, forward: bool) -> bool:
-        """Select the next or previous mismatch in the order of computation; False without one."""
+        """Select the next or previous mismatch in the order of computation; False without one.
+
+        Of a gradient that the lanes show, if it has any.
+        """
         if self.result is None or self.candidate is None:
             return False
+        comparison = self.result.comparison(self.candidate)
+        shown = comparison.gradients.get(self.quantity, comparison)
         found = neighbor_mismatch(
-            self.result.comparison(self.candidate),
+            shown if shown.mismatched else comparison,
             self.result.reference,
             self.result[self.candidate],
             self.location,

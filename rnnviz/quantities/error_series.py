@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, first_timestep, lane_text
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
+from rnnviz.quantities.gates import is_gradient
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.mismatches import mismatching_at
 from rnnviz.verify.result import RunResult
@@ -93,7 +96,13 @@ class ErrorSeries:
 
 def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuantity) -> ErrorSeries | None:
     """The numbers of a quantity; None for the step audit of a run that was not audited."""
-    audits = _audits(result, comparison)
+    audits = [] if is_gradient(comparison.name) else _audits(result, comparison)
+    if quantity is STEP_AUDIT and is_gradient(comparison.name):
+        found = _gradient_audits(result, comparison)
+        if not found:
+            return None
+        first, *others = (Named(display_name(audit.engine), audit.ratio_over_time) for audit in found)
+        return ErrorSeries(first, tuple(others), (ALLOWED, f"{ALLOWED:g} rounding bounds, the limit of a gradient"))
     if quantity is STEP_AUDIT:
         if not audits:
             return None
@@ -116,6 +125,15 @@ def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
     if result.judgment is None:
         return []
     found = (result.judgment.audits.get(name) for name in (comparison.candidate, comparison.reference))
+    return [audit for audit in found if audit is not None]
+
+
+def _gradient_audits(result: RunResult, comparison: Comparison) -> list[GradientAudit]:
+    """The audits of the gradients of the candidate, then of the reference; they have those of grad.h over time."""
+    backward = None if result.judgment is None else result.judgment.backward
+    if backward is None or comparison.name != gradient("h"):
+        return []
+    found = (backward.audits.get(name) for name in (comparison.candidate, comparison.reference))
     return [audit for audit in found if audit is not None]
 
 

@@ -1,7 +1,7 @@
 """The units of each lane in another order than by index, and the units that are on together over a range of time steps.
 
-An order is found from one engine's hidden values of one sample. Of a long sequence at most `SAMPLED` time steps at
-equal distances are looked at, which is reported wherever an order is named.
+An order is found from one engine's hidden values or gradients of one sample. Of a long sequence at most `SAMPLED`
+time steps at equal distances are looked at, which is reported wherever an order is named.
 
 A unit is on at a time step if its h is at least the threshold there; NaN is not on. The units of a query are those that
 are on at every time step of its range, as in LSTMVis (Strobelt et al., 2018). Another range is a longest run of
@@ -31,9 +31,9 @@ ORDERS: dict[OrderName, tuple[str, str]] = {
     "index": ("index", "Sorted by index."),
     "component": (
         "first component",
-        "Sorted by weight in the first principal component of h over time, largest first.",
+        "Sorted by weight in the first principal component of {array} over time, largest first.",
     ),
-    "activity": ("activity", "Sorted by mean |h| over time, largest first."),
+    "activity": ("activity", "Sorted by mean |{array}| over time, largest first."),
 }
 """Title and description of each order."""
 
@@ -56,11 +56,12 @@ class UnitOrder:
 
 @dataclass(frozen=True)
 class OrderKey:
-    """Request of an order: its kind, engine and sample."""
+    """Request of an order: its kind, engine, sample and array."""
 
     name: OrderName
     engine: str
     sample: int
+    array: str = "h"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
     for layer in range(layers):
         for direction in range(directions):
             check()
-            lane = result[key.engine].hidden[layer, direction]
+            lane = result[key.engine][key.array][layer, direction]
             values = np.asarray(lane[sampled_times(result.inputs.length(key.sample)), key.sample]).astype(np.float64)
             release_pages(lane)
             found[layer, direction] = UnitOrder(order_of(values, key.name))

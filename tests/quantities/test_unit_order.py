@@ -196,3 +196,12 @@ def test_copies_in_which_units_are_merged_are_not_read_in_another_order(
         patch = lanes.read(Lane(0, 0), across, Bins(np.arange(0, 8, height), 8))
         assert patch.marks is not None
         assert np.argwhere(patch.marks).tolist() == [[0, 77 // 8]]
+
+
+def test_units_are_ordered_by_a_gradient() -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.h"][0, 0, :, 1, 3] = 9.0
+
+    result = make_result(gradients=("gluon", "manual"), edits={"gluon": edit})
+    found = find_orders(result, OrderKey("activity", "gluon", 1, "grad.h"), lambda: None)
+    assert found.of(0, 0).units[0] == 3

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Sequence
 from typing import Protocol, Self, TypeAlias, TypeVar
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -16,10 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.labels import muted_palette
 from rnnviz.quantities.steps import Region
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
@@ -173,6 +176,37 @@ def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
         box.addItem(text, data)
         box.setItemData(box.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
     return box
+
+
+class ArrayCombo(QComboBox):
+    """Lists the arrays that two engines have in common with the units of h. Hidden while h is the only one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName("Compared array")
+        self.setToolTip(wrapped("Array whose differences are shown: h, another state, or a gradient of the loss."))
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.hide()
+
+    def offer(self, comparison: Comparison | None) -> Comparison | None:
+        """List the arrays of the comparison of h. The selected one stays if it is among them."""
+        names = ["h"]
+        if comparison is not None:
+            units = comparison.error_ratio_by_column.shape
+            both = {**comparison.arrays, **comparison.gradients}
+            names += [n for n, own in both.items() if own.error_ratio_by_column.shape == units and n != OF_INPUT]
+        if names != [self.itemText(place) for place in range(self.count())]:
+            kept = self.currentText()
+            with QSignalBlocker(self):
+                self.clear()
+                self.addItems(names)
+                self.setCurrentIndex(names.index(kept) if kept in names else 0)
+        self.setVisible(len(names) > 1)
+        return self.of(comparison)
+
+    def of(self, comparison: Comparison | None) -> Comparison | None:
+        """The comparison of the selected array, from that of h."""
+        return None if comparison is None else comparison.of(self.currentText())
 
 
 def _filled(box: _Box, parts: Sequence[Part], margins: tuple[int, int, int, int], spacing: int) -> _Box:

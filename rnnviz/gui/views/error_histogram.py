@@ -11,7 +11,7 @@ from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView, across, choice, claims, down, pages
+from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, claims, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.quantities.plot_series import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
@@ -279,6 +279,7 @@ class ErrorHistogram(ResultView):
     def __init__(self) -> None:
         super().__init__()
         self._comparison: Comparison | None = None
+        """That of h."""
         self._bars: Bars | None = None
         empty = hint("A run (F5) shows the distribution of the differences.")
         self.description = ElidedLabel(bold=True)
@@ -288,7 +289,9 @@ class ErrorHistogram(ResultView):
         self.chart.setAccessibleName("Histogram of differences; arrow keys choose a bar, Enter selects its first value")
         self.chart.chosen.connect(self._tell)
         self.chart.activated.connect(self._go)
-        bar = across((self.description, 1), self._choice, margins=(4, 0, 4, 0))
+        self.array = ArrayCombo()
+        self.array.currentIndexChanged.connect(self._count)
+        bar = across((self.description, 1), self.array, self._choice, margins=(4, 0, 4, 0))
         self._pages = pages(self, empty, down(bar, (self.chart, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = (empty,)
         self.themed = (self.chart,)
@@ -316,18 +319,20 @@ class ErrorHistogram(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._comparison = None if result is None or candidate is None else result.comparison(candidate)
         self._pages.setCurrentIndex(0 if self._comparison is None else 1)
+        self.array.offer(self._comparison)
         self._count()
 
     def _count(self) -> None:
         quantity = _QUANTITIES[self._choice.currentIndex()]
         self._choice.setToolTip(wrapped(quantity.why))
-        self._bars = None if self._comparison is None else quantity.bars(self._comparison)
+        comparison = self.array.of(self._comparison)
+        self._bars = None if comparison is None else quantity.bars(comparison)
         self.chart.show_bars(self._bars, quantity.title)
         self._tell()
 
     def _tell(self) -> None:
         """Describe the selected bar, or else count the equal values and the mismatches."""
-        bars, comparison, place = self._bars, self._comparison, self.chart.chosen_place
+        bars, comparison, place = self._bars, self.array.of(self._comparison), self.chart.chosen_place
         if bars is None or comparison is None:
             return
         if place is None:

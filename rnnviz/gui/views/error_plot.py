@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.table import blend
@@ -95,7 +95,9 @@ class ErrorPlot(ResultView):
     def __init__(self) -> None:
         super().__init__()
         self._result: RunResult | None = None
+        self._of_hidden: Comparison | None = None
         self._comparison: Comparison | None = None
+        """That of the selected array."""
         self._series: ErrorSeries | None = None
         self._location = Location()
         self._theme = LIGHT
@@ -110,6 +112,8 @@ class ErrorPlot(ResultView):
         self._legend.setSpacing(4)
         self._choice = choice("Error quantity", ((each.title, each.name, each.why) for each in QUANTITIES))
         self._choice.currentIndexChanged.connect(self._measure)
+        self.array = ArrayCombo()
+        self.array.currentIndexChanged.connect(self._on_array)
         self.plot = LogTimePlot()
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
@@ -118,7 +122,7 @@ class ErrorPlot(ResultView):
         self.curves = LaneCurves(self.plot)
         empty = hint("A run (F5) shows the difference between the engines at each time step.")
         unaudited = hint("The step audit did not run.")
-        shown = self._others, self._legend, self.selection_label, self._choice
+        shown = self._others, self._legend, self.selection_label, self.array, self._choice
         top = across((self._heading, 1), *shown, margins=(4, 0, 4, 0), spacing=12)
         self._stack = pages(None, self.plot, unaudited)
         self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
@@ -180,11 +184,16 @@ class ErrorPlot(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result = result
-        self._comparison = None if result is None or candidate is None else result.comparison(candidate)
+        self._of_hidden = None if result is None or candidate is None else result.comparison(candidate)
+        self._comparison = self.array.offer(self._of_hidden)
         self._pages.setCurrentIndex(0 if self._comparison is None else 1)
         if result is not None:
             self._location = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2], result.inputs.seams)
+        self._measure()
+
+    def _on_array(self) -> None:
+        self._comparison = self.array.of(self._of_hidden)
         self._measure()
 
     def show_location(self, location: Location) -> None:

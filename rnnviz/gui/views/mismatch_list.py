@@ -11,11 +11,12 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import ArrayCombo, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, TableModel
 from rnnviz.text.verdict_details import arrays
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.mismatches import MismatchRows, mismatch_rows
 from rnnviz.verify.result import RunResult
 
@@ -36,13 +37,15 @@ class MismatchList(ResultView):
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
+        self.array = ArrayCombo()
+        self.array.currentIndexChanged.connect(self._on_array)
         self.model = TableModel()
         self.table = NumberTable(self.model, "Mismatches")
         self.table.sort_by_headings()
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self._following = False
-        bar = across((self.description, 1), self.layers, self.directions)
+        bar = across((self.description, 1), self.array, self.layers, self.directions)
         self._pages = pages(self, self._empty, down(bar, (self.table, 1), margins=(8, 4, 8, 4), spacing=4))
         self.muted = self._empty, self.description
         self.themed = (self.table,)
@@ -66,6 +69,7 @@ class MismatchList(ResultView):
         _set_items(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
         _set_items(self.directions, ["both directions", *(DIRECTIONS if directions == 2 else ())])
         self.directions.setVisible(directions == 2)
+        self.array.offer(self._of_hidden)
         self._gather()
         self.title_changed.emit(self.tab_text)
 
@@ -81,43 +85,52 @@ class MismatchList(ResultView):
         finally:
             self._following = False
 
+    @property
+    def _of_hidden(self) -> Comparison | None:
+        return None if self._result is None or self._candidate is None else self._result.comparison(self._candidate)
+
+    def _on_array(self) -> None:
+        self._gather()
+        self.title_changed.emit(self.tab_text)
+
     def _gather(self) -> None:
         self._rows = None
-        if self._result is not None and self._candidate is not None:
+        comparison = self.array.of(self._of_hidden)
+        if self._result is not None and self._candidate is not None and comparison is not None:
             layers, directions, *_ = self._result.shape
             layer, direction = self.layers.currentIndex() - 1, self.directions.currentIndex() - 1
             lanes = [
                 (k, d) for k in range(layers) for d in range(directions) if layer in (-1, k) and direction in (-1, d)
             ]
-            comparison = self._result.comparison(self._candidate)
             self._rows = mismatch_rows(comparison, self._result.reference, self._result[self._candidate], lanes)
         self._refresh()
 
     def _refresh(self) -> None:
         result, rows = self._result, self._rows
-        self._pages.setCurrentIndex(0 if rows is None or not self._total() else 1)
-        # The rows are of h; the other arrays have a line each.
-        others = () if result is None or self._candidate is None else arrays(result.comparison(self._candidate))
+        # With another array to select, the controls stay.
+        self._pages.setCurrentIndex(0 if rows is None or not (self._total() or self.array.count() > 1) else 1)
+        # The rows are of one array; the others have a line each.
+        comparison, shown = self._of_hidden, self.array.currentText()
+        others = () if comparison is None or shown != "h" else arrays(comparison)
         self._empty.setText(
             "A run (F5) lists the values that differ by more than the tolerance."
             if result is None
-            else "\n".join((f"No value of {self._candidate} is outside the tolerance.", *others))
+            else "\n".join((f"No value of {shown} of {self._candidate} is outside the tolerance.", *others))
         )
         if result is None or rows is None:
             self.model.show_rows(())
             return
         self.model.show_rows(range(len(rows)), _columns(rows, result.reference.engine, str(self._candidate)))
-        shown = f"{number_format.count(len(rows))} mismatches"
+        listed = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
-            shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        shown = f"{shown}, in the order of computation; click a heading to sort them."
-        self.description.setText("  ".join((shown, *others)))
+            listed = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
+        listed = f"{listed}, in the order of computation; click a heading to sort them."
+        self.description.setText("  ".join((listed, *others)))
         self.table.fit()
 
     def _total(self) -> int:
-        if self._result is None or self._candidate is None:
-            return 0
-        return self._result.comparison(self._candidate).mismatched
+        comparison = self.array.of(self._of_hidden)
+        return 0 if comparison is None else comparison.mismatched
 
     def _on_activated(self, index: QModelIndex) -> None:
         self.explanation_requested.emit(self.location(index.row()))

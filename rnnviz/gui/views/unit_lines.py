@@ -17,7 +17,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
 from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
-from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.gates import Quantity, is_gradient
 from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -340,7 +340,9 @@ class UnitLines(QObject):
         """Time steps at which a curve has values. Recorded outputs may lack some, and padding has none."""
         assert self._result is not None
         trace, where = self._result[line.engine], self._location
-        if self._quantity in ("value", "norm"):
+        if is_gradient(self._quantity):
+            times = range(trace.shape[2] if self._quantity in trace else 0)
+        elif self._quantity in ("value", "norm"):
             times = trace.recorded(where.layer, where.direction)
         else:
             times = followed(self._result.inputs, trace, where.layer, where.direction)

@@ -1,6 +1,6 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Self, get_args
 
 from PySide6.QtCore import Qt, Signal
@@ -20,7 +20,7 @@ from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.quantities.gates import Quantity, per_unit_choices
+from rnnviz.quantities.gates import Quantity, gradients_of, per_unit_choices
 from rnnviz.quantities.plot_series import Outline
 from rnnviz.verify.result import RunResult
 
@@ -44,11 +44,11 @@ class QuantityCombo(QComboBox):
         self.setCurrentIndex(self.findData(quantity))
         self.chosen.emit()
 
-    def offer(self, cell: CellSpec) -> None:
-        """List the quantities of a cell. Select h if it lacks the selected one."""
+    def offer(self, cell: CellSpec, gradients: Collection[str] = ()) -> None:
+        """List the quantities of a cell and the given gradients. Select h if it lacks the selected one."""
         self.clear()
         self.addItem("h", "value")
-        for choice in per_unit_choices(cell):
+        for choice in per_unit_choices(cell, gradients):
             self.addItem(choice.text, choice.name)
         place = self.findData(self.quantity)
         self.quantity = "value" if place < 0 else self.quantity
@@ -137,7 +137,7 @@ class UnitsPlot(ResultView):
 
         self.heading = ElidedLabel(bold=True)
         self.nonfinite = ElidedLabel()
-        self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state or a change.")
+        self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state, a change or a gradient.")
         self.choice.chosen.connect(self._redraw)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(4)
@@ -207,7 +207,8 @@ class UnitsPlot(ResultView):
             self._pin.fit(result.shape[-1])
             self._location = self._asked = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2], result.inputs.seams)
-            self.choice.offer(result.config.network.kind)
+            cell = result.config.network.kind
+            self.choice.offer(cell, gradients_of(result.traces.values(), cell))
         self._refresh()
 
     def show_location(self, location: Location) -> None:

@@ -14,7 +14,7 @@ from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.quantities.plot_series import LogScale
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
-from tests.factories import make_result
+from tests.factories import make_result, with_judgment
 
 
 @pytest.fixture
@@ -241,3 +241,18 @@ def test_both_themes_have_their_ground(view: ErrorPlot, theme) -> None:
     ground = view.plot._limit.label.fill.color()
     assert ground.name() == theme.base
     assert 0.5 < ground.alphaF() < 1.0
+
+
+def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(view: ErrorPlot) -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.h"][0, 0, 3, 1, 2] += 0.5
+
+    result = make_result(gradients=("gluon", "manual"), edits={"manual": edit})
+    view.show_result(result, "manual")
+    assert not lane_curve(view).max() > view.scale.zero
+    view.array.setCurrentText("grad.h")
+    assert np.flatnonzero(lane_curve(view) > view.scale.zero).tolist() == [3]
+    view.choose("audit")
+    assert view.beside == {}
+    view.show_result(with_judgment(result), "manual")
+    assert list(view.beside) == ["gluon"]

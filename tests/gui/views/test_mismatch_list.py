@@ -123,3 +123,17 @@ def test_another_array_that_is_compared_has_a_line(view: MismatchList) -> None:
     cells = compare(*result.traces.values(), comparison.rtol, comparison.atol, name="c")
     view.show_result(replace(result, comparisons=(replace(comparison, arrays={"c": cells}),)), "bug:no-h2h-bias")
     assert arrays(replace(comparison, arrays={"c": cells}))[0] in view.description.text()
+
+
+def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view: MismatchList) -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.h"][0, 0, 2, 1, 3] += 0.5
+
+    view.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit}), "manual")
+    assert view.array.isVisible()
+    assert view.tab_text == "Mismatches  0"
+    view.array.setCurrentText("grad.h")
+    assert listed(view) == [Location(0, 0, 2, 1, 3)]
+    assert view.tab_text == "Mismatches  1"
+    view.show_result(make_result(), "manual")
+    assert not view.array.isVisible()

@@ -36,7 +36,6 @@ from rnnviz.quantities.gates import (
     heading_of,
     is_gradient,
     quantity_for,
-    stored_array,
 )
 from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
 from rnnviz.quantities.units import LaneOrders
@@ -308,11 +307,8 @@ def render_state_of(
     `caches` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
     comparison, cell = None if candidate is None else result.comparison(candidate), result.config.network.kind
-    gradients = gradients_of(result.traces.values(), cell)
-    quantity = quantity_for(color_by, cell, compared=comparison is not None, gradients=gradients)
+    quantity, engine = shown_in(result, engine, candidate, color_by)
     gate, exact = gate_quantity(quantity, cell), True
-    if is_gradient(quantity) and stored_array(quantity, result[engine]) is None:
-        engine = next(name for name, trace in result.traces.items() if quantity in trace)
     engines = [engine]
     if other is not None and other != engine and quantity == "value":
         engines.append(other)
@@ -372,6 +368,16 @@ def render_state_of(
         logarithmic=logarithmic,
         largest=own,
     )
+
+
+def shown_in(result: RunResult, engine: str, candidate: str | None, color_by: Quantity) -> tuple[Quantity, str]:
+    """The quantity that a result has, and the engine: another one if it lacks the gradient."""
+    cell = result.config.network.kind
+    gradients = gradients_of(result.traces.values(), cell)
+    quantity = quantity_for(color_by, cell, compared=candidate is not None, gradients=gradients)
+    if is_gradient(quantity) and quantity not in result[engine]:
+        engine = next(name for name, trace in result.traces.items() if quantity in trace)
+    return quantity, engine
 
 
 def _is_bounded(graph: Graph) -> bool:

@@ -73,13 +73,13 @@ class UnitOrderWorker(QObject):
 
     def words(self, name: OrderName) -> str:
         """Description of an order and of the time steps it is computed from."""
-        why = ORDERS[name][1]
-        result = self._result
+        last, result = next(reversed(self._known), None), self._result
+        why = ORDERS[name][1].format(array="h" if last is None else last.array)
         if name == "index" or result is None:
             return f"{why} Click to change the order (O)."
-        steps = result.inputs.length(next((key.sample for key in self._known), 0))
+        steps = result.inputs.length(0 if last is None else last.sample)
         looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
-        engine = next((key.engine for key in self._known), result.reference.engine)
+        engine = result.reference.engine if last is None else last.engine
         return f"{why} Computed for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
 
     def stop(self) -> None:

@@ -43,9 +43,11 @@ from rnnviz.gui.views.unrolled.render_state import (
     place_of,
     pointed_at,
     render_state_of,
+    shown_in,
     unit_beside,
 )
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
+from rnnviz.quantities.gates import is_gradient
 from rnnviz.quantities.steps import Order, Region
 from rnnviz.quantities.units import ORDERS, OrderKey
 from rnnviz.verify.result import RunResult
@@ -336,7 +338,8 @@ class UnrolledView(ResultView):
         self.choose_range(limit)
 
     def _offer_orders(self) -> None:
-        choices = {name: (f"By {title}", why) for name, (title, why) in ORDERS.items()}
+        array = "h" if self._shown is None else self._shown.array
+        choices = {name: (f"By {title}", why.format(array=array)) for name, (title, why) in ORDERS.items()}
         menu = choice_menu(choices, self.session.order, self, "order")
         menu.triggered.connect(lambda action: self.session.set_order(action.data()))
         menu.popup(QCursor.pos())
@@ -439,6 +442,9 @@ class UnrolledView(ResultView):
             return None
         engine = state.engine if state.engine in result.traces else result.reference.engine
         assert engine is not None
+        quantity, drawn = shown_in(result, engine, self._candidate, state.color_by)
+        array = quantity if is_gradient(quantity) else "h"
+        order = OrderKey(state.order, drawn, location.sample, array)
         return render_state_of(
             result,
             engine,
@@ -448,7 +454,7 @@ class UnrolledView(ResultView):
             state.color_by,
             self._theme,
             self._caches,
-            self._unit_order.of(result, OrderKey(state.order, engine, location.sample)),
+            self._unit_order.of(result, order),
             self._reach,
             logarithmic=self._limit.logarithmic,
         ).with_split(location.timestep)
