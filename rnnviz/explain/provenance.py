@@ -1,4 +1,7 @@
-"""Where the numbers of an arithmetic came from: a trail to the input or the initial state, which no step computed."""
+"""Where the numbers of an arithmetic came from: a trail to the input or the initial state, which no step computed.
+
+The trail of a gradient goes the other way: from step to later step and from layer to layer above, up to the loss.
+"""
 
 from dataclasses import field, replace
 from pathlib import PurePath
@@ -8,6 +11,7 @@ import numpy as np
 
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
 from rnnviz.core.config import InitialStateSource, SequenceSource
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
 from rnnviz.core.words import plural
@@ -66,7 +70,47 @@ class GatePlace:
 Source: TypeAlias = Location | InputPlace | InitialPlace
 """Source of a term: a hidden value, a value of the sequence, or one of h0."""
 
-Place: TypeAlias = Source | CellPlace | GatePlace
+Value: TypeAlias = Source | CellPlace | GatePlace
+"""A number of the forward pass."""
+
+
+@dataclass(frozen=True)
+class ParameterPlace:
+    """One number of a parameter of a lane, such as row 3, column 2 of "i2h_weight"; a bias has no column."""
+
+    layer: int
+    direction: int
+    name: str
+    index: tuple[int, ...]
+    reverse: bool = field(default=False, compare=False, repr=False, kw_only=True)
+
+    @property
+    def backward(self) -> bool:
+        """Whether its lane reads the sequence from its end."""
+        return self.reverse or self.direction == 1
+
+    @property
+    def key(self) -> str:
+        """The parameter's name in a network: "l0_i2h_weight"."""
+        return f"{'lr'[self.direction]}{self.layer}_{self.name}"
+
+
+@dataclass(frozen=True)
+class GradientOf:
+    """The gradient of the loss with respect to a value, a parameter, or the pre-activation of a gate."""
+
+    of: Value | ParameterPlace
+
+
+@dataclass(frozen=True)
+class LossPlace:
+    """A gradient from which the backward pass starts: that of out, or of the final state `state`, at a hidden value."""
+
+    where: Location
+    state: str = ""
+
+
+Place: TypeAlias = Value | GradientOf | LossPlace
 """Whatever a trail can lead to."""
 
 _GATES = frozenset("ifgorzn")
@@ -136,17 +180,24 @@ def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
     return _value_place(arithmetic, token.text) if token.text in states else None
 
 
-def step_of(place: Place) -> Location | None:
-    """The step whose arithmetic shows a place; None for what no step computes: the input and the initial state."""
-    if isinstance(place, CellPlace | GatePlace):
+def step_of(place: Place | ParameterPlace) -> Location | None:
+    """The step whose arithmetic shows a place; None for what no step computes, such as the input and the initial
+    state."""
+    if isinstance(place, GradientOf):
+        return step_of(place.of)
+    if isinstance(place, CellPlace | GatePlace | LossPlace):
         return place.where
     return place if isinstance(place, Location) else None
 
 
-def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
+def lies_in(place: Place | ParameterPlace, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
     """Whether a run of hidden values (L, D, T, N, H) and this many features has this kind of place."""
     layers, directions, timesteps, samples, units = shape
     match place:
+        case GradientOf():
+            return lies_in(place.of, shape, input_size)
+        case ParameterPlace():
+            return place.layer < layers and place.direction < directions
         case InputPlace():
             return place.timestep < timesteps and place.sample < samples and place.feature < input_size
         case InitialPlace():
@@ -156,12 +207,19 @@ def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int
     return step is not None and step == step.within(shape)
 
 
-def notation(place: Place) -> str:
+def notation(place: Place | ParameterPlace) -> str:
     """A place as an index expression without its lane and sample: "x[t=1, i=0]", "h[t=0, u=3]", "h0[u=3]".
 
-    A feature that has a name is written by it: x[t=1, i="open"]. Bare brackets are left to Gluon's arrays.
+    A feature that has a name is written by it: x[t=1, i="open"]. Bare brackets are left to Gluon's arrays. The
+    gradient of a value is "grad.h[t=0, u=3]".
     """
     match place:
+        case GradientOf():
+            return f"{GRADIENT}{notation(place.of)}"
+        case ParameterPlace():
+            return f"{place.key}[{', '.join(map(str, place.index))}]"
+        case LossPlace():
+            return f"d_{place.state or 'out'}[t={place.where.timestep}, u={place.where.unit}]"
         case InputPlace():
             return f"x[t={place.timestep}, i={feature_index(place.names, place.feature)}]"
         case InitialPlace():
@@ -174,11 +232,13 @@ def notation(place: Place) -> str:
             return f"h[t={place.timestep}, u={place.unit}]"
 
 
-def lane_of(place: Place) -> Lane | None:
+def lane_of(place: Place | ParameterPlace) -> Lane | None:
     """The lane of a place; None for the input."""
     if isinstance(place, InputPlace):
         return None
-    at = place.where if isinstance(place, CellPlace | GatePlace) else place
+    if isinstance(place, GradientOf):
+        return lane_of(place.of)
+    at = place.where if isinstance(place, CellPlace | GatePlace | LossPlace) else place
     return Lane(at.layer, at.direction, reverse=at.reverse)
 
 

@@ -1,0 +1,656 @@
+"""The terms of a gradient, in float64 from one engine's own gradients of later steps: the chain rule with its numbers.
+
+A gradient is a sum of products of a local derivative and another gradient. Those of a hidden state come from the loss,
+from the layer above and from the next step; those of a gate from the states of its own step; those of a parameter from
+every time step and sample.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from functools import cached_property, partial
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import CellSpec
+from rnnviz.cells.interpreters.backward import PRODUCTS
+from rnnviz.cells.interpreters.graph import Graph, Node
+from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row
+from rnnviz.explain.equations import EquationLine, Token
+from rnnviz.explain.gradient_blocks import GradientBlock, GradientBlocks
+from rnnviz.explain.gradient_symbols import (
+    GradientSymbol,
+    GradientSymbols,
+    Path,
+    gate_name,
+    gradient_symbols,
+    later,
+    texts,
+    through_weights,
+)
+from rnnviz.explain.provenance import (
+    CellPlace,
+    GatePlace,
+    GradientOf,
+    InitialPlace,
+    InputPlace,
+    LossPlace,
+    ParameterPlace,
+    Place,
+    notation,
+)
+from rnnviz.explain.step_breakdown import StoredValue
+from rnnviz.explain.worked_step import Floats
+from rnnviz.frozen import dataclass
+
+Way: TypeAlias = Literal["loss", "above", "step", "next", "time"]
+"""How a gradient comes: from the loss, the layer above, the same step, the next step; "time" of a parameter's terms."""
+
+
+@dataclass(frozen=True, eq=False)
+class GradientPart:
+    """A part of a gradient: the sum of factors · gradients, both (K,).
+
+    `text` is its name, such as "Wᵀ grad.i[t+1]". `name` and `source` say which gradient each term reads.
+    """
+
+    way: Way
+    text: str
+    factors: Floats
+    gradients: Floats
+    name: Callable[[int], str] = field(repr=False)
+    source: Callable[[int], Place | None] = field(repr=False)
+
+    @cached_property
+    def products(self) -> Floats:
+        """(K,): factors · gradients."""
+        with np.errstate(all="ignore"):
+            return self.factors * self.gradients
+
+    @property
+    def total(self) -> float:
+        with np.errstate(all="ignore"):
+            return float(self.products.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class GradientLine:
+    """One gradient: its equation, its parts, and its value, which is their sum.
+
+    `sources` has the source of each token of the equation. `own` is the engine's own value beside this one, if it
+    gives the gradient.
+    """
+
+    name: str
+    equation: EquationLine
+    parts: tuple[GradientPart, ...]
+    value: float
+    bound: float
+    sources: tuple[Place | None, ...]
+    own: StoredValue | None = None
+
+    def __len__(self) -> int:
+        return sum(len(part.factors) for part in self.parts)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientBreakdown:
+    """The gradients of one step's unit for one engine, in the order of the backward pass: each uses only earlier ones.
+
+    Of an input value, an initial state or a parameter `place` there is one line. `contributions` (T,) are then those of
+    each time step, of a parameter.
+    """
+
+    place: GradientOf
+    engine: str
+    cell: CellSpec
+    lines: tuple[GradientLine, ...]
+    names: Names
+    contributions: Floats | None = None
+
+    @property
+    def by_name(self) -> dict[str, GradientLine]:
+        return {line.name: line for line in self.lines}
+
+    @property
+    def outcomes(self) -> tuple[StoredValue, ...]:
+        """The engine's own gradients beside those of the equations."""
+        return tuple(line.own for line in self.lines if line.own is not None)
+
+    @property
+    def line(self) -> GradientLine:
+        """The line of `place`."""
+        return self.by_name.get(line_name(self.cell, self.place), self.lines[0])
+
+
+def line_name(cell: CellSpec, place: GradientOf) -> str:
+    """The name of the line that gives a gradient: "grad.h", "grad.i"."""
+    match place.of:
+        case GatePlace():
+            return gradient(gate_name(cell, place.of.gate))
+        case CellPlace():
+            return gradient(place.of.symbol)
+        case Location():
+            return gradient(cell.state_symbols[0])
+        case InputPlace():
+            return gradient("x")
+        case InitialPlace():
+            return gradient(f"{place.of.state}0")
+        case ParameterPlace():
+            return notation(place)
+
+
+def explain_gradient(blocks: GradientBlocks, place: GradientOf) -> GradientBreakdown:
+    """The terms of a gradient.
+
+    Parameters
+    ----------
+    blocks : GradientBlocks
+        The backward pass of an engine that gives grad.h.
+    place : GradientOf
+        A gradient of the run; not one in padding.
+
+    Returns
+    -------
+    GradientBreakdown
+        Every gradient of the step that the place belongs to, or the one of an input value, an initial state or a
+        parameter.
+    """
+    with np.errstate(all="ignore"):
+        return _Explainer(blocks, place).explain()
+
+
+class _Line:
+    """Collects the parts and tokens of a line."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: list[GradientPart] = []
+        self._pieces: list[tuple[Token, Place | None]] = []
+        self.total: BoundedArray | None = None
+
+    def add(self, pieces: Sequence[tuple[Token, Place | None]], *, negative: bool = False) -> None:
+        """Add a summand to the equation."""
+        if self._pieces:
+            self._sign(" - " if negative else " + ")
+        elif negative:
+            self._sign("-")
+        for token, place in pieces:
+            if token.value is None:
+                self._sign(token.text)
+            else:
+                self._pieces.append((token, place))
+
+    def add_vector(self, part: GradientPart, place: Place | None) -> None:
+        """Add a part whose sum is one number of the equation."""
+        self.parts.append(part)
+        self.add([(Token(part.text, part.total), place)])
+
+    def add_to_total(self, value: BoundedArray | None) -> None:
+        if value is not None:
+            self.total = value if self.total is None else self.total + value
+
+    def _sign(self, text: str) -> None:
+        if self._pieces and self._pieces[-1][0].value is None:
+            text = self._pieces.pop()[0].text + text
+        self._pieces.append((Token(text), None))
+
+    def finished(self, own: Callable[[float, float], StoredValue | None]) -> GradientLine:
+        pieces = self._pieces or [(Token("0", 0.0), None)]
+        value = 0.0 if self.total is None else float(self.total.value)
+        bound = 0.0 if self.total is None else float(self.total.bound)
+        if pieces[0][0].value is None:
+            (token, _), *rest = pieces
+            pieces = [(Token(f" = {token.text}"), None), *rest]
+        else:
+            pieces = [(Token(" = "), None), *pieces]
+        tokens = (Token(self.name, value), *(token for token, _ in pieces))
+        sources = (None, *(place for _, place in pieces))
+        return GradientLine(
+            self.name, EquationLine(tokens), tuple(self.parts), value, bound, sources, own(value, bound)
+        )
+
+
+class _Explainer:
+    def __init__(self, blocks: GradientBlocks, place: GradientOf) -> None:
+        self._blocks, self._place = blocks, place
+        self._inputs: Inputs = blocks.inputs
+        self._trace: Trace = blocks.trace
+        assert blocks.inputs.loss is not None, "the run has no backward pass"
+        self._loss = blocks.inputs.loss
+        self._network = blocks.inputs.network
+        self._graph: Graph = graph_of(self._network.kind)
+        self._symbols: GradientSymbols = gradient_symbols(self._graph)
+
+    def explain(self) -> GradientBreakdown:
+        of, contributions = self._place.of, None
+        lines: tuple[GradientLine, ...]
+        match of:
+            case InputPlace():
+                lines = (self._input(of),)
+                sample = of.sample
+            case InitialPlace():
+                lines = (self._initial(of),)
+                sample = of.sample
+            case ParameterPlace():
+                line, contributions = self._parameter(of)
+                lines, sample = (line,), 0
+            case CellPlace() | GatePlace():
+                lines, sample = self._step(of.where), of.where.sample
+            case Location():
+                lines, sample = self._step(of), of.sample
+        return GradientBreakdown(
+            self._place,
+            self._trace.engine,
+            self._network.kind,
+            lines,
+            self._inputs.names.of_sample(sample),
+            contributions,
+        )
+
+    # One step
+
+    def _step(self, where: Location) -> tuple[GradientLine, ...]:
+        size = self._graph.values[self._network.kind.state_symbols[0]].shape
+        step = self._blocks.step(where.layer, where.direction, where.timestep, where.sample)
+        lines = []
+        for node in self._symbols.lines:
+            if node.shape != size:
+                continue
+            symbols = [s for s in self._network.kind.state_symbols if self._graph.values[s] is node]
+            line = _Line(gradient(self._symbols.names[node]))
+            if symbols:
+                self._add_outer(line, where, symbols[0])
+            if node.op != "state":
+                self._add_inner(line, step, node, where)
+            lines.append(line.finished(partial(self._own, where, self._symbols.names[node])))
+        return tuple(lines)
+
+    def _own(self, where: Location, name: str, value: float, bound: float) -> StoredValue | None:
+        """The engine's own gradient, where it gives it."""
+        array = self._trace.get(gradient(name))
+        if array is None or name not in (*self._network.kind.state_symbols, *self._network.kind.gate_symbols):
+            return None
+        return self._stored(gradient(name), float(array[where.index]), value, bound)
+
+    def _stored(self, name: str, stored: float, value: float, bound: float) -> StoredValue:
+        bound += float(storage_bound(np.array([stored]), self._trace.stored_as)[0])
+        return StoredValue(name, stored, value, bound)
+
+    def _add_outer(self, line: _Line, where: Location, state: str) -> None:
+        """What a state of a step is owed from outside its step: the loss, the layer above, the next step."""
+        first = self._network.kind.state_symbols[0]
+        if state == first:
+            self._add_direct(line, where)
+            self._add_above(line, where)
+        after = carried_to(self._network, where, self._inputs.length(where.sample))
+        if after is None:
+            value = self._loss.state[state][state_row(self._network, where), where.sample, where.unit]
+            self._add_loss(line, "final", float(value), LossPlace(where, state))
+        elif not self._blocks.cut_before(where.direction, after):
+            self._add_next(line, where.moved(timestep=after), state)
+
+    def _add_direct(self, line: _Line, where: Location) -> None:
+        times = range(where.timestep, where.timestep + 1)
+        direct = self._loss.direct(self._network, where.layer, where.direction, times, self._inputs.batch_size)
+        if direct is not None:
+            self._add_loss(line, "direct", float(direct[0, where.sample, where.unit]), LossPlace(where))
+
+    def _add_loss(self, line: _Line, text: str, value: float, place: Place) -> None:
+        part = GradientPart("loss", text, np.ones(1), np.array([value]), lambda _: text, lambda _: place)
+        line.add_vector(part, place)
+        line.add_to_total(exact(np.array(value), self._trace.eps))
+
+    def _add_above(self, line: _Line, where: Location) -> None:
+        if where.layer + 1 == self._network.num_layers:
+            return
+        column = where.direction * self._network.output_size + where.unit
+        self._add_input_parts(line, where.moved(layer=where.layer + 1), column, "above")
+
+    def _add_input_parts(self, line: _Line, reader: Location, column: int, text: str) -> None:
+        """What the steps of every direction at `reader` owe to a column of their layer input."""
+        for direction in range(self._network.directions):
+            there = reader.moved(direction=direction)
+            step = self._blocks.step(there.layer, direction, there.timestep, there.sample)
+            arrow = f" {ARROWS[self._network.backward(direction)]}" if self._network.directions > 1 else ""
+            parts = {node.name: d for node in self._leaves("u") if (d := step.gradient(node)) is not None}
+            found = self._blocks.layer(there.layer, direction).owed_to_input(parts)
+            line.add_to_total(None if found is None else found[0, 0, column])
+            mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
+            for gate in parts:
+                node = next(n for n in self._leaves("u") if n.name == gate)
+                weights = self._rows(there, "i2h", self._network.kind.gate_symbols, gate)[:, column]
+                owed = self._symbols.named(node)
+                text = f"{through_weights((owed,))}{mark}"
+                part = self._vector("above", text, weights, parts[gate], owed.text, there, gate, mark)
+                line.add_vector(part, None)
+
+    def _add_next(self, line: _Line, there: Location, state: str) -> None:
+        """What the next step owes to a state before it."""
+        step = self._blocks.step(there.layer, there.direction, there.timestep, there.sample)
+        if state == self._network.kind.state_symbols[0]:
+            parts = {node.name: d for node in self._leaves("v") if (d := step.gradient(node)) is not None}
+            found = self._blocks.layer(there.layer, there.direction).owed_to_hidden(parts)
+            line.add_to_total(None if found is None else found[0, 0, there.unit])
+            for gate in (g for g in self._network.kind.recurrent_gates if g in parts):
+                node = next(n for n in self._leaves("v") if n.name == gate)
+                weights = self._rows(there, "h2h", self._network.kind.recurrent_gates, gate)[:, there.unit]
+                owed = self._symbols.equation(node)
+                text = through_weights(later(owed))
+                part = self._vector("next", text, weights, parts[gate], texts(owed), there, gate, "")
+                line.add_vector(part, None)
+        leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
+        if leaf is not None:
+            line.add_to_total(self._at(step.gradient(leaf), there.unit))
+            if leaf in self._graph.states:
+                # A state that the step does not change.
+                line.parts.append(self._single("next", step, Path(leaf, ()), there, moved=True))
+                line.add([self._piece(step, s, there) for s in later((self._symbols.named(leaf),))])
+            self._add_inner(line, step, leaf, there, moved=True)
+
+    def _add_inner(self, line: _Line, step: GradientBlock, node: Node, where: Location, *, moved: bool = False) -> None:
+        """What a step owes to one of its values; `moved` if that is the next step."""
+        of_state = node in self._graph.states
+        for consumer, place in self._symbols.consumers.get(node, ()):
+            symbols, negative = self._symbols.owed_by(consumer, place)
+            line.add([self._piece(step, s, where) for s in (later(symbols) if moved else symbols)], negative=negative)
+            if of_state and not moved:
+                # The engine's own gradient of the state is that of all ways.
+                line.add_to_total(self._at(step.owed_by(consumer, place), where.unit))
+            for path in self._symbols.paths_by(consumer, place):
+                if path.origin.op in PRODUCTS:
+                    line.parts.append(self._product("next" if moved else "step", step, path, where))
+                else:
+                    line.parts.append(self._single("next" if moved else "step", step, path, where, moved=moved))
+        if not of_state and not moved:
+            line.add_to_total(self._at(step.gradient(node), where.unit))
+
+    def _single(
+        self, way: Way, step: GradientBlock, path: Path, where: Location, *, moved: bool = False
+    ) -> GradientPart:
+        """A part with one term: the local derivatives on a path times a named gradient."""
+        factor = -1.0 if path.negative else 1.0
+        for symbol in path.factors:
+            assert symbol.node is not None
+            factor *= self._number(step, symbol, where.unit)
+        d = self._at(step.total(path.origin), where.unit)
+        symbols = self._symbols.path(path)
+        text = texts(later(symbols) if moved else symbols)
+        source = self._gradient_place(path.origin, where)
+        return GradientPart(
+            way,
+            text,
+            np.array([factor]),
+            np.array([0.0 if d is None else float(d.value)]),
+            lambda _: text,
+            lambda _: source,
+        )
+
+    def _product(self, way: Way, step: GradientBlock, path: Path, where: Location) -> GradientPart:
+        """A part with a term for each row of a matrix: what a product owes to a unit of its operand."""
+        node = path.origin
+        if node.op == "recurrent":
+            weights = self._rows(where, "h2h", self._network.kind.recurrent_gates, node.name)[:, where.unit]
+        else:
+            p = self._inputs.parameters.layer(where.layer, where.direction)
+            weights = np.asarray(vars(p)[node.args[0].name])[:, where.unit].astype(np.float64)
+        factor = -1.0 if path.negative else 1.0
+        for symbol in path.factors:
+            factor *= self._number(step, symbol, where.unit)
+        symbol = self._symbols.product(node)
+        owed = texts((self._symbols.named(node),) if node in self._symbols.names else self._symbols.equation(node))
+        gate = node.name if node.op == "recurrent" else ""
+        d = step.gradient(node)
+        assert d is not None
+        return self._vector(way, symbol.text, factor * weights, d, owed, where, gate, "")
+
+    def _vector(
+        self,
+        way: Way,
+        text: str,
+        weights: FloatArray,
+        d: BoundedArray,
+        owed: str,
+        where: Location,
+        gate: str,
+        mark: str,
+    ) -> GradientPart:
+        """A part with a term for each unit of a step: weights times the gradients d (1, 1, H) of a gate."""
+        plain = owed.count(".") == 1 and " " not in owed
+        name = owed if plain else f"({owed})"
+
+        def source(unit: int) -> Place | None:
+            if unit >= self._network.output_size:
+                return None
+            there = where.moved(unit=unit)
+            return GradientOf(GatePlace(there, gate) if gate else there)
+
+        return GradientPart(
+            way,
+            text,
+            weights.astype(np.float64),
+            d.value.reshape(-1).astype(np.float64),
+            lambda unit: f"{name}[t={where.timestep}, u={unit}]{mark}",
+            source,
+        )
+
+    # Numbers and places
+
+    def _leaves(self, op: str) -> Iterator[Node]:
+        return (node for node in self._graph.nodes if node.op == op)
+
+    def _rows(self, where: Location, kind: str, gates: tuple[str, ...], gate: str) -> FloatArray:
+        weight = vars(self._inputs.parameters.layer(where.layer, where.direction))[f"{kind}_weight"]
+        size, k = self._network.hidden_size, gates.index(gate)
+        return np.asarray(weight[k * size : (k + 1) * size])
+
+    def _at(self, d: BoundedArray | None, unit: int) -> BoundedArray | None:
+        """One unit of an array (1, 1, U)."""
+        if d is None:
+            return None
+        value, bound = (np.broadcast_to(a, d.value.shape).reshape(-1, d.value.shape[-1])[0] for a in (d.value, d.bound))
+        return BoundedArray(np.array(value[unit]), np.array(bound[unit]), d.eps)
+
+    def _number(self, step: GradientBlock, symbol: GradientSymbol, unit: int) -> float:
+        node = symbol.node
+        assert node is not None
+        match symbol.role:
+            case "value":
+                found: BoundedArray | None = step.value(node)
+            case "slope":
+                found = step.slope(node)
+            case "gradient":
+                found = step.total(node)
+            case _:
+                found = step.owed_by(node, len(node.args) - 1)
+        if found is None:
+            return 0.0
+        value = np.asarray(found.value)
+        return float(value) if value.ndim == 0 else float(value.reshape(-1)[unit])
+
+    def _piece(self, step: GradientBlock, symbol: GradientSymbol, where: Location) -> tuple[Token, Place | None]:
+        if symbol.role == "sign" or symbol.node is None:
+            return Token(symbol.text), None
+        return Token(symbol.text, self._number(step, symbol, where.unit)), self._source(symbol, where)
+
+    def _source(self, symbol: GradientSymbol, where: Location) -> Place | None:
+        node = symbol.node
+        assert node is not None
+        if symbol.role == "gradient":
+            return self._gradient_place(node, where)
+        if symbol.role != "value":
+            return None
+        names = {n: name for name, n in self._graph.values.items()}
+        name = names.get(node)
+        if name is not None:
+            return self._value_place(name, where)
+        return None
+
+    def _value_place(self, name: str, where: Location) -> Place | None:
+        kind = self._network.kind
+        if name == kind.state_symbols[0]:
+            return where
+        if name in kind.state_symbols:
+            return CellPlace(where, name)
+        return GatePlace(where, name) if name in kind.gate_symbols else None
+
+    def _gradient_place(self, node: Node, where: Location) -> Place:
+        kind, name = self._network.kind, self._symbols.names.get(node, "")
+        if name == kind.state_symbols[0]:
+            return GradientOf(where)
+        if name in kind.state_symbols:
+            return GradientOf(CellPlace(where, name))
+        gate = next((g for g in kind.gate_symbols if gate_name(kind, g) == name), name)
+        return GradientOf(GatePlace(where, gate))
+
+    # What no step computed, and parameters
+
+    def _input(self, place: InputPlace) -> GradientLine:
+        line = _Line(gradient("x"))
+        reader = Location(0, 0, place.timestep, place.sample, reverse=self._network.reverse)
+        self._add_input_parts(line, reader, place.feature, "")
+        array = self._trace.get(OF_INPUT)
+
+        def own(value: float, bound: float) -> StoredValue | None:
+            if array is None:
+                return None
+            stored = float(array[place.timestep, place.sample, place.feature])
+            return self._stored(line.name, stored, value, bound)
+
+        return line.finished(own)
+
+    def _initial(self, place: InitialPlace) -> GradientLine:
+        line = _Line(gradient(f"{place.state}0"))
+        length = self._inputs.length(place.sample)
+        first = length - 1 if self._network.backward(place.direction) else 0
+        there = Location(place.layer, place.direction, first, place.sample, place.unit, reverse=self._network.reverse)
+        self._add_next(line, there, place.state)
+        array = self._trace.get(line.name)
+
+        def own(value: float, bound: float) -> StoredValue | None:
+            if array is None:
+                return None
+            stored = float(array[state_row(self._network, there), place.sample, place.unit])
+            return self._stored(line.name, stored, value, bound)
+
+        return line.finished(own)
+
+    def _parameter(self, place: ParameterPlace) -> tuple[GradientLine, Floats]:
+        timesteps, samples = self._inputs.timesteps, self._inputs.batch_size
+        factors, gradients, bounds = (np.zeros((timesteps, samples)) for _ in range(3))
+        gate, unit, text = "", place.index[0], "grad"
+        for node in self._owing(place):
+            gate = node.name if node.op in ("u", "v", "recurrent") else ""
+            unit = place.index[0] % self._network.hidden_size if gate else place.index[0]
+            owed = (self._symbols.named(node),) if node in self._symbols.names else self._symbols.equation(node)
+            text = texts(owed)
+            for times, group, step, column in self._over_time(place, node, unit):
+                d, read = step.gradient(node), self._read(place, node, step, times, group)
+                if d is None:
+                    continue
+                shape = times.stop - times.start, group.stop - group.start, d.value.shape[-1]
+                value, bound = (np.broadcast_to(a, shape)[..., column] for a in (d.value, d.bound))
+                factors[times, group] = read
+                gradients[times, group] = value
+                bounds[times, group] = bound * np.abs(read)
+        products = factors * gradients
+        line = _Line(notation(self._place))
+
+        def where(k: int) -> Location:
+            t, n = divmod(k, samples)
+            return Location(place.layer, place.direction, t, n, unit, reverse=self._network.reverse)
+
+        def name(k: int) -> str:
+            t, n = divmod(k, samples)
+            return f"t={t}" if samples == 1 else f"t={t}, n={n}"
+
+        part = GradientPart(
+            "time",
+            f"Σ {text}{'' if place.name.endswith('bias') else ' · ' + self._read_name(place)}",
+            factors.reshape(-1),
+            gradients.reshape(-1),
+            name,
+            lambda k: GradientOf(GatePlace(where(k), gate) if gate else where(k)),
+        )
+        line.add_vector(part, None)
+        layer = self._blocks.layer(place.layer, place.direction, np.array([0]))
+        summed, magnitude, reach = (np.array(a.sum()) for a in (products, np.abs(products), bounds))
+        line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))
+        array = self._trace.get(f"{OF_PARAMETERS}{place.key}")
+
+        def own(value: float, bound: float) -> StoredValue | None:
+            return None if array is None else self._stored(line.name, float(array[place.index]), value, bound)
+
+        return line.finished(own), products.sum(axis=1)
+
+    def _owing(self, place: ParameterPlace) -> list[Node]:
+        """The node of a step whose gradient a parameter's number is owed, times what it is multiplied with."""
+        kind, size = self._network.kind, self._network.hidden_size
+        if place.name.startswith(("i2h_", "h2h_")):
+            of_input = place.name.startswith("i2h_")
+            gate = (kind.gate_symbols if of_input else kind.recurrent_gates)[place.index[0] // size]
+            ops = ("u",) if of_input else ("v", "recurrent")
+            return [n for n in self._graph.nodes if n.op in ops and n.name == gate]
+        return [
+            n
+            for n in self._graph.nodes
+            if (n.op == "matrix" and n.args[0].name == place.name)
+            or ((n.op, n.name) == ("parameter", place.name) and len(n.shape) == 1)
+        ]
+
+    def _over_time(
+        self, place: ParameterPlace, node: Node, unit: int
+    ) -> Iterator[tuple[slice, slice, GradientBlock, int]]:
+        """Blocks of all steps: time steps, samples, gradients, and the column of the unit in them."""
+        mixes = self._graph.mixes_units
+        units = None if mixes else np.array([unit])
+        width = self._network.hidden_size if mixes else 1
+        for group in self._groups():
+            length = self._inputs.length(group.start)
+            count = max(1, _BLOCK_VALUES // (width * (group.stop - group.start)))
+            backward = self._network.backward(place.direction)
+            pick = np.arange(width) if mixes else np.array([unit])
+            carried = self._blocks.carried_final(place.layer, place.direction, group, pick)
+            starts = range(0, length, count)
+            for start in starts if backward else reversed(starts):
+                times = slice(start, min(start + count, length))
+                step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, units)
+                yield times, group, step, unit if mixes else 0
+
+    def _groups(self) -> list[slice]:
+        """Samples of the same length, side by side."""
+        if not self._inputs.lengths:
+            return [slice(0, self._inputs.batch_size)]
+        return [slice(n, n + 1) for n in range(self._inputs.batch_size)]
+
+    def _read(
+        self, place: ParameterPlace, node: Node, step: GradientBlock, times: slice, samples: slice
+    ) -> FloatArray | float:
+        """(B, S): what the parameter's number is multiplied with; 1 for a bias and for a number of each unit."""
+        if len(place.index) == 1:
+            return 1.0
+        column = place.index[1]
+        if node.op in PRODUCTS:
+            return step.value(node.args[-1]).value[..., column]
+        return step.read(node.op)[..., column]
+
+    def _read_name(self, place: ParameterPlace) -> str:
+        if len(place.index) == 1:
+            return "1"
+        read = "x" if place.name == "i2h_weight" else "h[t-1]" if place.name == "h2h_weight" else "operand"
+        return f"{read}[{place.index[1]}]"
+
+
+_BLOCK_VALUES = 1 << 16
+
+
+GradientTerms: TypeAlias = Mapping[str, GradientBreakdown]
+_Order: TypeAlias = NDArray[np.intp]

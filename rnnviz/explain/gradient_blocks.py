@@ -1,0 +1,231 @@
+"""Steps of the backward pass in float64, each from the engine's own gradients of its states.
+
+The step is repeated as the step audit does it: h[t-1], c[t-1] and the layer input are the engine's own, and so are
+grad.h and grad.c of the step. Where an engine gives no grad.c, it is carried from the steps that are computed later.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.interpreters.backward import PRODUCTS, symbols_of
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
+from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients
+from rnnviz.cells.interpreters.graph import LEAVES, Node
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact
+from rnnviz.core.gradients import gradient
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import time_blocks
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
+
+_BLOCK_VALUES = 1 << 18
+_FIRST_LOOK = 64
+_ENOUGH = 64.0
+_KEPT_BYTES = 1 << 27
+
+
+class GradientBlock(BoundedBackward):
+    """The gradients of every value of a block of B steps, (B, S, U), with their rounding bounds."""
+
+    def __init__(self, layer: BoundedLayer, block: BoundedBlock, x: FloatArray, before: FloatArray) -> None:
+        super().__init__(layer, block, x, before)
+        self._found: dict[Node, BoundedArray] = {}
+        self._by_consumer: dict[tuple[Node, int], BoundedArray] = {}
+
+    def solve(
+        self,
+        given: Mapping[str, FloatArray],
+        carried: Mapping[str, BoundedArray],
+        cuts: Sequence[int],
+        *,
+        backward: bool,
+    ) -> dict[str, BoundedArray]:
+        """Compute the gradients from those of the states; returns what is carried on to the step before the block."""
+        found = self.gradients(given, carried, backward=backward, cuts=cuts, stored_as=self._layer.stored_as)
+        graph = self._layer.graph
+        for node in reversed(graph.nodes):
+            if node in self._totals and symbols_of(graph, node):
+                # A new state that is the previous one owes it its gradient.
+                owed = self._found.get(node) if node.op in LEAVES else None
+                self._found[node] = self._totals[node] if owed is None else owed + self._totals[node]
+            if node not in self._found or node.op in LEAVES:
+                continue
+            if node.op in PRODUCTS:
+                terms = [(node.args[-1], self._layer.owed_to_operand(node, self._found[node]))]
+            else:
+                terms = list(self._products(node, self._found[node]))
+            for place, (operand, term) in enumerate(terms):
+                self._by_consumer[node, len(node.args) - 1 if node.op in PRODUCTS else place] = term
+                known = self._found.get(operand)
+                self._found[operand] = term if known is None else known + term
+        return found.carried
+
+    def gradient(self, node: Node) -> BoundedArray | None:
+        """The gradient of a node, (B, S, U); of a state the engine's own. None where the loss does not depend on it."""
+        return self._found.get(node)
+
+    def total(self, node: Node) -> BoundedArray | None:
+        """The same, but of a state that the step does not change the gradient of the new state, not the previous."""
+        return self._totals[node] if node in self._totals and node.op in LEAVES else self._found.get(node)
+
+    def read(self, part: str) -> FloatArray:
+        """What the input parts "u" or the recurrent parts "v" read: the layer input (B, S, I) or h[t-1] (B, S, H)."""
+        return (self._x if part == "u" else self._before).value
+
+    def owed_by(self, consumer: Node, place: int) -> BoundedArray | None:
+        """What an operation owes to its operand at a place, (B, S, U)."""
+        return self._by_consumer.get((consumer, place))
+
+    def _result(
+        self,
+        given: Mapping[str, FloatArray],
+        carried: dict[str, BoundedArray],
+        cuts: Sequence[int],
+        stored_as: str,
+    ) -> BoundedGradients:
+        # All else is read node by node.
+        return BoundedGradients({}, {}, {}, {}, {}, self._layer.leaf(np.zeros(0)), carried)
+
+
+class GradientBlocks:
+    """Blocks of the backward pass of one engine. Keeps the parameters of the latest lanes. Not thread-safe."""
+
+    def __init__(self, inputs: Inputs, trace: Trace, cells: CellStates | None = None) -> None:
+        assert inputs.loss is not None, "the run has no backward pass"
+        self.inputs, self.trace = inputs, trace
+        self._loss = inputs.loss
+        self._cells = cells
+        if cells is None and inputs.network.kind.has_cell_state:
+            self._cells = CellStates(inputs, trace)
+        self._layers: OrderedDict[tuple[int, int], BoundedLayer] = OrderedDict()
+        self._missing = [s for s in inputs.network.kind.state_symbols if gradient(s) not in trace]
+        self.interrupt: Callable[[], None] = lambda: None
+
+    def layer(self, layer: int, direction: int, units: NDArray[np.intp] | None = None) -> BoundedLayer:
+        """The parameters of a lane, for all units or some."""
+        if units is not None and not self.inputs.network.graph.mixes_units:
+            return bounded_layer(self.inputs, self.trace, layer, direction, units)
+        key = layer, direction
+        if key not in self._layers:
+            self._layers[key] = bounded_layer(self.inputs, self.trace, layer, direction, None)
+        self._layers.move_to_end(key)
+        size = sum(array.nbytes for array in vars(self.inputs.parameters.layer(layer, direction)).values())
+        while len(self._layers) > max(1, _KEPT_BYTES // max(4 * size, 1)):
+            self._layers.popitem(last=False)
+        return self._layers[key]
+
+    def step(self, layer: int, direction: int, timestep: int, sample: int) -> GradientBlock:
+        """One step of one sample, for all units: arrays (1, 1, H)."""
+        samples = slice(sample, sample + 1)
+        carried = self._carried(layer, direction, timestep, sample)
+        return self.block(layer, direction, slice(timestep, timestep + 1), samples, carried)[0]
+
+    def block(
+        self,
+        layer: int,
+        direction: int,
+        times: slice,
+        samples: slice,
+        carried: Mapping[str, BoundedArray],
+        units: NDArray[np.intp] | None = None,
+    ) -> tuple[GradientBlock, dict[str, BoundedArray]]:
+        """A block of steps, and what it owes to the carried states before it.
+
+        `carried` are the gradients that the steps computed later owe to the states whose gradients the engine does not
+        give, (S, U) by name. `samples` have the same length. All units are computed if steps mix them.
+        """
+        self.interrupt()
+        inputs, trace, network = self.inputs, self.trace, self.inputs.network
+        chosen = None if network.graph.mixes_units else units
+        lane = self.layer(layer, direction, chosen)
+        pick = slice(None) if chosen is None else chosen
+        x = layer_input(inputs, trace, layer, times, samples)
+        before = previous_hidden(inputs, trace, layer, direction, times, samples)
+        own = {"h": np.asarray(trace.hidden[layer, direction, times, samples])[..., pick]}
+        block = BoundedBlock(lane, x, before, own, times.start)
+        backward = network.backward(direction)
+        first = times.stop - 1 if backward else times.start
+        states: dict[str, BoundedArray] = {}
+        if self._cells is not None:
+            every = slice(0, network.hidden_size)
+            if chosen is None:
+                states["c"] = self._cells.before(layer, direction, first, samples, every)
+            else:
+                each = [self._cells.before(layer, direction, first, samples, slice(u, u + 1)) for u in chosen]
+                value, bound = (np.concatenate([getattr(c, name) for c in each], -1) for name in ("value", "bound"))
+                states["c"] = BoundedArray(value, bound, lane.eps)
+        for symbol in network.kind.further_states:
+            at = slice(first, first + 1)
+            previous = previous_state(inputs, trace, symbol, layer, direction, at, samples)[0]
+            states[symbol] = lane.leaf(previous[:, pick], trace.stored_as)
+        block.follow(states, backward=backward, whole=True)
+        found = GradientBlock(lane, block, x, before)
+        given = {
+            s: np.asarray(trace[gradient(s)][layer, direction, times, samples])[..., pick]
+            for s in network.kind.state_symbols
+            if s not in self._missing
+        }
+        cuts = [t - times.start for t in range(times.start, times.stop) if self.cut_before(direction, t)]
+        return found, found.solve(given, carried, cuts, backward=backward)
+
+    def cut_before(self, direction: int, timestep: int) -> bool:
+        """Whether truncation stops the gradient of a step from passing to the state before the step."""
+        return self._loss.cuts(timestep + 1 if self.inputs.network.backward(direction) else timestep)
+
+    def carried_final(
+        self, layer: int, direction: int, samples: slice, units: NDArray[np.intp]
+    ) -> dict[str, BoundedArray]:
+        """The gradients of the final states of some units, where they are carried: (S, U) by name."""
+        row = layer * self.inputs.network.directions + direction
+        return {
+            s: exact(self._loss.state[s][row, samples][:, units].astype(np.float64), self.trace.eps)
+            for s in self._missing
+        }
+
+    def _carried(self, layer: int, direction: int, timestep: int, sample: int) -> dict[str, BoundedArray]:
+        """What later steps owe to the states after a step whose gradients the engine does not give, (1, U) by name.
+
+        What is far later counts too little: the walk begins as near as the bound allows.
+        """
+        if not self._missing:
+            return {}
+        backward, length = self.inputs.network.backward(direction), self.inputs.length(sample)
+        later = range(timestep) if backward else range(timestep + 1, length)
+        final = self.carried_final(
+            layer, direction, slice(sample, sample + 1), np.arange(self.inputs.network.hidden_size)
+        )
+        largest = self._largest(layer, direction, sample) * len(later)
+        largest += max(float(np.abs(d.value).max(initial=0.0)) for d in final.values())
+        look = _FIRST_LOOK
+        while True:
+            whole = look >= len(later)
+            near = later if whole else later[-look:] if backward else later[:look]
+            start = {
+                s: d if whole else BoundedArray(np.zeros_like(d.value), np.full_like(d.value, largest), d.eps)
+                for s, d in final.items()
+            }
+            found = self._walk(layer, direction, near, sample, start)
+            reach = max(float(d.bound.max(initial=0.0)) for d in found.values())
+            scale = max(float(np.abs(d.value).max(initial=0.0)) for d in found.values())
+            if whole or reach <= _ENOUGH * self.trace.eps * scale:
+                return found
+            look *= 4
+
+    def _largest(self, layer: int, direction: int, sample: int) -> float:
+        own = np.asarray(self.trace[gradient("h")][layer, direction, :, sample])
+        return float(np.abs(own).max(initial=0.0, where=np.isfinite(own)))
+
+    def _walk(
+        self, layer: int, direction: int, times: range, sample: int, carried: dict[str, BoundedArray]
+    ) -> dict[str, BoundedArray]:
+        """Carry gradients through some steps, the last computed one first."""
+        backward = self.inputs.network.backward(direction)
+        samples, size = slice(sample, sample + 1), self.inputs.network.hidden_size
+        for block in time_blocks(times, max(1, _BLOCK_VALUES // (4 * size)), backward=not backward):
+            carried = self.block(layer, direction, block, samples, carried)[1]
+        return carried

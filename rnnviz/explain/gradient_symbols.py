@@ -1,0 +1,278 @@
+"""The backward pass of a cell's step in symbols: how the gradient of each value follows from others.
+
+Everything comes from the graph of the step, as the equations of the forward pass do. A value whose gradient has a name,
+such as "grad.c", has a line of its own; in other lines it appears by that name. The gradient of a gate is that of its
+pre-activation.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.backward import PRODUCTS
+from rnnviz.cells.interpreters.graph import Graph, Node
+from rnnviz.cells.interpreters.symbols import expression
+from rnnviz.core.gradients import gradient
+from rnnviz.frozen import dataclass
+
+Role: TypeAlias = Literal["sign", "value", "slope", "gradient", "product"]
+
+
+@dataclass(frozen=True)
+class GradientSymbol:
+    """A piece of an equation.
+
+    `role` says which number it has: the `value` of its node, the `slope` of its activation, its `gradient`, or what a
+    matrix `product` owes to its operand; None of a sign. `later` marks a number of the next step.
+    """
+
+    text: str
+    role: Role = "sign"
+    node: Node | None = None
+    later: bool = False
+
+
+Symbols: TypeAlias = tuple[GradientSymbol, ...]
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way of a gradient to an operand: through `consumer`, from the gradient of `origin`.
+
+    `factors` are the local derivatives on the way, with the sign. The `origin` has a named gradient, or is a
+    matrix product, which owes the gradient through its weights.
+    """
+
+    origin: Node
+    factors: Symbols
+    negative: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class GradientSymbols:
+    """The names of a step's gradients, and their equations.
+
+    `names` has a name for each node with a line of its own; `lines` are these in the order of the backward pass, each
+    after what it reads.
+    """
+
+    graph: Graph
+    names: dict[Node, str]
+    consumers: dict[Node, list[tuple[Node, int]]]
+    lines: tuple[Node, ...]
+
+    def gate(self, symbol: str) -> Node | None:
+        """The node whose gradient is that of a gate's pre-activation; None if the step does not read the gate."""
+        return next((n for n in self.graph.nodes if (n.op, n.name) == ("u", symbol)), None)
+
+    def equation(self, node: Node) -> Symbols:
+        """The sum of what a node is owed in its step: "grad.c · g · i · (1 - i)"."""
+        return self._sum(node)[0]
+
+    def owed_by(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
+        """What a consumer owes to its operand at a place, and whether it is subtracted."""
+        return self._owed(consumer, place)
+
+    def paths(self, node: Node) -> Iterator[Path]:
+        """Every way by which a gradient reaches a node in its step."""
+        for consumer, place in self.consumers.get(node, ()):
+            yield from self.paths_by(consumer, place)
+
+    def paths_by(self, consumer: Node, place: int) -> Iterator[Path]:
+        """Every way by which a gradient reaches the operand of a consumer."""
+        if consumer.op in PRODUCTS:
+            yield Path(consumer, ())
+            return
+        factors, negative = self._factors(consumer, place)
+        if consumer in self.names:
+            yield Path(consumer, factors, negative)
+            return
+        for path in self.paths(consumer):
+            yield Path(path.origin, (*path.factors, *factors), path.negative != negative)
+
+    def _sum(self, node: Node) -> tuple[Symbols, bool]:
+        """What a node is owed, and whether that is a sum."""
+        found: Symbols = ()
+        consumers = self.consumers.get(node, [])
+        for consumer, place in consumers:
+            symbols, negative = self._owed(consumer, place)
+            sign = (" - " if negative else " + ") if found else "-" if negative else ""
+            found = (*found, *((GradientSymbol(sign),) if sign else ()), *symbols)
+        return found or (GradientSymbol("0"),), len(consumers) > 1
+
+    def _owed(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
+        if consumer.op in PRODUCTS:
+            return (self.product(consumer),), False
+        factors, negative = self._factors(consumer, place)
+        if consumer in self.names:
+            symbols: Symbols = (self.named(consumer),)
+        else:
+            symbols, is_sum = self._sum(consumer)
+            if symbols[0].text == "-" and not is_sum:
+                symbols, negative = symbols[1:], not negative
+            elif is_sum and factors:
+                symbols = (GradientSymbol("("), *symbols, GradientSymbol(")"))
+        for factor in factors:
+            symbols = (*symbols, GradientSymbol(" · "), *self._factor(factor))
+        return symbols, negative
+
+    def path(self, path: Path) -> Symbols:
+        """A path as a product: "grad.c · g · i · (1 - i)"."""
+        symbols: Symbols = (GradientSymbol("-"),) if path.negative else ()
+        symbols = (*symbols, self.product(path.origin) if path.origin.op in PRODUCTS else self.named(path.origin))
+        for factor in path.factors:
+            symbols = (*symbols, GradientSymbol(" · "), *self._factor(factor))
+        return symbols
+
+    def named(self, node: Node) -> GradientSymbol:
+        """The gradient of a node by its name."""
+        return GradientSymbol(gradient(self.names[node]), "gradient", node)
+
+    def product(self, node: Node) -> GradientSymbol:
+        """What a matrix product owes to its operand: "Wᵀ grad.n"."""
+        symbols = (self.named(node),) if node in self.names else self._sum(node)[0]
+        weight = node.args[0].name if node.op == "matrix" else "W"
+        return GradientSymbol(through_weights(symbols, weight), "product", node)
+
+    def _factors(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
+        """The derivative of an elementwise operation by its operand at a place: its factors, and its sign."""
+        match consumer.op:
+            case "minus":
+                return (), place == 1
+            case "times":
+                other = consumer.args[1 - place]
+                if other.op == "number" and other.number == -1.0:
+                    return (), True
+                return (GradientSymbol("", "value", other),), False
+            case "activation":
+                return (GradientSymbol("", "slope", consumer),), False
+        return (), False
+
+    def _factor(self, factor: GradientSymbol) -> Symbols:
+        """A factor in symbols: a value by its name or written out, a slope by that of the activation."""
+        node = factor.node
+        assert node is not None
+        if factor.role == "slope":
+            return self._slope(node)
+        return self.value(node)
+
+    def value(self, node: Node) -> Symbols:
+        """A value of the forward pass by its name, or written out in brackets."""
+        name = _names(self.graph).get(node)
+        if name is not None:
+            return (GradientSymbol(name, "value", node),)
+        symbols = tuple(
+            GradientSymbol(s.text)
+            if s.node is None or s.node.op == "number" or s.across
+            else GradientSymbol(s.text, "value", s.node)
+            for s in expression(self.graph.cell, node)
+        )
+        if node.op in ("plus", "minus", "recurrent"):
+            return (GradientSymbol("("), *symbols, GradientSymbol(")"))
+        if node.op == "matrix":
+            return (GradientSymbol("".join(s.text for s in symbols), "value", node),)
+        return symbols
+
+    def _slope(self, node: Node) -> Symbols:
+        """The slope of an activation: "i · (1 - i)" of a sigmoid, "(1 - g²)" of tanh, else "relu'(u + v)"."""
+        activation, names = node.activation, _names(self.graph)
+        assert activation is not None
+        value = self.value(node)
+        short = node in names or node.args[0] in names
+        if short and activation.name == "sigmoid":
+            return (*value, GradientSymbol(" · (1 - "), *value, GradientSymbol(")"))
+        if short and activation.name == "tanh":
+            return (GradientSymbol("(1 - "), *value, GradientSymbol("²)"))
+        argument = node.args[0]
+        if argument.op == "plus" and {arg.op for arg in argument.args} == {"u", "v"}:
+            inner = "u + v"
+        else:
+            inner = texts(self.value(argument)).removeprefix("(").removesuffix(")")
+        return (GradientSymbol(f"{activation.text}'({inner})", "slope", node),)
+
+
+def texts(symbols: Symbols) -> str:
+    """An equation's text."""
+    return "".join(symbol.text for symbol in symbols)
+
+
+def through_weights(symbols: Symbols, weight: str = "W") -> str:
+    """A transposed matrix times a gradient: "Wᵀ grad.n", "Wᵀ (grad.n · r)"."""
+    owed = texts(symbols)
+    return f"{weight}ᵀ {owed}" if len(symbols) == 1 else f"{weight}ᵀ ({owed})"
+
+
+def later(symbols: Symbols) -> Symbols:
+    """The symbols of the next step: "z[t+1]"."""
+
+    def moved(symbol: GradientSymbol) -> GradientSymbol:
+        if symbol.role == "sign" or (symbol.node is not None and symbol.node.op == "parameter"):
+            return replace(symbol, later=True)
+        text = symbol.text.replace("[t-1]", "") if symbol.role == "value" else symbol.text
+        return replace(symbol, text=text if text != symbol.text else f"{text}[t+1]", later=True)
+
+    return tuple(map(moved, symbols))
+
+
+@lru_cache(maxsize=256)
+def _names(graph: Graph) -> dict[Node, str]:
+    """The names of values in the equations; a value with two names is called by the first."""
+    return {node: name for name, node in reversed(list(graph.values.items()))} | {
+        node: f"{node.name}[t-1]" for node in graph.nodes if node.op == "state" and node not in graph.values.values()
+    }
+
+
+def gate_name(cell: CellSpec, gate: str) -> str:
+    """What the gradient of a gate's pre-activation is called: "i", and "u" of an RNN, whose only gate is its state."""
+    if gate not in cell.state_symbols:
+        return gate
+    return "u" if len(cell.gates) == 1 else f"u_{gate}"
+
+
+@lru_cache(maxsize=256)
+def gradient_symbols(graph: Graph) -> GradientSymbols:
+    """The gradients of a cell's step in symbols."""
+    consumers: dict[Node, list[tuple[Node, int]]] = {}
+    for node in reversed(graph.nodes):
+        for place, arg in enumerate(node.args):
+            if arg.op != "number" and len(arg.shape) == 1:
+                consumers.setdefault(arg, []).append((node, place))
+    names: dict[Node, str] = {graph.values[s]: s for s in reversed(graph.cell.state_symbols)}
+    for node in graph.nodes:
+        if node.op == "u":
+            _name_upward(node, gate_name(graph.cell, node.name), names, consumers)
+    of_gates = {graph.values.get(gate) for gate in graph.cell.gate_symbols}
+    for name, node in graph.values.items():
+        if node not in names and node not in of_gates and node.op not in ("state", "u", "v", "parameter"):
+            names[node] = name
+    written = _names(graph)
+    for node in graph.nodes:
+        several = len(consumers.get(node, ())) > 1 and _operands(node) > 1
+        multiplied = any(consumer.op in PRODUCTS for consumer, _ in consumers.get(node, ()))
+        if node not in names and node.op not in ("u", "v", "state", "parameter", "number") and (several or multiplied):
+            text = written.get(node) or "".join(s.text for s in expression(graph.cell, node))
+            names[node] = f"({text})"
+    # One line for the nodes that share a gradient: that of the pre-activation comes first.
+    lines: dict[str, Node] = {}
+    for node in reversed(graph.nodes):
+        if node in names:
+            lines.setdefault(names[node], node)
+    return GradientSymbols(graph, names, consumers, tuple(lines.values()))
+
+
+def _operands(node: Node) -> int:
+    return sum(arg.op != "number" for arg in node.args)
+
+
+def _name_upward(node: Node, name: str, names: dict[Node, str], consumers: dict[Node, list[tuple[Node, int]]]) -> None:
+    """Name a node and the sums that owe it their own gradients, as far as nothing else does."""
+    if node in names:
+        return
+    names[node] = name
+    found = consumers.get(node, [])
+    if len(found) == 1:
+        consumer, place = found[0]
+        if consumer.op == "plus" or (consumer.op == "minus" and place == 0):
+            _name_upward(consumer, name, names, consumers)

@@ -1,0 +1,183 @@
+"""The terms of gradients of every cell: they sum to the gradients of plain loops by torch.autograd."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.explain.gradient import GradientBreakdown, GradientLine, explain_gradient
+from rnnviz.explain.gradient_blocks import GradientBlocks
+from rnnviz.explain.provenance import (
+    CellPlace,
+    GatePlace,
+    GradientOf,
+    InitialPlace,
+    InputPlace,
+    LossPlace,
+    ParameterPlace,
+)
+from rnnviz.io.inputs import load_inputs
+from tests.oracles.computed import computed
+from tests.oracles.gradients import oracle_gradients
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "rnn": {"cell": "rnn_tanh"},
+    "relu": {"cell": "rnn_relu"},
+    "lstm": {"cell": "lstm"},
+    "gru": {"cell": "gru"},
+    "peephole": {"cell": "lstm_peephole"},
+    "coupled": {"cell": "lstm_coupled"},
+    "coupled peephole": {"cell": "lstm_coupled_peephole"},
+    "reset before": {"cell": "gru_reset_before"},
+    "projection": {"cell": "lstm", "projection_size": 2},
+    "clip": {"cell": "lstm", "clip": 0.4},
+    "activations": {"cell": "gru", "activations": ["softplus", "softsign"]},
+    "linear": {"cell": "rnn_tanh", "activations": ["linear"]},
+}
+
+
+def case_of(
+    sequence: dict[str, Any] | None = None, backward: dict[str, Any] | None = None, **network: Any
+) -> tuple[Inputs, Trace, dict[str, np.ndarray]]:
+    """Inputs with a loss, and a trace with the oracle's gradients."""
+    tables = {
+        "network": {"input_size": 3, "hidden_size": 3, "num_layers": 2, "dtype": "float64", **network},
+        "sequence": {"timesteps": 4, "batch_size": 2, **(sequence or {})},
+        "parameters": {"initializer": "normal", "scale": 0.5},
+        "initial_state": {"source": "normal"},
+        "backward": {"enabled": True, "loss": "normal", "final_state": "normal", **(backward or {})},
+    }
+    inputs = load_inputs(Config.from_mapping(tables))
+    found = oracle_gradients(inputs)
+    return inputs, computed(ManualEngine(), inputs)[0].with_arrays(found), found
+
+
+def check(line: GradientLine, expected: float) -> None:
+    """The terms, the equation's result and the expected gradient are the same number."""
+    assert line.value == pytest.approx(expected, rel=1e-9, abs=1e-12), line.name
+    assert sum(float(part.products.sum()) for part in line.parts) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert line.equation.result.value == line.value
+    assert line.own is None or line.own.right
+
+
+def evaluated(line: GradientLine) -> float:
+    """The right-hand side of an equation, by Python, with the numbers of its tokens."""
+    names = {f"n{k}": token.value for k, token in enumerate(line.equation.tokens) if token.value is not None}
+    text = "".join(token.text if token.value is None else f"n{k}" for k, token in enumerate(line.equation.tokens) if k)
+    return float(eval(text.replace(" = ", "", 1).replace("·", "*").replace("²", "**2"), {"tanh": np.tanh}, names))
+
+
+def steps(inputs: Inputs, trace: Trace) -> list[Location]:
+    units = trace.shape[-1]
+    return [
+        Location(layer, direction, t, n, unit)
+        for layer, direction in np.ndindex(trace.shape[:2])
+        for n in range(inputs.batch_size)
+        for t in range(inputs.length(n))
+        for unit in (0, units - 1)
+    ]
+
+
+def check_step(found: GradientBreakdown, where: Location, gradients: dict[str, np.ndarray]) -> None:
+    for line in found.lines:
+        if line.name in gradients and where.unit < gradients[line.name].shape[-1]:
+            check(line, float(gradients[line.name][where.index]))
+        assert evaluated(line) == pytest.approx(line.value, rel=1e-9, abs=1e-12), line.equation.symbols
+
+
+DEFAULT = "lstm", "peephole", "reset before"
+
+
+@pytest.mark.parametrize("name", [n if n in DEFAULT else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS])
+def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
+    inputs, trace, gradients = case_of(bidirectional=True, **NETWORKS[name])
+    blocks = GradientBlocks(inputs, trace)
+    for where in steps(inputs, trace):
+        found = explain_gradient(blocks, GradientOf(where))
+        assert found.line.name == "grad.h"
+        check_step(found, where, gradients)
+        if not inputs.network.kind.projects:
+            assert {line.name for line in found.lines} >= {f"grad.{g}" for g in inputs.network.kind.gate_symbols}
+    rows = [0, prod(inputs.parameters["l0_i2h_bias"].shape) - 1]
+    for layer, direction in np.ndindex(trace.shape[:2]):
+        for symbol, array in inputs.initial_state.by_symbol.items():
+            initial = InitialPlace(symbol, layer, direction, 1, array.shape[-1] - 1)
+            if initial.unit < trace.shape[-1]:
+                (line,) = explain_gradient(blocks, GradientOf(initial)).lines
+                check(line, gradients[f"grad.{symbol}0"][2 * layer + direction, 1, initial.unit])
+        for key, array in vars(inputs.parameters.layer(layer, direction)).items():
+            for row in rows:
+                place = ParameterPlace(layer, direction, key, (row % len(array), *(s - 1 for s in array.shape[1:])))
+                explained = explain_gradient(blocks, GradientOf(place))
+                check(explained.lines[0], gradients[f"grad.parameters.{place.key}"][place.index])
+                assert explained.contributions is not None
+                assert explained.contributions.sum() == pytest.approx(explained.lines[0].value)
+    (line,) = explain_gradient(blocks, GradientOf(InputPlace(2, 1, 0))).lines
+    check(line, gradients["grad.input"][2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("network", "sequence", "backward"),
+    [
+        ({"cell": "lstm"}, {"lengths": [4, 2]}, {"truncate": 2}),
+        ({"cell": "gru", "bidirectional": True}, {"lengths": [1, 4]}, {"truncate": 3}),
+        ({"cell": "lstm", "reverse": True}, {"timesteps": 5}, {"truncate": 2}),
+        ({"cell": "lstm", "bidirectional": True}, {}, {"loss": "value", "value": [0, 1, 1, 0, 2]}),
+    ],
+)
+def test_lengths_truncation_and_other_losses(
+    network: dict[str, Any], sequence: dict[str, Any], backward: dict[str, Any]
+) -> None:
+    inputs, trace, gradients = case_of(sequence, backward, **network)
+    for given in (trace, trace.with_arrays({"grad.c": None})):
+        blocks = GradientBlocks(inputs, given)
+        for where in steps(inputs, given):
+            found = explain_gradient(blocks, GradientOf(where))
+            check_step(found, where, gradients)
+            assert ("grad.c" in given) == ("grad.c" in {own.symbol for own in found.outcomes})
+        for key in ("i2h_weight", "h2h_bias"):
+            for direction in range(trace.shape[1]):
+                place = ParameterPlace(0, direction, key, (1, 2)[: 1 + key.endswith("weight")])
+                (line,) = explain_gradient(blocks, GradientOf(place)).lines
+                check(line, gradients[f"grad.parameters.{place.key}"][place.index])
+
+
+def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> None:
+    inputs, trace, gradients = case_of(cell="lstm", dtype="float32")
+    rounded = {name: array.astype(np.float32) for name, array in gradients.items()}
+    where = Location(0, 0, 1, 1, 2)
+    right = explain_gradient(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
+    assert all(own.right for own in right.outcomes)
+    assert [own.symbol for own in right.outcomes] == ["grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i"]
+    rounded["grad.f"] = rounded["grad.f"].copy()
+    rounded["grad.f"][where.index] *= 1.0001
+    wrong = explain_gradient(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
+    assert [own.symbol for own in wrong.outcomes if not own.right] == ["grad.f"]
+
+
+def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
+    inputs, trace, _ = case_of(cell="lstm")
+    blocks = GradientBlocks(inputs, trace)
+    where = Location(0, 0, 1, 0, 2)
+    line = explain_gradient(blocks, GradientOf(where)).line
+    above, later = line.parts[0], line.parts[-1]
+    assert (above.way, above.source(1)) == ("above", GradientOf(GatePlace(Location(1, 0, 1, 0, 1), "i")))
+    assert (later.way, later.source(1)) == ("next", GradientOf(GatePlace(Location(0, 0, 2, 0, 1), "o")))
+    assert later.name(1) == "grad.o[t=2, u=1]"
+    carried = explain_gradient(blocks, GradientOf(CellPlace(where))).line
+    assert carried.name == "grad.c"
+    assert [part.source(0) for part in carried.parts] == [
+        GradientOf(CellPlace(where.moved(timestep=2))),
+        GradientOf(where),
+    ]
+    top = explain_gradient(blocks, GradientOf(Location(1, 0, 3, 0, 0))).line
+    assert [part.source(0) for part in top.parts] == [
+        LossPlace(Location(1, 0, 3, 0, 0)),
+        LossPlace(Location(1, 0, 3, 0, 0), "h"),
+    ]
