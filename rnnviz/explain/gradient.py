@@ -265,10 +265,18 @@ class _Explainer:
         for node in self._symbols.lines:
             if node.shape != size:
                 continue
-            symbols = [s for s in self._network.kind.state_symbols if self._graph.values[s] is node]
+            first, *copies = [s for s in self._network.kind.state_symbols if self._graph.values[s] is node] or [""]
+            for symbol in copies:
+                line = _Line(gradient(symbol))
+                self._add_outer(line, where, symbol)
+                lines.append(line.finished(partial(self._own, where, symbol)))
             line = _Line(gradient(self._symbols.names[node]))
-            if symbols:
-                self._add_outer(line, where, symbols[0])
+            if first:
+                self._add_outer(line, where, first)
+            for symbol in copies:
+                # The same value under another name.
+                d = self._at(step.own(symbol), where.unit)
+                self._add_given(line, "step", gradient(symbol), d, GradientOf(CellPlace(where, symbol)))
             if node.op != "state":
                 self._add_inner(line, step, node, where)
             lines.append(line.finished(partial(self._own, where, self._symbols.names[node])))
@@ -305,9 +313,13 @@ class _Explainer:
             self._add_loss(line, "direct", float(direct[0, where.sample, where.unit]), LossPlace(where))
 
     def _add_loss(self, line: _Line, text: str, value: float, place: Place) -> None:
-        part = GradientPart("loss", text, np.ones(1), np.array([value]), lambda _: text, lambda _: place)
-        line.add_vector(part, place)
-        line.add_to_total(exact(np.array(value), self._trace.eps))
+        self._add_given(line, "loss", text, exact(np.array(value), self._trace.eps), place)
+
+    def _add_given(self, line: _Line, way: Way, text: str, d: BoundedArray | None, place: Place) -> None:
+        """Add a gradient as it is, with the factor 1."""
+        value = np.zeros(1) if d is None else d.value.reshape(1)
+        line.add_vector(GradientPart(way, text, np.ones(1), value, lambda _: text, lambda _: place), place)
+        line.add_to_total(d)
 
     def _add_above(self, line: _Line, where: Location) -> None:
         if where.layer + 1 == self._network.num_layers:

@@ -69,6 +69,10 @@ class GradientBlock(BoundedBackward):
         """The gradient of a node, (B, S, U); of a state the engine's own. None where the loss does not depend on it."""
         return self._found.get(node)
 
+    def own(self, symbol: str) -> BoundedArray:
+        """The engine's own gradient of a state, or the carried one, (B, S, U)."""
+        return self._own[symbol]
+
     def total(self, node: Node) -> BoundedArray | None:
         """The same, but of a state that the step does not change the gradient of the new state, not the previous."""
         return self._totals[node] if node in self._totals and node.op in LEAVES else self._found.get(node)
@@ -81,13 +85,7 @@ class GradientBlock(BoundedBackward):
         """What an operation owes to its operand at a place, (B, S, U)."""
         return self._by_consumer.get((consumer, place))
 
-    def _result(
-        self,
-        given: Mapping[str, FloatArray],
-        carried: dict[str, BoundedArray],
-        cuts: Sequence[int],
-        stored_as: str,
-    ) -> BoundedGradients:
+    def _result(self, carried: dict[str, BoundedArray], cuts: Sequence[int]) -> BoundedGradients:
         # All else is read node by node.
         return BoundedGradients({}, {}, {}, {}, {}, self._layer.leaf(np.zeros(0)), carried)
 
