@@ -606,7 +606,7 @@ class _Explainer:
     def _owing(self, place: ParameterPlace) -> list[Node]:
         """The node of a step whose gradient a parameter's number is owed, times what it is multiplied with."""
         kind, size = self._network.kind, self._network.hidden_size
-        if place.name.startswith(("i2h_", "h2h_")):
+        if place.name not in kind.own_parameters:
             of_input = place.name.startswith("i2h_")
             gate = (kind.gate_symbols if of_input else kind.recurrent_gates)[place.index[0] // size]
             ops = ("u",) if of_input else ("v", "recurrent")

@@ -1,11 +1,13 @@
 """The terms of gradients of every cell: they sum to the gradients of plain loops by torch.autograd."""
 
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rnnviz.cells import CellSpec, Gate, ParameterSpec, StateSpec, Step, Values, recurrent, sigmoid, tanh
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -23,6 +25,7 @@ from rnnviz.explain.provenance import (
     ParameterPlace,
 )
 from rnnviz.io.inputs import load_inputs
+from tests.cells.layers import EXAMPLES
 from tests.oracles.computed import computed
 from tests.oracles.gradients import oracle_gradients
 
@@ -42,6 +45,23 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+def odd(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Unnamed values that several others read, a matrix, a state that stays, and one that another becomes."""
+    shared = (u.a + 0.5) * tanh(v.a - state.m)
+    b = sigmoid(p.w @ shared - 2 * u.b)
+    h = shared * shared - b * (1 - shared) + recurrent("b", -shared)
+    return Step(b=b, h=h, k=state.k, m=state.c, c=2 * h)
+
+
+STATES = tuple(StateSpec(symbol) for symbol in "hcmk")
+OWN_CELLS = EXAMPLES | {
+    "odd": CellSpec(
+        "odd", "", odd, (Gate("a", "a"), Gate("b", "b")), states=STATES, parameters=(ParameterSpec("w", ("H", "H")),)
+    )
+}
+NETWORKS |= {name: {"cell": f"./{name}.py"} for name in OWN_CELLS}
+
+
 def case_of(
     sequence: dict[str, Any] | None = None, backward: dict[str, Any] | None = None, **network: Any
 ) -> tuple[Inputs, Trace, dict[str, np.ndarray]]:
@@ -53,7 +73,8 @@ def case_of(
         "initial_state": {"source": "normal"},
         "backward": {"enabled": True, "loss": "normal", "final_state": "normal", **(backward or {})},
     }
-    inputs = load_inputs(Config.from_mapping(tables))
+    name = str(tables["network"]["cell"])
+    inputs = load_inputs(Config.from_mapping(tables).with_custom_cell(OWN_CELLS.get(Path(name).stem)))
     found = oracle_gradients(inputs)
     return inputs, computed(ManualEngine(), inputs)[0].with_arrays(found), found
 
