@@ -17,7 +17,7 @@ by these operations and no others:
 `step` runs once, on symbols that record its operations (`interpreters.graph`). Each interpreter runs the operations in
 another way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), and as they
 are written, on arrays of any library (`arrays`). The backward pass derives the gradients (`backward`): on arrays
-(`numpy_backward`), with rounding bounds (`bounded_backward`), and term by term (`gradient_terms`).
+(`numpy_backward`), and with rounding bounds (`bounded_backward`).
 """
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,7 @@
 """The terms of a gradient, in float64 from one engine's own gradients of later steps: the chain rule with its numbers.
 
 A gradient is a sum of products of a local derivative and another gradient. Those of a hidden state come from the loss,
-from the layer above and from the next step; those of a gate from the states of its own step; those of a parameter from
+from the layer above and from the next step; those of a gate from the states of the same step; those of a parameter from
 every time step and sample.
 """
 
@@ -294,7 +294,7 @@ class _Explainer:
         return StoredValue(name, stored, value, bound)
 
     def _add_outer(self, line: _Line, where: Location, state: str) -> None:
-        """What a state of a step is owed from outside its step: the loss, the layer above, the next step."""
+        """Add the terms of a state that come from outside its step: the loss, the layer above, the next step."""
         first = self._network.kind.state_symbols[0]
         if state == first:
             self._add_direct(line, where)
@@ -328,7 +328,7 @@ class _Explainer:
         self._add_input_parts(line, where.moved(layer=where.layer + 1), column, "above")
 
     def _add_input_parts(self, line: _Line, reader: Location, column: int, text: str) -> None:
-        """What the steps of every direction at `reader` owe to a column of their layer input."""
+        """Add the terms of a column of the layer input: from the steps of every direction at `reader`."""
         for direction in range(self._network.directions):
             there = reader.moved(direction=direction)
             step = self._blocks.step(there.layer, direction, there.timestep, there.sample)
@@ -346,7 +346,7 @@ class _Explainer:
                 line.add_vector(part, None)
 
     def _add_next(self, line: _Line, there: Location, state: str) -> None:
-        """What the next step owes to a state before it."""
+        """Add the terms of a state that come from the next step."""
         step = self._blocks.step(there.layer, there.direction, there.timestep, there.sample)
         if state == self._network.kind.state_symbols[0]:
             parts = {node.name: d for node in self._leaves("v") if (d := step.gradient(node)) is not None}
@@ -369,7 +369,7 @@ class _Explainer:
             self._add_inner(line, step, leaf, there, moved=True)
 
     def _add_inner(self, line: _Line, step: GradientBlock, node: Node, where: Location, *, moved: bool = False) -> None:
-        """What a step owes to one of its values; `moved` if that is the next step."""
+        """Add the terms of a value that come from a step; `moved` if that is the next one."""
         of_state = node in self._graph.states
         for consumer, place in self._symbols.consumers.get(node, ()):
             symbols, negative = self._symbols.owed_by(consumer, place)
@@ -407,7 +407,7 @@ class _Explainer:
         )
 
     def _product(self, way: Way, step: GradientBlock, path: Path, where: Location) -> GradientPart:
-        """A part with a term for each row of a matrix: what a product owes to a unit of its operand."""
+        """A part with a term for each row of a matrix, from a product that reads the unit."""
         node = path.origin
         if node.op == "recurrent":
             weights = self._rows(where, "h2h", self._network.kind.recurrent_gates, node.name)[:, where.unit]

@@ -45,7 +45,7 @@ class GradientBlock(BoundedBackward):
         *,
         backward: bool,
     ) -> dict[str, BoundedArray]:
-        """Compute the gradients from those of the states; returns what is carried on to the step before the block."""
+        """Compute the gradients from those of the states; returns what is carried to the step before the block."""
         found = self.gradients(given, carried, backward=backward, cuts=cuts, stored_as=self._layer.stored_as)
         graph = self._layer.graph
         for node in reversed(graph.nodes):
@@ -78,11 +78,11 @@ class GradientBlock(BoundedBackward):
         return self._totals[node] if node in self._totals and node.op in LEAVES else self._found.get(node)
 
     def read(self, part: str) -> FloatArray:
-        """What the input parts "u" or the recurrent parts "v" read: the layer input (B, S, I) or h[t-1] (B, S, H)."""
+        """The layer input (B, S, I), which the parts "u" read, or h[t-1] (B, S, H), which "v" reads."""
         return (self._x if part == "u" else self._before).value
 
     def owed_by(self, consumer: Node, place: int) -> BoundedArray | None:
-        """What an operation owes to its operand at a place, (B, S, U)."""
+        """The term of an operation in the gradient of its operand at a place, (B, S, U)."""
         return self._by_consumer.get((consumer, place))
 
     def _result(self, carried: dict[str, BoundedArray], cuts: Sequence[int]) -> BoundedGradients:
@@ -132,7 +132,7 @@ class GradientBlocks:
         carried: Mapping[str, BoundedArray],
         units: NDArray[np.intp] | None = None,
     ) -> tuple[GradientBlock, dict[str, BoundedArray]]:
-        """A block of steps, and what it owes to the carried states before it.
+        """A block of steps, and the gradients that it passes on to the carried states before it.
 
         `carried` are the gradients that the steps computed later owe to the states whose gradients the engine does not
         give, (S, U) by name. `samples` have the same length. All units are computed if steps mix them.
@@ -186,9 +186,9 @@ class GradientBlocks:
         }
 
     def _carried(self, layer: int, direction: int, timestep: int, sample: int) -> dict[str, BoundedArray]:
-        """What later steps owe to the states after a step whose gradients the engine does not give, (1, U) by name.
+        """The terms from later steps of the gradients that the engine does not give, (1, U) by state.
 
-        What is far later counts too little: the walk begins as near as the bound allows.
+        Steps that are far later count too little: the walk begins as near as the bound allows.
         """
         if not self._missing:
             return {}

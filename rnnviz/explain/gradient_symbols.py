@@ -1,7 +1,7 @@
 """The backward pass of a cell's step in symbols: how the gradient of each value follows from others.
 
 Everything comes from the graph of the step, as the equations of the forward pass do. A value whose gradient has a name,
-such as "grad.c", has a line of its own; in other lines it appears by that name. The gradient of a gate is that of its
+such as "grad.c", has its own line; in other lines it appears by that name. The gradient of a gate is that of its
 pre-activation.
 """
 
@@ -54,7 +54,7 @@ class Path:
 class GradientSymbols:
     """The names of a step's gradients, and their equations.
 
-    `names` has a name for each node with a line of its own; `lines` are these in the order of the backward pass, each
+    `names` has a name for each node with its own line; `lines` are these in the order of the backward pass, each
     after what it reads.
     """
 
@@ -68,11 +68,11 @@ class GradientSymbols:
         return next((n for n in self.graph.nodes if (n.op, n.name) == ("u", symbol)), None)
 
     def equation(self, node: Node) -> Symbols:
-        """The sum of what a node is owed in its step: "grad.c · g · i · (1 - i)"."""
+        """The terms that a node gets in its step: "grad.c · g · i · (1 - i)"."""
         return self._sum(node)[0]
 
     def owed_by(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
-        """What a consumer owes to its operand at a place, and whether it is subtracted."""
+        """The term of a consumer in the gradient of its operand at a place, and whether it is subtracted."""
         return self._owed(consumer, place)
 
     def paths(self, node: Node) -> Iterator[Path]:
@@ -93,7 +93,7 @@ class GradientSymbols:
             yield Path(path.origin, (*path.factors, *factors), path.negative != negative)
 
     def _sum(self, node: Node) -> tuple[Symbols, bool]:
-        """What a node is owed, and whether that is a sum."""
+        """The terms that a node gets in its step, and whether they are several."""
         found: Symbols = ()
         consumers = self.consumers.get(node, [])
         for consumer, place in consumers:
@@ -131,7 +131,7 @@ class GradientSymbols:
         return GradientSymbol(gradient(self.names[node]), "gradient", node)
 
     def product(self, node: Node) -> GradientSymbol:
-        """What a matrix product owes to its operand: "Wᵀ grad.n"."""
+        """The term of a matrix product in the gradient of its operand: "Wᵀ grad.n"."""
         symbols = (self.named(node),) if node in self.names else self._sum(node)[0]
         weight = node.args[0].name if node.op == "matrix" else "W"
         return GradientSymbol(through_weights(symbols, weight), "product", node)
@@ -225,7 +225,7 @@ def _names(graph: Graph) -> dict[Node, str]:
 
 
 def gate_name(cell: CellSpec, gate: str) -> str:
-    """What the gradient of a gate's pre-activation is called: "i", and "u" of an RNN, whose only gate is its state."""
+    """The name of a gate in its gradient: "i", and "u" of an RNN, whose only gate is its state."""
     if gate not in cell.state_symbols:
         return gate
     return "u" if len(cell.gates) == 1 else f"u_{gate}"

@@ -1,4 +1,4 @@
-"""The gradients of a layer equal central finite differences in float64, and have the terms that they are sums of."""
+"""The gradients of a layer equal central finite differences in float64."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from rnnviz.cells import CellSpec
 from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
-from rnnviz.cells.interpreters.gradient_terms import GradientTerms
+from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
 from tests.cells.layers import (
@@ -124,42 +124,6 @@ def test_gradients_of_the_parts_of_a_gate() -> None:
     assert all(np.array_equal(lstm.u[gate], lstm.v[gate]) for gate in "ifgo")
     layer = draw_layer(GRU)
     gru, states = gradients_of(layer, direct, {"h": final["h"]}), stepwise_states(layer)
-    terms = GradientTerms(GRU, layer.parameters, layer.x[2, 0], {"h": states["h"][2, 0]}, {"h": gru.states["h"][2, 0]})
-    np.testing.assert_allclose(gru.v["n"][2, 0], gru.u["n"][2, 0] * terms.value(terms.node("r")), rtol=1e-12)
+    r = step_values(GRU, layer.parameters, layer.x[2], {"h": states["h"][2]})["r"]
+    np.testing.assert_allclose(gru.v["n"][2], gru.u["n"][2] * r, rtol=1e-12)
     assert "n" not in gradients_of(draw_layer(GRU_RESET_BEFORE), direct, {"h": final["h"]}).v
-
-
-@pytest.mark.parametrize("name", ALL_CELLS)
-def test_the_terms_of_a_step_add_up_to_its_gradients(name: str) -> None:
-    layer = draw_layer(ALL_CELLS[name], timesteps=3)
-    direct, final = random_loss(layer)
-    found, states, t, sample = gradients_of(layer, direct, final), stepwise_states(layer), 1, 2
-    before = {symbol: array[t, sample] for symbol, array in states.items()}
-    own = {symbol: array[t, sample] for symbol, array in found.states.items()}
-    terms = GradientTerms(layer.cell, layer.parameters, layer.x[t, sample], before, own)
-    for gate, d in found.u.items():
-        np.testing.assert_allclose(sum(term.value for term in terms.of_part(gate)), d[t, sample], rtol=1e-10)
-    np.testing.assert_allclose(sum(rows.value for rows in terms.rows("u")), found.x[t, sample], rtol=1e-10, atol=1e-14)
-    for symbol in layer.state:
-        # What step t owes to the state before it, and what that owes to itself and is owed by the loss.
-        owed = sum(term.value for term in terms.of_previous(symbol))
-        owed += sum(rows.value for rows in terms.rows("v")) if symbol == "h" else 0.0
-        at = {key: array[t - 1, sample] for key, array in found.states.items()}
-        state = {key: array[t - 1, sample] for key, array in states.items()}
-        earlier = GradientTerms(layer.cell, layer.parameters, layer.x[t - 1, sample], state, at)
-        owed += sum(term.value for term in earlier.within(symbol)) + (direct[t - 1, sample] if symbol == "h" else 0.0)
-        np.testing.assert_allclose(owed, at[symbol], rtol=1e-10, atol=1e-13, err_msg=symbol)
-
-
-def test_terms_of_an_lstm_by_name() -> None:
-    layer = draw_layer(LSTM_PEEPHOLE, timesteps=1)
-    direct, final = random_loss(layer)
-    states = stepwise_states(layer)
-    own = {name: array[0, 0] for name, array in gradients_of(layer, direct, final).states.items()}
-    terms = GradientTerms(LSTM_PEEPHOLE, layer.parameters, layer.x[0, 0], {k: v[0, 0] for k, v in states.items()}, own)
-    assert [term.through for term in terms.within("c")] == ["h", "o"]
-    assert [term.through for term in terms.of_previous("c")] == ["c", "f", "i"]
-    assert [term.through for term in terms.of_part("i")] == ["i"]
-    assert [term.through for term in terms.within("f")] == ["c"]
-    assert [rows.gate for rows in terms.rows("v")] == ["i", "f", "g", "o"]
-    np.testing.assert_allclose(terms.gradient("o"), np.tanh(states["c"][1, 0]) * own["h"], rtol=1e-12)

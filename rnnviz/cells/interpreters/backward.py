@@ -99,19 +99,11 @@ def _times(d: Any, factor: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def hubs(graph: Graph, named: bool = False) -> tuple[Node, ...]:
-    """The states and the matrix products on which they depend, the last computed one first.
-
-    With `named`, every named value on which they depend is among them.
-    """
+def hubs(graph: Graph) -> tuple[Node, ...]:
+    """The states and the matrix products on which they depend, the last computed one first."""
     states = set(graph.states)
-    names = set(graph.values.values()) if named else set()
     read = {node for state in states for node in _read_by(state)}
-    return tuple(
-        node
-        for node in reversed(graph.nodes)
-        if node in states or (node in read and (node.op in PRODUCTS or (node in names and node.op not in LEAVES)))
-    )
+    return tuple(node for node in reversed(graph.nodes) if node in states or (node in read and node.op in PRODUCTS))
 
 
 def _read_by(state: Node) -> Iterator[Node]:
