@@ -161,7 +161,7 @@ class AuditAccumulator:
         """Count a block: h and step are (B, S, U); `fresh` (S, U) says which columns another block does not count."""
         error = np.abs(h - step.value)
         ratio = error / step.bound
-        _settle_nonfinite(error, ratio, h, step)
+        settle_nonfinite(error, ratio, h, step)
         if undetermined is not None:
             # Elsewhere the bound judges: errors of saturated gates may add up to several eps beyond 1.
             np.fmax(ratio, undetermined.beyond, out=ratio, where=undetermined.values)
@@ -288,7 +288,7 @@ def undetermined(layer: BoundedLayer, step: BoundedArray, h: FloatArray, before:
     return Undetermined(values, beyond / (step.eps * np.where(np.isinf(scale), 1.0, scale)))
 
 
-def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: BoundedArray) -> None:
+def settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: BoundedArray) -> None:
     """Decide where arithmetic on NaN and infinity does not.
 
     A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an

@@ -153,12 +153,23 @@ class BoundedBackward(Derivatives[BoundedArray]):
             if hub not in self._owed:
                 return
             self._totals[hub] = self._owed[hub]
+        elif hub in self._owed and symbols_of(self._layer.graph, hub):
+            self._totals[hub] = self._as_used(self._totals[hub], self._owed[hub])
         d = self._totals[hub]
         if hub.op in PRODUCTS:
             d = self._layer.owed_to_operand(hub, d)
         for node, term in self.owed(self._layer.graph, hub, d, self._hubs).items():
             self._layer.forget_overflow(term)
             self._owed[node] = self._owed[node] + term if node in self._owed else term
+
+    def _as_used(self, own: BoundedArray, within: BoundedArray) -> BoundedArray:
+        """An engine's own gradient of a state with a bound on how far it is from the one that the engine goes on with.
+
+        A kernel of a whole step adds up the gradient of c by itself, and what is stored may have been added up again.
+        """
+        rest = np.abs(own.value - within.value)
+        bound = own.bound + within.bound + own.eps * np.where(np.isfinite(rest), rest, 0.0)
+        return BoundedArray(own.value, bound, own.eps)
 
     def _carry(
         self, late: Sequence[Node], carried: Mapping[str, BoundedArray], *, backward: bool, cuts: Sequence[int]

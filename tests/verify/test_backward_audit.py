@@ -1,0 +1,180 @@
+"""The audit of the backward pass: correct engines are within eight bounds, and errors are found where they are made."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.gradients import OF_PARAMETERS
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.base import Engine
+from rnnviz.verify import backward_audit
+from rnnviz.verify.backward_audit import gradient_audit
+from rnnviz.verify.verdict import AuditVerdict
+from tests.verify.audit_helpers import engine_or_skip, with_parameters, with_sequence
+from tests.verify.gradient_traces import backward_inputs, traced
+
+RIGHT = 2.5
+"""The limit of correct engines with random weights: far from the eight bounds that are allowed."""
+
+ENGINES = ("torch",)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return engine_or_skip(request.param)
+
+
+NETWORKS = {
+    "lstm": backward_inputs(num_layers=2, bidirectional=True, sequence={"lengths": [4, 9, 1]}),
+    "truncated": backward_inputs(num_layers=2, bidirectional=True, backward={"truncate": 3}, dtype="float64"),
+    "reverse": backward_inputs(cell="gru", reverse=True, sequence={"lengths": [9, 2, 5]}, backward={"truncate": 2}),
+    "value": backward_inputs(cell="rnn_tanh", num_layers=2, backward={"loss": "value", "value": [0, 0, 5, 1, 2]}),
+    "relu": backward_inputs(cell="rnn_relu", num_layers=2, bidirectional=True),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_correct_engines_are_within_their_bounds(engine: Engine, name: str) -> None:
+    found = gradient_audit(NETWORKS[name], traced(engine, NETWORKS[name]))
+    assert found.verdict is AuditVerdict.RIGHT
+    assert found.worst_ratio < RIGHT, found.worst_at
+    assert found.coverage == 1.0
+    assert found.undetermined < 0.01
+    computed = np.isfinite(found.ratio_over_time)
+    assert computed.all()
+
+
+def test_blocks_of_time_and_parts_of_the_samples_change_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = NETWORKS["lstm"]
+    trace = traced(engine, inputs)
+    whole = gradient_audit(inputs, trace)
+    monkeypatch.setattr(backward_audit, "_BLOCK_VALUES", 2 * 24)
+    monkeypatch.setattr(backward_audit, "_MOST_VALUES", 1)
+    parts = gradient_audit(inputs, trace)
+    assert (parts.audited, parts.wrong) == (whole.audited, 0)
+    np.testing.assert_allclose(parts.ratio_over_time, whole.ratio_over_time, rtol=0.2, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        ("grad.h", (1, 1, 3, 1, 2)),
+        ("grad.h", (0, 0, 8, 1, 0)),
+        ("grad.c", (1, 0, 2, 0, 5)),
+        ("grad.f", (0, 1, 0, 2, 1)),
+    ],
+)
+def test_a_changed_gradient_is_the_first_wrong_one(engine: Engine, index: tuple[str, tuple[int, ...]]) -> None:
+    inputs, (name, at) = NETWORKS["lstm"], index
+    trace = traced(engine, inputs)
+    right = float(trace[name][at])
+    trace[name][at] += 0.01
+    found = gradient_audit(inputs, trace)
+    assert found.verdict is AuditVerdict.WRONG
+    assert found.first_wrong is not None
+    assert (found.first_wrong.where.name, found.first_wrong.where.index) == index
+    assert found.first_wrong.expected == pytest.approx(right, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["grad.input", "grad.h0", "grad.c0", *(f"{OF_PARAMETERS}l0_{k}" for k in ("i2h_weight", "h2h_bias"))]
+)
+def test_a_changed_sum_is_the_only_wrong_one(engine: Engine, name: str) -> None:
+    inputs = backward_inputs()
+    trace = traced(engine, inputs)
+    at = tuple(size // 2 for size in trace[name].shape)
+    trace[name][at] += 0.01
+    found = gradient_audit(inputs, trace)
+    assert found.wrong == 1
+    assert found.first_wrong is not None
+    assert (found.first_wrong.where.name, found.first_wrong.where.index) == (name, at)
+
+
+def without(inputs: Inputs, **loss: object) -> Inputs:
+    assert inputs.loss is not None
+    return replace(inputs, loss=replace(inputs.loss, **loss))  # type: ignore[arg-type]
+
+
+def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine: Engine) -> None:
+    """The engine computes the gradients of another loss than the one that it is audited with."""
+    inputs = backward_inputs(num_layers=2)
+    assert inputs.loss is not None
+    assert inputs.loss.out is not None
+    out = np.array(inputs.loss.out)
+    out[4, 1, 3] = 0.0
+    first = {
+        "truncated": (without(inputs, truncate=6), "grad.h", (1, 0, 5)),
+        "no direct gradient": (without(inputs, out=out), "grad.h", (1, 0, 4, 1, 3)),
+        "no final gradient": (
+            without(inputs, state={s: 0 * a for s, a in inputs.loss.state.items()}),
+            "grad.h",
+            (1, 0, 8),
+        ),
+    }
+    for changed, name, index in first.values():
+        found = gradient_audit(inputs, traced(engine, changed)).first_wrong
+        assert found is not None
+        assert (found.where.name, found.where.index[: len(index)]) == (name, index)
+
+
+def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine: Engine) -> None:
+    inputs = backward_inputs(cell="rnn_tanh")
+    trace, last = traced(engine, inputs), traced(engine, without(inputs, truncate=1))
+    trace[f"{OF_PARAMETERS}l0_h2h_weight"][...] = last[f"{OF_PARAMETERS}l0_h2h_weight"]
+    found = gradient_audit(inputs, trace)
+    assert found.first_wrong is not None
+    assert found.first_wrong.where.name == f"{OF_PARAMETERS}l0_h2h_weight"
+    assert found.wrong <= trace[found.first_wrong.where.name].size
+
+
+def test_gradients_that_are_not_finite(engine: Engine) -> None:
+    """A NaN that follows from nothing is wrong; what follows from an infinity is not judged."""
+    inputs = backward_inputs(cell="rnn_tanh")
+    trace = traced(engine, inputs)
+    trace["grad.h"][0, 0, 4, 0, 1] = np.nan
+    found = gradient_audit(inputs, trace)
+    assert found.first_wrong is not None
+    assert found.first_wrong.where.index == (0, 0, 4, 0, 1)
+    assert found.worst_ratio == np.inf
+
+
+def test_kinks_are_undetermined(engine: Engine) -> None:
+    """Libraries have either slope of a relu whose argument is 0 but for rounding."""
+    sizes = {"hidden_size": 1, "input_size": 2}
+    inputs = backward_inputs(cell="rnn_relu", sequence={"timesteps": 1, "batch_size": 1}, **sizes)
+    weights = {name: np.zeros_like(array) for name, array in inputs.parameters.items()}
+    weights["l0_i2h_weight"][...] = [[1.0, -1.0]]
+    inputs = with_sequence(with_parameters(inputs, lambda name, _: weights[name]), np.array([[[1.1, 1.1]]]))
+    trace = traced(engine, inputs)
+    for slope in (0.0, 1.0):
+        d = slope * trace["grad.h"][0, 0]
+        of_parameters = {
+            "i2h_bias": d[0],
+            "h2h_bias": d[0],
+            "i2h_weight": d * inputs.sequence[0],
+            "h2h_weight": d * inputs.initial_state.h[0],
+        }
+        other = {f"{OF_PARAMETERS}l0_{name}": array for name, array in of_parameters.items()}
+        other["grad.input"] = d * [1.0, -1.0]
+        found = gradient_audit(inputs, trace.with_arrays(other))
+        assert found.wrong == 0
+        assert found.undetermined_count > 4
+
+
+def test_a_large_run_is_audited_in_part(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = backward_inputs(num_layers=2, sequence={"batch_size": 12})
+    monkeypatch.setattr(backward_audit, "FULL", 10)
+    monkeypatch.setattr(backward_audit, "_WORK", 1)
+    trace = traced(engine, inputs)
+    found = gradient_audit(inputs, trace)
+    assert 0.1 < found.coverage < 0.5
+    assert found.verdict is AuditVerdict.RIGHT
+    assert found.worst_ratio < RIGHT
+    trace["grad.h"][1, 0, 3, 0, 0] += 0.1
+    found = gradient_audit(inputs, trace)
+    assert found.first_wrong is not None
+    assert found.first_wrong.where.index == (1, 0, 3, 0, 0)
+    assert gradient_audit(inputs, trace, full=True).coverage == 1.0
