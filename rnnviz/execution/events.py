@@ -52,9 +52,17 @@ class StageKind(Enum):
     AUDITING = "auditing {engine}"
     DIAGNOSING = "searching for the likely cause in {engine}"
     TESTING_BUGS = "searching for undetectable bugs"
+    AUDITING_GRADIENTS = "auditing the gradients of {engine}"
+    DIFFERENCES = "computing finite differences"
 
 
-_AFTER_COMPUTED = (StageKind.AUDITING, StageKind.DIAGNOSING, StageKind.TESTING_BUGS)
+_AFTER_COMPUTED = (
+    StageKind.AUDITING,
+    StageKind.DIAGNOSING,
+    StageKind.TESTING_BUGS,
+    StageKind.AUDITING_GRADIENTS,
+    StageKind.DIFFERENCES,
+)
 
 
 @dataclass(frozen=True)

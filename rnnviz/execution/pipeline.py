@@ -29,7 +29,8 @@ from rnnviz.quantities.gates import gradient_extents
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all
-from rnnviz.verify.backward_result import BackwardJudgment
+from rnnviz.verify.backward_audit import gradient_audit
+from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
 from rnnviz.verify.cell_states import cell_checks, state_equality
 from rnnviz.verify.compare import (
     Comparison,
@@ -42,6 +43,7 @@ from rnnviz.verify.compare import (
 )
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
+from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.invariants import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
@@ -205,13 +207,14 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     inputs = open_inputs(folder / "inputs")
     traces = open_traces(outcome.config, folder)
     comparisons, checks = outcome.comparisons, outcome.checks
+    forward = 1.0 if inputs.loss is None else _FORWARD
+    full = request.audit == "full"
     audits: dict[str, Audit] = {}
     for place, (name, trace) in enumerate(traces.items()):
 
         def progress(done: float, name: str = name, place: int = place) -> None:
-            notify(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
+            notify(Stage(StageKind.AUDITING, name), forward * _AUDIT * (place + done) / len(traces))
 
-        full = request.audit == "full"
         with _derived_states(inputs, trace, full=full) as derived:
             audits[name] = audit(
                 inputs,
@@ -228,24 +231,40 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
-        forward = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.of_gradients]
-        failing = [c for c in forward if not c.accumulates]
+        failed = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.of_gradients]
+        failing = [c for c in failed if not c.accumulates]
         unjudged = trace.partial or audits[name].undetermined_mismatches
-        apart = bool(forward) or any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
+        apart = bool(failed) or any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
         if audits[name].wrong or failing or (unjudged and apart):
-            notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
+            notify(Stage(StageKind.DIAGNOSING, name), forward * _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name], failing)
-    notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
+    notify(Stage(StageKind.TESTING_BUGS), forward * (_AUDIT + _DIAGNOSE))
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, request.load) if blind else None
     causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
-    backward = None if inputs.loss is None else _judge_backward(inputs, traces)
+    backward = None if inputs.loss is None else _judge_backward(inputs, traces, comparisons, notify, full=full)
     return Judgment(audits, diagnoses, blind, cure, causes, added, backward)
 
 
-def _judge_backward(inputs: Inputs, traces: dict[str, Trace]) -> BackwardJudgment:
-    """Audit the gradients of every engine that has any."""
-    return BackwardJudgment()
+def _judge_backward(
+    inputs: Inputs, traces: dict[str, Trace], comparisons: tuple[Comparison, ...], notify: Notify, *, full: bool
+) -> BackwardJudgment:
+    """Audit the gradients of every engine that has any, and compare them with finite differences."""
+    given = {name: trace for name, trace in traces.items() if trace.has_gradients}
+    share = (1.0 - _FORWARD) / (len(given) + 1)
+    audits: dict[str, GradientAudit] = {}
+    for place, (name, trace) in enumerate(given.items()):
+
+        def progress(done: float, name: str = name, place: int = place) -> None:
+            notify(Stage(StageKind.AUDITING_GRADIENTS, name), _FORWARD + share * (place + done))
+
+        audits[name] = gradient_audit(
+            inputs, trace, comparisons, traces=given, full=full, progress=progress, folder=trace.folder
+        )
+    differences = finite_differences(
+        inputs, given, lambda done: notify(Stage(StageKind.DIFFERENCES), 1.0 - share * (1.0 - done))
+    )
+    return BackwardJudgment(audits, differences)
 
 
 @contextmanager

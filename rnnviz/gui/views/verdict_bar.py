@@ -90,6 +90,8 @@ _STATES = {
     StageKind.AUDITING: "Checking {engine} step by step…",
     StageKind.DIAGNOSING: "Searching for the likely cause in {engine}…",
     StageKind.TESTING_BUGS: "Searching for undetectable bugs…",
+    StageKind.AUDITING_GRADIENTS: "Checking the gradients of {engine} step by step…",
+    StageKind.DIFFERENCES: "Computing finite differences…",
 }
 _RUNNING = "*Running*: {stage}"
 _SHOWN = "Shown: {verdict}"
