@@ -13,7 +13,7 @@ A large run is audited in part: some samples, and where every step follows by it
 of some rows of the parameters are then sums of the engine's own gradients of the pre-activations.
 
 Where eight bounds are more than `JUDGED` of the largest gradient of a vector, a gradient within them is neither right
-nor wrong: it is *undetermined*. So it is where the argument of a relu may be on either side of 0.
+nor wrong: it is *undetermined*. So it is where rounding decides the sign of the argument of a relu.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -457,7 +457,7 @@ def _computed(inputs: Inputs, samples: NDArray[np.intp], times: slice) -> NDArra
 
 
 def _shifted(before: BoundedArray, after: BoundedArray, *, backward: bool) -> BoundedArray:
-    """What each step (B, S, U) is owed by the next one: what that one owes to the one before, or what is `after`."""
+    """The gradients (B, S, U) that each step gets from the next one; the last computed one gets those `after` it."""
 
     def shifted(array: FloatArray, last: FloatArray) -> FloatArray:
         rows = np.broadcast_to(last, array.shape[1:])[np.newaxis]

@@ -69,7 +69,7 @@ def finite_differences(
     Returns
     -------
     FiniteDifferences or None
-        The quotients; None where no engine has gradients. Truncated gradients are no derivatives of the loss, and
+        The quotients; None where no engine has gradients. Truncated gradients are not derivatives of the loss, and
         where too few quotients would take longer than the engines do, none is made: the result then has the reason.
     """
     traces = {name: trace for name, trace in traces.items() if trace.has_gradients}

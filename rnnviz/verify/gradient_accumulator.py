@@ -89,7 +89,7 @@ class GradientAccumulator:
     def add(self, block: GradientBlock, expected: BoundedArray) -> None:
         """Count a block of the trace, of which `expected` (..., U) follows from the engine's own numbers.
 
-        A gradient has no scale of its own: a bound says too little relative to the largest magnitude of its vector.
+        A bound says too little relative to the largest magnitude of a vector, since gradients have no known scale.
         """
         own = block.read(self._trace[block.name])
         value = expected.value
