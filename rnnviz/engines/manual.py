@@ -1,4 +1,8 @@
-"""The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`)."""
+"""The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`).
+
+Its backward pass is backpropagation through time (`cells.interpreters.numpy_backward`), from the states that the
+forward pass stored: the other values of a block of time steps are computed again.
+"""
 
 from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
@@ -7,11 +11,15 @@ from functools import cache, partial
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
+from rnnviz.core.config import Network
+from rnnviz.core.gradients import gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, NoGradients, Progress
+from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, run_stack_backward
+from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
 from rnnviz.engines.packing import run_packed
 
@@ -39,7 +47,39 @@ class ManualLayers:
             return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
 
 
-class ManualEngine(NoGradients):
+class ManualBackward:
+    """A way to compute the gradients of one block of time steps after the other; see `engines.backward`."""
+
+    def __init__(self) -> None:
+        self._lane: tuple[int, int] | None = None
+        self._layer: NumpyBackward
+
+    def advance(self, task: BackwardTask) -> Arrays:
+        """Compute the states after a block, where the trace lacks some."""
+        series = {
+            name: np.empty((*task.x.shape[:2], array.shape[1]), task.x.dtype) for name, array in task.state.items()
+        }
+        program = NumpyProgram(task.cell, vars(task.parameters), task.x.shape[1])
+        return program.run(np.ascontiguousarray(task.x), task.state, series)
+
+    def gradients(self, task: BackwardTask) -> BlockGradients:
+        """Compute the gradients of a block."""
+        p, (timesteps, samples, _) = task.parameters, task.x.shape
+        if task.lane != self._lane:
+            self._lane, self._layer = task.lane, NumpyBackward(task.cell, vars(p))
+        states = task.states.items()
+        before = {name: np.concatenate([task.state[name][np.newaxis], array[:-1]]) for name, array in states}
+        step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
+        with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
+            x, cuts = np.ascontiguousarray(task.x), np.flatnonzero(task.cuts).tolist()
+            found = self._layer.run(x, before, task.states, task.direct, task.final, cuts)
+        # Of a gate that no state depends on, the gradient is zeros.
+        unread = np.zeros((*task.x.shape[:2], len(p.i2h_bias) // task.cell.gate_count), task.x.dtype)
+        over_time = dict.fromkeys(task.cell.gate_symbols, unread) | found.u | found.states
+        return BlockGradients(over_time, found.x, found.before, found.parameters)
+
+
+class ManualEngine:
     """The cell's lines over every layer and direction."""
 
     provides_cell_state = True
@@ -50,6 +90,15 @@ class ManualEngine(NoGradients):
         # Infinities and NaNs are results to be shown, not accidents to be warned of.
         with np.errstate(all="ignore"):
             run_stack(inputs, trace, ManualLayers(), progress, run_lengths=partial(run_packed, _cost_of_call))
+        return EngineReport()
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        return gradient_names(network)
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`."""
+        with np.errstate(all="ignore"):
+            run_stack_backward(inputs, trace, ManualBackward(), progress)
         return EngineReport()
 
 

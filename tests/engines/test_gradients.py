@@ -23,7 +23,7 @@ from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.gradients import oracle_gradients
 from tests.oracles.recurrence import recurrence
 
-ENGINES = ("torch", "gluon")
+ENGINES = ("manual", "torch", "gluon")
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
 
 
