@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from types import MethodType
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import WeakMethod
 
 from PySide6.QtCore import QObject, Signal
@@ -19,6 +19,10 @@ from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
+if TYPE_CHECKING:
+    # It computes gradients, and is imported when the first one is wanted.
+    from rnnviz.quantities.influence import Influence
+
 ColorBy: TypeAlias = Quantity
 Field: TypeAlias = Literal[
     "config",
@@ -33,6 +37,8 @@ Field: TypeAlias = Literal[
     "order",
     "highlighted",
     "selected_range",
+    "following",
+    "influence",
     "lesson_step",
 ]
 """Names in `Session.changed`. `inputs` changes with the values of the result, but not with its audit."""
@@ -92,6 +98,10 @@ class AppState:
     swiping: bool = False
     highlighted: tuple[Region, ...] = ()
     selected_range: Query | None = None
+    following: bool = False
+    """Whether the influence on the selected value is shown."""
+    influence: "Influence | None" = None
+    """The influence that was computed last, on the selected value or on the one before."""
     lesson_step: tuple[str, int] | None = None
     ran: Config | None = None
     """The config as it was when the run of the result began."""
@@ -133,7 +143,8 @@ class AppState:
             state = replace(self, restoring=None, result=None, **choices).with_result(result, ran)
             return replace(state, selected_range=query)
         if result is None:
-            return replace(self, result=None, candidate=None, engine=None, highlighted=(), selected_range=None)
+            none = replace(self, result=None, candidate=None, engine=None, highlighted=(), selected_range=None)
+            return replace(none, influence=None)
         config, candidate, engine = self.config, self.chosen, self.engine
         if self.result is not None and engine == self.result.reference.engine:
             engine = None
@@ -148,7 +159,7 @@ class AppState:
         state = replace(self, config=config, result=result, ran=ran, candidate=candidate, engine=engine)
         if result.inputs is not self.inputs:
             # The regions and the range may not exist in other values.
-            state = replace(state, highlighted=(), selected_range=None)
+            state = replace(state, highlighted=(), selected_range=None, influence=None)
         return replace(state, location=state.inside(self.location))
 
     def with_choices(self, choices: ViewChoices) -> "AppState":
@@ -321,6 +332,23 @@ class Session(QObject):
     def set_range(self, query: Query | None) -> None:
         """Select a range of time steps. Another engine, sample or other values clear it."""
         self._choose(selected_range=query)
+
+    @property
+    def following(self) -> bool:
+        """Whether the influence on the selected value is shown."""
+        return self._state.following
+
+    @property
+    def influence(self) -> "Influence | None":
+        """The influence that was computed last, on the selected value or on the one before."""
+        return self._state.influence
+
+    def set_following(self, following: bool) -> None:
+        """Show the influence on the selected value, or stop showing it."""
+        self.replace(replace(self._state, following=following, influence=None))
+
+    def set_influence(self, influence: "Influence | None") -> None:
+        self.replace(replace(self._state, influence=influence))
 
     def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:
         self.replace(replace(self._state, lesson_step=lesson_step))

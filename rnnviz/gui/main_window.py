@@ -26,6 +26,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
+from rnnviz.gui.jobs.influence import InfluenceFollower
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
@@ -46,6 +47,7 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.view_sync import (
     ARITHMETIC,
     EAGER,
+    GRADIENT_FLOW,
     KNOWN_BUGS,
     MISMATCHES,
     OUTPUT,
@@ -115,6 +117,7 @@ class MainWindow(QMainWindow):
         self.runner = Runner(parent=self) if runner is None else runner
         self.jobs = TaskQueue(self)
         self.selection = SelectionCommands(self.session, self)
+        self.influence = InfluenceFollower(self.session, self)
         self.player = Player(self.session, self)
         self.navigation = NavigationHistory(self.session, self)
         recent = RecentFiles(settings, self)
@@ -178,6 +181,8 @@ class MainWindow(QMainWindow):
         """Stop the run, or else the background tasks, or leave the presentation."""
         if self.runner.busy or self.jobs.busy:
             (self.runner if self.runner.busy else self.jobs).stop()
+        elif self.influence.busy:
+            self.session.set_following(False)
         else:
             self.presentation.leave()
 
@@ -185,7 +190,16 @@ class MainWindow(QMainWindow):
         """Stop all threads and processes. A second call has no effect."""
         self.player.pause()
         self._lazy_views.stop()
-        for part in (self.runner, self.sweeps, self.exports, self.jobs, self.files, self.guide, self.help):
+        for part in (
+            self.runner,
+            self.sweeps,
+            self.exports,
+            self.jobs,
+            self.influence,
+            self.files,
+            self.guide,
+            self.help,
+        ):
             part.close()
 
     def _make_views(self) -> None:
@@ -240,6 +254,9 @@ class MainWindow(QMainWindow):
             view.bug_requested.connect(self.results.compute_bug)
         elif view.title == OUTPUT:
             view.presence_changed.connect(lambda present: self.main_layout.show_tab(OUTPUT, present=present))
+        elif view.title == GRADIENT_FLOW:
+            view.following_requested.connect(self.session.set_following)
+            self.influence.progressed.connect(view.show_progress)
         elif view.title in EAGER:
             view.title_changed.connect(partial(self.main_layout.set_tab_text, view.title))
         self._add_view(view, eager=view.title in EAGER)
@@ -294,6 +311,7 @@ class MainWindow(QMainWindow):
         for changed in (
             self.runner.busy_changed,
             self.jobs.busy_changed,
+            self.influence.busy_changed,
             self.presentation.changed,
             self.document.changed,
             self.navigation.changed,
@@ -303,7 +321,16 @@ class MainWindow(QMainWindow):
         session.on_change(self.actions_.refresh, "result")
         self.document.changed.connect(self._on_document)
         self.view_decided.connect(self.document.check_view)
-        for source in (control, self.files, self.code, self.sweeps, self.results, self.exports, self.help):
+        for source in (
+            control,
+            self.files,
+            self.code,
+            self.sweeps,
+            self.results,
+            self.exports,
+            self.help,
+            self.influence,
+        ):
             source.message.connect(self.show_message)
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)

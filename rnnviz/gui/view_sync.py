@@ -52,6 +52,8 @@ class ViewSynchronizer(QObject):
         view.location_requested.connect(self._session.set_location)
         view.highlight_requested.connect(self._session.set_highlight)
         view.installEventFilter(self)
+        if self._session.following:
+            view.show_influence(self._session.influence, followed=True)
         if self._session.result is not None:
             self._behind_result.add(view)
             if eager:
@@ -86,6 +88,8 @@ class ViewSynchronizer(QObject):
             if "highlighted" in changed:
                 # Hidden views, too: it is cheap.
                 view.show_highlight(self._session.highlighted)
+            if not changed.isdisjoint(("influence", "following")):
+                view.show_influence(self._session.influence, followed=self._session.following)
             if not moved and not other:
                 continue
             self._behind.setdefault(view)
@@ -133,6 +137,7 @@ class ViewSynchronizer(QObject):
 
 
 ARITHMETIC, KNOWN_BUGS, MISMATCHES, OUTPUT = "Arithmetic", "Known bugs", "Mismatches", "Output"
+GRADIENT_FLOW = "Gradient flow"
 _CLASSES = {
     ARITHMETIC: "arithmetic.view.ArithmeticView",
     "Units over time": "units_plot.UnitsPlot",
@@ -140,6 +145,7 @@ _CLASSES = {
     "Checks": "checks.ChecksTable",
     MISMATCHES: "mismatch_list.MismatchList",
     "Audit": "audit.AuditTable",
+    GRADIENT_FLOW: "gradient_plot.GradientFlowPlot",
     "Error histogram": "error_histogram.ErrorHistogram",
     KNOWN_BUGS: "known_bugs.KnownBugsView",
     OUTPUT: "stdout_view.StdoutView",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.jacobians import EXACT_UP_TO, Floats, StepJacobians
+from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import padding_mask
@@ -109,6 +110,24 @@ def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
     if not kept[-1]:
         return Flow(FlowVerdict.VANISHING, *ends, since=int(order[np.flatnonzero(kept)[-1] + 1]))
     return Flow(FlowVerdict.NEITHER, *ends)
+
+
+_SENTENCES = {
+    FlowVerdict.VANISHING: "Vanishing from t = {since} on: {size}.",
+    FlowVerdict.EXPLODING: "Exploding from t = {since} on: {size}.",
+    FlowVerdict.NEITHER: "Neither vanishing nor exploding: {size}.",
+    FlowVerdict.NONE: "No gradient reaches this lane.",
+}
+_SIZE = "the norm at t = {ends} is {ratio}× that at t = {begins}, {per_step}× per time step"
+_ONE_STEP = "the lane has a gradient at t = {begins} only"
+
+
+def flow_sentence(flow: Flow) -> str:
+    """The verdict on a lane in words: "Vanishing from t = 3 on: the norm at t = 0 is 2e-9× that at t = 9, ..."."""
+    size = _ONE_STEP if flow.begins == flow.ends else _SIZE
+    numbers = {"ratio": number_format.error(flow.ratio), "per_step": number_format.error(flow.per_step)}
+    size = size.format(begins=flow.begins, ends=flow.ends, **numbers)
+    return _SENTENCES[flow.verdict].format(since=flow.since, size=size)
 
 
 def norms_over_time(trace: Trace, name: str = "grad.h", check: Check | None = None) -> Floats:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
@@ -22,7 +23,9 @@ from rnnviz.quantities.gradient_flow import LaneSteps, norm_of
 Check: TypeAlias = Callable[[float], None]
 """Called with the fraction that is done; may raise an exception to cancel."""
 
-_BLOCK_VALUES = 1 << 19
+_BLOCK_VALUES = 1 << 18
+_NOTHING = 1e-290
+"""Gradients up to this size are 0. Beyond them are subnormal numbers, which take a hundred times as long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,8 @@ class Influence:
     where:
         The value.
     hidden:
-        (L, D, T): the norm over the units of its gradient with respect to each hidden state; 0 where none reaches.
+        (L, D, T): the norm over the units of its gradient with respect to each hidden state; 0 where none reaches, and
+        below 1e-290.
     inputs:
         (T,): that with respect to the input x_t.
     """
@@ -112,7 +116,7 @@ def _run_lane(steps: LaneSteps, direct: Floats | None, where: Location, below: F
     """
     network, backward = steps.inputs.network, steps.inputs.network.backward(steps.lane[1])
     norms: Floats = np.zeros(steps.inputs.timesteps)
-    reached = np.array([where.timestep]) if direct is None else np.flatnonzero((direct != 0.0).any(axis=1))
+    reached = np.array([where.timestep]) if direct is None else np.flatnonzero(_any_left(direct))
     if not len(reached):
         return norms
     whole = range(int(reached[0]), steps.length) if backward else range(int(reached[-1]) + 1)
@@ -139,7 +143,15 @@ def _run_lane(steps: LaneSteps, direct: Floats | None, where: Location, below: F
             norms[times] = norm_of(of.states[steps.cell.state_symbols[0]][order][:, 0])
             below[times] += of.x[order][:, 0]
         carried = of.before
+        left = reached > times.stop - 1 if backward else reached < times.start
+        if not left.any() and not any(_any_left(array).any() for array in carried.values()):
+            break
     return norms
+
+
+def _any_left(gradients: Floats) -> NDArray[np.bool_]:
+    """Which rows (B, H) have a gradient that is not too small, or NaN."""
+    return np.asarray(~(np.abs(gradients) <= _NOTHING).all(axis=-1))
 
 
 def _of_one_sample(x: Floats, before: dict[str, Floats], order: slice) -> tuple[Floats, dict[str, Floats]]:

@@ -29,6 +29,7 @@ PAGES = {
     "ArithmeticView": "window#arithmetic",
     "UnitsPlot": "window#plots",
     "ErrorPlot": "window#plots",
+    "GradientFlowPlot": "gradient-flow",
     "ErrorHistogram": "window#plots",
     "ChecksTable": "consistency-checks",
     "MismatchList": "verdicts#mismatches",

@@ -1,7 +1,7 @@
 """Base class of the views, and their layouts."""
 
 from collections.abc import Container, Iterable, Sequence
-from typing import Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -24,6 +24,9 @@ from rnnviz.gui.views.labels import muted_palette
 from rnnviz.quantities.steps import Region
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
+
+if TYPE_CHECKING:
+    from rnnviz.quantities.influence import Influence
 
 Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
 """A part of a layout, in a tuple with its stretch factor; a gap in pixels; or None, a stretch."""
@@ -85,6 +88,9 @@ class ResultView(QWidget):
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         """Highlight the regions that the view shows, if any."""
+
+    def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
+        """Show the influence on a value, None until it is computed; `followed` is whether it is wanted."""
 
     def finish_pending(self) -> None:
         """Finish pending updates at once, as before a picture is taken."""

@@ -178,7 +178,7 @@ class UnrolledCanvas(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
-        self.seams = SeamMarks(self.box)
+        self.seams, self.influence = SeamMarks(self.box), InfluenceStrips(self.box)
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         self.badges = StageBadges(self.minimap)
         for part in (self.headers, self.color_bar):
@@ -390,6 +390,7 @@ class UnrolledCanvas(QWidget):
         if self._shown is not None:
             self.seams.show_seams(visible_seams(self._shown, geometry), geometry, self._theme)
         self.ranges.set_geometry(geometry, self._theme)
+        self.influence.set_geometry(geometry, self._theme)
         self.highlights.set_geometry(geometry, self._theme)
         self._show_badges()
         self._adjust_bar(geometry)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from math import ceil, floor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core.trace_index import Lane
@@ -17,6 +18,9 @@ from rnnviz.gui.views.unrolled.lanes_item import arrow
 from rnnviz.quantities.plot_series import pixel_bands
 from rnnviz.quantities.steps import Order, Part, Region
 from rnnviz.quantities.units import Query, Selection
+
+if TYPE_CHECKING:
+    from rnnviz.quantities.influence import Influence
 
 _WIDE_COLUMN = 14.0
 _SMALLEST_BOX = 7.0
@@ -45,6 +49,8 @@ _LEADS = {("read", "gates"), ("read", "computed"), ("carried", "next")}
 """Parts of a step that are joined by arrows: inputs with outputs, and these with the steps that read them."""
 
 _STRIP, _TICK = 5.0, 6.0
+_INFLUENCE = 9.0
+"""Maximum height of the strip of a lane."""
 
 
 class _Mark(QGraphicsObject):
@@ -412,6 +418,74 @@ class RangeMarks(_Cover):
             strip = QRectF(float(start), geometry.height - _STRIP, float(stop - start), _STRIP)
             painter.fillRect(strip.adjusted(-1.0, -1.0, 1.0, 0.0), theme.color("base"))
             painter.fillRect(strip, theme.color("accent"))
+
+
+class InfluenceStrips(_Cover):
+    """A strip along the lower edge of each lane: the influence of its states and of the inputs on one value.
+
+    The color is full at the largest influence of a state, and empty below `DECADES` decades less.
+    """
+
+    DECADES = 6.0
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent, 7)
+        self._influence: Influence | None = None
+        self.strips: dict[Lane, tuple[QRectF, QImage]] = {}
+        """Place and pixels of the visible strips."""
+
+    def show_influence(self, influence: "Influence | None") -> None:
+        self._influence = influence
+        self.setVisible(influence is not None)
+        self._build()
+
+    def set_geometry(self, geometry: Geometry, theme: Theme) -> None:
+        renewed = geometry != self._geometry or theme is not self._theme
+        super().set_geometry(geometry, theme)
+        if renewed:
+            self._build()
+
+    def shares(self, lane: Lane) -> NDArray[np.float64]:
+        """(T,): how full the color of each time step is, from 0 to 1."""
+        found = self._influence
+        assert found is not None
+        norms = found.inputs if lane.layer is None else found.hidden[lane.layer, lane.direction]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.clip(1.0 + np.log10(norms / found.largest) / self.DECADES, 0.0, 1.0))
+
+    def _build(self) -> None:
+        geometry, found = self._geometry, self._influence
+        self.strips = {}
+        if geometry is None or found is None or len(found.inputs) != geometry.picture.timesteps:
+            return
+        width = max(1, round(geometry.width))
+        edges = np.floor(geometry.time_at(0.0) + 0.5 + np.arange(width + 1) / geometry.pitch).astype(np.int64)
+        edges = np.clip(edges, -1, geometry.picture.timesteps)
+        outside = (edges[:-1] < 0) | (edges[:-1] >= len(geometry.picture.computed))
+        starts = np.clip(edges[:-1], 0, geometry.picture.timesteps - 1)
+        low, high = np.array([[getattr(QColor(c), k)() for k in ("red", "green", "blue")] for c in self._ends])
+        for lane_rect in geometry.lane_rects_in_view():
+            shares = self.shares(lane_rect.lane)
+            # A pixel of several time steps has the largest of them.
+            first, last = int(starts[0]), int(max(starts[-1], edges[-1] - 1))
+            seen = np.maximum.reduceat(np.nan_to_num(shares[first : last + 1], nan=1.0), starts - first)
+            pixels = np.full((1, width, 4), 255, np.uint8)
+            pixels[0, :, :3] = (low + seen[:, np.newaxis] * (high - low)).round()
+            pixels[0, outside, 3] = 0
+            image = QImage(pixels.tobytes(), width, 1, 4 * width, QImage.Format.Format_RGBA8888).copy()
+            height = min(_INFLUENCE, lane_rect.height / 3.0)
+            top = round(geometry.top_of(lane_rect) + lane_rect.height - height)
+            self.strips[lane_rect.lane] = QRectF(0.0, top, width, round(height)), image
+        self.update()
+
+    @property
+    def _ends(self) -> tuple[str, str]:
+        return self._theme.base, self._theme.accent
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        for place, image in self.strips.values():
+            painter.fillRect(place.adjusted(0.0, -1.0, 0.0, 0.0), theme.color("text"))
+            painter.drawImage(place, image)
 
 
 class FutureCover(_Cover):

@@ -155,7 +155,16 @@ class UnrolledView(ResultView):
             return self._unit_order.words(self.session.order)
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
-        return "" if cell is None else describe(shown, cell, boxes=geometry.boxes)
+        if cell is None:
+            return ""
+        return "\n".join(filter(None, (describe(shown, cell, boxes=geometry.boxes), self._influence_at(cell))))
+
+    def _influence_at(self, cell: CellGeometry) -> str:
+        found = self.session.influence
+        if found is None or not 0 <= cell.timestep < len(found.inputs):
+            return ""
+        norm = found.at(cell.lane.layer, cell.lane.direction, cell.timestep)
+        return f"influence on {found.where}: {number_format.error(norm)}"
 
     def copy_text(self) -> str:
         """The visible numbers as a table in full precision, or else the selected values."""
@@ -246,6 +255,9 @@ class UnrolledView(ResultView):
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self._canvas.show_highlight(highlighted)
+
+    def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
+        self._canvas.influence.show_influence(influence)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme

@@ -1,0 +1,659 @@
+"""Gradient flow: norms of the gradients over time on a logarithmic axis, and the spectral norms of the steps' Jacobians.
+
+The gradients are those of the loss, or those of the selected value: its influence.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QBrush, QHelpEvent, QHideEvent, QPainter, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QToolTip, QWidget
+
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import gradient
+from rnnviz.core.trace_index import Location, lane_text
+from rnnviz.core.words import wrapped
+from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.error_plot import LaneCurves
+from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
+from rnnviz.gui.views.time_plot import LogTimePlot, cosmetic_pen
+from rnnviz.quantities.gradient_flow import (
+    EXPLODING,
+    VANISHING,
+    EngineFlow,
+    Flow,
+    JacobianNorms,
+    LaneSteps,
+    flow_of,
+    flow_sentence,
+    gradient_flow,
+    jacobian_norms,
+)
+from rnnviz.quantities.plot_series import Outline, largest_of, log_scale, outline_of
+from rnnviz.verify.result import RunResult
+
+if TYPE_CHECKING:
+    from rnnviz.quantities.influence import Influence
+
+Values = NDArray[np.float64]
+
+LOSS, VALUE = "loss", "value"
+_SOURCES = (
+    ("of the loss", LOSS, "Norm of the gradient of the loss with respect to each hidden state."),
+    (
+        "of the selected value",
+        VALUE,
+        "Influence: norm of the gradient of the selected value with respect to each hidden state and input.",
+    ),
+)
+_LOSS_OFF = "Turn on gradients in the settings (Backward pass), and run (F5). The gradient of the selected value needs none."
+_EMPTY = "A run (F5) shows the gradients over time."
+_BELOW = "vanishing: below {limit} of the norm at t = {t}"
+_ABOVE = "exploding: above {limit}× the norm at t = {t}"
+_PRODUCT = "product of {count} steps: {growth}× per time step"
+_OF_RANDOM = "random gradient over {count} steps: {growth}× per time step"
+_SAMPLED = "{count} of {timesteps} time steps"
+_AT_ONCE = 1 << 21
+"""Maximum number of gradients whose norms are computed within a frame."""
+_MOST_LANES = 16
+_NORMS_AFTER = 250
+"""Milliseconds from the last change of the selection to the spectral norms of its lane."""
+_KEPT = 32
+_NEAR = 100.0
+"""A limit is on the axis if a norm comes nearer to it than this factor."""
+_LEAST_HEIGHT = 260
+"""Height in pixels from which on the plots are one below the other."""
+_REGION_ALPHA = 0.12
+_BESIDE_LINE = {VANISHING: [(0.0, 0.0), (0.0, 0.0)], EXPLODING: [(0.0, 1.0), (0.0, 1.0)]}
+"""Anchors that place a label within its region: below the one limit, and above the other."""
+
+
+class _Region(pg.GraphicsObject):
+    """The shaded part of a plot beyond a limit, with a dashed line and a label."""
+
+    def __init__(self, plot: LogTimePlot, limit: float) -> None:
+        super().__init__()
+        self._plot, self._below = plot, limit < 1.0
+        options = {"position": 0.02, "anchors": _BESIDE_LINE[limit]}
+        self.line = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts=options)
+        self.line.setZValue(4)
+        self.setZValue(-6)
+        for item in (self, self.line):
+            plot.addItem(item, ignoreBounds=True)
+            item.hide()
+
+    def show_limit(self, at: float | None, text: str) -> None:
+        """Move the limit to a position, or hide it."""
+        for item in (self, self.line):
+            item.setVisible(at is not None)
+        if at is not None:
+            self.line.setValue(at)
+            self.line.label.setFormat(text)
+            self.viewRangeChanged()
+
+    def apply_theme(self, theme: Theme) -> None:
+        color = theme.color("wrong")
+        self.line.setPen(cosmetic_pen(color, 1.0, Qt.PenStyle.DashLine))
+        self.line.label.setColor(color)
+        ground = theme.color("base")
+        ground.setAlphaF(0.75)
+        self.line.label.fill = QBrush(ground)
+        self.update()
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        view = QRectF(self._plot.view_box.viewRect())
+        at = float(self.line.value())
+        if self._below:
+            view.setBottom(max(min(at, view.bottom()), view.top()))
+        else:
+            view.setTop(min(max(at, view.top()), view.bottom()))
+        return view
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        tint = self._plot.theme.color("wrong")
+        tint.setAlphaF(_REGION_ALPHA)
+        painter.fillRect(self.boundingRect(), tint)
+
+
+class _FlowTimePlot(LogTimePlot):
+    """A plot whose tooltip has the values at the time step under the pointer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.describe: Callable[[int], str] = lambda _: ""
+        self.name_values(name)
+        self.setAccessibleName(name)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            time = self.view_box.mapSceneToView(self.mapToScene(event.pos())).x()
+            timestep = min(max(round(time), 0), max(self._timesteps - 1, 0))
+            QToolTip.showText(event.globalPos(), self.describe(timestep), self)
+            return True
+        handled: bool = super().viewportEvent(event)
+        return handled
+
+
+class _FlowLegend(QHBoxLayout):
+    """Keys of a plot's curves with their values at the selection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSpacing(4)
+        self.keys: list[LegendKey] = []
+
+    def name(self, names: Sequence[tuple[str, str]]) -> None:
+        """Set the names of the curves, and their descriptions."""
+        while len(self.keys) > len(names):
+            key = self.keys.pop()
+            self.removeWidget(key)
+            key.deleteLater()
+        while len(self.keys) < len(names):
+            key = LegendKey("", "")
+            key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self.addWidget(key)
+            self.keys.append(key)
+        for key, (name, why) in zip(self.keys, names, strict=True):
+            key.rename(name, why)
+
+    def color(self, curves: LaneCurves, theme: Theme) -> None:
+        """Draw the pens of the curves."""
+        for place, key in enumerate(self.keys):
+            key.show_line(curves.companion(place - 1) if place else curves.wide, theme)
+
+
+class GradientFlowPlot(ResultView):
+    """The selected lane of the selected sample is emphasized, other lanes are thin."""
+
+    title = "Gradient flow"
+    figure_width = 600
+
+    following_requested = Signal(bool)
+    """Whether the influence on the selected value is wanted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._result: RunResult | None = None
+        self._candidate: str | None = None
+        self._location = Location()
+        self._theme = LIGHT
+        self._flow: EngineFlow | None = None
+        self._influence: Influence | None = None
+        self._progress = 0.0
+        self._lanes: tuple[Values, tuple[tuple[str, str, Values], ...]] | None = None
+        """What is drawn: (L, D, T), and further curves of a lane with name and description, (L, D, T)."""
+        self._of_lane = Flow(flow_of(np.zeros(1), backward=False).verdict)
+        self._norms: dict[tuple[str, int, int, int], JacobianNorms | None] = {}
+        self._turn = 0
+
+        self.source = choice("Gradient", _SOURCES)
+        self.source.currentIndexChanged.connect(self._on_source)
+        self.engines = QComboBox()
+        self.engines.setAccessibleName("Engine of the gradients")
+        self.engines.setToolTip(wrapped("Engine whose gradients are drawn."))
+        self.engines.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.engines.activated.connect(self._measure)
+        self._heading, self.verdict = ElidedLabel(bold=True), ElidedLabel(selectable=True)
+        self.growth = ElidedLabel()
+        self._legend, self._norms_legend = _FlowLegend(), _FlowLegend()
+        self._norms_legend.name(
+            [
+                ("whole state", "Largest factor by which a step can stretch a gradient of the whole state."),
+                ("h alone", "The same of h alone, with the other states held fixed."),
+            ]
+        )
+        self.plot = _FlowTimePlot("norm of the gradient")
+        self.norms_plot = _FlowTimePlot("spectral norm")
+        self.norms_plot.setAccessibleName("Spectral norm of the Jacobian of each step")
+        self.curves, self.norm_curves = LaneCurves(self.plot), LaneCurves(self.norms_plot)
+        self.regions = {limit: _Region(self.plot, limit) for limit in (VANISHING, EXPLODING)}
+        for plot, draw, describe in (
+            (self.plot, self._draw, self._values_at),
+            (self.norms_plot, self._draw_norms, self._norms_at),
+        ):
+            plot.timestep_requested.connect(self._on_timestep)
+            plot.explanation_requested.connect(self._on_explanation)
+            plot.seen_changed.connect(draw)
+            plot.describe = describe
+        self.plot.view_box.sigXRangeChanged.connect(lambda: self.norms_plot.show_part_of(self.plot))
+        self.norms_plot.view_box.sigXRangeChanged.connect(lambda: self.plot.show_part_of(self.norms_plot))
+        self._settled = QTimer(self, interval=_NORMS_AFTER, singleShot=True)
+        self._settled.timeout.connect(self._ask_norms)
+        self._flow_task, self._norms_task = LatestTask("flow", self), LatestTask("jacobians", self)
+        self._flow_task.done.connect(self._take_flow)
+        self._norms_task.done.connect(self._take_norms)
+
+        self._hint = hint()
+        empty = hint(_EMPTY)
+        self._stack = pages(None, self._hint, self.plot)
+        norms_top = across((self.growth, 1), self._norms_legend, margins=(4, 0, 4, 0))
+        left, right = QWidget(), QWidget()
+        left.setLayout(down((self._stack, 1)))
+        right.setLayout(down(norms_top, (self.norms_plot, 1), spacing=0))
+        self.panes = QSplitter(Qt.Orientation.Horizontal)
+        self.panes.setChildrenCollapsible(False)
+        for place, (part, share) in enumerate(((left, 3), (right, 2))):
+            self.panes.addWidget(part)
+            self.panes.setStretchFactor(place, share)
+        top = across(
+            self.source, self.engines, (self._heading, 2), (self.verdict, 5), self._legend, margins=(4, 0, 4, 0)
+        )
+        self._pages = pages(self, empty, down(top, (self.panes, 1), margins=(4, 4, 4, 0), spacing=4))
+        self.muted = empty, self._hint, self.growth
+        self.themed = self.plot, self.norms_plot, self.curves, self.norm_curves, *self.regions.values()
+        self.apply_theme(LIGHT)
+        self.show_result(None, None)
+
+    @property
+    def wanted(self) -> str:
+        """`LOSS` or `VALUE`."""
+        return str(self.source.currentData())
+
+    @property
+    def keys(self) -> tuple[LegendKey, ...]:
+        """The legends of both plots."""
+        return (*self._legend.keys, *self._norms_legend.keys)
+
+    @property
+    def norms(self) -> JacobianNorms | None:
+        """The spectral norms of the selected lane and sample, None until they are computed."""
+        return self._norms.get(self._norms_key) if self._norms_key[0] else None
+
+    def copy_text(self) -> str:
+        """The norms of every lane, and the spectral norms of the selected one, at the visible time steps."""
+        result, lanes = self._result, self._lanes
+        if result is None or lanes is None:
+            return ""
+        main, others = lanes
+        network, norms = result.inputs.network, self.norms
+        seen, length = self.plot.timesteps_in_sight, result.inputs.length(self._location.sample)
+        seen = range(seen.start, max(seen.start, min(seen.stop, length)))
+        columns: dict[str, Values] = {
+            f"h, {lane_text(network, Location(k, d))}": main[k, d] for k, d in np.ndindex(main.shape[:2])
+        }
+        here = self._location.index[:2]
+        columns |= {f"{name}, {lane_text(network, self._location)}": values[here] for name, _, values in others}
+        if norms is not None:
+            for name, values in (("whole state", norms.whole), ("h alone", norms.hidden)):
+                whole = np.full(main.shape[2], np.nan)
+                whole[norms.times] = values
+                columns[f"spectral norm, {name}"] = whole
+        rows = [["timestep", *columns]]
+        rows += [[str(t), *(_full(values[t]) for values in columns.values())] for t in seen]
+        return "".join("\t".join(row) + "\n" for row in rows)
+
+    def save_state(self) -> tuple[str, ...]:
+        return (self.wanted,)
+
+    def restore_state(self, choices: Sequence[str]) -> None:
+        self.following_requested.emit(VALUE in choices)
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        known, self._result, self._candidate = result is self._result, result, candidate
+        if known and result is not None:
+            return
+        self._turn += 1
+        self._flow, self._influence = None, None
+        self._norms.clear()
+        self._flow_task.cancel()
+        self._norms_task.cancel()
+        names = [] if result is None else [n for n, trace in result.traces.items() if gradient("h") in trace]
+        self.engines.clear()
+        for name in names:
+            self.engines.addItem(display_name(name), name)
+        if result is not None:
+            self._location = self._location.within(result.shape)
+            for plot in (self.plot, self.norms_plot):
+                plot.show_timesteps(result.shape[2], result.inputs.seams)
+        self._pages.setCurrentIndex(0 if result is None else 1)
+        self._measure()
+
+    def show_location(self, location: Location) -> None:
+        moved = location.moved(timestep=0, unit=0) != self._location.moved(timestep=0, unit=0)
+        self._location = location
+        if moved:
+            self._show_lanes()
+            self._want_norms()
+        self._tell()
+
+    def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
+        self._influence = influence
+        if followed != (self.wanted == VALUE):
+            self.source.blockSignals(True)
+            self.source.setCurrentIndex(self.source.findData(VALUE if followed else LOSS))
+            self.source.blockSignals(False)
+            self.state_changed.emit()
+        self._progress = 0.0
+        self._measure()
+
+    def show_progress(self, fraction: float) -> None:
+        """Show how much of the influence is computed."""
+        self._progress = fraction
+        if self._lanes is None:
+            self._hint.setText(self._reason)
+        elif self.wanted == VALUE:
+            self.verdict.setText(f"computing … {number_format.percent(fraction)}")
+
+    def show_part_of(self, view: Self) -> None:
+        self.plot.show_part_of(view.plot)
+
+    def duplicate(self) -> Self:
+        made = type(self)()
+        made.source.blockSignals(True)
+        made.source.setCurrentIndex(self.source.currentIndex())
+        made.source.blockSignals(False)
+        made._influence, made._kept = self._influence, dict(self._norms)
+        return made
+
+    def hide_selection(self) -> None:
+        for plot in (self.plot, self.norms_plot):
+            plot.hide_selection()
+        for key in self.keys:
+            key.show_value("")
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        super().apply_theme(theme)
+        self._legend.color(self.curves, theme)
+        self._norms_legend.color(self.norm_curves, theme)
+
+    def finish_pending(self) -> None:
+        result = self._result
+        if result is not None and self._flow is None and self.engines.count():
+            self._flow_task.cancel()
+            self._flow = gradient_flow(result, self.engines.currentData())
+            self._show_lanes()
+            self._tell()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.isVisible():
+            tall = event.size().height() >= _LEAST_HEIGHT
+            self.panes.setOrientation(Qt.Orientation.Vertical if tall else Qt.Orientation.Horizontal)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Stop computing. A closing window hides its views."""
+        self._settled.stop()
+        self._flow_task.stop()
+        self._norms_task.stop()
+        super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Resume the computation."""
+        super().showEvent(event)
+        self._measure()
+
+    # Numbers
+
+    def _on_source(self) -> None:
+        self.following_requested.emit(self.wanted == VALUE)
+        self.state_changed.emit()
+        self._measure()
+
+    def _measure(self) -> None:
+        """Ask for the norms of the gradients, at once if they are few."""
+        result, engine = self._result, self.engines.currentData()
+        if self._flow is not None and self._flow.engine != engine:
+            self._flow = None
+        if result is not None and self.wanted == LOSS and self._flow is None and engine is not None:
+            turn = self._turn
+            if result[engine][gradient("h")].size <= _AT_ONCE:
+                self._flow = gradient_flow(result, engine)
+            elif self.isVisible():
+                self._flow_task.ask(lambda check: (turn, gradient_flow(result, engine, lambda _: check())))
+        self.source.setToolTip(wrapped(_SOURCES[self.source.currentIndex()][2]))
+        self._show_lanes()
+        self._want_norms()
+        self._tell()
+
+    def _take_flow(self, found: tuple[int, EngineFlow | None]) -> None:
+        turn, flow = found
+        if turn == self._turn:
+            self._flow = flow
+            self._show_lanes()
+            self._tell()
+
+    @property
+    def _reason(self) -> str:
+        """Why nothing is drawn."""
+        if self.wanted == LOSS:
+            return "Computing the norms …" if self.engines.count() else _LOSS_OFF
+        return f"Computing the influence … {number_format.percent(self._progress)}"
+
+    def _show_lanes(self) -> None:
+        """Take the norms of the selected sample, and set the axis for all lanes."""
+        self._lanes = self._norms_of_lanes()
+        self._stack.setCurrentIndex(0 if self._lanes is None else 1)
+        self.engines.setVisible(self.wanted == LOSS and self.engines.count() > 1)
+        self._hint.setText(self._reason)
+        if self._lanes is None or self._result is None:
+            self._legend.name([])
+            self.curves.clear()
+            return
+        main, others = self._lanes
+        self._legend.name([("h", "Norm of the gradient of h in the selected lane.")] + [o[:2] for o in others])
+        self._legend.color(self.curves, self._theme)
+        where = self._location
+        length = self._result.inputs.length(where.sample)
+        loss = self._result.inputs.loss
+        cut = self.wanted == LOSS and loss is not None and loss.truncate is not None
+        backward = self._result.inputs.network.backward(where.direction)
+        self._of_lane = flow = flow_of(main[where.index[:2]][:length], backward=backward, truncated=cut)
+        drawn = [main, *(values for _, _, values in others)]
+        lanes = [lane for values in drawn for lane in values.reshape(-1, values.shape[-1])]
+        limits = self._limits(flow, lanes)
+        scale = log_scale(lanes, *(at for at in limits.values() if at is not None))
+        self.plot.show_scale(scale, None)
+        texts = {VANISHING: _BELOW, EXPLODING: _ABOVE}
+        for limit, at in limits.items():
+            place = None if at is None else float(scale.positions(np.array([at]))[0])
+            text = texts[limit].format(limit=number_format.error(limit), t=flow.begins)
+            self.regions[limit].show_limit(place, text)
+        self._draw()
+
+    def _limits(self, flow: Flow, lanes: Sequence[Values]) -> dict[float, float | None]:
+        """The norms at the limits, where a lane comes near to them."""
+        known = [lane[np.isfinite(lane) & (lane > 0.0)] for lane in lanes]
+        ends = [end for lane in known if len(lane) for end in (float(lane.min()), float(lane.max()))]
+        zero = any((lane == 0.0).any() for lane in lanes)
+        if not flow.at_begin or not np.isfinite(flow.at_begin) or not ends:
+            return {VANISHING: None, EXPLODING: None}
+        low, high = flow.at_begin * VANISHING, flow.at_begin * EXPLODING
+        return {
+            VANISHING: low if zero or min(ends) < low * _NEAR else None,
+            EXPLODING: high if max(ends) > high / _NEAR else None,
+        }
+
+    def _norms_of_lanes(self) -> "tuple[Values, tuple[tuple[str, str, Values], ...]] | None":
+        result, where = self._result, self._location
+        if result is None:
+            return None
+        if self.wanted == VALUE:
+            found = self._influence
+            if found is None:
+                return None
+            inputs = np.broadcast_to(found.inputs, found.hidden.shape)
+            length = result.inputs.length(found.where.sample)
+            main, of_input = _within(found.hidden, length), _within(inputs, length)
+            return main, (("x", "Norm of the gradient of each input.", of_input),)
+        if self._flow is None:
+            return None
+        length = result.inputs.length(where.sample)
+        norms = {s: _within(array[..., where.sample], length) for s, array in self._flow.norms.items()}
+        others = tuple(
+            (s, f"Norm of the gradient of {s} in the selected lane.", norms[s]) for s in list(norms)[1:3]
+        )
+        return norms["h"], others
+
+    # Spectral norms
+
+    @property
+    def _norms_key(self) -> tuple[str, int, int, int]:
+        where, engine = self._location, ""
+        if self._result is not None:
+            found = self._influence.engine if self._influence is not None else self.engines.currentData()
+            engine = found or self._result.reference.engine
+        return engine, where.layer, where.direction, where.sample
+
+    def _want_norms(self) -> None:
+        self._norms_task.cancel()
+        if self._result is not None and self._norms_key not in self._norms and self.isVisible():
+            self._settled.start()
+        self._draw_norms()
+
+    def _ask_norms(self) -> None:
+        result, key, turn = self._result, self._norms_key, self._turn
+        if result is None or key in self._norms:
+            return
+
+        def work(check: Check) -> tuple[int, tuple[str, int, int, int], JacobianNorms | None]:
+            engine, *lane = key
+            steps = LaneSteps(result.inputs, result[engine], *lane)
+            return turn, key, jacobian_norms(steps, lambda _: check()) if steps.known else None
+
+        self._norms_task.ask(work)
+
+    def _take_norms(self, found: tuple[int, tuple[str, int, int, int], JacobianNorms | None]) -> None:
+        turn, key, norms = found
+        if turn == self._turn:
+            self._norms[key] = norms
+            while len(self._norms) > _KEPT:
+                del self._norms[next(iter(self._norms))]
+            self._draw_norms()
+            self._tell()
+
+    # Drawing
+
+    def _draw(self) -> None:
+        """Draw the visible time steps at the resolution of the screen, with the selected lane emphasized."""
+        if self._lanes is None:
+            return
+        main, companions = self._lanes
+        here, seen, pixels, scale = (
+            self._location.index[:2],
+            self.plot.timesteps_in_sight,
+            self.plot.pixels,
+            self.plot.scale_of_values,
+        )
+
+        def outline(values: Values) -> Outline:
+            found = outline_of(values, seen, pixels)
+            return replace(found, low=scale.positions(found.low), high=scale.positions(found.high))
+
+        others = [outline(main[lane]) for lane in np.ndindex(main.shape[:2]) if lane != here]
+        others = [largest_of(others)] if len(others) > _MOST_LANES else others
+        self.curves.draw(outline(main[here]), [outline(values[here]) for _, _, values in companions], others)
+
+    def _draw_norms(self) -> None:
+        norms, result = self.norms, self._result
+        several = result is not None and len(result.inputs.network.kind.state_symbols) > 1
+        self._norms_legend.keys[1].setVisible(several)
+        if norms is None or result is None:
+            self.norm_curves.clear()
+            return
+        times = np.arange(result.inputs.length(self._location.sample), dtype=np.float64)
+        curves = [norms.whole, norms.hidden] if several else [norms.whole]
+        with np.errstate(all="ignore"):
+            logs = [np.interp(times, norms.times, np.log(curve)) for curve in curves]
+            values = [_padded(np.exp(log), result.shape[2]) for log in logs]
+        scale = log_scale(curves, 1.0)
+        self.norms_plot.show_scale(scale, (1.0, "1: neither shrinks nor stretches"))
+        seen, pixels = self.norms_plot.timesteps_in_sight, self.norms_plot.pixels
+        outlines = [outline_of(each, seen, pixels) for each in values]
+        outlines = [replace(o, low=scale.positions(o.low), high=scale.positions(o.high)) for o in outlines]
+        self.norm_curves.draw(outlines[0], outlines[1:], ())
+
+    def _tell(self) -> None:
+        result, where = self._result, self._location
+        if result is None:
+            return
+        for plot in (self.plot, self.norms_plot):
+            plot.show_selection(where.timestep)
+        named = f"{lane_text(result.inputs.network, where).capitalize()}, sample {where.sample}"
+        of_other = self.wanted == VALUE and self._influence is not None and self._influence.where != where
+        self._heading.setText(f"{named}" if not of_other else f"{named}: computing …")
+        self.verdict.setText("" if self._lanes is None else flow_sentence(self._of_lane))
+        for key, (_, value) in zip(self._legend.keys, self._values(where.timestep), strict=False):
+            key.show_value(value)
+        values = self._norms_values(where.timestep)
+        for key, value in zip(self._norms_legend.keys, values or ("", ""), strict=False):
+            key.show_value(value)
+        self.growth.setText(self._growth_text())
+        self.plot.setAccessibleDescription(f"{named}. {self.verdict.text()} {self._values_at(where.timestep)}")
+        self.norms_plot.setAccessibleDescription(f"{named}. {self._norms_at(where.timestep)} {self.growth.text()}")
+
+    def _values(self, timestep: int) -> list[tuple[str, str]]:
+        if self._lanes is None:
+            return []
+        main, others = self._lanes
+        at = (*self._location.index[:2], timestep)
+        return [(name, number_format.error(values[at])) for name, values in [("h", main), *((o[0], o[2]) for o in others)]]
+
+    def _values_at(self, timestep: int) -> str:
+        """The norms at a time step in words."""
+        texts = ", ".join(f"{name} {value}" for name, value in self._values(timestep))
+        return f"t = {timestep}: {texts}" if texts else ""
+
+    def _norms_values(self, timestep: int) -> tuple[str, ...]:
+        """The spectral norms at a time step, or at the nearest one that has them."""
+        norms = self.norms
+        if norms is None:
+            return ()
+        place = int(np.argmin(np.abs(norms.times - timestep)))
+        return tuple(number_format.error(values[place]) for values in (norms.whole, norms.hidden))
+
+    def _norms_at(self, timestep: int) -> str:
+        norms = self.norms
+        if norms is None:
+            return ""
+        nearest = int(norms.times[np.argmin(np.abs(norms.times - timestep))])
+        whole, hidden = self._norms_values(timestep)
+        return f"Spectral norm at t = {nearest}: whole state {whole}, h alone {hidden}."
+
+    def _growth_text(self) -> str:
+        norms, result = self.norms, self._result
+        if norms is None or result is None:
+            waiting = self._settled.isActive() or self._norms_task.busy
+            return "Computing the spectral norms …" if waiting else ""
+        length = result.inputs.length(self._location.sample)
+        template = _PRODUCT if norms.exact else _OF_RANDOM
+        text = template.format(count=norms.product_steps, growth=number_format.error(norms.growth))
+        if len(norms.times) == length:
+            return text
+        sampled = _SAMPLED.format(count=len(norms.times), timesteps=number_format.count(length))
+        return f"{text}; {sampled}"
+
+    def _on_timestep(self, timestep: int) -> None:
+        self.location_requested.emit(self._location.moved(timestep=timestep))
+
+    def _on_explanation(self, timestep: int) -> None:
+        self.explanation_requested.emit(self._location.moved(timestep=timestep))
+
+
+def _within(norms: Values, length: int) -> Values:
+    """Norms (..., T) with NaN in padding."""
+    if length == norms.shape[-1]:
+        return norms
+    found = np.array(norms)
+    found[..., length:] = np.nan
+    return found
+
+
+def _padded(values: Values, timesteps: int) -> Values:
+    return np.concatenate([values, np.full(timesteps - len(values), np.nan)])
+
+
+def _full(value: Any) -> str:
+    return "" if np.isnan(value) else number_format.full(value)
