@@ -24,6 +24,7 @@ Check: TypeAlias = Callable[[float], None]
 """Called with the fraction that is done; may raise an exception to cancel."""
 
 _BLOCK_VALUES = 1 << 18
+_MOST_DECADES = 6.0
 _NOTHING = 1e-290
 """Gradients up to this size are 0. Beyond them are subnormal numbers, which take a hundred times as long."""
 
@@ -50,10 +51,20 @@ class Influence:
     hidden: Floats
     inputs: Floats
 
+    def at(self, layer: int | None, direction: int, timestep: int) -> float:
+        """The norm of a hidden state of a lane, or without a layer of an input."""
+        return float(self.inputs[timestep] if layer is None else self.hidden[layer, direction, timestep])
+
     @property
     def largest(self) -> float:
-        """The largest norm of a hidden state; at least 1, that of the state that has the value."""
-        return float(np.nanmax(self.hidden))
+        """The largest finite norm; at least 1, that of the state that has the value."""
+        return max(float(array.max(where=np.isfinite(array), initial=0.0)) for array in (self.hidden, self.inputs))
+
+    @property
+    def decades(self) -> float:
+        """How many powers of ten below the largest norm are distinguished: as many as there are, from 1 to 6."""
+        least = min(float(array.min(where=array > 0.0, initial=1.0)) for array in (self.hidden, self.inputs))
+        return float(np.clip(np.ceil(np.log10(self.largest / least)), 1.0, _MOST_DECADES))
 
 
 def is_known(inputs: Inputs, trace: Trace, where: Location) -> bool:

@@ -167,7 +167,8 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             lambda w: w.results.compute_gradient_of_selected(), enabled=lambda w: w.session.result is not None),
         None,
         Command("stop", "&Stop", ("Esc",), "Stop the run (the last result is kept), or the export in progress.",
-            lambda w: w.stop(), icon="stop", enabled=lambda w: w.runner.busy or w.jobs.busy or w.influence.busy or w.presentation.active),
+            lambda w: w.stop(), icon="stop",
+            enabled=lambda w: w.runner.busy or w.jobs.busy or w.influence.busy or w.presentation.active),
     ),
     "&Go": (
         Command("timestep_next", "Next &time step", ("Right",), "Select the next time step.",

@@ -1,5 +1,6 @@
 """The influence on the selected value, which follows the selection while it is switched on."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -86,7 +87,9 @@ class InfluenceFollower(QObject):
             self.busy_changed.emit(busy)
 
 
-def _computed(result: RunResult, engine: str, where: Location, check: Check, progress: object) -> "Influence | None":
+def _computed(
+    result: RunResult, engine: str, where: Location, check: Check, progress: Callable[[float], object]
+) -> "Influence | None":
     from rnnviz.quantities.influence import influence, is_known
 
     if not is_known(result.inputs, result[engine], where):

@@ -1,4 +1,4 @@
-"""Gradient flow: norms of the gradients over time on a logarithmic axis, and the spectral norms of the steps' Jacobians.
+"""Gradient flow: norms of gradients over time on a logarithmic axis, and spectral norms of the steps' Jacobians.
 
 The gradients are those of the loss, or those of the selected value: its influence.
 """
@@ -54,7 +54,9 @@ _SOURCES = (
         "Influence: norm of the gradient of the selected value with respect to each hidden state and input.",
     ),
 )
-_LOSS_OFF = "Turn on gradients in the settings (Backward pass), and run (F5). The gradient of the selected value needs none."
+_LOSS_OFF = (
+    "Turn on gradients in the settings (Backward pass), and run (F5). The gradient of the selected value needs none."
+)
 _EMPTY = "A run (F5) shows the gradients over time."
 _BELOW = "vanishing: below {limit} of the norm at t = {t}"
 _ABOVE = "exploding: above {limit}× the norm at t = {t}"
@@ -186,7 +188,6 @@ class GradientFlowPlot(ResultView):
     def __init__(self) -> None:
         super().__init__()
         self._result: RunResult | None = None
-        self._candidate: str | None = None
         self._location = Location()
         self._theme = LIGHT
         self._flow: EngineFlow | None = None
@@ -301,12 +302,15 @@ class GradientFlowPlot(ResultView):
         self.following_requested.emit(VALUE in choices)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        known, self._result, self._candidate = result is self._result, result, candidate
-        if known and result is not None:
+        before, self._result = self._result, result
+        if before is result and result is not None:
             return
         self._turn += 1
-        self._flow, self._influence = None, None
-        self._norms.clear()
+        self._flow = None
+        if before is not None or result is None:
+            # Those of a duplicate, which shows its first result, are kept.
+            self._influence = None
+            self._norms.clear()
         self._flow_task.cancel()
         self._norms_task.cancel()
         names = [] if result is None else [n for n, trace in result.traces.items() if gradient("h") in trace]
@@ -354,7 +358,7 @@ class GradientFlowPlot(ResultView):
         made.source.blockSignals(True)
         made.source.setCurrentIndex(self.source.currentIndex())
         made.source.blockSignals(False)
-        made._influence, made._kept = self._influence, dict(self._norms)
+        made._influence, made._norms = self._influence, dict(self._norms)
         return made
 
     def hide_selection(self) -> None:
@@ -381,6 +385,7 @@ class GradientFlowPlot(ResultView):
         super().resizeEvent(event)
         if self.isVisible():
             tall = event.size().height() >= _LEAST_HEIGHT
+            assert isinstance(self.panes, QSplitter)
             self.panes.setOrientation(Qt.Orientation.Vertical if tall else Qt.Orientation.Horizontal)
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -450,10 +455,11 @@ class GradientFlowPlot(ResultView):
         loss = self._result.inputs.loss
         cut = self.wanted == LOSS and loss is not None and loss.truncate is not None
         backward = self._result.inputs.network.backward(where.direction)
-        self._of_lane = flow = flow_of(main[where.index[:2]][:length], backward=backward, truncated=cut)
+        on_way = main[where.index[:2]][:length]
+        self._of_lane = flow = flow_of(on_way, backward=backward, truncated=cut)
         drawn = [main, *(values for _, _, values in others)]
         lanes = [lane for values in drawn for lane in values.reshape(-1, values.shape[-1])]
-        limits = self._limits(flow, lanes)
+        limits = self._limits(flow, on_way)
         scale = log_scale(lanes, *(at for at in limits.values() if at is not None))
         self.plot.show_scale(scale, None)
         texts = {VANISHING: _BELOW, EXPLODING: _ABOVE}
@@ -463,18 +469,13 @@ class GradientFlowPlot(ResultView):
             self.regions[limit].show_limit(place, text)
         self._draw()
 
-    def _limits(self, flow: Flow, lanes: Sequence[Values]) -> dict[float, float | None]:
-        """The norms at the limits, where a lane comes near to them."""
-        known = [lane[np.isfinite(lane) & (lane > 0.0)] for lane in lanes]
-        ends = [end for lane in known if len(lane) for end in (float(lane.min()), float(lane.max()))]
-        zero = any((lane == 0.0).any() for lane in lanes)
-        if not flow.at_begin or not np.isfinite(flow.at_begin) or not ends:
+    def _limits(self, flow: Flow, norms: Values) -> dict[float, float | None]:
+        """The norms at the limits, where those of the selected lane come near to them."""
+        if not flow.at_begin or not np.isfinite(flow.at_begin):
             return {VANISHING: None, EXPLODING: None}
         low, high = flow.at_begin * VANISHING, flow.at_begin * EXPLODING
-        return {
-            VANISHING: low if zero or min(ends) < low * _NEAR else None,
-            EXPLODING: high if max(ends) > high / _NEAR else None,
-        }
+        near = bool(np.nanmin(norms) < low * _NEAR), not np.nanmax(norms) <= high / _NEAR
+        return {VANISHING: low if near[0] else None, EXPLODING: high if near[1] else None}
 
     def _norms_of_lanes(self) -> "tuple[Values, tuple[tuple[str, str, Values], ...]] | None":
         result, where = self._result, self._location
@@ -492,9 +493,7 @@ class GradientFlowPlot(ResultView):
             return None
         length = result.inputs.length(where.sample)
         norms = {s: _within(array[..., where.sample], length) for s, array in self._flow.norms.items()}
-        others = tuple(
-            (s, f"Norm of the gradient of {s} in the selected lane.", norms[s]) for s in list(norms)[1:3]
-        )
+        others = tuple((s, f"Norm of the gradient of {s} in the selected lane.", norms[s]) for s in list(norms)[1:3])
         return norms["h"], others
 
     # Spectral norms
@@ -568,7 +567,7 @@ class GradientFlowPlot(ResultView):
         with np.errstate(all="ignore"):
             logs = [np.interp(times, norms.times, np.log(curve)) for curve in curves]
             values = [_padded(np.exp(log), result.shape[2]) for log in logs]
-        scale = log_scale(curves, 1.0)
+        scale = log_scale(curves, 0.5, 5.0)
         self.norms_plot.show_scale(scale, (1.0, "1: neither shrinks nor stretches"))
         seen, pixels = self.norms_plot.timesteps_in_sight, self.norms_plot.pixels
         outlines = [outline_of(each, seen, pixels) for each in values]
@@ -599,7 +598,9 @@ class GradientFlowPlot(ResultView):
             return []
         main, others = self._lanes
         at = (*self._location.index[:2], timestep)
-        return [(name, number_format.error(values[at])) for name, values in [("h", main), *((o[0], o[2]) for o in others)]]
+        return [
+            (name, number_format.error(values[at])) for name, values in [("h", main), *((o[0], o[2]) for o in others)]
+        ]
 
     def _values_at(self, timestep: int) -> str:
         """The norms at a time step in words."""

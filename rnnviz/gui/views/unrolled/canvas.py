@@ -30,7 +30,14 @@ from rnnviz.gui.views.unrolled.geometry import (
 )
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
-from rnnviz.gui.views.unrolled.marks import FutureCover, HighlightItem, RangeMarks, SeamMarks, SelectionItem
+from rnnviz.gui.views.unrolled.marks import (
+    FutureCover,
+    HighlightItem,
+    InfluenceStrips,
+    RangeMarks,
+    SeamMarks,
+    SelectionItem,
+)
 from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch, visible_seams
 from rnnviz.gui.views.unrolled.strips import Minimap, StageBadges, SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis

@@ -49,8 +49,8 @@ _LEADS = {("read", "gates"), ("read", "computed"), ("carried", "next")}
 """Parts of a step that are joined by arrows: inputs with outputs, and these with the steps that read them."""
 
 _STRIP, _TICK = 5.0, 6.0
-_INFLUENCE = 9.0
-"""Maximum height of the strip of a lane."""
+_INFLUENCE, _OVER_COLORS = 6.0, 4.0
+"""Height of the strip of a lane, and how much of it is on the colors of a heat map; numbers stay free."""
 
 
 class _Mark(QGraphicsObject):
@@ -423,10 +423,8 @@ class RangeMarks(_Cover):
 class InfluenceStrips(_Cover):
     """A strip along the lower edge of each lane: the influence of its states and of the inputs on one value.
 
-    The color is full at the largest influence of a state, and empty below `DECADES` decades less.
+    The color is full at the largest influence, and empty at the end of its `decades`.
     """
-
-    DECADES = 6.0
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent, 7)
@@ -451,7 +449,7 @@ class InfluenceStrips(_Cover):
         assert found is not None
         norms = found.inputs if lane.layer is None else found.hidden[lane.layer, lane.direction]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.clip(1.0 + np.log10(norms / found.largest) / self.DECADES, 0.0, 1.0))
+            return np.asarray(np.clip(1.0 + np.log10(norms / found.largest) / found.decades, 0.0, 1.0))
 
     def _build(self) -> None:
         geometry, found = self._geometry, self._influence
@@ -473,18 +471,17 @@ class InfluenceStrips(_Cover):
             pixels[0, :, :3] = (low + seen[:, np.newaxis] * (high - low)).round()
             pixels[0, outside, 3] = 0
             image = QImage(pixels.tobytes(), width, 1, 4 * width, QImage.Format.Format_RGBA8888).copy()
-            height = min(_INFLUENCE, lane_rect.height / 3.0)
-            top = round(geometry.top_of(lane_rect) + lane_rect.height - height)
-            self.strips[lane_rect.lane] = QRectF(0.0, top, width, round(height)), image
+            top = round(geometry.top_of(lane_rect) + lane_rect.height) + (1.0 if geometry.boxes else -_OVER_COLORS)
+            self.strips[lane_rect.lane] = QRectF(0.0, top, width, _INFLUENCE - 2.0 * geometry.boxes), image
         self.update()
 
     @property
     def _ends(self) -> tuple[str, str]:
-        return self._theme.base, self._theme.accent
+        # Neither tone of the values.
+        return self._theme.base, self._theme.series[4]
 
     def _paint(self, painter: QPainter, theme: Theme) -> None:
         for place, image in self.strips.values():
-            painter.fillRect(place.adjusted(0.0, -1.0, 0.0, 0.0), theme.color("text"))
             painter.drawImage(place, image)
 
 

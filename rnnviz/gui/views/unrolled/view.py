@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from rnnviz.core import number_format
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
@@ -51,6 +52,9 @@ from rnnviz.quantities.gates import is_gradient
 from rnnviz.quantities.steps import Order, Region
 from rnnviz.quantities.units import ORDERS, OrderKey
 from rnnviz.verify.result import RunResult
+
+if TYPE_CHECKING:
+    from rnnviz.quantities.influence import Influence
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2

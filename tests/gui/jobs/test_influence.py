@@ -1,0 +1,36 @@
+"""The influence follows the selection and the shown engine while it is switched on."""
+
+import numpy as np
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.jobs.influence import InfluenceFollower
+from rnnviz.quantities.influence import influence
+from tests.factories import make_result
+
+
+def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
+    result = make_result(cell="lstm", num_layers=2)
+    session = Session(result.config)
+    session.set_result(result)
+    follower = InfluenceFollower(session)
+    try:
+        follower.toggle()
+        assert follower.busy
+        qtbot.waitUntil(lambda: session.influence is not None)
+        assert not follower.busy
+        where = Location(1, 0, 3, 1, 2)
+        session.set_location(where)
+        session.set_engine("manual")
+        qtbot.waitUntil(lambda: session.influence.where == where)
+        expected = influence(result.inputs, result["manual"], where, lambda _: None)
+        np.testing.assert_array_equal(session.influence.hidden, expected.hidden)
+        assert session.influence.engine == "manual"
+        session.set_result(make_result(cell="gru"))
+        assert session.influence is None
+        qtbot.waitUntil(lambda: session.influence is not None)
+        follower.toggle()
+        assert session.influence is None
+        assert not follower.busy
+    finally:
+        follower.close()

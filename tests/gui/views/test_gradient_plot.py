@@ -1,0 +1,85 @@
+"""Gradient flow in the window: curves, limits, spectral norms, and the influence on the selected value."""
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.views.gradient_plot import LOSS, VALUE, GradientFlowPlot
+from rnnviz.quantities.gradient_flow import EXPLODING, VANISHING, LaneSteps, jacobian_norms
+from rnnviz.quantities.influence import influence
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result
+from tests.quantities.test_gradient_flow import with_gradients
+
+
+@pytest.fixture
+def view(qtbot) -> GradientFlowPlot:
+    view = GradientFlowPlot()
+    qtbot.addWidget(view)
+    view.resize(900, 200)
+    view.show()
+    return view
+
+
+def vanishing() -> RunResult:
+    """The gradient of layer 1 forward shrinks by 1e-3 at each step before t = 4."""
+    result = with_gradients(make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=6, lengths=[6, 5]))
+    for trace in result.traces.values():
+        trace["grad.h"][1, 0] *= np.float32(1e-3) ** np.arange(5, -1, -1, dtype=np.float32)[:, None, None]
+    return result
+
+
+def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: GradientFlowPlot) -> None:
+    result = vanishing()
+    view.show_result(result, "manual")
+    view.show_location(Location(1, 0, 2, 1, 0))
+    norms = np.linalg.norm(result["gluon"]["grad.h"][1, 0, :5, 1].astype(float), axis=-1)
+    drawn = view.curves.selected.high
+    np.testing.assert_allclose(drawn[:5], np.log10(norms), rtol=1e-5)
+    assert np.isnan(drawn[5])
+    assert len(view.curves.others) == 3
+    np.testing.assert_allclose(float(view.regions[VANISHING].line.value()), np.log10(norms[4] * VANISHING), rtol=1e-6)
+    assert view.regions[VANISHING].isVisible()
+    assert not view.regions[EXPLODING].isVisible()
+    assert [key.text() for key in view.keys[:2]] == ["h", "c"]
+    assert view.engines.count() == 2
+    view.engines.setCurrentIndex(1)
+    view.engines.activated.emit(1)
+    rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert [row[0] for row in rows] == ["timestep", *"01234"]
+    other = np.linalg.norm(result["manual"]["grad.h"][1, 0, 2, 1].astype(float))
+    assert float(rows[3][3]) == pytest.approx(other, rel=1e-6)
+    qtbot.waitUntil(lambda: view.norms is not None)
+    expected = jacobian_norms(LaneSteps(result.inputs, result["manual"], 1, 0, 1), lambda _: None)
+    np.testing.assert_array_equal(view.norms.whole, expected.whole)
+    np.testing.assert_allclose(view.norm_curves.selected.high[:5], np.log10(expected.whole), rtol=1e-6)
+    assert len(view.norm_curves.beside) == 1
+    assert len(view.copy_text().splitlines()[0].split("\t")) == len(rows[0]) + 2
+    view.norms_plot.view_box.setXRange(0.0, 4.0, padding=0)
+    assert view.plot.view_box.viewRange()[0] == view.norms_plot.view_box.viewRange()[0]
+
+
+def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPlot) -> None:
+    result, asked = make_result(cell="gru", num_layers=2), []
+    view.following_requested.connect(asked.append)
+    view.show_result(result, "manual")
+    assert not view.plot.isVisible()
+    assert (view.wanted, view.copy_text()) == (LOSS, "")
+    view.source.setCurrentIndex(1)
+    assert (asked, view.wanted) == ([True], VALUE)
+    where = Location(1, 0, 3, 1, 2)
+    found = influence(result.inputs, result["manual"], where, lambda _: None)
+    view.show_location(where)
+    view.show_influence(found, followed=True)
+    assert view.plot.isVisible()
+    drawn = np.array(view.curves.selected.high)
+    np.testing.assert_allclose(drawn[:4], np.log10(found.hidden[1, 0, :4]), rtol=1e-9)
+    assert drawn[4] == view.plot.scale_of_values.zero
+    assert [key.text() for key in view.keys[:2]] == ["h", "x"]
+    twin = view.duplicate()
+    twin.show_result(result, "manual")
+    twin.show_location(where)
+    np.testing.assert_array_equal(twin.curves.selected.high, drawn)
+    view.show_influence(None, followed=False)
+    assert view.wanted == LOSS
+    twin.deleteLater()
