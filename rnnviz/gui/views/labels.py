@@ -315,7 +315,7 @@ class LegendKey(QAbstractButton):
 
     def rename(self, name: str, why: str) -> None:
         self.setText(name)
-        self.setToolTip(f"{name}: {why}")
+        self.setToolTip(wrapped(f"{name}: {why}"))
         self.setAccessibleName(name)
         self.setAccessibleDescription(why)
         self.updateGeometry()
