@@ -194,7 +194,7 @@ class GradientFlowPlot(ResultView):
         self._influence: Influence | None = None
         self._progress = 0.0
         self._lanes: tuple[Values, tuple[tuple[str, str, Values], ...]] | None = None
-        """What is drawn: (L, D, T), and further curves of a lane with name and description, (L, D, T)."""
+        """The drawn norms (L, D, T), and further curves of a lane with name and description, (L, D, T)."""
         self._of_lane = Flow(flow_of(np.zeros(1), backward=False).verdict)
         self._norms: dict[tuple[str, int, int, int], JacobianNorms | None] = {}
         self._turn = 0
