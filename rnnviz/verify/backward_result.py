@@ -62,6 +62,31 @@ class GradientPlace:
         return len(self.index) == 3 and self.name != OF_INPUT
 
 
+def gradient_place(
+    name: str, where: Location | tuple[int, ...], directions: int, *, reverse: bool = False
+) -> GradientPlace:
+    """The place of an entry of a comparison of gradients.
+
+    Parameters
+    ----------
+    name : str
+        Name of the gradient.
+    where : Location or tuple of int
+        Its place; of the gradient of the sequence the first lane, and the feature as the unit.
+    directions : int
+        D of the network.
+    reverse : bool
+        Whether the only direction goes backward.
+
+    Returns
+    -------
+    GradientPlace
+        The place, with the index into the array of a trace.
+    """
+    index = where if isinstance(where, tuple) else where.index[2:] if name == OF_INPUT else where.index
+    return GradientPlace(name, index, directions, reverse)
+
+
 @dataclass(frozen=True)
 class WrongGradient:
     """A gradient outside its bound: the engine's, and the one that follows from the engine's own next gradients."""
@@ -215,14 +240,14 @@ def first_gradient_mismatch(comparison: Comparison, directions: int) -> Gradient
     """
     found = [(name, own.first_mismatch) for name, own in comparison.gradients.items() if own.first_mismatch is not None]
     lanes = [(name, first) for name, first in found if name != OF_INPUT]
+    reverse = comparison.reverse
     if found:
         name, first = min(lanes or found, key=lambda pair: pair[1].where.gradient_order[:3])
-        index = first.where.index[2:] if name == OF_INPUT else first.where.index
-        place = GradientPlace(name, index, directions, comparison.reverse)
+        place = gradient_place(name, first.where, directions, reverse=reverse)
         return GradientMismatch(place, first.reference, first.candidate)
     for name, own in comparison.parameter_gradients.items():
         entry = own.first_mismatch
         if entry is not None:
-            place = GradientPlace(name, entry.index, directions, comparison.reverse)
+            place = gradient_place(name, entry.index, directions, reverse=reverse)
             return GradientMismatch(place, entry.reference, entry.candidate)
     return None

@@ -30,9 +30,9 @@ def masked(found: str) -> str:
     return _DIGITS.sub("#", found)
 
 
-def report_text() -> str:
-    """The body of the HTML report of a run that disagrees, without its figures, charts and the version."""
-    html = report_html(RUNS["wrong"](), [], datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
+def report_text(name: str) -> str:
+    """The body of the HTML report of a run, without its figures, charts and the version."""
+    html = report_html(RUNS[name](), [], datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
     body = re.sub("<svg.*?</svg>", "<svg>", html[html.index("<body>") :], flags=re.DOTALL)
     return masked(re.sub(r"by rnnviz [\d.]+\d", "by rnnviz #", re.sub(r"<data [^>]*>[^L<]*</data>", "#", body)))
 
@@ -40,7 +40,8 @@ def report_text() -> str:
 FOUND: dict[str, Callable[[], str]] = {
     **{name: lambda name=name: masked(text(RUNS[name]())) for name in RUNS},  # type: ignore[misc]
     "details": lambda: "\n".join((*lines(), "")),
-    "report-wrong": report_text,
+    "report-wrong": lambda: report_text("wrong"),
+    "report-gradients": lambda: report_text("gradients-wrong"),
 }
 
 

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
-from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import Location
 from rnnviz.io.config_toml import as_in_session
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongStep
-from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit, GradientPlace, first_gradient_mismatch
+from rnnviz.verify.backward_result import (
+    FiniteDifferences,
+    GradientAudit,
+    GradientPlace,
+    first_gradient_mismatch,
+    gradient_place,
+)
 from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
@@ -131,8 +136,7 @@ def _of_gradient(result: RunResult, own: Comparison | GradientComparison) -> dic
     network = result.config.network
 
     def place(where: Location | tuple[int, ...]) -> dict[str, Any]:
-        index = where if isinstance(where, tuple) else where.index[2:] if own.name == OF_INPUT else where.index
-        return GradientPlace(own.name, index, network.directions, network.reverse).to_json()
+        return gradient_place(own.name, where, network.directions, reverse=network.reverse).to_json()
 
     first = own.first_mismatch
     found: dict[str, Any] | None = None

@@ -31,12 +31,13 @@ from rnnviz.quantities.error_series import ERROR_RATIO, error_series
 from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.tables import AUDIT_WORDS
-from rnnviz.text.verdict_text import MARKS, likely_causes, verdict_sentence
-from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import Comparison
+from rnnviz.text.tables import AUDIT_WORDS, verdicts
+from rnnviz.text.verdict_text import MARKS, likely_causes
+from rnnviz.verify.audit import Audit, WrongStep
+from rnnviz.verify.backward_result import BackwardJudgment, DifferenceQuotient, GradientAudit, gradient_place
+from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.verdict import AuditVerdict
+from rnnviz.verify.verdict import AuditVerdict, Verdict
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that HTML does not permit; names and program output may contain them."""
@@ -56,7 +57,6 @@ def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture
 
 def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: datetime) -> str:
     """The report as text: every value in it is escaped by the template's environment."""
-    verdicts = [verdict_sentence(result, comparison.candidate) for comparison in result.comparisons]
     network, path = network_in_words(result.config.network), result.config.parameters.path
     return (
         _environment()
@@ -64,14 +64,18 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
         .render(
             title=network if path is None else f"{Path(path).name}: {network}",
             written=written,
-            verdict=result.verdict,
-            verdicts=[(str(words), words) for words in verdicts],
+            verdict=result.overall_verdict,
+            verdicts=[(str(words), words) for words in verdicts(result)],
             pictures=pictures,
             reference=display_name(result.reference.engine),
             candidates=[display_name(c.candidate) for c in result.comparisons],
             comparison=comparison_rows(result),
             charts=[error_chart(result, comparison) for comparison in result.comparisons],
             audits=audit_rows(result),
+            gradients=gradient_tables(result),
+            gradient_audits=gradient_audit_rows(result),
+            differences=difference_rows(result),
+            gradient_engines=[display_name(engine) for engine in result.gradient_engines],
             allowed=ALLOWED_BOUNDS,
             checks=[(display_name(check.engine), check) for check in result.checks],
             arithmetics=[(display_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
@@ -189,6 +193,10 @@ def audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
 
 
 def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
+    return _audit_row(judgment, audit, "" if audit.first_line is None else audit.first_line.name)
+
+
+def _audit_row(judgment: Judgment | BackwardJudgment, audit: Audit | GradientAudit, line: str) -> AuditTableRow:
     wrong = audit.first_wrong
     has = ("", "") if wrong is None else _apart(wrong.value, wrong.expected)
     return AuditTableRow(
@@ -197,12 +205,76 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
         AUDIT_WORDS[audit.verdict],
         "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage),
         error(audit.worst_ratio) if audit.audited else "",
-        "" if wrong is None else _position(wrong.where),
+        "" if wrong is None else _position(wrong.where) if isinstance(wrong, WrongStep) else str(wrong.where),
         has[0],
         has[1],
-        "" if audit.first_line is None else audit.first_line.name,
+        line,
         join_words(likely_causes(judgment, audit.engine), "or"),
     )
+
+
+def gradient_tables(result: RunResult) -> tuple[tuple[str, tuple[ReportRow, ...]], ...]:
+    """For each candidate whose gradients are compared its name, and a row for each gradient."""
+    network = result.config.network
+    return tuple(
+        (
+            display_name(comparison.candidate),
+            tuple(_gradient_row(own, network.directions) for own in comparison.every_gradient),
+        )
+        for comparison in result.comparisons
+        if comparison.every_gradient
+    )
+
+
+def _gradient_row(own: Comparison | GradientComparison, directions: int) -> ReportRow:
+    reverse = isinstance(own, Comparison) and own.reverse
+    worst = gradient_place(own.name, own.max_abs_error_at, directions, reverse=reverse)
+    cells = (
+        number_format.count(own.elements),
+        number_format.count(own.mismatched),
+        error(own.atol),
+        error(own.max_abs_error),
+        str(worst) if own.max_abs_error else "",
+        error(own.max_error_ratio),
+        _some(own.nonfinite_apart),
+    )
+    return ReportRow(own.name, cells)
+
+
+def gradient_audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
+    """A row for each engine whose gradients were audited."""
+    judgment = None if result.judgment is None else result.judgment.backward
+    if judgment is None:
+        return ()
+    return tuple(_audit_row(judgment, audit, "") for audit in judgment.audits.values())
+
+
+def difference_rows(result: RunResult) -> tuple[ReportRow, ...]:
+    """A row for each difference quotient: it, its estimated error, and the gradient of each engine."""
+    judgment = None if result.judgment is None else result.judgment.backward
+    differences = None if judgment is None else judgment.finite_differences
+    if differences is None:
+        return ()
+    engines = result.gradient_engines
+    return tuple(
+        ReportRow(
+            str(entry.where),
+            (
+                error(entry.value),
+                error(entry.error),
+                *(_of_engine(entry, engine) for engine in engines),
+            ),
+        )
+        for entry in differences.entries
+    )
+
+
+def _of_engine(entry: DifferenceQuotient, engine: str) -> TableCell:
+    if engine not in entry.gradients:
+        return ""
+    shown = number_format.error(entry.gradients[engine])
+    mark = f"{MARKS[Verdict.DISAGREE]} " if entry.contradicts(engine) else ""
+    return Figure(f"{mark}{shown}", number_format.full(entry.gradients[engine]))
 
 
 def _position(where: Location) -> Figure:
