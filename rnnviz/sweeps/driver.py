@@ -29,6 +29,7 @@ from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunR
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.results import COMPUTED, FirstWrong, SweepResult, SweepRow
+from rnnviz.text.gradient_text import gradient_words
 from rnnviz.text.verdict_text import plain, verdict_sentence
 from rnnviz.verify.result import RunResult
 
@@ -147,9 +148,10 @@ def finding(result: RunResult) -> SweepResult:
     (comparison,) = result.comparisons
     audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
     wrong = [FirstWrong(audit.engine, audit.first_wrong.where) for audit in audits if audit.first_wrong is not None]
+    words = (verdict_sentence(result, comparison.candidate), gradient_words(result, comparison.candidate))
     return SweepResult(
-        result.comparison_verdict(comparison),
-        f"{plain(verdict_sentence(result, comparison.candidate).sentence).removesuffix('.')}.",
+        result.overall_verdict,
+        " ".join(f"{plain(own.sentence).removesuffix('.')}." for own in words if own is not None),
         comparison.max_error_ratio,
         comparison.max_abs_error,
         _largest([audit.worst_ratio for audit in audits]),
@@ -157,6 +159,7 @@ def finding(result: RunResult) -> SweepResult:
         min(wrong, key=lambda first: first.where.layer, default=None),
         dict(result.seconds),
         result.assumptions,
+        result.backward_verdict or "",
     )
 
 

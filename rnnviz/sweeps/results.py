@@ -50,7 +50,8 @@ class SweepResult:
 
     `max_error_ratio` and `max_abs_error` compare the candidate with the reference; `audit_worst_ratio` is the larger
     of the two engines'. All are None without numbers. `seconds` by engine; `reason` is one sentence. `assumptions` are
-    the clauses that a run of a model file takes for granted.
+    the clauses that a run of a model file takes for granted. `verdict` is the worse one of the forward pass and of
+    `backward_verdict`, that of the gradients, which is empty without any.
     """
 
     verdict: str
@@ -61,6 +62,7 @@ class SweepResult:
     first_wrong: FirstWrong | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    backward_verdict: str = ""
 
     def to_mapping(self) -> dict[str, Any]:
         """A mapping that JSON can hold; numbers that are not finite are "NaN", "Infinity" and "-Infinity"."""
@@ -72,6 +74,7 @@ class SweepResult:
             "seconds": dict(self.seconds),
             "reason": self.reason,
             **({"assumptions": list(self.assumptions)} if self.assumptions else {}),
+            **({"backward_verdict": self.backward_verdict} if self.backward_verdict else {}),
         }
 
     @classmethod
@@ -90,6 +93,7 @@ class SweepResult:
                 None if wrong is None else FirstWrong(str(wrong["engine"]), _location(wrong)),
                 {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
                 tuple(map(str, values.get("assumptions", ()))),
+                str(values.get("backward_verdict") or ""),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, InputError):

@@ -21,7 +21,7 @@ from rnnviz.sweeps.grid import ENGINE, SEED, Point, checked_value, declaration
 from rnnviz.sweeps.results import NUMBERS, SweepResult, SweepRow, SweepTable
 
 _PLACE = ("engine", "layer", "direction", "timestep", "sample", "unit")
-_WRONG, _SECONDS, _ASSUMPTIONS = "first_wrong.", "seconds.", "assumptions"
+_WRONG, _SECONDS, _ASSUMPTIONS, _BACKWARD = "first_wrong.", "seconds.", "assumptions", "backward_verdict"
 _TRUTH = {"true": True, "false": False}
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, pl.exceptions.PolarsError)
 
@@ -93,6 +93,8 @@ def _frame(keys: Sequence[str], rows: Sequence[SweepRow]) -> pl.DataFrame:
     texts["reason"] = [_text(finding["reason"]) for finding in found]
     if any("assumptions" in finding for finding in found):
         texts[_ASSUMPTIONS] = [json.dumps(finding.get("assumptions", []), ensure_ascii=False) for finding in found]
+    if any(_BACKWARD in finding for finding in found):
+        texts[_BACKWARD] = [finding.get(_BACKWARD) for finding in found]
     texts["config"] = [
         None if row.point.config is None else _text(json.dumps(row.point.config.to_mapping(), ensure_ascii=False))
         for row in rows
@@ -134,6 +136,7 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
             },
             "reason": cells["reason"] or "",
             "assumptions": json.loads(cells.get(_ASSUMPTIONS) or "[]"),
+            _BACKWARD: cells.get(_BACKWARD),
         }
     )
     config = cells["config"]
@@ -142,7 +145,7 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
     )
 
 
-_LISTS = ("names", "activations", "counts", "texts", "paths")
+_LISTS = ("names", "activations", "counts", "texts", "paths", "indices")
 """Kinds of values that are lists."""
 
 

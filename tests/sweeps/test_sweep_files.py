@@ -12,9 +12,11 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.trace_index import Location
+from rnnviz.sweeps.driver import finding
 from rnnviz.sweeps.grid import Sweep, is_sweep, is_sweep_results, load_sweep
 from rnnviz.sweeps.results import FirstWrong, SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from tests.factories import make_result
 
 NETWORK = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
 
@@ -114,6 +116,22 @@ def test_written_results_read_back(tmp_path: Path, table: SweepTable, ending: st
     assert [row.point.config for row in found.rows] == [row.point.config for row in written]
     # NaN is not equal to itself, but its words are.
     assert [repr(row.finding) for row in found.rows] == [repr(row.finding) for row in written]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_verdicts_on_gradients_read_back(tmp_path: Path, ending: str) -> None:
+    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "backward": {"enabled": True}}
+    value = {"backward.value": [[0, 0, 1, 0, 2], [0, 0, 2, 0, 2]]}
+    tables["backward"]["loss"] = "value"  # type: ignore[assignment]
+    sweep = Sweep.from_mapping({**tables, "grid": value})
+    result = make_result(gradients=("gluon", "manual"), edits={"manual": lambda trace: trace["grad.h"].fill(9.0)})
+    disagreeing = finding(result)
+    assert (disagreeing.verdict, disagreeing.backward_verdict) == ("disagree", "disagree")
+    table = SweepTable(sweep.keys, tuple(map(SweepRow, sweep.points(), [disagreeing, SweepResult("agree")])))
+    (write_sweep_csv if ending == "csv" else write_sweep_json)(table, tmp_path / f"rows.{ending}")
+    found = load_sweep_results(tmp_path / f"rows.{ending}")
+    assert [row.finding for row in found.rows] == [row.finding for row in table.rows]
+    assert [row.point for row in found.rows] == [row.point for row in table.rows]
 
 
 def test_the_columns_of_the_table(tmp_path: Path, table: SweepTable) -> None:
