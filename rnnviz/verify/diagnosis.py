@@ -32,10 +32,10 @@ _MOST_VALUES, _MOST_VALUES_OF_PAIRS = 1 << 20, 1 << 14
 them."""
 _SAMPLES = 3
 
-_ALLOWED = 10.0
+ALLOWED = 10.0
 """The distance up to which a trace counts as the known bug's: other code rounds otherwise, over a few steps."""
 
-_BETTER = 8.0
+BETTER = 8.0
 """Factor by which a known bug must be nearer to the trace than the correct recurrence or another known bug."""
 
 _ROUNDING = 32.0
@@ -59,16 +59,16 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
     correct = _distance(Fault(), inputs, trace, wrong, np.inf)
     if not audit.wrong and correct <= 1.0 and {check.name for check in failing} == {PADDING_CHECK}:
         return ((PADDING_NOT_ZEROED,),)
-    limit = min(_ALLOWED, correct / _BETTER)
-    nearest = _nearest(
+    limit = min(ALLOWED, correct / BETTER)
+    found = nearest(
         inputs,
         (((bug.name,), _distance(fault, inputs, trace, wrong, limit)) for bug, fault in _faults(inputs)),
         limit,
         trace,
     )
     if trace.partial and trace.hidden.size > _MOST_VALUES_OF_PAIRS:
-        return nearest
-    return nearest or _nearest(inputs, _pairs(inputs, trace, wrong, limit), limit, trace)
+        return found
+    return found or nearest(inputs, _pairs(inputs, trace, wrong, limit), limit, trace)
 
 
 def _pairs(
@@ -85,17 +85,17 @@ def _pairs(
             yield (first.name, second.name), _distance(both, inputs, trace, wrong, limit)
 
 
-def _nearest(
+def nearest(
     inputs: Inputs, found: Iterable[tuple[tuple[str, ...], float]], limit: float, trace: Trace
 ) -> tuple[tuple[str, ...], ...]:
     """The names whose distance is within the limit and not far from the smallest, in the order in which they came."""
     within = [(names, distance) for names, distance in found if distance <= limit]
     smallest = min((distance for _, distance in within), default=0.0)
-    near = max(_BETTER * smallest, _ROUNDING * trace.eps / _tolerance(inputs, trace))
+    near = max(BETTER * smallest, _ROUNDING * trace.eps / own_tolerance(inputs, trace))
     return tuple(dict.fromkeys(names for names, distance in within if distance <= near))
 
 
-def _tolerance(inputs: Inputs, trace: Trace) -> float:
+def own_tolerance(inputs: Inputs, trace: Trace) -> float:
     """The dtype's own absolute tolerance, whatever the comparison's is; of a coarser recording two roundings."""
     own = DEFAULT_TOLERANCES[inputs.network.dtype][1]
     return max(own, 2.0 * trace.spacing) if trace.precision or trace.half else own
@@ -114,7 +114,7 @@ def _distance(fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
 
     The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough as they.
     """
-    largest, atol = 0.0, _tolerance(inputs, trace)
+    largest, atol = 0.0, own_tolerance(inputs, trace)
     for expected, found in _evidence(fault, inputs, trace, wrong):
         size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
         apart = abs_error(found, expected).max(axis=(1, 2)) / size / atol

@@ -40,6 +40,12 @@ NAMES = {
         *("lengths-off-by-one", "sorted-order-not-restored"),
     ],
     "seams": ["state-not-carried-between-calls", "states-swapped-between-calls"],
+    "gradients": [
+        *("truncated-at-one-step", "weight-gradient-not-summed-over-time", "cell-gradient-dropped"),
+        *("direct-output-gradient-dropped", "derivative-at-wrong-pre-activation"),
+        *("backward-direction-not-reversed-in-gradient", "forward-bias-used-twice", "reset-gate-gradient-missing"),
+        "initial-state-gradient-missing",
+    ],
     "rnn_relu": [],
     "rnn_tanh": [],
     "lstm": LSTM,

@@ -25,7 +25,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.diagnosis import _distance, _nearest, _parts, diagnose
+from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
 from rnnviz.verify.fault_coverage import undetectable
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
@@ -302,4 +302,4 @@ def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
 def test_known_bugs_are_equally_near(distances: tuple[float, ...], limit: float, expected: str) -> None:
     inputs = inputs_of({"timesteps": 2}, cell="rnn_tanh", hidden_size=3)
     found = [((name,), distance) for name, distance in zip("abc", distances, strict=True)]
-    assert _nearest(inputs, found, limit, empty_trace(inputs, cell=False)) == tuple((name,) for name in expected)
+    assert nearest(inputs, found, limit, empty_trace(inputs, cell=False)) == tuple((name,) for name in expected)

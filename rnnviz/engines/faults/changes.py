@@ -1,9 +1,9 @@
-"""The differences of a network with a known bug: in its parameters, in its cell, and in the loop around the cell."""
+"""The differences of a network with a known bug: in its parameters, its cell, the loop around it, and its gradients."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,69 @@ SampleOrder: TypeAlias = Callable[[Sequence[int]], NDArray[np.intp]]
 
 ParameterChange: TypeAlias = Callable[[CellSpec, LayerParameters], LayerParameters]
 """change(cell, p): one layer's parameters as code with the bug reads them."""
+
+
+@dataclass(frozen=True)
+class GradientFault:
+    """A known bug of the backward pass in one variant; the defaults change nothing.
+
+    Attributes
+    ----------
+    cut:
+        The states to which a time step passes no gradient on.
+    cut_initial, cut_final:
+        Whether the initial ones get none either, and whether the gradients of the final ones are not read.
+    direct:
+        The time steps of a lane that get a gradient from out, or from the layer above: all, the last computed one, or
+        none.
+    direct_above:
+        Whether this is so in the top layer alone.
+    slope:
+        The argument of the derivatives of activations, if it is not the pre-activation: the activation's own value,
+        the input part, or the pre-activation of the time step before. "formula" puts the pre-activation in place of the
+        value in the formula of a derivative, as in 1 - a².
+    slope_of:
+        The gates of these activations, "" being those of no gate; () being all.
+    unreversed:
+        The arrays that the backward direction leaves in its own order, or does not bring into it: the gradients of its
+        output, those of its input, and those that it stores.
+    from_end:
+        Whether the backward direction is followed from T-1 to 0, as the forward one.
+    kept:
+        The kinds of parameters whose gradients are those of one time step, such as "h2h_weight".
+    kept_step:
+        This time step: the last one of the backward pass, or its first one.
+    doubled:
+        The kinds of parameters with twice their gradient.
+    doubled_forward:
+        Whether those of the forward direction alone are doubled.
+    constant:
+        The gates whose gradient is not computed.
+    not_passed:
+        The gates whose gradient is not passed to the state before the step.
+    unscaled:
+        The gates whose recurrent parts get the gradient of their input parts.
+    without_initial:
+        The states whose initial gradients are 0.
+    """
+
+    cut: tuple[str, ...] = ()
+    cut_initial: bool = False
+    cut_final: bool = False
+    direct: Literal["all", "last", "none"] = "all"
+    direct_above: bool = False
+    slope: Literal["", "value", "input", "previous", "formula"] = ""
+    slope_of: tuple[str, ...] = ()
+    unreversed: tuple[str, ...] = ()
+    from_end: bool = False
+    kept: tuple[str, ...] = ()
+    kept_step: Literal["last", "first"] = "last"
+    doubled: tuple[str, ...] = ()
+    doubled_forward: bool = False
+    constant: tuple[str, ...] = ()
+    not_passed: tuple[str, ...] = ()
+    unscaled: tuple[str, ...] = ()
+    without_initial: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +129,8 @@ class Fault:
         The samples in the order of the results; None for that of the input.
     state_order:
         The samples in the order of the final states, if the other results are in that of the input.
+    gradient:
+        The changes of the backward pass.
     """
 
     parameters: tuple[ParameterChange, ...] = ()
@@ -84,6 +149,7 @@ class Fault:
     final_at_batch_end: Literal["", "all", "forward"] = ""
     sample_order: SampleOrder | None = None
     state_order: SampleOrder | None = None
+    gradient: GradientFault = GradientFault()
 
     @property
     def of_padding(self) -> bool:
@@ -100,18 +166,29 @@ class Fault:
 
     def together_with(self, other: "Fault") -> "Fault | None":
         """Both known bugs at once, or None where they contradict each other."""
-        right, merged = Fault(), {}
-        for item in fields(Fault):
-            ours, theirs, default = (getattr(d, item.name) for d in (self, other, right))
-            if item.name == "parameters" or (item.name == "activations" and not dict(ours).keys() & dict(theirs)):
-                merged[item.name] = ours + theirs
-            elif ours in (default, theirs):
-                merged[item.name] = theirs
-            elif theirs == default:
-                merged[item.name] = ours
-            else:
-                return None
-        return Fault(**merged)
+        merged = _merged(self, other)
+        if merged is None or self.gradient in (other.gradient, GradientFault()):
+            return merged
+        gradient = _merged(self.gradient, other.gradient)
+        return None if gradient is None else replace(merged, gradient=gradient)
+
+
+F = TypeVar("F", Fault, GradientFault)
+
+
+def _merged(one: F, other: F) -> F | None:
+    merged = {}
+    for item in fields(one):
+        ours, theirs, default = getattr(one, item.name), getattr(other, item.name), item.default
+        if item.name == "parameters" or (item.name == "activations" and not dict(ours).keys() & dict(theirs)):
+            merged[item.name] = ours + theirs
+        elif ours in (default, theirs) or item.name == "gradient":
+            merged[item.name] = theirs
+        elif theirs == default:
+            merged[item.name] = ours
+        else:
+            return None
+    return type(one)(**merged)
 
 
 def without_i2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:

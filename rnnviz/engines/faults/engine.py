@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
+from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
+from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
-from rnnviz.engines.base import EngineReport, NoGradients, Progress
+from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.faults.backward import faulty_gradients
 from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
@@ -27,8 +30,8 @@ from rnnviz.frozen import dataclass
 _NO_SEAMS = np.zeros(0, np.int64)
 
 
-class KnownBugEngine(NoGradients):
-    """The engine `bug:NAME`."""
+class KnownBugEngine:
+    """The engine `bug:NAME`. A bug of the backward pass has a forward pass without errors, others have no gradients."""
 
     provides_cell_state = True
     version = f"numpy {np.__version__}"
@@ -51,7 +54,25 @@ class KnownBugEngine(NoGradients):
                 f"{self._bug.engine} is a bug of a sequence that is read in several calls, but this run has one call: "
                 "set sequence.seams."
             )
+        if self._bug.of_gradients and inputs.loss is None:
+            raise EngineError(
+                f"{self._bug.engine} is a bug of the backward pass, but this run has none: set backward.enabled = true."
+            )
         run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
+        return EngineReport()
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`."""
+        return gradient_names(network) if self._bug.of_gradients else ()
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`."""
+        fault = self._bug.faults(inputs.network)[0].gradient
+        lanes = 0
+        for name, index, array in faulty_gradients(fault, inputs, trace, inputs.network.dtype):
+            trace[name][index] = array
+            lanes += name == gradient("h")
+            progress(lanes / (inputs.network.num_layers * inputs.network.directions))
         return EngineReport()
 
 

@@ -11,7 +11,7 @@ from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.faults import changes as change
-from rnnviz.engines.faults.changes import Fault
+from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.frozen import dataclass
 
 
@@ -21,7 +21,8 @@ class KnownBug:
 
     `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it. `variants` are the
     ways to make it, by cell: the engine computes the first one, and a diagnosis tries all. `of_padding` says that only
-    a run with lengths can have it, and `of_seams` that only a sequence joined from several calls can.
+    a run with lengths can have it, `of_seams` that only a sequence joined from several calls can, and `of_gradients`
+    that it is a bug of the backward pass: then `of_cell` gives the variants of any cell.
     """
 
     name: str
@@ -32,6 +33,12 @@ class KnownBug:
     of_padding: bool = False
     of_seams: bool = False
     of_recurrent_rows: bool = False
+    of_cell: Callable[[CellSpec], tuple[Fault, ...]] | None = None
+
+    @property
+    def of_gradients(self) -> bool:
+        """Whether only a run with a backward pass can have it: its forward pass has no errors."""
+        return self.of_cell is not None
 
     @property
     def engine(self) -> str:
@@ -43,6 +50,8 @@ class KnownBug:
         cell = network.kind
         if network.custom is None:
             return self.variants.get(cell.name, ())
+        if self.of_cell is not None:
+            return self.of_cell(cell)
         if not CELLS.keys() <= self.variants.keys() or (self.of_recurrent_rows and not cell.recurrent_gates):
             return ()
         variants = tuple(fault for fault in self.variants["rnn_tanh"] if not fault.activations)
@@ -126,6 +135,103 @@ def _confusing(cell: CellSpec) -> tuple[Fault, ...]:
         if role in own
         for fault in _activations(role, *(other for other in others if other != own[role]))
     )
+
+
+def _truncated(cell: CellSpec) -> tuple[GradientFault, ...]:
+    """All states cut, then h alone, each without and with the initial state."""
+    parts = dict.fromkeys((cell.state_symbols, cell.state_symbols[:1]))
+    return tuple(GradientFault(cut=part, cut_initial=initial) for part in parts for initial in (False, True))
+
+
+def _not_summed(cell: CellSpec) -> tuple[GradientFault, ...]:
+    """All parameters, then the weights, then those of the recurrent part."""
+    names = tuple(cell.initializers())
+    kinds = dict.fromkeys(
+        (names, tuple(n for n in names if n.endswith("2h_weight")), tuple(n for n in names if n == "h2h_weight"))
+    )
+    steps: tuple[Literal["last", "first"], ...] = ("last", "first")
+    return tuple(GradientFault(kept=kind, kept_step=step) for step in steps for kind in kinds if kind)
+
+
+def _cell_dropped(cell: CellSpec) -> tuple[GradientFault, ...]:
+    if "c" not in cell.state_symbols:
+        return ()
+    return tuple(
+        GradientFault(cut=("c",), cut_initial=initial, cut_final=final)
+        for initial in (False, True)
+        for final in (False, True)
+    )
+
+
+def _direct_dropped(_: CellSpec) -> tuple[GradientFault, ...]:
+    steps: tuple[Literal["last", "none"], ...] = ("last", "none")
+    return tuple(GradientFault(direct=step, direct_above=above) for above in (False, True) for step in steps)
+
+
+def _other_slopes(cell: CellSpec) -> tuple[GradientFault, ...]:
+    """The value of each activation in place of its pre-activation, then others; of all, then of those of one kind."""
+    candidates = tuple(g.symbol for g in cell.gates if g.name == "candidate")
+    output = ("",) if "output" in dict(cell.activations) else ()
+    gates = tuple(g.symbol for g in cell.gates if g.symbol not in candidates)
+    parts = dict.fromkeys(((), candidates, output, (*candidates, *output), gates))
+    kinds: tuple[Literal["value", "formula", "input", "previous"], ...] = ("value", "formula", "input", "previous")
+    if all(function == relu for _, function in cell.activations):
+        # The slope of relu is the same at its value, and is not a formula of it.
+        kinds = "input", "previous"
+    return tuple(
+        GradientFault(slope=kind, slope_of=part)
+        for kind in kinds
+        for part in parts
+        if not (kind == "input" and part == ("",)) and not (kind == "previous" and part)
+    )
+
+
+def _not_reversed(_: CellSpec) -> tuple[GradientFault, ...]:
+    names = (
+        ("output",),
+        ("input",),
+        ("output", "input"),
+        ("stored",),
+        ("stored", "input"),
+        ("output", "input", "stored"),
+    )
+    return *(GradientFault(unreversed=arrays) for arrays in names), GradientFault(from_end=True)
+
+
+def _counted_twice(cell: CellSpec) -> tuple[GradientFault, ...]:
+    biases = tuple(name for name in cell.initializers() if name.endswith("bias"))
+    parts = dict.fromkeys((biases, *((name,) for name in biases)))
+    return tuple(GradientFault(doubled=part, doubled_forward=forward) for forward in (False, True) for part in parts)
+
+
+def _without_reset(cell: CellSpec) -> tuple[GradientFault, ...]:
+    """The gate as a constant, then its gradient not passed to h[t-1], then v.n not multiplied by it."""
+    if "r" not in cell.gate_symbols:
+        return ()
+    unscaled = (GradientFault(unscaled=("n",)),) if cell.step is GRU.step else ()
+    return GradientFault(constant=("r",)), GradientFault(not_passed=("r",)), *unscaled
+
+
+def _without_initial(cell: CellSpec) -> tuple[GradientFault, ...]:
+    states = cell.state_symbols
+    parts = dict.fromkeys((states, *((symbol,) for symbol in states)))
+    return tuple(GradientFault(without_initial=part) for part in parts)
+
+
+def _of_gradients(
+    name: str,
+    cause: str,
+    origin: str,
+    changes: Callable[[CellSpec], tuple[GradientFault, ...]],
+    needs: Literal["", "backward"] = "",
+) -> KnownBug:
+    """A bug of the backward pass, from the changes that it makes for a cell."""
+
+    def of_cell(cell: CellSpec) -> tuple[Fault, ...]:
+        return tuple(Fault(gradient=gradient) for gradient in changes(cell))
+
+    found = {name: of_cell(cell) for name, cell in CELLS.items()}
+    return KnownBug(name, cause, origin, {k: v for k, v in found.items() if v}, needs, of_cell=of_cell)
 
 
 KNOWN_BUGS: dict[str, KnownBug] = {
@@ -371,27 +477,90 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             ),
             of_padding=True,
         ),
+        _of_gradients(
+            "truncated-at-one-step",
+            "no gradient passed from a time step to the one before it",
+            "A loop that detaches the state at each step, or a call for each step with its own backward pass.",
+            _truncated,
+        ),
+        _of_gradients(
+            "weight-gradient-not-summed-over-time",
+            "weight gradient of a single time step instead of the sum over all",
+            "A loop with = where += is meant: each step overwrites the gradient of the step before.",
+            _not_summed,
+        ),
+        _of_gradients(
+            "cell-gradient-dropped",
+            "gradient of the cell state not passed to the time step before",
+            "A loop that carries dh but not dc, or detaches c alone.",
+            _cell_dropped,
+        ),
+        _of_gradients(
+            "direct-output-gradient-dropped",
+            "gradients of the outputs missing, except at the last computed time step",
+            "A loop that starts from dh at the end and does not add the gradient of each output.",
+            _direct_dropped,
+        ),
+        _of_gradients(
+            "derivative-at-wrong-pre-activation",
+            "derivative of an activation taken at another value than its pre-activation",
+            "A derivative of tanh that expects a gets h, which is tanh of a already; or 1 - a² is written for 1 - h².",
+            _other_slopes,
+        ),
+        _of_gradients(
+            "backward-direction-not-reversed-in-gradient",
+            "gradients of the backward direction in the order of the input",
+            "A backward direction that runs on a reversed sequence needs its output gradients reversed, too.",
+            _not_reversed,
+            needs="backward",
+        ),
+        _of_gradients(
+            "forward-bias-used-twice",
+            "bias gradient counted twice",
+            "Code that uses one bias for both parts, and gives its whole gradient to each.",
+            _counted_twice,
+        ),
+        _of_gradients(
+            "reset-gate-gradient-missing",
+            "gradient of the reset gate missing",
+            "A hand-written GRU that takes r for a constant: r is hidden in a product inside the candidate.",
+            _without_reset,
+        ),
+        _of_gradients(
+            "initial-state-gradient-missing",
+            "gradient of the initial state missing",
+            "A loop that ends before the first step passes its gradient on; an initial state without requires_grad.",
+            _without_initial,
+        ),
     )
 }
 
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
-    """The known bugs that the network can have in a run without lengths and seams, in the catalog's order."""
+    """The known bugs that the network can have in a forward pass without lengths and seams, in the catalog's order."""
     return [
         bug
         for bug in KNOWN_BUGS.values()
-        if bug.unsupported_reason(network) is None and not (bug.of_padding or bug.of_seams)
+        if bug.unsupported_reason(network) is None and not (bug.of_padding or bug.of_seams or bug.of_gradients)
     ]
 
 
 def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
-    """The known bugs that a run can have, in the catalog's order: with lengths also those of padding."""
+    """The known bugs that a forward pass can have, in the catalog's order: with lengths also those of padding."""
     calls_of_one_step = len(inputs.seams) == inputs.timesteps - 1 > 0
     return [
         bug
         for bug in KNOWN_BUGS.values()
         if bug.unsupported_reason(inputs.network) is None
+        and not bug.of_gradients
         and (inputs.has_lengths or not bug.of_padding)
         and (len(inputs.seams) > 0 or not bug.of_seams)
         and not (bug.name == NOT_CARRIED and calls_of_one_step and not inputs.network.reverse)
     ]
+
+
+def gradient_bugs_in(inputs: Inputs) -> list[KnownBug]:
+    """The known bugs that the backward pass of a run can have, in the catalog's order; [] without one."""
+    if inputs.loss is None:
+        return []
+    return [bug for bug in KNOWN_BUGS.values() if bug.of_gradients and bug.unsupported_reason(inputs.network) is None]

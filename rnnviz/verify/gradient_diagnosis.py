@@ -1,0 +1,108 @@
+"""Which known bugs of the backward pass would make an engine compute its gradients."""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+import numpy as np
+
+from rnnviz.core.gradients import GRADIENT, OF_INPUT
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.backward import Gradient, faulty_gradients
+from rnnviz.engines.faults.changes import Fault, GradientFault
+from rnnviz.engines.faults.engine import faulty_trace
+from rnnviz.engines.faults.registry import KnownBug, gradient_bugs_in
+from rnnviz.verify.diagnosis import ALLOWED, BETTER, nearest, own_tolerance
+from rnnviz.verify.metrics import abs_error
+
+_GLANCES = 2, 24
+"""Numbers of steps of each lane of the top layer that are tried first; most known bugs are refuted by them."""
+
+_MOST_VALUES, _MOST_STEPS = 1 << 22, 1 << 15
+"""How many hidden values, and time steps of all lanes, a network has at most whose gradients are explained."""
+
+_MOST_STEPS_OF_PAIRS = 128
+"""How many time steps of all lanes it has at most for two bugs at once."""
+
+
+def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], ...]:
+    """The known bugs that explain wrong gradients, each a tuple of one name; if no single one does, of two.
+
+    A known bug explains the gradients if the backward pass with it, from the engine's own hidden states, gives all of
+    them that the engine has, far better than the correct backward pass does. Of several, the nearest ones are named.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The inputs, with a loss.
+    trace : Trace
+        An engine's trace with gradients.
+
+    Returns
+    -------
+    tuple of tuple of str
+        Names of known bugs.
+    """
+    layers, directions, timesteps, *_ = trace.shape
+    steps = layers * directions * timesteps
+    if trace.partial or trace.hidden.size > _MOST_VALUES or steps > _MOST_STEPS:
+        return ()
+    states = states_of(inputs, trace)
+    given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in trace.missing}
+    tolerance = own_tolerance(inputs, trace)
+
+    def distance(fault: GradientFault, limit: float) -> float:
+        glances = [most for most in _GLANCES if most < timesteps and "stored" not in fault.unreversed]
+        for most in (*glances, None):
+            parts = faulty_gradients(fault, inputs, states, "float64", most)
+            largest = distance_of(parts, given, tolerance, limit)
+            if not largest <= limit:
+                break
+        return largest
+
+    limit = min(ALLOWED, distance(GradientFault(), np.inf) / BETTER)
+    bugs = [(bug, fault) for bug in gradient_bugs_in(inputs) for fault in bug.faults(inputs.network)]
+    found = nearest(inputs, (((bug.name,), distance(fault.gradient, limit)) for bug, fault in bugs), limit, trace)
+    if found or steps > _MOST_STEPS_OF_PAIRS:
+        return found
+    pairs = ((names, distance(fault.gradient, limit)) for names, fault in _pairs(bugs))
+    return nearest(inputs, pairs, limit, trace)
+
+
+def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
+    """The states of the forward pass by symbol, each (L, D, T, N, U): those of the trace, if it has all of them."""
+    symbols = inputs.network.kind.state_symbols
+    stored = {s: trace.stored(s) for s in symbols}
+    if None in stored.values():
+        trace = faulty_trace(Fault(), inputs)
+    return {s: trace[stored[s] or s] for s in symbols}
+
+
+def distance_of(
+    parts: Iterator[Gradient], found: Mapping[str, FloatArray], tolerance: float, limit: float = np.inf
+) -> float:
+    """How far gradients are from those of `found` that have their names, in tolerances; above `limit`, any such number.
+
+    The tolerance of a time step, of an initial state or of a parameter is that of its largest gradient.
+    """
+    largest = 0.0
+    for name, index, expected in parts:
+        if name not in found:
+            continue
+        other = np.asarray(found[name][index])
+        axes = tuple(range(1, expected.ndim)) if name == OF_INPUT or len(index) > 1 else None
+        size = np.maximum(*(np.abs(a).max(axis=axes, where=np.isfinite(a), initial=0.0) for a in (expected, other)))
+        size = np.maximum(size, np.finfo(other.dtype).tiny / tolerance)
+        apart = abs_error(other, expected).max(axis=axes) / size / tolerance
+        largest = max(largest, float(np.max(apart)))
+        if not largest <= limit:
+            break
+    return largest
+
+
+def _pairs(bugs: list[tuple[KnownBug, Fault]]) -> Iterator[tuple[tuple[str, ...], Fault]]:
+    for (first, one), (second, other) in combinations(bugs, 2):
+        both = one.together_with(other) if first is not second else None
+        if both is not None:
+            yield (first.name, second.name), both

@@ -1,0 +1,88 @@
+"""Known bugs of the backward pass as engines: each computes the gradients of a user's code with the bug."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import CELL_NAMES, Backward, Config
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.changes import Fault, GradientFault
+from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
+from rnnviz.io.inputs import load_inputs
+from tests.engines.backward_bugs import WAYS, users_gradients
+from tests.engines.test_gradients import losses, with_gradients
+from tests.engines.test_lengths import padded_inputs
+from tests.oracles.computed import assert_near
+from tests.oracles.gradients import oracle_gradients
+
+BUGS = [name for name, bug in KNOWN_BUGS.items() if bug.of_gradients]
+
+
+def inputs_of(cell: str, loss: dict[str, Any] | None = None, **network: Any) -> Inputs:
+    """Two layers in two directions, on three samples of which two have padding."""
+    tables = {
+        "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True, **network},
+        "sequence": {"batch_size": 3, "timesteps": 5, "lengths": [5, 2, 4]},
+        "parameters": {"initializer": "normal", "scale": 0.5, "bias": "uniform"},
+        "initial_state": {"source": "normal"},
+        "backward": {"enabled": True, "loss": "normal", "final_state": "normal", **(loss or {})},
+    }
+    return load_inputs(Config.from_mapping(tables))
+
+
+@given(data=st.data())
+def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObject) -> None:
+    pytest.importorskip("torch")
+    inputs = data.draw(losses(data.draw(padded_inputs())))
+    expected, trace = oracle_gradients(inputs), faulty_trace(Fault(), inputs)
+    tolerance = 1e-10 if inputs.network.dtype == "float64" else 1e-4
+    for name, index, array in faulty_gradients(GradientFault(), inputs, trace, "float64"):
+        assert_near(array, expected[name][index], tolerance, name)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_has_the_gradients_of_a_users_code(name: str) -> None:
+    inputs = inputs_of("gru" if name == "reset-gate-gradient-missing" else "lstm", dtype="float64")
+    trace, _ = with_gradients(KnownBugEngine(PREFIX + name), inputs)
+    correct, expected = users_gradients(inputs), users_gradients(inputs, name)
+    assert any(not np.allclose(correct[key], expected[key]) for key in correct)
+    for key, array in expected.items():
+        assert_near(trace[key], array, 1e-12, key)
+    assert_near(trace.hidden, faulty_trace(Fault(), inputs).hidden, 0.0)
+
+
+def test_only_a_run_with_a_backward_pass_has_them() -> None:
+    inputs = inputs_of("lstm")
+    without = load_inputs(replace(inputs.config, backward=Backward()))
+    assert gradient_bugs_in(without) == []
+    with pytest.raises(EngineError, match=r"backward\.enabled"):
+        with_gradients(KnownBugEngine("bug:cell-gradient-dropped"), without)
+    assert [bug.name for bug in gradient_bugs_in(inputs)] == [n for n in BUGS if n != "reset-gate-gradient-missing"]
+    assert not {bug.name for bug in known_bugs_in(inputs)} & set(BUGS)
+    assert KnownBugEngine("bug:no-h2h-bias").gradients(inputs.network) == ()
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_bugs_of_a_cell_and_of_directions(cell: str) -> None:
+    found = {bug.name for bug in gradient_bugs_in(inputs_of(cell, bidirectional=False))}
+    assert ("cell-gradient-dropped" in found) == cell.startswith("lstm")
+    assert ("reset-gate-gradient-missing" in found) == cell.startswith("gru")
+    assert "backward-direction-not-reversed-in-gradient" not in found
+
+
+def test_every_way_of_a_users_code_is_of_a_known_bug() -> None:
+    assert list(WAYS) == BUGS
+
+
+def test_two_bugs_of_the_backward_pass_go_together_unless_they_contradict_each_other() -> None:
+    one, other = (Fault(gradient=GradientFault(**change)) for change in ({"cut": ("c",)}, {"doubled": ("i2h_bias",)}))
+    assert one.together_with(other) == Fault(gradient=GradientFault(cut=("c",), doubled=("i2h_bias",)))
+    assert one.together_with(Fault(gradient=GradientFault(cut=("h",)))) is None
+    assert one.together_with(Fault(unclipped=True)) == Fault(unclipped=True, gradient=one.gradient)
