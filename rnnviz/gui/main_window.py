@@ -45,12 +45,12 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.view_sync import (
+    ABSENT,
     ARITHMETIC,
     EAGER,
     GRADIENT_FLOW,
     KNOWN_BUGS,
     MISMATCHES,
-    OUTPUT,
     TABS,
     LazyViews,
     ViewSynchronizer,
@@ -212,7 +212,8 @@ class MainWindow(QMainWindow):
         for view in self.views:
             self._connect_view(view, eager=view is self.verdict)
         self.main_layout = MainLayout(self.panel, self.verdict, side, TABS, self)
-        self.main_layout.show_tab(OUTPUT, present=False)
+        for title in ABSENT:
+            self.main_layout.show_tab(title, present=False)
         self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
         self.setCentralWidget(self.main_layout)
 
@@ -252,11 +253,12 @@ class MainWindow(QMainWindow):
             self.verdict.explanation_wanted.connect(view.show_divergence)
         elif view.title == KNOWN_BUGS:
             view.bug_requested.connect(self.results.compute_bug)
-        elif view.title == OUTPUT:
-            view.presence_changed.connect(lambda present: self.main_layout.show_tab(OUTPUT, present=present))
         elif view.title == GRADIENT_FLOW:
             view.following_requested.connect(self.session.set_following)
             self.influence.progressed.connect(view.show_progress)
+        elif view.title in ABSENT:
+            title = view.title
+            view.presence_changed.connect(lambda present: self.main_layout.show_tab(title, present=present))
         elif view.title in EAGER:
             view.title_changed.connect(partial(self.main_layout.set_tab_text, view.title))
         self._add_view(view, eager=view.title in EAGER)

@@ -137,7 +137,7 @@ class ViewSynchronizer(QObject):
 
 
 ARITHMETIC, KNOWN_BUGS, MISMATCHES, OUTPUT = "Arithmetic", "Known bugs", "Mismatches", "Output"
-GRADIENT_FLOW = "Gradient flow"
+GRADIENT_FLOW, PARAMETER_GRADIENTS = "Gradient flow", "Parameter gradients"
 _CLASSES = {
     ARITHMETIC: "arithmetic.view.ArithmeticView",
     "Units over time": "units_plot.UnitsPlot",
@@ -148,13 +148,16 @@ _CLASSES = {
     GRADIENT_FLOW: "gradient_plot.GradientFlowPlot",
     "Error histogram": "error_histogram.ErrorHistogram",
     KNOWN_BUGS: "known_bugs.KnownBugsView",
+    PARAMETER_GRADIENTS: "parameter_gradients.ParameterGradients",
     OUTPUT: "stdout_view.StdoutView",
 }
 """Module and class of each view in a tab."""
 TABS = tuple(_CLASSES)
 """The titles of the views, from left to right."""
-EAGER = frozenset({"Checks", "Audit", OUTPUT})
-"""Views that follow a result while hidden, because their tab title shows a part of it."""
+ABSENT = frozenset({OUTPUT, PARAMETER_GRADIENTS})
+"""Views whose tabs are there only with a result that they show."""
+EAGER = frozenset({"Checks", "Audit"}) | ABSENT
+"""Views that follow a result while hidden, because their tab shows a part of it."""
 
 
 class LazyViews(QObject):

@@ -108,13 +108,13 @@ def gradients_of(traces: Iterable[Trace], cell: CellSpec) -> tuple[str, ...]:
 
 
 def gradient_extents(trace: Trace) -> dict[str, float]:
-    """The largest finite magnitude of each gradient over time of a trace, with those of the initial states."""
+    """The largest finite magnitude of each gradient of a trace; over time with that of the initial states."""
     found = {}
-    for name in trace.gradients_over_time():
-        array, initial = trace.in_lanes(name), trace.get(f"{name}0")
-        lanes = [array[lane] for lane in np.ndindex(array.shape[:2])]
-        found[name] = max(map(largest_magnitude, [*lanes, *([] if initial is None else [initial])]))
-    return found
+    for name in filter(is_gradient, trace):
+        array = trace[name]
+        lanes = [array[lane] for lane in np.ndindex(array.shape[:2])] if array.ndim == 5 else [array]
+        found[name] = max(map(largest_magnitude, lanes))
+    return {name: max(largest, found.get(f"{name}0", 0.0)) for name, largest in found.items()}
 
 
 class GateReader:

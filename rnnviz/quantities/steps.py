@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Network
+from rnnviz.core.gradients import gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import (
@@ -32,8 +33,8 @@ from rnnviz.verify.invariants import lanes
 from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_distance
 from rnnviz.verify.result import RunResult
 
-VectorKind: TypeAlias = Literal["hidden", "cell", "input", "h0", "c0"]
-_ARRAYS: dict[VectorKind, str] = {"hidden": "h", "cell": "c"}
+VectorKind: TypeAlias = Literal["hidden", "cell", "gradient", "input", "h0", "c0"]
+_ARRAYS: dict[VectorKind, str] = {"hidden": "h", "cell": "c", "gradient": gradient("h")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,7 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
     if candidate is None or candidate not in by_engine or reference not in by_engine:
         return Vector(columns)
     comparison = result.comparison(candidate)
+    comparison = comparison.gradients.get(_ARRAYS.get(kind, ""), comparison)
     return Vector(columns, difference(by_engine[reference], by_engine[candidate], comparison.rtol, comparison.atol))
 
 

@@ -1,6 +1,6 @@
 """View of the selected vector: the values of every engine, and the inputs of the time step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QPoint, QSignalBlocker, Qt, Signal
@@ -20,13 +20,14 @@ from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
 from rnnviz.quantities.gate_lanes import GateVector, GateVectors
-from rnnviz.quantities.gates import Choice, Quantity, per_unit_choices
+from rnnviz.quantities.gates import GRADIENTS, Choice, Quantity, gradients_of, per_unit_choices
 from rnnviz.quantities.steps import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {
     "hidden": ("Hidden", "The hidden state h of this step."),
     "cell": ("Cell", "The cell state c of this step, if the engine returns it."),
+    "gradient": ("Gradient", "The gradient grad.h of the loss with respect to the hidden state of this step."),
     "input": ("Input", "Input of this step: x, or the output of the layer below."),
     "h0": ("h0", "The initial hidden state, read only by a lane's first step."),
     "c0": ("c0", "The initial cell state, read only by a lane's first step."),
@@ -134,7 +135,8 @@ class VectorTable(ResultView):
         self._empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
-            self.columns.show_cell(result.config.network.kind)
+            cell = result.config.network.kind
+            self.columns.show_cell(cell, gradients_of(result.traces.values(), cell))
         self._refresh()
         self._fit_columns()
 
@@ -172,7 +174,7 @@ class VectorTable(ResultView):
         reads_x = self._kind == "input" and where.layer == 0
         component = "feature" if reads_x else "unit"
         vector = self._vector = vector_at(result, self._candidate, where, self._kind)
-        beside = self._kind == "hidden" and self._gates is not None
+        beside = self._kind in ("hidden", "gradient") and self._gates is not None
         self._added = self.columns.chosen if beside else ()
         reference = result.reference.engine
         gates = self._gates.at(where) if self._added and self._gates is not None else None
@@ -267,7 +269,7 @@ class VectorTable(ResultView):
             return
         where, row = self._location, index.row()
         match self._kind:
-            case "hidden":
+            case "hidden" | "gradient":
                 place: Place = quantity_place(where.moved(unit=row), self._quantity_of(index.column()))
             case "cell":
                 place = CellPlace(where.moved(unit=row))
@@ -403,7 +405,8 @@ def _difference_columns(difference: Difference, reference: str, candidate: str, 
 
 
 def _gate_column(choice: Choice, gates: GateVector, reference: str) -> Column:
-    why = f"{choice.title.capitalize()}, computed from {reference}'s values."
+    how = "by" if choice.group == GRADIENTS else "computed from the values of"
+    why = f"{choice.title.capitalize()}, {how} {reference}."
     widest = max(_NUMBER, choice.name, key=len)
     return _value_column(choice.name, "", why, lambda row: gates.value(choice.name, row), widest)
 
@@ -427,7 +430,7 @@ class ColumnMenuButton(IconButton):
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
         """`settings` store the selected columns."""
         why = (
-            "Add columns for gates and states, computed from the reference's values. "
+            "Add columns for gates, states and gradients of the reference. "
             "A right click on the headings opens the same menu."
         )
         super().__init__("plus", "Columns of gates", why, parent)
@@ -444,8 +447,9 @@ class ColumnMenuButton(IconButton):
         """The selected columns that the current cell has."""
         return tuple(choice for choice in self._offered if choice.name in self._chosen)
 
-    def show_cell(self, cell: CellSpec) -> None:
-        offered = per_unit_choices(cell)
+    def show_cell(self, cell: CellSpec, gradients: Collection[str] = ()) -> None:
+        """Offer the columns of a cell and the given gradients."""
+        offered = per_unit_choices(cell, gradients)
         if offered != self._offered:
             self._offered = offered
             self._fill()

@@ -376,3 +376,18 @@ def test_three_engines_that_agree_leave_each_number_its_margin(view: VectorTable
     width = metrics.horizontalAdvance(texts[0])
     view.show_result(make_result(("gluon", "bug:no-h2h-bias", "torch"), hidden_size=16), "bug:no-h2h-bias")
     assert metrics.horizontalAdvance(view.model.widest()[0]) > width
+
+
+def test_a_gradient_has_a_tab_with_every_engine_that_gives_it(view: VectorTable) -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.h"][0, 0, 2, 0, 1] += 0.5
+
+    result = make_result(("gluon", "manual", "torch"), gradients=("gluon", "manual"), edits={"manual": edit})
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 0, 2, 0, 1))
+    view.choose("gradient")
+    assert view.model.columnCount() == 5
+    assert view.model.columns[1].exact(1) == number_format.full(result["gluon"]["grad.h"][0, 0, 2, 0, 1])
+    assert [bool(view.model.columns[2].look(row).bold) for row in range(4)] == [False, True, False, False]
+    view.columns.choose("grad.h", wanted=True)
+    assert view.model.columns[-1].exact(1) == view.model.columns[1].exact(1)

@@ -1,0 +1,88 @@
+"""Gradients of parameters and initial states: the arrays and the entries, the largest errors first."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.gui.views import parameter_gradients
+from rnnviz.gui.views.parameter_gradients import ParameterGradients
+from rnnviz.quantities.parameter_gradients import array_rows, entries_of
+from tests.factories import make_result
+from tests.gui.views.tables import texts
+
+BIAS, H0 = "grad.parameters.l0_h2h_bias", "grad.h0"
+
+
+def edit(trace: Trace) -> None:
+    trace[BIAS][2] += 0.5
+    trace[H0][0, 1, 3] += 0.25
+
+
+@pytest.fixture
+def view(qtbot: Any) -> ParameterGradients:
+    view = ParameterGradients()
+    qtbot.addWidget(view)
+    view.resize(1000, 240)
+    view.show()
+    return view
+
+
+def test_the_array_and_the_entry_with_the_largest_error_come_first(view: ParameterGradients) -> None:
+    result = make_result(gradients=("gluon", "manual"), edits={"manual": edit})
+    present: list[bool] = []
+    view.presence_changed.connect(present.append)
+    view.show_result(result, "manual")
+    rows = view.model.rows
+    assert {rows[0].name, rows[1].name} == {BIAS, H0}
+    assert {row.name for row in rows} == {
+        *(f"grad.parameters.{name}" for name in result.config.network.parameter_shapes()),
+        H0,
+    }
+    assert texts(view.model)[0][2] == "1 differ"
+    for place, (name, index, error) in enumerate((row.name, (2,), 0.5) for row in rows[:2]):
+        index, error = ((0, 1, 3), 0.25) if name == H0 else (index, error)
+        view.table.choose(place)
+        assert view.entries is not None
+        assert tuple(view.entries.index[0]) == index
+        assert view.entries.error is not None
+        assert view.entries.error[0] == pytest.approx(error, rel=1e-6)
+        assert texts(view.entry_model)[0][0] == str(list(index))
+    # The selected array stays with another run.
+    view.show_result(make_result(gradients=("gluon", "manual")), "manual")
+    assert view.entries is not None
+    assert view.entries.row.name == rows[1].name
+    assert texts(view.model)[0][2] == "agrees"
+    view.show_result(make_result(), "manual")
+    assert present == [True, True, False]
+
+
+def test_gradients_of_one_engine_are_listed_by_magnitude_and_sorted_on_a_thread(
+    qtbot: Any, view: ParameterGradients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parameter_gradients, "_AT_ONCE", 0)
+    result = make_result(gradients=("manual",))
+    view.show_result(result, "manual")
+    qtbot.waitUntil(lambda: view.entries is not None)
+    assert view.entries is not None
+    row = view.entries.row
+    values = result["manual"][row.name]
+    assert row.comparison is None
+    assert view.entries.candidate is None
+    assert np.array_equal(np.abs(view.entries.reference), np.sort(np.abs(values.ravel()))[::-1])
+    view.hide()
+
+
+def test_of_a_large_array_the_largest_errors_of_all_blocks_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnviz.quantities.parameter_gradients.LISTED", 5)
+    monkeypatch.setattr("rnnviz.quantities.parameter_gradients._BLOCK_VALUES", 7)
+
+    def spoil(trace: Trace) -> None:
+        trace["grad.parameters.l0_h2h_weight"].reshape(-1)[[1, 40, 63]] += np.float32([0.1, 0.3, np.nan])
+
+    result = make_result(("gluon", "manual"), cell="lstm", gradients=("gluon", "manual"), edits={"manual": spoil})
+    (row,) = (row for row in array_rows(result, "manual") if row.title == "l0_h2h_weight")
+    found = entries_of(result, row, lambda: None)
+    assert len(found) == 5
+    assert [int(np.ravel_multi_index(index, row.shape)) for index in found.index[:3]] == [63, 40, 1]
