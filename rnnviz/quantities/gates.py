@@ -34,6 +34,7 @@ _BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20
 _WEIGHT_BYTES = 96 << 20
 _PRE = "pre_"
+_OF, _BEFORE = "gradient of the ", "'s pre-activation"
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,9 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
 def gradient_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     """Gradients over time of a cell: those of the states, then those of the pre-activations of its gates."""
     names = {"h": "hidden state", "c": "cell state"}
-    found = [
-        GateQuantity(gradient(s.symbol), f"gradient of the {names.get(s.symbol, 'state')}", size=s.size)
-        for s in cell.states
-    ]
+    found = [GateQuantity(gradient(s.symbol), f"{_OF}{names.get(s.symbol, 'state')}", size=s.size) for s in cell.states]
     found += [
-        GateQuantity(gradient(g.symbol), f"gradient of the {g.name}'s pre-activation")
+        GateQuantity(gradient(g.symbol), f"{_OF}{g.name}{_BEFORE}")
         for g in cell.gates
         if g.symbol not in cell.state_symbols
     ]
@@ -341,6 +339,9 @@ class Choice:
 
     @property
     def text(self) -> str:
+        if is_gradient(self.name):
+            # Its group says that it is a gradient.
+            return f"{self.name}  {self.title.removeprefix(_OF).removesuffix(_BEFORE)}"
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
