@@ -56,8 +56,17 @@ def with_file(name: str, change: Callable[[str], str]) -> str:
     return change(name) if is_own(name) else name
 
 
+BACKWARD = ".backward"
+"""The end of the name of the time that an engine's backward pass takes, such as "gluon.backward"."""
+
+
 def display_name(engine: str) -> str:
-    """The engine's name, the file name of a custom step or a recording, or the layer of a capture."""
+    """The engine's name, the file name of a custom step or a recording, or the layer of a capture.
+
+    The name of the time of an engine's backward pass keeps its end.
+    """
+    if engine.endswith(BACKWARD):
+        return display_name(engine.removesuffix(BACKWARD)) + BACKWARD
     if is_recording(engine):
         path, chosen = recording_name(engine)
         name = PurePath(path).name.removesuffix(CAPTURE)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import display_name, is_own, is_recording
+from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording
 from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
@@ -145,7 +145,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
                 began = perf_counter()
                 progress = _progress(notify, stage, start + forward, share - forward)
                 backward = engine.run_backward(inputs, trace, progress)
-                seconds[f"{name}.backward"] = perf_counter() - began - sum(backward.seconds.values())
+                seconds[f"{name}{BACKWARD}"] = perf_counter() - began - sum(backward.seconds.values())
                 seconds.update(backward.seconds)
                 gradient_equalities = backward.equalities
                 report = replace(report, missing=report.missing | backward.missing)

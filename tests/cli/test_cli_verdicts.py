@@ -206,13 +206,23 @@ def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str]
     assert found["audit"]["torch"]["verdict"] == "right"
 
 
-@pytest.mark.slow
-def test_gradients_are_computed_by_an_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    code, found, _ = run(capsys, write(tmp_path), "--engines", "torch,onnx", "--backward")
+@pytest.mark.parametrize("candidate", ["onnx", pytest.param("torch", marks=pytest.mark.slow)])
+def test_gradients_are_computed_by_an_option(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, candidate: str
+) -> None:
+    pytest.importorskip(candidate)
+    jsonschema = pytest.importorskip("jsonschema")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{candidate}", "--backward")
     assert (code, found["verdict"], found["forward_verdict"]) == (0, "agree", "agree")
-    assert found["backward"]["without_gradients"] == {"onnx": "ONNX Runtime has no backward pass"}
-    assert list(found["backward"]["seconds"]) == ["torch"]
+    backward, engines = found["backward"], ["manual"] if candidate == "onnx" else ["manual", candidate]
+    assert list(backward["seconds"]) == list(backward["audit"]) == engines
+    assert set(backward["without_gradients"]) == {"manual", candidate} - set(engines)
+    assert {audit["verdict"] for audit in backward["audit"].values()} == {"right"}
+    (compared,) = backward["comparisons"]
+    arrays = {"grad.h", "grad.r", "grad.z", "grad.n", "grad.input", "grad.h0"}
+    assert {name for name in compared["arrays"] if "parameters" not in name} == (arrays if engines[1:] else set())
+    schema = json.loads((ROOT / "resources" / "schemas" / "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(found)
 
 
 @pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])

@@ -57,6 +57,7 @@ def test_only_the_path_in_a_name_is_changed(name: str, file: str | None, moved: 
         ("recording:/a b/golden.npz", "golden.npz"),
         ("recording:/a b/run.npz#torch", "run.npz#torch"),
         ("recording:/a b/decoder.lstm.capture.npz", "decoder.lstm"),
+        ("/a b/mine.py.backward", "mine.py.backward"),
     ],
 )
 def test_a_path_is_shown_by_its_file_name(name: str, shown: str) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import display_name, is_recording, recording_name
+from rnnviz.core.engine_spec import BACKWARD, display_name, is_recording, recording_name
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.execution.events import AuditMode, Failed
 from rnnviz.gui.app_state import Session
@@ -241,7 +241,8 @@ class RunControl(QObject):
 
     def _summarize(self, result: RunResult) -> None:
         times = [
-            f"{display_name(name)} {number_format.duration(result.seconds[name])}"
+            f"{display_name(name)} "
+            f"{number_format.duration(result.seconds[name] + result.seconds.get(name + BACKWARD, 0.0))}"
             for name in result.traces
             if name in result.seconds
         ]

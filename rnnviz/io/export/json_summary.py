@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
+from rnnviz.core.engine_spec import BACKWARD
 from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import Location
 from rnnviz.io.config_toml import as_in_session
@@ -24,9 +25,6 @@ from rnnviz.verify.backward_result import (
 from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
-
-_BACKWARD = ".backward"
-"""The end of the names of times of backward passes."""
 
 
 def write_json(result: RunResult, path: Path) -> None:
@@ -96,12 +94,12 @@ def _of_backward(result: RunResult) -> dict[str, Any]:
     """The figures of the gradients; audits and finite differences are missing without an audit."""
     judgment = None if result.judgment is None else result.judgment.backward
     differences = None if judgment is None else judgment.finite_differences
-    seconds = {name: s for name, s in result.seconds.items() if name.endswith(_BACKWARD)}
+    seconds = {name: s for name, s in result.seconds.items() if name.endswith(BACKWARD)}
     figures: dict[str, Any] = {
         "verdict": result.backward_verdict,
         "comparisons": [_of_gradients(result, comparison) for comparison in result.comparisons],
         "without_gradients": result.without_gradients,
-        "seconds": {name.removesuffix(_BACKWARD): own for name, own in seconds.items()},
+        "seconds": {name.removesuffix(BACKWARD): own for name, own in seconds.items()},
     }
     if judgment is None:
         return figures

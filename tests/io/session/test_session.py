@@ -198,3 +198,17 @@ def test_a_session_keeps_lengths_and_copies_their_file(tmp_path: Path) -> None:
     for place in range(2):
         read = read_session(tmp_path / f"{place}.rnnviz", lambda: tmp_path)
         assert load_inputs(read.config).lengths == (2, 5, 1)
+
+
+def test_a_session_copies_the_file_of_loss_gradients(tmp_path: Path) -> None:
+    np.savez(tmp_path / "loss.npz", output=np.full((4, 1, 3), 0.5))
+    backward = {"enabled": True, "loss": "file", "path": str(tmp_path / "loss.npz"), "truncate": 2}
+    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "backward": backward}
+    config = Config.from_mapping({**tables, "sequence": {"timesteps": 4, "batch_size": 1}})
+    write_session(saved(config), tmp_path / "work.rnnviz", files_to_copy(config))
+    (tmp_path / "loss.npz").unlink()
+    loss = load_inputs(read_session(tmp_path / "work.rnnviz", lambda: tmp_path).config).loss
+    assert loss is not None
+    assert loss.truncate == 2
+    assert loss.out is not None
+    assert np.all(loss.out == 0.5)
