@@ -8,7 +8,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.verdict_details import covered, how_many, quoted_names
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
 from rnnviz.verify.backward_result import BackwardJudgment, GradientPlace, first_gradient_mismatch
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import RunResult
@@ -134,6 +134,47 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         coverage=min((audits[engine].coverage for engine in engines if engine in audits), default=None),
         partial=verdict is None,
     )
+
+
+def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> VerdictWords:
+    """The verdict on a candidate with that on its gradients: the worse one, with the other among its notes.
+
+    Parameters
+    ----------
+    forward : VerdictWords
+        The verdict on the hidden states.
+    gradients : VerdictWords or None
+        The verdict on the gradients, or None without a backward pass.
+
+    Returns
+    -------
+    VerdictWords
+        The words of the worse verdict, of equal ones those of the hidden states.
+    """
+    if gradients is None:
+        return forward
+    first, other = (gradients, forward) if _rank(gradients) > _rank(forward) else (forward, gradients)
+    audited = [words.coverage for words in (forward, gradients) if words.coverage is not None]
+    return replace(
+        first,
+        notes=(plain(other.sentence), *first.notes, *other.notes),
+        first_mismatch=first.first_mismatch or other.first_mismatch,
+        remedy=forward.remedy,
+        coverage=min(audited, default=None),
+    )
+
+
+def _rank(words: VerdictWords) -> int:
+    return ("agree", "blind", "drift", "disagree").index(words.look)
+
+
+def gradient_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
+    """The verdict on the gradients of a candidate as rows of a heading and a text; none without gradients."""
+    words = gradient_words(result, candidate)
+    if words is None:
+        return ()
+    notes = tuple(TextPart(f"{note}\n") for note in words.notes)
+    return ("Gradients", words.sentence), ("Details of gradients", notes)
 
 
 def without_gradients(result: RunResult) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ the verdict is a word, too.
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from math import nan
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
@@ -19,6 +20,7 @@ from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
 from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_causes, verdict_sentence
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit, GradientPlace
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -34,6 +36,9 @@ AUDIT_WORDS = {
 _REASON = "{engine} is wrong: {reasons}."
 _REASON_CAUSE = "{engine} is wrong: {reasons}. Likely cause: {cause}."
 _STEPS = "{values} more than {allowed:g} rounding bounds off"
+_GRADIENTS = "The gradients of {engine} are wrong: {reasons}."
+_GRADIENTS_CAUSE = "The gradients of {engine} are wrong: {reasons}. Likely cause: {cause}."
+_QUOTIENTS = "{wrong} of {quotients} contradict the gradients of {engine}."
 _FIRST_LINE = "the first line that differs is {line}"
 _NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
 _NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
@@ -43,27 +48,86 @@ _RULE = "|c − r| ≤ atol + rtol · |r|"
 
 @dataclass(frozen=True)
 class AuditRow:
-    """The step audit of one engine.
+    """The step audit of one engine, the audit of its gradients, or its comparison with difference quotients.
 
-    `verdict` is that of the audit, or wrong if a consistency check fails; `ratio` the largest error of a step in
-    rounding bounds; `where` the first wrong step, else the step with the largest ratio; `reason` says why the engine
-    is wrong. If no step is `audited`, neither ratio nor place is known.
+    `what` names the last two; it is empty for the step audit. `verdict` is that of the audit, or wrong if a consistency
+    check fails; `ratio` the largest error of a step in rounding bounds; `where` the first wrong step, else the step
+    with the largest ratio; `reason` says why the engine is wrong. If no step is `audited`, neither ratio nor place is
+    known.
     """
 
     engine: str
     verdict: AuditVerdict
     ratio: float
-    where: Location
+    where: Location | GradientPlace
     coverage: str
     reason: str
     audited: bool = True
+    what: str = ""
+
+    @property
+    def title(self) -> str:
+        """The engine, and what of it was audited."""
+        return f"{self.engine}, {self.what}" if self.what else self.engine
+
+    @property
+    def location(self) -> Location | None:
+        """The place in a lane; None of a parameter."""
+        return self.where.location if isinstance(self.where, GradientPlace) else self.where
 
 
 def audit_rows(result: RunResult) -> list[AuditRow]:
-    """A row for each audited engine, the reference first; none without an audit."""
-    if result.judgment is None:
+    """A row for each audited engine, the reference first; then for its gradients. None without an audit."""
+    judgment = result.judgment
+    if judgment is None:
         return []
-    return [_row(result, audit) for name in result.traces if (audit := result.judgment.audits.get(name)) is not None]
+    rows = [_row(result, audit) for name in result.traces if (audit := judgment.audits.get(name)) is not None]
+    if judgment.backward is not None:
+        audits, differences = judgment.backward.audits, judgment.backward.finite_differences
+        engines = [name for name in result.traces if name in audits]
+        rows += [_gradient_row(audits[name], likely_causes(judgment.backward, name)) for name in engines]
+        if differences is not None:
+            rows += [row for name in result.gradient_engines if (row := _difference_row(differences, name)) is not None]
+    return rows
+
+
+_UNKNOWN_PLACE = GradientPlace("grad.h", (0, 0, 0, 0, 0))
+
+
+def _gradient_row(audit: GradientAudit, causes: tuple[str, ...]) -> AuditRow:
+    name, wrong = display_name(audit.engine), audit.first_wrong
+    template = _GRADIENTS_CAUSE if causes else _GRADIENTS
+    values = _STEPS.format(values=plural(audit.wrong, "gradient"), allowed=ALLOWED)
+    return AuditRow(
+        engine=name,
+        verdict=audit.verdict,
+        ratio=audit.worst_ratio,
+        where=(audit.worst_at if wrong is None else wrong.where) or _UNKNOWN_PLACE,
+        coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
+        reason=template.format(engine=name, reasons=values, cause=join_words(causes, "or")) if audit.wrong else "",
+        audited=audit.audited > 0 and (audit.worst_at is not None or wrong is not None),
+        what="gradients",
+    )
+
+
+def _difference_row(differences: FiniteDifferences, engine: str) -> AuditRow | None:
+    """The difference quotients of an engine; None if there are none."""
+    entries = [entry for entry in differences.entries if engine in entry.gradients]
+    if not entries:
+        return None
+    wrong, first = differences.wrong.get(engine, 0), differences.first_wrong(engine)
+    quotients = plural(len(entries), "difference quotient")
+    name = display_name(engine)
+    return AuditRow(
+        engine=name,
+        verdict=AuditVerdict.WRONG if wrong else AuditVerdict.RIGHT,
+        ratio=nan,
+        where=entries[0].where if first is None else first.where,
+        coverage=quotients,
+        reason=_QUOTIENTS.format(engine=name, wrong=wrong, quotients=quotients) if wrong else "",
+        audited=False,
+        what="finite differences",
+    )
 
 
 def _row(result: RunResult, audit: Audit) -> AuditRow:

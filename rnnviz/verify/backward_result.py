@@ -45,6 +45,11 @@ class GradientPlace:
             return {"layer": layer, "direction": word, "sample": sample, "unit": unit}
         return {"index": list(self.index)}
 
+    @property
+    def short(self) -> str:
+        """The place in little room: "grad.h L0→ t=3 n=3 u=1"; `str` gives the long form."""
+        return str(self) if self.location is None else f"{self.name} {self.location.short}"
+
     def __str__(self) -> str:
         if self.location is not None:
             return f"{self.name} of {self.location}"

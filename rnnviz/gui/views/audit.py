@@ -34,7 +34,7 @@ def _of_audited(text: Callable[[AuditRow], str]) -> Callable[[AuditRow], str]:
 
 _AUDITS = (
     Column("verdict", lambda row: AUDIT_WORDS[row.verdict], look=lambda row: _LOOKS[row.verdict]),
-    Column("engine", lambda row: row.engine, shrinks=True),
+    Column("engine", lambda row: row.title, shrinks=True),
     Column(
         f"worst step (limit {ALLOWED:g})",
         _of_audited(lambda row: number_format.error(row.ratio)),
@@ -104,7 +104,7 @@ class AuditTable(ResultView):
 
     @property
     def tab_text(self) -> str:
-        """The title with a count of engines: "Audit  2 ✔", "Audit  ✘ 1 of 2" or "Audit  1 of 2 ✔"."""
+        """The title with a count of rows: "Audit  2 ✔", "Audit  ✘ 1 of 2" or "Audit  1 of 2 ✔"."""
         verdicts = [row.verdict for row in self.audits]
         wrong, right = map(verdicts.count, (AuditVerdict.WRONG, AuditVerdict.RIGHT))
         count = len(verdicts)
@@ -159,7 +159,9 @@ class AuditTable(ResultView):
         return loosest.pair
 
     def _go(self, index: QModelIndex) -> None:
-        self.location_requested.emit(self.audits[index.row()].where)
+        where = self.audits[index.row()].location
+        if where is not None:
+            self.location_requested.emit(where)
 
     def _copy_pair(self) -> None:
         QApplication.clipboard().setText(self._passing)

@@ -16,6 +16,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.labels import NOTE_GAP, LinkedText, LinkLabel, markup
+from rnnviz.text.gradient_text import both_passes, gradient_facts, gradient_words
 from rnnviz.text.verdict_details import covered
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
@@ -109,6 +110,8 @@ _REMEDY = "Reruns with this change of the settings: {change}. More known bugs th
 
 class VerdictBar(ResultView):
     """A banner of fixed height, so that views below it do not move. A click unfolds the whole verdict.
+
+    The verdict is the worse one of those on the hidden states and on the gradients.
 
     It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;
     there is no result; the result is out of date; the verdict. A new result ends the message of a failure.
@@ -221,7 +224,9 @@ class VerdictBar(ResultView):
             self._error = None
         self._result = result
         self._candidate = candidate
-        self._words = None if result is None or candidate is None else verdict_sentence(result, candidate)
+        self._words = None
+        if result is not None and candidate is not None:
+            self._words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
         self._compose()
 
     def show_stale(self, stale: bool) -> None:
@@ -339,9 +344,10 @@ class VerdictBar(ResultView):
         if self.state == "error" and self._advice:
             facts.append(("Advice", (TextPart(self._advice),)))
         if self._result is not None and self._candidate is not None:
-            all_facts = verdict_facts(self._result, self._candidate)
+            both = verdict_facts(self._result, self._candidate) + gradient_facts(self._result, self._candidate)
             # A sentence that the banner shows whole is not repeated.
-            facts += all_facts[1:] if self._text.complete and not facts else all_facts
+            shown = self._words.sentence if self._words is not None and self._text.complete and not facts else ()
+            facts += [fact for fact in both if fact[1] != shown]
         self._places, rows = [], []
         for heading, parts in facts:
             text = markup(parts, self._theme, len(self._places)).strip().replace("\n", "<br>")

@@ -1,5 +1,6 @@
 """The audit as a table: verdicts, targets of the rows, and passing tolerances."""
 
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -13,8 +14,15 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit import AuditTable
 from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.verify.backward_result import (
+    BackwardJudgment,
+    DifferenceQuotient,
+    FiniteDifferences,
+    GradientPlace,
+    WrongGradient,
+)
 from rnnviz.verify.result import RunResult
-from tests.factories import make_result, with_judgment
+from tests.factories import gradient_audit, make_result, with_judgment
 from tests.gui.views.tables import texts
 
 PLACE = Location(0, 0, 3, 1, 2)
@@ -171,3 +179,33 @@ def test_tolerances_and_audits_are_whole_beside_a_lesson(view: AuditTable, wrong
         assert table.horizontalScrollBar().maximum() == 0
     intro = view.findChild(ElidedLabel)
     assert intro.natural_width() <= intro.width()
+
+
+def test_gradients_and_difference_quotients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:
+    result = with_judgment(make_result(gradients=("gluon", "manual")))
+    place = GradientPlace("grad.h", PLACE.index)
+    wrong = gradient_audit(result, "manual")
+    wrong = replace(wrong, wrong=2, worst_ratio=50.0, worst_at=place, first_wrong=WrongGradient(place, 1.0, 2.0))
+    entry = DifferenceQuotient(
+        GradientPlace("grad.parameters.l0_h2h_bias", (2,)),
+        2.0,
+        1e-9,
+        {"gluon": 2.0, "manual": 1.0},
+        {"gluon": 1e-6, "manual": 1e-6},
+    )
+    assert result.judgment is not None
+    backward = BackwardJudgment({"manual": wrong}, FiniteDifferences((entry,)))
+    view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
+    assert [(row[0], row[1]) for row in texts(view.model)] == [
+        ("wrong", "manual, gradients"),
+        ("wrong", "manual, finite differences"),
+        ("no errors", "gluon"),
+        ("no errors", "manual"),
+        ("no errors", "gluon, finite differences"),
+    ]
+    assert texts(view.model)[0][3] == place.short
+    asked: list[Location] = []
+    view.location_requested.connect(asked.append)
+    for row in (0, 1):
+        view._go(view.model.index(row, 0))
+    assert asked == [PLACE]

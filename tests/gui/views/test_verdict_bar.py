@@ -6,6 +6,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.verdict_bar import VerdictBar
@@ -184,3 +186,22 @@ def test_each_state_has_the_themes_surface(line: VerdictBar, mismatching: RunRes
     line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.AUDITING, "gluon"))
     assert surface() == theme.raised
+
+
+def test_the_worse_verdict_of_both_passes_is_shown(line: VerdictBar) -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.h"][0, 0, 2, 1, 3] += 0.5
+
+    line.show_result(make_result(gradients=("gluon", "manual")), "manual")
+    assert line.state == "agree"
+    assert "Gradients" in line.copy_text()
+    line.toggle_details()
+    assert "Details of gradients" in line.details
+    line.toggle_details()
+    line.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit}), "manual")
+    assert line.state == "disagree"
+    assert "radients" in line.text
+    asked: list[Location] = []
+    line.location_requested.connect(asked.append)
+    line._go_to_first()
+    assert asked == [Location(0, 0, 2, 1, 3)]
