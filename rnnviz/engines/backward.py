@@ -6,6 +6,7 @@ layer below are added up where they will stay, in its "grad.h".
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.engines.base import Progress
+from rnnviz.engines.base import Equality, Progress
 from rnnviz.engines.layers import PART_VALUES, layer_output
 from rnnviz.frozen import dataclass
 
@@ -123,6 +124,42 @@ def run_stack_backward(inputs: Inputs, trace: Trace, layer: BackwardLayer, progr
             progress((place + done) / len(lanes))
 
         _run_lane(inputs, trace, loss, layer, lane, lane_progress)
+
+
+_LARGEST_STACK = 1 << 27
+"""How many values of states and gates a library's stack may hold for its gradients."""
+
+
+def stack_gradient(inputs: Inputs) -> FloatArray | None:
+    """The gradient of out, from which a library's stack of layers gives the gradients of a run.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The inputs, with a loss.
+
+    Returns
+    -------
+    ndarray of shape (T, N, D·H), or None
+        None if the stack would give others: it has no truncation, and returns the hidden values of the top layer only.
+        None as well if it would hold too many values, since it holds those of all its time steps.
+    """
+    network, loss = inputs.network, inputs.loss
+    assert loss is not None
+    top, shape = network.num_layers - 1, inputs.hidden_shape
+    values = prod(network.hidden_shape(inputs.timesteps, inputs.batch_size)) * (network.kind.gate_count + 2)
+    if loss.truncate or (loss.value and loss.value[0] < top) or values > _LARGEST_STACK:
+        return None
+    directs = (loss.direct(network, top, d, range(inputs.timesteps), inputs.batch_size) for d in range(shape[1]))
+    return layer_output(np.stack([np.zeros(shape[2:], network.dtype) if d is None else d for d in directs]))
+
+
+def stack_equalities(
+    trace: Trace, stack: Mapping[str, FloatArray], known_issues: Mapping[str, str] | None = None
+) -> tuple[Equality, ...]:
+    """The gradients of a library's stack of layers, by name, are those of the steps; see `Equality.known_issue`."""
+    name, issues = "the fused stack's {} is that of the steps", known_issues or {}
+    return tuple(Equality(name.format(key), a, trace[key], issues.get(key, "")) for key, a in stack.items())
 
 
 def _fill_direct(inputs: Inputs, trace: Trace, loss: LossGradient, lane: tuple[int, int]) -> None:

@@ -23,7 +23,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.schema import display_value
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, suggest
-from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress
+from rnnviz.engines.base import Engine, EngineReport, Progress
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.registry import KnownBug as KnownBug
 from rnnviz.engines.faults.registry import known_bugs_in as known_bugs_in
@@ -254,7 +254,7 @@ ReadParameters: TypeAlias = Callable[[Path, Network], Parameters]
 
 
 @dataclass(frozen=True)
-class FileWeightsEngine(NoGradients):
+class FileWeightsEngine:
     """`engine`, on the weights that `read` finds in the file: a check of the file's reading against its framework."""
 
     engine: Engine
@@ -271,10 +271,20 @@ class FileWeightsEngine(NoGradients):
         """See `Engine.version`."""
         return self.engine.version
 
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`."""
+        return self.engine.gradients(network)
+
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`; the parameters of `inputs` are not looked at."""
-        read = self.read(self.path, inputs.network)
-        return self.engine.run(replace(inputs, parameters=read), trace, progress)
+        return self.engine.run(self._with_weights(inputs), trace, progress)
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`; the parameters of `inputs` are not looked at."""
+        return self.engine.run_backward(self._with_weights(inputs), trace, progress)
+
+    def _with_weights(self, inputs: Inputs) -> Inputs:
+        return replace(inputs, parameters=self.read(self.path, inputs.network))
 
 
 def unsupported_reason(name: str, network: Network) -> str | None:

@@ -19,14 +19,14 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
-from rnnviz.core.gradients import gradient_names
+from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.autograd import Autograd, AutogradLayer
-from rnnviz.engines.backward import run_stack_backward
+from rnnviz.engines.backward import run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
 
@@ -88,7 +88,7 @@ class TorchAutograd(Autograd):
 class TorchEngine:
     """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors.
 
-    Gradients are those of the cell's lines on tensors, step by step.
+    Gradients are those of the cell's lines on tensors, step by step; those of PyTorch's own stack are compared.
     """
 
     provides_cell_state = False
@@ -102,26 +102,18 @@ class TorchEngine:
                 run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
             return EngineReport()
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
-        lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
-        x = reversed_within(lengths, inputs.sequence) if network.reverse else inputs.sequence
-        x = to_library(x)
+        x = to_library(_arranged(inputs, inputs.sequence))
         with torch.no_grad(), catch_warnings():
             # With a projection PyTorch warns that oneDNN has none.
             simplefilter("ignore", UserWarning)
             for layer in range(network.num_layers):
-                module = _layer(inputs, layer)
+                module = _module(network, network.layer_input_size(layer), 1)
+                _set_parameters(module, inputs, layer)
                 states = [
                     to_library(array) for array in initial_states(inputs.initial_state, layer, network.directions)
                 ]
-                state = tuple(states) if network.kind.has_cell_state else states[0]
-                if inputs.lengths:
-                    packed, final = module(pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False), state)
-                    x, _ = pad_packed_sequence(packed, total_length=inputs.timesteps)
-                else:
-                    x, final = module(x, state)
-                finals = final if network.kind.has_cell_state else (final,)
-                out = reversed_within(lengths, x.numpy()) if network.reverse else x.numpy()
-                fill_layer(trace, layer, out, [state.numpy() for state in finals])
+                x, finals = _called(module, inputs, x, states)
+                fill_layer(trace, layer, _arranged(inputs, x.numpy()), [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
         return EngineReport()
 
@@ -132,7 +124,8 @@ class TorchEngine:
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`."""
         run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress)
-        return EngineReport()
+        of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
+        return EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
@@ -148,21 +141,59 @@ def read_parameters(path: Path, network: Network) -> Parameters:
         module.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise EngineError(f"PyTorch refused the file: {' '.join(str(error).split())}") from error
-    arrays = {}
-    for name in network.parameter_shapes():
-        place, _, kind = name.partition("_")
-        theirs = f"{_NAMES[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
-        arrays[name] = getattr(module, theirs).detach().numpy()
-    return Parameters(network, arrays)
+    return Parameters(
+        network, {name: to_numpy(getattr(module, _name(name)).detach()) for name in network.parameter_shapes()}
+    )
 
 
-def _layer(inputs: Inputs, layer: int) -> Any:
-    network = inputs.network
-    module = _module(network, network.layer_input_size(layer), 1)
-    for direction in range(network.directions):
+def _arranged(inputs: Inputs, array: FloatArray) -> FloatArray:
+    """An array (T, N, U), of which the time steps of each sample are reversed if the network reads it from its end."""
+    lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+    return reversed_within(lengths, array) if inputs.network.reverse else array
+
+
+def _called(module: Any, inputs: Inputs, x: Any, states: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """The output (T, N, D·H) of a module, 0 in padding, and its final states."""
+    state = tuple(states) if len(states) > 1 else states[0]
+    if inputs.lengths:
+        packed, final = module(pack_padded_sequence(x, torch.tensor(inputs.lengths), enforce_sorted=False), state)
+        x, _ = pad_packed_sequence(packed, total_length=inputs.timesteps)
+    else:
+        x, final = module(x, state)
+    return x, final if len(states) > 1 else (final,)
+
+
+def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> EngineReport:
+    """Compare the gradients of PyTorch's stack of layers with those of the steps."""
+    network, loss, autograd = inputs.network, inputs.loss, TorchAutograd()
+    assert loss is not None
+    module = _module(network, network.input_size, network.num_layers)
+    with torch.no_grad():
+        for layer in range(network.num_layers):
+            _set_parameters(module, inputs, layer, at=layer)
+    x, states = autograd.leaf(_arranged(inputs, inputs.sequence)), [*map(autograd.leaf, inputs.initial_state.arrays)]
+    with catch_warnings():
+        simplefilter("ignore", UserWarning)
+        out, finals = _called(module, inputs, x, states)
+    parameters = [getattr(module, name) for name in map(_name, network.parameter_shapes())]
+    given = [_arranged(inputs, of_out), *loss.state.values()]
+    of_x, *found = autograd.gradients([out, *finals], given, [x, *states, *parameters])
+    names = [gradient(f"{s}0") for s in loss.state] + [f"{OF_PARAMETERS}{name}" for name in network.parameter_shapes()]
+    stack = {OF_INPUT: _arranged(inputs, of_x), **dict(zip(names, found, strict=True))}
+    return EngineReport(equalities=stack_equalities(trace, stack))
+
+
+def _set_parameters(module: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
+    """Copy one layer's parameters into the module's layer `at`."""
+    for direction, side in enumerate("lr"[: inputs.network.directions]):
         for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(module, f"{_NAMES[name]}_l0{'_reverse' if direction else ''}").copy_(to_library(array))
-    return module
+            getattr(module, _name(f"{side}{at}_{name}")).copy_(to_library(array))
+
+
+def _name(ours: str) -> str:
+    """PyTorch's name of a parameter."""
+    place, _, kind = ours.partition("_")
+    return f"{_NAMES[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
 
 
 def _module(network: Network, input_size: int, num_layers: int) -> Any:
