@@ -1,8 +1,10 @@
 """rnnviz run and explain: compute a config, compare its engines and write the results; the arithmetic of one value."""
 
+import re
 from argparse import Action, Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,6 +35,7 @@ from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.core.inputs import Load
+    from rnnviz.explain.provenance import GradientOf
 
 
 def add_run_to(commands: Commands) -> None:
@@ -196,15 +199,23 @@ def _program(cell: str) -> str:
 
 
 def add_explain_to(commands: Commands) -> None:
-    explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
+    explain = commands.add_parser("explain", help="print the arithmetic of one hidden value, or of a gradient")
     explain.add_argument("config", type=Path, help="a TOML config, or a session or capture (.rnnviz)")
-    explain.add_argument("--layer", type=int, required=True, metavar="K", help="layer, from 0 at the bottom")
+    explain.add_argument("--layer", type=int, metavar="K", help="layer, from 0 at the bottom")
     explain.add_argument("--direction", choices=DIRECTIONS, help="default: forward, or backward with network.reverse")
-    explain.add_argument("--timestep", type=int, required=True, metavar="T", help="time step, from 0")
-    explain.add_argument("--unit", type=int, required=True, metavar="U", help="unit, from 0")
+    explain.add_argument("--timestep", type=int, metavar="T", help="time step, from 0")
+    explain.add_argument("--unit", type=int, metavar="U", help="unit, from 0")
     explain.add_argument("--sample", type=int, default=0, metavar="N", help="sample, from 0; default: 0")
     explain.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
     add_cell_to(explain)
+    explain.add_argument(
+        "--gradient",
+        nargs="?",
+        const="h",
+        metavar="NAME",
+        help="print the terms of the gradients of the hidden value, of h0, of an input x[I], or of a parameter's "
+        "number, such as l0_i2h_weight[3,2]",
+    )
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
     explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
     program = "print the lines of a cell, or of a .py file, with the NumPy calls that compute them, and exit"
@@ -215,7 +226,6 @@ def add_explain_to(commands: Commands) -> None:
 
 def _explain(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
-    from rnnviz.explain.explanation import explain_value
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
@@ -224,6 +234,8 @@ def _explain(options: Namespace) -> Answer:
     named = engine_names(options.engines) or ()
     if named:
         config = config.with_engines(named)
+    if options.gradient is not None:
+        config = replace(config, backward=replace(config.backward, enabled=True))
     where = _location(config, options)
     if config.sequence.source != "file":
         _check_sequence(config, where)
@@ -234,25 +246,76 @@ def _explain(options: Namespace) -> Answer:
     with progress_bar(options.quiet) as notify:
         result = run(config, load_inputs, notify, "off", frozenset((*named, options.cell or "")))
     _check_sequence(result.config, where)
-    explanation = explain_value(result, where)
+    text_of, to_json = _explained(result, where, options)
     if options.json is not None:
-        from rnnviz.explain.report import to_json
-
-        figures = {**to_json(explanation), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
+        figures = {**to_json(), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
         text = answer_json(figures, options.json)
         if text:
             return AGREE, text
     if options.quiet:
         return AGREE, ""
-    from rnnviz.explain.report import report
     from rnnviz.text.verdict_details import assumptions
 
-    lines = (report(explanation, options.top), *assumptions(result))
+    lines = (text_of(options.top), *assumptions(result))
     return AGREE, "".join(f"{line}\n" for line in lines)
+
+
+def _explained(
+    result: RunResult, where: Location, options: Namespace
+) -> tuple[Callable[[int | None], str], Callable[[], dict[str, Any]]]:
+    """The explanation as text and as JSON."""
+    if options.gradient is None:
+        from rnnviz.explain.explanation import explain_value
+        from rnnviz.explain.report import report, to_json
+
+        explanation = explain_value(result, where)
+        return partial(report, explanation), partial(to_json, explanation)
+    from rnnviz.explain.gradient_explanation import explain_gradients
+    from rnnviz.explain.gradient_report import gradient_report, gradient_to_json
+
+    terms = explain_gradients(result, _gradient(result, where, options.gradient))
+    return partial(gradient_report, terms), partial(gradient_to_json, terms)
+
+
+_INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
+
+
+def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
+    """The place of --gradient NAME."""
+    from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, ParameterPlace
+
+    network, parameters = result.config.network, result.inputs.parameters
+    if name in network.kind.state_symbols:
+        return GradientOf(where)
+    if name.removesuffix("0") in network.kind.state_symbols:
+        at = where.layer, where.direction, where.sample, where.unit
+        return GradientOf(InitialPlace(name.removesuffix("0"), *at, reverse=network.reverse))
+    found = _INDEXED.fullmatch(name)
+    index = tuple(map(int, found["index"].split(","))) if found else ()
+    if found and found["name"] == "x" and len(index) == 1:
+        _check("--gradient x[I]", index[0], network.input_size, "feature")
+        names = result.inputs.names.of_sample(where.sample)
+        return GradientOf(InputPlace(where.timestep, where.sample, index[0], names))
+    if found and found["name"] in parameters:
+        shape = parameters[found["name"]].shape
+        if len(index) != len(shape) or any(k >= size for k, size in zip(index, shape, strict=True)):
+            raise InputError(f"--gradient {name} is outside the parameter: its shape is {shape}.")
+        lane, _, key = found["name"].partition("_")
+        place = ParameterPlace(int(lane[1:]), "lr".index(lane[0]), key, index, reverse=network.reverse)
+        return GradientOf(place)
+    states = ", ".join((*network.kind.state_symbols, *(f"{s}0" for s in network.kind.state_symbols)))
+    expected = f"{states}, x[I] or a parameter with its index, such as {next(iter(parameters))}[0,0]"
+    raise InputError(f"--gradient must be {expected} (got {name}).")
 
 
 def _location(config: Config, options: Namespace) -> Location:
     network = config.network
+    needed = _needed(options.gradient or "")
+    for name in ("layer", "timestep", "unit"):
+        if getattr(options, name) is None:
+            if name in needed:
+                raise InputError(f"--{name} is missing: {' and '.join(f'--{n}' for n in needed)} name the value.")
+            setattr(options, name, 0)
     if options.direction == "forward" and network.reverse:
         raise InputError("--direction forward needs a forward direction, but network.reverse is true.")
     if options.direction == "backward" and not (network.bidirectional or network.reverse):
@@ -261,6 +324,15 @@ def _location(config: Config, options: Namespace) -> Location:
     _check("--layer", options.layer, network.num_layers, "layer")
     _check("--unit", options.unit, network.output_size, "unit")
     return Location(options.layer, direction, options.timestep, options.sample, options.unit, reverse=network.reverse)
+
+
+def _needed(gradient: str) -> tuple[str, ...]:
+    """The options that say which value is meant."""
+    if gradient.startswith("x["):
+        return ("timestep",)
+    if "[" in gradient:
+        return ()
+    return ("layer", "unit") if gradient.endswith("0") else ("layer", "timestep", "unit")
 
 
 def _check_sequence(config: Config, where: Location) -> None:

@@ -337,13 +337,17 @@ class _Explainer:
             found = self._blocks.layer(there.layer, direction).owed_to_input(parts)
             line.add_to_total(None if found is None else found[0, 0, column])
             mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
-            for gate in parts:
-                node = next(n for n in self._leaves("u") if n.name == gate)
+            first = len(line.parts)
+            for gate, owed in parts.items():
                 weights = self._rows(there, "i2h", self._network.kind.gate_symbols, gate)[:, column]
-                owed = self._symbols.named(node)
-                text = f"{through_weights((owed,))}{mark}"
-                part = self._vector("above", text, weights, parts[gate], owed.text, there, gate, mark)
-                line.add_vector(part, None)
+                symbol = self._symbols.named(next(n for n in self._leaves("u") if n.name == gate))
+                name = f"{through_weights((symbol,))}{mark}"
+                line.parts.append(self._vector("above", name, weights, owed, symbol.text, there, gate, mark))
+                if not text:
+                    line.add([(Token(name, line.parts[-1].total), None)])
+            if text:
+                total = sum(part.total for part in line.parts[first:])
+                line.add([(Token(f"{text}{arrow}", total), GradientOf(there.moved(unit=0)))])
 
     def _add_next(self, line: _Line, there: Location, state: str) -> None:
         """Add the terms of a state that come from the next step."""

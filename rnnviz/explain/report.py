@@ -1,6 +1,6 @@
 """An explanation as text that can be followed with paper and pencil, and as JSON for other programs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
 from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
-from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, own_symbols
+from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues, first_parted_sum, ledger
 from rnnviz.frozen import dataclass
 
@@ -44,13 +44,13 @@ def report(explanation: Explanation, top: int | None = None) -> str:
         lines.append("")
         if gate is not None:
             lines += [f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
-        lines += _equation(each, steps)
-    lines += ["", *_outcome(each), "", *explanation.sentences]
+        lines += equation_lines([a.engine for a in each], steps)
+    lines += ["", *outcome_lines({a.engine: a.outcomes for a in each}, own_symbols(each)), "", *explanation.sentences]
     return "\n".join(line.rstrip() for line in lines)
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """A line of a table: what it is called, its numbers as text, one for each column, and whether it is marked."""
 
     name: str
@@ -58,7 +58,7 @@ class _Row:
     marked: bool = False
 
 
-def _table(header: Sequence[str], rows: Sequence[_Row], names: Sequence[str] = ()) -> Iterator[str]:
+def table_lines(header: Sequence[str], rows: Sequence[Row], names: Sequence[str] = ()) -> Iterator[str]:
     """The rows with their decimal points below each other, and above them the header and the names of the engines."""
     width = max(len(row.name) for row in rows)
     columns = [align_decimals([row.cells[k] for row in rows]) for k in range(len(header))]
@@ -93,11 +93,11 @@ def _joined(name: str, cells: Sequence[str]) -> str:
 def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
     first = each[0]
     rows = [
-        _Row(f"{symbol}[t-1] = {notation(place)}", tuple(format_short(a.previous.by_symbol[symbol]) for a in each))
+        Row(f"{symbol}[t-1] = {notation(place)}", tuple(format_short(a.previous.by_symbol[symbol]) for a in each))
         for symbol in first.previous.by_symbol
         for place in (own_previous(first) if symbol == "h" else previous_cell(first, symbol),)
     ]
-    yield from _table([display_name(a.engine) for a in each], rows)
+    yield from table_lines([display_name(a.engine) for a in each], rows)
 
 
 def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[str]:
@@ -112,9 +112,9 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
     }
     factors = [row.figures[0].factor for row in found.rows]
     rows = [
-        _Row(
+        Row(
             row.name,
-            (_cell(factor), *(cell for own in row.figures for cell in _figures(found, row, own))),
+            (number_cell(factor), *(cell for own in row.figures for cell in _figures(found, row, own))),
             marked=place in marked,
         )
         for place, (row, factor) in enumerate(zip(found.rows, factors, strict=True))
@@ -122,45 +122,45 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
     factor_name = each[0].by_symbol[symbol].pre.v.factor_name
     added = (f"× {factor_name}",) if found.scaled else ()
     header = ["weight", *("× input", "= product", *added, "sum") * len(each)]
-    yield from _table(header, rows, [display_name(a.engine) for a in each])
+    yield from table_lines(header, rows, [display_name(a.engine) for a in each])
 
 
 def _figures(found: TermTable, row: TermRow, own: TermValues) -> Iterator[str]:
-    yield _cell(own.input)
-    yield _cell(found.product(row, own))
+    yield number_cell(own.input)
+    yield number_cell(found.product(row, own))
     if found.scaled:
-        yield _cell(own.added)
-    yield _cell(own.stop)
+        yield number_cell(own.added)
+    yield number_cell(own.stop)
 
 
-def _cell(value: float | None) -> str:
+def number_cell(value: float | None) -> str:
     return "" if value is None else format_short(value)
 
 
-def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> Iterator[str]:
+def equation_lines(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator[str]:
     """The equation once, and below it the numbers of each engine; engines with the same digits share a line."""
     yield f"  {lines[0].symbols}"
     named: dict[str, list[str]] = {}
-    for arithmetic, line in zip(each, lines, strict=True):
-        named.setdefault(line.numbers, []).append(display_name(arithmetic.engine))
+    for engine, line in zip(engines, lines, strict=True):
+        named.setdefault(line.numbers, []).append(display_name(engine))
     width = max(len(text) for text in named)
-    for text, engines in named.items():
-        yield f"  {text:<{width}}   {', '.join(engines)}"
+    for text, alike in named.items():
+        yield f"  {text:<{width}}   {', '.join(alike)}"
 
 
-def _outcome(each: Sequence[StepBreakdown]) -> Iterator[str]:
-    """The values of the arithmetic beside the engines' own: returned lines, c, of the engines that give it, and h."""
-    for symbol in own_symbols(each):
-        found = [(a.engine, own) for a in each for own in a.outcomes if own.symbol == symbol]
+def outcome_lines(outcomes: Mapping[str, Sequence[StoredValue]], symbols: Sequence[str]) -> Iterator[str]:
+    """The values of the arithmetic beside the engines' own, by engine, of some symbols in their order."""
+    for symbol in symbols:
+        found = [(engine, own) for engine, each in outcomes.items() for own in each if own.symbol == symbol]
         if not found:
             continue
         rows = [
-            _Row(f"{symbol} of this arithmetic", tuple(format_short(own.computed) for _, own in found)),
-            _Row(f"{symbol} of the engine", tuple(format_short(own.stored) for _, own in found)),
-            _Row("difference", tuple(number_format.error(own.difference) for _, own in found)),
-            _Row("allowed for rounding", tuple(number_format.error(ALLOWED * own.bound) for _, own in found)),
+            Row(f"{symbol} of this arithmetic", tuple(format_short(own.computed) for _, own in found)),
+            Row(f"{symbol} of the engine", tuple(format_short(own.stored) for _, own in found)),
+            Row("difference", tuple(number_format.error(own.difference) for _, own in found)),
+            Row("allowed for rounding", tuple(number_format.error(ALLOWED * own.bound) for _, own in found)),
         ]
-        yield from _table([display_name(engine) for engine, _ in found], rows)
+        yield from table_lines([display_name(engine) for engine, _ in found], rows)
 
 
 def to_json(explanation: Explanation) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
         "previous": _previous_json(reference),
         "reference": reference.engine,
         "engines": {name: _engine_json(arithmetic) for name, arithmetic in explanation.arithmetics.items()},
-        "partings": {name: _parting_json(parting) for name, parting in explanation.partings.items()},
+        "partings": {name: parting_json(parting) for name, parting in explanation.partings.items()},
         "sentences": list(explanation.sentences),
         **_names_json(reference),
     }
@@ -250,7 +250,7 @@ def _previous_json(arithmetic: StepBreakdown) -> dict[str, Any]:
     }
 
 
-def _parting_json(parting: Divergence | None) -> dict[str, Any] | None:
+def parting_json(parting: Divergence | None) -> dict[str, Any] | None:
     if parting is None:
         return None
     return {

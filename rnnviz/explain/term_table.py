@@ -68,7 +68,8 @@ class TermTable:
     """The rows of a line, with each engine's figures in the order of the arithmetics.
 
     `line` is the symbol that the line gives. `terms` is how many there are, listed or not. `shared` shows that the
-    factors are weights, the same for every engine; `scaled` that a term adds something else than its product.
+    factors are weights, the same for every engine; `scaled` that a term adds something else than its product;
+    `of_gradient` that a term is a local derivative times another gradient.
     """
 
     line: str
@@ -76,6 +77,7 @@ class TermTable:
     terms: int
     shared: bool = True
     scaled: bool = False
+    of_gradient: bool = False
 
     def product(self, row: TermRow, own: TermValues) -> float | None:
         """An engine's product in a row, or the addend of a row without one; None for the total."""

@@ -224,3 +224,61 @@ def test_padding_has_one_sentence(notebook: str, capsys: pytest.CaptureFixture[s
     code, out, err = called(capsys, notebook, *AT, "--sample", "1")
     assert (code, out, err) == (2, "", "rnnviz: t = 1 is padding: sample 1 has 1 time step.\n")
     assert called(capsys, notebook, *AT)[0] == 0
+
+
+GRADIENTS = """
+[network]
+cell = "gru"
+input_size = 2
+hidden_size = 3
+num_layers = 2
+bidirectional = true
+[sequence]
+timesteps = 3
+batch_size = 2
+lengths = [3, 2]
+[compare]
+reference = "manual"
+candidates = ["bug:no-h2h-bias"]
+"""
+
+
+def test_gradients_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gru.toml"
+    path.write_text(GRADIENTS.replace('"numpy"', '"bug:no-h2h-bias"'), encoding="utf-8")
+    at = ("--layer", "0", "--direction", "backward", "--timestep", "1", "--unit", "2", "--sample", "1")
+    code, out, err = called(capsys, str(path), *at, "--gradient", "--top", "2")
+    assert (code, err) == (0, "")
+    assert out.startswith("grad.h[t=1, u=2] of layer 0, backward, sample 1: GRU\n")
+    assert "\n  grad.h = above → + above ← + Wᵀ grad.r[t+1] + " in out
+    assert "\n  grad.z = (grad.h · h[t-1] - grad.h · n) · z · (1 - z)\n" in out
+    code, out, _ = called(capsys, str(path), "--gradient", "r1_h2h_weight[7, 2]", "--json", "-")
+    figures = json.loads(out)
+    assert (figures["parameter"], figures["index"]) == ("r1_h2h_weight", [7, 2])
+    manual = figures["engines"]["manual"]
+    (line,) = manual["lines"]
+    assert sum(manual["over_time"]) == pytest.approx(line["value"])
+    assert sum(term["factor"] * term["gradient"] for part in line["parts"] for term in part["terms"]) == pytest.approx(
+        line["value"]
+    )
+    assert line["own"]["right"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--gradient", "q"), "--gradient"),
+        (("--gradient", "x[9]", "--timestep", "0"), "--gradient"),
+        (("--gradient", "l0_i2h_weight[0]"), "shape"),
+        (("--gradient", "h0", "--layer", "0"), "--unit"),
+        (("--layer", "0", "--unit", "0"), "--timestep"),
+    ],
+)
+def test_a_gradient_or_value_that_is_not_there_is_refused(
+    options: tuple[str, ...], named: str, notebook: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if options[1] == "q":
+        options = (*options, *AT)
+    code, out, err = called(capsys, notebook, *options)
+    assert (code, out) == (2, "")
+    assert named in err
