@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
+    from rnnviz.quantities.gradient_flow import gradient_flow
+    from rnnviz.quantities.influence import influence
     from rnnviz.verify.compare import Comparison, Mismatch
     from rnnviz.verify.result import RunResult
 
@@ -45,6 +47,8 @@ __all__ = [
     "Trace",
     "__version__",
     "capture",
+    "gradient_flow",
+    "influence",
     "load_config",
     "run",
     "show",
@@ -63,6 +67,8 @@ _MODULES = {
     "RunResult": "verify.result",
     "Trace": "core.trace",
     "capture": "captures.rnn_capture",
+    "gradient_flow": "quantities.gradient_flow",
+    "influence": "quantities.influence",
 }
 
 if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type

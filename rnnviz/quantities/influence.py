@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import allocate_array
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gradient_flow import LaneSteps, norm_of
+from rnnviz.verify.result import RunResult
 
 Check: TypeAlias = Callable[[float], None]
 """Called with the fraction that is done; may raise an exception to cancel."""
 
 _BLOCK_VALUES = 1 << 18
+_LACKS = "The influence on {where} is not known: {engine} recorded too few hidden states."
 _MOST_DECADES = 6.0
 _NOTHING = 1e-290
 """Gradients up to this size are 0. Beyond them are subnormal numbers, which take a hundred times as long."""
@@ -67,33 +69,48 @@ class Influence:
         return float(np.clip(np.ceil(np.log10(self.largest / least)), 1.0, _MOST_DECADES))
 
 
-def is_known(inputs: Inputs, trace: Trace, where: Location) -> bool:
-    """Whether a trace has all the hidden states that the influence on a value needs. A recording may lack some."""
+def lacks_states(where: Location, engine: str) -> str:
+    """The sentence that an engine has too few hidden states for the influence on a value."""
+    return _LACKS.format(where=where, engine=display_name(engine))
+
+
+def is_known(result: RunResult, where: Location, engine: str) -> bool:
+    """Whether an engine has all the hidden states that the influence on a value needs. A recording may lack some."""
     lanes = [(where.layer, where.direction)]
-    lanes += [(layer, d) for layer in range(where.layer) for d in range(inputs.network.directions)]
-    return all(LaneSteps(inputs, trace, *lane, where.sample).known for lane in lanes)
+    lanes += [(layer, d) for layer in range(where.layer) for d in range(result.inputs.network.directions)]
+    return all(LaneSteps(result.inputs, result[engine], *lane, where.sample).known for lane in lanes)
 
 
-def influence(inputs: Inputs, trace: Trace, where: Location, check: Check) -> Influence:
+def influence(
+    result: RunResult, where: Location, engine: str | None = None, check: Check = lambda fraction: None
+) -> Influence:
     """The influence of every state and input of a sample on one of its hidden values.
 
     Parameters
     ----------
-    inputs : Inputs
-        The inputs of the run.
-    trace : Trace
-        An engine's trace, of which all is known that is read.
+    result : RunResult
+        A finished run.
     where : Location
         The value, not in padding.
-    check : callable
-        Gets the fraction that is done.
+    engine : str, optional
+        The engine whose states are read; by default the reference.
+    check : callable, optional
+        Gets the fraction that is done; may raise an exception to cancel.
 
     Returns
     -------
     Influence
         Norms in float64.
+
+    Raises
+    ------
+    rnnviz.InputError
+        If the engine is a recording that lacks hidden states.
     """
-    network, timesteps = inputs.network, inputs.timesteps
+    engine = result.reference.engine if engine is None else engine
+    if not is_known(result, where, engine):
+        raise InputError(lacks_states(where, engine))
+    inputs, trace, network, timesteps = result.inputs, result[engine], result.inputs.network, result.inputs.timesteps
     directions = network.directions
     hidden, found = np.zeros((network.num_layers, directions, timesteps)), np.zeros(timesteps)
     lanes = where.layer * directions + 1

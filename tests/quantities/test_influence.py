@@ -1,9 +1,12 @@
 """The influence on one hidden value equals the Jacobians of loops of PyTorch's cells, and finite differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.torch import LIBRARY
 from rnnviz.quantities.influence import Influence, influence, is_known
@@ -68,7 +71,7 @@ def by_torch(result: RunResult, where: Location) -> tuple[np.ndarray, np.ndarray
 
 
 def found(result: RunResult, where: Location, engine: str = "manual") -> Influence:
-    return influence(result.inputs, result[engine], where, lambda _: None)
+    return influence(result, where, engine)
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru", "gru_reset_before", "lstm_peephole", "lstm_projection"])
@@ -96,11 +99,18 @@ def test_a_reversed_network_is_influenced_by_later_steps() -> None:
 
 def test_an_engine_without_cell_states_has_them_derived() -> None:
     result = make_result(cell="lstm", num_layers=2, timesteps=9)
-    without = result["gluon"].with_arrays({"c": None})
+    without = replace(result, traces={**result.traces, "gluon": result["gluon"].with_arrays({"c": None})})
     where = Location(1, 0, 8, 1, 2)
-    assert is_known(result.inputs, without, where)
-    of = influence(result.inputs, without, where, lambda _: None)
-    np.testing.assert_allclose(of.hidden, found(result, where).hidden, rtol=1e-5)
+    np.testing.assert_allclose(influence(without, where).hidden, found(result, where).hidden, rtol=1e-5)
+
+
+def test_a_recording_without_lower_layers_knows_that_of_none() -> None:
+    result = make_result(num_layers=2)
+    lacking = replace(result["manual"], missing=frozenset({"h"}))
+    result = replace(result, traces={**result.traces, "manual": lacking})
+    assert not is_known(result, Location(1), "manual")
+    with pytest.raises(InputError):
+        influence(result, Location(1), "manual")
 
 
 def test_the_influence_is_a_difference_of_the_value() -> None:
@@ -128,4 +138,4 @@ def test_it_can_be_canceled() -> None:
 
     result = make_result()
     with pytest.raises(Canceled):
-        influence(result.inputs, result["manual"], Location(), cancel)
+        influence(result, Location(), check=cancel)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 _AFTER = 120
 """Milliseconds from the last change of the selection to the computation."""
-_LACKS = "The influence on {where} is not known: {engine} recorded too few hidden states."
 
 
 class InfluenceFollower(QObject):
@@ -69,17 +67,16 @@ class InfluenceFollower(QObject):
         if result is None or engine is None:
             return
 
-        def work(check: Check) -> "Influence | None":
+        def work(check: Check) -> "Influence | str":
             return _computed(result, engine, where, check, self.progressed.emit)
 
         self._task.ask(work)
 
-    def _take(self, found: "Influence | None") -> None:
+    def _take(self, found: "Influence | str") -> None:
         self._set_busy(busy=False)
-        if found is None:
-            session = self._session
-            self.message.emit(_LACKS.format(where=session.location, engine=display_name(session.engine or "")))
-        self._session.set_influence(found)
+        if isinstance(found, str):
+            self.message.emit(found)
+        self._session.set_influence(None if isinstance(found, str) else found)
 
     def _set_busy(self, *, busy: bool) -> None:
         if busy != self._busy:
@@ -89,14 +86,14 @@ class InfluenceFollower(QObject):
 
 def _computed(
     result: RunResult, engine: str, where: Location, check: Check, progress: Callable[[float], object]
-) -> "Influence | None":
-    from rnnviz.quantities.influence import influence, is_known
-
-    if not is_known(result.inputs, result[engine], where):
-        return None
+) -> "Influence | str":
+    """The influence on a value, or a sentence that it is not known."""
+    from rnnviz.quantities.influence import influence, is_known, lacks_states
 
     def report(fraction: float) -> None:
         check()
         progress(fraction)
 
-    return influence(result.inputs, result[engine], where, report)
+    if not is_known(result, where, engine):
+        return lacks_states(where, engine)
+    return influence(result, where, engine, report)

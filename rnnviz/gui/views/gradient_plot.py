@@ -60,8 +60,8 @@ _LOSS_OFF = (
 _EMPTY = "A run (F5) shows the gradients over time."
 _BELOW = "vanishing: below {limit} of the norm at t = {t}"
 _ABOVE = "exploding: above {limit}× the norm at t = {t}"
-_PRODUCT = "product of {count} steps: {growth}× per time step"
-_OF_RANDOM = "random gradient over {count} steps: {growth}× per time step"
+_PRODUCT = "{growth}× per time step: product of {count} steps"
+_OF_RANDOM = "{growth}× per time step: random gradient over {count} steps"
 _SAMPLED = "{count} of {timesteps} time steps"
 _AT_ONCE = 1 << 21
 """Maximum number of gradients whose norms are computed within a frame."""
@@ -209,13 +209,7 @@ class GradientFlowPlot(ResultView):
         self._heading, self.verdict = ElidedLabel(bold=True), ElidedLabel(selectable=True)
         self.growth = ElidedLabel()
         self._legend, self._norms_legend = _FlowLegend(), _FlowLegend()
-        self._norms_legend.name(
-            [
-                ("whole state", "Largest factor by which a step can stretch a gradient of the whole state."),
-                ("h alone", "The same of h alone, with the other states held fixed."),
-            ]
-        )
-        self.plot = _FlowTimePlot("norm of the gradient")
+        self.plot = _FlowTimePlot("norm")
         self.norms_plot = _FlowTimePlot("spectral norm")
         self.norms_plot.setAccessibleName("Spectral norm of the Jacobian of each step")
         self.curves, self.norm_curves = LaneCurves(self.plot), LaneCurves(self.norms_plot)
@@ -249,7 +243,7 @@ class GradientFlowPlot(ResultView):
             self.panes.addWidget(part)
             self.panes.setStretchFactor(place, share)
         top = across(
-            self.source, self.engines, (self._heading, 2), (self.verdict, 5), self._legend, margins=(4, 0, 4, 0)
+            self.source, self.engines, (self._heading, 1), (self.verdict, 5), self._legend, margins=(4, 0, 4, 0)
         )
         self._pages = pages(self, empty, down(top, (self.panes, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self._hint, self.growth
@@ -287,7 +281,7 @@ class GradientFlowPlot(ResultView):
         here = self._location.index[:2]
         columns |= {f"{name}, {lane_text(network, self._location)}": values[here] for name, _, values in others}
         if norms is not None:
-            for name, values in (("whole state", norms.whole), ("h alone", norms.hidden)):
+            for name, values in ((self._whole, norms.whole), ("h", norms.hidden)):
                 whole = np.full(main.shape[2], np.nan)
                 whole[norms.times] = values
                 columns[f"spectral norm, {name}"] = whole
@@ -321,6 +315,13 @@ class GradientFlowPlot(ResultView):
             self._location = self._location.within(result.shape)
             for plot in (self.plot, self.norms_plot):
                 plot.show_timesteps(result.shape[2], result.inputs.seams)
+            last = lane_text(result.inputs.network, Location(result.shape[0] - 1, result.shape[1] - 1))
+            widest = f"{last.capitalize()}, sample {result.shape[3] - 1} "
+            self._heading.setMinimumWidth(self._heading.fontMetrics().horizontalAdvance(widest))
+            keys = [(self._whole, "Largest factor by which a step can stretch a gradient of the whole state.")]
+            of_h = "h", "The same of h alone, with the other states held fixed."
+            self._norms_legend.name([*keys, of_h] if len(self._symbols) > 1 else keys)
+            self._norms_legend.color(self.norm_curves, self._theme)
         self._pages.setCurrentIndex(0 if result is None else 1)
         self._measure()
 
@@ -506,6 +507,16 @@ class GradientFlowPlot(ResultView):
             engine = found or self._result.reference.engine
         return engine, where.layer, where.direction, where.sample
 
+    @property
+    def _symbols(self) -> tuple[str, ...]:
+        """Symbols of the network's states."""
+        return ("h",) if self._result is None else self._result.inputs.network.kind.state_symbols
+
+    @property
+    def _whole(self) -> str:
+        """Name of the whole state: "h", or "(h, c)"."""
+        return "h" if len(self._symbols) == 1 else f"({', '.join(self._symbols)})"
+
     def _want_norms(self) -> None:
         self._norms_task.cancel()
         if self._result is not None and self._norms_key not in self._norms and self.isVisible():
@@ -557,8 +568,7 @@ class GradientFlowPlot(ResultView):
 
     def _draw_norms(self) -> None:
         norms, result = self.norms, self._result
-        several = result is not None and len(result.inputs.network.kind.state_symbols) > 1
-        self._norms_legend.keys[1].setVisible(several)
+        several = len(self._symbols) > 1
         if norms is None or result is None:
             self.norm_curves.clear()
             return
@@ -590,6 +600,7 @@ class GradientFlowPlot(ResultView):
         for key, value in zip(self._norms_legend.keys, values or ("", ""), strict=False):
             key.show_value(value)
         self.growth.setText(self._growth_text())
+        self.growth.explain("" if self.norms is None else self.growth.text())
         self.plot.setAccessibleDescription(f"{named}. {self.verdict.text()} {self._values_at(where.timestep)}")
         self.norms_plot.setAccessibleDescription(f"{named}. {self._norms_at(where.timestep)} {self.growth.text()}")
 
@@ -621,7 +632,9 @@ class GradientFlowPlot(ResultView):
             return ""
         nearest = int(norms.times[np.argmin(np.abs(norms.times - timestep))])
         whole, hidden = self._norms_values(timestep)
-        return f"Spectral norm at t = {nearest}: whole state {whole}, h alone {hidden}."
+        return f"Spectral norm at t = {nearest}: {self._whole} {whole}" + (
+            "" if self._whole == "h" else f", h {hidden}"
+        )
 
     def _growth_text(self) -> str:
         norms, result = self.norms, self._result

@@ -10,9 +10,10 @@ import numpy as np
 from rnnviz import __version__
 from rnnviz.core.engine_spec import BACKWARD
 from rnnviz.core.number_format import json_number
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.io.config_toml import as_in_session
 from rnnviz.io.outputs import atomic_write
+from rnnviz.quantities.gradient_flow import gradient_flow
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.backward_result import (
@@ -98,6 +99,7 @@ def _of_backward(result: RunResult) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "verdict": result.backward_verdict,
         "comparisons": [_of_gradients(result, comparison) for comparison in result.comparisons],
+        "flow": _of_flow(result),
         "without_gradients": result.without_gradients,
         "seconds": {name.removesuffix(BACKWARD): own for name, own in seconds.items()},
     }
@@ -110,6 +112,32 @@ def _of_backward(result: RunResult) -> dict[str, Any]:
         "diagnosis": [" + ".join(names) for engine in judgment.diagnoses for names in judgment.diagnoses[engine]],
         "undetectable": list(judgment.undetectable),
     }
+
+
+def _of_flow(result: RunResult) -> dict[str, Any] | None:
+    """The gradient flow of the first engine that gives it, over all samples."""
+    found = gradient_flow(result)
+    if found is None:
+        return None
+    lanes = []
+    for layer, direction in found.lanes():
+        flow, counts = found.of_lane(layer, direction), found.counts(layer, direction)
+        lanes.append(
+            {
+                "layer": layer,
+                "direction": DIRECTIONS[result.config.network.backward(direction)],
+                "verdict": flow.verdict,
+                "since": flow.since,
+                "begins": flow.begins,
+                "ends": flow.ends,
+                "norm_at_begin": json_number(flow.at_begin),
+                "norm_at_end": json_number(flow.at_end),
+                "ratio": json_number(flow.ratio),
+                "per_step": json_number(flow.per_step),
+                "samples": {verdict: count for verdict, count in counts.items() if count},
+            }
+        )
+    return {"engine": found.engine, "lanes": lanes}
 
 
 def _of_gradients(result: RunResult, comparison: Comparison) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
         session.set_location(where)
         session.set_engine("manual")
         qtbot.waitUntil(lambda: session.influence.where == where)
-        expected = influence(result.inputs, result["manual"], where, lambda _: None)
+        expected = influence(result, where, "manual")
         np.testing.assert_array_equal(session.influence.hidden, expected.hidden)
         assert session.influence.engine == "manual"
         session.set_result(make_result(cell="gru"))

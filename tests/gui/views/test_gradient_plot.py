@@ -54,6 +54,7 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     np.testing.assert_array_equal(view.norms.whole, expected.whole)
     np.testing.assert_allclose(view.norm_curves.selected.high[:5], np.log10(expected.whole), rtol=1e-6)
     assert len(view.norm_curves.beside) == 1
+    assert [key.text() for key in view.keys[2:]] == ["(h, c)", "h"]
     assert len(view.copy_text().splitlines()[0].split("\t")) == len(rows[0]) + 2
     view.norms_plot.view_box.setXRange(0.0, 4.0, padding=0)
     assert view.plot.view_box.viewRange()[0] == view.norms_plot.view_box.viewRange()[0]
@@ -68,7 +69,7 @@ def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPl
     view.source.setCurrentIndex(1)
     assert (asked, view.wanted) == ([True], VALUE)
     where = Location(1, 0, 3, 1, 2)
-    found = influence(result.inputs, result["manual"], where, lambda _: None)
+    found = influence(result, where, "manual")
     view.show_location(where)
     view.show_influence(found, followed=True)
     assert view.plot.isVisible()

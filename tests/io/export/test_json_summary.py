@@ -121,6 +121,13 @@ def test_gradients_are_under_backward() -> None:
     assert set(compared["arrays"]["grad.h0"]["max_abs_error"]) == {"layer", "direction", "sample", "unit", "value"}
     assert backward["finite_differences"]["wrong"] == {"gluon": 1, "manual": 1}
     assert backward["diagnosis"] == ["a"]
+    flow = backward["flow"]
+    assert [(lane["layer"], lane["direction"]) for lane in flow["lanes"]] == [
+        (layer, direction) for layer in (0, 1) for direction in ("forward", "backward")
+    ]
+    lane = flow["lanes"][3]
+    assert (lane["begins"], lane["ends"], lane["verdict"], sum(lane["samples"].values())) == (0, 4, "neither", 2)
+    assert lane["ratio"] == lane["norm_at_end"] / lane["norm_at_begin"]
     alone = summary(RUNS["gradients-of-one-engine"]())
     assert alone["backward"]["without_gradients"] == {"onnx": "ONNX Runtime has no backward pass"}
     assert [c["verdict"] for c in alone["backward"]["comparisons"]] == ["agree", None]

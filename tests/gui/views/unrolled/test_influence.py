@@ -19,7 +19,7 @@ def test_strips_show_the_influence_of_each_time_step(qtbot) -> None:
     result, where = make_result(cell="gru", timesteps=40, num_layers=2, bidirectional=True), Location(1, 0, 25, 1, 2)
     view.session.set_result(result)
     view.show_result(result, "manual")
-    found = influence(result.inputs, result["manual"], where, lambda _: None)
+    found = influence(result, where, "manual")
     view.session.set_influence(found)
     view.show_influence(found, followed=True)
     strips = view._canvas.influence
