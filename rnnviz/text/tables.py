@@ -50,10 +50,9 @@ _RULE = "|c − r| ≤ atol + rtol · |r|"
 class AuditRow:
     """The step audit of one engine, the audit of its gradients, or its comparison with difference quotients.
 
-    `what` names the last two; it is empty for the step audit. `verdict` is that of the audit, or wrong if a consistency
-    check fails; `ratio` the largest error of a step in rounding bounds; `where` the first wrong step, else the step
-    with the largest ratio; `reason` says why the engine is wrong. If no step is `audited`, neither ratio nor place is
-    known.
+    `what` names the values. `verdict` is that of the audit, or wrong if a consistency check fails; `ratio` the largest
+    error of a step in rounding bounds; `where` the first wrong step, else the step with the largest ratio; `reason`
+    says why the engine is wrong. If no step is `audited`, neither ratio nor place is known.
     """
 
     engine: str
@@ -63,12 +62,7 @@ class AuditRow:
     coverage: str
     reason: str
     audited: bool = True
-    what: str = ""
-
-    @property
-    def title(self) -> str:
-        """The engine, and what of it was audited."""
-        return f"{self.engine}, {self.what}" if self.what else self.engine
+    what: str = "hidden states"
 
     @property
     def location(self) -> Location | None:

@@ -34,7 +34,7 @@ def _of_audited(text: Callable[[AuditRow], str]) -> Callable[[AuditRow], str]:
 
 _AUDITS = (
     Column("verdict", lambda row: AUDIT_WORDS[row.verdict], look=lambda row: _LOOKS[row.verdict]),
-    Column("engine", lambda row: row.title, shrinks=True),
+    Column("engine", lambda row: row.engine, shrinks=True),
     Column(
         f"worst step (limit {ALLOWED:g})",
         _of_audited(lambda row: number_format.error(row.ratio)),
@@ -51,6 +51,8 @@ _AUDITS = (
     ),
     Column("audited", lambda row: row.coverage, grows=True),
 )
+_OF = Column("of", lambda row: row.what)
+"""The column that is there with gradients, behind that of the engine."""
 _TOLERANCES = (
     Column("tolerance", lambda row: row.name, grows=True),
     Column("rtol", lambda row: number_format.full(row.rtol), number=True),
@@ -132,7 +134,9 @@ class AuditTable(ResultView):
 
     def _show_rows(self) -> None:
         rows = [] if self._result is None else audit_rows(self._result)
-        self.model.show_rows(sorted(rows, key=lambda row: row.verdict is not AuditVerdict.WRONG))
+        several = len({row.what for row in rows}) > 1
+        columns = (*_AUDITS[:2], _OF, *_AUDITS[2:]) if several else _AUDITS
+        self.model.show_rows(sorted(rows, key=lambda row: row.verdict is not AuditVerdict.WRONG), columns)
         self._left.setCurrentIndex(1 if self.model.rows else 0)
         self.table.fit()
         self.reasons.setText("\n".join(row.reason for row in self.audits if row.reason))

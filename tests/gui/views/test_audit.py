@@ -196,14 +196,14 @@ def test_gradients_and_difference_quotients_have_rows_of_their_own(qtbot, view: 
     assert result.judgment is not None
     backward = BackwardJudgment({"manual": wrong}, FiniteDifferences((entry,)))
     view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
-    assert [(row[0], row[1]) for row in texts(view.model)] == [
-        ("wrong", "manual, gradients"),
-        ("wrong", "manual, finite differences"),
-        ("no errors", "gluon"),
-        ("no errors", "manual"),
-        ("no errors", "gluon, finite differences"),
+    assert [(row[0], row[1], row[2]) for row in texts(view.model)] == [
+        ("wrong", "manual", "gradients"),
+        ("wrong", "manual", "finite differences"),
+        ("no errors", "gluon", "hidden states"),
+        ("no errors", "manual", "hidden states"),
+        ("no errors", "gluon", "finite differences"),
     ]
-    assert texts(view.model)[0][3] == place.short
+    assert texts(view.model)[0][4] == place.short
     asked: list[Location] = []
     view.location_requested.connect(asked.append)
     for row in (0, 1):

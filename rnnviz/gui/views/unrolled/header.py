@@ -167,6 +167,8 @@ class Headers(LanesPart):
             right -= max(self._widest(names) - self._unit_width, 0.0)
             title = _elided(painter.font(), flag.title, right)
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, title)
+            if lines > 1:
+                self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
             return
         name = f"layer {lane_rect.lane.layer}"
         backward = lane_rect.lane.backward
