@@ -21,13 +21,15 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import with_paths
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, find_lesson
 from rnnviz.lessons.statements import Statement, parse_statement
-from rnnviz.quantities.gates import gate_quantities
+from rnnviz.quantities.gates import gate_quantities, gradient_quantities
 
 COLORS = (
     "value",
     "error_ratio",
     "difference",
-    *dict.fromkeys(quantity.name for cell in CELLS.values() for quantity in gate_quantities(cell)),
+    *dict.fromkeys(
+        quantity.name for cell in CELLS.values() for quantity in (*gate_quantities(cell), *gradient_quantities(cell))
+    ),
 )
 """Quantities that can color the lanes; a gate only where the cell has it."""
 

@@ -4,7 +4,7 @@ The checked expression is walked and never becomes Python code. The values of na
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from math import prod
 from operator import add, mul, sub
 from typing import Any
@@ -188,8 +188,12 @@ def run_variable(result: RunResult, name: str) -> Any:
         case "undetectable":
             return judgment(result).undetectable
         case "diagnosis":
-            explanations = (names for found in judgment(result).diagnoses.values() for names in found)
-            return tuple(dict.fromkeys(name for names in explanations for name in names))
+            return _named(judgment(result).diagnoses)
+        case "gradient_verdict" | "gradient_diagnosis":
+            backward = judgment(result).backward
+            if backward is None or result.backward_verdict is None:
+                raise UnansweredError("This run has no gradients: backward.enabled must be true.")
+            return result.backward_verdict if name == "gradient_verdict" else _named(backward.diagnoses)
         case "checks":
             return np.array([check.holds for check in result.checks], np.bool_)
         case "rtol":
@@ -197,6 +201,12 @@ def run_variable(result: RunResult, name: str) -> Any:
         case "atol":
             return max(comparison.atol for comparison in result.comparisons)
     raise KeyError(f"{name} is not an outcome of a run")
+
+
+def _named(diagnoses: Mapping[str, tuple[tuple[str, ...], ...]]) -> tuple[str, ...]:
+    """Every known bug that explains an engine, once."""
+    explanations = (names for found in diagnoses.values() for names in found)
+    return tuple(dict.fromkeys(name for names in explanations for name in names))
 
 
 def judgment(result: RunResult) -> Judgment:

@@ -214,6 +214,8 @@ OUTCOMES = {
     "wrong": "the engines that are wrong",
     "undetectable": "the known bugs that this run could not reveal",
     "diagnosis": "the known bugs that explain an engine that is wrong",
+    "gradient_verdict": "the verdict on the gradients of the backward pass",
+    "gradient_diagnosis": "the known bugs that explain gradients that are wrong",
     "checks": "whether each consistency check passes",
     "rtol": "the relative tolerance, the largest of any candidate's",
     "atol": "the absolute tolerance, the largest of any candidate's",

@@ -18,7 +18,7 @@ from rnnviz.lessons.content import LessonStep, read_lesson
 from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.lessons.statements import Statement
-from rnnviz.quantities.gates import gate_quantities
+from rnnviz.quantities.gates import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
 from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
@@ -93,7 +93,8 @@ def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
 
 @every_step
 def test_the_lane_colors_exist_for_the_cell(step: LessonStep) -> None:
-    has = {quantity.name for quantity in gate_quantities(step.config.network.kind)}
+    cell = step.config.network.kind
+    has = {quantity.name for quantity in (*gate_quantities(cell), *gradient_quantities(cell))}
     assert step.look.colors in {None, "value", "error_ratio", "difference", *has}
 
 

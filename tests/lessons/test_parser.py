@@ -26,7 +26,8 @@ ALLOWED = [
 ]
 NAMES = (
     "a statement may name dat, out, state, initial_state, T, N, I, H, L, D, lengths, verdict, mismatched, "
-    "max_error_ratio, first_mismatch, wrong, undetectable, diagnosis, checks, rtol, atol, layer, direction, timestep, "
+    "max_error_ratio, first_mismatch, wrong, undetectable, diagnosis, gradient_verdict, "
+    "gradient_diagnosis, checks, rtol, atol, layer, direction, timestep, "
     "sample, unit or a parameter, as l0_i2h_weight"
 )
 FUNCTIONS = (

@@ -12,6 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.io.export.notebook_cells import Lane, NotebookCell, assignment, code, lanes_of, literally, prose
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
 
 def gradient_cells(result: RunResult) -> Iterator[NotebookCell]:
@@ -34,8 +35,9 @@ def gradient_cells(result: RunResult) -> Iterator[NotebookCell]:
 
 def _known(result: RunResult, traces: list[Trace]) -> tuple[Trace, str]:
     """The gradients to compare with, and the function that compares."""
-    right = [trace for trace in traces if not result.wrong(trace.engine)]
-    return (right or traces)[0], "compare_gradients" if right else "print_difference"
+    right = [t for t in traces if not (result.wrong(t.engine) or result.gradients_wrong(t.engine))]
+    agree = result.backward_verdict is Verdict.AGREE
+    return (right or traces)[0], "compare_gradients" if right and agree else "print_difference"
 
 
 def _loss(inputs: Inputs, loss: LossGradient) -> Iterator[NotebookCell]:
@@ -148,13 +150,9 @@ def _loop(loss: LossGradient, lane: Lane, states: tuple[str, ...], parameters: s
     yield f"d_parameters_{lane.side} = [a + b for a, b in zip(d_parameters_{lane.side}, own)]"
     if loss.truncate is None:
         return
-    end = "lengths[:, np.newaxis]" if lane.padded else "T"
-    if not lane.backward:
-        yield f"if t > 0 and t % {loss.truncate} == 0:  # truncated: no gradient reaches the step before"
-        yield f"    {before} = {', '.join(f'np.zeros_like(d_{name})' for name in states)}"
-    elif lane.padded:
-        yield f"if (t + 1) % {loss.truncate} == 0:  # truncated: no gradient reaches the step at t + 1"
-        yield f"    {before} = {', '.join(f'np.where(t + 1 < {end}, 0, d_{name})' for name in states)}"
-    else:
-        yield f"if t + 1 < T and (t + 1) % {loss.truncate} == 0:  # truncated: no gradient reaches the step at t + 1"
-        yield f"    {before} = {', '.join(f'np.zeros_like(d_{name})' for name in states)}"
+    # In padding the gradient of the final state waits for the last step of its sample.
+    at = "t + 1" if lane.backward else "t"
+    within = f"{at} < T" if lane.backward else "t > 0"
+    yield f"if {within} and {'(t + 1)' if lane.backward else 't'} % {loss.truncate} == 0:  # truncated"
+    cut = f"np.where(({at} < lengths)[:, np.newaxis], 0, d_{{}})" if lane.padded else "np.zeros_like(d_{})"
+    yield f"    {before} = {', '.join(cut.format(name) for name in states)}"

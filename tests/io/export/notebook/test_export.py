@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.gradients import gradient_names
+from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.export.notebook import write_notebook
+from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
-from tests.factories import make_result, with_judgment
+from tests.factories import make_result, result_of, with_judgment
 from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
 from tests.oracles.recurrence import recurrence
 
@@ -208,3 +213,37 @@ def test_a_notebook_skips_padding(tmp_path: Path, cell: str, way: str, layout: s
         own = names[f"h_{'lr'[direction]}{layer}"]
         np.testing.assert_allclose(own, manual.hidden[layer, direction], rtol=0, atol=1e-12)
     np.testing.assert_array_equal(names["lengths"], LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("network", "lengths", "backward"),
+    [
+        ({"cell": "lstm", "bidirectional": True, "num_layers": 2}, None, {"loss": "normal", "final_state": "normal"}),
+        ({"cell": "gru", "bidirectional": True, "num_layers": 2}, [3, 6], {"final_state": "ones", "truncate": 2}),
+        ({"cell": "gru_reset_before", "num_layers": 2}, None, {"value": [0, 0, 3, 1, 2]}),
+        ({"cell": "lstm_coupled_peephole", "reverse": True}, [2, 6], {"truncate": 3}),
+        ({"cell": "lstm", "projection_size": 2, "layout": "TNC"}, [6, 2], {"loss": "normal"}),
+    ],
+    ids=str,
+)
+def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths, backward) -> None:
+    tables = {
+        "network": {"input_size": 3, "hidden_size": 4, "dtype": "float64", **network},
+        "sequence": {"timesteps": 6, "batch_size": 2, **({"lengths": lengths} if lengths else {})},
+        "initial_state": {"source": "normal"},
+        "compare": {"reference": "manual", "candidates": ["torch"]},
+        "backward": {"enabled": True, **backward},
+    }
+    inputs = load_inputs(Config.from_mapping(tables))
+    shapes = array_shapes(inputs.network, 6, 2, ("h", "c", *gradient_names(inputs.network)))
+    arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
+    trace = Trace("manual", arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
+    ManualEngine().run(inputs, trace, lambda _: None)
+    ManualEngine().run_backward(inputs, trace, lambda _: None)
+    write_notebook(result_of(inputs, {"manual": trace}), tmp_path / "run.ipynb")
+    names, _ = run(code_of(tmp_path / "run.ipynb"))
+    np.testing.assert_allclose(names["d_x0"], trace["grad.input"], atol=1e-12)
+    np.testing.assert_allclose(names["grad_h_l0"], trace["grad.h"][0, 0], atol=1e-12)
+    for place, name in enumerate(inputs.network.kind.initializers()):
+        found = names["d_parameters_l0"][place]
+        np.testing.assert_allclose(found, trace[f"grad.parameters.l0_{name}"], atol=1e-12)
