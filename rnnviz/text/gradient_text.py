@@ -265,7 +265,7 @@ def _arrays(comparison: Comparison, directions: int) -> Iterator[str]:
         yield _ARRAY.format(name=name, size=_size([own]))
     others = list(comparison.parameter_gradients.values())
     if others:
-        worst = max(others, key=lambda own: own.max_error_ratio)
+        worst = max(others, key=lambda own: own.max_abs_error)
         place = GradientPlace(worst.name, worst.max_abs_error_at, directions, comparison.reverse)
         template = _PARAMETERS_AT if worst.max_abs_error else _PARAMETERS
         yield template.format(size=_size([*others]), place=place)
@@ -299,6 +299,8 @@ def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
     if differences.reason:
         yield _NO_QUOTIENTS.format(reason=differences.reason)
         return
+    # Difference quotients are of correct hidden states.
+    engines = [engine for engine in engines if not result.wrong(engine)]
     for engine in engines:
         first = differences.first_wrong(engine)
         if first is not None:
