@@ -70,6 +70,11 @@ _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
 
 
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition is true, else y; MXNet gives the gradients of y to the other places if x is a number."""
+    return mx.np.where(condition, x if hasattr(x, "shape") else mx.np.full_like(y, x), y)
+
+
 LIBRARY = NamedFunctions(
     lambda x, weight: mx.np.dot(x, weight.T),
     mx.npx.sigmoid,
@@ -85,7 +90,7 @@ LIBRARY = NamedFunctions(
         minimum=mx.np.minimum,
         sqrt=sqrt,
         tanh=mx.np.tanh,
-        where=mx.np.where,
+        where=_where,
     ),
 )
 """MXNet's arrays, for cells that Gluon does not have."""

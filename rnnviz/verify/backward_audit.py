@@ -323,11 +323,8 @@ class _Lane:
         inputs, trace, samples = self._inputs, self._trace, self._samples[rows]
         x = layer_input(inputs, trace, self._layer, times, samples)
         before = previous_hidden(inputs, trace, self._layer, self._direction, times, samples)
-        own = {
-            s: np.asarray(trace[s][self._layer, self._direction, times])[:, samples]
-            for s in (self._first, *self._stored)
-        }
-        block = BoundedBlock(self._bounded, x, before, own, times.start)
+        # A carried c is not narrowed to what h admits: the backward pass may compute it again, with other roundings.
+        block = BoundedBlock(self._bounded, x, before, {}, times.start)
         for node in self._bounded.graph.nodes:
             if node.op == "state" and (s := node.name) in self._stored:
                 state = previous_state(inputs, trace, s, self._layer, self._direction, times, samples)

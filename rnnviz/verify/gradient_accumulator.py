@@ -22,6 +22,10 @@ _UNDERFLOW = 2.0**-100
 """A bound up to which the underflow of float32 is all that it allows for."""
 
 
+_NEAR_OVERFLOW = 2.0**-20
+"""The fraction of the largest number from which on the factors of a gradient may overflow."""
+
+
 @dataclass(frozen=True, eq=False)
 class GradientBlock:
     """Some entries of a gradient: `name`[`prefix`][axes[0]][:, axes[1]], and all of the further axes.
@@ -80,6 +84,7 @@ class GradientAccumulator:
             folder, "gradient_audit", {"ratio_over_time": "float64"}, trace.shape[:3]
         )
         self._over_time["ratio_over_time"][...] = np.nan
+        self._largest = float(np.finfo(inputs.network.dtype).max)
         self._worst = -1.0
         self._worst_at: GradientPlace | None = None
         self._wrong = self._audited = self._undetermined = 0
@@ -94,11 +99,15 @@ class GradientAccumulator:
         own = block.read(self._trace[block.name])
         value = expected.value
         bound = expected.bound + storage_bound(own, self._trace.stored_as) if self._trace.stored_as else expected.bound
+        scale = np.abs(np.where(np.isfinite(value), value, 0.0)).max(axis=-1, keepdims=True)
+        # A product of its factors in another order may have left the range.
+        overflows = ~np.isfinite(own) & (scale > self._largest * _NEAR_OVERFLOW)
+        if overflows.any():
+            bound = np.where(overflows, np.inf, bound)
         error = np.abs(own - value)
         ratio = error / bound
         ratio[error == 0.0] = 0.0
         settle_nonfinite(error, ratio, own, BoundedArray(value, bound, expected.eps))
-        scale = np.abs(np.where(np.isfinite(value), value, 0.0)).max(axis=-1, keepdims=True)
         share = max(JUDGED, JUDGED_ROUNDINGS * expected.eps) if self._trace.half else JUDGED
         unknown = ~(ALLOWED * bound <= share * scale + _UNDERFLOW) & (ratio <= ALLOWED)
         self._count_undetermined(block, own, unknown)
