@@ -47,8 +47,8 @@ class BackwardTask:
         (S, U) by symbol: the gradients of the states after the last step, from the steps after it and from the loss.
     cuts:
         (B,): whether truncation lets no gradient pass from a step to the one before it. The first is False.
-    lane, times, backward:
-        The layer and the direction, the time steps, and whether they are computed from the last one on.
+    lane, times, samples, backward:
+        The layer and the direction, the time steps and the samples, and whether the last step is computed first.
     """
 
     cell: CellSpec
@@ -61,6 +61,7 @@ class BackwardTask:
     cuts: NDArray[np.bool_]
     lane: tuple[int, int]
     times: slice
+    samples: NDArray[np.intp]
     backward: bool
 
 
@@ -312,6 +313,7 @@ def _task(
         cuts=np.array([place > 0 and loss.cuts(int(t)) for place, t in enumerate(later)]),
         lane=lane,
         times=block.times,
+        samples=block.samples,
         backward=block.backward,
     )
 

@@ -148,7 +148,11 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
                 seconds[f"{name}{BACKWARD}"] = perf_counter() - began - sum(backward.seconds.values())
                 seconds.update(backward.seconds)
                 gradient_equalities = backward.equalities
-                report = replace(report, missing=report.missing | backward.missing)
+                printed_text = report.printed + backward.printed
+                report = replace(report, missing=report.missing | backward.missing, printed=printed_text)
+                if is_own(name):
+                    # A file may return further gradients than those that were expected.
+                    trace = open_trace(folder / f"engine-{place}", writable=True)
         if report.printed:
             printed[name] = report.printed
         if report.missing or report.precision or report.computed_in:

@@ -1,8 +1,10 @@
 """Templates of user code: a custom step, from the cell's lines as NumPy source, and a custom cell."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.interpreters.backward_source import backward_lines
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
 from rnnviz.io.outputs import atomic_write
@@ -37,14 +39,43 @@ _LINES_NOTE = """ The dict after it is optional: rnnviz also compares
 its lines, and names the first one that differs."""
 
 
-def starter(cell: str | CellSpec) -> str:
-    """The text of a file that computes a cell and says what step gets and returns."""
+_BACKWARD = """
+
+def backward(x, state, p, d_state):
+    # Gradients of the loss: d_state is that of the states that step returned, without the path from c through h.
+    {tuple} = state
+    {d_tuple} = d_state
+    {parameters} = {read}
+{lines}
+    d_p = {{
+{d_parameters}
+    }}
+    return d_x, {d_before}, d_p{further}
+"""
+
+
+def starter(cell: str | CellSpec, *, backward: bool = False) -> str:
+    """The text of a file that computes a cell and says what step gets and returns.
+
+    Parameters
+    ----------
+    cell : str or CellSpec
+        The cell, or its name.
+    backward : bool
+        Whether the file also defines `backward`, its gradients.
+
+    Returns
+    -------
+    str
+        The file.
+    """
     kind = CELLS[cell] if isinstance(cell, str) else cell
     lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
-    helpers = helper_lines(lines)
     pairs = ", ".join(f'"{name}": {name}' for name in graph_of(kind).values if name not in states)
-    state = f"({', '.join(states)})" if len(states) > 1 else f"({states[0]},)"
-    return _TEMPLATE.format(
+    state = _tuple(states)
+    gradients = _backward(kind) if backward else ""
+    helpers = helper_lines([*lines, *gradients.splitlines()])
+    text = _TEMPLATE.format(
         equations="\n".join(equations_of_all_units(kind)),
         gates=f"; gate rows {', '.join(gates)}" if len(gates) > 1 else "",
         tuple=state,
@@ -55,6 +86,31 @@ def starter(cell: str | CellSpec) -> str:
         helpers="\n".join([*helpers, "", "", ""]) if helpers else "",
         lines="\n".join(f"    {line}" for line in lines),
     )
+    return text + gradients
+
+
+def _backward(cell: CellSpec) -> str:
+    """The function `backward` of a cell, whose last returned dict has the gradients of pre-activations."""
+    states, names, lines = cell.state_symbols, tuple(cell.initializers()), backward_lines(cell)
+    gates = {gate: f"d_u_{gate}" if len(cell.gates) > 1 else "d_u" for gate in cell.gate_symbols if gate not in states}
+    written = {line.partition(" = ")[0] for line in lines}
+    further = [f'"{name}": {d}' for name, d in (gates | {s: f"d_{s}" for s in states[1:]}).items() if d in written]
+    return _BACKWARD.format(
+        tuple=_tuple(states),
+        d_tuple=_tuple(f"d_{s}" for s in states),
+        parameters=", ".join(names),
+        read=", ".join(f"p.{name}" for name in names),
+        lines="\n".join(f"    {line}" for line in lines),
+        d_before=_tuple(f"d_{s}_before" for s in states),
+        d_parameters="\n".join(f'        "{name}": d_{name},' for name in names),
+        further=f", {{{', '.join(further)}}}" if further else "",
+    )
+
+
+def _tuple(names: Iterable[str]) -> str:
+    """The names as a tuple in Python."""
+    joined = ", ".join(names)
+    return f"({joined})" if ", " in joined else f"({joined},)"
 
 
 def _sizes(cell: CellSpec) -> str:
@@ -75,8 +131,8 @@ def _parameters(cell: CellSpec) -> str:
     return ", ".join(f"p.{name} {shapes[name]}" for name in shapes if name in cell.initializers())
 
 
-def write_starter(cell: str | CellSpec, path: Path) -> None:
-    _write(starter(cell), path)
+def write_starter(cell: str | CellSpec, path: Path, *, backward: bool = False) -> None:
+    _write(starter(cell, backward=backward), path)
 
 
 def write_cell_starter(path: Path) -> None:

@@ -14,11 +14,14 @@ from typing import TypeVar
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json
+from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
+from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, NoGradients, Progress, file_version
+from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.user_code.protocol import (
+    BACKWARD,
     PRINTED_LIMIT,
     STEP_SECONDS,
     Advanced,
@@ -29,6 +32,7 @@ from rnnviz.engines.user_code.protocol import (
     Printed,
     decode,
 )
+from rnnviz.engines.user_code.user_backward import defines_backward
 
 HOST_ARGUMENT = "--recurrence-host"
 """In a bundle there is no Python to be called with -m: the program is called with this instead."""
@@ -44,7 +48,7 @@ _SILENCE_INTERVAL = 0.2
 Answer = TypeVar("Answer", Done, Declared)
 
 
-class OwnEngine(NoGradients):
+class OwnEngine:
     """A user's file, named by its path."""
 
     provides_cell_state = True
@@ -59,11 +63,21 @@ class OwnEngine(NoGradients):
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`; both inputs and trace must lie in folders."""
+        return self._run(inputs, trace, progress)
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`; the file may return further ones, which are added to the trace's folder."""
+        return (gradient("h"),) if defines_backward(Path(self._path)) else ()
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`; both inputs and trace must lie in folders."""
+        return self._run(inputs, trace, progress, BACKWARD)
+
+    def _run(self, inputs: Inputs, trace: Trace, progress: Progress, *passes: str) -> EngineReport:
         assert inputs.folder is not None
         assert trace.folder is not None
         printed = _Printed()
-        folders = str(inputs.folder), str(trace.folder)
-        _answer(Done, printed, self._path, *folders, progress=progress)
+        _answer(Done, printed, self._path, str(inputs.folder), str(trace.folder), *passes, progress=progress)
         return EngineReport(printed=printed.text)
 
 

@@ -9,6 +9,8 @@ from rnnviz.frozen import dataclass
 STEP_SECONDS = 10.0
 """How long loading the file, or a single step, may take before it counts as endless."""
 
+BACKWARD = "backward"
+"""The argument of the process that asks for gradients, and the function that gives them."""
 
 PRINTED_LIMIT = 20_000
 """Limit of the characters that the user's code prints."""

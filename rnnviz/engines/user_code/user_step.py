@@ -61,42 +61,49 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
             raise RecurrenceError(f"{path}: {_cause(error)}.") from error
 
 
-class OwnRecurrence:
-    """The `step` of one file.
+class UserFunction:
+    """One function of a file.
 
     Whatever may run code of the user's is done inside of `watched`, so that a watchman knows when it began: calls of
-    step, and methods of the objects that it returns or raises.
+    the function, and methods of the objects that it returns or raises.
     """
 
+    name: str
+    """The name of the function."""
+    arguments: str
+    """Its arguments, for an error."""
+
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
-        """Run the file once and take its `step`.
+        """Run the file once and take its function.
 
         Raises
         ------
         RecurrenceError
-            If it cannot be read, is not a Python, raises, exits, or defines no step.
+            If it cannot be read, is not a Python, raises, exits, or does not define the function.
         """
         self._path = path
         self._definition = str(path)
-        """The file and, once it is known, the line where step is defined."""
+        """The file and, once it is known, the line where the function is defined."""
         self._watched = nullcontext() if watched is None else watched
         self._lines: dict[str, FloatArray | None] | None = None
-        """The arrays of the returned lines by name; None before the first call of step."""
+        """The arrays of the returned lines by name; None before the first call."""
         module = ModuleType(_MODULE)
         module.__file__ = str(path)
         # Dataclasses and pickle look a class's module up by its name.
         sys.modules[_MODULE] = module
-        self._step: Any = self._guarded(lambda: self._loaded(module))
+        self._function: Any = self._guarded(lambda: self._loaded(module))
 
     def _loaded(self, module: ModuleType) -> object:
         exec(self._compiled(), vars(module))  # noqa: S102 - it is what they asked for
-        step = getattr(module, "step", None)
-        if not callable(step):
-            raise RecurrenceError(f"{self._path} does not define step(x, state, p), the function of a custom step.")
-        code = getattr(step, "__code__", None)
+        function = getattr(module, self.name, None)
+        if not callable(function):
+            raise RecurrenceError(
+                f"{self._path} does not define {self.name}({self.arguments}), the function of a custom step."
+            )
+        code = getattr(function, "__code__", None)
         if isinstance(code, CodeType):
             self._definition = f"{self._path}, line {code.co_firstlineno}"
-        return step
+        return function
 
     def _compiled(self) -> CodeType:
         try:
@@ -107,6 +114,48 @@ class OwnRecurrence:
             # Of null bytes, Python tells no line.
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
             raise RecurrenceError(f"{at}: {type(error).__name__}: {error.msg}.") from error
+
+    def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
+        """One of the returned states as its own array, of the shape and dtype of `like`."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise self._unfit(f"{self.name} returned {name} of {array.dtype} at {where}, but it must hold real numbers")
+        try:
+            with np.errstate(over="ignore"):
+                converted: FloatArray = array.astype(like.dtype)
+        except (TypeError, ValueError):
+            raise self._unfit(
+                f"{self.name} returned {described(value)} for {name} at {where}, but it must be an array of numbers"
+            ) from None
+        if converted.shape != like.shape:
+            raise self._unfit(
+                f"{self.name} returned {name} of the shape {converted.shape} at {where}, but it must be {like.shape}"
+            )
+        return converted
+
+    def _unfit(self, what: str) -> RecurrenceError:
+        return RecurrenceError(f"{self._definition}: {what}.")
+
+    def _guarded(self, call: Callable[[], Returned], where: str = "") -> Returned:
+        """Run code of the user's; whatever it raises becomes a sentence, which says `where` in the sequence."""
+        with self._watched:
+            try:
+                return call()
+            except BaseException as error:
+                if type(error) is RecurrenceError:
+                    raise
+                raise RecurrenceError(f"{self._at(sys.exc_info()[2])}{where}: {_cause(error)}.") from error
+
+    def _at(self, trace: TracebackType | None) -> str:
+        """The file and the last line of it that was being run."""
+        lines = [line for frame, line in traceback.walk_tb(trace) if frame.f_code.co_filename == str(self._path)]
+        return f"{self._path}, line {lines[-1]}" if lines else self._definition
+
+
+class OwnRecurrence(UserFunction):
+    """The `step` of one file."""
+
+    name, arguments = "step", "x, state, p"
 
     def run_layer(self, add_line: AddLine | None = None) -> RunLayer:
         """The step as a way to run one layer; see `engines.layers.RunLayer`.
@@ -145,13 +194,13 @@ class OwnRecurrence:
         """The state and the lines that the user's step returns, in the network's dtype."""
         # The user may write into what they are given.
         given = tuple(array.copy() for array in state.values())
-        returned = self._step(x.copy(), given, task.parameters)
+        returned = self._function(x.copy(), given, task.parameters)
         lines: dict[Any, Any] = {}
         if isinstance(returned, tuple | list) and len(returned) == len(state) + 1 and isinstance(returned[-1], dict):
             returned, lines = returned[:-1], returned[-1]
         if not isinstance(returned, tuple | list) or len(returned) != len(state):
             raise self._unfit(
-                f"step returned {_described(returned)} at {where}, but it must return the tuple "
+                f"step returned {described(returned)} at {where}, but it must return the tuple "
                 f"({', '.join(state)}{',' if len(state) == 1 else ''})"
             )
         following = {
@@ -167,7 +216,7 @@ class OwnRecurrence:
         known = {name: node for name, node in graph_of(task.cell).values.items() if name not in state}
         for name in lines:
             if type(name) is not str or name not in known:
-                named = name[:_LONGEST_TEXT] if type(name) is str else _described(name)
+                named = name[:_LONGEST_TEXT] if type(name) is str else described(name)
                 has = f"the cell has {', '.join(known)}" if known else "the cell has no lines beside its states"
                 raise self._unfit(f"step returned the line {named} at {where}, but {has}")
         if self._lines is not None and lines.keys() != self._lines.keys():
@@ -179,42 +228,6 @@ class OwnRecurrence:
             for name, node in known.items()
             if name in lines
         }
-
-    def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
-        """One of the returned states as its own array, of the shape and dtype of `like`."""
-        array = np.asarray(value)
-        if array.dtype.kind not in "biufO":
-            raise self._unfit(f"step returned {name} of {array.dtype} at {where}, but it must hold real numbers")
-        try:
-            with np.errstate(over="ignore"):
-                converted: FloatArray = array.astype(like.dtype)
-        except (TypeError, ValueError):
-            raise self._unfit(
-                f"step returned {_described(value)} for {name} at {where}, but it must be an array of numbers"
-            ) from None
-        if converted.shape != like.shape:
-            raise self._unfit(
-                f"step returned {name} of the shape {converted.shape} at {where}, but it must be {like.shape}"
-            )
-        return converted
-
-    def _unfit(self, what: str) -> RecurrenceError:
-        return RecurrenceError(f"{self._definition}: {what}.")
-
-    def _guarded(self, call: Callable[[], Returned], where: str = "") -> Returned:
-        """Run code of the user's; whatever it raises becomes a sentence, which says `where` in the sequence."""
-        with self._watched:
-            try:
-                return call()
-            except BaseException as error:
-                if type(error) is RecurrenceError:
-                    raise
-                raise RecurrenceError(f"{self._at(sys.exc_info()[2])}{where}: {_cause(error)}.") from error
-
-    def _at(self, trace: TracebackType | None) -> str:
-        """The file and the last line of it that was being run."""
-        lines = [line for frame, line in traceback.walk_tb(trace) if frame.f_code.co_filename == str(self._path)]
-        return f"{self._path}, line {lines[-1]}" if lines else self._definition
 
 
 def _cause(error: BaseException) -> str:
@@ -230,7 +243,7 @@ def _cause(error: BaseException) -> str:
     return f"{name}: {text}".removesuffix(": ").removesuffix(".")
 
 
-def _described(value: object) -> str:
+def described(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, np.ndarray):

@@ -1,8 +1,8 @@
-"""The process that runs a user's file: python -m rnnviz.engines.user_code.worker FILE [INPUTS TRACE].
+"""The process that runs a user's file: python -m rnnviz.engines.user_code.worker FILE [INPUTS TRACE [backward]].
 
-Of a custom step it fills the trace in the folder TRACE from the inputs in the folder INPUTS. With FILE alone it reads a
-custom cell. Its messages go to standard output. It ends when its standard input does, which is when the process that
-asked for it is gone.
+Of a custom step it fills the trace in the folder TRACE from the inputs in the folder INPUTS, or, with "backward", the
+gradients in it. With FILE alone it reads a custom cell. Its messages go to standard output. It ends when its standard
+input does, which is when the process that asked for it is gone.
 """
 
 import ctypes
@@ -19,11 +19,14 @@ from types import FrameType
 from typing import BinaryIO
 
 from rnnviz.core.errors import InputError, check_regular
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace, add_array, open_trace
+from rnnviz.engines.backward import run_stack_backward
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.protocol import (
+    BACKWARD,
     PRINTED_LIMIT,
     STEP_SECONDS,
     Advanced,
@@ -34,6 +37,7 @@ from rnnviz.engines.user_code.protocol import (
     Printed,
     encode,
 )
+from rnnviz.engines.user_code.user_backward import OwnBackward
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError, read_cell
 
 _PR_SET_PDEATHSIG = 1
@@ -135,7 +139,7 @@ class CallWatchdog:
 
 def main(arguments: list[str]) -> int:
     """Run the user's file; the exit code is 0 if the trace is filled, or the cell read."""
-    path, *folders = (Path(argument) for argument in arguments)
+    path, *folders = (Path(argument) for argument in arguments[:3])
     _die_with_parent()
     messages = MessageWriter(os.fdopen(os.dup(1), "wb"))
     # What code below Python prints must not be taken for messages, and what it reads is not there.
@@ -151,8 +155,13 @@ def main(arguments: list[str]) -> int:
             messages.send(read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell")))
             return 0
         inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
-        own = OwnRecurrence(path, CallWatchdog(path, messages, STEP_SECONDS))
-        run_stack(inputs, trace, own.run_layer(partial(add_line, folders[1], trace)), messages.advance)
+        watched = CallWatchdog(path, messages, STEP_SECONDS)
+        if arguments[3:] == [BACKWARD]:
+            add_gradient = partial(add_line, folders[1], trace, kind=GRADIENT)
+            run_stack_backward(inputs, trace, OwnBackward(path, watched, add_gradient), messages.advance)
+        else:
+            own = OwnRecurrence(path, watched)
+            run_stack(inputs, trace, own.run_layer(partial(add_line, folders[1], trace)), messages.advance)
     except (InputError, RecurrenceError) as error:
         messages.send(Failed(str(error)))
         return 1
@@ -160,9 +169,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def add_line(folder: Path, trace: Trace, name: str, units: int) -> FloatArray:
-    """A new array (L, D, T, N, U) in the folder of a trace, for a line that a custom step returns."""
-    return add_array(folder, f"{LINE}{name}", str(trace.hidden.dtype), (*trace.shape[:4], units))
+def add_line(folder: Path, trace: Trace, name: str, units: int, kind: str = LINE) -> FloatArray:
+    """A new array (L, D, T, N, U) in the folder of a trace, for a line that a custom step returns, or its gradient."""
+    return add_array(folder, f"{kind}{name}", str(trace.hidden.dtype), (*trace.shape[:4], units))
 
 
 def _die_with_parent() -> None:

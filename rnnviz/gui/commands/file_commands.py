@@ -269,9 +269,10 @@ class FileCommands(QObject):
 
     def ask_new_recurrence(self) -> None:
         """Ask where to create a custom step for the current cell, and compare it."""
-        network = self._session.config.network
-        write = partial(write_starter, network.kind)
-        self._ask_new("custom step", RECURRENCES, f"my_{Path(network.cell).stem}.py", write, self.open_recurrence)
+        config = self._session.config
+        write = partial(write_starter, config.network.kind, backward=config.backward.enabled)
+        name = f"my_{Path(config.network.cell).stem}.py"
+        self._ask_new("custom step", RECURRENCES, name, write, self.open_recurrence)
 
     def ask_new_cell(self) -> None:
         """Ask where to create a custom cell, and make it the network's cell."""
