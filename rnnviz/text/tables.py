@@ -81,7 +81,9 @@ def audit_rows(result: RunResult) -> list[AuditRow]:
         engines = [name for name in result.traces if name in audits]
         rows += [_gradient_row(audits[name], likely_causes(judgment.backward, name)) for name in engines]
         if differences is not None:
-            rows += [row for name in result.gradient_engines if (row := _difference_row(differences, name)) is not None]
+            # Difference quotients are of correct hidden states.
+            correct = [name for name in result.gradient_engines if not result.wrong(name)]
+            rows += [row for name in correct if (row := _difference_row(differences, name)) is not None]
     return rows
 
 

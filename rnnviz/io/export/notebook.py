@@ -36,7 +36,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.text.tables import verdicts
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
 
@@ -176,14 +176,14 @@ def _every_step(lane: Lane, *, keeps: bool) -> Iterator[str]:
 
 def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     """The introduction: the network, the results of the run, and the requirements."""
-    verdicts = [f"> {literally(str(verdict_sentence(result, c.candidate)))}" for c in result.comparisons]
+    found = [f"> {literally(str(words))}" for words in verdicts(result)]
     yield prose(
         f"# {network_in_words(result.config.network)}",
         "Every number of this network once more: `out` and `state` by Gluon's layer, then with NumPy, "
         "layer by layer and direction by direction. Each cell that compares fails if the two differ by more than the "
         "tolerance.",
         f"The run that rnnviz {literally(__version__)} made of it found:",
-        *verdicts,
+        *found,
         *([literally(known.why)] if known.why else []),
         *map(literally, verdict_details.assumptions(result)),
     )
