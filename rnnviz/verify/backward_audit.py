@@ -12,8 +12,8 @@ within the bounds of their terms and of the sum.
 A large run is audited in part: some samples, and where every step follows by itself some blocks of time. The gradients
 of some rows of the parameters are then sums of the engine's own gradients of the pre-activations.
 
-Where eight bounds are more than `JUDGED` of the largest gradient of a vector, a gradient within them is neither right
-nor wrong: it is *undetermined*. So it is where rounding decides the sign of the argument of a relu.
+Where eight bounds are more than 1/64 of the largest gradient of a vector, a gradient within them is neither right nor
+wrong: it is *undetermined*. So it is where rounding decides the sign of the argument of a relu.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

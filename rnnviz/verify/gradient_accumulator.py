@@ -13,10 +13,13 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.frozen import dataclass
-from rnnviz.verify.audit_accumulator import JUDGED, JUDGED_ROUNDINGS, settle_nonfinite
+from rnnviz.verify.audit_accumulator import JUDGED_ROUNDINGS, settle_nonfinite
 from rnnviz.verify.backward_result import GradientAudit, GradientPlace, WrongGradient
 from rnnviz.verify.compare import Comparison, over_time
 from rnnviz.verify.metrics import error_ratio
+
+_JUDGED = 2.0**-6
+"""How much of the largest gradient of a vector eight bounds may be if they are to judge a gradient."""
 
 _UNDERFLOW = 2.0**-100
 """A bound up to which the underflow of float32 is all that it allows for."""
@@ -108,7 +111,7 @@ class GradientAccumulator:
         ratio = error / bound
         ratio[error == 0.0] = 0.0
         settle_nonfinite(error, ratio, own, BoundedArray(value, bound, expected.eps))
-        share = max(JUDGED, JUDGED_ROUNDINGS * expected.eps) if self._trace.half else JUDGED
+        share = max(_JUDGED, JUDGED_ROUNDINGS * expected.eps) if self._trace.half else _JUDGED
         unknown = ~(ALLOWED * bound <= share * scale + _UNDERFLOW) & (ratio <= ALLOWED)
         self._count_undetermined(block, own, unknown)
         self._audited += own.size
