@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy
 
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
@@ -106,6 +106,8 @@ class ErrorPlot(ResultView):
         self._heading = ElidedLabel(bold=True)
         self.selection_label = ElidedLabel()
         self.selection_label.setAlignment(Qt.AlignmentFlag.AlignRight)
+        # A layout gives an ignored width no room, even if it is fixed.
+        self.selection_label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()

@@ -243,7 +243,7 @@ def test_both_themes_have_their_ground(view: ErrorPlot, theme) -> None:
     assert 0.5 < ground.alphaF() < 1.0
 
 
-def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(view: ErrorPlot) -> None:
+def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(qtbot, view: ErrorPlot) -> None:
     def edit(trace: Trace) -> None:
         trace["grad.h"][0, 0, 3, 1, 2] += 0.5
 
@@ -251,6 +251,7 @@ def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(view: ErrorPlot)
     view.show_result(result, "manual")
     assert not lane_curve(view).max() > view.scale.zero
     view.array.setCurrentText("grad.h")
+    qtbot.waitUntil(lambda: view.selection_label.geometry().right() < view.array.geometry().left())
     assert np.flatnonzero(lane_curve(view) > view.scale.zero).tolist() == [3]
     view.choose("audit")
     assert view.beside == {}

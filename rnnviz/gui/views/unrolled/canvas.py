@@ -434,5 +434,11 @@ class UnrolledCanvas(QWidget):
         if self.geometry_in_view is not None and self._cell is not None:
             at_split = self._shown is not None and self._shown.right is not None
             self.selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)
-            gradients = self._shown is not None and self._shown.gradient
-            self.future.show_selection(self._cell, self.geometry_in_view, self._theme, gradients=gradients)
+            shown = self._shown
+            self.future.show_selection(
+                self._cell,
+                self.geometry_in_view,
+                self._theme,
+                gradients=shown is not None and shown.gradient,
+                of_input=shown is not None and shown.input_gradient is not None,
+            )

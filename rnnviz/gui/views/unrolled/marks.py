@@ -491,14 +491,14 @@ class FutureCover(_Cover):
     By lane, all lanes have computed as many steps as the selected one, except in a bidirectional network: its layers
     are computed one after the other. By layers, lanes above the selected one have computed nothing, and those below it
     everything. Before the stage that computes the state, the selected step itself is future. Of gradients the order is
-    that of the backward pass.
+    that of the backward pass, at whose end is the gradient of the input.
     """
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent, 5)
         self._order: Order | None = None
         self._cell: CellGeometry | None = None
-        self._reading = self._gradients = False
+        self._reading = self._gradients = self._input = False
 
     def show_stage(self, highlighted: Sequence[Region]) -> None:
         """Set the highlighted regions, which show whether the selected step is computed."""
@@ -514,18 +514,29 @@ class FutureCover(_Cover):
         self.setVisible(order is not None)
         self.update()
 
-    def show_selection(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, gradients: bool = False) -> None:
-        """Set the selection as the last computed step, with `gradients` of the backward pass."""
+    def show_selection(
+        self,
+        cell: CellGeometry,
+        geometry: Geometry,
+        theme: Theme,
+        *,
+        gradients: bool = False,
+        of_input: bool = False,
+    ) -> None:
+        """Set the selection as the last computed step, with `gradients` of the backward pass, maybe also `of_input`."""
         if (cell, gradients) != (self._cell, self._gradients) and self._order is not None:
             self.update()
-        self._cell, self._gradients = cell, gradients
+        self._cell, self._gradients, self._input = cell, gradients, of_input
         self.set_geometry(geometry, theme)
 
     def times(self, lane: Lane) -> range:
         """Time steps of a lane that are covered."""
         geometry, cell = self._geometry, self._cell
-        if geometry is None or cell is None or self._order is None or lane.layer is None:
+        if geometry is None or cell is None or self._order is None:
             return range(0)
+        if lane.layer is None:
+            first = Lane(0, 0, reverse=geometry.picture.lanes[0][0].reverse)
+            return self.times(first) if self._input else range(0)
         timesteps, here = len(geometry.picture.computed), cell.lane
         # With the input selected, every lane is at its time step.
         step = min(max(cell.timestep, 0), timesteps - 1)

@@ -110,3 +110,20 @@ def test_badges_grow_with_the_text_size(qtbot, monkeypatch):
     after = badges.badges[0].rect
     assert after.height() > 1.9 * before.height()
     assert after.width() > 1.5 * before.width()
+
+
+def test_of_gradients_earlier_steps_and_lower_layers_are_covered_and_the_input_comes_last(view):
+    result = make_result(timesteps=100, num_layers=2, bidirectional=True, gradients=("gluon", "manual"))
+    view.show_result(result, "manual")
+    view.session.set_color_by("grad.h")
+    lanes = [INPUT, *(Lane(layer, direction) for layer in (0, 1) for direction in (0, 1))]
+    for order, place, expected in (
+        ("layers", Location(1, 0, 30), [(0, 100), (0, 100), (0, 100), (0, 30), (0, 0)]),
+        ("layers", Location(0, 1, 30), [(0, 100), (0, 100), (31, 100), (0, 0), (0, 0)]),
+        ("layers", Location(0, 0, 30), [(0, 30), (0, 30), (0, 0), (0, 0), (0, 0)]),
+        ("lane", Location(1, 0, 30), [(0, 100), (0, 100), (0, 100), (0, 30), (70, 100)]),
+    ):
+        view.reveal_as_computed(order)
+        view.show_location(place)
+        found = [view._canvas.future.times(lane) for lane in lanes]
+        assert [range(*ends) for ends in expected] == [times or range(0) for times in found], place
