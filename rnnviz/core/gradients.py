@@ -55,7 +55,7 @@ def gradient_names(network: Network) -> tuple[str, ...]:
 
 
 def gradient_shapes(
-    network: Network, timesteps: int, batch_size: int, over_time: Iterable[str]
+    network: Network, timesteps: int, batch_size: int, names: Iterable[str]
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of the gradients of a trace.
 
@@ -65,8 +65,9 @@ def gradient_shapes(
         The network.
     timesteps, batch_size : int
         T and N.
-    over_time : iterable of str
-        Names of the gradients over time that an engine gives; without any there are no gradients.
+    names : iterable of str
+        Names of the gradients over time that an engine gives, and perhaps of others; without any there are no
+        gradients.
 
     Returns
     -------
@@ -74,11 +75,12 @@ def gradient_shapes(
         (L, D, T, N, U) of each gradient over time, (T, N, I) of "grad.input", (L·D, N, U) of "grad.h0" and those of
         further initial states, and the shape of each parameter.
     """
-    names = tuple(over_time)
+    names = tuple(names)
     if not names:
         return {}
+    over_time = [name for name in gradient_names(network) if name in names]
     return {
-        **{name: network.hidden_shape(timesteps, batch_size, name.removeprefix(GRADIENT)) for name in names},
+        **{name: network.hidden_shape(timesteps, batch_size, name.removeprefix(GRADIENT)) for name in over_time},
         OF_INPUT: (timesteps, batch_size, network.input_size),
         **{gradient(f"{s}0"): network.state_shape(batch_size, s) for s in network.kind.state_symbols},
         **{f"{OF_PARAMETERS}{name}": shape for name, shape in network.parameter_shapes().items()},

@@ -9,6 +9,8 @@ they are stored in a coarser one. Steps are then audited with the precision of t
 the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
 taken to have been computed in float16. It may be "bfloat16", whose numbers are stored as float32.
 
+`grad.h` (L, D, T, N, H) and the other gradients of a trace may be there by their names, of the loss of the run.
+
 `lengths` (N,) may hold the lengths of the samples, which must be those of the run. Values in padding are read as they
 are, so that a check finds those that are not 0.
 """
@@ -23,6 +25,7 @@ from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_names, gradient_shapes
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
@@ -30,7 +33,7 @@ from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words
-from rnnviz.engines.base import EngineReport, NoGradients, Progress, file_version
+from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.layers import layer_output
 from rnnviz.frozen import dataclass
 
@@ -45,7 +48,7 @@ _LISTED = 6
 
 @dataclass(frozen=True)
 class Recording:
-    """One engine's arrays in an archive: `arrays` maps the names of a trace to those in the file.
+    """One engine's arrays in an archive: `arrays` maps the names of a recording to those in the file.
 
     `computed_in` is the name of the text that says in which type they were computed, and `lengths` that of the lengths
     of the samples, "" if there are none.
@@ -61,6 +64,11 @@ class Recording:
         kinds = (*_TELLING, *_OF_LSTM) if network.kind.has_cell_state else _TELLING
         return {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
 
+    def gradients_of(self, network: Network) -> dict[str, str]:
+        """The gradients that this kind of network has, by their names in a trace."""
+        known = gradient_shapes(network, 1, 1, gradient_names(network))
+        return {name: self.arrays[name] for name in known if name in self.arrays}
+
 
 def open_recording(name: str) -> Recording:
     """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, represents; no number is read.
@@ -74,6 +82,8 @@ def open_recording(name: str) -> Recording:
     prefix = f"{owner}." if owner else ""
     kinds = (*_TELLING, *_OF_LSTM)
     arrays = {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers}
+    gradients = (name for name in archive.headers if name.startswith(f"{prefix}{GRADIENT}"))
+    arrays |= {name.removeprefix(prefix): name for name in gradients}
 
     def said(what: str) -> str:
         """The name of what is said of this engine, or of all."""
@@ -97,6 +107,11 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
     """
     for kind, name in recording.of(inputs.network).items():
         _check_array(recording.archive, name, expected(kind, inputs))
+    if inputs.loss is not None:
+        network = inputs.network
+        shapes = gradient_shapes(network, inputs.timesteps, inputs.batch_size, gradient_names(network))
+        for kind, name in recording.gradients_of(network).items():
+            _check_array(recording.archive, name, (_gradient_axes(kind, shapes[kind]), shapes[kind]))
     computed_in(recording)
     _check_lengths(recording, inputs)
 
@@ -153,6 +168,12 @@ def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
     return f"(L·D, N, {units})", network.state_shape(samples, symbol)
 
 
+def _gradient_axes(name: str, shape: tuple[int, ...]) -> str:
+    if name.startswith(OF_PARAMETERS):
+        return "the shape of the parameter"
+    return {5: "(L, D, T, N, U)", 3: "(T, N, I)" if name == OF_INPUT else "(L·D, N, U)"}[len(shape)]
+
+
 def _owner(asked: RecordingName, names: Iterable[str]) -> str:
     """Whose arrays are meant, "" for those without an engine's name."""
     engines = _engines(names)
@@ -194,7 +215,7 @@ def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]
         )
 
 
-class RecordedEngine(NoGradients):
+class RecordedEngine:
     """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE."""
 
     def __init__(self, name: str) -> None:
@@ -236,6 +257,21 @@ class RecordedEngine(NoGradients):
             precision="" if found == inputs.network.dtype else found,
             computed_in=computed_in(recording),
         )
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`; here also those without time steps."""
+        return tuple(self._recording.gradients_of(network))
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`. Reports gradients that the recording lacks as missing."""
+        recording = open_recording(self._name)
+        check_recording(recording, inputs)
+        wanted = [name for name in trace if name.startswith(GRADIENT)]
+        recorded = [name for name in recording.gradients_of(inputs.network) if name in wanted]
+        for done, name in enumerate(recorded, start=1):
+            _copy(recording, name, trace[name], lambda _: None)
+            progress(done / len(recorded))
+        return EngineReport(missing=frozenset(wanted) - frozenset(recorded))
 
 
 def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
