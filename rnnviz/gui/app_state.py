@@ -153,7 +153,7 @@ class AppState:
             config = config.with_custom_cell(result.config.network.custom)
         if candidate not in [comparison.candidate for comparison in result.comparisons]:
             # Select the worst verdict, so that a candidate that agrees cannot hide it.
-            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.comparison_verdict(c)))
+            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.candidate_verdict(c)))
             candidate = worst.candidate
         if engine not in result.traces:
             engine = result.reference.engine

@@ -214,7 +214,7 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
 def spread_sentence(result: RunResult, candidate: str, lanes: list[LaneSpread]) -> tuple[TextPart, ...]:
     comparison = result.comparison(candidate)
     reached = [lane for lane in lanes if lane.first is not None]
-    failed = [check for check in result.checks if check.engine == candidate and check.fails]
+    failed = result.failed_checks(candidate)
     if not reached:
         reference = display_name(result.reference.engine)
         template = _AGREE_BUT if failed else _AGREE

@@ -7,7 +7,7 @@ from math import isinf
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import join_words, plural
-from rnnviz.text.verdict_details import covered, how_many, quoted_names
+from rnnviz.text.verdict_details import covered, how_many, known_issues, quoted_names
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
 from rnnviz.verify.backward_result import BackwardJudgment, GradientPlace, first_gradient_mismatch
 from rnnviz.verify.compare import Comparison, GradientComparison
@@ -117,6 +117,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         *_audit_notes(result, engines, apart=first is not None),
         *_finite_differences(result, engines),
         *_failed(result, engines),
+        *known_issues(result, engines, of_gradients=True),
         *_first_wrong(result, wrong),
         *_first_mismatch(comparison, result.config.network.directions),
         *((_UNDETECTABLE.format(bugs=", ".join(bugs)),) if bugs else ()),

@@ -1,6 +1,7 @@
 """Details of a verdict, one sentence each: whole templates with named fields."""
 
 import ast
+from collections.abc import Sequence
 from math import isinf
 
 from rnnviz.core import number_format
@@ -216,11 +217,12 @@ def failed_checks(failed: list[Check]) -> tuple[str, ...]:
     return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
 
 
-def known_issues(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+def known_issues(result: RunResult, engines: Sequence[str], *, of_gradients: bool = False) -> tuple[str, ...]:
     """The failed checks that say nothing about an engine, by the bug of a library that makes them fail."""
     issues: dict[str, list[Check]] = {}
     for check in result.checks:
-        if check.engine in engines and not check.holds and check.known_issue:
+        known = check.known_issue and not check.holds
+        if known and check.engine in engines and check.of_gradients == of_gradients:
             issues.setdefault(check.known_issue, []).append(check)
     return tuple(
         _KNOWN_ISSUE.format(checks=how_many(checks), names=quoted_names(checks), issue=issue)
@@ -425,8 +427,8 @@ def arrays(comparison: Comparison) -> tuple[str, ...]:
 
 def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
     """The verdicts on the other candidates, and whether any is worse; None without other candidates."""
-    own = result.comparison_verdict(result.comparison(candidate))
-    verdicts = {c.candidate: result.comparison_verdict(c) for c in result.comparisons if c.candidate != candidate}
+    own = result.candidate_verdict(result.comparison(candidate))
+    verdicts = {c.candidate: result.candidate_verdict(c) for c in result.comparisons if c.candidate != candidate}
     if not verdicts:
         return None
     names = [_OTHER.format(engine=display_name(name), verdict=verdict) for name, verdict in verdicts.items()]

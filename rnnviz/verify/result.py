@@ -179,6 +179,10 @@ class RunResult(Displayed):
         """The worse one of the verdicts on the forward pass and on the gradients."""
         return _worst([self.verdict, self.backward_verdict or Verdict.AGREE])
 
+    def candidate_verdict(self, comparison: Comparison) -> Verdict:
+        """The worse one of the verdicts on one candidate and on its gradients."""
+        return _worst([self.comparison_verdict(comparison), self.gradients_verdict(comparison) or Verdict.AGREE])
+
     def gradients_verdict(self, comparison: Comparison) -> Verdict | None:
         """The verdict on the gradients of one candidate; None if one of the two engines has none.
 

@@ -19,7 +19,10 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import pipeline
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
+from rnnviz.gui.app_state import AppState
+from rnnviz.io.export.json_summary import summary
 from rnnviz.io.inputs import load_inputs
+from rnnviz.text.tables import audit_rows
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
     DifferenceQuotient,
@@ -159,6 +162,24 @@ def test_difference_quotient_outside_its_limit_disagrees() -> None:
     assert result.backward_verdict is Verdict.AGREE
     result = with_backward(result, replace(backward(result), finite_differences=differences))
     assert (result.verdict, result.backward_verdict) == (Verdict.AGREE, Verdict.DISAGREE)
+
+
+def test_difference_quotients_say_nothing_of_an_engine_with_wrong_hidden_states() -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 1, 0, 0] += 1.0
+
+    result = with_judgment(make_result(gradients=BOTH, edits={"manual": edit}))
+    entry = DifferenceQuotient(PLACE, 1.0, 1e-9, {"manual": 1.5}, {"manual": 1e-3})
+    result = with_backward(result, replace(backward(result), finite_differences=FiniteDifferences((entry,))))
+    assert (result.verdict, result.backward_verdict) == (Verdict.DISAGREE, Verdict.AGREE)
+    assert [row.what for row in audit_rows(result)] == ["hidden states"] * 2 + ["gradients"] * 2
+
+
+def test_the_candidate_with_the_worst_gradients_is_first() -> None:
+    engines = ("gluon", "manual", "torch")
+    result = make_result(engines, gradients=engines, edits={"torch": adding("grad.input", (1, 0, 2), 0.5)})
+    assert [result.candidate_verdict(c) for c in result.comparisons] == [Verdict.AGREE, Verdict.DISAGREE]
+    assert summary(result)["candidate"] == AppState(result.config).with_result(result).candidate == "torch"
 
 
 def test_failed_check_of_gradients_leaves_the_forward_verdict() -> None:

@@ -46,7 +46,8 @@ def summary(result: RunResult) -> dict[str, Any]:
     Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
     """
     each = [_of_comparison(result, comparison) for comparison in result.comparisons]
-    worst = max(each, key=lambda figures: VERDICTS.index(figures["verdict"]))
+    ranks = [VERDICTS.index(result.candidate_verdict(comparison)) for comparison in result.comparisons]
+    worst = each[ranks.index(max(ranks))]
     figures = worst if len(each) == 1 else {**worst, "comparisons": each}
     if result.inputs.loss is None:
         return figures

@@ -14,6 +14,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
@@ -73,6 +74,11 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
             charts=[error_chart(result, comparison) for comparison in result.comparisons],
             audits=audit_rows(result),
             gradients=gradient_tables(result),
+            gradient_charts=[
+                error_chart(result, comparison.gradients[gradient("h")])
+                for comparison in result.comparisons
+                if gradient("h") in comparison.gradients
+            ],
             gradient_audits=gradient_audit_rows(result),
             differences=difference_rows(result),
             gradient_engines=[display_name(engine) for engine in result.gradient_engines],
