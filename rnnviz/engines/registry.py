@@ -26,6 +26,7 @@ from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import Engine, EngineReport, Progress
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.registry import KnownBug as KnownBug
+from rnnviz.engines.faults.registry import gradient_bugs_in as gradient_bugs_in
 from rnnviz.engines.faults.registry import known_bugs_in as known_bugs_in
 from rnnviz.engines.faults.registry import known_bugs_of as known_bugs_of
 from rnnviz.frozen import dataclass

@@ -19,7 +19,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine, Equality
-from rnnviz.engines.faults.registry import known_bugs_in
+from rnnviz.engines.faults.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
@@ -42,11 +42,13 @@ from rnnviz.verify.compare import (
     tolerances,
 )
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.fault_coverage import suggested_config, undetectable
+from rnnviz.verify.fault_coverage import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.finite_differences import finite_differences
+from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from rnnviz.verify.invariants import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
+from rnnviz.verify.verdict import AuditVerdict
 
 Notify = Callable[[Stage, float], None]
 """Called with the present stage and the fraction of the run that is done."""
@@ -243,10 +245,12 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
             notify(Stage(StageKind.DIAGNOSING, name), forward * _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name], failing)
     notify(Stage(StageKind.TESTING_BUGS), forward * (_AUDIT + _DIAGNOSE))
-    blind = undetectable(inputs)
-    cure = suggested_config(inputs, blind, request.load) if blind else None
+    blind, blind_backward = undetectable(inputs), undetectable_gradients(inputs)
+    cure = suggested_config(inputs, blind + blind_backward, request.load) if blind or blind_backward else None
     causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
     backward = None if inputs.loss is None else _judge_backward(inputs, traces, comparisons, notify, full=full)
+    if backward is not None:
+        backward = replace(backward, undetectable=blind_backward)
     return Judgment(audits, diagnoses, blind, cure, causes, added, backward)
 
 
@@ -268,7 +272,18 @@ def _judge_backward(
     differences = finite_differences(
         inputs, given, lambda done: notify(Stage(StageKind.DIFFERENCES), 1.0 - share * (1.0 - done))
     )
-    return BackwardJudgment(audits, differences)
+    contradicted = () if differences is None else differences.wrong
+    diagnoses = {}
+    for name, trace in given.items():
+        audited = audits[name]
+        unjudged = audited.verdict is not AuditVerdict.RIGHT or audited.undetermined_mismatches
+        pairs = [c for c in comparisons if name in (c.reference, c.candidate)]
+        apart = any(gradient.mismatched for c in pairs for gradient in c.every_gradient)
+        if audited.wrong or name in contradicted or (unjudged and apart):
+            notify(Stage(StageKind.DIAGNOSING, name), 1.0)
+            diagnoses[name] = diagnose_gradients(inputs, trace)
+    causes = {bug.name: bug.cause for bug in gradient_bugs_in(inputs)}
+    return BackwardJudgment(audits, differences, diagnoses, causes=causes)
 
 
 @contextmanager

@@ -144,6 +144,7 @@ def _named(audits: list[Audit], values: Callable[[Audit], Values], name: str) ->
 # Text between asterisks is strong.
 _AGREE_BUT = "*All hidden values agree, but {checks}*: {names}."
 _AGREE = "*No mismatch:* every value agrees with {reference} within the tolerance."
+_AGREE_GRADIENTS = "*No mismatch of grad.h:* the bug is in other gradients, such as those of the parameters."
 _ONE = "*First mismatch:* {place}. {mismatches}."
 _SOME = "*First mismatch:* {place}. Errors in {reached} of {lanes}. {mismatches}."
 _AT_ONCE = "*First mismatch:* {place}. Errors in every {lane} at once. {mismatches}."
@@ -180,9 +181,9 @@ class LaneSpread:
         return np.where(self.error_ratio > 1.0, height, 0.0)
 
 
-def spread(result: RunResult, candidate: str) -> list[LaneSpread]:
-    """Every lane, by layer from the bottom and direction."""
-    comparison = result.comparison(candidate)
+def spread(result: RunResult, candidate: str, name: str = "h") -> list[LaneSpread]:
+    """Every lane, by layer from the bottom and direction, for the hidden states or another array."""
+    comparison = result.comparison(candidate).of(name)
     layers, directions, *_ = result.shape
     return [
         _lane(result, comparison, Location(k, d, reverse=comparison.reverse))
@@ -195,12 +196,14 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
     counts = comparison.mismatched_over_time[lane.layer, lane.direction]
     times = np.flatnonzero(counts)
     first = steps = None
+    # Gradients are computed from the last computed step to the first.
+    from_end = lane.backward != is_gradient(comparison.name)
     if len(times):
-        t = int(times[-1] if lane.backward else times[0])
+        t = int(times[-1] if from_end else times[0])
         mask = mismatching_at(comparison, result.reference, result[comparison.candidate], lane.moved(timestep=t))
         sample, unit = (int(i) for i in np.argwhere(mask)[0])
         first = lane.moved(timestep=t, sample=sample, unit=unit)
-        steps = abs(t - first_timestep(lane.backward, result.inputs.length(sample)))
+        steps = abs(t - first_timestep(from_end, result.inputs.length(sample)))
     return LaneSpread(
         where=lane,
         name=lane_text(result.inputs.network, lane),
@@ -211,13 +214,15 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
     )
 
 
-def spread_sentence(result: RunResult, candidate: str, lanes: list[LaneSpread]) -> tuple[TextPart, ...]:
-    comparison = result.comparison(candidate)
+def spread_sentence(
+    result: RunResult, candidate: str, lanes: list[LaneSpread], name: str = "h"
+) -> tuple[TextPart, ...]:
+    comparison = result.comparison(candidate).of(name)
     reached = [lane for lane in lanes if lane.first is not None]
     failed = result.failed_checks(candidate)
     if not reached:
         reference = display_name(result.reference.engine)
-        template = _AGREE_BUT if failed else _AGREE
+        template = _AGREE_GRADIENTS if is_gradient(name) else _AGREE_BUT if failed else _AGREE
         return fill(template, checks=how_many(failed), names=quoted_names(failed), reference=reference)
     first = reached[0].first
     assert first is not None

@@ -7,6 +7,7 @@ from math import isinf
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import join_words, plural
+from rnnviz.text.config_diff import change_in_words
 from rnnviz.text.verdict_details import covered, how_many, known_issues, quoted_names
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
 from rnnviz.verify.backward_result import BackwardJudgment, GradientPlace, first_gradient_mismatch
@@ -67,6 +68,7 @@ _KINKS = "Finite differences: {entries} left out, as the loss has a kink there."
 _NO_QUOTIENTS = "No finite differences: {reason}."
 _WITHOUT = "No gradients of {engine}: {reason}."
 _UNDETECTABLE = "Undetectable here in the backward pass: {bugs}."
+_UNDETECTABLE_REMEDY = "Undetectable here in the backward pass: {bugs}. To detect more, {change}."
 _TOLERANCE = "Largest difference of gradients: {times} the tolerance."
 _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
 
@@ -120,7 +122,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         *known_issues(result, engines, of_gradients=True),
         *_first_wrong(result, wrong),
         *_first_mismatch(comparison, result.config.network.directions),
-        *((_UNDETECTABLE.format(bugs=", ".join(bugs)),) if bugs else ()),
+        *(_undetectable(result, bugs) if bugs else ()),
         *(_tolerance(gradients) if gradients else ()),
         *_arrays(comparison, result.config.network.directions),
     )
@@ -322,6 +324,14 @@ def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
         yield _QUOTIENTS.format(quotients=quotients, engines=join_words(map(display_name, agreeing)))
     if differences.skipped:
         yield _KINKS.format(entries=plural(differences.skipped, "entry", "entries"))
+
+
+def _undetectable(result: RunResult, bugs: tuple[str, ...]) -> Iterator[str]:
+    """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
+    remedy = None if result.judgment is None else result.judgment.remedy
+    template = _UNDETECTABLE if remedy is None else _UNDETECTABLE_REMEDY
+    change = "" if remedy is None else change_in_words(result.config, remedy)
+    yield template.format(bugs=", ".join(bugs), change=change)
 
 
 def _failed(result: RunResult, engines: list[str]) -> tuple[str, ...]:

@@ -13,15 +13,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.config import Config
+from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.changes import Fault
+from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.engines.faults.engine import faulty_trace
-from rnnviz.engines.faults.registry import known_bugs_in
+from rnnviz.engines.faults.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit
+from rnnviz.verify.gradient_diagnosis import distance_of, states_of
 from rnnviz.verify.invariants import consistency_checks, padding_check
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
@@ -47,6 +49,49 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
     return tuple(bug.name for bug in blind)
 
 
+def undetectable_gradients(inputs: Inputs) -> tuple[str, ...]:
+    """The names of the known bugs of the backward pass that these inputs cannot reveal, in the catalog's order."""
+    blind = gradient_bugs_in(inputs)
+    if not blind:
+        return ()
+    tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
+    for part in _parts(_with_value(inputs)):
+        part = _within(part)
+        states = states_of(part, faulty_trace(Fault(), part))
+        correct: dict[str, Any] = {}
+        for name, index, array in faulty_gradients(GradientFault(), part, states, "float64"):
+            correct.setdefault(name, {})[index] = array
+        blind = [
+            bug
+            for bug in blind
+            if distance_of(
+                faulty_gradients(bug.faults(inputs.network)[0].gradient, part, states, "float64"),
+                correct,
+                tolerance,
+                1.0,
+            )
+            <= 1.0
+        ]
+        if not blind:
+            break
+    return tuple(bug.name for bug in blind)
+
+
+def _with_value(inputs: Inputs) -> Inputs:
+    """The sample of the one value that is the loss, if one is."""
+    value = None if inputs.loss is None else inputs.loss.value
+    return inputs if value is None else inputs.of_samples(np.array([value[3]]))
+
+
+def _within(part: Inputs) -> Inputs:
+    """The inputs of a part, in which the one value that is the loss is at its last time step at the latest."""
+    loss = part.loss
+    if loss is None or loss.value is None:
+        return part
+    layer, direction, t, sample, unit = loss.value
+    return replace(part, loss=replace(loss, value=(layer, direction, min(t, part.length(sample) - 1), sample, unit)))
+
+
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
     """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more.
 
@@ -69,7 +114,8 @@ def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Conf
 def _left(config: Config, load: Load, otherwise: int) -> int:
     """Number of known bugs that the config cannot reveal; `otherwise` if its files do not fit it."""
     try:
-        return len(undetectable(load(_short(config))))
+        inputs = load(_short(config))
+        return len(undetectable(inputs)) + len(undetectable_gradients(inputs))
     except InputError:
         return otherwise
 
@@ -95,6 +141,13 @@ def _changes(config: Config) -> Iterator[Change]:
             yield ("sequence", "source"), "normal"
         if sequence.lengths is not None and sequence.lengths != "file":
             yield ("sequence", "lengths"), "uniform"
+    if config.backward.enabled:
+        if config.backward.truncate is not None:
+            yield ("backward", "truncate"), None
+        if config.backward.loss == "sum":
+            yield ("backward", "loss"), "normal"
+        if config.backward.final_state == "zeros":
+            yield ("backward", "final_state"), "normal"
     if parameters.initializer != "file" and parameters.scale != _TELLING_SCALE:
         yield ("parameters", "scale"), _TELLING_SCALE
 
@@ -105,10 +158,11 @@ def _short(config: Config) -> Config:
     sequence = config.sequence
     if sequence.source in ("file", "text"):
         return config
-    # The initial state of a file has one row for each sample.
-    files = "file" in (config.initial_state.source, sequence.lengths)
+    # The initial state of a file has one row for each sample, and the loss of a file a gradient of each output.
+    whole = config.backward.loss in ("file", "value")
+    files = whole or "file" in (config.initial_state.source, sequence.lengths)
     samples = sequence.batch_size if files else min(sequence.batch_size, most_samples)
-    steps = sequence.timesteps if sequence.lengths == "file" else min(sequence.timesteps, most_steps)
+    steps = sequence.timesteps if whole or sequence.lengths == "file" else min(sequence.timesteps, most_steps)
     lengths = sequence.lengths
     if isinstance(lengths, tuple):
         lengths = _scaled(lengths[:samples], sequence.timesteps, steps)

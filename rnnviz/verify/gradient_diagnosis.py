@@ -46,7 +46,7 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     """
     layers, directions, timesteps, *_ = trace.shape
     steps = layers * directions * timesteps
-    if trace.partial or trace.hidden.size > _MOST_VALUES or steps > _MOST_STEPS:
+    if trace.hidden.size > _MOST_VALUES or steps > _MOST_STEPS:
         return ()
     states = states_of(inputs, trace)
     given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in trace.missing}
@@ -71,10 +71,10 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
 
 
 def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
-    """The states of the forward pass by symbol, each (L, D, T, N, U): those of the trace, if it has all of them."""
+    """The states of the forward pass by symbol, each (L, D, T, N, U): the trace's own, if it has all of them."""
     symbols = inputs.network.kind.state_symbols
     stored = {s: trace.stored(s) for s in symbols}
-    if None in stored.values():
+    if trace.partial or None in stored.values():
         trace = faulty_trace(Fault(), inputs)
     return {s: trace[stored[s] or s] for s in symbols}
 

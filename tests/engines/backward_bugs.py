@@ -45,6 +45,7 @@ class Layer:
     cell: str
     p: Mapping[str, Array]
     lengths: Array
+    cuts: Array
     bug: str = ""
     way: str = ""
 
@@ -159,6 +160,7 @@ class Layer:
             if self.has("truncated-at-one-step") and not keeps_first:
                 next_h = next_h * 0
                 next_c = next_c * (self.way == "h alone")
+            next_h, next_c = (np.where(self.cuts[t][:, None], 0, d) for d in (next_h, next_c))
             if self.has("cell-gradient-dropped") and t:
                 next_c = next_c * 0
         for name in ("i2h_bias", "h2h_bias"):
@@ -190,7 +192,10 @@ def users_gradients(inputs: Inputs, bug: str = "", way: str = "") -> dict[str, A
         lanes, outputs = [], []
         for d in range(network.directions):
             row, reverse = k * network.directions + d, network.backward(d)
-            lane = Layer(network.cell, vars(inputs.parameters.layer(k, d)), lengths, bug, way)
+            # Truncation cuts before the time steps that are multiples of it, in the order of the input.
+            later = np.where(reverse, lengths - times, times)
+            cuts = (later % (loss.truncate or timesteps) == 0) & (times > 0) & (later < lengths)
+            lane = Layer(network.cell, vars(inputs.parameters.layer(k, d)), lengths, cuts, bug, way)
             lane.forward(turn(below, reverse), states.h[row], None if states.c is None else states.c[row])
             lane.hidden[times >= lengths] = 0
             lanes.append(lane)

@@ -16,8 +16,9 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core import number_format
+from rnnviz.core.gradients import gradient
 from rnnviz.core.words import plural, wrapped
-from rnnviz.engines.registry import KnownBug, known_bugs_in
+from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
@@ -42,7 +43,9 @@ def detection(result: RunResult, entry: KnownBug) -> Detection:
         return Detection.COMPUTED
     if result.judgment is None:
         return Detection.UNKNOWN
-    return Detection.UNDETECTABLE if entry.name in result.judgment.undetectable else Detection.DETECTABLE
+    backward = result.judgment.backward
+    blind = (*result.judgment.undetectable, *(() if backward is None else backward.undetectable))
+    return Detection.UNDETECTABLE if entry.name in blind else Detection.DETECTABLE
 
 
 _LOOKS = {
@@ -57,6 +60,7 @@ _DETECTIONS = {
     Detection.UNKNOWN: "Unknown until the step audit is done.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }
+_NO_GRADIENTS = "The reference has no gradients to compare those of this bug with."
 
 
 def _reached(lane: LaneSpread) -> str:
@@ -188,7 +192,8 @@ class KnownBugsView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        found = [] if result is None else [(e, detection(result, e)) for e in known_bugs_in(result.inputs)]
+        entries = [] if result is None else [*known_bugs_in(result.inputs), *gradient_bugs_in(result.inputs)]
+        found = [] if result is None else [(e, detection(result, e)) for e in entries]
         # Undetectable bugs first: the banner leads here.
         found.sort(key=lambda row: row[1] is not Detection.UNDETECTABLE)
         self._pages.setCurrentIndex(1 if found else 0)
@@ -218,16 +223,18 @@ class KnownBugsView(ResultView):
         self._phrase.setText(f"{entry.cause[:1].upper()}{entry.cause[1:]}")
         self._origin.setText(entry.origin)
         found = detection(result, entry)
-        computed = found is Detection.COMPUTED and any(c.candidate == entry.engine for c in result.comparisons)
+        name = gradient("h") if entry.of_gradients else "h"
+        compared = next((c for c in result.comparisons if c.candidate == entry.engine), None)
+        computed = compared is not None and compared.of(name).name == name
         self._detail.setCurrentIndex(1 if computed else 0)
         if computed:
-            lanes = spread(result, entry.engine)
-            sentence = spread_sentence(result, entry.engine, lanes)
+            lanes = spread(result, entry.engine, name)
+            sentence = spread_sentence(result, entry.engine, lanes, name)
             self._sentence.show_text(sentence, sentence, "")
             self.spread_model.show_rows(lanes[::-1])
             self.lanes.fit()
             return
-        self._detection.setText(_DETECTIONS[found])
+        self._detection.setText(_DETECTIONS[found] if compared is None else _NO_GRADIENTS)
         self.button.setEnabled(found is not Detection.COMPUTED)
         why = f"Adds {entry.engine} as a candidate and runs: the table then shows where its errors start and spread."
         self.button.setToolTip(wrapped(why))

@@ -1,10 +1,13 @@
 """List of known bugs: detection by the run, and the spread of a computed one."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.gui.theme.palettes import THEMES
@@ -172,3 +175,25 @@ def test_without_a_result_a_hint_is_shown(view: KnownBugsView, computed: RunResu
     assert texts(view.model) == []
     assert any("A run (F5)" in text for text in shown(view))
     assert view.copy_text() == ""
+
+
+def test_bugs_of_the_backward_pass_spread_over_its_gradients(view: KnownBugsView) -> None:
+    bug = "bug:truncated-at-one-step"
+
+    def touch(trace: Trace) -> None:
+        trace["grad.h"][0, 0, :3] += 1.0
+
+    result = with_judgment(make_result(("gluon", "manual", bug), gradients=("gluon", bug), edits={bug: touch}))
+    assert result.judgment is not None
+    assert result.judgment.backward is not None
+    backward = replace(result.judgment.backward, undetectable=("forward-bias-used-twice",))
+    view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
+    assert view.chosen is not None
+    assert view.chosen.engine == bug
+    [lane] = view.spread_model.rows
+    assert (lane.first.timestep, lane.steps) == (2, 2)
+    view.choose("forward-bias-used-twice")
+    assert view.description.startswith("Undetectable")
+    view.show_result(with_judgment(make_result(("gluon", bug), gradients=(bug,))), bug)
+    view.choose("truncated-at-one-step")
+    assert "no gradients" in view.description

@@ -1,0 +1,205 @@
+"""Known bugs of the backward pass that explain a user's gradients, and those that a config cannot reveal."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnviz.core.config import CELL_NAMES, Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.changes import Fault, GradientFault
+from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
+from rnnviz.execution.events import RunRequest
+from rnnviz.execution.pipeline import compute, judge_computed
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.fault_coverage import suggested_config, undetectable_gradients
+from rnnviz.verify.gradient_diagnosis import diagnose_gradients
+from tests.engines.backward_bugs import WAYS, users_gradients
+from tests.engines.test_gradient_bugs import BUGS, inputs_of
+from tests.engines.test_gradients import losses, with_gradients
+from tests.strategies import configs
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def recorded(inputs: Inputs, gradients: Arrays, kept: Collection[str] = ()) -> Trace:
+    """A correct forward pass with the gradients of a user's code, all or some by the beginning of their names."""
+    own = {key: array for key, array in gradients.items() if not kept or key.startswith(tuple(kept))}
+    return faulty_trace(Fault(), inputs).with_arrays(own)
+
+
+def trace_with(fault: GradientFault, inputs: Inputs) -> Trace:
+    engine = KnownBugEngine("bug:truncated-at-one-step")
+    trace, _ = with_gradients(engine, inputs)
+    for name, index, array in faulty_gradients(fault, inputs, trace, inputs.network.dtype):
+        trace[name][index] = array
+    return trace
+
+
+@st.composite
+def padded_configs(draw: st.DrawFn) -> Config:
+    """Networks that a user's code of `backward_bugs` computes, in one direction or both, with padding or without."""
+    config = draw(configs())
+    sequence, network = config.sequence, config.network
+    lengths = draw(st.none() | st.lists(st.integers(1, sequence.timesteps), min_size=1, max_size=4).map(tuple))
+    if lengths is not None:
+        sequence = replace(sequence, batch_size=len(lengths), lengths=lengths)
+    reverse = not network.bidirectional and draw(st.booleans())
+    return replace(config, sequence=sequence, network=replace(network, reverse=reverse))
+
+
+def usual(bug: str) -> Inputs:
+    return inputs_of("gru" if bug == "reset-gate-gradient-missing" else "lstm", {"final_state": "zeros"})
+
+
+@pytest.mark.parametrize(
+    ("bug", "way"),
+    [pytest.param(bug, way, marks=[pytest.mark.slow] if way else []) for bug, ways in WAYS.items() for way in ways],
+)
+def test_a_bug_in_a_users_code_is_diagnosed(bug: str, way: str) -> None:
+    inputs = usual(bug)
+    assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug, way))) == ((bug,),)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS)
+@settings(max_examples=100)
+@given(data=st.data())
+def test_a_bug_in_a_users_code_of_a_drawn_network_is_diagnosed(bug: str, data: st.DataObject) -> None:
+    inputs = data.draw(losses(load_inputs(data.draw(padded_configs()))))
+    if bug in {bug.name for bug in gradient_bugs_in(inputs)} and bug not in undetectable_gradients(inputs):
+        gradients = users_gradients(inputs, bug)
+        assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients))
+
+
+@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug != "initial-state-gradient-missing"])
+def test_gradients_of_parameters_alone_are_enough(bug: str) -> None:
+    inputs = usual(bug)
+    gradients = users_gradients(inputs, bug)
+    assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients, ["grad.parameters."]))
+
+
+@given(data=st.data())
+def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) -> None:
+    inputs = data.draw(losses(load_inputs(data.draw(configs()))))
+    bug = data.draw(st.sampled_from([bug.name for bug in gradient_bugs_in(inputs)]))
+    if bug not in undetectable_gradients(inputs):
+        trace = trace_with(KNOWN_BUGS[bug].faults(inputs.network)[0].gradient, inputs)
+        assert (bug,) in diagnose_gradients(inputs, trace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_every_variant_is_diagnosed(cell: str) -> None:
+    for dtype in ("float32", "float64"):
+        inputs = inputs_of(cell, dtype=dtype)
+        for bug in gradient_bugs_in(inputs):
+            for fault in bug.faults(inputs.network):
+                assert diagnose_gradients(inputs, trace_with(fault.gradient, inputs)) == ((bug.name,),), fault
+
+
+def test_two_bugs_at_once_are_diagnosed() -> None:
+    inputs = inputs_of("rnn_relu", bidirectional=False, num_layers=1)
+    fault = GradientFault(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
+    found = diagnose_gradients(inputs, trace_with(fault, inputs))
+    assert found == (("truncated-at-one-step", "forward-bias-used-twice"),)
+
+
+def test_correct_and_unexplained_gradients_have_no_diagnosis() -> None:
+    inputs = inputs_of("rnn_tanh", bidirectional=False, num_layers=1)
+    assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs))) == ()
+    strange = trace_with(GradientFault(), inputs)
+    strange["grad.h"][0, 0, 1, 0, 2] += 0.25
+    assert diagnose_gradients(inputs, strange) == ()
+
+
+def test_a_long_sequence_is_diagnosed() -> None:
+    inputs = inputs_of("rnn_tanh", dtype="float32", num_layers=1, bidirectional=False)
+    sequence = replace(inputs.config.sequence, timesteps=60, batch_size=2, lengths=None)
+    inputs = load_inputs(replace(inputs.config, sequence=sequence))
+    for bug in ("weight-gradient-not-summed-over-time", "derivative-at-wrong-pre-activation"):
+        assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug))) == ((bug,),)
+
+
+def test_lost_hidden_states_are_computed_again() -> None:
+    inputs = usual("cell-gradient-dropped")
+    gradients = users_gradients(inputs, "cell-gradient-dropped")
+    trace = recorded(inputs, gradients)
+    lost = replace(trace.with_arrays({"h": np.full_like(trace.hidden, np.nan)}), missing=frozenset({"h"}))
+    assert diagnose_gradients(inputs, lost) == (("cell-gradient-dropped",),)
+
+
+def unpadded(sequence: dict[str, Any], loss: dict[str, Any]) -> Inputs:
+    """One layer in both directions, on samples of one length."""
+    mapping = inputs_of("lstm", num_layers=1).config.to_mapping()
+    backward = {**mapping["backward"], **loss}
+    changed = {"sequence": {"batch_size": 2, "timesteps": 4, **sequence}, "backward": backward}
+    return load_inputs(Config.from_mapping(mapping | changed))
+
+
+OVER_TIME = (
+    *("truncated-at-one-step", "weight-gradient-not-summed-over-time", "cell-gradient-dropped"),
+    *("direct-output-gradient-dropped", "backward-direction-not-reversed-in-gradient"),
+)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "loss", "expected"),
+    [
+        ({}, {}, ()),
+        ({"timesteps": 1}, {}, OVER_TIME),
+        ({}, {"loss": "sum", "final_state": "zeros"}, ("backward-direction-not-reversed-in-gradient",)),
+        ({}, {"truncate": 1}, ("truncated-at-one-step", "cell-gradient-dropped")),
+        (
+            {},
+            {"loss": "value", "value": [0, 0, 3, 0, 0], "final_state": "zeros"},
+            ("direct-output-gradient-dropped", "backward-direction-not-reversed-in-gradient"),
+        ),
+    ],
+)
+def test_undetectable_bugs(sequence: dict[str, Any], loss: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert undetectable_gradients(unpadded(sequence, loss)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sequence", "loss", "section", "key", "value"),
+    [
+        ({"timesteps": 1}, {}, "sequence", "timesteps", 2),
+        ({}, {"loss": "sum", "final_state": "zeros"}, "backward", "loss", "normal"),
+        ({}, {"truncate": 1}, "backward", "truncate", None),
+    ],
+)
+def test_the_suggested_config_detects_more(
+    sequence: dict[str, Any], loss: dict[str, Any], section: str, key: str, value: object
+) -> None:
+    inputs = unpadded(sequence, loss)
+    found = undetectable_gradients(inputs)
+    cure = suggested_config(inputs, found, load_inputs)
+    assert cure is not None
+    assert getattr(getattr(cure, section), key) == value
+    assert len(undetectable_gradients(load_inputs(cure))) < len(found)
+
+
+def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
+    engine = f"{PREFIX}cell-gradient-dropped"
+    config = inputs_of("lstm", {"loss": "sum", "final_state": "zeros"}, num_layers=1).config
+    compared = replace(config.compare, reference="manual", candidates=(engine,))
+    request = RunRequest(replace(config, compare=compared), load_inputs)
+    outcome = compute(request, tmp_path / "run", lambda stage, done: None)
+    judgment = judge_computed(request, tmp_path / "run", outcome, lambda stage, done: None)
+    assert judgment.diagnoses == {}
+    assert judgment.backward is not None
+    assert judgment.backward.diagnoses == {engine: (("cell-gradient-dropped",),)}
+    assert judgment.backward.undetectable == ("backward-direction-not-reversed-in-gradient",)
+    assert judgment.backward.cause("cell-gradient-dropped") == KNOWN_BUGS["cell-gradient-dropped"].cause
+    assert judgment.remedy is not None
+    assert judgment.remedy.backward.loss == "normal"
