@@ -143,9 +143,9 @@ def _token(arithmetic: StepBreakdown, name: str, node: Node) -> Token:
     return Token(name, arithmetic.number(node), name if name in arithmetic.by_symbol else None)
 
 
-def outcomes(arithmetic: StepBreakdown) -> dict[str, EquationLine]:
-    """By the symbols of `outcomes`: the engine's own value, its difference from the arithmetic's, and its limit."""
-    return {own.symbol: _outcome(own) for own in arithmetic.outcomes}
+def outcomes(stored: Sequence[StoredValue]) -> dict[str, EquationLine]:
+    """By symbol: the engine's own value, its difference from the arithmetic's, and its limit."""
+    return {own.symbol: _outcome(own) for own in stored}
 
 
 def _outcome(own: StoredValue) -> EquationLine:

@@ -59,7 +59,8 @@ Way: TypeAlias = Literal["loss", "above", "step", "next", "time"]
 class GradientPart:
     """A part of a gradient: the sum of factors · gradients, both (K,).
 
-    `text` is its name, such as "Wᵀ grad.i[t+1]". `name` and `source` say which gradient each term reads.
+    `text` is its name, such as "Wᵀ grad.i[t+1]". `name` and `source` say which gradient each term reads, and `weight`
+    which weight its factor is.
     """
 
     way: Way
@@ -68,6 +69,7 @@ class GradientPart:
     gradients: Floats
     name: Callable[[int], str] = field(repr=False)
     source: Callable[[int], Place | None] = field(repr=False)
+    weight: Callable[[int], ParameterPlace | None] = field(default=lambda _: None, repr=False)
 
     @cached_property
     def products(self) -> Floats:
@@ -339,10 +341,10 @@ class _Explainer:
             mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
             first = len(line.parts)
             for gate, owed in parts.items():
-                weights = self._rows(there, "i2h", self._network.kind.gate_symbols, gate)[:, column]
                 symbol = self._symbols.named(next(n for n in self._leaves("u") if n.name == gate))
                 name = f"{through_weights((symbol,))}{mark}"
-                line.parts.append(self._vector("above", name, weights, owed, symbol.text, there, gate, mark))
+                part = self._vector("above", name, "i2h_weight", gate, column, owed, symbol.text, there, mark)
+                line.parts.append(part)
                 if not text:
                     line.add([(Token(name, line.parts[-1].total), None)])
             if text:
@@ -358,10 +360,9 @@ class _Explainer:
             line.add_to_total(None if found is None else found[0, 0, there.unit])
             for gate in (g for g in self._network.kind.recurrent_gates if g in parts):
                 node = next(n for n in self._leaves("v") if n.name == gate)
-                weights = self._rows(there, "h2h", self._network.kind.recurrent_gates, gate)[:, there.unit]
                 owed = self._symbols.equation(node)
                 text = through_weights(later(owed))
-                part = self._vector("next", text, weights, parts[gate], texts(owed), there, gate, "")
+                part = self._vector("next", text, "h2h_weight", gate, there.unit, parts[gate], texts(owed), there)
                 line.add_vector(part, None)
         leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
         if leaf is not None:
@@ -413,35 +414,39 @@ class _Explainer:
     def _product(self, way: Way, step: GradientBlock, path: Path, where: Location) -> GradientPart:
         """A part with a term for each row of a matrix, from a product that reads the unit."""
         node = path.origin
-        if node.op == "recurrent":
-            weights = self._rows(where, "h2h", self._network.kind.recurrent_gates, node.name)[:, where.unit]
-        else:
-            p = self._inputs.parameters.layer(where.layer, where.direction)
-            weights = np.asarray(vars(p)[node.args[0].name])[:, where.unit].astype(np.float64)
-        factor = -1.0 if path.negative else 1.0
+        sign = -1.0 if path.negative else 1.0
         for symbol in path.factors:
-            factor *= self._number(step, symbol, where.unit)
-        symbol = self._symbols.product(node)
+            sign *= self._number(step, symbol, where.unit)
         owed = texts((self._symbols.named(node),) if node in self._symbols.names else self._symbols.equation(node))
         gate = node.name if node.op == "recurrent" else ""
+        name = "h2h_weight" if gate else node.args[0].name
         d = step.gradient(node)
         assert d is not None
-        return self._vector(way, symbol.text, factor * weights, d, owed, where, gate, "")
+        text = self._symbols.product(node).text
+        return self._vector(way, text, name, gate, where.unit, d, owed, where, scale=sign)
 
     def _vector(
         self,
         way: Way,
         text: str,
-        weights: FloatArray,
+        parameter: str,
+        gate: str,
+        column: int,
         d: BoundedArray,
         owed: str,
         where: Location,
-        gate: str,
-        mark: str,
+        mark: str = "",
+        scale: float = 1.0,
     ) -> GradientPart:
-        """A part with a term for each unit of a step: weights times the gradients d (1, 1, H) of a gate."""
-        plain = owed.count(".") == 1 and " " not in owed
-        name = owed if plain else f"({owed})"
+        """A part with a term for each unit of a step: a column of a weight times the gradients d (1, 1, H).
+
+        `gate` is that of the weight's rows and of the gradients, "" for a matrix; `owed` names the gradients.
+        """
+        kind, size = self._network.kind, d.value.shape[-1]
+        gates = kind.gate_symbols if parameter == "i2h_weight" else kind.recurrent_gates
+        first = gates.index(gate) * size if gate else 0
+        weights = vars(self._inputs.parameters.layer(where.layer, where.direction))[parameter]
+        name = owed if owed.count(".") == 1 and " " not in owed else f"({owed})"
 
         def source(unit: int) -> Place | None:
             if unit >= self._network.output_size:
@@ -449,24 +454,24 @@ class _Explainer:
             there = where.moved(unit=unit)
             return GradientOf(GatePlace(there, gate) if gate else there)
 
+        def weight(unit: int) -> ParameterPlace:
+            index = first + unit, column
+            return ParameterPlace(where.layer, where.direction, parameter, index, reverse=where.reverse)
+
         return GradientPart(
             way,
             text,
-            weights.astype(np.float64),
+            scale * weights[first : first + size, column].astype(np.float64),
             d.value.reshape(-1).astype(np.float64),
             lambda unit: f"{name}[t={where.timestep}, u={unit}]{mark}",
             source,
+            weight,
         )
 
     # Numbers and places
 
     def _leaves(self, op: str) -> Iterator[Node]:
         return (node for node in self._graph.nodes if node.op == op)
-
-    def _rows(self, where: Location, kind: str, gates: tuple[str, ...], gate: str) -> FloatArray:
-        weight = vars(self._inputs.parameters.layer(where.layer, where.direction))[f"{kind}_weight"]
-        size, k = self._network.hidden_size, gates.index(gate)
-        return np.asarray(weight[k * size : (k + 1) * size])
 
     def _at(self, d: BoundedArray | None, unit: int) -> BoundedArray | None:
         """One unit of an array (1, 1, U)."""

@@ -17,9 +17,10 @@ from rnnviz.explain.equations import format_distinct
 from rnnviz.explain.explanation import Divergence, divergence_sentence, padding_sentence
 from rnnviz.explain.gradient import GradientBreakdown, GradientLine, GradientPart, explain_gradient
 from rnnviz.explain.gradient_blocks import GradientBlocks
-from rnnviz.explain.provenance import GradientOf, InitialPlace, ParameterPlace, step_of
+from rnnviz.explain.provenance import GradientOf, InitialPlace, ParameterPlace, Place, step_of
 from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
+from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import gradient_atol
@@ -44,6 +45,12 @@ class GradientExplanation:
     @property
     def reference(self) -> GradientBreakdown:
         return next(iter(self.breakdowns.values()))
+
+    @property
+    def flagged(self) -> bool:
+        """Whether an engine's gradient differs from its terms, or a candidate diverges from the reference."""
+        wrong = any(not own.right for breakdown in self.breakdowns.values() for own in breakdown.outcomes)
+        return wrong or any(parting is not None for parting in self.partings.values())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -304,7 +311,7 @@ class _Rows:
             self._figures(engine, float(own.products[index]), float(own.factors[index]), float(own.gradients[index]))
             for engine, own in enumerate(line.parts[k] for line in self._lines)
         )
-        return TermRow("term", part.name(index), figures, part.source(index))
+        return TermRow("term", part.name(index), figures, part.source(index), weight=part.weight(index))
 
     def _rest(self, places: NDArray[np.intp], *, listed: bool) -> Iterator[TermRow]:
         if len(places):
@@ -318,3 +325,44 @@ class _Rows:
         with np.errstate(all="ignore"):
             self._sums[engine] = float(np.add(start, added))
         return TermValues(factor, read, None if factor is None else added, added, start, self._sums[engine])
+
+
+@dataclass(frozen=True, eq=False)
+class GradientBars:
+    """The parts of a gradient (E, K) for each engine, with their names and sources.
+
+    Those of a parameter are its time steps: `over_time`.
+    """
+
+    values: Floats
+    names: tuple[str, ...]
+    sources: tuple[Place | None, ...]
+    over_time: bool = False
+
+
+def gradient_bars(each: Sequence[GradientBreakdown], name: str) -> GradientBars:
+    """The bars of the line that gives a gradient.
+
+    Parameters
+    ----------
+    each : sequence of GradientBreakdown
+        The same gradients of some engines.
+    name : str
+        Name of the line.
+
+    Returns
+    -------
+    GradientBars
+        A bar for each part of a line, or for each time step of the gradient of a parameter.
+    """
+    place = each[0].place.of
+    if isinstance(place, ParameterPlace) and each[0].contributions is not None:
+        values = np.array([breakdown.contributions for breakdown in each])
+        part = each[0].lines[0].parts[0]
+        width = len(part.factors) // values.shape[1]
+        times = range(values.shape[1])
+        return GradientBars(values, tuple(f"t={t}" for t in times), tuple(part.source(t * width) for t in times), True)
+    lines = [breakdown.by_name[name] for breakdown in each]
+    totals = np.array([[part.total for part in line.parts] for line in lines])
+    sources = tuple(part.source(0) if len(part.factors) == 1 else None for part in lines[0].parts)
+    return GradientBars(totals, tuple(part.text for part in lines[0].parts), sources)

@@ -13,7 +13,7 @@ from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_in
 from rnnviz.core.config import InitialStateSource, SequenceSource
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
+from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
 from rnnviz.core.words import plural
 from rnnviz.explain.worked_step import Kind
 from rnnviz.frozen import dataclass
@@ -164,8 +164,11 @@ def previous_cell(arithmetic: "StepBreakdown", symbol: str = "c") -> CellPlace |
 
 
 def quantity_place(where: Location, quantity: str) -> Place:
-    """Whose arithmetic shows how a unit's number of a quantity was computed: a cell state's, a gate's, or the
-    step's."""
+    """Whose arithmetic shows how a unit's number of a quantity was computed: a cell state's, a gate's, or the step's;
+    of a gradient such as "grad.i" the gradient's."""
+    if quantity.startswith(GRADIENT):
+        of = quantity_place(where, quantity.removeprefix(GRADIENT))
+        return GradientOf(of) if isinstance(of, Location | CellPlace | GatePlace) else of
     if quantity == "c":
         return CellPlace(where)
     gate = quantity.removeprefix("pre_")
@@ -178,6 +181,23 @@ def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
         return GatePlace(arithmetic.where, token.gate)
     states = ("h[t-1]", "c[t-1]", "c", *(s + end for s in arithmetic.previous.further for end in ("[t-1]", "")))
     return _value_place(arithmetic, token.text) if token.text in states else None
+
+
+def counterpart(place: Place, selection: Location) -> Place:
+    """The gradient of a value, or the value of a gradient; of a parameter's gradient the selected value."""
+    match place:
+        case GradientOf(of=ParameterPlace()):
+            return selection
+        case GradientOf():
+            return place.of if not isinstance(place.of, ParameterPlace) else selection
+        case LossPlace():
+            return place.where
+    return GradientOf(place)
+
+
+def same_kind(location: Location, place: Place) -> Place:
+    """A selected value, or its gradient if `place` is a gradient."""
+    return GradientOf(location) if isinstance(place, GradientOf | LossPlace) else location
 
 
 def step_of(place: Place | ParameterPlace) -> Location | None:
@@ -252,15 +272,17 @@ def in_words(place: Place) -> str:
 class InputSource:
     """`value` is the number as every engine was handed it, in the network's dtype."""
 
-    place: InputPlace | InitialPlace
+    place: InputPlace | InitialPlace | LossPlace
     name: str
     value: np.floating[Any]
     heading: str
     sentences: tuple[str, ...]
 
 
-def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
-    """Source of a value of the sequence or of the initial state, which must be in the run."""
+def origin(inputs: Inputs, place: InputPlace | InitialPlace | LossPlace) -> InputSource:
+    """Source of a value of the sequence, of the initial state or of a loss gradient, which must be in the run."""
+    if isinstance(place, LossPlace):
+        return _loss_origin(inputs, place)
     if isinstance(place, InputPlace):
         value, names = (
             inputs.sequence[place.timestep, place.sample, place.feature],
@@ -278,6 +300,32 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
     located = f"{in_words(place)}, sample {place.sample}: {name} of shape (L·D, N, H)."
     value = state[row, place.sample, place.unit]
     return InputSource(place, notation(place), value, heading, (located, _initial(inputs, place.state)))
+
+
+_LOSSES = {
+    "sum": "The loss is the sum of the output: each of its values has the gradient 1.",
+    "normal": "It was drawn from the standard normal distribution, seed {seed}.",
+    "file": "It was read from the file {file}.",
+    "value": "The loss is this hidden value alone.",
+    "zeros": "The final states do not count in the loss.",
+    "ones": "The loss contains the sum of the final states: each of their values has the gradient 1.",
+}
+
+
+def _loss_origin(inputs: Inputs, place: LossPlace) -> InputSource:
+    loss, backward, where, network = inputs.loss, inputs.config.backward, place.where, inputs.network
+    assert loss is not None, "the run has no backward pass"
+    kind = "file" if backward.loss == "file" else backward.final_state if place.state else backward.loss
+    because = _LOSSES[kind].format(seed=backward.seed, file=PurePath(backward.path or "").name)
+    if place.state:
+        heading = "This is the gradient of the loss with respect to a final state: the backward pass starts here."
+        value = loss.state[place.state][state_row(network, where), where.sample, where.unit]
+    else:
+        heading = "This is the gradient of the loss with respect to the output: the backward pass starts here."
+        times = range(where.timestep, where.timestep + 1)
+        direct = loss.direct(network, where.layer, where.direction, times, inputs.batch_size)
+        value = np.zeros(1, network.dtype)[0] if direct is None else direct[0, where.sample, where.unit]
+    return InputSource(place, notation(place), value, heading, (f"{in_words(place)}, sample {where.sample}.", because))
 
 
 _SOURCES = {

@@ -15,6 +15,7 @@ from rnnviz.explain.provenance import (
     CellPlace,
     GatePlace,
     InitialPlace,
+    ParameterPlace,
     Place,
     input_source,
     notation,
@@ -53,7 +54,8 @@ class TermValues:
 class TermRow:
     """An entry: a term, the terms that are not listed, a bias, one half's sum, or the whole.
 
-    `source` is where the row's input comes from; `parts` shows that the engines diverge here first.
+    `source` is where the row's input comes from; `parts` shows that the engines diverge here first. `weight` is the
+    parameter that is the row's factor, or its bias.
     """
 
     kind: RowKind
@@ -61,6 +63,7 @@ class TermRow:
     figures: tuple[TermValues, ...]
     source: Place | None = None
     parts: bool = False
+    weight: ParameterPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,18 @@ class _GateRows:
         if terms[0].kind == "matrix":
             # A product with other units' values, which have no name but that of the matrix.
             name = f"{terms[0].name}[u={self._each[0].where.unit}, {terms[0].index}]"
-        return TermRow("term", name, figures, source, parts=place == self._marked)
+        weight = self._parameter(terms[0].kind, f"{terms[0].kind}_weight", terms[0].index)
+        return TermRow("term", name, figures, source, parts=place == self._marked, weight=weight)
+
+    def _parameter(self, kind: Kind, name: str, *column: int) -> ParameterPlace | None:
+        """The place of a weight or a bias of the unit's row."""
+        if kind not in ("i2h", "h2h"):
+            return None
+        first, symbol = self._each[0], self._gates[0].symbol
+        gates = first.cell.gate_symbols if kind == "i2h" else first.cell.recurrent_gates
+        where, size = first.where, len(first.h_previous)
+        row = gates.index(symbol) * size + where.unit
+        return ParameterPlace(where.layer, where.direction, name, (row, *column), reverse=where.reverse)
 
     def _rest(self, places: NDArray[np.intp], *, listed: bool) -> list[TermRow]:
         if not len(places):
@@ -200,7 +214,7 @@ class _GateRows:
             self._figures(k, float(np.multiply(side.factor, side.bias)), product=side.bias)
             for k, side in enumerate(sides)
         )
-        return TermRow("bias", f"b_{kind}", figures)
+        return TermRow("bias", f"b_{kind}", figures, weight=self._parameter(kind, f"{kind}_bias"))
 
     def _half(self, kind: Kind, name: str) -> TermRow:
         """The sum of one half, u or v; a GRU's candidate adds r · v."""

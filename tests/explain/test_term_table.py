@@ -135,7 +135,7 @@ def test_places_are_named() -> None:
 
 def test_the_outcome_shows_the_error_of_the_engine() -> None:
     own = arithmetics(cell="rnn_tanh")[0]
-    values = [token.value for token in outcomes(own)["h"].tokens if token.value is not None]
+    values = [token.value for token in outcomes(own.outcomes)["h"].tokens if token.value is not None]
     assert values == [own.stored, own.h, own.outcomes[-1].difference, 8 * own.bound]
 
 

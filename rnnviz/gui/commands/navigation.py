@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import InputPlace, Place, quantity_place, step_of
+from rnnviz.explain.provenance import GradientOf, InputPlace, Place, quantity_place, same_kind, step_of
 from rnnviz.gui.app_state import Session
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class NavigationHistory(QObject):
         """Restart the history at the selected value, for the quantity of the lanes."""
         self.begin(quantity_place(self._session.location, self._session.quantity))
 
+    def explain_gradient(self) -> None:
+        """Restart the history at the gradient of the selected value."""
+        self.begin(GradientOf(self._session.location))
+
     def bind(self, view: "ArithmeticView") -> None:
         self.changed.connect(lambda: view.show_history(self.places, self.at))
         view.place_requested.connect(self.visit)
@@ -96,12 +100,13 @@ class NavigationHistory(QObject):
             if step is not None:
                 return step
         here = self._session.location
-        return here.moved(timestep=self.place.timestep) if isinstance(self.place, InputPlace) else here
+        read = self.place.of if isinstance(self.place, GradientOf) else self.place
+        return here.moved(timestep=read.timestep) if isinstance(read, InputPlace) else here
 
     def _on_location(self) -> None:
         location = self._session.location
         if self._selection() != location:
-            self._places, self.at = [location], 0
+            self._places, self.at = [same_kind(location, self.place)], 0
             self.changed.emit()
 
     def _on_result(self) -> None:
@@ -112,6 +117,6 @@ class NavigationHistory(QObject):
             network = result.inputs.network
             extent = (*result.shape, network.input_size, network.cell, result.inputs.lengths)
         if extent != self._extent or not self.can_go_back:
-            self._places, self.at = [self._session.location], 0
+            self._places, self.at = [same_kind(self._session.location, self.place)], 0
         self._extent = extent
         self.changed.emit()

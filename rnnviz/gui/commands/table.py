@@ -213,6 +213,8 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
         None,
         Command("explain", "E&xplain value", ("E",), "Show how the selected value is computed.",
             lambda w: w.navigation.explain_selection(), icon="sum"),
+        Command("explain_gradient", "Explain gra&dient", ("D",), "Show the terms of the selected value's gradient.",
+            lambda w: w.navigation.explain_gradient(), enabled=lambda w: w.session.result is not None),
         Command("trail_back", "&Back", ("Alt+Left",), "Return to the value that used this one.",
             lambda w: w.navigation.back(), enabled=lambda w: w.navigation.can_go_back, icon="previous"),
         Command("trail_forward", "For&ward", ("Alt+Right",), "Show again the value that you came back from.",

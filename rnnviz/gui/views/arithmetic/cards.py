@@ -21,8 +21,11 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QVBoxL
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import gradient
+from rnnviz.core.trace_index import ARROWS
 from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.explanation import Divergence, Step
+from rnnviz.explain.gradient_symbols import gate_name
 from rnnviz.explain.provenance import Place, in_words, token_source
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -34,7 +37,7 @@ from rnnviz.gui.views.table import blend
 Face: TypeAlias = Literal["plain", "italic", "low"]
 
 _LOW_SIZE, _LOW_BY = 0.78, 0.22
-_WORDS = ("Δ", "bound")
+_WORDS = ("Δ", "bound", "direct", "final", "above", *(f"above {arrow}" for arrow in ARROWS))
 
 
 def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
@@ -44,7 +47,8 @@ def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
     name, bracket, step = text.partition("[")
     if bracket:
         return ((name, "italic"), (bracket + step.replace("-", "−"), "plain"))
-    name, _, index = text.partition("_")
+    # In a product with a matrix the underscore is part of its name.
+    name, _, index = (text, "", "") if " " in text else text.partition("_")
     return ((name, "italic"), (index, "low")) if index else ((name, "italic"),)
 
 
@@ -540,13 +544,15 @@ _STORED: dict[Step, str] = {"stored_c": "own c", "stored": "own h"}
 
 def card_contents(page: Page) -> tuple[CardContent, ...]:
     """Contents of the cards of a page. The last ones are the engines' stored values."""
-    first = page.arithmetics[0]
-    engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
-    names = {gate.symbol: gate.gate.name for gate in first.gates}
-    further = dict.fromkeys(first.cell.further_states, "state")
-    names = (
-        {"c": "cell state", "h": "hidden value"} | further | names | {f"own {name}": "stored" for name in first.lines}
-    )
+    engines = tuple(map(display_name, page.engines))
+    cell = page.request.result.config.network.kind
+    names = {"c": "cell state", "h": "hidden value"} | dict.fromkeys(cell.further_states, "state")
+    if page.breakdowns:
+        gates = {gate_name(cell, gate.symbol): gate.name for gate in cell.gates}
+        names = {gradient(symbol): name for symbol, name in (names | gates).items()}
+    else:
+        names |= {gate.symbol: gate.gate.name for gate in page.arithmetics[0].gates}
+    terms = {line[0].result.text for line in page.lines if line[0] is not None and not _is_own(line[0])}
     marked = divergence_line(page)
     contents = []
     for place, lines in enumerate(page.lines):
@@ -554,15 +560,20 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
         line = having[0][1]
         contents.append(
             CardContent(
-                names.get(line.result.text, ""),
+                "stored" if _is_own(line) else names.get(line.result.text, ""),
                 tuple(engine for engine, _ in having),
                 tuple(own for _, own in having),
                 _sources(page, line),
                 parts=place == marked,
-                detailed=line.result.text in first.lines,
+                detailed=line.result.text in terms,
             )
         )
     return tuple(contents)
+
+
+def _is_own(line: EquationLine) -> bool:
+    """Whether the line has an engine's own value beside that of the equations."""
+    return line.result.text.startswith("own ")
 
 
 def divergence_line(page: Page) -> int | None:
@@ -589,6 +600,9 @@ def _line_of(divergence: Divergence) -> str:
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:
     """The source of each token's number; None for the result."""
+    if page.breakdowns:
+        found = page.breakdowns[0].by_name.get(line.result.text)
+        return (None,) * len(line.tokens) if found is None else found.sources
     first = page.arithmetics[0]
     return tuple(
         None if place == 0 or token.value is None else token_source(first, token)

@@ -7,6 +7,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QButtonGroup,
     QComboBox,
     QLabel,
     QSizePolicy,
@@ -249,10 +250,44 @@ class ListOptions(QWidget):
 
     def show_terms(self, term_table: TermTable) -> None:
         """Enable the options for a table. Products of a state are always listed completely, in one order."""
+        listed = term_table.shared or term_table.of_gradient
         for control in (self.orders, self.count):
-            control.setEnabled(term_table.shared)
-        if term_table.shared and self.count.maximum() != term_table.terms:
+            control.setEnabled(listed)
+        if listed and self.count.maximum() != term_table.terms:
             self.count.setMaximum(term_table.terms)
+
+
+class KindSwitch(QWidget):
+    """Two buttons: the value's own arithmetic, or that of its gradient."""
+
+    chosen = Signal(bool)
+    """Another kind is chosen by the user: True for the gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = _kind_button("Value", "Show how the selected value is computed from earlier ones.")
+        self.gradient = _kind_button("Gradient", "Show how the gradient of the selected value comes from the loss.")
+        group = QButtonGroup(self)
+        for button in (self.value, self.gradient):
+            group.addButton(button)
+        self.value.setChecked(True)
+        self.gradient.clicked.connect(lambda: self.chosen.emit(True))
+        self.value.clicked.connect(lambda: self.chosen.emit(False))
+        self.setLayout(across(self.value, self.gradient, spacing=0))
+
+    def show_kind(self, *, gradient: bool) -> None:
+        (self.gradient if gradient else self.value).setChecked(True)
+
+
+def _kind_button(name: str, why: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(name)
+    button.setAccessibleName(name)
+    button.setCheckable(True)
+    button.setToolTip(wrapped(why))
+    button.setAccessibleDescription(why)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
 
 
 _PAD, _SMALLER = 6, 0.85
@@ -270,10 +305,9 @@ class DivergenceLabel(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
     def show_page(self, page: Page) -> None:
-        sentences = page.explanation.sentences
-        parts = page.divergence is not None or len(sentences) > 1
+        sentences, parts = page.sentences, page.flagged
         text = sentences[-1] if sentences else ""
-        named = len(page.arithmetics) == len(MARKS) and not page.explanation.unread
+        named = len(page.engines) == len(MARKS) and page.whole
         self._brief = divergence_sentence(*MARKS, page.divergence) if named else text
         if text == self.text() and parts == self.parts:
             return

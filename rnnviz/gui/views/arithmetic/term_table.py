@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.equations import format_short, told_apart_briefly
-from rnnviz.explain.provenance import in_words
+from rnnviz.explain.provenance import GradientOf, in_words
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues
 from rnnviz.frozen import dataclass
 from rnnviz.gui.naming import named
@@ -40,6 +40,7 @@ _SHORT_TITLE = 7
 """Characters of a heading that fit above every sum, such as "● gluon"."""
 _FIRST = "first divergence"
 _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+_WITH_SHIFT = Qt.KeyboardModifier.ShiftModifier
 _APART, _NARROW = "≠ ", " .,ijlt[]"
 _TIME = re.compile(r"\[t=[^,\]]*,\w=")
 
@@ -56,6 +57,14 @@ _HEADINGS: dict[Field, tuple[str, str]] = {
         "running sum",
         "From the sum before the row to the sum after it: right is an increase.",
     ),
+}
+
+
+_GRADIENT_HEADINGS: dict[Field, tuple[str, str]] = {
+    "name": ("", "Gradient that the term reads. Click it, or press Enter, to show its terms."),
+    "factor": ("factor", "Weight, or local derivative: the product of the values and slopes on the way."),
+    "input": ("× grad.", "Gradient of the later value. Where the candidate has another one, a □ line shows it."),
+    "product": ("= prod.", "Factor × gradient. Sums of parts are in this column, too."),
 }
 
 
@@ -83,6 +92,8 @@ class TermTableLine:
 
 def _heading(field: Field, term_table: TermTable | None) -> tuple[str, str]:
     """Heading of a column, and its tooltip."""
+    if term_table is not None and term_table.of_gradient:
+        return _GRADIENT_HEADINGS.get(field, _HEADINGS[field])
     if term_table is not None and not term_table.shared and field == "factor":
         return "first", "The first number of the product."
     if term_table is not None and not term_table.shared and field == "input":
@@ -191,6 +202,8 @@ class TermTableModel(TableModel):
         self._titles: tuple[str, ...] = ()
         self.brief = False
         """Whether names leave out the time step."""
+        self.has_gradients = False
+        """Whether weights lead to their gradients."""
 
     @property
     def bar_column(self) -> int:
@@ -214,8 +227,10 @@ class TermTableModel(TableModel):
         """
         fields = _fields_of(term_table, len(engines))
         lines = _lines_of(term_table, fields, split_at)
-        shared = None if self.term_table is None else self.term_table.shared
-        same = fields == self._fields and engines == self._engines and term_table.shared == shared
+        kind = None if self.term_table is None else (self.term_table.shared, self.term_table.of_gradient)
+        same = (
+            fields == self._fields and engines == self._engines and (term_table.shared, term_table.of_gradient) == kind
+        )
         before = [column.widest for column in self.columns] if same and grow else []
         widest = _as_wide(lines, fields, term_table, _titles(engines), before)
         self.term_table, self._engines, self._fields = term_table, engines, fields
@@ -279,7 +294,19 @@ class TermTableModel(TableModel):
             lines.append("The running sums diverge here.")
         if entry.source is not None:
             lines.append(f"Click the name to go to {in_words(entry.source)}.")
+        if (weight := self.weight_of(line)) is not None:
+            lines.append(f"Click the weight, or press Shift+Enter, to go to {in_words(weight)}.")
         return "\n".join(lines)
+
+    def weight_of(self, line: TermTableLine) -> GradientOf | None:
+        """The gradient of a row's weight or bias, if the run has gradients."""
+        weight = line.row.weight
+        return GradientOf(weight) if weight is not None and self.has_gradients else None
+
+    def is_weight(self, line: TermTableLine, column: int) -> bool:
+        """Whether a cell has a weight or a bias with a gradient."""
+        field = "product" if line.row.kind == "bias" else "factor"
+        return self._fields[column].field == field and self.weight_of(line) is not None
 
     def _title(self, field: TermTableColumn) -> str:
         text, _ = _heading(field.field, self.term_table)
@@ -310,7 +337,7 @@ class TermTableModel(TableModel):
             lambda line: line.texts[place],
             lambda line: self._full(line, field),
             number=True,
-            look=lambda line: _number_look(line, field, place),
+            look=lambda line: Look("accent") if self.is_weight(line, place) else _number_look(line, field, place),
             heading=f"{name} {text}" if own else text,
             why=f"{name}: {why}" if own else why,
             widest=widest,
@@ -400,8 +427,8 @@ class TermTableView(NumberTable):
 
     def show_page(self, page: Page, *, grow: bool = True) -> None:
         """Show the terms of a page. With `grow`, columns are at least as wide as before."""
-        engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
-        fresh = self.term_model.show_terms(page.term_table, engines, page.divergent_sum, grow=grow)
+        self.term_model.has_gradients = page.request.result.inputs.loss is not None
+        fresh = self.term_model.show_terms(page.term_table, page.engines, page.divergent_sum, grow=grow)
         self._bars.update_range()
         self.pictures = frozenset({self.term_model.bar_column})
         if fresh or self.term_model.widest() != self._fitted:
@@ -496,27 +523,43 @@ class TermTableView(NumberTable):
         """Number of rows that are visible without scrolling."""
         return max(1, self.viewport().height() // self.verticalHeader().defaultSectionSize())
 
+    def follow_weight(self, row: int) -> None:
+        """Follow the gradient of a row's weight."""
+        weight = self.term_model.weight_of(self.term_model.row(row))
+        if weight is not None:
+            self.followed.emit(weight)
+
     def follow(self, row: int) -> None:
         source = self.term_model.row(row).row.source
         if source is not None:
             self.followed.emit(source)
 
     def event(self, event: QEvent) -> bool:
-        """Handle Enter before the window's shortcuts."""
+        """Handle Enter and Shift+Enter before the window's shortcuts."""
+        if isinstance(event, QKeyEvent) and _goes_to_weight(event) and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
         return claims(event, _GO) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if is_plain(event, _GO):
             if self.currentIndex().isValid():
                 self.follow(self.currentIndex().row())
+        elif _goes_to_weight(event):
+            if self.currentIndex().isValid():
+                self.follow_weight(self.currentIndex().row())
         else:
             super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
         index = self.indexAt(event.position().toPoint())
-        if event.button() == Qt.MouseButton.LeftButton and index.isValid() and index.column() == 0:
+        if event.button() != Qt.MouseButton.LeftButton or not index.isValid():
+            return
+        if index.column() == 0:
             self.follow(index.row())
+        elif self.term_model.is_weight(self.term_model.row(index.row()), index.column()):
+            self.follow_weight(index.row())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Ignore the second click, which would follow a link of the newly shown page."""
@@ -525,8 +568,17 @@ class TermTableView(NumberTable):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         index = self.indexAt(event.position().toPoint())
-        on_link = index.isValid() and index.column() == 0 and self.term_model.row(index.row()).row.source is not None
+        on_link = index.isValid() and (
+            self.term_model.row(index.row()).row.source is not None
+            if index.column() == 0
+            else self.term_model.is_weight(self.term_model.row(index.row()), index.column())
+        )
         self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
+
+
+def _goes_to_weight(event: QKeyEvent) -> bool:
+    modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    return event.key() in _GO and modifiers == _WITH_SHIFT
 
 
 class _Bars(QStyledItemDelegate):

@@ -14,22 +14,30 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.equations import format_short
 from rnnviz.explain.explanation import explain_value, padding_sentence
+from rnnviz.explain.gradient import line_name
+from rnnviz.explain.gradient_explanation import explain_gradients
+from rnnviz.explain.gradient_report import gradient_report
 from rnnviz.explain.provenance import (
     CellPlace,
     GatePlace,
+    GradientOf,
     InitialPlace,
     InputPlace,
     InputSource,
+    LossPlace,
     Place,
+    counterpart,
     lies_in,
     origin,
+    same_kind,
     step_of,
 )
 from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line, first_line
-from rnnviz.gui.views.arithmetic.header import Breadcrumbs, DivergenceLabel, ListOptions
+from rnnviz.gui.views.arithmetic.gradient_bars import GradientBarPlot
+from rnnviz.gui.views.arithmetic.header import Breadcrumbs, DivergenceLabel, KindSwitch, ListOptions
 from rnnviz.gui.views.arithmetic.page import Page, PageRequest, PageTask
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.base import ResultView, across, down, pages
@@ -88,12 +96,14 @@ class Body(QSplitter):
 
     def __init__(self) -> None:
         super().__init__(Qt.Orientation.Horizontal)
-        self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
+        self.cards, self.table, self.plot, self.bars = Cards(), TermTableView(), ActivationPlot(), GradientBarPlot()
         self._by_hand = False
         self._needed = 0, 0
         # Not the result itself, whose files would stay as long as it does.
         self._result: Callable[[], RunResult | None] = lambda: None
-        for place, part in enumerate((self.cards, self.table, self.plot)):
+        beside = QWidget()
+        beside.setLayout(down((self.plot, 1), (self.bars, 1)))
+        for place, part in enumerate((self.cards, self.table, beside)):
             self.addWidget(part)
             self.setCollapsible(place, False)
         self.splitterMoved.connect(lambda: setattr(self, "_by_hand", True))
@@ -111,10 +121,16 @@ class Body(QSplitter):
             self._needed = numbers, whole
             self._divide()
         self._result = weakref.ref(page.request.result)
-        self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
+        engines = [display_name(engine) for engine in page.engines]
+        if page.bars is None:
+            self.plot.show_curve(page.curve, engines)
+        else:
+            self.bars.show_bars(page.bars, engines)
+        self.plot.setVisible(page.bars is None)
+        self.bars.setVisible(page.bars is not None)
 
     def apply_theme(self, theme: Theme) -> None:
-        for part in (self.cards, self.table, self.plot):
+        for part in (self.cards, self.table, self.plot, self.bars):
             part.apply_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -136,6 +152,7 @@ class Body(QSplitter):
 _LEAST_TERMS = 32
 """Minimum number of listed terms. A small network's terms are thus complete."""
 _EMPTY = "A run (F5) shows how the selected value is computed, term by term."
+_NO_GRADIENTS = "Gradients need a backward pass: Run > Compute gradients (Shift+G)."
 _OTHER_ROWS = 8
 """Rows of the table in addition to its terms: biases, parts, remaining terms, total."""
 
@@ -170,6 +187,7 @@ class ArithmeticView(ResultView):
         self._task = PageTask(self)
         self._task.page_ready.connect(self._on_answer)
 
+        self.kind = KindSwitch()
         self.crumbs = Breadcrumbs()
         self.note = DivergenceLabel()
         self.list_options = ListOptions()
@@ -178,13 +196,15 @@ class ArithmeticView(ResultView):
         self.end = SourcePage()
         self._empty = hint(_EMPTY)
         self._pages = pages(None, self._empty, body, self.end)
-        top = across(self.crumbs, (self.note, 100), None, self.list_options, spacing=8)
+        top = across(self.kind, self.crumbs, (self.note, 100), None, self.list_options, spacing=8)
         self.setLayout(down(top, (self._pages, 1), margins=(8, 4, 8, 0), spacing=4))
         self.muted = (self._empty,)
         self.themed = self.crumbs, self.note, body, self.end
         self.cards.chosen.connect(self.choose_line)
         self.cards.followed.connect(self.place_requested)
         self.table.followed.connect(self.place_requested)
+        body.bars.followed.connect(self.place_requested)
+        self.kind.chosen.connect(self._on_kind)
         self.table.stepped.connect(self._on_stepped)
         self.list_options.changed.connect(self._ask)
         self.note.clicked.connect(self.show_divergence)
@@ -200,8 +220,8 @@ class ArithmeticView(ResultView):
 
     @property
     def ends(self) -> bool:
-        """Whether the shown number has no equations: an input value or an initial state."""
-        return self._result is not None and step_of(self.place) is None
+        """Whether the shown number has no equations: an input value, an initial state or a loss gradient."""
+        return self._result is not None and isinstance(self.place, InputPlace | InitialPlace | LossPlace)
 
     def copy_text(self) -> str:
         """The whole arithmetic of every engine, or the text of the source."""
@@ -209,8 +229,11 @@ class ArithmeticView(ResultView):
             return ""
         if self.ends:
             return self.end.text
-        padding = padding_sentence(self._result.inputs, self._location)
-        return padding or report(explain_value(self._result, self._location))
+        if unexplained := self._unexplained():
+            return unexplained
+        if isinstance(self.place, GradientOf):
+            return gradient_report(explain_gradients(self._result, self.place))
+        return report(explain_value(self._result, self._location))
 
     def choose_line(self, line: str) -> None:
         """Select a line by its symbol: a gate's, "c" or "h"."""
@@ -234,6 +257,9 @@ class ArithmeticView(ResultView):
                 self._line = self.place.gate
             case CellPlace():
                 self._line = self.place.symbol
+            case GradientOf() if self._result is not None:
+                self._line = line_name(self._result.config.network.kind, self.place)
+        self.kind.show_kind(gradient=isinstance(self.place, GradientOf | LossPlace))
         step = step_of(self.place)
         if step is not None:
             self._location = step
@@ -252,21 +278,23 @@ class ArithmeticView(ResultView):
             # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
             self._line = ""
         self._result, self._candidate = result, candidate
-        for part in (self.crumbs, self.note, self.list_options):
+        for part in (self.kind, self.crumbs, self.note, self.list_options):
             part.setVisible(result is not None)
         if result is not None:
             self._location = self._location.within(result.shape)
         if result is None or not self._keeps(result):
-            self.place = self._location
-            self.crumbs.show_history((self.place,), 0)
+            self._start(self._location)
         self._refresh()
 
     def show_location(self, location: Location) -> None:
         if location != self._location:
             self._location = location
-            self.place = location
-            self.crumbs.show_history((location,), 0)
+            self._start(location)
         self._refresh()
+
+    def _start(self, location: Location) -> None:
+        """Start a navigation history at a value, or at its gradient if a gradient is shown."""
+        self.show_history((same_kind(location, self.place),), 0)
 
     def _keeps(self, result: RunResult) -> bool:
         """Whether the place still belongs to the selection, or is a source without equations."""
@@ -297,7 +325,7 @@ class ArithmeticView(ResultView):
             self._task.request = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
-        elif isinstance(self.place, InputPlace | InitialPlace):
+        elif isinstance(self.place, InputPlace | InitialPlace | LossPlace):
             self._task.request = None
             if self.page is not None and self.page.request.result is not result:
                 self.page = None
@@ -306,18 +334,32 @@ class ArithmeticView(ResultView):
             self.note.setVisible(False)
             self.list_options.setVisible(False)
             self.shown.emit()
-        elif padding := padding_sentence(result.inputs, self._location):
+        elif unexplained := self._unexplained():
             self._task.request = self.page = None
-            self._empty.setText(padding)
-            self._pages.setCurrentWidget(self._empty)
-            self.note.setVisible(False)
-            self.list_options.setVisible(False)
-            self.shown.emit()
+            self._refuse(unexplained)
         else:
             self._ask()
 
+    def _unexplained(self) -> str:
+        """Why the place has no arithmetic: padding, or a gradient without a backward pass; "" if it has one."""
+        if self._result is None:
+            return ""
+        if isinstance(self.place, GradientOf):
+            if self._result.inputs.loss is None:
+                return _NO_GRADIENTS
+            if step_of(self.place) is None:
+                return ""
+        return padding_sentence(self._result.inputs, self._location)
+
+    def _refuse(self, why: str) -> None:
+        self._empty.setText(why)
+        self._pages.setCurrentWidget(self._empty)
+        self.note.setVisible(False)
+        self.list_options.setVisible(False)
+        self.shown.emit()
+
     def _ask(self) -> None:
-        if self._result is None or self.ends or padding_sentence(self._result.inputs, self._location):
+        if self._result is None or self.ends or self._unexplained():
             return
         request = PageRequest(
             self._result,
@@ -326,6 +368,7 @@ class ArithmeticView(ResultView):
             self._line,
             self.list_options.order,
             self._top(self._location),
+            self.place if isinstance(self.place, GradientOf) else None,
         )
         if self.page is not None and self.page.request.same_as(request):
             self._task.request = request
@@ -348,6 +391,9 @@ class ArithmeticView(ResultView):
     def _show(self, page: Page) -> None:
         """Show a page, even one that answers an earlier request while the selection moves."""
         self.page = page
+        if page.refusal:
+            self._refuse(page.refusal)
+            return
         if page.request.same_as(self._task.request):
             self._line = page.term_table.line
             # A line that the cell lacks has become its first one, which need not be asked for again.
@@ -364,6 +410,10 @@ class ArithmeticView(ResultView):
             self.shown.emit()
             if self._divergence_wanted:
                 self.show_divergence()
+
+    def _on_kind(self, gradient: bool) -> None:
+        if gradient != isinstance(self.place, GradientOf | LossPlace):
+            self.place_requested.emit(counterpart(self.place, self._location))
 
     def _on_stepped(self, by: int) -> None:
         if self._result is not None:

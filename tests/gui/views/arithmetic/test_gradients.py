@@ -1,0 +1,148 @@
+"""The Arithmetic tab for gradients: the switch, the trail to the loss, weights, and bars."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF, Qt
+
+from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.explain.provenance import (
+    CellPlace,
+    GatePlace,
+    GradientOf,
+    InputPlace,
+    LossPlace,
+    ParameterPlace,
+)
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result, result_of
+from tests.gui.views.arithmetic.seen import card, column, row
+
+WHERE = Location(0, 0, 1, 1, 2)
+
+
+def with_gradients(cell: str = "lstm", **edits: float) -> RunResult:
+    """A result of two engines with the gradients of `manual`; `edits` change one gradient of the second."""
+    config = make_result(("torch", "manual"), cell=cell, num_layers=2, timesteps=3).config
+    inputs = load_inputs(replace(config, backward=replace(config.backward, enabled=True, loss="normal")))
+    engine = ManualEngine()
+    names = ("h", "c", *engine.gradients(inputs.network))
+    traces = {}
+    for name in ("torch", "manual"):
+        shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, names)
+        trace = Trace(name, {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()})
+        engine.run(inputs, trace, lambda _: None)
+        engine.run_backward(inputs, trace, lambda _: None)
+        traces[name] = trace
+    for symbol, value in edits.items():
+        traces["manual"][f"grad.{symbol}"][WHERE.index] = value
+    return result_of(inputs, traces)
+
+
+@pytest.fixture
+def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
+    def show(result: RunResult, place: Any = WHERE) -> RunResult:
+        view.show_result(result, "manual")
+        view.show_location(WHERE)
+        view.show_history((WHERE, GradientOf(place)), 1)
+        qtbot.waitUntil(lambda: view.complete and view.page is not None)
+        return result
+
+    return show
+
+
+def test_the_switch_leads_to_the_gradient_and_back(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    show()
+    with qtbot.waitSignal(view.place_requested) as asked:
+        qtbot.mouseClick(view.kind.gradient, Qt.MouseButton.LeftButton)
+    where = asked.args[0].of
+    assert asked.args == [GradientOf(where)]
+    view.show_history((where, GradientOf(where)), 1)
+    assert view.kind.gradient.isChecked()
+    assert "Shift+G" in view.copy_text(), "the run has no backward pass"
+    with qtbot.waitSignal(view.place_requested) as asked:
+        qtbot.mouseClick(view.kind.value, Qt.MouseButton.LeftButton)
+    assert asked.args == [where]
+
+
+def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
+    qtbot: Any, view: ArithmeticView, show_gradient: Any
+) -> None:
+    show_gradient(with_gradients())
+    assert [own.content.lines[0].result.text for own in view.cards.cards[:6]] == [
+        *("grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i")
+    ]
+    assert [own.content.name for own in view.cards.cards[:3]] == ["hidden value", "cell state", "output gate"]
+    at = row(view, "grad.o[t=2, u=1]")
+    with qtbot.waitSignal(view.place_requested) as asked:
+        view.table.follow(at)
+    assert asked.args == [GradientOf(GatePlace(WHERE.moved(timestep=2, unit=1), "o"))]
+    view.table.setCurrentIndex(view.table.term_model.index(at, 0))
+    with qtbot.waitSignal(view.place_requested) as asked:
+        qtbot.keyClick(view.table, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert asked.args == [GradientOf(ParameterPlace(0, 0, "h2h_weight", (3 * 4 + 1, 2)))]
+    # A value in an equation leads to its own arithmetic, and a gradient of the next step to that step.
+    cell = card(view, "grad.c")
+    sources = [cell.content.sources[k] for k in cell.links]
+    assert sources[:3] == [
+        GradientOf(CellPlace(WHERE.moved(timestep=2))),
+        GatePlace(WHERE.moved(timestep=2), "f"),
+        GradientOf(WHERE),
+    ]
+    view.show_location(WHERE.moved(unit=0))
+    assert view.place == GradientOf(WHERE.moved(unit=0)), "the selection keeps the kind"
+
+
+def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
+    qtbot: Any, view: ArithmeticView, show_gradient: Any
+) -> None:
+    result = show_gradient(with_gradients("rnn_tanh"))
+    view.show_history((WHERE,), 0)
+    qtbot.waitUntil(lambda: view.complete)
+    index = view.table.term_model.index(row(view, "x[t=1, i=0]"), column(view, "weight"))
+    with qtbot.waitSignal(view.place_requested) as asked:
+        qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=view.table.visualRect(index).center())
+    place = GradientOf(ParameterPlace(0, 0, "i2h_weight", (2, 0)))
+    assert asked.args == [place]
+    view.show_history((WHERE, place), 1)
+    qtbot.waitUntil(lambda: view.complete)
+    bars = view.panes.bars
+    assert bars.isVisible()
+    assert bars.bars is not None
+    assert bars.bars.values.shape == (2, 3)
+    expected = result.reference["grad.parameters.l0_i2h_weight"][2, 0]
+    assert bars.bars.values[0].sum() == pytest.approx(expected, rel=1e-5)
+    point = QPointF(bars.width() * 0.9, bars.height() / 2)
+    assert bars.bar_at(point) == 2
+    with qtbot.waitSignal(view.place_requested) as asked:
+        qtbot.mouseClick(bars, Qt.MouseButton.LeftButton, pos=point.toPoint())
+    assert asked.args[0].of.where.timestep == 2
+    bars.setFocus()
+    qtbot.keyClick(bars, Qt.Key.Key_Home)
+    assert "t=0" in bars.accessibleName()
+
+
+def test_a_gradient_that_its_terms_do_not_give_is_marked(view: ArithmeticView, show_gradient: Any) -> None:
+    show_gradient(with_gradients(f=0.5))
+    assert view.note.parts
+    assert view.page.divergence.gate == "grad.f"
+    assert card(view, "own grad.f").content.parts
+    assert view.page.divergence.step == "stored_line"
+
+
+def test_the_trail_ends_in_the_loss(view: ArithmeticView, show_gradient: Any) -> None:
+    result = show_gradient(with_gradients("gru"))
+    top = Location(1, 0, 2, 0, 1)
+    view.show_history((WHERE, LossPlace(top)), 1)
+    assert view.ends
+    assert view.end.text.startswith("d_out[t=2, u=1] = ")
+    assert result.inputs.loss.out is not None
+    view.show_history((WHERE, GradientOf(InputPlace(1, 0, 2))), 1)
+    assert not view.ends
