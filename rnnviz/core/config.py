@@ -266,18 +266,11 @@ class Backward:
     enabled: bool = config_field("bool", "Compute gradients by backpropagation through time.", False)
     loss: str = config_field(
         "choice",
-        "Gradient of the loss with respect to out: ones (the sum of out), random, from a file, or none but that of one "
-        "hidden value.",
+        "Gradient of the loss with respect to out: ones (the loss is the sum of out), random or from a file; or one "
+        "hidden value is the loss.",
         "sum",
         choices=("sum", "normal", "file", "value"),
     )
-    final_state: str = config_field(
-        "choice",
-        "Gradient of the loss with respect to the final state.",
-        "zeros",
-        choices=("zeros", "ones", "normal"),
-    )
-    seed: int = config_field("int", "Seed of random loss gradients.", 3, minimum=0, maximum=LARGEST_SEED)
     path: str | None = config_field(
         "path", ".npz file with output, state or cell_state: the loss gradients.", None, optional=True
     )
@@ -288,6 +281,13 @@ class Backward:
         count=5,
         optional=True,
     )
+    final_state: str = config_field(
+        "choice",
+        "Gradient of the loss with respect to the final state.",
+        "zeros",
+        choices=("zeros", "ones", "normal"),
+    )
+    seed: int = config_field("int", "Seed of random loss gradients.", 3, minimum=0, maximum=LARGEST_SEED)
     truncate: int | None = config_field(
         "int",
         "Truncated backpropagation: no gradient passes from one chunk of this many time steps to the one before; "

@@ -284,7 +284,7 @@ class MainWindow(QMainWindow):
         panel.config_edited.connect(control.set_valid)
         panel.config_invalid.connect(control.set_invalid)
         panel.run_requested.connect(control.run)
-        panel.selected_value_wanted.connect(self.results.use_selected_value)
+        panel.selected_value = lambda: session.location.index
         session.on_change(lambda: panel.show_config(session.config), "config")
         session.on_change(lambda: self._export_menu.set_result_present(session.result is not None), "result")
         session.on_change(lambda: panel.show_result(session.result), "result")

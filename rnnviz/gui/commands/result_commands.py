@@ -74,19 +74,11 @@ class ResultCommands(QObject):
 
     def compute_gradient_of_selected(self) -> None:
         """Make the selected hidden value the loss, color the lanes by gradients and run."""
-        if self.use_selected_value():
-            self._run_backward()
-
-    def use_selected_value(self) -> bool:
-        """Make the selected hidden value the loss of the config; False without a result."""
-        if self._session.result is None:
-            self.message.emit("No value is selected: no results yet.")
-            return False
         config, where = self._session.config, self._session.location
         loss = {"loss": "value", "value": where.index, "path": None, "final_state": "zeros"}
         backward = replace(config.backward, enabled=True, **loss)  # type: ignore[arg-type]
         self._document.edit(replace(config, backward=backward), "loss = selected value")
-        return True
+        self._run_backward()
 
     def _run_backward(self) -> None:
         if not self._session.in_backward_pass:

@@ -194,13 +194,14 @@ class Field:
 
 
 _MARGIN = 8
+_VALUE = "backward.value"
 _NEEDED_BY = {
     ("sequence.source", "text"): ("sequence.text", "hello world"),
     ("sequence.source", "file"): ("sequence.path", None),
     ("parameters.initializer", "file"): ("parameters.path", None),
     ("initial_state.source", "file"): ("initial_state.path", None),
     ("backward.loss", "file"): ("backward.path", None),
-    ("backward.loss", "value"): ("backward.value", (0, 0, 0, 0, 0)),
+    ("backward.loss", "value"): ("backward.value", None),
 }
 """The key that a source needs, and a default for it, by the key and the value of the source."""
 
@@ -217,9 +218,6 @@ class ConfigPanel(QWidget):
 
     config_invalid = Signal(str, str)
     """After an edit with invalid fields: dotted key and error sentence of the first."""
-
-    selected_value_wanted = Signal()
-    """The selected hidden value is to become the loss."""
 
     run_requested = Signal()
     """Enter was pressed in a field, and all fields are valid."""
@@ -257,6 +255,8 @@ class ConfigPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._scroll)
         self.setMinimumWidth(scaled(220))
+        self.selected_value: Callable[[], tuple[int, ...]] = lambda: (0, 0, 0, 0, 0)
+        """Place of the selected hidden value."""
         self._cells: dict[str, CellSpec] = {}
         self._of_recordings: tuple[tuple[str, ...], str, tuple[float, float]] = ((), "", (0.0, 0.0))
         """Engines of the last run, the coarser type of a recording among them, and the default tolerances of that."""
@@ -383,9 +383,9 @@ class ConfigPanel(QWidget):
         elif key == "compare.candidates":
             editor = CandidatesEditor(config_field.why, parent)
             editor.recordings_added.connect(self._add_recordings)
-        elif key == "backward.value":
+        elif key == _VALUE:
             editor = ValueEditor(key, config_field, parent)
-            editor.taken.connect(self.selected_value_wanted)
+            editor.taken.connect(self._take_selected)
         else:
             editor = make_editor(key, config_field, parent)
         editor.edited.connect(lambda: self._on_edited(key))
@@ -421,7 +421,7 @@ class ConfigPanel(QWidget):
         if isinstance(chooser, ChoiceEditor):
             needed, default = _NEEDED_BY.get((key, chooser.value()), (None, None))
         if needed is not None and not self._fields[needed].value():
-            self._fields[needed].show_value(default)
+            self._fields[needed].show_value(self.selected_value() if needed == _VALUE else default)
         self.clear_errors()
         self._validate()
         # A key may pass over this source on its way to another.
@@ -431,6 +431,10 @@ class ConfigPanel(QWidget):
             self.config_invalid.emit(*next(iter(errors.items())))
         else:
             self.config_edited.emit(self._config)
+
+    def _take_selected(self) -> None:
+        self._fields[_VALUE].show_value(self.selected_value())
+        self._on_edited(_VALUE)
 
     def _lay_out(self) -> None:
         """Give widgets that were shown or hidden their geometry at once."""

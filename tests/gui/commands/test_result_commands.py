@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings_panel.editors import ValueEditor
 from rnnviz.gui.views.known_bugs import KnownBugsView
 
 
@@ -43,3 +45,35 @@ def test_another_known_bug_replaces_the_first_and_undo_restores_the_config(qtbot
         window.document.undo()
         window.document.undo()
     assert window.session.config == before
+
+
+@pytest.mark.slow
+def test_gradients_are_computed_by_a_command_and_those_of_the_selected_value_by_another(
+    qtbot: Any, window: MainWindow
+) -> None:
+    session, before = window.session, window.session.config
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.actions_["compute_gradients"].trigger()
+    assert session.config.backward.enabled
+    assert session.in_backward_pass
+    assert session.quantity == "grad.h"
+    where = session.location.moved(sample=1, unit=2)
+    session.set_location(where)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.actions_["gradient_of_value"].trigger()
+    assert (session.config.backward.loss, session.config.backward.value) == ("value", where.index)
+    result = session.result
+    assert result is not None
+    gradients = result.reference["grad.h"]
+    assert gradients[where.index] == 1.0
+    assert np.count_nonzero(gradients) == 1
+    session.set_location(where.moved(unit=3))
+    editor = window.panel.field("backward.value").editor
+    assert isinstance(editor, ValueEditor)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        editor.take.click()
+    assert session.config.backward.value == where.moved(unit=3).index
+    while session.config != before:
+        window.document.undo()
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
+    session.set_color_by("value")
