@@ -115,6 +115,7 @@ PARTS = {
     "checks": "the consistency checks",
     "mismatches": "the list of mismatches",
     "audit": "the step audit",
+    "gradient-flow": "the gradient flow",
     "error-histogram": "the error histogram",
     "known-bugs": "the known bugs",
     "panel": "the settings panel",

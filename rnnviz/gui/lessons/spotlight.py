@@ -308,6 +308,7 @@ TAB_OF = {
     "checks": "Checks",
     "mismatches": "Mismatches",
     "audit": "Audit",
+    "gradient-flow": "Gradient flow",
     "error-histogram": "Error histogram",
     "known-bugs": "Known bugs",
 }
