@@ -165,19 +165,22 @@ def _affordable(inputs: Inputs, engines: int, steps: _Steps, entries: Iterator[G
     network, samples = inputs.network, inputs.batch_size
     lanes = network.num_layers * network.directions
     weights = sum(array.size for array in inputs.parameters.values())
-    # A activation takes as long as a few tens of multiplications.
+    # An activation takes as long as a few tens of multiplications.
     of_row = weights + 32 * lanes * network.kind.gate_count * network.hidden_size
-    of_engines = engines * (3 * samples * of_row + _CALLS * lanes)
+    of_engines = engines * (6 * samples * of_row + _CALLS * lanes)
     widest = max(network.directions * network.output_size if network.num_layers > 1 else 1, 1)
     most = min(of_engines // of_row, _MOST_VALUES // (inputs.timesteps * widest))
     chosen: dict[GradientPlace, None] = {}
-    rows = samples * (1 + steps.draws)
+    bases: set[int] = set()
+    rows = 0
     for entry in entries:
         if entry in chosen:
             continue
-        rows += steps.count * (samples if entry.name.startswith(OF_PARAMETERS) else 1)
-        if rows > most or len(chosen) == _MOST:
+        used = _samples(inputs, entry)
+        rows += steps.count * len(used)
+        if rows + len(bases.union(used)) * (1 + steps.draws) > most or len(chosen) == _MOST:
             break
+        bases.update(used)
         chosen[entry] = None
     kinds = 1 + len(network.kind.state_symbols)
     return list(chosen) if len(chosen) >= kinds else []
@@ -186,26 +189,26 @@ def _affordable(inputs: Inputs, engines: int, steps: _Steps, entries: Iterator[G
 def _quotients(
     inputs: Inputs, entries: Sequence[GradientPlace], steps: _Steps, progress: Callable[[float], None]
 ) -> list[_Quotient]:
-    copies = [
-        Copy(n, draw * inputs.batch_size + n, draw)
-        for draw, n in product(range(1 + steps.draws), range(inputs.batch_size))
-    ]
+    used = sorted({sample for entry in entries for sample in _samples(inputs, entry)})
+    # The rows of the copies without a step, by draw and sample.
+    bases = {key: row for row, key in enumerate(product(range(1 + steps.draws), used))}
+    copies = [Copy(sample, row, draw) for (draw, sample), row in bases.items()]
     scales = [_scale(inputs, entry) for entry in entries]
     slots = []
     for entry, scale in zip(entries, scales, strict=True):
         samples = _samples(inputs, entry)
-        slots.append((len(copies), samples))
+        slots.append((len(copies), [bases[0, sample] for sample in samples]))
         sizes = [(size, 0) for size in steps.sizes] + [(steps.sizes[-1], 1 + draw) for draw in range(steps.draws)]
         for size, draw in sizes:
             for step in (size * scale, -size * scale):
-                copies += [Copy(n, draw * inputs.batch_size + n, draw, entry, step) for n in samples]
+                copies += [Copy(n, bases[draw, n], draw, entry, step) for n in samples]
     loss = PerturbedLoss(inputs, copies, float(np.finfo(inputs.network.dtype).eps))
     loss.run(progress)
     found = []
-    for entry, scale, (start, samples) in zip(entries, scales, slots, strict=True):
-        stop = start + steps.count * len(samples)
-        differences = loss.differences[start:stop].reshape(-1, 2, len(samples)).sum(axis=-1)
-        found.append(_extrapolated(entry, differences, scale, steps, float(loss.magnitudes[samples].sum())))
+    for entry, scale, (start, base) in zip(entries, scales, slots, strict=True):
+        stop = start + steps.count * len(base)
+        differences = loss.differences[start:stop].reshape(-1, 2, len(base)).sum(axis=-1)
+        found.append(_extrapolated(entry, differences, scale, steps, float(loss.magnitudes[base].sum())))
     return found
 
 

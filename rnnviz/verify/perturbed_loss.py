@@ -17,6 +17,7 @@ from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import time_blocks
+from rnnviz.engines.manual import threads_for
 from rnnviz.frozen import dataclass
 from rnnviz.verify.backward_result import GradientPlace
 
@@ -67,6 +68,11 @@ class PerturbedLoss:
 
     def run(self, progress: Callable[[float], None]) -> None:
         """Compute the losses."""
+        weights = max(weight.size for weight in self._inputs.parameters.values())
+        with threads_for(len(self._copies) * weights, len(self._copies) * self._inputs.timesteps * weights):
+            self._run_layers(progress)
+
+    def _run_layers(self, progress: Callable[[float], None]) -> None:
         network, below = self._inputs.network, None
         lanes = network.num_layers * network.directions
         for layer in range(network.num_layers):
