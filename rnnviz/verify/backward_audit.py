@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.bounded import BoundedBlock
+from rnnviz.cells.interpreters.bounded import BoundedBlock, lone_sums
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients, BoundedSum
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
@@ -47,6 +47,9 @@ _MOST_VALUES = 1 << 24
 
 _WORK = 1 << 31
 """Multiplications of a forward pass up to which everything is audited."""
+
+_ROWS = 32
+"""One row of each gate in this many is audited in a larger run."""
 
 _SHARE = 0.2
 """The fraction of a larger run whose audit takes as long as the engine."""
@@ -243,6 +246,29 @@ class _AuditOfTrace:
 
     def _add_some_rows(self, layer: int, direction: int) -> None:
         """Compare some rows of the weights with sums of the engine's own gradients of the pre-activations."""
+        inputs, trace, cell = self._inputs, self._trace, self._inputs.network.kind
+        shared = {node.args[0].name for node in lone_sums(inputs.network.graph)}
+        gates = [g for g in cell.gate_symbols if g not in cell.state_symbols and gradient(g) in _given(trace)]
+        size, samples = inputs.network.hidden_size, np.arange(inputs.batch_size)
+        units = np.unique(np.linspace(0, size - 1, max(1, size // _ROWS)).astype(np.intp))
+        bounded = bounded_layer(inputs, trace, layer, direction, None)
+        sums: dict[tuple[str, str, str], BoundedSum] = {}
+        length = max(1, _BLOCK_VALUES // (len(samples) * max(inputs.network.layer_input_size(layer), size)))
+        for times in time_blocks(range(inputs.timesteps), length, backward=False):
+            x = bounded.read_input(layer_input(inputs, trace, layer, times, samples))
+            before = bounded.leaf(previous_hidden(inputs, trace, layer, direction, times, samples), trace.stored_as)
+            for gate in gates:
+                d = bounded.leaf(np.asarray(trace[gradient(gate)][layer, direction, times])[..., units])
+                d.bound[...] = bounded.eps * np.abs(d.value) + storage_bound(d.value, trace.stored_as)
+                for kind, read in (("i2h", x), ("h2h", before if gate in shared else None)):
+                    if read is not None:
+                        sums.setdefault((kind, "weight", gate), BoundedSum(bounded)).add(d, read)
+                        sums.setdefault((kind, "bias", gate), BoundedSum(bounded)).add(d, None)
+        names = list(vars(inputs.parameters.layer(layer, direction)))
+        for (kind, part, gate), total in sums.items():
+            rows = (cell.gate_symbols if kind == "i2h" else cell.recurrent_gates).index(gate) * size + units
+            name = f"{kind}_{part}"
+            self._add_rows(layer, direction, name, names.index(name), rows, total.bounded())
 
 
 @dataclass(frozen=True, eq=False)

@@ -196,17 +196,46 @@ def test_kinks_are_undetermined(engine: Engine) -> None:
         assert found.undetermined_count > 4
 
 
-def test_a_large_run_is_audited_in_part(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs = backward_inputs(num_layers=2, sequence={"batch_size": 12})
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits of small runs as of large ones."""
     monkeypatch.setattr(backward_audit, "FULL", 10)
     monkeypatch.setattr(backward_audit, "_WORK", 1)
+
+
+@pytest.mark.usefixtures("sampled")
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_large_run_is_audited_in_part(engine: Engine, cell: str) -> None:
+    inputs = backward_inputs(cell=cell, num_layers=2, sequence={"batch_size": 12})
     trace = traced(engine, inputs)
     found = gradient_audit(inputs, trace)
     assert 0.1 < found.coverage < 0.5
     assert found.verdict is AuditVerdict.RIGHT
     assert found.worst_ratio < RIGHT
-    trace["grad.h"][1, 0, 3, 0, 0] += 0.1
-    found = gradient_audit(inputs, trace)
-    assert found.first_wrong is not None
-    assert found.first_wrong.where.index == (1, 0, 3, 0, 0)
     assert gradient_audit(inputs, trace, full=True).coverage == 1.0
+    name = f"{OF_PARAMETERS}l1_i2h_weight"
+    if "grad.i" in trace or "grad.r" in trace:
+        trace[name][0] += 0.1
+        changed = gradient_audit(inputs, trace).first_wrong
+        assert changed is not None
+        assert (changed.where.name, changed.where.index[0]) == (name, 0)
+    trace["grad.h"][1, 0, 3, 0, 0] += 0.1
+    changed = gradient_audit(inputs, trace).first_wrong
+    assert changed is not None
+    assert changed.where.index == (1, 0, 3, 0, 0)
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_long_run_is_audited_in_blocks_of_time() -> None:
+    inputs = backward_inputs(num_layers=2, bidirectional=True, sequence={"batch_size": 1, "timesteps": 400})
+    trace = traced(engine_or_skip("manual"), inputs)
+    found = gradient_audit(inputs, trace)
+    assert 0.1 < found.coverage < 0.5
+    assert found.verdict is AuditVerdict.RIGHT
+    looked = np.isfinite(found.ratio_over_time)
+    assert looked[..., [0, -1]].all()
+    assert not looked.all()
+    trace["grad.h"][0, 1, 0, 0, 2] += 0.1
+    changed = gradient_audit(inputs, trace).first_wrong
+    assert changed is not None
+    assert changed.where.index == (0, 1, 0, 0, 2)

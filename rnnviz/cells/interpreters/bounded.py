@@ -101,7 +101,7 @@ class BoundedLayer:
         self.units = np.arange(size) if units is None else units
         self._every = np.array_equal(self.units, np.arange(size))
         live = self.graph.nodes
-        self._sums = _lone_sums(self.graph)
+        self._sums = lone_sums(self.graph)
         joined = [node.args[0].name for node in self._sums]
         own = {op: [n for n in live if n.op == op and n.name not in joined] for op in ("u", "v")}
         self._lanes = own
@@ -429,7 +429,7 @@ def _hidden_scale(graph: Graph) -> FloatArray:
 
 
 @lru_cache(maxsize=256)
-def _lone_sums(graph: Graph) -> list[Node]:
+def lone_sums(graph: Graph) -> list[Node]:
     """The sums u.k + v.k of one gate whose parts nothing else reads."""
     sums = [
         node
