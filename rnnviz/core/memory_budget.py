@@ -2,16 +2,22 @@
 
 import os
 import shutil
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
+from rnnviz.core.gradients import OF_INPUT, gradient, gradient_names, gradient_shapes
 from rnnviz.core.multiscale import values_in_levels
 from rnnviz.frozen import dataclass
 
 # How much of the widest layer lives in memory beside the parameters and the sequence: an engine's copy of its
 # input, its gates and its output.
 _WORKING_COPIES = 3
+
+_EVERY_GRADIENT, _OF_HIDDEN = ("manual", "torch"), "gluon"
+"""Engines that give every gradient over time, and the one that may give grad.h only; others may give none."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,20 @@ def demand(config: Config) -> MemoryEstimate:
     hidden = network.num_layers * steps * widest * itemsize
     arrays = len(network.kind.state_symbols)
     disk = len(config.compare.engines) * (arrays * hidden + steps * widest * itemsize) + inputs + parameters
+    if config.backward.enabled:
+        loss = steps * network.directions * network.output_size
+        # The loss gradients are drawn in float64, too.
+        memory += loss * (8 + itemsize)
+        gradients = [_gradients(config, engine) for engine in config.compare.engines]
+        disk += itemsize * (loss + sum(prod(shape) for shapes in gradients for shape in shapes.values()))
     return MemoryEstimate(memory, disk + _pyramids(config, itemsize))
+
+
+def _gradients(config: Config, engine: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the gradients that an engine gives at least, by name."""
+    every, network, sequence = gradient_names(config.network), config.network, config.sequence
+    names = every if engine in _EVERY_GRADIENT else (gradient("h"),) if engine == _OF_HIDDEN else ()
+    return gradient_shapes(network, sequence.timesteps, sequence.batch_size, names)
 
 
 def _pyramids(config: Config, itemsize: int) -> int:
@@ -47,9 +66,21 @@ def _pyramids(config: Config, itemsize: int) -> int:
     inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
     # Minima and maxima of an engine's values; of a candidate's differences, and its error ratios and marks.
     ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
-    return (
-        len(config.compare.engines) * values * ends + len(config.compare.candidates) * values * compared + inputs * ends
-    )
+    engines, candidates = len(config.compare.engines) * values, len(config.compare.candidates) * values
+    if config.backward.enabled:
+        by_engine = {engine: _levels(_gradients(config, engine)) for engine in config.compare.engines}
+        shared = by_engine[config.compare.reference]
+        engines += sum(count for levels in by_engine.values() for count in levels.values())
+        candidates += sum(
+            count for name in config.compare.candidates for key, count in by_engine[name].items() if key in shared
+        )
+    return engines * ends + candidates * compared + inputs * ends
+
+
+def _levels(gradients: dict[str, tuple[int, ...]]) -> dict[str, int]:
+    """Number of values in the levels of each gradient over time."""
+    lanes = {name: (1, 1, *shape) if name == OF_INPUT else shape for name, shape in gradients.items()}
+    return {name: values_in_levels(shape) for name, shape in lanes.items() if len(shape) == 5}
 
 
 def check_demand(config: Config, folder: Path) -> None:
@@ -71,14 +102,16 @@ def check_demand(config: Config, folder: Path) -> None:
     needed = demand(config)
     free = shutil.disk_usage(folder).free
     if needed.disk > free:
-        raise ConfigError(*_refusal(config, f"{readable(needed.disk)} of disk in {folder}", readable(free)))
+        without = readable(demand(_forward(config)).disk)
+        raise ConfigError(*_refusal(config, f"{readable(needed.disk)} of disk in {folder}", readable(free), without))
 
 
 def check_memory(config: Config) -> None:
     """Refuse a run that needs more memory than is available; raises a ConfigError as `check_demand` does."""
     needed, memory = demand(config).memory, available_memory()
     if memory is not None and needed > memory:
-        raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory)))
+        without = readable(demand(_forward(config)).memory)
+        raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory), without))
 
 
 def available_memory() -> int | None:
@@ -107,7 +140,13 @@ def readable(count: float) -> str:
     return f"{count / 1000:.1f} PB"
 
 
-def _refusal(config: Config, needed: str, there_is: str) -> tuple[str, str]:
+def _forward(config: Config) -> Config:
+    """The config without its backward pass."""
+    return replace(config, backward=replace(config.backward, enabled=False))
+
+
+def _refusal(config: Config, needed: str, there_is: str, without: str) -> tuple[str, str]:
+    """The key and the sentence of an error; `without` is the demand without gradients."""
     sizes = {
         "network.input_size": config.network.input_size,
         "network.hidden_size": config.network.hidden_size,
@@ -118,5 +157,6 @@ def _refusal(config: Config, needed: str, there_is: str) -> tuple[str, str]:
     key = max(sizes, key=lambda name: sizes[name])
     return key, (
         f"This run would take {needed}, but {there_is} are available: "
-        f"reduce {key} = {sizes[key]:,}, the largest of its sizes."
+        f"reduce {key} = {sizes[key]:,}, the largest of its sizes"
+        + (f", or set backward.enabled = false, which takes {without}." if config.backward.enabled else ".")
     )

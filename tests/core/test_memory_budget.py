@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from contextlib import nullcontext
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import psutil
 import pytest
 
 from rnnviz.core import memory_budget as memory
-from rnnviz.core.config import Config
+from rnnviz.core.config import Backward, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.memory_budget import available_memory, check_demand, check_memory, demand, readable
+from rnnviz.core.multiscale import values_in_levels
 
 GIB = 1 << 30
 Usage = namedtuple("Usage", "total used free")
@@ -63,6 +65,35 @@ def test_demand_counts_coarse_copies() -> None:
     coarser = states + blocks * 128 * 2 * 4
     assert demand(asked).disk == plain + coarser
     assert coarser > 0
+
+
+@pytest.mark.parametrize("timesteps", [10, 1 << 16])
+def test_demand_counts_gradients(timesteps: int) -> None:
+    engines = "manual", "gluon", "onnx"
+    asked = config(compare={"reference": "manual", "candidates": list(engines[1:])}, timesteps=timesteps)
+    asked = replace(asked, network=replace(asked.network, hidden_size=64), backward=Backward(enabled=True))
+    without = demand(replace(asked, backward=Backward()))
+    needed, steps = demand(asked), timesteps * 2
+    parameters = 4 * 64 * (4 + 64 + 2)
+    # h, c and four gates; x; the initial states; the parameters.
+    manual, gluon = (n * steps * 64 + steps * 4 + 2 * 2 * 64 + parameters for n in (6, 1))
+    levels = [values_in_levels(shape) for shape in ((1, 1, timesteps, 2, 64), (1, 1, timesteps, 2, 4))]
+    coarser = (6 * levels[0] + levels[1]) * 8 + (levels[0] + levels[1]) * (8 + 13)
+    assert needed.disk - without.disk == 4 * (manual + gluon + steps * 64) + coarser
+    assert needed.memory - without.memory == steps * 64 * 12
+    assert (levels[0] > 0) == (timesteps > 10)
+
+
+@pytest.mark.usefixtures("_small_machine")
+@pytest.mark.parametrize(("timesteps", "kind"), [(300_000, "disk"), (500_000, "memory")])
+def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path: Path, timesteps: int, kind: str) -> None:
+    asked = config({"hidden_size": 200}, {"reference": "manual", "candidates": ["torch"]}, timesteps=timesteps)
+    asked = replace(asked, backward=Backward(enabled=True))
+    forward = replace(asked, backward=Backward())
+    check_demand(forward, tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        check_demand(asked, tmp_path)
+    assert f"backward.enabled = false, which takes {readable(getattr(demand(forward), kind))}." in caught.value.sentence
 
 
 @pytest.mark.usefixtures("_small_machine")
