@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 import rnnviz
-from rnnviz.core.config import Compare, Config, Network, SequenceSource
+from rnnviz.core.config import Backward, Compare, Config, Network, SequenceSource
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.progress import advance, expect
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution import pipeline
-from rnnviz.execution.events import RunRequest
+from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify.cell_states import STATE_FOLLOWS
-from rnnviz.verify.verdict import CheckOutcome, Verdict
+from rnnviz.verify.verdict import AuditVerdict, CheckOutcome, Verdict
 from tests.verify.audit_helpers import engine_or_skip
 
 
@@ -40,6 +40,33 @@ def test_reading_large_inputs_moves_the_bar_to_the_start_of_the_engines(tmp_path
     assert read == sorted(read)
     assert read[-1] == next(done for stage, done in told if stage.startswith("computing"))
     assert [done for _, done in told] == sorted(done for _, done in told)
+
+
+def test_gradients_are_audited_after_the_forward_pass(tmp_path: Path) -> None:
+    bug = "bug:direct-output-gradient-dropped"
+    config = Config(
+        Network("lstm", 3, 4),
+        SequenceSource(timesteps=6, batch_size=2),
+        backward=Backward(enabled=True, loss="normal"),
+        compare=Compare("manual", (bug, "bug:no-h2h-bias")),
+    )
+    request, told = RunRequest(config.checked(), load_inputs), list[tuple[Stage, float]]()
+    outcome = compute(request, tmp_path, lambda *_: None)
+    judgment = judge_computed(request, tmp_path, outcome, lambda *event: told.append(event))
+    assert judgment.backward is not None
+    verdicts = {name: audit.verdict for name, audit in judgment.backward.audits.items()}
+    assert verdicts["manual"] is AuditVerdict.RIGHT
+    assert verdicts[bug] is AuditVerdict.WRONG
+    differences = judgment.backward.finite_differences
+    assert differences is not None
+    assert differences.count > 5
+    assert bug in differences.wrong
+    assert "manual" not in differences.wrong
+    kinds = [stage.kind for stage, _ in told]
+    assert kinds.index(StageKind.AUDITING_GRADIENTS) > kinds.index(StageKind.AUDITING)
+    assert StageKind.DIFFERENCES in kinds
+    assert [done for _, done in told] == sorted(done for _, done in told)
+    assert told[-1][1] <= 1.0
 
 
 LAST_CELL_STATE_WRONG = """

@@ -9,6 +9,7 @@ from rnnviz.core.gradients import OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.base import Engine
+from rnnviz.engines.registry import load_engine
 from rnnviz.verify import backward_audit
 from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.verdict import AuditVerdict
@@ -194,6 +195,26 @@ def test_kinks_are_undetermined(engine: Engine) -> None:
         found = gradient_audit(inputs, trace.with_arrays(other))
         assert found.wrong == 0
         assert found.undetermined_count > 4
+
+
+@pytest.mark.parametrize(
+    ("bug", "name", "index"),
+    [
+        ("truncated-at-one-step", "grad.h", (1, 0, 7)),
+        ("cell-gradient-dropped", "grad.c", (1, 0, 7)),
+        ("direct-output-gradient-dropped", "grad.h", (1, 0, 7)),
+        ("derivative-at-wrong-pre-activation", "grad.c", (1, 0, 8)),
+        ("backward-direction-not-reversed-in-gradient", "grad.h", (1, 1, 0)),
+        ("weight-gradient-not-summed-over-time", f"{OF_PARAMETERS}l1_i2h_weight", ()),
+        ("forward-bias-used-twice", f"{OF_PARAMETERS}l1_i2h_bias", ()),
+        ("initial-state-gradient-missing", "grad.h0", (2,)),
+    ],
+)
+def test_the_first_wrong_gradient_of_known_bugs(bug: str, name: str, index: tuple[int, ...]) -> None:
+    inputs = backward_inputs(num_layers=2, bidirectional=True)
+    first = gradient_audit(inputs, traced(load_engine(f"bug:{bug}"), inputs)).first_wrong
+    assert first is not None
+    assert (first.where.name, first.where.index[: len(index)]) == (name, index)
 
 
 @pytest.fixture
