@@ -280,6 +280,11 @@ class Session(QObject):
         return () if result is None else gradients_of(result.traces.values(), result.config.network.kind)
 
     @property
+    def array(self) -> str:
+        """The array that the lanes show: a gradient, else h."""
+        return self.quantity if self.in_backward_pass else "h"
+
+    @property
     def in_backward_pass(self) -> bool:
         """Whether the lanes show gradients, so that playback follows the backward pass."""
         return is_gradient(self.quantity)

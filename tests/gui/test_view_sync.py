@@ -12,6 +12,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.mismatch_list import MismatchList
 from tests.factories import make_result
 
 
@@ -158,3 +159,24 @@ def test_a_tab_that_is_chosen_has_its_view_at_once(qtbot: Any) -> None:
         late.begin()
     assert sorted(made) == sorted(TABS)
     assert main_layout.tabs.currentIndex() == 4
+
+
+def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot: Any) -> None:
+    result = make_result(gradients=("gluon", "manual"))
+    session, view = Session(result.config), MismatchList()
+    qtbot.addWidget(view)
+    views = ViewSynchronizer(session, view)
+    views.add(view)
+    view.show()
+    session.set_result(result)
+    assert view.array.currentText() == "h"
+    session.set_color_by("grad.h")
+    assert view.array.currentText() == "grad.h"
+    view.array.setCurrentText("h")
+    session.set_result(make_result(gradients=("gluon", "manual"), timesteps=6))
+    assert view.array.currentText() == "h"
+    view.hide()
+    session.set_color_by("value")
+    session.set_color_by("grad.h")
+    view.show()
+    assert view.array.currentText() == "grad.h"

@@ -76,6 +76,9 @@ class ResultView(QWidget):
     muted: tuple[QWidget, ...] = ()
     """Widgets whose text has the muted color."""
 
+    array: "ArrayCombo | None" = None
+    """The choice of the compared array, which follows the lanes."""
+
     themed: tuple[Themed, ...] = ()
     """Parts that have the theme's colors."""
 
@@ -185,28 +188,40 @@ def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
 
 
 class ArrayCombo(QComboBox):
-    """Lists the arrays that two engines have in common with the units of h. Hidden while h is the only one."""
+    """Lists the arrays that two engines have in common with the units of h. Hidden while h is the only one.
+
+    It follows the array that the lanes show, until another one is selected.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Compared array")
         self.setToolTip(wrapped("Array whose differences are shown: h, another state, or a gradient of the loss."))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._wanted = self._followed = "h"
+        self.currentTextChanged.connect(self._want)
         self.hide()
 
+    def follow(self, name: str) -> None:
+        """Select the array of the lanes with the next result, if they show another one than before."""
+        if name != self._followed:
+            self._wanted = self._followed = name
+
+    def _want(self, name: str) -> None:
+        self._wanted = name
+
     def offer(self, comparison: Comparison | None) -> Comparison | None:
-        """List the arrays of the comparison of h. The selected one stays if it is among them."""
+        """List the arrays of the comparison of h. The wanted one is selected if it is among them."""
         names = ["h"]
         if comparison is not None:
             units = comparison.error_ratio_by_column.shape
             both = {**comparison.arrays, **comparison.gradients}
             names += [n for n, own in both.items() if own.error_ratio_by_column.shape == units and n != OF_INPUT]
-        if names != [self.itemText(place) for place in range(self.count())]:
-            kept = self.currentText()
-            with QSignalBlocker(self):
+        with QSignalBlocker(self):
+            if names != [self.itemText(place) for place in range(self.count())]:
                 self.clear()
                 self.addItems(names)
-                self.setCurrentIndex(names.index(kept) if kept in names else 0)
+            self.setCurrentIndex(names.index(self._wanted) if self._wanted in names else 0)
         self.setVisible(len(names) > 1)
         return self.of(comparison)
 

@@ -289,7 +289,7 @@ class ErrorHistogram(ResultView):
         self.chart.setAccessibleName("Histogram of differences; arrow keys choose a bar, Enter selects its first value")
         self.chart.chosen.connect(self._tell)
         self.chart.activated.connect(self._go)
-        self.array = ArrayCombo()
+        self.array: ArrayCombo = ArrayCombo()
         self.array.currentIndexChanged.connect(self._count)
         bar = across((self.description, 1), self.array, self._choice, margins=(4, 0, 4, 0))
         self._pages = pages(self, empty, down(bar, (self.chart, 1), margins=(4, 4, 4, 0), spacing=4))

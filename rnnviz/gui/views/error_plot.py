@@ -114,7 +114,7 @@ class ErrorPlot(ResultView):
         self._legend.setSpacing(4)
         self._choice = choice("Error quantity", ((each.title, each.name, each.why) for each in QUANTITIES))
         self._choice.currentIndexChanged.connect(self._measure)
-        self.array = ArrayCombo()
+        self.array: ArrayCombo = ArrayCombo()
         self.array.currentIndexChanged.connect(self._on_array)
         self.plot = LogTimePlot()
         self.plot.setAccessibleName(self.title)

@@ -37,7 +37,7 @@ class MismatchList(ResultView):
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
-        self.array = ArrayCombo()
+        self.array: ArrayCombo = ArrayCombo()
         self.array.currentIndexChanged.connect(self._on_array)
         self.model = TableModel()
         self.table = NumberTable(self.model, "Mismatches")

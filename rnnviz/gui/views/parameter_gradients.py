@@ -112,6 +112,12 @@ class ParameterGradients(ResultView):
         if rows:
             self.table.choose(next((place for place, row in enumerate(rows) if row.name == kept), 0))
 
+    def finish_pending(self) -> None:
+        """Sort at once."""
+        if self._task.busy and self._result is not None and self._row is not None:
+            self._task.cancel()
+            self._show_entries(entries_of(self._result, self._row, lambda: None))
+
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop sorting. A closing window hides its views."""
         self._task.stop()

@@ -333,6 +333,8 @@ def render_state_of(
         scale = replace(scale, decades=DECADES)
     of_input = f"{engine}.{OF_INPUT}" if is_gradient(quantity) else ""
     input_scale = value_scale(result.extents.get(of_input, result.extents["input"]))
+    if of_input in result.extents:
+        input_scale = replace(input_scale, decades=scale.decades)
     paint = Paint(theme, LaneColors(scale, theme), LaneColors(input_scale, theme))
 
     order = None if orders is None else orders.key
