@@ -25,9 +25,17 @@ from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows
 from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, evaluate, trace
+from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, has_small_products, tile_columns
 from rnnviz.frozen import dataclass
 
-_FUNCTIONS: dict[str, Any] = {"add": np.add, "multiply": np.multiply, "dot": np.dot, "copyto": np.copyto}
+_FUNCTIONS: dict[str, Any] = {
+    "add": np.add,
+    "multiply": np.multiply,
+    "dot": np.dot,
+    "matmul": np.matmul,
+    "add_reduce": np.add.reduce,
+    "copyto": np.copyto,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +74,19 @@ class NumpyBackward:
         self.layer = ArrayLayer.of(cell, parameters)
         self.size = len(parameters["i2h_bias"]) // cell.gate_count
         self.plan = _plan(self.graph)
+        self._tiles: dict[int, FloatArray] = {}
         gates = {"i2h": (cell.gate_symbols, self.plan.u), "h2h": (cell.recurrent_gates, self.plan.v)}
         self.weights = {
             kind: _rows(parameters[f"{kind}_weight"], given, lanes) for kind, (given, lanes) in gates.items() if lanes
         }
+
+    def tiles(self, columns: int) -> FloatArray:
+        """The rows of W_h2h by gate and tile of columns: (R, H / columns, H, columns)."""
+        if columns not in self._tiles:
+            weight = self.weights["h2h"]
+            by_tile = weight.reshape(-1, self.size, weight.shape[1] // columns, columns).swapaxes(1, 2)
+            self._tiles[columns] = np.ascontiguousarray(by_tile)
+        return self._tiles[columns]
 
     def run(
         self,
@@ -327,12 +344,28 @@ class _Block(Derivatives[Any]):
         for symbol, array in self._carried.items():
             given = []
             if symbol == first and plan.v:
-                row = lanes.reshape(*self._shape, -1)
-                weight = source.name(self._of.weights["h2h"], over_time=False)
-                source.call("dot", source.name(row, over_time=True), weight, carried[symbol])
+                self._write_product(lanes, array, carried[symbol])
                 given = [carried[symbol]]
             self._add_up(array, carried[symbol], plan.leaves.get(("state", symbol)), given)
         return states
+
+    def _write_product(self, lanes: FloatArray, out: FloatArray, name: str) -> None:
+        """Write dv W_h2h, for each gate and tile of columns where that keeps the products small; see `layout`."""
+        source, weight, (samples, size) = self._source, self._of.weights["h2h"], out.shape
+        gates, units = lanes.shape[2:]
+        small = samples > 1 and samples * len(weight) * size > SMALL_PRODUCT and has_small_products()
+        columns = tile_columns(samples, units, size) if small else 0
+        if not columns:
+            row = lanes.reshape(*self._shape, -1)
+            source.call("dot", source.name(row, over_time=True), source.name(weight, over_time=False), name)
+            return
+        tiles = self._of.tiles(columns)
+        parts = np.empty((gates, samples, size), self._dtype)
+        by_gate = lanes.swapaxes(1, 2)[:, :, np.newaxis]
+        by_tile = parts.reshape(gates, samples, -1, columns).swapaxes(1, 2)
+        arrays = source.name(tiles, over_time=False), source.name(by_tile, over_time=False)
+        source.call("matmul", source.name(by_gate, over_time=True), *arrays)
+        source.call("add_reduce", source.name(parts, over_time=False), "0", "None", name)
 
     def _empty(self, size: int) -> FloatArray:
         return np.empty((*self._shape, size), self._dtype)
