@@ -6,7 +6,6 @@ to step: what depends on it is computed step by step as far as the state itself 
 afterwards.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, reduce
 
@@ -17,7 +16,17 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.float_types import rounded_when_read
 from rnnviz.cells.interpreters.blocks import StepBlock, above
-from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Limits, Node, evaluate, ordered, trace, value_limits
+from rnnviz.cells.interpreters.graph import (
+    ARITHMETIC,
+    Graph,
+    Limits,
+    Node,
+    evaluate,
+    lone_sums,
+    ordered,
+    trace,
+    value_limits,
+)
 from rnnviz.cells.interpreters.running_error import (
     ALLOWED,
     UNDERFLOW,
@@ -426,18 +435,6 @@ def largest_magnitude(limits: Limits) -> FloatArray:
 def _hidden_scale(graph: Graph) -> FloatArray:
     limits = value_limits(graph.values[graph.cell.state_symbols[0]], dict.fromkeys(_previous_hidden(graph), (0.0, 0.0)))
     return largest_magnitude(limits)
-
-
-@lru_cache(maxsize=256)
-def lone_sums(graph: Graph) -> list[Node]:
-    """The sums u.k + v.k of one gate whose parts nothing else reads."""
-    sums = [
-        node
-        for node in graph.nodes
-        if node.op == "plus" and [arg.op for arg in node.args] == ["u", "v"] and node.args[0].name == node.args[1].name
-    ]
-    readers = Counter([*graph.values.values(), *(arg for node in graph.nodes for arg in node.args)])
-    return [node for node in sums if all(readers[arg] == 1 for arg in node.args)]
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ an operation was performed.
 
 import operator
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property, lru_cache, reduce
@@ -370,3 +371,15 @@ def _evaluate(
         for arg in node.args:
             _evaluate(arg, leaf, apply, values)
         values[node] = leaf(node) if node.op in LEAVES else apply(node, [values[arg] for arg in node.args])
+
+
+@lru_cache(maxsize=256)
+def lone_sums(graph: Graph) -> list[Node]:
+    """The sums u.k + v.k of one gate whose parts nothing else reads."""
+    sums = [
+        node
+        for node in graph.nodes
+        if node.op == "plus" and [arg.op for arg in node.args] == ["u", "v"] and node.args[0].name == node.args[1].name
+    ]
+    readers = Counter([*graph.values.values(), *(arg for node in graph.nodes for arg in node.args)])
+    return [node for node in sums if all(readers[arg] == 1 for arg in node.args)]

@@ -14,7 +14,7 @@ the layer input are sums over the block, and large products.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, reduce
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import prod
 from typing import Any
 
@@ -24,7 +24,8 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows
 from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
-from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, evaluate, trace
+from rnnviz.cells.interpreters.elementwise_source import ElementwiseCalls, ElementwiseSource, Key, Operand
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, has_small_products, tile_columns
 from rnnviz.frozen import dataclass
 
@@ -75,10 +76,20 @@ class NumpyBackward:
         self.size = len(parameters["i2h_bias"]) // cell.gate_count
         self.plan = _plan(self.graph)
         self._tiles: dict[int, FloatArray] = {}
+        self._input_weights: dict[tuple[str, tuple[str, ...]], FloatArray] = {}
         gates = {"i2h": (cell.gate_symbols, self.plan.u), "h2h": (cell.recurrent_gates, self.plan.v)}
         self.weights = {
             kind: _rows(parameters[f"{kind}_weight"], given, lanes) for kind, (given, lanes) in gates.items() if lanes
         }
+
+    def input_weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
+        """The rows of some gates of W_i2h for "u", of W_h2h for "v", and of both side by side for "plus"."""
+        if (op, gates) not in self._input_weights:
+            kinds = {"plus": ("i2h", "h2h"), "u": ("i2h",), "v": ("h2h",)}[op]
+            given = {"i2h": self.cell.gate_symbols, "h2h": self.cell.recurrent_gates}
+            rows = [_rows(self.parameters[f"{kind}_weight"], given[kind], gates) for kind in kinds]
+            self._input_weights[op, gates] = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
+        return self._input_weights[op, gates]
 
     def tiles(self, columns: int) -> FloatArray:
         """The rows of W_h2h by gate and tile of columns: (R, H / columns, H, columns)."""
@@ -214,8 +225,39 @@ def _compiled(series: tuple[str, ...], constants: tuple[str, ...], lines: tuple[
     return loop
 
 
-class _Block(Derivatives[Any]):
-    """The backward pass of one block. Values of the forward pass are rows (B·N, H), each computed when it is read."""
+@dataclass(frozen=True, eq=False)
+class _Recorded:
+    """The calls that give the partial derivatives of a step whose states are known.
+
+    `partial` has those of each hub by node, `operands` what each matrix product reads. In each range of `runs` the
+    lanes of v are owed by one hub alone.
+    """
+
+    calls: ElementwiseCalls
+    inputs: Mapping[str, Key]
+    partial: Sequence[Mapping[Node, Any]]
+    operands: Mapping[Node, Any]
+    runs: Sequence[tuple[range, int]]
+
+
+@lru_cache(maxsize=256)
+def _recorded(graph: Graph, known: tuple[Node, ...]) -> _Recorded:
+    plan, source = _plan(graph), ElementwiseSource(graph, known)
+    partial = [source.owed(graph, hub, 1.0, plan.hubs) for hub in plan.hubs]
+    operands = {hub: source.value(hub.args[-1]) for hub in plan.hubs if hub.op in PRODUCTS}
+    values = [*operands.values(), *(operand for terms in partial for operand in terms.values())]
+    kept = dict.fromkeys(v.name for v in values if isinstance(v, Operand) and v.name in source.results)
+    owing = [[k for k, terms in enumerate(partial) if plan.leaves["v", gate] in terms] for gate in plan.v]
+    runs = []
+    for hub, lanes in groupby(range(len(owing)), lambda lane: owing[lane]):
+        several = list(lanes)
+        if len(hub) == 1 and len(several) > 1:
+            runs.append((range(several[0], several[-1] + 1), hub[0]))
+    return _Recorded(source.compiled(kept), source.inputs, partial, operands, runs)
+
+
+class _Block:
+    """The backward pass of one block, whose arrays (B, N, H) are rows (B·N, H) where time does not matter."""
 
     def __init__(
         self,
@@ -226,60 +268,97 @@ class _Block(Derivatives[Any]):
         direct: FloatArray | None,
         carried: Mapping[str, FloatArray],
     ) -> None:
-        super().__init__()
         self._of, self._plan, self._x, self._dtype = of, of.plan, _flat(x), x.dtype
         self._shape = x.shape[:2]
         self._before = {name: _flat(array) for name, array in before.items()}
         self._direct, self._carried = direct, {name: np.array(array) for name, array in carried.items()}
         nodes = of.graph.values
-        self._known: dict[Node, Any] = {
-            nodes[name]: _flat(array) for name, array in after.items() if nodes[name].op not in LEAVES
-        }
-        # What each hub owes: its partial derivatives by node, times a vector over time (B, N, H).
-        self._partial: list[dict[Node, Any]] = [self.owed(of.graph, hub, 1.0, of.plan.hubs) for hub in of.plan.hubs]
+        self._known = {nodes[name]: _flat(array) for name, array in after.items() if nodes[name].op not in LEAVES}
         self._vectors: list[FloatArray] = []
         self._totals: list[FloatArray] = []
         self._source, self._room = _Source(), dict[int, str]()
+        self._compute(_recorded(of.graph, tuple(self._known)))
 
-    def value(self, node: Node) -> Any:
-        if node not in self._known:
-            self._known = evaluate([node], self._leaf, self._of.layer.apply, self._known)
-        return self._known[node]
+    def _compute(self, recorded: _Recorded) -> None:
+        """Compute the partial derivatives, those of lanes that one hub owes side by side."""
+        of, rows = self._of, prod(self._shape)
+        sizes = {"H": of.size} | {
+            state.size: array.shape[1] for state, array in zip(of.cell.states, self._carried.values(), strict=True)
+        }
+        places: dict[str, FloatArray] = {}
+        self._factors: list[tuple[range, int, FloatArray]] = []
+        copies: list[tuple[FloatArray, Any]] = []
+        for lanes, hub in recorded.runs:
+            factor = np.empty((rows, len(lanes), of.size), self._dtype)
+            self._factors.append((lanes, hub, factor))
+            for k, lane in enumerate(lanes):
+                operand = recorded.partial[hub][self._plan.leaves["v", self._plan.v[lane]]]
+                name = operand.name if isinstance(operand, Operand) else ""
+                if name in recorded.calls.kept and operand.over_time and name not in places:
+                    places[name] = factor[:, k]
+                else:
+                    copies.append((factor[:, k], operand))
+        for name, operand in recorded.calls.kept.items():
+            size = sizes[operand.size]
+            places.setdefault(name, np.empty((rows, size) if operand.over_time else size, self._dtype))
+        used = recorded.calls.inputs.values()
+        products = self._products([key for key in used if isinstance(key, Node)])
+        given = {key: products[key] if key in products else self._given(key) for key in used}
+        recorded.calls.run(given, self._weight, places, sizes, self._dtype)
 
-    def _rows(self, node: Node) -> FloatArray:
-        """A value as rows (B·N, H), also one of parameters alone."""
-        return np.broadcast_to(self.value(node), (prod(self._shape), np.shape(self.value(node))[-1]))
+        def found(operand: Any) -> Any:
+            if not isinstance(operand, Operand):
+                return operand
+            return places[operand.name] if operand.name in places else self._given(recorded.inputs[operand.name])
 
-    def activation_slope(self, node: Node) -> Any:
-        assert node.activation is not None, node
-        value = self.value(node)
-        # These slopes follow from the value.
-        by_value = node.activation.name in ("sigmoid", "tanh", "relu")
-        return node.activation.slopes(value if by_value else self.value(node.args[0]), value)
+        for place, operand in copies:
+            place[...] = found(operand)
+        # What each hub owes: its partial derivatives by node, times a vector over time (B, N, H).
+        self._partial = [{node: found(operand) for node, operand in terms.items()} for terms in recorded.partial]
+        self._operands = {hub: found(operand) for hub, operand in recorded.operands.items()}
 
-    def _leaf(self, node: Node) -> Any:
-        match node.op:
-            case "number":
-                return node.number
-            case "parameter":
-                return self._of.parameters[node.name]
-            case "state":
-                return self._before[node.name]
-        return self._input_parts[node.name] if node.op == "u" else self._recurrent_parts[node.name]
+    def _products(self, nodes: Sequence[Node]) -> dict[Key, FloatArray]:
+        """The input parts, the recurrent parts and their sums, without biases: (B·N, H) by node."""
+        of, h = self._of, self._before[self._of.cell.state_symbols[0]]
+        found: dict[Key, FloatArray] = {}
+        for op in ("plus", "u", "v"):
+            chosen = [node for node in nodes if node.op == op and node not in self._known]
+            if chosen:
+                read = {"plus": self._joined, "u": self._x, "v": h}[op]
+                product = (
+                    read
+                    @ of.input_weight(op, tuple((node.args[0] if op == "plus" else node).name for node in chosen)).T
+                )
+                found |= {node: product[:, k * of.size : (k + 1) * of.size] for k, node in enumerate(chosen)}
+        return found
 
     @cached_property
-    def _input_parts(self) -> dict[str, FloatArray]:
-        return self._parts("i2h", self._of.cell.gate_symbols, self._x)
+    def _joined(self) -> FloatArray:
+        """The layer input and the previous h as one row."""
+        return np.concatenate([self._x, self._before[self._of.cell.state_symbols[0]]], axis=1)
 
-    @cached_property
-    def _recurrent_parts(self) -> dict[str, FloatArray]:
-        return self._parts("h2h", self._of.cell.recurrent_gates, self._before[self._of.cell.state_symbols[0]])
+    def _given(self, key: Key) -> FloatArray:
+        if isinstance(key, Node):
+            if key in self._known:
+                return self._known[key]
+            return self._before[key.name] if key.op == "state" else self._of.parameters[key.name]
+        node, _ = key
+        if node.op == "plus":
+            left, right = node.args
+            return np.asarray(self._given((left, "bias")) + self._given((right, "bias")))
+        kind, gates = ("i2h", self._of.cell.gate_symbols) if node.op == "u" else ("h2h", self._of.cell.recurrent_gates)
+        bias: FloatArray = gate_rows(self._of.parameters[f"{kind}_bias"], gates)[node.name]
+        return bias
 
-    def _parts(self, kind: str, gates: Sequence[str], read: FloatArray) -> dict[str, FloatArray]:
-        """W x + b for all gates by one product: (B·N, H) by gate."""
-        parts = read @ self._of.parameters[f"{kind}_weight"].T
-        parts += self._of.parameters[f"{kind}_bias"]
-        return {gate: parts[:, k * self._of.size : (k + 1) * self._of.size] for k, gate in enumerate(gates)}
+    def _weight(self, node: Node) -> FloatArray:
+        """The weight (K, H) of a matrix product."""
+        weight = self._of.layer.weights[node.name] if node.op == "recurrent" else self._of.parameters[node.args[0].name]
+        return np.asarray(weight.T)
+
+    def _rows(self, hub: Node) -> FloatArray:
+        """The operand of a matrix product as rows (B·N, H), also one of parameters alone."""
+        operand = self._operands[hub]
+        return np.broadcast_to(operand, (prod(self._shape), operand.shape[-1]))
 
     def gradients(self, cuts: Sequence[int]) -> BlockGradients:
         """Run the loop, and compute what follows from all steps."""
@@ -304,9 +383,9 @@ class _Block(Derivatives[Any]):
         for hub, total in zip(plan.hubs, self._totals, strict=True):
             d = _flat(total)
             if hub.op == "recurrent":
-                _put_rows(parameters, "h2h", of.cell.recurrent_gates, (hub.name,), d, self._rows(hub.args[0]))
+                _put_rows(parameters, "h2h", of.cell.recurrent_gates, (hub.name,), d, self._rows(hub))
             elif hub.op == "matrix":
-                parameters[hub.args[0].name] += d.T @ self._rows(hub.args[1])
+                parameters[hub.args[0].name] += d.T @ self._rows(hub)
         for (op, name), node in plan.leaves.items():
             if op == "parameter" and any(node in partial for partial in self._partial):
                 parameters[name] += _flat(self._sum(node)).sum(axis=0)
@@ -433,24 +512,15 @@ class _Block(Derivatives[Any]):
     def _fill_lanes(self, lanes: FloatArray) -> None:
         """Write the lines for the gradients of v: of lanes side by side that one hub owes, in one call."""
         plan, source = self._plan, self._source
-        terms = [self._terms(plan.leaves["v", gate]) for gate in plan.v]
-        k = 0
-        while k < len(terms):
-            stop = k + 1
-            if len(terms[k]) == 1:
-                (_, vector), *_ = terms[k]
-                while stop < len(terms) and len(terms[stop]) == 1 and terms[stop][0][1] is vector:
-                    stop += 1
-            if stop > k + 1:
-                factor = np.empty_like(lanes[:, :, k:stop], order="C")
-                for lane, ((partial, _),) in enumerate(terms[k:stop]):
-                    factor[:, :, lane] = self._over_time(partial)
-                arrays = factor, vector[:, :, np.newaxis], lanes[:, :, k:stop]
-                source.call("multiply", *(source.name(array, over_time=True) for array in arrays))
-            else:
-                out = lanes[:, :, k]
-                self._add_up(out, source.name(out, over_time=True), plan.leaves["v", plan.v[k]], [])
-            k = stop
+        alone = set(range(len(plan.v)))
+        for run, hub, factor in self._factors:
+            alone -= set(run)
+            out, vector = lanes[:, :, run.start : run.stop], self._vectors[hub][:, :, np.newaxis]
+            arrays = factor.reshape(*self._shape, len(run), -1), vector, out
+            source.call("multiply", *(source.name(array, over_time=True) for array in arrays))
+        for lane in sorted(alone):
+            out = lanes[:, :, lane]
+            self._add_up(out, source.name(out, over_time=True), plan.leaves["v", plan.v[lane]], [])
 
 
 _ZERO = np.zeros(())

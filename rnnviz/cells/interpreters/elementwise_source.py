@@ -1,0 +1,267 @@
+"""Values and partial derivatives of a step as NumPy calls, unit by unit, on rows that stay in the processor's cache.
+
+The operations are recorded once, on operands that only have names. Then they are run on some rows (R, H) after the
+other, in few buffers: each is used again once its value is not read any more.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rnnviz.cells.activations import Activation, FloatArray
+from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives
+from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Node, evaluate, lone_sums
+from rnnviz.frozen import dataclass
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.matmul, np.copyto)
+}
+_CACHED_VALUES = 1 << 13
+"""Values of a buffer: some twenty of them fit into the cache of a core."""
+
+
+Key: TypeAlias = Node | tuple[Node, str]
+"""A value that is given: that of a node, or with "bias" its bias."""
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A value in the source: an array of the layer or the block, or the result of a call.
+
+    `size` is "H" or "P"; `over_time` whether it has rows, as parameters and what follows from them alone have not.
+    """
+
+    code: "ElementwiseSource"
+    name: str
+    size: str
+    over_time: bool
+
+    def __add__(self, other: "Operand | float") -> "Operand":
+        return self.code.call("add", self, other)
+
+    def __sub__(self, other: "Operand | float") -> "Operand":
+        return self.code.call("subtract", self, other)
+
+    def __mul__(self, other: "Operand | float") -> "Operand":
+        return self.code.call("multiply", self, other)
+
+    def __neg__(self) -> "Operand":
+        return self.code.call("multiply", self, -1.0)
+
+    def __rsub__(self, other: float) -> "Operand":
+        return self.code.call("subtract", other, self)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+class ElementwiseSource(Derivatives[Any]):
+    """Records the calls that values and partial derivatives take."""
+
+    def __init__(self, graph: Graph, known: Collection[Node]) -> None:
+        """Begin with no calls; the values of `known` nodes are given.
+
+        Beside them the leaves are given, and the sums u.k + v.k, as far as something reads them: without their biases.
+        """
+        super().__init__()
+        self.inputs: dict[str, Key] = {}
+        self.constants: dict[str, Any] = {}
+        self.results: dict[str, Operand] = {}
+        self._lines: list[tuple[str, tuple[str, ...], str]] = []
+        self._values: dict[Node, Any] = {node: self._input(node, over_time=True) for node in known}
+        for node in lone_sums(graph):
+            self._values.setdefault(node, self._biased(node, self._input(node, over_time=True)))
+
+    def value(self, node: Node) -> Any:
+        if node not in self._values:
+            self._values = evaluate([node], self._leaf, self._apply, self._values)
+        return self._values[node]
+
+    def activation_slope(self, node: Node) -> Operand:
+        assert node.activation is not None, node
+        y = self.value(node)
+        match node.activation.name:
+            case "sigmoid":
+                return self.call("multiply", y, 1.0 - y)
+            case "tanh":
+                return self.call("subtract", 1.0, y * y)
+            case "relu":
+                # It is positive where its argument is.
+                return self._activated(node.activation.slopes, y, y)
+        return self._activated(node.activation.slopes, self.value(node.args[0]), y)
+
+    def call(self, function: str, *args: Operand | float) -> Operand:
+        """Record a call of two operands, or of one."""
+        operands = [arg for arg in args if isinstance(arg, Operand)]
+        names = tuple(arg.name if isinstance(arg, Operand) else self._constant(arg) for arg in args)
+        over_time = any(operand.over_time for operand in operands)
+        return self._record(function, names, operands[0].size, over_time=over_time)
+
+    def _record(self, function: str, names: tuple[str, ...], size: str, *, over_time: bool) -> Operand:
+        result = Operand(self, f"r{len(self.results)}", size, over_time)
+        self.results[result.name] = result
+        self._lines.append((function, names, result.name))
+        return result
+
+    def _input(self, key: "Key", *, over_time: bool) -> Operand:
+        name = f"a{len(self.inputs)}"
+        self.inputs[name] = key
+        return Operand(self, name, (key if isinstance(key, Node) else key[0]).shape[0], over_time)
+
+    def _leaf(self, node: Node) -> Any:
+        if node.op == "number":
+            return node.number
+        array = self._input(node, over_time=node.op != "parameter")
+        return self._biased(node, array) if node.op in ("u", "v") else array
+
+    def _biased(self, node: Node, product: Operand) -> Operand:
+        return product + self._input((node, "bias"), over_time=False)
+
+    def _constant(self, value: Any) -> str:
+        known = next((name for name, other in self.constants.items() if other is value or other == value), None)
+        if known is None:
+            known = f"k{len(self.constants)}"
+            self.constants[known] = value
+        return known
+
+    def _activated(self, function: Callable[..., FloatArray], *args: Operand) -> Operand:
+        def into(*arrays: FloatArray) -> None:
+            np.copyto(arrays[-1], function(*arrays[:-1]))
+
+        name = f"f{len(self.constants)}"
+        self.constants[name] = into
+        return self._record(name, tuple(arg.name for arg in args), args[0].size, over_time=args[0].over_time)
+
+    def _apply(self, node: Node, args: Sequence[Any]) -> Any:
+        if node.op in ARITHMETIC:
+            return ARITHMETIC[node.op](*args)
+        if node.op in PRODUCTS:
+            operand = args[-1]
+            product = self._record("matmul", (operand.name, self._constant(node)), node.shape[0], over_time=True)
+            return self._biased(node, product) if node.op == "recurrent" else product
+        activation = node.activation
+        assert activation is not None, node.op
+        return self._activate(activation, args[0])
+
+    def _activate(self, activation: Activation, x: Operand) -> Operand:
+        if activation.name == "tanh":
+            return self.call("tanh", x)
+        if activation.name == "sigmoid":
+            return (self.call("tanh", x * 0.5) + 1.0) * 0.5
+        return self._activated(activation.values, x)
+
+    def compiled(self, kept: Collection[str]) -> "ElementwiseCalls":
+        """The calls that the results `kept` take, each of which gets a place of its own."""
+        needed: set[str] = set(kept)
+        lines = []
+        for function, names, result in reversed(self._lines):
+            if result in needed:
+                needed.update(names)
+                lines.append((function, names, result))
+        lines.reverse()
+        last = {name: place for place, (_, names, _) in enumerate(lines) for name in names}
+        places: dict[str, str] = {}
+        free: dict[tuple[str, bool], list[str]] = {}
+        buffers: dict[str, Operand] = {}
+        text = []
+        for place, (function, names, result) in enumerate(lines):
+            ended = [name for name in dict.fromkeys(names) if last[name] == place and places.get(name) in buffers]
+
+            def release(ended: list[str] = ended) -> None:
+                for name in ended:
+                    operand = self.results[name]
+                    free.setdefault((operand.size, operand.over_time), []).append(places[name])
+
+            # A product cannot be written where its operand is, nor what a function computes from several operands.
+            in_place = function in ("add", "subtract", "multiply", "tanh")
+            if in_place:
+                release()
+            operand = self.results[result]
+            if result not in kept:
+                same = free.setdefault((operand.size, operand.over_time), [])
+                places[result] = same.pop() if same else f"t{len(buffers)}"
+                buffers.setdefault(places[result], operand)
+            if not in_place:
+                release()
+            text.append(f"{function}({', '.join(places.get(name, name) for name in (*names, result))})")
+        used = {name for _, names, _ in lines for name in names}
+        return ElementwiseCalls(
+            tuple(text),
+            {name: node for name, node in self.inputs.items() if name in used},
+            {name: value for name, value in self.constants.items() if name in used or name.startswith("f")},
+            {name: self.results[name] for name in kept},
+            buffers,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ElementwiseCalls:
+    """The calls, and the names of what they read, write and use in between."""
+
+    lines: tuple[str, ...]
+    inputs: Mapping[str, Key]
+    constants: Mapping[str, Any]
+    kept: Mapping[str, Operand]
+    buffers: Mapping[str, Operand]
+
+    def run(
+        self,
+        inputs: Mapping[Key, FloatArray],
+        weights: Callable[[Node], FloatArray],
+        kept: Mapping[str, FloatArray],
+        sizes: Mapping[str, int],
+        dtype: np.dtype[Any],
+    ) -> None:
+        """Compute all rows.
+
+        Parameters
+        ----------
+        inputs:
+            The values of nodes (R, H) or (R, P), without biases; those of parameters and biases (H,).
+        weights:
+            Gives the weight (K, H) of a product's node.
+        kept:
+            Where the kept results go, by name.
+        sizes:
+            H and P.
+        dtype:
+            The type of all arrays.
+        """
+        known: dict[str, Any] = dict(_FUNCTIONS)
+        for name, value in self.constants.items():
+            known[name] = weights(value) if isinstance(value, Node) else value
+            if isinstance(value, float):
+                known[name] = np.array(value, dtype)
+        over_time = {name: inputs[node] for name, node in self.inputs.items() if inputs[node].ndim == 2}
+        known |= {name: inputs[node] for name, node in self.inputs.items() if name not in over_time}
+        rows = next((len(array) for array in over_time.values()), 0)
+        for name, array in kept.items():
+            (over_time if self.kept[name].over_time else known)[name] = array
+        chunk = max(1, _CACHED_VALUES // max(sizes.values()))
+        for name, operand in self.buffers.items():
+            size = sizes[operand.size]
+            if operand.over_time:
+                over_time[name] = np.empty((min(rows, chunk), size), dtype)
+            else:
+                known[name] = np.empty(size, dtype)
+        call = _compiled(tuple(known), tuple(over_time), self.lines)
+        for start in range(0, rows, chunk):
+            stop = min(rows, start + chunk)
+            call(
+                *known.values(),
+                *[
+                    array[: stop - start] if name in self.buffers else array[start:stop]
+                    for name, array in over_time.items()
+                ],
+            )
+
+
+@lru_cache(maxsize=256)
+def _compiled(known: tuple[str, ...], over_time: tuple[str, ...], lines: tuple[str, ...]) -> Callable[..., None]:
+    text = "\n".join([f"def calls({', '.join((*known, *over_time))}):", *(f"    {line}" for line in lines), "    pass"])
+    found: dict[str, Any] = {}
+    # The source is the program's own: nothing in it comes from a file.
+    exec(text, found)  # noqa: S102
+    calls: Callable[..., None] = found["calls"]
+    return calls
