@@ -64,6 +64,12 @@ class BackwardTask:
     samples: NDArray[np.intp]
     backward: bool
 
+    def part(self, array: FloatArray) -> FloatArray:
+        """(B, S, U): the block of an array over time, (L, D, T, N, U)."""
+        lane = array[self.lane]
+        every = len(self.samples) == lane.shape[1]
+        return _Block(self.times, self.samples, every, self.backward).of(lane)
+
 
 @dataclass(frozen=True, eq=False)
 class BlockGradients:

@@ -81,10 +81,12 @@ def run_stack(
     progress: Progress,
     join: Join = layer_output,
     run_lengths: RunLengths | None = None,
+    kept: Mapping[str, FloatArray] = {},
 ) -> None:
     """Fill the trace's hidden states, cell states, out and final states.
 
-    Samples of different lengths are computed by `run_lengths`, by default by `run_in_parts`.
+    Samples of different lengths are computed by `run_lengths`, by default by `run_in_parts`. `kept` has an array
+    (L, D, T, N, H) to fill for each other value that `run_layer` gives.
     """
     network = inputs.network
     states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
@@ -102,7 +104,8 @@ def run_stack(
                 parameters=inputs.parameters.layer(layer, direction),
                 x=x,
                 state={name: array[k] for name, array in states.items()},
-                series={name: trace[name][layer, direction] for name in states if name in trace},
+                series={name: trace[name][layer, direction] for name in states if name in trace}
+                | {name: array[layer, direction] for name, array in kept.items()},
                 backward=network.backward(direction),
                 lane=(layer, direction),
             )

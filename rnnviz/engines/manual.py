@@ -1,10 +1,11 @@
 """The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`).
 
 Its backward pass is backpropagation through time (`cells.interpreters.numpy_backward`), from the states that the
-forward pass stored: the other values of a block of time steps are computed again.
+forward pass stored. It stores the gates, too, in the trace's arrays of their gradients, which need no more room; other
+values of a block of time steps are computed again.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 
@@ -14,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.config import Network
-from rnnviz.core.gradients import gradient_names
+from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -27,7 +28,9 @@ from rnnviz.engines.packing import run_packed
 class ManualLayers:
     """A way to run one layer, or a part of it, after the other; see `engines.layers.RunLayer`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Iterable[str] = ()) -> None:
+        """`kept` are the values to give beside the states."""
+        self._kept = tuple(kept)
         self._lane: tuple[int, int] | None = None
         self._programs: dict[int, NumpyProgram] = {}
         self._arranged: dict[Hashable, FloatArray] = {}
@@ -42,7 +45,7 @@ class ManualLayers:
         with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
             program = self._programs.get(samples)
             if program is None:
-                program = NumpyProgram(task.cell, vars(p), samples, arranged=self._arranged)
+                program = NumpyProgram(task.cell, vars(p), samples, self._kept, arranged=self._arranged)
                 self._programs = {samples: program}
             return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
 
@@ -50,7 +53,9 @@ class ManualLayers:
 class ManualBackward:
     """A way to compute the gradients of one block of time steps after the other; see `engines.backward`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Arrays) -> None:
+        """`kept` are values (L, D, T, N, H) that the forward pass stored beside the states, by name."""
+        self._kept = kept
         self._lane: tuple[int, int] | None = None
         self._layer: NumpyBackward
 
@@ -72,7 +77,8 @@ class ManualBackward:
         step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
         with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
             x, cuts = np.ascontiguousarray(task.x), np.flatnonzero(task.cuts).tolist()
-            found = self._layer.run(x, before, task.states, task.direct, task.final, cuts)
+            after = {**task.states, **{name: task.part(array) for name, array in self._kept.items()}}
+            found = self._layer.run(x, before, after, task.direct, task.final, cuts)
         # Of a gate that no state depends on, the gradient is zeros.
         unread = np.zeros((*task.x.shape[:2], len(p.i2h_bias) // task.cell.gate_count), task.x.dtype)
         over_time = dict.fromkeys(task.cell.gate_symbols, unread) | found.u | found.states
@@ -85,11 +91,17 @@ class ManualEngine:
     provides_cell_state = True
     version = f"numpy {np.__version__}"
 
+    def __init__(self) -> None:
+        self._kept: tuple[Trace | None, Arrays] = None, {}
+
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         # Infinities and NaNs are results to be shown, not accidents to be warned of.
         with np.errstate(all="ignore"):
-            run_stack(inputs, trace, ManualLayers(), progress, run_lengths=partial(run_packed, _cost_of_call))
+            kept = {} if inputs.loss is None else _gates(inputs.network, trace)
+            self._kept = trace, kept
+            lengths = partial(run_packed, _cost_of_call)
+            run_stack(inputs, trace, ManualLayers(kept), progress, run_lengths=lengths, kept=kept)
         return EngineReport()
 
     def gradients(self, network: Network) -> tuple[str, ...]:
@@ -97,9 +109,17 @@ class ManualEngine:
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`."""
+        (forward, kept), self._kept = self._kept, (None, {})
         with np.errstate(all="ignore"):
-            run_stack_backward(inputs, trace, ManualBackward(), progress)
+            run_stack_backward(inputs, trace, ManualBackward(kept if forward is trace else {}), progress)
         return EngineReport()
+
+
+def _gates(network: Network, trace: Trace) -> Arrays:
+    """The arrays of the gates' gradients, in which there is room for the gates until then."""
+    named = set(network.graph.values) - set(network.kind.state_symbols)
+    names = {gate: gradient(gate) for gate in network.kind.gate_symbols if gate in named}
+    return {gate: trace[name] for gate, name in names.items() if name in trace}
 
 
 def _cost_of_call(weights: int) -> int:

@@ -152,7 +152,7 @@ class ElementwiseSource(Derivatives[Any]):
         return self._activated(activation.values, x)
 
     def compiled(self, kept: Collection[str]) -> "ElementwiseCalls":
-        """The calls that the results `kept` take, each of which gets a place of its own."""
+        """The calls that the results `kept` take, each of which gets a separate place."""
         needed: set[str] = set(kept)
         lines = []
         for function, names, result in reversed(self._lines):
