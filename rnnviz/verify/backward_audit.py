@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.bounded import BoundedBlock, lone_sums
+from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients, BoundedSum
+from rnnviz.cells.interpreters.graph import lone_sums
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
