@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QBrush, QHelpEvent, QHideEvent, QPainter, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QToolTip, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QSplitter, QToolTip, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
@@ -58,8 +58,8 @@ _LOSS_OFF = (
     "Turn on gradients in the settings (Backward pass), and run (F5). The gradient of the selected value needs none."
 )
 _EMPTY = "A run (F5) shows the gradients over time."
-_BELOW = "vanishing: below {limit} of the norm at t = {t}"
-_ABOVE = "exploding: above {limit}× the norm at t = {t}"
+_BELOW = "vanishing: below 1e-6 of the norm at t = {t}"
+_ABOVE = "exploding: above 1,000× the norm at t = {t}"
 _PRODUCT = "{growth}× per time step: product of {count} steps"
 _OF_RANDOM = "{growth}× per time step: random gradient over {count} steps"
 _SAMPLED = "{count} of {timesteps} time steps"
@@ -231,6 +231,8 @@ class GradientFlowPlot(ResultView):
         self._norms_task.done.connect(self._take_norms)
 
         self._hint = hint()
+        # A label that wraps would ask for more height than the tabs have.
+        self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         empty = hint(_EMPTY)
         self._stack = pages(None, self._hint, self.plot)
         norms_top = across((self.growth, 1), self._norms_legend, margins=(4, 0, 4, 0))
@@ -466,8 +468,7 @@ class GradientFlowPlot(ResultView):
         texts = {VANISHING: _BELOW, EXPLODING: _ABOVE}
         for limit, at in limits.items():
             place = None if at is None else float(scale.positions(np.array([at]))[0])
-            text = texts[limit].format(limit=number_format.error(limit), t=flow.begins)
-            self.regions[limit].show_limit(place, text)
+            self.regions[limit].show_limit(place, texts[limit].format(t=flow.begins))
         self._draw()
 
     def _limits(self, flow: Flow, norms: Values) -> dict[float, float | None]:

@@ -56,6 +56,8 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     assert len(view.norm_curves.beside) == 1
     assert [key.text() for key in view.keys[2:]] == ["(h, c)", "h"]
     assert len(view.copy_text().splitlines()[0].split("\t")) == len(rows[0]) + 2
+    assert view.plot.describe(2).startswith("t = 2: h ")
+    assert view.norms_plot.describe(2).startswith("Spectral norm at t = 2: (h, c) ")
     view.norms_plot.view_box.setXRange(0.0, 4.0, padding=0)
     assert view.plot.view_box.viewRange()[0] == view.norms_plot.view_box.viewRange()[0]
 

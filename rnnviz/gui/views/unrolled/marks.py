@@ -429,11 +429,12 @@ class InfluenceStrips(_Cover):
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent, 7)
         self._influence: Influence | None = None
+        self._shares: dict[Lane, NDArray[np.float64]] = {}
         self.strips: dict[Lane, tuple[QRectF, QImage]] = {}
         """Place and pixels of the visible strips."""
 
     def show_influence(self, influence: "Influence | None") -> None:
-        self._influence = influence
+        self._influence, self._shares = influence, {}
         self.setVisible(influence is not None)
         self._build()
 
@@ -447,9 +448,11 @@ class InfluenceStrips(_Cover):
         """(T,): how full the color of each time step is, from 0 to 1."""
         found = self._influence
         assert found is not None
-        norms = found.inputs if lane.layer is None else found.hidden[lane.layer, lane.direction]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.clip(1.0 + np.log10(norms / found.largest) / found.decades, 0.0, 1.0))
+        if lane not in self._shares:
+            norms = found.inputs if lane.layer is None else found.hidden[lane.layer, lane.direction]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                self._shares[lane] = np.clip(1.0 + np.log10(norms / found.largest) / found.decades, 0.0, 1.0)
+        return self._shares[lane]
 
     def _build(self) -> None:
         geometry, found = self._geometry, self._influence
