@@ -103,7 +103,9 @@ class BackwardLayer(Protocol):
         """The gradients of the steps."""
 
 
-def run_stack_backward(inputs: Inputs, trace: Trace, layer: BackwardLayer, progress: Progress) -> None:
+def run_stack_backward(
+    inputs: Inputs, trace: Trace, layer: BackwardLayer, progress: Progress, longest: int | None = None
+) -> None:
     """Fill the trace's gradients.
 
     Parameters of several blocks are summed in float64.
@@ -118,6 +120,8 @@ def run_stack_backward(inputs: Inputs, trace: Trace, layer: BackwardLayer, progr
         Computes the gradients of a block of time steps.
     progress : callable
         Gets the fraction that is done.
+    longest : int, optional
+        The most time steps of a block, beside the limit of its values.
     """
     network, loss = inputs.network, inputs.loss
     assert loss is not None
@@ -130,7 +134,8 @@ def run_stack_backward(inputs: Inputs, trace: Trace, layer: BackwardLayer, progr
         def lane_progress(done: float, place: int = place) -> None:
             progress((place + done) / len(lanes))
 
-        _run_lane(inputs, trace, loss, layer, lane, lane_progress)
+        blocks = _blocks(inputs, longest, backward=network.backward(lane[1]))
+        _run_lane(inputs, trace, loss, layer, lane, blocks, lane_progress)
 
 
 _LARGEST_STACK = 1 << 27
@@ -213,16 +218,17 @@ def _lengths(inputs: Inputs) -> tuple[int, ...]:
     return inputs.lengths or (inputs.timesteps,) * inputs.batch_size
 
 
-def _blocks(inputs: Inputs, *, backward: bool) -> list[_Block]:
+def _blocks(inputs: Inputs, longest: int | None, *, backward: bool) -> list[_Block]:
     """The blocks of a lane in the order of the forward pass."""
     network = inputs.network
     widest = network.kind.gate_count * network.hidden_size + network.input_size
-    longest = max(1, PART_VALUES // (inputs.batch_size * widest))
+    most = max(1, PART_VALUES // (inputs.batch_size * widest))
+    most = most if longest is None else min(most, longest)
     return [
         _Block(times, samples, len(samples) == inputs.batch_size, backward)
         for part, samples in computed_parts(_lengths(inputs), range(inputs.timesteps), backward=backward)
         if len(samples)
-        for times in time_blocks(part, longest, backward=backward)
+        for times in time_blocks(part, most, backward=backward)
     ]
 
 
@@ -232,12 +238,12 @@ def _run_lane(
     loss: LossGradient,
     layer: BackwardLayer,
     lane: tuple[int, int],
+    blocks: Sequence[_Block],
     progress: Progress,
 ) -> None:
     k, direction = lane
     network, row = inputs.network, k * inputs.network.directions + direction
     symbols, lengths = network.kind.state_symbols, _lengths(inputs)
-    blocks = _blocks(inputs, backward=network.backward(direction))
     starts = _start_states(inputs, trace, loss, layer, lane, blocks)
     carried = {s: np.array(array[row]) for s, array in loss.state.items()}
     initial = {s: trace[gradient(f"{s}0")][row] for s in symbols}
@@ -269,7 +275,7 @@ def _start_states(
     loss: LossGradient,
     layer: BackwardLayer,
     lane: tuple[int, int],
-    blocks: list[_Block],
+    blocks: Sequence[_Block],
 ) -> list[Arrays]:
     """The states (S, U) before each block: stored ones, or those that the layer computes again from block to block."""
     k, direction = lane

@@ -40,7 +40,7 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.autograd import Autograd, AutogradLayer, StepGraph
+from rnnviz.engines.autograd import Autograd, AutogradLayer, CellGraph, StepGraph
 from rnnviz.engines.backward import Arrays, BackwardTask, run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.layers import (
@@ -66,6 +66,12 @@ _ORDER = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 _OPEN = 1e30
 """A pre-activation for which the sigmoid is 1, and 0 for its negative, whatever is added to it."""
 
+_RECORDED = 1 << 25
+"""How many parameters all recorded calls of the operator may hold."""
+
+_LARGEST_RECORDED = 1 << 20
+"""How many parameters a recorded call of the operator may hold."""
+
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
 
@@ -76,7 +82,8 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 
 LIBRARY = NamedFunctions(
-    lambda x, weight: mx.np.dot(x, weight.T),
+    # A transposed matrix would be copied in each step.
+    lambda x, weight: mx.npx.fully_connected(x, weight, num_hidden=len(weight), no_bias=True, flatten=False),
     mx.npx.sigmoid,
     mx.npx.erf,
     SimpleNamespace(
@@ -174,15 +181,28 @@ class FusedGraph(StepGraph):
         return {"h": of_states["h"]}, of_x, parameters
 
 
-class FusedLayer(AutogradLayer):
-    """Gluon's fused layers as a way to compute some time steps of a lane."""
+class LargeFusedGraph(CellGraph):
+    """The cell's lines where one step follows another, and the operator of Gluon's fused layers for all steps at once.
 
-    def __init__(self) -> None:
-        super().__init__(FusedAutograd())
+    Each recorded call of the operator keeps copies of the parameters, which large ones fill the memory with.
+    """
+
+    def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
+        """See `StepGraph.gradients`."""
+        return FusedGraph(self._task).gradients(before, of_states)
+
+
+class FusedLayer(AutogradLayer):
+    """Gluon's fused layers as a way to compute some time steps of a lane; `weights` is the largest number in a lane."""
+
+    def __init__(self, weights: int) -> None:
+        self._large = weights > _LARGEST_RECORDED
+        self.longest = None if self._large else max(1, _RECORDED // weights)
+        super().__init__(GluonAutograd() if self._large else FusedAutograd())
 
     def graph(self, task: BackwardTask) -> StepGraph:
         """See `AutogradLayer.graph`."""
-        return FusedGraph(task)
+        return LargeFusedGraph(self._autograd, task) if self._large else FusedGraph(task)
 
 
 class GluonEngine:
@@ -227,7 +247,9 @@ class GluonEngine:
             if not _is_fused(inputs.network):
                 run_stack_backward(inputs, trace, AutogradLayer(GluonAutograd()), progress)
                 return EngineReport()
-            run_stack_backward(inputs, trace, FusedLayer(), progress)
+            network = inputs.network
+            layer = FusedLayer(max(network.kind.parameter_count(network.sizes(k)) for k in range(network.num_layers)))
+            run_stack_backward(inputs, trace, layer, progress, layer.longest)
             return _stack_gradients(inputs, trace)
         except mx.base.MXNetError as error:
             raise EngineError(f"Gluon failed: {last_line(error)}") from error

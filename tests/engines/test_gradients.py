@@ -1,6 +1,7 @@
 """Gradients of engines, compared with those of plain loops in float64 by torch.autograd."""
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,15 @@ def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: py
     monkeypatch.setattr(backward, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
     trace, _ = with_gradients(load_engine(name), inputs)
+    assert_gradients(trace, oracle_gradients(inputs), 1e-12)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn_tanh"])
+def test_a_large_fused_layer_is_recorded_by_its_lines(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_unavailable("gluon")
+    monkeypatch.setattr(import_module("rnnviz.engines.gluon"), "_LARGEST_RECORDED", 1)
+    inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
+    trace, _ = with_gradients(load_engine("gluon"), inputs)
     assert_gradients(trace, oracle_gradients(inputs), 1e-12)
 
 
