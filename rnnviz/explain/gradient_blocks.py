@@ -6,6 +6,7 @@ grad.h and grad.c of the step. Where an engine gives no grad.c, it is carried fr
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,10 @@ from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidde
 _BLOCK_VALUES = 1 << 18
 _FIRST_LOOK = 64
 _ENOUGH = 64.0
-_KEPT_BYTES = 1 << 27
+_KEPT_BYTES = 1 << 28
+
+Layers: TypeAlias = OrderedDict[tuple[object, ...], BoundedLayer]
+"""The parameters of the latest lanes, which the engines of a run share."""
 
 
 class GradientBlock(BoundedBackward):
@@ -93,14 +97,16 @@ class GradientBlock(BoundedBackward):
 class GradientBlocks:
     """Blocks of the backward pass of one engine. Keeps the parameters of the latest lanes. Not thread-safe."""
 
-    def __init__(self, inputs: Inputs, trace: Trace, cells: CellStates | None = None) -> None:
+    def __init__(
+        self, inputs: Inputs, trace: Trace, cells: CellStates | None = None, layers: Layers | None = None
+    ) -> None:
         assert inputs.loss is not None, "the run has no backward pass"
         self.inputs, self.trace = inputs, trace
         self._loss = inputs.loss
         self._cells = cells
         if cells is None and inputs.network.kind.has_cell_state:
             self._cells = CellStates(inputs, trace)
-        self._layers: OrderedDict[tuple[int, int], BoundedLayer] = OrderedDict()
+        self._layers: Layers = OrderedDict() if layers is None else layers
         self._missing = [s for s in inputs.network.kind.state_symbols if gradient(s) not in trace]
         self.interrupt: Callable[[], None] = lambda: None
 
@@ -108,12 +114,12 @@ class GradientBlocks:
         """The parameters of a lane, for all units or some."""
         if units is not None and not self.inputs.network.graph.mixes_units:
             return bounded_layer(self.inputs, self.trace, layer, direction, units)
-        key = layer, direction
+        key = layer, direction, self.trace.eps, self.trace.stored_as, self.trace.half
         if key not in self._layers:
             self._layers[key] = bounded_layer(self.inputs, self.trace, layer, direction, None)
         self._layers.move_to_end(key)
         size = sum(array.nbytes for array in vars(self.inputs.parameters.layer(layer, direction)).values())
-        while len(self._layers) > max(1, _KEPT_BYTES // max(4 * size, 1)):
+        while len(self._layers) > max(1, _KEPT_BYTES // max(3 * size, 1)):
             self._layers.popitem(last=False)
         return self._layers[key]
 

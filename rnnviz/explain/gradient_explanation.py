@@ -16,7 +16,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import format_distinct
 from rnnviz.explain.explanation import Divergence, divergence_sentence, padding_sentence
 from rnnviz.explain.gradient import GradientBreakdown, GradientLine, GradientPart, explain_gradient
-from rnnviz.explain.gradient_blocks import GradientBlocks
+from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
 from rnnviz.explain.provenance import GradientOf, InitialPlace, ParameterPlace, Place, step_of
 from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
@@ -106,9 +106,9 @@ def gradient_blocks_of(result: RunResult, cells: Mapping[str, CellStates] | None
     """
     if result.inputs.loss is None:
         return {}
-    known = cells or {}
+    known, layers = cells or {}, Layers()
     return {
-        name: GradientBlocks(result.inputs, trace, known.get(name))
+        name: GradientBlocks(result.inputs, trace, known.get(name), layers)
         for name, trace in result.traces.items()
         if gradient(result.config.network.kind.state_symbols[0]) in trace
     }
