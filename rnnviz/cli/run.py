@@ -27,6 +27,7 @@ from rnnviz.cli.terminal import (
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.gradients import OF_PARAMETERS
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import suggest
@@ -282,7 +283,7 @@ _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
 
 def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
     """The place of --gradient NAME."""
-    from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, ParameterPlace
+    from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, gradient_entry
 
     network, parameters = result.config.network, result.inputs.parameters
     if name in network.kind.state_symbols:
@@ -300,9 +301,7 @@ def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
         shape = parameters[found["name"]].shape
         if len(index) != len(shape) or any(k >= size for k, size in zip(index, shape, strict=True)):
             raise InputError(f"--gradient {name} is outside the parameter: its shape is {shape}.")
-        lane, _, key = found["name"].partition("_")
-        place = ParameterPlace(int(lane[1:]), "lr".index(lane[0]), key, index, reverse=network.reverse)
-        return GradientOf(place)
+        return gradient_entry(network, f"{OF_PARAMETERS}{found['name']}", index)
     states = ", ".join((*network.kind.state_symbols, *(f"{s}0" for s in network.kind.state_symbols)))
     expected = f"{states}, x[I] or a parameter with its index, such as {next(iter(parameters))}[0,0]"
     raise InputError(f"--gradient must be {expected} (got {name}).")

@@ -196,6 +196,11 @@ class _Line:
         self.parts.append(part)
         self.add([(Token(part.text, part.total), place)])
 
+    def add_sum(self, text: str, parts: Sequence[GradientPart], place: Place | None) -> None:
+        """Add parts that are together one number of the equation; a single part by its own name."""
+        name = parts[0].text if len(parts) == 1 and parts[0].way == "next" else text
+        self.add([(Token(name, sum(part.total for part in parts)), place)])
+
     def add_to_total(self, value: BoundedArray | None) -> None:
         if value is not None:
             self.total = value if self.total is None else self.total + value
@@ -345,11 +350,8 @@ class _Explainer:
                 name = f"{through_weights((symbol,))}{mark}"
                 part = self._vector("above", name, "i2h_weight", gate, column, owed, symbol.text, there, mark)
                 line.parts.append(part)
-                if not text:
-                    line.add([(Token(name, line.parts[-1].total), None)])
-            if text:
-                total = sum(part.total for part in line.parts[first:])
-                line.add([(Token(f"{text}{arrow}", total), GradientOf(there.moved(unit=0)))])
+            name = f"{text}{arrow}" if text else f"Wᵀ {gradient('u')}{arrow}"
+            line.add_sum(name, line.parts[first:], GradientOf(there.moved(unit=0)) if text else None)
 
     def _add_next(self, line: _Line, there: Location, state: str) -> None:
         """Add the terms of a state that come from the next step."""
@@ -358,12 +360,14 @@ class _Explainer:
             parts = {node.name: d for node in self._leaves("v") if (d := step.gradient(node)) is not None}
             found = self._blocks.layer(there.layer, there.direction).owed_to_hidden(parts)
             line.add_to_total(None if found is None else found[0, 0, there.unit])
+            first = len(line.parts)
             for gate in (g for g in self._network.kind.recurrent_gates if g in parts):
-                node = next(n for n in self._leaves("v") if n.name == gate)
-                owed = self._symbols.equation(node)
+                owed = self._symbols.equation(next(n for n in self._leaves("v") if n.name == gate))
                 text = through_weights(later(owed))
                 part = self._vector("next", text, "h2h_weight", gate, there.unit, parts[gate], texts(owed), there)
-                line.add_vector(part, None)
+                line.parts.append(part)
+            if parts:
+                line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], GradientOf(there.moved(unit=0)))
         leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
         if leaf is not None:
             line.add_to_total(self._at(step.gradient(leaf), there.unit))

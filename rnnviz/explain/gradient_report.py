@@ -13,7 +13,7 @@ from rnnviz.explain.step_breakdown import StoredValue
 
 _LEGENDS = {
     "above": "  ↑ marks the layer above: Wᵀ grad.i is the sum over its units of W_i2h times grad.i.",
-    "next": "  [t+1] is the next step: Wᵀ grad.i[t+1] is the sum over its units of W_h2h times grad.i.",
+    "next": "  [t+1] is the next step: Wᵀ grad.v[t+1] is the sum over its units and gates of W_h2h times grad.v.",
 }
 
 

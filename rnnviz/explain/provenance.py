@@ -3,6 +3,7 @@
 The trail of a gradient goes the other way: from step to later step and from layer to layer above, up to the loss.
 """
 
+from collections.abc import Sequence
 from dataclasses import field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
-from rnnviz.core.config import InitialStateSource, SequenceSource
-from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.config import InitialStateSource, Network, SequenceSource
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
 from rnnviz.core.words import plural
@@ -181,6 +182,26 @@ def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
         return GatePlace(arithmetic.where, token.gate)
     states = ("h[t-1]", "c[t-1]", "c", *(s + end for s in arithmetic.previous.further for end in ("[t-1]", "")))
     return _value_place(arithmetic, token.text) if token.text in states else None
+
+
+def gradient_entry(network: Network, name: str, index: Sequence[int]) -> GradientOf:
+    """The gradient at an index of a trace's array, such as "grad.h0" or "grad.parameters.l0_i2h_weight"."""
+    if name.startswith(OF_PARAMETERS):
+        lane, _, key = name.removeprefix(OF_PARAMETERS).partition("_")
+        place = ParameterPlace(int(lane[1:]), "lr".index(lane[0]), key, tuple(index), reverse=network.reverse)
+        return GradientOf(place)
+    if name == OF_INPUT:
+        timestep, sample, feature = index
+        return GradientOf(InputPlace(timestep, sample, feature))
+    symbol = name.removeprefix(GRADIENT)
+    if len(index) == len(Location().index):
+        where = Location(*index, reverse=network.reverse)
+        if symbol in network.kind.state_symbols:
+            return GradientOf(where if symbol == network.kind.state_symbols[0] else CellPlace(where, symbol))
+        return GradientOf(GatePlace(where, symbol))
+    row, sample, unit = index
+    layer, direction = divmod(row, network.directions)
+    return GradientOf(InitialPlace(symbol[:-1], layer, direction, sample, unit, reverse=network.reverse))
 
 
 def counterpart(place: Place, selection: Location) -> Place:

@@ -12,10 +12,14 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.provenance import (
     CellPlace,
     GatePlace,
+    GradientOf,
     InitialPlace,
     InputPlace,
     InputSource,
+    ParameterPlace,
     Place,
+    counterpart,
+    gradient_entry,
     in_words,
     input_source,
     lane_of,
@@ -240,3 +244,18 @@ def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
     found = origin(NAMED.inputs, InputPlace(2, 0, 0))
     assert found.name == 'x[t=2, i="open"]'
     assert found.sentences[0] == "Feature 0 'open' of x at t = 2 'Wed', sample 0."
+
+
+def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
+    network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
+    where = Location(1, 1, 2, 0, 1)
+    assert gradient_entry(network, "grad.h", where.index) == GradientOf(where)
+    assert gradient_entry(network, "grad.z", where.index) == GradientOf(GatePlace(where, "z"))
+    assert gradient_entry(network, "grad.h0", (3, 0, 1)) == GradientOf(InitialPlace("h", 1, 1, 0, 1))
+    assert gradient_entry(network, "grad.input", (2, 0, 1)) == GradientOf(InputPlace(2, 0, 1))
+    place = GradientOf(ParameterPlace(1, 1, "h2h_weight", (4, 2)))
+    assert gradient_entry(network, "grad.parameters.r1_h2h_weight", (4, 2)) == place
+    assert in_words(place) == "grad.r1_h2h_weight[4, 2] of layer 1, backward"
+    assert counterpart(place, where) == where
+    assert counterpart(where, where) == GradientOf(where)
+    assert counterpart(GradientOf(GatePlace(where, "z")), where) == GatePlace(where, "z")

@@ -10,6 +10,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.explain.provenance import gradient_entry
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
@@ -86,6 +87,7 @@ class ParameterGradients(ResultView):
         self.table = NumberTable(self.model, "Gradients of the parameters and initial states")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.entry_table = NumberTable(self.entry_model, "Entries of the selected gradient")
+        self.entry_table.activated.connect(self._on_activated)
         self._task = LatestTask("parameters", self)
         self._task.done.connect(self._take)
         left = down(intro, (self.table, 1), spacing=4)
@@ -132,6 +134,13 @@ class ParameterGradients(ResultView):
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
             self._sort(self.model.row(current.row()))
+
+    def _on_activated(self, index: QModelIndex) -> None:
+        """Request the explanation of an entry: its terms over time."""
+        if self.entries is not None and self._result is not None:
+            where = self.entries.index[self.entry_model.row(index.row())].tolist()
+            place = gradient_entry(self._result.config.network, self.entries.row.name, where)
+            self.explanation_requested.emit(place)
 
     def _sort(self, row: ArrayRow) -> None:
         """Find the entries with the largest errors, of a large array on a thread."""

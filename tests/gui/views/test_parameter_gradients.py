@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
+from rnnviz.explain.provenance import InitialPlace, ParameterPlace
 from rnnviz.gui.views import parameter_gradients
 from rnnviz.gui.views.parameter_gradients import ParameterGradients
 from rnnviz.quantities.parameter_gradients import array_rows, entries_of
@@ -29,7 +30,7 @@ def view(qtbot: Any) -> ParameterGradients:
     return view
 
 
-def test_the_array_and_the_entry_with_the_largest_error_come_first(view: ParameterGradients) -> None:
+def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, view: ParameterGradients) -> None:
     result = make_result(gradients=("gluon", "manual"), edits={"manual": edit})
     present: list[bool] = []
     view.presence_changed.connect(present.append)
@@ -49,6 +50,9 @@ def test_the_array_and_the_entry_with_the_largest_error_come_first(view: Paramet
         assert view.entries.error is not None
         assert view.entries.error[0] == pytest.approx(error, rel=1e-6)
         assert texts(view.entry_model)[0][0] == str(list(index))
+    with qtbot.waitSignal(view.explanation_requested) as asked:
+        view.entry_table.activated.emit(view.entry_model.index(0, 0))
+    assert asked.args[0].of in (ParameterPlace(0, 0, "h2h_bias", (2,)), InitialPlace("h", 0, 0, 1, 3))
     # The selected array stays with another run.
     view.show_result(make_result(gradients=("gluon", "manual")), "manual")
     assert view.entries is not None
