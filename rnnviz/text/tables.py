@@ -194,6 +194,7 @@ _COLORS = {Verdict.AGREE: "#2f9e5f", Verdict.DRIFT: "#c98a1b", Verdict.DISAGREE:
 _LINE = "1px solid rgba(128, 128, 128, 0.35)"
 _DIFFER = "{candidate} compared with {reference}: {values}"
 _WITHIN = "{candidate} compared with {reference}: {values}, all within the tolerance"
+_OF = "{array} of {engine}"
 _CORNER = "compared with {reference}"
 _DETAILS = "Details"
 _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
@@ -243,8 +244,9 @@ def run_in_words(result: RunResult) -> str:
 
 def comparison_in_words(comparison: Comparison) -> str:
     differ = comparison.mismatched
+    name = display_name(comparison.candidate)
     return (_DIFFER if differ else _WITHIN).format(
-        candidate=display_name(comparison.candidate),
+        candidate=name if comparison.name == "h" else _OF.format(array=comparison.name, engine=name),
         reference=display_name(comparison.reference),
         values=(verdict_details.error_size if differ else verdict_details.values_and_error)(comparison),
     )

@@ -96,6 +96,7 @@ def test_tolerance_of_gradients_grows_with_their_magnitude() -> None:
         trace["grad.h"][0, 0, 0, 0, 0] += 1e-3
 
     gradients = make_result(BOTH, gradients=BOTH, edits={"gluon": scaled, "manual": off}).comparisons[0].gradients
+    assert "grad.h of manual" in repr(gradients["grad.h"])
     assert gradients["grad.h"].atol > 1000 * gradients["grad.input"].atol / 3
     assert gradients["grad.h"].mismatched == 0
 
