@@ -332,9 +332,9 @@ _RULES: dict[str, _Rule] = {
     ),
     "swish": _Rule(
         lambda x, a, b: x * _sigmoid(x),
-        lambda x, y, a, b: y + _sigmoid(x) * (1.0 - y),
+        lambda x, y, a, b: _sigmoid(x) + y * (1.0 - _sigmoid(x)),
         "({X} * sigmoid({x}))",
-        "({y} + sigmoid({x}) * (1 - {y}))",
+        "(sigmoid({x}) + {y} * (1 - sigmoid({x})))",
         low=-0.2785,
         rounding="argument",
         turns=(_SWISH_MINIMUM,),

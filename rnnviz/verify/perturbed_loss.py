@@ -88,7 +88,7 @@ class PerturbedLoss:
     def _run_lane(self, layer: int, direction: int, below: FloatArray | None, out: FloatArray | None) -> Any:
         inputs, network, rows = self._inputs, self._inputs.network, len(self._copies)
         lane, backward = layer * network.directions + direction, network.backward(direction)
-        step = _PerturbedStep(inputs, layer, direction, self._changed, rows)
+        step = _PerturbedStep(inputs, layer, direction, self._changed, rows, self._round_activation)
         state = {
             s: array[lane][self._samples].astype(np.float64) for s, array in inputs.initial_state.by_symbol.items()
         }
@@ -148,6 +148,20 @@ class PerturbedLoss:
             noise = self._generator.uniform(-_NOISE * self._eps, _NOISE * self._eps, shape)
             array[..., self._noisy, :] *= 1.0 + noise[..., self._pair, :]
 
+    def _round_activation(self, argument: FloatArray, value: FloatArray) -> None:
+        """Round values of an activation (R, H) and its slopes at random.
+
+        A slope is rounded as far as the value is: y · (1 - y) of a saturated gate has few digits. The slope at the
+        argument of the base is changed, and not the value there.
+        """
+        rows = self._noisy
+        # A value of parameters alone has no rows.
+        if len(rows) and value.ndim == 2:
+            limit = _NOISE * self._eps
+            noise = self._generator.uniform(-limit, limit, (2, self._pairs, value.shape[-1]))[:, self._pair]
+            value[rows] *= 1.0 + noise[0]
+            value[rows] += noise[1] * (argument[rows] - argument[self._base[rows]])
+
 
 @dataclass(frozen=True, eq=False)
 class _Changes:
@@ -191,10 +205,18 @@ class _Changes:
 class _PerturbedStep:
     """The step of a lane, on the rows (R, H) of all copies."""
 
-    def __init__(self, inputs: Inputs, layer: int, direction: int, changed: Mapping[str, _Changes], rows: int) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        layer: int,
+        direction: int,
+        changed: Mapping[str, _Changes],
+        rows: int,
+        round_activation: Callable[[FloatArray, FloatArray], None],
+    ) -> None:
         cell = inputs.network.kind
         prefix = f"{OF_PARAMETERS}{'lr'[direction]}{layer}_"
-        self._cell, self._size = cell, inputs.network.hidden_size
+        self._cell, self._size, self._round_activation = cell, inputs.network.hidden_size, round_activation
         self._changed = {name.removeprefix(prefix): c for name, c in changed.items() if name.startswith(prefix)}
         self._parameters = {n: a.astype(np.float64) for n, a in vars(inputs.parameters.layer(layer, direction)).items()}
         self._layer = ArrayLayer.of(cell, self._parameters)
@@ -253,7 +275,9 @@ class _PerturbedStep:
 
     def _apply(self, node: Node, args: Sequence[Any]) -> Any:
         result = self._layer.apply(node, args)
-        if node.op == "recurrent":
+        if node.op == "activation":
+            self._round_activation(args[0], result)
+        elif node.op == "recurrent":
             place = self._cell.recurrent_gates.index(node.name)
             for name in ("h2h_weight", "h2h_bias"):
                 if name in self._changed:
