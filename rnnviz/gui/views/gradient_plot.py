@@ -55,7 +55,7 @@ _SOURCES = (
     ),
 )
 _LOSS_OFF = (
-    "Turn on gradients in the settings (Backward pass), and run (F5). The gradient of the selected value needs none."
+    "Turn on gradients in the settings (Backward pass), and run (F5).\nOr show the gradient of the selected value (I)."
 )
 _EMPTY = "A run (F5) shows the gradients over time."
 _BELOW = "vanishing: below 1e-6 of the norm at t = {t}"
@@ -231,7 +231,8 @@ class GradientFlowPlot(ResultView):
         self._norms_task.done.connect(self._take_norms)
 
         self._hint = hint()
-        # A label that wraps would ask for more height than the tabs have.
+        # A text that wraps would ask for more height than the tabs have.
+        self._hint.setWordWrap(False)
         self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         empty = hint(_EMPTY)
         self._stack = pages(None, self._hint, self.plot)
