@@ -34,3 +34,21 @@ def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
         assert not follower.busy
     finally:
         follower.close()
+
+
+def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, shared_window) -> None:
+    window = shared_window
+    (plot,) = (view for view in window.views if view.title == "Gradient flow")
+    window.actions_["influence"].trigger()
+    qtbot.waitUntil(lambda: window.session.influence is not None)
+    assert (plot.wanted, plot.save_state()) == ("value", ("value",))
+    assert window.lanes._canvas.influence.isVisible()
+    window.session.set_location(window.session.location.moved(unit=1))
+    qtbot.waitUntil(lambda: window.session.influence.where.unit == 1)
+    plot.source.setCurrentIndex(0)
+    assert not window.session.following
+    assert not window.lanes._canvas.influence.isVisible()
+    plot.restore_state(("value",))
+    assert window.influence.busy
+    window.stop()
+    assert (window.session.following, plot.wanted) == (False, "loss")
