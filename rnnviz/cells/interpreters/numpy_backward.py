@@ -26,7 +26,7 @@ from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows
 from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
 from rnnviz.cells.interpreters.elementwise_source import ElementwiseCalls, ElementwiseSource, Key, Operand
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
-from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, has_small_products, tile_columns
+from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, choose_order, has_small_products, tile_columns
 from rnnviz.frozen import dataclass
 
 _FUNCTIONS: dict[str, Any] = {
@@ -90,6 +90,11 @@ class NumpyBackward:
             rows = [_rows(self.parameters[f"{kind}_weight"], given[kind], gates) for kind in kinds]
             self._input_weights[op, gates] = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
         return self._input_weights[op, gates]
+
+    @cached_property
+    def turned_weight(self) -> FloatArray:
+        """The rows of W_h2h, transposed: (H, R·H)."""
+        return np.ascontiguousarray(self.weights["h2h"].T)
 
     def tiles(self, columns: int) -> FloatArray:
         """The rows of W_h2h by gate and tile of columns: (R, H / columns, H, columns)."""
@@ -377,13 +382,18 @@ class _Block:
         rows = lanes.reshape(prod(self._shape), -1)
         d_u, d_v = rows[:, : len(plan.u) * size], rows[:, own * size :]
         parameters = {name: np.zeros_like(array) for name, array in of.parameters.items()}
-        _put_rows(parameters, "i2h", of.cell.gate_symbols, plan.u, d_u, self._x)
+        # A product with ones is faster than a sum over rows.
+        sums = np.ones(len(rows), self._dtype) @ rows
+        h = self._before[of.cell.state_symbols[0]]
+        of_u, of_v = sums[: len(plan.u) * size], sums[own * size :]
+        _put_rows(parameters, "i2h", of.cell.gate_symbols, plan.u, d_u.T @ self._x, of_u)
         if plan.v:
-            _put_rows(parameters, "h2h", of.cell.recurrent_gates, plan.v, d_v, self._before[of.cell.state_symbols[0]])
+            _put_rows(parameters, "h2h", of.cell.recurrent_gates, plan.v, d_v.T @ h, of_v)
         for hub, total in zip(plan.hubs, self._totals, strict=True):
             d = _flat(total)
             if hub.op == "recurrent":
-                _put_rows(parameters, "h2h", of.cell.recurrent_gates, (hub.name,), d, self._rows(hub))
+                weight = d.T @ self._rows(hub)
+                _put_rows(parameters, "h2h", of.cell.recurrent_gates, (hub.name,), weight, d.sum(axis=0))
             elif hub.op == "matrix":
                 parameters[hub.args[0].name] += d.T @ self._rows(hub)
         for (op, name), node in plan.leaves.items():
@@ -429,14 +439,23 @@ class _Block:
         return states
 
     def _write_product(self, lanes: FloatArray, out: FloatArray, name: str) -> None:
-        """Write dv W_h2h, for each gate and tile of columns where that keeps the products small; see `layout`."""
+        """Write dv W_h2h, in the memory order that suits the sizes; see `layout`.
+
+        That is a product for each gate and tile of columns where this keeps the products small.
+        """
         source, weight, (samples, size) = self._source, self._of.weights["h2h"], out.shape
         gates, units = lanes.shape[2:]
         small = samples > 1 and samples * len(weight) * size > SMALL_PRODUCT and has_small_products()
         columns = tile_columns(samples, units, size) if small else 0
         if not columns:
             row = lanes.reshape(*self._shape, -1)
-            source.call("dot", source.name(row, over_time=True), source.name(weight, over_time=False), name)
+            if choose_order(samples, 1, len(weight), size, self._dtype) == "samples":
+                source.call("dot", source.name(row, over_time=True), source.name(weight, over_time=False), name)
+                return
+            turned, product = self._of.turned_weight, np.empty((size, samples), self._dtype)
+            column = source.name(row.swapaxes(1, 2), over_time=True)
+            source.call("dot", source.name(turned, over_time=False), column, source.name(product, over_time=False))
+            source.call("copyto", name, source.name(product.T, over_time=False))
             return
         tiles = self._of.tiles(columns)
         parts = np.empty((gates, samples, size), self._dtype)
@@ -548,11 +567,11 @@ def _put_rows(
     kind: str,
     gates: Sequence[str],
     lanes: Sequence[str],
-    d: FloatArray,
-    read: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray,
 ) -> None:
-    """Add the gradients of a weight and of its bias, from those of the lanes d (B·N, K·H) that read (B·N, I)."""
-    for name, array in ((f"{kind}_weight", d.T @ read), (f"{kind}_bias", d.sum(axis=0))):
+    """Add the gradients of a weight and of its bias, which have the rows of the `lanes`."""
+    for name, array in ((f"{kind}_weight", weight), (f"{kind}_bias", bias)):
         by_gate = gate_rows(parameters[name], tuple(gates))
         for gate, rows in gate_rows(array, tuple(lanes)).items():
             by_gate[gate][...] += rows
