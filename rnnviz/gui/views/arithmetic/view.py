@@ -103,6 +103,8 @@ class Body(QSplitter):
         self._result: Callable[[], RunResult | None] = lambda: None
         beside = QWidget()
         beside.setLayout(down((self.plot, 1), (self.bars, 1)))
+        # Only one of them is shown, so that they need the height of one.
+        self.bars.hide()
         for place, part in enumerate((self.cards, self.table, beside)):
             self.addWidget(part)
             self.setCollapsible(place, False)
