@@ -52,8 +52,9 @@ class Flow:
 
     `begins` is the time step at which the backward pass of the lane meets its first gradient, `ends` the last computed
     step of the backward pass, which is the first one of the forward pass; both None without a gradient. `at_begin` and
-    `at_end` are the norms there. `since` is the time step from which on the gradient has vanished or exploded, in the
-    order of the backward pass; None if it does neither.
+    `at_end` are the norms there. `per_step` is the mean factor of the norm per time step, a geometric mean, up to the
+    last norm that is finite and not 0; NaN if that is the first. `since` is the time step from which on the gradient
+    has vanished or exploded, in the order of the backward pass; None if it does neither.
     """
 
     verdict: FlowVerdict
@@ -61,20 +62,13 @@ class Flow:
     ends: int | None = None
     at_begin: float = 0.0
     at_end: float = 0.0
+    per_step: float = float("nan")
     since: int | None = None
 
     @property
     def ratio(self) -> float:
         """The norm at the end over that at the beginning; NaN without a gradient."""
         return self.at_end / self.at_begin if self.at_begin else float("nan")
-
-    @property
-    def per_step(self) -> float:
-        """The mean factor of the norm per time step, a geometric mean; NaN without two steps."""
-        if self.begins is None or self.ends is None or self.begins == self.ends:
-            return float("nan")
-        with np.errstate(all="ignore"):
-            return float(np.power(self.ratio, 1.0 / abs(self.begins - self.ends)))
 
 
 def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
@@ -102,9 +96,12 @@ def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
     on_way = norms[order]
     with np.errstate(all="ignore"):
         ratios = on_way / on_way[0]
+    (usable,) = np.nonzero(np.isfinite(ratios) & (ratios > 0.0))
+    last = int(usable[-1]) if len(usable) else 0
+    per_step = float(ratios[last] ** (1.0 / last)) if last else float("nan")
     # NaN is neither below nor above a limit: it follows from an infinity.
     exploded, kept = ~(ratios <= EXPLODING), ~(ratios < VANISHING)
-    ends = int(order[0]), int(order[-1]), float(on_way[0]), float(on_way[-1])
+    ends = int(order[0]), int(order[-1]), float(on_way[0]), float(on_way[-1]), per_step
     if exploded.any():
         return Flow(FlowVerdict.EXPLODING, *ends, since=int(order[np.argmax(exploded)]))
     if not kept[-1]:

@@ -56,6 +56,8 @@ def test_a_lane_begins_at_its_first_gradient() -> None:
     norms = np.array([0.0, 0.0, 0.5, 1.0, 0.0])
     flow = flow_of(norms, backward=False)
     assert (flow.verdict, flow.begins, flow.ends, flow.since) == (FlowVerdict.VANISHING, 3, 0, 1)
+    # The mean is of the way on which there is a gradient.
+    assert (flow.ratio, flow.per_step) == (0.0, 0.5)
     cut = flow_of(norms, backward=False, truncated=True)
     assert (cut.verdict, cut.begins, cut.ends, cut.ratio) == (FlowVerdict.NEITHER, 3, 2, 0.5)
     assert flow_of(np.zeros(4), backward=True).verdict is FlowVerdict.NONE
