@@ -35,6 +35,25 @@ sequence = { batch_size = 2, timesteps = 9 }
 initial_state = { source = "normal" }
 compare = { reference = "gluon", candidates = ["bug:no-h2h-bias"] }
 """
+
+_GRADIENTS = """
+[network]
+cell = "lstm"
+input_size = 3
+hidden_size = 5
+
+[sequence]
+timesteps = 12
+batch_size = 2
+
+[compare]
+reference = "manual"
+candidates = ["bug:cell-gradient-dropped"]
+
+[backward]
+enabled = true
+"""
+
 _PADDING = """
 network = { cell = "gru", input_size = 2, hidden_size = 4, bidirectional = true }
 sequence = { batch_size = 2, timesteps = 8, lengths = [5, 8] }
@@ -183,6 +202,16 @@ def mismatch(window: MainWindow, _folder: Path) -> QWidget:
     return window
 
 
+def gradients(window: MainWindow, _folder: Path) -> QWidget:
+    """Gradients of the cell state, which a known bug of the backward pass drops."""
+    window.document.take(parse_config(_GRADIENTS, Path.cwd(), "gradients"), "gradients")
+    wait(window.runner.finished)
+    window.session.set_color_by("grad.c")
+    window.session.set_location(Location(0, 0, 4, 0, 2))
+    window.main_layout.select_tab("Gradient flow")
+    return window
+
+
 def model(window: MainWindow, folder: Path) -> QWidget:
     """The list of a file's networks."""
     path = folder / "translator.safetensors"
@@ -217,6 +246,7 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "lesson": lesson,
     "padding": padding,
     "capture": capture,
+    "gradients": gradients,
     "mismatch": mismatch,
     "model": model,
     "sweep": sweep,
