@@ -351,7 +351,7 @@ class _Explainer:
                 part = self._vector("above", name, "i2h_weight", gate, column, owed, symbol.text, there, mark)
                 line.parts.append(part)
             name = f"{text}{arrow}" if text else f"Wᵀ {gradient('u')}{arrow}"
-            line.add_sum(name, line.parts[first:], GradientOf(there.moved(unit=0)) if text else None)
+            line.add_sum(name, line.parts[first:], GradientOf(there) if text else None)
 
     def _add_next(self, line: _Line, there: Location, state: str) -> None:
         """Add the terms of a state that come from the next step."""
@@ -367,7 +367,7 @@ class _Explainer:
                 part = self._vector("next", text, "h2h_weight", gate, there.unit, parts[gate], texts(owed), there)
                 line.parts.append(part)
             if parts:
-                line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], GradientOf(there.moved(unit=0)))
+                line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], GradientOf(there))
         leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
         if leaf is not None:
             line.add_to_total(self._at(step.gradient(leaf), there.unit))
