@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
+    from rnnviz.explain.gradient_explanation import explain_gradient
     from rnnviz.quantities.gradient_flow import gradient_flow
     from rnnviz.quantities.influence import influence
     from rnnviz.verify.compare import Comparison, Mismatch
@@ -47,6 +48,7 @@ __all__ = [
     "Trace",
     "__version__",
     "capture",
+    "explain_gradient",
     "gradient_flow",
     "influence",
     "load_config",
@@ -67,6 +69,7 @@ _MODULES = {
     "RunResult": "verify.result",
     "Trace": "core.trace",
     "capture": "captures.rnn_capture",
+    "explain_gradient": "explain.gradient_explanation",
     "gradient_flow": "quantities.gradient_flow",
     "influence": "quantities.influence",
 }

@@ -150,8 +150,8 @@ def line_name(cell: CellSpec, place: GradientOf) -> str:
             return notation(place)
 
 
-def explain_gradient(blocks: GradientBlocks, place: GradientOf) -> GradientBreakdown:
-    """The terms of a gradient.
+def gradient_breakdown(blocks: GradientBlocks, place: GradientOf) -> GradientBreakdown:
+    """The terms of a gradient of one engine.
 
     Parameters
     ----------

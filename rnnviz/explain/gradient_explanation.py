@@ -9,15 +9,22 @@ from numpy.typing import NDArray
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import format_distinct
 from rnnviz.explain.explanation import Divergence, divergence_sentence, padding_sentence
-from rnnviz.explain.gradient import GradientBreakdown, GradientLine, GradientPart, explain_gradient
+from rnnviz.explain.gradient import GradientBreakdown, GradientLine, GradientPart, gradient_breakdown
 from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
-from rnnviz.explain.provenance import GradientOf, InitialPlace, ParameterPlace, Place, step_of
+from rnnviz.explain.provenance import (
+    GradientOf,
+    InitialPlace,
+    ParameterPlace,
+    Place,
+    gradient_entry,
+    step_of,
+)
 from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
 from rnnviz.explain.worked_step import Floats
@@ -153,7 +160,7 @@ def explain_gradients(
     wanted = [n for n, t in result.traces.items() if candidates is None or n in candidates or t is result.reference]
     reasons = result.without_gradients
     unread = {name: reason for name in wanted if (reason := reasons.get(name) or _missing(result, name, place, known))}
-    breakdowns = {name: explain_gradient(known[name], place) for name in wanted if name not in unread}
+    breakdowns = {name: gradient_breakdown(known[name], place) for name in wanted if name not in unread}
     if not breakdowns:
         each = "; ".join(f"{display_name(name)}: {reason}" for name, reason in unread.items())
         raise InputError(_NO_ENGINE.format(reasons=each))
@@ -164,6 +171,37 @@ def explain_gradients(
         if reference is not None and c.candidate in breakdowns
     }
     return GradientExplanation(place, breakdowns, partings, unread, _notes(result, where))
+
+
+def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> GradientExplanation:
+    """Explain an entry of a gradient by its terms, by the name of its array in a trace.
+
+    Parameters
+    ----------
+    result : RunResult
+        A run with a backward pass.
+    name : str
+        Name of the array, such as "grad.h", "grad.h0" or "grad.parameters.l0_i2h_weight".
+    index : sequence of int
+        Index of the entry, such as [layer, direction, t, sample, unit].
+
+    Returns
+    -------
+    GradientExplanation
+        The terms by engine.
+
+    Raises
+    ------
+    InputError
+        If no engine gives the array, or it has no such entry, or that is in padding.
+    """
+    array = next((trace[name] for trace in result.traces.values() if name in trace), None)
+    if array is None or not name.startswith(GRADIENT):
+        names = dict.fromkeys(n for trace in result.traces.values() for n in trace if n.startswith(GRADIENT))
+        raise InputError(f"name must be one of {', '.join(names) or 'no gradients: the run has none'} (got {name}).")
+    if len(index) != array.ndim or not all(0 <= k < size for k, size in zip(index, array.shape, strict=True)):
+        raise InputError(f"index must be inside the shape {array.shape} of {name} (got {list(index)}).")
+    return explain_gradients(result, gradient_entry(result.config.network, name, index))
 
 
 def _missing(result: RunResult, name: str, place: GradientOf, blocks: Mapping[str, GradientBlocks]) -> str:

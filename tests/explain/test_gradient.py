@@ -9,12 +9,14 @@ import pytest
 
 from rnnviz.cells import CellSpec, Gate, ParameterSpec, StateSpec, Step, Values, recurrent, sigmoid, tanh
 from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.gradient import GradientBreakdown, GradientLine, explain_gradient
+from rnnviz.explain.gradient import GradientBreakdown, GradientLine, gradient_breakdown
 from rnnviz.explain.gradient_blocks import GradientBlocks
+from rnnviz.explain.gradient_explanation import explain_gradient
 from rnnviz.explain.provenance import (
     CellPlace,
     GatePlace,
@@ -26,6 +28,7 @@ from rnnviz.explain.provenance import (
 )
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
+from tests.factories import result_of
 from tests.oracles.computed import computed
 from tests.oracles.gradients import oracle_gradients
 
@@ -120,7 +123,7 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     inputs, trace, gradients = case_of(bidirectional=True, **NETWORKS[name])
     blocks = GradientBlocks(inputs, trace)
     for where in steps(inputs, trace):
-        found = explain_gradient(blocks, GradientOf(where))
+        found = gradient_breakdown(blocks, GradientOf(where))
         assert found.line.name == "grad.h"
         check_step(found, where, gradients)
         if not inputs.network.kind.projects:
@@ -130,16 +133,16 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
         for symbol, array in inputs.initial_state.by_symbol.items():
             initial = InitialPlace(symbol, layer, direction, 1, array.shape[-1] - 1)
             if initial.unit < trace.shape[-1]:
-                (line,) = explain_gradient(blocks, GradientOf(initial)).lines
+                (line,) = gradient_breakdown(blocks, GradientOf(initial)).lines
                 check(line, gradients[f"grad.{symbol}0"][2 * layer + direction, 1, initial.unit])
         for key, array in vars(inputs.parameters.layer(layer, direction)).items():
             for row in rows:
                 place = ParameterPlace(layer, direction, key, (row % len(array), *(s - 1 for s in array.shape[1:])))
-                explained = explain_gradient(blocks, GradientOf(place))
+                explained = gradient_breakdown(blocks, GradientOf(place))
                 check(explained.lines[0], gradients[f"grad.parameters.{place.key}"][place.index])
                 assert explained.contributions is not None
                 assert explained.contributions.sum() == pytest.approx(explained.lines[0].value)
-    (line,) = explain_gradient(blocks, GradientOf(InputPlace(2, 1, 0))).lines
+    (line,) = gradient_breakdown(blocks, GradientOf(InputPlace(2, 1, 0))).lines
     check(line, gradients["grad.input"][2, 1, 0])
 
 
@@ -159,13 +162,13 @@ def test_lengths_truncation_and_other_losses(
     for given in (trace, trace.with_arrays({"grad.c": None})):
         blocks = GradientBlocks(inputs, given)
         for where in steps(inputs, given):
-            found = explain_gradient(blocks, GradientOf(where))
+            found = gradient_breakdown(blocks, GradientOf(where))
             check_step(found, where, gradients)
             assert ("grad.c" in given) == ("grad.c" in {own.symbol for own in found.outcomes})
         for key in ("i2h_weight", "h2h_bias"):
             for direction in range(trace.shape[1]):
                 place = ParameterPlace(0, direction, key, (1, 2)[: 1 + key.endswith("weight")])
-                (line,) = explain_gradient(blocks, GradientOf(place)).lines
+                (line,) = gradient_breakdown(blocks, GradientOf(place)).lines
                 check(line, gradients[f"grad.parameters.{place.key}"][place.index])
 
 
@@ -173,31 +176,43 @@ def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> No
     inputs, trace, gradients = case_of(cell="lstm", dtype="float32")
     rounded = {name: array.astype(np.float32) for name, array in gradients.items()}
     where = Location(0, 0, 1, 1, 2)
-    right = explain_gradient(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
+    right = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
     assert all(own.right for own in right.outcomes)
     assert [own.symbol for own in right.outcomes] == ["grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i"]
     rounded["grad.f"] = rounded["grad.f"].copy()
     rounded["grad.f"][where.index] *= 1.0001
-    wrong = explain_gradient(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
+    wrong = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
     assert [own.symbol for own in wrong.outcomes if not own.right] == ["grad.f"]
+
+
+def test_an_entry_is_explained_by_the_name_of_its_array() -> None:
+    inputs, trace, _ = case_of(cell="gru")
+    result = result_of(inputs, {"gluon": trace})
+    explained = explain_gradient(result, "grad.parameters.l1_i2h_bias", (4,))
+    assert explained.reference.line.own is not None
+    assert explained.reference.line.own.right
+    assert explain_gradient(result, "grad.z", (0, 0, 1, 0, 2)).reference.line.name == "grad.z"
+    for name, index in (("grad.c", (0,)), ("h", (0, 0, 0, 0, 0)), ("grad.h", (0, 0, 9, 0, 0)), ("grad.h0", (0,))):
+        with pytest.raises(InputError):
+            explain_gradient(result, name, index)
 
 
 def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
     inputs, trace, _ = case_of(cell="lstm")
     blocks = GradientBlocks(inputs, trace)
     where = Location(0, 0, 1, 0, 2)
-    line = explain_gradient(blocks, GradientOf(where)).line
+    line = gradient_breakdown(blocks, GradientOf(where)).line
     above, later = line.parts[0], line.parts[-1]
     assert (above.way, above.source(1)) == ("above", GradientOf(GatePlace(Location(1, 0, 1, 0, 1), "i")))
     assert (later.way, later.source(1)) == ("next", GradientOf(GatePlace(Location(0, 0, 2, 0, 1), "o")))
     assert later.name(1) == "grad.o[t=2, u=1]"
-    carried = explain_gradient(blocks, GradientOf(CellPlace(where))).line
+    carried = gradient_breakdown(blocks, GradientOf(CellPlace(where))).line
     assert carried.name == "grad.c"
     assert [part.source(0) for part in carried.parts] == [
         GradientOf(CellPlace(where.moved(timestep=2))),
         GradientOf(where),
     ]
-    top = explain_gradient(blocks, GradientOf(Location(1, 0, 3, 0, 0))).line
+    top = gradient_breakdown(blocks, GradientOf(Location(1, 0, 3, 0, 0))).line
     assert [part.source(0) for part in top.parts] == [
         LossPlace(Location(1, 0, 3, 0, 0)),
         LossPlace(Location(1, 0, 3, 0, 0), "h"),
