@@ -403,6 +403,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
     if loss is None or of_out is None or inputs.lengths:
         return EngineReport()
     stack, library = _stack(inputs), FusedAutograd()
+    # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
     x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.arrays)]
     given = [_nd_array(_arranged(network, of_out)), *map(_nd_array, loss.state.values())]
     with library.recording():

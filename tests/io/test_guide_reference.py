@@ -165,7 +165,7 @@ def test_every_consistency_check_is_listed(tmp_path: Path):
     forms = {re.sub(r"that of \w+$", "that of ENGINE", form) for form in forms}
     one = "state[k] is layer j's last computed hidden state"
     assert {one if form == one.replace("layer j", "layer k") else form for form in listed} - fused == forms
-    assert len(fused) == 5
+    assert len(fused) == 6
 
 
 def test_the_arrays_of_an_archive_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
