@@ -286,9 +286,11 @@ class VectorTable(ResultView):
         self.explanation_requested.emit(place)
 
     def _quantity_of(self, column: int) -> Quantity:
-        """Quantity of a column: a gate's name, or "value"."""
+        """Quantity of a column: a gate's or a gradient's name, or "value"."""
         place = column - (self.model.columnCount() - len(self._added))
-        return self._added[place].name if place >= 0 else "value"
+        if place >= 0:
+            return self._added[place].name
+        return "grad.h" if self._kind == "gradient" else "value"
 
     def _row_tip(self, row: int) -> str:
         """Tooltip of a row with all numbers in full precision."""

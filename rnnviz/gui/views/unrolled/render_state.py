@@ -10,10 +10,10 @@ from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.graph import Graph, value_limits
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.gradients import GRADIENT, OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
-from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
@@ -443,16 +443,13 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: boo
     if is_padding(shown, cell, boxes=boxes):
         cell = cell._replace(timestep=timesteps - 1)
     if lane.layer is None:
-        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names.of_sample(at.sample))
+        place = InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names.of_sample(at.sample))
+        return place if shown.input_gradient is None else GradientOf(place)
     if not 0 <= cell.timestep < timesteps:
-        return InitialPlace(
-            "c" if shown.quantity == "c" else "h",
-            lane.layer,
-            lane.direction,
-            at.sample,
-            cell.unit,
-            reverse=lane.reverse,
-        )
+        state = shown.quantity.removeprefix(GRADIENT)
+        state = state if state in shown.cell.state_symbols else "h"
+        initial = InitialPlace(state, lane.layer, lane.direction, at.sample, cell.unit, reverse=lane.reverse)
+        return GradientOf(initial) if shown.gradient else initial
     # A norm belongs to all units, so the selected unit stays.
     unit = cell.unit if shown.per_unit else at.unit
     where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)

@@ -5,6 +5,7 @@ import numpy as np
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.explain.provenance import CellPlace, GradientOf, InitialPlace, InputPlace
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.views.unrolled.color_bar import limit_of, ticks
 from rnnviz.gui.views.unrolled.colormap import DECADES, STEPS, ColorScale
@@ -118,3 +119,16 @@ def test_a_click_on_a_gradient_selects_its_place(view: UnrolledView) -> None:
 
     view._point(CellGeometry(Lane(0), 2, 3))
     assert asked == [Location(0, 0, 2, 0, 3)]
+
+
+def test_gradients_of_the_input_and_of_an_initial_state_lead_to_their_explanation(view: UnrolledView) -> None:
+    view.show_result(small(), "manual")
+    view.session.set_color_by("grad.c")
+    asked: list[object] = []
+    view.explanation_requested.connect(asked.append)
+    for lane, timestep in ((INPUT, 2), (Lane(0), -1), (Lane(0), 1)):
+        view._explain(CellGeometry(lane, timestep, 1))
+    where = Location(0, 0, 1, 0, 1)
+    assert asked[1:] == [GradientOf(InitialPlace("c", 0, 0, 0, 1)), GradientOf(CellPlace(where))]
+    assert isinstance(asked[0], GradientOf)
+    assert isinstance(asked[0].of, InputPlace)
