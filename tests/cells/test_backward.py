@@ -12,7 +12,10 @@ from rnnviz.cells import CellSpec
 from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.interpreters import elementwise_source, numpy_backward
 from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
 from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
 from tests.cells.layers import (
@@ -127,3 +130,39 @@ def test_gradients_of_the_parts_of_a_gate() -> None:
     r = step_values(GRU, layer.parameters, layer.x[2], {"h": states["h"][2]})["r"]
     np.testing.assert_allclose(gru.v["n"][2], gru.u["n"][2] * r, rtol=1e-12)
     assert "n" not in gradients_of(draw_layer(GRU_RESET_BEFORE), direct, {"h": final["h"]}).v
+
+
+@pytest.mark.parametrize("way", ["tiles", "features"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "lstm_projection", "gru_reset_before"])
+def test_the_memory_order_changes_no_gradient(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = draw_layer(ALL_CELLS[name], hidden_size=4, projection_size=2 if name == "lstm_projection" else None)
+    direct, final = random_loss(layer)
+    expected = gradients_of(layer, direct, final)
+    if way == "tiles":
+        monkeypatch.setattr(numpy_backward, "SMALL_PRODUCT", 1)
+        monkeypatch.setattr(numpy_backward, "has_small_products", lambda: True)
+        monkeypatch.setattr(numpy_backward, "tile_columns", lambda rows, inputs, size: 2)
+    monkeypatch.setattr(numpy_backward, "choose_order", lambda *sizes: "features")
+    found = gradients_of(layer, direct, final)
+    for symbol, array in expected.states.items():
+        np.testing.assert_allclose(found.states[symbol], array, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found.before[symbol], expected.before[symbol], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_known_gates_change_no_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates that the forward pass stored are not computed again, and rows are computed in parts of any length."""
+    layer = draw_layer(ALL_CELLS[name])
+    direct, final = random_loss(layer)
+    expected, states = gradients_of(layer, direct, final), stepwise_states(layer)
+    cell, values = layer.cell, {gate: [] for gate in layer.cell.gate_symbols if gate in trace(layer.cell).values}
+    for t, x in enumerate(layer.x):
+        step = step_values(cell, layer.parameters, x, {symbol: array[t] for symbol, array in states.items()})
+        for gate, found in values.items():
+            found.append(step[gate])
+    known = {gate: np.stack(found) for gate, found in values.items()}
+    before, after = ({name: array[part] for name, array in states.items()} for part in (slice(-1), slice(1, None)))
+    monkeypatch.setattr(elementwise_source, "_CACHED_VALUES", 20)
+    found = NumpyBackward(cell, layer.parameters).run(layer.x, before, known | after, direct, final)
+    for symbol, array in expected.parameters.items():
+        np.testing.assert_allclose(found.parameters[symbol], array, rtol=1e-11, atol=1e-13, err_msg=symbol)
