@@ -20,6 +20,7 @@ from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gradient_flow import LaneSteps, norm_of
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.step_inputs import followed
 
 Check: TypeAlias = Callable[[float], None]
 """Called with the fraction that is done; may raise an exception to cancel."""
@@ -78,7 +79,8 @@ def is_known(result: RunResult, where: Location, engine: str) -> bool:
     """Whether an engine has all the hidden states that the influence on a value needs. A recording may lack some."""
     lanes = [(where.layer, where.direction)]
     lanes += [(layer, d) for layer in range(where.layer) for d in range(result.inputs.network.directions)]
-    return all(LaneSteps(result.inputs, result[engine], *lane, where.sample).known for lane in lanes)
+    timesteps = result.inputs.timesteps
+    return all(len(followed(result.inputs, result[engine], *lane)) == timesteps for lane in lanes)
 
 
 def influence(
