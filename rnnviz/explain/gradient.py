@@ -5,13 +5,12 @@ from the layer above and from the next step; those of a gate from the states of 
 every time step and sample.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from functools import cached_property, partial
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.backward import PRODUCTS
@@ -50,6 +49,9 @@ from rnnviz.explain.provenance import (
 from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
+
+_BLOCK_VALUES = 1 << 21
+"""Numbers of a block of time steps that are in memory at once, for the gradient of a parameter."""
 
 Way: TypeAlias = Literal["loss", "above", "step", "next", "time"]
 """How a gradient comes: from the loss, the layer above, the same step, the next step; "time" of a parameter's terms."""
@@ -638,9 +640,10 @@ class _Explainer:
         mixes = self._graph.mixes_units
         units = None if mixes else np.array([unit])
         width = self._network.hidden_size if mixes else 1
+        step_values = sum(layer.shape[1] for layer in self._weights(place)) + width * len(self._graph.nodes)
         for group in self._groups():
             length = self._inputs.length(group.start)
-            count = max(1, _BLOCK_VALUES // (width * (group.stop - group.start)))
+            count = max(1, _BLOCK_VALUES // (step_values * (group.stop - group.start)))
             backward = self._network.backward(place.direction)
             pick = np.arange(width) if mixes else np.array([unit])
             carried = self._blocks.carried_final(place.layer, place.direction, group, pick)
@@ -649,6 +652,11 @@ class _Explainer:
                 times = slice(start, min(start + count, length))
                 step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, units)
                 yield times, group, step, unit if mixes else 0
+
+    def _weights(self, place: ParameterPlace) -> list[FloatArray]:
+        """The weights that a step of the lane reads its inputs through."""
+        arrays = vars(self._inputs.parameters.layer(place.layer, place.direction))
+        return [arrays[name] for name in ("i2h_weight", "h2h_weight") if name in arrays]
 
     def _groups(self) -> list[slice]:
         """Samples of the same length, side by side."""
@@ -672,10 +680,3 @@ class _Explainer:
             return "1"
         read = "x" if place.name == "i2h_weight" else "h[t-1]" if place.name == "h2h_weight" else "operand"
         return f"{read}[{place.index[1]}]"
-
-
-_BLOCK_VALUES = 1 << 16
-
-
-GradientTerms: TypeAlias = Mapping[str, GradientBreakdown]
-_Order: TypeAlias = NDArray[np.intp]

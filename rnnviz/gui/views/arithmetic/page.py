@@ -164,10 +164,12 @@ def _gradient_page(request: PageRequest, explanation: GradientExplanation) -> Pa
     own = [outcomes(breakdown.outcomes) for breakdown in each]
     symbols = dict.fromkeys(symbol for lines in own for symbol in lines)
     line = _known_line(request, computed)
+    # The last sentence is shown: a divergence, or else a note.
+    notes = () if explanation.flagged else explanation.notes
     return Page(
         request,
         tuple(breakdown.engine for breakdown in each),
-        explanation.sentences,
+        (*explanation.sentences, *notes),
         explanation.flagged,
         not explanation.unread,
         (*computed, *(tuple(lines.get(symbol) for lines in own) for symbol in symbols)),
