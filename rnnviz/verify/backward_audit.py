@@ -28,7 +28,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients, BoundedSum
 from rnnviz.cells.interpreters.graph import lone_sums
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
@@ -104,7 +104,7 @@ def gradient_audit(
 
 def _given(trace: Trace) -> set[str]:
     """The names of the gradients that an engine gives."""
-    return {name for name in trace if name.startswith(gradient(""))} - trace.missing
+    return {name for name in trace if name.startswith(GRADIENT)} - trace.missing
 
 
 @dataclass(frozen=True, eq=False)

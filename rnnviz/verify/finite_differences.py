@@ -17,6 +17,7 @@ from itertools import product, zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.interpreters.running_error import ALLOWED, storage_bound
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -262,7 +263,8 @@ def _scale(inputs: Inputs, entry: GradientPlace) -> float:
 def _compared(inputs: Inputs, traces: Mapping[str, Trace], quotient: _Quotient) -> DifferenceQuotient | None:
     """The quotient with the engines' gradients; None if it is to be skipped."""
     where, value = quotient.where, quotient.value
-    gradients = {name: float(trace[where.name][where.index]) for name, trace in traces.items() if where.name in trace}
+    giving = {name: trace for name, trace in traces.items() if _gives(trace, where.name)}
+    gradients = {name: float(trace[where.name][where.index]) for name, trace in giving.items()}
     terms = {name: _terms(inputs, traces, name, where) for name in gradients}
     if not np.isfinite(value) or not quotient.error <= _SETTLED * max(terms.values(), default=0.0):
         return None
@@ -270,9 +272,15 @@ def _compared(inputs: Inputs, traces: Mapping[str, Trace], quotient: _Quotient) 
     limits = {
         name: quotient.error
         + traces[name].spacing * (_ROUNDINGS * max(size, abs(value)) + _MOVEMENTS * quotient.movement / eps)
+        + ALLOWED * float(storage_bound(np.array([gradients[name]]), traces[name].stored_as)[0])
         for name, size in terms.items()
     }
     return DifferenceQuotient(where, value, quotient.error, gradients, limits)
+
+
+def _gives(trace: Trace, name: str) -> bool:
+    """Whether an engine gives a gradient: a recording may lack some."""
+    return name in trace and name not in trace.missing
 
 
 def _terms(inputs: Inputs, traces: Mapping[str, Trace], engine: str, where: GradientPlace) -> float:
@@ -282,7 +290,7 @@ def _terms(inputs: Inputs, traces: Mapping[str, Trace], engine: str, where: Grad
     weight reads.
     """
     gates = [gradient(gate) for gate in inputs.network.kind.gate_symbols]
-    trace = next((t for t in (traces[engine], *traces.values()) if all(gate in t for gate in gates)), None)
+    trace = next((t for t in (traces[engine], *traces.values()) if all(_gives(t, gate) for gate in gates)), None)
     own = traces[engine][where.name]
     if trace is not None:
         if where.name.startswith(OF_PARAMETERS):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
-from rnnviz.core.gradients import gradient
+from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -158,7 +158,7 @@ class GradientAccumulator:
     def audit(self) -> GradientAudit:
         """The figures, once every block has been counted."""
         trace, padded = self._trace, self._trace.with_padding()
-        sizes = {name: trace[name].size for name in trace if name.startswith(gradient(""))}
+        sizes = {name: trace[name].size for name in trace if name.startswith(GRADIENT) and name not in trace.missing}
         steps, computed = trace.shape[2] * trace.shape[3], sum(self._lengths)
         if self._lengths:
             sizes |= {name: size // steps * computed for name, size in sizes.items() if name in padded}

@@ -1,17 +1,21 @@
 """Difference quotients agree with correct gradients, contradict others, and are not made where they say nothing."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from rnnviz.core.gradients import OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.verify import finite_differences as module
+from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.backward_result import FiniteDifferences
 from rnnviz.verify.finite_differences import finite_differences
 from tests.verify.audit_helpers import engine_or_skip, with_parameters
 from tests.verify.gradient_traces import backward_inputs, traced
 
-ENGINE = "torch"
+ENGINE = "manual"
 
 
 def differences(inputs: Inputs, trace: Trace | None = None) -> FiniteDifferences:
@@ -49,6 +53,16 @@ def test_other_gradients_are_contradicted(part: str) -> None:
     found = differences(inputs, trace)
     assert found.wrong.keys() == {ENGINE}
     assert {entry.where.name for entry in found.entries if entry.contradicts(ENGINE)} == {part}
+
+
+def test_rounding_of_recorded_gradients_is_no_contradiction() -> None:
+    inputs = backward_inputs()
+    trace = traced(engine_or_skip(ENGINE), inputs)
+    rounded = {name: array.astype(np.float16).astype(np.float32) for name, array in trace.items()}
+    recorded = replace(trace.with_arrays(rounded), precision="float16", computed_in="float32")
+    assert differences(inputs, recorded).wrong == {}
+    assert differences(inputs, trace.with_arrays(rounded)).wrong != {}
+    assert gradient_audit(inputs, recorded).wrong == 0
 
 
 def test_a_kink_is_skipped() -> None:
