@@ -265,8 +265,8 @@ class KindSwitch(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.value = _kind_button("Value", "Show how the selected value is computed from earlier ones.")
-        self.gradient = _kind_button("Gradient", "Show how the gradient of the selected value comes from the loss.")
+        self.value = _kind_button("Value", "Show how the selected value is computed from earlier ones (E).")
+        self.gradient = _kind_button("Gradient", "Show how the gradient of the selected value comes from the loss (D).")
         group = QButtonGroup(self)
         for button in (self.value, self.gradient):
             group.addButton(button)

@@ -4,18 +4,20 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFont, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLabel, QSplitter, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.equations import format_short
 from rnnviz.explain.explanation import explain_value, padding_sentence
 from rnnviz.explain.gradient import line_name
-from rnnviz.explain.gradient_explanation import explain_gradients
+from rnnviz.explain.gradient_explanation import GradientExplanation, explain_gradients
 from rnnviz.explain.gradient_report import gradient_report
 from rnnviz.explain.provenance import (
     CellPlace,
@@ -25,6 +27,7 @@ from rnnviz.explain.provenance import (
     InputPlace,
     InputSource,
     LossPlace,
+    ParameterPlace,
     Place,
     counterpart,
     lies_in,
@@ -234,7 +237,10 @@ class ArithmeticView(ResultView):
         if unexplained := self._unexplained():
             return unexplained
         if isinstance(self.place, GradientOf):
-            return gradient_report(explain_gradients(self._result, self.place))
+            explained = None if self.page is None or not self.complete else self.page.explained
+            if not isinstance(explained, GradientExplanation):
+                explained = explain_gradients(self._result, self.place)
+            return gradient_report(explained)
         return report(explain_value(self._result, self._location))
 
     def choose_line(self, line: str) -> None:
@@ -259,6 +265,9 @@ class ArithmeticView(ResultView):
                 self._line = self.place.gate
             case CellPlace():
                 self._line = self.place.symbol
+            case GradientOf(of=Location()) if len(places) == 1 and self._line.startswith(GRADIENT):
+                # The selection moved: the line stays.
+                pass
             case GradientOf() if self._result is not None:
                 self._line = line_name(self._result.config.network.kind, self.place)
         self.kind.show_kind(gradient=isinstance(self.place, GradientOf | LossPlace))
@@ -300,8 +309,14 @@ class ArithmeticView(ResultView):
 
     def _keeps(self, result: RunResult) -> bool:
         """Whether the place still belongs to the selection, or is a source without equations."""
-        inside = lies_in(self.place, result.shape, result.inputs.network.input_size)
-        return inside and step_of(self.place) in (None, self._location)
+        return self._is_in(result) and step_of(self.place) in (None, self._location)
+
+    def _is_in(self, result: RunResult) -> bool:
+        """Whether a result has the place."""
+        if isinstance(self.place, GradientOf) and isinstance(self.place.of, ParameterPlace):
+            array, index = result.inputs.parameters.get(self.place.of.key), self.place.of.index
+            return array is not None and len(index) == array.ndim and all(np.less(index, array.shape))
+        return lies_in(self.place, result.shape, result.inputs.network.input_size)
 
     def finish_pending(self) -> None:
         asked = self._task.request
@@ -320,7 +335,7 @@ class ArithmeticView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        if result is not None and not lies_in(self.place, result.shape, result.inputs.network.input_size):
+        if result is not None and not self._is_in(result):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:

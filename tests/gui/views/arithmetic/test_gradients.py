@@ -98,6 +98,12 @@ def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
     ]
     view.show_location(WHERE.moved(unit=0))
     assert view.place == GradientOf(WHERE.moved(unit=0)), "the selection keeps the kind"
+    qtbot.waitUntil(lambda: view.complete)
+    view.choose_line("grad.c")
+    view.show_location(WHERE)
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.page.term_table.line == "grad.c", "and the line"
+    assert view.copy_text().startswith("grad.h[t=1, u=2] of layer 0, forward, sample 1: LSTM\n")
 
 
 def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
@@ -146,3 +152,8 @@ def test_the_trail_ends_in_the_loss(view: ArithmeticView, show_gradient: Any) ->
     assert result.inputs.loss.out is not None
     view.show_history((WHERE, GradientOf(InputPlace(1, 0, 2))), 1)
     assert not view.ends
+    # A result without the parameter's number starts anew at the selection.
+    view.show_history((WHERE, GradientOf(ParameterPlace(1, 0, "i2h_weight", (11, 3)))), 1)
+    assert view.page is not None
+    view.show_result(with_gradients("rnn_tanh"), "manual")
+    assert view.place == GradientOf(top)
