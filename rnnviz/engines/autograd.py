@@ -19,6 +19,9 @@ from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients
 
+LONGEST = 1024
+"""The most time steps of a block: each step of a graph has many small arrays."""
+
 
 class Autograd(ABC):
     """The automatic differentiation of a library."""

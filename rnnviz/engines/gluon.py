@@ -40,7 +40,7 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.autograd import Autograd, AutogradLayer, CellGraph, StepGraph
+from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer, CellGraph, StepGraph
 from rnnviz.engines.backward import Arrays, BackwardTask, run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.layers import (
@@ -66,7 +66,7 @@ _ORDER = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 _OPEN = 1e30
 """A pre-activation for which the sigmoid is 1, and 0 for its negative, whatever is added to it."""
 
-_RECORDED = 1 << 25
+_RECORDED = 1 << 24
 """How many parameters all recorded calls of the operator may hold."""
 
 _LARGEST_RECORDED = 1 << 20
@@ -197,7 +197,7 @@ class FusedLayer(AutogradLayer):
 
     def __init__(self, weights: int) -> None:
         self._large = weights > _LARGEST_RECORDED
-        self.longest = None if self._large else max(1, _RECORDED // weights)
+        self.longest = LONGEST if self._large else min(LONGEST, _RECORDED // weights)
         super().__init__(GluonAutograd() if self._large else FusedAutograd())
 
     def graph(self, task: BackwardTask) -> StepGraph:
@@ -245,7 +245,7 @@ class GluonEngine:
         """See `Engine.run_backward`. The report's seconds name the fused stack's own time."""
         try:
             if not _is_fused(inputs.network):
-                run_stack_backward(inputs, trace, AutogradLayer(GluonAutograd()), progress)
+                run_stack_backward(inputs, trace, AutogradLayer(GluonAutograd()), progress, LONGEST)
                 return EngineReport()
             network = inputs.network
             layer = FusedLayer(max(network.kind.parameter_count(network.sizes(k)) for k in range(network.num_layers)))

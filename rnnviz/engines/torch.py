@@ -25,7 +25,7 @@ from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.autograd import Autograd, AutogradLayer
+from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer
 from rnnviz.engines.backward import run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
@@ -96,11 +96,16 @@ class TorchEngine:
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
+        with _threads_for(inputs):
+            self._run(inputs, trace, progress)
+        return EngineReport()
+
+    def _run(self, inputs: Inputs, trace: Trace, progress: Progress) -> None:
         network = inputs.network
         if network.cell not in CELLS:
             with torch.no_grad():
                 run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
-            return EngineReport()
+            return
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         x = to_library(_arranged(inputs, inputs.sequence))
         with torch.no_grad(), catch_warnings():
@@ -115,7 +120,6 @@ class TorchEngine:
                 x, finals = _called(module, inputs, x, states)
                 fill_layer(trace, layer, _arranged(inputs, x.numpy()), [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
-        return EngineReport()
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         """See `Engine.gradients`."""
@@ -124,9 +128,9 @@ class TorchEngine:
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`."""
         with _threads_for(inputs):
-            run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress)
-        of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
-        return EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
+            run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress, LONGEST)
+            of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
+            return EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
 
 
 _WORTH_SHARING = 1 << 22
