@@ -144,7 +144,7 @@ class ViewSynchronizer(QObject):
 
 
 ARITHMETIC, KNOWN_BUGS, MISMATCHES, OUTPUT = "Arithmetic", "Known bugs", "Mismatches", "Output"
-GRADIENT_FLOW, PARAMETER_GRADIENTS = "Gradient flow", "Parameter gradients"
+GRADIENT_FLOW, PARAMETERS = "Gradient flow", "Parameters"
 _CLASSES = {
     ARITHMETIC: "arithmetic.view.ArithmeticView",
     "Units over time": "units_plot.UnitsPlot",
@@ -155,13 +155,13 @@ _CLASSES = {
     GRADIENT_FLOW: "gradient_plot.GradientFlowPlot",
     "Error histogram": "error_histogram.ErrorHistogram",
     KNOWN_BUGS: "known_bugs.KnownBugsView",
-    PARAMETER_GRADIENTS: "parameter_gradients.ParameterGradients",
+    PARAMETERS: "parameter_gradients.ParameterGradients",
     OUTPUT: "stdout_view.StdoutView",
 }
 """Module and class of each view in a tab."""
 TABS = tuple(_CLASSES)
 """The titles of the views, from left to right."""
-ABSENT = frozenset({OUTPUT, PARAMETER_GRADIENTS})
+ABSENT = frozenset({OUTPUT, PARAMETERS})
 """Views whose tabs are there only with a result that they show."""
 EAGER = frozenset({"Checks", "Audit"}) | ABSENT
 """Views that follow a result while hidden, because their tab shows a part of it."""

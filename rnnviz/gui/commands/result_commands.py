@@ -28,14 +28,13 @@ def text_of_focused(focused: QWidget | None) -> str | None:
     return None
 
 
-def text_of_location(result: RunResult, location: Location) -> str:
-    """Selected values of all engines as a tab-separated table, in full precision."""
-    rows = [("engine", *location.to_json(), "value")]
+def text_of_location(result: RunResult, location: Location, array: str = "h") -> str:
+    """Selected values of all engines as a tab-separated table, in full precision: of h, or of a gradient."""
+    rows = [("engine", *location.to_json(), "value" if array == "h" else array)]
     place = [str(value) for value in location.to_json().values()]
-    rows += [
-        (name, *place, str(trace.hidden[location.index]) if trace.holds(*location.index[:3]) else "")
-        for name, trace in result.traces.items()
-    ]
+    for name, trace in result.traces.items():
+        there = array in trace and (array != "h" or trace.holds(*location.index[:3]))
+        rows.append((name, *place, str(trace[array][location.index]) if there else ""))
     return "\n".join("\t".join(row) for row in rows) + "\n"
 
 
@@ -88,7 +87,7 @@ class ResultCommands(QObject):
     def copy(self) -> None:
         text = text_of_focused(QApplication.focusWidget())
         if text is None and self._session.result is not None:
-            text = text_of_location(self._session.result, self._session.location)
+            text = text_of_location(self._session.result, self._session.location, self._session.array)
         if text is None:
             self.message.emit("Nothing to copy: no results yet.")
         else:

@@ -68,7 +68,7 @@ _ARRAYS = (
 class ParameterGradients(ResultView):
     """Arrays at the left, the one with the largest error first; entries of the selected one at the right."""
 
-    title = "Parameter gradients"
+    title = "Parameters"
     figure_width = 1000
     stacked_width = 640
 
