@@ -312,7 +312,7 @@ def _task(
     if k == 0:
         x = block.of(inputs.sequence)
     else:
-        x = layer_output(np.stack([block.of(trace.hidden[k - 1, d]) for d in range(network.directions)]))
+        x = np.concatenate([block.of(trace.hidden[k - 1, d]) for d in range(network.directions)], axis=-1)
     later = np.maximum(steps, np.roll(steps, 1))
     return BackwardTask(
         cell=network.kind,

@@ -18,7 +18,7 @@ from rnnviz.frozen import dataclass
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.matmul, np.copyto)
 }
-_CACHED_VALUES = 1 << 13
+_CACHED_VALUES = 1 << 14
 """Values of a buffer: some twenty of them fit into the cache of a core."""
 
 

@@ -386,9 +386,14 @@ class _Block:
         sums = np.ones(len(rows), self._dtype) @ rows
         h = self._before[of.cell.state_symbols[0]]
         of_u, of_v = sums[: len(plan.u) * size], sums[own * size :]
-        _put_rows(parameters, "i2h", of.cell.gate_symbols, plan.u, d_u.T @ self._x, of_u)
+        if plan.shared == plan.u == plan.v:
+            both = rows.T @ self._joined
+            weights = both[:, : self._x.shape[1]], both[:, self._x.shape[1] :]
+        else:
+            weights = d_u.T @ self._x, d_v.T @ h
+        _put_rows(parameters, "i2h", of.cell.gate_symbols, plan.u, weights[0], of_u)
         if plan.v:
-            _put_rows(parameters, "h2h", of.cell.recurrent_gates, plan.v, d_v.T @ h, of_v)
+            _put_rows(parameters, "h2h", of.cell.recurrent_gates, plan.v, weights[1], of_v)
         for hub, total in zip(plan.hubs, self._totals, strict=True):
             d = _flat(total)
             if hub.op == "recurrent":
