@@ -322,7 +322,9 @@ def _task(
         states={s: block.of(trace[s][lane]) for s in network.kind.state_symbols if s in trace},
         direct=block.of(trace[gradient("h")][lane]),
         final={s: array[block.samples] for s, array in carried.items()},
-        cuts=np.array([place > 0 and loss.cuts(int(t)) for place, t in enumerate(later)]),
+        cuts=np.array([place > 0 and loss.cuts(int(t)) for place, t in enumerate(later)])
+        if loss.truncate
+        else np.zeros(len(later), np.bool_),
         lane=lane,
         times=block.times,
         samples=block.samples,
