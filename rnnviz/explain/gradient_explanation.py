@@ -260,15 +260,15 @@ def _array(trace: Trace, place: GradientOf) -> FloatArray:
 
 
 def _numbers(ours: GradientBreakdown, theirs: GradientBreakdown) -> Iterator[Divergence]:
-    own = [{value.symbol: value.stored for value in each.outcomes} for each in (ours, theirs)]
+    """The numbers of both engines in the order of the backward pass; later lines read the engines' own gradients."""
     for mine, other in zip(ours.lines, theirs.lines, strict=True):
         for part, beside in zip(mine.parts, other.parts, strict=True):
             if len(part.factors) > 1:
                 yield Divergence("sum", f"{part.text} of {mine.name}", part.total, beside.total, gate=mine.name)
         yield Divergence("gate", mine.name, mine.value, other.value, gate=mine.name)
-    for symbol in own[0]:
-        if symbol in own[1]:
-            yield Divergence("stored_line", f"the returned {symbol}", own[0][symbol], own[1][symbol], gate=symbol)
+        if mine.own is not None and other.own is not None:
+            own = mine.own.stored, other.own.stored
+            yield Divergence("stored_line", f"the returned {mine.name}", *own, gate=mine.name)
 
 
 def gradient_table(

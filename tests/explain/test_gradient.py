@@ -1,5 +1,6 @@
 """The terms of gradients of every cell: they sum to the gradients of plain loops by torch.autograd."""
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,28 @@ def test_an_entry_is_explained_by_the_name_of_its_array() -> None:
     for name, index in (("grad.c", (0,)), ("h", (0, 0, 0, 0, 0)), ("grad.h", (0, 0, 9, 0, 0)), ("grad.h0", (0,))):
         with pytest.raises(InputError):
             explain_gradient(result, name, index)
+
+
+def test_the_first_number_that_differs_is_named() -> None:
+    inputs, trace, gradients = case_of(cell="lstm")
+    where = Location(0, 0, 1, 1, 2)
+
+    def parting(name: str, at: Location) -> tuple[str, str | None]:
+        edited = gradients[name].copy()
+        edited[at.index] += 0.5
+        other = replace(trace, engine="manual").with_arrays({name: edited})
+        explained = explain_gradient(
+            result_of(inputs, {"gluon": replace(trace, engine="gluon"), "manual": other}), "grad.h", where.index
+        )
+        found = explained.partings["manual"]
+        assert found is not None
+        assert explained.flagged
+        assert len(explained.sentences) > 1, "an engine is wrong, and they differ"
+        return found.step, found.gate
+
+    assert parting("grad.c", where) == ("stored_line", "grad.c")
+    assert parting("grad.h", where.moved(timestep=2)) == ("sum", "grad.h")
+    assert parting("grad.i", where) == ("stored_line", "grad.i")
 
 
 def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
