@@ -42,7 +42,7 @@ its lines, and names the first one that differs."""
 _BACKWARD = """
 
 def backward(x, state, p, d_state):
-    # Gradients of the loss: d_state is that of the states that step returned, without the path from c through h.
+    # d_state has the gradients of the states that step returned{paths}.
     {tuple} = state
     {d_tuple} = d_state
     {parameters} = {read}
@@ -97,6 +97,7 @@ def _backward(cell: CellSpec) -> str:
     further = [f'"{name}": {d}' for name, d in (gates | {s: f"d_{s}" for s in states[1:]}).items() if d in written]
     return _BACKWARD.format(
         tuple=_tuple(states),
+        paths="".join(f"; that of {s} is without its path through h" for s in states[1:]),
         d_tuple=_tuple(f"d_{s}" for s in states),
         parameters=", ".join(names),
         read=", ".join(f"p.{name}" for name in names),
