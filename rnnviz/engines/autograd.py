@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, values_of_parts
-from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
+from rnnviz.cells.interpreters.graph import Node, evaluate, trace
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients
 
@@ -117,7 +117,7 @@ class AutogradLayer:
                     state = {s: library.detached(array) for s, array in state.items()}
                 new = graph.step(b, state)
                 for s in state:
-                    computed = library.numbers(new[s])
+                    computed = np.broadcast_to(library.numbers(new[s]), task.state[s].shape)
                     stored = task.states[s][b] if s in task.states else computed
                     difference = np.subtract(stored, computed, out=np.zeros_like(stored), where=stored != computed)
                     probes.append(library.leaf(difference))
@@ -173,11 +173,13 @@ class CellGraph(StepGraph):
         """See `StepGraph.gradients`."""
         library, cell = self._autograd, self._task.cell
         values = trace(cell).values
-        symbols = {values[s]: s for s in of_states}
+        # Of states that are the same value, the first one has the whole gradient.
+        symbols = {values[s]: s for s in reversed(list(of_states))}
         probes: dict[str, Any] = {}
 
         def probed(name: str, array: Any) -> Any:
-            probes[name] = library.leaf(np.zeros(array.shape, self._x.dtype))
+            # A value of parameters alone is there once for all samples.
+            probes[name] = library.leaf(np.zeros((len(self._x), array.shape[-1]), self._x.dtype))
             return array + probes[name]
 
         with library.recording():
@@ -196,13 +198,17 @@ class CellGraph(StepGraph):
                 list(values.values()), lambda n: n.number if n.op == "number" else leaves[n.op][n.name], apply
             )
         wanted = [x, *p.values(), *probes.values()]
-        # A state that a step only hands on has no operation, and two states may be the same value.
         of_nodes: dict[Node, FloatArray] = {}
         for s, array in of_states.items():
-            if values[s].op not in LEAVES:
-                of_nodes[values[s]] = of_nodes[values[s]] + array if values[s] in of_nodes else array
-        arrays = library.gradients([found[node] for node in of_nodes], list(of_nodes.values()), wanted)
+            of_nodes[values[s]] = of_nodes[values[s]] + array if values[s] in of_nodes else array
+        # A state that a step only hands on owes nothing to a parameter.
+        owing = {node: array for node, array in of_nodes.items() if node.op != "state"}
+        with library.recording():
+            # A state may be a parameter, which is there once for all samples.
+            outputs = [found[node] + library.constant(np.zeros_like(array)) for node, array in owing.items()]
+        arrays = library.gradients(outputs, list(owing.values()), wanted)
         of_x, of_p = arrays[0], dict(zip(p, arrays[1:], strict=False))
         of_probes = dict(zip(probes, arrays[1 + len(p) :], strict=True))
         over_time = {gate: of_probes[f"u.{gate}"] for gate in cell.gate_symbols}
-        return over_time | {s: of_probes.get(s, array) for s, array in of_states.items()}, of_x, of_p
+        totals = {s: of_nodes[node] for node, s in symbols.items()}
+        return over_time | {s: of_probes.get(s, totals.get(s, array)) for s, array in of_states.items()}, of_x, of_p

@@ -255,10 +255,9 @@ class _PerturbedStep:
                     pass
                 case _:
                     values[node] = self._apply(node, [values[arg] for arg in node.args])
-        # A state may be another value of the step, and is rounded in place.
-        return {
-            symbol: np.array(values[node]) for symbol, node in zip(cell.state_symbols, self._graph.states, strict=True)
-        }
+        # A state may be another value of the step, which is rounded in place, or one of parameters alone.
+        states = zip(cell.state_symbols, self._graph.states, strict=True)
+        return {symbol: np.array(np.broadcast_to(values[node], state[symbol].shape)) for symbol, node in states}
 
     def _of_gate(self, parts: FloatArray, gates: tuple[str, ...], gate: str) -> FloatArray:
         start = gates.index(gate) * self._size

@@ -1,6 +1,8 @@
 """The audit of the backward pass: correct engines are within eight bounds, and errors are found where they are made."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from rnnviz.verify import backward_audit
 from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.verdict import AuditVerdict
+from tests.cells.test_random_steps import random_cell
 from tests.strategies import every_cell_configs
 from tests.verify.audit_helpers import engine_or_skip, with_parameters, with_sequence
 from tests.verify.gradient_traces import backward_inputs, traced
@@ -78,6 +81,28 @@ def test_correct_engines_are_never_wrong(config: Config, loss: str, truncate: in
     differences = finite_differences(inputs, traces)
     assert differences is not None
     assert differences.wrong == {}
+
+
+def custom_inputs(seed: int, **sequence: Any) -> Inputs:
+    """Inputs of the custom cell `random_cell` of this seed."""
+    inputs = backward_inputs(num_layers=2, hidden_size=4, sequence={"timesteps": 5, **sequence})
+    network = replace(inputs.network, cell="./mine.py")
+    return load_inputs(replace(inputs.config, network=network).with_custom_cell(random_cell(seed)))
+
+
+@pytest.mark.parametrize(
+    "seeds", [(1, 2, 6, 35, 46), pytest.param(range(200), marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_custom_cells(each_engine: Engine, seeds: Sequence[int]) -> None:
+    """Among the first ones are states that are parameters, the same value, or an input part."""
+    for seed in seeds:
+        inputs = custom_inputs(seed)
+        trace = traced(each_engine, inputs)
+        found = gradient_audit(inputs, trace)
+        assert found.worst_ratio < RIGHT, (seed, found.worst_at)
+        differences = finite_differences(inputs, {"engine": trace})
+        assert differences is not None
+        assert differences.wrong == {}, seed
 
 
 def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found() -> None:
