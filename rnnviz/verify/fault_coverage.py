@@ -18,7 +18,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.backward import BackwardPasses
 from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.engines.faults.engine import faulty_trace
 from rnnviz.engines.faults.registry import gradient_bugs_in, known_bugs_in
@@ -59,18 +59,13 @@ def undetectable_gradients(inputs: Inputs) -> tuple[str, ...]:
         part = _within(part)
         states = states_of(part, faulty_trace(Fault(), part))
         correct: dict[str, Any] = {}
-        for name, index, array in faulty_gradients(GradientFault(), part, states, "float64"):
+        passes = BackwardPasses(part, states, "float64")
+        for name, index, array in passes.gradients(GradientFault()):
             correct.setdefault(name, {})[index] = array
         blind = [
             bug
             for bug in blind
-            if distance_of(
-                faulty_gradients(bug.faults(inputs.network)[0].gradient, part, states, "float64"),
-                correct,
-                tolerance,
-                1.0,
-            )
-            <= 1.0
+            if distance_of(passes.gradients(bug.faults(inputs.network)[0].gradient), correct, tolerance, 1.0) <= 1.0
         ]
         if not blind:
             break

@@ -5,12 +5,14 @@ of the new states follow the cell's graph to all that the step reads.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts, gate_rows
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.backward import Derivatives, hubs, symbols_of
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
@@ -18,6 +20,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.faults.changes import GradientFault
+from rnnviz.engines.manual import threads_for
+from rnnviz.frozen import dataclass
 
 Gradient: TypeAlias = tuple[str, tuple[Any, ...], FloatArray]
 """The name of a gradient in a trace, the index of a part of it, and this part: that of a lane, or the whole array."""
@@ -26,8 +30,40 @@ _BLOCK_VALUES = 1 << 18
 """Values of a state in the time steps whose forward values are in memory at once."""
 
 
+class BackwardPasses:
+    """Backward passes over one forward pass, of which the loop over time without a bug is computed once."""
+
+    def __init__(self, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str) -> None:
+        """Begin with none; see `faulty_gradients`."""
+        self._inputs, self._states, self._dtype = inputs, states, dtype
+        layers, directions = range(inputs.network.num_layers), range(inputs.network.directions)
+        self._parameters = {lane: _parameters(inputs, lane, dtype) for lane in product(layers, directions)}
+        self._computed: list[_Lane | FloatArray] = []
+        self._rest = self._lanes(GradientFault(), None)
+
+    def gradients(self, fault: GradientFault, most: int | None = None) -> Iterator[Gradient]:
+        """The gradients with a fault, or the first ones; see `faulty_gradients`."""
+        shared = fault.loop == GradientFault() and most is None
+        for part in self._shared() if shared else self._lanes(fault, most):
+            if not isinstance(part, _Lane):
+                yield OF_INPUT, (), part
+            elif most is None:
+                yield from part.gradients(fault)
+            else:
+                yield from part.first_gradients(most)
+
+    def _shared(self) -> Iterator["_Lane | FloatArray"]:
+        yield from self._computed
+        for part in self._rest:
+            self._computed.append(part)
+            yield part
+
+    def _lanes(self, fault: GradientFault, most: int | None) -> Iterator["_Lane | FloatArray"]:
+        return _lanes(fault, self._inputs, self._states, self._parameters, self._dtype, most)
+
+
 def faulty_gradients(
-    fault: GradientFault, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str, most: int | None = None
+    fault: GradientFault, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str
 ) -> Iterator[Gradient]:
     """The gradients of a network with that fault, from its top layer to its input.
 
@@ -41,13 +77,30 @@ def faulty_gradients(
         The states of the forward pass by symbol, each (L, D, T, N, U).
     dtype : str
         The type of the computation.
-    most : int, optional
-        Number of steps of each lane of the top layer that are followed alone, the last computed ones.
 
     Yields
     ------
     tuple
         Each gradient, in parts.
+    """
+    for part in _lanes(fault, inputs, states, {}, dtype, None):
+        if isinstance(part, _Lane):
+            yield from part.gradients(fault)
+        else:
+            yield OF_INPUT, (), part
+
+
+def _lanes(
+    fault: GradientFault,
+    inputs: Inputs,
+    states: Mapping[str, FloatArray],
+    parameters: Mapping[tuple[int, int], dict[str, FloatArray]],
+    dtype: str,
+    most: int | None,
+) -> Iterator["_Lane | FloatArray"]:
+    """Every lane after its backward pass, from the top, and the gradient of the input.
+
+    With `most` it is the top layer alone, and so many steps of each of its lanes.
     """
     network, loss = inputs.network, inputs.loss
     assert loss is not None
@@ -63,13 +116,40 @@ def faulty_gradients(
                 given += own
             if above is not None:
                 given += above[..., direction * size : (direction + 1) * size]
-            lane = _Lane(fault, inputs, (layer, direction), x, states, dtype)
-            with np.errstate(all="ignore"):
+            of_lane = parameters.get((layer, direction)) or _parameters(inputs, (layer, direction), dtype)
+            lane = _Lane(fault, inputs, (layer, direction), x, states, of_lane, dtype)
+            weights = of_lane["i2h_weight"].size
+            with np.errstate(all="ignore"), threads_for(inputs.batch_size * weights, inputs.timesteps * weights):
                 below += lane.run(given, most)
-            yield from lane.gradients() if most is None else lane.first_gradients(most)
+            yield lane
         above = below
     if most is None and above is not None:
-        yield OF_INPUT, (), above
+        yield above
+
+
+def _parameters(inputs: Inputs, lane: tuple[int, int], dtype: str) -> dict[str, FloatArray]:
+    return {name: np.asarray(array, dtype) for name, array in vars(inputs.parameters.layer(*lane)).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """A term of the gradient of some rows of a parameter: d (N, R) times the operand (N, K), or d of a vector."""
+
+    name: str
+    d: FloatArray
+    operand: FloatArray | None = None
+    rows: slice = field(default_factory=lambda: slice(None))
+
+    @property
+    def product(self) -> FloatArray:
+        """The sum over the samples, (R, K) or (R,)."""
+        summed: FloatArray = self.d.sum(axis=0) if self.operand is None else self.d.T @ self.operand
+        return summed
+
+    def of(self, samples: NDArray[np.intp]) -> "_Term":
+        """That of some samples, a copy."""
+        operand = None if self.operand is None else self.operand[samples]
+        return replace(self, d=self.d[samples], operand=operand)
 
 
 class _Lane(Derivatives[Any]):
@@ -82,6 +162,7 @@ class _Lane(Derivatives[Any]):
         lane: tuple[int, int],
         x: FloatArray,
         states: Mapping[str, FloatArray],
+        parameters: dict[str, FloatArray],
         dtype: str,
     ) -> None:
         super().__init__()
@@ -95,8 +176,7 @@ class _Lane(Derivatives[Any]):
         self._backward = network.backward(direction)
         # In which order the steps are followed: that of the forward direction is from T-1 to 0.
         self._ascends = self._backward and not fault.from_end
-        own = vars(inputs.parameters.layer(layer, direction))
-        self._p = {name: np.asarray(array, dtype) for name, array in own.items()}
+        self._p = parameters
         self._layer = ArrayLayer.of(self._cell, self._p)
         self._above = not fault.direct_above or layer == network.num_layers - 1
         self._lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
@@ -106,21 +186,32 @@ class _Lane(Derivatives[Any]):
         self._size = len(self._p["i2h_bias"]) // self._cell.gate_count
         gates = dict.fromkeys(self._cell.gate_symbols, (*x.shape[:2], self._size))
         self._found = {name: np.zeros(shape, dtype) for name, shape in {**gates, **shapes}.items()}
-        self._of_parameters = {name: np.zeros_like(array) for name, array in self._p.items()}
+        self._sums: dict[str, FloatArray] = {}
+        self._terms: dict[str, list[_Term]] = {"last": [], "first": []}
+        self._known: dict[Node, Any] = {}
         self._to_initial = {s: np.zeros(array.shape, dtype) for s, array in self._initial.items()}
         self._at = 0
 
-    def gradients(self) -> Iterator[Gradient]:
-        """The gradients after `run`."""
+    def gradients(self, fault: GradientFault) -> Iterator[Gradient]:
+        """The gradients after `run`, of a fault that has the same loop over time."""
         layer, direction = self._lane
         for symbol, array in self._found.items():
             yield gradient(symbol), self._lane, self._reversed("stored", array)
         for symbol, array in self._to_initial.items():
-            missing = symbol in self._fault.without_initial
+            missing = symbol in fault.without_initial
             yield gradient(f"{symbol}0"), (self._row,), np.zeros_like(array) if missing else array
-        for name, array in self._of_parameters.items():
-            twice = name in self._fault.doubled and not (self._fault.doubled_forward and self._backward)
+        for name in self._p:
+            array = self._kept(name, fault.kept_step) if name in fault.kept else self._sums[name]
+            twice = name in fault.doubled and not (fault.doubled_forward and self._backward)
             yield f"{OF_PARAMETERS}{'lr'[direction]}{layer}_{name}", (), 2.0 * array if twice else array
+
+    def _kept(self, name: str, step: str) -> FloatArray:
+        """The gradient of a parameter at one step of the backward pass, its last or first."""
+        found = np.zeros_like(self._p[name])
+        for term in self._terms[step]:
+            if term.name == name:
+                found[term.rows] += term.product
+        return found
 
     def first_gradients(self, most: int) -> Iterator[Gradient]:
         """The gradients over time of the first `most` steps."""
@@ -139,6 +230,8 @@ class _Lane(Derivatives[Any]):
             Number of steps.
         """
         timesteps, samples, _ = self._x.shape
+        if most is None:
+            self._sums = {name: np.zeros_like(array) for name, array in self._p.items()}
         direct = self._reversed("output", direct)
         carried = {s: np.zeros_like(array) for s, array in self._to_initial.items()}
         below = np.zeros(self._x.shape, self._dtype)
@@ -157,6 +250,7 @@ class _Lane(Derivatives[Any]):
             self._add_products(rows, u, v)
             weight = self._p["i2h_weight"]
             below[rows] = u.reshape(*u.shape[:2], -1) @ weight
+        self._known, self._slopes = {}, {}
         return self._reversed("input", below)
 
     def _step(self, t: int, direct: FloatArray, carried: dict[str, FloatArray], u: FloatArray, v: FloatArray) -> None:
@@ -211,40 +305,52 @@ class _Lane(Derivatives[Any]):
             for symbol in symbols_of(self._graph, hub):
                 self._found[symbol][t] = d
             if hub.op == "recurrent":
-                rows = gate_rows(self._of_parameters["h2h_weight"], self._cell.recurrent_gates)[hub.name]
-                bias = gate_rows(self._of_parameters["h2h_bias"], self._cell.recurrent_gates)[hub.name]
-                rows += (d * self._kept("h2h_weight", t)).T @ self.value(hub.args[0])
-                bias += (d * self._kept("h2h_bias", t)).sum(axis=0)
+                place = self._cell.recurrent_gates.index(hub.name) * self._size
+                rows = slice(place, place + self._size)
+                self._add(t, _Term("h2h_weight", d, self.value(hub.args[0]), rows))
+                self._add(t, _Term("h2h_bias", d, None, rows))
                 d = d @ self._layer.weights[hub.name]
             elif hub.op == "matrix":
                 matrix, operand = hub.args
-                self._of_parameters[matrix.name] += (d * self._kept(matrix.name, t)).T @ self.value(operand)
+                self._add(t, _Term(matrix.name, d, self.value(operand)))
                 d = d @ self.value(matrix)
             add(self.owed(self._graph, hub, d, self._hubs))
         leaves: dict[tuple[str, str], Any] = {(node.op, node.name): array for node, array in owed.items()}
         for (op, name), array in leaves.items():
             if op == "parameter":
-                self._of_parameters[name] += (array * self._kept(name, t)).sum(axis=0)
+                self._add(t, _Term(name, array))
         return leaves
 
     def _add_products(self, rows: NDArray[np.intp], u: FloatArray, v: FloatArray) -> None:
         """Add the gradients of the weights and biases of some time steps, from those of their rows."""
+        if not self._sums:
+            return
         parts = [("i2h", u, self._x[rows])]
         if self._cell.recurrent_gates:
             parts.append(("h2h", v, self._state_before(rows, self._cell.state_symbols[0])))
         for kind, d, read in parts:
             d, read = d.reshape(*d.shape[:2], -1), np.asarray(read, self._dtype)
-            for name in (f"{kind}_weight", f"{kind}_bias"):
-                kept = d * self._kept(name, rows[:, np.newaxis])
-                owed, operand = (array.reshape(-1, array.shape[-1]) for array in (kept, read))
-                self._of_parameters[name] += owed.T @ operand if name.endswith("weight") else owed.sum(axis=0)
+            whole = [array.reshape(-1, array.shape[-1]) for array in (d, read)]
+            self._sums[f"{kind}_weight"] += whole[0].T @ whole[1]
+            self._sums[f"{kind}_bias"] += whole[0].sum(axis=0)
+            for place, t in enumerate(rows.tolist()):
+                self._keep(t, _Term(f"{kind}_weight", d[place], read[place]), _Term(f"{kind}_bias", d[place]))
 
-    def _kept(self, name: str, t: Any) -> Any:
-        """1 for each sample if the gradient of a parameter has the term of a time step, else 0."""
-        if name not in self._fault.kept:
-            return 1.0
-        from_end = self._ascends == (self._fault.kept_step == "last")
-        return (t == (self._lengths - 1 if from_end else 0)).astype(self._dtype)[..., np.newaxis]
+    def _add(self, t: int, term: "_Term") -> None:
+        """Add the term of a time step to the gradient of a parameter."""
+        if self._sums:
+            self._sums[term.name][term.rows] += term.product
+            self._keep(t, term)
+
+    def _keep(self, t: int, *terms: "_Term") -> None:
+        """Keep the terms of the samples of which a time step is the last or the first one of the backward pass."""
+        if t and t + 1 not in self._lengths:
+            return
+        ends = np.zeros_like(self._lengths), self._lengths - 1
+        for step, end in zip(self._terms, ends[::-1] if self._ascends else ends, strict=True):
+            samples = np.flatnonzero(end == t)
+            if len(samples):
+                self._terms[step] += [term.of(samples) for term in terms]
 
     def _read(self, rows: NDArray[np.intp]) -> None:
         """Compute the forward values of some time steps, and the slopes of their activations."""

@@ -88,6 +88,11 @@ class GradientFault:
     unscaled: tuple[str, ...] = ()
     without_initial: tuple[str, ...] = ()
 
+    @property
+    def loop(self) -> "GradientFault":
+        """The changes of the loop over time, without those of its results."""
+        return replace(self, kept=(), kept_step="last", doubled=(), doubled_forward=False, without_initial=())
+
 
 @dataclass(frozen=True)
 class Fault:
