@@ -12,7 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.backward import BackwardPasses, Gradient
 from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.engines.faults.engine import faulty_trace
-from rnnviz.engines.faults.registry import KnownBug, gradient_bugs_in
+from rnnviz.engines.faults.registry import gradient_bugs_in
 from rnnviz.verify.diagnosis import ALLOWED, BETTER, nearest, own_tolerance
 from rnnviz.verify.metrics import abs_error
 
@@ -25,7 +25,7 @@ _MOST_VALUES, _MOST_STEPS = 1 << 21, 1 << 15
 _FEW_VALUES = 1 << 16
 """Values of a parameter that are compared first."""
 
-_MOST_STEPS_OF_PAIRS = 128
+_MOST_STEPS_OF_PAIRS = 1 << 12
 """How many time steps of all lanes it has at most for two bugs at once."""
 
 
@@ -34,6 +34,7 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
 
     A known bug explains the gradients if the backward pass with it, from the engine's own hidden states, gives all of
     them that the engine has, far better than the correct backward pass does. Of several, the nearest ones are named.
+    Of two bugs at once each is tried as its own engine has it.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     tolerance = own_tolerance(inputs, trace)
 
     def distance(fault: GradientFault, limit: float) -> float:
-        glances = [most for most in _GLANCES if most < timesteps and "stored" not in fault.unreversed]
+        # The loop without a bug is computed anyway.
+        whole = fault.loop == GradientFault() or "stored" in fault.unreversed
+        glances = [most for most in _GLANCES if most < timesteps and not whole]
         for most in (*glances, None):
             largest = distance_of(passes.gradients(fault, most), given, tolerance, limit)
             if not largest <= limit:
@@ -68,17 +71,17 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     found = nearest(inputs, (((bug.name,), distance(fault.gradient, limit)) for bug, fault in bugs), limit, trace)
     if found or steps > _MOST_STEPS_OF_PAIRS:
         return found
-    pairs = ((names, distance(fault.gradient, limit)) for names, fault in _pairs(bugs))
+    pairs = ((names, distance(fault.gradient, limit)) for names, fault in _pairs(inputs))
     return nearest(inputs, pairs, limit, trace)
 
 
 def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
     """The states of the forward pass by symbol, each (L, D, T, N, U): the trace's own, if it has all of them."""
     symbols = inputs.network.kind.state_symbols
-    stored = {s: trace.stored(s) for s in symbols}
-    if trace.partial or None in stored.values():
-        trace = faulty_trace(Fault(), inputs)
-    return {s: trace[stored[s] or s] for s in symbols}
+    names = [trace.stored(s) for s in symbols]
+    if trace.partial or None in names:
+        trace, names = faulty_trace(Fault(), inputs), [*symbols]
+    return {s: trace[name or s] for s, name in zip(symbols, names, strict=True)}
 
 
 def distance_of(
@@ -110,8 +113,9 @@ def _distance(expected: FloatArray, found: FloatArray, tolerance: float, *, over
     return float(np.max(abs_error(found, expected).max(axis=axes) / size / tolerance))
 
 
-def _pairs(bugs: list[tuple[KnownBug, Fault]]) -> Iterator[tuple[tuple[str, ...], Fault]]:
+def _pairs(inputs: Inputs) -> Iterator[tuple[tuple[str, ...], Fault]]:
+    bugs = [(bug.name, bug.faults(inputs.network)[0]) for bug in gradient_bugs_in(inputs)]
     for (first, one), (second, other) in combinations(bugs, 2):
-        both = one.together_with(other) if first is not second else None
+        both = one.together_with(other)
         if both is not None:
-            yield (first.name, second.name), both
+            yield (first, second), both

@@ -21,11 +21,16 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
+from rnnviz.io.templates import starter
+from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.fault_coverage import suggested_config, undetectable_gradients
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
-from tests.engines.backward_bugs import WAYS, users_gradients
+from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
 from tests.engines.test_gradient_bugs import BUGS, inputs_of
 from tests.engines.test_gradients import losses, with_gradients
+from tests.engines.test_lengths import padded_inputs
+from tests.engines.user_code.files import written
+from tests.engines.user_code.test_backward import computed as both_passes
 from tests.strategies import configs
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -81,7 +86,7 @@ def test_a_bug_in_a_users_code_of_a_drawn_network_is_diagnosed(bug: str, data: s
         assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients))
 
 
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug != "initial-state-gradient-missing"])
+@pytest.mark.parametrize("bug", [BUGS[1], *(pytest.param(bug, marks=pytest.mark.slow) for bug in BUGS[2:-1])])
 def test_gradients_of_parameters_alone_are_enough(bug: str) -> None:
     inputs = usual(bug)
     gradients = users_gradients(inputs, bug)
@@ -95,6 +100,15 @@ def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) ->
     if bug not in undetectable_gradients(inputs):
         trace = trace_with(KNOWN_BUGS[bug].faults(inputs.network)[0].gradient, inputs)
         assert (bug,) in diagnose_gradients(inputs, trace)
+
+
+@given(data=st.data())
+def test_the_audit_finds_every_detectable_bug(data: st.DataObject) -> None:
+    inputs = data.draw(losses(data.draw(padded_inputs())))
+    bug = data.draw(st.sampled_from(gradient_bugs_in(inputs)))
+    if bug.name not in undetectable_gradients(inputs):
+        found = gradient_audit(inputs, with_gradients(KnownBugEngine(bug.engine), inputs)[0], full=True)
+        assert found.wrong, bug.name
 
 
 @pytest.mark.slow
@@ -203,3 +217,36 @@ def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
     assert judgment.backward.cause("cell-gradient-dropped") == KNOWN_BUGS["cell-gradient-dropped"].cause
     assert judgment.remedy is not None
     assert judgment.remedy.backward.loss == "normal"
+
+
+@pytest.mark.parametrize("bug", [BUGS[0], *(pytest.param(bug, marks=pytest.mark.slow) for bug in BUGS[1:])])
+def test_a_bug_in_a_torch_loop_is_diagnosed(bug: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tests.oracles.torch_bugs import torch_gradients
+
+    cell = "gru" if bug == "reset-gate-gradient-missing" else "lstm"
+    mapping = inputs_of(cell, num_layers=1, dtype="float64").config.to_mapping()
+    inputs = load_inputs(Config.from_mapping(mapping | {"sequence": {"batch_size": 3, "timesteps": 5}}))
+    correct, gradients = torch_gradients(inputs, ""), torch_gradients(inputs, bug)
+    assert diagnose_gradients(inputs, recorded(inputs, correct, ["grad."])) == ()
+    assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients))
+
+
+@pytest.mark.parametrize(
+    ("cell", "bug", "way"),
+    [
+        pytest.param(cell, bug, way, marks=[pytest.mark.slow] if way or cell == "lstm" else [])
+        for cell, bugs in STEP_CHANGES.items()
+        for bug, ways in bugs.items()
+        for way in range(len(ways))
+    ],
+)
+def test_a_bug_in_the_backward_of_a_custom_step_is_diagnosed(cell: str, bug: str, way: int, tmp_path: Path) -> None:
+    inputs = inputs_of(cell, dtype="float64")
+    code = starter(inputs.network.kind, backward=True)
+    head, tail = code.split("def backward", 1)
+    for old, new in STEP_CHANGES[cell][bug][way]:
+        assert old in tail
+        tail = tail.replace(old, new)
+    trace = both_passes(inputs, written(tmp_path, f"{head}def backward{tail}"))
+    assert diagnose_gradients(inputs, trace) == ((bug,),)
