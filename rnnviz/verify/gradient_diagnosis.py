@@ -67,6 +67,8 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
         return largest
 
     limit = min(ALLOWED, distance(GradientFault(), ALLOWED * BETTER) / BETTER)
+    if limit == 0.0:
+        return ()
     bugs = [(bug, fault) for bug in gradient_bugs_in(inputs) for fault in bug.faults(inputs.network)]
     found = nearest(inputs, (((bug.name,), distance(fault.gradient, limit)) for bug, fault in bugs), limit, trace)
     if found or steps > _MOST_STEPS_OF_PAIRS:

@@ -51,9 +51,9 @@ def trace_with(fault: GradientFault, inputs: Inputs) -> Trace:
 
 
 @st.composite
-def padded_configs(draw: st.DrawFn) -> Config:
+def padded_configs(draw: st.DrawFn, **fixed: Any) -> Config:
     """Networks that a user's code of `backward_bugs` computes, in one direction or both, with padding or without."""
-    config = draw(configs())
+    config = draw(configs(**fixed))
     sequence, network = config.sequence, config.network
     lengths = draw(st.none() | st.lists(st.integers(1, sequence.timesteps), min_size=1, max_size=4).map(tuple))
     if lengths is not None:
