@@ -100,7 +100,7 @@ def _lanes(
 ) -> Iterator["_Lane | FloatArray"]:
     """Every lane after its backward pass, from the top, and the gradient of the input.
 
-    With `most` it is the top layer alone, and so many steps of each of its lanes.
+    With `most` it is the top layer alone, and this number of steps of each of its lanes.
     """
     network, loss = inputs.network, inputs.loss
     assert loss is not None
