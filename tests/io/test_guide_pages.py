@@ -17,8 +17,8 @@ NAMED_KEY = re.compile(r"\*\*([^*\n]+)\*\*")
 ANY_KEY = re.compile(
     r"((Ctrl|Alt|Shift)\+)*([A-Z?.,<>\[\]+=-]|F\d{1,2}|Esc|Space|Enter|Tab|Home|End|PgUp|PgDown|Left|Right|Up|Down)"
 )
-CONTROLS_OWN = {"Tab", "Shift+Tab", "Enter"}
-"""Keys that no command has: Qt's controls know them."""
+CONTROLS_OWN = {"Tab", "Shift+Tab", "Enter", "Shift+Enter"}
+"""Keys that no command has: controls know them."""
 
 
 def words_of(line: str) -> list[str]:

@@ -432,9 +432,11 @@ class ColorBar(LanesPart):
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)
         written: list[float] = []
-        # From the ends inward: of labels that overlap, the inner ones are left out.
+        # From the ends inward: of labels that overlap, the inner ones are left out, but not 0 on both sides of which a
+        # scale is logarithmic.
         found = ticks(scale, bar.height() / (1.6 * scaled(_LINE)))
-        for value, text in sorted(found, key=lambda tick: -abs(scale.share(tick[0]) - 0.5)):
+        kept = 0.0 if scale.decades else inf
+        for value, text in sorted(found, key=lambda tick: (tick[0] != kept, -abs(scale.share(tick[0]) - 0.5))):
             y = bar.bottom() - scale.share(value) * bar.height()
             limit = scale.error_ratio and value == 1.0
             color: QColor = theme.color("wrong" if limit else "text")
@@ -475,7 +477,7 @@ def _symmetric_ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
     ends = {end for end in (scale.low, scale.high) if end != 0.0}
     largest = floor(log10(max(map(abs, ends))))
     step = max(1, ceil(2 * scale.decades / max(most - 1.0, 1.0)))
-    powers = [10.0**power for power in range(largest - step, largest - scale.decades, -step)]
+    powers = [10.0**power for power in range(largest - step, largest - scale.decades + 1, -step)]
     inside = {sign * power for sign in (-1.0, 1.0) for power in powers if scale.low < sign * power < scale.high}
     return [(value, number_format.true_minus(number_format.error(value))) for value in sorted({0.0} | ends | inside)]
 
