@@ -268,7 +268,9 @@ class _Explainer:
     # One step
 
     def _step(self, where: Location) -> tuple[GradientLine, ...]:
-        size = self._graph.values[self._network.kind.state_symbols[0]].shape
+        # A gate or a cell state belongs to another unit than an h that is projected.
+        of_gates = isinstance(self._place.of, CellPlace | GatePlace)
+        size = ("H",) if of_gates else self._graph.values[self._network.kind.state_symbols[0]].shape
         step = self._blocks.step(where.layer, where.direction, where.timestep, where.sample)
         lines = []
         for node in self._symbols.lines:
