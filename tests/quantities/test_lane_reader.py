@@ -101,3 +101,30 @@ def test_a_lane_of_many_chunks_reads_as_one() -> None:
     values = lanes.read(Lane(0, 0), Bins(np.arange(8, 9000, 8), 9000), every_cell(0, 16)).values
     cells = long["gluon"].hidden[0, 0, 8:, 0].T.reshape(16, -1, 8)
     assert np.array_equal(np.abs(values), np.abs(cells).max(axis=2))
+
+
+def test_gradients_are_read_at_any_resolution_with_their_marks_and_those_of_the_input() -> None:
+    def edit(trace: Trace) -> None:
+        trace["grad.c"][0, 1, 21, 1, 2] += 0.5
+        trace["grad.input"][30, 1, 0] += 0.5
+
+    names = {"cell": "lstm", "bidirectional": True, "timesteps": 40, "edits": {"manual": edit}}
+    result = make_result(gradients=("gluon", "manual"), **names)
+    lanes = MultiscaleReader(result, "manual", "manual", 1, "grad.c")
+    for lane, array, places in (
+        (Lane(0, 1), result["manual"]["grad.c"][0, 1, :, 1], [[2, 21]]),
+        (INPUT, result["manual"]["grad.input"][:, 1], [[0, 30]]),
+    ):
+        units = every_cell(0, array.shape[1])
+        patch = lanes.read(lane, every_cell(0, 40), units)
+        assert np.array_equal(patch.values, array.T)
+        assert patch.marks is not None
+        assert np.argwhere(patch.marks).tolist() == places
+        coarse = lanes.read(lane, Bins(np.arange(0, 40, 8), 40), units)
+        blocks = array.T.reshape(len(array.T), 5, 8)
+        assert np.array_equal(np.abs(coarse.values), np.abs(blocks).max(axis=2))
+        assert coarse.marks is not None
+        assert np.argwhere(coarse.marks).tolist() == [[unit, t // 8] for unit, t in places]
+    lacking = MultiscaleReader(make_result(gradients=("gluon",), **names | {"edits": {}}), "manual", None, 1, "grad.c")
+    assert np.isnan(lacking.read(Lane(0, 1), every_cell(0, 40), every_cell(0, 4)).values).all()
+    assert len(lacking.recorded(Lane(0, 1))) == 0

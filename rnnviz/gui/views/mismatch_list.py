@@ -1,6 +1,7 @@
 """Table of mismatches that can be sorted and filtered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QSignalBlocker
@@ -11,6 +12,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
+from rnnviz.explain.provenance import quantity_place
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
@@ -111,11 +113,14 @@ class MismatchList(ResultView):
         self._pages.setCurrentIndex(0 if rows is None or not (self._total() or self.array.count() > 1) else 1)
         # The rows are of one array; the others have a line each.
         comparison, shown = self._of_hidden, self.array.currentText()
-        others = () if comparison is None or shown != "h" else arrays(comparison)
+        others: tuple[str, ...] = ()
+        if comparison is not None and shown == "h":
+            others = arrays(replace(comparison, arrays={**comparison.arrays, **comparison.gradients}))
+        none = f"No value of {shown} of {self._candidate} is outside the tolerance."
         self._empty.setText(
             "A run (F5) lists the values that differ by more than the tolerance."
             if result is None
-            else "\n".join((f"No value of {shown} of {self._candidate} is outside the tolerance.", *others))
+            else "\n".join((none, *others))
         )
         if result is None or rows is None:
             self.model.show_rows(())
@@ -124,7 +129,7 @@ class MismatchList(ResultView):
         listed = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
             listed = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        listed = f"{listed}, in the order of computation; click a heading to sort them."
+        listed = f"{listed}, in the order of computation; click a heading to sort them." if rows.total else none
         self.description.setText("  ".join((listed, *others)))
         self.table.fit()
 
@@ -133,7 +138,7 @@ class MismatchList(ResultView):
         return 0 if comparison is None else comparison.mismatched
 
     def _on_activated(self, index: QModelIndex) -> None:
-        self.explanation_requested.emit(self.location(index.row()))
+        self.explanation_requested.emit(quantity_place(self.location(index.row()), self.array.currentText()))
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._following:

@@ -87,6 +87,7 @@ class ParameterGradients(ResultView):
         self.table = NumberTable(self.model, "Gradients of the parameters and initial states")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.entry_table = NumberTable(self.entry_model, "Entries of the selected gradient")
+        self.entry_table.breaks_titles = True
         self.entry_table.activated.connect(self._on_activated)
         self._task = LatestTask("parameters", self)
         self._task.done.connect(self._take)

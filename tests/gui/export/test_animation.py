@@ -59,6 +59,9 @@ def test_frames_follow_the_order_of_computation_within_the_range() -> None:
         (Location(1, 1, t, 0, 2), stage) for t in (3, 2, 1) for stage in STAGES
     ]
     assert backward.seconds == 0.8
+    gradients = FrameSequence(replace(walk, gradients=True), range(1, 4), Location(1, 0, 0, 0, 2), 1.0, stages=True)
+    assert [gradients[number][0].timestep for number in range(0, len(gradients), len(STAGES))] == [3, 2, 1]
+    assert [gradients[number][1] for number in range(len(STAGES))] == list(STAGES[::-1])
     every = FrameSequence(Traversal(2, 2, 6, "layers"), range(1, 3), Location(), 2.0, stages=False)
     places = [(every[n][0].layer, every[n][0].direction, every[n][0].timestep) for n in range(len(every))]
     assert places == [(0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2), (1, 1, 1)]
