@@ -119,8 +119,7 @@ class AutogradLayer:
                 for s in state:
                     computed = np.broadcast_to(library.numbers(new[s]), task.state[s].shape)
                     stored = task.states[s][b] if s in task.states else computed
-                    difference = np.subtract(stored, computed, out=np.zeros_like(stored), where=stored != computed)
-                    probes.append(library.leaf(difference))
+                    probes.append(library.leaf(_difference(stored, computed)))
                     state = {**state, s: new[s] + probes[-1]}
                     after[s].append(stored)
                 outputs.append(state["h"])
@@ -141,6 +140,12 @@ class AutogradLayer:
             state=dict(zip(symbols, of_start, strict=True)),
             parameters=of_parameters,
         )
+
+
+def _difference(stored: FloatArray, computed: FloatArray) -> FloatArray:
+    """The stored state less the computed one, 0 where both are the same infinity."""
+    with np.errstate(all="ignore"):
+        return np.subtract(stored, computed, out=np.zeros_like(stored), where=stored != computed)
 
 
 class CellGraph(StepGraph):

@@ -253,20 +253,23 @@ def _run_lane(
     for block, start in zip(reversed(blocks), reversed(starts), strict=True):
         task = _task(inputs, trace, loss, lane, block, start, carried)
         found = layer.gradients(task)
-        for name in over_time:
-            block.put(trace[name][lane], found.over_time[name.removeprefix(GRADIENT)])
-        _pass_down(trace, k, block, found.x)
-        begins = block.begins(lengths)
-        cut = loss.cuts(block.steps[0] + int(block.backward))
-        for symbol in symbols:
-            initial[symbol][block.samples[begins]] = found.state[symbol][begins]
-            carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
-        for name, array in found.parameters.items():
-            sums[name] = sums[name] + array if name in sums else np.asarray(array, np.float64)
+        # Sums that overflow are results to be shown.
+        with np.errstate(all="ignore"):
+            for name in over_time:
+                block.put(trace[name][lane], found.over_time[name.removeprefix(GRADIENT)])
+            _pass_down(trace, k, block, found.x)
+            begins = block.begins(lengths)
+            cut = loss.cuts(block.steps[0] + int(block.backward))
+            for symbol in symbols:
+                initial[symbol][block.samples[begins]] = found.state[symbol][begins]
+                carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
+            for name, array in found.parameters.items():
+                sums[name] = sums[name] + array if name in sums else np.asarray(array, np.float64)
         done += len(block.steps) * len(block.samples)
         progress(done / whole)
-    for name, array in sums.items():
-        trace[f"{OF_PARAMETERS}{'lr'[direction]}{k}_{name}"][...] = array
+    with np.errstate(all="ignore"):
+        for name, array in sums.items():
+            trace[f"{OF_PARAMETERS}{'lr'[direction]}{k}_{name}"][...] = array
 
 
 def _start_states(

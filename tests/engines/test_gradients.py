@@ -131,6 +131,18 @@ def test_manual_gradients_of_every_cell(cell: str, monkeypatch: pytest.MonkeyPat
     assert_gradients(trace, expected, 1e-12)
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_numbers_that_overflow_are_results(name: str) -> None:
+    skip_unavailable(name)
+    large = {"num_layers": 1, "bidirectional": False, "dtype": "float32"}
+    inputs = inputs_of("rnn_relu", {}, None, **large)
+    weights = {key: np.abs(array) * np.float32(1e18) for key, array in inputs.parameters.items()}
+    inputs = replace(inputs, parameters=type(inputs.parameters)(inputs.network, weights))
+    trace, _ = with_gradients(load_engine(name), inputs)
+    assert not np.isfinite(trace["grad.parameters.l0_h2h_weight"]).all()
+    assert np.isfinite(trace["grad.h"][0, 0, -1]).all()
+
+
 @pytest.mark.parametrize("cell", ["lstm", "rnn_tanh"])
 def test_a_large_fused_layer_is_recorded_by_its_lines(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_unavailable("gluon")
