@@ -9,7 +9,6 @@ from weakref import WeakMethod
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
-from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
@@ -378,20 +377,13 @@ class Session(QObject):
     def go_to_mismatch(self, *, forward: bool) -> bool:
         """Select the next or previous mismatch in the order of computation; False without one.
 
-        Of a gradient that the lanes show, if it has any, else of h, or else of grad.h.
+        Of a gradient that the lanes show, if it has any, else of h, or else of the first gradient that has.
         """
         if self.result is None or self.candidate is None:
             return False
         comparison = self.result.comparison(self.candidate)
-        states = [own for name, own in comparison.gradients.items() if name == gradient("h")]
-        compared = (comparison.gradients.get(self.quantity, comparison), comparison, *states)
-        found = neighbor_mismatch(
-            next((own for own in compared if own.mismatched), comparison),
-            self.result.reference,
-            self.result[self.candidate],
-            self.location,
-            forward=forward,
-        )
+        compared, pair = comparison.mismatching(self.array), (self.result.reference, self.result[self.candidate])
+        found = neighbor_mismatch(compared, *pair, self.location, forward=forward)
         if found is not None:
             self.set_location(found)
         return found is not None

@@ -56,7 +56,7 @@ from rnnviz.gui.view_sync import (
     ViewSynchronizer,
     bind_player,
 )
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, counted
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
@@ -309,7 +309,7 @@ class MainWindow(QMainWindow):
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
         self.progress.stage_shown.connect(verdict.show_running)
-        session.on_change(self._count_mismatches, "result", "candidate")
+        session.on_change(self._count_mismatches, "result", "candidate", "color_by")
         for changed in (
             self.runner.busy_changed,
             self.jobs.busy_changed,
@@ -366,8 +366,9 @@ class MainWindow(QMainWindow):
     def _count_mismatches(self) -> None:
         # The list reads every value, so it stays empty until it is visible.
         result, candidate = self.session.result, self.session.candidate
-        count = "" if result is None or candidate is None else f"  {result.comparison(candidate).mismatched:,}"
-        self.main_layout.set_tab_text(MISMATCHES, f"{MISMATCHES}{count}")
+        comparison = None if result is None or candidate is None else result.comparison(candidate)
+        shown = None if comparison is None else comparison.mismatching(self.session.array)
+        self.main_layout.set_tab_text(MISMATCHES, counted(MISMATCHES, shown))
 
     def _on_painted(self) -> None:
         self.first_painted.emit()

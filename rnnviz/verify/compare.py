@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
-from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.gradients import GRADIENT, OF_INPUT
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
@@ -248,6 +248,18 @@ class Comparison(Displayed, OverTime):
     def of(self, name: str) -> "Comparison":
         """The comparison of an array over time; of one that is not compared, the one of h."""
         return self.arrays.get(name) or self.gradients.get(name, self)
+
+    def mismatching(self, name: str = "h") -> "Comparison":
+        """The comparison of an array; if it has no mismatches, that of h or of a gradient with its units that has."""
+        units = self.error_ratio_by_column.shape
+        same = (own for own in self.gradients.values() if own.error_ratio_by_column.shape == units)
+        wanted, gradients = self.of(name), (own for own in same if own.name != OF_INPUT)
+        return next((own for own in (wanted, self, *gradients) if own.mismatched), wanted)
+
+    @property
+    def in_backward_pass(self) -> bool:
+        """Whether the array is a gradient, computed from the top layer and the last step on."""
+        return self.name.startswith(GRADIENT)
 
     @property
     def every_gradient(self) -> "list[Comparison | GradientComparison]":

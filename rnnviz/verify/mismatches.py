@@ -34,6 +34,7 @@ class MismatchRows:
     error_ratio: NDArray[np.float64]
     ulp: UlpArray
     reverse: bool = False
+    gradients: bool = False
 
     def __len__(self) -> int:
         return len(self.where)
@@ -44,9 +45,10 @@ class MismatchRows:
 
     def row_of(self, where: Location) -> int | None:
         """The row in which a place is, or None; the rows are in the order of computation, so few are looked at."""
-        lane = self._between(0, len(self), 0, where.layer)
+        lane = self._between(0, len(self), 0, where.layer, falling=self.gradients)
         lane = self._between(*lane, 1, where.direction)
-        step = self._between(*lane, 2, where.timestep, falling=self.reverse or where.direction == 1)
+        falling = (self.reverse or where.direction == 1) != self.gradients
+        step = self._between(*lane, 2, where.timestep, falling=falling)
         sample = self._between(*step, 3, where.sample)
         first, stop = self._between(*sample, 4, where.unit)
         return first if first < stop else None
@@ -89,9 +91,10 @@ def mismatch_rows(
         lanes = list(product(range(layers), range(directions)))
     found: list[NDArray[np.int64]] = []
     left = largest
-    for layer, direction in sorted(lanes):
+    gradients = comparison.in_backward_pass
+    for layer, direction in sorted(lanes, key=lambda lane: (-lane[0], lane[1]) if gradients else lane):
         times = np.flatnonzero(comparison.mismatched_over_time[layer, direction])
-        if reference.backward(direction):
+        if reference.backward(direction) != gradients:
             times = times[::-1]
         # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
         # its limit, however it is rounded.
@@ -110,7 +113,8 @@ def mismatch_rows(
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
     error = abs_error(r, c)
     limit = tolerance(r, comparison.rtol, comparison.atol)
-    return MismatchRows(total, where, r, c, error, error_ratio_of(error, limit), ulp_distance(r, c), reference.reverse)
+    ratio, ulp = error_ratio_of(error, limit), ulp_distance(r, c)
+    return MismatchRows(total, where, r, c, error, ratio, ulp, reference.reverse, gradients)
 
 
 def _places(
@@ -177,7 +181,8 @@ def neighbor_mismatch(
 ) -> Location | None:
     """The next or previous mismatch in the order of computation, which continues at the other end.
 
-    The order is by layer from the bottom, direction, computed step, sample, unit.
+    The order is by layer from the bottom, direction, computed step, sample, unit; that of gradients by layer from the
+    top, direction, step from the last computed one, sample, unit.
 
     Parameters
     ----------
@@ -210,12 +215,15 @@ def _next_step(comparison: Comparison, here: Location, forward: bool) -> Locatio
     """The next step in the order of computation at which anything mismatches, round the end; something must."""
     counts = comparison.mismatched_over_time
     lanes = list(np.ndindex(counts.shape[:2]))
+    if comparison.in_backward_pass:
+        lanes.sort(key=lambda lane: (-lane[0], lane[1]))
     if not forward:
         lanes.reverse()
     own = lanes.index((here.layer, here.direction))
     # The selected lane is searched first, from the selection on, and last, up to it.
     for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
-        rising = forward != (comparison.reverse or direction == 1)
+        falling = (comparison.reverse or direction == 1) != comparison.in_backward_pass
+        rising = forward != falling
         times = range(counts.shape[2])
         if turn == 0:
             times = times[here.timestep + 1 :] if rising else times[: here.timestep]

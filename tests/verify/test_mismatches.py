@@ -203,6 +203,24 @@ def test_next_and_previous_from_any_location(case: tuple[Shape, list[Location]],
     assert found[False] == (before[-1] if before else wrong[-1])
 
 
+@given(case=mismatches())
+def test_mismatches_of_gradients_are_in_the_order_of_the_backward_pass(case: tuple[Shape, list[Location]]) -> None:
+    shape, places = case
+    reference = random_trace(shape)
+    candidate = changed(reference, dict.fromkeys(places, 9.0))
+    reference, candidate = (Trace(t.engine, {"h": t.hidden, "grad.h": t.hidden}) for t in (reference, candidate))
+    comparison = compare(reference, candidate, 1e-6, 1e-5, name="grad.h")
+    expected = sorted(places, key=lambda where: where.gradient_order)
+    rows = mismatch_rows(comparison, reference, candidate)
+    assert [rows.location(row) for row in range(len(rows))] == expected
+    assert [rows.row_of(where) for where in expected] == list(range(len(expected)))
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where == expected[0]
+    for here, after in zip(expected, [*expected[1:], expected[0]], strict=True):
+        assert neighbor_mismatch(comparison, reference, candidate, here, forward=True) == after
+        assert neighbor_mismatch(comparison, reference, candidate, after, forward=False) == here
+
+
 def test_next_without_mismatches() -> None:
     trace = random_trace((1, 2, 3, 2, 2))
     comparison = compare(trace, trace, 0.0, 0.0)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core import number_format
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
@@ -210,8 +211,11 @@ class ArrayCombo(QComboBox):
     def _want(self, name: str) -> None:
         self._wanted = name
 
-    def offer(self, comparison: Comparison | None) -> Comparison | None:
-        """List the arrays of the comparison of h. The wanted one is selected if it is among them."""
+    def offer(self, comparison: Comparison | None, *, mismatching: bool = False) -> Comparison | None:
+        """List the arrays of the comparison of h. The wanted one is selected if it is among them.
+
+        With `mismatching` one with mismatches replaces an array of the lanes that has none.
+        """
         names = ["h"]
         if comparison is not None:
             units = comparison.error_ratio_by_column.shape
@@ -221,13 +225,24 @@ class ArrayCombo(QComboBox):
             if names != [self.itemText(place) for place in range(self.count())]:
                 self.clear()
                 self.addItems(names)
-            self.setCurrentIndex(names.index(self._wanted) if self._wanted in names else 0)
+            wanted = self._wanted
+            if mismatching and comparison is not None and wanted == self._followed:
+                wanted = comparison.mismatching(wanted).name
+            self.setCurrentIndex(names.index(wanted) if wanted in names else 0)
         self.setVisible(len(names) > 1)
         return self.of(comparison)
 
     def of(self, comparison: Comparison | None) -> Comparison | None:
         """The comparison of the selected array, from that of h."""
         return None if comparison is None else comparison.of(self.currentText())
+
+
+def counted(title: str, comparison: Comparison | None) -> str:
+    """A title with the number of mismatches, and the array if it is not h."""
+    if comparison is None:
+        return title
+    array = "" if comparison.name == "h" else f"{comparison.name} "
+    return f"{title}  {array}{number_format.count(comparison.mismatched)}"
 
 
 def _filled(box: _Box, parts: Sequence[Part], margins: tuple[int, int, int, int], spacing: int) -> _Box:

@@ -13,7 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import quantity_place
-from rnnviz.gui.views.base import ArrayCombo, ResultView, across, down, pages
+from rnnviz.gui.views.base import ArrayCombo, ResultView, across, counted, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, TableModel
@@ -55,7 +55,7 @@ class MismatchList(ResultView):
 
     @property
     def tab_text(self) -> str:
-        return self.title if self._rows is None else f"{self.title}  {number_format.count(self._total())}"
+        return counted(self.title, None if self._rows is None else self.array.of(self._of_hidden))
 
     def location(self, row: int) -> Location:
         """Location of the mismatch in a row of the table."""
@@ -71,7 +71,7 @@ class MismatchList(ResultView):
         _set_items(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
         _set_items(self.directions, ["both directions", *(DIRECTIONS if directions == 2 else ())])
         self.directions.setVisible(directions == 2)
-        self.array.offer(self._of_hidden)
+        self.array.offer(self._of_hidden, mismatching=True)
         self._gather()
         self.title_changed.emit(self.tab_text)
 

@@ -132,10 +132,14 @@ def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view: Mi
 
     view.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit}), "manual")
     assert view.array.isVisible()
+    # h agrees, so the gradient that does not is listed.
+    assert listed(view) == [Location(0, 0, 2, 1, 3)]
+    assert view.tab_text == "Mismatches  grad.h 1"
+    view.array.setCurrentText("h")
     assert view.tab_text == "Mismatches  0"
     view.array.setCurrentText("grad.h")
     assert listed(view) == [Location(0, 0, 2, 1, 3)]
-    assert view.tab_text == "Mismatches  1"
+    assert view.tab_text == "Mismatches  grad.h 1"
     asked: list[object] = []
     view.explanation_requested.connect(asked.append)
     view._on_activated(view.model.index(0, 0))
