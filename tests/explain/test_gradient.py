@@ -155,8 +155,13 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     [
         ({"cell": "lstm"}, {"lengths": [4, 2]}, {"truncate": 2}),
         ({"cell": "gru", "bidirectional": True}, {"lengths": [1, 4]}, {"truncate": 3}),
-        ({"cell": "lstm", "reverse": True}, {"timesteps": 5}, {"truncate": 2}),
-        ({"cell": "lstm", "bidirectional": True}, {}, {"loss": "value", "value": [0, 1, 1, 0, 2]}),
+        pytest.param({"cell": "lstm", "reverse": True}, {"timesteps": 5}, {"truncate": 2}, marks=pytest.mark.slow),
+        pytest.param(
+            {"cell": "lstm", "bidirectional": True},
+            {},
+            {"loss": "value", "value": [0, 1, 1, 0, 2]},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_lengths_truncation_and_other_losses(
