@@ -365,6 +365,11 @@ def _check_engines(config: Config) -> None:
         unsupported_reason = entry.unsupported_reason(config.network)
         if unsupported_reason is not None:
             raise ConfigError(key, unsupported_reason)
+        if entry.bug is not None and entry.bug.of_gradients and not config.backward.enabled:
+            raise ConfigError(
+                key,
+                f"{name} is a bug of the backward pass, but this run has none: set backward.enabled = true.",
+            )
 
 
 def _check_recordings(inputs: Inputs) -> None:

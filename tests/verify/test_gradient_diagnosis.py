@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.core.config import CELL_NAMES, Config
+from rnnviz.core.config import CELL_NAMES, Backward, Config
+from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.backward import faulty_gradients
@@ -208,6 +209,10 @@ def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
     config = inputs_of("lstm", {"loss": "sum", "final_state": "zeros"}, num_layers=1).config
     compared = replace(config.compare, reference="manual", candidates=(engine,))
     request = RunRequest(replace(config, compare=compared), load_inputs)
+    without = replace(request, config=replace(request.config, backward=Backward()))
+    with pytest.raises(ConfigError, match=r"backward\.enabled") as refused:
+        compute(without, tmp_path / "refused", lambda stage, done: None)
+    assert refused.value.key == "compare.candidates"
     outcome = compute(request, tmp_path / "run", lambda stage, done: None)
     judgment = judge_computed(request, tmp_path / "run", outcome, lambda stage, done: None)
     assert judgment.diagnoses == {}
