@@ -238,7 +238,7 @@ def spread_sentence(
         template = _AFTER if result.inputs.network.bidirectional else _BY
     return fill(
         template,
-        place=TextPart(str(first), first),
+        place=TextPart(f"{name} of {first}" if is_gradient(name) else str(first), first),
         mismatches=mismatches(comparison),
         reached=number_format.count(len(reached)),
         lanes=plural(len(lanes), lane),

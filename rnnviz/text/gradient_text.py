@@ -134,6 +134,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         notes,
         None if first is None else first.where.location,
         blind,
+        _remedy(result) if blind else "",
         coverage=min((audits[engine].coverage for engine in engines if engine in audits), default=None),
         partial=verdict is None,
     )
@@ -162,7 +163,7 @@ def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> Verdic
         first,
         notes=(plain(other.sentence), *first.notes, *other.notes),
         first_mismatch=first.first_mismatch or other.first_mismatch,
-        remedy=forward.remedy,
+        remedy=forward.remedy or gradients.remedy,
         coverage=min(audited, default=None),
     )
 
@@ -328,10 +329,13 @@ def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
 
 def _undetectable(result: RunResult, bugs: tuple[str, ...]) -> Iterator[str]:
     """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
+    change = _remedy(result)
+    yield (_UNDETECTABLE_REMEDY if change else _UNDETECTABLE).format(bugs=", ".join(bugs), change=change)
+
+
+def _remedy(result: RunResult) -> str:
     remedy = None if result.judgment is None else result.judgment.remedy
-    template = _UNDETECTABLE if remedy is None else _UNDETECTABLE_REMEDY
-    change = "" if remedy is None else change_in_words(result.config, remedy)
-    yield template.format(bugs=", ".join(bugs), change=change)
+    return "" if remedy is None else change_in_words(result.config, remedy)
 
 
 def _failed(result: RunResult, engines: list[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The verdict strip: what it says in each state, where its links lead, and that it keeps its height."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -13,7 +14,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
-from tests.factories import make_result
+from tests.factories import make_result, with_judgment
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
@@ -205,3 +206,17 @@ def test_the_worse_verdict_of_both_passes_is_shown(line: VerdictBar) -> None:
     line.location_requested.connect(asked.append)
     line._go_to_first()
     assert asked == [Location(0, 0, 2, 1, 3)]
+
+
+def test_undetectable_bugs_of_the_backward_pass_have_a_remedy(qtbot, line: VerdictBar) -> None:
+    result = make_result(gradients=("gluon", "manual"))
+    cure = replace(result.config, backward=replace(result.config.backward, loss="normal"))
+    result = with_judgment(result, remedy=cure)
+    assert result.judgment is not None
+    assert result.judgment.backward is not None
+    backward = replace(result.judgment.backward, undetectable=("truncated-at-one-step",))
+    line.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
+    assert line.state == "blind"
+    with qtbot.waitSignal(line.remedy_requested) as asked:
+        qtbot.mouseClick(line._remedy, Qt.MouseButton.LeftButton)
+    assert asked.args == [cure]
