@@ -6,6 +6,7 @@ layer below are added up where they will stay, in its "grad.h".
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Protocol
 
@@ -311,12 +312,11 @@ def _task(
     carried: Arrays,
 ) -> BackwardTask:
     k, direction = lane
-    network, steps = inputs.network, np.array(block.steps)
+    network = inputs.network
     if k == 0:
         x = block.of(inputs.sequence)
     else:
         x = np.concatenate([block.of(trace.hidden[k - 1, d]) for d in range(network.directions)], axis=-1)
-    later = np.maximum(steps, np.roll(steps, 1))
     return BackwardTask(
         cell=network.kind,
         parameters=inputs.parameters.layer(k, direction),
@@ -325,14 +325,19 @@ def _task(
         states={s: block.of(trace[s][lane]) for s in network.kind.state_symbols if s in trace},
         direct=block.of(trace[gradient("h")][lane]),
         final={s: array[block.samples] for s, array in carried.items()},
-        cuts=np.array([place > 0 and loss.cuts(int(t)) for place, t in enumerate(later)])
-        if loss.truncate
-        else np.zeros(len(later), np.bool_),
+        cuts=_cuts(loss, block.steps),
         lane=lane,
         times=block.times,
         samples=block.samples,
         backward=block.backward,
     )
+
+
+def _cuts(loss: LossGradient, steps: range) -> NDArray[np.bool_]:
+    """(B,): whether truncation lets no gradient pass from a step to the one before it."""
+    if loss.truncate is None:
+        return np.zeros(len(steps), np.bool_)
+    return np.array([False, *(loss.cuts(max(pair)) for pair in pairwise(steps))])
 
 
 def _pass_down(trace: Trace, layer: int, block: _Block, of_x: FloatArray) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import CellSpec
-from rnnviz.cells.activations import ACTIVATIONS
+from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step, Values
+from rnnviz.cells.activations import ACTIVATIONS, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters import elementwise_source, numpy_backward
@@ -93,6 +93,14 @@ def test_gradients_of_every_activation(cell: CellSpec, name: str) -> None:
 
 def test_gradients_of_a_clipped_cell() -> None:
     assert_gradients(draw_layer(LSTM_PEEPHOLE.with_clip(0.5), seed=2))
+
+
+def test_gradients_of_a_cell_of_parameters_alone() -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=p.w @ tanh(p.y))
+
+    own = ParameterSpec("y"), ParameterSpec("w", ("H", "H"), "weight")
+    assert_gradients(draw_layer(CellSpec("constant", "", step, (Gate("a", ""),), parameters=own)))
 
 
 @pytest.mark.parametrize("cell", [LSTM, GRU_RESET_BEFORE], ids=lambda cell: cell.name)

@@ -138,7 +138,9 @@ class ElementwiseSource(Derivatives[Any]):
             return ARITHMETIC[node.op](*args)
         if node.op in PRODUCTS:
             operand = args[-1]
-            product = self._record("matmul", (operand.name, self._constant(node)), node.shape[0], over_time=True)
+            product = self._record(
+                "matmul", (operand.name, self._constant(node)), node.shape[0], over_time=operand.over_time
+            )
             return self._biased(node, product) if node.op == "recurrent" else product
         activation = node.activation
         assert activation is not None, node.op
@@ -235,9 +237,10 @@ class ElementwiseCalls:
                 known[name] = np.array(value, dtype)
         over_time = {name: inputs[node] for name, node in self.inputs.items() if inputs[node].ndim == 2}
         known |= {name: inputs[node] for name, node in self.inputs.items() if name not in over_time}
-        rows = next((len(array) for array in over_time.values()), 0)
         for name, array in kept.items():
             (over_time if self.kept[name].over_time else known)[name] = array
+        # What follows from parameters alone has no rows.
+        rows = next((len(array) for array in over_time.values()), 1)
         chunk = max(1, _CACHED_VALUES // max(sizes.values()))
         for name, operand in self.buffers.items():
             size = sizes[operand.size]

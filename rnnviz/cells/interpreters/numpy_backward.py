@@ -196,16 +196,18 @@ class _Source:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._names: dict[int, str] = {}
         self.series: dict[str, FloatArray] = {}
         self.constants: dict[str, Any] = {}
 
     def name(self, array: Any, *, over_time: bool) -> str:
         """The name of an array in the loop."""
         arrays = self.series if over_time else self.constants
-        known = next((name for name, other in arrays.items() if other is array), None)
+        known = self._names.get(id(array))
         if known is None:
             known = f"{'s' if over_time else 'k'}{len(arrays)}"
-            arrays[known] = array
+            # The arrays stay alive, so that no other one gets the same identity.
+            self._names[id(array)], arrays[known] = known, array
         return known
 
     def call(self, function: str, *names: str) -> None:
@@ -381,7 +383,7 @@ class _Block:
             lanes[:, :, k] = self._sum(plan.leaves["u", gate])
         rows = lanes.reshape(prod(self._shape), -1)
         d_u, d_v = rows[:, : len(plan.u) * size], rows[:, own * size :]
-        parameters = {name: np.zeros_like(array) for name, array in of.parameters.items()}
+        parameters: dict[str, FloatArray] = {}
         # A product with ones is faster than a sum over rows.
         sums = np.ones(len(rows), self._dtype) @ rows
         h = self._before[of.cell.state_symbols[0]]
@@ -391,14 +393,20 @@ class _Block:
             weights = both[:, : self._x.shape[1]], both[:, self._x.shape[1] :]
         else:
             weights = d_u.T @ self._x, d_v.T @ h
-        _put_rows(parameters, "i2h", of.cell.gate_symbols, plan.u, weights[0], of_u)
-        if plan.v:
-            _put_rows(parameters, "h2h", of.cell.recurrent_gates, plan.v, weights[1], of_v)
+        gates = of.cell.gate_symbols, of.cell.recurrent_gates
+        parameters["i2h_weight"], parameters["i2h_bias"] = (
+            _by_row(array, plan.u, gates[0], size) for array in (weights[0], of_u)
+        )
+        if gates[1]:
+            parameters["h2h_weight"], parameters["h2h_bias"] = (
+                _by_row(array, plan.v, gates[1], size) for array in (weights[1], of_v)
+            )
+        parameters |= {name: np.zeros_like(of.parameters[name]) for name in of.cell.own_parameters}
         for hub, total in zip(plan.hubs, self._totals, strict=True):
             d = _flat(total)
             if hub.op == "recurrent":
-                weight = d.T @ self._rows(hub)
-                _put_rows(parameters, "h2h", of.cell.recurrent_gates, (hub.name,), weight, d.sum(axis=0))
+                gate_rows(parameters["h2h_weight"], gates[1])[hub.name][...] += d.T @ self._rows(hub)
+                gate_rows(parameters["h2h_bias"], gates[1])[hub.name][...] += d.sum(axis=0)
             elif hub.op == "matrix":
                 parameters[hub.args[0].name] += d.T @ self._rows(hub)
         for (op, name), node in plan.leaves.items():
@@ -567,16 +575,12 @@ def _rows(weight: FloatArray, given: Sequence[str], wanted: Sequence[str]) -> Fl
     return np.concatenate([by_gate[gate] for gate in wanted])
 
 
-def _put_rows(
-    parameters: dict[str, FloatArray],
-    kind: str,
-    gates: Sequence[str],
-    lanes: Sequence[str],
-    weight: FloatArray,
-    bias: FloatArray,
-) -> None:
-    """Add the gradients of a weight and of its bias, which have the rows of the `lanes`."""
-    for name, array in ((f"{kind}_weight", weight), (f"{kind}_bias", bias)):
-        by_gate = gate_rows(parameters[name], tuple(gates))
-        for gate, rows in gate_rows(array, tuple(lanes)).items():
-            by_gate[gate][...] += rows
+def _by_row(array: FloatArray, lanes: Sequence[str], gates: Sequence[str], size: int) -> FloatArray:
+    """Gradients (K·H, ...) in the order of the lanes in that of the gates; zeros for a gate without a lane."""
+    if tuple(lanes) == tuple(gates):
+        return array
+    rows = np.zeros((len(gates) * size, *array.shape[1:]), array.dtype)
+    by_gate = gate_rows(rows, tuple(gates))
+    for gate, part in gate_rows(array, tuple(lanes)).items():
+        by_gate[gate][...] = part
+    return rows
