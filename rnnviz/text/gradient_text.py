@@ -157,7 +157,10 @@ def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> Verdic
     """
     if gradients is None:
         return forward
-    first, other = (gradients, forward) if _rank(gradients) > _rank(forward) else (forward, gradients)
+    # Gradients that are not compared are no reason to put the hidden states second.
+    alone = gradients.partial and gradients.verdict is Verdict.AGREE
+    worse = _rank(gradients) > _rank(forward) and not alone
+    first, other = (gradients, forward) if worse else (forward, gradients)
     audited = [words.coverage for words in (forward, gradients) if words.coverage is not None]
     return replace(
         first,

@@ -206,6 +206,9 @@ def test_the_worse_verdict_of_both_passes_is_shown(line: VerdictBar) -> None:
     line.location_requested.connect(asked.append)
     line._go_to_first()
     assert asked == [Location(0, 0, 2, 1, 3)]
+    line.show_result(make_result(gradients=("gluon",)), "manual")
+    assert line.state == "agree"
+    assert "gluon and manual agree" in line.text
 
 
 def test_undetectable_bugs_of_the_backward_pass_have_a_remedy(qtbot, line: VerdictBar) -> None:
