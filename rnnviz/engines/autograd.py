@@ -209,8 +209,8 @@ class CellGraph(StepGraph):
         # A state that a step only hands on owes nothing to a parameter.
         owing = {node: array for node, array in of_nodes.items() if node.op != "state"}
         with library.recording():
-            # A state may be a parameter, which is there once for all samples.
-            outputs = [found[node] + library.constant(np.zeros_like(array)) for node, array in owing.items()]
+            # A state may be a parameter, which is there once for all samples, and may depend on no leaf.
+            outputs = [found[node] + library.leaf(np.zeros_like(array)) for node, array in owing.items()]
         arrays = library.gradients(outputs, list(owing.values()), wanted)
         of_x, of_p = arrays[0], dict(zip(p, arrays[1:], strict=False))
         of_probes = dict(zip(probes, arrays[1 + len(p) :], strict=True))

@@ -125,7 +125,9 @@ class GluonAutograd(Autograd):
         return recording
 
     def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
-        mx.autograd.backward(list(outputs), [self.constant(array) for array in of_outputs])
+        # A step may hand on all states. The gradients of leaves begin as zeros.
+        if outputs:
+            mx.autograd.backward(list(outputs), [self.constant(array) for array in of_outputs])
         return [to_numpy(leaf.grad) for leaf in leaves]
 
 

@@ -140,10 +140,10 @@ def test_other_backward_passes_are_not(name: str) -> None:
 
 
 def test_the_slope_within_a_kink_is_unknown() -> None:
-    """The bound of relu's slope is its jump where the argument may be on either side of 0, but not at an exact 0."""
+    """The bound of relu's slope is its jump where the sign of the argument is not known, and where it is 0."""
     p = BoundedArray(np.array([0.0, 1e-8, -1e-8, 1.0, -1.0, 0.0]), np.array([*np.full(5, 1e-7), 0.0]), 2.0**-23)
     slopes = p.slopes(relu, p.activated(relu))
-    assert slopes.bound.tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+    assert slopes.bound.tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]
     assert slopes.value.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]
 
 

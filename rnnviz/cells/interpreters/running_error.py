@@ -179,8 +179,8 @@ class BoundedArray(Value):
     def slopes(self, activation: Activation, value: "BoundedArray") -> "BoundedArray":
         """f'(p) of this number p, whose `value` is f(p).
 
-        Where p and a kink of f are within eight bounds of each other, the bound is the whole jump of the slope:
-        libraries differ in the slope at a kink, too.
+        Where p and a kink of f are within eight bounds of each other, the bound is the whole jump of the slope. So it
+        is at the kink itself: there a library gives either slope, or their mean.
         """
         if activation.name == "sigmoid":
             return value * (1.0 - value)
@@ -195,7 +195,7 @@ class BoundedArray(Value):
         farthest = np.asarray(np.maximum(np.abs(at(p + reach) - slopes), np.abs(at(p - reach) - slopes)))
         jump = np.zeros_like(farthest)
         for bend in activation.bends:
-            near = (np.abs(p - bend) <= reach) & (reach > 0.0)
+            near = np.abs(p - bend) <= reach
             low, high = (at(np.array(np.nextafter(bend, side))) for side in (-np.inf, np.inf))
             for side in (low, high):
                 np.maximum(farthest, np.abs(side - slopes), out=farthest, where=near)
