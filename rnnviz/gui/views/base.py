@@ -238,10 +238,10 @@ class ArrayCombo(QComboBox):
 
 
 def counted(title: str, comparison: Comparison | None) -> str:
-    """A title with the number of mismatches, and the array if it is not h."""
+    """A title with the number of mismatches, and the array that has them if it is not h."""
     if comparison is None:
         return title
-    array = "" if comparison.name == "h" else f"{comparison.name} "
+    array = f"{comparison.name} " if comparison.mismatched and comparison.name != "h" else ""
     return f"{title}  {array}{number_format.count(comparison.mismatched)}"
 
 

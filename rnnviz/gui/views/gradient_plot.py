@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QBrush, QHelpEvent, QHideEvent, QPainter, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QSplitter, QToolTip, QWidget
+from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QSizePolicy, QSplitter, QToolTip, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
@@ -20,7 +20,9 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView, across, choice, down, pages
 from rnnviz.gui.views.error_plot import LaneCurves
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
@@ -73,6 +75,9 @@ _NEAR = 100.0
 """A limit is on the axis if a norm comes nearer to it than this factor."""
 _LEAST_HEIGHT = 260
 """Height in pixels from which on the plots are one below the other."""
+_LEAST_WIDTH = 1200
+"""Width in pixels from which on the selected lane is named beside the verdict."""
+_ENGINE_LETTERS = 8
 _REGION_ALPHA = 0.12
 _BESIDE_LINE = {VANISHING: [(0.0, 0.0), (0.0, 0.0)], EXPLODING: [(0.0, 1.0), (0.0, 1.0)]}
 """Anchors that place a label within its region: below the one limit, and above the other."""
@@ -201,10 +206,8 @@ class GradientFlowPlot(ResultView):
 
         self.source = choice("Gradient", _SOURCES)
         self.source.currentIndexChanged.connect(self._on_source)
-        self.engines = QComboBox()
-        self.engines.setAccessibleName("Engine of the gradients")
-        self.engines.setToolTip(wrapped("Engine whose gradients are drawn."))
-        self.engines.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.engines = ElidedComboBox("Engine of the gradients", "Engine whose gradients are drawn.", _ENGINE_LETTERS)
+        self.engines.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.engines.activated.connect(self._measure)
         self._heading, self.verdict = ElidedLabel(bold=True), ElidedLabel(selectable=True)
         self.growth = ElidedLabel()
@@ -245,10 +248,9 @@ class GradientFlowPlot(ResultView):
         for place, (part, share) in enumerate(((left, 3), (right, 2))):
             self.panes.addWidget(part)
             self.panes.setStretchFactor(place, share)
-        top = across(
-            self.source, self.engines, (self._heading, 1), (self.verdict, 5), self._legend, margins=(4, 0, 4, 0)
-        )
-        self._pages = pages(self, empty, down(top, (self.panes, 1), margins=(4, 4, 4, 0), spacing=4))
+        choices = across(self.source, self.engines, (self._heading, 1))
+        self._top = across(choices, (across((self.verdict, 1), self._legend), 1), margins=(4, 0, 4, 0))
+        self._pages = pages(self, empty, down(self._top, (self.panes, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self._hint, self.growth
         self.themed = self.plot, self.norms_plot, self.curves, self.norm_curves, *self.regions.values()
         self.apply_theme(LIGHT)
@@ -385,12 +387,15 @@ class GradientFlowPlot(ResultView):
             self._show_lanes()
             self._tell()
 
+    def stack(self, *, stacked: bool) -> bool:
+        directions = QBoxLayout.Direction
+        self._top.setDirection(directions.TopToBottom if stacked else directions.LeftToRight)
+        return super().stack(stacked=stacked)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if self.isVisible():
-            tall = event.size().height() >= _LEAST_HEIGHT
-            assert isinstance(self.panes, QSplitter)
-            self.panes.setOrientation(Qt.Orientation.Vertical if tall else Qt.Orientation.Horizontal)
+            self._arrange()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop computing. A closing window hides its views."""
@@ -402,7 +407,15 @@ class GradientFlowPlot(ResultView):
     def showEvent(self, event: QShowEvent) -> None:
         """Resume the computation."""
         super().showEvent(event)
+        self._arrange()
         self._measure()
+
+    def _arrange(self) -> None:
+        """Fit the parts to the size of the tab. A figure stacks them itself."""
+        tall = self.height() >= _LEAST_HEIGHT
+        self.stack(stacked=tall)
+        # Where there is one line, the sentence needs the room. The lanes show the selection, too.
+        self._heading.setVisible(tall or self.width() >= scaled(_LEAST_WIDTH))
 
     # Numbers
 
