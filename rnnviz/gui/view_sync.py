@@ -90,8 +90,7 @@ class ViewSynchronizer(QObject):
                 view.show_highlight(self._session.highlighted)
             if not changed.isdisjoint(("influence", "following")):
                 view.show_influence(self._session.influence, followed=self._session.following)
-            if "color_by" in changed and view.array is not None:
-                view.array.follow(self._session.array)
+            if "color_by" in changed and view.array is not None and view.array.follow(self._session.array):
                 self._behind_result.add(view)
                 if self._follows(view):
                     self.catch_up(view)

@@ -203,10 +203,12 @@ class ArrayCombo(QComboBox):
         self.currentTextChanged.connect(self._want)
         self.hide()
 
-    def follow(self, name: str) -> None:
-        """Select the array of the lanes with the next result, if they show another one than before."""
-        if name != self._followed:
+    def follow(self, name: str) -> bool:
+        """Select the array of the lanes with the next result, if they show another one than before; whether so."""
+        other = name != self._followed
+        if other:
             self._wanted = self._followed = name
+        return other
 
     def _want(self, name: str) -> None:
         self._wanted = name
