@@ -111,7 +111,8 @@ class ManualEngine:
         """See `Engine.run_backward`."""
         (forward, kept), self._kept = self._kept, (None, {})
         with np.errstate(all="ignore"):
-            run_stack_backward(inputs, trace, ManualBackward(kept if forward is trace else {}), progress)
+            layer = ManualBackward(kept if forward is trace else {})
+            run_stack_backward(inputs, trace, layer, progress, _block_length(inputs.network, inputs.batch_size))
         return EngineReport()
 
 
@@ -120,6 +121,16 @@ def _gates(network: Network, trace: Trace) -> Arrays:
     named = set(network.graph.values) - set(network.kind.state_symbols)
     names = {gate: gradient(gate) for gate in network.kind.gate_symbols if gate in named}
     return {gate: trace[name] for gate, name in names.items() if name in trace}
+
+
+_BLOCK_VALUES = 1 << 20
+"""The gates of a block of the backward pass: they stay in the processor's cache."""
+
+
+def _block_length(network: Network, batch_size: int) -> int:
+    """The number of time steps of a block, in which more is computed than the sums of the parameters' gradients."""
+    weights = max(network.kind.parameter_count(network.sizes(k)) for k in range(network.num_layers))
+    return max(1, max(_BLOCK_VALUES, 2 * weights) // (batch_size * network.kind.gate_count * network.hidden_size))
 
 
 def _cost_of_call(weights: int) -> int:
