@@ -202,7 +202,10 @@ class _Block:
         """Write the block of an array (T, N, U), or add to it."""
         index = self.times if self.every else (self.times, self.samples)
         ordered = values[::-1] if self.backward else values
-        array[index] = array[index] + ordered if add else ordered
+        if add and self.every:
+            array[self.times] += ordered
+        else:
+            array[index] = array[index] + ordered if add else ordered
 
     @property
     def steps(self) -> range:
@@ -265,7 +268,10 @@ def _run_lane(
                 initial[symbol][block.samples[begins]] = found.state[symbol][begins]
                 carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
             for name, array in found.parameters.items():
-                sums[name] = sums[name] + array if name in sums else np.asarray(array, np.float64)
+                if name in sums:
+                    sums[name] += array
+                else:
+                    sums[name] = np.array(array, np.float64)
         done += len(block.steps) * len(block.samples)
         progress(done / whole)
     with np.errstate(all="ignore"):
