@@ -401,8 +401,9 @@ class ColorBar(LanesPart):
             text = f"{heading[0]} {tick(scale.low)} … {tick(scale.high)}"
             if scale.low == -scale.high:
                 text = f"{heading[0]} ±{tick(scale.high)}"
-            room = QRectF(_LEFT, top, self.size().width(), bottom - top)
-            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, number_format.true_minus(text))
+            room = QRectF(_LEFT, top, self.size().width() - _LEFT, bottom - top)
+            wrap = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(room, wrap, number_format.true_minus(text))
             return
         metrics = QFontMetricsF(painter.font())
         if lane.layer is not None and self._computing:
