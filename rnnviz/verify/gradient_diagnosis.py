@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from rnnviz.core.gradients import GRADIENT, OF_INPUT
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -21,6 +21,9 @@ _GLANCES = 2, 24
 
 _MOST_VALUES, _MOST_STEPS = 1 << 21, 1 << 15
 """How many hidden values, and time steps of all lanes, a network has at most whose gradients are explained."""
+
+_SMALL = 32.0
+"""What part of the gradient of h is small beside it."""
 
 _FEW_VALUES = 1 << 16
 """Values of a parameter that are compared first."""
@@ -91,28 +94,40 @@ def distance_of(
 ) -> float:
     """How far gradients are from those of `found` that have their names, in tolerances; above `limit`, any such number.
 
-    The tolerance of a time step, of an initial state or of a parameter is that of its largest gradient.
+    The tolerance of a time step, of an initial state or of a parameter is that of its largest gradient. That of other
+    gradients of a time step is at least a small part of that of h, from which they are computed.
     """
-    largest = 0.0
+    largest, of_h = 0.0, np.zeros(())
     for name, index, expected in parts:
+        over_time = name == OF_INPUT or len(index) > 1
+        if name == gradient("h"):
+            of_h = _sizes(expected, over_time=True)
         if name not in found:
             continue
         other = np.asarray(found[name][index])
-        over_time = name == OF_INPUT or len(index) > 1
+        least = of_h / _SMALL if len(index) > 1 else np.zeros(())
         # Some rows of a large parameter refute most known bugs.
         skipped = 1 if over_time else expected.size // _FEW_VALUES + 1
         for step in dict.fromkeys((skipped, 1)):
-            largest = max(largest, _distance(expected[::step], other[::step], tolerance, over_time=over_time))
+            one, two = expected[::step], other[::step]
+            size = np.maximum(_sizes(one, over_time=over_time), _sizes(two, over_time=over_time))
+            size = np.maximum(np.maximum(size, least), np.finfo(other.dtype).tiny / tolerance)
+            apart = abs_error(two, one).max(axis=_axes(one, over_time=over_time))
+            largest = max(largest, float(np.max(apart / size / tolerance)))
             if not largest <= limit:
                 return largest
     return largest
 
 
-def _distance(expected: FloatArray, found: FloatArray, tolerance: float, *, over_time: bool) -> float:
-    axes = tuple(range(1, expected.ndim)) if over_time else None
-    size = np.maximum(*(np.abs(a).max(axis=axes, where=np.isfinite(a), initial=0.0) for a in (expected, found)))
-    size = np.maximum(size, np.finfo(found.dtype).tiny / tolerance)
-    return float(np.max(abs_error(found, expected).max(axis=axes) / size / tolerance))
+def _sizes(array: FloatArray, *, over_time: bool) -> FloatArray:
+    """The largest finite magnitude of an array, or (T,) of each time step."""
+    axes = _axes(array, over_time=over_time)
+    sizes: FloatArray = np.asarray(np.abs(array).max(axis=axes, where=np.isfinite(array), initial=0.0))
+    return sizes
+
+
+def _axes(array: FloatArray, *, over_time: bool) -> tuple[int, ...]:
+    return tuple(range(1 if over_time else 0, array.ndim))
 
 
 def _pairs(inputs: Inputs) -> Iterator[tuple[tuple[str, ...], Fault]]:

@@ -82,8 +82,8 @@ def test_a_bug_in_a_users_code_is_diagnosed(bug: str, way: str) -> None:
 @given(data=st.data())
 def test_a_bug_in_a_users_code_of_a_drawn_network_is_diagnosed(bug: str, data: st.DataObject) -> None:
     inputs = data.draw(losses(load_inputs(data.draw(padded_configs()))))
-    if bug in {bug.name for bug in gradient_bugs_in(inputs)} and bug not in undetectable_gradients(inputs):
-        gradients = users_gradients(inputs, bug)
+    gradients, correct = users_gradients(inputs, bug), users_gradients(inputs)
+    if any(not np.allclose(gradients[name], correct[name], rtol=1e-6, atol=1e-9) for name in correct):
         assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients))
 
 

@@ -185,7 +185,7 @@ class _Lane(Derivatives[Any]):
         shapes = {s: (*x.shape[:2], array.shape[-1]) for s, array in self._after.items()}
         self._size = len(self._p["i2h_bias"]) // self._cell.gate_count
         gates = dict.fromkeys(self._cell.gate_symbols, (*x.shape[:2], self._size))
-        self._found = {name: np.zeros(shape, dtype) for name, shape in {**gates, **shapes}.items()}
+        self._found = {name: np.zeros(shape, dtype) for name, shape in {**shapes, **gates, **shapes}.items()}
         self._sums: dict[str, FloatArray] = {}
         self._terms: dict[str, list[_Term]] = {"last": [], "first": []}
         self._known: dict[Node, Any] = {}
