@@ -23,7 +23,7 @@ _MOST_VALUES, _MOST_STEPS = 1 << 21, 1 << 15
 """How many hidden values, and time steps of all lanes, a network has at most whose gradients are explained."""
 
 _SMALL = 32.0
-"""What part of the gradient of h is small beside it."""
+"""The least scale of the other gradients of a time step is that of h divided by this."""
 
 _FEW_VALUES = 1 << 16
 """Values of a parameter that are compared first."""
