@@ -67,17 +67,47 @@ class Undetermined:
         return Undetermined(self.values[index], self.beyond[index])
 
 
+class AuditFigures(OverTime):
+    """The figures that the audits of hidden values and of gradients share.
+
+    Of `elements` values `audited` were looked at and `wrong` are outside their bounds. `undetermined_count` is how many
+    of the audited ones are neither wrong nor known to be right, because their bound says too little.
+    """
+
+    wrong: int
+    audited: int
+    elements: int
+    undetermined_count: int
+
+    @property
+    def verdict(self) -> AuditVerdict:
+        """Right speaks of the values that could be judged."""
+        if not self.audited:
+            return AuditVerdict.NOT_AUDITED
+        if self.wrong:
+            return AuditVerdict.WRONG
+        return AuditVerdict.UNDETERMINED if self.undetermined_count == self.audited else AuditVerdict.RIGHT
+
+    @property
+    def undetermined(self) -> float:
+        """The fraction of the audited values that the audit can say nothing of, 0 to 1."""
+        return self.undetermined_count / self.audited if self.audited else 0.0
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of the values that were looked at, 0 to 1."""
+        return self.audited / self.elements
+
+
 @dataclass(frozen=True)
-class Audit(OverTime):
+class Audit(AuditFigures):
     """Result of the step audit of one engine.
 
-    `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
-    `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
-    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and time step, and NaN where nothing was
-    looked at.
+    `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place.
+    `ratio_over_time` and `error_over_time`, both (L, D, T), hold the largest ratio and the largest |h - step| of each
+    lane and time step, and NaN where nothing was looked at.
 
-    `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
-    says too little, and `undetermined_mismatches` how many of these are outside the tolerance, by the other engine.
+    `undetermined_mismatches` is how many of the undetermined values are outside the tolerance, by the other engine.
     `lines` are the lines that were compared, in the order of computation: those that a custom step returns, and its
     states; `first_line` is the first of them that differs, at the first time step at which any does.
     `checks` compare the cell states of an LSTM without wrong steps with those that follow from its hidden values.
@@ -100,29 +130,6 @@ class Audit(OverTime):
     checks: tuple[Check, ...] = ()
     lines: tuple[str, ...] = ()
     first_line: WrongLine | None = None
-
-    def __post_init__(self) -> None:
-        """Let no one write to the arrays."""
-        self.protect()
-
-    @property
-    def verdict(self) -> AuditVerdict:
-        """Right speaks of the steps that could be judged."""
-        if not self.audited:
-            return AuditVerdict.NOT_AUDITED
-        if self.wrong:
-            return AuditVerdict.WRONG
-        return AuditVerdict.UNDETERMINED if self.undetermined_count == self.audited else AuditVerdict.RIGHT
-
-    @property
-    def undetermined(self) -> float:
-        """The fraction of the audited values that the audit can say nothing of, 0 to 1."""
-        return self.undetermined_count / self.audited if self.audited else 0.0
-
-    @property
-    def coverage(self) -> float:
-        """The fraction of hidden values that were looked at, 0 to 1."""
-        return self.audited / self.elements
 
 
 class AuditAccumulator:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
-from rnnviz.verify.compare import Comparison, OverTime
-from rnnviz.verify.verdict import AuditVerdict
+from rnnviz.verify.audit_accumulator import AuditFigures
+from rnnviz.verify.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,13 @@ class WrongGradient:
 
 
 @dataclass(frozen=True)
-class GradientAudit(OverTime):
+class GradientAudit(AuditFigures):
     """Result of the audit of the backward pass of one engine.
 
-    `worst_ratio` is the largest |gradient - expected| / bound, infinite where a NaN or an infinity is out of place;
-    `coverage` the fraction of the gradients that were looked at, of all arrays. `first_wrong` is the first one in the
-    order of the backward pass. `ratio_over_time` (L, D, T) holds the largest ratio of grad.h of each lane and time
-    step, and NaN where nothing was looked at. `undetermined_count` is how many of the audited gradients are neither
-    wrong nor known to be right, because their bound says too little, and `undetermined_mismatches` how many of these
-    are outside the tolerance, by the other engine.
+    `worst_ratio` is the largest |gradient - expected| / bound, infinite where a NaN or an infinity is out of place.
+    `first_wrong` is the first one in the order of the backward pass. `ratio_over_time` (L, D, T) holds the largest
+    ratio of grad.h of each lane and time step, and NaN where nothing was looked at. `elements` counts the entries of
+    all gradients, and `undetermined_mismatches` the undetermined ones outside the tolerance, by the other engine.
     """
 
     NAMES: ClassVar = ("ratio_over_time",)
@@ -126,29 +124,6 @@ class GradientAudit(OverTime):
     stored: Path | None = None
     undetermined_count: int = 0
     undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Let no one write to the arrays."""
-        self.protect()
-
-    @property
-    def verdict(self) -> AuditVerdict:
-        """Right speaks of the gradients that could be judged."""
-        if not self.audited:
-            return AuditVerdict.NOT_AUDITED
-        if self.wrong:
-            return AuditVerdict.WRONG
-        return AuditVerdict.UNDETERMINED if self.undetermined_count == self.audited else AuditVerdict.RIGHT
-
-    @property
-    def undetermined(self) -> float:
-        """The fraction of the audited gradients that the audit can say nothing of, 0 to 1."""
-        return self.undetermined_count / self.audited if self.audited else 0.0
-
-    @property
-    def coverage(self) -> float:
-        """The fraction of the gradients that were looked at, 0 to 1."""
-        return self.audited / self.elements
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,9 @@ class OverTime:
     NAMES: ClassVar[tuple[str, ...]]
     stored: Path | None
 
+    def __post_init__(self) -> None:
+        self.protect()
+
     def protect(self) -> None:
         """Let no one write to the arrays."""
         for name in self.NAMES:
@@ -230,10 +233,6 @@ class Comparison(Displayed, OverTime):
     arrays: "Mapping[str, Comparison]" = field(default_factory=dict)
     gradients: "Mapping[str, Comparison]" = field(default_factory=dict)
     parameter_gradients: Mapping[str, GradientComparison] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Let no one write to the arrays."""
-        self.protect()
 
     def protect(self) -> None:
         """Let no one write to the arrays."""
