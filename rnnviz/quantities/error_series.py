@@ -130,10 +130,9 @@ def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
 
 def _gradient_audits(result: RunResult, comparison: Comparison) -> list[GradientAudit]:
     """The audits of the gradients of the candidate, then of the reference; they have those of grad.h over time."""
-    backward = None if result.judgment is None else result.judgment.backward
-    if backward is None or comparison.name != gradient("h"):
+    if comparison.name != gradient("h"):
         return []
-    found = (backward.audits.get(name) for name in (comparison.candidate, comparison.reference))
+    found = (result.backward_judgment.audits.get(name) for name in (comparison.candidate, comparison.reference))
     return [audit for audit in found if audit is not None]
 
 

@@ -10,7 +10,7 @@ from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.text.verdict_details import covered, how_many, known_issues, quoted_names
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
-from rnnviz.verify.backward_result import BackwardJudgment, GradientPlace, first_gradient_mismatch
+from rnnviz.verify.backward_result import GradientPlace, first_gradient_mismatch
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -88,15 +88,15 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
     VerdictWords or None
         The words, whose links lead to places of arrays over time; None if neither engine has gradients.
     """
-    comparison, judgment = result.comparison(candidate), _backward(result)
+    comparison, judgment = result.comparison(candidate), result.backward_judgment
     pair, gradients = (comparison.reference, candidate), comparison.every_gradient
     engines = [engine for engine in pair if result.traces[engine].has_gradients]
     if not engines:
         return None
     verdict = result.gradients_verdict(comparison)
     wrong = [engine for engine in engines if result.gradients_wrong(engine)]
-    bugs = () if wrong or judgment is None else judgment.undetectable
-    blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs) if judgment is not None else ()
+    bugs = () if wrong else judgment.undetectable
+    blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
     first = first_gradient_mismatch(comparison, result.config.network.directions)
     if wrong:
         sentence = _wrong(result, wrong)
@@ -126,7 +126,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         *(_tolerance(gradients) if gradients else ()),
         *_arrays(comparison, result.config.network.directions),
     )
-    audits = {} if judgment is None else judgment.audits
+    audits = judgment.audits
     return VerdictWords(
         Verdict.DISAGREE if wrong else verdict or Verdict.AGREE,
         sentence,
@@ -197,10 +197,6 @@ def _without(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _backward(result: RunResult) -> BackwardJudgment | None:
-    return None if result.judgment is None else result.judgment.backward
-
-
 def _names(comparison: Comparison) -> dict[str, str]:
     return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
 
@@ -221,11 +217,10 @@ def _short(part: TextPart) -> str:
 
 def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
     """Name each engine with wrong gradients, the first of them and its likely cause."""
-    judgment = _backward(result)
+    judgment, differences = result.backward_judgment, result.backward_judgment.finite_differences
     text: list[TextPart] = []
     for engine in engines:
-        audit = None if judgment is None else judgment.audits.get(engine)
-        differences = None if judgment is None else judgment.finite_differences
+        audit = judgment.audits.get(engine)
         quotient = None if differences is None else differences.first_wrong(engine)
         checks, name = result.failed_checks(engine, of_gradients=True), display_name(engine)
         if text:
@@ -239,7 +234,7 @@ def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
             text += fill(_WRONG_CHECKS, engine=name, checks=how_many(checks))
         else:
             text += fill(_WRONG, engine=name)
-        if judgment is not None:
+        if result.judgment is not None:
             text += cause_text(judgment, engine)
     return tuple(text)
 
@@ -280,8 +275,8 @@ def _arrays(comparison: Comparison, directions: int) -> Iterator[str]:
 
 def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> Iterator[str]:
     """The engines in whose gradients no errors were found, and the share that was audited."""
-    judgment = _backward(result)
-    audits = {} if judgment is None else {e: judgment.audits[e] for e in engines if e in judgment.audits}
+    every = result.backward_judgment.audits
+    audits = {engine: every[engine] for engine in engines if engine in every}
     if not any(audit.audited for audit in audits.values()):
         yield _NOT_AUDITED_APART if apart and result.judgment is None else _NOT_AUDITED
         return
@@ -299,8 +294,7 @@ def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> Itera
 
 
 def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
-    judgment = _backward(result)
-    differences = None if judgment is None else judgment.finite_differences
+    differences = result.backward_judgment.finite_differences
     if differences is None:
         return
     if differences.reason:
@@ -348,9 +342,8 @@ def _failed(result: RunResult, engines: list[str]) -> tuple[str, ...]:
 
 def _first_wrong(result: RunResult, engines: list[str]) -> Iterator[str]:
     """The first wrong gradient of each wrong engine, and the recomputed one."""
-    judgment = _backward(result)
     for engine in engines:
-        audit = None if judgment is None else judgment.audits.get(engine)
+        audit = result.backward_judgment.audits.get(engine)
         if audit is not None and audit.first_wrong is not None:
             value, expected = number_format.format_pair(audit.first_wrong.value, audit.first_wrong.expected)
             yield _FIRST_WRONG.format(engine=display_name(engine), value=value, expected=expected)

@@ -166,6 +166,11 @@ class RunResult(Displayed):
         return {engine: no_gradients_reason(engine) for engine, trace in self.traces.items() if not trace.has_gradients}
 
     @property
+    def backward_judgment(self) -> BackwardJudgment:
+        """The results of the audit of the backward pass; an empty one without an audit."""
+        return (self.judgment and self.judgment.backward) or BackwardJudgment()
+
+    @property
     def backward_verdict(self) -> Verdict | None:
         """The worst verdict on the gradients of any candidate; None without gradients."""
         if not self.has_gradients:
@@ -205,8 +210,8 @@ class RunResult(Displayed):
 
         Difference quotients are of correct hidden states, and say nothing of the gradients of others.
         """
-        audit = None if self._backward is None else self._backward.audits.get(engine)
-        differences = None if self._backward is None else self._backward.finite_differences
+        audit = self.backward_judgment.audits.get(engine)
+        differences = self.backward_judgment.finite_differences
         if audit is not None and audit.wrong:
             return True
         if differences is not None and engine in differences.wrong and not self.wrong(engine):
@@ -215,7 +220,7 @@ class RunResult(Displayed):
 
     def _gradients_known(self, one: str, other: str) -> bool:
         """Whether every gradient of two engines that is outside the tolerance is within its bound."""
-        audits = {} if self._backward is None else self._backward.audits
+        audits = self.backward_judgment.audits
         return all(
             engine in audits
             and audits[engine].verdict is AuditVerdict.RIGHT
@@ -226,13 +231,10 @@ class RunResult(Displayed):
     def _gradients_drift(self, check: Check) -> bool:
         return (
             check.accumulates
-            and self._backward is not None
+            and self.judgment is not None
+            and self.judgment.backward is not None
             and any(g.mismatched for c in self.comparisons for g in c.every_gradient)
         )
-
-    @property
-    def _backward(self) -> BackwardJudgment | None:
-        return None if self.judgment is None else self.judgment.backward
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:

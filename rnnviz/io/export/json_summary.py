@@ -95,7 +95,6 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
 def _of_backward(result: RunResult) -> dict[str, Any]:
     """The figures of the gradients; audits and finite differences are missing without an audit."""
     judgment = None if result.judgment is None else result.judgment.backward
-    differences = None if judgment is None else judgment.finite_differences
     seconds = {name: s for name, s in result.seconds.items() if name.endswith(BACKWARD)}
     figures: dict[str, Any] = {
         "verdict": result.backward_verdict,
@@ -106,6 +105,7 @@ def _of_backward(result: RunResult) -> dict[str, Any]:
     }
     if judgment is None:
         return figures
+    differences = judgment.finite_differences
     return {
         **figures,
         "audit": {name: _of_gradient_audit(audit) for name, audit in judgment.audits.items()},

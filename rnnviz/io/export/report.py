@@ -249,16 +249,13 @@ def _gradient_row(own: Comparison | GradientComparison, directions: int) -> Repo
 
 def gradient_audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
     """A row for each engine whose gradients were audited."""
-    judgment = None if result.judgment is None else result.judgment.backward
-    if judgment is None:
-        return ()
+    judgment = result.backward_judgment
     return tuple(_audit_row(judgment, audit, "") for audit in judgment.audits.values())
 
 
 def difference_rows(result: RunResult) -> tuple[ReportRow, ...]:
     """A row for each difference quotient: it, its estimated error, and the gradient of each engine."""
-    judgment = None if result.judgment is None else result.judgment.backward
-    differences = None if judgment is None else judgment.finite_differences
+    differences = result.backward_judgment.finite_differences
     if differences is None:
         return ()
     engines = result.gradient_engines
