@@ -4,7 +4,7 @@ Every known bug that the network can have is made on purpose, on a part of the r
 as any engine is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
 from itertools import combinations, product
@@ -39,9 +39,9 @@ Change: TypeAlias = tuple[tuple[str, str], Any]
 """A section and a key of a config, and the value that the key gets."""
 
 
-def undetectable(inputs: Inputs) -> tuple[str, ...]:
-    """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
-    blind = known_bugs_in(inputs)
+def undetectable(inputs: Inputs, among: Collection[str] | None = None) -> tuple[str, ...]:
+    """The names of the known bugs, all or some, that these inputs cannot reveal, in the catalog's order."""
+    blind = [bug for bug in known_bugs_in(inputs) if among is None or bug.name in among]
     for part in _parts(inputs):
         blind = [bug for bug in blind if not _reveals(part, bug.faults(inputs.network)[0])]
         if not blind:
@@ -49,9 +49,9 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
     return tuple(bug.name for bug in blind)
 
 
-def undetectable_gradients(inputs: Inputs) -> tuple[str, ...]:
-    """The names of the known bugs of the backward pass that these inputs cannot reveal, in the catalog's order."""
-    blind = gradient_bugs_in(inputs)
+def undetectable_gradients(inputs: Inputs, among: Collection[str] | None = None) -> tuple[str, ...]:
+    """As `undetectable`, of the known bugs of the backward pass."""
+    blind = [bug for bug in gradient_bugs_in(inputs) if among is None or bug.name in among]
     if not blind:
         return ()
     tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
@@ -96,23 +96,32 @@ def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Conf
     fewest = len(blind) - 1
     if len(changes) > 1:
         # What all changes together do not reveal, fewer need not be tried for.
-        fewest = min(fewest, _left(_changed(inputs.config, changes), load, len(blind)))
+        fewest = min(fewest, _left(_changed(inputs.config, changes), load, blind, fewest))
     for count in range(1, len(changes) + 1):
         for chosen in combinations(changes, count):
             if len({field for field, _ in chosen}) == count:
                 config = _changed(inputs.config, chosen)
-                if _left(config, load, len(blind)) <= fewest:
+                if _left(config, load, blind, fewest) <= fewest:
                     return config
     return None
 
 
-def _left(config: Config, load: Load, otherwise: int) -> int:
-    """Number of known bugs that the config cannot reveal; `otherwise` if its files do not fit it."""
+def _left(config: Config, load: Load, blind: tuple[str, ...], limit: int) -> int:
+    """Number of known bugs that the config cannot reveal; that of `blind` alone if it is above the limit.
+
+    If the files of the config do not fit it, that is all of them.
+    """
     try:
         inputs = load(_short(config))
-        return len(undetectable(inputs)) + len(undetectable_gradients(inputs))
     except InputError:
-        return otherwise
+        return len(blind)
+    # Few of `blind` are quickly tried, and refute most configs.
+    left = 0
+    for bugs in (blind, None):
+        left = len(undetectable(inputs, bugs)) + len(undetectable_gradients(inputs, bugs))
+        if left > limit:
+            break
+    return left
 
 
 def _changed(config: Config, changes: Iterable[Change]) -> Config:
