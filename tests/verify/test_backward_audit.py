@@ -21,6 +21,7 @@ from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.verdict import AuditVerdict
 from tests.cells.test_random_steps import random_cell
+from tests.profiles import slow_except
 from tests.strategies import every_cell_configs
 from tests.verify.audit_helpers import engine_or_skip, with_parameters, with_sequence
 from tests.verify.gradient_traces import backward_inputs, traced
@@ -48,7 +49,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", slow_except(NETWORKS, "lstm", "reverse"))
 def test_correct_engines_are_within_their_bounds(each_engine: Engine, name: str) -> None:
     found = gradient_audit(NETWORKS[name], traced(each_engine, NETWORKS[name]))
     assert found.verdict is AuditVerdict.RIGHT
@@ -297,7 +298,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("sampled")
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", slow_except(["lstm", "gru"], "gru"))
 def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
     inputs = backward_inputs(cell=cell, num_layers=2, sequence={"batch_size": 12})
     trace = traced(each_engine, inputs)
