@@ -110,6 +110,7 @@ PARTS = {
     "state-map": "the map of output and state",
     "verdict": "the banner",
     "arithmetic": "the arithmetic of the selected value",
+    "gradient": "the terms of the selected value's gradient",
     "units": "the units over time",
     "errors": "the error over time",
     "checks": "the consistency checks",

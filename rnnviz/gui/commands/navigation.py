@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import GradientOf, InputPlace, Place, quantity_place, same_kind, step_of
+from rnnviz.explain.provenance import GradientOf, InputPlace, LossPlace, Place, quantity_place, same_kind, step_of
 from rnnviz.gui.app_state import Session
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class NavigationHistory(QObject):
     def explain_gradient(self) -> None:
         """Restart the history at the gradient of the selected value."""
         self.begin(GradientOf(self._session.location))
+
+    def explain(self, *, gradient: bool) -> None:
+        """Restart the history at the selected value, or at its gradient, unless one of the same kind is shown."""
+        if gradient != isinstance(self.place, GradientOf | LossPlace):
+            self.begin(GradientOf(self._session.location) if gradient else self._session.location)
 
     def bind(self, view: "ArithmeticView") -> None:
         self.changed.connect(lambda: view.show_history(self.places, self.at))

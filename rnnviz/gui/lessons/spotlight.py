@@ -33,6 +33,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
@@ -303,6 +304,7 @@ def _pane_of(window: "HighlightTarget", part: str | None) -> QWidget | None:
 
 TAB_OF = {
     "arithmetic": "Arithmetic",
+    "gradient": "Arithmetic",
     "units": "Units over time",
     "errors": "Error over time",
     "checks": "Checks",
@@ -333,6 +335,7 @@ class HighlightTarget(Protocol):
     panel: ConfigPanel
     toolbar: ToolBar
     lanes: UnrolledView
+    navigation: NavigationHistory
     verdict: VerdictBar
     views: list[ResultView]
 
@@ -347,6 +350,8 @@ class Target:
 
 def target_of(window: HighlightTarget, part: str) -> Target:
     """Make the widget of a name visible and return it. `part` is one of `rnnviz.lessons.index.PARTS`."""
+    if part in ("arithmetic", "gradient"):
+        window.navigation.explain(gradient=part == "gradient")
     if part in TAB_OF:
         window.main_layout.select_tab(TAB_OF[part])
         return Target(window.main_layout.tabs)
@@ -426,7 +431,7 @@ class Highlighter(QObject):
             self._unfolded = False
             self._window.main_layout.fold("settings", folded=True)
         # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
-        if part == "arithmetic":
+        if part in ("arithmetic", "gradient"):
             self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))
         elif not part.startswith("panel"):
             self._window.main_layout.restore_tabs()

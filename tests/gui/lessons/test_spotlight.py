@@ -4,6 +4,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtWidgets import QStyle
 
 from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import GradientOf
 from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.lessons.index import PARTS
@@ -43,6 +44,8 @@ def test_every_part_is_highlighted_at_its_place(window, run_config):
     for part, title in TAB_OF.items():
         assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
         assert window.main_layout.tabs.currentWidget().title == title
+        if title == "Arithmetic":
+            assert isinstance(window.navigation.place, GradientOf) == (part == "gradient")
     for part, section in SECTION_OF.items():
         area = highlighted(window, spotlight, part)
         assert spotlight.target.accessibleName() == SECTION_TITLES[section]
