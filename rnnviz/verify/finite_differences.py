@@ -3,7 +3,8 @@
 Of every kind of array a few entries are chosen, by a fixed seed, some at random and some where gradients are large. The
 quotients of two or three steps are extrapolated to a step of 0 (Richardson), and the distance of the last two
 estimates is taken for the error. Where the loss has a kink, as a relu has, the quotients of both sides differ however
-small the step: the entry is skipped. So it is where the estimates do not agree.
+small the step: the entry is skipped. So it is where the estimates do not agree, and where a tiny step gives another
+quotient, as in a chaotic network.
 
 An engine computes in its own precision, and a correct one has another trajectory than float64. How much that moves a
 gradient is measured: some quotients are made of copies whose states are rounded at random. A gradient contradicts the
@@ -29,8 +30,11 @@ from rnnviz.verify.perturbed_loss import Copy, PerturbedLoss
 _MOST = 48
 """The largest number of entries."""
 
-_SMOOTH, _BENT = -9, -18
+_SMOOTH, _BENT = -9, -16
 """The binary exponents of the steps, of cells with smooth activations and of those with kinks."""
+
+_TINY = 14
+"""How many times the tiny step is halved more often."""
 
 _WITH_KINKS = {"relu", "leaky_relu", "thresholded_relu", "hard_sigmoid", "hard_tanh", "elu", "selu", "softsign", "clip"}
 """The activations whose slope or curvature jumps."""
@@ -91,9 +95,10 @@ def finite_differences(
 
 @dataclass(frozen=True)
 class _Steps:
-    """The steps of a quotient relative to the scale of an entry, and the number of draws."""
+    """The steps of a quotient relative to the scale of an entry, a tiny one, and the number of draws."""
 
     sizes: tuple[float, ...]
+    tiny: float
     draws: int
 
     @classmethod
@@ -102,13 +107,13 @@ class _Steps:
         exponent = _BENT if names & _WITH_KINKS else _SMOOTH
         if inputs.network.dtype == "float64":
             # What float64 rounds is seen as the distance of the estimates.
-            return cls(tuple(2.0 ** (exponent + k) for k in (2, 0, -2)), 0)
-        return cls((2.0 ** (exponent - 1), 2.0 ** (exponent - 3)), _DRAWS)
+            return cls(tuple(2.0 ** (exponent + k) for k in (2, 0, -2)), 2.0 ** (exponent - _TINY), 0)
+        return cls((2.0 ** (exponent - 1), 2.0 ** (exponent - 3)), 2.0 ** (exponent - _TINY), _DRAWS)
 
     @property
     def count(self) -> int:
         """The number of copies of each sample that an entry needs."""
-        return 2 * (len(self.sizes) + self.draws)
+        return 2 * (len(self.sizes) + 1 + self.draws)
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,8 @@ def _quotients(
     for entry, scale in zip(entries, scales, strict=True):
         samples = _samples(inputs, entry)
         slots.append((len(copies), [bases[0, sample] for sample in samples]))
-        sizes = [(size, 0) for size in steps.sizes] + [(steps.sizes[-1], 1 + draw) for draw in range(steps.draws)]
+        drawn = [(steps.sizes[-1], 1 + draw) for draw in range(steps.draws)]
+        sizes = [*((size, 0) for size in (*steps.sizes, steps.tiny)), *drawn]
         for size, draw in sizes:
             for step in (size * scale, -size * scale):
                 copies += [Copy(n, bases[draw, n], draw, entry, step) for n in samples]
@@ -234,10 +240,14 @@ def _extrapolated(
     error = 4.0 * abs(float(last - before)) + rounding
     # Of a smooth loss they are proportional to the step.
     apart = np.abs(up + down) / sizes
+    quotients = (differences[count:, 0] - differences[count:, 1]) / 2.0
+    # A chaotic network is flat for large steps, and steep for small ones.
+    tiny = steps.tiny * scale
+    if abs(quotients[0] / tiny - value) > _SETTLED * abs(value) + 16.0 * _EPS * magnitude / tiny:
+        return _Quotient(where, float("nan"), error, 0.0)
     if apart[-1] > max(apart[0] / 2.0, 2.0 * rounding, 2.0**-20 * abs(value)):
         return _Quotient(where, float("nan"), error, 0.0)
-    drawn = (differences[count:, 0] - differences[count:, 1]) / (2.0 * sizes[-1])
-    movement = float(np.abs(drawn - central[-1]).max(initial=0.0))
+    movement = float(np.abs(quotients[1:] / sizes[-1] - central[-1]).max(initial=0.0))
     return _Quotient(where, value, error, movement)
 
 

@@ -23,6 +23,9 @@ from rnnviz.verify.backward_result import GradientPlace
 
 _BLOCK_VALUES = 1 << 19
 
+_LEAST = 2.0**-3
+"""A state of which a smaller one may have the rounding: that of gates near 1, or of a sum."""
+
 _NOISE = 4.0
 """How many roundings the noise of a copy stands for."""
 
@@ -64,7 +67,7 @@ class PerturbedLoss:
         self.differences = np.zeros(len(copies))
         """(R,): how much each copy's loss is above that of its base."""
         self.magnitudes = np.zeros(len(copies))
-        """(R,): the sum of the magnitudes of the terms of each loss."""
+        """(R,): the sum of the magnitudes of the terms of each loss; a small state counts as `_LEAST`."""
 
     def run(self, progress: Callable[[float], None]) -> None:
         """Compute the losses."""
@@ -125,7 +128,7 @@ class PerturbedLoss:
     def _add(self, values: FloatArray, factors: FloatArray, axes: tuple[int, ...]) -> None:
         """Add the terms `factors` times `values` to the losses."""
         self.differences += (factors * (values - values[..., self._base, :])).sum(axis=axes)
-        self.magnitudes += np.abs(factors * values).sum(axis=axes)
+        self.magnitudes += (np.abs(factors) * np.maximum(np.abs(values), _LEAST)).sum(axis=axes)
 
     def _layer_input(self, times: slice, below: FloatArray | None) -> FloatArray:
         """(B, R, I)."""
