@@ -64,7 +64,7 @@ _QUOTIENTS_WRONG = (
     "Finite differences: {wrong} of {count} differ from the gradients of {engine}, first in {place}: {value}; "
     "difference quotient: {expected}."
 )
-_KINKS = "Finite differences: {entries} left out, as the loss has a kink there."
+_UNSETTLED = "Finite differences: {entries} left out, where the quotients do not settle, as at a kink."
 _NO_QUOTIENTS = "No finite differences: {reason}."
 _WITHOUT = "No gradients of {engine}: {reason}."
 _UNDETECTABLE = "Undetectable here in the backward pass: {bugs}."
@@ -321,7 +321,7 @@ def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
         )
         yield _QUOTIENTS.format(quotients=quotients, engines=join_words(map(display_name, agreeing)))
     if differences.skipped:
-        yield _KINKS.format(entries=plural(differences.skipped, "entry", "entries"))
+        yield _UNSETTLED.format(entries=plural(differences.skipped, "entry", "entries"))
 
 
 def _undetectable(result: RunResult, bugs: tuple[str, ...]) -> Iterator[str]:

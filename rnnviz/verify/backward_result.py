@@ -149,7 +149,8 @@ class DifferenceQuotient:
 class FiniteDifferences:
     """Difference quotients of some entries in float64.
 
-    `skipped` counts entries at which the quotients do not settle, as at a kink of the loss. `reason` says in a clause why none was made, else it is "".
+    `skipped` counts entries at which the quotients do not settle, as at a kink of the loss. `reason` says in a clause
+    why none was made, else it is "".
     """
 
     entries: tuple[DifferenceQuotient, ...] = ()
