@@ -55,8 +55,7 @@ def undetectable_gradients(inputs: Inputs, among: Collection[str] | None = None)
     if not blind:
         return ()
     tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
-    for part in _parts(_with_value(inputs)):
-        part = _within(part)
+    for part in _parts(inputs):
         states = states_of(part, faulty_trace(Fault(), part))
         correct: dict[str, Any] = {}
         passes = BackwardPasses(part, states, "float64")
@@ -70,21 +69,6 @@ def undetectable_gradients(inputs: Inputs, among: Collection[str] | None = None)
         if not blind:
             break
     return tuple(bug.name for bug in blind)
-
-
-def _with_value(inputs: Inputs) -> Inputs:
-    """The sample of the one value that is the loss, if one is."""
-    value = None if inputs.loss is None else inputs.loss.value
-    return inputs if value is None else inputs.of_samples(np.array([value[3]]))
-
-
-def _within(part: Inputs) -> Inputs:
-    """The inputs of a part, in which the one value that is the loss is at its last time step at the latest."""
-    loss = part.loss
-    if loss is None or loss.value is None:
-        return part
-    layer, direction, t, sample, unit = loss.value
-    return replace(part, loss=replace(loss, value=(layer, direction, min(t, part.length(sample) - 1), sample, unit)))
 
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
@@ -197,13 +181,21 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
 
 
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
-    part = inputs.of_samples(samples)
+    value = None if inputs.loss is None else inputs.loss.value
+    part = inputs.of_samples(samples if value is None else np.union1d(samples, [value[3]]))
     lengths = _scaled(part.lengths, inputs.timesteps, steps)
     # Where no call begins in the part, one does in proportion.
     seams = tuple(inputs.seams[inputs.seams < steps].tolist())
     seams = seams or tuple(sorted(set(_scaled(tuple(inputs.seams.tolist()), inputs.timesteps, steps))))
     config = replace(part.config, sequence=replace(part.config.sequence, seams=seams or None))
-    return replace(part, config=config, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
+    part = replace(part, config=config, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
+    if part.loss is None or part.loss.value is None:
+        return part
+    # The one value that is the loss stays in the part, and is at the last time step if it was.
+    layer, direction, t, sample, unit = part.loss.value
+    last = part.length(sample) - 1
+    t = last if value and t == inputs.length(value[3]) - 1 else min(t, max(0, last - 1))
+    return replace(part, loss=replace(part.loss, value=(layer, direction, t, sample, unit)))
 
 
 def _reveals(inputs: Inputs, fault: Fault) -> bool:

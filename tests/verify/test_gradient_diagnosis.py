@@ -193,6 +193,11 @@ def test_undetectable_bugs(sequence: dict[str, Any], loss: dict[str, Any], expec
     assert undetectable_gradients(unpadded(sequence, loss)) == expected
 
 
+def test_one_value_in_the_middle_of_a_long_sequence() -> None:
+    inputs = unpadded({"timesteps": 600, "batch_size": 5}, {"loss": "value", "value": [0, 1, 550, 3, 1]})
+    assert undetectable_gradients(inputs) == ()
+
+
 @pytest.mark.parametrize(
     ("sequence", "loss", "section", "key", "value"),
     [
