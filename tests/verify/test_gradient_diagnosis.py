@@ -28,6 +28,7 @@ from rnnviz.verify.fault_coverage import suggested_config, undetectable_gradient
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
 from tests.engines.test_gradient_bugs import BUGS, inputs_of
+from tests.engines.test_gradients import inputs_of as inputs_of_cell
 from tests.engines.test_gradients import losses, with_gradients
 from tests.engines.test_lengths import padded_inputs
 from tests.engines.user_code.files import written
@@ -269,3 +270,14 @@ def test_a_bug_in_the_backward_of_a_custom_step_is_diagnosed(cell: str, bug: str
         tail = tail.replace(old, new)
     trace = both_passes(inputs, written(tmp_path, f"{head}def backward{tail}"))
     assert diagnose_gradients(inputs, trace) == ((bug,),)
+
+
+@pytest.mark.parametrize("cell", ["mingru", pytest.param("ugrnn", marks=pytest.mark.slow)])
+def test_bugs_of_a_custom_cell_are_diagnosed(cell: str) -> None:
+    inputs = inputs_of_cell(cell, {"loss": "normal"}, [3, 7, 5])
+    bugs = gradient_bugs_in(inputs)
+    assert [bug.name for bug in bugs] == [n for n in BUGS if n[:4] not in ("cell", "rese")]
+    assert undetectable_gradients(inputs) == ()
+    for bug in bugs:
+        trace, _ = with_gradients(KnownBugEngine(bug.engine), inputs)
+        assert diagnose_gradients(inputs, trace) == ((bug.name,),)

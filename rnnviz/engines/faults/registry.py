@@ -175,7 +175,7 @@ def _other_slopes(cell: CellSpec) -> tuple[GradientFault, ...]:
     gates = tuple(g.symbol for g in cell.gates if g.symbol not in candidates)
     parts = dict.fromkeys(((), candidates, output, (*candidates, *output), gates))
     kinds: tuple[Literal["value", "formula", "input", "previous"], ...] = ("value", "formula", "input", "previous")
-    if all(function == relu for _, function in cell.activations):
+    if cell.activations and all(function == relu for _, function in cell.activations):
         # The slope of relu is the same at its value, and is not a formula of it.
         kinds = "input", "previous"
     return tuple(
