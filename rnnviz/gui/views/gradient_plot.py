@@ -57,7 +57,8 @@ _SOURCES = (
     ),
 )
 _LOSS_OFF = (
-    "Turn on gradients in the settings (Backward pass), and run (F5).\nOr show the gradient of the selected value (I)."
+    "The gradient of the loss needs a backward pass: Run > Compute gradients (Shift+G).\n"
+    "The gradient of the selected value needs none (I)."
 )
 _EMPTY = "A run (F5) shows the gradients over time."
 _BELOW = "vanishing: below 1e-6 of the norm at t = {t}"
