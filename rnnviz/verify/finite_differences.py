@@ -45,6 +45,9 @@ _ROUNDINGS, _MOVEMENTS = 32.0, 8.0
 _SETTLED = 2.0**-8
 """The largest error of a quotient, relative to the terms of the gradient, that is not skipped."""
 
+_MOVED = 2.0**-3
+"""The largest movement of a quotient, relative to itself: beyond, it may be any."""
+
 _DRAWS = 2
 """The number of random roundings in which movements are measured."""
 
@@ -276,7 +279,8 @@ def _compared(inputs: Inputs, traces: Mapping[str, Trace], quotient: _Quotient) 
     giving = {name: trace for name, trace in traces.items() if _gives(trace, where.name)}
     gradients = {name: float(trace[where.name][where.index]) for name, trace in giving.items()}
     terms = {name: _terms(inputs, traces, name, where) for name in gradients}
-    if not np.isfinite(value) or not quotient.error <= _SETTLED * max(terms.values(), default=0.0):
+    settled = quotient.error <= _SETTLED * max(terms.values(), default=0.0)
+    if not (np.isfinite(value) and settled and quotient.movement <= _MOVED * abs(value)):
         return None
     eps = float(np.finfo(inputs.network.dtype).eps)
     limits = {

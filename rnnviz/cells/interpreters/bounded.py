@@ -247,9 +247,19 @@ class BoundedLayer:
 
     def _transposed(self, d: BoundedArray, rows: _Rows) -> BoundedArray:
         """d (..., R) times the rows (R, K): (..., K)."""
-        turned = _Rows(rows.weight.T, rows.magnitude.T, np.zeros(()))
-        s = self._terms_of(d.value, turned, d.bound)
-        return self.gradient_sum(s.value, s.magnitude, len(turned.weight), s.reach).reshaped(*d.value.shape[:-1], -1)
+        flat = d.value.reshape(-1, d.value.shape[-1])
+        magnitude = self.spread(flat, d.bound.reshape(flat.shape)) @ rows.magnitude.T
+        result = self.gradient_sum(flat @ rows.weight.T, magnitude, flat.shape[1])
+        return result.reshaped(*d.value.shape[:-1], -1)
+
+    def spread(self, value: FloatArray, bound: FloatArray) -> FloatArray:
+        """The magnitudes of numbers plus their bounds in units of the precision of sums.
+
+        Of the terms of a sum, these have the same factors. A bound needs no more digits than the engine's precision.
+        """
+        magnitude = self._magnitude(value)
+        magnitude += np.asarray(bound / self._accumulated, self._dtype)
+        return magnitude
 
     def forget_overflow(self, d: BoundedArray) -> None:
         """Set the bound to infinity where a number may have left the engine's range."""
@@ -257,9 +267,14 @@ class BoundedLayer:
             np.copyto(d.bound, np.inf, where=~(np.abs(d.value) < self._largest / 4.0) & np.isfinite(d.bound))
 
     def gradient_sum(
-        self, value: FloatArray, magnitude: FloatArray, count: int, reach: FloatArray | None
+        self, value: FloatArray, magnitude: FloatArray, count: int, reach: FloatArray | None = None
     ) -> BoundedArray:
-        """A sum of `count` gradients with its bound; `reach` is how far the bounds of its terms reach in it."""
+        """A sum of `count` gradients with its bound.
+
+        `reach` is how far the bounds of its terms reach in it; None if `magnitude` is the sum of their `spread`.
+        """
+        # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
+        magnitude = np.where(np.isnan(magnitude), np.inf, magnitude.astype(np.float64))
         s = pre_activation(value, magnitude, count, self._largest, self._accumulated, least=0.0)
         bound = s.bound + count * UNDERFLOW if reach is None else s.bound + (reach + count * UNDERFLOW)
         if self.half:

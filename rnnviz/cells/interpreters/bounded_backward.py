@@ -282,26 +282,25 @@ class BoundedSum:
         self._layer, self._count = layer, 0
         self._value: Any = 0.0
         self._magnitude: Any = 0.0
-        self._reach: Any = 0.0
 
     def add(self, d: BoundedArray, read: BoundedArray | None) -> None:
         """Add the sum of d (B, N, H), or of d readᵀ for the numbers (B, N, K) that a weight reads."""
         value, bound = (a.reshape(-1, a.shape[-1]) for a in (d.value, d.bound))
         self._count += len(value)
+        spread = self._layer.spread(value, bound)
         if read is None:
             self._value = self._value + value.sum(axis=0)
-            self._magnitude = self._magnitude + np.abs(value).sum(axis=0)
-            self._reach = self._reach + bound.sum(axis=0)
+            self._magnitude = self._magnitude + spread.sum(axis=0)
             return
         shape = len(value), read.value.shape[-1]
         x, of_x = (np.broadcast_to(a, (*d.value.shape[:-1], shape[1])).reshape(shape) for a in (read.value, read.bound))
         self._value = self._value + value.T @ x
-        self._magnitude = self._magnitude + np.abs(value).T @ np.abs(x)
-        self._reach = self._reach + bound.T @ (np.abs(x) + ALLOWED * of_x)
+        exact, zeros = np.zeros(()), np.zeros_like(x)
         if of_x.any():
-            self._reach += np.abs(value).T @ of_x
+            self._magnitude = self._magnitude + self._layer.spread(value, exact).T @ self._layer.spread(zeros, of_x)
+            x = np.abs(x) + ALLOWED * of_x
+        self._magnitude = self._magnitude + spread.T @ self._layer.spread(x, exact)
 
     def bounded(self) -> BoundedArray:
         """The sum so far: (H,), or (H, K) of a weight."""
-        reach = np.where(np.isnan(self._reach), np.inf, self._reach)
-        return self._layer.gradient_sum(np.array(self._value), np.array(self._magnitude), self._count, reach)
+        return self._layer.gradient_sum(np.array(self._value), np.array(self._magnitude), self._count)
