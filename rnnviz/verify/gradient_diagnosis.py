@@ -1,11 +1,12 @@
 """Which known bugs of the backward pass would make an engine compute its gradients."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -20,7 +21,7 @@ _GLANCES = 2, 24
 """Numbers of steps of each lane of the top layer that are tried first; most known bugs are refuted by them."""
 
 _MOST_VALUES, _MOST_STEPS = 1 << 21, 1 << 15
-"""How many hidden values, and time steps of all lanes, a network has at most whose gradients are explained."""
+"""How many hidden values are looked at, at most, and how many time steps of all lanes a network has."""
 
 _SMALL = 32.0
 """The least scale of the other gradients of a time step is that of h divided by this."""
@@ -37,7 +38,8 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
 
     A known bug explains the gradients if the backward pass with it, from the engine's own hidden states, gives all of
     them that the engine has, far better than the correct backward pass does. Of several, the nearest ones are named.
-    Of two bugs at once each is tried as its own engine has it.
+    Of two bugs at once each is tried as its own engine has it. In a large run some samples are looked at, and not the
+    gradients of parameters.
 
     Parameters
     ----------
@@ -51,10 +53,12 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     tuple of tuple of str
         Names of known bugs.
     """
-    layers, directions, timesteps, *_ = trace.shape
-    steps = layers * directions * timesteps
-    if trace.hidden.size > _MOST_VALUES or steps > _MOST_STEPS:
+    layers, directions, timesteps, samples, _ = trace.shape
+    steps, kept = layers * directions * timesteps, _MOST_VALUES * samples // trace.hidden.size
+    if steps > _MOST_STEPS or not kept:
         return ()
+    if kept < samples:
+        inputs, trace = _of_samples(inputs, trace, kept)
     passes = BackwardPasses(inputs, states_of(inputs, trace), "float64")
     given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in trace.missing}
     tolerance = own_tolerance(inputs, trace)
@@ -78,6 +82,16 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
         return found
     pairs = ((names, distance(fault.gradient, limit)) for names, fault in _pairs(inputs))
     return nearest(inputs, pairs, limit, trace)
+
+
+def _of_samples(inputs: Inputs, trace: Trace, count: int) -> tuple[Inputs, Trace]:
+    """The first samples, or that of the one value that is the loss, without the gradients of parameters."""
+    value = None if inputs.loss is None else inputs.loss.value
+    samples = np.arange(count) if value is None else np.array([value[3]])
+    part = inputs.of_samples(samples)
+    arrays = {name: array for name, array in trace.items() if not name.startswith(OF_PARAMETERS)}
+    own = {name: np.ascontiguousarray(array[..., samples, :]) for name, array in arrays.items()}
+    return part, replace(trace, arrays=own, lengths=part.lengths)
 
 
 def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:

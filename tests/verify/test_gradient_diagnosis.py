@@ -23,6 +23,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
+from rnnviz.verify import gradient_diagnosis
 from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.fault_coverage import suggested_config, undetectable_gradients
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
@@ -152,6 +153,15 @@ def test_a_long_sequence_is_diagnosed() -> None:
     inputs = load_inputs(replace(inputs.config, sequence=sequence))
     for bug in ("weight-gradient-not-summed-over-time", "derivative-at-wrong-pre-activation"):
         assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug))) == ((bug,),)
+
+
+def test_some_samples_of_a_large_run_are_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = inputs_of("lstm")
+    for loss in (inputs.config.backward, replace(inputs.config.backward, loss="value", value=(1, 0, 3, 2, 1))):
+        inputs = load_inputs(replace(inputs.config, backward=loss))
+        trace = recorded(inputs, users_gradients(inputs, "cell-gradient-dropped"))
+        monkeypatch.setattr(gradient_diagnosis, "_MOST_VALUES", 2 * trace.hidden.size // 3)
+        assert diagnose_gradients(inputs, trace) == (("cell-gradient-dropped",),)
 
 
 def test_lost_hidden_states_are_computed_again() -> None:
