@@ -43,7 +43,7 @@ from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, prev
 
 _BLOCK_VALUES = 1 << 19
 
-_MOST_VALUES = 1 << 24
+_MOST_VALUES = 1 << 22
 """The largest number of values of the gradients of a layer's input that are kept from one layer to the next."""
 
 _WORK = 1 << 31
