@@ -5,12 +5,13 @@ from dataclasses import replace
 from math import isinf
 
 from rnnviz.core import number_format
+from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.text.verdict_details import covered, how_many, known_issues, quoted_names
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
-from rnnviz.verify.backward_result import GradientPlace, first_gradient_mismatch
+from rnnviz.verify.backward_result import GradientMismatch, GradientPlace, first_gradient_mismatch, gradient_place
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -88,7 +89,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
     VerdictWords or None
         The words, whose links lead to places of arrays over time; None if neither engine has gradients.
     """
-    comparison, judgment = result.comparison(candidate), result.backward_judgment
+    comparison, judgment, network = result.comparison(candidate), result.backward_judgment, result.config.network
     pair, gradients = (comparison.reference, candidate), comparison.every_gradient
     engines = [engine for engine in pair if result.traces[engine].has_gradients]
     if not engines:
@@ -97,7 +98,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
     wrong = [engine for engine in engines if result.gradients_wrong(engine)]
     bugs = () if wrong else judgment.undetectable
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
-    first = first_gradient_mismatch(comparison, result.config.network.directions)
+    first = first_gradient_mismatch(comparison, network)
     if wrong:
         sentence = _wrong(result, wrong)
     elif verdict is None:
@@ -121,10 +122,10 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         *_failed(result, engines),
         *known_issues(result, engines, of_gradients=True),
         *_first_wrong(result, wrong),
-        *_first_mismatch(comparison, result.config.network.directions),
+        *(_first_mismatch(comparison, first) if first is not None else ()),
         *(_undetectable(result, bugs) if bugs else ()),
         *(_tolerance(gradients) if gradients else ()),
-        *_arrays(comparison, result.config.network.directions),
+        *_arrays(comparison, network),
     )
     audits = judgment.audits
     return VerdictWords(
@@ -261,14 +262,14 @@ def _size(gradients: list[Comparison | GradientComparison]) -> str:
     )
 
 
-def _arrays(comparison: Comparison, directions: int) -> Iterator[str]:
+def _arrays(comparison: Comparison, network: Network) -> Iterator[str]:
     """The size of the difference of each gradient over time, and of all others together."""
     for name, own in comparison.gradients.items():
         yield _ARRAY.format(name=name, size=_size([own]))
     others = list(comparison.parameter_gradients.values())
     if others:
         worst = max(others, key=lambda own: own.max_abs_error)
-        place = GradientPlace(worst.name, worst.max_abs_error_at, directions, comparison.reverse)
+        place = gradient_place(worst, worst.max_abs_error_at, network)
         template = _PARAMETERS_AT if worst.max_abs_error else _PARAMETERS
         yield template.format(size=_size([*others]), place=place)
 
@@ -349,11 +350,9 @@ def _first_wrong(result: RunResult, engines: list[str]) -> Iterator[str]:
             yield _FIRST_WRONG.format(engine=display_name(engine), value=value, expected=expected)
 
 
-def _first_mismatch(comparison: Comparison, directions: int) -> Iterator[str]:
-    first = first_gradient_mismatch(comparison, directions)
-    if first is not None:
-        reference, candidate = number_format.format_pair(first.reference, first.candidate)
-        yield _FIRST_MISMATCH.format(**_names(comparison), reference_value=reference, candidate_value=candidate)
+def _first_mismatch(comparison: Comparison, first: GradientMismatch) -> Iterator[str]:
+    reference, candidate = number_format.format_pair(first.reference, first.candidate)
+    yield _FIRST_MISMATCH.format(**_names(comparison), reference_value=reference, candidate_value=candidate)
 
 
 def _tolerance(gradients: list[Comparison | GradientComparison]) -> Iterator[str]:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.config import Network
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit_accumulator import AuditFigures
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import Comparison, GradientComparison
 
 
 @dataclass(frozen=True)
@@ -68,28 +69,26 @@ class GradientPlace:
 
 
 def gradient_place(
-    name: str, where: Location | tuple[int, ...], directions: int, *, reverse: bool = False
+    own: Comparison | GradientComparison, where: Location | tuple[int, ...], network: Network
 ) -> GradientPlace:
     """The place of an entry of a comparison of gradients.
 
     Parameters
     ----------
-    name : str
-        Name of the gradient.
+    own : Comparison or GradientComparison
+        The comparison of a gradient.
     where : Location or tuple of int
-        Its place; of the gradient of the sequence the first lane, and the feature as the unit.
-    directions : int
-        D of the network.
-    reverse : bool
-        Whether the only direction goes backward.
+        A place of it; of the gradient of the sequence the first lane, and the feature as the unit.
+    network : Network
+        The network.
 
     Returns
     -------
     GradientPlace
         The place, with the index into the array of a trace.
     """
-    index = where if isinstance(where, tuple) else where.index[2:] if name == OF_INPUT else where.index
-    return GradientPlace(name, index, directions, reverse)
+    index = where if isinstance(where, tuple) else where.index[2:] if own.name == OF_INPUT else where.index
+    return GradientPlace(own.name, index, network.directions, network.reverse)
 
 
 @dataclass(frozen=True)
@@ -204,31 +203,44 @@ class GradientMismatch:
     candidate: float
 
 
-def first_gradient_mismatch(comparison: Comparison, directions: int) -> GradientMismatch | None:
+def mismatch_of(own: Comparison | GradientComparison, network: Network) -> GradientMismatch | None:
+    """The first mismatch of one gradient.
+
+    Parameters
+    ----------
+    own : Comparison or GradientComparison
+        The comparison of the gradient.
+    network : Network
+        The network.
+
+    Returns
+    -------
+    GradientMismatch or None
+        None if all of it agrees.
+    """
+    first = own.first_mismatch
+    if first is None:
+        return None
+    return GradientMismatch(gradient_place(own, first.where, network), first.reference, first.candidate)
+
+
+def first_gradient_mismatch(comparison: Comparison, network: Network) -> GradientMismatch | None:
     """The first mismatch of gradients in the order of the backward pass.
 
     Parameters
     ----------
     comparison : Comparison
         The comparison of a candidate.
-    directions : int
-        D of the network.
+    network : Network
+        The network.
 
     Returns
     -------
     GradientMismatch or None
         That of the lanes, else that of the sequence, else that of the initial states and parameters.
     """
-    found = [(name, own.first_mismatch) for name, own in comparison.gradients.items() if own.first_mismatch is not None]
-    lanes = [(name, first) for name, first in found if name != OF_INPUT]
-    reverse = comparison.reverse
-    if found:
-        name, first = min(lanes or found, key=lambda pair: pair[1].where.gradient_order[:3])
-        place = gradient_place(name, first.where, directions, reverse=reverse)
-        return GradientMismatch(place, first.reference, first.candidate)
-    for name, own in comparison.parameter_gradients.items():
-        entry = own.first_mismatch
-        if entry is not None:
-            place = gradient_place(name, entry.index, directions, reverse=reverse)
-            return GradientMismatch(place, entry.reference, entry.candidate)
-    return None
+    found = [first for own in comparison.every_gradient if (first := mismatch_of(own, network)) is not None]
+    lanes = [(at.gradient_order[:3], first) for first in found if (at := first.where.location) is not None]
+    if lanes:
+        return min(lanes, key=lambda pair: pair[0])[1]
+    return found[0] if found else None

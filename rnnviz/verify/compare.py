@@ -150,7 +150,7 @@ class Mismatch:
 class EntryMismatch:
     """The index of an entry in which two engines differ by more than the tolerance, and what each has there."""
 
-    index: tuple[int, ...]
+    where: tuple[int, ...]
     reference: float
     candidate: float
 

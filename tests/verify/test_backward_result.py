@@ -21,6 +21,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.gui.app_state import AppState
 from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.report import gradient_tables
 from rnnviz.io.inputs import load_inputs
 from rnnviz.text.tables import audit_rows
 from rnnviz.verify.backward_result import (
@@ -29,6 +30,7 @@ from rnnviz.verify.backward_result import (
     FiniteDifferences,
     GradientPlace,
     WrongGradient,
+    first_gradient_mismatch,
 )
 from rnnviz.verify.compare import EntryMismatch
 from rnnviz.verify.invariants import Check
@@ -237,3 +239,12 @@ def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch
     if timesteps == 6:
         judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)
         assert judgment.backward is not None
+
+
+def test_the_initial_state_of_a_reversed_network_is_backward() -> None:
+    result = make_result(BOTH, gradients=BOTH, edits={"manual": adding("grad.h0", (0, 0, 1), 0.5)}, reverse=True)
+    first = first_gradient_mismatch(result.comparisons[0], result.config.network)
+    assert first is not None
+    assert first.where == GradientPlace("grad.h0", (0, 0, 1), 1, reverse=True)
+    ((_, rows),) = gradient_tables(result)
+    assert [row.cells[4] for row in rows if row.name == "grad.h0"] == [str(first.where)]

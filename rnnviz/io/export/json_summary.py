@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
+from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import BACKWARD
 from rnnviz.core.number_format import json_number
-from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.io.config_toml import as_in_session
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gradient_flow import gradient_flow
@@ -19,11 +20,13 @@ from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.backward_result import (
     FiniteDifferences,
     GradientAudit,
+    GradientMismatch,
     GradientPlace,
     first_gradient_mismatch,
     gradient_place,
+    mismatch_of,
 )
-from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
+from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
@@ -143,42 +146,36 @@ def _of_flow(result: RunResult) -> dict[str, Any] | None:
 
 def _of_gradients(result: RunResult, comparison: Comparison) -> dict[str, Any]:
     """The gradients of one candidate; without any of both engines the verdict is None."""
-    first = first_gradient_mismatch(comparison, result.config.network.directions)
+    network = result.config.network
+    first = first_gradient_mismatch(comparison, network)
     return {
         "verdict": result.gradients_verdict(comparison),
         "reference": comparison.reference,
         "candidate": comparison.candidate,
-        "first_mismatch": None
-        if first is None
-        else {
-            **_of_place(first.where),
-            "reference": json_number(first.reference),
-            "candidate": json_number(first.candidate),
-        },
-        "arrays": {own.name: _of_gradient(result, own) for own in comparison.every_gradient},
+        "first_mismatch": None if first is None else {"array": first.where.name, **_of_mismatch(first)},
+        "arrays": {own.name: _of_gradient(own, network) for own in comparison.every_gradient},
     }
 
 
-def _of_gradient(result: RunResult, own: Comparison | GradientComparison) -> dict[str, Any]:
-    network = result.config.network
+def _of_mismatch(first: GradientMismatch) -> dict[str, Any]:
+    pair = {"reference": json_number(first.reference), "candidate": json_number(first.candidate)}
+    return {**first.where.to_json(), **pair}
 
-    def place(where: Location | tuple[int, ...]) -> dict[str, Any]:
-        return gradient_place(own.name, where, network.directions, reverse=network.reverse).to_json()
 
-    first = own.first_mismatch
-    found: dict[str, Any] | None = None
-    if first is not None:
-        at = place(first.where if isinstance(first, Mismatch) else first.index)
-        found = {**at, "reference": json_number(first.reference), "candidate": json_number(first.candidate)}
+def _of_gradient(own: Comparison | GradientComparison, network: Network) -> dict[str, Any]:
+    first = mismatch_of(own, network)
     return {
         "elements": own.elements,
         "mismatched": own.mismatched,
         "rtol": own.rtol,
         "atol": own.atol,
-        "max_abs_error": {"value": json_number(own.max_abs_error), **place(own.max_abs_error_at)},
+        "max_abs_error": {
+            "value": json_number(own.max_abs_error),
+            **gradient_place(own, own.max_abs_error_at, network).to_json(),
+        },
         "max_error_ratio": json_number(own.max_error_ratio),
         "max_ulp": own.max_ulp,
-        "first_mismatch": found,
+        "first_mismatch": None if first is None else _of_mismatch(first),
         "nonfinite_apart": own.nonfinite_apart,
     }
 

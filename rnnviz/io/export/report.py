@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
+from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
@@ -225,16 +226,15 @@ def gradient_tables(result: RunResult) -> tuple[tuple[str, tuple[ReportRow, ...]
     return tuple(
         (
             display_name(comparison.candidate),
-            tuple(_gradient_row(own, network.directions) for own in comparison.every_gradient),
+            tuple(_gradient_row(own, network) for own in comparison.every_gradient),
         )
         for comparison in result.comparisons
         if comparison.every_gradient
     )
 
 
-def _gradient_row(own: Comparison | GradientComparison, directions: int) -> ReportRow:
-    reverse = isinstance(own, Comparison) and own.reverse
-    worst = gradient_place(own.name, own.max_abs_error_at, directions, reverse=reverse)
+def _gradient_row(own: Comparison | GradientComparison, network: Network) -> ReportRow:
+    worst = gradient_place(own, own.max_abs_error_at, network)
     cells = (
         number_format.count(own.elements),
         number_format.count(own.mismatched),
