@@ -1,6 +1,6 @@
 """One hidden value explained for every engine of a run, and the first line where two engines diverge."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from math import isnan
 from typing import Literal, TypeAlias
@@ -158,6 +158,27 @@ def divergence_sentence(reference: str, candidate: str, parting: Divergence | No
     return template.format(**names, line=parting.name, first=first, second=second)
 
 
+def divergence_sentences(reference: str, partings: Mapping[str, Divergence | None]) -> Iterator[str]:
+    """Where each candidate diverges from the reference."""
+    for name, parting in partings.items():
+        yield divergence_sentence(display_name(reference), display_name(name), parting)
+
+
+_WRONG = (
+    "{engine} is wrong here: it returned {symbol} = {stored}; the equations give {computed} for {engine}'s own {read}."
+)
+
+
+def wrong_sentences(outcomes: Mapping[str, Sequence[StoredValue]], read: str) -> Iterator[str]:
+    """Which values of each engine differ from those of the equations; `read` names the values that these use."""
+    for engine, each in outcomes.items():
+        for own in each:
+            if not own.right:
+                stored, computed = format_distinct(own.stored, own.computed)
+                names = {"engine": display_name(engine), "symbol": own.symbol, "read": read}
+                yield _WRONG.format(**names, stored=stored, computed=computed)
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """The arithmetic of one value by engine, the reference first, and where each candidate diverges from it.
@@ -177,18 +198,12 @@ class Explanation:
     @property
     def sentences(self) -> tuple[str, ...]:
         """Which engines' steps differ from the arithmetic, and where each candidate diverges from the reference."""
-        wrong = [
-            _wrong(name, own)
-            for name, arithmetic in self.arithmetics.items()
-            if name not in self.unread
-            for own in arithmetic.outcomes
-            if not own.right
-        ]
-        split_at = [
-            divergence_sentence(display_name(self.reference.engine), display_name(name), parting)
-            for name, parting in self.partings.items()
-        ]
-        return *wrong, *split_at, *(_unread(name, stored) for name, stored in self.unread.items())
+        read = {name: own.outcomes for name, own in self.arithmetics.items() if name not in self.unread}
+        return (
+            *wrong_sentences(read, "previous state and input"),
+            *divergence_sentences(self.reference.engine, self.partings),
+            *(_unread(name, stored) for name, stored in self.unread.items()),
+        )
 
 
 def cell_states_of(result: RunResult) -> dict[str, CellStates]:
@@ -246,10 +261,6 @@ def explain_value(
     return Explanation(where, arithmetics, partings, unread)
 
 
-_WRONG = (
-    "{engine} is wrong here: it returned {symbol} = {stored}; "
-    "the equations give {computed} for {engine}'s own previous state and input."
-)
 _NO_VALUE = "{engine} does not hold this value: it was not recorded."
 _NO_INPUTS = "{engine} has h = {value} here; the inputs of its step were not recorded."
 
@@ -259,8 +270,3 @@ def _unread(engine: str, stored: float | None) -> str:
     if stored is None:
         return _NO_VALUE.format(engine=name)
     return _NO_INPUTS.format(engine=name, value=number_format.full(stored))
-
-
-def _wrong(engine: str, own: StoredValue) -> str:
-    stored, computed = format_distinct(own.stored, own.computed)
-    return _WRONG.format(engine=display_name(engine), symbol=own.symbol, stored=stored, computed=computed)

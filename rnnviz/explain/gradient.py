@@ -7,7 +7,8 @@ every time step and sample.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from functools import cached_property, partial
+from functools import cached_property
+from math import prod
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from rnnviz.cells.interpreters.graph import Graph, Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.core.axis_labels import Names
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -97,7 +98,6 @@ class GradientLine:
     equation: EquationLine
     parts: tuple[GradientPart, ...]
     value: float
-    bound: float
     sources: tuple[Place | None, ...]
     own: StoredValue | None = None
 
@@ -212,20 +212,24 @@ class _Line:
             text = self._pieces.pop()[0].text + text
         self._pieces.append((Token(text), None))
 
-    def finished(self, own: Callable[[float, float], StoredValue | None]) -> GradientLine:
+    @property
+    def value(self) -> float:
+        return 0.0 if self.total is None else float(self.total.value)
+
+    @property
+    def bound(self) -> float:
+        return 0.0 if self.total is None else float(self.total.bound)
+
+    def finished(self, own: StoredValue | None) -> GradientLine:
         pieces = self._pieces or [(Token("0", 0.0), None)]
-        value = 0.0 if self.total is None else float(self.total.value)
-        bound = 0.0 if self.total is None else float(self.total.bound)
         if pieces[0][0].value is None:
             (token, _), *rest = pieces
             pieces = [(Token(f" = {token.text}"), None), *rest]
         else:
             pieces = [(Token(" = "), None), *pieces]
-        tokens = (Token(self.name, value), *(token for token, _ in pieces))
+        tokens = (Token(self.name, self.value), *(token for token, _ in pieces))
         sources = (None, *(place for _, place in pieces))
-        return GradientLine(
-            self.name, EquationLine(tokens), tuple(self.parts), value, bound, sources, own(value, bound)
-        )
+        return GradientLine(self.name, EquationLine(tokens), tuple(self.parts), self.value, sources, own)
 
 
 class _Explainer:
@@ -280,7 +284,7 @@ class _Explainer:
             for symbol in copies:
                 line = _Line(gradient(symbol))
                 self._add_outer(line, where, symbol)
-                lines.append(line.finished(partial(self._own, where, symbol)))
+                lines.append(self._finish(line, line.name, where.index))
             line = _Line(gradient(self._symbols.names[node]))
             if first:
                 self._add_outer(line, where, first)
@@ -290,19 +294,18 @@ class _Explainer:
                 self._add_given(line, "step", gradient(symbol), d, GradientOf(CellPlace(where, symbol)))
             if node.op != "state":
                 self._add_inner(line, step, node, where)
-            lines.append(line.finished(partial(self._own, where, self._symbols.names[node])))
+            # A value of a step may be called "input".
+            given = line.name if line.name in gradient_names(self._network) else ""
+            lines.append(self._finish(line, given, where.index))
         return tuple(lines)
 
-    def _own(self, where: Location, name: str, value: float, bound: float) -> StoredValue | None:
-        """The engine's own gradient, where it gives it."""
-        array = self._trace.get(gradient(name))
-        if array is None or name not in (*self._network.kind.state_symbols, *self._network.kind.gate_symbols):
-            return None
-        return self._stored(gradient(name), float(array[where.index]), value, bound)
-
-    def _stored(self, name: str, stored: float, value: float, bound: float) -> StoredValue:
-        bound += float(storage_bound(np.array([stored]), self._trace.stored_as)[0])
-        return StoredValue(name, stored, value, bound)
+    def _finish(self, line: _Line, array: str, index: tuple[int, ...]) -> GradientLine:
+        """The line, with the engine's own gradient at an index of the array of this name, where it gives it."""
+        if array not in self._trace:
+            return line.finished(None)
+        stored = float(self._trace[array][index])
+        bound = line.bound + float(storage_bound(np.array([stored]), self._trace.stored_as)[0])
+        return line.finished(StoredValue(line.name, stored, line.value, bound))
 
     def _add_outer(self, line: _Line, where: Location, state: str) -> None:
         """Add the terms of a state that come from outside its step: the loss, the layer above, the next step."""
@@ -344,15 +347,16 @@ class _Explainer:
             there = reader.moved(direction=direction)
             step = self._blocks.step(there.layer, direction, there.timestep, there.sample)
             arrow = f" {ARROWS[self._network.backward(direction)]}" if self._network.directions > 1 else ""
-            parts = {node.name: d for node in self._leaves("u") if (d := step.gradient(node)) is not None}
-            found = self._blocks.layer(there.layer, direction).owed_to_input(parts)
+            parts = self._parts("u", step)
+            by_gate = {node.name: owed for node, owed in parts.items()}
+            found = self._blocks.layer(there.layer, direction).owed_to_input(by_gate)
             line.add_to_total(None if found is None else found[0, 0, column])
             mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
             first = len(line.parts)
-            for gate, owed in parts.items():
-                symbol = self._symbols.named(next(n for n in self._leaves("u") if n.name == gate))
+            for node, owed in parts.items():
+                symbol = self._symbols.named(node)
                 name = f"{through_weights((symbol,))}{mark}"
-                part = self._vector("above", name, "i2h_weight", gate, column, owed, symbol.text, there, mark)
+                part = self._vector("above", name, "i2h_weight", node.name, column, owed, symbol.text, there, mark)
                 line.parts.append(part)
             name = f"{text}{arrow}" if text else f"Wᵀ {gradient('u')}{arrow}"
             line.add_sum(name, line.parts[first:], GradientOf(there) if text else None)
@@ -361,14 +365,16 @@ class _Explainer:
         """Add the terms of a state that come from the next step."""
         step = self._blocks.step(there.layer, there.direction, there.timestep, there.sample)
         if state == self._network.kind.state_symbols[0]:
-            parts = {node.name: d for node in self._leaves("v") if (d := step.gradient(node)) is not None}
-            found = self._blocks.layer(there.layer, there.direction).owed_to_hidden(parts)
+            parts = {node.name: (node, d) for node, d in self._parts("v", step).items()}
+            by_gate = {gate: d for gate, (_, d) in parts.items()}
+            found = self._blocks.layer(there.layer, there.direction).owed_to_hidden(by_gate)
             line.add_to_total(None if found is None else found[0, 0, there.unit])
             first = len(line.parts)
             for gate in (g for g in self._network.kind.recurrent_gates if g in parts):
-                owed = self._symbols.equation(next(n for n in self._leaves("v") if n.name == gate))
+                node, d = parts[gate]
+                owed = self._symbols.equation(node)
                 text = through_weights(later(owed))
-                part = self._vector("next", text, "h2h_weight", gate, there.unit, parts[gate], texts(owed), there)
+                part = self._vector("next", text, "h2h_weight", gate, there.unit, d, texts(owed), there)
                 line.parts.append(part)
             if parts:
                 line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], GradientOf(there))
@@ -385,7 +391,7 @@ class _Explainer:
         """Add the terms of a value that come from a step; `moved` if that is the next one."""
         of_state = node in self._graph.states
         for consumer, place in self._symbols.consumers.get(node, ()):
-            symbols, negative = self._symbols.owed_by(consumer, place)
+            symbols, negative = self._symbols.owed(consumer, place)
             line.add([self._piece(step, s, where) for s in (later(symbols) if moved else symbols)], negative=negative)
             if of_state and not moved:
                 # The engine's own gradient of the state is that of all ways.
@@ -402,10 +408,6 @@ class _Explainer:
         self, way: Way, step: GradientBlock, path: Path, where: Location, *, moved: bool = False
     ) -> GradientPart:
         """A part with one term: the local derivatives on a path times a named gradient."""
-        factor = -1.0 if path.negative else 1.0
-        for symbol in path.factors:
-            assert symbol.node is not None
-            factor *= self._number(step, symbol, where.unit)
         d = self._at(step.total(path.origin), where.unit)
         symbols = self._symbols.path(path)
         text = texts(later(symbols) if moved else symbols)
@@ -413,7 +415,7 @@ class _Explainer:
         return GradientPart(
             way,
             text,
-            np.array([factor]),
+            np.array([self._factor(step, path, where.unit)]),
             np.array([0.0 if d is None else float(d.value)]),
             lambda _: text,
             lambda _: source,
@@ -422,16 +424,15 @@ class _Explainer:
     def _product(self, way: Way, step: GradientBlock, path: Path, where: Location) -> GradientPart:
         """A part with a term for each row of a matrix, from a product that reads the unit."""
         node = path.origin
-        sign = -1.0 if path.negative else 1.0
-        for symbol in path.factors:
-            sign *= self._number(step, symbol, where.unit)
-        owed = texts((self._symbols.named(node),) if node in self._symbols.names else self._symbols.equation(node))
+        owed = texts(self._symbols.short(node))
         gate = node.name if node.op == "recurrent" else ""
         name = "h2h_weight" if gate else node.args[0].name
         d = step.gradient(node)
         assert d is not None
         text = self._symbols.product(node).text
-        return self._vector(way, text, name, gate, where.unit, d, owed, where, scale=sign)
+        return self._vector(
+            way, text, name, gate, where.unit, d, owed, where, scale=self._factor(step, path, where.unit)
+        )
 
     def _vector(
         self,
@@ -478,8 +479,10 @@ class _Explainer:
 
     # Numbers and places
 
-    def _leaves(self, op: str) -> Iterator[Node]:
-        return (node for node in self._graph.nodes if node.op == op)
+    def _parts(self, op: str, step: GradientBlock) -> dict[Node, BoundedArray]:
+        """The gradients of the input parts "u" or of the recurrent parts "v" of a step, as far as it has any."""
+        found = ((node, step.gradient(node)) for node in self._graph.nodes if node.op == op)
+        return {node: d for node, d in found if d is not None}
 
     def _at(self, d: BoundedArray | None, unit: int) -> BoundedArray | None:
         """One unit of an array (1, 1, U)."""
@@ -487,6 +490,10 @@ class _Explainer:
             return None
         value, bound = (np.broadcast_to(a, d.value.shape).reshape(-1, d.value.shape[-1])[0] for a in (d.value, d.bound))
         return BoundedArray(np.array(value[unit]), np.array(bound[unit]), d.eps)
+
+    def _factor(self, step: GradientBlock, path: Path, unit: int) -> float:
+        """The product of the local derivatives on a path."""
+        return prod((self._number(step, symbol, unit) for symbol in path.factors), start=-1.0 if path.negative else 1.0)
 
     def _number(self, step: GradientBlock, symbol: GradientSymbol, unit: int) -> float:
         node = symbol.node
@@ -517,14 +524,8 @@ class _Explainer:
             return self._gradient_place(node, where)
         if symbol.role != "value":
             return None
-        names = {n: name for name, n in self._graph.values.items()}
-        name = names.get(node)
-        if name is not None:
-            return self._value_place(name, where)
-        return None
-
-    def _value_place(self, name: str, where: Location) -> Place | None:
-        kind = self._network.kind
+        kind, names = self._network.kind, {n: name for name, n in self._graph.values.items()}
+        name = names.get(node, "")
         if name == kind.state_symbols[0]:
             return where
         if name in kind.state_symbols:
@@ -546,15 +547,7 @@ class _Explainer:
         line = _Line(gradient("x"))
         reader = Location(0, 0, place.timestep, place.sample, reverse=self._network.reverse)
         self._add_input_parts(line, reader, place.feature, "")
-        array = self._trace.get(OF_INPUT)
-
-        def own(value: float, bound: float) -> StoredValue | None:
-            if array is None:
-                return None
-            stored = float(array[place.timestep, place.sample, place.feature])
-            return self._stored(line.name, stored, value, bound)
-
-        return line.finished(own)
+        return self._finish(line, OF_INPUT, (place.timestep, place.sample, place.feature))
 
     def _initial(self, place: InitialPlace) -> GradientLine:
         line = _Line(gradient(f"{place.state}0"))
@@ -562,15 +555,7 @@ class _Explainer:
         first = length - 1 if self._network.backward(place.direction) else 0
         there = Location(place.layer, place.direction, first, place.sample, place.unit, reverse=self._network.reverse)
         self._add_next(line, there, place.state)
-        array = self._trace.get(line.name)
-
-        def own(value: float, bound: float) -> StoredValue | None:
-            if array is None:
-                return None
-            stored = float(array[state_row(self._network, there), place.sample, place.unit])
-            return self._stored(line.name, stored, value, bound)
-
-        return line.finished(own)
+        return self._finish(line, line.name, (state_row(self._network, there), place.sample, place.unit))
 
     def _parameter(self, place: ParameterPlace) -> tuple[GradientLine, Floats]:
         timesteps, samples = self._inputs.timesteps, self._inputs.batch_size
@@ -579,10 +564,9 @@ class _Explainer:
         for node in self._owing(place):
             gate = node.name if node.op in ("u", "v", "recurrent") else ""
             unit = place.index[0] % self._network.hidden_size if gate else place.index[0]
-            owed = (self._symbols.named(node),) if node in self._symbols.names else self._symbols.equation(node)
-            text = texts(owed)
-            for times, group, step, column in self._over_time(place, node, unit):
-                d, read = step.gradient(node), self._read(place, node, step, times, group)
+            text = texts(self._symbols.short(node))
+            for times, group, step, column in self._over_time(place, unit):
+                d, read = step.gradient(node), self._read(place, node, step)
                 if d is None:
                     continue
                 shape = times.stop - times.start, group.stop - group.start, d.value.shape[-1]
@@ -613,12 +597,7 @@ class _Explainer:
         layer = self._blocks.layer(place.layer, place.direction, np.array([0]))
         summed, magnitude, reach = (np.array(a.sum()) for a in (products, np.abs(products), bounds))
         line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))
-        array = self._trace.get(f"{OF_PARAMETERS}{place.key}")
-
-        def own(value: float, bound: float) -> StoredValue | None:
-            return None if array is None else self._stored(line.name, float(array[place.index]), value, bound)
-
-        return line.finished(own), products.sum(axis=1)
+        return self._finish(line, f"{OF_PARAMETERS}{place.key}", place.index), products.sum(axis=1)
 
     def _owing(self, place: ParameterPlace) -> list[Node]:
         """The node of a step whose gradient a parameter's number is owed, times what it is multiplied with."""
@@ -635,9 +614,7 @@ class _Explainer:
             or ((n.op, n.name) == ("parameter", place.name) and len(n.shape) == 1)
         ]
 
-    def _over_time(
-        self, place: ParameterPlace, node: Node, unit: int
-    ) -> Iterator[tuple[slice, slice, GradientBlock, int]]:
+    def _over_time(self, place: ParameterPlace, unit: int) -> Iterator[tuple[slice, slice, GradientBlock, int]]:
         """Blocks of all steps: time steps, samples, gradients, and the column of the unit in them."""
         mixes = self._graph.mixes_units
         units = None if mixes else np.array([unit])
@@ -666,9 +643,7 @@ class _Explainer:
             return [slice(0, self._inputs.batch_size)]
         return [slice(n, n + 1) for n in range(self._inputs.batch_size)]
 
-    def _read(
-        self, place: ParameterPlace, node: Node, step: GradientBlock, times: slice, samples: slice
-    ) -> FloatArray | float:
+    def _read(self, place: ParameterPlace, node: Node, step: GradientBlock) -> FloatArray | float:
         """(B, S): what the parameter's number is multiplied with; 1 for a bias and for a number of each unit."""
         if len(place.index) == 1:
             return 1.0

@@ -13,8 +13,7 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.equations import format_distinct
-from rnnviz.explain.explanation import Divergence, divergence_sentence, padding_sentence
+from rnnviz.explain.explanation import Divergence, divergence_sentences, padding_sentence, wrong_sentences
 from rnnviz.explain.gradient import GradientBreakdown, GradientLine, GradientPart, gradient_breakdown
 from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
 from rnnviz.explain.provenance import (
@@ -25,7 +24,6 @@ from rnnviz.explain.provenance import (
     gradient_entry,
     step_of,
 )
-from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
@@ -62,38 +60,21 @@ class GradientExplanation:
     @property
     def sentences(self) -> tuple[str, ...]:
         """Which gradients differ from their terms, and where each candidate diverges from the reference."""
-        wrong = [
-            _wrong(name, own)
-            for name, breakdown in self.breakdowns.items()
-            for own in breakdown.outcomes
-            if not own.right
-        ]
-        split_at = [
-            divergence_sentence(display_name(self.reference.engine), display_name(name), parting)
-            for name, parting in self.partings.items()
-        ]
-        return *wrong, *self.notes, *(_unread(name, why) for name, why in self.unread.items()), *split_at
+        outcomes = {name: breakdown.outcomes for name, breakdown in self.breakdowns.items()}
+        return (
+            *wrong_sentences(outcomes, "gradients of later steps"),
+            *self.notes,
+            *(_UNREAD.format(engine=display_name(name), reason=reason) for name, reason in self.unread.items()),
+            *divergence_sentences(self.reference.engine, self.partings),
+        )
 
 
-_WRONG = (
-    "{engine} is wrong here: it returned {symbol} = {stored}; "
-    "the equations give {computed} for {engine}'s own gradients of later steps."
-)
 _NO_GRADIENTS = "The run has no gradients: backward.enabled must be true (got false)."
 _NO_ENGINE = "No engine of the run gives this gradient: {reasons}."
 _NO_GRADIENT = "it does not give {name}"
 _NO_INPUTS = "the inputs of its step were not recorded"
 _UNREAD = "{engine} is left out: {reason}."
 _TRUNCATED = "Truncation: no gradient passes from t = {later} to t = {earlier}."
-
-
-def _wrong(engine: str, own: StoredValue) -> str:
-    stored, computed = format_distinct(own.stored, own.computed)
-    return _WRONG.format(engine=display_name(engine), symbol=own.symbol, stored=stored, computed=computed)
-
-
-def _unread(engine: str, reason: str) -> str:
-    return _UNREAD.format(engine=display_name(engine), reason=reason)
 
 
 def gradient_blocks_of(result: RunResult, cells: Mapping[str, CellStates] | None = None) -> dict[str, GradientBlocks]:

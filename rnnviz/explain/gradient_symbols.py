@@ -63,17 +63,13 @@ class GradientSymbols:
     consumers: dict[Node, list[tuple[Node, int]]]
     lines: tuple[Node, ...]
 
-    def gate(self, symbol: str) -> Node | None:
-        """The node whose gradient is that of a gate's pre-activation; None if the step does not read the gate."""
-        return next((n for n in self.graph.nodes if (n.op, n.name) == ("u", symbol)), None)
-
     def equation(self, node: Node) -> Symbols:
         """The terms that a node gets in its step: "grad.c · g · i · (1 - i)"."""
         return self._sum(node)[0]
 
-    def owed_by(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
-        """The term of a consumer in the gradient of its operand at a place, and whether it is subtracted."""
-        return self._owed(consumer, place)
+    def short(self, node: Node) -> Symbols:
+        """The gradient of a node by its name, or its equation."""
+        return (self.named(node),) if node in self.names else self.equation(node)
 
     def paths(self, node: Node) -> Iterator[Path]:
         """Every way by which a gradient reaches a node in its step."""
@@ -97,12 +93,13 @@ class GradientSymbols:
         found: Symbols = ()
         consumers = self.consumers.get(node, [])
         for consumer, place in consumers:
-            symbols, negative = self._owed(consumer, place)
+            symbols, negative = self.owed(consumer, place)
             sign = (" - " if negative else " + ") if found else "-" if negative else ""
             found = (*found, *((GradientSymbol(sign),) if sign else ()), *symbols)
         return found or (GradientSymbol("0"),), len(consumers) > 1
 
-    def _owed(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
+    def owed(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
+        """The term of a consumer in the gradient of its operand at a place, and whether it is subtracted."""
         if consumer.op in PRODUCTS:
             return (self.product(consumer),), False
         factors, negative = self._factors(consumer, place)
@@ -132,9 +129,8 @@ class GradientSymbols:
 
     def product(self, node: Node) -> GradientSymbol:
         """The term of a matrix product in the gradient of its operand: "Wᵀ grad.n"."""
-        symbols = (self.named(node),) if node in self.names else self._sum(node)[0]
         weight = node.args[0].name if node.op == "matrix" else "W"
-        return GradientSymbol(through_weights(symbols, weight), "product", node)
+        return GradientSymbol(through_weights(self.short(node), weight), "product", node)
 
     def _factors(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
         """The derivative of an elementwise operation by its operand at a place: its factors, and its sign."""
@@ -152,11 +148,8 @@ class GradientSymbols:
 
     def _factor(self, factor: GradientSymbol) -> Symbols:
         """A factor in symbols: a value by its name or written out, a slope by that of the activation."""
-        node = factor.node
-        assert node is not None
-        if factor.role == "slope":
-            return self._slope(node)
-        return self.value(node)
+        assert factor.node is not None
+        return self._slope(factor.node) if factor.role == "slope" else self.value(factor.node)
 
     def value(self, node: Node) -> Symbols:
         """A value of the forward pass by its name, or written out in brackets."""
