@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.backward import BackwardPasses
 from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
@@ -42,7 +42,7 @@ def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObjec
     inputs = data.draw(losses(data.draw(padded_inputs())))
     expected, trace = oracle_gradients(inputs), faulty_trace(Fault(), inputs)
     tolerance = 1e-10 if inputs.network.dtype == "float64" else 1e-4
-    for name, index, array in faulty_gradients(GradientFault(), inputs, trace, "float64"):
+    for name, index, array in BackwardPasses(inputs, trace, "float64").once(GradientFault()):
         assert_near(array, expected[name][index], tolerance, name)
 
 

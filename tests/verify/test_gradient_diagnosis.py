@@ -15,7 +15,7 @@ from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.backward import BackwardPasses
 from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
@@ -48,7 +48,7 @@ def recorded(inputs: Inputs, gradients: Arrays, kept: Collection[str] = ()) -> T
 def trace_with(fault: GradientFault, inputs: Inputs) -> Trace:
     engine = KnownBugEngine("bug:truncated-at-one-step")
     trace, _ = with_gradients(engine, inputs)
-    for name, index, array in faulty_gradients(fault, inputs, trace, inputs.network.dtype):
+    for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
         trace[name][index] = array
     return trace
 

@@ -31,26 +31,43 @@ _BLOCK_VALUES = 1 << 18
 
 
 class BackwardPasses:
-    """Backward passes over one forward pass, of which the loop over time without a bug is computed once."""
+    """Backward passes over one forward pass."""
 
     def __init__(self, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str) -> None:
-        """Begin with none; see `faulty_gradients`."""
+        """Begin with none.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            The inputs, with a loss.
+        states : mapping of str to ndarray
+            The states of the forward pass by symbol, each (L, D, T, N, U).
+        dtype : str
+            The type of the computation.
+        """
         self._inputs, self._states, self._dtype = inputs, states, dtype
-        layers, directions = range(inputs.network.num_layers), range(inputs.network.directions)
-        self._parameters = {lane: _parameters(inputs, lane, dtype) for lane in product(layers, directions)}
+        lanes = product(range(inputs.network.num_layers), range(inputs.network.directions))
+        self._parameters = {
+            lane: {name: np.asarray(array, dtype) for name, array in vars(inputs.parameters.layer(*lane)).items()}
+            for lane in lanes
+        }
         self._computed: list[_Lane | FloatArray] = []
-        self._rest = self._lanes(GradientFault(), None)
+        self._rest = self._lanes(GradientFault())
 
     def gradients(self, fault: GradientFault, most: int | None = None) -> Iterator[Gradient]:
-        """The gradients with a fault, or the first ones; see `faulty_gradients`."""
+        """The gradients with a fault, from the top layer to the input, in parts.
+
+        The loop over time without a bug is computed once, and kept. With `most` it is this number of steps of each
+        lane of the top layer.
+        """
         shared = fault.loop == GradientFault() and most is None
         for part in self._shared() if shared else self._lanes(fault, most):
-            if not isinstance(part, _Lane):
-                yield OF_INPUT, (), part
-            elif most is None:
-                yield from part.gradients(fault)
-            else:
-                yield from part.first_gradients(most)
+            yield from _gradients(part, fault, most)
+
+    def once(self, fault: GradientFault) -> Iterator[Gradient]:
+        """As `gradients`, of which nothing is kept."""
+        for part in self._lanes(fault):
+            yield from _gradients(part, fault)
 
     def _shared(self) -> Iterator["_Lane | FloatArray"]:
         yield from self._computed
@@ -58,77 +75,40 @@ class BackwardPasses:
             self._computed.append(part)
             yield part
 
-    def _lanes(self, fault: GradientFault, most: int | None) -> Iterator["_Lane | FloatArray"]:
-        return _lanes(fault, self._inputs, self._states, self._parameters, self._dtype, most)
+    def _lanes(self, fault: GradientFault, most: int | None = None) -> Iterator["_Lane | FloatArray"]:
+        """Every lane after its backward pass, from the top, and without `most` the gradient of the input."""
+        inputs, states, dtype = self._inputs, self._states, self._dtype
+        network, loss = inputs.network, inputs.loss
+        assert loss is not None
+        above: FloatArray | None = None
+        size, timesteps = network.output_size, range(inputs.timesteps)
+        for layer in reversed(range(network.num_layers) if most is None else [network.num_layers - 1]):
+            x = inputs.sequence if layer == 0 else np.concatenate(list(states["h"][layer - 1]), axis=-1)
+            below = np.zeros(x.shape, dtype)
+            for direction in range(network.directions):
+                given = np.zeros(states["h"][layer, direction].shape, dtype)
+                own = loss.direct(network, layer, direction, timesteps, inputs.batch_size)
+                if own is not None:
+                    given += own
+                if above is not None:
+                    given += above[..., direction * size : (direction + 1) * size]
+                lane = _Lane(fault, inputs, (layer, direction), x, states, self._parameters[layer, direction], dtype)
+                weights = self._parameters[layer, direction]["i2h_weight"].size
+                with np.errstate(all="ignore"), threads_for(inputs.batch_size * weights, inputs.timesteps * weights):
+                    below += lane.run(given, most)
+                yield lane
+            above = below
+        if most is None and above is not None:
+            yield above
 
 
-def faulty_gradients(
-    fault: GradientFault, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str
-) -> Iterator[Gradient]:
-    """The gradients of a network with that fault, from its top layer to its input.
-
-    Parameters
-    ----------
-    fault : GradientFault
-        The fault.
-    inputs : Inputs
-        The inputs, with a loss.
-    states : mapping of str to ndarray
-        The states of the forward pass by symbol, each (L, D, T, N, U).
-    dtype : str
-        The type of the computation.
-
-    Yields
-    ------
-    tuple
-        Each gradient, in parts.
-    """
-    for part in _lanes(fault, inputs, states, {}, dtype, None):
-        if isinstance(part, _Lane):
-            yield from part.gradients(fault)
-        else:
-            yield OF_INPUT, (), part
-
-
-def _lanes(
-    fault: GradientFault,
-    inputs: Inputs,
-    states: Mapping[str, FloatArray],
-    parameters: Mapping[tuple[int, int], dict[str, FloatArray]],
-    dtype: str,
-    most: int | None,
-) -> Iterator["_Lane | FloatArray"]:
-    """Every lane after its backward pass, from the top, and the gradient of the input.
-
-    With `most` it is the top layer alone, and this number of steps of each of its lanes.
-    """
-    network, loss = inputs.network, inputs.loss
-    assert loss is not None
-    above: FloatArray | None = None
-    size, timesteps = network.output_size, range(inputs.timesteps)
-    for layer in reversed(range(network.num_layers) if most is None else [network.num_layers - 1]):
-        x = inputs.sequence if layer == 0 else np.concatenate(list(states["h"][layer - 1]), axis=-1)
-        below = np.zeros(x.shape, dtype)
-        for direction in range(network.directions):
-            given = np.zeros(states["h"][layer, direction].shape, dtype)
-            own = loss.direct(network, layer, direction, timesteps, inputs.batch_size)
-            if own is not None:
-                given += own
-            if above is not None:
-                given += above[..., direction * size : (direction + 1) * size]
-            of_lane = parameters.get((layer, direction)) or _parameters(inputs, (layer, direction), dtype)
-            lane = _Lane(fault, inputs, (layer, direction), x, states, of_lane, dtype)
-            weights = of_lane["i2h_weight"].size
-            with np.errstate(all="ignore"), threads_for(inputs.batch_size * weights, inputs.timesteps * weights):
-                below += lane.run(given, most)
-            yield lane
-        above = below
-    if most is None and above is not None:
-        yield above
-
-
-def _parameters(inputs: Inputs, lane: tuple[int, int], dtype: str) -> dict[str, FloatArray]:
-    return {name: np.asarray(array, dtype) for name, array in vars(inputs.parameters.layer(*lane)).items()}
+def _gradients(part: "_Lane | FloatArray", fault: GradientFault, most: int | None = None) -> Iterator[Gradient]:
+    if not isinstance(part, _Lane):
+        yield OF_INPUT, (), part
+    elif most is None:
+        yield from part.gradients(fault)
+    else:
+        yield from part.first_gradients(most)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.faults.backward import faulty_gradients
+from rnnviz.engines.faults.backward import BackwardPasses
 from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
@@ -65,7 +65,7 @@ class KnownBugEngine:
         """See `Engine.run_backward`."""
         fault = self._bug.faults(inputs.network)[0].gradient
         lanes = 0
-        for name, index, array in faulty_gradients(fault, inputs, trace, inputs.network.dtype):
+        for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
             trace[name][index] = array
             lanes += name == gradient("h")
             progress(lanes / (inputs.network.num_layers * inputs.network.directions))
