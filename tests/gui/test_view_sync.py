@@ -7,12 +7,15 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from rnnviz.core.number_format import short, true_minus
 from rnnviz.gui import view_sync
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.gui.views.units_plot import UnitsPlot
+from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
 
 
@@ -180,3 +183,27 @@ def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is
     session.set_color_by("grad.h")
     view.show()
     assert view.array.currentText() == "grad.h"
+
+
+def test_units_and_the_selected_vector_follow_the_gradient_of_the_lanes(qtbot: Any) -> None:
+    result = make_result(gradients=("gluon", "manual"))
+    session, view = Session(result.config), UnitsPlot()
+    qtbot.addWidget(view)
+    views, vector = ViewSynchronizer(session, view), VectorTable()
+    qtbot.addWidget(vector)
+    for each in (view, vector):
+        views.add(each)
+        each.show()
+    session.set_result(result)
+    session.set_color_by("grad.h")
+    assert vector.save_state() == ("tab gradient",)
+    assert vector.model.index(0, 1).data() == true_minus(short(result["gluon"]["grad.h"][0, 0, 0, 0, 0]))
+    assert view.choice.currentData() == "grad.h"
+    assert view.heading.text().startswith("grad.h of ")
+    view.choice.choose("value")
+    session.set_color_by("error_ratio")
+    session.set_color_by("difference")
+    assert vector.save_state() == ("tab hidden",)
+    assert view.choice.currentData() == "value"
+    session.set_color_by("grad.h")
+    assert view.choice.currentData() == "grad.h"

@@ -41,6 +41,13 @@ class Themed(Protocol):
         """Use the colors of a theme."""
 
 
+class FollowsLanes(Protocol):
+    """A choice of an array that follows the lanes until another one is selected."""
+
+    def follow(self, name: str) -> bool:
+        """Select the array of the lanes, "h" or a gradient, if they show another one than before. Returns whether."""
+
+
 class ResultView(QWidget):
     """One view of a result at a location.
 
@@ -77,8 +84,8 @@ class ResultView(QWidget):
     muted: tuple[QWidget, ...] = ()
     """Widgets whose text has the muted color."""
 
-    array: "ArrayCombo | None" = None
-    """The choice of the compared array, which follows the lanes."""
+    array: FollowsLanes | None = None
+    """The choice of the array, which follows the lanes."""
 
     themed: tuple[Themed, ...] = ()
     """Parts that have the theme's colors."""

@@ -1,7 +1,7 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Self, get_args
+from typing import Self, cast, get_args
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -34,6 +34,7 @@ class QuantityCombo(QComboBox):
         super().__init__()
         self.quantity: Quantity = "value"
         """The selected quantity; "value" is h."""
+        self._followed = "h"
         self.setAccessibleName("Quantity")
         self.setToolTip(wrapped(why))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -43,6 +44,14 @@ class QuantityCombo(QComboBox):
         self.quantity = quantity
         self.setCurrentIndex(self.findData(quantity))
         self.chosen.emit()
+
+    def follow(self, name: str) -> bool:
+        """Select the array of the lanes, if they show another one than before."""
+        changed, self._followed = name != self._followed, name
+        if changed:
+            self.quantity = cast(Quantity, "value" if name == "h" else name)
+            self.setCurrentIndex(max(self.findData(self.quantity), 0))
+        return changed
 
     def offer(self, cell: CellSpec, gradients: Collection[str] = ()) -> None:
         """List the quantities of a cell and the given gradients. Select h if it lacks the selected one."""
@@ -137,7 +146,7 @@ class UnitsPlot(ResultView):
 
         self.heading = ElidedLabel(bold=True)
         self.nonfinite = ElidedLabel()
-        self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state, a change or a gradient.")
+        self.choice = self.array = QuantityCombo("Quantity of the curves: h, a gate, a state, a change or a gradient.")
         self.choice.chosen.connect(self._redraw)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(4)

@@ -63,6 +63,7 @@ class VectorTable(ResultView):
         self._kind: VectorKind = "hidden"
         self._kinds: tuple[VectorKind, ...] = ()
         self._following = False
+        self._followed = "h"
         self._fitted: list[str] = []
         self._gates: GateVectors | None = None
         self._vector: Vector | None = None
@@ -79,7 +80,8 @@ class VectorTable(ResultView):
         self._tabs.setToolTip("Selects which vector of this step the table lists.")
         self._tabs.setDrawBase(False)
         self._tabs.setExpanding(False)
-        self._tabs.setUsesScrollButtons(False)
+        # Six vectors with gradients are wider than the narrowest side views.
+        self._tabs.setUsesScrollButtons(True)
         self._tabs.currentChanged.connect(self._on_tab)
         self.model = TableModel(tip=self._row_tip)
         self.table = NumberTable(self.model, self.title)
@@ -102,6 +104,7 @@ class VectorTable(ResultView):
         self.setLayout(down(*texts, 4, above, (self.table, 1), None, margins=(_MARGIN,) * 4, spacing=2))
         self.muted = self._passage, self._empty
         self.themed = (self.table,)
+        self.array = self
         self.show_result(None, None)
 
     @property
@@ -111,6 +114,14 @@ class VectorTable(ResultView):
 
     def choose(self, kind: VectorKind) -> None:
         self._tabs.setCurrentIndex(self._kinds.index(kind))
+
+    def follow(self, name: str) -> bool:
+        """Select the gradient while the lanes show one, until another vector is selected."""
+        before, self._followed = self._followed, name
+        if (name == "h") != (before == "h") and self._kind == ("gradient" if name == "h" else "hidden"):
+            self._kind = "hidden" if name == "h" else "gradient"
+            return True
+        return False
 
     def copy_text(self) -> str:
         return self.table.copy_text() if self._result is not None else ""
@@ -227,11 +238,11 @@ class VectorTable(ResultView):
         self.table.show_highlight(rows)
 
     def _show_kinds(self, kinds: tuple[VectorKind, ...]) -> None:
-        if kinds == self._kinds:
-            return
-        self._kinds = kinds
         if self._kind not in kinds:
             self._kind = "hidden"
+        if kinds == self._kinds and self._tabs.currentIndex() == kinds.index(self._kind):
+            return
+        self._kinds = kinds
         with QSignalBlocker(self._tabs):
             while self._tabs.count():
                 self._tabs.removeTab(0)
