@@ -5,9 +5,6 @@ norms over the units say how strongly each state and input influences the value,
 in RNNs" (Distill, 2019).
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,12 +15,9 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import allocate_array
 from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.frozen import dataclass
-from rnnviz.quantities.gradient_flow import LaneSteps, norm_of
+from rnnviz.quantities.gradient_flow import Check, LaneSteps, norm_of
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
-
-Check: TypeAlias = Callable[[float], None]
-"""Called with the fraction that is done; may raise an exception to cancel."""
 
 _BLOCK_VALUES = 1 << 18
 _LACKS = "The influence on {where} is not known: {engine} recorded too few hidden states."

@@ -21,12 +21,12 @@ from rnnviz.verify.backward_result import (
     FiniteDifferences,
     GradientAudit,
     GradientMismatch,
-    GradientPlace,
+    WrongGradient,
     first_gradient_mismatch,
     gradient_place,
     mismatch_of,
 )
-from rnnviz.verify.compare import Comparison, GradientComparison
+from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
@@ -72,7 +72,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "max_error_ratio": json_number(comparison.max_error_ratio),
         "max_ulp": comparison.max_ulp,
         "smallest_passing_atol": json_number(comparison.smallest_passing_atol),
-        "first_mismatch": _first_mismatch(comparison),
+        "first_mismatch": comparison.first_mismatch and _of_mismatch(comparison.first_mismatch),
         **({"arrays": {name: _of_array(own) for name, own in comparison.arrays.items()}} if comparison.arrays else {}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
         "checks": [
@@ -152,12 +152,12 @@ def _of_gradients(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "verdict": result.gradients_verdict(comparison),
         "reference": comparison.reference,
         "candidate": comparison.candidate,
-        "first_mismatch": None if first is None else {"array": first.where.name, **_of_mismatch(first)},
+        "first_mismatch": first and {"array": first.where.name, **_of_mismatch(first)},
         "arrays": {own.name: _of_gradient(own, network) for own in comparison.every_gradient},
     }
 
 
-def _of_mismatch(first: GradientMismatch) -> dict[str, Any]:
+def _of_mismatch(first: Mismatch | GradientMismatch) -> dict[str, Any]:
     pair = {"reference": json_number(first.reference), "candidate": json_number(first.candidate)}
     return {**first.where.to_json(), **pair}
 
@@ -175,7 +175,7 @@ def _of_gradient(own: Comparison | GradientComparison, network: Network) -> dict
         },
         "max_error_ratio": json_number(own.max_error_ratio),
         "max_ulp": own.max_ulp,
-        "first_mismatch": None if first is None else _of_mismatch(first),
+        "first_mismatch": first and _of_mismatch(first),
         "nonfinite_apart": own.nonfinite_apart,
     }
 
@@ -185,13 +185,7 @@ def _of_gradient_audit(audit: GradientAudit) -> dict[str, Any]:
     return {
         "verdict": audit.verdict,
         "worst_ratio": json_number(audit.worst_ratio) if audit.audited else None,
-        "first_wrong": None
-        if wrong is None
-        else {
-            **_of_place(wrong.where),
-            "value": json_number(wrong.value),
-            "expected": json_number(wrong.expected),
-        },
+        "first_wrong": wrong and {"array": wrong.where.name, **_of_step(wrong)},
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
     }
@@ -205,7 +199,8 @@ def _of_differences(differences: FiniteDifferences) -> dict[str, Any]:
         "reason": differences.reason,
         "entries": [
             {
-                **_of_place(entry.where),
+                "array": entry.where.name,
+                **entry.where.to_json(),
                 "value": json_number(entry.value),
                 "error": json_number(entry.error),
                 "gradients": {name: json_number(own) for name, own in entry.gradients.items()},
@@ -216,10 +211,6 @@ def _of_differences(differences: FiniteDifferences) -> dict[str, Any]:
     }
 
 
-def _of_place(where: GradientPlace) -> dict[str, Any]:
-    return {"array": where.name, **where.to_json()}
-
-
 def _of_array(comparison: Comparison) -> dict[str, Any]:
     return {
         "elements": comparison.elements,
@@ -227,16 +218,8 @@ def _of_array(comparison: Comparison) -> dict[str, Any]:
         "max_abs_error": {"value": json_number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
         "max_error_ratio": json_number(comparison.max_error_ratio),
         "max_ulp": comparison.max_ulp,
-        "first_mismatch": _first_mismatch(comparison),
+        "first_mismatch": comparison.first_mismatch and _of_mismatch(comparison.first_mismatch),
     }
-
-
-def _first_mismatch(comparison: Comparison) -> dict[str, Any] | None:
-    first = comparison.first_mismatch
-    if first is None:
-        return None
-    values = {"reference": json_number(first.reference), "candidate": json_number(first.candidate)}
-    return {**first.where.to_json(), **values}
 
 
 def versions(result: RunResult) -> dict[str, str]:
@@ -283,5 +266,5 @@ def _of_audit(result: RunResult, audit: Audit) -> dict[str, Any]:
     }
 
 
-def _of_step(wrong: WrongStep) -> dict[str, Any]:
+def _of_step(wrong: WrongStep | WrongGradient) -> dict[str, Any]:
     return {**wrong.where.to_json(), "value": json_number(wrong.value), "expected": json_number(wrong.expected)}
