@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TextIO, TypeAlias
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations, display_value
-from rnnviz.core.words import suggest
+from rnnviz.core.words import capital, suggest
 
 Answer: TypeAlias = tuple[int, str]
 """The exit code of a command, and its text for standard output, which is written last."""
@@ -205,7 +205,7 @@ class Parser(ArgumentParser):
     """Raises an `InputError` where argparse would print its usage."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+        raise InputError(f"{capital(message)}; see {self.prog} --help.")
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Namespace | None = None
@@ -248,7 +248,7 @@ def add_commands(parser: Parser, commands: Mapping[str, Callable[[Commands], Non
     for listed in added._choices_actions:
         command = parsers[listed.dest]
         text = listed.help or ""
-        command.description = command.description or f"{text[:1].upper()}{text[1:]}."
+        command.description = command.description or f"{capital(text)}."
     return parsers
 
 

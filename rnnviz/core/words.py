@@ -25,6 +25,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f' Did you mean "{printable(near[0])}"?' if near else ""
 
 
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: "1 value", "3,200 values"; `many` replaces the noun with an s."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"

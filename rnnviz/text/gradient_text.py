@@ -7,14 +7,23 @@ from math import isinf
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.words import join_words, plural
-from rnnviz.text.config_diff import change_in_words
-from rnnviz.text.verdict_details import covered, how_many, known_issues, quoted_names
+from rnnviz.core.words import capital, join_words, plural
+from rnnviz.text.verdict_details import (
+    AuditTemplates,
+    failed_checks,
+    first_wrong_values,
+    how_many,
+    known_issues,
+    pair_names,
+    remedy,
+    undetectable_bugs,
+    without_errors,
+)
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
 from rnnviz.verify.backward_result import GradientMismatch, GradientPlace, first_gradient_mismatch, gradient_place
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.verdict import AuditVerdict, Verdict
+from rnnviz.verify.verdict import Verdict
 
 # Text between asterisks is strong.
 _AGREE = "*Gradients of {reference} and {candidate} agree*: {values}"
@@ -46,20 +55,23 @@ _EXCEED_NONFINITE = "{mismatched} of {elements} gradients {exceed} the tolerance
 _ARRAY = "{name}: {size}."
 _PARAMETERS = "Initial states and parameters: {size}."
 _PARAMETERS_AT = "Initial states and parameters: {size}, at {place}."
-_FIRST_WRONG = (
-    "First wrong gradient of {engine}: {value}; recomputed in float64 from its own next gradients: {expected}."
-)
 _FIRST_MISMATCH = "First mismatch of gradients: {reference} {reference_value}, {candidate} {candidate_value}."
-_FAILED_CHECKS = "{checks}: {names}."
 
 _NOT_AUDITED = "The gradients were not audited."
 _NOT_AUDITED_APART = (
     "The gradients were not audited, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
 )
-_NO_ERRORS = "Audit of gradients: no errors found in {engines}; every gradient is verified within rounding."
-_NO_ERRORS_JUDGED = "Audit of gradients: no errors found in {engines}, of all gradients that could be judged."
-_NO_ERRORS_SHARE = "Audit of {share} of the gradients: no errors found in {engines}."
-_UNDETERMINED = "Audit of gradients of {engine}: {share} of them undetermined, as rounding could hide an error."
+_TEMPLATES = AuditTemplates(
+    of_all=(
+        "Audit of gradients: no errors found in {engines}; every gradient is verified within rounding.",
+        "Audit of {share} of the gradients: no errors found in {engines}.",
+    ),
+    of_judged=(
+        "Audit of gradients: no errors found in {engines}, of all gradients that could be judged.",
+        "Audit of {share} of the gradients: no errors found in {engines}, of all gradients that could be judged.",
+    ),
+    undetermined="Audit of gradients of {engine}: {share} of them undetermined, as rounding could hide an error.",
+)
 _QUOTIENTS = "Finite differences: {quotients} with the gradients of {engines}."
 _QUOTIENTS_WRONG = (
     "Finite differences: {wrong} of {count} differ from the gradients of {engine}, first in {place}: {value}; "
@@ -68,8 +80,6 @@ _QUOTIENTS_WRONG = (
 _UNSETTLED = "Finite differences: {entries} left out, where the quotients do not settle, as at a kink."
 _NO_QUOTIENTS = "No finite differences: {reason}."
 _WITHOUT = "No gradients of {engine}: {reason}."
-_UNDETECTABLE = "Undetectable here in the backward pass: {bugs}."
-_UNDETECTABLE_REMEDY = "Undetectable here in the backward pass: {bugs}. To detect more, {change}."
 _TOLERANCE = "Largest difference of gradients: {times} the tolerance."
 _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
 
@@ -108,22 +118,22 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
     elif first is not None:
         drift = _FOLLOW if result.comparison_verdict(comparison) is not Verdict.AGREE else _DRIFT
         template = drift if verdict is Verdict.DRIFT else _DIFFER
-        sentence = fill(template, **_names(comparison), place=_place(first.where))
+        sentence = fill(template, **pair_names(comparison), place=_place(first.where))
     elif blind:
         known = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
-        sentence = fill(_AGREE_BUT, **_names(comparison), bugs=known)
+        sentence = fill(_AGREE_BUT, **pair_names(comparison), bugs=known)
     else:
-        sentence = fill(_AGREE, **_names(comparison), values=_values(gradients))
+        sentence = fill(_AGREE, **pair_names(comparison), values=_values(gradients))
     notes = (
-        *((f"{_capital(_values(gradients))}.",) if blind and gradients and first is None else ()),
+        *((f"{capital(_values(gradients))}.",) if blind and gradients and first is None else ()),
         *(_without(result, pair) if wrong else ()),
         *_audit_notes(result, engines, apart=first is not None),
         *_finite_differences(result, engines),
-        *_failed(result, engines),
+        *failed_checks(result.failed_checks(*engines, of_gradients=True)),
         *known_issues(result, engines, of_gradients=True),
-        *_first_wrong(result, wrong),
+        *first_wrong_values([judgment.audits[engine] for engine in wrong if engine in judgment.audits]),
         *(_first_mismatch(comparison, first) if first is not None else ()),
-        *(_undetectable(result, bugs) if bugs else ()),
+        *(undetectable_bugs(result, of_gradients=True) if bugs else ()),
         *(_tolerance(gradients) if gradients else ()),
         *_arrays(comparison, network),
     )
@@ -135,7 +145,7 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         notes,
         None if first is None else first.where.location,
         blind,
-        _remedy(result) if blind else "",
+        remedy(result) if blind else "",
         coverage=min((audits[engine].coverage for engine in engines if engine in audits), default=None),
         partial=verdict is None,
     )
@@ -196,14 +206,6 @@ def _without(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
         for engine, reason in result.without_gradients.items()
         if engine in engines
     )
-
-
-def _names(comparison: Comparison) -> dict[str, str]:
-    return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _place(place: GradientPlace) -> TextPart:
@@ -274,24 +276,13 @@ def _arrays(comparison: Comparison, network: Network) -> Iterator[str]:
         yield template.format(size=_size([*others]), place=place)
 
 
-def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> Iterator[str]:
+def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple[str, ...]:
     """The engines in whose gradients no errors were found, and the share that was audited."""
     every = result.backward_judgment.audits
-    audits = {engine: every[engine] for engine in engines if engine in every}
-    if not any(audit.audited for audit in audits.values()):
-        yield _NOT_AUDITED_APART if apart and result.judgment is None else _NOT_AUDITED
-        return
-    known = {engine: audit for engine, audit in audits.items() if audit.audited and not result.gradients_wrong(engine)}
-    right = [engine for engine, audit in known.items() if audit.verdict is AuditVerdict.RIGHT]
-    if right:
-        coverage = min(known[engine].coverage for engine in right)
-        judged = any(known[engine].undetermined for engine in right)
-        template = _NO_ERRORS_SHARE if coverage < 1.0 else _NO_ERRORS_JUDGED if judged else _NO_ERRORS
-        yield template.format(engines=join_words(map(display_name, right)), share=covered(coverage))
-    for engine, audit in known.items():
-        if audit.undetermined:
-            share = covered(audit.undetermined) if audit.undetermined < 1.0 else "100%"
-            yield _UNDETERMINED.format(engine=display_name(engine), share=share)
+    audited = [audit for engine in engines if (audit := every.get(engine)) is not None and audit.audited]
+    if not audited:
+        return (_NOT_AUDITED_APART if apart and result.judgment is None else _NOT_AUDITED,)
+    return without_errors([a for a in audited if not result.gradients_wrong(a.engine)], _TEMPLATES)
 
 
 def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
@@ -325,34 +316,9 @@ def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
         yield _UNSETTLED.format(entries=plural(differences.skipped, "entry", "entries"))
 
 
-def _undetectable(result: RunResult, bugs: tuple[str, ...]) -> Iterator[str]:
-    """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
-    change = _remedy(result)
-    yield (_UNDETECTABLE_REMEDY if change else _UNDETECTABLE).format(bugs=", ".join(bugs), change=change)
-
-
-def _remedy(result: RunResult) -> str:
-    remedy = None if result.judgment is None else result.judgment.remedy
-    return "" if remedy is None else change_in_words(result.config, remedy)
-
-
-def _failed(result: RunResult, engines: list[str]) -> tuple[str, ...]:
-    failed = result.failed_checks(*engines, of_gradients=True)
-    return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
-
-
-def _first_wrong(result: RunResult, engines: list[str]) -> Iterator[str]:
-    """The first wrong gradient of each wrong engine, and the recomputed one."""
-    for engine in engines:
-        audit = result.backward_judgment.audits.get(engine)
-        if audit is not None and audit.first_wrong is not None:
-            value, expected = number_format.format_pair(audit.first_wrong.value, audit.first_wrong.expected)
-            yield _FIRST_WRONG.format(engine=display_name(engine), value=value, expected=expected)
-
-
 def _first_mismatch(comparison: Comparison, first: GradientMismatch) -> Iterator[str]:
     reference, candidate = number_format.format_pair(first.reference, first.candidate)
-    yield _FIRST_MISMATCH.format(**_names(comparison), reference_value=reference, candidate_value=candidate)
+    yield _FIRST_MISMATCH.format(**pair_names(comparison), reference_value=reference, candidate_value=candidate)
 
 
 def _tolerance(gradients: list[Comparison | GradientComparison]) -> Iterator[str]:

@@ -8,13 +8,27 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
+from rnnviz.frozen import dataclass
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.audit_accumulator import JUDGED_ROUNDINGS
+from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict
+
+
+@dataclass(frozen=True)
+class AuditTemplates:
+    """Sentences about audits that found no errors: of all values, and of a share of them.
+
+    `of_judged` are those of audits that could not judge some values; `undetermined` says how many these are.
+    """
+
+    of_all: tuple[str, str]
+    of_judged: tuple[str, str]
+    undetermined: str
 
 
 def first_line_in_source(result: RunResult, audit: Audit) -> int | None:
@@ -95,15 +109,22 @@ _NOT_AUDITED = "The step audit did not run."
 _NOT_AUDITED_APART = (
     "The step audit did not run, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
 )
-_UNAUDITABLE = "The step audit cannot check {engine}: its recording lacks the previous states."
-_NO_ERRORS = "Step audit: no errors found in {engines}; every time step is verified within rounding."
-_NO_ERRORS_JUDGED = "Step audit: no errors found in {engines}, at every time step that could be judged."
-_NO_ERRORS_SHARE = "Step audit of {share} of the values: no errors found in {engines}."
-_NO_ERRORS_SHARE_JUDGED = (
-    "Step audit of {share} of the values: no errors found in {engines}, at every time step that could be judged."
+_TEMPLATES = AuditTemplates(
+    of_all=(
+        "Step audit: no errors found in {engines}; every time step is verified within rounding.",
+        "Step audit of {share} of the values: no errors found in {engines}.",
+    ),
+    of_judged=(
+        "Step audit: no errors found in {engines}, at every time step that could be judged.",
+        "Step audit of {share} of the values: no errors found in {engines}, at every time step that could be judged.",
+    ),
+    undetermined="Step audit of {engine}: {share} of the values undetermined, as rounding could hide an error.",
 )
-_UNDETERMINED = "Step audit of {engine}: {share} of the values undetermined, as rounding could hide an error."
+_UNAUDITABLE = "The step audit cannot check {engine}: its recording lacks the previous states."
 _FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 from its own previous state: {expected}."
+_FIRST_WRONG_GRADIENT = (
+    "First wrong gradient of {engine}: {value}; recomputed in float64 from its own next gradients: {expected}."
+)
 _FIRST_LINE = (
     "First line of {engine} that differs: {line} at {place}: {value}; recomputed: {expected}. Lines compared: {lines}."
 )
@@ -126,8 +147,8 @@ _COARSE_FLOAT16 = (
 _COARSE_COMPUTED_IN = "{engine} holds {kind}: it is compared with that precision, and audited as computed in {dtype}."
 _HALF = "{engine} was computed in {kind}, half precision: errors below {hidden} may not be found."
 
-_UNDETECTABLE = "Undetectable here: {bugs}."
-_UNDETECTABLE_REMEDY = "Undetectable here: {bugs}. To detect more, {change}."
+_UNDETECTABLE = "Undetectable {where}: {bugs}."
+_UNDETECTABLE_REMEDY = "Undetectable {where}: {bugs}. To detect more, {change}."
 _NONFINITE_SAME = "NaN or infinity: {reference} {reference_count}, {candidate} {candidate_count}, in the same places."
 _NONFINITE_APART = (
     "NaN or infinity: {reference} {reference_count}, {candidate} {candidate_count}; {apart} in different places."
@@ -150,6 +171,11 @@ _ULP = "Max distance: {ulp} ulp (values near 0 exaggerate it)."
 _ARRAY = "{name}: {size}."
 _OTHER = "{engine} ({verdict})"
 _OTHERS = "Other candidates: {candidates}."
+
+
+def pair_names(comparison: Comparison) -> dict[str, str]:
+    """The names of both engines as fields of a template."""
+    return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
 
 
 def mismatch_count(comparison: Comparison) -> str:
@@ -200,9 +226,7 @@ def size_of_difference(comparison: Comparison) -> str:
     """The size of the difference, or that the hidden values agree although an engine is wrong."""
     if comparison.mismatched:
         return f"{error_size(comparison)}."
-    return _STILL_AGREE.format(
-        reference=display_name(comparison.reference), candidate=display_name(comparison.candidate)
-    )
+    return _STILL_AGREE.format(**pair_names(comparison))
 
 
 def values_and_error(comparison: Comparison) -> str:
@@ -242,26 +266,25 @@ def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ..
         for engine in audited
         if judgment.audits[engine].verdict is AuditVerdict.NOT_AUDITED
     )
-    return *_without_errors(result, judgment, [e for e in audited if judgment.audits[e].audited]), *unauditable
+    known = [audit for e in audited if (audit := judgment.audits[e]).audited and not result.wrong(e)]
+    return *without_errors(known, _TEMPLATES), *unauditable
 
 
-def _without_errors(result: RunResult, judgment: Judgment, audited: list[str]) -> tuple[str, ...]:
-    known = [engine for engine in audited if not result.wrong(engine)]
+def without_errors(audits: Sequence[Audit | GradientAudit], templates: AuditTemplates) -> tuple[str, ...]:
+    """The engines in which audits found no errors, and the share of values that each could not judge."""
     undetermined = tuple(
-        _UNDETERMINED.format(engine=display_name(engine), share=covered(share) if share < 1.0 else "100%")
-        for engine in known
-        if (share := judgment.audits[engine].undetermined)
+        templates.undetermined.format(engine=display_name(a.engine), share=covered(share) if share < 1.0 else "100%")
+        for a in audits
+        if (share := a.undetermined)
     )
-    right = [engine for engine in known if judgment.audits[engine].verdict is AuditVerdict.RIGHT]
+    right = [audit for audit in audits if audit.verdict is AuditVerdict.RIGHT]
     if not right:
         return undetermined
-    coverage = min(judgment.audits[engine].coverage for engine in right)
-    judged = any(judgment.audits[engine].undetermined for engine in right)
-    if coverage == 1.0:
-        template = _NO_ERRORS_JUDGED if judged else _NO_ERRORS
-    else:
-        template = _NO_ERRORS_SHARE_JUDGED if judged else _NO_ERRORS_SHARE
-    return template.format(engines=join_words(map(display_name, right)), share=covered(coverage)), *undetermined
+    coverage, judged = min(audit.coverage for audit in right), any(audit.undetermined for audit in right)
+    of_all, of_share = templates.of_judged if judged else templates.of_all
+    engines = join_words(display_name(audit.engine) for audit in right)
+    sentence = (of_all if coverage == 1.0 else of_share).format(engines=engines, share=covered(coverage))
+    return sentence, *undetermined
 
 
 def padding(result: RunResult) -> tuple[str, ...]:
@@ -322,10 +345,10 @@ def covered(coverage: float) -> str:
     return f"{int(percent)}%"
 
 
-def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
-    """The value of each wrong engine at its first wrong step, and the recomputed value."""
+def first_wrong_values(audits: Sequence[Audit | GradientAudit]) -> tuple[str, ...]:
+    """The first wrong value of each wrong engine, and the recomputed value."""
     return tuple(
-        _FIRST_WRONG.format(
+        (_FIRST_WRONG if isinstance(audit, Audit) else _FIRST_WRONG_GRADIENT).format(
             engine=display_name(audit.engine),
             **dict(zip(("value", "expected"), number_format.format_pair(wrong.value, wrong.expected), strict=True)),
         )
@@ -355,24 +378,24 @@ def first_values(comparison: Comparison) -> tuple[str, ...]:
     if first is None:
         return ()
     values = number_format.format_pair(first.reference, first.candidate)
-    return (
-        _FIRST_MISMATCH.format(
-            reference=display_name(comparison.reference),
-            candidate=display_name(comparison.candidate),
-            reference_value=values[0],
-            candidate_value=values[1],
-        ),
-    )
+    names = pair_names(comparison)
+    return (_FIRST_MISMATCH.format(**names, reference_value=values[0], candidate_value=values[1]),)
 
 
-def undetectable_bugs(result: RunResult) -> tuple[str, ...]:
+def undetectable_bugs(result: RunResult, *, of_gradients: bool = False) -> tuple[str, ...]:
     """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
-    judgment = result.judgment
-    if judgment is None or not judgment.undetectable:
+    if result.judgment is None:
         return ()
-    template = _UNDETECTABLE if judgment.remedy is None else _UNDETECTABLE_REMEDY
-    change = "" if judgment.remedy is None else change_in_words(result.config, judgment.remedy)
-    return (template.format(bugs=", ".join(judgment.undetectable), change=change),)
+    bugs = (result.backward_judgment if of_gradients else result.judgment).undetectable
+    change, where = remedy(result), "here in the backward pass" if of_gradients else "here"
+    template = _UNDETECTABLE_REMEDY if change else _UNDETECTABLE
+    return (template.format(where=where, bugs=", ".join(bugs), change=change),) if bugs else ()
+
+
+def remedy(result: RunResult) -> str:
+    """The change of the config that would reveal more known bugs, in words; empty without one."""
+    found = None if result.judgment is None else result.judgment.remedy
+    return "" if found is None else change_in_words(result.config, found)
 
 
 def nonfinite(comparison: Comparison) -> tuple[str, ...]:
@@ -381,8 +404,7 @@ def nonfinite(comparison: Comparison) -> tuple[str, ...]:
     template = _NONFINITE_APART if comparison.nonfinite_apart else _NONFINITE_SAME
     return (
         template.format(
-            reference=display_name(comparison.reference),
-            candidate=display_name(comparison.candidate),
+            **pair_names(comparison),
             reference_count=number_format.count(comparison.nonfinite_reference),
             candidate_count=number_format.count(comparison.nonfinite_candidate),
             apart=number_format.count(comparison.nonfinite_apart),

@@ -7,10 +7,9 @@ from typing import TypeAlias
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import join_words, plural
+from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
-from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
@@ -135,7 +134,6 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
     bugs = () if judgment is None or wrong else judgment.undetectable
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs) if judgment is not None else ()
-    remedy = judgment.remedy if judgment is not None and blind else None
     first: tuple[str, ...] = ()
     if judgment is not None and wrong:
         sentence, brief = _wrong(result, wrong, judgment, failed)
@@ -148,7 +146,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         sentence, brief = _failed_checks(comparison, failed)
     elif blind:
         sentence, brief = _undetectable(comparison, blind)
-        first = (f"{_capital(details.values_and_error(comparison))}.",)
+        first = (f"{capital(details.values_and_error(comparison))}.",)
     else:
         sentence, brief = _agreement(comparison)
     others = details.others(result, candidate)
@@ -181,7 +179,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         notes,
         None if comparison.first_mismatch is None else comparison.first_mismatch.where,
         blind,
-        "" if remedy is None else change_in_words(result.config, remedy),
+        details.remedy(result) if blind else "",
         min((a.coverage for a in audits if not result.traces[a.engine].partial), default=1.0 if audits else None),
         comparison.unrecorded > 0,
     )
@@ -207,7 +205,7 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
     if words.blind:
         facts.append(("Undetectable", tuple(TextPart(f"{line}.\n") for line in words.blind)))
     if words.remedy:
-        facts.append(("To detect more", (TextPart(f"{_capital(words.remedy)}."),)))
+        facts.append(("To detect more", (TextPart(f"{capital(words.remedy)}."),)))
     shown = details.undetectable_bugs(result) if words.blind else ()
     facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
     return tuple(facts)
@@ -226,10 +224,6 @@ def likely_causes(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[s
     return tuple(join_words(map(judgment.cause, names)) for names in judgment.diagnoses.get(engine, ()))
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _place(where: Location) -> TextPart:
     return TextPart(str(where), where)
 
@@ -239,12 +233,8 @@ def _shortened(parts: Iterable[TextPart]) -> tuple[TextPart, ...]:
     return tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in parts)
 
 
-def _names(comparison: Comparison) -> dict[str, str]:
-    return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
-
-
 def _agreement(comparison: Comparison) -> _Two:
-    names, values = _names(comparison), details.values_and_error(comparison)
+    names, values = details.pair_names(comparison), details.values_and_error(comparison)
     brief = fill(_AGREE, **names, values=values)
     if comparison.max_abs_error == 0.0:
         return brief, brief
@@ -254,12 +244,12 @@ def _agreement(comparison: Comparison) -> _Two:
 def _undetectable(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
     bugs = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
     template = _AGREE_RECORDED_BUT if comparison.unrecorded else _AGREE_BUT
-    brief = fill(template, **_names(comparison), bugs=bugs, compared=details.compared(comparison))
+    brief = fill(template, **details.pair_names(comparison), bugs=bugs, compared=details.compared(comparison))
     return brief, brief
 
 
 def _failed_checks(comparison: Comparison, failed: list[Check]) -> _Two:
-    names, checks = _names(comparison), details.how_many(failed)
+    names, checks = details.pair_names(comparison), details.how_many(failed)
     return (
         fill(_CHECKS, **names, checks=checks, names=details.quoted_names(failed)),
         fill(_CHECKS_BRIEF, **names, checks=checks),
@@ -272,7 +262,7 @@ def _first_place(comparison: Comparison) -> TextPart:
 
 
 def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
-    start = fill(_DIFFER, **_names(comparison), place=_first_place(comparison))
+    start = fill(_DIFFER, **details.pair_names(comparison), place=_first_place(comparison))
     if judgment is not None:
         start += cause_text(judgment, comparison.reference) + cause_text(judgment, comparison.candidate)
     return (
@@ -293,7 +283,7 @@ def cause_text(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[Text
 
 
 def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
-    start = fill(_DRIFT, **_names(comparison), place=_first_place(comparison))
+    start = fill(_DRIFT, **details.pair_names(comparison), place=_first_place(comparison))
     template = _DRIFT_ALL if all(audit.coverage == 1.0 for audit in audits) else _DRIFT_AUDITED
     if any(audit.undetermined for audit in audits):
         template = _DRIFT_JUDGED
