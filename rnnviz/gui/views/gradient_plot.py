@@ -242,6 +242,7 @@ class GradientFlowPlot(ResultView):
         self._stack = pages(None, self._hint, self.plot)
         norms_top = across((self.growth, 1), self._norms_legend, margins=(4, 0, 4, 0))
         left, right = QWidget(), QWidget()
+        self._norms_pane = right
         left.setLayout(down((self._stack, 1)))
         right.setLayout(down(norms_top, (self.norms_plot, 1), spacing=0))
         self.panes = QSplitter(Qt.Orientation.Horizontal)
@@ -369,6 +370,8 @@ class GradientFlowPlot(ResultView):
         return made
 
     def hide_selection(self) -> None:
+        # A picture does not wait for them.
+        self._norms_pane.setVisible(self.norms is not None)
         for plot in (self.plot, self.norms_plot):
             plot.hide_selection()
         for key in self.keys:

@@ -275,7 +275,8 @@ class UnitsPlot(ResultView):
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
-            self.plot.name_values(self.choice.currentText())
+            # The axis has no room for the description that follows the name.
+            self.plot.name_values(self.choice.currentText().partition("  ")[0])
             nonfinite = self._lines.nonfinite()
             self.nonfinite.setText(nonfinite)
             self.nonfinite.setVisible(bool(nonfinite))

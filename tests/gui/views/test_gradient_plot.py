@@ -91,6 +91,8 @@ def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPl
     twin.show_result(result, "manual")
     twin.show_location(where)
     np.testing.assert_array_equal(twin.curves.selected.high, drawn)
+    twin.hide_selection()
+    assert twin.norms_plot.isVisibleTo(twin) == (twin.norms is not None)
     view.show_influence(None, followed=False)
     assert view.wanted == LOSS
     twin.deleteLater()

@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
@@ -322,6 +323,12 @@ class ArithmeticView(ResultView):
         asked = self._task.request
         if asked is not None and not self.complete:
             self._show(self._task.answer_now(asked))
+
+    def duplicate(self) -> Self:
+        made = type(self)()
+        made._result, made._location, made._line = self._result, self._location, self._line
+        made.show_history((self.place,), 0)
+        return made
 
     def hide_selection(self) -> None:
         self.cards.show_whole_cards()

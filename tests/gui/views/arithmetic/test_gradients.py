@@ -19,6 +19,7 @@ from rnnviz.explain.provenance import (
     LossPlace,
     ParameterPlace,
 )
+from rnnviz.gui.export.figure import Figure, FigureOptions
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
@@ -56,6 +57,18 @@ def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
         return result
 
     return show
+
+
+def test_a_picture_shows_the_gradient_that_the_tab_shows(
+    qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
+) -> None:
+    result = show_gradient(with_gradients(), GatePlace(WHERE, "f"))
+    figure = Figure(view, result, "manual", WHERE)
+    figure.arrange(FigureOptions().size, "light", True, "", "")
+    assert view.page is not None
+    assert figure.copy.place == view.place
+    assert figure.copy.page.request.same_as(view.page.request)
+    figure.close()
 
 
 def test_the_switch_leads_to_the_gradient_and_back(qtbot: Any, view: ArithmeticView, show: Any) -> None:
