@@ -25,7 +25,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row
 from rnnviz.explain.equations import EquationLine, Token
-from rnnviz.explain.gradient_blocks import GradientBlock, GradientBlocks
+from rnnviz.explain.gradient_blocks import BackwardBlock, GradientBlocks
 from rnnviz.explain.gradient_symbols import (
     GradientSymbol,
     GradientSymbols,
@@ -387,7 +387,7 @@ class _Explainer:
                 line.add([self._piece(step, s, there) for s in later((self._symbols.named(leaf),))])
             self._add_inner(line, step, leaf, there, moved=True)
 
-    def _add_inner(self, line: _Line, step: GradientBlock, node: Node, where: Location, *, moved: bool = False) -> None:
+    def _add_inner(self, line: _Line, step: BackwardBlock, node: Node, where: Location, *, moved: bool = False) -> None:
         """Add the terms of a value that come from a step; `moved` if that is the next one."""
         of_state = node in self._graph.states
         for consumer, place in self._symbols.consumers.get(node, ()):
@@ -405,7 +405,7 @@ class _Explainer:
             line.add_to_total(self._at(step.gradient(node), where.unit))
 
     def _single(
-        self, way: Way, step: GradientBlock, path: Path, where: Location, *, moved: bool = False
+        self, way: Way, step: BackwardBlock, path: Path, where: Location, *, moved: bool = False
     ) -> GradientPart:
         """A part with one term: the local derivatives on a path times a named gradient."""
         d = self._at(step.total(path.origin), where.unit)
@@ -421,7 +421,7 @@ class _Explainer:
             lambda _: source,
         )
 
-    def _product(self, way: Way, step: GradientBlock, path: Path, where: Location) -> GradientPart:
+    def _product(self, way: Way, step: BackwardBlock, path: Path, where: Location) -> GradientPart:
         """A part with a term for each row of a matrix, from a product that reads the unit."""
         node = path.origin
         owed = texts(self._symbols.short(node))
@@ -479,7 +479,7 @@ class _Explainer:
 
     # Numbers and places
 
-    def _parts(self, op: str, step: GradientBlock) -> dict[Node, BoundedArray]:
+    def _parts(self, op: str, step: BackwardBlock) -> dict[Node, BoundedArray]:
         """The gradients of the input parts "u" or of the recurrent parts "v" of a step, as far as it has any."""
         found = ((node, step.gradient(node)) for node in self._graph.nodes if node.op == op)
         return {node: d for node, d in found if d is not None}
@@ -491,11 +491,11 @@ class _Explainer:
         value, bound = (np.broadcast_to(a, d.value.shape).reshape(-1, d.value.shape[-1])[0] for a in (d.value, d.bound))
         return BoundedArray(np.array(value[unit]), np.array(bound[unit]), d.eps)
 
-    def _factor(self, step: GradientBlock, path: Path, unit: int) -> float:
+    def _factor(self, step: BackwardBlock, path: Path, unit: int) -> float:
         """The product of the local derivatives on a path."""
         return prod((self._number(step, symbol, unit) for symbol in path.factors), start=-1.0 if path.negative else 1.0)
 
-    def _number(self, step: GradientBlock, symbol: GradientSymbol, unit: int) -> float:
+    def _number(self, step: BackwardBlock, symbol: GradientSymbol, unit: int) -> float:
         node = symbol.node
         assert node is not None
         match symbol.role:
@@ -512,7 +512,7 @@ class _Explainer:
         value = np.asarray(found.value)
         return float(value) if value.ndim == 0 else float(value.reshape(-1)[unit])
 
-    def _piece(self, step: GradientBlock, symbol: GradientSymbol, where: Location) -> tuple[Token, Place | None]:
+    def _piece(self, step: BackwardBlock, symbol: GradientSymbol, where: Location) -> tuple[Token, Place | None]:
         if symbol.role == "sign" or symbol.node is None:
             return Token(symbol.text), None
         return Token(symbol.text, self._number(step, symbol, where.unit)), self._source(symbol, where)
@@ -614,7 +614,7 @@ class _Explainer:
             or ((n.op, n.name) == ("parameter", place.name) and len(n.shape) == 1)
         ]
 
-    def _over_time(self, place: ParameterPlace, unit: int) -> Iterator[tuple[slice, slice, GradientBlock, int]]:
+    def _over_time(self, place: ParameterPlace, unit: int) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
         """Blocks of all steps: time steps, samples, gradients, and the column of the unit in them."""
         mixes = self._graph.mixes_units
         units = None if mixes else np.array([unit])
@@ -643,7 +643,7 @@ class _Explainer:
             return [slice(0, self._inputs.batch_size)]
         return [slice(n, n + 1) for n in range(self._inputs.batch_size)]
 
-    def _read(self, place: ParameterPlace, node: Node, step: GradientBlock) -> FloatArray | float:
+    def _read(self, place: ParameterPlace, node: Node, step: BackwardBlock) -> FloatArray | float:
         """(B, S): what the parameter's number is multiplied with; 1 for a bias and for a number of each unit."""
         if len(place.index) == 1:
             return 1.0

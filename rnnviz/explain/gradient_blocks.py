@@ -33,7 +33,7 @@ Layers: TypeAlias = OrderedDict[tuple[object, ...], BoundedLayer]
 """The parameters of the latest lanes, which the engines of a run share."""
 
 
-class GradientBlock(BoundedBackward):
+class BackwardBlock(BoundedBackward):
     """The gradients of every value of a block of B steps, (B, S, U), with their rounding bounds."""
 
     def __init__(self, layer: BoundedLayer, block: BoundedBlock, x: FloatArray, before: FloatArray) -> None:
@@ -123,7 +123,7 @@ class GradientBlocks:
             self._layers.popitem(last=False)
         return self._layers[key]
 
-    def step(self, layer: int, direction: int, timestep: int, sample: int) -> GradientBlock:
+    def step(self, layer: int, direction: int, timestep: int, sample: int) -> BackwardBlock:
         """One step of one sample, for all units: arrays (1, 1, H)."""
         samples = slice(sample, sample + 1)
         carried = self._carried(layer, direction, timestep, sample)
@@ -137,7 +137,7 @@ class GradientBlocks:
         samples: slice,
         carried: Mapping[str, BoundedArray],
         units: NDArray[np.intp] | None = None,
-    ) -> tuple[GradientBlock, dict[str, BoundedArray]]:
+    ) -> tuple[BackwardBlock, dict[str, BoundedArray]]:
         """A block of steps, and the gradients that it passes on to the carried states before it.
 
         `carried` are the gradients that the steps computed later owe to the states whose gradients the engine does not
@@ -168,7 +168,7 @@ class GradientBlocks:
             previous = previous_state(inputs, trace, symbol, layer, direction, at, samples)[0]
             states[symbol] = lane.leaf(previous[:, pick], trace.stored_as)
         block.follow(states, backward=backward, whole=True)
-        found = GradientBlock(lane, block, x, before)
+        found = BackwardBlock(lane, block, x, before)
         given = {
             s: np.asarray(trace[gradient(s)][layer, direction, times, samples])[..., pick]
             for s in network.kind.state_symbols
