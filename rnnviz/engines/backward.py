@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, LossGradient, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
@@ -124,19 +124,21 @@ def run_stack_backward(
     longest : int, optional
         The most time steps of a block, beside the limit of its values.
     """
-    network, loss = inputs.network, inputs.loss
-    assert loss is not None
-    lanes = [(k, d) for k in reversed(range(network.num_layers)) for d in range(network.directions)]
+    network = inputs.network
+    lanes = [
+        _Lane(inputs, trace, layer, (k, d))
+        for k in reversed(range(network.num_layers))
+        for d in range(network.directions)
+    ]
     for lane in lanes:
-        _fill_direct(inputs, trace, loss, lane)
+        lane.fill_direct()
     trace[OF_INPUT][:] = 0
     for place, lane in enumerate(lanes):
 
         def lane_progress(done: float, place: int = place) -> None:
             progress((place + done) / len(lanes))
 
-        blocks = _blocks(inputs, longest, backward=network.backward(lane[1]))
-        _run_lane(inputs, trace, loss, layer, lane, blocks, lane_progress)
+        lane.run(longest, lane_progress)
 
 
 _LARGEST_STACK = 1 << 27
@@ -175,15 +177,6 @@ def stack_equalities(
     return tuple(Equality(name.format(key), a, trace[key], issues.get(key, "")) for key, a in stack.items())
 
 
-def _fill_direct(inputs: Inputs, trace: Trace, loss: LossGradient, lane: tuple[int, int]) -> None:
-    """Write the part of grad.h that comes from out, or from the one value."""
-    of_h, network = trace[gradient("h")][lane], inputs.network
-    longest = max(1, PART_VALUES // (inputs.batch_size * network.output_size))
-    for times in time_blocks(range(inputs.timesteps), longest, backward=False):
-        direct = loss.direct(network, *lane, range(times.start, times.stop), inputs.batch_size)
-        of_h[times] = 0 if direct is None else direct
-
-
 @dataclass(frozen=True, eq=False)
 class _Block:
     """Some time steps of a lane, and the samples that are computed in all of them."""
@@ -218,139 +211,123 @@ class _Block:
         return np.array([lengths[n] == first + 1 if self.backward else first == 0 for n in self.samples])
 
 
-def _lengths(inputs: Inputs) -> tuple[int, ...]:
-    return inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+class _Lane:
+    """The backward pass of one lane, block by block."""
 
+    def __init__(self, inputs: Inputs, trace: Trace, layer: BackwardLayer, lane: tuple[int, int]) -> None:
+        assert inputs.loss is not None
+        self._inputs, self._trace, self._layer, self._lane, self._loss = inputs, trace, layer, lane, inputs.loss
+        self._network = inputs.network
+        self._row = lane[0] * inputs.network.directions + lane[1]
+        self._lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+        self._backward = inputs.network.backward(lane[1])
 
-def _blocks(inputs: Inputs, longest: int | None, *, backward: bool) -> list[_Block]:
-    """The blocks of a lane in the order of the forward pass."""
-    network = inputs.network
-    widest = network.kind.gate_count * network.hidden_size + network.input_size
-    most = max(1, PART_VALUES // (inputs.batch_size * widest))
-    most = most if longest is None else min(most, longest)
-    return [
-        _Block(times, samples, len(samples) == inputs.batch_size, backward)
-        for part, samples in computed_parts(_lengths(inputs), range(inputs.timesteps), backward=backward)
-        if len(samples)
-        for times in time_blocks(part, most, backward=backward)
-    ]
+    def fill_direct(self) -> None:
+        """Write the part of grad.h that comes from out, or from the one value."""
+        of_h, samples, timesteps = self._trace[gradient("h")][self._lane], len(self._lengths), self._inputs.timesteps
+        longest = max(1, PART_VALUES // (samples * self._network.output_size))
+        for times in time_blocks(range(timesteps), longest, backward=False):
+            direct = self._loss.direct(self._network, *self._lane, range(times.start, times.stop), samples)
+            of_h[times] = 0 if direct is None else direct
 
-
-def _run_lane(
-    inputs: Inputs,
-    trace: Trace,
-    loss: LossGradient,
-    layer: BackwardLayer,
-    lane: tuple[int, int],
-    blocks: Sequence[_Block],
-    progress: Progress,
-) -> None:
-    k, direction = lane
-    network, row = inputs.network, k * inputs.network.directions + direction
-    symbols, lengths = network.kind.state_symbols, _lengths(inputs)
-    starts = _start_states(inputs, trace, loss, layer, lane, blocks)
-    carried = {s: np.array(array[row]) for s, array in loss.state.items()}
-    initial = {s: trace[gradient(f"{s}0")][row] for s in symbols}
-    sums: dict[str, FloatArray] = {}
-    over_time = [name for name in trace.over_time() if name.startswith(GRADIENT)]
-    done, whole = 0, sum(lengths)
-    for block, start in zip(reversed(blocks), reversed(starts), strict=True):
-        task = _task(inputs, trace, loss, lane, block, start, carried)
-        found = layer.gradients(task)
-        # Sums that overflow are results to be shown.
+    def run(self, longest: int | None, progress: Progress) -> None:
+        """Fill the gradients of the lane; the parts of those of the layer below are added."""
+        k, direction = self._lane
+        trace, loss, symbols = self._trace, self._loss, self._network.kind.state_symbols
+        blocks = self._blocks(longest)
+        starts = self._start_states(blocks)
+        carried = {s: np.array(array[self._row]) for s, array in loss.state.items()}
+        initial = {s: trace[gradient(f"{s}0")][self._row] for s in symbols}
+        sums: dict[str, FloatArray] = {}
+        over_time = [name for name in trace.over_time() if name.startswith(GRADIENT)]
+        done, whole = 0, sum(self._lengths)
+        for block, start in zip(reversed(blocks), reversed(starts), strict=True):
+            found = self._layer.gradients(self._task(block, start, carried))
+            # Sums that overflow are results to be shown.
+            with np.errstate(all="ignore"):
+                for name in over_time:
+                    block.put(trace[name][self._lane], found.over_time[name.removeprefix(GRADIENT)])
+                self._pass_down(block, found.x)
+                begins = block.begins(self._lengths)
+                cut = loss.cuts(block.steps[0] + int(block.backward))
+                for symbol in symbols:
+                    initial[symbol][block.samples[begins]] = found.state[symbol][begins]
+                    carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
+                for name, array in found.parameters.items():
+                    if name in sums:
+                        sums[name] += array
+                    else:
+                        sums[name] = np.array(array, np.float64)
+            done += len(block.steps) * len(block.samples)
+            progress(done / whole)
         with np.errstate(all="ignore"):
-            for name in over_time:
-                block.put(trace[name][lane], found.over_time[name.removeprefix(GRADIENT)])
-            _pass_down(trace, k, block, found.x)
-            begins = block.begins(lengths)
-            cut = loss.cuts(block.steps[0] + int(block.backward))
-            for symbol in symbols:
-                initial[symbol][block.samples[begins]] = found.state[symbol][begins]
-                carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
-            for name, array in found.parameters.items():
-                if name in sums:
-                    sums[name] += array
-                else:
-                    sums[name] = np.array(array, np.float64)
-        done += len(block.steps) * len(block.samples)
-        progress(done / whole)
-    with np.errstate(all="ignore"):
-        for name, array in sums.items():
-            trace[f"{OF_PARAMETERS}{'lr'[direction]}{k}_{name}"][...] = array
+            for name, array in sums.items():
+                trace[f"{OF_PARAMETERS}{'lr'[direction]}{k}_{name}"][...] = array
 
+    def _blocks(self, longest: int | None) -> list[_Block]:
+        """The blocks of the lane in the order of the forward pass."""
+        network, count, backward = self._network, len(self._lengths), self._backward
+        widest = network.kind.gate_count * network.hidden_size + network.input_size
+        most = max(1, PART_VALUES // (count * widest))
+        most = most if longest is None else min(most, longest)
+        return [
+            _Block(times, samples, len(samples) == count, backward)
+            for part, samples in computed_parts(self._lengths, range(self._inputs.timesteps), backward=backward)
+            if len(samples)
+            for times in time_blocks(part, most, backward=backward)
+        ]
 
-def _start_states(
-    inputs: Inputs,
-    trace: Trace,
-    loss: LossGradient,
-    layer: BackwardLayer,
-    lane: tuple[int, int],
-    blocks: Sequence[_Block],
-) -> list[Arrays]:
-    """The states (S, U) before each block: stored ones, or those that the layer computes again from block to block."""
-    k, direction = lane
-    lengths, row = _lengths(inputs), k * inputs.network.directions + direction
-    carried = {s: np.array(array[row]) for s, array in inputs.initial_state.by_symbol.items()}
-    stored = {s: trace[s][lane] for s in carried if s in trace}
-    starts: list[Arrays] = []
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        goes_on = block.samples[~block.begins(lengths)]
-        for symbol, series in stored.items():
-            if len(goes_on):
-                before = block.steps[0] + (1 if block.backward else -1)
-                carried[symbol][goes_on] = series[before, goes_on]
-        start = {symbol: array[block.samples] for symbol, array in carried.items()}
-        starts.append(start)
-        if len(stored) < len(carried) and following is not None:
-            task = _task(inputs, trace, loss, lane, block, start, carried)
-            for symbol, array in layer.advance(task).items():
-                carried[symbol][block.samples] = array
-    return starts
+    def _start_states(self, blocks: Sequence[_Block]) -> list[Arrays]:
+        """The states (S, U) before each block: stored ones, or those that the layer computes from block to block."""
+        carried = {s: np.array(array[self._row]) for s, array in self._inputs.initial_state.by_symbol.items()}
+        stored = {s: self._trace[s][self._lane] for s in carried if s in self._trace}
+        starts: list[Arrays] = []
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+            goes_on = block.samples[~block.begins(self._lengths)]
+            for symbol, series in stored.items():
+                if len(goes_on):
+                    before = block.steps[0] + (1 if block.backward else -1)
+                    carried[symbol][goes_on] = series[before, goes_on]
+            start = {symbol: array[block.samples] for symbol, array in carried.items()}
+            starts.append(start)
+            if len(stored) < len(carried) and following is not None:
+                for symbol, array in self._layer.advance(self._task(block, start, carried)).items():
+                    carried[symbol][block.samples] = array
+        return starts
 
+    def _task(self, block: _Block, state: Arrays, carried: Arrays) -> BackwardTask:
+        (k, direction), trace, kind = self._lane, self._trace, self._network.kind
+        if k == 0:
+            x = block.of(self._inputs.sequence)
+        else:
+            x = np.concatenate([block.of(hidden) for hidden in trace.hidden[k - 1]], axis=-1)
+        return BackwardTask(
+            cell=kind,
+            parameters=self._inputs.parameters.layer(k, direction),
+            x=x,
+            state=state,
+            states={s: block.of(trace[s][self._lane]) for s in kind.state_symbols if s in trace},
+            direct=block.of(trace[gradient("h")][self._lane]),
+            final={s: array[block.samples] for s, array in carried.items()},
+            cuts=self._cuts(block.steps),
+            lane=self._lane,
+            times=block.times,
+            samples=block.samples,
+            backward=block.backward,
+        )
 
-def _task(
-    inputs: Inputs,
-    trace: Trace,
-    loss: LossGradient,
-    lane: tuple[int, int],
-    block: _Block,
-    state: Arrays,
-    carried: Arrays,
-) -> BackwardTask:
-    k, direction = lane
-    network = inputs.network
-    if k == 0:
-        x = block.of(inputs.sequence)
-    else:
-        x = np.concatenate([block.of(trace.hidden[k - 1, d]) for d in range(network.directions)], axis=-1)
-    return BackwardTask(
-        cell=network.kind,
-        parameters=inputs.parameters.layer(k, direction),
-        x=x,
-        state=state,
-        states={s: block.of(trace[s][lane]) for s in network.kind.state_symbols if s in trace},
-        direct=block.of(trace[gradient("h")][lane]),
-        final={s: array[block.samples] for s, array in carried.items()},
-        cuts=_cuts(loss, block.steps),
-        lane=lane,
-        times=block.times,
-        samples=block.samples,
-        backward=block.backward,
-    )
+    def _cuts(self, steps: range) -> NDArray[np.bool_]:
+        """(B,): whether truncation lets no gradient pass from a step to the one before it."""
+        if self._loss.truncate is None:
+            return np.zeros(len(steps), np.bool_)
+        return np.array([False, *(self._loss.cuts(max(pair)) for pair in pairwise(steps))])
 
-
-def _cuts(loss: LossGradient, steps: range) -> NDArray[np.bool_]:
-    """(B,): whether truncation lets no gradient pass from a step to the one before it."""
-    if loss.truncate is None:
-        return np.zeros(len(steps), np.bool_)
-    return np.array([False, *(loss.cuts(max(pair)) for pair in pairwise(steps))])
-
-
-def _pass_down(trace: Trace, layer: int, block: _Block, of_x: FloatArray) -> None:
-    """Add the gradients of a layer input to those of the layer below, or of the sequence."""
-    if layer == 0:
-        block.put(trace[OF_INPUT], of_x, add=True)
-        return
-    size = trace.shape[-1]
-    for direction, of_h in enumerate(trace[gradient("h")][layer - 1]):
-        block.put(of_h, of_x[..., direction * size : (direction + 1) * size], add=True)
+    def _pass_down(self, block: _Block, of_x: FloatArray) -> None:
+        """Add the gradients of the layer input to those of the layer below, or of the sequence."""
+        layer, _ = self._lane
+        if layer == 0:
+            block.put(self._trace[OF_INPUT], of_x, add=True)
+            return
+        size = self._trace.shape[-1]
+        for direction, of_h in enumerate(self._trace[gradient("h")][layer - 1]):
+            block.put(of_h, of_x[..., direction * size : (direction + 1) * size], add=True)
