@@ -115,12 +115,12 @@ _SENTENCES = {
     FlowVerdict.NEITHER: "Neither vanishing nor exploding: {size}.",
     FlowVerdict.NONE: "No gradient reaches this lane.",
 }
-_SIZE = "{ratio}× from t = {begins} to t = {ends}, {per_step}× per time step"
+_SIZE = "{ratio}× from t = {begins} to {ends}, {per_step}× per time step"
 _ONE_STEP = "it is at t = {begins} only"
 
 
 def flow_sentence(flow: Flow) -> str:
-    """The verdict on a lane in words: "Vanishing from t = 3 on: 2e-9× from t = 9 to t = 0, ..."."""
+    """The verdict on a lane in words: "Vanishing from t = 3 on: 2e-9× from t = 9 to 0, ..."."""
     size = _ONE_STEP if flow.begins == flow.ends else _SIZE
     numbers = {"ratio": number_format.error(flow.ratio), "per_step": number_format.error(flow.per_step)}
     size = size.format(begins=flow.begins, ends=flow.ends, **numbers)

@@ -80,8 +80,8 @@ _LEAST_WIDTH = 1200
 """Width in pixels from which on the selected lane is named beside the verdict."""
 _ENGINE_LETTERS = 8
 _REGION_ALPHA = 0.12
-_BESIDE_LINE = {VANISHING: [(0.0, 0.0), (0.0, 0.0)], EXPLODING: [(0.0, 1.0), (0.0, 1.0)]}
-"""Anchors that place a label within its region: below the one limit, and above the other."""
+_FROM_EDGE = 0.02
+"""Distance of a label from the edge of the plot, as a share of its width."""
 
 
 class _Region(pg.GraphicsObject):
@@ -90,21 +90,23 @@ class _Region(pg.GraphicsObject):
     def __init__(self, plot: LogTimePlot, limit: float) -> None:
         super().__init__()
         self._plot, self._below = plot, limit < 1.0
-        options = {"position": 0.02, "anchors": _BESIDE_LINE[limit]}
-        self.line = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts=options)
+        self.line = pg.InfiniteLine(angle=0, movable=False, label="")
         self.line.setZValue(4)
         self.setZValue(-6)
         for item in (self, self.line):
             plot.addItem(item, ignoreBounds=True)
             item.hide()
 
-    def show_limit(self, at: float | None, text: str) -> None:
-        """Move the limit to a position, or hide it."""
+    def show_limit(self, at: float | None, text: str, *, right: bool) -> None:
+        """Move the limit to a position, or hide it. `right` is the end of the axis at which its label is."""
         for item in (self, self.line):
             item.setVisible(at is not None)
         if at is not None:
             self.line.setValue(at)
             self.line.label.setFormat(text)
+            # Within the region: below the one limit, and above the other.
+            self.line.label.anchors = [(float(right), 0.0 if self._below else 1.0)] * 2
+            self.line.label.setPosition(1.0 - _FROM_EDGE if right else _FROM_EDGE)
             self.viewRangeChanged()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -486,7 +488,8 @@ class GradientFlowPlot(ResultView):
         texts = {VANISHING: _BELOW, EXPLODING: _ABOVE}
         for limit, at in limits.items():
             place = None if at is None else float(scale.positions(np.array([at]))[0])
-            self.regions[limit].show_limit(place, texts[limit].format(t=flow.begins))
+            # Where the backward pass begins, the curve is far from the limits.
+            self.regions[limit].show_limit(place, texts[limit].format(t=flow.begins), right=not backward)
         self._draw()
 
     def _limits(self, flow: Flow, norms: Values) -> dict[float, float | None]:

@@ -48,6 +48,7 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     assert len(view.curves.others) == 3
     np.testing.assert_allclose(float(view.regions[VANISHING].line.value()), np.log10(norms[4] * VANISHING), rtol=1e-6)
     assert view.regions[VANISHING].isVisible()
+    assert view.regions[VANISHING].line.label.orthoPos > 0.5, "the label is where the gradient is still large"
     assert not view.regions[EXPLODING].isVisible()
     assert [key.text() for key in view.keys[:2]] == ["h", "c"]
     assert view.engines.count() == 2
