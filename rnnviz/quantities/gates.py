@@ -378,11 +378,14 @@ def per_unit_choices(cell: CellSpec, gradients: Collection[str] = ()) -> tuple[C
 
 
 def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool, gradients: Collection[str] = ()) -> Quantity:
-    """The `wanted` quantity, or h if the cell lacks it, nothing is compared or it is not one of the given gradients."""
+    """The `wanted` quantity, or h if the cell lacks it, nothing is compared or it is not one of the given gradients.
+
+    A gradient that is not given is replaced by that of h, if that is.
+    """
     if wanted in ("error_ratio", "difference"):
         return wanted if compared else "value"
     if is_gradient(wanted) and wanted not in gradients:
-        return "value"
+        return "grad.h" if "grad.h" in gradients else "value"
     return wanted if gate_quantity(wanted, cell) is not None else "value"
 
 

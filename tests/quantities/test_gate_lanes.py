@@ -335,6 +335,7 @@ def test_a_quantity_that_a_network_lacks_becomes_the_value() -> None:
     assert quantity_for("error_ratio", SPECS["gru"], compared=False) == "value"
     assert quantity_for("grad.c", SPECS["lstm"], compared=True) == "value"
     assert quantity_for("grad.c", SPECS["lstm"], compared=True, gradients=("grad.h", "grad.c")) == "grad.c"
+    assert quantity_for("grad.c", SPECS["gru"], compared=True, gradients=("grad.h", "grad.r")) == "grad.h"
 
 
 @settings(max_examples=examples(80), deadline=None)

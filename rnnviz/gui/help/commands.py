@@ -35,6 +35,7 @@ PAGES = {
     "MismatchList": "verdicts#mismatches",
     "AuditTable": "step-audit",
     "KnownBugsView": "known-bugs",
+    "ParameterGradients": "gradients",
     "StdoutView": "custom-steps",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
