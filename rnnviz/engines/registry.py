@@ -41,6 +41,8 @@ _INSTEAD = "onnx can be the reference instead, by compare.reference or --engines
 _STAND_INS = ("onnx", "torch", "manual")
 """The engines that may be the reference where the default one cannot run, the first that can."""
 
+_WITHOUT_GRADIENTS = "onnx"
+
 
 @dataclass(frozen=True)
 class EngineEntry:
@@ -171,11 +173,14 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     return ENGINES[name]
 
 
-def fallback_engine(network: Network, taken: Collection[str]) -> str | None:
-    """An engine that can be the reference here beside those that are taken, or None if there is none."""
-    for name in _STAND_INS:
+def fallback_engine(config: Config, taken: Collection[str]) -> str | None:
+    """An engine that can be the reference here beside those that are taken, or None if there is none.
+
+    With a backward pass an engine that has none comes last.
+    """
+    for name in sorted(_STAND_INS, key=lambda name: config.backward.enabled and name == _WITHOUT_GRADIENTS):
         entry = ENGINES[name]
-        if name not in taken and entry.unavailable is None and entry.unsupported_reason(network) is None:
+        if name not in taken and entry.unavailable is None and entry.unsupported_reason(config.network) is None:
             return name
     return None
 
@@ -186,7 +191,7 @@ def with_fallback_reference(config: Config) -> tuple[Config, str]:
     If none can, the config is unchanged, and its run reports the missing engine.
     """
     usual = ENGINES[Compare().reference]
-    name = None if usual.unavailable is None else fallback_engine(config.network, config.compare.candidates)
+    name = None if usual.unavailable is None else fallback_engine(config, config.compare.candidates)
     if name is None:
         return config, ""
     why = _why_no_mxnet(usual.name)

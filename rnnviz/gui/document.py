@@ -170,9 +170,9 @@ def runnable(config: Config) -> tuple[Config, str]:
     if not missing:
         return config, ""
     present = [entry.name for entry in entries if entry.unavailable is None]
-    if compare.reference not in present and (other := fallback_engine(config.network, present)) is not None:
+    if compare.reference not in present and (other := fallback_engine(config, present)) is not None:
         present.insert(0, other)
-    while len(present) < 2 and (other := fallback_engine(config.network, present)) is not None:
+    while len(present) < 2 and (other := fallback_engine(config, present)) is not None:
         present.append(other)
     if len(present) < 2:
         return config, _CANNOT_RUN.format(reasons=" ".join(str(entry.unavailable) for entry in missing))

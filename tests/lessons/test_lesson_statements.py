@@ -77,7 +77,8 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     name: str, run_once: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = STEPS[name]
-    other, package = ("torch", "torch") if step.config.network.dtype == "float64" else ("onnx", "onnxruntime")
+    by_torch = step.config.backward.enabled or step.config.network.dtype == "float64"
+    other, package = ("torch", "torch") if by_torch else ("onnx", "onnxruntime")
     pytest.importorskip(package)
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
     config, _ = runnable(step.config)

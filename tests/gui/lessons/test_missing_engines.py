@@ -24,6 +24,12 @@ def test_a_missing_engine_is_replaced_with_a_note(without_mxnet):
     assert note.endswith("read ONNX Runtime.")
 
 
+def test_a_lesson_about_gradients_has_an_engine_that_gives_them(without_mxnet):
+    pytest.importorskip("torch")
+    adapted, _ = runnable(find_lesson("backpropagation").config)
+    assert adapted.compare.reference == "torch"
+
+
 def test_where_every_engine_is_available_there_is_no_note():
     config = find_lesson("lstm").config
     assert runnable(config) == (config, "")
