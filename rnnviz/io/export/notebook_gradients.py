@@ -94,7 +94,7 @@ def _lane(inputs: Inputs, loss: LossGradient, lane: Lane, known: Trace, held: st
         f"It begins at $t = {order}$, the step that the forward pass computed last.",
     )
     lines = [] if lane.direction < network.directions - 1 else [f"d_x{layer} = np.zeros_like(x{layer})"]
-    lines += [*_direct(inputs, loss, lane), f"grad_h_{side} = np.zeros_like(h_{side})"]
+    lines += [*_direct(loss, lane), f"grad_h_{side} = np.zeros_like(h_{side})"]
     lines += [f"d_{name} = d_final_{name}[{lane.row}]" for name in states]
     parameters = ", ".join(f"{side}_{name}" for name in network.kind.initializers())
     lines += [f"d_parameters_{side} = [0] * {len(network.kind.initializers())}"]
@@ -115,7 +115,7 @@ def _lane(inputs: Inputs, loss: LossGradient, lane: Lane, known: Trace, held: st
     yield code(*lines)
 
 
-def _direct(inputs: Inputs, loss: LossGradient, lane: Lane) -> Iterator[str]:
+def _direct(loss: LossGradient, lane: Lane) -> Iterator[str]:
     """The part of grad.h that does not come from a later step."""
     part = lane.part_of_out.replace("[", "[..., ")
     if not lane.on_top:
