@@ -5,6 +5,7 @@ import numpy as np
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import IN_FULL, UNNAMED, feature_in_words, feature_title, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
@@ -14,7 +15,9 @@ from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArr
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState, is_padding
 from rnnviz.quantities.level_of_detail import BoolArray, every_cell
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import abs_error, error_ratio
+from rnnviz.verify.result import RunResult
 
 INPUT_TITLE = "input"
 _SHORTER = {"infinity": "inf", "-infinity": "-inf"}
@@ -179,10 +182,12 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
         return f"padding at t = {t}: sample {shown.sample} has {plural(timesteps, 'time step')}"
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
-        gradient = shown.input_gradient
-        value = (result.inputs.sequence if gradient is None else gradient)[t, shown.sample, unit]
         time, feature = _time_in_words(shown, t), feature_in_words(names, unit, IN_FULL)
-        return f"input, {time}, sample {shown.sample}, {feature}\n{shown.input_name} = {number_format.full(value)}"
+        place = f"input, {time}, sample {shown.sample}, {feature}"
+        if shown.input_gradient is not None:
+            engines = _gradients_of_engines(result, OF_INPUT, (t, shown.sample, unit))
+            return "\n".join((place, f"{OF_INPUT}, the gradient of the input", *engines))
+        return f"{place}\n{shown.input_name} = {number_format.full(result.inputs.sequence[t, shown.sample, unit])}"
     where = f"layer {lane.layer}, {DIRECTIONS[lane.backward]}"
     computed = 0 <= t < timesteps
     if not computed and (t < 0) != lane.backward:
@@ -209,25 +214,44 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
     if shown.quantity == "difference":
         lines.append(f"{' '.join(shown.subtraction())} = {number}")
     index, array = (lane.layer, lane.direction, t, shown.sample, unit), shown.array
-    reference = result.reference.get(array)
-    held = reference is not None and (shown.gradient or result.reference.holds(*index[:3]))
     if shown.gradient:
         lines.append(f"{array}, the {shown.gate.title if shown.gate else ''}")
+        return "\n".join((*lines, *_gradients_of_engines(result, array, index)))
+    reference, held = result.reference.hidden, result.reference.holds(*index[:3])
     for engine, trace in result.traces.items():
-        if array not in trace or not (shown.gradient or trace.holds(*index[:3])):
-            lines.append(f"{display_name(engine)} not {'given' if shown.gradient else 'recorded'}")
-            continue
-        line = f"{display_name(engine)} {number_format.full(trace[array][index])}"
-        comparison = None if engine == result.reference.engine else result.comparison(engine)
-        if comparison is not None and shown.gradient:
-            comparison = comparison.gradients.get(array)
-        if comparison is not None and reference is not None and held:
-            r, c = reference[index].reshape(1), trace[array][index].reshape(1)
-            error = abs_error(r, c)[0]
-            share = error_ratio(r, c, comparison.rtol, comparison.atol)[0]
-            line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
-        lines.append(line)
+        recorded = trace.holds(*index[:3])
+        comparison = result.comparison(engine) if recorded and held and engine != result.reference.engine else None
+        own = trace.hidden if recorded else None
+        lines.append(_of_engine(engine, own, "recorded", index, reference, comparison))
     return "\n".join(lines)
+
+
+def _gradients_of_engines(result: RunResult, array: str, index: tuple[int, ...]) -> list[str]:
+    """A line of each engine with an entry of a gradient, and that of a candidate with its error."""
+    reference, lines = result.reference.get(array), []
+    for engine, trace in result.traces.items():
+        comparison = None if engine == result.reference.engine else result.comparison(engine).gradients.get(array)
+        lines.append(_of_engine(engine, trace.get(array), "given", index, reference, comparison))
+    return lines
+
+
+def _of_engine(
+    engine: str,
+    own: FloatArray | None,
+    lacking: str,
+    index: tuple[int, ...],
+    reference: FloatArray | None,
+    comparison: Comparison | None,
+) -> str:
+    """An engine's value, with its error where it is compared."""
+    if own is None:
+        return f"{display_name(engine)} not {lacking}"
+    line = f"{display_name(engine)} {number_format.full(own[index])}"
+    if comparison is None or reference is None:
+        return line
+    r, c = reference[index].reshape(1), own[index].reshape(1)
+    error, share = abs_error(r, c)[0], error_ratio(r, c, comparison.rtol, comparison.atol)[0]
+    return f"{line}   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
 
 
 def _time_in_words(shown: RenderState, timestep: int) -> str:

@@ -50,7 +50,9 @@ def test_lanes_show_the_gradients_of_states_gates_the_input_and_the_initial_stat
         )
         assert texts(view, INPUT)[2, 1] == number_format.error(trace["grad.input"][2, 0, 1])
         assert view.color_bar.heading() == (quantity, "by gluon")
-    assert f"\ngrad.input = {number_format.full(trace['grad.input'][2, 0, 1])}" in view_text(view, INPUT, 2, 1)
+    for engine in ("gluon", "manual"):
+        value = result[engine]["grad.input"][2, 0, 1]
+        assert f"\n{engine} {number_format.full(value)}" in view_text(view, INPUT, 2, 1)
 
 
 def view_text(view: UnrolledView, lane: Lane, timestep: int, unit: int) -> str:
@@ -66,6 +68,7 @@ def test_mismatches_of_the_shown_gradient_are_marked_also_of_the_input(view: Unr
     assert marked == [(Lane(0), 2, 1), (INPUT, 1, 2)]
     assert [header.agrees for header in lane_headers(view)] == [False, False]
     assert "difference 0.5" in view_text(view, Lane(0), 2, 1)
+    assert "difference 0.5" in view_text(view, INPUT, 1, 2)
     view.session.set_color_by("grad.c")
     assert [cell.lane for cell in visible_outlines(view)] == [INPUT]
 
