@@ -107,40 +107,39 @@ def influence(
     if not is_known(result, where, engine):
         raise InputError(lacks_states(where, engine))
     inputs, trace, network, timesteps = result.inputs, result[engine], result.inputs.network, result.inputs.timesteps
-    directions = network.directions
-    hidden, found = np.zeros((network.num_layers, directions, timesteps)), np.zeros(timesteps)
-    lanes = where.layer * directions + 1
-    above: Floats | None = None
+    directions, units = network.directions, network.output_size
+    hidden: Floats = np.zeros((network.num_layers, directions, timesteps))
+    above = _zeros(timesteps, directions * units)
+    above[where.timestep, where.direction * units + where.unit] = 1.0
     for layer in reversed(range(where.layer + 1)):
-        size = network.layer_input_size(layer)
-        below: Floats = np.asarray(allocate_array("float64", (timesteps, size)))
-        below[...] = 0.0
+        below = _zeros(timesteps, network.layer_input_size(layer))
         for direction in range(directions):
-            if above is None and direction != where.direction:
-                continue
-            done = (where.layer - layer) * directions + direction if above is not None else 0
+            done = (where.layer - layer) * directions + direction
 
             def lane_check(fraction: float, done: int = done) -> None:
-                check(min((done + fraction) / lanes, 1.0))
+                check((done + fraction) / ((where.layer + 1) * directions))
 
             steps = LaneSteps(inputs, trace, layer, direction, where.sample)
-            units = network.output_size
-            direct = None if above is None else above[:, direction * units : (direction + 1) * units]
-            hidden[layer, direction] = _run_lane(steps, direct, where, below, lane_check)
+            direct = above[:, direction * units : (direction + 1) * units]
+            hidden[layer, direction] = _run_lane(steps, direct, below, lane_check)
         above = below
-    assert above is not None
-    found[...] = norm_of(above)
-    return Influence(trace.engine, where, hidden, found)
+    return Influence(trace.engine, where, hidden, norm_of(above))
 
 
-def _run_lane(steps: LaneSteps, direct: Floats | None, where: Location, below: Floats, check: Check) -> Floats:
+def _zeros(timesteps: int, size: int) -> Floats:
+    array: Floats = np.asarray(allocate_array("float64", (timesteps, size)))
+    array[...] = 0.0
+    return array
+
+
+def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Check) -> Floats:
     """The norms (T,) of the gradients of a lane's states; adds those of the layer input to `below` (T, I).
 
-    `direct` (T, H) is what the layer above owes; without it the lane has the value.
+    `direct` (T, H) is what the layer above owes; in the lane of the value, 1 in its place.
     """
     network, backward = steps.inputs.network, steps.inputs.network.backward(steps.lane[1])
     norms: Floats = np.zeros(steps.inputs.timesteps)
-    reached = np.array([where.timestep]) if direct is None else np.flatnonzero(_any_left(direct))
+    reached = np.flatnonzero(_any_left(direct))
     if not len(reached):
         return norms
     whole = range(int(reached[0]), steps.length) if backward else range(int(reached[-1]) + 1)
@@ -154,15 +153,12 @@ def _run_lane(steps: LaneSteps, direct: Floats | None, where: Location, below: F
         check(done / len(whole))
         done += times.stop - times.start
         x, before = steps.read(times)
-        if direct is None:
-            owed = np.zeros((len(x), network.output_size))
-            if where.timestep in range(times.start, times.stop):
-                owed[where.timestep - times.start, where.unit] = 1.0
-        else:
-            owed = direct[times]
         with np.errstate(all="ignore"):
             of = layer.run(
-                *_of_one_sample(x, before, order), {}, np.ascontiguousarray(owed[order][:, np.newaxis]), carried
+                *_of_one_sample(x, before, order),
+                {},
+                np.ascontiguousarray(direct[times][order][:, np.newaxis]),
+                carried,
             )
             norms[times] = norm_of(of.states[steps.cell.state_symbols[0]][order][:, 0])
             below[times] += of.x[order][:, 0]
