@@ -90,7 +90,7 @@ class ViewSynchronizer(QObject):
                 view.show_highlight(self._session.highlighted)
             if not changed.isdisjoint(("influence", "following")):
                 view.show_influence(self._session.influence, followed=self._session.following)
-            if "color_by" in changed and view.array is not None and view.array.follow(self._session.array):
+            if "color_by" in changed and view.follow_array(self._session.array):
                 self._behind_result.add(view)
                 if self._follows(view):
                     self.catch_up(view)
@@ -131,8 +131,7 @@ class ViewSynchronizer(QObject):
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)
         self._behind.pop(view, None)
-        if view.array is not None:
-            view.array.follow(self._session.array)
+        view.follow_array(self._session.array)
         view.show_result(self._session.result, self._session.candidate)
         if self._session.result is not None:
             self._show_location(view)

@@ -97,6 +97,10 @@ class ResultView(QWidget):
     def show_location(self, location: Location) -> None:
         """Show a location, always inside the result, if the view depends on it. May take a few milliseconds at most."""
 
+    def follow_array(self, name: str) -> bool:
+        """Take the array of the lanes, "h" or a gradient. Returns whether the view has to show its result again."""
+        return self.array is not None and self.array.follow(name)
+
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         """Highlight the regions that the view shows, if any."""
 

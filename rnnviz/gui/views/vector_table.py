@@ -104,7 +104,6 @@ class VectorTable(ResultView):
         self.setLayout(down(*texts, 4, above, (self.table, 1), None, margins=(_MARGIN,) * 4, spacing=2))
         self.muted = self._passage, self._empty
         self.themed = (self.table,)
-        self.array = self
         self.show_result(None, None)
 
     @property
@@ -115,7 +114,7 @@ class VectorTable(ResultView):
     def choose(self, kind: VectorKind) -> None:
         self._tabs.setCurrentIndex(self._kinds.index(kind))
 
-    def follow(self, name: str) -> bool:
+    def follow_array(self, name: str) -> bool:
         """Select the gradient while the lanes show one, until another vector is selected."""
         before, self._followed = self._followed, name
         if (name == "h") != (before == "h") and self._kind == ("gradient" if name == "h" else "hidden"):

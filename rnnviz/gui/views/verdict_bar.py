@@ -140,6 +140,7 @@ class VerdictBar(ResultView):
         self._candidate: str | None = None
         self._words: VerdictWords | None = None
         self._sentence: tuple[TextPart, ...] = ()
+        self._shown_array = "h"
         self._stale = False
         self._stage: Stage | None = None
         self._error: str | None = None
@@ -228,6 +229,11 @@ class VerdictBar(ResultView):
         if result is not None and candidate is not None:
             self._words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
         self._compose()
+
+    def follow_array(self, name: str) -> bool:
+        """Take the array of the lanes, whose first mismatch is selected. The verdict stays."""
+        self._shown_array = name
+        return False
 
     def show_stale(self, stale: bool) -> None:
         """Mark the result as out of date, or as current."""
@@ -452,8 +458,14 @@ class VerdictBar(ResultView):
         self._place_details()
 
     def _go_to_first(self) -> None:
-        if self._words is not None and self._words.first_mismatch is not None:
-            self.location_requested.emit(self._words.first_mismatch)
+        """Select the first mismatch of a gradient that the lanes show, else the one of the verdict."""
+        if self._result is None or self._candidate is None or self._words is None:
+            return
+        shown = self._result.comparison(self._candidate).mismatching(self._shown_array)
+        first = None if self._shown_array == "h" else shown.first_mismatch
+        where = self._words.first_mismatch if first is None else first.where
+        if where is not None:
+            self.location_requested.emit(where)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         _, color, surface = _LOOKS[self.state]

@@ -206,6 +206,16 @@ def test_the_worse_verdict_of_both_passes_is_shown(line: VerdictBar) -> None:
     line.location_requested.connect(asked.append)
     line._go_to_first()
     assert asked == [Location(0, 0, 2, 1, 3)]
+
+    def edit_both(trace: Trace) -> None:
+        edit(trace)
+        trace.hidden[0, 0, 1, 0, 0] += 0.5
+
+    line.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit_both}), "manual")
+    for array in ("h", "grad.h"):
+        line.follow_array(array)
+        line._go_to_first()
+    assert asked[1:] == [Location(0, 0, 1, 0, 0), Location(0, 0, 2, 1, 3)]
     line.show_result(make_result(gradients=("gluon",)), "manual")
     assert line.state == "agree"
     assert "gluon and manual agree" in line.text
