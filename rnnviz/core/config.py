@@ -37,6 +37,26 @@ CELL_NAMES = tuple(name for name in CELLS if name not in PROJECTIONS.values())
 """The cells that a config can name."""
 
 
+def parameter_name(layer: int, direction: int, name: str) -> str:
+    """Gluon's name of a lane's parameter: "l0_i2h_weight", "r1_h2h_bias".
+
+    Parameters
+    ----------
+    layer : int
+        Index of the layer.
+    direction : int
+        0 for forward, 1 for backward.
+    name : str
+        A name of `CellSpec.parameter_shapes`.
+
+    Returns
+    -------
+    str
+        Name of an array.
+    """
+    return f"{'lr'[direction]}{layer}_{name}"
+
+
 @dataclass(frozen=True)
 class Network:
     """The recurrent network: `num_layers` layers of one cell, in one or both directions."""
@@ -131,9 +151,9 @@ class Network:
         own, such as c2i_weight (H,) of a peephole or h2r_weight (P, H) of a projection.
         """
         return {
-            f"{side}{layer}_{name}": shape
+            parameter_name(layer, direction, name): shape
             for layer in range(self.num_layers)
-            for side in "lr"[: self.directions]
+            for direction in range(self.directions)
             for name, shape in self.kind.parameter_shapes(self.sizes(layer)).items()
         }
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.config import Network, ParameterSource, parameter_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray, read_only
 
@@ -67,8 +67,7 @@ class Parameters(Mapping[str, FloatArray]):
         LayerParameters
             Weights (G·H, I) and (G·H, H), biases (G·H,), and the cell's own parameters.
         """
-        prefix = f"{'lr'[direction]}{layer}_"
-        return LayerParameters(**{name: self._arrays[prefix + name] for name in self._names})
+        return LayerParameters(**{name: self._arrays[parameter_name(layer, direction, name)] for name in self._names})
 
 
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:

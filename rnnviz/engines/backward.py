@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
+from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import computed_parts
@@ -232,7 +233,6 @@ class _Lane:
 
     def run(self, longest: int | None, progress: Progress) -> None:
         """Fill the gradients of the lane; the parts of those of the layer below are added."""
-        k, direction = self._lane
         trace, loss, symbols = self._trace, self._loss, self._network.kind.state_symbols
         blocks = self._blocks(longest)
         starts = self._start_states(blocks)
@@ -262,7 +262,7 @@ class _Lane:
             progress(done / whole)
         with np.errstate(all="ignore"):
             for name, array in sums.items():
-                trace[f"{OF_PARAMETERS}{'lr'[direction]}{k}_{name}"][...] = array
+                trace[f"{OF_PARAMETERS}{parameter_name(*self._lane, name)}"][...] = array
 
     def _blocks(self, longest: int | None) -> list[_Block]:
         """The blocks of the lane in the order of the forward pass."""

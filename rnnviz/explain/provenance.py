@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
-from rnnviz.core.config import InitialStateSource, Network, SequenceSource
+from rnnviz.core.config import InitialStateSource, Network, SequenceSource, parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
@@ -93,7 +93,7 @@ class ParameterPlace:
     @property
     def key(self) -> str:
         """The parameter's name in a network: "l0_i2h_weight"."""
-        return f"{'lr'[self.direction]}{self.layer}_{self.name}"
+        return parameter_name(self.layer, self.direction, self.name)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.backward import Derivatives, hubs, symbols_of
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
+from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
@@ -174,7 +175,6 @@ class _Lane(Derivatives[Any]):
 
     def gradients(self, fault: GradientFault) -> Iterator[Gradient]:
         """The gradients after `run`, of a fault that has the same loop over time."""
-        layer, direction = self._lane
         for symbol, array in self._found.items():
             yield gradient(symbol), self._lane, self._reversed("stored", array)
         for symbol, array in self._to_initial.items():
@@ -183,7 +183,7 @@ class _Lane(Derivatives[Any]):
         for name in self._p:
             array = self._kept(name, fault.kept_step) if name in fault.kept else self._sums[name]
             twice = name in fault.doubled and not (fault.doubled_forward and self._backward)
-            yield f"{OF_PARAMETERS}{'lr'[direction]}{layer}_{name}", (), 2.0 * array if twice else array
+            yield f"{OF_PARAMETERS}{parameter_name(*self._lane, name)}", (), 2.0 * array if twice else array
 
     def _kept(self, name: str, step: str) -> FloatArray:
         """The gradient of a parameter at one step of the backward pass, its last or first."""

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
+from rnnviz.core.config import parameter_name
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
@@ -157,7 +158,7 @@ def _sources(
         if more:
             raise UnreadableError(f"it holds {more[0]}, which the first direction of layer 0 does not have")
         for kind, needed in shapes.items():
-            gluon = f"{'lr'[direction]}{layer}_{kind}"
+            gluon = parameter_name(layer, direction, kind)
             if kind.endswith("bias") and not biased:
                 sources[gluon] = None
                 continue
