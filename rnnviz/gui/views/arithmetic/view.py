@@ -158,6 +158,7 @@ class Body(QSplitter):
 _LEAST_TERMS = 32
 """Minimum number of listed terms. A small network's terms are thus complete."""
 _EMPTY = "A run (F5) shows how the selected value is computed, term by term."
+_COMPUTING = "Computing the terms …"
 _NO_GRADIENTS = "Gradients need a backward pass: Run > Compute gradients (Shift+G)."
 _OTHER_ROWS = 8
 """Rows of the table in addition to its terms: biases, parts, remaining terms, total."""
@@ -401,6 +402,10 @@ class ArithmeticView(ResultView):
             self._show(self._task.answer_now(request))
         elif not request.same_as(self._task.request):
             self._empty.setText("")
+            if self.page is not None and (self.page.request.gradient is None) != (request.gradient is None):
+                # The heading says already that it is a gradient, or a value.
+                self._empty.setText(_COMPUTING)
+                self._pages.setCurrentWidget(self._empty)
             self._task.ask(request)
 
     def _top(self, where: Location) -> int:

@@ -59,6 +59,16 @@ def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
     return show
 
 
+def test_no_equations_of_a_value_are_shown_while_its_gradient_is_computed(
+    qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
+) -> None:
+    show_gradient(with_gradients())
+    view.show_history((WHERE,), 0)
+    assert not view.cards.isVisible()
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.cards.isVisible()
+
+
 def test_a_picture_shows_the_gradient_that_the_tab_shows(
     qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
 ) -> None:
