@@ -76,7 +76,11 @@ def arrays_of(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("dtype", "cell"),
-    [pytest.param(dtype, *cell.values, marks=cell.marks) for dtype in ("float32", "float64") for cell in TWO_CELLS],
+    [
+        pytest.param(dtype, *cell.values, marks=(*cell.marks, *marks))
+        for dtype, marks in (("float32", ()), ("float64", (pytest.mark.slow,)))
+        for cell in TWO_CELLS
+    ],
 )
 def test_every_engine_computes_the_loops(cell: str, dtype: str, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(cell, dtype)
@@ -111,6 +115,7 @@ def test_a_notebook_computes_the_run(cell: str, run_folder: Callable[..., Path])
     np.testing.assert_allclose(variables["out_numpy"], out, rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", EXAMPLES)
 def test_the_gates_are_exported(cell: str, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(cell)

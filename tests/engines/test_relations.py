@@ -172,6 +172,7 @@ BROKEN_BY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relation", BROKEN_BY)
 def test_known_bugs_break_the_relation(relation: str) -> None:
     seen = {

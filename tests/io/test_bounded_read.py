@@ -53,6 +53,7 @@ def read_within(path: Path, name: str, network: Network, allowance: int) -> floa
     return float(read["l0_h2h_weight"][-1, -1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux holds a process to a limit")
 def test_of_two_networks_only_the_chosen_one_takes_memory(tmp_path: Path) -> None:
     """Each has 16.8 MB in two large arrays; its weights, a copy of one of them and what belongs to it fit into 32."""

@@ -131,6 +131,7 @@ def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, pack
     assert result["coverage"] > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bug", "code"), [pytest.param("", 0, marks=pytest.mark.slow), ("bug:gates-i-f-o-g", 1)])
 def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
     needs("torch")

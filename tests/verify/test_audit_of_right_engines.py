@@ -111,6 +111,7 @@ def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, E
         assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "gru"))
 @pytest.mark.parametrize("value", ["random", "equal"])
 def test_right_engines_are_right_where_all_terms_have_one_sign(

@@ -198,6 +198,7 @@ def integrating(timesteps: int) -> Inputs:
     return with_parameters(with_sequence(inputs, inputs.sequence[0] * signs), change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [True, False])
 @pytest.mark.parametrize("at", [3500, pytest.param(17 * 200 - 1, marks=pytest.mark.slow)])
 def test_a_step_is_found_however_late_in_an_lstm_that_forgets_nothing(cell: bool, at: int) -> None:

@@ -144,6 +144,7 @@ def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path) -> None:
         run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer(add_line), lambda done: None)
 
 
+@pytest.mark.slow
 def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_path: Path, run_shared: Run) -> None:
     path = str(written(tmp_path, starter("lstm").replace("sigmoid(u_f + v_f)", HARD)))
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}

@@ -159,6 +159,7 @@ def test_recent_files_are_listed_latest_first_without_missing_ones(window, tmp_p
     assert window.document.path == paths[8]
 
 
+@pytest.mark.slow
 def test_recent_files_can_be_forgotten(window, config_file):
     window.files.open(config_file)
     menu = window.findChild(RecentMenu)
@@ -204,6 +205,7 @@ def test_another_config_opens_with_its_own_view(qtbot, window, config_file):
     assert session.color_by == "error_ratio"
 
 
+@pytest.mark.slow
 def test_a_config_without_changes_is_left_without_a_question(window):
     window.document.take(CONFIG, "model.safetensors: encoder")
     assert window.close()

@@ -134,6 +134,7 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     assert figure("unrolled network").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
 
 
+@pytest.mark.slow
 def test_a_picture_of_one_column_has_smaller_texts_and_the_whole_network(window, figure):
     dialog = figure("unrolled network")
     dialog.width_.setValue(85)
@@ -172,6 +173,7 @@ def test_a_picture_of_one_column_has_whole_tables(figure, title):
         assert max(place.bottom() for place in shown) < area.viewport().height()
 
 
+@pytest.mark.slow
 def test_a_picture_of_tables_that_do_not_fit_is_stacked_before_it_is_shrunk(window, figure):
     dialog = figure("Checks")
     dialog.width_.setValue(170)
@@ -185,6 +187,7 @@ def test_a_picture_of_tables_that_do_not_fit_is_stacked_before_it_is_shrunk(wind
     assert dialog.figure.width() == before
 
 
+@pytest.mark.slow
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):
     dialog = figure("unrolled network")
     drawn = []
@@ -232,6 +235,7 @@ def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
 
 
+@pytest.mark.slow
 def test_gates_are_exported_by_separate_entries(qtbot, window, export, tmp_path):
     for entry, path in (("csv_gates", tmp_path / "gates.csv"), ("npz_gates", tmp_path / "gates.npz")):
         with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -350,6 +354,7 @@ def test_a_picture_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
 
 
+@pytest.mark.slow
 def test_a_picture_with_too_many_pixels_is_a_sentence(qtbot, window):
     window.resize(8200, 300)
     window.findChild(QAction, "export_png_window_4").trigger()
@@ -444,6 +449,7 @@ def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbo
     assert path.read_text() == "whole"
 
 
+@pytest.mark.slow
 def test_an_export_canceled_with_the_window_leaves_nothing_of_it(qtbot, window, export, endless, tmp_path):
     path = tmp_path / "out" / "values.csv"
     path.parent.mkdir()

@@ -51,6 +51,7 @@ def test_each_sample_shows_its_own_labels(qtbot, window, run_config, labels, tmp
     assert window.session.result.inputs.names.of_sample(1).timestep(0) == "u"
 
 
+@pytest.mark.slow
 def test_edited_labels_are_read_by_a_new_run(qtbot, window, run_config, labels):
     run_with(run_config, labels)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
@@ -58,6 +59,7 @@ def test_edited_labels_are_read_by_a_new_run(qtbot, window, run_config, labels):
     assert window.session.result.inputs.names.timesteps == ["Tue", "Wed", "Thu"]
 
 
+@pytest.mark.slow
 def test_labels_that_no_longer_fit_are_the_fields_fault_until_they_do(qtbot, window, run_config, labels):
     run_with(run_config, labels)
     with qtbot.waitSignal(window.runner.failed, timeout=20_000):
@@ -69,6 +71,7 @@ def test_labels_that_no_longer_fit_are_the_fields_fault_until_they_do(qtbot, win
     assert window.panel.field("sequence.labels").failed == ""
 
 
+@pytest.mark.slow
 def test_a_long_run_is_not_started_for_labels(qtbot, window, run_config, labels, monkeypatch):
     run_with(run_config, labels)
     monkeypatch.setattr(run_control, "AUTOMATIC_VALUES", 1)

@@ -159,6 +159,7 @@ def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     assert window.document.origin.title == read.entry.heading
 
 
+@pytest.mark.slow
 def test_a_change_that_does_not_run_by_itself_leaves_the_statements_unchecked(read):
     window = read.window
     window.document.edit(changed(window.session.config, timesteps=400))
@@ -169,6 +170,7 @@ def test_a_change_that_does_not_run_by_itself_leaves_the_statements_unchecked(re
     assert read.marks[1] == "False for your config"
 
 
+@pytest.mark.slow
 def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     line = read.window.panel.field("parameters.scale").editor.controls[0]
     line.setText("much")
@@ -221,6 +223,7 @@ def test_next_by_key_leads_from_the_pane_to_the_text_and_leaves_the_keyboard_of_
     assert QApplication.focusWidget() is window.lanes
 
 
+@pytest.mark.slow
 def test_the_link_of_a_step_is_broken_where_the_pane_is_narrower(read):
     pane = read.pane
     pane.resize(120, pane.height())
@@ -230,6 +233,7 @@ def test_the_link_of_a_step_is_broken_where_the_pane_is_narrower(read):
     assert "\n" not in pane.look.text()
 
 
+@pytest.mark.slow
 def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(read):
     window, pane = read.window, read.pane
     assert pane.counter.text() == "2 of 2 true"
@@ -303,6 +307,7 @@ def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     qtbot.waitUntil(lambda: not dims(tabs))
 
 
+@pytest.mark.slow
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     spotlight = read.window.guide.spotlight
     assert spotlight.isVisible()
@@ -325,6 +330,7 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window,
     qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
 
 
+@pytest.mark.slow
 def test_closing_the_lesson_restores_the_width_of_the_panel(qtbot, window, entries, settings):
     width = window.panel.width()
     window.guide.open(entries[0])
@@ -389,6 +395,7 @@ def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()
 
 
+@pytest.mark.slow
 def test_the_lesson_has_the_column_and_the_panel_unfolds_for_what_a_step_names(read):
     window, pane, layout = read.window, read.pane, read.window.main_layout
     assert layout.column.width() == 420

@@ -54,6 +54,7 @@ def test_statements_below_are_counted_until_they_are_visible(small):
     assert pane.more.accessibleName() == "Read on: 2 statements below"
 
 
+@pytest.mark.slow
 def test_next_stays_under_the_pointer_when_the_settings_unfold(read):
     pane, layout = read.pane, read.window.main_layout
     places = []
@@ -78,6 +79,7 @@ def test_tab_stops_at_read_on_while_there_is_more_text(small):
     assert QApplication.focusWidget() is first
 
 
+@pytest.mark.slow
 def test_a_fully_visible_step_has_nothing_below(read):
     read.window.resize(read.window.width(), 1300)
     read.window.main_layout.fold("settings", folded=False)
@@ -102,6 +104,7 @@ def test_a_link_in_the_text_highlights_the_part_that_it_names(linked):
     linked.qtbot.waitUntil(lambda: not linked.window.guide.spotlight.highlighted.isEmpty())
 
 
+@pytest.mark.slow
 def test_a_link_is_followed_by_keys(linked):
     linked.pane.scroll_area.setFocus()
     for pressed in (Qt.Key.Key_Tab, Qt.Key.Key_Tab, Qt.Key.Key_Return):
@@ -135,6 +138,7 @@ def test_all_terms_of_a_small_network_are_visible(counted, qtbot, run_config):
     assert table.viewport().rect().contains(first.united(last))
 
 
+@pytest.mark.slow
 def test_the_height_that_the_arithmetic_was_lent_is_taken_back(counted, qtbot):
     reading, before = counted
     tabs = reading.window.main_layout.tabs
@@ -151,6 +155,7 @@ def test_the_height_that_the_arithmetic_was_lent_is_taken_back(counted, qtbot):
     qtbot.waitUntil(lambda: abs(tabs.height() - before) <= 1)
 
 
+@pytest.mark.slow
 def test_a_split_moved_by_the_user_stays(counted, qtbot):
     reading, before = counted
     main_layout = reading.window.main_layout

@@ -2,6 +2,7 @@
 
 import gc
 
+import pytest
 from PySide6.QtGui import QTextCursor, QTextFrame, QTextTable
 from PySide6.QtWidgets import QTextBrowser
 
@@ -30,6 +31,7 @@ def test_a_page_is_laid_out_a_few_times_and_not_for_every_line(qtbot):
     assert 0 < len(changes) <= 6
 
 
+@pytest.mark.slow
 def test_earlier_pages_leave_no_objects(qtbot):
     browser = QTextBrowser()
     qtbot.addWidget(browser)

@@ -109,6 +109,7 @@ def test_a_text_that_was_shown_takes_the_color_of_the_next_theme(qtbot, controls
     assert view.text.viewport().grab().toImage().pixelColor(2, 2) == manager.theme.color("base")
 
 
+@pytest.mark.slow
 def test_the_handle_of_a_slider_is_round_in_every_text_size(qtbot, controls):
     made, manager = controls
     slider = QSlider(Qt.Orientation.Horizontal)

@@ -13,6 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.term_table import _width
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, column, row, text
+from tests.profiles import slow_except
 
 MISTAKE = "bug:no-h2h-bias"
 LONG = "/far/away/" + "a_recurrence_of_my_own_whose_name_is_as_long_as_a_name_may_be".ljust(61, "_") + ".py"
@@ -92,7 +93,7 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
 
 
 @pytest.mark.parametrize(("cell", "line"), LINES)
-@pytest.mark.parametrize("other", ["manual", MISTAKE, LONG])
+@pytest.mark.parametrize("other", slow_except(["manual", MISTAKE, LONG], LONG))
 def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
     view: ArithmeticView, show: Any, cell: str, line: str, other: str
 ) -> None:
