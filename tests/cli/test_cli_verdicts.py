@@ -213,7 +213,7 @@ def test_gradients_are_computed_by_an_option(
     pytest.importorskip(candidate)
     jsonschema = pytest.importorskip("jsonschema")
     code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{candidate}", "--backward")
-    assert (code, found["verdict"], found["forward_verdict"]) == (0, "agree", "agree")
+    assert (code, found["verdict"], found["overall_verdict"]) == (0, "agree", "agree")
     backward, engines = found["backward"], ["manual"] if candidate == "onnx" else ["manual", candidate]
     assert list(backward["seconds"]) == list(backward["audit"]) == engines
     assert set(backward["without_gradients"]) == {"manual", candidate} - set(engines)

@@ -45,17 +45,20 @@ def json_text(result: RunResult) -> str:
 def summary(result: RunResult) -> dict[str, Any]:
     """The figures of the run: those of its worst candidate, and with several candidates all under "comparisons".
 
-    Of a run with a backward pass "backward" has the figures of the gradients, and "verdict" is the worse one of both.
+    Of a run with a backward pass "backward" has the figures of the gradients, and "overall_verdict" is the worse one of
+    the two verdicts. Of candidates with the same verdict the one with the worst gradients comes first.
     Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
     """
     each = [_of_comparison(result, comparison) for comparison in result.comparisons]
-    ranks = [VERDICTS.index(result.candidate_verdict(comparison)) for comparison in result.comparisons]
+    ranks = [
+        (VERDICTS.index(result.comparison_verdict(comparison)), VERDICTS.index(result.candidate_verdict(comparison)))
+        for comparison in result.comparisons
+    ]
     worst = each[ranks.index(max(ranks))]
     figures = worst if len(each) == 1 else {**worst, "comparisons": each}
     if result.inputs.loss is None:
         return figures
-    both = {"verdict": result.overall_verdict, "forward_verdict": result.verdict}
-    return {**figures, **both, "backward": _of_backward(result)}
+    return {**figures, "overall_verdict": result.overall_verdict, "backward": _of_backward(result)}
 
 
 def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:

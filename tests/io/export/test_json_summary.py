@@ -108,7 +108,7 @@ def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
 
 def test_gradients_are_under_backward() -> None:
     figures = summary(RUNS["gradients-wrong"]())
-    assert (figures["verdict"], figures["forward_verdict"]) == ("disagree", "agree")
+    assert (figures["verdict"], figures["overall_verdict"]) == ("agree", "disagree")
     backward = figures["backward"]
     assert backward["verdict"] == "disagree"
     place = {"layer": 1, "direction": "backward", "timestep": 4, "sample": 0, "unit": 3}
