@@ -199,9 +199,11 @@ _WITHOUT_QT = (
     "engines.registry",
     "explain.provenance",
     "execution.events",
+    "io.templates",
     "lessons.index",
     "quantities.gate_lanes",
     "quantities.steps",
+    "text.gradient_text",
     "text.verdict_text",
     "verify.mismatches",
 )

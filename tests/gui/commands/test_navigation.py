@@ -103,6 +103,8 @@ def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
 def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input(
     qtbot: Any, run_config: Callable[..., None], window: MainWindow, press: Any, arithmetic: ArithmeticView
 ) -> None:
+    # Wide enough for the names of four places.
+    window.resize(1600, 900)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 3}
     run_config(network, sequence={"timesteps": 4, "batch_size": 1})
     window.main_layout.tabs.setCurrentIndex(1)
