@@ -27,7 +27,7 @@ _LEAST = 2.0**-3
 """A state of which a smaller one may have the rounding: that of gates near 1, or of a sum."""
 
 _NOISE = 4.0
-"""How many roundings the noise of a copy stands for."""
+"""Number of roundings that the noise of a copy imitates."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.activations import ACTIVATIONS, clip
-from rnnviz.cells.base import CellSpec, Gate, Sizes, StateSpec, Step
+from rnnviz.cells.activations import ACTIVATIONS, clip, tanh
+from rnnviz.cells.base import CellSpec, Gate, ParameterSpec, Sizes, StateSpec, Step, recurrent
 from rnnviz.cells.interpreters.backward_source import backward_lines
 from rnnviz.cells.interpreters.symbols import helper_lines
 from tests.cells.layers import DrawnLayer, gradients_of
@@ -22,11 +22,27 @@ def two_state_step(u, v, state, p):
 CUSTOM = CellSpec("custom", "custom", two_state_step, gates=(Gate("a", "a"),), states=(StateSpec("h"), StateSpec("m")))
 
 
-@pytest.mark.parametrize("cell", [*CELLS.values(), CUSTOM], ids=lambda cell: cell.name)
+def projected_step(u, v, state, p):
+    """The recurrent part of a is read from another value, and that of b from none."""
+    a = tanh(u.a + recurrent("a", 0.5 * state.h))
+    return Step(a=a, h=p.r_weight @ (a * tanh(u.b)))
+
+
+PROJECTED = CellSpec(
+    "projected",
+    "projected",
+    projected_step,
+    gates=(Gate("a", "a"), Gate("b", "b"), Gate("d", "d")),
+    states=(StateSpec("h", "P"),),
+    parameters=(ParameterSpec("r_weight", ("P", "H"), "weight"),),
+)
+
+
+@pytest.mark.parametrize("cell", [*CELLS.values(), CUSTOM, PROJECTED], ids=lambda cell: cell.name)
 def test_gradients_are_those_of_the_backward_pass(cell):
-    cell = cell if cell is CUSTOM else cell.with_clip(2.0)
+    cell = cell if cell in (CUSTOM, PROJECTED) else cell.with_clip(2.0)
     rng = np.random.default_rng(0)
-    sizes = Sizes(3, 4, 2 if cell.name == "lstm_projection" else None)
+    sizes = Sizes(3, 4, 2 if cell.states[0].size == "P" else None)
     parameters = {name: rng.normal(size=shape) for name, shape in cell.parameter_shapes(sizes).items()}
     x = rng.normal(size=(5, 3))
     state, given = ({s.symbol: rng.normal(size=(5, sizes.of(s.size))) for s in cell.states} for _ in range(2))

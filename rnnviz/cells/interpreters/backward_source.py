@@ -141,12 +141,20 @@ class _Backward:
 
     def _recurrent_rows(self, gates: tuple[str, ...], read: bool, h: str) -> Iterator[str]:
         """The gradients of the recurrent weights and biases, whose rows may be read from several values."""
+        if not self._products and not read:
+            yield "d_h2h_weight, d_h2h_bias = np.zeros_like(h2h_weight), np.zeros_like(h2h_bias)"
+            return
         if not self._products:
             yield f"d_h2h_weight = np.dot(d_v.T, {h}_before)"
             yield "d_h2h_bias = d_v.sum(axis=0)"
             return
         rows, sums = [], []
         for place, gate in enumerate(gates):
+            part = f"{len(gates)})[{place}]"
+            if gate not in self._products and not read:
+                rows.append(f"np.zeros_like(np.split(h2h_weight, {part})")
+                sums.append(f"np.zeros_like(np.split(h2h_bias, {part})")
+                continue
             d, x = self._products.get(gate, (f"np.split(d_v, {len(gates)}, axis=-1)[{place}]", f"{h}_before"))
             rows.append(f"np.dot({d}.T, {x})")
             sums.append(f"{d}.sum(axis=0)")
@@ -155,7 +163,9 @@ class _Backward:
 
     def _part(self, part: str, gates: tuple[str, ...], leaves: Mapping[tuple[str, str], Node]) -> Iterator[str]:
         """d_u or d_v of all gates."""
-        found = [self._gradient(leaves[part, gate]) if (part, gate) in leaves else "np.zeros_like(h)" for gate in gates]
+        bias = "i2h_bias" if part == "u" else "h2h_bias"
+        zeros = f"np.zeros((len(x), len({bias}) // {len(gates)}), x.dtype)"
+        found = [self._gradient(leaves[part, gate]) if (part, gate) in leaves else zeros for gate in gates]
         if part == "v" and found == self._of_u:
             yield "d_v = d_u"
             return

@@ -182,7 +182,7 @@ def _plan(graph: Graph) -> _Plan:
 
 
 class _Shapes(Derivatives[Any]):
-    """Stands for any values: each derivative is another object."""
+    """Placeholder for values: each derivative is another object."""
 
     def value(self, node: Node) -> Any:
         return np.ones(1)
