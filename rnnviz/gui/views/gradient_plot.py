@@ -74,8 +74,8 @@ _NORMS_AFTER = 250
 _KEPT = 32
 _NEAR = 100.0
 """A limit is on the axis if a norm comes nearer to it than this factor."""
-_LEAST_HEIGHT = 260
-"""Height in pixels from which on the plots are one below the other."""
+_LEAST_HEIGHT = 480
+"""Height in pixels from which on the plots are one below the other: the axes of both take 150."""
 _LEAST_WIDTH = 1200
 """Width in pixels from which on the selected lane is named beside the verdict."""
 _ENGINE_LETTERS = 8
