@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.quantities.gates import gradients_of
 from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
 from tests.gui.views.unrolled.seen import picture_complete
@@ -117,6 +118,12 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
             engines = [lambda e=engine: view.session.set_engine(e) for engine in reversed(result.traces)]
             series(f"another engine at {zoom:g} x", engines * 10, apart=True)
             samples = [lambda s=sample: view.show_location(Location(sample=s)) for sample in (1, 0)]
+            gradients = gradients_of(result.traces.values(), result.config.network.kind)
+            if gradients:
+                chosen = [lambda g=name: view.session.set_color_by(g) for name in ("value", *gradients)]
+                series(f"h and gradients in turn at {zoom:g} x", chosen * 5, apart=True)
+                view.session.set_color_by("value")
+                settled(perf_counter())
             if result.shape[3] > 1:
                 series(f"another sample at {zoom:g} x", samples * 10, apart=True)
     finally:
@@ -128,7 +135,7 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
 
 def main(arguments: list[str]) -> None:
     sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
-    with large_result(*sizes) as result:
+    with large_result(*sizes, gradients=True) as result:
         for frames in measure(result):
             print(frames)
 

@@ -17,7 +17,7 @@ from tests.benchmarks.rows import Row, Table
 _FRAME_MS = 16.0
 _SIXTIETH_MS = 1000.0 / 60.0
 _MEMORY_MB, _MEMORY_UNITS = 256.0, 256
-_COUNTS = r"  [\d,]+( \S)?"
+_COUNTS = r"  (grad\.\w+ )?[\d,]+( \S)?"
 """The part of a tab's title after its name."""
 _NO_FRAMES = ("first ", "processor")
 """Figures of the window other than frames."""
@@ -25,8 +25,8 @@ _NO_FRAMES = ("first ", "processor")
 
 @pytest.fixture(scope="module")
 def large(quick: bool) -> Iterator[RunResult]:
-    """T = 10,000, H = 1,024, four layers in both directions, two engines that differ here and there."""
-    with large_result(*((1000, 64, 2, 2) if quick else (10_000, 1024, 4, 2))) as result:
+    """T = 10,000, H = 1,024, four layers in both directions, two engines with gradients that differ here and there."""
+    with large_result(*((1000, 64, 2, 2) if quick else (10_000, 1024, 4, 2)), gradients=True) as result:
         yield result
 
 

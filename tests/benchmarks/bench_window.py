@@ -33,6 +33,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.quantities.gates import Quantity
 from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
 
@@ -151,6 +152,7 @@ def measure(result: RunResult, count: int = FRAMES) -> list[Figure]:
                 *_choices(window, result),
                 *_tabs(window, result, count // 4),
                 *playing(window),
+                *(_gradients(window, result, count) if result.has_gradients else ()),
             ]
             found += [figure._replace(what=f"{figure.what}{suffix}") for figure in figures]
     return found
@@ -163,9 +165,7 @@ def _moves(window: MainWindow, what: str, where: list[Location]) -> Figure:
 
 def _cursor(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
     """With the plot of units over time in front."""
-    tabs = window.main_layout.tabs
-    tabs.setCurrentIndex([tabs.tabText(index) for index in range(tabs.count())].index("Units over time"))
-    QApplication.processEvents()
+    _select_tab(window, "Units over time")
     timesteps, units = result.shape[2], result.shape[4]
     middle = Location(timestep=timesteps // 2)
     return [
@@ -175,6 +175,12 @@ def _cursor(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
     ]
 
 
+def _select_tab(window: MainWindow, title: str) -> None:
+    tabs = window.main_layout.tabs
+    tabs.setCurrentIndex([tabs.tabText(index) for index in range(tabs.count())].index(title))
+    QApplication.processEvents()
+
+
 def _choices(window: MainWindow, result: RunResult) -> list[Figure]:
     session, candidates = window.session, [comparison.candidate for comparison in result.comparisons]
     samples, engines = result.shape[3], list(result.traces)
@@ -182,11 +188,42 @@ def _choices(window: MainWindow, result: RunResult) -> list[Figure]:
         "sample": [lambda n=n: session.set_location(session.location.moved(sample=n % samples)) for n in range(1, 21)],
         "engine": [lambda n=n: session.set_engine(engines[n % len(engines)]) for n in range(1, 21)],
         "candidate": [lambda n=n: session.set_candidate(candidates[(n + 1) % len(candidates)]) for n in range(20)],
-        "colors": [lambda n=n: session.set_color_by(("error_ratio", "difference", "value")[n % 3]) for n in range(21)],
         "next mismatch": [lambda: session.go_to_mismatch(forward=True)] * 40,
         "previous mismatch": [lambda: session.go_to_mismatch(forward=False)] * 40,
     }
+    if not session.in_backward_pass:
+        quantities: tuple[Quantity, ...] = ("error_ratio", "difference", "value")
+        changes["colors"] = [lambda n=n: session.set_color_by(quantities[n % 3]) for n in range(21)]
     return [frames(what, actions) for what, actions in changes.items()]
+
+
+def _gradients(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
+    """The same while the lanes and every view show gradients."""
+    session, tabs = window.session, window.main_layout.tabs
+    _select_tab(window, "Units over time")
+    first, *others = session.gradients
+    first_looks = [lambda g=name: session.set_color_by(g) for name in (first, *others)]
+    chosen = [lambda n=n: session.set_color_by(("value", first)[n % 2]) for n in range(20)]
+    another = [lambda n=n: session.set_color_by(others[n % len(others)]) for n in range(20)]
+    found = [
+        frames("first look at a gradient", first_looks),
+        frames("h and a gradient in turn", chosen),
+        frames("another gradient", another),
+        *_cursor(window, result, count),
+        *_choices(window, result),
+    ]
+    session.set_color_by(first)
+    for index in (index for index in range(tabs.count()) if tabs.isTabVisible(index)):
+        tabs.setCurrentIndex(index)
+        QApplication.processEvents()
+        found.append(_moves(window, f"cursor beside {tabs.tabText(index)}", places(result, count // 4, index)))
+    found += playing(window)
+    session.set_color_by("value")
+    finish_pending(window)
+    return [
+        figure if "gradient" in figure.what else figure._replace(what=f"{figure.what}, of gradients")
+        for figure in found
+    ]
 
 
 def _tabs(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
@@ -216,7 +253,9 @@ def playing(window: MainWindow, count: int = 300) -> list[Figure]:
         if not playing:
             loop.quit()
 
-    session.set_location(session.location.moved(timestep=0))
+    # The backward pass begins at the end.
+    first = session.length - 1 if session.in_backward_pass else 0
+    session.set_location(session.location.moved(timestep=first))
     QApplication.processEvents()
     session.changed.connect(moved)
     window.player.playing_changed.connect(ended)
@@ -287,7 +326,7 @@ def sampled() -> Iterator[list[tuple[int, int]]]:
 def main(arguments: list[str]) -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
-    with large_result(*sizes) as result:
+    with large_result(*sizes, gradients=True) as result:
         for part in (measure_memory, measure):
             for found in part(result):
                 print(found, flush=True)
