@@ -28,8 +28,8 @@ _NEXT_AFTER = 1
 class ViewSynchronizer(QObject):
     """Connects views to the application state in both directions.
 
-    Of a large result, the view with the keyboard shows another location or candidate at once, and the others one by
-    one.
+    Of a large result, the view with the keyboard shows another location, candidate or array at once, and the others
+    one by one.
     """
 
     def __init__(self, session: Session, parent: QObject) -> None:
@@ -83,21 +83,19 @@ class ViewSynchronizer(QObject):
 
     def _on_change(self, changed: frozenset[Field]) -> None:
         moved, other = "location" in changed, "result" in changed or "candidate" in changed
-        first = self._first() if (moved or other) and "result" not in changed else None
+        recolored = "color_by" in changed
+        first = self._first() if (moved or other or recolored) and "result" not in changed else None
         for view in self._views:
             if "highlighted" in changed:
                 # Hidden views, too: it is cheap.
                 view.show_highlight(self._session.highlighted)
             if not changed.isdisjoint(("influence", "following")):
                 view.show_influence(self._session.influence, followed=self._session.following)
-            if "color_by" in changed and view.follow_array(self._session.array):
-                self._behind_result.add(view)
-                if self._follows(view):
-                    self.catch_up(view)
-            if not moved and not other:
+            follows = recolored and view.follow_array(self._session.array)
+            if not (moved or other or follows):
                 continue
             self._behind.setdefault(view)
-            if other:
+            if other or follows:
                 self._behind_result.add(view)
             if "result" in changed and not self._follows(view):
                 # A hidden view that kept the old result would keep its files on disk.

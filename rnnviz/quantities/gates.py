@@ -101,8 +101,8 @@ def is_gradient(quantity: str) -> bool:
 
 def gradients_of(traces: Iterable[Trace], cell: CellSpec) -> tuple[str, ...]:
     """The gradients over time of a cell that any of the traces has."""
-    given = {name for trace in traces for name in trace if is_gradient(name)}
-    return tuple(quantity.name for quantity in gradient_quantities(cell) if quantity.name in given)
+    traces = tuple(traces)
+    return tuple(q.name for q in gradient_quantities(cell) if any(q.name in trace for trace in traces))
 
 
 def gradient_extents(trace: Trace) -> dict[str, float]:

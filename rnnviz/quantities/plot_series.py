@@ -22,9 +22,9 @@ from rnnviz.verify.histogram import Histogram
 _PADDING = 0.06
 
 
-def unit_over_time(trace: Trace, where: Location, unit: int, times: range) -> FloatArray:
-    """One unit of the lane and sample of `where` at some time steps, read into memory; NaN in padding."""
-    values = np.array(trace.lane(where.layer, where.direction, where.sample)[times.start : times.stop, unit])
+def unit_over_time(trace: Trace, where: Location, unit: int, times: range, name: str = "h") -> FloatArray:
+    """One unit of an array's lane and sample of `where` at some time steps, read into memory; NaN in padding."""
+    values = np.array(trace[name][where.layer, where.direction, times.start : times.stop, where.sample, unit])
     values[max(0, trace.length(where.sample) - times.start) :] = np.nan
     return values
 
@@ -198,12 +198,12 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
     return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
 
 
-def unit_outline(trace: Trace, where: Location, seen: range, block: int) -> Outline:
-    """The part in sight of the unit, lane and sample of `where`; a block that holds a NaN has no number.
+def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str = "h") -> Outline:
+    """The part in sight of an array's unit, lane and sample of `where`; a block that holds a NaN has no number.
 
     Neither has a block of padding.
     """
-    outline = _unit_outline(trace, where, seen, block)
+    outline = _unit_outline(trace, where, seen, block, name)
     length, first = trace.length(where.sample), outline.first
     whole = max(0, (length - first) // block)
     if length == outline.timesteps or whole >= len(outline.low):
@@ -213,19 +213,19 @@ def unit_outline(trace: Trace, where: Location, seen: range, block: int) -> Outl
     start = first + whole * block
     if start < length:
         # The last block of the sample has padding, too.
-        own = trace.hidden[where.layer, where.direction, start:length, where.sample, where.unit]
+        own = trace[name][where.layer, where.direction, start:length, where.sample, where.unit]
         low[whole], high[whole] = own.min(), own.max()
     return replace(outline, low=low, high=high)
 
 
-def _unit_outline(trace: Trace, where: Location, seen: range, block: int) -> Outline:
+def _unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str) -> Outline:
     timesteps, unit = trace.shape[2], where.unit
     first, stop = _whole_blocks(seen, block, timesteps)
-    ends = [trace.pyramids.get(f"h.{end}", NO_PYRAMID) for end in ("low", "high")]
+    ends = [trace.pyramids.get(f"{name}.{end}", NO_PYRAMID) for end in ("low", "high")]
     kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]
     place = where.layer, where.direction, slice(first, stop), where.sample, unit
     if not kept:
-        column = np.ascontiguousarray(trace.hidden[place])
+        column = np.ascontiguousarray(trace[name][place])
         return Outline(
             first, block, reduce_blocks(np.minimum, column, block), reduce_blocks(np.maximum, column, block), timesteps
         )

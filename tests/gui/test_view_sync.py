@@ -71,13 +71,17 @@ def test_views_of_a_large_result_show_another_location_or_candidate_in_turns_of_
         def show_location(self, location):
             shown.append((self.title, location.timestep))
 
+        def follow_array(self, name):
+            before, self.followed = getattr(self, "followed", "h"), name
+            return before != name
+
     def go(timestep: int) -> list[tuple[str, int]]:
         shown.clear()
         session.set_location(session.location.moved(timestep=timestep))
         return list(shown)
 
     monkeypatch.setattr(view_sync, "_AT_ONCE", 0)
-    window, result = QWidget(), make_result(("gluon", "manual", "torch"), timesteps=9)
+    window, result = QWidget(), make_result(("gluon", "manual", "torch"), timesteps=9, gradients=("gluon", "manual"))
     qtbot.addWidget(window)
     session = Session(result.config)
     views, layout = ViewSynchronizer(session, window), QVBoxLayout(window)
@@ -101,6 +105,11 @@ def test_views_of_a_large_result_show_another_location_or_candidate_in_turns_of_
     go(4)
     views.finish_pending()
     assert shown == [("c", 4), ("a", 4), ("b", 4)]
+    # Another array.
+    shown.clear()
+    session.set_color_by("grad.h")
+    assert shown == [("c", 4)]
+    qtbot.waitUntil(lambda: shown == [("c", 4), ("a", 4), ("b", 4)])
     # Another candidate; a hidden view follows for the title of its tab, at last.
     hidden = View(window)
     hidden.title = "d"

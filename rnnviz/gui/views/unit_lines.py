@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
 from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
-from rnnviz.quantities.gates import Quantity, is_gradient
+from rnnviz.quantities.gates import Quantity, is_gradient, stored_array
 from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -38,12 +38,17 @@ _KEPT = 24
 
 
 class _Columns(NamedTuple):
-    """The values of one curve: an engine, the unit at a location, the time steps in sight, and those of a block."""
+    """The values of one curve: an engine, its array, the unit at a location, the time steps in sight and of a block."""
 
     engine: str
+    name: str
     where: Location
     seen: range
     block: int
+
+
+_Fetched: TypeAlias = tuple[int, Location, Quantity, dict[_Columns, Outline]]
+"""Number of the result, location and quantity of some curves, and the curves."""
 
 
 class SeriesCache(QObject):
@@ -139,8 +144,8 @@ class UnitLine:
 class UnitLines(QObject):
     """Owns the curves of a plot, and the marks of time steps without a finite value."""
 
-    fetched = Signal(object)
-    """The curves of a `Location` can be read at once."""
+    fetched = Signal(object, str)
+    """The curves of a quantity at a `Location` can be read at once."""
 
     def __init__(self, plot: TimePlot) -> None:
         super().__init__(plot)
@@ -199,11 +204,12 @@ class UnitLines(QObject):
         whole, seen, pixels = range(result.shape[2]), self._plot.timesteps_in_sight, self._plot.pixels
         parts = [whole] if block_for(seen, pixels) == block_for(whole, pixels) else [whole, seen]
         keys = [
-            _columns(line.engine, location, location.unit if line.pinned is None else line.pinned, part, pixels)
+            _columns(line.engine, name, location, location.unit if line.pinned is None else line.pinned, part, pixels)
             for line in self._lines
+            if (name := stored_array(quantity, result[line.engine])) is not None
             for part in parts
         ]
-        missing = [key for key in keys if key not in self._outlines] if quantity == "value" else []
+        missing = [key for key in keys if key not in self._outlines]
         page = min(result.reference.hidden.strides[2], _PAGE)
         if sum(len(key.seen) for key in missing) * page <= _PAGES_AT_ONCE * _PAGE:
             self.cancel()
@@ -212,12 +218,12 @@ class UnitLines(QObject):
             self._fetching, turn = missing, self._turn
             length = result.inputs.length(location.sample)
 
-            def work(check: Check) -> tuple[int, Location, dict[_Columns, Outline]]:
+            def work(check: Check) -> _Fetched:
                 read = {}
                 for key in missing:
                     check()
                     read[key] = _read(result[key.engine], key, length)
-                return turn, location, read
+                return turn, location, quantity, read
 
             self._reader.ask(work)
         return False
@@ -230,13 +236,12 @@ class UnitLines(QObject):
     def read(self, result: RunResult, location: Location, quantity: Quantity = "value") -> None:
         """Read the values of every curve for the whole sequence, independent of the selected time step.
 
-        The curve of a gate appears when its computation ends, as `series_ready` reports.
+        A curve that has to be computed appears when its computation ends, as `series_ready` reports.
         """
         self._result, self._location, self._quantity = result, location, quantity
         for line in self._lines:
             line.unit = location.unit if line.pinned is None else line.pinned
-        if quantity != "value":
-            self._series.ask(result, [self._key(line) for line in self._lines])
+        self._series.ask(result, [self._key(line) for line in self._lines if self._array(line) is None])
         whole = range(result.shape[2])
         for line in self._lines:
             line.whole = self._outline(result, line, whole)
@@ -283,8 +288,9 @@ class UnitLines(QObject):
         """Value of a curve at a time step; None until computed."""
         if self._result is None:
             return None
-        if self._quantity == "value":
-            return self._result[line.engine].hidden[self._location.moved(timestep=timestep, unit=line.unit).index]
+        name = self._array(line)
+        if name is not None:
+            return self._result[line.engine][name][self._location.moved(timestep=timestep, unit=line.unit).index]
         values = self._series.get(self._key(line))
         return None if values is None else values[timestep]
 
@@ -296,8 +302,9 @@ class UnitLines(QObject):
         """Values of a curve at some time steps, of shape (len(times),); None until computed."""
         if self._result is None:
             return None
-        if self._quantity == "value":
-            return unit_over_time(self._result[line.engine], self._location, line.unit, times)
+        name = self._array(line)
+        if name is not None:
+            return unit_over_time(self._result[line.engine], self._location, line.unit, times, name)
         values = self._series.get(self._key(line))
         return None if values is None else values[times.start : times.stop]
 
@@ -306,19 +313,24 @@ class UnitLines(QObject):
         self.cancel()
         self._reader.stop()
 
-    def _take(self, found: tuple[int, Location, dict[_Columns, Outline]]) -> None:
-        turn, location, read = found
+    def _take(self, found: "_Fetched") -> None:
+        turn, location, quantity, read = found
         if turn == self._turn:
             if list(read) == self._fetching:
                 self._fetching = []
             for key, outline in read.items():
                 self._keep(key, outline)
-            self.fetched.emit(location)
+            self.fetched.emit(location, quantity)
 
     def _keep(self, key: _Columns, outline: Outline) -> None:
         self._outlines[key] = outline
         while len(self._outlines) > max(_KEPT, 4 * len(self._lines)):
             self._outlines.popitem(last=False)
+
+    def _array(self, line: UnitLine) -> str | None:
+        """The array of an engine that has the values of a curve; None if they are computed."""
+        assert self._result is not None
+        return stored_array(self._quantity, self._result[line.engine])
 
     def _key(self, line: UnitLine) -> SeriesKey:
         return series_key(line.engine, self._location, line.unit, self._quantity)
@@ -326,11 +338,12 @@ class UnitLines(QObject):
     def _outline(self, result: RunResult, line: UnitLine, seen: range) -> Outline | None:
         where, pixels = self._location, self._plot.pixels
         length = result.inputs.length(where.sample)
-        if self._quantity != "value":
+        name = self._array(line)
+        if name is None:
             values = self._series.get(self._key(line))
             return None if values is None else _within_sample(outline_of(values, seen, pixels), length)
         # Kept for the way back, as to another sample: each block of a unit lies in another page of a file.
-        key = _columns(line.engine, where, line.unit, seen, pixels)
+        key = _columns(line.engine, name, where, line.unit, seen, pixels)
         if key not in self._outlines:
             self._keep(key, _read(result[line.engine], key, length))
         self._outlines.move_to_end(key)
@@ -353,12 +366,12 @@ class UnitLines(QObject):
         return [line.whole for line in self._lines if line.whole is not None]
 
 
-def _columns(engine: str, where: Location, unit: int, seen: range, pixels: int) -> _Columns:
-    return _Columns(engine, where.moved(timestep=0, unit=unit), seen, block_for(seen, pixels))
+def _columns(engine: str, name: str, where: Location, unit: int, seen: range, pixels: int) -> _Columns:
+    return _Columns(engine, name, where.moved(timestep=0, unit=unit), seen, block_for(seen, pixels))
 
 
 def _read(trace: Trace, key: _Columns, length: int) -> Outline:
-    return _within_sample(unit_outline(trace, key.where, key.seen, key.block), length)
+    return _within_sample(unit_outline(trace, key.where, key.seen, key.block, key.name), length)
 
 
 def _within_sample(outline: Outline, length: int) -> Outline:

@@ -218,20 +218,24 @@ class UnitsPlot(ResultView):
             self.plot.show_timesteps(result.shape[2], result.inputs.seams)
             cell = result.config.network.kind
             self.choice.offer(cell, gradients_of(result.traces.values(), cell))
-        self._refresh()
+        if known and result is not None:
+            self.show_location(self._asked)
+        else:
+            self._refresh()
 
     def show_location(self, location: Location) -> None:
         """Show a location, if need be when its curves are read; the earlier ones stay until then."""
         self._asked, result = location, self._result
-        shown = location.moved(timestep=self._location.timestep) == self._location
-        if result is None or shown:
+        if result is None or self._shown == self._choices(location):
             self._lines.cancel()
         elif not self._lines.fetch(result, location, self.choice.quantity):
             return
         self._location = location
         self._refresh()
 
-    def _on_fetched(self, location: Location) -> None:
+    def _on_fetched(self, location: Location, quantity: str) -> None:
+        if quantity != self.choice.quantity:
+            return
         # Other time steps of the same curves may have been requested meanwhile.
         moved = self._asked.moved(timestep=location.timestep) != location
         self._location = location if moved else self._asked
@@ -239,7 +243,7 @@ class UnitsPlot(ResultView):
 
     def finish_pending(self) -> None:
         self._lines.cancel()
-        if self._asked != self._location:
+        if self._asked != self._location or self._shown != self._choices(self._asked):
             self._location = self._asked
             self._refresh()
 
@@ -271,7 +275,7 @@ class UnitsPlot(ResultView):
             self._built = built
             self._build(result, pinned)
             self._shown = None
-        shown = (result, where.moved(timestep=0), self.pinned, self.choice.quantity)
+        shown = self._choices(where)
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
@@ -294,9 +298,13 @@ class UnitsPlot(ResultView):
         begins = at_seam(result.inputs.seams, where.timestep)
         self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {values}")
 
+    def _choices(self, where: Location) -> tuple[object, ...]:
+        """Everything that determines the curves."""
+        return self._result, where.moved(timestep=0), self.pinned, self.choice.quantity
+
     def _redraw(self) -> None:
         self._shown = None
-        self._refresh()
+        self.show_location(self._asked)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop computing. A closing window hides its views."""

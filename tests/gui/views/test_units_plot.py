@@ -299,9 +299,20 @@ def test_long_curves_are_read_on_a_thread_and_the_earlier_ones_stay_labeled_unti
 
     monkeypatch.setattr(unit_lines, "unit_outline", read)
     monkeypatch.setattr(unit_lines, "_PAGES_AT_ONCE", 0)
-    result = make_result(timesteps=5, batch_size=2, hidden_size=4)
+    result = make_result(timesteps=5, batch_size=2, hidden_size=4, gradients=("gluon", "manual"))
     view.show_result(result, "manual")
     view.show_location(Location())
+    assert shows(0, 0, 0)
+    # So is a gradient, which is stored, too.
+    read_on.clear()
+    view.follow_array("grad.h")
+    view.show_result(result, "manual")
+    assert shows(0, 0, 0)
+    gradient = result["gluon"]["grad.h"][0, 0, :, 0, 0]
+    qtbot.waitUntil(lambda: np.array_equal(view.curve("gluon", 0).low, gradient))
+    assert read_on == [False, False]
+    view.follow_array("h")
+    view.show_result(result, "manual")
     assert shows(0, 0, 0)
     read_on.clear()
     view.show_location(Location(sample=1, unit=2))
