@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from rnnviz import __version__
 from rnnviz.cli import command_parsers, terminal, window_parser
+from rnnviz.core.words import capital
 from rnnviz.engines.registry import ENGINES
 
 EXIT_STATUS = {
@@ -117,7 +118,7 @@ def _help(action: Action) -> str:
         text = "print the version and exit"
     if isinstance(action.default, str) and action.choices is not None:
         text = f"{text}; {action.default} by default"
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{capital(text)}."
 
 
 def _terms(terms: Mapping[str, str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from rnnviz.core.config import InitialStateSource, Network, SequenceSource, para
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
-from rnnviz.core.words import plural
+from rnnviz.core.words import capital, plural
 from rnnviz.explain.worked_step import Kind
 from rnnviz.frozen import dataclass
 
@@ -312,7 +312,7 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace | LossPlace) -> Inpu
         heading = "This is the input: no step computed it."
         name = notation(replace(place, names=names))
         feature, time = feature_in_words(names, place.feature), timestep_in_words(names, place.timestep)
-        located = f"{feature[0].upper()}{feature[1:]} of x at {time}, sample {place.sample}."
+        located = f"{capital(feature)} of x at {time}, sample {place.sample}."
         return InputSource(place, name, value, heading, (located, _sequence(inputs, place)))
     state = inputs.initial_state.by_symbol[place.state]
     row = place.layer * inputs.network.directions + place.direction

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.words import wrapped
+from rnnviz.core.words import capital, wrapped
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
@@ -226,7 +226,7 @@ def _notes(entry: "Entry") -> list[str]:
     """Remarks about an entry, one sentence each."""
     if not entry.supported:
         return [f"{_WHY_NOT}{entry.reason}."]
-    notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []
+    notes = [f"{capital(entry.reason)}."] if entry.reason else []
     notes += [f"The file sets {', '.join(entry.settings)}."] if entry.settings else []
     if entry.cell is None:
         notes = [f"The file does not specify the {entry.choice}. Choose the cell below."]
@@ -298,7 +298,7 @@ class ModelCommands(QObject):
     def _on_progressed(self, title: str, fraction: float) -> None:
         """Show the progress; an undetermined bar until the first fraction arrives."""
         if self._waiting is not None:
-            self._waiting.setLabelText(f"{title[:1].upper()}{title[1:]}")
+            self._waiting.setLabelText(capital(title))
             self._waiting.setMaximum(100 if fraction > 0.0 else 0)
             self._waiting.setValue(int(100 * fraction))
 

@@ -8,7 +8,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QKeyEvent, QMouseEvent, QPainte
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.words import wrapped
+from rnnviz.core.words import capital, wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, claims, down, pages
@@ -242,7 +242,7 @@ class BarChart(QWidget):
 
 def bar_tooltip(bar: HistogramBar) -> str:
     values = "1 value" if bar.count == 1 else f"{number_format.count(bar.count)} values"
-    return f"{bar.words[:1].upper()}{bar.words[1:]}: {values}"
+    return f"{capital(bar.words)}: {values}"
 
 
 @dataclass(frozen=True)

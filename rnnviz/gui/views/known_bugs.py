@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
-from rnnviz.core.words import plural, wrapped
+from rnnviz.core.words import capital, plural, wrapped
 from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, down, pages
@@ -220,7 +220,7 @@ class KnownBugsView(ResultView):
         result, entry = self._result, self.chosen
         if result is None or entry is None:
             return
-        self._phrase.setText(f"{entry.cause[:1].upper()}{entry.cause[1:]}")
+        self._phrase.setText(capital(entry.cause))
         self._origin.setText(entry.origin)
         found = detection(result, entry)
         name = gradient("h") if entry.of_gradients else "h"

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.number_format import count
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import wrapped
+from rnnviz.core.words import capital, wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.icons import IconButton
@@ -101,7 +101,7 @@ class RangePanel(QFrame):
         with QSignalBlocker(self.box), QSignalBlocker(self.slider):
             self.box.setValue(query.threshold)
             self.slider.setValue(round(query.threshold * _STEPS))
-        self._title.setText(f"<b>{lane[0].upper()}{lane[1:]}, {_span(query.times)}</b>")
+        self._title.setText(f"<b>{capital(lane)}, {_span(query.times)}</b>")
         self.units.setText("searching units …")
 
     def show_selection(self, found: Selection, units: int) -> None:
