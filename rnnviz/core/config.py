@@ -37,6 +37,24 @@ CELL_NAMES = tuple(name for name in CELLS if name not in PROJECTIONS.values())
 """The cells that a config can name."""
 
 
+def lane_name(layer: int, direction: int) -> str:
+    """Gluon's name of a lane, which begins the names of its parameters: "l0", "r1".
+
+    Parameters
+    ----------
+    layer : int
+        Index of the layer.
+    direction : int
+        0 for forward, 1 for backward.
+
+    Returns
+    -------
+    str
+        Name of the lane.
+    """
+    return f"{'lr'[direction]}{layer}"
+
+
 def parameter_name(layer: int, direction: int, name: str) -> str:
     """Gluon's name of a lane's parameter: "l0_i2h_weight", "r1_h2h_bias".
 
@@ -54,7 +72,7 @@ def parameter_name(layer: int, direction: int, name: str) -> str:
     str
         Name of an array.
     """
-    return f"{'lr'[direction]}{layer}_{name}"
+    return f"{lane_name(layer, direction)}_{name}"
 
 
 @dataclass(frozen=True)

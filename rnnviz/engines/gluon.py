@@ -32,7 +32,7 @@ from mxnet.gluon import contrib, rnn
 
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
-from rnnviz.core.config import Network
+from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
@@ -481,9 +481,9 @@ def _block(network: Network, input_size: int, num_layers: int, layout: str, **op
 
 def _set_parameters(block: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
     """Copy one layer's parameters into the block's layer `at`."""
-    for direction, side in enumerate("lr"[: inputs.network.directions]):
+    for direction in range(inputs.network.directions):
         for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(block, f"{side}{at}_{name}").set_data(_nd_array(array))
+            getattr(block, parameter_name(at, direction, name)).set_data(_nd_array(array))
 
 
 def to_library(array: FloatArray) -> Any:

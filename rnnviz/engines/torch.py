@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
-from rnnviz.core.config import Network
+from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
@@ -206,9 +206,9 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
 
 def _set_parameters(module: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
     """Copy one layer's parameters into the module's layer `at`."""
-    for direction, side in enumerate("lr"[: inputs.network.directions]):
+    for direction in range(inputs.network.directions):
         for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(module, _name(f"{side}{at}_{name}")).copy_(to_library(array))
+            getattr(module, _name(parameter_name(at, direction, name))).copy_(to_library(array))
 
 
 def _name(ours: str) -> str:

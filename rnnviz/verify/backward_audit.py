@@ -28,6 +28,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients, BoundedSum
 from rnnviz.cells.interpreters.graph import lone_sums
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
+from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import computed_parts
@@ -241,7 +242,7 @@ class _AuditOfTrace:
     def _add_rows(
         self, layer: int, direction: int, name: str, rank: int, rows: NDArray[np.intp], expected: BoundedArray
     ) -> None:
-        full_name = f"{OF_PARAMETERS}{'lr'[direction]}{layer}_{name}"
+        full_name = f"{OF_PARAMETERS}{parameter_name(layer, direction, name)}"
         if full_name in _given(self._trace):
             self._tally.add(GradientBlock(full_name, (), (rows,), (-layer, direction, 2, rank)), expected)
 

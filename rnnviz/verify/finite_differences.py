@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.running_error import ALLOWED, storage_bound
+from rnnviz.core.config import lane_name, parameter_name
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -132,7 +133,7 @@ class _Quotient:
 def _entries(inputs: Inputs, trace: Trace) -> Iterator[GradientPlace]:
     """Entries of all gradients without time, and of the sequence: of each kind first, then of the lanes in turn."""
     generator, network = np.random.default_rng(0), inputs.network
-    lanes = [f"{'lr'[d]}{layer}_" for layer, d in product(range(network.num_layers), range(network.directions))]
+    lanes = [f"{lane_name(layer, d)}_" for layer, d in product(range(network.num_layers), range(network.directions))]
     kinds: list[list[tuple[str, int | None]]] = [[(OF_INPUT, None)]]
     kinds += [[(gradient(f"{s}0"), k) for k in range(len(lanes))] for s in network.kind.state_symbols]
     kinds += [[(f"{OF_PARAMETERS}{lane}{name}", None) for lane in lanes] for name in network.kind.initializers()]
@@ -258,12 +259,13 @@ def _scale(inputs: Inputs, entry: GradientPlace) -> float:
     """The change of an entry that moves pre-activations by about 1, but no more than the entry's own scale."""
     network, parameters = inputs.network, inputs.parameters
     if entry.name == OF_INPUT:
-        names, own = [f"{lane}0_i2h_weight" for lane in "lr"[: network.directions]], abs(inputs.sequence[entry.index])
+        own = abs(inputs.sequence[entry.index])
+        names = [parameter_name(0, d, "i2h_weight") for d in range(network.directions)]
     elif not entry.name.startswith(OF_PARAMETERS):
         symbol = entry.name.removeprefix("grad.").removesuffix("0")
         layer, direction = divmod(entry.index[0], network.directions)
         own = abs(inputs.initial_state.by_symbol[symbol][entry.index])
-        names = [f"{'lr'[direction]}{layer}_h2h_weight"] if symbol == "h" else []
+        names = [parameter_name(layer, direction, "h2h_weight")] if symbol == "h" else []
     else:
         own, names = abs(parameters[entry.name.removeprefix(OF_PARAMETERS)][entry.index]), []
         if len(entry.index) == 2 and entry.name.endswith("0_i2h_weight"):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.arrays import ArrayLayer
 from rnnviz.cells.interpreters.graph import Graph, Node, ordered
+from rnnviz.core.config import lane_name
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -218,7 +219,7 @@ class _PerturbedStep:
         round_activation: Callable[[FloatArray, FloatArray], None],
     ) -> None:
         cell = inputs.network.kind
-        prefix = f"{OF_PARAMETERS}{'lr'[direction]}{layer}_"
+        prefix = f"{OF_PARAMETERS}{lane_name(layer, direction)}_"
         self._cell, self._size, self._round_activation = cell, inputs.network.hidden_size, round_activation
         self._changed = {name.removeprefix(prefix): c for name, c in changed.items() if name.startswith(prefix)}
         self._parameters = {n: a.astype(np.float64) for n, a in vars(inputs.parameters.layer(layer, direction)).items()}

@@ -10,7 +10,7 @@ import numpy as np
 from rnnviz import __version__
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
-from rnnviz.core.config import Config, Network
+from rnnviz.core.config import Config, Network, lane_name
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
@@ -359,7 +359,7 @@ def outcome(inputs: Inputs, known: Recorded) -> Iterator[NotebookCell]:
     network = inputs.network
     top = network.num_layers - 1
     batch_first = network.layout == "NTC"
-    sides = [f"{side}{top}" for side in "lr"[: network.directions]]
+    sides = [lane_name(top, direction) for direction in range(network.directions)]
     joined = f"np.concatenate([{', '.join(f'h_{side}' for side in sides)}], axis=-1)"
     held = "compare" if known.insists_on_gluon else "print_difference"
     yield prose("## `out`", "The hidden states of the top layer, concatenated if it has two directions.")

@@ -11,6 +11,7 @@ from zlib import compress
 
 import numpy as np
 
+from rnnviz.core.config import lane_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
@@ -105,7 +106,7 @@ class Lane:
         network = inputs.network
         self.network, self.layer = network, layer
         self.padded, self.steps = bool(inputs.lengths), inputs.length(0)
-        self.side = f"{'lr'[direction]}{layer}"
+        self.side = lane_name(layer, direction)
         self.row = layer * network.directions + direction
         self.direction, self.backward = direction, network.backward(direction)
         self.on_top = layer == network.num_layers - 1
