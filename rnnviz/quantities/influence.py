@@ -15,7 +15,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import allocate_array
 from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.frozen import dataclass
-from rnnviz.quantities.gradient_flow import Check, LaneSteps, norm_of
+from rnnviz.quantities.gradient_flow import Check, norm_of
+from rnnviz.quantities.jacobian_norms import LaneSteps
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 

@@ -32,13 +32,11 @@ from rnnviz.quantities.gradient_flow import (
     VANISHING,
     EngineFlow,
     Flow,
-    JacobianNorms,
-    LaneSteps,
     flow_of,
     flow_sentence,
     gradient_flow,
-    jacobian_norms,
 )
+from rnnviz.quantities.jacobian_norms import JacobianNorms, LaneSteps, jacobian_norms
 from rnnviz.quantities.plot_series import Outline, largest_of, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 
