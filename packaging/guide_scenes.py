@@ -15,6 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lesson_entries
@@ -212,6 +213,17 @@ def gradients(window: MainWindow, _folder: Path) -> QWidget:
     return window
 
 
+def gradient_terms(window: MainWindow, folder: Path) -> QWidget:
+    """The terms of one of these gradients."""
+    gradients(window, folder)
+    window.session.set_color_by("grad.h")
+    window.main_layout.select_tab("Arithmetic")
+    window.resize(SIZE[0], 1200)
+    view = next(view for view in window.views if isinstance(view, ArithmeticView))
+    view.kind.gradient.click()
+    return view
+
+
 def model(window: MainWindow, folder: Path) -> QWidget:
     """The list of a file's networks."""
     path = folder / "translator.safetensors"
@@ -247,6 +259,7 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "padding": padding,
     "capture": capture,
     "gradients": gradients,
+    "gradient-terms": gradient_terms,
     "mismatch": mismatch,
     "model": model,
     "sweep": sweep,
