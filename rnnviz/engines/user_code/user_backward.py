@@ -47,7 +47,7 @@ class OwnBackward(UserFunction):
     needs. They are stored in the arrays (L, D, T, N, U) of `add_gradient(name, U)`.
     """
 
-    name, arguments = "backward", "x, state, p, d_state"
+    name, arguments, lines = "backward", "x, state, p, d_state", "gradients"
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class OwnBackward(UserFunction):
             of_x[b], d_state, of_parameters, lines = self._guarded(call, f" at {where}")
             for name, array in of_parameters.items():
                 sums[name] += array
-            self._store(task, steps[b], lines)
+            self._store((*task.lane, steps[b], task.samples), lines, self._add_gradient)
             if task.cuts[b]:
                 d_state = {s: np.zeros_like(array) for s, array in d_state.items()}
         return BlockGradients({"h": of_h}, of_x, d_state, sums)
@@ -131,15 +131,3 @@ class OwnBackward(UserFunction):
         if self._lines is not None and lines.keys() != self._lines.keys():
             raise self._unfit(f"backward returned other gradients at {where} than in its first call")
         return {name: self._array(lines[name], f"the gradient of {name}", known[name], where) for name in lines}
-
-    def _store(self, task: BackwardTask, t: int, lines: Arrays) -> None:
-        """Store the further gradients, for which the first call makes room."""
-        if self._lines is None:
-            add = self._add_gradient
-            try:
-                self._lines = {name: add(name, array.shape[1]) if add else None for name, array in lines.items()}
-            except OSError as error:
-                raise self._unfit(f"the returned gradients cannot be stored: {error.strerror}") from error
-        for name, series in self._lines.items():
-            if series is not None:
-                series[task.lane][t, task.samples] = lines[name]

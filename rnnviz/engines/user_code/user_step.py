@@ -72,6 +72,8 @@ class UserFunction:
     """The name of the function."""
     arguments: str
     """Its arguments, for an error."""
+    lines: str
+    """The arrays that it may return beside those that each call needs, for an error."""
 
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
         """Run the file once and take its function.
@@ -133,6 +135,17 @@ class UserFunction:
             )
         return converted
 
+    def _store(self, at: tuple[Any, ...], lines: Arrays, add_line: AddLine | None) -> None:
+        """Store the returned lines (S, U) of a lane and a time step, for which the first call makes room."""
+        if self._lines is None:
+            try:
+                self._lines = {n: add_line(n, array.shape[1]) if add_line else None for n, array in lines.items()}
+            except OSError as error:
+                raise self._unfit(f"the returned {self.lines} cannot be stored: {error.strerror}") from error
+        for name, series in self._lines.items():
+            if series is not None:
+                series[at] = lines[name]
+
     def _unfit(self, what: str) -> RecurrenceError:
         return RecurrenceError(f"{self._definition}: {what}.")
 
@@ -155,7 +168,7 @@ class UserFunction:
 class OwnRecurrence(UserFunction):
     """The `step` of one file."""
 
-    name, arguments = "step", "x, state, p"
+    name, arguments, lines = "step", "x, state, p", "lines"
 
     def run_layer(self, add_line: AddLine | None = None) -> RunLayer:
         """The step as a way to run one layer; see `engines.layers.RunLayer`.
@@ -171,22 +184,11 @@ class OwnRecurrence(UserFunction):
                 state, lines = self._guarded(partial(self._next, task, task.x[t], state, where), f" at {where}")
                 for name, series in task.series.items():
                     series[t] = state[name]
-                self._store(task, t, lines, add_line)
+                self._store((*task.lane, task.start + t, task.samples), lines, add_line)
                 progress(done / len(task.x))
             return state
 
         return run_layer
-
-    def _store(self, task: LayerTask, t: int, lines: Arrays, add_line: AddLine | None) -> None:
-        """Store the returned lines, for which the first call makes room."""
-        if self._lines is None:
-            try:
-                self._lines = {n: add_line(n, array.shape[1]) if add_line else None for n, array in lines.items()}
-            except OSError as error:
-                raise self._unfit(f"the returned lines cannot be stored: {error.strerror}") from error
-        for name, series in self._lines.items():
-            if series is not None:
-                series[task.lane][task.start + t, task.samples] = lines[name]
 
     def _next(
         self, task: LayerTask, x: FloatArray, state: Mapping[str, FloatArray], where: str

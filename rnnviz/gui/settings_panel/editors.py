@@ -285,6 +285,15 @@ class IndicesEditor(TextEditor):
         return [number_or_text(part.strip()) for part in text.split(",")] if text.strip() else None
 
 
+def _fill_row(widget: QWidget, line: QWidget, button: QWidget) -> None:
+    """Lay out a line edit and its button."""
+    row = QHBoxLayout(widget)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    row.addWidget(line, 1)
+    row.addWidget(button)
+
+
 class ValueEditor(IndicesEditor):
     """Line edit for the place of a hidden value, and a button that takes the selected one."""
 
@@ -295,11 +304,7 @@ class ValueEditor(IndicesEditor):
         widget = QWidget(parent)
         line = LongLineEdit(widget)
         self.take = IconButton("target", "Use selected value", "Makes the selected hidden value the loss.", widget)
-        row = QHBoxLayout(widget)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(line, 1)
-        row.addWidget(self.take)
+        _fill_row(widget, line, self.take)
         super().__init__(key, config_field, parent, line, widget, self.take)
         widget.setFocusProxy(line)
         self.take.clicked.connect(self.taken)
@@ -315,11 +320,7 @@ class PathEditor(LineEditor):
         widget = QWidget(parent)
         line = PathLineEdit(widget)
         self.browse = IconButton("open", "Choose file", "Browse for the file.", widget)
-        row = QHBoxLayout(widget)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(line, 1)
-        row.addWidget(self.browse)
+        _fill_row(widget, line, self.browse)
         super().__init__(key, config_field, parent, line, widget, self.browse)
         widget.setFocusProxy(line)
         self._filters = f"{FILE_FILTERS[key]};;{ALL_FILES}" if key in FILE_FILTERS else ALL_FILES

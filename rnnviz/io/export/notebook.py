@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnviz import __version__
 from rnnviz.cells import CELLS
-from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
+from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units
 from rnnviz.core.config import Config, Network, lane_name
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
@@ -25,6 +25,7 @@ from rnnviz.io.export.notebook_cells import (
     NotebookCell,
     assignment,
     code,
+    definition,
     fenced,
     lanes_of,
     literally,
@@ -333,8 +334,7 @@ def one_step(network: Network) -> Iterator[NotebookCell]:
         *(f"    {line}" for line in code_lines(network.kind)),
         f"    return {states}",
     ]
-    helpers = helper_lines(step)
-    yield code(*((*helpers, "", "") if helpers else ()), *step)
+    yield definition(step)
 
 
 def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:

@@ -4,13 +4,14 @@ import json
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import Any, Literal
 from zlib import compress
 
 import numpy as np
 
+from rnnviz.cells.interpreters.symbols import helper_lines
 from rnnviz.core.config import lane_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -45,6 +46,12 @@ def prose(*paragraphs: str) -> NotebookCell:
 
 def code(*lines: str) -> NotebookCell:
     return NotebookCell("code", "\n".join(lines))
+
+
+def definition(lines: Sequence[str]) -> NotebookCell:
+    """The definition of a function, below those of the functions that it uses beside NumPy's."""
+    helpers = helper_lines(lines)
+    return code(*((*helpers, "", "") if helpers else ()), *lines)
 
 
 def literally(text: str) -> str:

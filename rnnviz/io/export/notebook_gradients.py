@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from rnnviz.cells.interpreters.backward_source import backward_lines
-from rnnviz.cells.interpreters.symbols import helper_lines
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, LossGradient, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
-from rnnviz.io.export.notebook_cells import Lane, NotebookCell, assignment, code, lanes_of, literally, prose
+from rnnviz.io.export.notebook_cells import Lane, NotebookCell, assignment, code, definition, lanes_of, literally, prose
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -81,8 +80,7 @@ def _one_step(network: Network) -> Iterator[NotebookCell]:
         *(f"    {line}" for line in backward_lines(kind)),
         f"    return {', '.join(returned)}",
     ]
-    helpers = helper_lines(step)
-    yield code(*((*helpers, "", "") if helpers else ()), *step)
+    yield definition(step)
 
 
 def _lane(inputs: Inputs, loss: LossGradient, lane: Lane, known: Trace, held: str) -> Iterator[NotebookCell]:
