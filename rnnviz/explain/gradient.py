@@ -21,7 +21,7 @@ from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.mmap_arrays import FloatArray, allocate_array
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row
 from rnnviz.explain.equations import EquationLine, Token
@@ -170,6 +170,29 @@ def gradient_breakdown(blocks: GradientBlocks, place: GradientOf) -> GradientBre
     """
     with np.errstate(all="ignore"):
         return _Explainer(blocks, place).explain()
+
+
+def unit_contributions(
+    blocks: GradientBlocks, place: ParameterPlace, check: Callable[[float], None] = lambda fraction: None
+) -> Floats:
+    """The contribution of each time step to the gradient of a parameter's numbers, summed over the samples.
+
+    Parameters
+    ----------
+    blocks : GradientBlocks
+        The backward pass of an engine that gives grad.h.
+    place : ParameterPlace
+        One of the numbers. The others are those of the same gate and column, one for each unit.
+    check : callable, optional
+        Gets the fraction that is done; may raise an exception to cancel.
+
+    Returns
+    -------
+    ndarray of float64
+        (T, U). The sum over time of a column is the gradient of the number of this unit.
+    """
+    with np.errstate(all="ignore"):
+        return _Explainer(blocks, GradientOf(place)).unit_contributions(place, check)
 
 
 class _Line:
@@ -614,9 +637,28 @@ class _Explainer:
             or ((n.op, n.name) == ("parameter", place.name) and len(n.shape) == 1)
         ]
 
-    def _over_time(self, place: ParameterPlace, unit: int) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
-        """Blocks of all steps: time steps, samples, gradients, and the column of the unit in them."""
-        mixes = self._graph.mixes_units
+    def unit_contributions(self, place: ParameterPlace, check: Callable[[float], None]) -> Floats:
+        """(T, U): see the function of this name."""
+        timesteps, nodes = self._inputs.timesteps, self._owing(place)
+        rows = self._inputs.parameters[place.key].shape[0]
+        units = rows if place.name in self._network.kind.own_parameters else self._network.hidden_size
+        values: Floats = np.asarray(allocate_array("float64", (timesteps, units)))
+        values[...] = 0.0
+        done, steps = 0, sum(map(self._inputs.length, range(self._inputs.batch_size)))
+        for times, group, step, _ in self._over_time(place, None):
+            shape = times.stop - times.start, group.stop - group.start, units
+            for node in nodes:
+                d = step.gradient(node)
+                if d is not None:
+                    read = np.broadcast_to(self._read(place, node, step), shape[:2])
+                    values[times] += np.einsum("tnu,tn->tu", np.broadcast_to(d.value, shape), read)
+            done += shape[0] * shape[1]
+            check(done / steps)
+        return values
+
+    def _over_time(self, place: ParameterPlace, unit: int | None) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
+        """Blocks of all steps: time steps, samples, gradients of a unit or of all, and the unit's column in them."""
+        mixes = unit is None or self._graph.mixes_units
         units = None if mixes else np.array([unit])
         width = self._network.hidden_size if mixes else 1
         step_values = sum(layer.shape[1] for layer in self._weights(place)) + width * len(self._graph.nodes)
@@ -630,7 +672,7 @@ class _Explainer:
             for start in starts if backward else reversed(starts):
                 times = slice(start, min(start + count, length))
                 step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, units)
-                yield times, group, step, unit if mixes else 0
+                yield times, group, step, (unit or 0) if mixes else 0
 
     def _weights(self, place: ParameterPlace) -> list[FloatArray]:
         """The weights that a step of the lane reads its inputs through."""

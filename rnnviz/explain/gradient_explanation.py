@@ -1,6 +1,6 @@
 """A gradient explained for every engine that gives it: its terms, its table, and the first line that differs."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 
 import numpy as np
@@ -14,7 +14,13 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import Divergence, divergence_sentences, padding_sentence, wrong_sentences
-from rnnviz.explain.gradient import GradientBreakdown, GradientLine, GradientPart, gradient_breakdown
+from rnnviz.explain.gradient import (
+    GradientBreakdown,
+    GradientLine,
+    GradientPart,
+    gradient_breakdown,
+    unit_contributions,
+)
 from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
 from rnnviz.explain.provenance import (
     GradientOf,
@@ -139,8 +145,7 @@ def explain_gradients(
         raise InputError(no_step)
     known = gradient_blocks_of(result) if blocks is None else blocks
     wanted = [n for n, t in result.traces.items() if candidates is None or n in candidates or t is result.reference]
-    reasons = result.without_gradients
-    unread = {name: reason for name in wanted if (reason := reasons.get(name) or _missing(result, name, place, known))}
+    unread = {name: reason for name in wanted if (reason := _missing(result, name, place, known))}
     breakdowns = {name: gradient_breakdown(known[name], place) for name in wanted if name not in unread}
     if not breakdowns:
         each = "; ".join(f"{display_name(name)}: {reason}" for name, reason in unread.items())
@@ -185,8 +190,44 @@ def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> Grad
     return explain_gradients(result, gradient_entry(result.config.network, name, index))
 
 
+def contributions_over_time(
+    result: RunResult, engine: str, place: ParameterPlace, check: Callable[[float], None] = lambda fraction: None
+) -> Floats:
+    """The contributions (T, U) of the time steps to a parameter's gradient, by `gradient.unit_contributions`.
+
+    Parameters
+    ----------
+    result : RunResult
+        A run with a backward pass.
+    engine : str
+        The engine whose gradients are read.
+    place : ParameterPlace
+        The number of the parameter, in the run.
+    check : callable, optional
+        Gets the fraction that is done; may raise an exception to cancel.
+
+    Returns
+    -------
+    ndarray of float64
+        (T, U): those of the number of each unit in the same gate and column.
+
+    Raises
+    ------
+    InputError
+        Without a backward pass, or if the engine does not give the gradients.
+    """
+    if result.inputs.loss is None:
+        raise InputError(_NO_GRADIENTS)
+    blocks = gradient_blocks_of(result)
+    if reason := _missing(result, engine, GradientOf(place), blocks):
+        raise InputError(_NO_ENGINE.format(reasons=f"{display_name(engine)}: {reason}"))
+    return unit_contributions(blocks[engine], place, check)
+
+
 def _missing(result: RunResult, name: str, place: GradientOf, blocks: Mapping[str, GradientBlocks]) -> str:
     """Why an engine's gradient cannot be explained, in a clause; "" if it can."""
+    if name in result.without_gradients:
+        return result.without_gradients[name]
     if name not in blocks:
         return _NO_GRADIENT.format(name=gradient(result.config.network.kind.state_symbols[0]))
     trace = result.traces[name]

@@ -14,6 +14,7 @@ from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_in
 from rnnviz.core.config import InitialStateSource, Network, SequenceSource, parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
 from rnnviz.core.words import capital, plural
 from rnnviz.explain.worked_step import Kind
@@ -94,6 +95,11 @@ class ParameterPlace:
     def key(self) -> str:
         """The parameter's name in a network: "l0_i2h_weight"."""
         return parameter_name(self.layer, self.direction, self.name)
+
+    def is_in(self, parameters: Parameters) -> bool:
+        """Whether some parameters have this number."""
+        array = parameters.get(self.key)
+        return array is not None and len(self.index) == array.ndim and all(np.less(self.index, array.shape))
 
 
 @dataclass(frozen=True)

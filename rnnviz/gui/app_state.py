@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
 from weakref import WeakMethod
 
 from PySide6.QtCore import QObject, Signal
@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import ParameterPlace
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gates import Quantity, gradients_of, is_gradient, quantity_for
 from rnnviz.quantities.steps import Region
@@ -20,9 +21,13 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
 if TYPE_CHECKING:
-    # It computes gradients, and is imported when the first one is wanted.
+    # They compute gradients, and are imported when the first one is wanted.
+    from rnnviz.quantities.contributions import Contributions
     from rnnviz.quantities.influence import Influence
 
+Followed: TypeAlias = Literal["influence", "contributions"]
+"""Quantities that are computed on request, and that the lanes show: the influence on the selected value, and the
+contributions of the time steps to the gradient of the selected parameter."""
 ColorBy: TypeAlias = Quantity
 Field: TypeAlias = Literal[
     "config",
@@ -38,7 +43,8 @@ Field: TypeAlias = Literal[
     "highlighted",
     "selected_range",
     "following",
-    "influence",
+    "followed",
+    "parameter",
     "lesson_step",
 ]
 """Names in `Session.changed`. `inputs` changes with the values of the result, but not with its audit."""
@@ -98,10 +104,12 @@ class AppState:
     swiping: bool = False
     highlighted: tuple[Region, ...] = ()
     selected_range: Query | None = None
-    following: bool = False
-    """Whether the influence on the selected value is shown."""
-    influence: "Influence | None" = None
-    """The influence that was computed last, on the selected value or on the one before."""
+    following: Followed | None = None
+    """The quantity that follows the selection."""
+    followed: "Influence | Contributions | None" = None
+    """The one that was computed last, for the present selection or for the one before."""
+    parameter: ParameterPlace | None = None
+    """The selected number of a parameter whose gradient is shown."""
     lesson_step: tuple[str, int] | None = None
     ran: Config | None = None
     """The config as it was when the run of the result began."""
@@ -144,7 +152,7 @@ class AppState:
             return replace(state, selected_range=query)
         if result is None:
             none = replace(self, result=None, candidate=None, engine=None, highlighted=(), selected_range=None)
-            return replace(none, influence=None)
+            return replace(none, followed=None).with_parameter(None)
         config, candidate, engine = self.config, self.chosen, self.engine
         if self.result is not None and engine == self.result.reference.engine:
             engine = None
@@ -159,8 +167,16 @@ class AppState:
         state = replace(self, config=config, result=result, ran=ran, candidate=candidate, engine=engine)
         if result.inputs is not self.inputs:
             # The regions and the range may not exist in other values.
-            state = replace(state, highlighted=(), selected_range=None, influence=None)
+            state = replace(state, highlighted=(), selected_range=None, followed=None)
+            at = state.parameter
+            if at is not None and not (result.inputs.loss is not None and at.is_in(result.inputs.parameters)):
+                state = state.with_parameter(None)
         return replace(state, location=state.inside(self.location))
+
+    def with_parameter(self, parameter: ParameterPlace | None) -> "AppState":
+        """The state with another selected parameter; without one, contributions are not shown."""
+        state = replace(self, parameter=parameter)
+        return replace(state, following=None) if parameter is None and self.following == "contributions" else state
 
     def with_choices(self, choices: ViewChoices) -> "AppState":
         """The state with other choices, at once if the result is of the config, or else with the next that is."""
@@ -339,21 +355,35 @@ class Session(QObject):
         self._choose(selected_range=query)
 
     @property
-    def following(self) -> bool:
-        """Whether the influence on the selected value is shown."""
+    def following(self) -> Followed | None:
+        """The quantity that follows the selection."""
         return self._state.following
 
     @property
     def influence(self) -> "Influence | None":
-        """The influence that was computed last, on the selected value or on the one before."""
-        return self._state.influence
+        """The influence that was computed last, while it is shown."""
+        return cast("Influence | None", self._state.followed) if self.following == "influence" else None
 
-    def set_following(self, following: bool) -> None:
-        """Show the influence on the selected value, or stop showing it."""
-        self.replace(replace(self._state, following=following, influence=None))
+    @property
+    def contributions(self) -> "Contributions | None":
+        """The contributions that were computed last, while they are shown."""
+        return cast("Contributions | None", self._state.followed) if self.following == "contributions" else None
 
-    def set_influence(self, influence: "Influence | None") -> None:
-        self.replace(replace(self._state, influence=influence))
+    def set_following(self, following: Followed | None) -> None:
+        """Show a quantity that follows the selection, or none."""
+        self.replace(replace(self._state, following=following, followed=None))
+
+    def set_followed(self, followed: "Influence | Contributions | None") -> None:
+        """Set the quantity that `following` names."""
+        self.replace(replace(self._state, followed=followed))
+
+    @property
+    def parameter(self) -> ParameterPlace | None:
+        """The selected number of a parameter whose gradient is shown."""
+        return self._state.parameter
+
+    def set_parameter(self, parameter: ParameterPlace) -> None:
+        self.replace(self._state.with_parameter(parameter))
 
     def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:
         self.replace(replace(self._state, lesson_step=lesson_step))

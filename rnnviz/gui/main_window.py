@@ -26,7 +26,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
-from rnnviz.gui.jobs.influence import InfluenceFollower
+from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
@@ -51,6 +51,7 @@ from rnnviz.gui.view_sync import (
     GRADIENT_FLOW,
     KNOWN_BUGS,
     MISMATCHES,
+    PARAMETERS,
     TABS,
     LazyViews,
     ViewSynchronizer,
@@ -117,7 +118,7 @@ class MainWindow(QMainWindow):
         self.runner = Runner(parent=self) if runner is None else runner
         self.jobs = TaskQueue(self)
         self.selection = SelectionCommands(self.session, self)
-        self.influence = InfluenceFollower(self.session, self)
+        self.lane_quantity = LaneQuantityFollower(self.session, self)
         self.player = Player(self.session, self)
         self.navigation = NavigationHistory(self.session, self)
         recent = RecentFiles(settings, self)
@@ -181,8 +182,8 @@ class MainWindow(QMainWindow):
         """Stop the run, or else the background tasks, or leave the presentation."""
         if self.runner.busy or self.jobs.busy:
             (self.runner if self.runner.busy else self.jobs).stop()
-        elif self.influence.busy:
-            self.session.set_following(False)
+        elif self.lane_quantity.busy:
+            self.session.set_following(None)
         else:
             self.presentation.leave()
 
@@ -195,7 +196,7 @@ class MainWindow(QMainWindow):
             self.sweeps,
             self.exports,
             self.jobs,
-            self.influence,
+            self.lane_quantity,
             self.files,
             self.guide,
             self.help,
@@ -254,10 +255,12 @@ class MainWindow(QMainWindow):
         elif view.title == KNOWN_BUGS:
             view.bug_requested.connect(self.results.compute_bug)
         elif view.title == GRADIENT_FLOW:
-            view.following_requested.connect(self.session.set_following)
-            self.influence.progressed.connect(view.show_progress)
+            view.following_requested.connect(self.lane_quantity.show_influence)
+            self.lane_quantity.progressed.connect(view.show_progress)
         elif view.title in ABSENT:
             title = view.title
+            if title == PARAMETERS:
+                view.parameter_selected.connect(self.session.set_parameter)
             view.presence_changed.connect(lambda present: self.main_layout.show_tab(title, present=present))
         elif view.title in EAGER:
             view.title_changed.connect(partial(self.main_layout.set_tab_text, view.title))
@@ -313,7 +316,7 @@ class MainWindow(QMainWindow):
         for changed in (
             self.runner.busy_changed,
             self.jobs.busy_changed,
-            self.influence.busy_changed,
+            self.lane_quantity.busy_changed,
             self.presentation.changed,
             self.document.changed,
             self.navigation.changed,
@@ -331,7 +334,7 @@ class MainWindow(QMainWindow):
             self.results,
             self.exports,
             self.help,
-            self.influence,
+            self.lane_quantity,
         ):
             source.message.connect(self.show_message)
         self.files.written.connect(self.code_trust.trust)

@@ -52,7 +52,7 @@ class ViewSynchronizer(QObject):
         view.location_requested.connect(self._session.set_location)
         view.highlight_requested.connect(self._session.set_highlight)
         view.installEventFilter(self)
-        if self._session.following:
+        if self._session.following == "influence":
             view.show_influence(self._session.influence, followed=True)
         if self._session.result is not None:
             self._behind_result.add(view)
@@ -89,8 +89,8 @@ class ViewSynchronizer(QObject):
             if "highlighted" in changed:
                 # Hidden views, too: it is cheap.
                 view.show_highlight(self._session.highlighted)
-            if not changed.isdisjoint(("influence", "following")):
-                view.show_influence(self._session.influence, followed=self._session.following)
+            if not changed.isdisjoint(("followed", "following")):
+                view.show_influence(self._session.influence, followed=self._session.following == "influence")
             follows = recolored and view.follow_array(self._session.array)
             if not (moved or other or follows):
                 continue

@@ -15,7 +15,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.gradient import GradientBreakdown, GradientLine, gradient_breakdown
+from rnnviz.explain.gradient import GradientBreakdown, GradientLine, gradient_breakdown, unit_contributions
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_explanation import explain_gradient
 from rnnviz.explain.provenance import (
@@ -144,6 +144,12 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
                 check(explained.lines[0], gradients[f"grad.parameters.{place.key}"][place.index])
                 assert explained.contributions is not None
                 assert explained.contributions.sum() == pytest.approx(explained.lines[0].value)
+                # Those of every unit's number in the same gate and column.
+                each = unit_contributions(blocks, place)
+                first = place.index[0] // each.shape[1] * each.shape[1]
+                of = gradients[f"grad.parameters.{place.key}"][(slice(first, first + each.shape[1]), *place.index[1:])]
+                np.testing.assert_allclose(each.sum(axis=0), of, rtol=1e-9, atol=1e-12)
+                np.testing.assert_allclose(each[:, place.index[0] - first], explained.contributions, atol=1e-12)
     (line,) = gradient_breakdown(blocks, GradientOf(InputPlace(2, 1, 0))).lines
     check(line, gradients["grad.input"][2, 1, 0])
 

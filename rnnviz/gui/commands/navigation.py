@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import GradientOf, InputPlace, LossPlace, Place, quantity_place, same_kind, step_of
+from rnnviz.explain.provenance import (
+    GradientOf,
+    InputPlace,
+    LossPlace,
+    ParameterPlace,
+    Place,
+    quantity_place,
+    same_kind,
+    step_of,
+)
 from rnnviz.gui.app_state import Session
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ class NavigationHistory(QObject):
         self._extent: tuple[object, ...] = ()
         session.on_change(self._on_location, "location")
         session.on_change(self._on_result, "result")
+        self.changed.connect(self._tell_parameter)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -109,10 +119,29 @@ class NavigationHistory(QObject):
         return here.moved(timestep=read.timestep) if isinstance(read, InputPlace) else here
 
     def _on_location(self) -> None:
-        location = self._session.location
-        if self._selection() != location:
+        location, found = self._session.location, self._session.contributions
+        lane = None if found is None else (found.lane.layer, found.lane.direction)
+        if (
+            found is not None
+            and lane == (location.layer, location.direction)
+            and (self._parameter is not None or self._selection() != location)
+        ):
+            # The gradient that the lane shows at this step, after the one to which it contributes.
+            self._places, self.at = [GradientOf(found.parameter), found.source(location)], 1
+            self.changed.emit()
+        elif self._selection() != location:
             self._places, self.at = [same_kind(location, self.place)], 0
             self.changed.emit()
+
+    @property
+    def _parameter(self) -> ParameterPlace | None:
+        """The parameter whose gradient is the current place."""
+        of = self.place.of if isinstance(self.place, GradientOf) else None
+        return of if isinstance(of, ParameterPlace) else None
+
+    def _tell_parameter(self) -> None:
+        if self._parameter is not None:
+            self._session.set_parameter(self._parameter)
 
     def _on_result(self) -> None:
         """Keep the history if the new result has the same shape and lengths: padding has no places."""

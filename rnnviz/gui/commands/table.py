@@ -18,7 +18,7 @@ from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.help.commands import HelpCommands
-from rnnviz.gui.jobs.influence import InfluenceFollower
+from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
@@ -50,7 +50,7 @@ class CommandHost(Protocol):
     files: FileCommands
     guide: LessonController
     help: HelpCommands
-    influence: InfluenceFollower
+    lane_quantity: LaneQuantityFollower
     jobs: TaskQueue
     lanes: "UnrolledView"
     main_layout: MainLayout
@@ -168,7 +168,7 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
         None,
         Command("stop", "&Stop", ("Esc",), "Stop the run (the last result is kept), or the export in progress.",
             lambda w: w.stop(), icon="stop",
-            enabled=lambda w: w.runner.busy or w.jobs.busy or w.influence.busy or w.presentation.active),
+            enabled=lambda w: w.runner.busy or w.jobs.busy or w.lane_quantity.busy or w.presentation.active),
     ),
     "&Go": (
         Command("timestep_next", "Next &time step", ("Right",), "Select the next time step.",
@@ -252,7 +252,10 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             lambda w: w.lanes.scale_range(1.0 / _RANGE_FACTOR)),
         Command("influence", "Show in&fluence", ("I",),
             "Show how strongly each hidden state and input influences the selected value.",
-            lambda w: w.influence.toggle(), enabled=lambda w: w.session.result is not None),
+            lambda w: w.lane_quantity.toggle("influence"), enabled=lambda w: w.session.result is not None),
+        Command("contributions", "Show contri&butions in lanes", ("Shift+I",),
+            "Show how much each time step contributes to the gradient of the selected parameter, for every unit.",
+            lambda w: w.lane_quantity.toggle("contributions"), enabled=lambda w: w.session.result is not None),
         None,
         Command("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer time steps, larger.",
             lambda w: _zoom_in(w), icon="zoom-in"),

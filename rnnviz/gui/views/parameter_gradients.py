@@ -10,7 +10,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.explain.provenance import gradient_entry
+from rnnviz.explain.provenance import GradientOf, ParameterPlace, gradient_entry
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
@@ -73,6 +73,8 @@ class ParameterGradients(ResultView):
     stacked_width = 640
 
     presence_changed = Signal(bool)
+    parameter_selected = Signal(object)
+    """The `ParameterPlace` of the selected entry."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,6 +91,7 @@ class ParameterGradients(ResultView):
         self.entry_table = NumberTable(self.entry_model, "Entries of the selected gradient")
         self.entry_table.breaks_titles = True
         self.entry_table.activated.connect(self._on_activated)
+        self.entry_table.selectionModel().currentRowChanged.connect(self._on_entry)
         self._task = LatestTask("parameters", self)
         self._task.done.connect(self._take)
         left = down(intro, (self.table, 1), spacing=4)
@@ -138,10 +141,21 @@ class ParameterGradients(ResultView):
 
     def _on_activated(self, index: QModelIndex) -> None:
         """Request the explanation of an entry: its terms over time."""
-        if self.entries is not None and self._result is not None:
-            where = self.entries.index[self.entry_model.row(index.row())].tolist()
-            place = gradient_entry(self._result.config.network, self.entries.row.name, where)
+        place = self._place_at(index)
+        if place is not None:
             self.explanation_requested.emit(place)
+
+    def _on_entry(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        place = self._place_at(current)
+        if place is not None and isinstance(place.of, ParameterPlace):
+            self.parameter_selected.emit(place.of)
+
+    def _place_at(self, index: QModelIndex) -> GradientOf | None:
+        """The gradient in a row of the entries."""
+        if self.entries is None or self._result is None or not index.isValid():
+            return None
+        where = self.entries.index[self.entry_model.row(index.row())].tolist()
+        return gradient_entry(self._result.config.network, self.entries.row.name, where)
 
     def _sort(self, row: ArrayRow) -> None:
         """Find the entries with the largest errors, of a large array on a thread."""

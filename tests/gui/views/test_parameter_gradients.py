@@ -53,6 +53,12 @@ def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, v
     with qtbot.waitSignal(view.explanation_requested) as asked:
         view.entry_table.activated.emit(view.entry_model.index(0, 0))
     assert asked.args[0].of in (ParameterPlace(0, 0, "h2h_bias", (2,)), InitialPlace("h", 0, 0, 1, 3))
+    selected: list[ParameterPlace] = []
+    view.parameter_selected.connect(selected.append)
+    view.table.choose(next(k for k, row in enumerate(rows) if row.name == BIAS))
+    view.entry_table.choose(0)
+    assert selected == [ParameterPlace(0, 0, "h2h_bias", (2,))]
+    view.table.choose(1)
     # The selected array stays with another run.
     view.show_result(make_result(gradients=("gluon", "manual")), "manual")
     assert view.entries is not None

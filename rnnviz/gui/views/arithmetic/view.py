@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
-import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFont, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLabel, QSplitter, QWidget
@@ -316,8 +315,7 @@ class ArithmeticView(ResultView):
     def _is_in(self, result: RunResult) -> bool:
         """Whether a result has the place."""
         if isinstance(self.place, GradientOf) and isinstance(self.place.of, ParameterPlace):
-            array, index = result.inputs.parameters.get(self.place.of.key), self.place.of.index
-            return array is not None and len(index) == array.ndim and all(np.less(index, array.shape))
+            return self.place.of.is_in(result.inputs.parameters)
         return lies_in(self.place, result.shape, result.inputs.network.input_size)
 
     def finish_pending(self) -> None:

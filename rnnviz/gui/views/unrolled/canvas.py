@@ -31,6 +31,7 @@ from rnnviz.gui.views.unrolled.geometry import (
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.marks import (
+    ContributionRow,
     FutureCover,
     HighlightItem,
     InfluenceStrips,
@@ -186,6 +187,7 @@ class UnrolledCanvas(QWidget):
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
         self.seams, self.influence = SeamMarks(self.box), InfluenceStrips(self.box)
+        self.row = ContributionRow(self.box)
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         self.badges = StageBadges(self.minimap)
         for part in (self.headers, self.color_bar):
@@ -374,6 +376,7 @@ class UnrolledCanvas(QWidget):
                 part.show_lanes(None, None)
             self.selection.hide()
             self.seams.hide()
+            self.row.hide()
             self.highlights.set_geometry(None, self._theme)
             self._show_badges()
             return
@@ -396,6 +399,7 @@ class UnrolledCanvas(QWidget):
         self.selection.point_at(None if self._shown is None else first_mismatch(self._shown), geometry, self._theme)
         if self._shown is not None:
             self.seams.show_seams(visible_seams(self._shown, geometry), geometry, self._theme)
+            self.row.show_contributions(self._shown.contributions, geometry, self._theme)
         self.ranges.set_geometry(geometry, self._theme)
         self.influence.set_geometry(geometry, self._theme)
         self.highlights.set_geometry(geometry, self._theme)

@@ -363,7 +363,7 @@ class ColorBar(LanesPart):
         self.bar = QRectF()
         top = self._paint_legend(painter, shown, geometry, hidden_top)
         self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
-        if bottom - split > scaled(_LINE):
+        if bottom - split > scaled(_LINE) and shown.contributions is None:
             self._paint_bar(painter, shown, INPUT, split, bottom)
 
     def _paint_legend(self, painter: QPainter, shown: RenderState, geometry: Geometry, top: float) -> float:

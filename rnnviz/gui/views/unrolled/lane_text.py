@@ -9,6 +9,7 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
+from rnnviz.explain.provenance import GradientOf, notation
 from rnnviz.frozen import dataclass
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
@@ -180,6 +181,8 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
     if timesteps < result.shape[2] and is_padding(shown, cell, boxes=boxes):
         t = min(t, result.shape[2] - 1)
         return f"padding at t = {t}: sample {shown.sample} has {plural(timesteps, 'time step')}"
+    if lane.layer is None and shown.contributions is not None:
+        return ""
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
         time, feature = _time_in_words(shown, t), feature_in_words(names, unit, IN_FULL)
@@ -205,6 +208,14 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         # In full, as the values below are: the picture has no room for it.
         number = number_format.full(float(patch.values[0, 0]))
+    if shown.contributions is not None:
+        if lane != shown.contributions.lane:
+            return ""
+        # Not of the selected sample, but of all.
+        place = ", ".join((f"layer {lane.layer}", DIRECTIONS[lane.backward], _time_in_words(shown, t), f"unit {unit}"))
+        name = notation(GradientOf(shown.contributions.number_of(unit)))
+        samples = plural(shown.contributions.samples, "sample")
+        return f"{place}\ncontribution to {name}, summed over {samples}\n{display_name(shown.engine)} {number}"
     if shown.gate is not None and not shown.gradient:
         lines.append(
             f"{shown.quantity} = {number}: {shown.gate.title}, from the values of {display_name(shown.engine)}"
@@ -265,7 +276,7 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
     """Lanes with visible numbers as a tab-separated table in full precision; empty without any."""
     lines = []
     for lane_rect in geometry.lane_rects_in_view():
-        if not geometry.font_pixels(lane_rect):
+        if not geometry.font_pixels(lane_rect) or not shown.left.colors.recorded(lane_rect.lane):
             continue
         block = block_in_view(shown, geometry, lane_rect)
         steps = [_column(shown, lane_rect.lane, t) for t in block.timesteps]

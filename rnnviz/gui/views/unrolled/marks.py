@@ -20,6 +20,7 @@ from rnnviz.quantities.steps import Order, Part, Region
 from rnnviz.quantities.units import Query, Selection
 
 if TYPE_CHECKING:
+    from rnnviz.quantities.contributions import Contributions
     from rnnviz.quantities.influence import Influence
 
 _WIDE_COLUMN = 14.0
@@ -27,6 +28,7 @@ _SMALLEST_BOX = 7.0
 _TINT, _TINT_BEHIND = 0.10, 0.35
 """Opacity of the selected column over colors, and behind boxes."""
 _BAR = 2.0
+_TALL_ROW = 7.0
 _POINTER, _TALLEST_POINTER, _LARGEST_CORNER = 8.0, 10.0, 11.0
 
 _SMALLEST_FRAME = 9.0
@@ -418,6 +420,39 @@ class RangeMarks(_Cover):
             strip = QRectF(float(start), geometry.height - _STRIP, float(stop - start), _STRIP)
             painter.fillRect(strip.adjusted(-1.0, -1.0, 1.0, 0.0), theme.color("base"))
             painter.fillRect(strip, theme.color("accent"))
+
+
+class ContributionRow(_Cover):
+    """Marks the row of the selected parameter in its lane: a tip at either end, and lines along a tall row."""
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent, 8)
+        self.row: CellGeometry | None = None
+        """The first cell of the row."""
+
+    def show_contributions(self, found: "Contributions | None", geometry: Geometry, theme: Theme) -> None:
+        self.row = None if found is None else CellGeometry(found.lane, 0, found.unit)
+        self.setVisible(self.row is not None)
+        self.set_geometry(geometry, theme)
+        self.update()
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        if self.row is None or self._geometry is None:
+            return
+        _, top, _, height = self._geometry.rect(self.row)
+        width = self._geometry.width
+        # Along a low row, lines would cover the rows beside it.
+        for role, stroke in (("base", 3.0), ("accent", 1.5)) if height >= _TALL_ROW else ():
+            painter.setPen(QPen(theme.color(role), stroke))
+            for y in (top - 0.5, top + height + 0.5):
+                painter.drawLine(QPointF(0.0, y), QPointF(width, y))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(theme.color("base"), 1.0))
+        painter.setBrush(theme.color("accent"))
+        middle = top + height / 2.0
+        for x, by in ((0.0, _POINTER), (width, -_POINTER)):
+            ends = QPointF(x, middle - 0.75 * _POINTER), QPointF(x, middle + 0.75 * _POINTER)
+            painter.drawPolygon(QPolygonF([QPointF(x + by, middle), *ends]))
 
 
 class InfluenceStrips(_Cover):

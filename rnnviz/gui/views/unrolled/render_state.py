@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
+from rnnviz.core.words import plural
 from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
 from rnnviz.gui.views.unrolled.colormap import (
     DECADES,
+    MISSING,
     PADDING,
     difference_scale,
     error_ratio_scale,
@@ -41,6 +43,10 @@ from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
 from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.result import RunResult
+
+if TYPE_CHECKING:
+    # It computes gradients, and is imported when the first ones are wanted.
+    from rnnviz.quantities.contributions import Contributions
 
 _FEWEST_DIGITS = len("-0.000")
 S = TypeVar("S")
@@ -71,7 +77,7 @@ class RenderState:
 
     The quantity is the values of one engine, colored as such or by error ratio; the candidate's differences; or an
     array computed from the values: gates, states, changes, norms. With `right`, hidden lanes show another engine
-    from time step `split` on.
+    from time step `split` on. Or one lane shows `contributions` to the gradient of a parameter, the others nothing.
     """
 
     result: RunResult
@@ -90,11 +96,12 @@ class RenderState:
     """Whether a logarithmic scale is wanted; scales with fixed ends have none."""
     largest: float = 0.0
     """End of the quantity's own scale, on which the width of the numbers depends."""
+    contributions: "Contributions | None" = None
 
     @property
     def length(self) -> int:
-        """Number of time steps of the sample; the others are padding."""
-        return self.result.inputs.length(self.sample)
+        """Number of time steps of the sample, or of the longest of those that are summed; the others are padding."""
+        return self.left.colors.length
 
     @property
     def engine(self) -> str:
@@ -147,7 +154,7 @@ class RenderState:
     @property
     def array(self) -> str:
         """The compared array of each engine that has one number for each cell: a gradient, else h."""
-        return self.quantity if self.gradient else "h"
+        return self.quantity if self.gradient and self.contributions is None else "h"
 
     @property
     def input_name(self) -> str:
@@ -157,7 +164,8 @@ class RenderState:
     @property
     def input_gradient(self) -> FloatArray | None:
         """(T, N, I): the gradient of the input, if the lane of the input shows it."""
-        return self.result[self.engine].get(OF_INPUT) if self.gradient else None
+        of_input = self.gradient and self.contributions is None
+        return self.result[self.engine].get(OF_INPUT) if of_input else None
 
     @property
     def computed(self) -> bool:
@@ -166,6 +174,8 @@ class RenderState:
 
     @property
     def gate(self) -> GateQuantity | None:
+        if self.contributions is not None:
+            return self.contributions.quantity
         return gate_quantity(self.quantity, self.cell)
 
     @property
@@ -178,12 +188,14 @@ class RenderState:
         return self.result.config.network.kind
 
     def rows(self, lane: Lane) -> int:
-        if lane.layer is None:
-            return self.result.config.network.input_size
-        return self.result.shape[4] if self.gate is None or self.gate.per_unit else 1
+        return self.left.colors.shape(lane)[1]
 
     def heading(self) -> tuple[str, ...]:
         """Lines of the heading: the quantity of the hidden lanes, and the engine unless there are two."""
+        if self.contributions is not None:
+            array, _, index = self.quantity.removeprefix(GRADIENT).partition("[")
+            summed = f"Σ of {plural(self.contributions.samples, 'sample')}"
+            return "contributions", f"to {GRADIENT}", array, f"[{index}", summed, f"by {display_name(self.engine)}"
         if self.gate is not None:
             by = "by" if self.gradient else "of"
             return (*heading_of(self.quantity, self.cell), f"{by} {display_name(self.engine)}")
@@ -210,6 +222,10 @@ class RenderState:
             return f"The differences {' '.join(self.subtraction())}."
         if self.quantity == "error_ratio":
             return f"The values of {name}, colored by error ratio."
+        if self.contributions is not None:
+            samples = plural(self.contributions.samples, "sample")
+            of_units = "A row is the weight or bias of one unit in the same gate and column."
+            return f"Contributions of the time steps to {self.quantity}, summed over {samples}, by {name}. {of_units}"
         if self.gate is not None and self.gradient:
             return f"{self.quantity}, the {self.gate.title}, by {name}."
         if self.gate is not None:
@@ -372,6 +388,50 @@ def render_state_of(
     )
 
 
+def contributions_state(
+    result: RunResult,
+    found: "Contributions",
+    sample: int,
+    theme: Theme,
+    caches: LaneCaches,
+    orders: LaneOrders | None = None,
+    reach: Reach = None,
+    *,
+    logarithmic: bool = False,
+) -> RenderState:
+    """Create a render state of contributions. The arguments are those of `render_state_of`."""
+    from rnnviz.quantities.contributions import ContributionReader
+
+    own = scale = value_scale(found.largest)
+    scale = scale if reach is None else scale.within(*reach)
+    if logarithmic:
+        scale = replace(scale, decades=DECADES)
+    paint = Paint(theme, LaneColors(scale, theme), LaneColors(value_scale(result.extents["input"]), theme))
+    if found.values.shape[1] != result.shape[4]:
+        # Gates of a projection have other units than h.
+        orders = None
+    reader = ContributionReader(result, found, sample, caches.chunks, caches.gates, orders)
+    order = None if orders is None else orders.key
+    quantity = cast(Quantity, found.name)
+    style = TileStyle(caches.turn, found.engine, None, sample, quantity, theme.name, scale, order)
+    tiles = Tiles(reader, paint, style)
+    tiles.seen.update({MISSING, PADDING} if reader.length < result.shape[2] else {MISSING})
+    side = EngineSide(found.engine, reader, reader, tiles)
+    return RenderState(
+        result,
+        None,
+        sample,
+        quantity,
+        theme,
+        paint,
+        side,
+        orders=orders,
+        logarithmic=logarithmic,
+        largest=own.high,
+        contributions=found,
+    )
+
+
 def shown_in(result: RunResult, engine: str, candidate: str | None, color_by: Quantity) -> tuple[Quantity, str]:
     """The quantity that a result has, and the engine: another one if it lacks the gradient."""
     cell = result.config.network.kind
@@ -442,6 +502,10 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: boo
     lane, timesteps = cell.lane, shown.length
     if is_padding(shown, cell, boxes=boxes):
         cell = cell._replace(timestep=timesteps - 1)
+    found = shown.contributions
+    if found is not None and lane.layer is not None and lane == found.lane:
+        where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=cell.unit)
+        return found.source(where)
     if lane.layer is None:
         place = InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names.of_sample(at.sample))
         return place if shown.input_gradient is None else GradientOf(place)
@@ -453,4 +517,6 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: boo
     # A norm belongs to all units, so the selected unit stays.
     unit = cell.unit if shown.per_unit else at.unit
     where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
+    if found is not None:
+        return GradientOf(where)
     return quantity_place(where, shown.quantity)

@@ -41,6 +41,7 @@ from rnnviz.gui.views.unrolled.render_state import (
     Reaches,
     RenderState,
     cell_at,
+    contributions_state,
     place_of,
     pointed_at,
     render_state_of,
@@ -418,7 +419,7 @@ class UnrolledView(ResultView):
 
     def _options(self) -> tuple[object, ...]:
         state = self.session.state
-        return state.engine, state.swipe, state.color_by, state.order
+        return state.engine, state.swipe, state.color_by, state.order, self.session.contributions
 
     def _on_change(self, changed: frozenset[Field]) -> None:
         if "config" in changed:
@@ -458,6 +459,18 @@ class UnrolledView(ResultView):
             return None
         engine = state.engine if state.engine in result.traces else result.reference.engine
         assert engine is not None
+        if (found := self.session.contributions) is not None and found.engine in result.traces:
+            order = OrderKey(state.order, found.engine, location.sample, "h")
+            return contributions_state(
+                result,
+                found,
+                location.sample,
+                self._theme,
+                self._caches,
+                self._unit_order.of(result, order),
+                self._reach,
+                logarithmic=self._limit.logarithmic,
+            )
         quantity, drawn = shown_in(result, engine, self._candidate, state.color_by)
         array = quantity if is_gradient(quantity) else "h"
         order = OrderKey(state.order, drawn, location.sample, array)

@@ -20,7 +20,8 @@ def test_strips_show_the_influence_of_each_time_step(qtbot) -> None:
     view.session.set_result(result)
     view.show_result(result, "manual")
     found = influence(result, where, "manual")
-    view.session.set_influence(found)
+    view.session.set_following("influence")
+    view.session.set_followed(found)
     view.show_influence(found, followed=True)
     strips = view._canvas.influence
     geometry = view.geometry_in_view

@@ -1,0 +1,144 @@
+"""The contributions of the time steps to the gradient of a parameter, and a reader of them as values of a lane."""
+
+import numpy as np
+
+from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.explain.gradient_explanation import contributions_over_time
+from rnnviz.explain.provenance import GatePlace, GradientOf, ParameterPlace, notation
+from rnnviz.explain.worked_step import Floats
+from rnnviz.frozen import dataclass
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.gates import GateQuantity
+from rnnviz.quantities.gradient_flow import Check
+from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader, Tile
+from rnnviz.quantities.units import LaneOrders
+from rnnviz.verify.metrics import largest_magnitude
+from rnnviz.verify.result import RunResult
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """The contributions of the time steps to the gradient of one number of a parameter, summed over the samples.
+
+    Attributes
+    ----------
+    engine:
+        The engine whose gradients are read.
+    parameter:
+        The number.
+    gate:
+        The symbol of its gate; "" of a parameter without gates.
+    samples:
+        How many samples are summed.
+    values:
+        (T, U): in the column of a unit those to its number in the same gate and column of the parameter.
+    largest:
+        The largest finite magnitude.
+    """
+
+    engine: str
+    parameter: ParameterPlace
+    gate: str
+    samples: int
+    values: Floats
+    largest: float
+
+    @property
+    def name(self) -> str:
+        """The gradient that the contributions sum to, such as "grad.l0_i2h_weight[3, 2]"."""
+        return notation(GradientOf(self.parameter))
+
+    @property
+    def quantity(self) -> GateQuantity:
+        return GateQuantity(self.name, "contribution of each time step")
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.parameter.layer, self.parameter.direction, reverse=self.parameter.reverse)
+
+    @property
+    def unit(self) -> int:
+        """The unit of the number."""
+        return self.parameter.index[0] % self.values.shape[1]
+
+    def number_of(self, unit: int) -> ParameterPlace:
+        """The number of another unit in the same gate and column."""
+        row, *column = self.parameter.index
+        at = self.parameter
+        return ParameterPlace(at.layer, at.direction, at.name, (row - self.unit + unit, *column), reverse=at.reverse)
+
+    def source(self, where: Location) -> GradientOf:
+        """The gradient that the contribution of a step of the lane is a multiple of."""
+        return GradientOf(GatePlace(where, self.gate) if self.gate else where)
+
+
+def contributions(
+    result: RunResult, parameter: ParameterPlace, engine: str | None = None, check: Check = lambda fraction: None
+) -> Contributions:
+    """The contributions of the time steps to the gradient of a number of a parameter.
+
+    Parameters
+    ----------
+    result : RunResult
+        A run with a backward pass.
+    parameter : ParameterPlace
+        The number, in the run.
+    engine : str, optional
+        The engine whose gradients are read; by default the reference.
+    check : callable, optional
+        Gets the fraction that is done; may raise an exception to cancel.
+
+    Returns
+    -------
+    Contributions
+        Values in float64. Their sum over time is the gradient of the parameter.
+
+    Raises
+    ------
+    rnnviz.InputError
+        If the engine does not give the gradients.
+    """
+    engine, kind = result.reference.engine if engine is None else engine, result.inputs.network.kind
+    values = contributions_over_time(result, engine, parameter, check)
+    gate = ""
+    if parameter.name not in kind.own_parameters:
+        gates = kind.gate_symbols if parameter.name.startswith("i2h_") else kind.recurrent_gates
+        gate = gates[parameter.index[0] // values.shape[1]]
+    return Contributions(engine, parameter, gate, result.inputs.batch_size, values, largest_magnitude(values))
+
+
+class ContributionReader(MultiscaleReader):
+    """Contributions as the values of their lane; the other lanes and the input have none."""
+
+    def __init__(
+        self,
+        result: RunResult,
+        found: Contributions,
+        sample: int,
+        cache: ChunkCache,
+        gates: LaneGates,
+        orders: LaneOrders | None,
+    ) -> None:
+        super().__init__(result, found.engine, None, sample, "value", cache, gates, orders)
+        # The name in the cache, which no array of a trace has.
+        self._quantity = found.name  # type: ignore[assignment]
+        assert self._quantity.startswith(GRADIENT)
+        self._found = found
+
+    def shape(self, lane: Lane) -> tuple[int, int]:
+        timesteps, units = super().shape(lane)
+        return timesteps, self._found.values.shape[1] if lane == self._found.lane else units
+
+    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
+        if lane != self._found.lane:
+            return Tile(np.zeros((units.stop - units.start, times.stop - times.start)), None)
+        return Tile(np.ascontiguousarray(self._found.values[times, units].T), None)
+
+    @property
+    def length(self) -> int:
+        """The number of time steps of the longest sample, for the samples are summed."""
+        return max(map(self._result.inputs.length, range(self._found.samples)))
+
+    def recorded(self, lane: Lane) -> range:
+        return range(self._result.shape[2] if lane == self._found.lane else 0)

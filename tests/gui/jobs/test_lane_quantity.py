@@ -1,0 +1,95 @@
+"""Influence and contributions follow the selection and the shown engine while they are switched on."""
+
+import numpy as np
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import GatePlace, GradientOf, ParameterPlace
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
+from rnnviz.quantities.influence import influence
+from tests.factories import make_result
+
+
+def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
+    result = make_result(cell="lstm", num_layers=2)
+    session = Session(result.config)
+    session.set_result(result)
+    follower = LaneQuantityFollower(session)
+    try:
+        follower.toggle("influence")
+        assert follower.busy
+        qtbot.waitUntil(lambda: session.influence is not None)
+        assert not follower.busy
+        where = Location(1, 0, 3, 1, 2)
+        session.set_location(where)
+        session.set_engine("manual")
+        qtbot.waitUntil(lambda: session.influence.where == where)
+        expected = influence(result, where, "manual")
+        np.testing.assert_array_equal(session.influence.hidden, expected.hidden)
+        assert session.influence.engine == "manual"
+        session.set_result(make_result(cell="gru"))
+        assert session.influence is None
+        qtbot.waitUntil(lambda: session.influence is not None)
+        follower.toggle("influence")
+        assert session.influence is None
+        assert not follower.busy
+    finally:
+        follower.close()
+
+
+def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, shared_window) -> None:
+    window = shared_window
+    (plot,) = (view for view in window.views if view.title == "Gradient flow")
+    window.actions_["influence"].trigger()
+    qtbot.waitUntil(lambda: window.session.influence is not None)
+    assert (plot.wanted, plot.save_state()) == ("value", ("value",))
+    assert window.lanes._canvas.influence.isVisible()
+    window.session.set_location(window.session.location.moved(unit=1))
+    qtbot.waitUntil(lambda: window.session.influence.where.unit == 1)
+    plot.source.setCurrentIndex(0)
+    assert window.session.following is None
+    assert not window.lanes._canvas.influence.isVisible()
+    plot.restore_state(("value",))
+    assert window.lane_quantity.busy
+    window.stop()
+    assert (window.session.following, plot.wanted) == (None, "loss")
+
+
+def test_contributions_follow_the_selected_parameter(qtbot) -> None:
+    result = make_result(cell="gru", gradients=("manual",), engines=("manual", "gluon"))
+    session, said = Session(result.config), []
+    follower, history = LaneQuantityFollower(session), NavigationHistory(session)
+    follower.message.connect(said.append)
+    session.set_result(result)
+    try:
+        follower.toggle("contributions")
+        assert (session.following, len(said)) == (None, 1)
+        parameter = ParameterPlace(0, 0, "h2h_weight", (5, 1))
+        history.begin(GradientOf(parameter))
+        follower.toggle("contributions")
+        qtbot.waitUntil(lambda: session.contributions is not None)
+        assert session.contributions.parameter == parameter
+        # The selected step shows its gradient, and leads back to the parameter.
+        where = Location(0, 0, 3, 1, 2)
+        session.set_location(where)
+        assert history.place == GradientOf(GatePlace(where, "z"))
+        assert not follower.busy
+        history.back()
+        assert history.place == GradientOf(parameter)
+        other = ParameterPlace(0, 0, "i2h_bias", (2,))
+        session.set_parameter(other)
+        qtbot.waitUntil(lambda: session.contributions.parameter == other)
+        # Another quantity replaces it.
+        follower.toggle("influence")
+        qtbot.waitUntil(lambda: session.influence is not None)
+        assert session.contributions is None
+        follower.toggle("contributions")
+        session.set_engine("gluon")
+        qtbot.waitUntil(lambda: session.following is None)
+        assert "gluon" in said[-1]
+        follower.toggle("contributions")
+        session.set_result(make_result(cell="lstm"))
+        assert (session.following, session.parameter) == (None, None)
+    finally:
+        follower.close()
