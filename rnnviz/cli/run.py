@@ -214,8 +214,8 @@ def add_explain_to(commands: Commands) -> None:
         nargs="?",
         const="h",
         metavar="NAME",
-        help="print the terms of the gradients of the hidden value, of h0, of an input x[I], or of a parameter's "
-        "number, such as l0_i2h_weight[3,2]",
+        help="print the terms of the gradients of the hidden value, of the output out of its layer, of h0, of an input "
+        "x[I], or of a parameter's number, such as l0_i2h_weight[3,2]",
     )
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
     explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
@@ -283,11 +283,13 @@ _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
 
 def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
     """The place of --gradient NAME."""
-    from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, gradient_entry
+    from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, OutputPlace, gradient_entry
 
     network, parameters = result.config.network, result.inputs.parameters
     if name in network.kind.state_symbols:
         return GradientOf(where)
+    if name == "out":
+        return GradientOf(OutputPlace(where))
     if name.removesuffix("0") in network.kind.state_symbols:
         at = where.layer, where.direction, where.sample, where.unit
         return GradientOf(InitialPlace(name.removesuffix("0"), *at, reverse=network.reverse))
@@ -302,7 +304,7 @@ def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
         if len(index) != len(shape) or any(k >= size for k, size in zip(index, shape, strict=True)):
             raise InputError(f"--gradient {name} is outside the parameter: its shape is {shape}.")
         return gradient_entry(network, f"{OF_PARAMETERS}{found['name']}", index)
-    states = ", ".join((*network.kind.state_symbols, *(f"{s}0" for s in network.kind.state_symbols)))
+    states = ", ".join((*network.kind.state_symbols, "out", *(f"{s}0" for s in network.kind.state_symbols)))
     expected = f"{states}, x[I] or a parameter with its index, such as {next(iter(parameters))}[0,0]"
     raise InputError(f"--gradient must be {expected} (got {name}).")
 

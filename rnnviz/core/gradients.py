@@ -21,6 +21,13 @@ OF_PARAMETERS = f"{GRADIENT}parameters."
 OF_INPUT = f"{GRADIENT}input"
 """The name of the gradient of the sequence (T, N, I)."""
 
+OF_OUTPUT = f"{GRADIENT}out"
+"""The name of the gradient of the outputs of all layers (L, D, T, N, U): the part of grad.h from outside of the lane.
+
+In the top layer it is the gradient of out, below it the gradient of the input of the layer above; either has that of
+the one value. The gradients of the final states and those from the lane's own next step are not in it.
+"""
+
 
 def gradient(symbol: str) -> str:
     """The name of the gradient of a state, a gate's pre-activation, or an initial state: "grad.h", "grad.i", "grad.h0".
@@ -49,9 +56,10 @@ def gradient_names(network: Network) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Those of the states, then of the pre-activations of the gates, such as "grad.h" and "grad.i".
+        Those of the states, then of the pre-activations of the gates, such as "grad.h" and "grad.i", then "grad.out".
     """
-    return tuple(map(gradient, dict.fromkeys((*network.kind.state_symbols, *network.kind.gate_symbols))))
+    symbols = dict.fromkeys((*network.kind.state_symbols, *network.kind.gate_symbols))
+    return (*map(gradient, symbols), OF_OUTPUT)
 
 
 def gradient_shapes(
@@ -78,9 +86,9 @@ def gradient_shapes(
     names = tuple(names)
     if not names:
         return {}
-    over_time = [name for name in gradient_names(network) if name in names]
+    symbols = {name: "h" if name == OF_OUTPUT else name.removeprefix(GRADIENT) for name in gradient_names(network)}
     return {
-        **{name: network.hidden_shape(timesteps, batch_size, name.removeprefix(GRADIENT)) for name in over_time},
+        **{name: network.hidden_shape(timesteps, batch_size, s) for name, s in symbols.items() if name in names},
         OF_INPUT: (timesteps, batch_size, network.input_size),
         **{gradient(f"{s}0"): network.state_shape(batch_size, s) for s in network.kind.state_symbols},
         **{f"{OF_PARAMETERS}{name}": shape for name, shape in network.parameter_shapes().items()},

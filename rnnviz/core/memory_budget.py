@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.gradients import OF_INPUT, gradient, gradient_names, gradient_shapes
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names, gradient_shapes
 from rnnviz.core.multiscale import values_in_levels
 from rnnviz.frozen import dataclass
 
@@ -17,7 +17,8 @@ from rnnviz.frozen import dataclass
 _WORKING_COPIES = 3
 
 _EVERY_GRADIENT, _OF_HIDDEN = ("manual", "torch"), "gluon"
-"""Engines that give every gradient over time, and the one that may give grad.h only; others may give none."""
+"""Engines that give every gradient over time, and the one that may give those of h and out alone; others may give
+none."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def demand(config: Config) -> MemoryEstimate:
 def _gradients(config: Config, engine: str) -> dict[str, tuple[int, ...]]:
     """Shapes of the gradients that an engine gives at least, by name."""
     every, network, sequence = gradient_names(config.network), config.network, config.sequence
-    names = every if engine in _EVERY_GRADIENT else (gradient("h"),) if engine == _OF_HIDDEN else ()
+    names = every if engine in _EVERY_GRADIENT else (gradient("h"), OF_OUTPUT) if engine == _OF_HIDDEN else ()
     return gradient_shapes(network, sequence.timesteps, sequence.batch_size, names)
 
 

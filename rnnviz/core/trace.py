@@ -47,9 +47,10 @@ class Trace(Mapping[str, FloatArray]):
     values that a custom step returned of the line f. Other arrays over time (L, D, T, N, U) may have any other name.
 
     After a backward pass "grad.h", "grad.c" and "grad.i" of a gate i (L, D, T, N, U) are the gradients of the loss with
-    respect to the hidden states, the cell states and the pre-activations, as far as the engine gives them, "grad.input"
-    (T, N, I) that of the sequence, "grad.h0" and "grad.c0" (L·D, N, H) those of the initial states, and
-    "grad.parameters.l0_i2h_weight" that of a parameter.
+    respect to the hidden states, the cell states and the pre-activations, and "grad.out" (L, D, T, N, U) with respect
+    to the outputs of all layers, as far as the engine gives them. "grad.input" (T, N, I) is that of the sequence,
+    "grad.h0" and "grad.c0" (L·D, N, H) those of the initial states, and "grad.parameters.l0_i2h_weight" that of a
+    parameter.
 
     Attributes
     ----------

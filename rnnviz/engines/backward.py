@@ -2,7 +2,7 @@
 
 It goes from the top layer down, and in each lane from the last computed step to the first, in blocks of time steps. A
 block begins at the engine's own states, which the forward pass stored: only one block is in memory. Gradients of the
-layer below are added up where they will stay, in its "grad.h".
+layer below are added up where they stay, in its "grad.out".
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.config import parameter_name
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
@@ -224,12 +224,12 @@ class _Lane:
         self._backward = inputs.network.backward(lane[1])
 
     def fill_direct(self) -> None:
-        """Write the part of grad.h that comes from out, or from the one value."""
-        of_h, samples, timesteps = self._trace[gradient("h")][self._lane], len(self._lengths), self._inputs.timesteps
+        """Write the part of grad.out that comes from the loss: from out, or from the one value."""
+        of_out, samples, timesteps = self._trace[OF_OUTPUT][self._lane], len(self._lengths), self._inputs.timesteps
         longest = max(1, PART_VALUES // (samples * self._network.output_size))
         for times in time_blocks(range(timesteps), longest, backward=False):
             direct = self._loss.direct(self._network, *self._lane, range(times.start, times.stop), samples)
-            of_h[times] = 0 if direct is None else direct
+            of_out[times] = 0 if direct is None else direct
 
     def run(self, longest: int | None, progress: Progress) -> None:
         """Fill the gradients of the lane; the parts of those of the layer below are added."""
@@ -239,7 +239,7 @@ class _Lane:
         carried = {s: np.array(array[self._row]) for s, array in loss.state.items()}
         initial = {s: trace[gradient(f"{s}0")][self._row] for s in symbols}
         sums: dict[str, FloatArray] = {}
-        over_time = [name for name in trace.over_time() if name.startswith(GRADIENT)]
+        over_time = [name for name in trace.over_time() if name.startswith(GRADIENT) and name != OF_OUTPUT]
         done, whole = 0, sum(self._lengths)
         for block, start in zip(reversed(blocks), reversed(starts), strict=True):
             found = self._layer.gradients(self._task(block, start, carried))
@@ -307,7 +307,7 @@ class _Lane:
             x=x,
             state=state,
             states={s: block.of(trace[s][self._lane]) for s in kind.state_symbols if s in trace},
-            direct=block.of(trace[gradient("h")][self._lane]),
+            direct=block.of(trace[OF_OUTPUT][self._lane]),
             final={s: array[block.samples] for s, array in carried.items()},
             cuts=self._cuts(block.steps),
             lane=self._lane,
@@ -329,5 +329,5 @@ class _Lane:
             block.put(self._trace[OF_INPUT], of_x, add=True)
             return
         size = self._trace.shape[-1]
-        for direction, of_h in enumerate(self._trace[gradient("h")][layer - 1]):
-            block.put(of_h, of_x[..., direction * size : (direction + 1) * size], add=True)
+        for direction, of_out in enumerate(self._trace[OF_OUTPUT][layer - 1]):
+            block.put(of_out, of_x[..., direction * size : (direction + 1) * size], add=True)

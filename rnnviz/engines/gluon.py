@@ -34,7 +34,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError, last_line
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
@@ -241,7 +241,7 @@ class GluonEngine:
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         """See `Engine.gradients`; a fused layer gives no gradient of what is inside of a step."""
-        return (gradient("h"),) if _is_fused(network) else gradient_names(network)
+        return (gradient("h"), OF_OUTPUT) if _is_fused(network) else gradient_names(network)
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`. The report's seconds name the fused stack's own time."""

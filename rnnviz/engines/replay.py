@@ -9,7 +9,8 @@ they are stored in a coarser one. Steps are then audited with the precision of t
 the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
 taken to have been computed in float16. It may be "bfloat16", whose numbers are stored as float32.
 
-`grad.h` (L, D, T, N, H) and the other gradients of a trace may be there by their names, of the loss of the run.
+`grad.h`, `grad.out` (L, D, T, N, H) and the other gradients of a trace may be there by their names, of the loss of the
+run.
 
 `lengths` (N,) may hold the lengths of the samples, which must be those of the run. Values in padding are read as they
 are, so that a check finds those that are not 0.

@@ -1,8 +1,8 @@
 """The terms of a gradient, in float64 from one engine's own gradients of later steps: the chain rule with its numbers.
 
-A gradient is a sum of products of a local derivative and another gradient. Those of a hidden state come from the loss,
-from the layer above and from the next step; those of a gate from the states of the same step; those of a parameter from
-every time step and sample.
+A gradient is a sum of products of a local derivative and another gradient. Those of an output come from the loss and
+from the layer above; those of a hidden state from the output and from the next step; those of a gate from the states of
+the same step; those of a parameter from every time step and sample.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,9 @@ from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.backward import PRODUCTS
 from rnnviz.cells.interpreters.graph import Graph, Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound, stored
 from rnnviz.core.axis_labels import Names
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array
 from rnnviz.core.trace import Trace
@@ -43,6 +43,7 @@ from rnnviz.explain.provenance import (
     InitialPlace,
     InputPlace,
     LossPlace,
+    OutputPlace,
     ParameterPlace,
     Place,
     notation,
@@ -54,8 +55,9 @@ from rnnviz.frozen import dataclass
 _BLOCK_VALUES = 1 << 21
 """Numbers of a block of time steps that are in memory at once, for the gradient of a parameter."""
 
-Way: TypeAlias = Literal["loss", "above", "step", "next", "time"]
-"""How a gradient comes: from the loss, the layer above, the same step, the next step; "time" of a parameter's terms."""
+Way: TypeAlias = Literal["loss", "above", "out", "step", "next", "time"]
+"""How a gradient comes: from the loss, the layer above, the output, the same step, the next step; "time" of a
+parameter's terms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +146,8 @@ def line_name(cell: CellSpec, place: GradientOf) -> str:
             return gradient(place.of.symbol)
         case Location():
             return gradient(cell.state_symbols[0])
+        case OutputPlace():
+            return OF_OUTPUT
         case InputPlace():
             return gradient("x")
         case InitialPlace():
@@ -279,7 +283,7 @@ class _Explainer:
             case ParameterPlace():
                 line, contributions = self._parameter(of)
                 lines, sample = (line,), 0
-            case CellPlace() | GatePlace():
+            case CellPlace() | GatePlace() | OutputPlace():
                 lines, sample = self._step(of.where), of.where.sample
             case Location():
                 lines, sample = self._step(of), of.sample
@@ -309,6 +313,10 @@ class _Explainer:
                 self._add_outer(line, where, symbol)
                 lines.append(self._finish(line, line.name, where.index))
             line = _Line(gradient(self._symbols.names[node]))
+            if first == self._network.kind.state_symbols[0]:
+                output = self._output(where)
+                lines.append(self._finish(output, OF_OUTPUT, where.index))
+                self._add_output(line, where, output.total)
             if first:
                 self._add_outer(line, where, first)
             for symbol in copies:
@@ -331,17 +339,27 @@ class _Explainer:
         return line.finished(StoredValue(line.name, stored, line.value, bound))
 
     def _add_outer(self, line: _Line, where: Location, state: str) -> None:
-        """Add the terms of a state that come from outside its step: the loss, the layer above, the next step."""
-        first = self._network.kind.state_symbols[0]
-        if state == first:
-            self._add_direct(line, where)
-            self._add_above(line, where)
+        """Add the terms of a state that come from the next step, or from the loss of its final state."""
         after = carried_to(self._network, where, self._inputs.length(where.sample))
         if after is None:
             value = self._loss.state[state][state_row(self._network, where), where.sample, where.unit]
             self._add_loss(line, "final", float(value), LossPlace(where, state))
         elif not self._blocks.cut_before(where.direction, after):
             self._add_next(line, where.moved(timestep=after), state)
+
+    def _output(self, where: Location) -> _Line:
+        """The terms of the output of a layer, which come from the loss and from the layer above."""
+        line = _Line(OF_OUTPUT)
+        self._add_direct(line, where)
+        self._add_above(line, where)
+        return line
+
+    def _add_output(self, line: _Line, where: Location, found: BoundedArray | None) -> None:
+        """Add the engine's own gradient of the output, or the `found` one where it gives none."""
+        if OF_OUTPUT in self._trace:
+            own = np.array([self._trace[OF_OUTPUT][where.index]], np.float64)
+            found = stored(own, self._trace.stored_as, self._trace.eps)[0]
+        self._add_given(line, "out", OF_OUTPUT, found, GradientOf(OutputPlace(where)))
 
     def _add_direct(self, line: _Line, where: Location) -> None:
         times = range(where.timestep, where.timestep + 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
 from rnnviz.core.config import InitialStateSource, Network, SequenceSource, parameter_name
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
@@ -69,10 +69,17 @@ class GatePlace:
     gate: str
 
 
+@dataclass(frozen=True)
+class OutputPlace:
+    """The output of a layer at a hidden value: the same number, as the layer above and the loss read it."""
+
+    where: Location
+
+
 Source: TypeAlias = Location | InputPlace | InitialPlace
 """Source of a term: a hidden value, a value of the sequence, or one of h0."""
 
-Value: TypeAlias = Source | CellPlace | GatePlace
+Value: TypeAlias = Source | CellPlace | GatePlace | OutputPlace
 """A number of the forward pass."""
 
 
@@ -173,6 +180,8 @@ def previous_cell(arithmetic: "StepBreakdown", symbol: str = "c") -> CellPlace |
 def quantity_place(where: Location, quantity: str) -> Place:
     """Whose arithmetic shows how a unit's number of a quantity was computed: a cell state's, a gate's, or the step's;
     of a gradient such as "grad.i" the gradient's."""
+    if quantity == OF_OUTPUT:
+        return GradientOf(OutputPlace(where))
     if quantity.startswith(GRADIENT):
         of = quantity_place(where, quantity.removeprefix(GRADIENT))
         return GradientOf(of) if isinstance(of, Location | CellPlace | GatePlace) else of
@@ -202,6 +211,8 @@ def gradient_entry(network: Network, name: str, index: Sequence[int]) -> Gradien
     symbol = name.removeprefix(GRADIENT)
     if len(index) == len(Location().index):
         where = Location(*index, reverse=network.reverse)
+        if name == OF_OUTPUT:
+            return GradientOf(OutputPlace(where))
         if symbol in network.kind.state_symbols:
             return GradientOf(where if symbol == network.kind.state_symbols[0] else CellPlace(where, symbol))
         return GradientOf(GatePlace(where, symbol))
@@ -215,6 +226,8 @@ def counterpart(place: Place, selection: Location) -> Place:
     match place:
         case GradientOf(of=ParameterPlace()):
             return selection
+        case GradientOf(of=OutputPlace(where=where)):
+            return where
         case GradientOf():
             return place.of if not isinstance(place.of, ParameterPlace) else selection
         case LossPlace():
@@ -232,7 +245,7 @@ def step_of(place: Place | ParameterPlace) -> Location | None:
     state."""
     if isinstance(place, GradientOf):
         return step_of(place.of)
-    if isinstance(place, CellPlace | GatePlace | LossPlace):
+    if isinstance(place, CellPlace | GatePlace | OutputPlace | LossPlace):
         return place.where
     return place if isinstance(place, Location) else None
 
@@ -265,6 +278,8 @@ def notation(place: Place | ParameterPlace) -> str:
             return f"{GRADIENT}{notation(place.of)}"
         case ParameterPlace():
             return f"{place.key}[{', '.join(map(str, place.index))}]"
+        case OutputPlace():
+            return f"out[t={place.where.timestep}, u={place.where.unit}]"
         case LossPlace():
             return f"d_{place.state or 'out'}[t={place.where.timestep}, u={place.where.unit}]"
         case InputPlace():
@@ -285,7 +300,7 @@ def lane_of(place: Place | ParameterPlace) -> Lane | None:
         return None
     if isinstance(place, GradientOf):
         return lane_of(place.of)
-    at = place.where if isinstance(place, CellPlace | GatePlace | LossPlace) else place
+    at = place.where if isinstance(place, CellPlace | GatePlace | OutputPlace | LossPlace) else place
     return Lane(at.layer, at.direction, reverse=at.reverse)
 
 

@@ -18,7 +18,7 @@ from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
 from rnnviz.cells.interpreters.graph import Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
-from rnnviz.core.gradients import GRADIENT, gradient
+from rnnviz.core.gradients import GRADIENT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
@@ -83,7 +83,7 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
 
 @lru_cache(maxsize=256)
 def gradient_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
-    """Gradients over time of a cell: those of the states, then those of the pre-activations of its gates."""
+    """Gradients over time of a cell: those of the states, of the pre-activations of its gates, and of the output."""
     names = {"h": "hidden state", "c": "cell state"}
     found = [GateQuantity(gradient(s.symbol), f"{_OF}{names.get(s.symbol, 'state')}", size=s.size) for s in cell.states]
     found += [
@@ -91,7 +91,7 @@ def gradient_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
         for g in cell.gates
         if g.symbol not in cell.state_symbols
     ]
-    return tuple(found)
+    return *found, GateQuantity(OF_OUTPUT, f"{_OF}output", size=cell.states[0].size)
 
 
 def is_gradient(quantity: str) -> bool:
@@ -320,7 +320,9 @@ def gate_blocks(
 
 _Gate: TypeAlias = Literal["i", "f", "g", "o", "r", "z", "n"]
 _PreActivation: TypeAlias = Literal["pre_h", "pre_i", "pre_f", "pre_g", "pre_o", "pre_r", "pre_z", "pre_n"]
-_Gradient: TypeAlias = Literal["grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.r", "grad.z", "grad.n"]
+_Gradient: TypeAlias = Literal[
+    "grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.r", "grad.z", "grad.n", "grad.out"
+]
 Quantity: TypeAlias = Literal[
     "value", "error_ratio", "difference", _Gate, "c", "change", "norm", _PreActivation, _Gradient
 ]

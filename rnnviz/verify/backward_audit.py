@@ -5,6 +5,9 @@ engine's own gradients of that step, its own hidden states and its own layer inp
 with a rounding bound (`bounded_backward`), and the engine's gradient must be within eight bounds of their sum. So
 errors do not add up over time, and the first one that is outside shows where the backward pass goes wrong.
 
+The terms of the loss and of the layer above are together grad.out. Where an engine gives it, it is audited by itself,
+and the gradient of a hidden state from it.
+
 Gradients that the engine does not give, such as those of c, are carried from step to step with their bounds, and so is
 the cell state of the forward pass. The gradients of the parameters must be the sums over all time steps and samples
 within the bounds of their terms and of the sum.
@@ -29,7 +32,7 @@ from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedG
 from rnnviz.cells.interpreters.graph import lone_sums
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.core.config import parameter_name
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
@@ -398,35 +401,40 @@ class _Lane:
         samples, tally = self._samples[rows], self._tally
         axes = np.arange(times.start, times.stop), samples
         lane = -self._layer, self._direction, 0
-        ranks = {s: rank for rank, s in enumerate((*self._symbols, *self._inputs.network.kind.gate_symbols))}
+        names = OF_OUTPUT, *map(gradient, (*self._symbols, *self._inputs.network.kind.gate_symbols))
+        ranks = {name: rank for rank, name in enumerate(names)}
 
-        def block(symbol: str, axes: tuple[NDArray[np.intp], ...]) -> GradientBlock:
-            order = (*lane, ranks[symbol])
+        def block(name: str, axes: tuple[NDArray[np.intp], ...]) -> GradientBlock:
             prefix = self._layer, self._direction
-            return GradientBlock(gradient(symbol), prefix, axes, order, True, not self._backward)
+            return GradientBlock(name, prefix, axes, (*lane, ranks[name]), True, not self._backward)
 
+        of_out = self._from_outside(times, samples, above)
+        if OF_OUTPUT in self._names:
+            own = self._own(OF_OUTPUT, times, rows)
+            tally.add(block(OF_OUTPUT, axes), _total(of_out) if of_out else _zeros(found.x, own.shape))
+            of_out = [self._bounded.leaf(own, self._trace.stored_as)]
         for s in self._given:
             terms = [_shifted(found.before[s], after[s], backward=self._backward)]
             if s in found.within:
                 terms.append(found.within[s])
             if s == self._first:
-                terms += self._from_outside(times, samples, above)
+                terms += of_out
             expected = _total(terms)
             if known.all():
-                tally.add(block(s, axes), expected)
+                tally.add(block(gradient(s), axes), expected)
                 continue
             # The step at the edge of the block is left out where the next one is not looked at.
             inner = slice(1, None) if self._backward else slice(None, -1)
             edge = slice(None, 1) if self._backward else slice(-1, None)
             if len(axes[0]) > 1:
-                tally.add(block(s, (axes[0][inner], samples)), expected[inner])
+                tally.add(block(gradient(s), (axes[0][inner], samples)), expected[inner])
             if known.any():
-                tally.add(block(s, (axes[0][edge], samples[known])), expected[edge][:, known])
+                tally.add(block(gradient(s), (axes[0][edge], samples[known])), expected[edge][:, known])
         for gate in self._inputs.network.kind.gate_symbols:
             if gradient(gate) in self._names and gate not in self._symbols:
                 zero = self._bounded.leaf(np.zeros(()))
                 shape = len(axes[0]), len(samples), self._inputs.network.hidden_size
-                tally.add(block(gate, axes), found.u[gate] if gate in found.u else _zeros(zero, shape))
+                tally.add(block(gradient(gate), axes), found.u[gate] if gate in found.u else _zeros(zero, shape))
         self._compare_initial(times, rows, found)
 
     def _compare_initial(self, times: slice, rows: NDArray[np.intp], found: BoundedGradients) -> None:

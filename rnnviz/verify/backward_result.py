@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
-from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit_accumulator import AuditFigures
@@ -240,7 +240,11 @@ def first_gradient_mismatch(comparison: Comparison, network: Network) -> Gradien
         That of the lanes, else that of the sequence, else that of the initial states and parameters.
     """
     found = [first for own in comparison.every_gradient if (first := mismatch_of(own, network)) is not None]
-    lanes = [(at.gradient_order[:3], first) for first in found if (at := first.where.location) is not None]
+    lanes = [
+        ((*at.gradient_order[:3], first.where.name != OF_OUTPUT), first)
+        for first in found
+        if (at := first.where.location) is not None
+    ]
     if lanes:
         return min(lanes, key=lambda pair: pair[0])[1]
     return found[0] if found else None

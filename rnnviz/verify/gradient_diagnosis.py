@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -60,7 +60,9 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     if kept < samples:
         inputs, trace = _of_samples(inputs, trace, kept)
     passes = BackwardPasses(inputs, states_of(inputs, trace), "float64")
-    given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in trace.missing}
+    # All that grad.out has is in grad.h, and a bug may read another one than the engine stores.
+    unread = trace.missing | {OF_OUTPUT}
+    given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in unread}
     tolerance = own_tolerance(inputs, trace)
 
     def distance(fault: GradientFault, limit: float) -> float:

@@ -250,7 +250,8 @@ def test_gradients_are_printed_and_written(tmp_path: Path, capsys: pytest.Captur
     code, out, err = called(capsys, str(path), *at, "--gradient", "--top", "2")
     assert (code, err) == (0, "")
     assert out.startswith("grad.h[t=1, u=2] of layer 0, backward, sample 1: GRU\n")
-    assert "\n  grad.h = above → + above ← + Wᵀ grad.v[t+1] + grad.h[t+1] · z[t+1]\n" in out
+    assert "\n  grad.out = above → + above ←\n" in out
+    assert "\n  grad.h = grad.out + Wᵀ grad.v[t+1] + grad.h[t+1] · z[t+1]\n" in out
     assert "\n  grad.z = (grad.h · h[t-1] - grad.h · n) · z · (1 - z)\n" in out
     code, out, _ = called(capsys, str(path), "--gradient", "r1_h2h_weight[7, 2]", "--json", "-")
     figures = json.loads(out)

@@ -121,9 +121,9 @@ def test_a_value_outside_the_network_or_in_padding_is_refused(value, lengths):
 def test_gradients_have_the_shapes_of_what_they_are_gradients_of():
     network = config(network={**NETWORK, "projection_size": 2}).network
     names = gradient_names(network)
-    assert names == ("grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o")
+    assert names == ("grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.out")
     shapes = gradient_shapes(network, 5, 2, names)
-    assert shapes["grad.h"] == (2, 2, 5, 2, 2)
+    assert shapes["grad.h"] == shapes["grad.out"] == (2, 2, 5, 2, 2)
     assert shapes["grad.o"] == shapes["grad.c"] == (2, 2, 5, 2, 4)
     assert shapes["grad.h0"] == (4, 2, 2)
     assert shapes["grad.input"] == (5, 2, 3)

@@ -75,10 +75,10 @@ def test_demand_counts_gradients(timesteps: int) -> None:
     without = demand(replace(asked, backward=Backward()))
     needed, steps = demand(asked), timesteps * 2
     parameters = 4 * 64 * (4 + 64 + 2)
-    # h, c and four gates; x; the initial states; the parameters.
-    manual, gluon = (n * steps * 64 + steps * 4 + 2 * 2 * 64 + parameters for n in (6, 1))
+    # h, c, four gates and out; x; the initial states; the parameters.
+    manual, gluon = (n * steps * 64 + steps * 4 + 2 * 2 * 64 + parameters for n in (7, 2))
     levels = [values_in_levels(shape) for shape in ((1, 1, timesteps, 2, 64), (1, 1, timesteps, 2, 4))]
-    coarser = (6 * levels[0] + levels[1]) * 8 + (levels[0] + levels[1]) * (8 + 13)
+    coarser = (7 * levels[0] + levels[1]) * 8 + (2 * levels[0] + levels[1]) * (8 + 13)
     assert needed.disk - without.disk == 4 * (manual + gluon + steps * 64) + coarser
     assert needed.memory - without.memory == steps * 64 * 12
     assert (levels[0] > 0) == (timesteps > 10)

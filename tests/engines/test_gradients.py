@@ -46,7 +46,7 @@ def with_gradients(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]
 
 def assert_gradients(trace: Trace, expected: dict[str, NDArray[np.float64]], tolerance: float) -> None:
     gradients = {name: array for name, array in trace.items() if name.startswith("grad.")}
-    assert {"grad.h", "grad.input", "grad.h0"} < gradients.keys()
+    assert {"grad.h", "grad.out", "grad.input", "grad.h0"} < gradients.keys()
     for name, array in gradients.items():
         assert_near(array, expected[name], tolerance, name)
 

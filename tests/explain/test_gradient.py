@@ -25,6 +25,7 @@ from rnnviz.explain.provenance import (
     InitialPlace,
     InputPlace,
     LossPlace,
+    OutputPlace,
     ParameterPlace,
 )
 from rnnviz.io.inputs import load_inputs
@@ -172,7 +173,7 @@ def test_lengths_truncation_and_other_losses(
     network: dict[str, Any], sequence: dict[str, Any], backward: dict[str, Any]
 ) -> None:
     inputs, trace, gradients = case_of(sequence, backward, **network)
-    for given in (trace, trace.with_arrays({"grad.c": None})):
+    for given in (trace, trace.with_arrays({"grad.c": None, "grad.out": None})):
         blocks = GradientBlocks(inputs, given)
         for where in steps(inputs, given):
             found = gradient_breakdown(blocks, GradientOf(where))
@@ -191,7 +192,7 @@ def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> No
     where = Location(0, 0, 1, 1, 2)
     right = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
     assert all(own.right for own in right.outcomes)
-    assert [own.symbol for own in right.outcomes] == ["grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i"]
+    assert [own.symbol for own in right.outcomes] == [f"grad.{s}" for s in ("out", *"hcogfi")]
     rounded["grad.f"] = rounded["grad.f"].copy()
     rounded["grad.f"][where.index] *= 1.0001
     wrong = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
@@ -236,8 +237,11 @@ def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
     inputs, trace, _ = case_of(cell="lstm")
     blocks = GradientBlocks(inputs, trace)
     where = Location(0, 0, 1, 0, 2)
-    line = gradient_breakdown(blocks, GradientOf(where)).line
-    above, later = line.parts[0], line.parts[-1]
+    found = gradient_breakdown(blocks, GradientOf(where))
+    line, output = found.line, GradientOf(OutputPlace(where))
+    assert (line.parts[0].way, line.parts[0].source(0)) == ("out", output)
+    assert gradient_breakdown(blocks, output).line.name == "grad.out"
+    above, later = found.by_name["grad.out"].parts[0], line.parts[-1]
     assert (above.way, above.source(1)) == ("above", GradientOf(GatePlace(Location(1, 0, 1, 0, 1), "i")))
     assert (later.way, later.source(1)) == ("next", GradientOf(GatePlace(Location(0, 0, 2, 0, 1), "o")))
     assert later.name(1) == "grad.o[t=2, u=1]"
@@ -247,8 +251,7 @@ def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
         GradientOf(CellPlace(where.moved(timestep=2))),
         GradientOf(where),
     ]
-    top = gradient_breakdown(blocks, GradientOf(Location(1, 0, 3, 0, 0))).line
-    assert [part.source(0) for part in top.parts] == [
-        LossPlace(Location(1, 0, 3, 0, 0)),
-        LossPlace(Location(1, 0, 3, 0, 0), "h"),
-    ]
+    last = Location(1, 0, 3, 0, 0)
+    top = gradient_breakdown(blocks, GradientOf(last))
+    assert [part.source(0) for part in top.by_name["grad.out"].parts] == [LossPlace(last)]
+    assert [part.source(0) for part in top.line.parts] == [GradientOf(OutputPlace(last)), LossPlace(last, "h")]

@@ -16,6 +16,7 @@ from rnnviz.explain.provenance import (
     InitialPlace,
     InputPlace,
     InputSource,
+    OutputPlace,
     ParameterPlace,
     Place,
     counterpart,
@@ -250,6 +251,10 @@ def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
     network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
     where = Location(1, 1, 2, 0, 1)
     assert gradient_entry(network, "grad.h", where.index) == GradientOf(where)
+    output = GradientOf(OutputPlace(where))
+    assert gradient_entry(network, "grad.out", where.index) == quantity_place(where, "grad.out") == output
+    assert in_words(output) == "grad.out[t=2, u=1] of layer 1, backward"
+    assert (step_of(output), counterpart(output, where)) == (where, where)
     assert gradient_entry(network, "grad.z", where.index) == GradientOf(GatePlace(where, "z"))
     assert gradient_entry(network, "grad.h0", (3, 0, 1)) == GradientOf(InitialPlace("h", 1, 1, 0, 1))
     assert gradient_entry(network, "grad.input", (2, 0, 1)) == GradientOf(InputPlace(2, 0, 1))

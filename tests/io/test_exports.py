@@ -81,10 +81,10 @@ def test_gradients_are_columns_and_arrays(tmp_path: Path) -> None:
     trace, places = result[engines[1]], list(np.ndindex(result.shape))
     write_csv(result, tmp_path / "out.csv")
     header, rows = rows_of(tmp_path / "out.csv")
-    names = [f"grad.{s}" for s in "hcifgo"]
-    assert header[-6:] == [f"mine.py.{name}" for name in names]
+    names = [f"grad.{s}" for s in (*"hcifgo", "out")]
+    assert header[-7:] == [f"mine.py.{name}" for name in names]
     for place, row in zip(places, rows, strict=True):
-        assert [float(cell) for cell in row[-6:]] == [trace[name][place] for name in names]
+        assert [float(cell) for cell in row[-7:]] == [trace[name][place] for name in names]
     write_npz(result, tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as archive:
         found = {name: archive[name] for name in archive if ".grad." in name}
@@ -94,7 +94,7 @@ def test_gradients_are_columns_and_arrays(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[name], array)
     projecting = make_result(gradients=("gluon",), cell="lstm", projection_size=2)
     write_csv(projecting, tmp_path / "projection.csv")
-    assert rows_of(tmp_path / "projection.csv")[0][-1] == "gluon.grad.h"
+    assert rows_of(tmp_path / "projection.csv")[0][-2:] == ["gluon.grad.h", "gluon.grad.out"]
 
 
 @pytest.mark.parametrize("gates", [False, True])

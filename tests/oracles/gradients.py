@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.arrays import gate_parts, values_of_parts
-from rnnviz.core.gradients import LossGradient, gradient_names
+from rnnviz.core.gradients import OF_OUTPUT, LossGradient, gradient_names
 from rnnviz.core.inputs import Inputs
 
 torch = pytest.importorskip("torch")
@@ -46,10 +46,11 @@ def oracle_gradients(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
                     v = gate_parts(network.kind.recurrent_gates, own, "h2h", state["h"], LIBRARY)
                     values = values_of_parts(network.kind, own, u, v, state, LIBRARY)
                     state = {s: values[s] for s in state}
-                    for s, array in (u | state).items():
+                    # The output is another node than the state that the next step reads.
+                    side[t], last = state["h"] + 0.0, t
+                    for s, array in (u | state | {"out": side[t]}).items():
                         array.retain_grad()
                         states[s, layer, direction, t, n] = array
-                    side[t], last = state["h"], t
                 total = total + _final_part(loss, state, row, n)
                 sides.append(side)
             below = [torch.cat([side[t] for side in sides], dim=1) for t in times]
@@ -57,13 +58,13 @@ def oracle_gradients(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
             total = total + sum((_tensor(loss.out[t, n]) * below[t][0]).sum() for t in times)
     if loss.value is not None:
         layer, direction, t, n, unit = loss.value
-        total = total + states["h", layer, direction, t, n][0, unit]
+        total = total + states["out", layer, direction, t, n][0, unit]
     total.backward()
     found = {f"grad.parameters.{name}": _gradient(array) for name, array in p.items()}
     found |= {f"grad.{s}0": _gradient(array) for s, array in start.items()} | {"grad.input": _gradient(x)}
     for name in gradient_names(network):
-        shape = network.hidden_shape(inputs.timesteps, inputs.batch_size, name.removeprefix("grad."))
-        found[name] = np.zeros(shape)
+        symbol = "h" if name == OF_OUTPUT else name.removeprefix("grad.")
+        found[name] = np.zeros(network.hidden_shape(inputs.timesteps, inputs.batch_size, symbol))
     for (s, *index), array in states.items():
         found[f"grad.{s}"][tuple(index)] = _gradient(array)[0]
     return found

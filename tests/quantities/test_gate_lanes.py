@@ -324,7 +324,7 @@ def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
     for cell in SPECS.values():
         offered = {"change", "norm"} if cell.projects else {quantity.name for quantity in gate_quantities(cell)}
         assert {choice.name for choice in choices_of(cell)} == offered
-        given = {"grad.h"} if cell.projects else {quantity.name for quantity in gradient_quantities(cell)}
+        given = {"grad.h", "grad.out"} if cell.projects else {quantity.name for quantity in gradient_quantities(cell)}
         assert {choice.name for choice in choices_of(cell, gradients)} == offered | given
 
 

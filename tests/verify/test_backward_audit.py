@@ -153,6 +153,8 @@ def test_blocks_of_time_and_parts_of_the_samples_change_nothing(
     [
         ("grad.h", (1, 1, 3, 1, 2)),
         ("grad.h", (0, 0, 8, 1, 0)),
+        ("grad.out", (1, 0, 4, 1, 3)),
+        ("grad.out", (0, 1, 3, 1, 2)),
         ("grad.c", (1, 0, 2, 0, 5)),
         ("grad.f", (0, 1, 0, 2, 1)),
     ],
@@ -197,7 +199,7 @@ def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine: Eng
     out[4, 1, 3] = 0.0
     first = {
         "truncated": (without(inputs, truncate=6), "grad.h", (1, 0, 5)),
-        "no direct gradient": (without(inputs, out=out), "grad.h", (1, 0, 4, 1, 3)),
+        "no direct gradient": (without(inputs, out=out), "grad.out", (1, 0, 4, 1, 3)),
         "no final gradient": (
             without(inputs, state={s: 0 * a for s, a in inputs.loss.state.items()}),
             "grad.h",

@@ -77,7 +77,7 @@ def test_every_gradient_is_compared_without_padding() -> None:
 
     result = make_result(BOTH, gradients=BOTH, edits={"manual": edit}, cell="lstm", lengths=[3, 5])
     (comparison,) = result.comparisons
-    assert list(comparison.gradients) == ["grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.input"]
+    assert list(comparison.gradients) == [f"grad.{s}" for s in (*"hcifgo", "out", "input")]
     elements = {name: own.elements for name, own in comparison.gradients.items()}
     assert elements == {**dict.fromkeys(elements, 8 * 4), "grad.input": 8 * 3}
     assert not any(own.mismatched for own in comparison.gradients.values())
@@ -226,7 +226,7 @@ def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch
     request = RunRequest(config, load_inputs)
     outcome = compute(request, tmp_path / "run", lambda *_: None)
     (comparison,) = pickle.loads(pickle.dumps(outcome)).comparisons
-    assert list(comparison.gradients) == ["grad.h", "grad.r", "grad.z", "grad.n", "grad.input"]
+    assert list(comparison.gradients) == ["grad.h", "grad.r", "grad.z", "grad.n", "grad.out", "grad.input"]
     assert all(own.verdict is Verdict.AGREE and own.max_abs_error == 0.0 for own in comparison.gradients.values())
     assert set(comparison.parameter_gradients) == {
         "grad.h0",

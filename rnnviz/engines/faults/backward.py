@@ -16,7 +16,7 @@ from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.backward import Derivatives, hubs, symbols_of
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 from rnnviz.core.config import parameter_name
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
@@ -167,6 +167,7 @@ class _Lane(Derivatives[Any]):
         self._size = len(self._p["i2h_bias"]) // self._cell.gate_count
         gates = dict.fromkeys(self._cell.gate_symbols, (*x.shape[:2], self._size))
         self._found = {name: np.zeros(shape, dtype) for name, shape in {**shapes, **gates, **shapes}.items()}
+        self._of_out: FloatArray
         self._sums: dict[str, FloatArray] = {}
         self._terms: dict[str, list[_Term]] = {"last": [], "first": []}
         self._known: dict[Node, Any] = {}
@@ -175,6 +176,7 @@ class _Lane(Derivatives[Any]):
 
     def gradients(self, fault: GradientFault) -> Iterator[Gradient]:
         """The gradients after `run`, of a fault that has the same loop over time."""
+        yield OF_OUTPUT, self._lane, self._of_out
         for symbol, array in self._found.items():
             yield gradient(symbol), self._lane, self._reversed("stored", array)
         for symbol, array in self._to_initial.items():
@@ -205,14 +207,14 @@ class _Lane(Derivatives[Any]):
         Parameters
         ----------
         direct:
-            What the loss and the layer above owe to h, (T, N, H).
+            What the loss and the layer above owe to h, (T, N, H): grad.out, even if the bug reads another one.
         most:
             Number of steps.
         """
         timesteps, samples, _ = self._x.shape
         if most is None:
             self._sums = {name: np.zeros_like(array) for name, array in self._p.items()}
-        direct = self._reversed("output", direct)
+        self._of_out, direct = direct, self._reversed("output", direct)
         carried = {s: np.zeros_like(array) for s, array in self._to_initial.items()}
         below = np.zeros(self._x.shape, self._dtype)
         steps = (range(timesteps) if self._ascends else range(timesteps)[::-1])[:most]

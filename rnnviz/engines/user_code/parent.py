@@ -16,7 +16,7 @@ from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
-from rnnviz.core.gradients import gradient
+from rnnviz.core.gradients import OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress, file_version
@@ -67,7 +67,7 @@ class OwnEngine:
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         """See `Engine.gradients`; the file may return further ones, which are added to the trace's folder."""
-        return (gradient("h"),) if defines_backward(Path(self._path)) else ()
+        return (gradient("h"), OF_OUTPUT) if defines_backward(Path(self._path)) else ()
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`; both inputs and trace must lie in folders."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rnnviz.cells.interpreters.backward_source import backward_lines
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, LossGradient, gradient
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, LossGradient, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
@@ -92,19 +92,18 @@ def _lane(inputs: Inputs, loss: LossGradient, lane: Lane, known: Trace, held: st
         f"It begins at $t = {order}$, the step that the forward pass computed last.",
     )
     lines = [] if lane.direction < network.directions - 1 else [f"d_x{layer} = np.zeros_like(x{layer})"]
-    lines += [*_direct(loss, lane), f"grad_h_{side} = np.zeros_like(h_{side})"]
+    lines += [*_of_output(loss, lane), f"grad_h_{side} = np.zeros_like(h_{side})"]
     lines += [f"d_{name} = d_final_{name}[{lane.row}]" for name in states]
     parameters = ", ".join(f"{side}_{name}" for name in network.kind.initializers())
     lines += [f"d_parameters_{side} = [0] * {len(network.kind.initializers())}"]
     lines += [f"for t in {'range(T)' if lane.backward else 'reversed(range(T))'}:"]
     lines += [f"    {line}" for line in _loop(loss, lane, states, parameters)]
     lines += [f"{held}('grad.{name}0 of {lane.name}', d_{name}, recorded_d_{name}0_{side})" for name in states]
-    lines += [f"{held}('grad.h of {lane.name}', grad_h_{side}, recorded_grad_h_{side})"]
     recorded = [assignment(f"recorded_d_{name}0_{side}", known[gradient(f"{name}0")][lane.row]) for name in states]
-    if gradient("h") in known:
-        recorded.append(assignment(f"recorded_grad_h_{side}", known[gradient("h")][layer, lane.direction]))
-    else:
-        lines.pop()
+    for name, variable in ((OF_OUTPUT, f"grad_out_{side}"), (gradient("h"), f"grad_h_{side}")):
+        if name in known:
+            recorded.append(assignment(f"recorded_{variable}", known[name][layer, lane.direction]))
+            lines.append(f"{held}('{name} of {lane.name}', {variable}, recorded_{variable})")
     for place, name in enumerate(network.kind.initializers()):
         own = f"{side}_{name}"
         recorded.append(assignment(f"recorded_d_{own}", known[f"{OF_PARAMETERS}{own}"]))
@@ -113,25 +112,25 @@ def _lane(inputs: Inputs, loss: LossGradient, lane: Lane, known: Trace, held: st
     yield code(*lines)
 
 
-def _direct(loss: LossGradient, lane: Lane) -> Iterator[str]:
-    """The part of grad.h that does not come from a later step."""
-    part = lane.part_of_out.replace("[", "[..., ")
+def _of_output(loss: LossGradient, lane: Lane) -> Iterator[str]:
+    """The gradient of the output of a lane: the part of grad.h that does not come from a later step."""
+    part, name = lane.part_of_out.replace("[", "[..., "), f"grad_out_{lane.side}"
     if not lane.on_top:
-        yield f"direct = d_x{lane.layer + 1}{part}"
+        yield f"{name} = d_x{lane.layer + 1}{part}"
     elif loss.out is not None:
-        yield f"direct = d_out{part}"
+        yield f"{name} = d_out{part}"
     else:
-        yield f"direct = np.zeros_like(h_{lane.side})"
+        yield f"{name} = np.zeros_like(h_{lane.side})"
     if loss.value is not None and loss.value[:2] == (lane.layer, lane.direction):
         *_, t, sample, unit = loss.value
-        yield "direct = direct.copy()"
-        yield f"direct[{t}, {sample}, {unit}] += 1"
+        yield f"{name} = {name}.copy()"
+        yield f"{name}[{t}, {sample}, {unit}] += 1"
 
 
 def _loop(loss: LossGradient, lane: Lane, states: tuple[str, ...], parameters: str) -> Iterator[str]:
     """The body of the loop over the time steps of a lane."""
     reads = f"x{lane.layer}[t], *before_{lane.side}[t], {parameters}"
-    yield "d_h = d_h + direct[t]"
+    yield f"d_h = d_h + grad_out_{lane.side}[t]"
     before = ", ".join(f"d_{name}" for name in states)
     if lane.padded:
         yield "computed = (t < lengths)[:, np.newaxis]"

@@ -116,10 +116,10 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
     (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
-    than it holds. After a backward pass `<engine>.grad.h`, `.grad.c`, `.grad.<gate>` (L, D, T, N, H), `.grad.input`
-    (T, N, I), `.grad.h0` (L·D, N, H) and `.grad.parameters.<Gluon name>`. Engines that are files are named by
-    `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H), `parameters.<Gluon name>`, and
-    `lengths` (N,). Padding is 0.
+    than it holds. After a backward pass `<engine>.grad.h`, `.grad.c`, `.grad.<gate>`, `.grad.out` (L, D, T, N, H),
+    `.grad.input` (T, N, I), `.grad.h0` (L·D, N, H) and `.grad.parameters.<Gluon name>`. Engines that are files are
+    named by `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H), `parameters.<Gluon name>`,
+    and `lengths` (N,). Padding is 0.
     """
     arrays: dict[str, NDArray[Any]] = {}
     names = distinct_names(result.traces)

@@ -17,6 +17,7 @@ from rnnviz.engines.user_code.user_backward import OwnBackward, defines_backward
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
+from rnnviz.verify.backward_audit import gradient_audit
 from tests.cells.layers import EXAMPLES
 from tests.engines.test_gradients import assert_gradients, inputs_of
 from tests.engines.user_code.files import written
@@ -31,7 +32,7 @@ __all__ = ["run_shared"]
 def computed(inputs: Inputs, path: Path) -> Trace:
     """The trace of both passes, with the further gradients that the file returns."""
     further: dict[str, FloatArray | None] = {}
-    trace = empty_trace(inputs, cell=True, gradients=("grad.h",))
+    trace = empty_trace(inputs, cell=True, gradients=("grad.h", "grad.out"))
 
     def add_gradient(name: str, units: int) -> FloatArray:
         further[f"grad.{name}"] = array = np.zeros((*trace.shape[:4], units), trace.hidden.dtype)
@@ -54,6 +55,23 @@ def test_the_template_gives_every_gradient(cell: str, tmp_path: Path) -> None:
     assert {f"grad.{name}" for name in (*kind.gate_symbols, *kind.state_symbols)} <= trace.keys()
     assert_gradients(trace, oracle_gradients(inputs), 1e-12)
 
+
+def test_an_error_in_the_gradient_of_x_is_found_in_that_of_the_output_below(tmp_path: Path) -> None:
+    inputs = inputs_of("gru", {"loss": "normal"}, None)
+    path = written(tmp_path, f"{starter('gru', backward=True)}\n\n{DOUBLED_D_X}")
+    first = gradient_audit(inputs, computed(inputs, path)).first_wrong
+    assert first is not None
+    assert (first.where.name, first.where.index[:3]) == ("grad.out", (0, 0, 6))
+
+
+DOUBLED_D_X = """
+of_step = backward
+
+
+def backward(x, state, p, d_state):
+    d_x, *others = of_step(x, state, p, d_state)
+    return (2.0 * d_x, *others)
+"""
 
 STEP = "def step(x, state, p):\n    return state\n\n\n"
 D_P = "{name: 0 * array for name, array in vars(p).items()}"
@@ -124,7 +142,7 @@ def test_a_run_compares_the_gradients_of_a_file(tmp_path: Path, run_shared: Run)
         }
     )
     (comparison,) = run_shared(config, trusted=frozenset({str(path)})).comparisons
-    assert {"grad.h", "grad.c", "grad.i", "grad.input"} <= comparison.gradients.keys()
+    assert {"grad.h", "grad.out", "grad.c", "grad.i", "grad.input"} <= comparison.gradients.keys()
     assert "grad.parameters.l0_i2h_weight" in comparison.parameter_gradients
     for found in (*comparison.gradients.values(), *comparison.parameter_gradients.values()):
         assert found.mismatched == 0

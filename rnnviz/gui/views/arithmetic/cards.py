@@ -549,7 +549,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     names = {"c": "cell state", "h": "hidden value"} | dict.fromkeys(cell.further_states, "state")
     if page.breakdowns:
         gates = {gate_name(cell, gate.symbol): gate.name for gate in cell.gates}
-        names = {gradient(symbol): name for symbol, name in (names | gates).items()}
+        names = {gradient(symbol): name for symbol, name in (names | gates | {"out": "output"}).items()}
     else:
         names |= {gate.symbol: gate.gate.name for gate in page.arithmetics[0].gates}
     terms = {line[0].result.text for line in page.lines if line[0] is not None and not _is_own(line[0])}

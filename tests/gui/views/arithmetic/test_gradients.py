@@ -17,6 +17,7 @@ from rnnviz.explain.provenance import (
     GradientOf,
     InputPlace,
     LossPlace,
+    OutputPlace,
     ParameterPlace,
 )
 from rnnviz.gui.export.figure import Figure, FigureOptions
@@ -99,10 +100,14 @@ def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
     qtbot: Any, view: ArithmeticView, show_gradient: Any
 ) -> None:
     show_gradient(with_gradients())
-    assert [own.content.lines[0].result.text for own in view.cards.cards[:6]] == [
-        *("grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i")
+    assert [own.content.lines[0].result.text for own in view.cards.cards[:7]] == [
+        *("grad.out", "grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i")
     ]
-    assert [own.content.name for own in view.cards.cards[:3]] == ["hidden value", "cell state", "output gate"]
+    names = ["output", "hidden value", "cell state", "output gate"]
+    assert [own.content.name for own in view.cards.cards[:4]] == names
+    with qtbot.waitSignal(view.place_requested) as asked:
+        view.table.follow(row(view, "grad.out"))
+    assert asked.args == [GradientOf(OutputPlace(WHERE))]
     at = row(view, "grad.o[t=2, u=1]")
     with qtbot.waitSignal(view.place_requested) as asked:
         view.table.follow(at)

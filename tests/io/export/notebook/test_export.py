@@ -244,6 +244,7 @@ def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths,
     names, _ = run(code_of(tmp_path / "run.ipynb"))
     np.testing.assert_allclose(names["d_x0"], trace["grad.input"], atol=1e-12)
     np.testing.assert_allclose(names["grad_h_l0"], trace["grad.h"][0, 0], atol=1e-12)
+    np.testing.assert_allclose(names["grad_out_l0"], trace["grad.out"][0, 0], atol=1e-12)
     for place, name in enumerate(inputs.network.kind.initializers()):
         found = names["d_parameters_l0"][place]
         np.testing.assert_allclose(found, trace[f"grad.parameters.l0_{name}"], atol=1e-12)
