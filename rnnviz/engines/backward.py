@@ -5,7 +5,8 @@ block begins at the engine's own states, which the forward pass stored: only one
 layer below are added up where they stay, in its "grad.out".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from itertools import pairwise
 from math import prod
 from typing import Protocol
@@ -51,6 +52,11 @@ class BackwardTask:
         (B,): whether truncation lets no gradient pass from a step to the one before it. The first is False.
     lane, times, samples, backward:
         The layer and the direction, the time steps and the samples, and whether the last step is computed first.
+    of:
+        The block (B, S, U) of an array (T, N, U).
+    begins, pass_on:
+        Of rows of packed samples: by step the rows in which a sample begins with its states, (S', U) by symbol, and by
+        step that which changes the gradients of the states before it, (S, U) by symbol.
     """
 
     cell: CellSpec
@@ -65,12 +71,13 @@ class BackwardTask:
     times: slice
     samples: NDArray[np.intp]
     backward: bool
+    of: Callable[[FloatArray], FloatArray]
+    begins: Mapping[int, tuple[Sequence[int], Arrays]] = field(default_factory=dict)
+    pass_on: Mapping[int, Callable[[Arrays], None]] = field(default_factory=dict)
 
     def part(self, array: FloatArray) -> FloatArray:
         """(B, S, U): the block of an array over time, (L, D, T, N, U)."""
-        lane = array[self.lane]
-        every = len(self.samples) == lane.shape[1]
-        return _Block(self.times, self.samples, every, self.backward).of(lane)
+        return self.of(array[self.lane])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +113,12 @@ class BackwardLayer(Protocol):
 
 
 def run_stack_backward(
-    inputs: Inputs, trace: Trace, layer: BackwardLayer, progress: Progress, longest: int | None = None
+    inputs: Inputs,
+    trace: Trace,
+    layer: BackwardLayer,
+    progress: Progress,
+    longest: int | None = None,
+    lane_type: "type[Lane] | None" = None,
 ) -> None:
     """Fill the trace's gradients.
 
@@ -124,10 +136,12 @@ def run_stack_backward(
         Gets the fraction that is done.
     longest : int, optional
         The most time steps of a block, beside the limit of its values.
+    lane_type : type, optional
+        How the time steps of a lane become blocks; by default those in which the same samples are computed.
     """
     network = inputs.network
     lanes = [
-        _Lane(inputs, trace, layer, (k, d))
+        (lane_type or Lane)(inputs, trace, layer, (k, d))
         for k in reversed(range(network.num_layers))
         for d in range(network.directions)
     ]
@@ -179,21 +193,33 @@ def stack_equalities(
 
 
 @dataclass(frozen=True, eq=False)
-class _Block:
-    """Some time steps of a lane, and the samples that are computed in all of them."""
+class Block:
+    """B time steps of S rows of a lane: samples, or packed ones."""
 
     times: slice
     samples: NDArray[np.intp]
-    every: bool
     backward: bool
 
     def of(self, array: FloatArray) -> FloatArray:
         """The block of an array (T, N, U) in the order of the forward pass, (B, S, U)."""
+        raise NotImplementedError
+
+    def put(self, array: FloatArray, values: FloatArray, *, add: bool = False) -> None:
+        """Write the block of an array (T, N, U), or add to it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class _Part(Block):
+    """Some time steps of a lane, and the samples that are computed in all of them, which may be every one."""
+
+    every: bool
+
+    def of(self, array: FloatArray) -> FloatArray:
         part = array[self.times] if self.every else array[self.times, self.samples]
         return part[::-1] if self.backward else part
 
     def put(self, array: FloatArray, values: FloatArray, *, add: bool = False) -> None:
-        """Write the block of an array (T, N, U), or add to it."""
         index = self.times if self.every else (self.times, self.samples)
         ordered = values[::-1] if self.backward else values
         if add and self.every:
@@ -212,7 +238,7 @@ class _Block:
         return np.array([lengths[n] == first + 1 if self.backward else first == 0 for n in self.samples])
 
 
-class _Lane:
+class Lane:
     """The backward pass of one lane, block by block."""
 
     def __init__(self, inputs: Inputs, trace: Trace, layer: BackwardLayer, lane: tuple[int, int]) -> None:
@@ -222,6 +248,7 @@ class _Lane:
         self._row = lane[0] * inputs.network.directions + lane[1]
         self._lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
         self._backward = inputs.network.backward(lane[1])
+        self._sums: dict[str, FloatArray] = {}
 
     def fill_direct(self) -> None:
         """Write the part of grad.out that comes from the loss: from out, or from the one value."""
@@ -238,46 +265,52 @@ class _Lane:
         starts = self._start_states(blocks)
         carried = {s: np.array(array[self._row]) for s, array in loss.state.items()}
         initial = {s: trace[gradient(f"{s}0")][self._row] for s in symbols}
-        sums: dict[str, FloatArray] = {}
-        over_time = [name for name in trace.over_time() if name.startswith(GRADIENT) and name != OF_OUTPUT]
         done, whole = 0, sum(self._lengths)
         for block, start in zip(reversed(blocks), reversed(starts), strict=True):
-            found = self._layer.gradients(self._task(block, start, carried))
-            # Sums that overflow are results to be shown.
-            with np.errstate(all="ignore"):
-                for name in over_time:
-                    block.put(trace[name][self._lane], found.over_time[name.removeprefix(GRADIENT)])
-                self._pass_down(block, found.x)
-                begins = block.begins(self._lengths)
-                cut = loss.cuts(block.steps[0] + int(block.backward))
-                for symbol in symbols:
-                    initial[symbol][block.samples[begins]] = found.state[symbol][begins]
-                    carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
-                for name, array in found.parameters.items():
-                    if name in sums:
-                        sums[name] += array
-                    else:
-                        sums[name] = np.array(array, np.float64)
+            final = {s: array[block.samples] for s, array in carried.items()}
+            found = self._layer.gradients(self._task(block, start, final, self._cuts(block.steps)))
+            self._store(block, found)
+            begins = block.begins(self._lengths)
+            cut = loss.cuts(block.steps[0] + int(block.backward))
+            for symbol in symbols:
+                initial[symbol][block.samples[begins]] = found.state[symbol][begins]
+                carried[symbol][block.samples[~begins]] = 0 if cut else found.state[symbol][~begins]
             done += len(block.steps) * len(block.samples)
             progress(done / whole)
-        with np.errstate(all="ignore"):
-            for name, array in sums.items():
-                trace[f"{OF_PARAMETERS}{parameter_name(*self._lane, name)}"][...] = array
+        self._store_sums()
 
-    def _blocks(self, longest: int | None) -> list[_Block]:
+    def _store(self, block: Block, found: BlockGradients) -> None:
+        """Write the gradients of a block, and add those of the layer input and of the parameters to others."""
+        # Sums that overflow are results to be shown.
+        with np.errstate(all="ignore"):
+            for name in self._trace.over_time():
+                if name.startswith(GRADIENT) and name != OF_OUTPUT:
+                    block.put(self._trace[name][self._lane], found.over_time[name.removeprefix(GRADIENT)])
+            self._pass_down(block, found.x)
+            for name, array in found.parameters.items():
+                known = self._sums.get(name)
+                self._sums[name] = array if known is None else np.add(known, array, dtype=np.float64)
+
+    def _store_sums(self) -> None:
+        with np.errstate(all="ignore"):
+            for name, array in self._sums.items():
+                self._trace[f"{OF_PARAMETERS}{parameter_name(*self._lane, name)}"][...] = array
+        self._sums = {}
+
+    def _blocks(self, longest: int | None) -> list[_Part]:
         """The blocks of the lane in the order of the forward pass."""
         network, count, backward = self._network, len(self._lengths), self._backward
         widest = network.kind.gate_count * network.hidden_size + network.input_size
         most = max(1, PART_VALUES // (count * widest))
         most = most if longest is None else min(most, longest)
         return [
-            _Block(times, samples, len(samples) == count, backward)
+            _Part(times, samples, backward, len(samples) == count)
             for part, samples in computed_parts(self._lengths, range(self._inputs.timesteps), backward=backward)
             if len(samples)
             for times in time_blocks(part, most, backward=backward)
         ]
 
-    def _start_states(self, blocks: Sequence[_Block]) -> list[Arrays]:
+    def _start_states(self, blocks: Sequence[_Part]) -> list[Arrays]:
         """The states (S, U) before each block: stored ones, or those that the layer computes from block to block."""
         carried = {s: np.array(array[self._row]) for s, array in self._inputs.initial_state.by_symbol.items()}
         stored = {s: self._trace[s][self._lane] for s in carried if s in self._trace}
@@ -291,11 +324,11 @@ class _Lane:
             start = {symbol: array[block.samples] for symbol, array in carried.items()}
             starts.append(start)
             if len(stored) < len(carried) and following is not None:
-                for symbol, array in self._layer.advance(self._task(block, start, carried)).items():
+                for symbol, array in self._layer.advance(self._task(block, start, {}, self._cuts(block.steps))).items():
                     carried[symbol][block.samples] = array
         return starts
 
-    def _task(self, block: _Block, state: Arrays, carried: Arrays) -> BackwardTask:
+    def _task(self, block: Block, state: Arrays, final: Arrays, cuts: NDArray[np.bool_]) -> BackwardTask:
         (k, direction), trace, kind = self._lane, self._trace, self._network.kind
         if k == 0:
             x = block.of(self._inputs.sequence)
@@ -308,12 +341,13 @@ class _Lane:
             state=state,
             states={s: block.of(trace[s][self._lane]) for s in kind.state_symbols if s in trace},
             direct=block.of(trace[OF_OUTPUT][self._lane]),
-            final={s: array[block.samples] for s, array in carried.items()},
-            cuts=self._cuts(block.steps),
+            final=final,
+            cuts=cuts,
             lane=self._lane,
             times=block.times,
             samples=block.samples,
             backward=block.backward,
+            of=block.of,
         )
 
     def _cuts(self, steps: range) -> NDArray[np.bool_]:
@@ -322,7 +356,7 @@ class _Lane:
             return np.zeros(len(steps), np.bool_)
         return np.array([False, *(self._loss.cuts(max(pair)) for pair in pairwise(steps))])
 
-    def _pass_down(self, block: _Block, of_x: FloatArray) -> None:
+    def _pass_down(self, block: Block, of_x: FloatArray) -> None:
         """Add the gradients of the layer input to those of the layer below, or of the sequence."""
         layer, _ = self._lane
         if layer == 0:

@@ -12,16 +12,17 @@ from functools import cache, partial
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
+from rnnviz.cells.interpreters.numpy_backward import NumpyBackward, pass_nothing
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, run_stack_backward
+from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, Lane, run_stack_backward
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.engines.packed_backward import PackedLane
 from rnnviz.engines.packing import run_packed
 
 
@@ -74,11 +75,14 @@ class ManualBackward:
             self._lane, self._layer = task.lane, NumpyBackward(task.cell, vars(p))
         states = task.states.items()
         before = {name: np.concatenate([task.state[name][np.newaxis], array[:-1]]) for name, array in states}
+        for b, (rows, state) in task.begins.items():
+            for name, array in state.items():
+                before[name][b, rows] = array
         step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
         with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
-            x, cuts = np.ascontiguousarray(task.x), np.flatnonzero(task.cuts).tolist()
+            x, pass_on = np.ascontiguousarray(task.x), dict.fromkeys(np.flatnonzero(task.cuts).tolist(), pass_nothing)
             after = {**task.states, **{name: task.part(array) for name, array in self._kept.items()}}
-            found = self._layer.run(x, before, after, task.direct, task.final, cuts)
+            found = self._layer.run(x, before, after, task.direct, task.final, pass_on | dict(task.pass_on))
         # Of a gate that no state depends on, the gradient is zeros.
         unread = np.zeros((*task.x.shape[:2], len(p.i2h_bias) // task.cell.gate_count), task.x.dtype)
         over_time = dict.fromkeys(task.cell.gate_symbols, unread) | found.u | found.states
@@ -112,7 +116,9 @@ class ManualEngine:
         (forward, kept), self._kept = self._kept, (None, {})
         with np.errstate(all="ignore"):
             layer = ManualBackward(kept if forward is trace else {})
-            run_stack_backward(inputs, trace, layer, progress, _block_length(inputs.network, inputs.batch_size))
+            longest = _block_length(inputs.network, inputs.batch_size)
+            packs = inputs.lengths and all(s in trace for s in inputs.network.kind.state_symbols)
+            run_stack_backward(inputs, trace, layer, progress, longest, PackedLane if packs else Lane)
         return EngineReport()
 
 

@@ -62,7 +62,7 @@ class Packing:
 
 
 @lru_cache(maxsize=64)
-def packing(lengths: tuple[int, ...], call: float, copy: float) -> Packing:
+def packing(lengths: tuple[int, ...], call: float, copy: float, begin: float | None = None) -> Packing:
     """The cheapest of some ways: one sample in each row, or as many as fit below the longest sample.
 
     These begin at any step, or at few steps only, so that many of them begin in the same call.
@@ -73,6 +73,8 @@ def packing(lengths: tuple[int, ...], call: float, copy: float) -> Packing:
         The length of each sample.
     call, copy : float
         The cost of a call, and that of a sample in it, in time steps of one row.
+    begin : float, optional
+        The cost of samples that begin at the same step of rows, by default that of a call.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def packing(lengths: tuple[int, ...], call: float, copy: float) -> Packing:
     longest = lengths[samples[0]]
     ways = [[Place(row, sample, 0, lengths[sample]) for row, sample in enumerate(samples)]]
     ways += [_filled_rows(samples, lengths, multiple) for multiple in {1, -(-longest // 32), -(-longest // 8)}]
-    return min((_packing(places, call, copy) for places in ways), key=lambda way: way.cost)
+    return min((_packing(places, call, copy, begin) for places in ways), key=lambda way: way.cost)
 
 
 def _filled_rows(samples: Sequence[int], lengths: Sequence[int], multiple: int) -> list[Place]:
@@ -105,7 +107,7 @@ def _filled_rows(samples: Sequence[int], lengths: Sequence[int], multiple: int) 
     return [replace(place, row=row) for row, places in enumerate(rows) for place in places]
 
 
-def _packing(places: Sequence[Place], call: float, copy: float) -> Packing:
+def _packing(places: Sequence[Place], call: float, copy: float, begin: float | None) -> Packing:
     """The places with the parts that cost least."""
     ends = np.array(list({place.row: place.stop for place in places}.values()))
     cuts = np.unique([0, *ends])
@@ -120,7 +122,8 @@ def _packing(places: Sequence[Place], call: float, copy: float) -> Packing:
         parts.append((range(cuts[k], cuts[until[k]]), int(active[k])))
         k = until[k]
     begun = {place.start for place in places if place.start}
-    return Packing(places, parts, least[0] + call * len(begun) + copy * sum(1 for place in places if place.start))
+    beginnings = (call if begin is None else begin) * len(begun) + copy * sum(1 for place in places if place.start)
+    return Packing(places, parts, least[0] + beginnings)
 
 
 def run_packed(

@@ -15,7 +15,7 @@ from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters import elementwise_source, numpy_backward
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
-from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
+from rnnviz.cells.interpreters.numpy_backward import NumpyBackward, pass_nothing
 from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
 from tests.cells.layers import (
@@ -112,7 +112,7 @@ def test_a_block_goes_on_from_the_one_after_it(cell: CellSpec) -> None:
     """Two blocks give what one gives, and without truncation the same as with a cut that carries nothing."""
     layer = draw_layer(cell, timesteps=6)
     direct, final = random_loss(layer)
-    whole, cut = gradients_of(layer, direct, final), gradients_of(layer, direct, final, cuts=[4])
+    whole, cut = gradients_of(layer, direct, final), gradients_of(layer, direct, final, pass_on={4: pass_nothing})
     states = stepwise_states(layer)
     later, earlier = (
         DrawnLayer(cell, layer.sizes, layer.parameters, x, {name: array[t] for name, array in states.items()})

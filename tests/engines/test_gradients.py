@@ -14,7 +14,7 @@ from rnnviz.cells.rnn import RNN_RELU
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines import backward
+from rnnviz.engines import backward, packed_backward
 from rnnviz.engines.base import Engine, EngineReport
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine, load_engine
@@ -123,7 +123,7 @@ def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: py
 @pytest.mark.parametrize("cell", [*CELL_NAMES, *EXAMPLES])
 def test_manual_gradients_of_every_cell(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the gates that the forward pass stored, and by another engine, which computes them again."""
-    monkeypatch.setattr(backward, "PART_VALUES", 100)
+    monkeypatch.setattr(packed_backward, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3, "loss": "normal"}, [3, 7, 5])
     trace, _ = with_gradients(ManualEngine(), inputs)
     expected = oracle_gradients(inputs)

@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
+from rnnviz.engines import packed_backward
+from rnnviz.engines.backward import Lane
+from rnnviz.engines.manual import ManualBackward, ManualEngine
 from rnnviz.engines.packing import Packing, packing
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
+from tests.engines.test_gradients import assert_gradients, with_gradients
 from tests.engines.test_lengths import assert_each_sample_is_as_alone
 from tests.oracles.computed import computed
 
@@ -57,3 +61,35 @@ def test_no_packing_changes_the_values(name: str, cell: str, cost: int, monkeypa
     inputs = load_inputs(Config.from_mapping(tables))
     trace, _ = computed(load_engine(name), inputs)
     assert_each_sample_is_as_alone(trace, inputs, 2e-5)
+
+
+@pytest.mark.parametrize("truncate", [None, 4])
+@pytest.mark.parametrize("cost", [0, 1 << 40])
+def test_no_packing_changes_the_gradients(cost: int, truncate: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_CALL": cost, "_COPY": 0, "_BEGIN": 0, "PART_VALUES": 2000}.items():
+        monkeypatch.setattr(packed_backward, name, value)
+    tables = {
+        "network": {"cell": "lstm", "input_size": 3, "hidden_size": 5, "bidirectional": True, "dtype": "float64"},
+        "sequence": {"batch_size": 12, "timesteps": 30, "lengths": "uniform", "seed": 1},
+        "initial_state": {"source": "normal"},
+        "backward": {"enabled": True, "loss": "normal", "final_state": "normal"}
+        | ({} if truncate is None else {"truncate": truncate}),
+    }
+    inputs = load_inputs(Config.from_mapping(tables))
+    trace, _ = with_gradients(ManualEngine(), inputs)
+    monkeypatch.setattr("rnnviz.engines.manual.PackedLane", Lane)
+    parts, _ = with_gradients(ManualEngine(), inputs)
+    assert_gradients(trace, dict(parts.items()), 1e-12)
+
+
+def test_few_blocks_have_the_gradients_of_many_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = []
+    gradients = ManualBackward.gradients
+    monkeypatch.setattr(ManualBackward, "gradients", lambda self, task: blocks.append(task) or gradients(self, task))
+    sequence = {"batch_size": 64, "timesteps": 100, "lengths": "uniform"}
+    network = {"cell": "lstm", "input_size": 8, "hidden_size": 16}
+    tables = {"network": network, "sequence": sequence, "backward": {"enabled": True}}
+    inputs = load_inputs(Config.from_mapping(tables))
+    with_gradients(ManualEngine(), inputs)
+    assert len(set(inputs.lengths)) > 40
+    assert len(blocks) < 5

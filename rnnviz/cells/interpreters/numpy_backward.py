@@ -111,7 +111,7 @@ class NumpyBackward:
         after: Mapping[str, FloatArray],
         direct: FloatArray | None,
         carried: Mapping[str, FloatArray],
-        cuts: Sequence[int] = (),
+        pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]] = {},
     ) -> BlockGradients:
         """Compute the gradients of a block.
 
@@ -126,15 +126,16 @@ class NumpyBackward:
             What the loss and the layer above owe to h, (B, N, H) or (B, N, P). None is zeros.
         carried:
             What the steps after the block owe to its last states, (N, H) or (N, P) by name.
-        cuts:
-            Steps of the block that owe nothing to the state before them: truncation.
+        pass_on:
+            By step, that which changes its gradients of the states before it, (N, H) or (N, P) by name: truncation, or
+            another sample in a row.
 
         Returns
         -------
         BlockGradients
             The gradients.
         """
-        return _Block(self, x, before, after, direct, carried).gradients(cuts)
+        return _Block(self, x, before, after, direct, carried).gradients(pass_on)
 
 
 @dataclass(frozen=True, eq=False)
@@ -367,18 +368,16 @@ class _Block:
         operand = self._operands[hub]
         return np.broadcast_to(operand, (prod(self._shape), operand.shape[-1]))
 
-    def gradients(self, cuts: Sequence[int]) -> BlockGradients:
+    def gradients(self, pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]]) -> BlockGradients:
         """Run the loop, and compute what follows from all steps."""
         plan, of, size = self._plan, self._of, self._of.size
         own = len(plan.u) - len(plan.shared)
         lanes = np.empty((*self._shape, own + len(plan.v), size), self._dtype)
         states = self._write_loop(lanes[:, :, own:])
-        starts = [0, *sorted(cuts), self._shape[0]]
-        for start, stop in reversed([*pairwise(starts)]):
+        for start, stop in reversed([*pairwise([0, *sorted(pass_on), self._shape[0]])]):
             self._source.run(slice(start, stop))
-            if start in cuts:
-                for array in self._carried.values():
-                    array[...] = 0.0
+            if start in pass_on:
+                pass_on[start](self._carried)
         for k, gate in enumerate(plan.u[:own]):
             lanes[:, :, k] = self._sum(plan.leaves["u", gate])
         rows = lanes.reshape(prod(self._shape), -1)
@@ -553,6 +552,12 @@ class _Block:
         for lane in sorted(alone):
             out = lanes[:, :, lane]
             self._add_up(out, source.name(out, over_time=True), plan.leaves["v", plan.v[lane]], [])
+
+
+def pass_nothing(carried: Mapping[str, FloatArray]) -> None:
+    """Let no gradient of the states pass: truncation."""
+    for array in carried.values():
+        array[...] = 0.0
 
 
 _ZERO = np.zeros(())
