@@ -3,31 +3,25 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QPainter, QPen
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.explain.equations import format_short
 from rnnviz.explain.step_breakdown import ActivationCurve
-from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.cards import MARKS
+from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 
-_PAD, _DOT = 6.0, 4.5
-_LEAST_WIDTH = 116
+_DOT = 4.5
 
 
-class ActivationPlot(QWidget):
+class ActivationPlot(SidePlot):
     """Draws an `ActivationCurve`. A filled disc is the reference, a hollow square the candidate."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._theme = LIGHT
         self.curve: ActivationCurve | None = None
         self._engines: tuple[str, ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def show_curve(self, curve: ActivationCurve | None, engines: Sequence[str]) -> None:
         """Plot another curve; None shows that the line has no activation."""
@@ -46,34 +40,19 @@ class ActivationPlot(QWidget):
             for engine, (x, y) in zip(self._engines, curve.points, strict=True)
         )
 
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(scaled(150), scaled(140))
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(scaled(_LEAST_WIDTH), 80)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
+    def _paint(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), self._theme.color("base"))
         if self.curve is None:
             painter.setPen(self._theme.color("muted"))
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(self.rect().adjusted(8, 8, -8, -8), flags, "No activation:\nproducts are added.")
         else:
             self._paint_curve(painter, self.curve)
-        painter.end()
 
     def _paint_curve(self, painter: QPainter, curve: ActivationCurve) -> None:
-        theme, line = self._theme, self.fontMetrics().height()
+        theme, ground = self._theme, self._ground
         low, high = min(float(curve.y.min()), 0.0), float(curve.y.max())
         margin = 0.08 * (high - low)
-        ground = QRectF(_PAD, line + 4, self.width() - 2 * _PAD, self.height() - 2 * line - 8)
-
         first = float(curve.x[0])
         across = ground.width() / (float(curve.x[-1]) - first)
         up = ground.height() / (high - low + 2 * margin)
@@ -127,12 +106,8 @@ class ActivationPlot(QWidget):
         """The points of the engines, without repetition, as long as they fit."""
         texts: list[str] = []
         for form in (f"{curve.activation}({{x}}) = {{y}}", "{x} → {y}", "→ {y}"):
-            texts = list(dict.fromkeys(form.format(x=_shown(x), y=_shown(y)) for x, y in curve.points))
+            texts = list(dict.fromkeys(form.format(x=short_number(x), y=short_number(y)) for x, y in curve.points))
             mark = f"{MARKS[0]} " if len(texts) > 1 else ""
             if all(self.fontMetrics().horizontalAdvance(mark + text) <= self.width() for text in texts):
                 break
         return texts
-
-
-def _shown(value: float) -> str:
-    return number_format.true_minus(format_short(value))

@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPen
+from PySide6.QtWidgets import QToolTip
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.explain.equations import format_short
 from rnnviz.explain.gradient_explanation import GradientBars
 from rnnviz.explain.provenance import in_words
 from rnnviz.explain.worked_step import Floats
-from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 from rnnviz.gui.views.base import claims, is_plain
 
-_PAD, _LEAST_WIDTH = 6.0, 116
 _LEAST_BAR = 1.0
 _UNDER_TEXT = 0.4
 _KEYS = (
@@ -33,7 +30,7 @@ _KEYS = (
 )
 
 
-class GradientBarPlot(QWidget):
+class GradientBarPlot(SidePlot):
     """Draws `GradientBars` of the first engine, and of the second if it differs. A click follows a bar's source.
 
     Arrow keys select a bar, Enter follows it. Time steps that share a pixel column have one bar, the largest of them.
@@ -44,7 +41,6 @@ class GradientBarPlot(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._theme = LIGHT
         self.bars: GradientBars | None = None
         self._engines: tuple[str, ...] = ()
         self._drawn: Floats = np.zeros((0, 0))
@@ -52,23 +48,12 @@ class GradientBarPlot(QWidget):
         self.current: int | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def show_bars(self, bars: GradientBars, engines: Sequence[str]) -> None:
         self.bars, self._engines, self.current = bars, tuple(engines), None
         self._group()
         self._name()
         self.update()
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(scaled(150), scaled(140))
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(scaled(_LEAST_WIDTH), 80)
 
     def words(self, place: int) -> str:
         """A bar as text, with the numbers of every engine."""
@@ -107,11 +92,6 @@ class GradientBarPlot(QWidget):
             size = np.nan_to_num(np.abs(self.bars.values).max(axis=0), nan=np.inf)
             self._places = tuple(int(low + size[low:high].argmax()) for low, high in pairwise(edges))
         self._drawn = self.bars.values[:, list(self._places)]
-
-    @property
-    def _ground(self) -> QRectF:
-        line = self.fontMetrics().height()
-        return QRectF(_PAD, line + 4.0, self.width() - 2 * _PAD, self.height() - 2 * line - 8.0)
 
     def _name(self) -> None:
         bars = self.bars
@@ -168,16 +148,13 @@ class GradientBarPlot(QWidget):
         self.update()
         self.follow(place)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), self._theme.color("base"))
+    def _paint(self, painter: QPainter) -> None:
         if self.bars is not None and self._places:
             painter.setPen(self._theme.color("text"))
             title = "by time step" if self.bars.over_time else "by part"
             top = QRectF(0.0, 0.0, self.width(), self.fontMetrics().height())
             painter.drawText(top, Qt.AlignmentFlag.AlignHCenter, title)
             self._paint_bars(painter, self.bars)
-        painter.end()
 
     def _paint_bars(self, painter: QPainter, bars: GradientBars) -> None:
         finite = self._drawn[np.isfinite(self._drawn)]
@@ -240,11 +217,7 @@ class GradientBarPlot(QWidget):
         line = self.fontMetrics().height()
         below = QRectF(ground.left(), ground.bottom() + 3.0, ground.width(), line)
         painter.setPen(self._theme.color("muted"))
-        left, right = (
-            (bars.names[0], bars.names[-1])
-            if bars.over_time
-            else (number_format.true_minus(format_short(low)), number_format.true_minus(format_short(high)))
-        )
+        left, right = (bars.names[0], bars.names[-1]) if bars.over_time else (short_number(low), short_number(high))
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, left)
         if len(bars.names) > 1:
             painter.drawText(below, Qt.AlignmentFlag.AlignRight, right)

@@ -194,7 +194,7 @@ class RenderState:
         """Lines of the heading: the quantity of the hidden lanes, and the engine unless there are two."""
         if self.contributions is not None:
             array, _, index = self.quantity.removeprefix(GRADIENT).partition("[")
-            summed = f"Σ of {plural(self.contributions.samples, 'sample')}"
+            summed = f"Σ {plural(self.contributions.samples, 'sample')}"
             return "contributions", f"to {GRADIENT}", array, f"[{index}", summed, f"by {display_name(self.engine)}"
         if self.gate is not None:
             by = "by" if self.gradient else "of"
