@@ -6,6 +6,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from _pytest.mark.structures import ParameterSet
@@ -27,6 +28,9 @@ def examples(count: int) -> int:
     return count if _PROFILE in ("many", "deep") else max(1, count // 8)
 
 
-def slow_except(cases: Iterable[str], *kept: str) -> list[ParameterSet]:
-    """Return the cases as parameters, all but the kept ones marked slow."""
-    return [pytest.param(case, marks=() if case in kept else pytest.mark.slow) for case in cases]
+def slow_except(cases: Iterable[Any], *kept: Any) -> list[ParameterSet]:
+    """Return the cases, each a value or a tuple of several, as parameters; all but the kept ones are marked slow."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if case in kept else pytest.mark.slow)
+        for case in cases
+    ]

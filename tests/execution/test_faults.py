@@ -23,12 +23,15 @@ from tests.execution.event_helpers import config, events_of, finished
 from tests.execution.faults import Fault, Numbers, faults, folders_left, injected, load_of
 from tests.full_disk import small_disk
 from tests.leaks import children
+from tests.profiles import slow_except
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's alone")
 
 CONFIG = config(network={"hidden_size": 24, "num_layers": 2}, sequence={"timesteps": 60})
 QUICK = ("it exits", "SIGSTOP, then SIGCONT", "no more memory", "no more room on the disk", "its folder is removed")
 """Those that other tests of the supervisor do not do to it."""
+FAULTS = faults(len(QUICK), 3, QUICK)
+DEFAULT = ("it exits", "no more memory")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,9 @@ def supervisor(others: set[psutil.Process]) -> Iterator[Supervisor]:
     shared.close()
 
 
-@pytest.mark.parametrize("fault", faults(len(QUICK), 3, QUICK), ids=lambda fault: fault.kind)
+@pytest.mark.parametrize(
+    "fault", slow_except(FAULTS, *(fault for fault in FAULTS if fault.kind in DEFAULT)), ids=lambda fault: fault.kind
+)
 def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(
     others: set[psutil.Process], supervisor: Supervisor, fault: Fault
 ) -> None:

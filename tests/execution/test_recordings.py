@@ -17,6 +17,7 @@ from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.verdict import AuditVerdict
+from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -62,7 +63,7 @@ def torch_arrays(config: Config) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("reference", [True, False])
+@pytest.mark.parametrize("reference", slow_except((True, False), True))
 def test_outputs_recorded_from_torch_agree_and_pass_the_step_audit(tmp_path: Path, cell: str, reference: bool) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     config = config_of(*((golden, "manual") if reference else ("manual", golden)), cell=cell)
@@ -119,9 +120,9 @@ def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(
         ("lstm", 2, "gates-i-o-f-g", ("hidden", "output", "state")),
         ("gru", 2, "reset-before-matmul", ("hidden",)),
         ("gru", 2, "concat-swapped", ("hidden",)),
-        ("gru", 1, "concat-swapped", ("output",)),
+        pytest.param("gru", 1, "concat-swapped", ("output",), marks=pytest.mark.slow),
         ("gru", 1, "concat-swapped", ("output", "state")),
-        ("rnn_tanh", 2, "no-h2h-bias", ("hidden", "state")),
+        pytest.param("rnn_tanh", 2, "no-h2h-bias", ("hidden", "state"), marks=pytest.mark.slow),
         ("rnn_relu", 1, "reverse-not-realigned", ("output",)),
         ("lstm", 2, "final-state-at-last-timestep", ("hidden", "output", "state")),
     ],
@@ -195,9 +196,9 @@ def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_
     [
         ("gru", "reset-before-matmul", ("output",)),
         ("lstm", "gates-i-o-f-g", ("state",)),
-        ("rnn_tanh", "no-h2h-bias", ("output", "state")),
+        pytest.param("rnn_tanh", "no-h2h-bias", ("output", "state"), marks=pytest.mark.slow),
         ("gru", "concat-swapped", ("output",)),
-        ("lstm", "final-state-at-last-timestep", ("output", "state")),
+        pytest.param("lstm", "final-state-at-last-timestep", ("output", "state"), marks=pytest.mark.slow),
     ],
 )
 def test_a_known_bug_is_named_from_few_recorded_arrays(

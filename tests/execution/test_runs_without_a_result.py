@@ -32,7 +32,10 @@ def engine_processes() -> set[psutil.Process]:
         (loads.refuse_input, "input", None, "The weather is wrong: it must be fair."),
         (loads.refuse_key, "input", "sequence.path", "sequence.path is wrong: it must be right."),
         (loads.use_all_memory, "input", None, "The run needs more memory than is available: reduce a size."),
-        (loads.map_too_much, "input", None, "The run needs more memory than is available: reduce a size."),
+        pytest.param(
+            *(loads.map_too_much, "input", None, "The run needs more memory than is available: reduce a size."),
+            marks=pytest.mark.slow,
+        ),
         (loads.fill_the_disk, "engine", None, "The run could not be stored in {}: No space left on device."),
         (loads.blunder, "engine", None, "The run failed: ZeroDivisionError: nobody thought of this."),
     ],
@@ -66,7 +69,7 @@ def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch: pytest.MonkeyP
     [
         (loads.die, "killed by SIGKILL"),
         pytest.param(loads.crash, "killed by SIGSEGV", marks=pytest.mark.slow),
-        (loads.leave, "exit code 7"),
+        pytest.param(loads.leave, "exit code 7", marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -235,7 +238,7 @@ def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, mo
     ("load", "error"),
     [
         pytest.param(loads.refuse_input, InputError, marks=pytest.mark.slow),
-        (loads.refuse_key, InputError),
+        pytest.param(loads.refuse_key, InputError, marks=pytest.mark.slow),
         pytest.param(loads.fill_the_disk, EngineError, marks=pytest.mark.slow),
         (loads.die, EngineError),
     ],

@@ -33,6 +33,7 @@ from tests.explain.arithmetics import (
 )
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import next_state
+from tests.profiles import slow_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of
 
 Case = tuple[Inputs, Trace, Location]
@@ -153,7 +154,7 @@ def test_each_equation_holds_for_the_numbers_below_its_symbols(case: Case) -> No
         assert near(float(left), float(eval(right, {"__builtins__": {}}, names)))
 
 
-@pytest.mark.parametrize("engine", ["manual", "gluon", "onnx", "torch"])
+@pytest.mark.parametrize("engine", slow_except(("manual", "gluon", "onnx", "torch"), "manual", "onnx"))
 @pytest.mark.parametrize("cell", sorted(GATES))
 def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine: str, cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True)

@@ -180,6 +180,7 @@ def test_a_small_window_has_every_control_and_lanes_of_a_fair_size(make_window, 
         assert not any(one and next_one for one, next_one in pairwise(separators))
 
 
+@pytest.mark.slow
 def test_the_first_window_fits_the_screen_with_its_frame(make_window, supervisor):
     window = make_window(supervisor, None)
     room = window.screen().availableSize()
@@ -187,6 +188,7 @@ def test_the_first_window_fits_the_screen_with_its_frame(make_window, supervisor
     assert window.height() <= room.height() - 40
 
 
+@pytest.mark.slow
 def test_a_toolbar_with_space_has_its_labels_from_the_start(make_window, supervisor):
     window = make_window(supervisor, (1400, 700))
     labels = [label.text().strip() for label in window.toolbar.findChildren(QLabel) if label.isVisible()]

@@ -41,6 +41,7 @@ def test_the_window_geometry_is_restored(make_window, supervisor):
     assert again.main_layout._whole.sizes() == divided
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "junk",
     [b"\x00\xff\x13", *(pytest.param(junk, marks=pytest.mark.slow) for junk in (b"", b"@ByteArray(half", VARIANT))],
@@ -78,6 +79,7 @@ def test_settings_are_unchanged_on_a_full_disk_until_it_has_free_space(tmp_path)
     assert b"/a/long/path/199" in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_values_of_another_kind_count_as_not_set(make_window, settings, supervisor):
     store = settings
     for key in ("window/geometry", "window/layout/whole", "window/layout/side"):

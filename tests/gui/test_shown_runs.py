@@ -78,6 +78,7 @@ def test_a_shown_window_that_is_closed_leaves_nothing(
     assert left() == []
 
 
+@pytest.mark.slow
 def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
     qtbot: Any, show: Callable[[RunResult], MainWindow]
 ) -> None:

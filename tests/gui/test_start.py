@@ -177,6 +177,7 @@ def test_what_needs_no_qt_is_imported_before_it():
     assert len([name for name in after if not name.startswith("rnnviz.gui")]) <= 5
 
 
+@pytest.mark.slow
 def test_the_tables_of_a_sweep_are_imported_on_the_thread_that_reads_them():
     done = _python("import sys, rnnviz.gui.sweep.runner, rnnviz.gui.sweep.sweep_window; print('polars' in sys.modules)")
     assert done.stdout.strip() == "False"

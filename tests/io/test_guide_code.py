@@ -114,7 +114,7 @@ def needs(*packages: str) -> None:
     [
         ("PyTorch", ("torch",)),
         pytest.param("Keras", ("keras", "torch"), marks=pytest.mark.slow),
-        ("ONNX", ("onnxruntime",)),
+        pytest.param("ONNX", ("onnxruntime",), marks=pytest.mark.slow),
         pytest.param("MXNet", ("mxnet",), marks=pytest.mark.slow),
     ],
 )
@@ -162,6 +162,7 @@ def test_a_difference_is_found_as_in_its_page(folder, capsys):
     assert perform(guide_pages()["find-a-difference"].text, folder, capsys) == [1]
 
 
+@pytest.mark.slow
 def test_hidden_states_of_a_text_are_written_as_in_their_page(folder, capsys):
     assert perform(guide_pages()["hidden-states"].text, folder, capsys) == [0]
     assert all((folder / f"text.{ending}").stat().st_size > 0 for ending in ("csv", "npz", "png"))

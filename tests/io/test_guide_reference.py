@@ -218,7 +218,7 @@ def test_the_keys_of_a_summary_are_those_of_its_schema():
 @pytest.mark.parametrize(
     ("candidates", "network"),
     [
-        (["onnx"], {}),
+        pytest.param(["onnx"], {}, marks=pytest.mark.slow),
         (["onnx", "bug:no-h2h-bias"], {}),
         (["bug:wrong-activation"], {"cell": "rnn_relu", "num_layers": 1}),
     ],

@@ -56,7 +56,7 @@ def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
     ("bidirectional", "layers", "dtype"),
     [
         pytest.param(False, 1, "float64", marks=pytest.mark.slow),
-        (False, 3, "float32"),
+        pytest.param(False, 3, "float32", marks=pytest.mark.slow),
         (True, 1, "float32"),
         pytest.param(True, 3, "float64", marks=pytest.mark.slow),
     ],

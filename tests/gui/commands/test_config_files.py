@@ -62,6 +62,7 @@ def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, choo
     assert window.toolbar.lesson.shown_text() == "mine.toml"
 
 
+@pytest.mark.slow
 def test_a_wrong_config_is_a_dialog_and_changes_nothing(window, message, tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text("[network]\ncell = 'gru'\nhidden_siz = 3\n")

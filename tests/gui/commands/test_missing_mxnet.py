@@ -31,6 +31,7 @@ def test_the_first_lesson_and_chosen_ones_run_with_onnx_and_a_note(qtbot, window
     assert "uses ONNX Runtime as the reference" in window.statusBar().currentMessage()
 
 
+@pytest.mark.slow
 def test_a_file_without_a_reference_runs_and_one_with_gluon_reports_the_fix(qtbot, window, tmp_path):
     text = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
     (tmp_path / "open.toml").write_text(text, encoding="utf-8")

@@ -73,6 +73,7 @@ def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, windo
     assert "golden.npz has the shape (1, 2), expected" in field.failed
 
 
+@pytest.mark.slow
 def test_lanes_that_were_not_recorded_are_labeled_and_the_verdict_is_not_green(
     qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:

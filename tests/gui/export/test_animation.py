@@ -194,6 +194,7 @@ def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
             box.accept()
 
 
+@pytest.mark.slow
 def test_a_canceled_file_dialog_and_a_closed_window_end_an_animation(
     qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:

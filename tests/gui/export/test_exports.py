@@ -41,6 +41,7 @@ from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_text import verdict_sentence
 from tests.factories import make_result
 from tests.io.model_formats.sources import read_parameters
+from tests.profiles import slow_except
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def export(qtbot, window):
     return export
 
 
-@pytest.mark.parametrize("scale", [1, 2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
+@pytest.mark.parametrize("scale", slow_except(range(1, 5), 2))
 def test_a_picture_of_the_window_is_scaled(qtbot, window, export, tmp_path, scale):
     path = tmp_path / "window.png"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -403,6 +404,7 @@ def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export,
     assert not window.actions_["stop"].isEnabled()
 
 
+@pytest.mark.slow
 def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbot, make_window, supervisor, tmp_path):
     window, path = make_window(supervisor), tmp_path / "out" / "values.csv"
     path.parent.mkdir()
@@ -550,6 +552,7 @@ def test_a_picture_and_a_report_do_not_depend_on_the_text_size_of_the_window(qtb
     assert large[1] == usual[1]
 
 
+@pytest.mark.slow
 def test_a_name_of_another_format_is_refused(window, figure, tmp_path):
     dialog = figure("unrolled network")
     dialog.format.setCurrentIndex(dialog.format.findData("pdf"))

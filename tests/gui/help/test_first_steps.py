@@ -162,6 +162,7 @@ def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_
     assert not table["mismatch"].any()
 
 
+@pytest.mark.slow
 def test_the_first_page_leads_to_a_run_of_a_model_that_pytorch_saved(bare_window, qtbot, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)

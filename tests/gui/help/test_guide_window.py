@@ -31,6 +31,7 @@ def guide(qtbot):
 def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
     assert bare_window.focusWidget() is bare_window.lanes
     help_ = bare_window.help
+    assert page_for(bare_window.verdict) == "verdicts"
     bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
     QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
     assert help_.guide.isVisible()
@@ -58,6 +59,7 @@ def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
         assert entry.rstrip("…") in {plain(action.text()) for action in offered}, way
 
 
+@pytest.mark.slow
 def test_an_error_links_to_its_help_page(bare_window, tmp_path, qtbot):
     bare_window.files.open(tmp_path / "missing.toml")
     box = bare_window.findChild(QMessageBox)
@@ -75,12 +77,11 @@ def plain(text: str) -> str:
     return text.replace("&", "").rstrip("…")
 
 
-def test_help_pages_are_found_by_class_names(bare_window):
+def test_help_pages_are_found_by_class_names():
     [folder] = rnnviz.gui.__path__
     named = {name for file in Path(folder).rglob("*.py") for name in CLASS.findall(file.read_text())}
     assert set(PAGES) <= named
     assert page_for(None) == "first-steps"
-    assert page_for(bare_window.verdict) == "verdicts"
 
 
 def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked(guide):

@@ -37,6 +37,7 @@ def test_the_window_shows_the_label_of_the_selected_time_step(window, run_config
     assert window.panel.field("sequence.labels").editor.value() == str(labels)
 
 
+@pytest.mark.slow
 def test_each_sample_shows_its_own_labels(qtbot, window, run_config, labels, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("x\ny\nz\n", encoding="utf-8")

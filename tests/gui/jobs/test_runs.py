@@ -93,6 +93,7 @@ def test_the_run_button_and_both_keys_run(qtbot, window, press):
             ask()
 
 
+@pytest.mark.slow
 def test_enter_in_a_field_runs(qtbot, window):
     line = window.panel.field("network.hidden_size").editor.line
     line.setFocus()

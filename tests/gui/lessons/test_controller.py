@@ -353,6 +353,7 @@ def test_a_lesson_that_was_open_is_open_at_the_next_start(qtbot, bare_window, en
     assert bare_window.session.config.sequence.timesteps == 2
 
 
+@pytest.mark.slow
 def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(bare_window, make_entry):
     window = bare_window
     window.guide.open(make_entry("# Wrong\n\n## Step\nNo block.\n"))

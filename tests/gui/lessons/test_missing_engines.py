@@ -35,6 +35,7 @@ def test_where_every_engine_is_available_there_is_no_note():
     assert runnable(config) == (config, "")
 
 
+@pytest.mark.slow
 def test_a_lesson_runs_without_mxnet(qtbot, window, entries, without_mxnet):
     window.guide.open(entries[0])
     pane = window.guide.pane

@@ -128,6 +128,7 @@ def counted(qtbot, window, make_entry):
     return reading, before
 
 
+@pytest.mark.slow
 def test_all_terms_of_a_small_network_are_visible(counted, qtbot, run_config):
     reading, _ = counted
     run_config({"cell": "rnn_relu", "input_size": 3, "hidden_size": 2}, sequence={"timesteps": 1})

@@ -126,6 +126,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.session.config == before
 
 
+@pytest.mark.slow
 def test_enter_opens_a_row_and_a_refused_one_shows_its_reason(
     qtbot: Any, window: MainWindow, shown: SweepWindow
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
     box.button(QMessageBox.StandardButton.Cancel).click()
 
 
+@pytest.mark.slow
 def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
     heat = shown.heat
     heat.across.setCurrentIndex(heat.across.findData("network.hidden_size"))
@@ -253,6 +255,7 @@ def test_closing_the_main_window_ends_a_sweep(
     assert not shown.isVisible()
 
 
+@pytest.mark.slow
 def test_closing_the_window_does_not_wait_for_a_sweep_to_be_read(
     qtbot: Any, bare_window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

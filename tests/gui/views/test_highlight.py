@@ -79,6 +79,7 @@ def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: M
     assert rows_with_highlight(state_map) == []
 
 
+@pytest.mark.slow
 def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
     state_map = view(shown, OutputMap)
     rect = state_map.list.visualRect(state_map.rows.index(0))
@@ -165,6 +166,7 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWi
     assert not caption.isVisible()
 
 
+@pytest.mark.slow
 def test_the_map_clears_only_its_own_highlights(shown: MainWindow, press: Any) -> None:
     state_map = view(shown, OutputMap)
     press(".")

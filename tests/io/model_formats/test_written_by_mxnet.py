@@ -25,6 +25,7 @@ from tests.io.model_formats.sources import (
     sequence_and_states,
     weights_of,
 )
+from tests.profiles import slow_except
 
 pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
 
@@ -56,7 +57,7 @@ def answer(mx: Any, made: Any, cell: str, layers: int, both: bool) -> Source:
     return Source(out.asnumpy(), tuple(state.asnumpy() for state in final))
 
 
-@pytest.mark.parametrize("form", ["structured", "prefixed"])
+@pytest.mark.parametrize("form", slow_except(("structured", "prefixed"), "structured"))
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
 def test_a_layers_file_computes_the_results_of_the_layer(
     mx: Any, tmp_path: Path, cell: str, layers: int, both: bool, form: str

@@ -21,6 +21,7 @@ from tests.io.model_formats.sources import (
     read_parameters,
     sequence_and_states,
 )
+from tests.profiles import slow_except
 
 torch = pytest.importorskip("torch")
 
@@ -54,7 +55,7 @@ def save(state: Any, path: Path, form: str) -> None:
         torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
 
 
-@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+@pytest.mark.parametrize("form", slow_except(("zip", "legacy", "safetensors"), "zip"))
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
 def test_a_state_dict_computes_the_results_of_the_module(
     tmp_path: Path, cell: str, layers: int, both: bool, form: str

@@ -20,7 +20,7 @@ from rnnviz.io.model_formats.load import entries_of, read_network
 from rnnviz.io.model_formats.model_file import EVERY_STEP
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.oracles.computed import assert_near
-from tests.profiles import slow_except
+from tests.profiles import examples, slow_except
 
 pytest.importorskip("torch")
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -461,9 +461,9 @@ def assert_computes(path: Path, name: str, cell: str, expected: Computed) -> Non
 
 QUICK = (
     *("lstm", "gru", "simple rnn", "settings without effect", "gru of both activations", "stack of two activations"),
-    *("softmax", "own activation", "bidirectional", "own backward layer", "own backward layer of another class"),
-    *("cell in both directions", "stacked cells with names", "stacked cells of other classes", "what passes between"),
-    *("time distributed in both directions", "batch norm between", "sum below", "encoder and decoder", "residual"),
+    *("softmax", "bidirectional", "own backward layer"),
+    *("cell in both directions", "stacked cells with names", "what passes between"),
+    *("time distributed in both directions", "encoder and decoder", "residual"),
     *("states of both directions", "last output below", "nested", "own class", "mixed float16", "float64"),
 )
 
@@ -872,7 +872,7 @@ def test_a_random_config_is_refused_or_read(name: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         config, weights = archive.read("config.json"), archive.read("model.weights.h5")
     read = 0
-    for _ in range(150):
+    for _ in range(examples(320)):
         changed = json.loads(config)
         for _ in range(random.choice((1, 1, 4))):
             holder, key = random.choice(list(places(changed)))

@@ -87,7 +87,7 @@ def compared(module: Module, path: Path, **options: Any) -> Entry:
 
 
 @pytest.mark.parametrize("states", ["none", "learned", "given"])
-@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("layers", slow_except((1, 3), 3))
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("cell", slow_except(CELLS, "lstm", "rnn_relu"))
 def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp_path: Path) -> None:
