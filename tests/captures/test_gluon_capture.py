@@ -130,6 +130,7 @@ def test_weights_that_training_changes_are_recorded_with_each_call() -> None:
             trainer.step(1)
         layer(nd.ones((3, 2, 3)))
         layer(nd.ones((3, 2, 3)))
-    weights = [float(sequence.parameters["l0_h2h_weight"][0, 0]) for sequence in captured]
-    assert len(set(weights)) == 3
+    # A single weight of a saturated unit may stay the same.
+    weights = {sequence.parameters["l0_h2h_weight"].tobytes() for sequence in captured}
+    assert len(weights) == 3
     assert captured[2].parameters is captured[3].parameters

@@ -5,13 +5,12 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from time import monotonic
 
 import psutil
 import pytest
 from hypothesis import settings
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.execution.events import Failed
@@ -21,6 +20,7 @@ from rnnviz.io.inputs import load_inputs
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
 from tests.gui.conftest import SharedSupervisor
 from tests.leaks import children
+from tests.monkey.heartbeat import Heartbeat
 from tests.report_tables import ReportTable
 
 pytestmark = [
@@ -56,25 +56,15 @@ class Stopping(QObject):
     wanted = Signal()
 
 
-@dataclass
-class Pulse:
-    """The longest pause of the window's event loop, in seconds."""
-
-    longest: float = 0.0
-    _last: float = field(default_factory=monotonic)
-
-    def beat(self) -> None:
-        now = monotonic()
-        self.longest, self._last = max(self.longest, now - self._last), now
-
-
 @pytest.fixture
 def disturbed(qtbot, make_window) -> Iterator["Disturbed"]:
     # Other tests keep engines warm from one file to the next.
     others = children()
     own = SharedSupervisor(warm=("manual",))
     window = make_window(own)
-    yield Disturbed(qtbot, window, own, others)
+    made = Disturbed(qtbot, window, own, others)
+    yield made
+    made.heartbeat.stop()
     own.really_close()
 
 
@@ -84,12 +74,10 @@ class Disturbed:
     def __init__(self, qtbot, window: MainWindow, supervisor: SharedSupervisor, others: set[psutil.Process]) -> None:
         self._qtbot, self.window, self._supervisor = qtbot, window, supervisor
         self._others, self._folders = others, set(folders_left(()))
-        self.pulse = Pulse()
-        timer = QTimer(window, interval=10)
-        timer.timeout.connect(self.pulse.beat)
-        timer.start()
+        self.heartbeat = Heartbeat(2.0, print)
         self._stopping = Stopping(window)
-        self._stopping.wanted.connect(window.runner.stop)
+        self._stopping.wanted.connect(self._stop)
+        self._outcome: list[object] | None = None
         self._untouched: dict[Config, tuple[Numbers, float]] = {}
         for config in _CONFIGS:
             # The first run of each imports its engines.
@@ -107,7 +95,7 @@ class Disturbed:
             before.wait(10)
             self._supervisor.start()
             seconds += 0.5
-        outcome: list[object] = []
+        outcome = self._outcome = []
         ended = [
             (window.runner.failed, outcome.append),
             (window.runner.finished, lambda result, _config: outcome.append(Numbers.of(result))),
@@ -118,9 +106,11 @@ class Disturbed:
         at = seconds * fault.moment
         patch(inputs, "load_inputs", load_of(fault, at))
         with injected(fault, self._supervisor.pid, at, self._stopping.wanted.emit):
+            self.heartbeat.start()
             window.document.edit(config)
             window.control.run()
             self._qtbot.waitUntil(lambda: bool(outcome), timeout=60_000)
+            self._outcome = None
         for signal, slot in ended:
             signal.disconnect(slot)
         patch(inputs, "load_inputs", load_inputs)
@@ -128,10 +118,16 @@ class Disturbed:
         self._run(config)
         numbers.assert_same(window.session.result)
         assert window.verdict.state != "error"
-        assert [child.pid for child in children() - self._others] == [self._supervisor.pid]
+        # A killed process may be seen for a moment.
+        self._qtbot.waitUntil(lambda: [child.pid for child in children() - self._others] == [self._supervisor.pid])
         # Background threads may hold an older result for a moment.
         self._qtbot.waitUntil(self._nothing_left, timeout=10_000)
         return what
+
+    def _stop(self) -> None:
+        """Stop the disturbed run, but not the next one if the request comes after the end."""
+        if self._outcome == []:
+            self.window.runner.stop()
 
     def _nothing_left(self) -> bool:
         gc.collect()
@@ -150,6 +146,8 @@ class Disturbed:
         return "stopped"
 
     def _run(self, config: Config) -> None:
+        # The test itself blocks the event loop between runs.
+        self.heartbeat.start()
         with self._qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
             self.window.document.edit(config)
             self.window.control.run()
@@ -173,4 +171,4 @@ def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_ri
             **{"unaffected": outcomes["right"], "anything else": 0},
         )
         assert outcomes["stopped"] == 0 or kind in WITHOUT_AN_ANSWER
-    assert disturbed.pulse.longest < 2.0
+    assert disturbed.heartbeat.frozen == []
