@@ -7,7 +7,7 @@ out. In between a row is padding: copies of its last time step before, with grad
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,20 +32,26 @@ class _Rows(Block):
     Attributes
     ----------
     index:
-        (B, S): where each step is in the time steps and samples (T·N,).
-    computed:
-        (B, S): False in padding, which has the index of another step.
+        (B, S): where each step is in the time steps and samples (T·N,). Padding has the index of another step.
+    padding:
+        (B, S): where there is padding.
     """
 
     index: NDArray[np.intp]
-    computed: NDArray[np.bool_]
+    padding: NDArray[np.bool_]
+
+    @cached_property
+    def _computed(self) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
+        """The steps that are not padding, by their place in the block and by their index."""
+        places = np.nonzero(~self.padding)
+        return places, self.index[places]
 
     def of(self, array: FloatArray) -> FloatArray:
         return array.reshape(-1, array.shape[2]).take(self.index, axis=0)
 
     def put(self, array: FloatArray, values: FloatArray, *, add: bool = False) -> None:
-        rows, index = array.reshape(-1, array.shape[2]), self.index[self.computed]
-        rows[index] = rows[index] + values[self.computed] if add else values[self.computed]
+        rows, (places, index) = array.reshape(-1, array.shape[2]), self._computed
+        rows[index] = rows.take(index, axis=0) + values[places] if add else values[places]
 
 
 class PackedLane(Lane):
@@ -57,7 +63,7 @@ class PackedLane(Lane):
         weights = network.kind.parameter_count(network.sizes(self._lane[0]))
         packed = packing(lengths, _CALL / weights + 1, _COPY / weights, _BEGIN / weights)
         count = packed.parts[0][1]
-        self._set_places(packed.places, count)
+        self._set_places(packed.places, count, max(lengths))
         carried = {s: np.zeros((count, array.shape[2]), array.dtype) for s, array in self._loss.state.items()}
         widest = network.kind.gate_count * network.hidden_size + network.input_size
         for part, rows in reversed(packed.parts):
@@ -72,20 +78,24 @@ class PackedLane(Lane):
         self._pass_on(0, carried)
         self._store_sums()
 
-    def _set_places(self, places: Sequence[Place], count: int) -> None:
-        """Note the places of each row, and where samples begin, end or are cut off, by step."""
-        self._rows: list[list[Place]] = [[] for _ in range(count)]
+    def _set_places(self, places: Sequence[Place], rows: int, steps: int) -> None:
+        """Note the place of each row and step, and where samples begin, end or are cut off, by step."""
+        places = sorted(places, key=lambda place: (place.row, place.start))
         self._begins: dict[int, list[Place]] = defaultdict(list)
         self._ends: dict[int, list[Place]] = defaultdict(list)
         self._cut_off: dict[int, list[int]] = defaultdict(list)
-        for place in sorted(places, key=lambda place: place.start):
-            self._rows[place.row].append(place)
+        for place in places:
             self._begins[place.start].append(place)
             self._ends[place.stop].append(place)
-            steps = range(place.stop - place.start)
-            for b in np.flatnonzero(self._cuts(steps[::-1] if self._backward else steps)):
-                self._cut_off[place.start + int(b)].append(place.row)
+            if self._loss.truncate is not None:
+                times = range(place.stop - place.start)
+                for b in np.flatnonzero(self._cuts(times[::-1] if self._backward else times)).tolist():
+                    self._cut_off[place.start + b].append(place.row)
         self._edges = sorted({*self._begins, *self._ends, *self._cut_off})
+        self._samples, self._starts, self._stops = np.array([(p.sample, p.start, p.stop) for p in places]).T
+        # A place and the padding after it reach to the next one.
+        reach = np.diff([p.row * steps + p.start for p in places], append=rows * steps)
+        self._place_of = np.repeat(np.arange(len(places)), reach).reshape(rows, steps)
 
     def _run_block(self, times: slice, rows: int, final: Arrays) -> Arrays:
         """Fill the gradients of a block; returns those of the states before it, (S, U) by symbol."""
@@ -97,7 +107,7 @@ class PackedLane(Lane):
         for symbol, array in initial.items():
             state[symbol][at] = array
         task = self._task(block, state, final, np.zeros(stop - start, np.bool_))
-        task.direct[~block.computed] = 0
+        task.direct[block.padding] = 0
         pass_on = {t - start: partial(self._pass_on, t) for t in self._edges if start < t < stop}
         begins = {t - start: of for t, of in begins.items()}
         found = self._layer.gradients(replace(task, begins=begins, pass_on=pass_on))
@@ -105,18 +115,11 @@ class PackedLane(Lane):
         return found.state
 
     def _block(self, times: slice, rows: int) -> _Rows:
-        steps = np.arange(times.start, times.stop)
-        index, computed = np.empty((len(steps), rows), np.intp), np.empty((len(steps), rows), np.bool_)
-        for row, places in enumerate(self._rows[:rows]):
-            for place, following in zip(places, [*places[1:], None], strict=True):
-                if place.start >= times.stop or (following and following.start <= times.start):
-                    continue
-                here = slice(max(0, place.start - times.start), following and following.start - times.start)
-                length = place.stop - place.start
-                own = np.minimum(steps[here] - place.start, length - 1)
-                index[here, row] = (length - 1 - own if self._backward else own) * len(self._lengths) + place.sample
-                computed[here, row] = steps[here] < place.stop
-        return _Rows(times, np.arange(rows), self._backward, index, computed)
+        places, steps = self._place_of[:rows, times].T, np.arange(times.start, times.stop)[:, np.newaxis]
+        starts, stops = self._starts[places], self._stops[places]
+        last = np.minimum(steps, stops - 1)
+        index = (stops - 1 - last if self._backward else last - starts) * len(self._lengths) + self._samples[places]
+        return _Rows(times, np.arange(rows), self._backward, index, steps >= stops)
 
     def _initial(self, t: int) -> tuple[list[int], Arrays]:
         """The rows in which samples begin at a step, and the initial states of these, (S', U) by symbol."""
@@ -126,10 +129,15 @@ class PackedLane(Lane):
 
     def _pass_on(self, t: int, carried: Arrays) -> None:
         """Change the gradients of the states before step `t`, (S, U) by symbol, to those of the steps before it."""
-        begun, ended = self._begins.get(t, []), self._ends.get(t, [])
+        begun, ended = ([(p.row, p.sample) for p in edges.get(t, [])] for edges in (self._begins, self._ends))
+        cut_off = self._cut_off.get(t, [])
         for symbol, array in carried.items():
-            rows = [place.row for place in begun]
-            self._trace[gradient(f"{symbol}0")][self._row, [place.sample for place in begun]] = array[rows]
-            array[rows + self._cut_off.get(t, [])] = 0
-            samples = [place.sample for place in ended]
-            array[[place.row for place in ended]] = self._loss.state[symbol][self._row, samples]
+            if begun:
+                rows, samples = zip(*begun, strict=True)
+                self._trace[gradient(f"{symbol}0")][self._row][[*samples]] = array[[*rows]]
+                array[[*rows]] = 0
+            if cut_off:
+                array[cut_off] = 0
+            if ended:
+                rows, samples = zip(*ended, strict=True)
+                array[[*rows]] = self._loss.state[symbol][self._row][[*samples]]
