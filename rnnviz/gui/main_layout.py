@@ -354,7 +354,10 @@ class MainLayout(QWidget):
         self.tabs.setTabVisible(self._titles.index(title), present)
 
     def set_tab_text(self, title: str, text: str) -> None:
-        self.tabs.setTabText(self._titles.index(title), text)
+        place = self._titles.index(title)
+        # Qt lays out the tabs and the view below them again for the same text, too.
+        if text != self.tabs.tabText(place):
+            self.tabs.setTabText(place, text)
 
     @property
     def visible_tabs(self) -> list[str]:

@@ -347,6 +347,7 @@ class Choice:
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
+@lru_cache(maxsize=256)
 def quantities_of_lanes(cell: CellSpec) -> tuple[GateQuantity, ...]:
     """Quantities with the units of h; the gates and the cell state of a projection have others."""
     every = (*gate_quantities(cell), *gradient_quantities(cell))

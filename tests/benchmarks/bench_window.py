@@ -213,11 +213,13 @@ def _gradients(window: MainWindow, result: RunResult, count: int) -> list[Figure
         *_choices(window, result),
     ]
     session.set_color_by(first)
+    window.navigation.explain(gradient=True)
     for index in (index for index in range(tabs.count()) if tabs.isTabVisible(index)):
         tabs.setCurrentIndex(index)
         QApplication.processEvents()
         found.append(_moves(window, f"cursor beside {tabs.tabText(index)}", places(result, count // 4, index)))
     found += playing(window)
+    window.navigation.explain(gradient=False)
     session.set_color_by("value")
     finish_pending(window)
     return [

@@ -1,6 +1,7 @@
 """Headers at the left of the lanes: layer, direction, verdict and number of mismatches."""
 
 from collections import Counter
+from collections.abc import Sequence
 from math import inf
 
 from PySide6.QtCore import QMarginsF, QPointF, QRectF, Qt
@@ -209,27 +210,28 @@ class Headers(LanesPart):
         painter.setFont(number_font(size))
         painter.setPen(shown.theme.color("muted"))
         scale, top = Scale(lane_rect.row, lane_rect.rows), geometry.top_of(lane_rect)
+        low = lane_rect.row < number_row() - 1.0
         for unit, text in self.rows(shown, lane_rect, geometry):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
-            if lane_rect.row < number_row() - 1.0:
+            if low:
                 middle = min(max(middle, size / 2.0), lane_rect.height - size / 2.0)
             line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
     def rows(self, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> list[tuple[int, str]]:
         """The labeled units with their labels: a number, or the name of a feature."""
-        units = list(geometry.rows_in_view(lane_rect))
-        if lane_rect.row < number_row() - 1.0 and len(units) < lane_rect.rows:
-            step = tick_step(_UNIT_TICK * _unit_size(lane_rect) / lane_rect.row)
-            units = [unit for unit in units if unit % step == 0]
+        seen, size = geometry.rows_in_view(lane_rect), _unit_size(lane_rect)
+        units: Sequence[int] = seen
+        if lane_rect.row < number_row() - 1.0 and len(seen) < lane_rect.rows:
+            step = tick_step(_UNIT_TICK * size / lane_rect.row)
+            units = [unit for unit in seen if unit % step == 0]
         elif lane_rect.row < number_row() - 1.0:
-            both = lane_rect.rows > 1 and lane_rect.height >= 2.5 * _unit_size(lane_rect)
-            units = [0, lane_rect.rows - 1] if both else []
+            units = [0, lane_rect.rows - 1] if lane_rect.rows > 1 and lane_rect.height >= 2.5 * size else []
         if lane_rect.lane.layer is not None:
             unit_at = geometry.picture.unit_at
             return [(row, str(unit_at(lane_rect.lane, row))) for row in units] if shown.per_unit else []
-        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_unit_size(lane_rect)))
+        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(size))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()
         titles = {unit: feature_title(names, unit) for unit in units}
         texts = {unit: metrics.elidedText(title, elide, room) for unit, title in titles.items()}
@@ -261,12 +263,12 @@ def _elided(font: QFont, text: str, width: float) -> str:
 
 
 def _verdict_mark(painter: QPainter, left: float, line: QRectF, agrees: bool, theme: Theme) -> None:
-    strokes = _CHECK if agrees else _CROSS
-    top = line.top() + (line.height() - scaled(_MARK)) / 2.0
+    strokes, size = _CHECK if agrees else _CROSS, scaled(_MARK)
+    top = line.top() + (line.height() - size) / 2.0
     tone = theme.color("right" if agrees else "wrong")
     painter.setPen(QPen(tone, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
     for stroke in strokes:
-        painter.drawPolyline([QPointF(left + x * scaled(_MARK), top + y * scaled(_MARK)) for x, y in stroke])
+        painter.drawPolyline([QPointF(left + x * size, top + y * size) for x, y in stroke])
 
 
 def _computing(shown: RenderState) -> str:
@@ -275,9 +277,10 @@ def _computing(shown: RenderState) -> str:
 
 def _unit_size(lane_rect: LaneRect) -> int:
     """Font size of the unit numbers in pixels, limited by the row height where every row has one."""
-    if lane_rect.row < number_row() - 1.0 and lane_rect.height >= 2.5 * scaled(_UNIT_FONT):
-        return scaled(_UNIT_FONT)
-    return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(lane_rect.row)))
+    usual = scaled(_UNIT_FONT)
+    if lane_rect.row < number_row() - 1.0 and lane_rect.height >= 2.5 * usual:
+        return usual
+    return min(usual, max(_UNIT_FONT, int(lane_rect.row)))
 
 
 def lanes_of_geometry(geometry: Geometry) -> object:

@@ -177,6 +177,9 @@ class TimeAxis(pg.AxisItem):
 
         They are -1, and T or the first time step of padding.
         """
+        if not initial:
+            # Every call with another name draws the axis again.
+            initial_name = self._initial_name
         if (timesteps, initial, initial_name) != (self._timesteps, self._initial, self._initial_name):
             self._timesteps, self._initial, self._initial_name = timesteps, initial, initial_name
             self.picture = None
