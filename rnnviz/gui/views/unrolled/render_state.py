@@ -193,9 +193,11 @@ class RenderState:
     def heading(self) -> tuple[str, ...]:
         """Lines of the heading: the quantity of the hidden lanes, and the engine unless there are two."""
         if self.contributions is not None:
-            array, _, index = self.quantity.removeprefix(GRADIENT).partition("[")
+            # In pieces that fit the width of the bar.
+            lane, _, array = self.quantity.partition("_")
+            array, _, index = array.partition("[")
             summed = f"Σ {plural(self.contributions.samples, 'sample')}"
-            return "contributions", f"to {GRADIENT}", array, f"[{index}", summed, f"by {display_name(self.engine)}"
+            return "contributions", f"to {lane}_", array, f"[{index}", summed, f"by {display_name(self.engine)}"
         if self.gate is not None:
             by = "by" if self.gradient else "of"
             return (*heading_of(self.quantity, self.cell), f"{by} {display_name(self.engine)}")

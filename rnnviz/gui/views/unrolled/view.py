@@ -188,6 +188,7 @@ class UnrolledView(ResultView):
         made._result, made._caches, made._reach = self._result, self._caches, self._reach
         made._turn = self._turn
         made._unit_order.share(self._unit_order)
+        made._canvas.influence.show_influence(session.influence)
         return made
 
     def show_part_of(self, view: Self) -> None:

@@ -35,7 +35,7 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view: UnrolledView)
     # Also behind the end of the selected sample, for all samples are summed.
     assert written[3, 0] == number_format.error(found.values[3, 0])
     assert not any(text for lane in (Lane(0), INPUT) for text in texts(view, lane).values())
-    assert "grad." in view.color_bar.heading()[1]
+    assert "".join(view.color_bar.heading()[1:4]) == f"to {found.name}"
     shown, row = view._shown, view._canvas.row
     assert shown is not None
     assert row.row == CellGeometry(Lane(1), 0, 2)

@@ -40,5 +40,9 @@ def test_strips_show_the_influence_of_each_time_step(qtbot) -> None:
     lane_rect = geometry.stack.lane_rect(Lane(0, 0))
     place = view.box.mapToScene(QPointF(geometry.x_of(20), geometry.top_of(lane_rect) + 5.0))
     assert "influence on" in view.description_at(place)
+    # A picture has them, too.
+    copy = view.duplicate()
+    qtbot.addWidget(copy)
+    assert copy._canvas.influence._influence is found
     view.show_influence(None, followed=False)
     assert not strips.isVisible()
