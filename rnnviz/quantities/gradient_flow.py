@@ -29,7 +29,7 @@ Check: TypeAlias = Callable[[float], None]
 
 VANISHING, EXPLODING = 1e-6, 1e3
 """Limits of the norm of a gradient, relative to its norm where the backward pass of the lane begins."""
-_BLOCK_VALUES = 1 << 21
+_BLOCK_VALUES = 1 << 19
 
 
 class FlowVerdict(StrEnum):
