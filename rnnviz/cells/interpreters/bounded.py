@@ -136,7 +136,7 @@ class BoundedLayer:
     ) -> _Rows:
         size = len(parameters["i2h_bias"]) // len(self.cell.gates)
         rows = np.array([gates.index(gate) * size + self.units for gate in chosen], np.intp).ravel()
-        weight = np.ascontiguousarray(parameters[f"{kind}_weight"][rows].T.astype(np.float64))
+        weight = parameters[f"{kind}_weight"][rows].astype(np.float64).T
         return _Rows(weight, self._magnitude(weight), parameters[f"{kind}_bias"][rows].astype(np.float64))
 
     def parts(self, x: FloatArray, h: FloatArray) -> dict[Node, BoundedArray]:
