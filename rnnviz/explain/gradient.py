@@ -51,6 +51,7 @@ from rnnviz.explain.provenance import (
 from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
+from rnnviz.verify.step_inputs import rounded_once
 
 _BLOCK_VALUES = 1 << 21
 """Numbers of a block of time steps that are in memory at once, for the gradient of a parameter."""
@@ -352,6 +353,8 @@ class _Explainer:
         line = _Line(OF_OUTPUT)
         self._add_direct(line, where)
         self._add_above(line, where)
+        if line.total is not None:
+            line.total = rounded_once(self._trace, line.total)
         return line
 
     def _add_output(self, line: _Line, where: Location, found: BoundedArray | None) -> None:

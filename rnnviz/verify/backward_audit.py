@@ -43,7 +43,14 @@ from rnnviz.verify.audit_sampling import FULL, NEAR
 from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.gradient_accumulator import GradientAccumulator, GradientBlock
-from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden, previous_state
+from rnnviz.verify.step_inputs import (
+    bounded_layer,
+    followed,
+    layer_input,
+    previous_hidden,
+    previous_state,
+    rounded_once,
+)
 
 _BLOCK_VALUES = 1 << 19
 
@@ -411,7 +418,8 @@ class _Lane:
         of_out = self._from_outside(times, samples, above)
         if OF_OUTPUT in self._names:
             own = self._own(OF_OUTPUT, times, rows)
-            tally.add(block(OF_OUTPUT, axes), _total(of_out) if of_out else _zeros(found.x, own.shape))
+            expected = _total(of_out) if of_out else _zeros(found.x, own.shape)
+            tally.add(block(OF_OUTPUT, axes), rounded_once(self._trace, expected))
             of_out = [self._bounded.leaf(own, self._trace.stored_as)]
         for s in self._given:
             terms = [_shifted(found.before[s], after[s], backward=self._backward)]

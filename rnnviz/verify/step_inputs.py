@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.bounded import BoundedLayer
+from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -69,6 +70,13 @@ def previous_state(
     if times.start == 0:
         return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, samples]])
     return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]
+
+
+def rounded_once(trace: Trace, d: BoundedArray) -> BoundedArray:
+    """A gradient of an output with the rounding of a recording in another type than that of the loss gradient."""
+    if not (trace.precision or trace.computed_in):
+        return d
+    return BoundedArray(d.value, d.bound + d.eps * np.abs(d.value), d.eps)
 
 
 def bounded_layer(

@@ -193,6 +193,10 @@ def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> No
     right = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
     assert all(own.right for own in right.outcomes)
     assert [own.symbol for own in right.outcomes] == [f"grad.{s}" for s in ("out", *"hcogfi")]
+    half = {name: array.astype(np.float16).astype(np.float32) for name, array in gradients.items()}
+    recorded = replace(trace.with_arrays(half), precision="float16")
+    outputs = [gradient_breakdown(GradientBlocks(inputs, recorded), GradientOf(where.moved(layer=k))) for k in (0, 1)]
+    assert all(found.by_name["grad.out"].own.right for found in outputs)
     rounded["grad.f"] = rounded["grad.f"].copy()
     rounded["grad.f"][where.index] *= 1.0001
     wrong = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))

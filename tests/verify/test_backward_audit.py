@@ -249,6 +249,15 @@ def test_gradients_that_a_recording_lacks_are_not_audited(engine: Engine) -> Non
     assert gradient_audit(inputs, without_h).verdict is AuditVerdict.NOT_AUDITED
 
 
+@pytest.mark.parametrize("computed_in", ["", "float32"])
+def test_gradients_recorded_in_half_precision(engine: Engine, computed_in: str) -> None:
+    inputs = NETWORKS["lstm"]
+    trace = traced(engine, inputs)
+    rounded = {name: array.astype(np.float16).astype(array.dtype) for name, array in trace.items()}
+    recorded = replace(trace.with_arrays(rounded), precision="float16", computed_in=computed_in)
+    assert gradient_audit(inputs, recorded).verdict is AuditVerdict.RIGHT
+
+
 def test_kinks_are_undetermined(engine: Engine) -> None:
     """Libraries have either slope of a relu whose argument is 0 but for rounding."""
     sizes = {"hidden_size": 1, "input_size": 2}
