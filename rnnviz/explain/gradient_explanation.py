@@ -77,6 +77,7 @@ class GradientExplanation:
 
 _NO_GRADIENTS = "The run has no gradients: backward.enabled must be true (got false)."
 _NO_ENGINE = "No engine of the run gives this gradient: {reasons}."
+_NO_CONTRIBUTIONS = "The contributions of time steps by {engine} are not known: {reason}."
 _NO_GRADIENT = "it does not give {name}"
 _NO_INPUTS = "the inputs of its step were not recorded"
 _UNREAD = "{engine} is left out: {reason}."
@@ -220,7 +221,7 @@ def contributions_over_time(
         raise InputError(_NO_GRADIENTS)
     blocks = gradient_blocks_of(result)
     if reason := _missing(result, engine, GradientOf(place), blocks):
-        raise InputError(_NO_ENGINE.format(reasons=f"{display_name(engine)}: {reason}"))
+        raise InputError(_NO_CONTRIBUTIONS.format(engine=display_name(engine), reason=reason))
     return unit_contributions(blocks[engine], place, check)
 
 

@@ -56,7 +56,8 @@ def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, shared_window) -> None:
     assert (window.session.following, plot.wanted) == (None, "loss")
 
 
-def test_contributions_follow_the_selected_parameter(qtbot) -> None:
+def test_contributions_follow_the_selected_parameter(qtbot, monkeypatch) -> None:
+    monkeypatch.setattr("rnnviz.gui.jobs.lane_quantity._AFTER", 0)
     result = make_result(cell="gru", gradients=("manual",), engines=("manual", "gluon"))
     session, said = Session(result.config), []
     follower, history = LaneQuantityFollower(session), NavigationHistory(session)
