@@ -31,7 +31,6 @@ STEPS = {
     for lesson in (read_lesson(entry.path) for entry in lesson_entries())
     for number, step in enumerate(lesson.steps, start=1)
 }
-every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 
 WORKED = {name: step for name, step in STEPS.items() if re.search(r"\d × ", step.prose)}
 """The steps whose text computes numbers."""
@@ -90,22 +89,23 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     assert untrue(run_once(config), statements, step.location(Location())) == []
 
 
-@every_step
-def test_the_selection_is_within_the_run(step: LessonStep) -> None:
-    where = step.location(Location())
-    assert where.within(load_inputs(step.config).hidden_shape) == where
+def test_the_selection_is_within_the_run() -> None:
+    shapes = {step.config: load_inputs(step.config).hidden_shape for step in STEPS.values()}
+    for name, step in STEPS.items():
+        where = step.location(Location())
+        assert where.within(shapes[step.config]) == where, name
 
 
-@every_step
-def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
-    assert step.look.engine is None or step.look.engine in step.config.compare.engines
+def test_the_engine_that_is_drawn_was_run() -> None:
+    for name, step in STEPS.items():
+        assert step.look.engine is None or step.look.engine in step.config.compare.engines, name
 
 
-@every_step
-def test_the_lane_colors_exist_for_the_cell(step: LessonStep) -> None:
-    cell = step.config.network.kind
-    has = {quantity.name for quantity in (*gate_quantities(cell), *gradient_quantities(cell))}
-    assert step.look.colors in {None, "value", "error_ratio", "difference", *has}
+def test_the_lane_colors_exist_for_the_cell() -> None:
+    for name, step in STEPS.items():
+        cell = step.config.network.kind
+        has = {quantity.name for quantity in (*gate_quantities(cell), *gradient_quantities(cell))}
+        assert step.look.colors in {None, "value", "error_ratio", "difference", *has}, name
 
 
 @pytest.mark.parametrize("step", WORKED.values(), ids=WORKED)

@@ -1,6 +1,7 @@
 """Errors between two arrays, element by element."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -68,13 +69,11 @@ def test_error_of_nonfinite_numbers(r: float, c: float, error: float) -> None:
     assert mismatching(r, c, rtol=1e-5, atol=1e-8) == (error > 1e-7)
 
 
-@pytest.mark.parametrize("rtol", [0.0, 1.0, 10.0, 1e300])
-@pytest.mark.parametrize("atol", [0.0, 1.0, LARGEST])
 @pytest.mark.parametrize("c", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("r", [0.0, 1.0, LARGEST])
-def test_nan_and_a_number_never_agree(r: float, c: float, rtol: float, atol: float) -> None:
-    assert mismatching(r, c, rtol, atol)
-    assert mismatching(c, r, rtol, atol)
+def test_nan_and_a_number_never_agree(c: float) -> None:
+    for r, rtol, atol in product((0.0, 1.0, LARGEST), (0.0, 1.0, 10.0, 1e300), (0.0, 1.0, LARGEST)):
+        assert mismatching(r, c, rtol, atol), (r, rtol, atol)
+        assert mismatching(c, r, rtol, atol), (r, rtol, atol)
 
 
 def test_wide_rtol_passes_the_largest_floats() -> None:
