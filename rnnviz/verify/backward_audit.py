@@ -54,6 +54,9 @@ from rnnviz.verify.step_inputs import (
 
 _BLOCK_VALUES = 1 << 19
 
+_CACHED_VALUES, _FEWEST_ROWS = 1 << 17, 1 << 8
+"""Values of a block that stay in the cache, and time steps of samples in which more is computed than their sums."""
+
 _MOST_VALUES = 1 << 22
 """The largest number of values of the gradients of a layer's input that are kept from one layer to the next."""
 
@@ -148,7 +151,8 @@ def _plan(inputs: Inputs, trace: Trace, comparisons: Sequence[Comparison], *, fu
     )
     size = max(1, _MOST_VALUES // (steps * network.layer_input_size(network.num_layers - 1)))
     parts = [samples[start : start + size] for start in range(0, len(samples), size)]
-    length = max(1, _BLOCK_VALUES // (min(size, len(samples)) * widest))
+    values = min(_BLOCK_VALUES, max(_CACHED_VALUES, _FEWEST_ROWS * widest))
+    length = max(1, values // (min(size, len(samples)) * widest))
     slices = [
         times
         for block in blocks
