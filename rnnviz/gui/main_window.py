@@ -312,7 +312,11 @@ class MainWindow(QMainWindow):
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
         self.progress.stage_shown.connect(verdict.show_running)
-        session.on_change(self._count_mismatches, "result", "candidate", "color_by")
+        session.on_change(self._count_mismatches, "result", "candidate")
+        # After the lanes are painted: another text lays out the tabs and the view below them again.
+        self._counting = QTimer(self, interval=0, singleShot=True)
+        self._counting.timeout.connect(self._count_mismatches)
+        session.on_change(self._counting.start, "color_by")
         for changed in (
             self.runner.busy_changed,
             self.jobs.busy_changed,

@@ -145,7 +145,7 @@ def _lazy_views(qtbot: Any) -> tuple[MainLayout, LazyViews]:
     return main_layout, late
 
 
-def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any) -> None:
+def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     main_layout, late = _lazy_views(qtbot)
     texts = [f"{title} 3" for title in TABS]
     for title, text in zip(TABS, texts, strict=True):
@@ -158,6 +158,12 @@ def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any) -
     assert [tabs.tabText(place) for place in range(tabs.count())] == texts
     assert [tabs.isTabVisible(place) for place in range(tabs.count())] == [True] * (len(TABS) - 1) + [False]
     assert tabs.currentIndex() == 0
+    # Even the same text would lay out the tabs and the view again.
+    laid_out: list[str] = []
+    monkeypatch.setattr(tabs, "setTabText", lambda _place, text: laid_out.append(text))
+    for text in (texts[0], "another"):
+        main_layout.set_tab_text(TABS[0], text)
+    assert laid_out == ["another"]
 
 
 def test_a_tab_that_is_chosen_has_its_view_at_once(qtbot: Any) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtGui import QPicture
 
 from rnnviz.gui.views.unrolled.time_axis import Metrics, TickLabels, TimeAxis, tick_step
 
@@ -31,6 +32,10 @@ def test_long_sequences_have_few_ticks(qapp: object) -> None:
     (_, values), *_ = axis.tickValues(-0.5, 9999.5, 700.0)
     assert values == [0.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0, 7000.0, 8000.0, 9000.0]
     assert axis.tickStrings(values[-1:], 1.0, 1.0) == ["9,000"]
+    # The name of an initial state out of view changes nothing that is drawn.
+    axis.picture = drawn = QPicture()
+    axis.show_timesteps(10_000, (), "grad.h0")
+    assert axis.picture is drawn
 
 
 def test_the_first_step_alone_is_not_counted_in_thousandths(qapp: object) -> None:
