@@ -1,0 +1,153 @@
+"""Learners: one training step of the manual gradients, and the interface that the libraries' own training has, too."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from rnnviz.core.config import Network
+from rnnviz.core.gradients import OF_PARAMETERS, LossGradient, gradient_names
+from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.frozen import dataclass
+from rnnviz.training.model import Prediction, network_parameters, predict, run_config
+from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
+from rnnviz.training.problems import Batch
+from rnnviz.training.task import TrainingTask
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingStep:
+    """One step of a learner.
+
+    Attributes
+    ----------
+    loss, accuracy:
+        Of the batch, before the update; the accuracy is NaN for numbers.
+    gradients:
+        By name, not clipped yet.
+    norm:
+        Of all gradients together.
+    parameters:
+        By name, after the update.
+    """
+
+    loss: float
+    accuracy: float
+    gradients: Mapping[str, FloatArray]
+    norm: float
+    parameters: Mapping[str, FloatArray]
+
+
+class Learner(Protocol):
+    """A network that is trained, one batch after the other."""
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """The present parameters by name: those of the network, then of the linear layer."""
+
+    @property
+    def optimizer(self) -> OptimizerState:
+        """What the optimizer keeps for the next step."""
+
+    def state(self, batch: Batch) -> State:
+        """The initial state of a batch: zeros, or the final state of the batch before."""
+
+    def step(self, batch: Batch) -> TrainingStep:
+        """Compute gradients and update the parameters."""
+
+
+class ManualGradients:
+    """The manual forward and backward pass of a network with a linear layer, in arrays that are used again."""
+
+    def __init__(self, task: TrainingTask, *, classes: bool) -> None:
+        self._task = task
+        self._classes = classes
+        self._engine = ManualEngine()
+        self._trace: Trace | None = None
+
+    def __call__(
+        self, parameters: Mapping[str, FloatArray], state: State, batch: Batch
+    ) -> tuple[Prediction, dict[str, FloatArray], State]:
+        """Predictions of a batch, the gradients of all parameters by name, and the final state.
+
+        Parameters
+        ----------
+        parameters : mapping of str to ndarray
+            The network's parameters and the linear layer's.
+        state : State
+            The initial state, (L·D, N, H) each.
+        batch : Batch
+            The sequences and targets.
+        """
+        network = self._task.network
+        inputs = training_inputs(self._task, parameters, state, batch)
+        trace = self._trace_for(network, batch)
+        self._engine.run(inputs, trace, lambda _: None)
+        prediction = predict(dict(parameters), trace.output, batch, classes=self._classes)
+        assert inputs.loss is not None
+        loss = replace(inputs.loss, out=prediction.out)
+        self._engine.run_backward(replace(inputs, loss=loss), trace, lambda _: None)
+        gradients = {name: np.array(trace[f"{OF_PARAMETERS}{name}"]) for name in network.parameter_shapes()}
+        final = State.of({symbol: np.array(trace[f"state.{symbol}"]) for symbol in network.kind.state_symbols})
+        return prediction, gradients | prediction.parameters, final
+
+    def _trace_for(self, network: Network, batch: Batch) -> Trace:
+        timesteps, samples, _ = batch.x.shape
+        if self._trace is None or self._trace.shape[2:4] != (timesteps, samples):
+            names = (*network.kind.state_symbols, *gradient_names(network))
+            shapes = array_shapes(network, timesteps, samples, names)
+            arrays = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
+            self._trace = Trace("manual", arrays, reverse=network.reverse)
+        return self._trace
+
+
+class ManualLearner:
+    """Training with the manual gradients and our own optimizers."""
+
+    def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
+        self.parameters = parameters
+        self.optimizer = OptimizerState()
+        self._task = task
+        self._gradients = ManualGradients(task, classes=classes)
+        self._final: State | None = None
+
+    def state(self, batch: Batch) -> State:
+        """See `Learner.state`."""
+        return carried_state(self._task.network, batch, self._final)
+
+    def step(self, batch: Batch) -> TrainingStep:
+        """See `Learner.step`."""
+        training = self._task.training
+        prediction, gradients, self._final = self._gradients(self.parameters, self.state(batch), batch)
+        norm = global_norm(gradients)
+        shrunk = clipped(gradients, norm, training)
+        self.parameters, self.optimizer = update(training, self.optimizer, self.parameters, shrunk)
+        return TrainingStep(prediction.loss, prediction.accuracy, gradients, norm, self.parameters)
+
+
+def training_inputs(
+    task: TrainingTask, parameters: Mapping[str, FloatArray], state: State, batch: Batch, out: FloatArray | None = None
+) -> Inputs:
+    """The inputs of a run of the network on a batch, with the loss gradient `out` (T, N, D·H)."""
+    network = task.network
+    samples = batch.x.shape[1]
+    zeros = {
+        symbol: np.zeros(network.state_shape(samples, symbol), network.dtype) for symbol in network.kind.state_symbols
+    }
+    loss = LossGradient(out, zeros, truncate=task.training.truncate)
+    sequence = np.ascontiguousarray(batch.x, network.dtype)
+    config = run_config(task, batch)
+    return Inputs(config, sequence, network_parameters(config.network, dict(parameters)), state, loss=loss)
+
+
+def carried_state(network: Network, batch: Batch, final: State | None) -> State:
+    """The final state of the batch before where the batch continues it, else zeros."""
+    samples = batch.x.shape[1]
+    if batch.continues and final is not None and final.h.shape[1] == samples:
+        return final
+    shapes = {symbol: network.state_shape(samples, symbol) for symbol in network.kind.state_symbols}
+    return State.of({symbol: np.zeros(shape, network.dtype) for symbol, shape in shapes.items()})

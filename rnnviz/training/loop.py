@@ -1,0 +1,133 @@
+"""The training loop: one batch after the other, checkpoints, and a library's own training beside it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from time import perf_counter
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
+from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, carried_state
+from rnnviz.training.model import initial_parameters
+from rnnviz.training.problems import BatchSource, batches_of
+from rnnviz.training.step_audit import StepAudit, StepAuditor
+from rnnviz.training.task import TrainingTask
+
+MANUAL = "manual"
+
+
+@dataclass(frozen=True)
+class LearnerStep:
+    """One learner's numbers of a training step; the loss and the accuracy are those before the update."""
+
+    loss: float
+    accuracy: float
+    norm: float
+    audit: StepAudit | None = None
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A training step: the number of steps so far, seconds since the start, and the numbers of each learner.
+
+    `apart` is the largest difference between a parameter of the two learners, relative to the largest magnitude in its
+    array; None with one learner.
+    """
+
+    step: int
+    seconds: float
+    learners: Mapping[str, LearnerStep]
+    apart: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The manual learner's parameters after some steps, and its loss and accuracy on the test batch."""
+
+    step: int
+    parameters: Mapping[str, FloatArray] = field(repr=False)
+    loss: float
+    accuracy: float
+
+
+TrainingEvent: TypeAlias = StepDone | Checkpoint
+
+
+def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[TrainingEvent]:
+    """Train, and yield what happens. Whoever stops asking stops the training.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        The task.
+    source : BatchSource, optional
+        Its batches, if they are made already.
+
+    Yields
+    ------
+    StepDone or Checkpoint
+        A checkpoint before the first step, then each step, and further checkpoints; the last one is after the last
+        step.
+
+    Raises
+    ------
+    InputError
+        If the text of the task cannot be read.
+    EngineError
+        If the library is not installed.
+    """
+    source = batches_of(task) if source is None else source
+    task = task.with_input_size(source.input_size)
+    initial = initial_parameters(task, source)
+    learners: dict[str, Learner] = {MANUAL: ManualLearner(task, initial, classes=source.classes)}
+    if task.training.library is not None:
+        learners[task.training.library] = _library_learner(task, initial, source)
+    test = ManualGradients(task, classes=source.classes)
+    audit_step = StepAuditor(task, classes=source.classes)
+    began = perf_counter()
+    # Infinities and NaNs are results to be shown.
+    with np.errstate(all="ignore"):
+        yield _checkpoint(0, learners[MANUAL], test, task, source)
+        for step in range(1, task.training.steps + 1):
+            batch, found = source.batch(step - 1), {}
+            for name, learner in learners.items():
+                before = dict(learner.parameters), learner.optimizer, learner.state(batch)
+                done = learner.step(batch)
+                # Alone, a learner is not audited: the audit takes longer than the step.
+                audit = audit_step(*before, batch, done) if len(learners) > 1 else None
+                found[name] = LearnerStep(done.loss, done.accuracy, done.norm, audit)
+            yield StepDone(step, perf_counter() - began, found, _apart(learners))
+            if step % task.training.checkpoint_every == 0 or step == task.training.steps:
+                yield _checkpoint(step, learners[MANUAL], test, task, source)
+
+
+def _library_learner(task: TrainingTask, initial: Mapping[str, FloatArray], source: BatchSource) -> Learner:
+    # Each imports its library.
+    if task.training.library == "gluon":
+        from rnnviz.training.gluon_learner import GluonLearner
+
+        return GluonLearner(task, initial, classes=source.classes)
+    from rnnviz.training.torch_learner import TorchLearner
+
+    return TorchLearner(task, initial, classes=source.classes)
+
+
+def _checkpoint(
+    step: int, learner: Learner, gradients: ManualGradients, task: TrainingTask, source: BatchSource
+) -> Checkpoint:
+    state = carried_state(task.network, source.test, None)
+    prediction, _, _ = gradients(learner.parameters, state, source.test)
+    return Checkpoint(step, dict(learner.parameters), prediction.loss, prediction.accuracy)
+
+
+def _apart(learners: Mapping[str, Learner]) -> float | None:
+    if len(learners) == 1:
+        return None
+    one, other = (learner.parameters for learner in learners.values())
+    found = 0.0
+    for name, array in one.items():
+        largest = float(np.abs(array).max())
+        found = max(found, float(np.abs(array - other[name]).max()) / largest if largest else 0.0)
+    return found

@@ -1,0 +1,97 @@
+"""Optimizers and gradient clipping, in the forms of the libraries that they are compared with.
+
+Adam is algorithm 1 of Kingma & Ba (2015), as PyTorch computes it. Gluon adds epsilon before it corrects the bias of the
+second moment, which differs where gradients are as small as epsilon.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+
+import numpy as np
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.frozen import dataclass
+from rnnviz.training.task import Training
+
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+
+_CLIP_EPSILON = {"gluon": 1e-8}
+"""What is added to the norm before it divides the largest one; PyTorch's 1e-6 for others."""
+
+
+@dataclass(frozen=True, eq=False)
+class OptimizerState:
+    """What an optimizer keeps from step to step: moving averages of the gradients by name, and the number of steps.
+
+    `velocity` is SGD's momentum, or Adam's first moment; `second` is Adam's second moment.
+    """
+
+    count: int = 0
+    velocity: Mapping[str, FloatArray] = field(default_factory=dict)
+    second: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+def global_norm(gradients: Mapping[str, FloatArray]) -> float:
+    """The Euclidean norm of all gradients together."""
+    return float(np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients.values())))
+
+
+def clipped(gradients: Mapping[str, FloatArray], norm: float, training: Training) -> Mapping[str, FloatArray]:
+    """The gradients, scaled down to `clip_norm` where their norm is larger."""
+    if training.clip_norm is None:
+        return gradients
+    scale = training.clip_norm / (norm + _CLIP_EPSILON.get(training.library or "", 1e-6))
+    if scale >= 1.0 or not np.isfinite(scale):
+        return gradients
+    return {name: g * g.dtype.type(scale) for name, g in gradients.items()}
+
+
+def update(
+    training: Training,
+    state: OptimizerState,
+    parameters: Mapping[str, FloatArray],
+    gradients: Mapping[str, FloatArray],
+) -> tuple[dict[str, FloatArray], OptimizerState]:
+    """One step of the optimizer.
+
+    Parameters
+    ----------
+    training : Training
+        Optimizer, learning rate and momentum.
+    state : OptimizerState
+        What the step before left.
+    parameters, gradients : mapping of str to ndarray
+        Arrays of the same shapes by name; the gradients are clipped already.
+
+    Returns
+    -------
+    parameters : dict of str to ndarray
+        The new parameters, in the dtype of the old ones.
+    state : OptimizerState
+        What the next step needs.
+    """
+    count, rate = state.count + 1, training.learning_rate
+    if training.optimizer == "sgd":
+        velocity = {
+            name: training.momentum * state.velocity[name] + g if name in state.velocity else g
+            for name, g in gradients.items()
+        }
+        new = {name: w - rate * velocity[name] for name, w in parameters.items()}
+        return _in_dtype(new, parameters), OptimizerState(count, velocity)
+    first = {name: _average(_BETA_1, state.velocity.get(name), g) for name, g in gradients.items()}
+    second = {name: _average(_BETA_2, state.second.get(name), g * g) for name, g in gradients.items()}
+    bias_1, bias_2 = 1 - _BETA_1**count, np.sqrt(1 - _BETA_2**count)
+    epsilon = _EPSILON if training.library == "gluon" else _EPSILON * bias_2
+    step = rate * bias_2 / bias_1
+    new = {name: w - step * first[name] / (np.sqrt(second[name]) + epsilon) for name, w in parameters.items()}
+    return _in_dtype(new, parameters), OptimizerState(count, first, second)
+
+
+def _average(beta: float, average: FloatArray | None, value: FloatArray) -> FloatArray:
+    new: FloatArray = (1 - beta) * value if average is None else beta * average + (1 - beta) * value
+    return new
+
+
+def _in_dtype(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    # A float64 scalar does not change the type of a float32 array, but that of a 0-dimensional one.
+    return {name: array.astype(old[name].dtype, copy=False) for name, array in new.items()}

@@ -1,0 +1,271 @@
+"""The problems that are learned: their batches, which depend on the seed and the step alone.
+
+The adding and the copy problem are those of Hochreiter & Schmidhuber (1997), as Arjovsky et al. (2016) and Bai et al.
+(2018) state them.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.sequence import alphabet
+from rnnviz.frozen import dataclass
+from rnnviz.io.bounded_read import read_plain_text
+from rnnviz.io.resources import resource_path
+from rnnviz.training.task import Problem, TrainingTask
+
+_TEST = 2**63
+"""Where the step of a batch would be, for the batch that is never trained on."""
+
+_PITCHES = (0.05, 0.5)
+"""Angular frequencies of the sines, in radians a time step."""
+
+_BRACKETS = "()[]"
+_DEEPEST = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """N sequences and what is to be predicted.
+
+    Attributes
+    ----------
+    x:
+        (T, N, I) in float64: the sequences.
+    target:
+        (T, N, O) in float64 of numbers, or (T, N) of classes.
+    counted:
+        (T, N): whether the loss counts the prediction.
+    continues:
+        Whether the state is that after the batch before, not zeros.
+    """
+
+    x: FloatArray
+    target: NDArray[np.generic]
+    counted: NDArray[np.bool_]
+    continues: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSource:
+    """The batches of a problem.
+
+    Attributes
+    ----------
+    input_size, output_size:
+        I and O.
+    classes:
+        Whether a class is predicted (softmax, cross-entropy), or numbers (mean squared error).
+    batch:
+        Gives the batch of a training step.
+    test:
+        A batch that is never trained on.
+    baseline:
+        The loss of a network that predicts the mean, or each class equally often: nothing is learned.
+    names:
+        Names of the classes, () if they have none.
+    """
+
+    input_size: int
+    output_size: int
+    classes: bool
+    batch: Callable[[int], Batch]
+    test: Batch
+    baseline: float
+    names: tuple[str, ...] = ()
+
+
+_Draw: TypeAlias = Callable[[np.random.Generator], Batch]
+
+
+def batches_of(task: TrainingTask) -> BatchSource:
+    """The batches of a task.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        The task.
+
+    Returns
+    -------
+    BatchSource
+        The batches.
+
+    Raises
+    ------
+    InputError
+        If the text of the characters cannot be read or is too short.
+    """
+    return _SOURCES[task.problem.kind](task.problem)
+
+
+def one_hot(indices: NDArray[np.intp], size: int) -> FloatArray:
+    """(..., size): 1 at each index, else 0."""
+    return np.eye(size)[indices]
+
+
+def _drawn(problem: Problem, sizes: tuple[int, int], draw: _Draw, baseline: float, **rest: object) -> BatchSource:
+    def batch(step: int) -> Batch:
+        return draw(np.random.default_rng((problem.seed, step)))
+
+    return BatchSource(*sizes, batch=batch, test=batch(_TEST), baseline=baseline, **rest)  # type: ignore[arg-type]
+
+
+def _at_the_end(shape: tuple[int, int], count: int = 1) -> NDArray[np.bool_]:
+    counted = np.zeros(shape, bool)
+    counted[-count:] = True
+    return counted
+
+
+def _adding(problem: Problem) -> BatchSource:
+    """A number in [0, 1) and a mark at each step; the target at the end is the sum of the two marked numbers."""
+    shape = timesteps, samples = problem.timesteps, problem.batch_size
+
+    def draw(generator: np.random.Generator) -> Batch:
+        x = np.zeros((*shape, 2))
+        x[..., 0] = generator.random(shape)
+        half = max(timesteps // 2, 1)
+        marked = generator.integers(0, half, samples), generator.integers(half % timesteps, timesteps, samples)
+        for times in marked:
+            x[times, np.arange(samples), 1] = 1.0
+        target = np.zeros((*shape, 1))
+        target[-1, :, 0] = (x[..., 0] * x[..., 1]).sum(axis=0)
+        return Batch(x, target, _at_the_end(shape))
+
+    return _drawn(problem, (2, 1), draw, 1 / 6, classes=False)
+
+
+def _copy(problem: Problem) -> BatchSource:
+    """Some of eight symbols, blanks, a mark; then the symbols are to be repeated."""
+    shape, count, kinds = (problem.timesteps, problem.batch_size), problem.symbols, 8
+
+    def draw(generator: np.random.Generator) -> Batch:
+        symbols = generator.integers(0, kinds, (count, problem.batch_size))
+        read = np.full(shape, kinds)
+        read[:count] = symbols
+        read[-count - 1] = kinds + 1
+        target = np.full(shape, 0)
+        target[-count:] = symbols
+        return Batch(one_hot(read, kinds + 2), target, _at_the_end(shape, count))
+
+    return _drawn(problem, (kinds + 2, kinds), draw, float(np.log(kinds)), classes=True)
+
+
+def _parity(problem: Problem) -> BatchSource:
+    """Bits; the target at each step is whether the number of ones so far is odd."""
+    shape = problem.timesteps, problem.batch_size
+
+    def draw(generator: np.random.Generator) -> Batch:
+        bits = generator.integers(0, 2, shape)
+        return Batch(bits[..., np.newaxis].astype(float), bits.cumsum(axis=0) % 2, np.ones(shape, bool))
+
+    return _drawn(problem, (1, 2), draw, float(np.log(2)), classes=True, names=("even", "odd"))
+
+
+def _sine(problem: Problem) -> BatchSource:
+    """Sines of any frequency and phase; the target is the next value."""
+    shape = problem.timesteps, problem.batch_size
+
+    def draw(generator: np.random.Generator) -> Batch:
+        pitch = generator.uniform(*_PITCHES, problem.batch_size)
+        phase = generator.uniform(0, 2 * np.pi, problem.batch_size)
+        wave = np.sin(np.arange(problem.timesteps + 1)[:, np.newaxis] * pitch + phase)[..., np.newaxis]
+        return Batch(wave[:-1], wave[1:], np.ones(shape, bool))
+
+    return _drawn(problem, (1, 1), draw, 0.5, classes=False)
+
+
+def _brackets(problem: Problem) -> BatchSource:
+    """Balanced brackets of two kinds; the target is the next one. The kind of a closing one can be known."""
+    shape = problem.timesteps, problem.batch_size
+
+    def word(generator: np.random.Generator) -> list[int]:
+        found: list[int] = []
+        opened: list[int] = []
+        for opens, kind in generator.integers(0, 2, (shape[0] + 1, 2)).tolist():
+            if not opened or (opens and len(opened) < _DEEPEST):
+                opened.append(kind)
+                found.append(2 * kind)
+            else:
+                found.append(2 * opened.pop() + 1)
+        return found
+
+    def draw(generator: np.random.Generator) -> Batch:
+        words = np.array([word(generator) for _ in range(shape[1])]).T
+        return Batch(one_hot(words[:-1], len(_BRACKETS)), words[1:], np.ones(shape, bool))
+
+    return _drawn(
+        problem, (len(_BRACKETS),) * 2, draw, float(np.log(len(_BRACKETS))), classes=True, names=tuple(_BRACKETS)
+    )
+
+
+def _characters(problem: Problem) -> BatchSource:
+    """Consecutive chunks of N parts of a text; the target is the next character. The last tenth is for the test."""
+    text = guide_text() if problem.path is None else read_plain_text(Path(problem.path), "text")
+    timesteps, samples = problem.timesteps, problem.batch_size
+    if len(text) < 20 * (timesteps + 1):
+        raise InputError(
+            f"The text has {len(text):,} characters, but problem.timesteps = {timesteps} needs at least "
+            f"{20 * (timesteps + 1):,}: use a longer text or fewer time steps."
+        )
+    names = tuple(alphabet((text,)))
+    indices = indices_of(text, names)
+    split = len(text) * 9 // 10
+    chunks = max((split // samples - 1) // timesteps, 1)
+
+    def chunk(stream: NDArray[np.intp], starts: NDArray[np.intp], continues: bool) -> Batch:
+        read = stream[(starts + np.arange(timesteps + 1)[:, np.newaxis]) % len(stream)]
+        counted = np.ones((timesteps, len(starts)), bool)
+        return Batch(one_hot(read[:-1], len(names)), read[1:], counted, continues)
+
+    def batch(step: int) -> Batch:
+        # Each part begins again from another place after its last chunk.
+        turn, place = divmod(step, chunks)
+        start = np.random.default_rng((problem.seed, turn)).integers(split)
+        starts = start + np.arange(samples) * (split // samples) + place * timesteps
+        return chunk(indices[:split], starts, place > 0)
+
+    held_out = indices[split:]
+    count = min(samples, max(len(held_out) // (timesteps + 1), 1))
+    test = chunk(held_out, np.arange(count) * (len(held_out) // count), False)
+    size = len(names)
+    return BatchSource(size, size, True, batch, test, float(np.log(size)), names)
+
+
+def indices_of(text: str, names: Sequence[str]) -> NDArray[np.intp]:
+    """(T,): the place of each character of a text among `names`.
+
+    Raises
+    ------
+    InputError
+        If a character is not among them.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    for place, character in enumerate(text):
+        if character not in places:
+            raise InputError(
+                f"The text has {character!r} at position {place + 1}, which the model does not know: it knows "
+                f"{''.join(names)!r}."
+            )
+    return np.array([places[character] for character in text], np.intp)
+
+
+def guide_text() -> str:
+    """The pages of the program's own guide, one after another."""
+    pages = sorted(resource_path("guide").glob("*.md"))
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+
+
+_SOURCES: dict[str, Callable[[Problem], BatchSource]] = {
+    "adding": _adding,
+    "copy": _copy,
+    "parity": _parity,
+    "sine": _sine,
+    "brackets": _brackets,
+    "characters": _characters,
+}

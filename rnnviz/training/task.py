@@ -1,0 +1,178 @@
+"""A training task and its TOML file: what is learned, the network, and how it is trained."""
+
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import LARGEST_SEED, config_field, display_key, section_from_mapping
+from rnnviz.core.words import suggest
+from rnnviz.frozen import dataclass
+from rnnviz.io.bounded_read import read_plain_text
+from rnnviz.io.config_toml import parse_toml
+
+PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
+LIBRARIES = ("gluon", "torch")
+"""Libraries whose own training can be compared with the manual one."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is learned, and the batches that it is learned from."""
+
+    kind: str = config_field("choice", "The problem that is learned.", "adding", choices=PROBLEMS)
+    timesteps: int = config_field("int", "Number of time steps of each sequence (T).", 50, minimum=1, maximum=100_000)
+    batch_size: int = config_field("int", "Number of sequences in each batch (N).", 32, minimum=1, maximum=100_000)
+    seed: int = config_field("int", "Seed of the batches.", 0, minimum=0, maximum=LARGEST_SEED)
+    symbols: int = config_field("int", "Number of symbols to remember in the copy problem.", 5, minimum=1, maximum=1000)
+    path: str | None = config_field(
+        "path", "Text file whose characters are learned; empty: the program's own guide.", None, optional=True
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimizer and the number of steps."""
+
+    steps: int = config_field("int", "Number of training steps, one batch each.", 1500, minimum=1, maximum=10_000_000)
+    optimizer: str = config_field("choice", "Optimizer.", "adam", choices=("sgd", "adam"))
+    learning_rate: float = config_field("float", "Learning rate.", 0.01, above=0.0)
+    momentum: float = config_field("float", "Momentum of SGD.", 0.9, minimum=0.0, maximum=1.0)
+    clip_norm: float | None = config_field(
+        "float",
+        "Largest norm of all gradients together; larger ones are scaled down. Empty: not clipped.",
+        1.0,
+        above=0.0,
+        optional=True,
+    )
+    truncate: int | None = config_field(
+        "int",
+        "Truncated backpropagation: no gradient passes from one chunk of this many time steps to the one before; "
+        "empty: not truncated.",
+        None,
+        minimum=1,
+        optional=True,
+    )
+    forget_bias: float | None = config_field(
+        "float", "Initial bias of the forget gate of an LSTM; empty: as the other biases.", 1.0, optional=True
+    )
+    library: str | None = config_field(
+        "choice",
+        "Library that trains beside, on the same batches; empty: none.",
+        None,
+        choices=LIBRARIES,
+        optional=True,
+    )
+    checkpoint_every: int = config_field(
+        "int", "Number of steps from one checkpoint to the next.", 100, minimum=1, maximum=10_000_000
+    )
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One training, a table of its TOML file for each attribute. The problem determines I and the layer above h."""
+
+    problem: Problem
+    network: Network
+    parameters: ParameterSource = ParameterSource()
+    training: Training = field(default_factory=Training)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingTask":
+        """Validate the tables of a task.
+
+        Parameters
+        ----------
+        values : mapping
+            The tables `problem`, `network`, `parameters` and `training`, as TOML gives them.
+
+        Returns
+        -------
+        TrainingTask
+            The task; `network.input_size` is 1 until the problem is made.
+
+        Raises
+        ------
+        ConfigError
+            On the first key that is unknown, of a wrong type, out of range or not possible here.
+        """
+        names = [section.name for section in fields(cls)]
+        for name in values:
+            if name not in names:
+                raise ConfigError(
+                    name,
+                    f"{display_key(name)} is not a known table: a training task may hold {', '.join(names)}."
+                    + suggest(str(name), names),
+                )
+        network = values.get("network", {})
+        if isinstance(network, Mapping):
+            if "input_size" in network:
+                raise ConfigError(
+                    "network.input_size",
+                    "network.input_size is not read here: the problem determines the input size; leave it out.",
+                )
+            network = {"cell": "lstm", "hidden_size": 64, **network, "input_size": 1}
+        return cls(
+            section_from_mapping(Problem, "problem", values.get("problem", {})),
+            section_from_mapping(Network, "network", network),
+            section_from_mapping(ParameterSource, "parameters", values.get("parameters", {})),
+            section_from_mapping(Training, "training", values.get("training", {})),
+        ).checked()
+
+    def checked(self) -> "TrainingTask":
+        """Check keys that depend on each other, and return the task.
+
+        Raises
+        ------
+        ConfigError
+            If keys contradict each other.
+        """
+        problem, network = self.problem, self.network
+        if network.cell.endswith(".py"):
+            raise ConfigError(
+                "network.cell", f'network.cell = "{network.cell}" cannot be trained: it must be a built-in cell.'
+            )
+        if problem.path is not None and problem.kind != "characters":
+            raise ConfigError(
+                "problem.path",
+                f'problem.path is not read with problem.kind = "{problem.kind}": it must be "characters", or the path '
+                "left out.",
+            )
+        if problem.kind == "copy" and problem.timesteps <= 2 * problem.symbols:
+            raise ConfigError(
+                "problem.timesteps",
+                f"problem.timesteps = {problem.timesteps} is too short to copy {problem.symbols} symbols: it must be "
+                f"at least {2 * problem.symbols + 1}.",
+            )
+        if problem.kind in ("parity", "sine", "brackets", "characters") and (network.bidirectional or network.reverse):
+            raise ConfigError(
+                "network.bidirectional",
+                f'problem.kind = "{problem.kind}" has a target at each time step, which a backward direction reads '
+                "beforehand: set network.bidirectional = false and network.reverse = false.",
+            )
+        if self.parameters.initializer == "file":
+            raise ConfigError(
+                "parameters.initializer",
+                'parameters.initializer = "file" is not possible here: training starts from random weights.',
+            )
+        return self
+
+    def with_input_size(self, input_size: int) -> "TrainingTask":
+        """The task with the I of its problem."""
+        return replace(self, network=replace(self.network, input_size=input_size))
+
+
+def load_task(path: Path) -> TrainingTask:
+    """Read and validate the TOML file of a task; paths in it are relative to its folder.
+
+    Raises
+    ------
+    InputError, ConfigError
+        If the file cannot be read, or is not valid.
+    """
+    task = TrainingTask.from_mapping(parse_toml(read_plain_text(path, "TOML"), str(path)))
+    if task.problem.path is None:
+        return task
+    return replace(task, problem=replace(task.problem, path=str(path.parent.absolute() / task.problem.path)))
