@@ -1,4 +1,4 @@
-"""The real Gluon: the only module that imports mxnet.
+"""The real Gluon; only this module and the trainer import mxnet.
 
 A fused Gluon layer returns the top layer's sequence and the final states only, so every layer is computed by
 a single-layer fused its own block that holds the same weights: the chain. The fused stack, as a user would
@@ -262,7 +262,7 @@ def read_parameters(path: Path, network: Network) -> Parameters:
 
     Raises an EngineError if it refuses the file; the sentence has what MXNet says.
     """
-    block = _block(network, network.input_size, network.num_layers, network.layout)
+    block = gluon_block(network, network.input_size, network.num_layers, network.layout)
     try:
         if network.num_layers <= _LARGEST_LOADED:
             block.load_parameters(str(path))
@@ -281,7 +281,7 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
     order = -1 if network.reverse else 1
     x = _nd_array(inputs.sequence[::order])
     for layer in range(network.num_layers):
-        block = _block(network, network.layer_input_size(layer), 1, "TNC")
+        block = gluon_block(network, network.layer_input_size(layer), 1, "TNC")
         _set_parameters(block, inputs, layer)
         states = [_nd_array(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
         x, states = block(x, states)
@@ -379,7 +379,7 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
 def _stack(inputs: Inputs, **options: Any) -> Any:
     """The fused stack with the parameters of the network."""
     network = inputs.network
-    stack = _block(network, network.input_size, network.num_layers, network.layout, **options)
+    stack = gluon_block(network, network.input_size, network.num_layers, network.layout, **options)
     for layer in range(network.num_layers):
         _set_parameters(stack, inputs, layer, at=layer)
     return stack
@@ -459,7 +459,7 @@ def _nd_array(array: FloatArray) -> Any:
     return mx.nd.array(array, dtype=array.dtype)
 
 
-def _block(network: Network, input_size: int, num_layers: int, layout: str, **options: Any) -> Any:
+def gluon_block(network: Network, input_size: int, num_layers: int, layout: str, **options: Any) -> Any:
     """A Gluon layer with parameters of the right shapes, not hybridized: that would freeze its return form."""
     cell = CELLS[network.cell]
     if network.projection_size is not None:

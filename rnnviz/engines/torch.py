@@ -3,7 +3,7 @@
 PyTorch has Gluon's gate order and Gluon's two biases, so the parameters are taken as they are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import sqrt
 from pathlib import Path
@@ -13,6 +13,7 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnviz.cells import CELLS
@@ -96,7 +97,7 @@ class TorchEngine:
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
-        with _threads_for(inputs):
+        with threads_for(inputs.batch_size, inputs.parameters):
             self._run(inputs, trace, progress)
         return EngineReport()
 
@@ -112,7 +113,7 @@ class TorchEngine:
             # With a projection PyTorch warns that oneDNN has none.
             simplefilter("ignore", UserWarning)
             for layer in range(network.num_layers):
-                module = _module(network, network.layer_input_size(layer), 1)
+                module = torch_module(network, network.layer_input_size(layer), 1)
                 _set_parameters(module, inputs, layer)
                 states = [
                     to_library(array) for array in initial_states(inputs.initial_state, layer, network.directions)
@@ -127,7 +128,7 @@ class TorchEngine:
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`."""
-        with _threads_for(inputs):
+        with threads_for(inputs.batch_size, inputs.parameters):
             run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress, LONGEST)
             of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
             return EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
@@ -138,11 +139,11 @@ _WORTH_SHARING = 1 << 22
 
 
 @contextmanager
-def _threads_for(inputs: Inputs) -> Iterator[None]:
+def threads_for(batch_size: int, parameters: Mapping[str, FloatArray]) -> Iterator[None]:
     """Within it, steps that take few multiplications have one thread."""
     usual = torch.get_num_threads()
-    largest = max(array.size for name, array in inputs.parameters.items() if not name.endswith("i2h_weight"))
-    torch.set_num_threads(usual if inputs.batch_size * largest >= _WORTH_SHARING else 1)
+    largest = max(array.size for name, array in parameters.items() if not name.endswith("i2h_weight"))
+    torch.set_num_threads(usual if batch_size * largest >= _WORTH_SHARING else 1)
     try:
         yield
     finally:
@@ -157,13 +158,13 @@ def read_parameters(path: Path, network: Network) -> Parameters:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    module = _module(network, network.input_size, network.num_layers)
+    module = torch_module(network, network.input_size, network.num_layers)
     try:
         module.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise EngineError(f"PyTorch refused the file: {' '.join(str(error).split())}") from error
     return Parameters(
-        network, {name: to_numpy(getattr(module, _name(name)).detach()) for name in network.parameter_shapes()}
+        network, {name: to_numpy(getattr(module, torch_name(name)).detach()) for name in network.parameter_shapes()}
     )
 
 
@@ -188,7 +189,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
     """Compare the gradients of PyTorch's stack of layers with those of the steps."""
     network, loss, autograd = inputs.network, inputs.loss, TorchAutograd()
     assert loss is not None
-    module = _module(network, network.input_size, network.num_layers)
+    module = torch_module(network, network.input_size, network.num_layers)
     with torch.no_grad():
         for layer in range(network.num_layers):
             _set_parameters(module, inputs, layer, at=layer)
@@ -196,7 +197,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
     with catch_warnings():
         simplefilter("ignore", UserWarning)
         out, finals = _called(module, inputs, x, states)
-    parameters = [getattr(module, name) for name in map(_name, network.parameter_shapes())]
+    parameters = [getattr(module, name) for name in map(torch_name, network.parameter_shapes())]
     given = [_arranged(inputs, of_out), *loss.state.values()]
     of_x, *found = autograd.gradients([out, *finals], given, [x, *states, *parameters])
     names = [gradient(f"{s}0") for s in loss.state] + [f"{OF_PARAMETERS}{name}" for name in network.parameter_shapes()]
@@ -208,16 +209,17 @@ def _set_parameters(module: Any, inputs: Inputs, layer: int, at: int = 0) -> Non
     """Copy one layer's parameters into the module's layer `at`."""
     for direction in range(inputs.network.directions):
         for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(module, _name(parameter_name(at, direction, name))).copy_(to_library(array))
+            getattr(module, torch_name(parameter_name(at, direction, name))).copy_(to_library(array))
 
 
-def _name(ours: str) -> str:
+def torch_name(ours: str) -> str:
     """PyTorch's name of a parameter."""
     place, _, kind = ours.partition("_")
     return f"{_NAMES[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
 
 
-def _module(network: Network, input_size: int, num_layers: int) -> Any:
+def torch_module(network: Network, input_size: int, num_layers: int) -> Any:
+    """A PyTorch module that computes the layers of a network."""
     sizes = input_size, network.hidden_size, num_layers
     options: dict[str, Any] = {"bidirectional": network.bidirectional, "dtype": getattr(torch, network.dtype)}
     cell = network.kind
@@ -234,7 +236,7 @@ def to_numpy(tensor: Any) -> FloatArray:
     return array
 
 
-def to_library(array: FloatArray) -> Any:
+def to_library(array: NDArray[np.generic]) -> Any:
     """The array as a tensor."""
     # A tensor must be allowed to write where the run's arrays are read-only.
     return torch.from_numpy(np.array(array))

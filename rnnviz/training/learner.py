@@ -1,10 +1,12 @@
 """Learners: one training step of the manual gradients, and the interface that the libraries' own training has, too."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import OF_PARAMETERS, LossGradient, gradient_names
@@ -51,7 +53,7 @@ class Learner(Protocol):
 
     @property
     def optimizer(self) -> OptimizerState:
-        """What the optimizer keeps for the next step."""
+        """The state of the optimizer, for the next step."""
 
     def state(self, batch: Batch) -> State:
         """The initial state of a batch: zeros, or the final state of the batch before."""
@@ -127,6 +129,94 @@ class ManualLearner:
         shrunk = clipped(gradients, norm, training)
         self.parameters, self.optimizer = update(training, self.optimizer, self.parameters, shrunk)
         return TrainingStep(prediction.loss, prediction.accuracy, gradients, norm, self.parameters)
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The counted predictions of a batch: their places among all T·N, and what they are to be."""
+
+    places: NDArray[np.int64]
+    values: NDArray[np.generic]
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Targets":
+        """The targets of a batch, of shape (K, O) of numbers or (K,) of classes."""
+        places = np.flatnonzero(batch.counted)
+        return cls(places, batch.target.reshape(-1, *batch.target.shape[2:])[places])
+
+
+class LibraryLearner(ABC):
+    """Training with the layers, the automatic differentiation and the optimizer of a library."""
+
+    def __init__(self, task: TrainingTask, *, classes: bool) -> None:
+        self._task, self._classes, self._count = task, classes, 0
+        self._final: State | None = None
+
+    @property
+    @abstractmethod
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """See `Learner.parameters`."""
+
+    @property
+    def optimizer(self) -> OptimizerState:
+        """See `Learner.optimizer`."""
+        return OptimizerState(self._count, *self.moments())
+
+    def state(self, batch: Batch) -> State:
+        """See `Learner.state`."""
+        return carried_state(self._task.network, batch, self._final)
+
+    def step(self, batch: Batch) -> TrainingStep:
+        """See `Learner.step`."""
+        network, targets = self._task.network, Targets.of(batch)
+        x = np.ascontiguousarray(batch.x, network.dtype)
+        # Libraries cut no gradient within a call: each chunk is a call that begins with the final state as numbers.
+        length = self._task.training.truncate or len(x)
+        chunks = [x[start : start + length] for start in range(0, len(x), length)]
+        loss, logits, final = self.backward(chunks, self.state(batch).arrays, targets)
+        accuracy = float((logits.argmax(axis=-1) == targets.values).mean()) if self._classes else float("nan")
+        self._final = State.of(dict(zip(network.kind.state_symbols, final, strict=True)))
+        gradients = self.gradients()
+        self.update()
+        self._count += 1
+        return TrainingStep(loss, accuracy, gradients, global_norm(gradients), self.parameters)
+
+    @abstractmethod
+    def backward(
+        self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
+    ) -> tuple[float, FloatArray, list[FloatArray]]:
+        """Compute the loss and all gradients of a batch.
+
+        Parameters
+        ----------
+        chunks : sequence of ndarray of shape (T', N, I)
+            The sequences; no gradient passes from one chunk to the one before.
+        states : sequence of ndarray of shape (L·D, N, H)
+            The initial states.
+        targets : Targets
+            The counted targets.
+
+        Returns
+        -------
+        float
+            The loss.
+        ndarray of shape (K, O)
+            The counted predictions: logits or numbers.
+        list of ndarray of shape (L·D, N, H)
+            The final states.
+        """
+
+    @abstractmethod
+    def gradients(self) -> dict[str, FloatArray]:
+        """The gradients of the last batch by name, not clipped."""
+
+    @abstractmethod
+    def update(self) -> None:
+        """Clip the gradients and update the parameters."""
+
+    @abstractmethod
+    def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """The velocity and the second moment of the optimizer by name; {} before the first step."""
 
 
 def training_inputs(

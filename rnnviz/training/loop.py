@@ -8,9 +8,11 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.engines.registry import load_engine
 from rnnviz.frozen import dataclass
 from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, carried_state
 from rnnviz.training.model import initial_parameters
+from rnnviz.training.optimizers import global_norm
 from rnnviz.training.problems import BatchSource, batches_of
 from rnnviz.training.step_audit import StepAudit, StepAuditor
 from rnnviz.training.task import TrainingTask
@@ -32,8 +34,8 @@ class LearnerStep:
 class StepDone:
     """A training step: the number of steps so far, seconds since the start, and the numbers of each learner.
 
-    `apart` is the largest difference between a parameter of the two learners, relative to the largest magnitude in its
-    array; None with one learner.
+    `apart` is the distance of the two learners' parameters, relative to the norm of the manual ones; None with one
+    learner.
     """
 
     step: int
@@ -56,7 +58,7 @@ TrainingEvent: TypeAlias = StepDone | Checkpoint
 
 
 def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[TrainingEvent]:
-    """Train, and yield what happens. Whoever stops asking stops the training.
+    """Train, and yield each step and checkpoint. The training stops when no further event is asked for.
 
     Parameters
     ----------
@@ -104,7 +106,9 @@ def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[Tra
 
 
 def _library_learner(task: TrainingTask, initial: Mapping[str, FloatArray], source: BatchSource) -> Learner:
-    # Each imports its library.
+    # Each imports its library; the registry says why one is missing.
+    assert task.training.library is not None
+    load_engine(task.training.library)
     if task.training.library == "gluon":
         from rnnviz.training.gluon_learner import GluonLearner
 
@@ -126,8 +130,5 @@ def _apart(learners: Mapping[str, Learner]) -> float | None:
     if len(learners) == 1:
         return None
     one, other = (learner.parameters for learner in learners.values())
-    found = 0.0
-    for name, array in one.items():
-        largest = float(np.abs(array).max())
-        found = max(found, float(np.abs(array - other[name]).max()) / largest if largest else 0.0)
-    return found
+    norm = global_norm(one)
+    return global_norm({name: array - other[name] for name, array in one.items()}) / norm if norm else 0.0

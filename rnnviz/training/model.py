@@ -28,6 +28,9 @@ class Prediction:
         The mean loss of the counted predictions.
     accuracy:
         The part of the counted classes that is predicted; NaN for numbers.
+    scale:
+        The sum of all magnitudes of which the gradient of the loss with respect to `values`, or to the logits of
+        classes, is the difference: its rounding errors are a fraction of that.
     out:
         (T, N, D·H): the gradient of the loss with respect to the network's out.
     parameters:
@@ -37,6 +40,7 @@ class Prediction:
     values: FloatArray
     loss: float
     accuracy: float
+    scale: float
     out: FloatArray
     parameters: dict[str, FloatArray]
 
@@ -82,15 +86,18 @@ def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *,
         accuracy = float((values.argmax(axis=-1) == target)[counted].mean())
         error = values.copy()
         np.put_along_axis(error, index, of_target[..., np.newaxis] - 1, axis=-1)
+        # The probabilities of a prediction, and those of its target, sum to 1.
+        scale = 2.0
     else:
         values = logits
         error = values - target.astype(values.dtype)
         loss = float((error[counted].astype(np.float64) ** 2).mean())
         error = error * (2.0 / error.shape[-1])
+        scale = 2.0 * float((np.abs(values) + np.abs(target))[counted].mean(dtype=np.float64))
     error = (error * (counted / count)[..., np.newaxis]).astype(out.dtype)
     flat = error.reshape(-1, error.shape[-1])
     gradients = {LINEAR_WEIGHT: flat.T @ out.reshape(len(flat), -1), LINEAR_BIAS: flat.sum(axis=0)}
-    return Prediction(values, loss, accuracy, error @ weight, gradients)
+    return Prediction(values, loss, accuracy, scale, error @ weight, gradients)
 
 
 def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, FloatArray]:

@@ -1,10 +1,11 @@
 """Optimizers and gradient clipping, in the forms of the libraries that they are compared with.
 
 Adam is algorithm 1 of Kingma & Ba (2015), as PyTorch computes it. Gluon adds epsilon before it corrects the bias of the
-second moment, which differs where gradients are as small as epsilon.
+second moment, which differs where gradients are as small as epsilon. MXNet's operators read their settings in float32,
+also for arrays in float64: there 1 - 0.999 is 0.00099998713.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 
 import numpy as np
@@ -16,12 +17,12 @@ from rnnviz.training.task import Training
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 _CLIP_EPSILON = {"gluon": 1e-8}
-"""What is added to the norm before it divides the largest one; PyTorch's 1e-6 for others."""
+"""The number added to the norm before it divides the largest one; PyTorch's 1e-6 for others."""
 
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
-    """What an optimizer keeps from step to step: moving averages of the gradients by name, and the number of steps.
+    """The state of an optimizer: moving averages of the gradients by name, and the number of steps.
 
     `velocity` is SGD's momentum, or Adam's first moment; `second` is Adam's second moment.
     """
@@ -70,26 +71,34 @@ def update(
     state : OptimizerState
         What the next step needs.
     """
-    count, rate = state.count + 1, training.learning_rate
+    count, rate, setting = state.count + 1, training.learning_rate, _setting_of(training)
     if training.optimizer == "sgd":
+        rate, momentum = setting(rate), setting(training.momentum)
         velocity = {
-            name: training.momentum * state.velocity[name] + g if name in state.velocity else g
-            for name, g in gradients.items()
+            name: momentum * state.velocity[name] + g if name in state.velocity else g for name, g in gradients.items()
         }
         new = {name: w - rate * velocity[name] for name, w in parameters.items()}
         return _in_dtype(new, parameters), OptimizerState(count, velocity)
-    first = {name: _average(_BETA_1, state.velocity.get(name), g) for name, g in gradients.items()}
-    second = {name: _average(_BETA_2, state.second.get(name), g * g) for name, g in gradients.items()}
+    beta_1, beta_2, epsilon = setting(_BETA_1), setting(_BETA_2), setting(_EPSILON)
+    rest_1, rest_2 = setting(1 - beta_1), setting(1 - beta_2)
+    first = {name: beta_1 * state.velocity.get(name, 0.0) + rest_1 * g for name, g in gradients.items()}
+    second = {name: beta_2 * state.second.get(name, 0.0) + rest_2 * (g * g) for name, g in gradients.items()}
     bias_1, bias_2 = 1 - _BETA_1**count, np.sqrt(1 - _BETA_2**count)
-    epsilon = _EPSILON if training.library == "gluon" else _EPSILON * bias_2
-    step = rate * bias_2 / bias_1
+    step = setting(rate * bias_2 / bias_1)
+    if training.library != "gluon":
+        epsilon *= bias_2
     new = {name: w - step * first[name] / (np.sqrt(second[name]) + epsilon) for name, w in parameters.items()}
     return _in_dtype(new, parameters), OptimizerState(count, first, second)
 
 
-def _average(beta: float, average: FloatArray | None, value: FloatArray) -> FloatArray:
-    new: FloatArray = (1 - beta) * value if average is None else beta * average + (1 - beta) * value
-    return new
+def _setting_of(training: Training) -> Callable[[float], float]:
+    """How the library reads a setting."""
+    return in_float32 if training.library == "gluon" else float
+
+
+def in_float32(setting: float) -> float:
+    """A setting as MXNet's operators read it."""
+    return float(np.float32(setting))
 
 
 def _in_dtype(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -5,10 +5,12 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rnnviz.core.config import Network, ParameterSource
+from rnnviz.cells import CELLS
+from rnnviz.core.config import Config, Network, ParameterSource
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_key, section_from_mapping
 from rnnviz.core.words import suggest
+from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import parse_toml
@@ -20,7 +22,7 @@ LIBRARIES = ("gluon", "torch")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is learned, and the batches that it is learned from."""
+    """The problem that is learned, and its batches."""
 
     kind: str = config_field("choice", "The problem that is learned.", "adding", choices=PROBLEMS)
     timesteps: int = config_field("int", "Number of time steps of each sequence (T).", 50, minimum=1, maximum=100_000)
@@ -152,12 +154,36 @@ class TrainingTask:
                 f'problem.kind = "{problem.kind}" has a target at each time step, which a backward direction reads '
                 "beforehand: set network.bidirectional = false and network.reverse = false.",
             )
-        if self.parameters.initializer == "file":
+        if self.parameters.initializer == "file" or self.parameters.path is not None:
             raise ConfigError(
                 "parameters.initializer",
                 'parameters.initializer = "file" is not possible here: training starts from random weights.',
             )
+        Config(network, parameters=self.parameters).checked()
+        self._check_library()
         return self
+
+    def _check_library(self) -> None:
+        """Refuse networks that the library has no layer for."""
+        library, network = self.training.library, self.network
+        if library is None:
+            return
+        title = ENGINES[library].title
+        has_layer = getattr(network.kind, library) in ("RNN", "LSTM", "GRU") and network.kind == CELLS[network.cell]
+        if not has_layer or network.reverse:
+            what = "a network with network.reverse = true" if has_layer else network.cell_title
+            raise ConfigError(
+                "training.library",
+                f'training.library = "{library}" cannot train {what}: {title} has no layer for it. Leave the library '
+                "out, or use the cell rnn_tanh, rnn_relu, lstm or gru with its defaults.",
+            )
+        if self.training.truncate is not None and network.bidirectional:
+            raise ConfigError(
+                "training.truncate",
+                f'training.truncate is not possible with training.library = "{library}" in a bidirectional network: '
+                f"{title} cuts gradients between calls only. Leave the library out, or set network.bidirectional = "
+                "false.",
+            )
 
     def with_input_size(self, input_size: int) -> "TrainingTask":
         """The task with the I of its problem."""

@@ -1,0 +1,93 @@
+"""Training by Gluon: its layers, autograd and Trainer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# It prepares what the import of MXNet needs.
+from rnnviz.engines.gluon import FusedAutograd, gluon_block, to_numpy
+
+# isort: split
+import mxnet as mx
+from mxnet import gluon
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.training.learner import LibraryLearner, Targets
+from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
+from rnnviz.training.optimizers import in_float32
+from rnnviz.training.task import TrainingTask
+
+
+class GluonLearner(LibraryLearner):
+    """gluon.rnn.LSTM, GRU or RNN with gluon.nn.Dense, trained by gluon.Trainer."""
+
+    def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
+        super().__init__(task, classes=classes)
+        network, training = task.network, task.training
+        self._library = FusedAutograd()
+        self._block = gluon_block(network, network.input_size, network.num_layers, "TNC")
+        outputs, width = parameters[LINEAR_WEIGHT].shape
+        self._dense = gluon.nn.Dense(outputs, flatten=False, in_units=width, dtype=network.dtype)
+        self._dense.initialize()
+        self._parameters = {name: getattr(self._block, name) for name in network.parameter_shapes()}
+        self._parameters |= {LINEAR_WEIGHT: self._dense.weight, LINEAR_BIAS: self._dense.bias}
+        for name, parameter in self._parameters.items():
+            parameter.set_data(self._library.constant(parameters[name]))
+        options = {"learning_rate": training.learning_rate}
+        if training.optimizer == "sgd":
+            options["momentum"] = training.momentum
+        self._trainer = gluon.Trainer([*self._parameters.values()], training.optimizer, options)
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """See `Learner.parameters`."""
+        return {name: to_numpy(parameter.data()) for name, parameter in self._parameters.items()}
+
+    def backward(
+        self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
+    ) -> tuple[float, FloatArray, list[FloatArray]]:
+        """See `LibraryLearner.backward`."""
+        # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
+        xs, state, outs = [*map(self._library.leaf, chunks)], [*map(self._library.constant, states)], []
+        places, values = (mx.nd.array(array, dtype=array.dtype) for array in (targets.places, targets.values))
+        with self._library.recording():
+            for x in xs:
+                out, state = self._block(x, state)
+                outs.append(out)
+                state = [array.detach() for array in state]
+            logits = self._dense(mx.nd.concat(*outs, dim=0)).reshape((-3, 0)).take(places)
+            if self._classes:
+                loss = gluon.loss.SoftmaxCrossEntropyLoss()(logits, values).mean()
+            else:
+                # Gluon's loss is half of the squared error.
+                loss = gluon.loss.L2Loss(weight=2.0)(logits, values.astype(logits.dtype)).mean()
+        loss.backward()
+        return float(loss.asscalar()), to_numpy(logits), [to_numpy(array) for array in state]
+
+    def gradients(self) -> dict[str, FloatArray]:
+        """See `LibraryLearner.gradients`."""
+        return {name: to_numpy(parameter.grad()) for name, parameter in self._parameters.items()}
+
+    def update(self) -> None:
+        """See `LibraryLearner.update`."""
+        limit = self._task.training.clip_norm
+        gradients = [parameter.grad() for parameter in self._parameters.values()]
+        if limit is not None and self._task.network.dtype == "float32":
+            gluon.utils.clip_global_norm(gradients, limit, check_isfinite=False)
+        elif limit is not None:
+            # Gluon's function refuses float64.
+            norm = mx.nd.add_n(*(array.square().sum() for array in gradients)).sqrt()
+            for array in gradients:
+                array *= mx.nd.minimum(limit / (norm + 1e-8), 1.0)
+        self._trainer.step(1)
+
+    def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """See `LibraryLearner.moments`."""
+        # The Trainer has no public way to read them but a file.
+        states: Mapping[int, Any] = self._trainer._updaters[0].states
+        kept = {name: states[place] for place, name in enumerate(self._parameters) if place in states}
+        if self._task.training.optimizer == "sgd":
+            # MXNet's momentum has the learning rate in it.
+            rate = -in_float32(self._task.training.learning_rate)
+            return {name: to_numpy(array) / rate for name, array in kept.items() if array is not None}, {}
+        first, second = ({name: to_numpy(arrays[k]) for name, arrays in kept.items()} for k in (0, 1))
+        return first, second

@@ -1,0 +1,90 @@
+"""Training by PyTorch: its modules, autograd and optimizers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy, mse_loss
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.engines.torch import threads_for, to_library, to_numpy, torch_module, torch_name
+from rnnviz.training.learner import LibraryLearner, Targets, TrainingStep
+from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
+from rnnviz.training.problems import Batch
+from rnnviz.training.task import TrainingTask
+
+
+class TorchLearner(LibraryLearner):
+    """torch.nn.LSTM, GRU or RNN with torch.nn.Linear, trained by torch.optim."""
+
+    def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
+        super().__init__(task, classes=classes)
+        network, training = task.network, task.training
+        self._module = torch_module(network, network.input_size, network.num_layers)
+        outputs, width = parameters[LINEAR_WEIGHT].shape
+        self._linear = torch.nn.Linear(width, outputs, dtype=getattr(torch, network.dtype))
+        self._tensors = {name: getattr(self._module, torch_name(name)) for name in network.parameter_shapes()}
+        self._tensors |= {LINEAR_WEIGHT: self._linear.weight, LINEAR_BIAS: self._linear.bias}
+        with torch.no_grad():
+            for name, tensor in self._tensors.items():
+                tensor.copy_(to_library(parameters[name]))
+        # They share their memory with the tensors.
+        self._arrays = {name: to_numpy(tensor.detach()) for name, tensor in self._tensors.items()}
+        rate = training.learning_rate
+        self._optimizer: torch.optim.Optimizer
+        if training.optimizer == "sgd":
+            self._optimizer = torch.optim.SGD(self._tensors.values(), rate, momentum=training.momentum)
+        else:
+            self._optimizer = torch.optim.Adam(self._tensors.values(), rate)
+
+    @property
+    def parameters(self) -> Mapping[str, FloatArray]:
+        """See `Learner.parameters`."""
+        return {name: array.copy() for name, array in self._arrays.items()}
+
+    def step(self, batch: Batch) -> TrainingStep:
+        """See `Learner.step`."""
+        with threads_for(batch.x.shape[1], self._arrays):
+            return super().step(batch)
+
+    def backward(
+        self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
+    ) -> tuple[float, FloatArray, list[FloatArray]]:
+        """See `LibraryLearner.backward`."""
+        state, outs = [to_library(array) for array in states], []
+        for x in chunks:
+            out, final = self._module(to_library(x), tuple(state) if len(state) > 1 else state[0])
+            outs.append(out)
+            state = [array.detach() for array in (final if len(state) > 1 else (final,))]
+        logits = self._linear(torch.cat(outs)).flatten(0, 1)[to_library(targets.places)]
+        if self._classes:
+            loss = cross_entropy(logits, to_library(targets.values.astype(np.int64)))
+        else:
+            loss = mse_loss(logits, to_library(targets.values).to(logits.dtype))
+        self._optimizer.zero_grad()
+        loss.backward()
+        return float(loss.detach()), to_numpy(logits.detach()), [to_numpy(array) for array in state]
+
+    def gradients(self) -> dict[str, FloatArray]:
+        """See `LibraryLearner.gradients`."""
+        return {name: _copied(tensor.grad) for name, tensor in self._tensors.items()}
+
+    def update(self) -> None:
+        """See `LibraryLearner.update`."""
+        if self._task.training.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._tensors.values(), self._task.training.clip_norm)
+        self._optimizer.step()
+
+    def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """See `LibraryLearner.moments`."""
+        first = "momentum_buffer" if self._task.training.optimizer == "sgd" else "exp_avg"
+        return self._kept(first), self._kept("exp_avg_sq")
+
+    def _kept(self, key: str) -> dict[str, FloatArray]:
+        kept = {name: self._optimizer.state.get(tensor, {}).get(key) for name, tensor in self._tensors.items()}
+        return {name: _copied(tensor) for name, tensor in kept.items() if tensor is not None}
+
+
+def _copied(tensor: torch.Tensor) -> FloatArray:
+    """The present values of a tensor that is written again."""
+    return to_numpy(tensor.clone())

@@ -1,0 +1,66 @@
+"""Learners: libraries and the manual gradients compute the same steps."""
+
+from itertools import product
+
+import pytest
+
+from rnnviz.training.task import LIBRARIES, PROBLEMS
+from tests.training.tasks import steps_of, task_of
+
+CASES = list(product(LIBRARIES, PROBLEMS, ("lstm", "gru", "rnn_tanh"), (1, 2), ("adam", "sgd")))
+# The first optimizer of PyTorch takes seconds to import.
+QUICK = [("gluon", "adding", "lstm", 1, "adam"), ("gluon", "brackets", "gru", 2, "sgd")]
+
+
+@pytest.mark.parametrize(
+    ("library", "problem", "cell", "layers", "optimizer"),
+    [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
+)
+def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, layers: int, optimizer: str) -> None:
+    pytest.importorskip(f"rnnviz.engines.{library}")
+    # Clipping is active.
+    settings = {"library": library, "optimizer": optimizer, "clip_norm": 0.05}
+    for truncate in (None, 4):
+        steps = steps_of(task_of(problem, network={"cell": cell, "num_layers": layers}, truncate=truncate, **settings))
+        assert len(steps) == 6
+        for step in steps:
+            manual, other = step.learners["manual"], step.learners[library]
+            assert step.apart is not None
+            assert step.apart < 1e-12
+            assert other.loss == pytest.approx(manual.loss, rel=1e-9)
+            assert other.accuracy == pytest.approx(manual.accuracy, nan_ok=True)
+            assert other.norm == pytest.approx(manual.norm, rel=1e-9)
+            for learner in (manual, other):
+                assert learner.audit is not None
+                assert learner.audit.gradient_ratio < 0.05
+                assert learner.audit.update_ratio < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_both_directions_are_learned(library: str) -> None:
+    pytest.importorskip(f"rnnviz.engines.{library}")
+    task = task_of("adding", network={"cell": "gru", "bidirectional": True}, library=library, clip_norm=None, steps=2)
+    assert [step.apart is not None and step.apart < 1e-12 for step in steps_of(task)] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_without_momentum(library: str) -> None:
+    pytest.importorskip(f"rnnviz.engines.{library}")
+    steps = steps_of(task_of("copy", library=library, optimizer="sgd", momentum=0.0))
+    assert steps[-1].apart is not None
+    assert steps[-1].apart < 1e-12
+    assert all(learner.audit is not None and learner.audit.correct for learner in steps[-1].learners.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, problem: str) -> None:
+    pytest.importorskip(f"rnnviz.engines.{library}")
+    for step in steps_of(task_of(problem, network={"dtype": "float32", "hidden_size": 24}, library=library, steps=300)):
+        for learner in step.learners.values():
+            assert learner.audit is not None
+            assert learner.audit.gradient_ratio < 0.05
+            assert learner.audit.update_ratio < 0.05

@@ -1,0 +1,45 @@
+"""The training loop: checkpoints, and runs of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.engines.registry import load_engine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.training.checkpoints import CheckpointFolder
+from rnnviz.training.loop import Checkpoint, StepDone, train
+from rnnviz.training.problems import batches_of
+from tests.oracles.computed import computed
+from tests.training.tasks import task_of
+
+
+def test_checkpoints_come_before_the_first_step_and_after_the_last() -> None:
+    events = list(train(task_of("sine", steps=5, checkpoint_every=2, library=None)))
+    kinds = [(type(event), event.step) for event in events]
+    steps = [(StepDone, step) for step in range(1, 6)]
+    assert [kind for kind in kinds if kind[0] is StepDone] == steps
+    assert [step for kind, step in kinds if kind is Checkpoint] == [0, 2, 4, 5]
+    assert all(event.learners["manual"].audit is None for event in events if isinstance(event, StepDone))
+
+
+def test_the_loss_falls() -> None:
+    losses = [event.loss for event in train(task_of("sine", steps=60)) if isinstance(event, Checkpoint)]
+    assert losses[-1] < losses[0] / 4
+
+
+def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path: Path) -> None:
+    task = task_of("parity", steps=1)
+    source = batches_of(task)
+    checkpoint = next(event for event in train(task, source) if isinstance(event, Checkpoint))
+    folder = CheckpointFolder(tmp_path / "run", task.with_input_size(source.input_size), source)
+    inputs = load_inputs(folder.add(checkpoint))
+    assert np.array_equal(inputs.sequence, source.test.x[:, :4])
+    assert np.array_equal(inputs.parameters["l0_i2h_weight"], checkpoint.parameters["l0_i2h_weight"])
+    trace, _ = computed(load_engine("manual"), inputs)
+    assert inputs.loss is not None
+    assert inputs.loss.out is not None
+    # A step along the gradient of out lowers the loss that the gradient is of.
+    assert float(np.abs(inputs.loss.out).max()) > 0
+    assert trace.output.shape == inputs.loss.out.shape
+    assert checkpoint.loss == pytest.approx(source.baseline, rel=0.2)

@@ -1,0 +1,48 @@
+"""Optimizers and clipping against those of PyTorch, and the settings as MXNet reads them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
+from rnnviz.training.task import Training
+
+
+@pytest.mark.parametrize(("optimizer", "momentum"), [("adam", 0.9), ("sgd", 0.9), ("sgd", 0.0)])
+def test_updates_are_those_of_pytorch(optimizer: str, momentum: float) -> None:
+    torch = pytest.importorskip("torch")
+    generator = np.random.default_rng(0)
+    parameters = {"a": generator.normal(size=(3, 2)), "b": generator.normal(size=4)}
+    tensors = {name: torch.tensor(array, requires_grad=True) for name, array in parameters.items()}
+    training = Training(optimizer=optimizer, momentum=momentum, learning_rate=0.03, clip_norm=1.5)
+    if optimizer == "adam":
+        theirs: Any = torch.optim.Adam(tensors.values(), lr=0.03)
+    else:
+        theirs = torch.optim.SGD(tensors.values(), lr=0.03, momentum=momentum)
+    state = OptimizerState()
+    for scale in (0.1, 5.0, 1e-9, 1.0):
+        gradients = {name: scale * generator.normal(size=array.shape) for name, array in parameters.items()}
+        for name, tensor in tensors.items():
+            tensor.grad = torch.tensor(gradients[name])
+        norm = torch.nn.utils.clip_grad_norm_(tensors.values(), 1.5)
+        theirs.step()
+        assert global_norm(gradients) == pytest.approx(float(norm), rel=1e-12)
+        parameters, state = update(training, state, parameters, clipped(gradients, float(norm), training))
+        for name, array in parameters.items():
+            assert array == pytest.approx(tensors[name].detach().numpy(), rel=1e-12)
+    assert state.count == 4
+
+
+def test_gradients_below_the_largest_norm_are_not_scaled() -> None:
+    gradients = {"a": np.array([3.0, 4.0])}
+    assert clipped(gradients, 5.0, Training(clip_norm=6.0)) is gradients
+    assert clipped(gradients, 5.0, Training(clip_norm=None)) is gradients
+    assert clipped(gradients, 5.0, Training(clip_norm=1.0))["a"] == pytest.approx([0.6, 0.8], rel=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_type_of_the_parameters_stays(optimizer: str) -> None:
+    arrays = {"a": np.ones((2, 2), np.float32)}
+    new, _ = update(Training(optimizer=optimizer), OptimizerState(), arrays, arrays)
+    assert new["a"].dtype == np.float32
