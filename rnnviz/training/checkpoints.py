@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from rnnviz.core.config import Backward, Config, ParameterSource
+from rnnviz.core.config import Backward, Config, Network, ParameterSource
+from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.sequence import SequenceSource
+from rnnviz.core.progress import Notify
+from rnnviz.core.sequence import SequenceSource, draw_sequence
+from rnnviz.execution.child_process import call_in_subprocess
+from rnnviz.execution.export_weights import RoundtripCheck, write_verified
+from rnnviz.io.model_formats.load import format_for
+from rnnviz.io.outputs import atomic_write
 from rnnviz.training.learner import ManualGradients, carried_state
 from rnnviz.training.loop import Checkpoint
+from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, network_parameters
 from rnnviz.training.problems import Batch, BatchSource
 from rnnviz.training.task import TrainingTask
 
@@ -63,6 +71,59 @@ class CheckpointFolder:
         )
         backward = Backward(enabled=True, loss="file", path=str(loss), truncate=self._task.training.truncate)
         return replace(config, backward=backward)
+
+
+def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> Inputs:
+    """A run with trained parameters, as `write_verified` loads it."""
+    config = Config(network)
+    sequence = draw_sequence(config.sequence, network.input_size, network.dtype)
+    state = draw_initial_state(network, config.initial_state, config.sequence.batch_size)
+    return Inputs(config, sequence, network_parameters(network, dict(parameters)), state)
+
+
+def linear_file(path: Path) -> Path:
+    """The file with the linear layer beside a file with weights: "model-linear.npz" beside "model.onnx"."""
+    return path.with_name(f"{path.stem}-linear.npz")
+
+
+def write_trained(path: Path, network: Network, parameters: Mapping[str, FloatArray], notify: Notify) -> RoundtripCheck:
+    """Write the weights in the format of the path's ending, and the linear layer to `linear_file`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    network : Network
+        The network, with its I.
+    parameters : mapping of str to ndarray
+        Those of a checkpoint.
+    notify : callable
+        Gets the fraction that is done; it may raise to cancel, and existing files stay unchanged then.
+
+    Returns
+    -------
+    RoundtripCheck
+        The verification of the file.
+
+    Raises
+    ------
+    InputError, EngineError
+        If writing or verification fails.
+    """
+    form = format_for(path)
+    form.check(network, path)
+    with atomic_write(path) as temporary, atomic_write(linear_file(path)) as linear:
+        check = call_in_subprocess(
+            write_verified,
+            partial(trained_inputs, network, dict(parameters)),
+            form,
+            temporary.absolute(),
+            path,
+            what=f"{path} could not be written",
+            notify=notify,
+        )
+        _save(linear, {name: parameters[name] for name in (LINEAR_WEIGHT, LINEAR_BIAS)})
+    return check
 
 
 def _save(path: Path, arrays: Mapping[str, FloatArray]) -> None:

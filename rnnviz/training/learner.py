@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.gradients import OF_PARAMETERS, LossGradient, gradient_names
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
 from rnnviz.training.model import Prediction, network_parameters, predict, run_config
 from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
@@ -173,11 +175,16 @@ class LibraryLearner(ABC):
         # Libraries cut no gradient within a call: each chunk is a call that begins with the final state as numbers.
         length = self._task.training.truncate or len(x)
         chunks = [x[start : start + length] for start in range(0, len(x), length)]
-        loss, logits, final = self.backward(chunks, self.state(batch).arrays, targets)
+        title = ENGINES[self._task.training.library or ""].title
+        try:
+            loss, logits, final = self.backward(chunks, self.state(batch).arrays, targets)
+            gradients = self.gradients()
+            self.update()
+        # The errors of both libraries.
+        except RuntimeError as error:
+            raise EngineError(f"{title} failed: {last_line(error)}") from error
         accuracy = float((logits.argmax(axis=-1) == targets.values).mean()) if self._classes else float("nan")
         self._final = State.of(dict(zip(network.kind.state_symbols, final, strict=True)))
-        gradients = self.gradients()
-        self.update()
         self._count += 1
         return TrainingStep(loss, accuracy, gradients, global_norm(gradients), self.parameters)
 

@@ -13,7 +13,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, carried_state
 from rnnviz.training.model import initial_parameters
 from rnnviz.training.optimizers import global_norm
-from rnnviz.training.problems import BatchSource, batches_of
+from rnnviz.training.problems import Batch, BatchSource, batches_of
 from rnnviz.training.step_audit import StepAudit, StepAuditor
 from rnnviz.training.task import TrainingTask
 
@@ -80,29 +80,52 @@ def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[Tra
     EngineError
         If the library is not installed.
     """
-    source = batches_of(task) if source is None else source
-    task = task.with_input_size(source.input_size)
-    initial = initial_parameters(task, source)
-    learners: dict[str, Learner] = {MANUAL: ManualLearner(task, initial, classes=source.classes)}
-    if task.training.library is not None:
-        learners[task.training.library] = _library_learner(task, initial, source)
-    test = ManualGradients(task, classes=source.classes)
-    audit_step = StepAuditor(task, classes=source.classes)
-    began = perf_counter()
-    # Infinities and NaNs are results to be shown.
-    with np.errstate(all="ignore"):
-        yield _checkpoint(0, learners[MANUAL], test, task, source)
-        for step in range(1, task.training.steps + 1):
-            batch, found = source.batch(step - 1), {}
-            for name, learner in learners.items():
+    yield from TrainingLoop(task, source)
+
+
+class TrainingLoop:
+    """The learners of a task, and their events in order, as of `train`."""
+
+    def __init__(self, task: TrainingTask, source: BatchSource | None = None) -> None:
+        """Make the batches and the learners; may raise as `train` does."""
+        self.source = batches_of(task) if source is None else source
+        self.task = task.with_input_size(self.source.input_size)
+        self.step = 0
+        classes, initial = self.source.classes, initial_parameters(self.task, self.source)
+        self._learners: dict[str, Learner] = {MANUAL: ManualLearner(self.task, initial, classes=classes)}
+        if task.training.library is not None:
+            self._learners[task.training.library] = _library_learner(self.task, initial, self.source)
+        self._test = ManualGradients(self.task, classes=classes)
+        self._audit = StepAuditor(self.task, classes=classes)
+
+    def __iter__(self) -> Iterator[TrainingEvent]:
+        training, began = self.task.training, perf_counter()
+        yield self.checkpoint()
+        while self.step < training.steps:
+            found = self._learn(self.source.batch(self.step))
+            self.step += 1
+            yield StepDone(self.step, perf_counter() - began, found, _apart(self._learners))
+            if self.step % training.checkpoint_every == 0 or self.step == training.steps:
+                yield self.checkpoint()
+
+    def checkpoint(self) -> Checkpoint:
+        """The present parameters, with their loss and accuracy on the test batch."""
+        parameters, state = self._learners[MANUAL].parameters, carried_state(self.task.network, self.source.test, None)
+        # Infinities and NaNs are results to be shown.
+        with np.errstate(all="ignore"):
+            prediction, _, _ = self._test(parameters, state, self.source.test)
+        return Checkpoint(self.step, dict(parameters), prediction.loss, prediction.accuracy)
+
+    def _learn(self, batch: Batch) -> dict[str, LearnerStep]:
+        found = {}
+        with np.errstate(all="ignore"):
+            for name, learner in self._learners.items():
                 before = dict(learner.parameters), learner.optimizer, learner.state(batch)
                 done = learner.step(batch)
                 # Alone, a learner is not audited: the audit takes longer than the step.
-                audit = audit_step(*before, batch, done) if len(learners) > 1 else None
+                audit = self._audit(*before, batch, done) if len(self._learners) > 1 else None
                 found[name] = LearnerStep(done.loss, done.accuracy, done.norm, audit)
-            yield StepDone(step, perf_counter() - began, found, _apart(learners))
-            if step % task.training.checkpoint_every == 0 or step == task.training.steps:
-                yield _checkpoint(step, learners[MANUAL], test, task, source)
+        return found
 
 
 def _library_learner(task: TrainingTask, initial: Mapping[str, FloatArray], source: BatchSource) -> Learner:
@@ -116,14 +139,6 @@ def _library_learner(task: TrainingTask, initial: Mapping[str, FloatArray], sour
     from rnnviz.training.torch_learner import TorchLearner
 
     return TorchLearner(task, initial, classes=source.classes)
-
-
-def _checkpoint(
-    step: int, learner: Learner, gradients: ManualGradients, task: TrainingTask, source: BatchSource
-) -> Checkpoint:
-    state = carried_state(task.network, source.test, None)
-    prediction, _, _ = gradients(learner.parameters, state, source.test)
-    return Checkpoint(step, dict(learner.parameters), prediction.loss, prediction.accuracy)
 
 
 def _apart(learners: Mapping[str, Learner]) -> float | None:

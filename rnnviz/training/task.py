@@ -8,7 +8,7 @@ from typing import Any
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Config, Network, ParameterSource
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.schema import LARGEST_SEED, config_field, display_key, section_from_mapping
+from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
 from rnnviz.core.words import suggest
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
@@ -160,11 +160,11 @@ class TrainingTask:
                 'parameters.initializer = "file" is not possible here: training starts from random weights.',
             )
         Config(network, parameters=self.parameters).checked()
-        self._check_library()
+        self._check_library(f'training.library = "{self.training.library}"')
         return self
 
-    def _check_library(self) -> None:
-        """Refuse networks that the library has no layer for."""
+    def _check_library(self, named: str) -> None:
+        """Refuse networks that the library has no layer for; `named` is the setting in the sentence."""
         library, network = self.training.library, self.network
         if library is None:
             return
@@ -174,16 +174,34 @@ class TrainingTask:
             what = "a network with network.reverse = true" if has_layer else network.cell_title
             raise ConfigError(
                 "training.library",
-                f'training.library = "{library}" cannot train {what}: {title} has no layer for it. Leave the library '
-                "out, or use the cell rnn_tanh, rnn_relu, lstm or gru with its defaults.",
+                f"{named} cannot train {what}: {title} has no layer for it. Leave the library out, or use the cell "
+                "rnn_tanh, rnn_relu, lstm or gru with its defaults.",
             )
         if self.training.truncate is not None and network.bidirectional:
             raise ConfigError(
                 "training.truncate",
-                f'training.truncate is not possible with training.library = "{library}" in a bidirectional network: '
-                f"{title} cuts gradients between calls only. Leave the library out, or set network.bidirectional = "
-                "false.",
+                f"{named} cannot train a bidirectional network with training.truncate: {title} cuts gradients between "
+                "calls only. Leave the library out, or set network.bidirectional = false.",
             )
+
+    def to_mapping(self) -> dict[str, dict[str, Any]]:
+        """Tables of a TOML file with the same settings; keys that are None are left out, and so is the input size."""
+        tables = {}
+        for section in fields(self):
+            values = getattr(self, section.name)
+            given = {key: getattr(values, key) for key in declarations(type(values)) if key != "input_size"}
+            tables[section.name] = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in given.items()
+                if value is not None
+            }
+        return tables
+
+    def with_library(self, library: str) -> "TrainingTask":
+        """The task with the library of --library; the sentence of a ConfigError names the option."""
+        task = replace(self, training=replace(self.training, library=library))
+        task._check_library(f"--library {library}")
+        return task
 
     def with_input_size(self, input_size: int) -> "TrainingTask":
         """The task with the I of its problem."""

@@ -1,0 +1,172 @@
+"""A child process that trains, with the threads and kernels that suit its size."""
+
+import multiprocessing
+import signal
+from multiprocessing.connection import Connection, wait
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.execution.child_process import describe_exit, exit_with_parent, start
+from rnnviz.training.loop import Checkpoint, TrainingEvent
+from rnnviz.training.task import TrainingTask
+
+_SHARED = 1 << 22
+"""Multiplications in the recurrent product of a step from which on a second thread saves time."""
+
+_SEND_SECONDS = 0.05
+"""The shortest time between two messages with events."""
+
+_EVENTS, _CHECKPOINT, _ENDED, _RAISED, _FAILED = "events", "checkpoint", "ended", "raised", "failed"
+_PAUSE, _RESUME = "pause", "resume"
+
+
+class TrainingProcess:
+    """Trains in a child process, which ends with the block, or with this process.
+
+    Call its methods in one thread.
+    """
+
+    def __init__(self, task: TrainingTask) -> None:
+        """Start to train.
+
+        Raises
+        ------
+        EngineError
+            If no process can be started.
+        """
+        self.ended = False
+        """Whether the last training step is done, and its events were received."""
+        network, gates = task.network, task.network.kind.gate_count
+        multiplications = task.problem.batch_size * gates * network.hidden_size * network.output_size
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_main, args=(theirs, task), name="rnnviz training", daemon=True)
+        try:
+            start(self._process, None if multiplications >= _SHARED else 1)
+        except OSError as error:
+            raise EngineError(f"No process could be started to train ({error.strerror or error}).") from error
+        finally:
+            theirs.close()
+
+    def events(self, seconds: float) -> tuple[TrainingEvent, ...]:
+        """The events since the last call, in order.
+
+        Parameters
+        ----------
+        seconds : float
+            The longest time to wait for some.
+
+        Returns
+        -------
+        tuple of StepDone or Checkpoint
+            () if there are none in that time, or training is paused or has ended.
+
+        Raises
+        ------
+        InputError, EngineError
+            The error that ended the training.
+        """
+        kind, content = self._received(seconds)
+        return content if kind == _EVENTS else ()
+
+    def pause(self) -> None:
+        """Stop after the present training step."""
+        self._connection.send(_PAUSE)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._connection.send(_RESUME)
+
+    def checkpoint(self) -> tuple[Checkpoint, tuple[TrainingEvent, ...]]:
+        """The present parameters, and the events until then that were not received yet; may raise as `events`."""
+        self._connection.send(_CHECKPOINT)
+        events: list[TrainingEvent] = []
+        while True:
+            kind, content = self._received(None)
+            if kind == _CHECKPOINT:
+                return content, tuple(events)
+            events += content if kind == _EVENTS else ()
+
+    def close(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _received(self, seconds: float | None) -> tuple[str, Any]:
+        if not wait([self._connection, self._process.sentinel], seconds):
+            return "", None
+        try:
+            kind, content = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            reason = describe_exit(self._process.exitcode)
+            raise EngineError(f"The process that trains ended ({reason}).") from None
+        if kind == _RAISED:
+            raise content
+        if kind == _FAILED:
+            raise EngineError(f"Training failed: {content}.")
+        self.ended = self.ended or kind == _ENDED
+        return kind, content
+
+
+def _main(connection: Connection, task: TrainingTask) -> None:
+    # The parent decides on the effect of a Ctrl-C in the terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    exit_with_parent()
+    try:
+        _train(connection, task)
+    except (EOFError, BrokenPipeError):
+        return
+    except (InputError, EngineError) as error:
+        connection.send((_RAISED, error))
+    except MemoryError:
+        connection.send((_RAISED, InputError("There is not enough memory to train: reduce a size.")))
+    except Exception as error:  # noqa: BLE001 - any error is one sentence of the parent
+        connection.send((_FAILED, f"{type(error).__name__}: {error}".rstrip(".")))
+
+
+def _train(connection: Connection, task: TrainingTask) -> None:
+    from rnnviz.execution.worker import disable_malloc_trim
+    from rnnviz.training.loop import TrainingLoop
+
+    disable_malloc_trim()
+    loop = TrainingLoop(task)
+    events: list[TrainingEvent] = []
+    sent = 0.0
+
+    def send() -> None:
+        nonlocal sent
+        if events:
+            connection.send((_EVENTS, tuple(events)))
+            events.clear()
+        sent = monotonic()
+
+    for event in loop:
+        events.append(event)
+        if monotonic() - sent >= _SEND_SECONDS:
+            send()
+        paused = False
+        while connection.poll() or paused:
+            send()
+            command = connection.recv()
+            if command == _CHECKPOINT:
+                connection.send((_CHECKPOINT, loop.checkpoint()))
+            else:
+                paused = command == _PAUSE
+    send()
+    connection.send((_ENDED, None))
+    while True:
+        if connection.recv() == _CHECKPOINT:
+            connection.send((_CHECKPOINT, loop.checkpoint()))

@@ -1,0 +1,56 @@
+"""Training in a child process: the same events, pauses, and errors of the child."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.training.loop import Checkpoint, StepDone, train
+from rnnviz.training.process import TrainingProcess
+from tests.training.tasks import task_of
+
+pytestmark = pytest.mark.slow
+
+
+def test_events_are_those_of_the_loop() -> None:
+    task, events = task_of("sine", steps=8, checkpoint_every=3), []
+    with TrainingProcess(task) as process:
+        while not process.ended:
+            events += process.events(5.0)
+        last, rest = process.checkpoint()
+    assert rest == ()
+    expected = list(train(task))
+    assert [event.step for event in events] == [event.step for event in expected]
+    losses = [event.learners["manual"].loss for event in events if isinstance(event, StepDone)]
+    assert losses == [event.learners["manual"].loss for event in expected if isinstance(event, StepDone)]
+    assert isinstance(expected[-1], Checkpoint)
+    for name, array in expected[-1].parameters.items():
+        assert np.array_equal(last.parameters[name], array)
+
+
+def test_training_pauses_and_goes_on() -> None:
+    with TrainingProcess(task_of("sine", steps=1_000_000)) as process:
+        process.pause()
+        paused, _ = process.checkpoint()
+        assert process.events(0.3) == ()
+        again, _ = process.checkpoint()
+        assert again.step == paused.step
+        process.resume()
+        while not process.events(5.0):
+            pass
+        later, _ = process.checkpoint()
+        assert later.step > paused.step
+
+
+def test_errors_of_the_child_are_raised() -> None:
+    task = task_of("characters")
+    with (
+        TrainingProcess(replace(task, problem=replace(task.problem, path="/none.txt"))) as process,
+        pytest.raises(InputError, match=r"none\.txt"),
+    ):
+        process.events(30.0)
+    with TrainingProcess(task_of(steps=1_000_000)) as process:
+        process._process.kill()
+        with pytest.raises(EngineError, match="killed by SIGKILL"):
+            process.checkpoint()
