@@ -9,6 +9,8 @@ from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, upd
 from rnnviz.training.task import Training
 
 
+# The first optimizer of PyTorch takes seconds to import.
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "momentum"), [("adam", 0.9), ("sgd", 0.9), ("sgd", 0.0)])
 def test_updates_are_those_of_pytorch(optimizer: str, momentum: float) -> None:
     torch = pytest.importorskip("torch")

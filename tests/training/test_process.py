@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from rnnviz.core.errors import EngineError, InputError
@@ -23,10 +22,12 @@ def test_events_are_those_of_the_loop() -> None:
     expected = list(train(task))
     assert [event.step for event in events] == [event.step for event in expected]
     losses = [event.learners["manual"].loss for event in events if isinstance(event, StepDone)]
-    assert losses == [event.learners["manual"].loss for event in expected if isinstance(event, StepDone)]
+    # The child may have other kernels.
+    expected_losses = [event.learners["manual"].loss for event in expected if isinstance(event, StepDone)]
+    assert losses == pytest.approx(expected_losses, rel=1e-9)
     assert isinstance(expected[-1], Checkpoint)
     for name, array in expected[-1].parameters.items():
-        assert np.array_equal(last.parameters[name], array)
+        assert last.parameters[name] == pytest.approx(array, abs=1e-9)
 
 
 def test_training_pauses_and_goes_on() -> None:
