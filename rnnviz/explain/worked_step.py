@@ -104,6 +104,29 @@ def worked_step(
         return WorkedStep(tuple(worked.line(line) for line in lines), worked.numbers)
 
 
+def values_of_all_units(
+    cell: CellSpec,
+    parameters: Mapping[str, FloatArray],
+    x: Floats,
+    state: Mapping[str, Floats],
+    roots: Sequence[Node],
+) -> dict[Node, Floats]:
+    """(K,): the values that products in a step read of all units; none, where `roots` depend on no such product."""
+    read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
+    if not read:
+        return {}
+    p = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
+    u = gate_parts(cell.gate_symbols, p, "i2h", x)
+    v = gate_parts(cell.recurrent_gates, p, "h2h", state[cell.state_symbols[0]])
+    leaves = {"u": u, "v": v, "state": state, "parameter": p}
+
+    def leaf(node: Node) -> FloatArray | float:
+        return node.number if node.op == "number" else leaves[node.op][node.name]
+
+    values = evaluate(read, leaf, ArrayLayer.of(cell, p).apply)
+    return {node: np.asarray(values[node]) for node in read}
+
+
 class _Worked:
     """The numbers of one unit by node."""
 
@@ -126,29 +149,12 @@ class _Worked:
         self._names = {node: name for name, node in reversed(list(trace(cell).values.items()))}
 
     def compute(self, roots: Sequence[Node]) -> None:
-        self._read_across(roots)
-        sums = {node: part for node in _of_unit(roots) if (part := self._part(node)) is not None}
+        self._inputs = values_of_all_units(self._cell, self._parameters, self._x, self._state, roots)
+        sums = {node: part for node in nodes_of_unit(roots) if (part := self._part(node)) is not None}
         known = {node: np.float64(part.total) for node, part in sums.items()}
         values = evaluate(roots, self._leaf, ArrayLayer().apply, known)
         self._parts = sums
         self.numbers = {node: float(value) for node, value in values.items()}
-
-    def _read_across(self, roots: Sequence[Node]) -> None:
-        """The values of all units where a product in the step reads them."""
-        read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
-        if not read:
-            return
-        p = {name: np.asarray(array, np.float64) for name, array in self._parameters.items()}
-        h = self._state[self._cell.state_symbols[0]]
-        u = gate_parts(self._cell.gate_symbols, p, "i2h", self._x)
-        v = gate_parts(self._cell.recurrent_gates, p, "h2h", h)
-        leaves = {"u": u, "v": v, "state": self._state, "parameter": p}
-
-        def leaf(node: Node) -> FloatArray | float:
-            return node.number if node.op == "number" else leaves[node.op][node.name]
-
-        values = evaluate(read, leaf, ArrayLayer.of(self._cell, p).apply)
-        self._inputs = {node: np.asarray(values[node]) for node in read}
 
     def _part(self, node: Node) -> AffinePart | None:
         """The sum that gives an input part, a recurrent part or a product with a matrix; None of any other node."""
@@ -212,7 +218,7 @@ class _Worked:
         return f"{node.name}[t-1]" if node.op == "state" else self._names.get(node, node.name)
 
 
-def _of_unit(roots: Sequence[Node]) -> set[Node]:
+def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
     """The nodes of a unit on which some others depend: not those that only a product reads, of all units."""
     found: set[Node] = set()
     waiting = list(roots)

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
-from rnnviz.cells.interpreters.graph import Node, value_limits
+from rnnviz.cells.interpreters.graph import Graph, Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
 from rnnviz.core.gradients import GRADIENT, OF_OUTPUT, gradient
@@ -404,6 +404,13 @@ def stored_array(quantity: Quantity, trace: Trace) -> str | None:
     """The name of the trace's array that has the numbers of a quantity; None if they are computed from other arrays."""
     name = "h" if quantity in ("value", "error_ratio", "difference") else quantity
     return trace.stored(name)
+
+
+def is_bounded(graph: Graph) -> bool:
+    """Whether h stays from -1 to 1 once it is there."""
+    before = {node: (-1.0, 1.0) for node in graph.nodes if (node.op, node.name) == ("state", "h")}
+    low, high = value_limits(graph.values["h"], before)
+    return bool(low >= -1.0 and high <= 1.0 and low < 0.0)
 
 
 def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:

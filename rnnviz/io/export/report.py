@@ -59,12 +59,11 @@ def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture
 
 def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: datetime) -> str:
     """The report as text: every value in it is escaped by the template's environment."""
-    network, path = network_in_words(result.config.network), result.config.parameters.path
     return (
-        _environment()
+        html_environment("report")
         .get_template("report.html")
         .render(
-            title=network if path is None else f"{Path(path).name}: {network}",
+            title=run_title(result),
             written=written,
             verdict=result.overall_verdict,
             verdicts=[(str(words), words) for words in verdicts(result)],
@@ -96,10 +95,17 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
     )
 
 
+def run_title(result: RunResult) -> str:
+    """The network in words, after the name of its model file, if it has one."""
+    network, path = network_in_words(result.config.network), result.config.parameters.path
+    return network if path is None else f"{Path(path).name}: {network}"
+
+
 @cache
-def _environment() -> Environment:
+def html_environment(folder: str) -> Environment:
+    """The templates in a folder of the resources; values are escaped, without characters that HTML forbids."""
     return Environment(
-        loader=FileSystemLoader(resource_path("report")),
+        loader=FileSystemLoader(resource_path(folder)),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_allowed,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.interpreters.graph import Graph, value_limits
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT
@@ -36,6 +35,7 @@ from rnnviz.quantities.gates import (
     gate_quantity,
     gradients_of,
     heading_of,
+    is_bounded,
     is_gradient,
     quantity_for,
 )
@@ -343,7 +343,7 @@ def render_state_of(
     else:
         # One scale for both sides of a swipe: else equal numbers would differ in color.
         largest = max(result.extents[name] for name in engines)
-        scale = value_scale(largest, bounded=_is_bounded(result.config.network.graph))
+        scale = value_scale(largest, bounded=is_bounded(result.config.network.graph))
     own = scale.high
     if reach is not None and quantity != "error_ratio" and (gate is None or gate.high is None):
         scale = scale.within(*reach)
@@ -442,13 +442,6 @@ def shown_in(result: RunResult, engine: str, candidate: str | None, color_by: Qu
     if is_gradient(quantity) and quantity not in result[engine]:
         engine = next(name for name, trace in result.traces.items() if quantity in trace)
     return quantity, engine
-
-
-def _is_bounded(graph: Graph) -> bool:
-    """Whether h stays from -1 to 1 once it is there."""
-    before = {node: (-1.0, 1.0) for node in graph.nodes if (node.op, node.name) == ("state", "h")}
-    low, high = value_limits(graph.values["h"], before)
-    return bool(low >= -1.0 and high <= 1.0 and low < 0.0)
 
 
 def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:

@@ -1,0 +1,1700 @@
+"use strict";
+
+// The interactive page of a run. The numbers are those of the run; arithmetic is repeated in float64, as the program
+// does it: the results of activations come with the page, sums and products are computed here.
+
+const run = JSON.parse(document.getElementById("data").textContent);
+const cell = run.cell;
+const engines = run.engines;
+const lanes = lanesFromTop();
+const nodeNames = namesOfNodes();
+
+unpackAll();
+
+// ---------------------------------------------------------------------------------------------------------- numbers
+
+const LARGEST_PLAIN = 1e6;
+const SMALLEST_PLAIN = 0.5e-3;
+const MINUS = "\u2212";
+
+/** A rounded text, but with the even digit where a number lies in the middle of two, as Python rounds. */
+function halfToEven(rounded, long, decimals) {
+  const point = long.indexOf(".");
+  const end = point + 1 + decimals;
+  const exponent = long.indexOf("e");
+  const rest = long.slice(end, exponent < 0 ? undefined : exponent);
+  const before = long[end - 1] === "." ? long[end - 2] : long[end - 1];
+  if (!/^50*$/.test(rest) || "13579".includes(before)) return rounded;
+  return long.slice(0, decimals ? end : point) + (exponent < 0 ? "" : long.slice(exponent));
+}
+
+function fixed(value, decimals) {
+  const text = halfToEven(value.toFixed(decimals), value.toFixed(Math.min(100, decimals + 40)), decimals);
+  return /[1-9]/.test(text) ? text : text.replace("-", "");
+}
+
+function exponential(value, decimals) {
+  return halfToEven(value.toExponential(decimals), value.toExponential(decimals + 40), decimals);
+}
+
+function spelled(value) {
+  return Number.isNaN(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
+}
+
+/** Three decimals, or one digit where these would be 0. */
+function short(value) {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value)) return spelled(value);
+  if (size >= LARGEST_PLAIN) return exponential(value, 3);
+  if (size > 0 && size < SMALLEST_PLAIN) return exponential(value, 0);
+  return fixed(value, 3);
+}
+
+/** A difference in two digits. */
+function twoDigits(value) {
+  if (!Number.isFinite(value)) return spelled(value);
+  if (value === 0) return "0";
+  const text = exponential(value, 1);
+  const size = Math.abs(Number(text));
+  if (size >= 1e-3 && size < 1e4) return String(Number(text));
+  return text.replace(".0e", "e");
+}
+
+/** Three decimals, or two digits of a number smaller than those can show. */
+function brief(value) {
+  const size = Math.abs(value);
+  if (size === 0) return short(0);
+  if (size >= 1e-3 && size < 0.01) return fixed(value, 4);
+  return size < 1e-3 ? twoDigits(value) : short(value);
+}
+
+/** Two numbers with as many decimals as show that they differ, but at least three. */
+function distinct(one, other) {
+  if (Number.isFinite(one) && Number.isFinite(other) && Math.max(Math.abs(one), Math.abs(other)) < LARGEST_PLAIN) {
+    for (let decimals = 3; decimals < 17; decimals++) {
+      const pair = [fixed(one, decimals), fixed(other, decimals)];
+      if (pair[0] !== pair[1]) return pair;
+    }
+  }
+  const pair = [short(one), short(other)];
+  return pair[0] !== pair[1] ? pair : [full(one), full(other)];
+}
+
+/** The shortest digits that read back to the same number: of float32 if `single`, else of float64. */
+function full(value, single = false) {
+  if (!Number.isFinite(value)) return spelled(value);
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  let text = value.toExponential();
+  for (let digits = 0; single && digits < 9; digits++) {
+    const tried = value.toExponential(digits);
+    if (Math.fround(Number(tried)) === value) {
+      text = tried;
+      break;
+    }
+  }
+  const [mantissa, exponent] = text.split("e");
+  const power = Number(exponent);
+  if (power < -4 || power >= 16) return `${mantissa.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")}e${exponent}`;
+  const sign = mantissa.startsWith("-") ? "-" : "";
+  const digits = mantissa.replace(/[-.]/g, "");
+  if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${trimmed(digits)}`;
+  return `${sign}${digits.slice(0, power + 1).padEnd(power + 1, "0")}.${trimmed(digits.slice(power + 1)) || "0"}`;
+}
+
+function trimmed(digits) {
+  return digits.replace(/0+$/, "");
+}
+
+function count(value) {
+  return value.toLocaleString("en-US");
+}
+
+function trueMinus(text) {
+  return text.replace(/-/g, MINUS);
+}
+
+// ------------------------------------------------------------------------------------------------------------- data
+
+/** The numbers of an array, which are little-endian, as all processors of today are that have browsers. */
+function unpack(packed) {
+  const text = atob(packed.data);
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
+  const values = packed.type === "float32" ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer);
+  return { values, shape: packed.shape, single: packed.type === "float32" };
+}
+
+function unpackAll() {
+  const unpackIn = (table) => {
+    for (const name of Object.keys(table)) table[name] = unpack(table[name]);
+  };
+  run.x = unpack(run.x);
+  unpackIn(run.initial);
+  run.parameters.forEach(unpackIn);
+  for (const engine of engines) {
+    unpackIn(engine.arrays);
+    unpackIn(engine.before);
+    engine.activations = new Map(engine.activations.map((packed, k) => [cell.activations[k], unpack(packed)]));
+    engine.across = new Map(engine.across.map((packed, k) => [cell.across[k], unpack(packed)]));
+  }
+}
+
+/** The lanes from the top of the picture down; the input is the last. */
+function lanesFromTop() {
+  const found = [];
+  for (let layer = run.layers - 1; layer >= 0; layer--) {
+    for (let direction = run.directions - 1; direction >= 0; direction--) found.push({ layer, direction });
+  }
+  return [...found, { layer: null, direction: 0 }];
+}
+
+/** The first name of each value of the cell. */
+function namesOfNodes() {
+  const found = new Map();
+  for (const [name, node] of Object.entries(cell.names)) if (!found.has(node)) found.set(node, name);
+  return found;
+}
+
+function isBackward(direction) {
+  return run.reverse || direction === 1;
+}
+
+function laneIndex(layer, direction) {
+  return layer * run.directions + direction;
+}
+
+function laneTitle({ layer, direction }) {
+  if (layer === null) return "input x";
+  const several = run.directions > 1 || run.reverse;
+  return `layer ${layer}${several ? `, ${isBackward(direction) ? "backward ←" : "forward →"}` : ""}`;
+}
+
+function timeText(time, sample) {
+  const name = timeName(time, sample);
+  return `t = ${time}${name ? ` '${name}'` : ""}`;
+}
+
+function timeName(time, sample) {
+  return (run.timestepNames[sample] ?? run.timestepNames[0])[time];
+}
+
+function place(at) {
+  const direction = isBackward(at.direction) ? "backward" : "forward";
+  return `layer ${at.layer}, ${direction}, ${timeText(at.time, at.sample)}, sample ${run.samples[at.sample]}, unit ${at.unit}`;
+}
+
+/** The index of a value in an array of the lanes, (L, D, T, N, U). */
+function index(array, at, unit = at.unit) {
+  const [, directions, timesteps, samples, units] = array.shape;
+  return (((at.layer * directions + at.direction) * timesteps + at.time) * samples + at.sample) * units + unit;
+}
+
+function tolerances(quantity) {
+  const other = candidate();
+  return other === null ? undefined : engines[other].tolerances[quantity];
+}
+
+/** The engine that is compared with the reference: the one that is shown, or the first candidate. */
+function candidate() {
+  return state.engine || (engines.length > 1 ? 1 : null);
+}
+
+function signedDifference(reference, other) {
+  if (reference === other || (Number.isNaN(reference) && Number.isNaN(other))) return 0;
+  return other - reference;
+}
+
+function absError(reference, other) {
+  const error = Math.abs(other - reference);
+  if (Number.isFinite(error)) return error;
+  return reference === other || (Number.isNaN(reference) && Number.isNaN(other)) ? 0 : Infinity;
+}
+
+function tolerance(reference, [rtol, atol]) {
+  const size = Number.isFinite(reference) ? Math.abs(reference) : 0;
+  return Math.min(size * rtol + atol, Number.MAX_VALUE);
+}
+
+function errorRatio(reference, other, limits) {
+  const error = absError(reference, other);
+  return error === 0 ? 0 : error / tolerance(reference, limits);
+}
+
+function isMismatch(reference, other, limits) {
+  return !(absError(reference, other) <= tolerance(reference, limits));
+}
+
+const OF_COMPARISON = ["difference", "error_ratio"];
+
+/** A function that reads a quantity at a place of a lane and a unit; undefined where an engine has none. */
+function valueReader(quantity, engine) {
+  if (!OF_COMPARISON.includes(quantity)) {
+    const array = engines[engine].arrays[quantity];
+    return array === undefined ? () => undefined : (at, unit) => array.values[index(array, at, unit)];
+  }
+  const [array, other] = [engines[0].arrays.h, engines[candidate()].arrays.h];
+  const limits = tolerances("h");
+  return (at, unit) => {
+    const where = index(array, at, unit);
+    const [one, two] = [array.values[where], other.values[where]];
+    return quantity === "difference" ? signedDifference(one, two) : errorRatio(one, two, limits);
+  };
+}
+
+function laneValue(quantity, engine, at, unit = at.unit) {
+  return valueReader(quantity, engine)(at, unit);
+}
+
+/** The array of the input lane: the sequence, or its gradient where a gradient is shown. */
+function inputArray(quantity, engine) {
+  return (quantity.startsWith("grad.") && engines[engine].arrays["grad.input"]) || run.x;
+}
+
+function inputValue(array, time, sample, feature) {
+  return array.values[(time * array.shape[1] + sample) * array.shape[2] + feature];
+}
+
+/** A function that says whether the candidate differs from the reference by more than the tolerance at a place. */
+function mismatchReader(quantity) {
+  const name = OF_COMPARISON.includes(quantity) ? "h" : comparedName(quantity);
+  const limits = name && tolerances(name);
+  const [one, other] = [0, candidate()].map((engine) => engine !== null && name && engines[engine].arrays[name]);
+  if (!limits || !one || !other) return () => false;
+  return (at, unit) => {
+    if (!isRecorded("difference", candidate(), at)) return false;
+    const where = index(one, at, unit);
+    return isMismatch(one.values[where], other.values[where], limits);
+  };
+}
+
+function mismatchAt(quantity, at, unit = at.unit) {
+  return mismatchReader(quantity)(at, unit);
+}
+
+/** The array whose comparison marks a quantity: its own if both engines give it, else that of h. */
+function comparedName(quantity) {
+  if (quantity.startsWith("grad.")) return tolerances(quantity) ? quantity : "";
+  const given = candidate() !== null && [0, candidate()].every((engine) => engines[engine].own.includes(quantity));
+  return given ? quantity : "h";
+}
+
+/** The time steps of a lane that have numbers: start and stop. A recording may lack some. */
+function recordedTimes(quantity, engine, { layer, direction }) {
+  const whole = [0, run.timesteps];
+  if (layer === null) return whole;
+  const lane = laneIndex(layer, direction);
+  if (OF_COMPARISON.includes(quantity)) {
+    const [one, other] = [0, candidate()].map((k) => engines[k].recorded[lane]);
+    return [Math.max(one[0], other[0]), Math.min(one[1], other[1])];
+  }
+  if (quantity.startsWith("grad.")) return engines[engine].arrays[quantity] ? whole : [0, 0];
+  return engines[engine].own.includes(quantity) ? engines[engine].recorded[lane] : engines[engine].followed[lane];
+}
+
+function isRecorded(quantity, engine, at) {
+  const [start, stop] = recordedTimes(quantity, engine, at);
+  return at.time >= start && at.time < stop;
+}
+
+// ------------------------------------------------------------------------------------------------------- arithmetic
+
+/** One step of one unit of an engine, in float64. */
+class Step {
+  constructor(engine, at) {
+    this.engine = engines[engine];
+    this.title = this.engine.title;
+    this.at = at;
+    this.parameters = run.parameters[laneIndex(at.layer, at.direction)];
+    this.known = new Map();
+    this.sums = new Map();
+    const last = run.lengths[at.sample] - 1;
+    const begins = at.time === (isBackward(at.direction) ? last : 0);
+    this.earlier = begins ? null : at.time + (isBackward(at.direction) ? 1 : -1);
+  }
+
+  /** The number of a value of the step. */
+  value(node) {
+    if (!this.known.has(node)) this.known.set(node, this.computed(node));
+    return this.known.get(node);
+  }
+
+  computed(number) {
+    const node = cell.nodes[number];
+    const activation = this.engine.activations.get(number);
+    if (activation) return activation.values[index({ shape: this.shapeOf(activation) }, this.at)];
+    switch (node.op) {
+      case "number": return node.number;
+      case "state": return this.previous(node.name, this.at.unit);
+      case "parameter": return this.parameters[node.name].values[this.at.unit];
+      case "plus": return this.value(node.args[0]) + this.value(node.args[1]);
+      case "minus": return this.value(node.args[0]) - this.value(node.args[1]);
+      case "times": return this.value(node.args[0]) * this.value(node.args[1]);
+    }
+    return this.sum(number).total;
+  }
+
+  /** Arrays of steps are (L·D, T, N, U). */
+  shapeOf(array) {
+    return [run.layers, run.directions, ...array.shape.slice(1)];
+  }
+
+  /** A unit's previous state: the engine's own, or the initial state. */
+  previous(symbol, unit) {
+    const { layer, direction, sample } = this.at;
+    if (this.earlier === null) {
+      const initial = run.initial[symbol];
+      return initial.values[(laneIndex(layer, direction) * initial.shape[1] + sample) * initial.shape[2] + unit];
+    }
+    const before = this.engine.before[symbol];
+    if (before) return before.values[index({ shape: this.shapeOf(before) }, this.at, unit)];
+    const array = this.engine.arrays[symbol];
+    return array.values[index(array, { ...this.at, time: this.earlier }, unit)];
+  }
+
+  /** What a row of a matrix multiplies: the sequence or the layer below, the previous state, or values of the step. */
+  read(number) {
+    const node = cell.nodes[number];
+    if (node.op === "u") return this.layerInput();
+    if (node.op === "v") return Array.from({ length: run.units }, (_, unit) => this.previous("h", unit));
+    const across = this.engine.across.get(node.args[node.args.length - 1]);
+    const size = across.shape[across.shape.length - 1];
+    return Array.from({ length: size }, (_, k) => across.values[index({ shape: this.shapeOf(across) }, this.at, k)]);
+  }
+
+  layerInput() {
+    const { layer, time, sample } = this.at;
+    if (layer === 0) return Array.from({ length: run.features }, (_, i) => inputValue(run.x, time, sample, i));
+    const h = this.engine.arrays.h;
+    return Array.from({ length: run.directions * run.units }, (_, k) => {
+      const below = { ...this.at, layer: layer - 1, direction: Math.floor(k / run.units) };
+      return h.values[index(h, below, k % run.units)];
+    });
+  }
+
+  /** A sum of products in the order of its terms, the bias last. */
+  sum(number) {
+    if (!this.sums.has(number)) this.sums.set(number, this.addedUp(number));
+    return this.sums.get(number);
+  }
+
+  addedUp(number) {
+    const node = cell.nodes[number];
+    const inputs = this.read(number);
+    let matrix, row, bias = 0, kind;
+    if (node.op === "matrix") {
+      kind = "matrix";
+      matrix = this.parameters[cell.nodes[node.args[0]].name];
+      row = this.at.unit;
+    } else {
+      kind = node.op === "u" ? "i2h" : "h2h";
+      const gates = node.op === "u" ? cell.gates.map(([symbol]) => symbol) : cell.recurrent;
+      const biases = this.parameters[`${kind}_bias`];
+      matrix = this.parameters[`${kind}_weight`];
+      row = (gates.indexOf(node.name) * biases.shape[0]) / gates.length + this.at.unit;
+      bias = biases.values[row];
+    }
+    const weights = Array.from(inputs, (_, k) => matrix.values[row * matrix.shape[1] + k]);
+    const products = weights.map((weight, k) => weight * inputs[k]);
+    const total = [...products, bias].reduce((sum, added) => sum + added);
+    const name = kind === "matrix" ? cell.nodes[node.args[0]].name : node.name;
+    return { kind, name, weights, inputs, products, bias, total, factor: 1, factorName: "" };
+  }
+
+  /** The parts of a sum, each with what it is multiplied with. */
+  parts(number) {
+    const node = cell.nodes[number];
+    const unnamed = !nodeNames.has(number);
+    if (node.op === "plus" && unnamed) return node.args.flatMap((arg) => this.parts(arg));
+    if (isSum(number)) return [this.sum(number)];
+    if (node.op === "times" && unnamed) {
+      for (const [scaled, factor] of [[node.args[1], node.args[0]], node.args]) {
+        if (isSum(scaled)) {
+          return [{ ...this.sum(scaled), factor: this.value(factor), factorName: nodeNames.get(factor) ?? "" }];
+        }
+      }
+      return [this.single(node.args[1], this.value(node.args[0]), this.value(node.args[1]))];
+    }
+    return [this.single(number, 1, this.value(number))];
+  }
+
+  single(number, weight, input) {
+    const product = weight * input;
+    return {
+      kind: "value", name: symbolOf(number), weights: [weight], inputs: [input], products: [product],
+      bias: 0, total: product, factor: 1, factorName: "",
+    };
+  }
+
+  /** The pre-activation of a line: its input part, its recurrent part, and other parts; null if it adds up no terms. */
+  preActivation(line) {
+    const node = cell.nodes[line.node];
+    let parts = null;
+    if (node.op === "matrix") parts = [this.sum(line.node)];
+    else if (node.op === "plus" && isGate(line.name)) parts = node.args.flatMap((arg) => this.parts(arg));
+    else if (node.op === "activation") {
+      let argument = node.args[0];
+      while (cell.nodes[argument].op === "activation" && !nodeNames.has(argument)) argument = cell.nodes[argument].args[0];
+      parts = this.parts(argument);
+    }
+    if (parts === null || !(isGate(line.name) || (node.op === "matrix" && line.name === "h"))) return null;
+    const u = parts.find((part) => part.kind === "i2h") ?? null;
+    const v = parts.find((part) => part.kind === "h2h") ?? null;
+    const others = parts.filter((part) => part !== u && part !== v);
+    let total = (u ? u.total : 0) + (v ? v.factor * v.total : 0);
+    for (const part of others) total += part.factor * part.total;
+    return { u, v, others, total };
+  }
+
+  /** The rows of a line's table: its terms with the running sum after each. */
+  rows(line) {
+    const pre = this.preActivation(line);
+    return pre === null ? this.rowsOfProducts(line) : this.rowsOfTerms(line, pre);
+  }
+
+  rowsOfTerms(line, pre) {
+    const rows = [];
+    let sum = 0;
+    const add = (row, added) => {
+      sum += added;
+      rows.push({ ...row, added, sum });
+    };
+    const scaled = Boolean(pre.v && pre.v.factorName);
+    const terms = (part) => part.products.forEach((product, k) => {
+      add({ kind: "term", name: this.termName(part, k), weight: part.weights[k], input: part.inputs[k], product },
+        part.factor === 1 ? product : part.factor * product);
+    });
+    for (const [part, letter] of [[pre.u, "u"], [pre.v, "v"]]) {
+      if (part === null || !part.products.length) continue;
+      terms(part);
+      add({ kind: "bias", name: `b_${part.kind}`, product: part.bias }, part.factor * part.bias);
+      rows.push({ kind: "part", name: letter + (scaled ? `_${line.name}` : ""), product: part.total });
+    }
+    pre.others.forEach(terms);
+    const symbols = cell.nodes[line.node].op === "activation" ? line.symbols.slice(1, -1) : line.symbols;
+    rows.push({ kind: "total", name: symbols.map(([text]) => text).join(""), sum: pre.total });
+    return { rows, scaled, factorName: scaled ? pre.v.factorName : "", products: false };
+  }
+
+  /** A line other than a gate, such as c or h, from the products that it adds up. */
+  rowsOfProducts(line) {
+    const rows = [];
+    let sum = 0;
+    for (const number of addends(line.node)) {
+      const node = cell.nodes[number];
+      const [weight, input] = node.op === "times" ? node.args.map((arg) => this.value(arg)) : [1, this.value(number)];
+      sum += weight * input;
+      rows.push({ kind: "term", name: node.text, weight, input, product: weight * input, sum });
+    }
+    rows.push({ kind: "total", name: line.name, sum: this.value(line.node) });
+    return { rows, scaled: false, factorName: "", products: true };
+  }
+
+  /** The value that a term reads. */
+  termName(part, k) {
+    const { layer, time, unit } = this.at;
+    switch (part.kind) {
+      case "value": return this.valueName(part.name);
+      case "matrix": return `${part.name}[u=${unit}, ${k}]`;
+      case "h2h": return this.previousName("h", k);
+    }
+    if (layer === 0) return `x[t=${time}, i=${run.featureNames[k]}]`;
+    const name = `h[t=${time}, u=${k % run.units}]`;
+    return run.directions === 1 ? name : `${name} ${k < run.units ? "→" : "←"}`;
+  }
+
+  valueName(name) {
+    const { time, unit } = this.at;
+    if (name.endsWith("[t-1]")) return this.previousName(name.slice(0, -5), unit);
+    const known = isGate(name) || cell.states.slice(1).includes(name);
+    return `${known ? name : "h"}[t=${time}, u=${unit}]`;
+  }
+
+  previousName(symbol, unit) {
+    return this.earlier === null ? `${symbol}0[u=${unit}]` : `${symbol}[t=${this.earlier}, u=${unit}]`;
+  }
+
+  /** The tokens of an equation: signs, and symbols with their numbers. */
+  tokens(line) {
+    const found = [];
+    const pieces = [[line.name, line.node], [" = ", null], ...line.symbols];
+    for (const [text, node] of pieces) {
+      const last = found[found.length - 1];
+      if (node !== null) found.push({ text, value: this.value(node) });
+      else if (last && last.value === undefined) last.text += text;
+      else found.push({ text });
+    }
+    return found;
+  }
+
+  /** The engine's own values of the step beside those of the arithmetic, by symbol. */
+  outcomes() {
+    return cell.lines.flatMap((line) => {
+      const returned = this.engine.arrays[`line.${line.name}`];
+      const own = this.engine.own.includes(line.name) ? this.engine.arrays[line.name] : undefined;
+      return [returned, own].filter(Boolean).map((array) => ({
+        symbol: line.name, computed: this.value(line.node), stored: array.values[index(array, this.at)],
+      }));
+    });
+  }
+}
+
+function isSum(number) {
+  return ["u", "v", "recurrent", "matrix"].includes(cell.nodes[number].op);
+}
+
+function isGate(name) {
+  return cell.gates.some(([symbol]) => symbol === name);
+}
+
+/** The name of a value in the equations: "c", or "c[t-1]" of a state. */
+function symbolOf(number) {
+  const node = cell.nodes[number];
+  return node.op === "state" ? `${node.name}[t-1]` : nodeNames.get(number) ?? node.name;
+}
+
+/** The products that a sum adds up, and its other terms. */
+function addends(number) {
+  const node = cell.nodes[number];
+  return node.op === "plus" ? node.args.flatMap(addends) : [number];
+}
+
+/** The text below each token; a negative number after a sign is in brackets. */
+function bracketed(tokens, texts) {
+  const parts = [];
+  tokens.forEach((token, k) => {
+    const last = parts[parts.length - 1];
+    const bare = last === undefined || last.endsWith("(") || last.endsWith("= ");
+    parts.push(token.value !== undefined && texts[k].startsWith("-") && !bare ? `(${texts[k]})` : texts[k]);
+  });
+  return parts;
+}
+
+/** The line of each engine with its numbers, with enough decimals to show where two engines differ. */
+function equationTexts(steps, line) {
+  const each = steps.map((step) => step.tokens(line));
+  const texts = each.map((tokens) => tokens.map((token) => (token.value === undefined ? token.text : shown(token.value))));
+  if (each.length === 2 && !state.exact) {
+    each[0].forEach((token, k) => {
+      const pair = [token.value, each[1][k].value];
+      if (token.value !== undefined && pair[0] !== pair[1]) [texts[0][k], texts[1][k]] = distinct(...pair);
+    });
+  }
+  return each.map((tokens, k) => bracketed(tokens, texts[k]).join(""));
+}
+
+/** A number of the arithmetic as the reader wants it. */
+function shown(value) {
+  return state.exact ? full(value) : brief(value);
+}
+
+// ------------------------------------------------------------------------------------------------------------ state
+
+const [startLayer, startDirection, startTime, startSample, startUnit] = run.start;
+
+const state = {
+  engine: 0,
+  quantity: "h",
+  at: { layer: startLayer, direction: startDirection, time: startTime, sample: startSample, unit: startUnit },
+  /** Number of time steps in view, and the first of them, which need not be whole. */
+  span: run.timesteps,
+  left: 0,
+  exact: false,
+};
+
+const byId = (id) => document.getElementById(id);
+const canvas = byId("canvas");
+const lanesBox = byId("lanes");
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const darkWanted = matchMedia("(prefers-color-scheme: dark)");
+
+function length(sample = state.at.sample) {
+  return run.lengths[sample];
+}
+
+function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** Select a value; indices outside the run are moved to its ends, and out of padding. */
+function select(changes) {
+  const at = { ...state.at, ...changes };
+  at.layer = clamp(at.layer, 0, run.layers - 1);
+  at.direction = clamp(at.direction, 0, run.directions - 1);
+  at.sample = clamp(at.sample, 0, run.samples.length - 1);
+  at.time = clamp(at.time, 0, run.lengths[at.sample] - 1);
+  at.unit = clamp(at.unit, 0, run.units - 1);
+  state.at = at;
+  bringIntoView();
+  update();
+}
+
+/** Select the lane above (1) or below (-1). */
+function moveLane(by) {
+  const lane = clamp(laneIndex(state.at.layer, state.at.direction) + by, 0, run.layers * run.directions - 1);
+  select({ layer: Math.floor(lane / run.directions), direction: lane % run.directions });
+}
+
+function setView(left, span) {
+  const most = Math.max(run.timesteps, 1);
+  state.span = clamp(span, Math.min(2, most), most);
+  state.left = clamp(left, 0, most - state.span);
+  draw();
+}
+
+/** Zoom about a time step, by default the selected one. */
+function zoom(factor, about = state.at.time + 0.5) {
+  const span = clamp(state.span / factor, Math.min(2, run.timesteps), run.timesteps);
+  const share = (about - state.left) / state.span;
+  setView(about - clamp(share, 0, 1) * span, span);
+}
+
+function fit() {
+  setView(0, run.timesteps);
+}
+
+function bringIntoView() {
+  const { time } = state.at;
+  if (time < state.left) state.left = time;
+  else if (time + 1 > state.left + state.span) state.left = Math.min(time + 1, run.timesteps) - state.span;
+  state.left = Math.max(0, state.left);
+}
+
+function setEngine(engine) {
+  state.engine = engine;
+  const has = engines[engine].arrays;
+  if (state.quantity.startsWith("grad.") && !has[state.quantity]) state.quantity = "h";
+  update();
+}
+
+function setQuantity(quantity) {
+  state.quantity = quantity;
+  if (quantity.startsWith("grad.") && !engines[state.engine].arrays[quantity]) {
+    state.engine = engines.findIndex((engine) => engine.arrays[quantity]);
+  }
+  update();
+}
+
+function stepQuantity(by) {
+  const names = quantityNames();
+  setQuantity(names[(names.indexOf(state.quantity) + by + names.length) % names.length]);
+}
+
+function quantityNames() {
+  const names = run.quantities.map((quantity) => quantity.name);
+  return engines.length > 1 ? [names[0], ...OF_COMPARISON, ...names.slice(1)] : names;
+}
+
+function quantityTitle(name) {
+  if (name === "error_ratio") return "error ratio";
+  if (name === "difference") return "difference";
+  const quantity = run.quantities.find((own) => own.name === name);
+  return quantity.group === "Gradients" ? `gradient: ${quantity.title}` : quantity.title;
+}
+
+// ------------------------------------------------------------------------------------------------------- mismatches
+
+const foundMismatches = new Map();
+
+/** The mismatches of an array in the order of computation, each as a key that sorts and a place. */
+function mismatches() {
+  const own = comparedName(state.quantity === "error_ratio" || state.quantity === "difference" ? "h" : state.quantity);
+  const key = `${candidate()} ${own}`;
+  if (!foundMismatches.has(key)) {
+    const found = candidate() === null || !own ? [] : allMismatches(own);
+    foundMismatches.set(key, found);
+  }
+  const found = foundMismatches.get(key);
+  return found.length || own === "h" ? found : mismatchesOfHidden();
+}
+
+function mismatchesOfHidden() {
+  const key = `${candidate()} h`;
+  if (!foundMismatches.has(key)) foundMismatches.set(key, candidate() === null ? [] : allMismatches("h"));
+  return foundMismatches.get(key);
+}
+
+function allMismatches(name) {
+  const found = [];
+  const isMarked = mismatchReader(name);
+  for (const { layer, direction } of lanes) {
+    if (layer === null) continue;
+    for (let sample = 0; sample < run.samples.length; sample++) {
+      for (let time = 0; time < run.lengths[sample]; time++) {
+        const at = { layer, direction, time, sample };
+        for (let unit = 0; unit < run.units; unit++) if (isMarked(at, unit)) found.push({ ...at, unit });
+      }
+    }
+  }
+  return found.sort((one, other) => inOrder(one, other, name.startsWith("grad.")));
+}
+
+/** The order of computation: the lower layer first, backward lanes from their end; of gradients the opposite. */
+function inOrder(one, other, ofGradient = false) {
+  const turned = ofGradient ? -1 : 1;
+  const time = (at) => turned * (isBackward(at.direction) ? -at.time : at.time);
+  return turned * (one.layer - other.layer) || one.direction - other.direction || time(one) - time(other) ||
+    one.sample - other.sample || one.unit - other.unit;
+}
+
+function goToMismatch(by) {
+  const found = mismatches();
+  if (!found.length) return;
+  const ofGradient = state.quantity.startsWith("grad.") && comparedName(state.quantity) !== "h";
+  const order = found.map((at) => inOrder(at, state.at, ofGradient));
+  const next = by > 0 ? order.findIndex((sign) => sign > 0) : order.filter((sign) => sign < 0).length - 1;
+  select(found[next >= 0 ? next : by > 0 ? 0 : found.length - 1]);
+}
+
+// ----------------------------------------------------------------------------------------------------------- colors
+
+const STEPS = 249;
+const SMALLEST_RATIO = 1e-3;
+const reaches = new Map();
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+let palette = null;
+
+function readPalette() {
+  const names = ["text", "base", "raised", "border", "muted", "accent", "wrong", "outline", "outline-under", "cursor",
+    "grid", "nan", "infinite"];
+  palette = Object.fromEntries(names.map((name) => [name, color(name)]));
+  palette.diverging = color("diverging").split(/\s+/);
+  palette.sequential = color("sequential").split(/\s+/);
+  tables.clear();
+}
+
+const tables = new Map();
+
+/** The largest finite magnitude of a quantity in any engine. */
+function reach(name) {
+  if (!reaches.has(name)) {
+    const arrays = name === "x" ? [run.x] : engines.map((engine) => engine.arrays[name]).filter(Boolean);
+    let largest = 0;
+    for (const { values } of arrays) {
+      for (const value of values) if (Number.isFinite(value) && Math.abs(value) > largest) largest = Math.abs(value);
+    }
+    reaches.set(name, largest);
+  }
+  return reaches.get(name);
+}
+
+function reachOfComparison(name) {
+  const key = `${name} ${candidate()}`;
+  if (!reaches.has(key)) {
+    const [one, other] = [engines[0].arrays.h.values, engines[candidate()].arrays.h.values];
+    const limits = tolerances("h");
+    let largest = 0;
+    one.forEach((value, k) => {
+      const found = name === "difference" ? Math.abs(signedDifference(value, other[k])) : errorRatio(value, other[k], limits);
+      if (Number.isFinite(found) && found > largest) largest = found;
+    });
+    reaches.set(key, largest);
+  }
+  return reaches.get(key);
+}
+
+/** The ends of a quantity's colors. */
+function scaleOf(quantity) {
+  if (quantity === "x") return symmetric(reach("x"));
+  if (quantity === "error_ratio") {
+    const largest = reachOfComparison(quantity);
+    const power = largest > 0 ? Math.max(1, Math.ceil(Math.log10(largest))) : 1;
+    return { low: SMALLEST_RATIO, high: 10 ** power, ratio: true };
+  }
+  if (quantity === "difference") return symmetric(reachOfComparison(quantity));
+  const own = run.quantities.find((known) => known.name === quantity);
+  if (own === undefined) return symmetric(reach(quantity));
+  if (own.bounded) return symmetric(Math.max(1, reach(quantity)));
+  if (own.low != null && own.high != null) return { low: own.low, high: own.high, sequential: own.low === 0 };
+  if (own.low === 0) return { low: 0, high: symmetric(reach(quantity)).high, sequential: true };
+  return symmetric(reach(quantity));
+}
+
+function symmetric(largest) {
+  const end = largest > 0 ? clamp(largest, 1e-300, 1e300) : 1;
+  return { low: -end, high: end };
+}
+
+function shareOf(scale, value) {
+  if (!scale.ratio) return (value - scale.low) / (scale.high - scale.low);
+  const [low, high] = [Math.log10(scale.low), Math.log10(scale.high)];
+  return (Math.log10(Math.max(value, scale.low)) - low) / (high - low);
+}
+
+function rgb(text) {
+  return [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
+}
+
+/** Red, green and blue at a share of the way along equidistant stops. */
+function between(stops, share) {
+  const at = clamp(share, 0, 1) * (stops.length - 1);
+  const first = Math.min(Math.floor(at), stops.length - 2);
+  const [one, other] = [rgb(stops[first]), rgb(stops[first + 1])];
+  return one.map((channel, k) => Math.round(channel + (other[k] - channel) * (at - first)));
+}
+
+/** The colors of a scale, from its low end to its high end. */
+function colorTable(scale) {
+  const key = JSON.stringify(scale);
+  if (!tables.has(key)) tables.set(key, Array.from({ length: STEPS }, (_, k) => tableColor(scale, k / (STEPS - 1))));
+  return tables.get(key);
+}
+
+function tableColor(scale, share) {
+  if (scale.ratio) {
+    const limit = shareOf(scale, 1);
+    const calmStops = palette.sequential.slice(0, Math.floor(palette.sequential.length / 2) + 1);
+    if (share <= limit) return between(calmStops, share / limit);
+    const pale = rgb(palette.wrong).map((channel, k) => Math.round(channel * 0.55 + rgb(palette.base)[k] * 0.45));
+    const start = `#${pale.map((channel) => channel.toString(16).padStart(2, "0")).join("")}`;
+    return between([start, palette.wrong], (share - limit) / (1 - limit));
+  }
+  const middle = scale.sequential || scale.low >= 0 ? 0.5 : shareOf(scale, 0);
+  const stops = scale.sequential ? palette.sequential : palette.diverging;
+  return between(stops, share <= middle ? (0.5 * share) / middle : 0.5 + (0.5 * (share - middle)) / (1 - middle));
+}
+
+function colorOf(scale, value) {
+  if (Number.isNaN(value)) return rgb(palette.nan);
+  if (!Number.isFinite(value)) return rgb(palette.infinite);
+  return colorTable(scale)[Math.round(clamp(shareOf(scale, value), 0, 1) * (STEPS - 1))];
+}
+
+function luminance(channels) {
+  const [r, g, b] = channels.map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function contrast(one, other) {
+  const [bright, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a);
+  return (bright + 0.05) / (dark + 0.05);
+}
+
+/** A color of text that is readable on another one. */
+function ink(ground) {
+  for (const pair of [[palette.text, palette.base], ["#000000", "#ffffff"]]) {
+    const best = pair.sort((a, b) => contrast(rgb(b), ground) - contrast(rgb(a), ground))[0];
+    if (contrast(rgb(best), ground) >= 4.5 || best === "#000000" || best === "#ffffff") return best;
+  }
+  return palette.text;
+}
+
+// ------------------------------------------------------------------------------------------------------------ lanes
+
+const AXIS = 40;
+const LANE_TITLE = 20;
+const LANE_GAP = 6;
+const LEAST_ROW = 4;
+const MOST_ROW = 24;
+const WANTED_HEIGHT = 420;
+const FONT = "system-ui, sans-serif";
+
+/** Where everything is on the canvas, in CSS pixels. */
+let layout = null;
+
+function arrange() {
+  const rows = lanes.reduce((sum, lane) => sum + rowsOf(lane), 0);
+  const row = clamp(Math.floor(WANTED_HEIGHT / rows), LEAST_ROW, MOST_ROW);
+  const left = row >= 12 ? 34 : 8;
+  let y = AXIS;
+  const placed = lanes.map((lane) => {
+    const top = y + LANE_TITLE;
+    y = top + rowsOf(lane) * row + LANE_GAP;
+    return { ...lane, top, rows: rowsOf(lane) };
+  });
+  layout = { width: Math.max(200, lanesBox.clientWidth), height: y + 2, row, left, lanes: placed };
+  const ratio = window.devicePixelRatio || 1;
+  canvas.style.height = `${layout.height}px`;
+  canvas.width = Math.round(layout.width * ratio);
+  canvas.height = Math.round(layout.height * ratio);
+}
+
+function rowsOf(lane) {
+  return lane.layer === null ? run.features : run.units;
+}
+
+function plotWidth() {
+  return layout.width - layout.left - 8;
+}
+
+function xOf(time) {
+  return layout.left + ((time - state.left) / state.span) * plotWidth();
+}
+
+function timeAt(x) {
+  return state.left + ((x - layout.left) / plotWidth()) * state.span;
+}
+
+/** The lanes without the selection, and what they were drawn of. */
+const background = { canvas: document.createElement("canvas"), key: "" };
+
+function draw() {
+  if (layout === null || palette === null) return;
+  const ratio = window.devicePixelRatio || 1;
+  const { engine, quantity, at, left, span } = state;
+  const key = JSON.stringify([engine, quantity, at.sample, left, span, layout.width, layout.height, ratio, palette.base]);
+  if (background.key !== key) {
+    background.key = key;
+    Object.assign(background.canvas, { width: canvas.width, height: canvas.height });
+    const context = background.canvas.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = palette.base;
+    context.fillRect(0, 0, layout.width, layout.height);
+    for (const lane of layout.lanes) drawLane(context, lane);
+    drawScale();
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.drawImage(background.canvas, 0, 0);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  drawAxis(context);
+  drawSelection(context);
+}
+
+/** At most `most` of the time steps in view, at a step of 1, 2 or 5 times a power of ten. */
+function ticks(most) {
+  const [first, stop] = [Math.ceil(state.left), Math.min(run.timesteps, Math.floor(state.left + state.span - 1e-9) + 1)];
+  let step = 1;
+  for (let power = 1; ; power *= 10) {
+    step = [1, 2, 5].map((m) => m * power).find((each) => (stop - first) / each <= most) ?? 0;
+    if (step) break;
+  }
+  const found = [];
+  for (let time = Math.ceil(first / step) * step; time < stop; time += step) found.push(time);
+  return found;
+}
+
+function drawAxis(context) {
+  const width = plotWidth() / state.span;
+  context.font = `12px ${FONT}`;
+  context.textAlign = "center";
+  context.textBaseline = "alphabetic";
+  for (const time of ticks(Math.max(2, Math.floor(plotWidth() / 56)))) {
+    const x = xOf(time + 0.5);
+    const selected = time === state.at.time;
+    if (x < layout.left || x > layout.width - 4) continue;
+    context.fillStyle = selected ? palette.text : palette.muted;
+    context.font = `${selected ? "bold " : ""}12px ${FONT}`;
+    context.fillText(time === 0 || selected ? `t = ${count(time)}` : count(time), Math.max(x, layout.left + 16), 16);
+    const name = timeName(time, state.at.sample);
+    if (name && time < length()) {
+      context.font = `12px ${FONT}`;
+      context.fillText(elided(context, name, Math.max(width, 48)), Math.max(x, layout.left + 10), 32);
+    }
+  }
+}
+
+function elided(context, text, width) {
+  let kept = text;
+  while (kept.length > 1 && context.measureText(kept).width > width) kept = `${kept.slice(0, -2).trimEnd()}…`;
+  return kept;
+}
+
+/** The columns of a picture: for each the time steps behind it, one or several to a pixel. */
+function columns() {
+  const first = Math.floor(state.left);
+  const stop = Math.min(run.timesteps, Math.ceil(state.left + state.span));
+  const pixels = Math.ceil(plotWidth());
+  const block = Math.max(1, Math.ceil((stop - first) / pixels));
+  return { first: Math.floor(first / block) * block, stop, block };
+}
+
+function drawLane(context, lane) {
+  const { row, left } = layout;
+  const isInput = lane.layer === null;
+  const array = isInput ? inputArray(state.quantity, state.engine) : null;
+  const scale = isInput ? scaleOf(array === run.x ? "x" : "grad.input") : scaleOf(state.quantity);
+  const height = lane.rows * row;
+  context.fillStyle = palette.muted;
+  context.font = `12px ${FONT}`;
+  context.textAlign = "left";
+  context.fillText(isInput && array !== run.x ? "gradient of the input x" : laneTitle(lane), left, lane.top - 6);
+  const { first, stop, block } = columns();
+  const wide = Math.ceil((stop - first) / block);
+  const image = new ImageData(wide, lane.rows);
+  const width = plotWidth() / state.span;
+  const large = width >= 6 && row >= 6;
+  const marked = [];
+  const [read, isMarked] = [valueReader(state.quantity, state.engine), mismatchReader(state.quantity)];
+  const at = { layer: lane.layer, direction: lane.direction, sample: state.at.sample, time: 0 };
+  const [start, end] = recordedTimes(state.quantity, state.engine, lane);
+  for (let column = 0; column < wide; column++) {
+    let any = false;
+    for (let unit = 0; unit < lane.rows; unit++) {
+      let value = 0, mark = false, known = false;
+      for (let time = first + column * block; time < Math.min(first + (column + 1) * block, stop, length()); time++) {
+        if (time < start || time >= end) continue;
+        at.time = time;
+        const own = isInput ? inputValue(array, time, at.sample, unit) : read(at, unit);
+        if (own === undefined) continue;
+        if (!known || !(Math.abs(own) <= Math.abs(value))) value = own;
+        known = true;
+        mark = mark || (!isInput && isMarked(at, unit));
+      }
+      if (!known) continue;
+      const channels = mark && !large ? rgb(palette.outline) : colorOf(scale, value);
+      image.data.set([...channels, 255], 4 * (unit * wide + column));
+      if (mark && large) marked.push([column, unit]);
+      any = any || mark;
+    }
+    if (any) marked.push([column, -1]);
+  }
+  drawGround(context, lane, start, end);
+  const picture = element("canvas", { width: wide, height: lane.rows });
+  picture.getContext("2d").putImageData(image, 0, 0);
+  context.save();
+  context.beginPath();
+  context.rect(left, lane.top - 5, plotWidth(), height + 6);
+  context.clip();
+  context.imageSmoothingEnabled = false;
+  context.drawImage(picture, xOf(first), lane.top, (wide * block * plotWidth()) / state.span, height);
+  if (large) drawGrid(context, lane, first, stop);
+  if (width >= 46 && row >= 15) drawNumbers(context, lane, array, scale, first, Math.min(stop, length()));
+  for (const [column, unit] of marked) drawMark(context, lane, first + column * block, block, unit);
+  context.restore();
+  context.strokeStyle = palette.border;
+  context.lineWidth = 1;
+  context.strokeRect(left - 0.5, lane.top - 0.5, plotWidth() + 1, height + 1);
+  if (row >= 12) drawUnits(context, lane);
+}
+
+/** Padding has dots, and time steps that a recording lacks have lines. */
+function drawGround(context, lane, start, end) {
+  const height = lane.rows * layout.row;
+  const parts = [[length(), run.timesteps, "padding"], [0, Math.min(start, length()), "missing"], [end, length(), "missing"]];
+  for (const [from, to, kind] of parts) {
+    if (to <= from) continue;
+    const [x, right] = [Math.max(xOf(from), layout.left), Math.min(xOf(to), layout.left + plotWidth())];
+    if (right <= x) continue;
+    context.save();
+    context.beginPath();
+    context.rect(x, lane.top, right - x, height);
+    context.clip();
+    context.fillStyle = kind === "padding" ? palette.base : palette.raised;
+    context.fillRect(x, lane.top, right - x, height);
+    drawPattern(context, x, lane.top, right - x, height, kind);
+    context.restore();
+  }
+}
+
+function drawPattern(context, x, y, width, height, kind) {
+  if (kind === "padding") {
+    context.fillStyle = palette.muted;
+    for (let row = 0; row * 6 < height; row++) {
+      for (let dx = (row % 2) * 6; dx < width; dx += 12) context.fillRect(x + dx + 2, y + row * 6 + 2, 1.5, 1.5);
+    }
+    return;
+  }
+  context.strokeStyle = palette.border;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let dx = -height; dx < width; dx += 12) {
+    context.moveTo(x + dx, y);
+    context.lineTo(x + dx + height, y + height);
+  }
+  context.stroke();
+}
+
+function drawGrid(context, lane, first, stop) {
+  const height = lane.rows * layout.row;
+  context.fillStyle = palette.base;
+  for (let time = first; time <= Math.min(stop, length()); time++) context.fillRect(xOf(time) - 0.5, lane.top, 1, height);
+  for (let unit = 1; unit < lane.rows && layout.row >= 10; unit++) {
+    context.fillRect(layout.left, lane.top + unit * layout.row - 0.5, Math.min(xOf(length()), layout.width) - layout.left, 1);
+  }
+}
+
+function drawNumbers(context, lane, array, scale, first, stop) {
+  context.font = `${Math.min(13, layout.row - 4)}px ui-monospace, monospace`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (let time = first; time < stop; time++) {
+    const at = { layer: lane.layer, direction: lane.direction, sample: state.at.sample, time };
+    if (lane.layer !== null && !isRecorded(state.quantity, state.engine, at)) continue;
+    for (let unit = 0; unit < lane.rows; unit++) {
+      const value = array ? inputValue(array, time, at.sample, unit) : laneValue(state.quantity, state.engine, at, unit);
+      if (value === undefined) continue;
+      context.fillStyle = ink(colorOf(scale, value));
+      const text = lane.layer !== null && OF_COMPARISON.includes(state.quantity) ? twoDigits(value) : short(value);
+      context.fillText(trueMinus(text), xOf(time + 0.5), lane.top + (unit + 0.5) * layout.row + 1);
+    }
+  }
+  context.textBaseline = "alphabetic";
+}
+
+/** A mismatch has an outline in two tones; its time step a bar above the lane. */
+function drawMark(context, lane, time, block, unit) {
+  const [x, width] = [xOf(time), (block * plotWidth()) / state.span];
+  if (unit < 0) {
+    context.fillStyle = palette.outline;
+    context.fillRect(x, lane.top - 4, Math.max(width, 1), 3);
+    return;
+  }
+  const y = lane.top + unit * layout.row;
+  context.lineWidth = 3;
+  context.strokeStyle = palette["outline-under"];
+  context.strokeRect(x + 1.5, y + 1.5, width - 3, layout.row - 3);
+  context.lineWidth = 1.5;
+  context.strokeStyle = palette.outline;
+  context.strokeRect(x + 1.5, y + 1.5, width - 3, layout.row - 3);
+}
+
+function drawUnits(context, lane) {
+  const every = layout.row >= 12 ? 1 : 5;
+  context.font = `11px ${FONT}`;
+  context.fillStyle = palette.muted;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (let unit = 0; unit < lane.rows; unit += every) {
+    context.fillText(String(unit), layout.left - 6, lane.top + (unit + 0.5) * layout.row);
+  }
+  context.textBaseline = "alphabetic";
+}
+
+function drawSelection(context) {
+  const { layer, direction, time, unit } = state.at;
+  const lane = layout.lanes.find((own) => own.layer === layer && own.direction === direction);
+  const [x, width] = [xOf(time), plotWidth() / state.span];
+  const [x0, x1] = [clamp(x, layout.left, layout.width), clamp(x + width, layout.left, layout.left + plotWidth())];
+  if (x1 <= x0 && width >= 1) return;
+  context.strokeStyle = palette.cursor;
+  context.lineWidth = 1;
+  context.setLineDash([2, 3]);
+  context.beginPath();
+  for (const edge of width >= 4 ? [x0, x1] : [(x0 + x1) / 2]) {
+    context.moveTo(edge, AXIS - 4);
+    context.lineTo(edge, layout.height - 2);
+  }
+  context.stroke();
+  context.setLineDash([]);
+  const least = 7;
+  const y = lane.top + unit * layout.row;
+  const [w, h] = [Math.max(x1 - x0, least), Math.max(layout.row, least)];
+  const [left, top] = [(x0 + x1 - w) / 2, y + (layout.row - h) / 2];
+  context.lineWidth = 5;
+  context.strokeStyle = palette.base;
+  context.strokeRect(left, top, w, h);
+  context.lineWidth = 2.5;
+  context.strokeStyle = palette.cursor;
+  context.strokeRect(left, top, w, h);
+}
+
+function drawScale() {
+  const own = byId("scale");
+  const context = own.getContext("2d");
+  const scale = scaleOf(state.quantity);
+  for (let x = 0; x < own.width; x++) {
+    context.fillStyle = `rgb(${colorTable(scale)[Math.round((x / (own.width - 1)) * (STEPS - 1))].join(" ")})`;
+    context.fillRect(x, 0, 1, own.height);
+  }
+  byId("scale-low").textContent = trueMinus(scale.ratio ? twoDigits(scale.low) : short(scale.low));
+  byId("scale-high").textContent = trueMinus(scale.ratio ? twoDigits(scale.high) : short(scale.high));
+  byId("scale-title").textContent = quantityTitle(state.quantity);
+  const words = [];
+  if (candidate() !== null && mismatches().length) words.push("outlined: mismatch");
+  if (run.lengths.some((own) => own < run.timesteps)) words.push("dotted: padding");
+  byId("legend").textContent = words.join(" · ");
+}
+
+/** The place of a value that a pointer is at; null beside the lanes. */
+function hit(event) {
+  const box = canvas.getBoundingClientRect();
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  const lane = layout.lanes.find((own) => y >= own.top && y < own.top + own.rows * layout.row);
+  const time = Math.floor(timeAt(x));
+  if (time < 0 || time >= run.timesteps || x < layout.left) return null;
+  if (lane === undefined || lane.layer === null) return { time };
+  return { layer: lane.layer, direction: lane.direction, time, unit: Math.floor((y - lane.top) / layout.row) };
+}
+
+// ------------------------------------------------------------------------------------------------------------ texts
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in made) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** A cell of a table with a number: as it is shown, and in full in its tooltip. */
+function numberCell(text, exact, properties = {}) {
+  return element("td", { className: "number", title: exact, ...properties }, trueMinus(text));
+}
+
+function emptyCell() {
+  return element("td", { className: "number" });
+}
+
+/** Numbers of one row by engine: enough decimals to show that two differ, or all digits. */
+function pairTexts(values) {
+  if (state.exact) return values.map((value) => (value === undefined ? "" : full(value)));
+  const [one, other] = values;
+  if (values.length === 2 && one !== undefined && other !== undefined && one !== other) return distinct(one, other);
+  return values.map((value) => (value === undefined ? "" : brief(value)));
+}
+
+function scrolled(label, table) {
+  return element("div", { className: "wide", role: "region", "aria-label": label, tabIndex: 0 }, table);
+}
+
+function heading(...titles) {
+  return element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title))));
+}
+
+/** The engines whose arithmetic is shown: the reference, and beside it the shown candidate. */
+function explained() {
+  return state.engine === 0 ? [0] : [0, state.engine];
+}
+
+function showSelected() {
+  const { at, quantity } = state;
+  byId("place").textContent = capitalized(place(at));
+  const shownEngines = candidate() === null ? [0] : [0, candidate()];
+  const names = [...new Set(["h", OF_COMPARISON.includes(quantity) ? "h" : quantity])];
+  const rows = [];
+  for (const name of names) {
+    for (const engine of shownEngines) {
+      const array = engines[engine].arrays[name];
+      if (array === undefined || !isRecorded(name, engine, at)) continue;
+      const value = laneValue(name, engine, at);
+      const title = `${name} of ${engines[engine].title}`;
+      rows.push([title, short(value), full(value, array.single), false]);
+    }
+  }
+  if (shownEngines.length === 2 && isRecorded("difference", 0, at)) {
+    const bad = mismatchAt("h", at);
+    for (const name of OF_COMPARISON) {
+      const value = laneValue(name, 0, at);
+      rows.push([quantityTitle(name), twoDigits(value), full(value), bad]);
+    }
+  }
+  const body = element("tbody", {}, ...rows.map(([title, text, exact, bad]) =>
+    element("tr", { className: bad ? "mismatch" : "" }, element("th", { scope: "row" }, title),
+      numberCell(bad && title === "error ratio" ? `${text} ✘ mismatch` : text, exact), numberCell(exact, exact))));
+  byId("selected").replaceChildren(heading("Value", "Shown", "Exact"), body);
+}
+
+function capitalized(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+/** The arithmetic of the selected value, line by line. */
+function showArithmetic() {
+  const target = byId("arithmetic");
+  const open = new Map([...target.querySelectorAll("details")].map((own) => [own.dataset.line, own.open]));
+  const able = explained().filter((engine) => isFollowed(engine));
+  if (!able.length) {
+    const text = "The inputs of this step were not recorded, so it has no arithmetic.";
+    target.replaceChildren(element("p", {}, text));
+    return;
+  }
+  const steps = able.map((engine) => new Step(engine, state.at));
+  target.replaceChildren(...cell.lines.map((line) => lineView(steps, line, open.get(line.name))), outcomeView(steps));
+}
+
+function isFollowed(engine) {
+  const [start, stop] = engines[engine].followed[laneIndex(state.at.layer, state.at.direction)];
+  return state.at.time >= start && state.at.time < stop;
+}
+
+const OPEN_TERMS = 24;
+
+function lineView(steps, line, wasOpen) {
+  const gate = cell.gates.find(([symbol]) => symbol === line.name);
+  const symbols = `${line.name} = ${line.symbols.map(([text]) => text).join("")}`;
+  const view = element("section", { className: "line" },
+    element("h3", {}, element("code", {}, symbols), gate && gate[1] !== gate[0] ? ` ${gate[1]}` : ""));
+  const texts = equationTexts(steps, line);
+  const same = new Set(texts).size === 1;
+  texts.slice(0, same ? 1 : undefined).forEach((text, k) => {
+    const whose = same ? steps.map((step) => step.title).join(", ") : steps[k].title;
+    view.append(element("p", { className: "equation" }, trueMinus(text), " ", element("span", { className: "whose" }, whose)));
+  });
+  const tables = steps.map((step) => step.rows(line));
+  const terms = tables[0].rows.filter((row) => row.kind === "term").length;
+  const details = element("details", { open: wasOpen ?? terms <= OPEN_TERMS },
+    element("summary", {}, `${line.name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`));
+  details.dataset.line = line.name;
+  const fill = () => {
+    if (details.open && details.children.length === 1) details.append(scrolled(`Terms of ${line.name}`, termTable(steps, tables)));
+  };
+  details.addEventListener("toggle", fill);
+  fill();
+  view.append(details);
+  return view;
+}
+
+function termTable(steps, tables) {
+  const [first] = tables;
+  const fields = [["input", first.products ? "× second" : "× input"], ["product", "= product"]];
+  if (first.scaled) fields.push(["added", `× ${first.factorName}`]);
+  fields.push(["sum", "sum"]);
+  const shared = !first.products;
+  const own = shared ? fields : [["weight", "first"], ...fields];
+  const top = element("tr", {}, element("th", { scope: "col", rowSpan: 2 }, "Term"));
+  if (shared) top.append(element("th", { scope: "col", rowSpan: 2, className: "number" }, "weight"));
+  const below = element("tr");
+  for (const step of steps) {
+    top.append(element("th", { scope: "colgroup", colSpan: own.length, className: "number" }, step.title));
+    below.append(...own.map(([, title]) => element("th", { scope: "col", className: "number" }, title)));
+  }
+  const body = element("tbody", {}, ...first.rows.map((row, k) => termRow(tables, row, k, own, shared)));
+  return element("table", { className: "terms" }, element("thead", {}, top, below), body);
+}
+
+function termRow(tables, row, k, fields, shared) {
+  const line = element("tr", { className: row.kind }, element("th", { scope: "row" }, row.name));
+  if (shared) line.append(row.weight === undefined ? emptyCell() : numberCell(shown(row.weight), full(row.weight)));
+  const texts = new Map(fields.map(([name]) => [name, pairTexts(tables.map((table) => table.rows[k][name]))]));
+  tables.forEach((table, engine) => {
+    for (const [name] of fields) {
+      const value = table.rows[k][name];
+      line.append(value === undefined ? emptyCell() : numberCell(texts.get(name)[engine], full(value)));
+    }
+  });
+  return line;
+}
+
+function outcomeView(steps) {
+  const rows = [];
+  const each = steps.map((step) => step.outcomes());
+  const symbols = [...new Set(each.flat().map((own) => own.symbol))];
+  for (const symbol of symbols) {
+    const found = each.map((outcomes) => outcomes.find((own) => own.symbol === symbol));
+    const line = cell.lines.find((own) => own.name === symbol);
+    rows.push([`${symbol} of this arithmetic`, steps.map((step) => step.value(line.node)), pairTexts]);
+    rows.push([`${symbol} of the engine`, found.map((own) => own?.stored), pairTexts]);
+    const differences = found.map((own) => own && signedDifference(own.computed, own.stored));
+    rows.push(["difference", differences, (values) => values.map((v) => (v === undefined ? "" : state.exact ? full(v) : twoDigits(v)))]);
+  }
+  const body = element("tbody", {}, ...rows.map(([title, values, write]) => {
+    const texts = write(values);
+    const cells = values.map((value, k) => (value === undefined ? emptyCell() : numberCell(texts[k], full(value))));
+    return element("tr", {}, element("th", { scope: "row" }, title), ...cells);
+  }));
+  const table = element("table", {}, heading("Result", ...steps.map((step) => step.title)), body);
+  return element("section", { className: "line" }, element("h3", {}, "Result"), scrolled("Result", table));
+}
+
+/** The selected time step as tables: every unit of the lane, and the input. */
+function showStep() {
+  const { at } = state;
+  const other = candidate();
+  const columns = [];
+  const ofEngine = (name, engine, title) => {
+    const array = engines[engine].arrays[name];
+    if (!array || !isRecorded(name, engine, at)) return;
+    const text = (value) => [state.exact ? full(value, array.single) : short(value), full(value, array.single)];
+    columns.push([title, (unit) => text(laneValue(name, engine, at, unit))]);
+  };
+  ofEngine("h", 0, `h of ${engines[0].title}`);
+  if (other !== null) {
+    ofEngine("h", other, `h of ${engines[other].title}`);
+    if (isRecorded("difference", 0, at)) {
+      for (const name of OF_COMPARISON) {
+        const text = (value) => [state.exact ? full(value) : twoDigits(value), full(value)];
+        columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
+      }
+    }
+  }
+  for (const { name } of run.quantities.slice(1)) ofEngine(name, state.engine, `${name} of ${engines[state.engine].title}`);
+  const rows = Array.from({ length: run.units }, (_, unit) => {
+    const bad = mismatchAt("h", at, unit);
+    const row = element("tr", { className: bad ? "mismatch" : "" },
+      element("th", { scope: "row" }, `${unit}${bad ? " ✘ mismatch" : ""}`),
+      ...columns.map(([, text]) => numberCell(...text(unit))));
+    if (unit === at.unit) row.setAttribute("aria-current", "true");
+    return row;
+  });
+  const title = `${capitalized(laneTitle(at).replace(/ [←→]/, ""))}, ${timeText(at.time, at.sample)}, sample ${run.samples[at.sample]}`;
+  const table = element("table", {}, element("caption", {}, title), heading("Unit", ...columns.map(([name]) => name)),
+    element("tbody", {}, ...rows));
+  const inputs = Array.from({ length: run.features }, (_, i) => {
+    const value = inputValue(run.x, at.time, at.sample, i);
+    const exact = full(value, run.x.single);
+    return element("tr", {}, element("th", { scope: "row" }, run.featureNames[i]), numberCell(state.exact ? exact : short(value), exact));
+  });
+  const input = element("table", {}, element("caption", {}, `Input x, ${timeText(at.time, at.sample)}`), heading("Feature", "x"),
+    element("tbody", {}, ...inputs));
+  byId("step").replaceChildren(scrolled("Units of the lane", table), scrolled("Input", input));
+}
+
+function selectedInWords() {
+  const { at, quantity, engine } = state;
+  const value = isRecorded(quantity, engine, at) ? laneValue(quantity, engine, at) : undefined;
+  const of = OF_COMPARISON.includes(quantity) ? engines[candidate()].title : engines[engine].title;
+  const format = OF_COMPARISON.includes(quantity) ? twoDigits : short;
+  const name = OF_COMPARISON.includes(quantity) ? quantityTitle(quantity) : quantity;
+  const number = value === undefined ? "no value" : format(value);
+  const mismatch = mismatchAt(quantity, at) ? ", mismatch" : "";
+  return trueMinus(`${capitalized(place(at))}: ${name} of ${of} = ${number}${mismatch}`);
+}
+
+let announcement = 0;
+
+/** Screen readers hear the selected value once the selection rests, and not while it plays. */
+function announce() {
+  clearTimeout(announcement);
+  announcement = setTimeout(() => {
+    if (!player.direction) byId("live").textContent = selectedInWords();
+  }, 150);
+}
+
+function update() {
+  byId("engine").value = String(state.engine);
+  byId("quantity").value = state.quantity;
+  byId("sample").value = String(state.at.sample);
+  byId("time").max = String(length() - 1);
+  byId("time").value = String(state.at.time);
+  byId("time").setAttribute("aria-valuetext", timeText(state.at.time, state.at.sample));
+  const found = mismatches().length;
+  byId("mismatch-count").textContent = found ? `${count(found)} ${found === 1 ? "mismatch" : "mismatches"}` : "No mismatches";
+  byId("mismatch-next").disabled = byId("mismatch-previous").disabled = !found;
+  lanesBox.setAttribute("aria-label", `Lanes. ${selectedInWords()}`);
+  draw();
+  showSelected();
+  showArithmetic();
+  showStep();
+  announce();
+}
+
+// --------------------------------------------------------------------------------------------------------- playback
+
+const SLOWEST = 2;
+const WHOLE_SECONDS = 12;
+const CALM_PER_SECOND = 3;
+const FACTORS = [0.5, 1, 2, 4, 8, 16];
+
+const player = { direction: 0, factor: 1, timer: 0, begun: 0, taken: 0 };
+
+/** Time steps per second: a long sequence takes 12 seconds at speed 1. */
+function speed() {
+  return Math.max(SLOWEST, length() / WHOLE_SECONDS) * player.factor;
+}
+
+/** Play in the order of computation of the lane (1), or against it (-1). */
+function play(direction) {
+  if (player.direction) {
+    pause();
+    return;
+  }
+  const by = direction * (isBackward(state.at.direction) ? -1 : 1);
+  const last = by > 0 ? length() - 1 : 0;
+  if (state.at.time === last) select({ time: by > 0 ? 0 : length() - 1 });
+  Object.assign(player, { direction: by, begun: performance.now(), taken: 0 });
+  byId("play").textContent = "Pause";
+  // At most three changes per second for those who want less motion, else as many as the screen can show.
+  const perSecond = calm.matches ? Math.min(CALM_PER_SECOND, speed()) : Math.min(30, speed());
+  player.timer = setInterval(advance, 1000 / perSecond);
+}
+
+function advance() {
+  const steps = Math.round(((performance.now() - player.begun) / 1000) * speed()) - player.taken;
+  if (steps < 1) return;
+  player.taken += steps;
+  select({ time: state.at.time + steps * player.direction });
+  if (state.at.time === (player.direction > 0 ? length() - 1 : 0)) pause();
+}
+
+function pause() {
+  if (!player.direction) return;
+  clearInterval(player.timer);
+  player.direction = 0;
+  byId("play").textContent = "Play";
+  announce();
+}
+
+function setFactor(factor) {
+  player.factor = factor;
+  byId("speed").value = String(factor);
+  if (player.direction) {
+    const way = player.direction * (isBackward(state.at.direction) ? -1 : 1);
+    pause();
+    play(way);
+  }
+}
+
+function changeSpeed(by) {
+  setFactor(FACTORS[clamp(FACTORS.indexOf(player.factor) + by, 0, FACTORS.length - 1)]);
+}
+
+// --------------------------------------------------------------------------------------------------------- controls
+
+/** Keys, their effects in words, and the effects. Those of the program, as far as the page has them. */
+const KEYS = [
+  [["ArrowRight"], "Right", "Next time step", () => select({ time: state.at.time + 1 })],
+  [["ArrowLeft"], "Left", "Previous time step", () => select({ time: state.at.time - 1 })],
+  [["Home"], "Home", "First time step", () => select({ time: 0 })],
+  [["End"], "End", "Last time step", () => select({ time: length() - 1 })],
+  [["ArrowUp"], "Up", "Unit above", () => select({ unit: state.at.unit - 1 })],
+  [["ArrowDown"], "Down", "Unit below", () => select({ unit: state.at.unit + 1 })],
+  [["PageUp"], "Page Up", "Lane above: the next layer or direction", () => moveLane(1)],
+  [["PageDown"], "Page Down", "Lane below", () => moveLane(-1)],
+  [["["], "[", "Previous sample", () => select({ sample: state.at.sample - 1 })],
+  [["]"], "]", "Next sample", () => select({ sample: state.at.sample + 1 })],
+  [[" "], "Space", "Play in the order of computation, or pause", () => play(1)],
+  [["Shift+ "], "Shift+Space", "Play against the order of computation, or pause", () => play(-1)],
+  [[">"], ">", "Faster", () => changeSpeed(1)],
+  [["<"], "<", "Slower", () => changeSpeed(-1)],
+  [["n"], "N", "Next mismatch", () => goToMismatch(1)],
+  [["p", "N"], "P, Shift+N", "Previous mismatch", () => goToMismatch(-1)],
+  [["q"], "Q", "Color by the next quantity", () => stepQuantity(1)],
+  [["Q"], "Shift+Q", "Color by the previous quantity", () => stepQuantity(-1)],
+  [["+", "="], "+", "Zoom in", () => zoom(1.5)],
+  [["-"], "-", "Zoom out", () => zoom(1 / 1.5)],
+  [["f", "0"], "F", "Show the whole sequence", fit],
+  [["x"], "X", "Show exact values, or short ones", () => setExact(!state.exact)],
+  [["?"], "?", "Show these keys", showKeys],
+];
+const OF_KEY = new Map(KEYS.flatMap(([keys, , , effect]) => keys.map((key) => [key, effect])));
+
+const MOVES = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
+
+/** Whether a control that has the focus needs a key itself. */
+function isTaken(target, key) {
+  if (target === lanesBox) return false;
+  if (target.matches("select")) return true;
+  if (target.matches("input[type=range]")) return MOVES.includes(key);
+  if (target.matches("button, summary, input")) return key === " " || key === "Shift+ " || MOVES.includes(key);
+  return true;
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+  const shift = event.shiftKey && (event.key === " " || MOVES.includes(event.key));
+  const key = `${shift ? "Shift+" : ""}${event.key}`;
+  const effect = OF_KEY.get(key);
+  if (effect === undefined || isTaken(event.target, key)) return;
+  event.preventDefault();
+  if (key !== " " && key !== "Shift+ " && key !== ">" && key !== "<" && MOVES.includes(event.key)) pause();
+  effect();
+}
+
+function showKeys() {
+  byId("keys").open = true;
+  byId("keys").querySelector("summary").focus();
+  byId("keys").scrollIntoView({ block: "nearest" });
+}
+
+function setExact(exact) {
+  state.exact = exact;
+  byId("exact").checked = exact;
+  update();
+}
+
+function options(list, groups) {
+  for (const [title, entries] of groups) {
+    const made = entries.map(([value, text]) => element("option", { value }, text));
+    if (title && entries.length) list.append(element("optgroup", { label: title }, ...made));
+    else list.append(...made);
+  }
+}
+
+function fillControls() {
+  options(byId("engine"), [["", engines.map((engine, k) => [String(k), engine.title + (k || engines.length < 2 ? "" : " (reference)")])]]);
+  const groups = new Map([["Values", []], ["Comparison of h", engines.length > 1 ? OF_COMPARISON.map((name) => [name, quantityTitle(name)]) : []]]);
+  for (const { name, title, group } of run.quantities) groups.set(group, [...(groups.get(group) ?? []), [name, title]]);
+  options(byId("quantity"), [...groups]);
+  options(byId("sample"), [["", run.samples.map((sample, k) => [String(k), String(sample)])]]);
+  options(byId("speed"), [["", FACTORS.map((factor) => [String(factor), `${factor}×`])]]);
+  byId("speed").value = "1";
+  byId("sample-label").hidden = run.samples.length === 1;
+  byId("mismatches").hidden = engines.length < 2;
+  byId("key-table").tBodies[0].append(...KEYS.map(([, name, text]) =>
+    element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, name)), element("td", {}, text))));
+}
+
+function setTheme(dark) {
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  byId("theme").setAttribute("aria-pressed", String(dark));
+  readPalette();
+  draw();
+}
+
+const drag = { pointer: null, x: 0, left: 0, moved: false };
+
+function onPointerDown(event) {
+  if (event.button !== 0) return;
+  Object.assign(drag, { pointer: event.pointerId, x: event.clientX, left: state.left, moved: false });
+}
+
+function onPointerMove(event) {
+  if (event.pointerId !== drag.pointer) return;
+  const by = event.clientX - drag.x;
+  if (!drag.moved && Math.abs(by) > 4) {
+    drag.moved = true;
+    canvas.setPointerCapture(event.pointerId);
+  }
+  if (drag.moved) setView(drag.left - (by / plotWidth()) * state.span, state.span);
+}
+
+function onPointerUp(event) {
+  if (event.pointerId !== drag.pointer) return;
+  drag.pointer = null;
+  const found = drag.moved ? null : hit(event);
+  if (found) {
+    pause();
+    select(found);
+  }
+}
+
+/** The wheel zooms; sideways, or with Shift, it pans. Where there is nothing to zoom out, the page scrolls. */
+function onWheel(event) {
+  const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
+  if (Math.abs(sideways) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
+    event.preventDefault();
+    setView(state.left + (sideways / plotWidth()) * state.span, state.span);
+    return;
+  }
+  if (event.deltaY > 0 && state.span >= run.timesteps) return;
+  event.preventDefault();
+  const box = canvas.getBoundingClientRect();
+  zoom(1.0015 ** -event.deltaY, timeAt(event.clientX - box.left));
+}
+
+function listen() {
+  const click = (id, effect) => byId(id).addEventListener("click", effect);
+  const change = (id, effect) => byId(id).addEventListener("change", (event) => effect(event.target));
+  change("engine", (list) => setEngine(Number(list.value)));
+  change("quantity", (list) => setQuantity(list.value));
+  change("sample", (list) => select({ sample: Number(list.value) }));
+  change("speed", (list) => setFactor(Number(list.value)));
+  change("exact", (box) => setExact(box.checked));
+  byId("time").addEventListener("input", (event) => select({ time: Number(event.target.value) }));
+  click("zoom-in", () => zoom(1.5));
+  click("zoom-out", () => zoom(1 / 1.5));
+  click("fit", fit);
+  click("mismatch-next", () => goToMismatch(1));
+  click("mismatch-previous", () => goToMismatch(-1));
+  click("first", () => select({ time: 0 }));
+  click("previous", () => select({ time: state.at.time - 1 }));
+  click("play", () => play(1));
+  click("next", () => select({ time: state.at.time + 1 }));
+  click("last", () => select({ time: length() - 1 }));
+  click("theme", () => setTheme(document.documentElement.dataset.theme !== "dark"));
+  darkWanted.addEventListener("change", (event) => setTheme(event.matches));
+  byId("explore").addEventListener("keydown", onKey);
+  canvas.addEventListener("pointerdown", onPointerDown);
+  canvas.addEventListener("pointermove", onPointerMove);
+  canvas.addEventListener("pointerup", onPointerUp);
+  canvas.addEventListener("pointercancel", () => { drag.pointer = null; });
+  canvas.addEventListener("wheel", onWheel, { passive: false });
+  new ResizeObserver(() => {
+    arrange();
+    draw();
+  }).observe(lanesBox);
+}
+
+byId("explore").hidden = false;
+fillControls();
+setTheme(darkWanted.matches);
+arrange();
+listen();
+select({});
+lanesBox.focus({ preventScroll: true });

@@ -1,0 +1,128 @@
+"""The arithmetic of all steps of a lane: the numbers that `explain` gives for one value, as arrays.
+
+Only numbers that sums and products of others do not give: the results of activations, and the values of all units that
+a product in the step reads. Sums are added up in the order of `explain`, which no matrix product keeps.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.arrays import ArrayLayer
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
+from rnnviz.cells.interpreters.symbols import Equation, short_equations
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.explain.worked_step import Floats, nodes_of_unit, values_of_all_units
+from rnnviz.frozen import dataclass
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
+
+_BLOCK_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class WorkedLane:
+    """The steps of one lane, in float64.
+
+    `before` has the previous states (T, N, H) or (T, N, P) by symbol. `activations` has the results (T, N, U) of the
+    activations by node, and `across` what products read of all units, (T, N, K) by node.
+    """
+
+    before: Mapping[str, Floats]
+    activations: Mapping[Node, Floats]
+    across: Mapping[Node, Floats]
+
+
+def lines_of_unit(cell: CellSpec, graph: Graph) -> tuple[Equation, ...]:
+    """The equations whose values belong to the units of h; the gates of a projected h do not."""
+    return tuple(line for line in short_equations(cell) if line.node.shape == graph.values["h"].shape)
+
+
+def activation_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
+    """The activations in the equations of a unit."""
+    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
+    return [node for node in graph.nodes if node in found and node.op == "activation"]
+
+
+def across_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
+    """The values that products in the equations of a unit read of all units."""
+    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
+    read = [node.args[-1] for node in graph.nodes if node in found and node.op in ("recurrent", "matrix")]
+    return list(dict.fromkeys(read))
+
+
+def worked_lane(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> WorkedLane:
+    """The arithmetic of a lane of an engine for some samples; numbers in padding have no meaning."""
+    network, timesteps, chosen = inputs.network, inputs.timesteps, np.asarray(samples, np.intp)
+    cell, graph, every = network.kind, network.graph, slice(0, timesteps)
+    x = layer_input(inputs, trace, layer, every, chosen).astype(np.float64)
+    before = {"h": previous_hidden(inputs, trace, layer, direction, every, chosen).astype(np.float64)}
+    if cell.has_cell_state:
+        units, states = slice(0, network.hidden_size), CellStates(inputs, trace)
+        parts = [states.previous(layer, direction, every, slice(n, n + 1), units) for n in samples]
+        before["c"] = np.concatenate(parts, axis=1)
+    for symbol in cell.further_states:
+        before[symbol] = previous_state(inputs, trace, symbol, layer, direction, every, chosen).astype(np.float64)
+    lane = _Lane(cell, graph, vars(inputs.parameters.layer(layer, direction)))
+    size = before["h"].shape[-1] * (1 + max(x.shape[-1], network.hidden_size)) * len(samples)
+    step = max(1, _BLOCK_VALUES // size)
+    blocks = []
+    with np.errstate(all="ignore"):
+        for start in range(0, timesteps, step):
+            times = slice(start, start + step)
+            blocks.append(lane.block(x[times], {name: array[times] for name, array in before.items()}))
+    activations, across = ({n: np.concatenate([block[k][n] for block in blocks]) for n in blocks[0][k]} for k in (0, 1))
+    return WorkedLane(before, activations, across)
+
+
+class _Lane:
+    def __init__(self, cell: CellSpec, graph: Graph, parameters: Mapping[str, FloatArray]) -> None:
+        self._cell, self._roots = cell, [line.node for line in lines_of_unit(cell, graph)]
+        self._activations, self._across = activation_nodes(cell, graph), across_nodes(cell, graph)
+        self._sums = [n for n in nodes_of_unit(self._roots) if n.op in ("u", "v", "recurrent", "matrix")]
+        self._parameters = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
+        self._size = len(parameters["i2h_bias"]) // len(cell.gates)
+
+    def block(self, x: Floats, state: Mapping[str, Floats]) -> tuple[dict[Node, Floats], dict[Node, Floats]]:
+        """The activations and the values across units of x (B, N, I) and previous states (B, N, U)."""
+        across = self._values_across(x, state)
+        sums = {node: self._sum(node, x, state, across) for node in self._sums}
+
+        def leaf(node: Node) -> Floats | float:
+            if node.op == "number":
+                return node.number
+            return (state if node.op == "state" else self._parameters)[node.name]
+
+        values = evaluate(self._roots, leaf, ArrayLayer().apply, sums)
+        shape = *x.shape[:2], state["h"].shape[-1]
+        return {node: np.broadcast_to(values[node], shape) for node in self._activations}, across
+
+    def _values_across(self, x: Floats, state: Mapping[str, Floats]) -> dict[Node, Floats]:
+        if not self._across:
+            return {}
+        found = [
+            values_of_all_units(
+                self._cell, self._parameters, x[place], {s: a[place] for s, a in state.items()}, self._roots
+            )
+            for place in np.ndindex(x.shape[:2])
+        ]
+        return {n: np.array([each[n] for each in found]).reshape(*x.shape[:2], -1) for n in self._across}
+
+    def _sum(self, node: Node, x: Floats, state: Mapping[str, Floats], across: Mapping[Node, Floats]) -> Floats:
+        """(B, N, U): the sum of the terms of a node, term by term, and last its bias."""
+        if node.op == "matrix":
+            return _added_up(self._parameters[node.args[0].name], across[node.args[1]])
+        kind, gates = ("i2h", self._cell.gate_symbols) if node.op == "u" else ("h2h", self._cell.recurrent_gates)
+        first = gates.index(node.name) * self._size
+        weight, bias = (self._parameters[f"{kind}_{part}"][first : first + self._size] for part in ("weight", "bias"))
+        read = x if node.op == "u" else state["h"] if node.op == "v" else across[node.args[0]]
+        return _added_up(np.column_stack([weight, bias]), np.concatenate([read, np.ones((*read.shape[:2], 1))], -1))
+
+
+def _added_up(weight: Floats, read: Floats) -> Floats:
+    """(B, N, U): the sum of weight (U, K) times read (B, N, K), in the order of the columns."""
+    sums: Floats = np.cumsum(read[:, :, np.newaxis] * weight, axis=-1)[..., -1]
+    return sums

@@ -1,0 +1,337 @@
+"""A run as an HTML page that needs no network: lanes, arithmetic and playback in any browser.
+
+The page has the numbers of the run as they are, in base64, and whatever of the arithmetic its script cannot repeat to
+the last digit: the results of activations. Its script multiplies and adds.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnviz import __version__
+from rnnviz.cells import CellSpec
+from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.interpreters.symbols import equations_of_all_units, expression
+from rnnviz.core import number_format
+from rnnviz.core.axis_labels import feature_index, visible
+from rnnviz.core.engine_spec import display_name, distinct_names
+from rnnviz.core.errors import InputError
+from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, worked_lane
+from rnnviz.io.config_toml import as_in_session, dump_config
+from rnnviz.io.export.report import html_environment, run_title
+from rnnviz.io.outputs import atomic_write
+from rnnviz.io.resources import resource_path
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.gates import (
+    GATES,
+    GRADIENTS,
+    STATES,
+    choices_of,
+    gate_quantity,
+    gradients_of,
+    is_bounded,
+    is_gradient,
+)
+from rnnviz.text.tables import verdicts
+from rnnviz.text.verdict_details import assumptions
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.step_inputs import followed
+
+LARGEST = 5_000_000
+"""Maximum size of a page in bytes."""
+_REST = 200_000
+"""Bytes of a page that are left for its script, the config and the verdict."""
+
+_TOO_LARGE = (
+    "An interactive page has at most {limit} MB, but this run needs {size} MB for {sample}: "
+    "use fewer time steps, units, layers or engines."
+)
+_LEFT_OUT = "This page has {kept} of the {all} samples: {samples}. The others would make it larger than {limit} MB."
+_NO_ROLE = ("change", "norm")
+"""Quantities that the lanes of a page do not offer, beside pre-activations, which the arithmetic shows."""
+
+
+def write_page(result: RunResult, path: Path, start: Location | None = None) -> int:
+    """Write a run as an interactive page, and return the size of the file in bytes.
+
+    Parameters
+    ----------
+    result : RunResult
+        The run. If it is too large, the page has its first samples, and says so.
+    path : Path
+        The file, which ends in .html.
+    start : Location, optional
+        The value that is selected first; by default the first mismatch.
+
+    Raises
+    ------
+    InputError
+        If one sample of the run is larger than a page may be.
+    """
+    content = page_html(result, datetime.now(UTC), start).encode("utf-8", "backslashreplace")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return len(content)
+
+
+def page_html(result: RunResult, written: datetime, start: Location | None = None) -> str:
+    """The page as text; its script and its style are allowed by their hashes alone."""
+    start = _start(result) if start is None else start
+    samples = _samples(result, start)
+    script, style = (resource_path("page", f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    data = json.dumps(_data(result, samples, start), allow_nan=False, separators=(",", ":"))
+    return (
+        html_environment("page")
+        .get_template("page.html")
+        .render(
+            title=run_title(result),
+            verdict=result.overall_verdict,
+            verdicts=[(str(words), words) for words in verdicts(result)],
+            assumptions=[line.strip() for line in assumptions(result)],
+            reference=display_name(result.reference.engine),
+            candidates=[display_name(comparison.candidate) for comparison in result.comparisons],
+            equations=equations_of_all_units(result.config.network.kind),
+            left_out=_left_out(result, samples),
+            config=as_in_session(dump_config(result.config)),
+            version=__version__,
+            written=written,
+            script=script,
+            style=style,
+            script_hash=_hash(script),
+            style_hash=_hash(style),
+            # Nothing in the data ends the element that has it.
+            data=data.replace("<", "\\u003c"),
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _start(result: RunResult) -> Location:
+    """The first mismatch of the first candidate that has one, else the first value."""
+    found = (comparison.first_mismatch for comparison in result.comparisons)
+    return next((mismatch.where for mismatch in found if mismatch is not None), Location())
+
+
+def _left_out(result: RunResult, samples: list[int]) -> str:
+    count = result.inputs.batch_size
+    if len(samples) == count:
+        return ""
+    return _LEFT_OUT.format(kept=len(samples), all=count, samples=", ".join(map(str, samples)), limit=LARGEST // 10**6)
+
+
+def _samples(result: RunResult, start: Location) -> list[int]:
+    """As many samples as fit: the one that is selected first, and then the first ones.
+
+    Raises an InputError if one is too large.
+    """
+    count = result.inputs.batch_size
+    fixed, each = (size * 4 / 3 for size in _bytes(result))
+    room = LARGEST - _REST - len(dump_config(result.config)) - fixed
+    if each > room:
+        megabytes = number_format.error((fixed + each + _REST) / 10**6)
+        sample = "one sample" if count > 1 else "its sample"
+        raise InputError(_TOO_LARGE.format(limit=LARGEST // 10**6, size=megabytes, sample=sample))
+    others = [sample for sample in range(count) if sample != start.sample]
+    return sorted([start.sample, *others[: max(0, int(room // each) - 1)]])
+
+
+def _bytes(result: RunResult) -> tuple[float, float]:
+    """The bytes of the arrays that do not depend on the number of samples, and those of one sample."""
+    inputs, network, graph = result.inputs, result.config.network, result.config.network.graph
+    layers, directions, timesteps, _, units = result.shape
+    item = inputs.sequence.itemsize
+    fixed = sum(array.nbytes for array in inputs.parameters.values())
+    across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, graph))
+    step = 8 * (units * len(activation_nodes(network.kind, graph)) + across)
+    each = item * timesteps * network.input_size
+    for trace in result.traces.values():
+        lanes = (
+            units * item * len(_shown_arrays(result, trace))
+            + step
+            + 8 * sum(network.sizes(0).of(size) for size in _carried(result, trace).values())
+        )
+        each += layers * directions * timesteps * lanes
+        each += item * timesteps * network.input_size * (OF_INPUT in trace)
+    return float(fixed), float(each)
+
+
+def _quantities(result: RunResult) -> Iterator[dict[str, Any]]:
+    """The quantities of the lanes in their order, with the fixed ends of their color scales."""
+    cell = result.config.network.kind
+    yield {
+        "name": "h",
+        "title": "h  hidden state",
+        "group": "Values",
+        "bounded": is_bounded(result.config.network.graph),
+    }
+    for choice in choices_of(cell, gradients_of(result.traces.values(), cell)):
+        quantity = gate_quantity(choice.name, cell)
+        if choice.group not in (GATES, STATES, GRADIENTS) or choice.name in _NO_ROLE or quantity is None:
+            continue
+        yield {
+            "name": choice.name,
+            "title": choice.text,
+            "group": choice.group,
+            "low": quantity.low,
+            "high": quantity.high,
+        }
+
+
+def _shown_arrays(result: RunResult, trace: Trace) -> list[str]:
+    """The arrays (L, D, T, N, U) of an engine in a page: the quantities that it has, and the lines that it returned."""
+    names = [quantity["name"] for quantity in _quantities(result)]
+    return [
+        *(name for name in names if not is_gradient(name) or name in trace),
+        *(f"line.{name}" for name in trace.lines),
+    ]
+
+
+def _carried(result: RunResult, trace: Trace) -> dict[str, str]:
+    """The sizes of the states whose previous values the engine does not give, by symbol."""
+    states = result.config.network.kind.states[1:]
+    units = result.config.network.kind.states[0].size
+    return {state.symbol: state.size for state in states if state.size == units and state.symbol not in trace}
+
+
+def _data(result: RunResult, samples: list[int], start: Location) -> dict[str, Any]:
+    inputs, network = result.inputs, result.config.network
+    cell, graph = network.kind, network.graph
+    layers, directions, timesteps, _, units = result.shape
+    numbers = {node: place for place, node in enumerate(graph.nodes)}
+    names = [inputs.names.of_sample(sample) for sample in samples] if inputs.names.samples else [inputs.names]
+    gates = LaneGates(result)
+    chosen = np.asarray(samples, np.intp)
+    return {
+        "cell": {
+            "gates": [[gate.symbol, gate.name] for gate in cell.gates],
+            "recurrent": cell.recurrent_gates,
+            "states": cell.state_symbols,
+            "nodes": [_node(cell, node, numbers) for node in graph.nodes],
+            "names": {name: numbers[node] for name, node in graph.values.items()},
+            "lines": [
+                {
+                    "name": line.name,
+                    "node": numbers[line.node],
+                    "symbols": [[s.text, _numbered(s.node, numbers, across=s.across)] for s in line.symbols],
+                }
+                for line in lines_of_unit(cell, graph)
+            ],
+            "activations": [numbers[node] for node in activation_nodes(cell, graph)],
+            "across": [numbers[node] for node in across_nodes(cell, graph)],
+        },
+        "layers": layers,
+        "directions": directions,
+        "reverse": network.reverse,
+        "timesteps": timesteps,
+        "units": units,
+        "features": network.input_size,
+        "samples": samples,
+        "lengths": [inputs.length(sample) for sample in samples],
+        "timestepNames": [[visible(own.timestep(t)) for t in range(timesteps)] for own in names],
+        "featureNames": [feature_index(names[0], feature) for feature in range(network.input_size)],
+        "engines": [
+            {"title": title, **_engine(result, result[engine], samples, gates)}
+            for engine, title in distinct_names(result.traces).items()
+        ],
+        "quantities": list(_quantities(result)),
+        "parameters": [
+            {name: _packed(array) for name, array in vars(inputs.parameters.layer(layer, direction)).items()}
+            for layer in range(layers)
+            for direction in range(directions)
+        ],
+        "initial": {name: _packed(array[:, chosen]) for name, array in inputs.initial_state.by_symbol.items()},
+        "x": _packed(inputs.sequence[:, chosen]),
+        "start": [start.layer, start.direction, start.timestep, samples.index(start.sample), start.unit],
+    }
+
+
+def _node(cell: CellSpec, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
+    return {
+        "op": node.op,
+        "args": [numbers[arg] for arg in node.args],
+        "name": node.name,
+        "number": node.number,
+        "text": "".join(symbol.text for symbol in expression(cell, node)),
+    }
+
+
+def _numbered(node: Node | None, numbers: Mapping[Node, int], *, across: bool) -> int | None:
+    """The place of a symbol's node, if the symbol has one number."""
+    return None if node is None or node.op == "number" or across or len(node.shape) == 2 else numbers[node]
+
+
+def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
+    """By which relative and absolute tolerance each quantity is compared; that of h if it is not."""
+    for quantity in _quantities(result):
+        name = quantity["name"]
+        if not is_gradient(name) or name in comparison.gradients:
+            own = comparison.of(name)
+            yield name, (own.rtol, own.atol)
+    if OF_INPUT in comparison.gradients:
+        own = comparison.of(OF_INPUT)
+        yield OF_INPUT, (own.rtol, own.atol)
+
+
+def _engine(result: RunResult, trace: Trace, samples: list[int], gates: LaneGates) -> dict[str, Any]:
+    """One engine's arrays: what the lanes show, and what its arithmetic reads."""
+    inputs, network = result.inputs, result.config.network
+    lanes = [(layer, direction) for layer in range(result.shape[0]) for direction in range(result.shape[1])]
+    worked = [worked_lane(inputs, trace, *lane, samples) for lane in lanes]
+    arrays = {name: _packed(_lanes(result, trace, name, samples, gates)) for name in _shown_arrays(result, trace)}
+    if OF_INPUT in trace:
+        arrays[OF_INPUT] = _packed(trace[OF_INPUT][:, np.asarray(samples, np.intp)])
+    activations = activation_nodes(network.kind, network.graph)
+    across = across_nodes(network.kind, network.graph)
+    return {
+        "tolerances": {} if trace is result.reference else dict(_tolerances(result, result.comparison(trace.engine))),
+        "arrays": arrays,
+        "own": [symbol for symbol in network.kind.state_symbols if symbol in trace and symbol in arrays],
+        "before": {
+            symbol: _packed(np.stack([lane.before[symbol] for lane in worked])) for symbol in _carried(result, trace)
+        },
+        "activations": [_packed(np.stack([lane.activations[node] for lane in worked])) for node in activations],
+        "across": [_packed(np.stack([lane.across[node] for lane in worked])) for node in across],
+        "recorded": [_ends(trace.recorded(*lane)) for lane in lanes],
+        "followed": [_ends(followed(inputs, trace, *lane)) for lane in lanes],
+    }
+
+
+def _ends(times: range) -> tuple[int, int]:
+    return times.start, times.stop
+
+
+def _lanes(result: RunResult, trace: Trace, name: str, samples: list[int], gates: LaneGates) -> FloatArray:
+    """(L, D, T, N, U): a quantity of the samples, 0 in padding."""
+    layers, directions, timesteps, _, units = result.shape
+    stored = trace.stored(name)
+    if stored is not None:
+        return trace[stored][:, :, :, np.asarray(samples, np.intp)]
+    every = slice(0, timesteps), slice(0, units)
+    read = [
+        gates.read(trace.engine, layer, direction, sample, name, *every)  # type: ignore[arg-type]
+        for layer in range(layers)
+        for direction in range(directions)
+        for sample in samples
+    ]
+    return np.stack(read).reshape(layers, directions, len(samples), timesteps, units).swapaxes(2, 3)
+
+
+def _packed(array: FloatArray) -> dict[str, Any]:
+    """An array as JSON: its type, its shape, and its numbers in base64, little-endian."""
+    kind = "float64" if array.dtype.itemsize > 4 else "float32"
+    numbers = np.ascontiguousarray(array, f"<f{8 if kind == 'float64' else 4}")
+    return {"type": kind, "shape": array.shape, "data": b64encode(numbers.tobytes()).decode("ascii")}
