@@ -29,7 +29,7 @@ _FLAGS = (
     "--disable-dev-shm-usage",
 )
 _LOGS = {"browser": "ALL", "performance": "ALL"}
-_STARTED = re.compile(r"on port (\d+)")
+_STARTED = re.compile(r"started successfully on port (\d+)")
 KEYS = {
     "Right": "\ue014",
     "Left": "\ue012",
@@ -104,7 +104,10 @@ class Browser:
         self.devtools(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
-        wanted = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce" if calm else ""}
+        wanted = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "reduce" if calm else "",
+        }
         features = [{"name": name, "value": value} for name, value in wanted.items()]
         self.devtools("Emulation.setEmulatedMedia", features=features)
 
@@ -114,7 +117,9 @@ class Browser:
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the last call."""
-        entries = [json.loads(entry["message"])["message"] for entry in self._call("POST", "/se/log", {"type": "performance"})]
+        entries = [
+            json.loads(entry["message"])["message"] for entry in self._call("POST", "/se/log", {"type": "performance"})
+        ]
         return [own["params"]["request"]["url"] for own in entries if own["method"] == "Network.requestWillBeSent"]
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
@@ -129,7 +134,7 @@ class Browser:
 def browser(folder: Path) -> Iterator[Browser]:
     """A browser with an empty profile in a folder."""
     assert CHROMEDRIVER is not None, MISSING
-    command = [CHROMEDRIVER, "--port=0", "--silent"]
+    command = [CHROMEDRIVER, "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:
         try:
             assert driver.stdout is not None

@@ -86,7 +86,7 @@ function full(value, single = false) {
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
   let text = value.toExponential();
   for (let digits = 0; single && digits < 9; digits++) {
-    const tried = value.toExponential(digits);
+    const tried = exponential(value, digits);
     if (Math.fround(Number(tried)) === value) {
       text = tried;
       break;
@@ -94,7 +94,9 @@ function full(value, single = false) {
   }
   const [mantissa, exponent] = text.split("e");
   const power = Number(exponent);
-  if (power < -4 || power >= 16) return `${mantissa.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")}e${exponent}`;
+  const size = Math.abs(value);
+  // NumPy goes by the number, Python by its digits; they differ for the float32 that is nearest to 0.0001.
+  if (single ? size < 1e-4 || size >= 1e16 : power < -4 || power >= 16) return `${mantissa.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")}e${exponent}`;
   const sign = mantissa.startsWith("-") ? "-" : "";
   const digits = mantissa.replace(/[-.]/g, "");
   if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${trimmed(digits)}`;
@@ -111,6 +113,11 @@ function count(value) {
 
 function trueMinus(text) {
   return text.replace(/-/g, MINUS);
+}
+
+/** A sentence with true minus signs in its numbers; names keep their hyphens. */
+function trueMinusIn(sentence) {
+  return sentence.replace(/(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)/g, MINUS);
 }
 
 // ------------------------------------------------------------------------------------------------------------- data
@@ -271,11 +278,10 @@ function mismatchAt(quantity, at, unit = at.unit) {
   return mismatchReader(quantity)(at, unit);
 }
 
-/** The array whose comparison marks a quantity: its own if both engines give it, else that of h. */
+/** The array whose comparison marks a quantity: its own if it is compared, else that of h. */
 function comparedName(quantity) {
-  if (quantity.startsWith("grad.")) return tolerances(quantity) ? quantity : "";
-  const given = candidate() !== null && [0, candidate()].every((engine) => engines[engine].own.includes(quantity));
-  return given ? quantity : "h";
+  if (tolerances(quantity)) return quantity;
+  return quantity.startsWith("grad.") ? "" : "h";
 }
 
 /** The time steps of a lane that have numbers: start and stop. A recording may lack some. */
@@ -592,7 +598,7 @@ function shown(value) {
 const [startLayer, startDirection, startTime, startSample, startUnit] = run.start;
 
 const state = {
-  engine: 0,
+  engine: run.startEngine,
   quantity: "h",
   at: { layer: startLayer, direction: startDirection, time: startTime, sample: startSample, unit: startUnit },
   /** Number of time steps in view, and the first of them, which need not be whole. */
@@ -873,13 +879,11 @@ function contrast(one, other) {
   return (bright + 0.05) / (dark + 0.05);
 }
 
-/** A color of text that is readable on another one. */
+/** A color of text that is readable on another one: the theme's, or else black or white. */
 function ink(ground) {
-  for (const pair of [[palette.text, palette.base], ["#000000", "#ffffff"]]) {
-    const best = pair.sort((a, b) => contrast(rgb(b), ground) - contrast(rgb(a), ground))[0];
-    if (contrast(rgb(best), ground) >= 4.5 || best === "#000000" || best === "#ffffff") return best;
-  }
-  return palette.text;
+  const better = (one, other) => (contrast(rgb(one), ground) >= contrast(rgb(other), ground) ? one : other);
+  const own = better(palette.text, palette.base);
+  return contrast(rgb(own), ground) >= 4.5 ? own : better("#000000", "#ffffff");
 }
 
 // ------------------------------------------------------------------------------------------------------------ lanes
@@ -969,21 +973,21 @@ function ticks(most) {
 
 function drawAxis(context) {
   const width = plotWidth() / state.span;
-  context.font = `12px ${FONT}`;
   context.textAlign = "center";
   context.textBaseline = "alphabetic";
-  for (const time of ticks(Math.max(2, Math.floor(plotWidth() / 56)))) {
+  const centered = (time, y, text, limit) => {
     const x = xOf(time + 0.5);
-    const selected = time === state.at.time;
-    if (x < layout.left || x > layout.width - 4) continue;
-    context.fillStyle = selected ? palette.text : palette.muted;
-    context.font = `${selected ? "bold " : ""}12px ${FONT}`;
-    context.fillText(time === 0 || selected ? `t = ${count(time)}` : count(time), Math.max(x, layout.left + 16), 16);
-    const name = timeName(time, state.at.sample);
-    if (name && time < length()) {
-      context.font = `12px ${FONT}`;
-      context.fillText(elided(context, name, Math.max(width, 48)), Math.max(x, layout.left + 10), 32);
-    }
+    if (x < layout.left - 1 || x > layout.left + plotWidth() + 1) return;
+    context.font = `${time === state.at.time ? "bold " : ""}12px ${FONT}`;
+    context.fillStyle = time === state.at.time ? palette.text : palette.muted;
+    context.fillText(elided(context, text, limit), Math.max(x, 16), y);
+  };
+  for (const time of ticks(Math.max(2, Math.floor(plotWidth() / 56)))) {
+    centered(time, 16, time === 0 ? `t = ${time}` : count(time), 56);
+  }
+  const named = ticks(width >= 16 ? run.timesteps : Math.max(2, Math.floor(plotWidth() / 56)));
+  for (const time of named) {
+    if (time < length()) centered(time, 32, timeName(time, state.at.sample), width >= 16 ? width : 52);
   }
 }
 
@@ -1165,8 +1169,10 @@ function drawSelection(context) {
   context.setLineDash([2, 3]);
   context.beginPath();
   for (const edge of width >= 4 ? [x0, x1] : [(x0 + x1) / 2]) {
-    context.moveTo(edge, AXIS - 4);
-    context.lineTo(edge, layout.height - 2);
+    for (const own of layout.lanes) {
+      context.moveTo(edge, own.top);
+      context.lineTo(edge, own.top + own.rows * layout.row);
+    }
   }
   context.stroke();
   context.setLineDash([]);
@@ -1295,6 +1301,7 @@ function showArithmetic() {
     return;
   }
   const steps = able.map((engine) => new Step(engine, state.at));
+  target.classList.toggle("of-two", steps.length > 1);
   target.replaceChildren(...cell.lines.map((line) => lineView(steps, line, open.get(line.name))), outcomeView(steps));
 }
 
@@ -1433,7 +1440,7 @@ function selectedInWords() {
   const name = OF_COMPARISON.includes(quantity) ? quantityTitle(quantity) : quantity;
   const number = value === undefined ? "no value" : format(value);
   const mismatch = mismatchAt(quantity, at) ? ", mismatch" : "";
-  return trueMinus(`${capitalized(place(at))}: ${name} of ${of} = ${number}${mismatch}`);
+  return trueMinusIn(`${capitalized(place(at))}: ${name} of ${of} = ${number}${mismatch}`);
 }
 
 let announcement = 0;

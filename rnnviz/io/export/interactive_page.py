@@ -87,10 +87,11 @@ def write_page(result: RunResult, path: Path, start: Location | None = None) -> 
 
 def page_html(result: RunResult, written: datetime, start: Location | None = None) -> str:
     """The page as text; its script and its style are allowed by their hashes alone."""
-    start = _start(result) if start is None else start
+    engine, first = _first_mismatch(result)
+    start = first if start is None else start
     samples = _samples(result, start)
     script, style = (resource_path("page", f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
-    data = json.dumps(_data(result, samples, start), allow_nan=False, separators=(",", ":"))
+    data = json.dumps(_data(result, samples, engine, start), allow_nan=False, separators=(",", ":"))
     return (
         html_environment("page")
         .get_template("page.html")
@@ -120,10 +121,12 @@ def _hash(text: str) -> str:
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
-def _start(result: RunResult) -> Location:
-    """The first mismatch of the first candidate that has one, else the first value."""
-    found = (comparison.first_mismatch for comparison in result.comparisons)
-    return next((mismatch.where for mismatch in found if mismatch is not None), Location())
+def _first_mismatch(result: RunResult) -> tuple[int, Location]:
+    """The number of the first engine with a mismatch and the first one, else the reference and the first value."""
+    for engine, name in enumerate(result.traces):
+        if name != result.reference.engine and (first := result.comparison(name).first_mismatch) is not None:
+            return engine, first.where
+    return 0, Location()
 
 
 def _left_out(result: RunResult, samples: list[int]) -> str:
@@ -207,7 +210,7 @@ def _carried(result: RunResult, trace: Trace) -> dict[str, str]:
     return {state.symbol: state.size for state in states if state.size == units and state.symbol not in trace}
 
 
-def _data(result: RunResult, samples: list[int], start: Location) -> dict[str, Any]:
+def _data(result: RunResult, samples: list[int], engine: int, start: Location) -> dict[str, Any]:
     inputs, network = result.inputs, result.config.network
     cell, graph = network.kind, network.graph
     layers, directions, timesteps, _, units = result.shape
@@ -244,8 +247,8 @@ def _data(result: RunResult, samples: list[int], start: Location) -> dict[str, A
         "timestepNames": [[visible(own.timestep(t)) for t in range(timesteps)] for own in names],
         "featureNames": [feature_index(names[0], feature) for feature in range(network.input_size)],
         "engines": [
-            {"title": title, **_engine(result, result[engine], samples, gates)}
-            for engine, title in distinct_names(result.traces).items()
+            {"title": title, **_engine(result, result[name], samples, gates)}
+            for name, title in distinct_names(result.traces).items()
         ],
         "quantities": list(_quantities(result)),
         "parameters": [
@@ -255,6 +258,7 @@ def _data(result: RunResult, samples: list[int], start: Location) -> dict[str, A
         ],
         "initial": {name: _packed(array[:, chosen]) for name, array in inputs.initial_state.by_symbol.items()},
         "x": _packed(inputs.sequence[:, chosen]),
+        "startEngine": engine,
         "start": [start.layer, start.direction, start.timestep, samples.index(start.sample), start.unit],
     }
 
@@ -275,15 +279,13 @@ def _numbered(node: Node | None, numbers: Mapping[Node, int], *, across: bool) -
 
 
 def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
-    """By which relative and absolute tolerance each quantity is compared; that of h if it is not."""
-    for quantity in _quantities(result):
-        name = quantity["name"]
-        if not is_gradient(name) or name in comparison.gradients:
-            own = comparison.of(name)
+    """By which relative and absolute tolerance each quantity is compared, and the input's gradient, if they are."""
+    trace = result[comparison.candidate]
+    for name in (*(quantity["name"] for quantity in _quantities(result)), OF_INPUT):
+        stored = trace.stored(name) or name
+        own = comparison.of(stored)
+        if own.name == stored:
             yield name, (own.rtol, own.atol)
-    if OF_INPUT in comparison.gradients:
-        own = comparison.of(OF_INPUT)
-        yield OF_INPUT, (own.rtol, own.atol)
 
 
 def _engine(result: RunResult, trace: Trace, samples: list[int], gates: LaneGates) -> dict[str, Any]:

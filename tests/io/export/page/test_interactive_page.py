@@ -1,0 +1,91 @@
+"""The interactive page as a file: what it contains, what it may load, and how large it is."""
+
+import json
+import re
+from base64 import b64decode
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.io.export import interactive_page
+from rnnviz.io.export.interactive_page import page_html, write_page
+from rnnviz.io.resources import resource_path
+from tests.factories import make_result, setting, with_judgment
+
+WHEN = datetime(2025, 1, 2, 3, 4, tzinfo=UTC)
+DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+
+
+def data_of(page: str) -> dict:
+    return json.loads(DATA.search(page)[1])
+
+
+def unpacked(packed: dict) -> np.ndarray:
+    kind = {"float32": "<f4", "float64": "<f8"}[packed["type"]]
+    return np.frombuffer(b64decode(packed["data"]), kind).reshape(packed["shape"])
+
+
+def test_a_page_has_the_run_and_may_load_nothing() -> None:
+    result = make_result(
+        cell="lstm",
+        num_layers=2,
+        bidirectional=True,
+        gradients=("gluon",),
+        edits={"manual": setting((1, 0, 3, 1, 2), 0.5)},
+    )
+    page = page_html(with_judgment(result), WHEN)
+    data = data_of(page)
+    assert "default-src 'none'; script-src 'sha256-" in page
+    assert not re.findall(r'(?:src|href|action)="', page)
+    assert "unsafe" not in page.split("</head>")[0]
+    assert data["start"] == [1, 0, 3, 1, 2]
+    assert data["startEngine"] == 1
+    for engine, trace in zip(data["engines"], result.traces.values(), strict=True):
+        for name in ("h", "c", "grad.h"):
+            if name in trace:
+                assert np.array_equal(unpacked(engine["arrays"][name]), trace[name])
+        assert unpacked(engine["arrays"]["f"]).dtype == np.float32
+    assert np.array_equal(unpacked(data["x"]), result.inputs.sequence)
+    assert data_of(page_html(result, WHEN, Location(timestep=2)))["start"] == [0, 0, 2, 0, 0]
+
+
+def test_texts_of_a_run_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = make_result(("manual", "gluon"))
+    monkeypatch.setattr(interactive_page, "distinct_names", lambda names: dict.fromkeys(names, "</script><b>"))
+    page = page_html(result, WHEN)
+    assert "</script><b>" not in page
+    assert data_of(page)["engines"][0]["title"] == "</script><b>"
+
+
+def test_a_large_run_leaves_samples_out_and_says_so_or_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = make_result(batch_size=6, edits={"manual": setting((0, 0, 3, 4, 2), 9.0)})
+    whole = write_page(result, tmp_path / "a.html")
+    fixed, each = interactive_page._bytes(result)
+    monkeypatch.setattr(interactive_page, "_REST", whole - int(4 / 3 * (fixed + 6 * each)))
+    monkeypatch.setattr(interactive_page, "LARGEST", whole - int(each))
+    page = page_html(result, WHEN)
+    samples = data_of(page)["samples"]
+    assert 4 in samples
+    assert 1 < len(samples) < 6
+    assert len(page) < interactive_page.LARGEST
+    assert 'id="left-out"' in page
+    monkeypatch.setattr(interactive_page, "LARGEST", 1000)
+    with pytest.raises(InputError, match="one sample"):
+        write_page(result, tmp_path / "b.html")
+    assert not (tmp_path / "b.html").exists()
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_the_colors_are_those_of_the_window(name: str) -> None:
+    style = resource_path("page", "page.css").read_text(encoding="utf-8")
+    blocks = {"light": style.split("}")[0], "dark": style.split('[data-theme="dark"] {')[1].split("}")[0]}
+    for role, color in re.findall(r"--([\w-]+): ([^;]+);", blocks[name]):
+        own = getattr(THEMES[name], role.replace("-", "_"))
+        assert color == (own if isinstance(own, str) else " ".join(own)), role

@@ -1,0 +1,450 @@
+"""The interactive page in a browser: its numbers are those of the window, and keys and screen readers reach them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core import number_format
+from rnnviz.core.axis_labels import timestep_in_words
+from rnnviz.core.config import Config
+from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.explain.equations import equations, format_distinct, format_short
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.term_table import ledger
+from rnnviz.io.export.interactive_page import write_page
+from rnnviz.lessons.content import read_lesson
+from rnnviz.lessons.index import lesson_entries
+from rnnviz.quantities.lane_reader import CellReader
+from rnnviz.text.tables import verdicts
+from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.step_inputs import followed
+from tests.browser import MISSING, Browser, browser
+from tests.factories import make_result, with_judgment
+from tests.shared_worker import Run, run_shared
+
+__all__ = ["run_shared"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+
+LESSONS = {entry.path.stem: entry.path for entry in lesson_entries()}
+WIDTHS = (400, 1280, 2560)
+
+PLAIN = "const plain = (v) => v === undefined ? null : Number.isFinite(v) || typeof v === 'string' ? v : String(v);"
+LANE = f"""{PLAIN}
+const [quantity, engine, shown, layer, direction, sample] = arguments;
+state.engine = shown;
+const [read, marked] = [valueReader(quantity, engine), mismatchReader(quantity)];
+const values = [], marks = [];
+for (let time = 0; time < run.timesteps; time++) for (let unit = 0; unit < run.units; unit++) {{
+  const at = {{ layer, direction, time, sample }};
+  values.push(plain(read(at, unit)));
+  marks.push(time < run.lengths[sample] && marked(at, unit));
+}}
+return [values, marks];"""
+STEP = f"""{PLAIN}
+const [engine, layer, direction, time, sample, unit] = arguments;
+const step = new Step(engine, {{ layer, direction, time, sample, unit }});
+const names = ["weight", "input", "product", "added", "sum"];
+return [
+  cell.lines.map((line) => {{
+    const {{ rows }} = step.rows(line);
+    return [line.name, plain(step.value(line.node)), equationTexts([step], line)[0],
+      rows.map((row) => [row.kind, row.name, ...names.map((name) => plain(row[name]))])];
+  }}),
+  step.outcomes().map((own) => [own.symbol, plain(own.stored), plain(own.computed)]),
+];"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(page: Browser, tmp_path: Path):
+    def open_result(result: RunResult, start: Location | None = None) -> Path:
+        path = tmp_path / "page.html"
+        assert write_page(result, path, start) <= 5_000_000
+        page.open(path)
+        return path
+
+    page.show_as(1280)
+    return open_result
+
+
+def number(value: Any) -> float:
+    return (
+        float("nan") if value is None else float(value.replace("infinity", "inf")) if isinstance(value, str) else value
+    )
+
+
+def check_lanes(page: Browser, result: RunResult, samples: range) -> None:
+    """Every value and mark of every quantity, engine and lane."""
+    layers, directions, timesteps, _, units = result.shape
+    traces = list(result.traces)
+    every = slice(0, timesteps), slice(0, units)
+    for name in page.run("return quantityNames();"):
+        for engine, own in enumerate(traces):
+            candidate = traces[engine or 1] if len(traces) > 1 else None
+            if candidate is None and name in ("error_ratio", "difference"):
+                continue
+            if not page.run("return Boolean(engines[arguments[0]].arrays[arguments[1]]);", engine, name) and (
+                name not in ("error_ratio", "difference")
+            ):
+                continue
+            reader_name = "value" if name == "h" else name
+            for layer, direction, sample in np.ndindex(layers, directions, len(samples)):
+                lane = Lane(layer, direction)
+                reader = CellReader(result, own, candidate, samples[sample], reader_name)
+                expected = reader.cells(lane, *every)
+                values, marks = page.run(LANE, name, engine, engine, layer, direction, sample)
+                found = np.array([number(value) for value in values]).reshape(timesteps, units).T
+                recorded = reader.recorded(lane)
+                times = slice(recorded.start, min(recorded.stop, reader.length))
+                assert np.array_equal(found[:, times], expected.values[:, times], equal_nan=True), (name, own, lane)
+                marked = np.zeros(found.shape, bool) if expected.marks is None else expected.marks
+                assert np.array_equal(np.reshape(marks, (timesteps, units)).T, marked), (name, own, lane)
+
+
+def check_arithmetic(page: Browser, result: RunResult, where: Location) -> None:
+    """Every line, term, sum and text of the arithmetic of a value."""
+    explanation = explain_value(result, where)
+    for name, own in explanation.arithmetics.items():
+        if name in explanation.unread:
+            continue
+        lines, outcomes = page.run(STEP, list(result.traces).index(name), *where.index)
+        expected = equations(own)
+        exact = own.stored_c is not None or own.previous.c is None
+        assert [line[0] for line in lines] == [line.result.text for line in expected]
+        for line, (symbol, value, text, rows) in zip(expected, lines, strict=True):
+            table = ledger([own], symbol, top=10**6).rows
+            assert text == line.numbers
+            assert [row[:2] for row in rows] == [[row.kind, row.name] for row in table]
+            figures = [[f.factor, f.input, f.product, f.added, f.stop] for f in (row.figures[0] for row in table)]
+            for row, numbers in zip(rows, figures, strict=True):
+                compare_row(row[2:], numbers, row[0], exact=exact)
+            same(number(value), line.result.value, exact=exact)
+        assert [outcome[0] for outcome in outcomes] == [outcome.symbol for outcome in own.outcomes]
+        for (_, stored, computed), outcome in zip(outcomes, own.outcomes, strict=True):
+            same(number(stored), outcome.stored, exact=True)
+            same(number(computed), outcome.computed, exact=exact)
+
+
+def compare_row(found: list[Any], expected: list[float | None], kind: str, *, exact: bool) -> None:
+    weight, read, product, added, stop = expected
+    wanted = {
+        "term": [weight, read, product, added, stop],
+        "bias": [None, None, product, added, stop],
+        "part": [None, None, product, None, None],
+        "total": [None, None, None, None, stop],
+    }[kind]
+    for own, value in zip(found, wanted, strict=True):
+        if value is not None and own is not None:
+            same(number(own), value, exact=exact)
+        assert value is None or own is not None or kind == "term"
+
+
+def same(found: float, expected: float, *, exact: bool) -> None:
+    """Cell states that an engine does not give are found anew for each look, and may differ in the last digits."""
+    if exact or not np.isfinite(expected):
+        assert np.array_equal(found, expected, equal_nan=True)
+    else:
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert format_short(found) == format_short(expected)
+
+
+def drawn_places(result: RunResult, samples: range, count: int) -> Iterator[Location]:
+    """Places with an arithmetic, among them the first mismatch."""
+    draw = Random(0)
+    for comparison in result.comparisons:
+        if comparison.first_mismatch is not None and comparison.first_mismatch.where.sample in samples:
+            yield comparison.first_mismatch.where
+    layers, directions, _, _, units = result.shape
+    reverse = result.config.network.reverse
+    for _ in range(count):
+        layer, direction, sample = draw.randrange(layers), draw.randrange(directions), draw.choice(samples)
+        times = [followed(result.inputs, trace, layer, direction) for trace in result.traces.values()]
+        stop = min(result.inputs.length(sample), *(own.stop for own in times))
+        start = max(own.start for own in times)
+        if start < stop:
+            yield Location(
+                layer, direction, draw.randrange(start, stop), sample, draw.randrange(units), reverse=reverse
+            )
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_page_of_a_lesson_has_the_numbers_of_the_window(
+    name: str, page: Browser, open_page: Any, run_shared: Run
+) -> None:
+    step = read_lesson(LESSONS[name]).steps[-1]
+    result = run_shared(step.config)
+    path = open_page(result, step.location(Location()))
+    assert page.messages() == []
+    assert page.requests() == [path.as_uri()]
+    samples = range(len(page.run("return run.samples;")))
+    check_lanes(page, result, samples)
+    for where in drawn_places(result, samples, 6):
+        check_arithmetic(page, result, where)
+    found = page.run("return [...document.querySelectorAll('.verdict > p')].map((own) => own.textContent);")
+    assert found == [str(words) for words in verdicts(result)]
+    array = result.inputs.sequence
+    for engine, trace in enumerate(result.traces.values()):
+        if OF_INPUT in trace:
+            gradient = page.run("return Array.from(engines[arguments[0]].arrays['grad.input'].values);", engine)
+            assert np.array_equal(gradient, trace[OF_INPUT][:, samples].ravel())
+    assert np.array_equal(page.run("return Array.from(run.x.values);"), array[:, samples].ravel())
+    for width in WIDTHS:
+        page.show_as(width)
+        assert page.run("return document.documentElement.scrollWidth <= window.innerWidth;"), width
+    assert page.messages() == []
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "peephole": {"cell": "lstm_peephole"},
+    "coupled": {"cell": "lstm_coupled"},
+    "reset before": {"cell": "gru_reset_before"},
+    "projection": {"cell": "lstm", "projection_size": 2},
+    "clip": {"cell": "lstm", "clip": 0.1},
+    "float64": {"cell": "gru", "dtype": "float64"},
+    "reverse": {"cell": "rnn_relu", "reverse": True, "bidirectional": False},
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_arithmetic_of_every_cell(name: str, page: Browser, open_page: Any) -> None:
+    network = {"num_layers": 2, "bidirectional": True, **NETWORKS[name]}
+    result = make_result(("manual", "bug:no-h2h-bias"), lengths=[5, 3], **network)
+    open_page(result)
+    assert page.messages() == []
+    check_lanes(page, result, range(2))
+    for where in drawn_places(result, range(2), 8):
+        check_arithmetic(page, result, where)
+
+
+def drawn_numbers() -> list[float]:
+    draw = Random(1)
+    ties = [0.0625, 0.1875, 2.5, 0.5, 1.0005, 0.0005, 0.125, 1234500.0, 1235500.0, 0.25]
+    ends = [1e16, 1e15, 1e-4, 9.5e-5, 16777216.0, 0.0, 1e-310, 9999.5, 9950.0, 9.995e-4, 0.00995, 999999.9996]
+    numbers = [*ties, *ends]
+    numbers += [draw.uniform(-1, 1) * 10.0 ** draw.randint(-12, 12) for _ in range(600)]
+    numbers += [draw.randint(-2000, 2000) / 2.0 ** draw.randint(0, 12) for _ in range(600)]
+    return [*numbers, *(-value for value in numbers[:40])]
+
+
+def test_numbers_are_written_as_in_the_window(page: Browser, open_page: Any) -> None:
+    open_page(make_result())
+    numbers = drawn_numbers()
+    single = [float(np.float32(value)) for value in numbers]
+    for function, written in (
+        ("short", number_format.short),
+        ("twoDigits", number_format.error),
+        ("brief", format_short),
+        ("full", number_format.full),
+    ):
+        found = page.run(f"return arguments[0].map((v) => {function}(v));", numbers)
+        assert dict(zip(numbers, found, strict=True)) == {value: written(value) for value in numbers}
+    found = page.run("return arguments[0].map((v) => full(v, true));", single)
+    assert dict(zip(single, found, strict=True)) == {v: number_format.full(np.float32(v)) for v in single}
+    found = page.run("return ['NaN', 'Infinity', '-Infinity'].map((v) => short(Number(v)));")
+    assert found == ["NaN", "infinity", "-infinity"]
+    pairs = [pair for pair in pairwise(sorted(numbers)) if pair[0] != pair[1]]
+    found = page.run("return arguments[0].map(([a, b]) => distinct(a, b));", pairs)
+    assert [tuple(own) for own in found] == [format_distinct(*pair) for pair in pairs]
+
+
+DISAGREEING = Config.from_mapping(
+    {
+        "network": {"cell": "lstm", "input_size": 4, "hidden_size": 8, "num_layers": 2, "bidirectional": True},
+        "sequence": {"timesteps": 12, "batch_size": 2, "lengths": [12, 7]},
+        "compare": {"candidates": ["manual", "bug:gates-i-f-o-g"]},
+        "backward": {"enabled": True},
+    }
+)
+
+
+def mismatches(reference: np.ndarray, candidate: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    return ~(abs_error(reference, candidate) <= tolerance(reference, rtol, atol))
+
+
+AT = "return [state.at.layer, state.at.direction, state.at.time, state.at.sample, state.at.unit];"
+
+
+def test_keys_reach_everything(page: Browser, open_page: Any, run_shared: Run) -> None:
+    result = run_shared(DISAGREEING)
+    open_page(result)
+    first = result.comparison("bug:gates-i-f-o-g").first_mismatch
+    assert first is not None
+    assert page.run(AT) == list(first.where.index)
+    assert page.run("return engines[state.engine].title;") == "bug:gates-i-f-o-g"
+    assert page.run("return document.activeElement.id;") == "lanes"
+    page.press("Right", "Right", "Left", "Down", "Down", "Up", "PgUp", "PgUp", "PgDown")
+    assert page.run(AT) == [0, 1, 1, 0, 1]
+    page.press("End", "]")
+    assert page.run(AT) == [0, 1, 6, 1, 1]
+    page.press("Home", "[", "Left", "PgDown", "PgDown")
+    assert page.run(AT) == [0, 0, 0, 0, 1]
+    comparison, other = result.comparison(first_engine := "bug:gates-i-f-o-g"), result[first_engine]
+    places = np.argwhere(mismatches(result.reference.hidden, other.hidden, comparison.rtol, comparison.atol)).tolist()
+    places.sort(key=lambda place: Location(*place).order)
+    assert page.run("return mismatches().map((at) => [at.layer, at.direction, at.time, at.sample, at.unit]);") == places
+    begun = places.index([0, 0, 0, 0, 1])
+    page.press("n", "n")
+    assert page.run(AT) == places[begun + 2]
+    page.press("p", "Shift+N", "p")
+    assert page.run(AT) == places[begun - 1]
+    spans = page.run("return [state.span];")
+    page.press("+")
+    spans.append(page.run("return state.span;"))
+    page.press("-", "-")
+    spans.append(page.run("return state.span;"))
+    page.press("+", "f")
+    spans.append(page.run("return state.span;"))
+    assert spans == [12, 8, 12, 12]
+    quantities = page.run("return quantityNames();")
+    page.press("q", "q")
+    assert page.run("return state.quantity;") == quantities[2]
+    page.press("Shift+Q", "Shift+Q", "x")
+    assert page.run("return [state.quantity, state.exact];") == ["h", True]
+    assert page.run("return document.querySelector('#arithmetic td').textContent;")
+    page.press(" ")
+    assert page.run("return byId('play').textContent;") == "Pause"
+    page.press(" ")
+    assert page.run("return byId('play').textContent;") == "Play"
+    page.press(">", ">", "<")
+    assert page.run("return player.factor;") == 2
+    page.press("?")
+    assert page.run("return [byId('keys').open, document.activeElement.tagName];") == [True, "SUMMARY"]
+    assert page.messages() == []
+
+
+def test_playback_moves_in_the_order_of_computation_and_ends(page: Browser, open_page: Any) -> None:
+    result = make_result(("manual", "gluon"), bidirectional=True, timesteps=4)
+    open_page(result, Location(direction=1, timestep=2))
+    script = """const done = []; const before = select; setFactor(16);
+    return new Promise((resolve) => { play(1); const watch = setInterval(() => {
+      done.push(state.at.time); if (!player.direction) { clearInterval(watch); resolve(done); } }, 5); });"""
+    times = page.run(script)
+    assert times[-1] == 0
+    assert sorted(times, reverse=True) == times
+
+
+def test_a_click_selects_and_the_wheel_zooms_at_the_pointer(page: Browser, open_page: Any) -> None:
+    open_page(make_result(("manual", "gluon"), cell="lstm", timesteps=40))
+    place = page.run(
+        """const box = canvas.getBoundingClientRect(); const lane = layout.lanes[0];
+        return [box.left + xOf(20.5), box.top + lane.top + 2.5 * layout.row];"""
+    )
+    page.click(*map(round, place))
+    assert page.run(AT) == [0, 0, 20, 0, 2]
+    zoomed = """canvas.dispatchEvent(new WheelEvent("wheel",
+        { deltaY: -400, clientX: arguments[0], clientY: arguments[1], cancelable: true, bubbles: true }));
+        return [state.span, xOf(20.5) + canvas.getBoundingClientRect().left];"""
+    span, x = page.run(zoomed, *place)
+    assert span < 40
+    assert x == pytest.approx(place[0], abs=1)
+
+
+CONTRASTS = """
+const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+const ground = (own) => {
+  for (; own; own = own.parentElement) {
+    const [r, g, b, a = 1] = parse(getComputedStyle(own).backgroundColor);
+    if (a > 0) return [r, g, b];
+  }
+  return [255, 255, 255];
+};
+document.querySelectorAll("details").forEach((own) => { own.open = true; });
+const low = [];
+for (const own of document.querySelectorAll("body *")) {
+  if (![...own.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !own.checkVisibility()) continue;
+  if (own.matches("script, option, noscript")) continue;
+  const found = contrast(parse(getComputedStyle(own).color).slice(0, 3), ground(own));
+  if (found < 4.5) low.push([own.tagName, own.className, own.textContent.slice(0, 20), found]);
+}
+return low;"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_text_is_readable_in_either_theme(dark: bool, page: Browser, open_page: Any, run_shared: Run) -> None:
+    page.show_as(1280, dark=dark)
+    result = run_shared(DISAGREEING)
+    open_page(result)
+    page.show_as(1280, dark=dark)
+    assert page.run("return document.documentElement.dataset.theme;") == ("dark" if dark else "light")
+    assert page.run(CONTRASTS) == []
+    inks = """return run.quantities.map(({ name }) => scaleOf(name)).flatMap((scale) =>
+        colorTable(scale).map((ground) => contrast(rgb(ink(ground)), ground)));"""
+    assert min(page.run(inks)) >= 4.5
+    page.run("byId('theme').click();")
+    assert page.run("return document.documentElement.dataset.theme;") == ("light" if dark else "dark")
+    assert page.run(CONTRASTS) == []
+
+
+def test_screen_readers_find_names_and_hear_the_selected_value(page: Browser, open_page: Any, run_shared: Run) -> None:
+    result = run_shared(DISAGREEING)
+    open_page(result)
+    unnamed = page.run(
+        """return [...document.querySelectorAll("button, select, input, section, table, [role]")]
+        .filter((own) => !own.labels?.length && !own.ariaLabel && !own.caption && !own.textContent.trim() &&
+            !own.getAttribute("aria-labelledby") && own.id !== "live").map((own) => own.outerHTML.slice(0, 80));"""
+    )
+    assert unnamed == []
+    page.press("Right")
+    page.run("return new Promise((resolve) => setTimeout(resolve, 250));")
+    live = page.run("return byId('live').textContent;")
+    value = result["bug:gates-i-f-o-g"].hidden[0, 0, 1, 0, 0]
+    assert live.startswith("Layer 0, forward, t = 1, sample 0, unit 0: h of bug:gates-i-f-o-g = ")
+    assert number_format.true_minus(number_format.short(value)) in live
+    assert page.run("return byId('time').getAttribute('aria-valuetext');") == "t = 1"
+    rows = page.run("return [...document.querySelectorAll('#step tbody tr')].map((row) => row.cells[1].textContent);")
+    shown = [number_format.true_minus(number_format.short(v)) for v in result.reference.hidden[0, 0, 1, 0]]
+    assert rows[: len(shown)] == shown
+    assert page.run("return document.querySelector('#step [aria-current]').rowIndex;") == 1
+    focused = []
+    for _ in range(40):
+        page.press("Tab")
+        focused.append(page.run("return document.activeElement.id || document.activeElement.tagName;"))
+    assert {"time", "speed", "play", "exact"} <= set(focused)
+    outlines = page.run("byId('play').focus(); return getComputedStyle(byId('play')).outlineStyle;")
+    assert outlines != "none"
+
+
+def test_less_motion_is_at_most_three_changes_a_second(page: Browser, open_page: Any) -> None:
+    open_page(make_result(("manual", "gluon"), timesteps=400))
+    page.show_as(1280, calm=True)
+    script = """let drawn = 0; const watch = new MutationObserver(() => { drawn += 1; });
+        watch.observe(byId("place"), { childList: true }); setFactor(16); play(1);
+        return new Promise((resolve) => setTimeout(() => { pause(); resolve(drawn); }, 1500));"""
+    assert page.run(script) <= 5
+
+
+def test_names_of_time_steps_and_padding_are_shown(page: Browser, open_page: Any, run_shared: Run) -> None:
+    lesson = read_lesson(LESSONS["11-padding"]).steps[-1]
+    result = run_shared(lesson.config)
+    open_page(result, Location())
+    names = result.inputs.names.of_sample(0)
+    assert timestep_in_words(names, 0) in page.run("return byId('place').textContent;")
+    page.press("End")
+    assert page.run("return state.at.time;") == result.inputs.length(0) - 1
+    assert "padding" in page.run("return byId('legend').textContent;")
+
+
+def test_missing_values_of_a_recording_have_no_arithmetic(page: Browser, open_page: Any) -> None:
+    result = with_judgment(make_result(("manual", "gluon"), num_layers=2, timesteps=4))
+    trace = replace(result["gluon"], missing=frozenset({"h"}))
+    open_page(replace(result, traces={"manual": result["manual"], "gluon": trace}))
+    assert page.messages() == []
+    starts = page.run("return engines[1].followed;")
+    layers = [followed(result.inputs, trace, layer, 0) for layer in range(2)]
+    assert starts == [[own.start, own.stop] for own in layers]
+    page.run("setEngine(1);")
+    assert page.messages() == []
