@@ -888,10 +888,10 @@ function ink(ground) {
 
 // ------------------------------------------------------------------------------------------------------------ lanes
 
-const AXIS = 40;
+const AXIS = run.timestepNames.some((names) => names.some(Boolean)) ? 42 : 26;
 const LANE_TITLE = 20;
 const LANE_GAP = 6;
-const LEAST_ROW = 4;
+const LEAST_ROW = 2;
 const MOST_ROW = 24;
 const WANTED_HEIGHT = 420;
 const FONT = "system-ui, sans-serif";
@@ -980,7 +980,9 @@ function drawAxis(context) {
     if (x < layout.left - 1 || x > layout.left + plotWidth() + 1) return;
     context.font = `${time === state.at.time ? "bold " : ""}12px ${FONT}`;
     context.fillStyle = time === state.at.time ? palette.text : palette.muted;
-    context.fillText(elided(context, text, limit), Math.max(x, 16), y);
+    const fitting = elided(context, text, limit);
+    const half = context.measureText(fitting).width / 2 + 2;
+    context.fillText(fitting, clamp(x, half, layout.width - half), y);
   };
   for (const time of ticks(Math.max(2, Math.floor(plotWidth() / 56)))) {
     centered(time, 16, time === 0 ? `t = ${time}` : count(time), 56);
@@ -1541,8 +1543,8 @@ const KEYS = [
   [["End"], "End", "Last time step", () => select({ time: length() - 1 })],
   [["ArrowUp"], "Up", "Unit above", () => select({ unit: state.at.unit - 1 })],
   [["ArrowDown"], "Down", "Unit below", () => select({ unit: state.at.unit + 1 })],
-  [["PageUp"], "Page Up", "Lane above: the next layer or direction", () => moveLane(1)],
-  [["PageDown"], "Page Down", "Lane below", () => moveLane(-1)],
+  [["PageUp"], "PgUp", "Lane above: the next layer or direction", () => moveLane(1)],
+  [["PageDown"], "PgDown", "Lane below", () => moveLane(-1)],
   [["["], "[", "Previous sample", () => select({ sample: state.at.sample - 1 })],
   [["]"], "]", "Next sample", () => select({ sample: state.at.sample + 1 })],
   [[" "], "Space", "Play in the order of computation, or pause", () => play(1)],

@@ -68,6 +68,7 @@ def add_run_to(commands: Commands) -> None:
     )
     output.add_argument("--png", type=Path, metavar="PATH", help="draw the unrolled network")
     output.add_argument("--report", type=Path, metavar="PATH", help="write an HTML report")
+    output.add_argument("--page", type=Path, metavar="PATH", help="write an interactive HTML page")
     output.add_argument("--notebook", type=Path, metavar="PATH", help="write a Jupyter notebook that repeats the run")
     output.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the verdict")
     run.set_defaults(answer=_run)
@@ -134,7 +135,9 @@ def _check_outputs(config: Config, options: Namespace) -> None:
 
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates needs --csv or --npz.")
-    outputs = {f"--{kind}": getattr(options, kind) for kind in ("csv", "npz", "png", "report", "notebook", "json")}
+    outputs = {
+        f"--{kind}": getattr(options, kind) for kind in ("csv", "npz", "png", "report", "page", "notebook", "json")
+    }
     if options.json == "-":
         del outputs["--json"]
     check_outputs(outputs, {"the config": options.config, **files_read(config)})
@@ -162,6 +165,10 @@ def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], obj
         from rnnviz.io.export.report import write_report
 
         yield lambda: write_report(result, options.report, [report_picture(result)])
+    if options.page is not None:
+        from rnnviz.io.export.interactive_page import write_page
+
+        yield lambda: write_page(result, options.page)
     if options.notebook is not None:
         from rnnviz.io.export.notebook import write_notebook
 

@@ -154,7 +154,7 @@ def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_ei
     assert "bug:no-h2h-bias is wrong" in cells.cells[0].source
 
 
-@pytest.mark.parametrize("kind", ["report", "notebook"])
+@pytest.mark.parametrize("kind", ["report", "page", "notebook"])
 def test_a_missing_folder_is_reported_before_the_run(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:

@@ -88,11 +88,17 @@ def test_every_command_line_parses():
 
 def test_every_key_that_is_named_is_bound_and_the_sheet_names_every_key():
     bound = {key for command in COMMANDS for key in command.keys}
-    own = {key for key, _ in KEYS.values()}
+    script = resource_path("page", "page.js").read_text(encoding="utf-8")
+    in_page = {
+        key for names in re.findall(r'^  \[\[.+?\], "(.+?)", "', script, re.MULTILINE) for key in names.split(", ")
+    }
+    own = {key for key, _ in KEYS.values()} | in_page
     for page in guide_pages().values():
         named = {word for word in NAMED_KEY.findall(FENCE.sub("", page.text)) if ANY_KEY.fullmatch(word)}
         assert named <= bound | own | CONTROLS_OWN, (page.name, named - bound - own - CONTROLS_OWN)
-    missing = bound - set(NAMED_KEY.findall(guide_pages()["keys"].text))
+    sheet = guide_pages()["keys"].text
+    assert set(NAMED_KEY.findall(sheet.partition("## In an interactive page")[2])) == in_page
+    missing = bound - set(NAMED_KEY.findall(sheet))
     assert not missing, f"resources/guide/keys.md needs a row for each of {sorted(missing)}"
 
 

@@ -15,7 +15,7 @@ from tests.gui.test_programs import USE
 from tests.security.no_internet import supported
 
 ROOT = Path(__file__).parents[2]
-OUTPUTS = ("csv", "npz", "png", "json", "report", "notebook")
+OUTPUTS = ("csv", "npz", "png", "json", "report", "page", "notebook")
 
 pytestmark = pytest.mark.skipif(not supported(), reason="this system has no filter of system calls")
 

@@ -13,7 +13,7 @@ import pytest
 from rnnviz.execution.folders import RecoveryDir, RunDirs, make_state_folder
 from rnnviz.io.outputs import atomic_write
 
-OUTPUTS = ("csv", "npz", "json", "report", "notebook")
+OUTPUTS = ("csv", "npz", "json", "report", "page", "notebook")
 
 # Every path that a config can name points outside its folder.
 CONFIG = """

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
+from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
@@ -77,14 +78,18 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A file format for the numbers of a run; `write` returns a summary of the file."""
+    """A file format for the numbers of a run; `write` returns a summary of the file.
+
+    With `selects`, the file begins at the selected value, the argument `start` of `write`.
+    """
 
     id: str
     ending: str
     title: str
     why: str
     filters: str | Callable[[], str]
-    write: Callable[[RunResult, Path, Progress], str]
+    write: Callable[..., str]
+    selects: bool = False
 
 
 def _write_csv(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
@@ -112,10 +117,25 @@ def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
     return f"{write_notebook(result, path):,} cells"
 
 
+def _write_page(result: RunResult, path: Path, _progress: Progress, *, start: Location) -> str:
+    from rnnviz.io.export.interactive_page import write_page
+
+    return f"{write_page(result, path, start):,} bytes"
+
+
 _TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*.json)"
 _GATES = "gates, cell states and pre-activations,\nrecomputed in float64 from each engine's own states."
 
 FORMATS = (
+    ExportFormat(
+        "page",
+        "html",
+        "Interactive pa&ge…",
+        "One HTML file with lanes, arithmetic and playback for any browser, without a network.",
+        "Interactive pages (*.html)",
+        _write_page,
+        selects=True,
+    ),
     ExportFormat(
         "notebook",
         "ipynb",
@@ -192,7 +212,10 @@ class ExportCommands(QObject):
             return
 
         filters = kind.filters if isinstance(kind.filters, str) else kind.filters()
-        self._ask("Export", filters, kind.ending, self._stem, partial(kind.write, result))
+        write = partial(kind.write, result)
+        if kind.selects:
+            write = partial(write, start=self._session.location)
+        self._ask("Export", filters, kind.ending, self._stem, write)
 
     def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""

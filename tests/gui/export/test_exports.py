@@ -300,6 +300,17 @@ def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
     assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
 
 
+def test_an_interactive_page_begins_at_the_selected_value(qtbot, window, export, tmp_path):
+    path = tmp_path / "run.html"
+    window.session.set_location(window.session.location.moved(unit=1))
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("page", path)
+    start = list(window.session.location.index)
+    assert start[4] == 1
+    assert f'"start":{start}'.replace(" ", "") in path.read_text(encoding="utf-8")
+    assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
+
+
 def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -315,7 +326,7 @@ def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
 
 
 def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
-    for entry in ("csv", "report", "notebook"):
+    for entry in ("csv", "page", "report", "notebook"):
         assert not bare_window.findChild(QAction, f"export_{entry}").isEnabled()
     assert bare_window.findChild(QAction, "export_png_window_1").isEnabled()
     assert not bare_window.actions_["export_picture"].isEnabled()
