@@ -1,4 +1,8 @@
-"""The names of engines that are files: the user's own code by its path, and a recording as recording:PATH."""
+"""The names of engines that are more than a word.
+
+The user's own code is named by its path, a recording as recording:PATH, and a bug that a quiz asks for as
+unknown:DIGEST.
+"""
 
 import re
 from collections import Counter
@@ -6,7 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import NamedTuple
 
-RECORDING, CODE = "recording:", ".py"
+RECORDING, CODE, UNKNOWN = "recording:", ".py", "unknown:"
+
+UNKNOWN_ENGINE = "unknown engine"
+"""What an engine is called whose known bug a quiz asks for."""
 
 CAPTURE = ".capture.npz"
 """The ending of the archives in captures, which are shown by the names of the recorded layers."""
@@ -32,6 +39,11 @@ def is_own(name: str) -> bool:
 def is_recording(name: str) -> bool:
     """Whether the name is that of recorded outputs."""
     return name.startswith(RECORDING)
+
+
+def is_unknown(name: str) -> bool:
+    """Whether the name is that of a known bug that a quiz asks for."""
+    return name.startswith(UNKNOWN)
 
 
 def recording_name(name: str) -> RecordingName:
@@ -61,12 +73,14 @@ BACKWARD = ".backward"
 
 
 def display_name(engine: str) -> str:
-    """The engine's name, the file name of a custom step or a recording, or the layer of a capture.
+    """The engine's name, the file name of a custom step or a recording, the layer of a capture, or "unknown engine".
 
     The name of the time of an engine's backward pass keeps its end.
     """
     if engine.endswith(BACKWARD):
         return display_name(engine.removesuffix(BACKWARD)) + BACKWARD
+    if is_unknown(engine):
+        return UNKNOWN_ENGINE
     if is_recording(engine):
         path, chosen = recording_name(engine)
         name = PurePath(path).name.removesuffix(CAPTURE)

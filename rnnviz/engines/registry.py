@@ -16,7 +16,15 @@ from unicodedata import category
 from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Compare, Config, Network
-from rnnviz.core.engine_spec import RECORDING, RecordingName, engine_file, is_own, is_recording
+from rnnviz.core.engine_spec import (
+    RECORDING,
+    UNKNOWN_ENGINE,
+    RecordingName,
+    engine_file,
+    is_own,
+    is_recording,
+    is_unknown,
+)
 from rnnviz.core.errors import ConfigError, EngineError, check_regular
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
@@ -24,11 +32,12 @@ from rnnviz.core.schema import display_value
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import Engine, EngineReport, Progress
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, bug_of
 from rnnviz.engines.faults.registry import KnownBug as KnownBug
 from rnnviz.engines.faults.registry import gradient_bugs_in as gradient_bugs_in
 from rnnviz.engines.faults.registry import known_bugs_in as known_bugs_in
 from rnnviz.engines.faults.registry import known_bugs_of as known_bugs_of
+from rnnviz.engines.faults.registry import unknown_engine as unknown_engine
 from rnnviz.frozen import dataclass
 
 _NOT_TEXT = ("Cc", "Cs")
@@ -155,8 +164,13 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         return EngineEntry(name, name, None)
     if is_own(name):
         return EngineEntry(name, Path(name).name, None)
+    if is_unknown(name):
+        bug = bug_of(name)
+        if bug is None:
+            raise ConfigError(key, f"{key} names {display_value(name)}, but no quiz asks for such an engine.")
+        return EngineEntry(name, UNKNOWN_ENGINE, None, bug=bug)
     if is_known_bug(name):
-        bug = KNOWN_BUGS.get(name.removeprefix(PREFIX))
+        bug = bug_of(name)
         if bug is None:
             raise ConfigError(
                 key,
@@ -246,7 +260,7 @@ def _load(name: str) -> Engine:
         from rnnviz.engines.torch import TorchEngine
 
         return TorchEngine()
-    if is_known_bug(name):
+    if is_known_bug(name) or is_unknown(name):
         from rnnviz.engines.faults.engine import KnownBugEngine
 
         return KnownBugEngine(name)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording
+from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording, is_unknown
 from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
@@ -241,7 +241,7 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
         failing = [c for c in failed if not c.accumulates]
         unjudged = trace.partial or audits[name].undetermined_mismatches
         apart = bool(failed) or any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
-        if audits[name].wrong or failing or (unjudged and apart):
+        if not is_unknown(name) and (audits[name].wrong or failing or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), forward * _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name], failing)
     notify(Stage(StageKind.TESTING_BUGS), forward * (_AUDIT + _DIAGNOSE))
@@ -279,7 +279,7 @@ def _judge_backward(
         unjudged = audited.verdict is not AuditVerdict.RIGHT or audited.undetermined_mismatches
         pairs = [c for c in comparisons if name in (c.reference, c.candidate)]
         apart = any(gradient.mismatched for c in pairs for gradient in c.every_gradient)
-        if audited.wrong or name in contradicted or (unjudged and apart):
+        if not is_unknown(name) and (audited.wrong or name in contradicted or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), 1.0)
             diagnoses[name] = diagnose_gradients(inputs, trace)
     causes = {bug.name: bug.cause for bug in gradient_bugs_in(inputs)}

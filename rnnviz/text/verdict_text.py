@@ -5,7 +5,7 @@ from dataclasses import replace
 from string import Formatter
 from typing import TypeAlias
 
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import display_name, is_unknown
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
@@ -48,6 +48,7 @@ _CAUSE_OR = " Likely cause: *{cause}*, or {others}."
 _SINCE = "{place}: {steps} of {timesteps} time steps have mismatches"
 _NO_CAUSE = "No known bug reproduces these numbers."
 _CAUSE_UNKNOWN = "Unknown until the step audit is done."
+_CAUSE_ASKED = "Not shown before the question of the quiz is answered."
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,8 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
     if place is not None or wrong:
         causes = [] if judgment is None else [" or ".join(likely_causes(judgment, engine)) for engine in wrong]
         known = [TextPart(f"{cause}. ") for cause in causes if cause]
-        unknown = TextPart(_CAUSE_UNKNOWN if judgment is None else _NO_CAUSE)
+        asked = any(map(is_unknown, wrong))
+        unknown = TextPart(_CAUSE_UNKNOWN if judgment is None else _CAUSE_ASKED if asked else _NO_CAUSE)
         facts.append(("Likely cause", tuple(known) or (unknown,)))
     if words.blind:
         facts.append(("Undetectable", tuple(TextPart(f"{line}.\n") for line in words.blind)))

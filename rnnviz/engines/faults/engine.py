@@ -23,7 +23,7 @@ from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.faults.backward import BackwardPasses
 from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
+from rnnviz.engines.faults.registry import bug_of
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
 from rnnviz.frozen import dataclass
 
@@ -31,13 +31,18 @@ _NO_SEAMS = np.zeros(0, np.int64)
 
 
 class KnownBugEngine:
-    """The engine `bug:NAME`. A bug of the backward pass has a forward pass without errors, others have no gradients."""
+    """The engine `bug:NAME` or `unknown:DIGEST`.
+
+    A bug of the backward pass has a forward pass without errors, others have no gradients.
+    """
 
     provides_cell_state = True
     version = f"numpy {np.__version__}"
 
     def __init__(self, name: str) -> None:
-        self._bug = KNOWN_BUGS[name.removeprefix(PREFIX)]
+        bug = bug_of(name)
+        assert bug is not None, "the registry refuses other names"
+        self._bug = bug
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""

@@ -1,6 +1,8 @@
 """Catalog of the known bugs, with their causes and origins."""
 
+from binascii import crc32
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from rnnviz.cells import CELLS, CellSpec
@@ -9,6 +11,7 @@ from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import Network
+from rnnviz.core.engine_spec import UNKNOWN, is_unknown
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.faults import changes as change
 from rnnviz.engines.faults.changes import Fault, GradientFault
@@ -43,7 +46,7 @@ class KnownBug:
     @property
     def engine(self) -> str:
         """The name that a config gives to the engine that makes this known bug."""
-        return f"{PREFIX}{self.name}"
+        return self.name if is_unknown(self.name) else f"{PREFIX}{self.name}"
 
     def faults(self, network: Network) -> tuple[Fault, ...]:
         """The variants for the network's cell. A custom cell has those bugs that every cell has, but no other lines."""
@@ -534,6 +537,19 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         ),
     )
 }
+
+
+def unknown_engine(engine: str) -> str:
+    """The name of an engine with the known bug of `engine`, which does not say which one that is."""
+    return f"{UNKNOWN}{crc32(engine.removeprefix(PREFIX).encode()):08x}"
+
+
+def bug_of(engine: str) -> KnownBug | None:
+    """The known bug of an engine; that of an unknown one has no texts, and its engine's name. None if there is none."""
+    if not is_unknown(engine):
+        return KNOWN_BUGS.get(engine.removeprefix(PREFIX))
+    found = (bug for bug in KNOWN_BUGS.values() if unknown_engine(bug.name) == engine)
+    return next((replace(bug, name=engine, cause="", origin="") for bug in found), None)
 
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
