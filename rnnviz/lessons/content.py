@@ -1,14 +1,16 @@
 """Guided lessons: texts in steps with a config, a selection, a highlighted part of the window, and statements.
 
-A lesson is a Markdown file. Its first line is `# Title`; the text up to the first `## Step title` is its summary.
-Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
-one of the config lessons and changes of its keys, the selection, the highlighted part, and the statements.
+A lesson is a Markdown file. Its first line is `# Title`; the text up to the first `## Step title` is its summary, with
+one fenced block marked `lesson`, which is TOML: the goal, the minutes, the needed lessons, the chapter of the course.
+Each step is prose with one fenced block marked `step`, which is TOML, too: the config that the step is about, as the
+name of one of the config lessons and changes of its keys, the selection, the highlighted part, the statements, and a
+question or a task.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import field
+from collections.abc import Mapping
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from rnnviz.core.schema import display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import with_paths
-from rnnviz.lessons.index import LINK_SCHEME, PARTS, find_lesson
+from rnnviz.lessons.index import LINK_SCHEME, PARTS, CoursePlace, find_lesson, parse_heading, sections, split_blocks
+from rnnviz.lessons.questions import Question, Task, check_keys, parse_prediction, parse_quiz, parse_task
 from rnnviz.lessons.statements import Statement, parse_statement
 from rnnviz.quantities.gates import gate_quantities, gradient_quantities
 
@@ -33,9 +36,8 @@ COLORS = (
 )
 """Quantities that can color the lanes; a gate only where the cell has it."""
 
-_FENCE, _MARK = "```", "```step"
 _STEP_KEYS, _LOOK_KEYS, _STATEMENT_KEYS = (
-    ("config", "set", "selection", "look", "statement"),
+    ("config", "set", "selection", "look", "statement", "predict", "quiz", "try"),
     ("part", "colors", "engine", "line"),
     ("text", "expression"),
 )
@@ -60,7 +62,8 @@ class StepView:
 class LessonStep:
     """One step; `prose` is Markdown, `config` the config of the run.
 
-    `selection` holds the indices that the step moves the selection to, by the names of a `Location`.
+    `selection` holds the indices that the step moves the selection to, by the names of a `Location`. `question` is a
+    prediction or that of a quiz, whose engine has no name in `config` before it is answered.
     """
 
     title: str
@@ -69,6 +72,14 @@ class LessonStep:
     selection: Mapping[str, int] = field(default_factory=dict)
     look: StepView = StepView()
     statements: tuple[Statement, ...] = ()
+    question: Question | None = None
+    task: Task | None = None
+
+    @property
+    def named_config(self) -> Config:
+        """The config, with the name of the engine that the question of a quiz is about."""
+        engine = "" if self.question is None else self.question.engine
+        return _comparing(self.config, engine) if engine else self.config
 
     def location(self, present: Location) -> Location:
         return present.moved(**self.selection)
@@ -83,6 +94,12 @@ class GuidedLesson:
     summary: str
     steps: tuple[LessonStep, ...]
     path: Path
+    course: CoursePlace = CoursePlace()
+
+    @property
+    def quizzes(self) -> tuple[int, ...]:
+        """The numbers of the steps with a quiz."""
+        return tuple(n for n, step in enumerate(self.steps) if step.question is not None and step.question.engine)
 
 
 def read_lesson(path: Path) -> GuidedLesson:
@@ -102,31 +119,14 @@ def read_lesson(path: Path) -> GuidedLesson:
 def parse_lesson(text: str, path: Path) -> GuidedLesson:
     """One lesson from its text. Raises as `read_lesson` does."""
     name = path.stem
-    heading, *sections = _sections(text)
-    first, _, summary = heading.partition("\n")
-    title = first.removeprefix("# ").strip()
-    if not first.startswith("# ") or not title:
-        raise InputError(f'Lesson {name} begins with "{first}": it must begin with "# Title".')
-    if not sections:
+    heading, *bodies = sections(text)
+    title, summary, course = parse_heading(name, heading)
+    if not bodies:
         raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
     steps: list[LessonStep] = []
-    for section in sections:
-        steps.append(_step(name, section, steps[-1].config if steps else None, path.parent.absolute()))
-    return GuidedLesson(name, title, " ".join(summary.split()), tuple(steps), path)
-
-
-def _sections(text: str) -> Iterator[str]:
-    """The text before the first step, then each step from its heading on. A heading within a fence does not count."""
-    lines: list[str] = []
-    fenced = False
-    for line in text.splitlines():
-        if line.startswith(_FENCE):
-            fenced = not fenced
-        if line.startswith("## ") and not fenced:
-            yield "\n".join(lines).strip()
-            lines = []
-        lines.append(line)
-    yield "\n".join(lines).strip()
+    for body in bodies:
+        steps.append(_step(name, body, steps[-1].named_config if steps else None, path.parent.absolute()))
+    return GuidedLesson(name, title, summary, tuple(steps), path, course)
 
 
 def _step(lesson: str, section: str, before: Config | None, folder: Path) -> LessonStep:
@@ -135,40 +135,46 @@ def _step(lesson: str, section: str, before: Config | None, folder: Path) -> Les
     where = f'Lesson {lesson}, step "{title}"'
     if not title:
         raise InputError(f'Lesson {lesson} has a step without a title: it must begin with "## Title".')
-    prose, settings = _settings(where, body)
-    for part in _LINK.findall(prose):
-        if part not in PARTS:
-            raise InputError(f"{where}: the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
+    prose, blocks = split_blocks(body, "step")
+    if len(blocks) != 1:
+        raise InputError(f"{where} has {len(blocks)} blocks marked ```step that end: it must have one.")
     try:
-        values = tomllib.loads(settings)
+        values = tomllib.loads(blocks[0])
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: the step block is not valid TOML: {error}.") from error
-    _check_keys(where, values, _STEP_KEYS)
+    check_keys(where, values, _STEP_KEYS)
     look = _look(where, values.get("look", {}))
     selection = _selection(where, values.get("selection", {}))
     config = _config(where, values, before, folder)
-    return LessonStep(title, prose, config, selection, look, _statements(where, values.get("statement", [])))
+    question = _question(where, values, prose)
+    if question is not None and question.engine:
+        config = _comparing(config, question.unknown_engine)
+    task = parse_task(where, values["try"]) if "try" in values else None
+    _check_links(where, "" if task is None else f"{task.text}{task.hint}{task.done}")
+    statements = _statements(where, values.get("statement", []))
+    return LessonStep(title, prose, config, selection, look, statements, question, task)
 
 
-def _settings(where: str, body: str) -> tuple[str, str]:
-    """The prose, and the content of the one block marked `step`."""
-    prose: list[str] = []
-    blocks: list[list[str]] = []
-    inside, other = False, False
-    for line in body.splitlines():
-        if not inside and not other and line.rstrip() == _MARK:
-            inside = True
-            blocks.append([])
-        elif inside and line.startswith(_FENCE):
-            inside = False
-        elif inside:
-            blocks[-1].append(line)
-        else:
-            other ^= line.startswith(_FENCE)
-            prose.append(line)
-    if len(blocks) != 1 or inside:
-        raise InputError(f"{where} has {len(blocks)} blocks marked {_MARK} that end: it must have one.")
-    return "\n".join(prose).strip(), "\n".join(blocks[0])
+def _question(where: str, values: Mapping[str, Any], prose: str) -> Question | None:
+    if "predict" in values and "quiz" in values:
+        raise InputError(f"{where} has both predict and quiz: a step asks one question.")
+    question = None
+    if "predict" in values:
+        question = parse_prediction(where, values["predict"])
+    elif "quiz" in values:
+        question = parse_quiz(where, values["quiz"])
+    _check_links(where, prose if question is None else f"{prose}{question.text}{question.hint}{question.reveal}")
+    return question
+
+
+def _check_links(where: str, text: str) -> None:
+    for part in _LINK.findall(text):
+        if part not in PARTS:
+            raise InputError(f"{where}: the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
+
+
+def _comparing(config: Config, candidate: str) -> Config:
+    return replace(config, compare=replace(config.compare, candidates=(candidate,)))
 
 
 def _config(where: str, values: Mapping[str, Any], before: Config | None, folder: Path) -> Config:
@@ -195,7 +201,7 @@ def _config(where: str, values: Mapping[str, Any], before: Config | None, folder
 
 
 def _selection(where: str, values: Any) -> dict[str, int]:
-    _check_keys(where, values, (*_INDICES, "direction"), "selection")
+    check_keys(where, values, (*_INDICES, "direction"), "selection")
     found = {}
     for key, value in values.items():
         if key == "direction":
@@ -212,7 +218,7 @@ def _selection(where: str, values: Any) -> dict[str, int]:
 
 
 def _look(where: str, values: Any) -> StepView:
-    _check_keys(where, values, _LOOK_KEYS, "look")
+    check_keys(where, values, _LOOK_KEYS, "look")
     for key, allowed in (("part", tuple(PARTS)), ("colors", COLORS), ("line", tuple("ifgorznch"))):
         if key in values and values[key] not in allowed:
             raise InputError(f"{where}: look.{key} = {display_value(values[key])} must be one of {', '.join(allowed)}.")
@@ -226,7 +232,7 @@ def _statements(where: str, values: Any) -> tuple[Statement, ...]:
         raise InputError(f"{where}: statements must be written [[statement]].")
     found = []
     for number, entry in enumerate(values, 1):
-        _check_keys(where, entry, _STATEMENT_KEYS, f"statement {number}")
+        check_keys(where, entry, _STATEMENT_KEYS, f"statement {number}")
         if not all(isinstance(entry.get(key), str) and entry[key].strip() for key in _STATEMENT_KEYS):
             raise InputError(f"{where}: statement {number} must have two texts, text and expression.")
         try:
@@ -234,14 +240,3 @@ def _statements(where: str, values: Any) -> tuple[Statement, ...]:
         except InputError as error:
             raise InputError(f"{where}, statement {number}: {error}") from error
     return tuple(found)
-
-
-def _check_keys(where: str, values: Any, allowed: tuple[str, ...], table: str = "") -> None:
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: {table} = {display_value(values)} must be a table, written [{table}].")
-    for key in values:
-        if key not in allowed:
-            dotted = f"{table}.{key}" if table else key
-            raise InputError(
-                f"{where}: {display_key(dotted)} is not a known key: it must be one of {', '.join(allowed)}."
-            )

@@ -78,6 +78,10 @@ class Namespace:
             case "T" | "N" | "I" | "H" | "L" | "D":
                 sizes = {"T": timesteps, "N": samples, "I": network.input_size, "H": size, "L": layers, "D": directions}
                 return sizes[name]
+            case "cell":
+                return network.cell
+            case "layout":
+                return network.layout
             case "lengths":
                 return np.array([inputs.length(sample) for sample in range(samples)])
         if name in OUTCOMES:

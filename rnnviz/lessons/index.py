@@ -5,12 +5,16 @@ the first empty one are its summary.
 """
 
 import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.schema import display_value
+from rnnviz.core.schema import display_key, display_value
 from rnnviz.core.words import suggest
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import parse_config
@@ -70,6 +74,16 @@ def _read(path: Path) -> Lesson:
 
 
 @dataclass(frozen=True)
+class CoursePlace:
+    """Place of a lesson in the course: its goal, the minutes of a first reading, the lessons it needs, its chapter."""
+
+    goal: str = ""
+    minutes: int = 0
+    needs: tuple[str, ...] = ()
+    chapter: str = ""
+
+
+@dataclass(frozen=True)
 class LessonEntry:
     """A guided lesson in a list; `name` is that of its file, `number` its place in the list, from 1."""
 
@@ -78,11 +92,18 @@ class LessonEntry:
     title: str
     summary: str
     path: Path
+    course: CoursePlace = CoursePlace()
 
     @property
     def heading(self) -> str:
         """Title of the window while the lesson is open."""
         return f"Lesson: {self.title}"
+
+    @property
+    def short_name(self) -> str:
+        """The name without its number."""
+        number, _, rest = self.name.partition("-")
+        return rest if number.isdigit() and rest else self.name
 
 
 @cache
@@ -96,11 +117,98 @@ def lesson_entries() -> tuple[LessonEntry, ...]:
 
 
 def _entry(number: int, path: Path) -> LessonEntry:
-    """Title and summary of a lesson. `read_lesson` checks the rest of the file."""
+    """Title, summary and place of a lesson. `read_lesson` checks the rest of the file, and reports errors."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    first, _, rest = text.partition("\n")
-    summary = " ".join(rest.partition("\n## ")[0].split())
-    return LessonEntry(path.stem, number, first.removeprefix("#").strip() or path.stem, summary, path)
+    try:
+        title, summary, course = parse_heading(path.stem, next(sections(text)))
+    except InputError:
+        title, summary, course = path.stem, "", CoursePlace()
+    return LessonEntry(path.stem, number, title, summary, path, course)
+
+
+def find_entry(name: str, entries: Sequence[LessonEntry]) -> LessonEntry:
+    """The guided lesson of that name, which may lack its number: "05-lstm" or "lstm". Raises as `find_lesson` does."""
+    for entry in entries:
+        if name in (entry.name, entry.short_name):
+            return entry
+    names = [entry.short_name for entry in entries]
+    raise InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
+
+
+_FENCE = "```"
+_KEYS = ("goal", "minutes", "needs", "chapter")
+_MOST_MINUTES = 600
+
+
+def sections(text: str) -> Iterator[str]:
+    """The text before the first step, then each step from its heading on. A heading within a fence does not count."""
+    lines: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        if line.startswith(_FENCE):
+            fenced = not fenced
+        if line.startswith("## ") and not fenced:
+            yield "\n".join(lines).strip()
+            lines = []
+        lines.append(line)
+    yield "\n".join(lines).strip()
+
+
+def split_blocks(text: str, mark: str) -> tuple[str, list[str]]:
+    """The prose, and the contents of the fenced blocks with that mark; a block that does not end is prose."""
+    prose: list[str] = []
+    block: list[str] | None = None
+    blocks: list[str] = []
+    other = False
+    for line in text.splitlines():
+        if block is None and not other and line.rstrip() == f"{_FENCE}{mark}":
+            block = []
+        elif block is not None and line.startswith(_FENCE):
+            blocks.append("\n".join(block))
+            block = None
+        elif block is not None:
+            block.append(line)
+        else:
+            other ^= line.startswith(_FENCE)
+            prose.append(line)
+    return "\n".join([*prose, *(block or ())]).strip(), blocks
+
+
+def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
+    """Title, summary and place of a lesson, from the text before its first step.
+
+    Raises an InputError that names the lesson and the key.
+    """
+    first, _, rest = heading.partition("\n")
+    title = first.removeprefix("# ").strip()
+    if not first.startswith("# ") or not title:
+        raise InputError(f'Lesson {lesson} begins with "{first}": it must begin with "# Title".')
+    summary, blocks = split_blocks(rest, "lesson")
+    if len(blocks) > 1:
+        raise InputError(f"Lesson {lesson} has {len(blocks)} blocks marked {_FENCE}lesson: it must have one.")
+    try:
+        values = tomllib.loads(blocks[0]) if blocks else {}
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"Lesson {lesson}: the lesson block is not valid TOML: {error}.") from error
+    return title, " ".join(summary.split()), _course_place(f"Lesson {lesson}", values)
+
+
+def _course_place(where: str, values: dict[str, Any]) -> CoursePlace:
+    for key, value in values.items():
+        if key not in _KEYS:
+            raise InputError(f"{where}: {display_key(key)} is not a known key: it must be one of {', '.join(_KEYS)}.")
+        if key in ("goal", "chapter"):
+            valid, allowed = isinstance(value, str) and value.strip() != "", "a text"
+        elif key == "minutes":
+            valid = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_MINUTES
+            allowed = f"a whole number from 1 to {_MOST_MINUTES}"
+        else:
+            valid = isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+            allowed = "a list of names of lessons"
+        if not valid:
+            raise InputError(f"{where}: {key} = {display_value(value)} must be {allowed}.")
+    place = CoursePlace(**values)
+    return replace(place, goal=place.goal.strip(), chapter=place.chapter.strip(), needs=tuple(place.needs))
 
 
 PARTS = {
@@ -134,6 +242,15 @@ PARTS = {
     "export": "the Export button",
 }
 """Each name with a noun phrase that completes "look at ..."."""
+
+HIDEABLE = {
+    "lanes": "the lanes",
+    "vector": "the selected vector",
+    "state-map": "the map of output and state",
+    "tabs": "the views in tabs",
+    "verdict": "the banner",
+}
+"""Parts of the window that a prediction can hide."""
 
 LINK_SCHEME = "part"
 """Scheme of a link in a lesson's text: [the seed](part:panel.parameters)."""

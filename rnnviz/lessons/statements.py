@@ -206,6 +206,10 @@ SIZES = {
     "D": "how many directions",
     "lengths": "how many time steps each sample has, (N,)",
 }
+SETTINGS = {
+    "cell": 'the cell, as "lstm"',
+    "layout": 'the layout of the sequence and the output, "NTC" or "TNC"',
+}
 OUTCOMES = {
     "verdict": '"agree", "drift" or "disagree"',
     "mismatched": "how many values of the worst candidate mismatch",
@@ -227,7 +231,7 @@ SELECTION = {
     "sample": "its sample",
     "unit": "its unit",
 }
-NAMES = {**ARRAYS, **SIZES, **OUTCOMES, **SELECTION}
+NAMES = {**ARRAYS, **SIZES, **SETTINGS, **OUTCOMES, **SELECTION}
 """Every name but those of the parameters, which are Gluon's."""
 
 REFERENCE, CANDIDATE = "reference", "candidate"

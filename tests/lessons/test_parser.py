@@ -25,8 +25,8 @@ ALLOWED = [
     "1".rjust(1001),
 ]
 NAMES = (
-    "a statement may name dat, out, state, initial_state, T, N, I, H, L, D, lengths, verdict, mismatched, "
-    "max_error_ratio, first_mismatch, wrong, undetectable, diagnosis, gradient_verdict, "
+    "a statement may name dat, out, state, initial_state, T, N, I, H, L, D, lengths, cell, layout, "
+    "verdict, mismatched, max_error_ratio, first_mismatch, wrong, undetectable, diagnosis, gradient_verdict, "
     "gradient_diagnosis, checks, rtol, atol, layer, direction, timestep, "
     "sample, unit or a parameter, as l0_i2h_weight"
 )
