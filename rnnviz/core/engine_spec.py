@@ -13,7 +13,7 @@ from typing import NamedTuple
 RECORDING, CODE, UNKNOWN = "recording:", ".py", "unknown:"
 
 UNKNOWN_ENGINE = "unknown engine"
-"""What an engine is called whose known bug a quiz asks for."""
+"""The display name of an engine whose known bug a quiz asks for."""
 
 CAPTURE = ".capture.npz"
 """The ending of the archives in captures, which are shown by the names of the recorded layers."""

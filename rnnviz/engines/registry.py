@@ -167,7 +167,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     if is_unknown(name):
         bug = bug_of(name)
         if bug is None:
-            raise ConfigError(key, f"{key} names {display_value(name)}, but no quiz asks for such an engine.")
+            raise ConfigError(key, f"{key} names {display_value(name)}, but no known bug has this name.")
         return EngineEntry(name, UNKNOWN_ENGINE, None, bug=bug)
     if is_known_bug(name):
         bug = bug_of(name)

@@ -91,6 +91,6 @@ class Presentation(QObject):
         step = self._guide.step
         self._caption_area.setVisible(self.active and step is not None)
         if step is not None:
-            self._caption.show_markdown(f"**{step.title}**\n\n{step.prose}")
+            self._caption.show_markdown(self._guide.caption)
             self._caption_area.verticalScrollBar().setValue(0)
             self._caption_area.fit()

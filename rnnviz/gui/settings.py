@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QThread, Signal, Slot
@@ -132,6 +133,27 @@ class Settings:
 
     def set_lesson_step(self, name: str, step: int) -> None:
         self.set_value(f"lessons/step/{name}", step)
+
+    def lesson_answers(self, name: str) -> dict[int, float | None]:
+        """The answers to the questions of a lesson, by step: a choice or a number, or None for a shown answer."""
+        found: dict[int, float | None] = {}
+        for text in _texts(self.value(f"lessons/answers/{name}")):
+            step, _, answer = text.partition(" ")
+            with suppress(ValueError):
+                found[_number(step)] = float(answer) if answer else None
+        return found
+
+    def set_lesson_answers(self, name: str, answers: dict[int, float | None]) -> None:
+        texts = (f"{step} {'' if answer is None else repr(answer)}" for step, answer in answers.items())
+        self.set_value(f"lessons/answers/{name}", tuple(texts))
+
+    def tasks_done(self, name: str) -> tuple[int, ...]:
+        """The steps of a lesson whose tasks a run has met."""
+        return tuple(map(_number, _texts(self.value(f"lessons/tasks/{name}"))))
+
+    def finish_task(self, name: str, step: int) -> None:
+        done = {*self.tasks_done(name), step}
+        self.set_value(f"lessons/tasks/{name}", tuple(map(str, sorted(done))))
 
     def finish_lesson(self, name: str) -> None:
         self.finished_lessons = tuple(sorted({*self.finished_lessons, name}))

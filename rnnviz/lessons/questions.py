@@ -21,7 +21,6 @@ _QUIZ_KEYS = ("question", "engine", "choices", "hint", "reveal")
 _TRY_KEYS = ("task", "check", "hint", "done")
 _WHICH_BUG = "Which known bug does the unknown engine have?"
 _MOST_CHOICES = 9
-"""Each choice has a digit as its key."""
 
 
 @dataclass(frozen=True)

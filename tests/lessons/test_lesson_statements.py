@@ -68,7 +68,25 @@ LONG = (
 @pytest.mark.parametrize("name", slow_except(STEPS, *(name for name in STEPS if name not in LONG)))
 def test_every_statement_of_a_step_is_true(name: str, run_once: Runs) -> None:
     step = STEPS[name]
-    assert untrue(run_once(step.config), step.statements, step.location(Location())) == []
+    assert untrue(run_once(step.named_config), step.statements, step.location(Location())) == []
+
+
+@pytest.mark.parametrize("name", [name for name, step in STEPS.items() if step.question is not None])
+def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
+    step = STEPS[name]
+    assert step.question is not None
+    result = run_once(step.config)
+    if step.question.expression:
+        assert untrue(result, [step.question.statement_of(None)], step.location(Location())) == []
+    if step.question.engine:
+        assert result.overall_verdict == "disagree"
+
+
+@pytest.mark.parametrize("name", [name for name, step in STEPS.items() if step.task is not None])
+def test_the_config_of_a_step_does_not_meet_its_task(name: str, run_once: Runs) -> None:
+    step = STEPS[name]
+    assert step.task is not None
+    assert check_statement(run_once(step.config), step.task.check, step.location(Location())).holds is False
 
 
 @pytest.mark.parametrize("name", slow_except(STEPS, "05-lstm-9", "09-real-bug-6"))
@@ -80,7 +98,7 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     other, package = ("torch", "torch") if by_torch else ("onnx", "onnxruntime")
     pytest.importorskip(package)
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
-    config, _ = runnable(step.config)
+    config, _ = runnable(step.named_config)
     statements = [statement for statement in step.statements if "gluon" not in statement.expression]
     assert config.compare.reference == (
         other if step.config.compare.reference == "gluon" else step.config.compare.reference

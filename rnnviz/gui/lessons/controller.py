@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.words import plural
 from rnnviz.gui.app_state import ColorBy, Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rnnviz.gui.lessons.spotlight import HighlightTarget, Spotlight
     from rnnviz.lessons.content import GuidedLesson, LessonStep
     from rnnviz.lessons.evaluate import StatementResult
+    from rnnviz.lessons.statements import Statement
 
 _LAYOUT = "lesson"
 _PART = re.compile(rf"\({LINK_SCHEME}:([a-z.-]+)\)")
@@ -65,6 +67,7 @@ class LessonController(QObject):
         self._config: Config | None = None
         self._arriving = False
         self._folded = False
+        self._answers: dict[int, float | None] = {}
 
     @property
     def spotlight(self) -> "Spotlight":
@@ -113,6 +116,9 @@ class LessonController(QObject):
         self._window.main_layout.open_lesson(self.pane, self._settings.layout(_LAYOUT))
         # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
+        if reached >= len(lesson.steps):
+            self._settings.set_lesson_answers(entry.name, {})
+        self._answers = self._settings.lesson_answers(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
         self.pane.scroll_area.setFocus()
 
@@ -150,6 +156,66 @@ class LessonController(QObject):
         if self.lesson is not None:
             self._return_and(partial(self._enter, self._at, scroll=False))
 
+    def answer(self, answer: float | None) -> None:
+        """Answer the question of the step, by the index of a choice or a number; with None its answer is shown."""
+        step = self.step
+        if step is None or not self.asking:
+            return
+        assert self._entry is not None
+        assert self.pane is not None
+        self._answers[self._at] = answer
+        self._settings.set_lesson_answers(self._entry.name, self._answers)
+        self.pane.show_answered(step, answer)
+        self.pane.show_task(step, done=self._at in self._settings.tasks_done(self._entry.name))
+        # The keyboard stays in the text, whose next part has appeared.
+        self.pane.scroll_area.setFocus()
+        if step.question is not None and step.question.engine:
+            self._enter(self._at, scroll=False)
+            return
+        self._cover()
+        self._checker.reset()
+        self._arriving = True
+        self._follow()
+        self.step_changed.emit()
+
+    @property
+    def asking(self) -> bool:
+        """Whether the step has a question that is not answered."""
+        if self.lesson is None or self.lesson.steps[self._at].question is None:
+            return False
+        return self._at not in self._answers
+
+    @property
+    def caption(self) -> str:
+        """The text of the step in Markdown, with the question while it is open, and then with the reason."""
+        step = self.step
+        if step is None:
+            return ""
+        question = step.question
+        added = "" if question is None else question.text if self.asking else question.reveal
+        return "\n\n".join(filter(None, (f"**{step.title}**", step.prose, added)))
+
+    def _score(self) -> str:
+        """The score of a quiz that has been answered, and of all at the last step; else ""."""
+        assert self.lesson is not None
+        quizzes, last = self.lesson.quizzes, self._at + 1 == len(self.lesson.steps)
+        answered = [number for number in quizzes if number in self._answers]
+        if not quizzes or self.asking or not (last or self._at in quizzes):
+            return ""
+        found = sum(self._answers[number] == _correct(self.lesson.steps[number]) for number in answered)
+        if last and len(answered) == len(quizzes):
+            return f"Score: {found} of {plural(len(quizzes), 'bug')} found."
+        return f"Score so far: {found} of {len(answered)} found, {len(quizzes)} in all."
+
+    def _cover(self) -> None:
+        """Cover the parts of the window that an open question is about."""
+        step = self.step
+        question = None if step is None or not self.asking else step.question
+        self._highlighter.cover(() if question is None else question.hides)
+        focused = QApplication.focusWidget()
+        if self.pane is not None and any(part.isAncestorOf(focused) for part in self._highlighter.covered if focused):
+            self.pane.question.focus()
+
     def _return_and(self, move: Callable[[], None]) -> None:
         """Move within the lesson. If another document is open, ask about its changes first."""
         if self._folded:
@@ -163,6 +229,7 @@ class LessonController(QObject):
         self.lesson = self._entry = self._config = None
         self._window.session.set_lesson_step(None)
         self._arriving = False
+        self._cover()
         self._fold()
         self._settings.open_lesson = ""
         self._checker.reset()
@@ -212,6 +279,7 @@ class LessonController(QObject):
         self._line.resume.clicked.connect(self.again)
         self._line.close_button.clicked.connect(self.leave)
         self._window.main_layout.add_top_bar(self._line)
+        pane.question.answered.connect(self.answer)
         pane.highlight_requested.connect(self._point)
         pane.part_requested.connect(self._highlighter.highlight)
         self.step_changed.connect(self._name_parts)
@@ -226,12 +294,17 @@ class LessonController(QObject):
         self._window.session.set_lesson_step((self._entry.name, number))
         step = self.lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
-        self._config, note = runnable(step.config)
+        self._config, note = runnable(step.config if self.asking else step.named_config)
         self.spotlight.clear()
         self._checker.reset()
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
-            self.pane.show_step(self.lesson, number, note, last)
+            self.pane.show_step(self.lesson, number, note, last, asking=self.asking)
+            self.pane.show_task(step, done=number in self._settings.tasks_done(self._entry.name))
+            if step.question is not None and not self.asking:
+                self.pane.show_answered(step, self._answers[number])
+        self.pane.show_score(self._score())
+        self._cover()
         window = self._window
         # Until the config is set, the result may be of a network without the step's selection.
         self._arriving = False
@@ -266,10 +339,12 @@ class LessonController(QObject):
             self._line.title.setText(f"Lesson: {self.lesson.title}, {self.pane.place.text()}")
             self._checker.reset()
             self.spotlight.clear()
+            self._cover()
             self._window.main_layout.restore_tabs()
             self._window.main_layout.close_lesson()
         elif entry is not None:
             self._window.main_layout.open_lesson(self.pane, self._settings.layout(_LAYOUT))
+            self._cover()
             self._show_changes()
             self._follow()
         self.step_changed.emit()
@@ -287,7 +362,19 @@ class LessonController(QObject):
         if self._arriving:
             self._arriving = False
             self._arrive()
-        self._checker.ask(result, step.statements, self._window.session.location)
+        self._checker.ask(result, self._asked(step), self._window.session.location)
+
+    def _asked(self, step: "LessonStep") -> "tuple[Statement, ...]":
+        """The statements to check: that of an answer in numbers, those of the step, and that of its task."""
+        if self.asking:
+            return ()
+        task = () if step.task is None else (step.task.check,)
+        return (*self._answer_statement(step), *step.statements, *task)
+
+    def _answer_statement(self, step: "LessonStep") -> "tuple[Statement, ...]":
+        if step.question is None or not step.question.expression:
+            return ()
+        return (step.question.statement_of(self._answers[self._at]),)
 
     def _arrive(self) -> None:
         step, session = self.step, self._window.session
@@ -304,7 +391,8 @@ class LessonController(QObject):
 
     def _point(self) -> None:
         step = self.step
-        if step is not None and step.look.part is not None:
+        hidden = self.asking and step is not None and step.question is not None and bool(step.question.hides)
+        if step is not None and step.look.part is not None and not hidden:
             self._highlighter.highlight(step.look.part, step.look.line)
 
     def refresh_dimming(self) -> None:
@@ -321,8 +409,19 @@ class LessonController(QObject):
             self.pane.show_changed(changed_keys(self._config, self._window.session.config))
 
     def _on_findings(self, findings: "tuple[StatementResult, ...]") -> None:
-        if self.pane is not None and self._config is not None:
-            self.pane.show_findings(findings, own=self._window.session.config != self._config)
+        step = self.step
+        if self.pane is None or self._config is None or step is None or self.asking:
+            return
+        assert self._entry is not None
+        answered = len(self._answer_statement(step))
+        if answered:
+            self.pane.question.show_finding(findings[0], self._answers[self._at])
+        own = self._window.session.config != self._config
+        self.pane.show_findings(findings[answered : answered + len(step.statements)], own=own)
+        if step.task is not None:
+            self.pane.task.show_finding(findings[-1])
+            if findings[-1].holds and self._at not in self._settings.tasks_done(self._entry.name):
+                self._settings.finish_task(self._entry.name, self._at)
 
     def _on_error(self, sentence: str | None) -> None:
         if self.pane is not None and self.step is not None and sentence is not None:
@@ -332,11 +431,15 @@ class LessonController(QObject):
         if self.pane is not None:
             self.pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
-            self._highlighter.dimmer.apply_theme(theme)
+            self._highlighter.apply_theme(theme)
             self._line.close_button.setIcon(Icons(theme)["close"])
 
     def _save_layout(self) -> None:
         self._settings.set_layout(_LAYOUT, self._column.saveState())
+
+
+def _correct(step: "LessonStep") -> int | None:
+    return None if step.question is None else step.question.answer
 
 
 def _parts_named(step: "LessonStep") -> list[str]:

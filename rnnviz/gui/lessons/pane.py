@@ -31,12 +31,13 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.lesson_text import LessonText
+from rnnviz.gui.lessons.questions import QuestionBox, TaskBox
 from rnnviz.gui.lessons.statements import StatementCounter, StatementRow
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.verdict_bar import link_button
-from rnnviz.lessons.content import GuidedLesson
+from rnnviz.lessons.content import GuidedLesson, LessonStep
 from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.index import PARTS
 from rnnviz.lessons.statements import Statement
@@ -218,6 +219,10 @@ class LessonPane(QWidget):
         self.counter.clicked.connect(self._reveal_statement)
         self.prose = LessonText()
         self.prose.part_requested.connect(self.part_requested)
+        self.question, self.task = QuestionBox(), TaskBox()
+        self.score = _note_label()
+        for text in (*self.question.texts, *self.task.texts):
+            text.part_requested.connect(self.part_requested)
         self._statements = QVBoxLayout()
         self._statements.setSpacing(8)
         self.scroll_area = self._make_scroll()
@@ -225,8 +230,11 @@ class LessonPane(QWidget):
         self._lay_out()
         self.apply_theme(LIGHT)
 
-    def show_step(self, lesson: GuidedLesson, number: int, note: str, last: str) -> None:
-        """Show a step by its index. `note` is a remark; `last` labels the Next button of the last step."""
+    def show_step(self, lesson: GuidedLesson, number: int, note: str, last: str, *, asking: bool = False) -> None:
+        """Show a step by its index. `note` is a remark; `last` labels the Next button of the last step.
+
+        While the pane is `asking` the step's question, its statements, its task and the link to its part are hidden.
+        """
         step, count = lesson.steps[number], len(lesson.steps)
         self.lesson_title.setText(lesson.title)
         self.lesson_title.setToolTip(wrapped(lesson.summary))
@@ -234,11 +242,9 @@ class LessonPane(QWidget):
         self.dots.show_steps(tuple(each.title for each in lesson.steps), number)
         self.step_title.setText(step.title)
         self.prose.show_markdown(step.prose)
-        part = step.look.part
-        self.look.setVisible(part is not None)
-        if part is not None:
-            self.look.setAccessibleName(f"Look at {PARTS[part]}")
-            self._break_look()
+        self.question.setVisible(step.question is not None)
+        if step.question is not None:
+            self.question.ask(step.question)
         self.show_note(note)
         self.back.setEnabled(number > 0)
         finished = number + 1 == count
@@ -246,10 +252,8 @@ class LessonPane(QWidget):
         self.next.setToolTip(
             wrapped("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
         )
-        self._make_rows(step.statements)
-        self._count()
+        self._show_rest(step, asking=asking)
         self.scroll_area.verticalScrollBar().setValue(0)
-        self.more.follow(self.prose, self.rows)
         text = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(text)
         self.scroll_area.setAccessibleDescription(f"{step.title}. {self.prose.toPlainText()}")
@@ -258,6 +262,32 @@ class LessonPane(QWidget):
             # Read next, and by a screen reader; the commands of the buttons have keys.
             self.scroll_area.setFocus()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
+
+    def show_answered(self, step: LessonStep, answer: float | None) -> None:
+        """Show the answer to the question of a step, and the parts that were hidden before."""
+        self.question.show_answered(answer)
+        self._show_rest(step, asking=False)
+
+    def show_task(self, step: LessonStep, *, done: bool) -> None:
+        """Show the task of a step; `done` says that an earlier run met it."""
+        if step.task is not None:
+            self.task.show_task(step.task, done=done)
+
+    def show_score(self, text: str) -> None:
+        """Show the score of a quiz, or nothing."""
+        self.score.setText(text)
+        self.score.setVisible(bool(text))
+
+    def _show_rest(self, step: LessonStep, *, asking: bool) -> None:
+        part = None if asking and step.question is not None and step.question.hides else step.look.part
+        self.look.setVisible(part is not None)
+        if part is not None:
+            self.look.setAccessibleName(f"Look at {PARTS[part]}")
+            self._break_look()
+        self.task.setVisible(step.task is not None and not asking)
+        self._make_rows(() if asking else step.statements)
+        self._count()
+        self.more.follow(self.prose, self.rows)
 
     def show_note(self, note: str) -> None:
         self.note.setText(note)
@@ -275,6 +305,8 @@ class LessonPane(QWidget):
     def show_waiting(self, why: str) -> None:
         for row in self.rows:
             row.show_waiting(why)
+        if not self.task.isHidden():
+            self.task.show_waiting()
         self._count()
 
     def show_findings(self, findings: tuple[StatementResult, ...], *, own: bool) -> None:
@@ -294,6 +326,8 @@ class LessonPane(QWidget):
         self.dots.apply_theme(theme)
         self.more.apply_theme(theme)
         self.prose.apply_theme(theme)
+        self.question.apply_theme(theme)
+        self.task.apply_theme(theme)
         for row in self.rows:
             row.apply_theme(theme)
         # Qt centers the text with a space on either side.
@@ -303,7 +337,7 @@ class LessonPane(QWidget):
         self.look.setStyleSheet(
             f"QToolButton {{ {plain} {line} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
         )
-        for label in (self.note, self.changed_note):
+        for label in (self.note, self.changed_note, self.score):
             label.setStyleSheet(
                 f"background: {theme.doubtful_surface}; color: {theme.doubtful}; border-radius: 4px; padding: 6px 8px;"
             )
@@ -355,7 +389,10 @@ class LessonPane(QWidget):
         column.setContentsMargins(_MARGIN, 0, _MARGIN, 4)
         column.setSpacing(8)
         column.addWidget(self.prose)
+        column.addWidget(self.question)
+        column.addWidget(self.score)
         column.addLayout(self._statements)
+        column.addWidget(self.task)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setObjectName("panel_scroll")

@@ -35,9 +35,11 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.lessons.questions import PartCovers
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
+from rnnviz.gui.tab_order import UNFOLDED
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import motion_reduced, scaled
 from rnnviz.gui.views.base import ResultView
@@ -295,7 +297,7 @@ class Dimmer(QWidget):
 
 def _pane_of(window: "HighlightTarget", part: str | None) -> QWidget | None:
     """The pane that contains a part; None for parts of the toolbar."""
-    if part in TAB_OF:
+    if part in TAB_OF or part == "tabs":
         return window.main_layout.tabs
     if part in VIEW_OF:
         return next(view for view in window.views if view.title == VIEW_OF[part])
@@ -407,6 +409,7 @@ class Highlighter(QObject):
         super().__init__(parent)
         self._window, self._stop = window, stop
         self._unfolded = False
+        self._covers = PartCovers(self)
         self.dimmer = Dimmer(window, parent, settings, pane)
         self.spotlight = Spotlight(parent)
         self.spotlight.changed.connect(lambda shown: None if shown else self.dimmer.show_around(None))
@@ -444,6 +447,27 @@ class Highlighter(QObject):
             self._choose(line)
         self.dimmer.show_around(part)
         self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
+
+    @property
+    def covered(self) -> list[QWidget]:
+        """The widgets that `cover` covers."""
+        return self._covers.covered
+
+    def cover(self, parts: Iterable[str]) -> None:
+        """Cover parts of the window, of `rnnviz.lessons.index.HIDEABLE`, and no others."""
+        widgets: list[QWidget] = []
+        for part in parts:
+            pane = _pane_of(self._window, part)
+            assert pane is not None, "each is a pane"
+            widgets.append(pane)
+            if isinstance(pane, VerdictBar):
+                # Unfolded, it is over the views.
+                widgets.append(pane.property(UNFOLDED))
+        self._covers.cover(widgets)
+
+    def apply_theme(self, theme: Theme) -> None:
+        self.dimmer.apply_theme(theme)
+        self._covers.apply_theme(theme)
 
     def _choose(self, line: str) -> None:
         from rnnviz.gui.views.arithmetic.view import ArithmeticView
