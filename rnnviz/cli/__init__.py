@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, models, run, sweep
+from rnnviz.cli import capture, lesson, models, run, sweep
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
@@ -51,6 +51,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "inspect": models.add_inspect_to,
     "convert": models.add_convert_to,
     "capture": capture.add_to,
+    "lesson": lesson.add_to,
     "doctor": _add_doctor_to,
 }
 

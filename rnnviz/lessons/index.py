@@ -135,6 +135,14 @@ def find_entry(name: str, entries: Sequence[LessonEntry]) -> LessonEntry:
     raise InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
 
 
+def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
+    """The lessons of each chapter, in the order of the first ones. Lessons of no chapter are further lessons."""
+    found: dict[str, list[LessonEntry]] = {}
+    for entry in entries:
+        found.setdefault(entry.course.chapter or "Further lessons", []).append(entry)
+    return found
+
+
 _FENCE = "```"
 _KEYS = ("goal", "minutes", "needs", "chapter")
 _MOST_MINUTES = 600

@@ -1,4 +1,4 @@
-"""Tables and lists of cells in the guide: `make golden` writes them again after a cell is added or changed."""
+"""Tables and lists of cells and lessons in the guide: `make golden` writes them again after a change of one."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from rnnviz.core.config import CELL_NAMES, Network
 from rnnviz.core.words import join_words
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.registry import ENGINES
+from rnnviz.lessons.index import chapters, lesson_entries
 
 GUIDE = Path(__file__).parents[2] / "resources" / "guide"
 WIDTH = 120
@@ -70,6 +71,12 @@ def cells_of(bug: str) -> str:
     return fill(f"Cell{'s' * (len(names) > 1)}: {', '.join(code(names))}.", WIDTH) + "\n"
 
 
+def table_of_lessons() -> str:
+    lessons = [(chapter, entry) for chapter, entries in chapters(lesson_entries()).items() for entry in entries]
+    rows = [row(chapter, f"`{e.short_name}` {e.title}", e.course.goal, str(e.course.minutes)) for chapter, e in lessons]
+    return "".join([*rows, row("all", "", "", str(sum(entry.course.minutes for _, entry in lessons)))])
+
+
 SOME_CELLS = [name for name, bug in KNOWN_BUGS.items() if bug.variants.keys() != CELLS.keys()]
 FOUND = {
     "cells: table": ("cells", rf"\| engines \|\n\|[-|]+\n(?P<text>{ROWS})", table_of_cells()),
@@ -84,6 +91,7 @@ FOUND = {
         r"\| `cell` \| string \| required \| (?P<text>.*?), or a",
         ", ".join(code(CELL_NAMES)),
     ),
+    "lessons": ("teaching", rf"\| minutes \|\n\|[-|]+\n(?P<text>{ROWS})", table_of_lessons()),
     "program": (
         "command-line",
         r"\n\n(?P<text>The cells are .*?\.\n)",
@@ -98,7 +106,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_the_guide_lists_the_cells_as_they_are(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_guide_lists_cells_and_lessons_as_they_are(name: str, request: pytest.FixtureRequest) -> None:
     page, pattern, text = FOUND[name]
     path = GUIDE / f"{page}.md"
     whole = path.read_text(encoding="utf-8")

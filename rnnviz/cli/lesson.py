@@ -1,0 +1,58 @@
+"""rnnviz lesson: list the lessons of the course, and write one as a page to print."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from rnnviz.cli.terminal import AGREE, Answer, Commands, progress_bar
+from rnnviz.core.errors import InputError
+
+
+def add_to(commands: Commands) -> None:
+    lesson = commands.add_parser("lesson", help="list the lessons, or write a handout of one")
+    lesson.add_argument("name", nargs="?", help="name of a lesson; without it, list the lessons")
+    lesson.add_argument(
+        "--handout", type=Path, metavar="PATH", help="write a page to print, with the answers on the last page (HTML)"
+    )
+    lesson.set_defaults(answer=_lesson)
+
+
+def _lesson(options: Namespace) -> Answer:
+    from rnnviz.lessons.index import find_entry, lesson_entries
+
+    if options.name is None:
+        if options.handout is not None:
+            raise InputError("--handout needs the name of a lesson, as rnnviz lesson lists them.")
+        return AGREE, _listed()
+    entry = find_entry(options.name, lesson_entries())
+    if options.handout is not None:
+        return _write(entry.path, options.handout)
+    course = entry.course
+    needs = ", ".join(course.needs)
+    facts = {"goal": course.goal, "minutes": course.minutes, "needs": needs, "chapter": course.chapter}
+    lines = [entry.title, entry.summary, *(f"{key}: {value}" for key, value in facts.items() if value)]
+    return AGREE, "\n".join(lines) + "\n"
+
+
+def _listed() -> str:
+    from rnnviz.lessons.index import chapters, lesson_entries
+
+    entries = lesson_entries()
+    width = max(len(entry.short_name) for entry in entries)
+    lines = []
+    for chapter, group in chapters(entries).items():
+        lines += [chapter]
+        lines += [f"  {e.short_name:{width}}  {e.course.minutes or '?':>3} min  {e.title}" for e in group]
+    return "\n".join([*lines, "", "To print one: rnnviz lesson NAME --handout NAME.html", ""])
+
+
+def _write(lesson: Path, path: Path) -> Answer:
+    from rnnviz.execution.supervisor import run
+    from rnnviz.io.inputs import load_inputs
+    from rnnviz.io.outputs import check_outputs
+    from rnnviz.lessons.content import read_lesson
+    from rnnviz.lessons.handout import write_handout
+
+    check_outputs({"--handout": path}, {"the lesson": lesson})
+    with progress_bar(quiet=False) as notify:
+        size = write_handout(read_lesson(lesson), path, lambda config: run(config, load_inputs, notify, "off"))
+    return AGREE, f"{path}: {size:,} bytes\n"

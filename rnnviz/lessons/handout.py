@@ -1,0 +1,89 @@
+"""A lesson as a page to print: goal, time, text, questions with blanks, and the answers on the last page."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rnnviz import __version__
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
+from rnnviz.io.outputs import atomic_write
+from rnnviz.io.resources import resource_path
+from rnnviz.lessons.content import GuidedLesson, LessonStep
+from rnnviz.lessons.evaluate import check_statement
+from rnnviz.lessons.index import find_entry, lesson_entries
+from rnnviz.lessons.markdown_html import inline_html, to_html
+from rnnviz.verify.result import RunResult
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answers to a step: that of its question, the reason, and the statements that are true; "" for none."""
+
+    number: int
+    title: str
+    text: str
+    reason: str
+    statements: tuple[str, ...]
+
+
+def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunResult]) -> int:
+    """Write the handout of a lesson, and return the size of the file in bytes; `run` computes answers in numbers."""
+    content = handout_html(lesson, run).encode("utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return len(content)
+
+
+def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> str:
+    """The handout as text."""
+    return (
+        _environment()
+        .get_template("handout.html")
+        .render(
+            lesson=lesson,
+            needs=[find_entry(name, lesson_entries()).title for name in lesson.course.needs],
+            answers=list(_answers(lesson, run)),
+            version=__version__,
+        )
+    )
+
+
+def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[Answer]:
+    for number, step in enumerate(lesson.steps, 1):
+        reasons = (step.question.reveal if step.question else "", step.task.done if step.task else "")
+        statements = tuple(statement.text for statement in step.statements)
+        yield Answer(number, step.title, _answer(step, run), "\n\n".join(filter(None, reasons)), statements)
+
+
+def _answer(step: LessonStep, run: Callable[[Config], RunResult]) -> str:
+    question = step.question
+    if question is None:
+        return ""
+    if question.choices:
+        return question.choices[question.answer]
+    try:
+        result = run(step.config)
+    except (InputError, EngineError) as error:
+        return f"{question.expression} (not computed here: {error})"
+    finding = check_statement(result, question.statement_of(None), step.location(Location()))
+    if not finding.pairs:
+        return f"{question.expression} (not computed here: {finding.reason})"
+    return f"{finding.pairs[0].left.shown}, with a tolerance of {question.tolerance:g}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(resource_path("handout")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(html=to_html, inline=inline_html)
+    return environment

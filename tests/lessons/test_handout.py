@@ -1,0 +1,139 @@
+"""A lesson as a page to print: valid HTML, questions without answers, answers on the last page."""
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import html5lib
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError
+from rnnviz.lessons.content import GuidedLesson, parse_lesson, read_lesson
+from rnnviz.lessons.handout import handout_html
+from rnnviz.lessons.index import lesson_entries
+from rnnviz.lessons.markdown_html import inline_html, to_html
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result
+
+LESSON = """# Two <b> steps
+A *summary*.
+
+```lesson
+goal = "Read `h`."
+minutes = 15
+needs = ["vanilla-t1", "02-vanilla-t2"]
+```
+
+## A choice & more
+Prose.
+
+```step
+config = "vanilla-t2"
+[[statement]]
+text = "There are two."
+expression = "T == 2"
+[predict]
+question = "Which one?"
+choices = ["Left.", "Right."]
+answer = 1
+reveal = "It is on the right side."
+```
+
+## A number
+```step
+[predict]
+question = "How large?"
+answer = "T / 4"
+tolerance = 0.1
+[try]
+task = "Make it long."
+check = "T > 5"
+done = "It is long."
+```
+"""
+
+
+def no_run(_config: Config) -> RunResult:
+    raise EngineError("No engine runs.")
+
+
+def parsed(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Element:
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(handout_html(lesson, run))
+
+
+def text_of(element: Element | None) -> str:
+    assert element is not None
+    return " ".join("".join(element.itertext()).split())
+
+
+def test_a_handout_asks_first_and_answers_on_the_last_page() -> None:
+    page = parsed(parse_lesson(LESSON, Path("01-x.md")), lambda _: make_result(("gluon", "manual"), timesteps=2))
+    assert text_of(page.find("head/title")) == "Two <b> steps"
+    header, main_part = text_of(page.find("body/header")), text_of(page.find("body/main"))
+    assert [text_of(fact) for fact in page.iter("dd")][:2] == ["Read h.", "15 minutes"]
+    assert all(entry.title in header for entry in lesson_entries()[:2])
+    assert "1. A choice & more" in main_part
+    assert "☐ Left. ☐ Right." in " ".join(main_part.split())
+    assert "Make it long." in main_part
+    answers = text_of(page.find("body/section"))
+    for hidden in ("It is on the right side.", "0.500, with a tolerance of 0.1", "It is long.", "There are two."):
+        assert hidden in answers
+        assert hidden not in main_part
+
+
+def test_a_handout_is_written_where_no_engine_runs() -> None:
+    page = parsed(parse_lesson(LESSON, Path("01-x.md")), no_run)
+    assert "T / 4 (not computed here: No engine runs.)" in text_of(page.find("body/section"))
+
+
+@pytest.mark.parametrize("entry", lesson_entries(), ids=lambda entry: entry.name)
+def test_the_handout_of_every_lesson_is_valid_html(entry) -> None:
+    page = parsed(read_lesson(entry.path), no_run)
+    assert len(page.findall("body/main/section")) == len(read_lesson(entry.path).steps)
+    style = text_of(page.find("head/style"))
+    assert "@media print" in style
+    assert "break-before: page" in style
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    {
+        "a **b** *c* `*d*` [e](part:lanes) < f": "<p>a <strong>b</strong> <em>c</em> <code>*d*</code> e &lt; f</p>",
+        "2 * 3 * 4": "<p>2 * 3 * 4</p>",
+        "[x](https://a.org/?b=1&c=2)": '<p><a href="https://a.org/?b=1&amp;c=2">x</a></p>',
+        "[x](javascript:a)": "<p>x</p>",
+        "one\ntwo\n\nthree": "<p>one two</p>\n<p>three</p>",
+        "- a\n  b\n- c": "<ul>\n<li>a b</li>\n<li>c</li>\n</ul>",
+        "1. a\n2. b": "<ol>\n<li>a</li>\n<li>b</li>\n</ol>",
+        "```python\nx < 1\n\ny\n```": "<pre>x &lt; 1\n\ny</pre>",
+        "| a | b |\n|---|---|\n| `1` | 2 |": '<table>\n<tr><th scope="col">a</th><th scope="col">b</th></tr>\n'
+        "<tr><td><code>1</code></td><td>2</td></tr>\n</table>",
+    }.items(),
+)
+def test_markdown_becomes_html(markdown: str, html: str) -> None:
+    assert to_html(markdown) == html
+
+
+def test_a_title_is_one_line_of_html() -> None:
+    assert inline_html("`a` & *b*") == "<code>a</code> &amp; <em>b</em>"
+
+
+def test_the_command_lists_lessons_and_describes_one(capsys) -> None:
+    assert main(["lesson"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f" {entry.short_name} " in listed and entry.title in listed for entry in lesson_entries())
+    assert main(["lesson", "05-lstm"]) == 0
+    described = capsys.readouterr().out
+    assert described.startswith("How does an LSTM keep a value?\n")
+    assert "minutes: " in described
+    for words in (["lesson", "lstn"], ["lesson", "--handout", "x.html"]):
+        assert main(words) == 2
+
+
+def test_the_command_writes_a_handout(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "gru.html"
+    assert main(["lesson", "gru", "--handout", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: {path.stat().st_size:,} bytes\n"
+    assert "<h1>How does a GRU mix old and new?</h1>" in path.read_text(encoding="utf-8")
