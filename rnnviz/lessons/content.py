@@ -76,6 +76,13 @@ class LessonStep:
     task: Task | None = None
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of the step in Markdown, in the order in which they are read; "" for none."""
+        question, task = self.question or Question(""), self.task
+        asked = question.text, question.hint, *question.choices, question.reveal
+        return (self.prose, *asked, *(() if task is None else (task.text, task.hint, task.done)))
+
+    @property
     def named_config(self) -> Config:
         """The config, with the name of the engine that the question of a quiz is about."""
         engine = "" if self.question is None else self.question.engine

@@ -1,5 +1,6 @@
 """The lessons that come with the program."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from rnnviz.core.engine_spec import is_recording
 from rnnviz.core.errors import InputError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.resources import resource_path
-from rnnviz.lessons.index import Lesson, find_lesson, lessons
+from rnnviz.lessons.index import Lesson, find_entry, find_lesson, lesson_entries, lessons
 from rnnviz.verify.fault_coverage import undetectable
 from tests.shared_worker import Run, run_shared
 
@@ -124,3 +125,17 @@ def test_the_engines_agree_on_every_lesson_except_the_one_about_a_bug(lesson: Le
 @every_lesson
 def test_every_known_bug_of_a_lessons_network_is_detectable(lesson: Lesson) -> None:
     assert undetectable(load_inputs(lesson.config)) == ()
+
+
+def test_every_need_of_a_lesson_is_an_earlier_lesson() -> None:
+    for lesson in lesson_entries():
+        assert lesson.course.goal.endswith(".")
+        assert lesson.course.minutes > 0
+        assert lesson.course.chapter
+        for name in lesson.course.needs:
+            assert find_entry(name, lesson_entries()).number < lesson.number
+
+
+def test_a_lesson_is_found_by_both_of_its_names() -> None:
+    named = replace(lesson_entries()[0], name="07-long-name")
+    assert find_entry("07-long-name", [named]) is find_entry("long-name", [named]) is named

@@ -110,24 +110,28 @@ def test_every_value_that_the_text_names_has_been_stated_by_then(lesson: GuidedL
     for step in lesson.steps:
         others = [LESSONS[int(number) - 1] for number in _OTHER_LESSON.findall(step.prose)]
         stated |= values_stated(step).union(*(values_stated(other) for lesson in others for other in lesson.steps))
-        named = {abs(float(number)) for number in _DECIMALS.findall(_CODE.sub("", step.prose))}
+        named = {abs(float(number)) for text in step.texts for number in _DECIMALS.findall(_CODE.sub("", text))}
         assert named - stated == set(), step.title
 
 
 @every_lesson
 def test_a_lesson_asks_for_a_prediction_before_it_answers(lesson: GuidedLesson) -> None:
     questions = [
-        paragraph for step in lesson.steps[:-1] for paragraph in step.prose.split("\n\n") if ASKED in paragraph
+        paragraph.partition(ASKED)[2]
+        for step in lesson.steps[:-1]
+        for paragraph in step.prose.split("\n\n")
+        if ASKED in paragraph
     ]
+    questions += [step.question.text for step in lesson.steps if step.question is not None]
     assert questions
-    assert all("?" in question.partition(ASKED)[2] for question in questions)
+    assert all("?" in question for question in questions)
 
 
 def test_the_first_lesson_is_short() -> None:
     first = LESSONS[0]
     texts = [first.title, first.summary]
     for step in first.steps:
-        texts += [step.title, step.prose, *(statement.text for statement in step.statements)]
+        texts += [step.title, *step.texts, *(statement.text for statement in step.statements)]
     assert sum(len(text.split()) for text in texts) <= 900
 
 
@@ -135,7 +139,7 @@ def test_the_first_lesson_is_short() -> None:
 def test_a_lesson_uses_no_retired_word(lesson: GuidedLesson) -> None:
     prose = [lesson.title, lesson.summary]
     for step in lesson.steps:
-        prose += [step.title, step.prose, *(statement.text for statement in step.statements)]
+        prose += [step.title, *step.texts, *(statement.text for statement in step.statements)]
     assert retired_words(_CODE.sub(" ", "\n".join(prose))) == []
 
 

@@ -28,11 +28,14 @@ from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
+    from rnnviz.core.config import Config
+
     # Imported with the dialogs, or after the first paint.
     from rnnviz.gui.commands.playback import Player
     from rnnviz.gui.export.animation import Animation
     from rnnviz.gui.export.figure import Figure, FigureOptions
     from rnnviz.gui.views.unrolled.view import UnrolledView
+    from rnnviz.lessons.content import GuidedLesson
 
 
 def weight_files() -> str:
@@ -240,6 +243,21 @@ class ExportCommands(QObject):
             return f"{write_report(result, path, [picture]):,} bytes"
 
         self._ask("Export report", "Reports (*.html)", "html", self._stem, write)
+
+    def export_handout(self, lesson: "GuidedLesson") -> None:
+        """Export a lesson as a page to print."""
+
+        def write(path: Path, progress: Progress) -> str:
+            from rnnviz.execution.supervisor import run
+            from rnnviz.io.inputs import load_inputs
+            from rnnviz.lessons.handout import write_handout
+
+            def compute(config: "Config") -> RunResult:
+                return run(config, load_inputs, lambda _stage, fraction: progress(fraction), "off")
+
+            return f"{write_handout(lesson, path, compute):,} bytes"
+
+        self._ask("Export handout", "Handouts (*.html)", "html", lesson.name, write)
 
     def ask_picture(self) -> None:
         from rnnviz.gui.export.figure import FigureDialog, FigureOptions

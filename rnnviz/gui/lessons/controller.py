@@ -16,6 +16,7 @@ from rnnviz.gui.app_state import ColorBy, Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_layout import LeftColumn, MainLayout
@@ -47,6 +48,7 @@ class LessonHost(Protocol):
     files: FileCommands
     main_layout: MainLayout
     control: RunControl
+    exports: ExportCommands
     panel: ConfigPanel
     runner: Runner
 
@@ -121,6 +123,23 @@ class LessonController(QObject):
         self._answers = self._settings.lesson_answers(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
         self.pane.scroll_area.setFocus()
+
+    def show_map(self) -> None:
+        """Show the map of the course, which opens the chosen lesson."""
+        from rnnviz.gui.lessons.course_map import CourseMap, CourseMapDialog
+
+        course = CourseMap(lesson_entries())
+        steps = {entry.name: self._settings.lesson_step(entry.name) for entry in lesson_entries()}
+        dialog = CourseMapDialog(course, self._parent)
+        present = self._settings.last_lesson if self._entry is None else self._entry.name
+        course.show_progress(self._settings.finished_lessons, steps, present)
+        course.lesson_chosen.connect(lambda entry: self._window.files.after_changes(partial(self.open, entry)))
+        dialog.open()
+
+    def export_handout(self) -> None:
+        """Ask for a file and write the open lesson as a page to print."""
+        if self.lesson is not None:
+            self._window.exports.export_handout(self.lesson)
 
     def resume(self) -> None:
         """Open the lesson that was open when the window was last closed."""
@@ -284,6 +303,7 @@ class LessonController(QObject):
         pane.part_requested.connect(self._highlighter.highlight)
         self.step_changed.connect(self._name_parts)
         pane.close_button.clicked.connect(self.leave)
+        pane.course_map.clicked.connect(self.show_map)
         self._apply_theme(self._theme_manager.theme)
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:

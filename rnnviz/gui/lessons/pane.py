@@ -197,6 +197,7 @@ class LessonPane(QWidget):
         self.dots.step_requested.connect(self.step_requested)
         self.place = QLabel()
         self.place.setProperty("muted", True)
+        self.course_map = link_button("Course map", "Shows all lessons with your progress (Ctrl+Shift+L).")
         self.close_button = QToolButton()
         self.close_button.setAutoRaise(True)
         self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
@@ -334,10 +335,14 @@ class LessonPane(QWidget):
         space = self.look.fontMetrics().horizontalAdvance(" ")
         plain = f"color: {theme.accent}; padding: 1px 0; margin-left: -{space}px;"
         line = f"border: none; border-bottom: 1px solid {theme.window};"
-        self.look.setStyleSheet(
-            f"QToolButton {{ {plain} {line} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
+        for link in (self.look, self.course_map):
+            link.setStyleSheet(
+                f"QToolButton {{ {plain} {line} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
+            )
+        self.score.setStyleSheet(
+            f"background: {theme.raised}; color: {theme.text}; border-radius: 4px; padding: 6px 8px; font-weight: 600;"
         )
-        for label in (self.note, self.changed_note, self.score):
+        for label in (self.note, self.changed_note):
             label.setStyleSheet(
                 f"background: {theme.doubtful_surface}; color: {theme.doubtful}; border-radius: 4px; padding: 6px 8px;"
             )
@@ -416,7 +421,7 @@ class LessonPane(QWidget):
         layout.setContentsMargins(0, 8, 0, 8)
         layout.setSpacing(8)
         layout.addLayout(header)
-        layout.addLayout(_line(self.dots, self.place, None))
+        layout.addLayout(_line(self.dots, self.place, None, self.course_map))
         # At the top they stay in place when the settings unfold below the pane.
         layout.addLayout(_line(self.back, None, self.counter, None, self.next))
         layout.addLayout(_line(self.step_title))

@@ -43,6 +43,8 @@ class WelcomeController(QObject):
         self.page: WelcomePage | None = None
         window.document.changed.connect(self.leave)
         window.runner.started.connect(self.leave)
+        # A lesson whose result is already shown starts no run.
+        window.guide.step_changed.connect(lambda: self.leave() if window.guide.lesson is not None else None)
 
     @property
     def shown(self) -> bool:
@@ -90,18 +92,13 @@ class WelcomeController(QObject):
         page.config_wanted.connect(self._window.files.ask_open_config)
         page.small_network_wanted.connect(self._begin_small)
         page.guide_wanted.connect(self._window.help.open)
+        page.map_wanted.connect(self._window.guide.show_map)
         page.back_wanted.connect(self.leave)
         page.shown_at_start.connect(self._remember)
         return page
 
     def _open_lesson(self, entry: LessonEntry) -> None:
-        def start() -> None:
-            self._window.guide.open(entry)
-            # A lesson whose result is already shown starts no run.
-            if self._window.guide.lesson is not None:
-                self.leave()
-
-        self._window.files.after_changes(start)
+        self._window.files.after_changes(partial(self._window.guide.open, entry))
 
     def _open_sample(self) -> None:
         self._window.files.open(resource_path("models", "sample-lstm.safetensors"))

@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.index import LessonEntry
 
 _SIDE, _ABOVE, _BETWEEN = 12, 6, 2
@@ -175,6 +176,7 @@ class WelcomePage(QScrollArea):
     config_wanted = Signal()
     small_network_wanted = Signal()
     guide_wanted = Signal()
+    map_wanted = Signal()
     back_wanted = Signal()
     """Hide the page and show the last run."""
     shown_at_start = Signal(bool)
@@ -276,7 +278,9 @@ class WelcomePage(QScrollArea):
         return head
 
     def _lessons(self, lessons: Sequence[LessonEntry]) -> QVBoxLayout:
-        column = _column("Lessons")
+        self.course_map = link_button("Course map", "Shows all lessons with your progress (Ctrl+Shift+L).")
+        self.course_map.clicked.connect(self.map_wanted)
+        column = _column("Lessons", self.course_map)
         self._continue = StartButton("Continue", "", "Opens the last lesson at the step where you left it.", first=True)
         self._continue.clicked.connect(lambda: self.lesson_chosen.emit(self._going_on))
         self._continue.hide()
@@ -338,11 +342,15 @@ class WelcomePage(QScrollArea):
         return column
 
 
-def _column(heading: str) -> QVBoxLayout:
+def _column(heading: str, *links: QWidget) -> QVBoxLayout:
     column = QVBoxLayout()
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(0)
-    column.addWidget(_heading(heading))
+    line = QHBoxLayout()
+    line.addWidget(_heading(heading), 1)
+    for link in links:
+        line.addWidget(link, 0, Qt.AlignmentFlag.AlignBottom)
+    column.addLayout(line)
     return column
 
 

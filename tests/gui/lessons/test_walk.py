@@ -104,6 +104,9 @@ def follow(reading: Read) -> None:
 def walk_to(reading: Read, number: int) -> None:
     reading.pane.step_requested.emit(number)
     reading.finish_pending()
+    if reading.window.guide.asking:
+        reading.window.guide.answer(None)
+        reading.finish_pending()
     follow(reading)
 
 

@@ -1,0 +1,94 @@
+"""The map of the course: lessons by chapter, connected with those they need, opened by mouse or keys."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.gui.lessons.course_map import CourseMap, CourseMapDialog
+from rnnviz.lessons.index import CoursePlace, LessonEntry, lesson_entries
+from tests.gui.lessons.conftest import Read
+
+
+def entry(number: int, chapter: str, *needs: str) -> LessonEntry:
+    place = CoursePlace(f"Goal {number}.", 10 * number, needs, chapter)
+    return LessonEntry(f"0{number}-{'abcdef'[number - 1]}", number, f"Title {number}", "", Path("x.md"), place)
+
+
+ENTRIES = (
+    entry(1, "First"),
+    entry(2, "First", "a"),
+    entry(3, "Second", "a", "02-b", "nothing"),
+    entry(4, "First", "c"),
+    *(entry(number, "Third", "b") for number in (5, 6)),
+)
+
+
+@pytest.fixture
+def course(qtbot: Any) -> CourseMap:
+    made = CourseMap(ENTRIES)
+    qtbot.addWidget(made)
+    made.resize(1000, 500)
+    made.show()
+    return made
+
+
+def test_lessons_have_their_needs_times_and_progress(course: CourseMap) -> None:
+    course.show_progress(("01-a",), {"01-a": 4, "02-b": 2}, "03-c")
+    nodes = course.nodes
+    assert list(nodes) == ["01-a", "02-b", "04-d", "03-c", "05-e", "06-f"]
+    assert [need.name for need in nodes["03-c"].needs] == ["01-a", "02-b"]
+    assert [nodes[name].progress for name in ("01-a", "02-b", "03-c")] == ["finished", "at step 3", ""]
+    assert nodes["03-c"].accessibleName() == "3  Title 3"
+    assert nodes["03-c"].accessibleDescription() == "Goal 3. 30 minutes. Needs 1 Title 1 and 2 Title 2."
+    assert nodes["01-a"].accessibleDescription() == "Goal 1. 10 minutes. Finished."
+    assert course.focusWidget() is nodes["03-c"]
+    before = course.grab().toImage()
+    nodes["05-e"].setFocus()
+    assert course.grab().toImage() != before, "its connections are highlighted"
+
+
+def test_every_lesson_is_reached_and_opened_by_keys(course: CourseMap, qtbot: Any) -> None:
+    course.show_progress((), {}, "")
+    nodes = course.nodes
+    assert course.focusWidget() is nodes["01-a"]
+    reached = []
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Left):
+        QTest.keyClick(course.focusWidget(), key)
+        reached.append(course.focusWidget().entry.number)
+    assert reached == [2, 3, 5, 6, 3, 4]
+    with qtbot.waitSignal(course.lesson_chosen) as chosen:
+        QTest.keyClick(course.focusWidget(), Qt.Key.Key_Return)
+    assert chosen.args == [ENTRIES[3]]
+    with qtbot.waitSignal(course.lesson_chosen) as chosen:
+        QTest.mouseClick(nodes["06-f"], Qt.MouseButton.LeftButton)
+    assert chosen.args == [ENTRIES[5]]
+
+
+@pytest.mark.slow
+def test_the_map_opens_a_lesson_and_closes(qtbot: Any, window: Any) -> None:
+    window.welcome.show()
+    window.actions_["course_map"].trigger()
+    dialog = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, CourseMapDialog))
+    assert dialog.isVisible()
+    dialog.course.nodes["03-bidirectional"].click()
+    qtbot.waitUntil(lambda: window.guide.lesson is not None)
+    assert window.guide.lesson.name == "03-bidirectional"
+    assert not window.welcome.shown
+    Read(qtbot, window, lesson_entries()[2]).finish_pending()
+
+
+@pytest.mark.slow
+def test_an_open_lesson_is_exported_as_a_handout(
+    qtbot: Any, window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "handout.html"
+    monkeypatch.setattr("rnnviz.gui.export.exporter.ask_new_file", lambda *arguments: arguments[-1](path))
+    assert not window.actions_["export_handout"].isEnabled()
+    Read(qtbot, window, lesson_entries()[0]).open()
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        window.actions_["export_handout"].trigger()
+    assert f"<h1>{lesson_entries()[0].title}</h1>" in path.read_text(encoding="utf-8")
