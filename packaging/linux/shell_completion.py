@@ -18,6 +18,8 @@ _FILES = {
     ("run", "config"): _CONFIGS,
     ("explain", "config"): _CONFIGS,
     ("sweep", "sweep"): _CONFIGS,
+    ("train", "task"): _CONFIGS,
+    ("train", "weights"): (".params", ".safetensors", ".onnx", ".npz"),
     ("sweep", "journal"): (".jsonl",),
     ("config", "file"): ENDINGS,
     ("config", "initial_state"): (".npz",),

@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, lesson, models, run, sweep
+from rnnviz.cli import capture, lesson, models, run, sweep, train
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
@@ -46,6 +46,7 @@ def _doctor(_options: Namespace) -> Answer:
 _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "run": run.add_run_to,
     "sweep": sweep.add_to,
+    "train": train.add_to,
     "explain": run.add_explain_to,
     "config": models.add_config_to,
     "inspect": models.add_inspect_to,

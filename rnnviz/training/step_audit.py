@@ -23,8 +23,7 @@ UPDATE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """The largest difference of a correct update, relative to the largest update in its array, by dtype."""
 
 _ROUNDINGS = 20
-"""Roundings that are allowed besides: of `Prediction.scale` in a gradient, whose terms may cancel, and of the parameter
-itself in an update."""
+"""Roundings that are allowed besides: of `Prediction.scale` in a gradient, and of the parameter itself in an update."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.notebook_cells import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
+from rnnviz.training.task import Problem, Training
 from rnnviz.verify import audit_sampling, diagnosis, mismatches
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -92,7 +93,9 @@ def allowed(config_field: FieldSpec) -> str:
             return f"{config_field.count} indices"
         case "float" if config_field.above is not None:
             return f"greater than {config_field.above:g}"
-        case "float":
+        case "float" if config_field.maximum is not None:
+            return f"{config_field.minimum:g} to {config_field.maximum:g}"
+        case "float" if config_field.minimum is not None:
             return f"{config_field.minimum:g} or more"
         case "texts" | "paths":
             return "one or more"
@@ -103,18 +106,25 @@ def allowed(config_field: FieldSpec) -> str:
     return "any"
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_key_of_a_config_has_its_type_default_and_allowed_values(section):
+@pytest.mark.parametrize(
+    ("page", "section", "kind"),
+    [
+        *(("config-reference", name, kind) for name, kind in SECTIONS.items()),
+        ("training", "problem", Problem),
+        ("training", "training", Training),
+    ],
+)
+def test_every_key_of_a_config_has_its_type_default_and_allowed_values(page, section, kind):
     expected = []
-    keys = declarations(SECTIONS[section])
-    for item in fields(SECTIONS[section]):
+    keys = declarations(kind)
+    for item in fields(kind):
         if item.name in keys:
             value = list(item.default) if isinstance(item.default, tuple) else item.default
             default = "required" if value is MISSING else "none" if value is None else f"`{json.dumps(value)}`"
             config_field = keys[item.name]
             expected.append([f"`{item.name}`", TYPES[config_field.kind], default, allowed(config_field)])
-    assert [row[:4] for row in rows("config-reference", f"[{section}]")] == expected
-    assert all(len(row) == 5 and row[4] for row in rows("config-reference", f"[{section}]"))
+    assert [row[:4] for row in rows(page, f"[{section}]")] == expected
+    assert all(len(row) == 5 and row[4] for row in rows(page, f"[{section}]"))
 
 
 def test_every_key_of_a_sweep_is_listed():

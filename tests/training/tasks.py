@@ -6,12 +6,18 @@ from rnnviz.training.loop import StepDone, train
 from rnnviz.training.task import TrainingTask
 
 
-def task_of(kind: str = "adding", *, network: dict[str, Any] | None = None, **training: Any) -> TrainingTask:
+def task_of(
+    kind: str = "adding",
+    *,
+    network: dict[str, Any] | None = None,
+    problem: dict[str, Any] | None = None,
+    **training: Any,
+) -> TrainingTask:
     """A task in float64 with T = 13, N = 5 and H = 6."""
     sizes: dict[str, Any] = {"hidden_size": 6, "dtype": "float64", **(network or {})}
     return TrainingTask.from_mapping(
         {
-            "problem": {"kind": kind, "timesteps": 13, "batch_size": 5},
+            "problem": {"kind": kind, "timesteps": 13, "batch_size": 5, **(problem or {})},
             "network": sizes,
             "training": {"steps": 6, **training},
         }

@@ -1,0 +1,133 @@
+"""rnnviz train: train a network on a task, compare a library's training, and write the weights."""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnviz.cli.terminal import (
+    AGREE,
+    DISAGREE,
+    WRONG_INPUT,
+    Answer,
+    Commands,
+    all_written,
+    answer_json,
+    exit_code_of,
+    print_note,
+    progress_bar,
+)
+from rnnviz.core.errors import InputError
+from rnnviz.core.number_format import count, short
+from rnnviz.io.resources import resource_path
+from rnnviz.verify.verdict import Verdict
+
+if TYPE_CHECKING:
+    from rnnviz.training.loop import Checkpoint, TrainingEvent
+    from rnnviz.training.task import TrainingTask
+
+_POLL_SECONDS = 0.2
+
+
+def add_to(commands: Commands) -> None:
+    train = commands.add_parser("train", help="train a network on a small task, and compare a library's training")
+    train.add_argument("task", type=Path, nargs="?", help="a TOML training task")
+    examples = tuple(sorted(path.stem for path in resource_path("training").glob("*.toml")))
+    train.add_argument(
+        "--example",
+        nargs="?",
+        const="example",
+        choices=examples,
+        metavar="NAME",
+        help=f"print a task: {', '.join(examples)}",
+    )
+    train.add_argument(
+        "--library", choices=("gluon", "torch"), help="library that trains on the same batches, to be compared"
+    )
+    train.add_argument("--json", metavar="PATH", help="write the losses as JSON; - writes them to standard output")
+    train.add_argument(
+        "--weights",
+        type=Path,
+        metavar="PATH",
+        help="write the trained weights: .params (Gluon), .safetensors (PyTorch), .onnx or .npz; the linear layer is "
+        "written to an .npz file beside it",
+    )
+    train.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the losses")
+    train.set_defaults(answer=_train)
+
+
+def _train(options: Namespace) -> Answer:
+    from rnnviz.io.model_formats.load import format_for
+    from rnnviz.io.outputs import check_outputs
+    from rnnviz.training.checkpoints import linear_file
+    from rnnviz.training.problems import batches_of
+    from rnnviz.training.summary import TrainingSummary, training_json
+    from rnnviz.training.task import load_task
+
+    if options.example is not None:
+        return AGREE, resource_path("training", f"{options.example}.toml").read_text(encoding="utf-8")
+    if options.task is None:
+        raise InputError("A training task is missing; see rnnviz train --help.")
+    task = load_task(options.task)
+    if options.library is not None:
+        task = task.with_library(options.library)
+    outputs = {"--json": None if options.json == "-" else options.json, "--weights": options.weights}
+    if options.weights is not None:
+        format_for(options.weights).check(task.network, options.weights)
+        outputs["the linear layer"] = linear_file(options.weights)
+    text = {} if task.problem.path is None else {"problem.path": task.problem.path}
+    check_outputs(outputs, {"the task": options.task, **text})
+    source = batches_of(task)
+    task = task.with_input_size(source.input_size)
+    events, last, code = _events(task, options)
+    summary = TrainingSummary.of(task, source.baseline)
+    for event in events:
+        summary = summary.after(event)
+    lines = [*summary.sentences]
+
+    def writers() -> Iterator[Callable[[], object]]:
+        if options.json not in (None, "-"):
+            yield lambda: answer_json(training_json(task, summary, events), options.json)
+        if options.weights is not None:
+            yield lambda: lines.extend(_write_weights(task, last, options))
+
+    written = all_written(writers())
+    code = code or (DISAGREE if summary.verdict is Verdict.DISAGREE else AGREE if written else WRONG_INPUT)
+    if options.json == "-":
+        return code, answer_json(training_json(task, summary, events), "-")
+    return code, "" if options.quiet else "".join(f"{line}\n" for line in lines)
+
+
+def _events(task: "TrainingTask", options: Namespace) -> "tuple[list[TrainingEvent], Checkpoint, int]":
+    """All events, the parameters after the last step, and the exit code of the signal that stopped the training."""
+    from rnnviz.training.loop import MANUAL, StepDone
+    from rnnviz.training.process import TrainingProcess
+
+    events: list[TrainingEvent] = []
+    steps, code = task.training.steps, 0
+    with TrainingProcess(task) as process:
+        try:
+            with progress_bar(options.quiet) as notify:
+                while not process.ended:
+                    events += process.events(_POLL_SECONDS)
+                    step = next((event for event in reversed(events) if isinstance(event, StepDone)), None)
+                    if step is not None:
+                        done = f"{count(step.step)} of {count(steps)} steps, loss {short(step.learners[MANUAL].loss)}"
+                        notify(done, step.step / steps)
+        except KeyboardInterrupt as interrupt:
+            code = exit_code_of(interrupt)
+        last, rest = process.checkpoint()
+    events += rest
+    if code and not options.quiet:
+        print_note(f"Stopped after {count(last.step)} of {count(steps)} training steps.")
+    return events, last, code
+
+
+def _write_weights(task: "TrainingTask", last: "Checkpoint", options: Namespace) -> Iterator[str]:
+    from rnnviz.training.checkpoints import linear_file, write_trained
+
+    path: Path = options.weights
+    with progress_bar(options.quiet) as notify:
+        check = write_trained(path, task.network, last.parameters, lambda done: notify(f"writing {path.name}", done))
+    yield f"Wrote {path} ({count(check.numbers)} weights), and the linear layer to {linear_file(path)}."
+    yield check.sentences

@@ -1,0 +1,150 @@
+"""rnnviz train: its files and exit codes, and that Ctrl-C keeps the trained weights."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.cli.terminal import INTERRUPTED
+from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.resources import resource_path
+from rnnviz.training.step_audit import GRADIENT_TOLERANCE
+from rnnviz.training.task import load_task
+
+TASK = """
+[problem]
+kind = "parity"
+timesteps = 5
+batch_size = 4
+[network]
+hidden_size = 4
+[training]
+steps = 7
+checkpoint_every = 3
+"""
+
+
+def _written(folder: Path, text: str = TASK) -> Path:
+    path = folder / "task.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_losses_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, weights = _written(tmp_path), tmp_path / "w.npz"
+    assert main(["train", str(path), "--json", str(tmp_path / "a.json"), "--weights", str(weights)]) == 0
+    said = capsys.readouterr().out
+    figures = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert figures["verdict"] is None
+    assert len(figures["loss"]["steps"]) == len(figures["norm"]) == len(figures["accuracy"]) == 7
+    assert (figures["loss"]["first"], figures["loss"]["last"]) == (
+        figures["loss"]["steps"][0],
+        figures["loss"]["steps"][-1],
+    )
+    assert [test["step"] for test in figures["test"]] == [0, 3, 6, 7]
+    assert figures["apart"] is None
+    assert figures["task"]["network"]["hidden_size"] == 4
+    assert all(sentence in said for sentence in figures["sentences"])
+    (entry,) = entries_of(weights)
+    assert (entry.cell, entry.hidden_size) == ("lstm", 4)
+    with np.load(tmp_path / "w-linear.npz") as linear:
+        assert {name: linear[name].shape for name in linear} == {"linear_weight": (2, 4), "linear_bias": (2,)}
+
+
+@pytest.mark.slow
+def test_a_library_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(_written(tmp_path)), "--library", "gluon", "--json", "-"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["verdict"] == "agree"
+    assert list(figures["learners"]) == list(figures["audit"]) == ["manual", "gluon"]
+    assert figures["audit"]["gluon"]["correct"]
+    assert figures["audit"]["gluon"]["max_gradient_ratio"] < 0.05
+    assert len(figures["apart"]["steps"]) == 7
+    assert figures["apart"]["at"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "task is missing"),
+        (["--example", "no"], "--example must be one of adding"),
+        (["{task}", "--library", "onnx"], "--library must be one of gluon, torch"),
+        (["{task}", "--weights", "a.bin"], "its ending is"),
+        (["{task}", "--json", "{task}"], "it is read as the task"),
+        (["{folder}/none.toml"], "No such file"),
+        (["{peephole}", "--library", "torch"], "--library torch cannot train LSTM with peepholes"),
+    ],
+)
+def test_refusals(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    peephole = tmp_path / "peephole.toml"
+    peephole.write_text('[network]\ncell = "lstm_peephole"\n', encoding="utf-8")
+    named = {"task": _written(tmp_path), "folder": tmp_path, "peephole": peephole}
+    assert main(["train", *(word.format(**named) for word in words)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(resource_path("training").glob("*.toml")), ids=lambda path: path.stem)
+def test_examples_are_tasks(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = load_task(path)
+    assert task.problem.kind == {"example": "adding", "adding-tanh": "adding"}.get(path.stem, path.stem)
+    assert main(["train", "--example", path.stem]) == 0
+    assert capsys.readouterr().out == path.read_text(encoding="utf-8")
+
+
+def test_the_example_has_the_defaults() -> None:
+    defaults = load_task(resource_path("training", "adding.toml"))
+    assert load_task(resource_path("training", "example.toml")) == defaults
+
+
+@pytest.mark.slow
+def test_a_wrong_step_is_a_disagreement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rnnviz.training import loop, process
+
+    class Here:
+        """Trains in this process, where the tolerance is too small."""
+
+        def __init__(self, task: Any) -> None:
+            self._loop = loop.TrainingLoop(task)
+            self.ended = False
+
+        def __enter__(self) -> "Here":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def events(self, _: float) -> tuple[Any, ...]:
+            self.ended = True
+            return tuple(self._loop)
+
+        def checkpoint(self) -> tuple[Any, tuple[Any, ...]]:
+            return self._loop.checkpoint(), ()
+
+    monkeypatch.setattr(process, "TrainingProcess", Here)
+    monkeypatch.setitem(GRADIENT_TOLERANCE, "float32", 1e-12)
+    monkeypatch.setattr("rnnviz.training.step_audit._ROUNDINGS", 1e-6)
+    assert main(["train", str(_written(tmp_path)), "--library", "gluon"]) == 1
+    assert "is wrong, first at training step 1: its gradient of" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_trained_weights(tmp_path: Path) -> None:
+    path, weights = _written(tmp_path, TASK.replace("steps = 7", "steps = 1000000")), tmp_path / "w.safetensors"
+    words = [sys.executable, "-m", "rnnviz", "train", str(path), "--json", str(tmp_path / "a.json")]
+    with subprocess.Popen([*words, "--weights", str(weights)], stderr=subprocess.PIPE, text=True) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == INTERRUPTED
+    assert said.startswith("Stopped after ")
+    figures = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert len(figures["loss"]["steps"]) > 0
+    assert entries_of(weights)
