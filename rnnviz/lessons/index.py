@@ -120,7 +120,7 @@ def _entry(number: int, path: Path) -> LessonEntry:
     """Title, summary and place of a lesson. `read_lesson` checks the rest of the file, and reports errors."""
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        title, summary, course = parse_heading(path.stem, next(sections(text)))
+        title, summary, course = parse_heading(path.stem, text.partition("\n## ")[0].strip())
     except InputError:
         title, summary, course = path.stem, "", CoursePlace()
     return LessonEntry(path.stem, number, title, summary, path, course)

@@ -230,10 +230,10 @@ class LessonController(QObject):
         """Cover the parts of the window that an open question is about."""
         step = self.step
         question = None if step is None or not self.asking else step.question
-        self._highlighter.cover(() if question is None else question.hides)
         focused = QApplication.focusWidget()
-        if self.pane is not None and any(part.isAncestorOf(focused) for part in self._highlighter.covered if focused):
-            self.pane.question.focus()
+        self._highlighter.cover(() if question is None else question.hides)
+        if self.pane is not None and focused is not None and not focused.isEnabled():
+            self.pane.scroll_area.setFocus()
 
     def _return_and(self, move: Callable[[], None]) -> None:
         """Move within the lesson. If another document is open, ask about its changes first."""

@@ -182,10 +182,6 @@ class QuestionBox(_Box):
         self._mark(None, "")
         self._enable()
 
-    def focus(self) -> None:
-        """Give the keyboard to the first control of the answer."""
-        (self.buttons[0] if self.buttons else self.number).setFocus()
-
     def show_answer(self) -> None:
         """Ask the window for the answer."""
         self.answered.emit(None)
@@ -307,7 +303,7 @@ class TaskBox(_Box):
 
 
 class PartCovers(QObject):
-    """Opaque covers of parts of the window, which are inside the parts and follow their sizes."""
+    """Opaque covers of parts of the window, inside the parts. A covered part takes no keyboard."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -325,6 +321,7 @@ class PartCovers(QObject):
             return
         for part, cover in self._covers.items():
             part.removeEventFilter(self)
+            part.setEnabled(True)
             cover.hide()
             cover.deleteLater()
         self._covers = {part: self._made(part) for part in parts}
@@ -355,5 +352,6 @@ class PartCovers(QObject):
         cover.setGeometry(part.rect())
         cover.show()
         cover.raise_()
+        part.setEnabled(False)
         part.installEventFilter(self)
         return cover

@@ -448,11 +448,6 @@ class Highlighter(QObject):
         self.dimmer.show_around(part)
         self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
 
-    @property
-    def covered(self) -> list[QWidget]:
-        """The widgets that `cover` covers."""
-        return self._covers.covered
-
     def cover(self, parts: Iterable[str]) -> None:
         """Cover parts of the window, of `rnnviz.lessons.index.HIDEABLE`, and no others."""
         widgets: list[QWidget] = []

@@ -76,7 +76,7 @@ def make(qtbot: Any, window: MainWindow, settings: Settings, make_entry: Any, mo
 
 
 def covered(window: MainWindow) -> set[str]:
-    parts = window.guide._highlighter.covered
+    parts = window.guide._highlighter._covers.covered
     return {getattr(part, "title", "tabs") for part in parts if part.parent() is not window}
 
 
@@ -85,10 +85,13 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     window, pane = reading.window, reading.pane
     asked = pane.question
     assert covered(window) == {"unrolled network", "Selected vector", "Output and state", "Verdict", "tabs"}
-    for part in window.guide._highlighter.covered:
+    for part in window.guide._highlighter._covers.covered:
         cover = window.guide._highlighter._covers._covers[part]
         assert cover.geometry() == part.rect()
         assert part.isHidden() or part.childAt(part.rect().center()) is cover
+        assert not part.isEnabled()
+    window.lanes.setFocus()
+    assert QApplication.focusWidget() is pane.scroll_area
     assert window.session.location == Location(unit=3, sample=2), "the selection is made"
     assert (pane.rows, pane.look.isVisible(), pane.task.isVisible(), pane.counter.isVisible()) == (
         [],
