@@ -141,6 +141,7 @@ function unpackAll() {
   for (const engine of engines) {
     unpackIn(engine.arrays);
     unpackIn(engine.before);
+    unpackIn(engine.bounds);
     engine.activations = new Map(engine.activations.map((packed, k) => [cell.activations[k], unpack(packed)]));
     engine.across = new Map(engine.across.map((packed, k) => [cell.across[k], unpack(packed)]));
   }
@@ -361,10 +362,14 @@ class Step {
   read(number) {
     const node = cell.nodes[number];
     if (node.op === "u") return this.layerInput();
-    if (node.op === "v") return Array.from({ length: run.units }, (_, unit) => this.previous("h", unit));
+    if (node.op === "v") return this.previousHidden();
     const across = this.engine.across.get(node.args[node.args.length - 1]);
     const size = across.shape[across.shape.length - 1];
     return Array.from({ length: size }, (_, k) => across.values[index({ shape: this.shapeOf(across) }, this.at, k)]);
+  }
+
+  previousHidden() {
+    return Array.from({ length: run.units }, (_, unit) => this.previous("h", unit));
   }
 
   layerInput() {
@@ -466,7 +471,7 @@ class Step {
     };
     const scaled = Boolean(pre.v && pre.v.factorName);
     const terms = (part) => part.products.forEach((product, k) => {
-      add({ kind: "term", name: this.termName(part, k), weight: part.weights[k], input: part.inputs[k], product },
+      add({ kind: "term", name: this.termName(part, k), source: `${part.kind} ${k}`, weight: part.weights[k], input: part.inputs[k], product },
         part.factor === 1 ? product : part.factor * product);
     });
     for (const [part, letter] of [[pre.u, "u"], [pre.v, "v"]]) {
@@ -519,6 +524,15 @@ class Step {
     return this.earlier === null ? `${symbol}0[u=${unit}]` : `${symbol}[t=${this.earlier}, u=${unit}]`;
   }
 
+  /** The value that column k of a weight matrix reads, with its lane. */
+  sourceInWords(kind, k) {
+    const { layer, direction } = this.at;
+    const name = this.termName({ kind }, k).replace(/ [→←]$/, "");
+    if (kind === "i2h" && layer === 0) return name;
+    const lane = kind === "h2h" ? [layer, direction] : [layer - 1, Math.floor(k / run.units)];
+    return `${name} of layer ${lane[0]}, ${isBackward(lane[1]) ? "backward" : "forward"}`;
+  }
+
   /** The tokens of an equation: signs, and symbols with their numbers. */
   tokens(line) {
     const found = [];
@@ -532,16 +546,92 @@ class Step {
     return found;
   }
 
-  /** The engine's own values of the step beside those of the arithmetic, by symbol. */
+  /** The engine's own values of the step beside those of the arithmetic, with the rounding bound of each. */
   outcomes() {
-    return cell.lines.flatMap((line) => {
-      const returned = this.engine.arrays[`line.${line.name}`];
-      const own = this.engine.own.includes(line.name) ? this.engine.arrays[line.name] : undefined;
-      return [returned, own].filter(Boolean).map((array) => ({
-        symbol: line.name, computed: this.value(line.node), stored: array.values[index(array, this.at)],
-      }));
+    return cell.lines.filter((line) => this.engine.bounds[line.name]).map((line) => {
+      const array = this.engine.arrays[`line.${line.name}`] ?? this.engine.arrays[line.name];
+      const bounds = this.engine.bounds[line.name];
+      const [computed, stored] = [this.value(line.node), array.values[index(array, this.at)]];
+      const bound = bounds.values[index({ shape: this.shapeOf(bounds) }, this.at)];
+      const difference = signedDifference(computed, stored);
+      return { symbol: line.name, computed, stored, bound, difference, right: isRounding(difference, bound) };
     });
   }
+
+  stored(symbol) {
+    return this.outcomes().find((own) => own.symbol === symbol)?.stored;
+  }
+}
+
+/** Whether rounding explains a difference from the arithmetic. */
+function isRounding(difference, bound) {
+  if (difference === 0 || !Number.isFinite(bound)) return true;
+  return Math.abs(difference) / bound <= run.allowed;
+}
+
+/** Lines of two engines in the order in which divergence is looked for: gates, states, and then their own values. */
+function* comparedLines(one, other) {
+  const lines = new Map(cell.lines.map((line) => [line.name, line]));
+  // A projected h is not among the gates, but a sum like theirs.
+  for (const symbol of new Set([...cell.gates.map(([gate]) => gate), "h"])) {
+    const line = lines.get(symbol);
+    const [pre, second] = [one, other].map((step) => line && step.preActivation(line));
+    if (!pre) continue;
+    yield { step: "sum", name: `the pre-activation of ${symbol}`, gate: symbol, pair: [pre.total, second.total] };
+    yield { step: "gate", name: symbol, gate: symbol, pair: [one, other].map((step) => step.value(line.node)) };
+  }
+  const previous = (symbol) => [one, other].map((step) => step.previous(symbol, step.at.unit));
+  const values = (symbol) => [one, other].map((step) => step.value(lines.get(symbol).node));
+  const hasC = cell.states[1] === "c" && lines.has("c");
+  if (hasC) yield { step: "previous", name: "c[t-1]", pair: previous("c") };
+  for (const symbol of cell.states.slice(1)) {
+    if (symbol === "c" || !lines.has(symbol)) continue;
+    yield { step: "previous", name: `${symbol}[t-1]`, pair: previous(symbol) };
+    yield { step: "gate", name: symbol, gate: symbol, pair: values(symbol) };
+  }
+  if (hasC) yield { step: "c", name: "c", pair: values("c") };
+  yield { step: "h", name: "h", pair: values("h") };
+  yield* storedLines(one, other, lines);
+}
+
+/** The engines' own values; an engine that does not give one has that of its arithmetic. */
+function* storedLines(one, other, lines) {
+  const pair = (symbol) => [one, other].map((step) => step.stored(symbol) ?? step.value(lines.get(symbol).node));
+  for (const symbol of lines.keys()) {
+    const given = [one, other].some((step) => step.engine.arrays[`line.${symbol}`]);
+    if (given) yield { step: "stored_line", name: `the returned ${symbol}`, symbol, pair: pair(symbol) };
+  }
+  for (const [step, symbol] of [["stored_c", "c"], ["stored", "h"]]) {
+    const given = lines.has(symbol) && [one, other].some((own) => own.engine.own.includes(symbol));
+    if (given) yield { step, name: `the stored ${symbol}`, symbol, pair: pair(symbol) };
+  }
+}
+
+/** The first line in which two engines differ by more than the tolerance, or than rounding; null if none does. */
+function firstDivergence(one, other, limits) {
+  for (const [kind, read] of [["i2h", (step) => step.layerInput()], ["h2h", (step) => step.previousHidden()]]) {
+    const [ours, theirs] = [read(one), read(other)];
+    const k = ours.findIndex((value, at) => isMismatch(value, theirs[at], limits));
+    if (k >= 0) return { step: "input", name: one.sourceInWords(kind, k), kind, index: k, pair: [ours[k], theirs[k]] };
+  }
+  const lines = [...comparedLines(one, other)];
+  const apart = lines.find(({ pair }) => isMismatch(...pair, limits));
+  if (apart) return apart;
+  const wrong = new Set([one, other].flatMap((step) => step.outcomes()).filter((own) => !own.right).map((own) => own.symbol));
+  return lines.find((line) => wrong.has(line.symbol) && signedDifference(...line.pair) !== 0) ?? null;
+}
+
+/** What the program says of a step: which engines are wrong here, and where the candidate diverges. */
+function sentences(steps, divergence) {
+  const filled = (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const said = steps.flatMap((step) => step.outcomes().filter((own) => !own.right).map((own) => {
+    const [stored, computed] = distinct(own.stored, own.computed);
+    return filled(run.sentences.wrong, { engine: step.title, symbol: own.symbol, stored, computed });
+  }));
+  if (steps.length < 2) return said;
+  const [first, second] = divergence ? distinct(...divergence.pair) : [];
+  const values = { reference: steps[0].title, candidate: steps[1].title, line: divergence?.name, first, second };
+  return [...said, filled(run.sentences[divergence?.step ?? "none"], values)];
 }
 
 function isSum(number) {
@@ -1300,11 +1390,15 @@ function showArithmetic() {
   if (!able.length) {
     const text = "The inputs of this step were not recorded, so it has no arithmetic.";
     target.replaceChildren(element("p", {}, text));
+    byId("sentences").replaceChildren();
     return;
   }
   const steps = able.map((engine) => new Step(engine, state.at));
+  const divergence = steps.length > 1 ? firstDivergence(...steps, tolerances("h")) : null;
+  byId("sentences").replaceChildren(...sentences(steps, divergence).map((text) => element("p", {}, trueMinusIn(text))));
   target.classList.toggle("of-two", steps.length > 1);
-  target.replaceChildren(...cell.lines.map((line) => lineView(steps, line, open.get(line.name))), outcomeView(steps));
+  const views = cell.lines.map((line) => lineView(steps, line, divergence, open.get(line.name)));
+  target.replaceChildren(...views, outcomeView(steps));
 }
 
 function isFollowed(engine) {
@@ -1314,7 +1408,7 @@ function isFollowed(engine) {
 
 const OPEN_TERMS = 24;
 
-function lineView(steps, line, wasOpen) {
+function lineView(steps, line, divergence, wasOpen) {
   const gate = cell.gates.find(([symbol]) => symbol === line.name);
   const symbols = `${line.name} = ${line.symbols.map(([text]) => text).join("")}`;
   const view = element("section", { className: "line" },
@@ -1331,7 +1425,9 @@ function lineView(steps, line, wasOpen) {
     element("summary", {}, `${line.name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`));
   details.dataset.line = line.name;
   const fill = () => {
-    if (details.open && details.children.length === 1) details.append(scrolled(`Terms of ${line.name}`, termTable(steps, tables)));
+    if (!details.open || details.children.length > 1) return;
+    const table = termTable(steps, tables, (row) => diverges(row, line, divergence));
+    details.append(scrolled(`Terms of ${line.name}`, table));
   };
   details.addEventListener("toggle", fill);
   fill();
@@ -1339,7 +1435,14 @@ function lineView(steps, line, wasOpen) {
   return view;
 }
 
-function termTable(steps, tables) {
+/** Whether a row is where two engines diverge first. */
+function diverges(row, line, divergence) {
+  if (divergence === null || divergence.symbol) return false;
+  if (row.kind === "term") return divergence.step === "input" && row.source === `${divergence.kind} ${divergence.index}`;
+  return row.kind === "total" && (divergence.gate === line.name || divergence.step === line.name);
+}
+
+function termTable(steps, tables, isFirst) {
   const [first] = tables;
   const fields = [["input", first.products ? "× second" : "× input"], ["product", "= product"]];
   if (first.scaled) fields.push(["added", `× ${first.factorName}`]);
@@ -1353,12 +1456,13 @@ function termTable(steps, tables) {
     top.append(element("th", { scope: "colgroup", colSpan: own.length, className: "number" }, step.title));
     below.append(...own.map(([, title]) => element("th", { scope: "col", className: "number" }, title)));
   }
-  const body = element("tbody", {}, ...first.rows.map((row, k) => termRow(tables, row, k, own, shared)));
+  const body = element("tbody", {}, ...first.rows.map((row, k) => termRow(tables, row, k, own, shared, isFirst(row))));
   return element("table", { className: "terms" }, element("thead", {}, top, below), body);
 }
 
-function termRow(tables, row, k, fields, shared) {
-  const line = element("tr", { className: row.kind }, element("th", { scope: "row" }, row.name));
+function termRow(tables, row, k, fields, shared, isFirst) {
+  const name = `${row.name}${isFirst ? " ◀ first divergence" : ""}`;
+  const line = element("tr", { className: `${row.kind}${isFirst ? " mismatch" : ""}` }, element("th", { scope: "row" }, name));
   if (shared) line.append(row.weight === undefined ? emptyCell() : numberCell(shown(row.weight), full(row.weight)));
   const texts = new Map(fields.map(([name]) => [name, pairTexts(tables.map((table) => table.rows[k][name]))]));
   tables.forEach((table, engine) => {
@@ -1379,8 +1483,9 @@ function outcomeView(steps) {
     const line = cell.lines.find((own) => own.name === symbol);
     rows.push([`${symbol} of this arithmetic`, steps.map((step) => step.value(line.node)), pairTexts]);
     rows.push([`${symbol} of the engine`, found.map((own) => own?.stored), pairTexts]);
-    const differences = found.map((own) => own && signedDifference(own.computed, own.stored));
-    rows.push(["difference", differences, (values) => values.map((v) => (v === undefined ? "" : state.exact ? full(v) : twoDigits(v)))]);
+    const small = (values) => values.map((v) => (v === undefined ? "" : state.exact ? full(v) : twoDigits(v)));
+    rows.push(["difference", found.map((own) => own?.difference), small]);
+    rows.push(["allowed for rounding", found.map((own) => own && run.allowed * own.bound), small]);
   }
   const body = element("tbody", {}, ...rows.map(([title, values, write]) => {
     const texts = write(values);

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from math import isnan
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -140,22 +140,23 @@ def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
 
 
 _RETURNED = "The arithmetic agrees, but {line} differs: {reference} has {first}, {candidate} {second}."
-_SENTENCES: dict[Step | None, str] = {
+_IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
+DIVERGENCE: dict[Step | None, str] = {
+    **dict.fromkeys(get_args(Step), _IN_STEP),
     None: "No divergence: {reference} and {candidate} agree on every line (within tolerance).",
     "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
     **dict.fromkeys(("stored_line", "stored_c", "stored"), _RETURNED),
 }
-_IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
+"""Where a candidate diverges, by the kind of line; None of one that does not."""
 
 
 def divergence_sentence(reference: str, candidate: str, parting: Divergence | None) -> str:
     """Where a candidate diverges from the reference, by the names or the marks of both."""
     names = {"reference": reference, "candidate": candidate}
     if parting is None:
-        return _SENTENCES[None].format(**names)
+        return DIVERGENCE[None].format(**names)
     first, second = format_distinct(parting.reference, parting.candidate)
-    template = _SENTENCES.get(parting.step, _IN_STEP)
-    return template.format(**names, line=parting.name, first=first, second=second)
+    return DIVERGENCE[parting.step].format(**names, line=parting.name, first=first, second=second)
 
 
 def divergence_sentences(reference: str, partings: Mapping[str, Divergence | None]) -> Iterator[str]:
@@ -164,7 +165,9 @@ def divergence_sentences(reference: str, partings: Mapping[str, Divergence | Non
         yield divergence_sentence(display_name(reference), display_name(name), parting)
 
 
-_WRONG = (
+STEP_READS = "previous state and input"
+"""The values of which the equations of a step give another one."""
+WRONG = (
     "{engine} is wrong here: it returned {symbol} = {stored}; the equations give {computed} for {engine}'s own {read}."
 )
 
@@ -176,7 +179,7 @@ def wrong_sentences(outcomes: Mapping[str, Sequence[StoredValue]], read: str) ->
             if not own.right:
                 stored, computed = format_distinct(own.stored, own.computed)
                 names = {"engine": display_name(engine), "symbol": own.symbol, "read": read}
-                yield _WRONG.format(**names, stored=stored, computed=computed)
+                yield WRONG.format(**names, stored=stored, computed=computed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +203,7 @@ class Explanation:
         """Which engines' steps differ from the arithmetic, and where each candidate diverges from the reference."""
         read = {name: own.outcomes for name, own in self.arithmetics.items() if name not in self.unread}
         return (
-            *wrong_sentences(read, "previous state and input"),
+            *wrong_sentences(read, STEP_READS),
             *divergence_sentences(self.reference.engine, self.partings),
             *(_unread(name, stored) for name, stored in self.unread.items()),
         )

@@ -1,7 +1,8 @@
 """The arithmetic of all steps of a lane: the numbers that `explain` gives for one value, as arrays.
 
-Only numbers that sums and products of others do not give: the results of activations, and the values of all units that
-a product in the step reads. Sums are added up in the order of `explain`, which no matrix product keeps.
+Only numbers that sums and products of others do not give: the results of activations, the values of all units that a
+product in the step reads, and rounding bounds. Sums are added up in the order of `explain`, which no matrix product
+keeps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,9 @@ import numpy as np
 
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer
+from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
+from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.cells.interpreters.symbols import Equation, short_equations
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -18,7 +21,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.explain.worked_step import Floats, nodes_of_unit, values_of_all_units
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
+from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
 
 _BLOCK_VALUES = 1 << 20
 
@@ -28,12 +31,14 @@ class WorkedLane:
     """The steps of one lane, in float64.
 
     `before` has the previous states (T, N, H) or (T, N, P) by symbol. `activations` has the results (T, N, U) of the
-    activations by node, and `across` what products read of all units, (T, N, K) by node.
+    activations by node, and `across` what products read of all units, (T, N, K) by node. `bounds` has the audit's
+    rounding bounds (T, N, U) of the states, and of the lines that the engine returned, by name.
     """
 
     before: Mapping[str, Floats]
     activations: Mapping[Node, Floats]
     across: Mapping[Node, Floats]
+    bounds: Mapping[str, Floats]
 
 
 def lines_of_unit(cell: CellSpec, graph: Graph) -> tuple[Equation, ...]:
@@ -60,10 +65,9 @@ def worked_lane(inputs: Inputs, trace: Trace, layer: int, direction: int, sample
     cell, graph, every = network.kind, network.graph, slice(0, timesteps)
     x = layer_input(inputs, trace, layer, every, chosen).astype(np.float64)
     before = {"h": previous_hidden(inputs, trace, layer, direction, every, chosen).astype(np.float64)}
-    if cell.has_cell_state:
-        units, states = slice(0, network.hidden_size), CellStates(inputs, trace)
-        parts = [states.previous(layer, direction, every, slice(n, n + 1), units) for n in samples]
-        before["c"] = np.concatenate(parts, axis=1)
+    c = _cell_states_before(inputs, trace, layer, direction, samples) if cell.has_cell_state else None
+    if c is not None:
+        before["c"] = c.value
     for symbol in cell.further_states:
         before[symbol] = previous_state(inputs, trace, symbol, layer, direction, every, chosen).astype(np.float64)
     lane = _Lane(cell, graph, vars(inputs.parameters.layer(layer, direction)))
@@ -71,11 +75,57 @@ def worked_lane(inputs: Inputs, trace: Trace, layer: int, direction: int, sample
     step = max(1, _BLOCK_VALUES // size)
     blocks = []
     with np.errstate(all="ignore"):
+        bounds = _bounds(inputs, trace, layer, direction, samples, x, before, c)
         for start in range(0, timesteps, step):
             times = slice(start, start + step)
             blocks.append(lane.block(x[times], {name: array[times] for name, array in before.items()}))
     activations, across = ({n: np.concatenate([block[k][n] for block in blocks]) for n in blocks[0][k]} for k in (0, 1))
-    return WorkedLane(before, activations, across)
+    return WorkedLane(before, activations, across, bounds)
+
+
+def _cell_states_before(
+    inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]
+) -> BoundedArray:
+    """(T, N, H): c[t-1] of each step with its bound."""
+    network, states = inputs.network, CellStates(inputs, trace)
+    order = range(inputs.timesteps)[:: -1 if network.backward(direction) else 1]
+    shape = inputs.timesteps, len(samples), network.hidden_size
+    values, bounds = np.zeros(shape), np.zeros(shape)
+    for column, sample in enumerate(samples):
+        # In the order of computation, in which each state follows from the one before.
+        for timestep in order:
+            c = states.before(layer, direction, timestep, slice(sample, sample + 1), slice(0, network.hidden_size))
+            values[timestep, column], bounds[timestep, column] = c.value[0], c.bound[0]
+    return BoundedArray(values, bounds, trace.eps)
+
+
+def _bounds(
+    inputs: Inputs,
+    trace: Trace,
+    layer: int,
+    direction: int,
+    samples: Sequence[int],
+    x: Floats,
+    before: Mapping[str, Floats],
+    c: BoundedArray | None,
+) -> dict[str, Floats]:
+    """The audit's bounds of each step, computed as one time step of many samples."""
+    cell, units = inputs.network.kind, trace.shape[-1]
+    bounded, steps = bounded_layer(inputs, trace, layer, direction, None), x.shape[0] * x.shape[1]
+    flat = {name: array.reshape(steps, -1) for name, array in before.items()}
+    carried = {symbol: bounded.leaf(flat[symbol], trace.stored_as) for symbol in cell.further_states}
+    if c is not None:
+        carried["c"] = BoundedArray(flat["c"], c.bound.reshape(steps, -1), c.eps)
+    names = (*cell.state_symbols, *trace.lines)
+    block = BoundedBlock(bounded, x.reshape(1, steps, -1), flat["h"][np.newaxis], {}, 0)
+    values, _ = block.follow(carried, names)
+    found = {}
+    for name, value in values.items():
+        bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(*x.shape[:2], -1)
+        if bound.shape[-1] == units:
+            own = trace[name][layer, direction][:, np.asarray(samples, np.intp)] if name in trace else np.zeros(1)
+            found[name] = bound + storage_bound(own, trace.stored_as)
+    return found
 
 
 class _Lane:

@@ -31,6 +31,8 @@ def compared(network: dict[str, Any], lengths: list[int] | None = None) -> None:
                 assert lane.before[symbol][timestep, column, unit] == pytest.approx(number, rel=1e-12)
             for node, values in lane.activations.items():
                 assert values[timestep, column, unit] == found.number(node)
+            for own in found.outcomes:
+                assert lane.bounds[own.symbol][timestep, column, unit] == pytest.approx(own.bound, rel=1e-6)
             pre = [part for gate in found.gates for part in gate.pre.parts]
             for node, read in lane.across.items():
                 assert any(np.array_equal(read[timestep, column], part.inputs) for part in pre), node

@@ -6,7 +6,7 @@ the last digit: the results of activations. Its script multiplies and adds.
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from rnnviz import __version__
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units, expression
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import feature_index, visible
@@ -26,6 +27,7 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import DIVERGENCE, STEP_READS, WRONG
 from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, worked_lane
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
@@ -162,11 +164,9 @@ def _bytes(result: RunResult) -> tuple[float, float]:
     step = 8 * (units * len(activation_nodes(network.kind, graph)) + across)
     each = item * timesteps * network.input_size
     for trace in result.traces.values():
-        lanes = (
-            units * item * len(_shown_arrays(result, trace))
-            + step
-            + 8 * sum(network.sizes(0).of(size) for size in _carried(result, trace).values())
-        )
+        shown = _shown_arrays(result, trace)
+        values = item * (len(shown) + len(_judged(trace, shown))) + 8 * len(_carried(result, trace))
+        lanes = units * values + step
         each += layers * directions * timesteps * lanes
         each += item * timesteps * network.input_size * (OF_INPUT in trace)
     return float(fixed), float(each)
@@ -203,11 +203,10 @@ def _shown_arrays(result: RunResult, trace: Trace) -> list[str]:
     ]
 
 
-def _carried(result: RunResult, trace: Trace) -> dict[str, str]:
-    """The sizes of the states whose previous values the engine does not give, by symbol."""
-    states = result.config.network.kind.states[1:]
-    units = result.config.network.kind.states[0].size
-    return {state.symbol: state.size for state in states if state.size == units and state.symbol not in trace}
+def _carried(result: RunResult, trace: Trace) -> list[str]:
+    """The states with the units of h whose previous values the engine does not give, by symbol."""
+    first, *others = result.config.network.kind.states
+    return [state.symbol for state in others if state.size == first.size and state.symbol not in trace]
 
 
 def _data(result: RunResult, samples: list[int], engine: int, start: Location) -> dict[str, Any]:
@@ -250,6 +249,9 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
             {"title": title, **_engine(result, result[name], samples, gates)}
             for name, title in distinct_names(result.traces).items()
         ],
+        "allowed": ALLOWED,
+        "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
+        | {"wrong": WRONG.replace("{read}", STEP_READS)},
         "quantities": list(_quantities(result)),
         "parameters": [
             {name: _packed(array) for name, array in vars(inputs.parameters.layer(layer, direction)).items()}
@@ -307,9 +309,18 @@ def _engine(result: RunResult, trace: Trace, samples: list[int], gates: LaneGate
         },
         "activations": [_packed(np.stack([lane.activations[node] for lane in worked])) for node in activations],
         "across": [_packed(np.stack([lane.across[node] for lane in worked])) for node in across],
+        "bounds": {
+            name: _packed(np.stack([lane.bounds[name] for lane in worked]).astype(trace.hidden.dtype))
+            for name in _judged(trace, arrays)
+        },
         "recorded": [_ends(trace.recorded(*lane)) for lane in lanes],
         "followed": [_ends(followed(inputs, trace, *lane)) for lane in lanes],
     }
+
+
+def _judged(trace: Trace, arrays: Collection[str]) -> list[str]:
+    """The values of an engine that its arithmetic gives, too: h, c where the engine gives it, and returned lines."""
+    return [*(name for name in ("h", "c") if name in trace and name in arrays), *trace.lines]
 
 
 def _ends(times: range) -> tuple[int, int]:

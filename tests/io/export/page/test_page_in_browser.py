@@ -63,6 +63,12 @@ return [
 ];"""
 
 
+SENTENCES = """const [engine, layer, direction, time, sample, unit] = arguments;
+state.engine = engine;
+const steps = [0, engine].map((own) => new Step(own, { layer, direction, time, sample, unit }));
+return sentences(steps, firstDivergence(...steps, tolerances("h")));"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("profile")) as opened:
@@ -134,6 +140,10 @@ def check_arithmetic(page: Browser, result: RunResult, where: Location) -> None:
                 compare_row(row[2:], numbers, row[0], exact=exact)
             same(number(value), line.result.value, exact=exact)
         assert [outcome[0] for outcome in outcomes] == [outcome.symbol for outcome in own.outcomes]
+        if name != result.reference.engine and not explanation.unread:
+            pair = explain_value(result, where, candidates=[name])
+            found = page.run(SENTENCES, list(result.traces).index(name), *where.index)
+            assert found == list(pair.sentences)
         for (_, stored, computed), outcome in zip(outcomes, own.outcomes, strict=True):
             same(number(stored), outcome.stored, exact=True)
             same(number(computed), outcome.computed, exact=exact)
