@@ -133,7 +133,7 @@ FORMATS = (
     ExportFormat(
         "page",
         "html",
-        "Interactive pa&ge…",
+        "&Interactive page…",
         "One HTML file with lanes, arithmetic and playback for any browser, without a network.",
         "Interactive pages (*.html)",
         _write_page,

@@ -16,6 +16,7 @@ from rnnviz.io.export import interactive_page
 from rnnviz.io.export.interactive_page import page_html, write_page
 from rnnviz.io.resources import resource_path
 from tests.factories import make_result, setting, with_judgment
+from tests.io.export.report.reading import parsed
 
 WHEN = datetime(2025, 1, 2, 3, 4, tzinfo=UTC)
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -39,6 +40,7 @@ def test_a_page_has_the_run_and_may_load_nothing() -> None:
         edits={"manual": setting((1, 0, 3, 1, 2), 0.5)},
     )
     page = page_html(with_judgment(result), WHEN)
+    parsed(page)
     data = data_of(page)
     assert "default-src 'none'; script-src 'sha256-" in page
     assert not re.findall(r'(?:src|href|action)="', page)
