@@ -1,8 +1,8 @@
 """Persistent settings: read once, cached, and written on a separate thread."""
 
+import re
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QThread, Signal, Slot
@@ -14,6 +14,8 @@ MOTION_CHOICES = ("desktop", "reduced", "full")
 DIMMING_CHOICES = ("on", "off")
 NAMES_CHOICES = ("gluon", "pytorch")
 _LAYOUT = "window/layout"
+_STEP = re.compile(r"\d{1,4}", re.ASCII)
+_ANSWER = re.compile(rf"(?P<step>{_STEP.pattern}) (?P<number>-?\d+(\.\d+)?(e[-+]\d{{1,2}})?)?", re.ASCII)
 
 Value = TypeVar("Value")
 
@@ -138,9 +140,8 @@ class Settings:
         """The answers to the questions of a lesson, by step: a choice or a number, or None for a shown answer."""
         found: dict[int, float | None] = {}
         for text in _texts(self.value(f"lessons/answers/{name}")):
-            step, _, answer = text.partition(" ")
-            with suppress(ValueError):
-                found[_number(step)] = float(answer) if answer else None
+            if (answer := _ANSWER.fullmatch(text)) is not None:
+                found[int(answer["step"])] = float(answer["number"]) if answer["number"] else None
         return found
 
     def set_lesson_answers(self, name: str, answers: dict[int, float | None]) -> None:
@@ -149,7 +150,7 @@ class Settings:
 
     def tasks_done(self, name: str) -> tuple[int, ...]:
         """The steps of a lesson whose tasks a run has met."""
-        return tuple(map(_number, _texts(self.value(f"lessons/tasks/{name}"))))
+        return tuple(int(text) for text in _texts(self.value(f"lessons/tasks/{name}")) if _STEP.fullmatch(text))
 
     def finish_task(self, name: str, step: int) -> None:
         done = {*self.tasks_done(name), step}
