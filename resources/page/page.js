@@ -198,13 +198,12 @@ function index(array, at, unit = at.unit) {
 }
 
 function tolerances(quantity) {
-  const other = candidate();
-  return other === null ? undefined : engines[other].tolerances[quantity];
+  return engines[candidate()].tolerances[quantity];
 }
 
 /** The engine that is compared with the reference: the one that is shown, or the first candidate. */
 function candidate() {
-  return state.engine || (engines.length > 1 ? 1 : null);
+  return state.engine || 1;
 }
 
 function signedDifference(reference, other) {
@@ -266,7 +265,7 @@ function inputValue(array, time, sample, feature) {
 function mismatchReader(quantity) {
   const name = OF_COMPARISON.includes(quantity) ? "h" : comparedName(quantity);
   const limits = name && tolerances(name);
-  const [one, other] = [0, candidate()].map((engine) => engine !== null && name && engines[engine].arrays[name]);
+  const [one, other] = [0, candidate()].map((engine) => name && engines[engine].arrays[name]);
   if (!limits || !one || !other) return () => false;
   return (at, unit) => {
     if (!isRecorded("difference", candidate(), at)) return false;
@@ -777,7 +776,7 @@ function stepQuantity(by) {
 
 function quantityNames() {
   const names = run.quantities.map((quantity) => quantity.name);
-  return engines.length > 1 ? [names[0], ...OF_COMPARISON, ...names.slice(1)] : names;
+  return [names[0], ...OF_COMPARISON, ...names.slice(1)];
 }
 
 function quantityTitle(name) {
@@ -791,21 +790,16 @@ function quantityTitle(name) {
 
 const foundMismatches = new Map();
 
-/** The mismatches of an array in the order of computation, each as a key that sorts and a place. */
+/** The mismatches of the shown array in the order of computation; if it has none, those of h. */
 function mismatches() {
-  const own = comparedName(state.quantity === "error_ratio" || state.quantity === "difference" ? "h" : state.quantity);
-  const key = `${candidate()} ${own}`;
-  if (!foundMismatches.has(key)) {
-    const found = candidate() === null || !own ? [] : allMismatches(own);
-    foundMismatches.set(key, found);
-  }
-  const found = foundMismatches.get(key);
-  return found.length || own === "h" ? found : mismatchesOfHidden();
+  const own = OF_COMPARISON.includes(state.quantity) ? "h" : comparedName(state.quantity);
+  const found = mismatchesOf(own);
+  return found.length ? found : mismatchesOf("h");
 }
 
-function mismatchesOfHidden() {
-  const key = `${candidate()} h`;
-  if (!foundMismatches.has(key)) foundMismatches.set(key, candidate() === null ? [] : allMismatches("h"));
+function mismatchesOf(name) {
+  const key = `${candidate()} ${name}`;
+  if (!foundMismatches.has(key)) foundMismatches.set(key, name ? allMismatches(name) : []);
   return foundMismatches.get(key);
 }
 
@@ -821,7 +815,8 @@ function allMismatches(name) {
       }
     }
   }
-  return found.sort((one, other) => inOrder(one, other, name.startsWith("grad.")));
+  found.ofGradient = name.startsWith("grad.");
+  return found.sort((one, other) => inOrder(one, other, found.ofGradient));
 }
 
 /** The order of computation: the lower layer first, backward lanes from their end; of gradients the opposite. */
@@ -835,8 +830,7 @@ function inOrder(one, other, ofGradient = false) {
 function goToMismatch(by) {
   const found = mismatches();
   if (!found.length) return;
-  const ofGradient = state.quantity.startsWith("grad.") && comparedName(state.quantity) !== "h";
-  const order = found.map((at) => inOrder(at, state.at, ofGradient));
+  const order = found.map((at) => inOrder(at, state.at, found.ofGradient));
   const next = by > 0 ? order.findIndex((sign) => sign > 0) : order.filter((sign) => sign < 0).length - 1;
   select(found[next >= 0 ? next : by > 0 ? 0 : found.length - 1]);
 }
@@ -1239,12 +1233,11 @@ function drawMark(context, lane, time, block, unit) {
 }
 
 function drawUnits(context, lane) {
-  const every = layout.row >= 12 ? 1 : 5;
   context.font = `11px ${FONT}`;
   context.fillStyle = palette.muted;
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (let unit = 0; unit < lane.rows; unit += every) {
+  for (let unit = 0; unit < lane.rows; unit++) {
     context.fillText(String(unit), layout.left - 6, lane.top + (unit + 0.5) * layout.row);
   }
   context.textBaseline = "alphabetic";
@@ -1292,7 +1285,10 @@ function drawScale() {
   byId("scale-high").textContent = trueMinus(scale.ratio ? twoDigits(scale.high) : short(scale.high));
   byId("scale-title").textContent = quantityTitle(state.quantity);
   const words = [];
-  if (candidate() !== null && mismatches().length) words.push("outlined: mismatch");
+  if (mismatches().length) words.push("outlined: mismatch");
+  const values = engines[state.engine].arrays[state.quantity]?.values ?? [];
+  if (values.some(Number.isNaN)) words.push("violet: NaN");
+  if (values.some((value) => Math.abs(value) === Infinity)) words.push("green: infinity");
   if (run.lengths.some((own) => own < run.timesteps)) words.push("dotted: padding");
   byId("legend").textContent = words.join(" · ");
 }
@@ -1353,11 +1349,10 @@ function explained() {
 function showSelected() {
   const { at, quantity } = state;
   byId("place").textContent = capitalized(place(at));
-  const shownEngines = candidate() === null ? [0] : [0, candidate()];
   const names = [...new Set(["h", OF_COMPARISON.includes(quantity) ? "h" : quantity])];
   const rows = [];
   for (const name of names) {
-    for (const engine of shownEngines) {
+    for (const engine of [0, candidate()]) {
       const array = engines[engine].arrays[name];
       if (array === undefined || !isRecorded(name, engine, at)) continue;
       const value = laneValue(name, engine, at);
@@ -1365,7 +1360,7 @@ function showSelected() {
       rows.push([title, short(value), full(value, array.single), false]);
     }
   }
-  if (shownEngines.length === 2 && isRecorded("difference", 0, at)) {
+  if (isRecorded("difference", 0, at)) {
     const bad = mismatchAt("h", at);
     for (const name of OF_COMPARISON) {
       const value = laneValue(name, 0, at);
@@ -1508,14 +1503,10 @@ function showStep() {
     columns.push([title, (unit) => text(laneValue(name, engine, at, unit))]);
   };
   ofEngine("h", 0, `h of ${engines[0].title}`);
-  if (other !== null) {
-    ofEngine("h", other, `h of ${engines[other].title}`);
-    if (isRecorded("difference", 0, at)) {
-      for (const name of OF_COMPARISON) {
-        const text = (value) => [state.exact ? full(value) : twoDigits(value), full(value)];
-        columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
-      }
-    }
+  ofEngine("h", other, `h of ${engines[other].title}`);
+  for (const name of isRecorded("difference", 0, at) ? OF_COMPARISON : []) {
+    const text = (value) => [state.exact ? full(value) : twoDigits(value), full(value)];
+    columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
   }
   for (const { name } of run.quantities.slice(1)) ofEngine(name, state.engine, `${name} of ${engines[state.engine].title}`);
   const rows = Array.from({ length: run.units }, (_, unit) => {
@@ -1570,7 +1561,6 @@ function update() {
   const found = mismatches().length;
   byId("mismatch-count").textContent = found ? `${count(found)} ${found === 1 ? "mismatch" : "mismatches"}` : "No mismatches";
   byId("mismatch-next").disabled = byId("mismatch-previous").disabled = !found;
-  lanesBox.setAttribute("aria-label", `Lanes. ${selectedInWords()}`);
   draw();
   showSelected();
   showArithmetic();
@@ -1686,7 +1676,7 @@ function onKey(event) {
   const effect = OF_KEY.get(key);
   if (effect === undefined || isTaken(event.target, key)) return;
   event.preventDefault();
-  if (key !== " " && key !== "Shift+ " && key !== ">" && key !== "<" && MOVES.includes(event.key)) pause();
+  if (MOVES.includes(event.key)) pause();
   effect();
 }
 
@@ -1711,15 +1701,14 @@ function options(list, groups) {
 }
 
 function fillControls() {
-  options(byId("engine"), [["", engines.map((engine, k) => [String(k), engine.title + (k || engines.length < 2 ? "" : " (reference)")])]]);
-  const groups = new Map([["Values", []], ["Comparison of h", engines.length > 1 ? OF_COMPARISON.map((name) => [name, quantityTitle(name)]) : []]]);
+  options(byId("engine"), [["", engines.map(({ title }, k) => [String(k), k ? title : `${title} (reference)`])]]);
+  const groups = new Map([["Values", []], ["Comparison of h", OF_COMPARISON.map((name) => [name, quantityTitle(name)])]]);
   for (const { name, title, group } of run.quantities) groups.set(group, [...(groups.get(group) ?? []), [name, title]]);
   options(byId("quantity"), [...groups]);
   options(byId("sample"), [["", run.samples.map((sample, k) => [String(k), String(sample)])]]);
   options(byId("speed"), [["", FACTORS.map((factor) => [String(factor), `${factor}×`])]]);
   byId("speed").value = "1";
   byId("sample-label").hidden = run.samples.length === 1;
-  byId("mismatches").hidden = engines.length < 2;
   byId("key-table").tBodies[0].append(...KEYS.map(([, name, text]) =>
     element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, name)), element("td", {}, text))));
 }
