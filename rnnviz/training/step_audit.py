@@ -22,7 +22,7 @@ Correct gradients of all problems stay below a twentieth.
 UPDATE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """The largest difference of a correct update, relative to the largest update in its array, by dtype."""
 
-_ROUNDINGS = 20
+_ROUNDINGS = 40
 """Roundings that are allowed besides: of `Prediction.scale` in a gradient, and of the parameter itself in an update."""
 
 

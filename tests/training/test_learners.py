@@ -66,3 +66,15 @@ def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, probl
             assert learner.audit is not None
             assert learner.audit.gradient_ratio < 0.05
             assert learner.audit.update_ratio < 0.05
+
+
+@pytest.mark.slow
+def test_gradients_that_mxnet_loses_are_found() -> None:
+    pytest.importorskip("rnnviz.engines.gluon")
+    (step,) = steps_of(task_of("parity", network={"cell": "rnn_tanh", "num_layers": 3}, library="gluon", steps=1))
+    manual, gluon = step.learners["manual"].audit, step.learners["gluon"].audit
+    assert manual is not None
+    assert gluon is not None
+    assert manual.correct
+    assert gluon.gradient_ratio > 1e6
+    assert gluon.gradient_at == "l1_i2h_weight"
