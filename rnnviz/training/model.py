@@ -29,8 +29,8 @@ class Prediction:
     accuracy:
         The part of the counted classes that is predicted; NaN for numbers.
     scale:
-        The magnitude of which rounding errors of a correct gradient are a fraction, even if its terms cancel: that of
-        the values and targets, and sqrt(K) / 2 of the sum of the K counted errors, which are added one by one.
+        The mean magnitude of the values and targets, whose difference is the error: the rounding errors of a correct
+        gradient are a fraction of it, even if its terms cancel.
     out:
         (T, N, D·H): the gradient of the loss with respect to the network's out.
     parameters:
@@ -95,7 +95,6 @@ def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *,
         error = error * (2.0 / error.shape[-1])
         scale = 2.0 * float((np.abs(values) + np.abs(target))[counted].mean(dtype=np.float64))
     error = (error * (counted / count)[..., np.newaxis]).astype(out.dtype)
-    scale += 0.5 * np.sqrt(count) * float(np.abs(error).sum(dtype=np.float64))
     flat = error.reshape(-1, error.shape[-1])
     gradients = {LINEAR_WEIGHT: flat.T @ out.reshape(len(flat), -1), LINEAR_BIAS: flat.sum(axis=0)}
     return Prediction(values, loss, accuracy, scale, error @ weight, gradients)

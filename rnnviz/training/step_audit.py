@@ -9,6 +9,7 @@ from rnnviz.core.inputs import State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
 from rnnviz.training.learner import ManualGradients, TrainingStep
+from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
 from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
@@ -22,8 +23,12 @@ Correct gradients of all problems stay below a twentieth.
 UPDATE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """The largest difference of a correct update, relative to the largest update in its array, by dtype."""
 
-_ROUNDINGS = 40
-"""Roundings that are allowed besides: of `Prediction.scale` in a gradient, and of the parameter itself in an update."""
+_ROUNDINGS = 4
+"""Roundings of `Prediction.scale` that are allowed besides in a gradient; times sqrt(K) in the linear layer, where a
+library may add the K counted errors one by one."""
+
+_PARAMETER_ROUNDINGS = 20
+"""Roundings of the parameter itself that are allowed besides in an update."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class StepAuditor:
         self._task = replace(task, network=replace(network, dtype="float64"))
         self._gradient_tolerance = GRADIENT_TOLERANCE[network.dtype]
         self._update_tolerance = UPDATE_TOLERANCE[network.dtype]
-        self._rounding = _ROUNDINGS * float(np.finfo(network.dtype).eps)
+        self._eps = float(np.finfo(network.dtype).eps)
         self._gradients = ManualGradients(self._task, classes=classes)
 
     def __call__(
@@ -81,9 +86,11 @@ class StepAuditor:
         own = _in_float64(parameters)
         before = State.of(_in_float64(state.by_symbol))
         prediction, expected, _ = self._gradients(own, before, batch)
-        rounding, ratios = self._rounding * prediction.scale, {}
+        rounding, ratios = _ROUNDINGS * self._eps * prediction.scale, {}
         for name, exact in expected.items():
             allowed = self._gradient_tolerance * _largest(exact) + rounding
+            if name in (LINEAR_WEIGHT, LINEAR_BIAS):
+                allowed += rounding * float(np.sqrt(batch.counted.sum()))
             ratios[name] = _ratio(done.gradients[name], exact, allowed)
         # The update is audited from the learner's own gradients.
         gradients = _in_float64(done.gradients)
@@ -92,7 +99,9 @@ class StepAuditor:
         new, _ = update(training, memory, own, clipped(gradients, global_norm(gradients), training))
         errors = {}
         for name, array in new.items():
-            allowed = self._update_tolerance * _largest(array - own[name]) + self._rounding * _largest(array)
+            allowed = self._update_tolerance * _largest(
+                array - own[name]
+            ) + _PARAMETER_ROUNDINGS * self._eps * _largest(array)
             errors[name] = _ratio(done.parameters[name], array, allowed)
         gradient_at, update_at = max(ratios, key=ratios.__getitem__), max(errors, key=errors.__getitem__)
         return StepAudit(ratios[gradient_at], gradient_at, errors[update_at], update_at)

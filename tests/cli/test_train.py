@@ -129,7 +129,7 @@ def test_a_wrong_step_is_a_disagreement(
 
     monkeypatch.setattr(process, "TrainingProcess", Here)
     monkeypatch.setitem(GRADIENT_TOLERANCE, "float32", 1e-12)
-    monkeypatch.setattr("rnnviz.training.step_audit._ROUNDINGS", 1e-6)
+    monkeypatch.setattr("rnnviz.training.step_audit._ROUNDINGS", 1e-9)
     assert main(["train", str(_written(tmp_path)), "--library", "gluon"]) == 1
     assert "is wrong, first at training step 1: its gradient of" in capsys.readouterr().out
 
