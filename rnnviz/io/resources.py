@@ -28,6 +28,7 @@ def resource_path(*parts: str) -> Path:
 INDEX = "index"
 _GROUP = re.compile(r"^## +(.+?) *$", re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,4}) +(.+?) *$")
+_FENCED = re.compile(r"^(`{3,}).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"`{3,}")
@@ -58,7 +59,7 @@ class GuidePage:
 
     @property
     def links(self) -> tuple[str, ...]:
-        return tuple(_LINK.findall(self.text))
+        return tuple(_LINK.findall(_FENCED.sub("", self.text)))
 
     @property
     def images(self) -> tuple[str, ...]:
