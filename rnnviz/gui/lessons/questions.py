@@ -250,6 +250,8 @@ class QuestionBox(_Box):
             button.setAccessibleName(choice)
             button.setProperty(TAKES_ARROWS, True)
             button.setToolTip(wrapped(choice))
+            # The mark is beside the first line of the text.
+            button.setMinimumHeight(self.fontMetrics().height())
             self._group.addButton(button, place)
             row = QWidget()
             line = QHBoxLayout(row)

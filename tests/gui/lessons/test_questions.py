@@ -105,6 +105,9 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     asked.hint_button.click()
     assert asked.hint.toPlainText() == "Hint: Fewer than two."
     reading.qtbot.waitUntil(asked.buttons[0].isVisible)
+    before = asked.grab().toImage()
+    asked.buttons[1].setFocus()
+    assert asked.grab().toImage() != before, "the keyboard is seen"
     QTest.mouseClick(asked.buttons[0], Qt.MouseButton.LeftButton)
     print(
         "XX",
