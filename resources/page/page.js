@@ -96,7 +96,10 @@ function full(value, single = false) {
   const power = Number(exponent);
   const size = Math.abs(value);
   // NumPy goes by the number, Python by its digits; they differ for the float32 that is nearest to 0.0001.
-  if (single ? size < 1e-4 || size >= 1e16 : power < -4 || power >= 16) return `${mantissa.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")}e${exponent}`;
+  if (single ? size < 1e-4 || size >= 1e16 : power < -4 || power >= 16) {
+    const significant = mantissa.includes(".") ? trimmed(mantissa).replace(/\.$/, "") : mantissa;
+    return `${significant}e${exponent}`;
+  }
   const sign = mantissa.startsWith("-") ? "-" : "";
   const digits = mantissa.replace(/[-.]/g, "");
   if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${trimmed(digits)}`;
@@ -188,7 +191,8 @@ function timeName(time, sample) {
 
 function place(at) {
   const direction = isBackward(at.direction) ? "backward" : "forward";
-  return `layer ${at.layer}, ${direction}, ${timeText(at.time, at.sample)}, sample ${run.samples[at.sample]}, unit ${at.unit}`;
+  const sample = run.samples[at.sample];
+  return `layer ${at.layer}, ${direction}, ${timeText(at.time, at.sample)}, sample ${sample}, unit ${at.unit}`;
 }
 
 /** The index of a value in an array of the lanes, (L, D, T, N, U). */
@@ -443,7 +447,9 @@ class Step {
     else if (node.op === "plus" && isGate(line.name)) parts = node.args.flatMap((arg) => this.parts(arg));
     else if (node.op === "activation") {
       let argument = node.args[0];
-      while (cell.nodes[argument].op === "activation" && !nodeNames.has(argument)) argument = cell.nodes[argument].args[0];
+      while (cell.nodes[argument].op === "activation" && !nodeNames.has(argument)) {
+        argument = cell.nodes[argument].args[0];
+      }
       parts = this.parts(argument);
     }
     if (parts === null || !(isGate(line.name) || (node.op === "matrix" && line.name === "h"))) return null;
@@ -470,8 +476,9 @@ class Step {
     };
     const scaled = Boolean(pre.v && pre.v.factorName);
     const terms = (part) => part.products.forEach((product, k) => {
-      add({ kind: "term", name: this.termName(part, k), source: `${part.kind} ${k}`, weight: part.weights[k], input: part.inputs[k], product },
-        part.factor === 1 ? product : part.factor * product);
+      const [name, weight, input] = [this.termName(part, k), part.weights[k], part.inputs[k]];
+      const added = part.factor === 1 ? product : part.factor * product;
+      add({ kind: "term", name, source: `${part.kind} ${k}`, weight, input, product }, added);
     });
     for (const [part, letter] of [[pre.u, "u"], [pre.v, "v"]]) {
       if (part === null || !part.products.length) continue;
@@ -616,8 +623,8 @@ function firstDivergence(one, other, limits) {
   const lines = [...comparedLines(one, other)];
   const apart = lines.find(({ pair }) => isMismatch(...pair, limits));
   if (apart) return apart;
-  const wrong = new Set([one, other].flatMap((step) => step.outcomes()).filter((own) => !own.right).map((own) => own.symbol));
-  return lines.find((line) => wrong.has(line.symbol) && signedDifference(...line.pair) !== 0) ?? null;
+  const wrong = [one, other].flatMap((step) => step.outcomes().filter((own) => !own.right).map((own) => own.symbol));
+  return lines.find((line) => wrong.includes(line.symbol) && signedDifference(...line.pair) !== 0) ?? null;
 }
 
 /** What the program says of a step: which engines are wrong here, and where the candidate diverges. */
@@ -667,7 +674,8 @@ function bracketed(tokens, texts) {
 /** The line of each engine with its numbers, with enough decimals to show where two engines differ. */
 function equationTexts(steps, line) {
   const each = steps.map((step) => step.tokens(line));
-  const texts = each.map((tokens) => tokens.map((token) => (token.value === undefined ? token.text : shown(token.value))));
+  const text = (token) => (token.value === undefined ? token.text : shown(token.value));
+  const texts = each.map((tokens) => tokens.map(text));
   if (each.length === 2 && !state.exact) {
     each[0].forEach((token, k) => {
       const pair = [token.value, each[1][k].value];
@@ -878,7 +886,8 @@ function reachOfComparison(name) {
     const limits = tolerances("h");
     let largest = 0;
     one.forEach((value, k) => {
-      const found = name === "difference" ? Math.abs(signedDifference(value, other[k])) : errorRatio(value, other[k], limits);
+      const difference = Math.abs(signedDifference(value, other[k]));
+      const found = name === "difference" ? difference : errorRatio(value, other[k], limits);
       if (Number.isFinite(found) && found > largest) largest = found;
     });
     reaches.set(key, largest);
@@ -1023,7 +1032,8 @@ function draw() {
   if (layout === null || palette === null) return;
   const ratio = window.devicePixelRatio || 1;
   const { engine, quantity, at, left, span } = state;
-  const key = JSON.stringify([engine, quantity, at.sample, left, span, layout.width, layout.height, ratio, palette.base]);
+  const parts = [engine, quantity, at.sample, left, span, layout.width, layout.height, ratio, palette.base];
+  const key = JSON.stringify(parts);
   if (background.key !== key) {
     background.key = key;
     Object.assign(background.canvas, { width: canvas.width, height: canvas.height });
@@ -1044,7 +1054,8 @@ function draw() {
 
 /** At most `most` of the time steps in view, at a step of 1, 2 or 5 times a power of ten. */
 function ticks(most) {
-  const [first, stop] = [Math.ceil(state.left), Math.min(run.timesteps, Math.floor(state.left + state.span - 1e-9) + 1)];
+  const first = Math.ceil(state.left);
+  const stop = Math.min(run.timesteps, Math.floor(state.left + state.span - 1e-9) + 1);
   let step = 1;
   for (let power = 1; ; power *= 10) {
     step = [1, 2, 5].map((m) => m * power).find((each) => (stop - first) / each <= most) ?? 0;
@@ -1154,7 +1165,8 @@ function drawLane(context, lane) {
 /** Padding has dots, and time steps that a recording lacks have lines. */
 function drawGround(context, lane, start, end) {
   const height = lane.rows * layout.row;
-  const parts = [[length(), run.timesteps, "padding"], [0, Math.min(start, length()), "missing"], [end, length(), "missing"]];
+  const missing = [[0, Math.min(start, length()), "missing"], [end, length(), "missing"]];
+  const parts = [[length(), run.timesteps, "padding"], ...missing];
   for (const [from, to, kind] of parts) {
     if (to <= from) continue;
     const [x, right] = [Math.max(xOf(from), layout.left), Math.min(xOf(to), layout.left + plotWidth())];
@@ -1191,9 +1203,12 @@ function drawPattern(context, x, y, width, height, kind) {
 function drawGrid(context, lane, first, stop) {
   const height = lane.rows * layout.row;
   context.fillStyle = palette.base;
-  for (let time = first; time <= Math.min(stop, length()); time++) context.fillRect(xOf(time) - 0.5, lane.top, 1, height);
+  const width = Math.min(xOf(length()), layout.width) - layout.left;
+  for (let time = first; time <= Math.min(stop, length()); time++) {
+    context.fillRect(xOf(time) - 0.5, lane.top, 1, height);
+  }
   for (let unit = 1; unit < lane.rows && layout.row >= 10; unit++) {
-    context.fillRect(layout.left, lane.top + unit * layout.row - 0.5, Math.min(xOf(length()), layout.width) - layout.left, 1);
+    context.fillRect(layout.left, lane.top + unit * layout.row - 0.5, width, 1);
   }
 }
 
@@ -1201,11 +1216,12 @@ function drawNumbers(context, lane, array, scale, first, stop) {
   context.font = `${Math.min(13, layout.row - 4)}px ui-monospace, monospace`;
   context.textAlign = "center";
   context.textBaseline = "middle";
+  const read = valueReader(state.quantity, state.engine);
   for (let time = first; time < stop; time++) {
     const at = { layer: lane.layer, direction: lane.direction, sample: state.at.sample, time };
     if (lane.layer !== null && !isRecorded(state.quantity, state.engine, at)) continue;
     for (let unit = 0; unit < lane.rows; unit++) {
-      const value = array ? inputValue(array, time, at.sample, unit) : laneValue(state.quantity, state.engine, at, unit);
+      const value = array ? inputValue(array, time, at.sample, unit) : read(at, unit);
       if (value === undefined) continue;
       context.fillStyle = ink(colorOf(scale, value));
       const text = lane.layer !== null && OF_COMPARISON.includes(state.quantity) ? twoDigits(value) : short(value);
@@ -1412,7 +1428,8 @@ function lineView(steps, line, divergence, wasOpen) {
   const same = new Set(texts).size === 1;
   texts.slice(0, same ? 1 : undefined).forEach((text, k) => {
     const whose = same ? steps.map((step) => step.title).join(", ") : steps[k].title;
-    view.append(element("p", { className: "equation" }, trueMinus(text), " ", element("span", { className: "whose" }, whose)));
+    const owner = element("span", { className: "whose" }, whose);
+    view.append(element("p", { className: "equation" }, trueMinus(text), " ", owner));
   });
   const tables = steps.map((step) => step.rows(line));
   const terms = tables[0].rows.filter((row) => row.kind === "term").length;
@@ -1433,7 +1450,8 @@ function lineView(steps, line, divergence, wasOpen) {
 /** Whether a row is where two engines diverge first. */
 function diverges(row, line, divergence) {
   if (divergence === null || divergence.symbol) return false;
-  if (row.kind === "term") return divergence.step === "input" && row.source === `${divergence.kind} ${divergence.index}`;
+  const source = `${divergence.kind} ${divergence.index}`;
+  if (row.kind === "term") return divergence.step === "input" && row.source === source;
   return row.kind === "total" && (divergence.gate === line.name || divergence.step === line.name);
 }
 
@@ -1457,7 +1475,8 @@ function termTable(steps, tables, isFirst) {
 
 function termRow(tables, row, k, fields, shared, isFirst) {
   const name = `${row.name}${isFirst ? " ◀ first divergence" : ""}`;
-  const line = element("tr", { className: `${row.kind}${isFirst ? " mismatch" : ""}` }, element("th", { scope: "row" }, name));
+  const className = `${row.kind}${isFirst ? " mismatch" : ""}`;
+  const line = element("tr", { className }, element("th", { scope: "row" }, name));
   if (shared) line.append(row.weight === undefined ? emptyCell() : numberCell(shown(row.weight), full(row.weight)));
   const texts = new Map(fields.map(([name]) => [name, pairTexts(tables.map((table) => table.rows[k][name]))]));
   tables.forEach((table, engine) => {
@@ -1508,7 +1527,9 @@ function showStep() {
     const text = (value) => [state.exact ? full(value) : twoDigits(value), full(value)];
     columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
   }
-  for (const { name } of run.quantities.slice(1)) ofEngine(name, state.engine, `${name} of ${engines[state.engine].title}`);
+  for (const { name } of run.quantities.slice(1)) {
+    ofEngine(name, state.engine, `${name} of ${engines[state.engine].title}`);
+  }
   const rows = Array.from({ length: run.units }, (_, unit) => {
     const bad = mismatchAt("h", at, unit);
     const row = element("tr", { className: bad ? "mismatch" : "" },
@@ -1517,15 +1538,18 @@ function showStep() {
     if (unit === at.unit) row.setAttribute("aria-current", "true");
     return row;
   });
-  const title = `${capitalized(laneTitle(at).replace(/ [←→]/, ""))}, ${timeText(at.time, at.sample)}, sample ${run.samples[at.sample]}`;
-  const table = element("table", {}, element("caption", {}, title), heading("Unit", ...columns.map(([name]) => name)),
-    element("tbody", {}, ...rows));
+  const time = timeText(at.time, at.sample);
+  const lane = capitalized(laneTitle(at).replace(/ [←→]/, ""));
+  const caption = element("caption", {}, `${lane}, ${time}, sample ${run.samples[at.sample]}`);
+  const titles = heading("Unit", ...columns.map(([name]) => name));
+  const table = element("table", {}, caption, titles, element("tbody", {}, ...rows));
   const inputs = Array.from({ length: run.features }, (_, i) => {
     const value = inputValue(run.x, at.time, at.sample, i);
     const exact = full(value, run.x.single);
-    return element("tr", {}, element("th", { scope: "row" }, run.featureNames[i]), numberCell(state.exact ? exact : short(value), exact));
+    const name = element("th", { scope: "row" }, run.featureNames[i]);
+    return element("tr", {}, name, numberCell(state.exact ? exact : short(value), exact));
   });
-  const input = element("table", {}, element("caption", {}, `Input x, ${timeText(at.time, at.sample)}`), heading("Feature", "x"),
+  const input = element("table", {}, element("caption", {}, `Input x, ${time}`), heading("Feature", "x"),
     element("tbody", {}, ...inputs));
   byId("step").replaceChildren(scrolled("Units of the lane", table), scrolled("Input", input));
 }
@@ -1559,7 +1583,7 @@ function update() {
   byId("time").value = String(state.at.time);
   byId("time").setAttribute("aria-valuetext", timeText(state.at.time, state.at.sample));
   const found = mismatches().length;
-  byId("mismatch-count").textContent = found ? `${count(found)} ${found === 1 ? "mismatch" : "mismatches"}` : "No mismatches";
+  byId("mismatch-count").textContent = found === 1 ? "1 mismatch" : `${found ? count(found) : "No"} mismatches`;
   byId("mismatch-next").disabled = byId("mismatch-previous").disabled = !found;
   draw();
   showSelected();
@@ -1702,7 +1726,8 @@ function options(list, groups) {
 
 function fillControls() {
   options(byId("engine"), [["", engines.map(({ title }, k) => [String(k), k ? title : `${title} (reference)`])]]);
-  const groups = new Map([["Values", []], ["Comparison of h", OF_COMPARISON.map((name) => [name, quantityTitle(name)])]]);
+  const ofComparison = OF_COMPARISON.map((name) => [name, quantityTitle(name)]);
+  const groups = new Map([["Values", []], ["Comparison of h", ofComparison]]);
   for (const { name, title, group } of run.quantities) groups.set(group, [...(groups.get(group) ?? []), [name, title]]);
   options(byId("quantity"), [...groups]);
   options(byId("sample"), [["", run.samples.map((sample, k) => [String(k), String(sample)])]]);
