@@ -28,6 +28,7 @@ from rnnviz.io.bounded_read import read_at, read_plain_text, reading
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import room_for_file, within
 from rnnviz.io.model_formats.model_file import DTYPES, TensorFile
+from rnnviz.io.model_formats.safetensors import read_characters
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:
@@ -509,8 +510,11 @@ class Vocabulary:
 def read_vocabulary(path: Path) -> Vocabulary:
     """The vocabulary in a `.json` file of {token: index}, or in a text file with a token in each line, from index 0.
 
-    White space belongs to a token, but for the end of its line.
+    White space belongs to a token, but for the end of its line. A `.safetensors` file of a character model has its
+    characters in its metadata.
     """
+    if path.suffix.lower() == ".safetensors":
+        return Vocabulary(path, {token: place for place, token in enumerate(read_characters(path))})
     text = read_plain_text(path)
     places = _from_json(text, path) if path.suffix.lower() == ".json" else _from_lines(text, path)
     if not places:

@@ -20,7 +20,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.training.model import Prediction, network_parameters, predict, run_config
 from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
 from rnnviz.training.problems import Batch
-from rnnviz.training.task import TrainingTask
+from rnnviz.training.task import Training, TrainingTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +118,10 @@ class ManualLearner:
         self._task = task
         self._gradients = ManualGradients(task, classes=classes)
         self._final: State | None = None
+
+    def set_training(self, training: Training) -> None:
+        """Go on with another learning rate."""
+        self._task = replace(self._task, training=training)
 
     def state(self, batch: Batch) -> State:
         """See `Learner.state`."""

@@ -4,6 +4,7 @@ The adding and the copy problem are those of Hochreiter & Schmidhuber (1997), as
 (2018) state them.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -24,6 +25,13 @@ _TEST = 2**63
 
 _PITCHES = (0.05, 0.5)
 """Angular frequencies of the sines, in radians a time step."""
+
+_NO_PROSE = re.compile(r"^(?:```.*?^```|\||    |<).*?$|!\[[^\]]*\]\([^)]*\)|^#+ ", re.DOTALL | re.MULTILINE)
+"""Code, tables, HTML and pictures in Markdown, and the marks of headings."""
+
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+
+_MARKS = re.compile(r"^[-#>] |[`*|{}~@<>#%]", re.MULTILINE)
 
 _BRACKETS = "()[]"
 _DEEPEST = 4
@@ -256,9 +264,19 @@ def indices_of(text: str, names: Sequence[str]) -> NDArray[np.intp]:
 
 
 def guide_text() -> str:
-    """The pages of the program's own guide, one after another."""
+    """The prose of the program's own guide, page after page: without code, tables, links and non-ASCII characters."""
     pages = sorted(resource_path("guide").glob("*.md"))
-    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    return "\n\n".join(_prose(page.read_text(encoding="utf-8")) for page in pages) + "\n"
+
+
+def _prose(page: str) -> str:
+    text = _NO_PROSE.sub("", page)
+    text = _LINK.sub(r"\1", text)
+    text = _MARKS.sub("", text)
+    text = text.encode("ascii", "ignore").decode()
+    # A paragraph is one line, as the breaks within it mean nothing.
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return "\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
 _SOURCES: dict[str, Callable[[Problem], BatchSource]] = {

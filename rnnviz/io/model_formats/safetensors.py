@@ -64,19 +64,50 @@ def open_tensors(path: Path) -> TensorFile:
 
 def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
     """Write the arrays as `nn.RNN`, `nn.LSTM` and `nn.GRU` load them."""
+    write_tensors(path, {in_pytorch(name): array for name, array in parameters.items()})
+
+
+def in_pytorch(name: str) -> str:
+    """PyTorch's name of a parameter: that of `r1_h2h_bias` is `bias_hh_l1_reverse`."""
+    place, _, kind = name.partition("_")
+    return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
+
+
+def write_tensors(path: Path, arrays: Mapping[str, FloatArray], metadata: Mapping[str, str] = {}) -> None:
+    """Write arrays by name, and texts by name as the file's metadata."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    arrays = {}
-    for name, array in parameters.items():
-        # `r1_h2h_bias` is `bias_hh_l1_reverse`.
-        place, _, kind = name.partition("_")
-        arrays[f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"] = array
     try:
         # What reads a file for PyTorch looks for this word.
-        save_file(arrays, path, metadata={"format": "pt"})
+        save_file(dict(arrays), path, metadata={"format": "pt", **metadata})
     except SafetensorError as error:
         raise InputError(f"{path} cannot be written: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+CHARACTERS = "characters"
+"""The name of a character model's characters in the metadata of its file."""
+
+
+def read_characters(path: Path) -> str:
+    """The characters of a character model, in the order of its input features.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or names none.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with reading(path, ".safetensors", (SafetensorError,)), safe_open(path, framework="numpy") as file:
+        characters: str = (file.metadata() or {}).get(CHARACTERS, "")
+    if not characters:
+        raise InputError(
+            f'{path} names no characters: the metadata of a character model must have "{CHARACTERS}", all in one text.'
+        )
+    if len(set(characters)) < len(characters):
+        raise InputError(f'{path} names a character twice: "{CHARACTERS}" in its metadata must have each once.')
+    return characters
 
 
 def _all_shards(index: Path, open_shard: Callable[[Path], TensorFile]) -> TensorFile:
