@@ -23,7 +23,6 @@ TASK = {
 LAST_RATE = 0.0003
 """The learning rate at the end; it falls exponentially."""
 
-
 OUTPUT = resource_path("models") / "guide-lstm.safetensors"
 
 
@@ -36,15 +35,15 @@ def main(arguments: list[str]) -> None:
     losses = []
     for step in range(steps):
         rate = task.training.learning_rate * (LAST_RATE / task.training.learning_rate) ** (step / steps)
-        learner.set_training(replace(task.training, learning_rate=rate))
+        learner.training = replace(task.training, learning_rate=rate)
         losses.append(learner.step(source.batch(step)).loss)
         if (step + 1) % 500 == 0:
             print(f"{step + 1} of {steps} steps: loss {np.mean(losses[-500:]):.3f}", flush=True)
             save_character_model(OUTPUT, task.network, learner.parameters, "".join(source.names))
     save_character_model(OUTPUT, task.network, learner.parameters, "".join(source.names))
-    generator = Generator(load_character_model(OUTPUT), temperature=0.5)
-    generator.read("The ")
-    print(generator.text(600))
+    generator = Generator(load_character_model(OUTPUT), "The ", temperature=0.5)
+    generator.generate(600)
+    print(generator.text)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ _FILES = {
     ("convert", "source"): (*_CONFIGS, *ENDINGS),
     ("capture", "model"): (".onnx",),
     ("capture", "output"): _SESSIONS,
+    ("generate", "model"): (".safetensors",),
     ("convert", "target"): (".params", ".safetensors", ".onnx", ".npz"),
 }
 """The endings of the files that an argument reads; output files may have any name."""

@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, lesson, models, run, sweep, train
+from rnnviz.cli import capture, generate, lesson, models, run, sweep, train
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
@@ -53,6 +53,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "convert": models.add_convert_to,
     "capture": capture.add_to,
     "lesson": lesson.add_to,
+    "generate": generate.add_to,
     "doctor": _add_doctor_to,
 }
 

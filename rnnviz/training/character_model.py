@@ -11,16 +11,17 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.core.sequence import SequenceSource
+from rnnviz.core.schema import display_value
+from rnnviz.core.sequence import SequenceSource, indices, one_hot
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import choose, config_of, entries_of, read_network
 from rnnviz.io.model_formats.safetensors import CHARACTERS, in_pytorch, read_characters, write_tensors
+from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, softmax
-from rnnviz.training.problems import indices_of, one_hot
 
 _LINEAR_WEIGHT, _LINEAR_BIAS = "linear.weight", "linear.bias"
 _LAYERS = "rnn."
@@ -55,74 +56,114 @@ class CharacterModel:
         weights = ParameterSource("file", path=str(self.path))
         return Config(self.network, sequence.sized_by_text(), weights).checked()
 
+    def check(self, text: str) -> None:
+        """Check that the model knows each character of a text.
 
-@dataclass(frozen=True, eq=False)
-class NextCharacter:
-    """The prediction after some text.
-
-    Attributes
-    ----------
-    probabilities:
-        (V,): of each character, at the temperature.
-    character:
-        The one that was drawn.
-    """
-
-    probabilities: FloatArray
-    character: str
+        Raises
+        ------
+        InputError
+            If it does not know one.
+        """
+        for place, character in enumerate(text):
+            if character not in self.characters:
+                known = display_value(self.characters)
+                raise InputError(
+                    f"The text has {display_value(character)} at position {place + 1}, which {self.path.name} lacks: "
+                    f"use only characters of {known}."
+                )
 
 
 class Generator:
-    """Generates text, one character after the other, from the state after the text so far."""
+    """Text that grows by one character after the other, with the prediction after each of them.
 
-    def __init__(self, model: CharacterModel, seed: int = 0, temperature: float = 1.0) -> None:
-        """With a temperature of 0 the most probable character is taken."""
-        self.model = model
-        self.temperature = temperature
-        self._random = np.random.default_rng(seed)
-        network, engine_arrays = model.network, ("h", "c")
-        shapes = array_shapes(network, 1, 1, engine_arrays)
-        self._engine = ManualEngine()
-        self._trace = Trace("manual", {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()})
-        self._state = {s: np.zeros(network.state_shape(1, s), network.dtype) for s in network.kind.state_symbols}
-        self._config = Config(network, SequenceSource(batch_size=1, timesteps=1))
-        self._read = False
+    Attributes
+    ----------
+    model:
+        The model.
+    temperature:
+        The divisor of the logits; at 0 the most probable character is drawn.
+    seed:
+        Of the random numbers, one for each character that is drawn.
+    text:
+        The text so far.
+    """
 
-    def read(self, text: str) -> None:
-        """Read characters, which changes the state.
+    def __init__(self, model: CharacterModel, text: str = "", *, seed: int = 0, temperature: float = 1.0) -> None:
+        """Read a text, which is continued.
 
         Raises
         ------
         InputError
             If the model does not know a character.
         """
-        for index in indices_of(text, self.model.characters):
-            x = one_hot(np.array([[index]]), len(self.model.characters)).astype(self.model.network.dtype)
-            inputs = Inputs(self._config, x, self.model.parameters, State.of(self._state))
-            self._engine.run(inputs, self._trace, lambda _: None)
-            self._state = {s: np.array(self._trace[f"state.{s}"]) for s in self._state}
-            self._read = True
+        self.model = model
+        self.seed = seed
+        self.temperature = temperature
+        self.text = ""
+        network = model.network
+        shapes = array_shapes(network, 1, 1, network.kind.state_symbols)
+        self._engine = ManualEngine()
+        self._trace = Trace("manual", {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()})
+        self._state = {s: np.zeros(network.state_shape(1, s), network.dtype) for s in network.kind.state_symbols}
+        self._config = Config(network, SequenceSource(batch_size=1, timesteps=1))
+        # Before the first character the output is 0.
+        self._logits = [model.bias]
+        self._drawn = 0
+        model.check(text)
+        for character in text:
+            self._read(character)
 
-    def probabilities(self) -> FloatArray:
-        """(V,): the probability of each character to be the next one, at the temperature; equal before any text."""
-        size = len(self.model.characters)
-        if not self._read:
-            return np.full(size, 1.0 / size)
-        logits = self._trace.output[0, 0].astype(np.float64) @ self.model.weight.T + self.model.bias
+    def probabilities(self, count: int | None = None) -> FloatArray:
+        """The prediction after the first characters of the text, or after all of them.
+
+        Parameters
+        ----------
+        count : int, optional
+            Number of characters.
+
+        Returns
+        -------
+        ndarray of shape (V,)
+            The probability of each character to be the next one, at the temperature.
+        """
+        logits = self._logits[-1 if count is None else count].astype(np.float64)
         if self.temperature == 0:
-            return one_hot(np.array(logits.argmax()), size)
+            chosen = np.zeros(len(logits))
+            chosen[logits.argmax()] = 1.0
+            return chosen
         return softmax(logits / self.temperature)
 
-    def next(self) -> NextCharacter:
-        """Draw the next character and read it."""
-        probabilities = self.probabilities()
-        character = self.model.characters[int(self._random.choice(len(probabilities), p=probabilities))]
-        self.read(character)
-        return NextCharacter(probabilities, character)
+    def draw(self) -> str:
+        """The character that `step` adds."""
+        bounds = self.probabilities().cumsum()
+        number = np.random.default_rng((self.seed, self._drawn)).random()
+        return self.model.characters[int(np.searchsorted(bounds, number * bounds[-1], side="right"))]
 
-    def text(self, length: int) -> str:
-        """The next characters."""
-        return "".join(self.next().character for _ in range(length))
+    def step(self) -> str:
+        """Draw the next character, add it to the text and return it."""
+        character = self.draw()
+        self._read(character)
+        self._drawn += 1
+        return character
+
+    def generate(self, length: int) -> None:
+        """Add some characters to the text."""
+        for _ in range(length):
+            self.step()
+
+    def _read(self, character: str) -> None:
+        network, model = self.model.network, self.model
+        x = one_hot([indices(character, model.characters)], len(model.characters), network.dtype)
+        self._engine.run(Inputs(self._config, x, model.parameters, State.of(self._state)), self._trace, lambda _: None)
+        self._state = {symbol: np.array(self._trace[f"state.{symbol}"]) for symbol in self._state}
+        self._logits.append(self._trace.output[0, 0] @ model.weight.T + model.bias)
+        self.text += character
+
+
+def entropy(probabilities: FloatArray) -> float:
+    """The entropy of some probabilities, in bits."""
+    present = probabilities[probabilities > 0]
+    return float(-(present * np.log2(present)).sum()) + 0.0
 
 
 def save_character_model(path: Path, network: Network, parameters: Mapping[str, FloatArray], characters: str) -> None:
@@ -146,7 +187,8 @@ def save_character_model(path: Path, network: Network, parameters: Mapping[str, 
     """
     layers = {f"{_LAYERS}{in_pytorch(name)}": parameters[name] for name in network.parameter_shapes()}
     linear = {_LINEAR_WEIGHT: parameters[LINEAR_WEIGHT], _LINEAR_BIAS: parameters[LINEAR_BIAS]}
-    write_tensors(path, layers | linear, {CHARACTERS: characters})
+    with atomic_write(path) as temporary:
+        write_tensors(temporary, layers | linear, {CHARACTERS: characters})
 
 
 def load_character_model(path: Path) -> CharacterModel:

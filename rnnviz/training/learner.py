@@ -20,7 +20,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.training.model import Prediction, network_parameters, predict, run_config
 from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
 from rnnviz.training.problems import Batch
-from rnnviz.training.task import Training, TrainingTask
+from rnnviz.training.task import TrainingTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +115,11 @@ class ManualLearner:
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
         self.parameters = parameters
         self.optimizer = OptimizerState()
+        self.training = task.training
+        """May be replaced between two steps, such as by one with another learning rate."""
         self._task = task
         self._gradients = ManualGradients(task, classes=classes)
         self._final: State | None = None
-
-    def set_training(self, training: Training) -> None:
-        """Go on with another learning rate."""
-        self._task = replace(self._task, training=training)
 
     def state(self, batch: Batch) -> State:
         """See `Learner.state`."""
@@ -129,11 +127,10 @@ class ManualLearner:
 
     def step(self, batch: Batch) -> TrainingStep:
         """See `Learner.step`."""
-        training = self._task.training
         prediction, gradients, self._final = self._gradients(self.parameters, self.state(batch), batch)
         norm = global_norm(gradients)
-        shrunk = clipped(gradients, norm, training)
-        self.parameters, self.optimizer = update(training, self.optimizer, self.parameters, shrunk)
+        shrunk = clipped(gradients, norm, self.training)
+        self.parameters, self.optimizer = update(self.training, self.optimizer, self.parameters, shrunk)
         return TrainingStep(prediction.loss, prediction.accuracy, gradients, norm, self.parameters)
 
 

@@ -5,7 +5,7 @@ The adding and the copy problem are those of Hochreiter & Schmidhuber (1997), as
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.sequence import alphabet
+from rnnviz.core.sequence import alphabet, indices, one_hot
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.resources import resource_path
@@ -112,9 +112,9 @@ def batches_of(task: TrainingTask) -> BatchSource:
     return _SOURCES[task.problem.kind](task.problem)
 
 
-def one_hot(indices: NDArray[np.intp], size: int) -> FloatArray:
-    """(..., size): 1 at each index, else 0."""
-    return np.eye(size)[indices]
+def _one_hot(read: NDArray[np.intp], size: int) -> FloatArray:
+    """(T, N, size) of indices (T, N)."""
+    return one_hot(list(read.T), size, "float64")
 
 
 def _drawn(problem: Problem, sizes: tuple[int, int], draw: _Draw, baseline: float, **rest: object) -> BatchSource:
@@ -159,7 +159,7 @@ def _copy(problem: Problem) -> BatchSource:
         read[-count - 1] = kinds + 1
         target = np.full(shape, 0)
         target[-count:] = symbols
-        return Batch(one_hot(read, kinds + 2), target, _at_the_end(shape, count))
+        return Batch(_one_hot(read, kinds + 2), target, _at_the_end(shape, count))
 
     return _drawn(problem, (kinds + 2, kinds), draw, float(np.log(kinds)), classes=True)
 
@@ -205,7 +205,7 @@ def _brackets(problem: Problem) -> BatchSource:
 
     def draw(generator: np.random.Generator) -> Batch:
         words = np.array([word(generator) for _ in range(shape[1])]).T
-        return Batch(one_hot(words[:-1], len(_BRACKETS)), words[1:], np.ones(shape, bool))
+        return Batch(_one_hot(words[:-1], len(_BRACKETS)), words[1:], np.ones(shape, bool))
 
     return _drawn(
         problem, (len(_BRACKETS),) * 2, draw, float(np.log(len(_BRACKETS))), classes=True, names=tuple(_BRACKETS)
@@ -222,45 +222,27 @@ def _characters(problem: Problem) -> BatchSource:
             f"{20 * (timesteps + 1):,}: use a longer text or fewer time steps."
         )
     names = tuple(alphabet((text,)))
-    indices = indices_of(text, names)
+    stream = indices(text, names)
     split = len(text) * 9 // 10
     chunks = max((split // samples - 1) // timesteps, 1)
 
-    def chunk(stream: NDArray[np.intp], starts: NDArray[np.intp], continues: bool) -> Batch:
-        read = stream[(starts + np.arange(timesteps + 1)[:, np.newaxis]) % len(stream)]
+    def chunk(part: NDArray[np.intp], starts: NDArray[np.intp], continues: bool) -> Batch:
+        read = part[(starts + np.arange(timesteps + 1)[:, np.newaxis]) % len(part)]
         counted = np.ones((timesteps, len(starts)), bool)
-        return Batch(one_hot(read[:-1], len(names)), read[1:], counted, continues)
+        return Batch(_one_hot(read[:-1], len(names)), read[1:], counted, continues)
 
     def batch(step: int) -> Batch:
         # Each part begins again from another place after its last chunk.
         turn, place = divmod(step, chunks)
         start = np.random.default_rng((problem.seed, turn)).integers(split)
         starts = start + np.arange(samples) * (split // samples) + place * timesteps
-        return chunk(indices[:split], starts, place > 0)
+        return chunk(stream[:split], starts, place > 0)
 
-    held_out = indices[split:]
+    held_out = stream[split:]
     count = min(samples, max(len(held_out) // (timesteps + 1), 1))
     test = chunk(held_out, np.arange(count) * (len(held_out) // count), False)
     size = len(names)
     return BatchSource(size, size, True, batch, test, float(np.log(size)), names)
-
-
-def indices_of(text: str, names: Sequence[str]) -> NDArray[np.intp]:
-    """(T,): the place of each character of a text among `names`.
-
-    Raises
-    ------
-    InputError
-        If a character is not among them.
-    """
-    places = {name: place for place, name in enumerate(names)}
-    for place, character in enumerate(text):
-        if character not in places:
-            raise InputError(
-                f"The text has {character!r} at position {place + 1}, which the model does not know: it knows "
-                f"{''.join(names)!r}."
-            )
-    return np.array([places[character] for character in text], np.intp)
 
 
 def guide_text() -> str:

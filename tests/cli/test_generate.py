@@ -1,0 +1,41 @@
+"""rnnviz generate: the text, its probabilities, and files that cannot be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rnnviz.io.resources import resource_path
+from rnnviz.training.character_model import Generator, load_character_model, shipped_model
+from tests.cli.calls import Called
+
+
+def test_the_shipped_model_continues_a_prefix(rnnviz: Called, tmp_path: Path) -> None:
+    generator = Generator(load_character_model(shipped_model()), "The r", seed=4, temperature=0.7)
+    generator.generate(30)
+    words = ["generate", "--prefix", "The r", "--length", "30", "--seed", "4", "--temperature", "0.7"]
+    answer = rnnviz(*words, "--json", tmp_path / "a.json")
+    assert (answer.code, answer.out) == (0, f"{generator.text}\n")
+    content = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert content["prefix"] + content["text"] == generator.text
+    assert len(content["steps"]) == 30
+    for step in content["steps"]:
+        assert sum(step["probabilities"]) == pytest.approx(1.0)
+        assert step["probability"] == step["probabilities"][content["characters"].index(step["character"])]
+    assert json.loads(rnnviz(*words, "--json", "-").out) == content
+    _, *lines = rnnviz(*words, "--probabilities").out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == [repr(character) for character in generator.text[5:]]
+
+
+def test_what_cannot_be_generated_is_one_sentence(rnnviz: Called, tmp_path: Path) -> None:
+    for given, expected in (
+        (["--length", "-1"], "--length"),
+        (["--temperature", "-1"], "--temperature"),
+        (["--temperature", "nan"], "--temperature"),
+        (["--seed", "-1"], "--seed"),
+        (["--prefix", "naïve"], "'ï'"),
+        ([tmp_path / "missing.safetensors"], "missing.safetensors"),
+        ([resource_path("models", "sample-lstm.safetensors")], "names no characters"),
+        ([shipped_model(), "--json", shipped_model()], "--json"),
+    ):
+        assert expected in rnnviz.refused("generate", *given).replace('"ï"', "'ï'")

@@ -1,0 +1,153 @@
+"""Character models: their files, their predictions, and the text that they generate."""
+
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.io.inputs import load_inputs
+from rnnviz.training.character_model import (
+    Generator,
+    entropy,
+    load_character_model,
+    save_character_model,
+    shipped_model,
+)
+from rnnviz.training.problems import guide_text
+
+CHARACTERS = " abc"
+
+
+def arrays(network: Network) -> dict[str, FloatArray]:
+    generator = np.random.default_rng(3)
+    linear = {
+        "linear_weight": generator.normal(size=(len(CHARACTERS), network.hidden_size)).astype(network.dtype),
+        "linear_bias": generator.normal(size=len(CHARACTERS)).astype(network.dtype),
+    }
+    return dict(draw_parameters(network, ParameterSource())) | linear
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    network = Network("lstm", input_size=4, hidden_size=5, num_layers=2, dtype="float64")
+    save_character_model(tmp_path / "m.safetensors", network, arrays(network), CHARACTERS)
+    return tmp_path / "m.safetensors"
+
+
+def change(path: Path, changed: Mapping[str, FloatArray | None], metadata: Mapping[str, str]) -> None:
+    kept = {name: array for name, array in ({**load_file(path)} | dict(changed)).items() if array is not None}
+    save_file(kept, path, metadata=dict(metadata))
+
+
+def test_a_saved_model_is_read_again(path: Path) -> None:
+    model = load_character_model(path)
+    assert model.characters == CHARACTERS
+    assert (model.network.cell, model.network.num_layers, model.network.hidden_size) == ("lstm", 2, 5)
+    expected = arrays(model.network)
+    assert all(np.array_equal(model.parameters[name], expected[name]) for name in model.network.parameter_shapes())
+    assert np.array_equal(model.weight, expected["linear_weight"])
+    assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444
+
+
+def test_probabilities_are_those_of_pytorch(path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.from_numpy(array) for name, array in load_file(path).items()}
+    lstm, linear = torch.nn.LSTM(4, 5, 2, dtype=torch.float64), torch.nn.Linear(5, 4, dtype=torch.float64)
+    for module, prefix in ((lstm, "rnn."), (linear, "linear.")):
+        module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    text = "cab a"
+    x = torch.eye(4, dtype=torch.float64)[[CHARACTERS.index(character) for character in text]]
+    expected = torch.softmax(linear(lstm(x)[0]) / 0.5, dim=-1).detach().numpy()
+    generator = Generator(load_character_model(path), text, temperature=0.5)
+    found = [generator.probabilities(count) for count in range(1, len(text) + 1)]
+    assert np.allclose(found, expected, rtol=1e-12, atol=0)
+
+
+def test_a_seed_determines_the_text_and_temperature_0_takes_the_most_probable(path: Path) -> None:
+    model = load_character_model(path)
+    texts = []
+    for seed in (1, 1, 2):
+        generator = Generator(model, "ab", seed=seed)
+        announced = generator.draw()
+        generator.generate(40)
+        assert generator.text[:3] == f"ab{announced}"
+        texts.append(generator.text)
+    assert texts[0] == texts[1] != texts[2]
+    greedy = Generator(model, "ab", temperature=0.0)
+    greedy.generate(20)
+    greedy.temperature = 1.0
+    likeliest = [CHARACTERS[int(greedy.probabilities(count).argmax())] for count in range(2, 22)]
+    assert greedy.text == "ab" + "".join(likeliest)
+
+
+def test_characters_are_drawn_as_often_as_they_are_probable(path: Path) -> None:
+    generator = Generator(load_character_model(path))
+    expected = generator.probabilities()
+    drawn = []
+    for seed in range(2000):
+        generator.seed = seed
+        drawn.append(CHARACTERS.index(generator.draw()))
+    assert np.allclose(np.bincount(drawn, minlength=4) / 2000, expected, atol=0.04)
+
+
+def test_entropy_is_in_bits() -> None:
+    assert entropy(np.full(8, 0.125)) == pytest.approx(3.0)
+    assert entropy(np.array([0.0, 1.0])) == 0.0
+
+
+def test_the_config_reads_the_text_with_the_characters_and_weights_of_the_model(path: Path) -> None:
+    inputs = load_inputs(load_character_model(path).config("cab"))
+    assert np.array_equal(inputs.sequence[:, 0].argmax(axis=-1), [3, 1, 2])
+    assert inputs.network.hidden_size == 5
+
+
+def test_a_character_that_the_model_lacks_is_refused(path: Path) -> None:
+    with pytest.raises(InputError, match="position 3"):
+        Generator(load_character_model(path), "abx")
+
+
+CHANGES = {
+    "names no characters": ({}, {}),
+    "names a character twice": ({}, {"characters": "aabc"}),
+    "linear.weight has the shape (4, 6)": ({"linear.weight": np.zeros((4, 6))}, {"characters": CHARACTERS}),
+    "linear.bias is missing": ({"linear.bias": None}, {"characters": CHARACTERS}),
+    "reads 4 features": (
+        {"linear.weight": np.zeros((3, 5)), "linear.bias": np.zeros(3)},
+        {"characters": "abc"},
+    ),
+    "networks": (
+        {
+            "other.weight_ih_l0": np.zeros((8, 3)),
+            "other.weight_hh_l0": np.zeros((8, 2)),
+            "other.bias_ih_l0": np.zeros(8),
+            "other.bias_hh_l0": np.zeros(8),
+        },
+        {"characters": CHARACTERS},
+    ),
+}
+
+
+@pytest.mark.parametrize("expected", CHANGES)
+def test_a_file_that_is_no_character_model_is_refused(path: Path, expected: str) -> None:
+    change(path, *CHANGES[expected])
+    with pytest.raises(InputError, match=re.escape(expected)) as caught:
+        load_character_model(path)
+    assert str(caught.value).count("\n") == 0
+
+
+def test_the_shipped_model_is_small_and_writes_words_of_the_guide() -> None:
+    assert shipped_model().stat().st_size <= 300_000
+    known = set(re.findall(r"[a-z]{4,}", guide_text().lower()))
+    generator = Generator(load_character_model(shipped_model()), "The ", temperature=0.5)
+    generator.generate(600)
+    # The last word may be cut off.
+    written = re.findall(r"[a-z]{4,}", generator.text.lower())[:-1]
+    assert np.mean([word in known for word in written]) >= 0.8
