@@ -61,21 +61,21 @@ def _generate(options: Namespace) -> Answer:
             notify("generating", (done + 1) / length)
     out = ""
     if options.json is not None:
-        out = answer_json(_content(generator, len(options.prefix)), options.json)
+        out = answer_json(_content(generator), options.json)
     if options.quiet or options.json == "-":
         return AGREE, out
     if options.probabilities:
-        return AGREE, "".join(_lines(generator, len(options.prefix)))
+        return AGREE, "".join(_lines(generator))
     return AGREE, f"{generator.text}\n"
 
 
-def _lines(generator: "Generator", first: int) -> list[str]:
+def _lines(generator: "Generator") -> list[str]:
     """A line for each generated character: it, its probability, the entropy, and the most probable characters."""
     from rnnviz.training.character_model import entropy
 
     lines = [f"{'drawn':<8}{'probability':>12}{'entropy':>10}  most probable\n"]
     characters = generator.model.characters
-    for count in range(first, len(generator.text)):
+    for count in range(len(generator.prefix), len(generator.text)):
         probabilities, drawn = generator.probabilities(count), generator.text[count]
         best = sorted(range(len(characters)), key=lambda place: -probabilities[place])[:_LISTED]
         listed = "  ".join(f"{characters[place]!r} {probabilities[place]:.1%}" for place in best)
@@ -84,12 +84,12 @@ def _lines(generator: "Generator", first: int) -> list[str]:
     return lines
 
 
-def _content(generator: "Generator", first: int) -> dict[str, Any]:
+def _content(generator: "Generator") -> dict[str, Any]:
     from rnnviz.training.character_model import entropy
 
     characters = generator.model.characters
     steps = []
-    for count in range(first, len(generator.text)):
+    for count in range(len(generator.prefix), len(generator.text)):
         probabilities = generator.probabilities(count)
         steps.append(
             {
@@ -102,8 +102,8 @@ def _content(generator: "Generator", first: int) -> dict[str, Any]:
     return {
         "model": str(generator.model.path),
         "characters": list(characters),
-        "prefix": generator.text[:first],
-        "text": generator.text[first:],
+        "prefix": generator.prefix,
+        "text": generator.text.removeprefix(generator.prefix),
         "temperature": generator.temperature,
         "seed": generator.seed,
         "steps": steps,

@@ -263,6 +263,11 @@ class Document(QObject):
         """Set a config without a file, such as a lesson."""
         self._take(config, EditOrigin(title))
 
+    def take_again(self, config: Config) -> None:
+        """Replace the config that was taken last, as by that of a longer text. Undo skips the one before."""
+        self._stored[self.origin] = config
+        self.amend(config)
+
     def take_file(self, config: Config, path: Path, layer: str = "") -> None:
         """Set the config read from a file, such as a session, or a capture of a layer."""
         self._take(config, EditOrigin.of_file(path, layer))

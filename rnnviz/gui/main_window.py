@@ -24,6 +24,7 @@ from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
+from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
@@ -131,6 +132,7 @@ class MainWindow(QMainWindow):
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, recent)
+        self.generating = GenerateCommands(self, self.session, self.files, self.document, self.control, self.runner)
         self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
@@ -194,6 +196,7 @@ class MainWindow(QMainWindow):
         for part in (
             self.runner,
             self.sweeps,
+            self.generating,
             self.exports,
             self.jobs,
             self.lane_quantity,
@@ -335,6 +338,7 @@ class MainWindow(QMainWindow):
             self.files,
             self.code,
             self.sweeps,
+            self.generating,
             self.results,
             self.exports,
             self.help,
@@ -401,6 +405,7 @@ class MainWindow(QMainWindow):
         self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
         self.sweeps.apply_theme(theme)
+        self.generating.apply_theme(theme)
 
     def step_text_size(self, by: int) -> None:
         """Set the next larger (1) or smaller (-1) text size, or that of the system (0), and save it."""

@@ -88,14 +88,8 @@ class Generator:
         The text so far.
     """
 
-    def __init__(self, model: CharacterModel, text: str = "", *, seed: int = 0, temperature: float = 1.0) -> None:
-        """Read a text, which is continued.
-
-        Raises
-        ------
-        InputError
-            If the model does not know a character.
-        """
+    def __init__(self, model: CharacterModel, prefix: str = "", *, seed: int = 0, temperature: float = 1.0) -> None:
+        """Begin with a prefix; raises as `read` does."""
         self.model = model
         self.seed = seed
         self.temperature = temperature
@@ -109,7 +103,22 @@ class Generator:
         # Before the first character the output is 0.
         self._logits = [model.bias]
         self._drawn = 0
-        model.check(text)
+        self.read(prefix)
+
+    @property
+    def prefix(self) -> str:
+        """The text that was read, before the characters that were drawn."""
+        return self.text[: len(self.text) - self._drawn]
+
+    def read(self, text: str) -> None:
+        """Add a text to the prefix, as long as nothing is drawn.
+
+        Raises
+        ------
+        InputError
+            If the model does not know a character.
+        """
+        self.model.check(text)
         for character in text:
             self._read(character)
 

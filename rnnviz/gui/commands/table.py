@@ -17,6 +17,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
+from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from rnnviz.gui.jobs.run_control import RunControl
@@ -48,6 +49,7 @@ class CommandHost(Protocol):
     document: Document
     exports: ExportCommands
     files: FileCommands
+    generating: GenerateCommands
     guide: LessonController
     help: HelpCommands
     lane_quantity: LaneQuantityFollower
@@ -168,6 +170,10 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
         Command("gradient_of_value", "Gradient of selected &value", ("Ctrl+Shift+G",),
             "Run with the selected hidden value as the loss: how strongly every earlier value influences it.",
             lambda w: w.results.compute_gradient_of_selected(), enabled=lambda w: w.session.result is not None),
+        None,
+        Command("generate", "Generate &text…", ("Ctrl+Shift+T",),
+            "Generate text with a character model, and show each step in the lanes.",
+            lambda w: w.generating.show()),
         None,
         Command("stop", "&Stop", ("Esc",), "Stop the run (the last result is kept), or the export in progress.",
             lambda w: w.stop(), icon="stop",

@@ -39,6 +39,7 @@ PAGES = {
     "StdoutView": "custom-steps",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
+    "GenerateWindow": "generate",
     "ShortcutsDialog": "keys",
 }
 """Page, optionally with "#" and a heading, for widgets of a class and their children.

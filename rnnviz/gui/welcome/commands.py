@@ -10,6 +10,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.lessons.controller import LessonController
@@ -28,6 +29,7 @@ class WelcomeHost(Protocol):
     main_layout: MainLayout
     document: Document
     files: FileCommands
+    generating: GenerateCommands
     guide: LessonController
     help: HelpCommands
     runner: Runner
@@ -91,6 +93,7 @@ class WelcomeController(QObject):
         page.sample_wanted.connect(self._open_sample)
         page.config_wanted.connect(self._window.files.ask_open_config)
         page.small_network_wanted.connect(self._begin_small)
+        page.text_wanted.connect(self._window.generating.show)
         page.guide_wanted.connect(self._window.help.open)
         page.map_wanted.connect(self._window.guide.show_map)
         page.back_wanted.connect(self.leave)

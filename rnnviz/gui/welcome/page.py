@@ -175,6 +175,7 @@ class WelcomePage(QScrollArea):
     sample_wanted = Signal()
     config_wanted = Signal()
     small_network_wanted = Signal()
+    text_wanted = Signal()
     guide_wanted = Signal()
     map_wanted = Signal()
     back_wanted = Signal()
@@ -325,6 +326,12 @@ class WelcomePage(QScrollArea):
                 "Two layers; change them in the settings panel",
                 "Small enough to read every value. It runs now and after each change.",
                 self.small_network_wanted,
+            ),
+            (
+                "Generate text",
+                "A small LSTM, trained on this program's guide",
+                "Write text with a character model, one step at a time (Ctrl+Shift+T).",
+                self.text_wanted,
             ),
             (
                 "Read the first steps",

@@ -1,0 +1,1 @@
+"""Text that a character model generates, in a separate window."""

@@ -1,0 +1,328 @@
+"""Generate window: the text of a character model, and the probabilities of its next character."""
+
+from time import monotonic
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QSplitter,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from rnnviz.core.axis_labels import visible
+from rnnviz.core.errors import InputError
+from rnnviz.core.words import wrapped
+from rnnviz.gui.generate.bars import ProbabilityBars, bars_of
+from rnnviz.gui.generate.text_view import GeneratedTextView
+from rnnviz.gui.settings_panel.widgets import FieldMessage
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.training.character_model import CharacterModel, Generator, entropy
+
+_FRAME_MS, _SLICE = 16, 0.006
+"""Interval between the slices in which text is generated, and their seconds."""
+_LONGEST_PREFIX = 2000
+_LONGEST_TEXT = 5000
+_FIRST_PREFIX = "The "
+
+
+class GenerateWindow(QWidget):
+    """Generates text in slices of a few milliseconds, one after the other."""
+
+    text_changed = Signal()
+    """The text grew, or another one began."""
+    place_chosen = Signal(int)
+    """The number of characters before the text cursor, which the user moved."""
+    model_wanted = Signal()
+    lanes_wanted = Signal(bool)
+    """Whether the main window is to show the text."""
+
+    def __init__(self, parent: QWidget, model: CharacterModel) -> None:
+        super().__init__(parent, Qt.WindowType.Window)
+        self.generator = Generator(model)
+        self.before: Generator | None = None
+        """The text of the prefix before."""
+        self.count: int | None = None
+        """The number of characters after which the prediction is shown; None: all of them."""
+        self._unread = ""
+        self._missing = 0
+        self._theme = LIGHT
+        self.step_action = self._action("S&tep", "next", "F10", "Adds the next character.")
+        self.run_action = self._action("&Generate", "play", "F5", "Adds as many characters as the length.")
+        self.stop_action = self._action("&Stop", "stop", "Esc", "Stops generating. The text is kept.")
+        self.clear_action = self._action("&Clear", "undo", "Ctrl+Backspace", "Removes the generated text.")
+        self.lanes_action = self._action(
+            "Show in &lanes",
+            "screen",
+            "Ctrl+L",
+            "Runs the text in the main window, a time step for each character.",
+        )
+        self.lanes_action.setCheckable(True)
+        self.step_action.triggered.connect(lambda: self.generate(1))
+        self.run_action.triggered.connect(lambda: self.generate(self.length.value()))
+        self.stop_action.triggered.connect(self.stop)
+        self.clear_action.triggered.connect(self.clear)
+        self.lanes_action.triggered.connect(self.lanes_wanted)
+        self._make_controls()
+        self.text = GeneratedTextView(
+            "Text", "The prefix is bold and underlined. A click selects the character before the text cursor."
+        )
+        self.text.chosen.connect(self._choose)
+        self.earlier = GeneratedTextView("Text of the prefix before", "The text of the prefix before, for comparison.")
+        self.bars = ProbabilityBars()
+        self.heading = ElidedLabel(bold=True)
+        self.entropy = ElidedLabel()
+        self.entropy.explain(
+            "How uncertain the prediction is: 0 bits for one possible character, more for several probable ones."
+        )
+        self._lay_out()
+        self._frames = QTimer(self, interval=_FRAME_MS)
+        self._frames.timeout.connect(self._on_frame)
+        self.show_model(model)
+        self.prefix.setFocus()
+        self.resize(scaled(920), scaled(560))
+
+    def show_model(self, model: CharacterModel) -> None:
+        """Begin with another model, and with the prefix as far as the model knows its characters."""
+        self.setWindowTitle(f"{model.path.name}: generate")
+        self.model_name.setText(model.path.name)
+        self.model_name.explain(str(model.path))
+        prefix = self.prefix.text() if self.generator.text else _FIRST_PREFIX
+        self.prefix.setText("".join(character for character in prefix if character in model.characters))
+        self.before = None
+        self._begin(model, self.prefix.text())
+
+    @property
+    def busy(self) -> bool:
+        """Whether characters are still to be read or drawn."""
+        return bool(self._unread) or self._missing > 0
+
+    def generate(self, length: int) -> None:
+        """Add some characters, in slices."""
+        room = _LONGEST_TEXT - len(self.generator.text) - len(self._unread)
+        self._missing = min(length, room)
+        if self._missing <= 0:
+            self._show_error(f"The text has {_LONGEST_TEXT:,} characters, the most that are shown: clear it.")
+            return
+        self.count = None
+        self._go_on()
+
+    def stop(self) -> None:
+        self._missing = 0
+        self._refresh()
+
+    def clear(self) -> None:
+        """Begin again after the prefix."""
+        self.before = None
+        self._begin(self.generator.model, self.generator.prefix + self._unread)
+
+    def show_place(self, count: int | None) -> None:
+        """Show the prediction after the first `count` characters; None: after all of them."""
+        self.count = count
+        self._refresh()
+
+    def show_in_lanes(self, shown: bool) -> None:
+        """Show whether the main window shows the text."""
+        self.lanes_action.setChecked(shown)
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        icons = Icons(theme)
+        for action in (self.step_action, self.run_action, self.stop_action, self.clear_action, self.lanes_action):
+            action.setIcon(icons[action.objectName()])
+        for part in (self.text, self.earlier, self.bars):
+            part.apply_theme(theme)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.stop()
+        super().closeEvent(event)
+
+    def _begin(self, model: CharacterModel, prefix: str) -> None:
+        self.generator = Generator(model, seed=self.seed.value(), temperature=self.temperature.value())
+        self._unread, self._missing, self.count = prefix, 0, None
+        self._show_error("")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._frames.start()
+        # The first slice at once, so that a step answers its key.
+        self._on_frame()
+
+    def _on_frame(self) -> None:
+        end = monotonic() + _SLICE
+        while self.busy and monotonic() < end:
+            if self._unread:
+                self.generator.read(self._unread[0])
+                self._unread = self._unread[1:]
+            else:
+                self.generator.step()
+                self._missing -= 1
+        self._refresh()
+        self.text_changed.emit()
+
+    def _on_prefix(self) -> None:
+        prefix = self.prefix.text()
+        before = self.generator
+        if self._unread or prefix == before.prefix:
+            return
+        try:
+            before.model.check(prefix)
+        except InputError as error:
+            self._show_error(str(error))
+            return
+        drawn = len(before.text) - len(before.prefix)
+        self._begin(before.model, prefix)
+        self.before = before
+        self._missing = drawn
+        self.count = len(prefix)
+        self._go_on()
+
+    def _on_setting(self) -> None:
+        self.generator.temperature, self.generator.seed = self.temperature.value(), self.seed.value()
+        self._refresh()
+
+    def _choose(self, count: int) -> None:
+        self.show_place(count)
+        self.place_chosen.emit(count)
+
+    def _refresh(self) -> None:
+        generator, busy = self.generator, self.busy
+        if not busy:
+            self._frames.stop()
+        self.stop_action.setEnabled(busy)
+        self.step_action.setEnabled(not busy)
+        self.run_action.setEnabled(not busy)
+        self.clear_action.setEnabled(generator.text != generator.prefix)
+        text, prefix = generator.text, len(generator.prefix)
+        self.text.show_text(text, prefix)
+        self.text.select(self.count)
+        before = self.before
+        self._earlier.setVisible(before is not None)
+        if before is not None:
+            self.earlier.show_text(before.text, len(before.prefix))
+        count = len(text) if self.count is None else min(self.count, len(text))
+        probabilities = generator.probabilities(count)
+        compared = None
+        if before is not None and count == prefix and not self._unread:
+            before.temperature = generator.temperature
+            compared = before.probabilities(len(before.prefix))
+        following = text[count] if count < len(text) else generator.draw()
+        drawn = count >= prefix and not self._unread
+        self.bars.show_bars(bars_of(generator.model.characters, probabilities, following, drawn=drawn, before=compared))
+        self.heading.setText(f"Next character after “{_end_of(text[:count])}”" if count else "First character")
+        most = entropy(probabilities * 0 + 1 / len(probabilities))
+        earlier = "" if compared is None else f", before {entropy(compared):.2f}"
+        self.entropy.setText(f"Entropy {entropy(probabilities):.2f} bits of at most {most:.2f}{earlier}")
+
+    def _show_error(self, sentence: str) -> None:
+        self.error.setVisible(bool(sentence))
+        self.error.show_sentence(sentence, self._theme.color("wrong"))
+
+    def _make_controls(self) -> None:
+        self.model_name = ElidedLabel()
+        self.model_name.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.open_button = QPushButton("&Open model…")
+        self.open_button.setToolTip(wrapped("Open a .safetensors file of a character model, as a training writes it."))
+        self.open_button.clicked.connect(self.model_wanted)
+        self.prefix = QLineEdit()
+        self.prefix.setMaxLength(_LONGEST_PREFIX)
+        self.prefix.setAccessibleName("Prefix")
+        self.prefix.setToolTip(
+            wrapped("The text that is continued. Enter applies it, and compares its text with the one before.")
+        )
+        self.prefix.editingFinished.connect(self._on_prefix)
+        self.temperature = QDoubleSpinBox(minimum=0.0, maximum=10.0, singleStep=0.1, decimals=2, value=0.5)
+        self.temperature.setAccessibleName("Temperature")
+        self.temperature.setToolTip(
+            wrapped("The divisor of the logits. Higher values draw rarer characters; 0 takes the most probable one.")
+        )
+        self.seed = QSpinBox(minimum=0, maximum=2**31 - 1)
+        self.seed.setAccessibleName("Seed")
+        self.seed.setToolTip(wrapped("Seed of the drawn characters. The same seed draws the same text again."))
+        self.length = QSpinBox(minimum=1, maximum=_LONGEST_TEXT, value=200)
+        self.length.setAccessibleName("Length")
+        self.length.setToolTip("Number of characters that Generate adds.")
+        self.temperature.valueChanged.connect(self._on_setting)
+        self.seed.valueChanged.connect(self._on_setting)
+        self.error = FieldMessage()
+        self.error.hide()
+
+    def _lay_out(self) -> None:
+        bar = QToolBar()
+        bar.setMovable(False)
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        bar.addActions([self.step_action, self.run_action, self.stop_action, self.clear_action])
+        bar.addSeparator()
+        bar.addAction(self.lanes_action)
+        head = QHBoxLayout()
+        head.setContentsMargins(0, 0, 8, 0)
+        head.addWidget(bar)
+        head.addWidget(self.model_name, 1)
+        head.addWidget(self.open_button)
+        fields = QHBoxLayout()
+        fields.setContentsMargins(8, 0, 8, 0)
+        fields.setSpacing(8)
+        for box, stretch in ((self.prefix, 1), (self.temperature, 0), (self.seed, 0), (self.length, 0)):
+            label = QLabel(f"{box.accessibleName()}:")
+            label.setProperty("muted", True)
+            label.setBuddy(box)
+            fields.addWidget(label)
+            fields.addWidget(box, stretch)
+        self._earlier = QWidget()
+        upper = QVBoxLayout(self._earlier)
+        upper.setContentsMargins(0, 0, 0, 0)
+        upper.addWidget(_caption("Text of the prefix before:"))
+        upper.addWidget(self.earlier)
+        left = QWidget()
+        texts = QVBoxLayout(left)
+        texts.setContentsMargins(8, 0, 0, 0)
+        texts.addWidget(self._earlier, 1)
+        texts.addWidget(_caption("Text, with the prefix underlined:"))
+        texts.addWidget(self.text, 1)
+        right = QWidget()
+        predictions = QVBoxLayout(right)
+        predictions.setContentsMargins(0, 0, 8, 0)
+        for part in (self.heading, self.bars, self.entropy):
+            predictions.addWidget(part)
+        parts = QSplitter(Qt.Orientation.Horizontal)
+        parts.addWidget(left)
+        parts.addWidget(right)
+        parts.setChildrenCollapsible(False)
+        parts.setSizes([560, 360])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 8)
+        layout.setSpacing(8)
+        layout.addLayout(head)
+        layout.addLayout(fields)
+        layout.addWidget(self.error)
+        layout.addWidget(parts, 1)
+
+    def _action(self, text: str, icon: str, keys: str, why: str) -> QAction:
+        action = QAction(text, self)
+        action.setObjectName(icon)
+        action.setShortcut(QKeySequence.fromString(keys))
+        action.setToolTip(wrapped(f"{why} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})"))
+        self.addAction(action)
+        return action
+
+
+def _caption(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setProperty("muted", True)
+    return label
+
+
+def _end_of(text: str, length: int = 16) -> str:
+    """The last characters of a text on one line; the last one is visible."""
+    shown = text[-length:-1].replace("\n", visible("\n")) + visible(text[-1:])
+    return shown if len(text) <= length else f"…{shown}"

@@ -1,0 +1,146 @@
+"""The Generate window: steps, prefixes, and the text in the lanes of the main window."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
+
+from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.gui.generate.bars import MOST, bars_of
+from rnnviz.gui.generate.generate_window import GenerateWindow
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.io.resources import resource_path
+from rnnviz.training.character_model import Generator, load_character_model, save_character_model
+
+CHARACTERS = "\n .Tacehnorst"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of random weights: its text has no words."""
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    network = Network("lstm", input_size=len(CHARACTERS), hidden_size=6)
+    generator = np.random.default_rng(1)
+    linear = {
+        "linear_weight": generator.normal(size=(len(CHARACTERS), 6)).astype("float32"),
+        "linear_bias": np.zeros(len(CHARACTERS), "float32"),
+    }
+    save_character_model(path, network, dict(draw_parameters(network, ParameterSource())) | linear, CHARACTERS)
+    return path
+
+
+@pytest.fixture
+def window(shared_window: MainWindow) -> Iterator[MainWindow]:
+    """The module's window; each test has a separate Generate window."""
+    yield shared_window
+    generating = shared_window.generating
+    generating.close()
+    assert generating.window is not None
+    generating.window.deleteLater()
+    generating.window = None
+
+
+@pytest.fixture
+def opened(window: MainWindow, model: Path) -> GenerateWindow:
+    window.generating.open(model)
+    assert window.generating.window is not None
+    return window.generating.window
+
+
+def expected(model: Path, prefix: str, length: int, temperature: float = 0.5) -> str:
+    generator = Generator(load_character_model(model), prefix, temperature=temperature)
+    generator.generate(length)
+    return generator.text
+
+
+def test_steps_and_generated_text_are_those_of_the_generator(qtbot: Any, opened: GenerateWindow, model: Path) -> None:
+    assert opened.text.toPlainText() == "The "
+    [marked] = [bar for bar in opened.bars.bars if bar.mark]
+    QTest.keyClick(opened.text, Qt.Key.Key_F10)
+    assert opened.text.toPlainText() == expected(model, "The ", 1) == f"The {marked.character}"
+    opened.length.setValue(50)
+    opened.run_action.trigger()
+    qtbot.waitUntil(lambda: not opened.busy)
+    assert opened.text.toPlainText() == expected(model, "The ", 51)
+    opened.show_place(5)
+    assert [bar.character for bar in opened.bars.bars if bar.mark] == [opened.generator.text[5]]
+    opened.clear_action.trigger()
+    opened.temperature.setValue(0.0)
+    opened.generate(20)
+    qtbot.waitUntil(lambda: not opened.busy)
+    assert opened.text.toPlainText() == expected(model, "The ", 20, temperature=0.0)
+    assert opened.bars.bars[0].probability == 1.0
+    opened.generate(4000)
+    assert not opened.step_action.isEnabled()
+    QTest.keyClick(opened.text, Qt.Key.Key_Escape)
+    assert not opened.busy
+    assert 24 < len(opened.generator.text) < 4024
+    assert opened.step_action.isEnabled()
+
+
+def test_another_prefix_is_compared_with_the_one_before(
+    qtbot: Any, window: MainWindow, opened: GenerateWindow, model: Path
+) -> None:
+    opened.generate(20)
+    qtbot.waitUntil(lambda: not opened.busy)
+    opened.prefix.setText("on ")
+    QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not opened.busy)
+    assert opened.earlier.isVisible()
+    assert opened.earlier.toPlainText() == expected(model, "The ", 20)
+    assert opened.text.toPlainText() == expected(model, "on ", 20)
+    after = {prefix: Generator(load_character_model(model), prefix, temperature=0.5) for prefix in ("The ", "on ")}
+    for bar in opened.bars.bars:
+        place = CHARACTERS.index(bar.character)
+        assert bar.probability == after["on "].probabilities()[place]
+        assert bar.before == after["The "].probabilities()[place]
+    opened.prefix.setText("xyz")
+    QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
+    assert opened.error.isVisible()
+    assert opened.generator.prefix == "on "
+    window.generating.open(resource_path("models", "sample-lstm.safetensors"))
+    [box] = opened.findChildren(QMessageBox)
+    assert "names no characters" in box.text()
+    box.close()
+    assert opened.generator.model.path == model
+
+
+def test_the_lanes_follow_the_text_until_another_config_is_opened(
+    qtbot: Any, window: MainWindow, opened: GenerateWindow
+) -> None:
+    def shown() -> bool:
+        result = window.session.result
+        return result is not None and result.config.sequence.text == opened.generator.text
+
+    qtbot.waitUntil(shown, timeout=20_000)
+    assert opened.lanes_action.isChecked()
+    opened.generate(30)
+    qtbot.waitUntil(lambda: not opened.busy and shown(), timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.location.timestep == 33)
+    assert window.session.result.inputs.names.timesteps == opened.generator.text
+    assert not window.document.modified
+    window.session.set_location(window.session.location.moved(timestep=9))
+    assert opened.count == 10
+    probabilities = opened.generator.probabilities(10)
+    assert opened.bars.bars[0].probability == probabilities.max()
+    cursor = opened.text.textCursor()
+    cursor.setPosition(3)
+    opened.text.setTextCursor(cursor)
+    assert window.session.location.timestep == 2
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
+    window.document.undo()
+    assert not opened.lanes_action.isChecked()
+
+
+def test_bars_are_the_most_probable_characters_and_the_one_that_follows() -> None:
+    probabilities = np.arange(20.0) / 190
+    bars = bars_of("abcdefghijklmnopqrst", probabilities, "a", drawn=True)
+    assert "".join(bar.character for bar in bars) == "tsrqponmlkja"
+    assert len(bars) == MOST
+    assert [bool(bar.mark) for bar in bars] == [False] * 11 + [True]
