@@ -13,12 +13,15 @@ from sample_model import lstm_weights
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_window
+from rnnviz.gui.generate.generate_window import GenerateWindow
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lesson_entries
+from rnnviz.quantities.units import Query
+from rnnviz.training.character_model import load_character_model, shipped_model
 
 SIZE = 1360, 800
 _GIVE_UP_MS = 60_000
@@ -69,6 +72,10 @@ compare = { reference = "gluon" }
 network.hidden_size = [4, 8, 16]
 sequence.timesteps = [1, 5, 25]
 """
+
+BRACKETS = (
+    "Press the button (F5). Open a file (a model or a config), and select a value (the first one). Export it (as CSV)."
+)
 
 
 def wait(signal: SignalInstance) -> None:
@@ -251,6 +258,36 @@ def sweep(window: MainWindow, folder: Path) -> QWidget:
     return window.sweeps.window
 
 
+def generate(window: MainWindow, _folder: Path) -> QWidget:
+    """The text of a prefix with that of the prefix before."""
+    window.generating.show()
+    shown = window.generating.window
+    assert shown is not None
+    shown.generate(160)
+    wait_until_written(shown)
+    shown.prefix.setText("A GRU ")
+    shown.prefix.editingFinished.emit()
+    wait_until_written(shown)
+    return shown
+
+
+def wait_until_written(shown: GenerateWindow) -> None:
+    """Let the program go on until no character is missing."""
+    while shown.busy:
+        finish_pending(50)
+
+
+def unit(window: MainWindow, _folder: Path) -> QWidget:
+    """The units that are on at an opening bracket, and the other brackets."""
+    model = load_character_model(shipped_model())
+    window.document.take(model.config(BRACKETS), "brackets")
+    window.control.run()
+    wait(window.runner.finished)
+    window.session.set_range(Query("gluon", 0, 0, 0, range(17, 18), 0.5))
+    window.session.set_location(Location(0, 0, 17, 0, 15))
+    return window.lanes
+
+
 SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "welcome": welcome,
     "parts": parts,
@@ -263,6 +300,8 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "mismatch": mismatch,
     "model": model,
     "sweep": sweep,
+    "generate": generate,
+    "bracket-units": unit,
 }
 
 

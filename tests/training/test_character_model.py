@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import rnnviz
 from rnnviz.core.config import Network, ParameterSource
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.io.inputs import load_inputs
+from rnnviz.quantities.units import Query, select
 from rnnviz.training.character_model import (
     Generator,
     entropy,
@@ -151,3 +153,16 @@ def test_the_shipped_model_is_small_and_writes_words_of_the_guide() -> None:
     # The last word may be cut off.
     written = re.findall(r"[a-z]{4,}", generator.text.lower())[:-1]
     assert np.mean([word in known for word in written]) >= 0.8
+
+
+@pytest.mark.slow
+def test_units_that_are_on_at_an_opening_bracket_are_on_at_the_others() -> None:
+    # The example of the guide.
+    text = (
+        "Press the button (F5). Open a file (a model or a config), and select a value (the first one). "
+        "Export it (as CSV)."
+    )
+    config = load_character_model(shipped_model()).config(text).with_engines(("manual", "onnx"))
+    found = select(rnnviz.run(config), Query("manual", 0, 0, 0, range(17, 18), 0.5), lambda: None)
+    assert found.units == (15, 30, 43, 53, 84)
+    assert sorted(match.times.start for match in found.matches[:3]) == [35, 77, 104]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.training.problems import BatchSource, batches_of, guide_text, indices_of
+from rnnviz.training.problems import BatchSource, batches_of, guide_text
 from rnnviz.training.task import PROBLEMS
 from tests.training.tasks import task_of
 
@@ -97,13 +97,15 @@ def test_short_texts_and_unknown_characters_are_refused(tmp_path: Path) -> None:
     path.write_text("too short", encoding="utf-8")
     with pytest.raises(InputError, match=r"9 characters, but problem\.timesteps = 13 needs at least 280"):
         _source("characters", path=str(path))
-    with pytest.raises(InputError, match="'x' at position 2"):
-        indices_of("ax", "abc")
 
 
 def test_the_guide_is_the_text_without_a_path() -> None:
     source = _source("characters")
-    assert source.output_size == len(set(guide_text()))
+    text = guide_text()
+    assert source.output_size == len(set(text))
+    # Its prose alone: no code, tables, links and headings.
+    assert text.isascii()
+    assert not set(text) & set("`|*#<>{}")
 
 
 def test_the_baseline_is_the_variance_of_the_numbers() -> None:
