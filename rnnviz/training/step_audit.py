@@ -23,9 +23,12 @@ Correct gradients of all problems stay below a twentieth.
 UPDATE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """The largest difference of a correct update, relative to the largest update in its array, by dtype."""
 
-_ROUNDINGS = 4
-"""Roundings of `Prediction.scale` that are allowed besides in a gradient; times sqrt(K) in the linear layer, where a
-library may add the K counted errors one by one."""
+_ROUNDINGS = 24
+"""Roundings of `Prediction.scale` that are allowed besides in a gradient: errors of the predictions by a few roundings
+are all that is left of the gradient where the loss is small."""
+
+_SUM_ROUNDINGS = 4
+"""Roundings, times sqrt(K), that are allowed besides in the linear layer: a library may add K errors one by one."""
 
 _PARAMETER_ROUNDINGS = 20
 """Roundings of the parameter itself that are allowed besides in an update."""
@@ -86,11 +89,10 @@ class StepAuditor:
         own = _in_float64(parameters)
         before = State.of(_in_float64(state.by_symbol))
         prediction, expected, _ = self._gradients(own, before, batch)
-        rounding, ratios = _ROUNDINGS * self._eps * prediction.scale, {}
+        rounding, ratios = self._eps * prediction.scale, {}
         for name, exact in expected.items():
-            allowed = self._gradient_tolerance * _largest(exact) + rounding
-            if name in (LINEAR_WEIGHT, LINEAR_BIAS):
-                allowed += rounding * float(np.sqrt(batch.counted.sum()))
+            summed = _SUM_ROUNDINGS * float(np.sqrt(batch.counted.sum())) if name in (LINEAR_WEIGHT, LINEAR_BIAS) else 0
+            allowed = self._gradient_tolerance * _largest(exact) + (_ROUNDINGS + summed) * rounding
             ratios[name] = _ratio(done.gradients[name], exact, allowed)
         # The update is audited from the learner's own gradients.
         gradients = _in_float64(done.gradients)
