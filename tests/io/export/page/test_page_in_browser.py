@@ -18,6 +18,8 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.equations import equations, format_distinct, format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ratio_scale
 from rnnviz.io.export.interactive_page import write_page
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
@@ -395,6 +397,29 @@ def test_every_text_is_readable_in_either_theme(dark: bool, page: Browser, open_
     page.run("byId('theme').click();")
     assert page.run("return document.documentElement.dataset.theme;") == ("light" if dark else "dark")
     assert page.run(CONTRASTS) == []
+
+
+SCALES = {
+    "values": ColorScale(-0.7, 0.7),
+    "gate": ColorScale(0.0, 1.0, sequential=True),
+    "error ratio": error_ratio_scale(420.0),
+}
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_value_has_the_color_of_the_window(dark: bool, page: Browser, open_page: Any) -> None:
+    page.show_as(1280, dark=dark)
+    open_page(make_result())
+    page.run("setTheme(arguments[0]);", dark)
+    for scale in SCALES.values():
+        wanted = {"low": scale.low, "high": scale.high, "ratio": scale.error_ratio, "sequential": scale.sequential}
+        found = np.array(page.run("return colorTable(arguments[0]);", wanted))
+        table = color_table(THEMES["dark" if dark else "light"], scale)[: len(found)]
+        expected = np.stack([(table >> shift) & 0xFF for shift in (16, 8, 0)], axis=1)
+        assert np.abs(found - expected).max() <= 1
+        values = np.linspace(scale.low, scale.high, 57)
+        places = page.run("return arguments[1].map((v) => colorOf(arguments[0], v));", wanted, values.tolist())
+        assert np.abs(np.array(places) - expected[scale.indices(values)]).max() <= 3
 
 
 def test_screen_readers_find_names_and_hear_the_selected_value(page: Browser, open_page: Any, run_shared: Run) -> None:
