@@ -30,8 +30,7 @@ class GluonLearner(LibraryLearner):
         self._dense.initialize()
         self._parameters = {name: getattr(self._block, name) for name in network.parameter_shapes()}
         self._parameters |= {LINEAR_WEIGHT: self._dense.weight, LINEAR_BIAS: self._dense.bias}
-        for name, parameter in self._parameters.items():
-            parameter.set_data(self._library.constant(parameters[name]))
+        self.set_parameters(parameters)
         options = {"learning_rate": training.learning_rate}
         if training.optimizer == "sgd":
             options["momentum"] = training.momentum
@@ -71,14 +70,32 @@ class GluonLearner(LibraryLearner):
         """See `LibraryLearner.update`."""
         limit = self._task.training.clip_norm
         gradients = [parameter.grad() for parameter in self._parameters.values()]
-        if limit is not None and self._task.network.dtype == "float32":
+        if limit > 0 and self._task.network.dtype == "float32":
             gluon.utils.clip_global_norm(gradients, limit, check_isfinite=False)
-        elif limit is not None:
+        elif limit > 0:
             # Gluon's function refuses float64.
             norm = mx.nd.add_n(*(array.square().sum() for array in gradients)).sqrt()
             for array in gradients:
                 array *= mx.nd.minimum(limit / (norm + 1e-8), 1.0)
         self._trainer.step(1)
+
+    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+        """See `LibraryLearner.set_parameters`."""
+        for name, parameter in self._parameters.items():
+            parameter.set_data(self._library.constant(parameters[name]))
+
+    def optimizer_memory(self) -> Any:
+        """See `LibraryLearner.optimizer_memory`."""
+        return self._trainer._updaters[0].get_states(dump_optimizer=False), self._count
+
+    def recall_optimizer(self, memory: Any) -> None:
+        """See `LibraryLearner.recall_optimizer`."""
+        # `Trainer.load_states` reads a file, and the learning rate with it, which may be another one now.
+        states, count = memory
+        self._trainer._updaters[0].set_states(states)
+        optimizer = self._trainer._optimizer
+        optimizer.begin_num_update = optimizer.num_update = count
+        optimizer._index_update_count = dict.fromkeys(range(len(self._parameters)), count)
 
     def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         """See `LibraryLearner.moments`."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,12 @@ class Learner(Protocol):
 
     def step(self, batch: Batch) -> TrainingStep:
         """Compute gradients and update the parameters."""
+
+    def memory(self) -> Any:
+        """Everything on which the next step depends; it can be pickled."""
+
+    def recall(self, memory: Any) -> None:
+        """Go on from the memory of a learner of the same kind."""
 
 
 class ManualGradients:
@@ -133,6 +139,14 @@ class ManualLearner:
         self.parameters, self.optimizer = update(self.training, self.optimizer, self.parameters, shrunk)
         return TrainingStep(prediction.loss, prediction.accuracy, gradients, norm, self.parameters)
 
+    def memory(self) -> Any:
+        """See `Learner.memory`."""
+        return self.parameters, self.optimizer, self._final
+
+    def recall(self, memory: Any) -> None:
+        """See `Learner.recall`."""
+        self.parameters, self.optimizer, self._final = memory
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -188,6 +202,28 @@ class LibraryLearner(ABC):
         self._final = State.of(dict(zip(network.kind.state_symbols, final, strict=True)))
         self._count += 1
         return TrainingStep(loss, accuracy, gradients, global_norm(gradients), self.parameters)
+
+    def memory(self) -> Any:
+        """See `Learner.memory`."""
+        return self.parameters, self.optimizer_memory(), self._count, self._final
+
+    def recall(self, memory: Any) -> None:
+        """See `Learner.recall`."""
+        parameters, optimizer, self._count, self._final = memory
+        self.set_parameters(parameters)
+        self.recall_optimizer(optimizer)
+
+    @abstractmethod
+    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+        """Copy parameters into the layers."""
+
+    @abstractmethod
+    def optimizer_memory(self) -> Any:
+        """The state of the library's optimizer; it can be pickled."""
+
+    @abstractmethod
+    def recall_optimizer(self, memory: Any) -> None:
+        """Set the state of the library's optimizer."""
 
     @abstractmethod
     def backward(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from time import perf_counter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -46,18 +46,26 @@ class StepDone:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The manual learner's parameters after some steps, and its loss and accuracy on the test batch."""
+    """The manual learner's parameters after some steps, and its loss and accuracy on the test batch.
+
+    A training can go on from it: `memories` has the `Learner.memory` of each learner by name, and `seconds` are those
+    of training so far.
+    """
 
     step: int
     parameters: Mapping[str, FloatArray] = field(repr=False)
     loss: float
     accuracy: float
+    memories: Mapping[str, Any] = field(repr=False)
+    seconds: float
 
 
 TrainingEvent: TypeAlias = StepDone | Checkpoint
 
 
-def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[TrainingEvent]:
+def train(
+    task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None
+) -> Iterator[TrainingEvent]:
     """Train, and yield each step and checkpoint. The training stops when no further event is asked for.
 
     Parameters
@@ -66,12 +74,14 @@ def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[Tra
         The task.
     source : BatchSource, optional
         Its batches, if they are made already.
+    resume : Checkpoint, optional
+        Go on from it, with the steps of an uninterrupted training.
 
     Yields
     ------
     StepDone or Checkpoint
-        A checkpoint before the first step, then each step, and further checkpoints; the last one is after the last
-        step.
+        A checkpoint before the first step unless it goes on from one, then each step, and further checkpoints; the last
+        one is after the last step.
 
     Raises
     ------
@@ -80,31 +90,37 @@ def train(task: TrainingTask, source: BatchSource | None = None) -> Iterator[Tra
     EngineError
         If the library is not installed.
     """
-    yield from TrainingLoop(task, source)
+    yield from TrainingLoop(task, source, resume)
 
 
 class TrainingLoop:
     """The learners of a task, and their events in order, as of `train`."""
 
-    def __init__(self, task: TrainingTask, source: BatchSource | None = None) -> None:
+    def __init__(self, task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None) -> None:
         """Make the batches and the learners; may raise as `train` does."""
         self.source = batches_of(task) if source is None else source
         self.task = task.with_input_size(self.source.input_size)
-        self.step = 0
+        self.step, self._seconds, self._begins = 0, 0.0, resume is None
         classes, initial = self.source.classes, initial_parameters(self.task, self.source)
         self._learners: dict[str, Learner] = {MANUAL: ManualLearner(self.task, initial, classes=classes)}
         if task.training.library is not None:
             self._learners[task.training.library] = _library_learner(self.task, initial, self.source)
+        if resume is not None:
+            self.step, self._seconds = resume.step, resume.seconds
+            for name, learner in self._learners.items():
+                learner.recall(resume.memories[name])
         self._test = ManualGradients(self.task, classes=classes)
         self._audit = StepAuditor(self.task, classes=classes)
 
     def __iter__(self) -> Iterator[TrainingEvent]:
-        training, began = self.task.training, perf_counter()
-        yield self.checkpoint()
+        training, began = self.task.training, perf_counter() - self._seconds
+        if self._begins:
+            yield self.checkpoint()
         while self.step < training.steps:
             found = self._learn(self.source.batch(self.step))
             self.step += 1
-            yield StepDone(self.step, perf_counter() - began, found, _apart(self._learners))
+            self._seconds = perf_counter() - began
+            yield StepDone(self.step, self._seconds, found, _apart(self._learners))
             if self.step % training.checkpoint_every == 0 or self.step == training.steps:
                 yield self.checkpoint()
 
@@ -114,7 +130,8 @@ class TrainingLoop:
         # Infinities and NaNs are results to be shown.
         with np.errstate(all="ignore"):
             prediction, _, _ = self._test(parameters, state, self.source.test)
-        return Checkpoint(self.step, dict(parameters), prediction.loss, prediction.accuracy)
+        memories = {name: learner.memory() for name, learner in self._learners.items()}
+        return Checkpoint(self.step, dict(parameters), prediction.loss, prediction.accuracy, memories, self._seconds)
 
     def _learn(self, batch: Batch) -> dict[str, LearnerStep]:
         found = {}

@@ -117,7 +117,7 @@ def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, Flo
     """
     network, training = task.network, task.training
     arrays = {name: np.array(array) for name, array in draw_parameters(network, task.parameters).items()}
-    if training.forget_bias is not None and "f" in network.kind.gate_symbols and "c" in network.kind.state_symbols:
+    if "f" in network.kind.gate_symbols and "c" in network.kind.state_symbols:
         rows = network.kind.gate_symbols.index("f") * network.hidden_size
         for name, array in arrays.items():
             if name.endswith("_bias"):

@@ -39,7 +39,7 @@ def global_norm(gradients: Mapping[str, FloatArray]) -> float:
 
 def clipped(gradients: Mapping[str, FloatArray], norm: float, training: Training) -> Mapping[str, FloatArray]:
     """The gradients, scaled down to `clip_norm` where their norm is larger."""
-    if training.clip_norm is None:
+    if training.clip_norm == 0:
         return gradients
     scale = training.clip_norm / (norm + _CLIP_EPSILON.get(training.library or "", 1e-6))
     if scale >= 1.0 or not np.isfinite(scale):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from time import monotonic
 from types import TracebackType
@@ -14,6 +15,8 @@ from rnnviz.training.task import TrainingTask
 
 _SHARED = 1 << 22
 """Multiplications in the recurrent product of a step from which on a second thread saves time."""
+
+_POLL_SECONDS = 0.1
 
 _SEND_SECONDS = 0.05
 """The shortest time between two messages with events."""
@@ -28,8 +31,8 @@ class TrainingProcess:
     Call its methods in one thread.
     """
 
-    def __init__(self, task: TrainingTask) -> None:
-        """Start to train.
+    def __init__(self, task: TrainingTask, resume: Checkpoint | None = None) -> None:
+        """Start to train, or go on from a checkpoint.
 
         Raises
         ------
@@ -42,7 +45,7 @@ class TrainingProcess:
         multiplications = task.problem.batch_size * gates * network.hidden_size * network.output_size
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(theirs, task), name="rnnviz training", daemon=True)
+        self._process = context.Process(target=_main, args=(theirs, task, resume), name="rnnviz training", daemon=True)
         try:
             start(self._process, None if multiplications >= _SHARED else 1)
         except OSError as error:
@@ -79,15 +82,23 @@ class TrainingProcess:
         """Go on after `pause`."""
         self._connection.send(_RESUME)
 
-    def checkpoint(self) -> tuple[Checkpoint, tuple[TrainingEvent, ...]]:
-        """The present parameters, and the events until then that were not received yet; may raise as `events`."""
+    def checkpoint(
+        self, check: Callable[[], None] = lambda: None, seconds: float = float("inf")
+    ) -> tuple[Checkpoint, tuple[TrainingEvent, ...]]:
+        """The present parameters, and the events until then that were not received yet; may raise as `events`.
+
+        `check` is called often, and may raise. If there is no answer in `seconds`, an EngineError is raised.
+        """
         self._connection.send(_CHECKPOINT)
         events: list[TrainingEvent] = []
-        while True:
-            kind, content = self._received(None)
+        end = monotonic() + seconds
+        while monotonic() < end:
+            kind, content = self._received(_POLL_SECONDS)
+            check()
             if kind == _CHECKPOINT:
                 return content, tuple(events)
             events += content if kind == _EVENTS else ()
+        raise EngineError(f"The training step did not end within {seconds:g} seconds: its process was ended.")
 
     def close(self) -> None:
         """End the process."""
@@ -104,7 +115,7 @@ class TrainingProcess:
     ) -> None:
         self.close()
 
-    def _received(self, seconds: float | None) -> tuple[str, Any]:
+    def _received(self, seconds: float) -> tuple[str, Any]:
         if not wait([self._connection, self._process.sentinel], seconds):
             return "", None
         try:
@@ -121,12 +132,12 @@ class TrainingProcess:
         return kind, content
 
 
-def _main(connection: Connection, task: TrainingTask) -> None:
+def _main(connection: Connection, task: TrainingTask, resume: Checkpoint | None) -> None:
     # The parent decides on the effect of a Ctrl-C in the terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()
     try:
-        _train(connection, task)
+        _train(connection, task, resume)
     except (EOFError, BrokenPipeError):
         return
     except (InputError, EngineError) as error:
@@ -137,12 +148,12 @@ def _main(connection: Connection, task: TrainingTask) -> None:
         connection.send((_FAILED, f"{type(error).__name__}: {error}".rstrip(".")))
 
 
-def _train(connection: Connection, task: TrainingTask) -> None:
+def _train(connection: Connection, task: TrainingTask, resume: Checkpoint | None) -> None:
     from rnnviz.execution.worker import disable_malloc_trim
     from rnnviz.training.loop import TrainingLoop
 
     disable_malloc_trim()
-    loop = TrainingLoop(task)
+    loop = TrainingLoop(task, resume=resume)
     events: list[TrainingEvent] = []
     sent = 0.0
 

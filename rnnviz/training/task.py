@@ -5,6 +5,8 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Config, Network, ParameterSource
 from rnnviz.core.errors import ConfigError
@@ -14,6 +16,7 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import parse_toml
+from rnnviz.io.outputs import atomic_write
 
 PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
 LIBRARIES = ("gluon", "torch")
@@ -42,12 +45,11 @@ class Training:
     optimizer: str = config_field("choice", "Optimizer.", "adam", choices=("sgd", "adam"))
     learning_rate: float = config_field("float", "Learning rate.", 0.01, above=0.0)
     momentum: float = config_field("float", "Momentum of SGD.", 0.9, minimum=0.0, maximum=1.0)
-    clip_norm: float | None = config_field(
+    clip_norm: float = config_field(
         "float",
-        "Largest norm of all gradients together; larger ones are scaled down. Empty: not clipped.",
+        "Largest norm of all gradients together; larger ones are scaled down. 0: not clipped.",
         1.0,
-        above=0.0,
-        optional=True,
+        minimum=0.0,
     )
     truncate: int | None = config_field(
         "int",
@@ -57,9 +59,7 @@ class Training:
         minimum=1,
         optional=True,
     )
-    forget_bias: float | None = config_field(
-        "float", "Initial bias of the forget gate of an LSTM; empty: as the other biases.", 1.0, optional=True
-    )
+    forget_bias: float = config_field("float", "First bias of the forget gate of an LSTM.", 1.0)
     library: str | None = config_field(
         "choice",
         "Library that trains beside, on the same batches; empty: none.",
@@ -206,6 +206,21 @@ class TrainingTask:
     def with_input_size(self, input_size: int) -> "TrainingTask":
         """The task with the I of its problem."""
         return replace(self, network=replace(self.network, input_size=input_size))
+
+
+def save_task(task: TrainingTask, path: Path) -> None:
+    """Write a task as a TOML file, with a path in its folder relative to it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    text, folder = task.problem.path, path.parent.absolute()
+    if text is not None and Path(text).is_relative_to(folder):
+        task = replace(task, problem=replace(task.problem, path=str(Path(text).relative_to(folder))))
+    with atomic_write(path) as temporary:
+        temporary.write_text(tomli_w.dumps(task.to_mapping()), encoding="utf-8")
 
 
 def load_task(path: Path) -> TrainingTask:

@@ -1,6 +1,8 @@
 """Training by PyTorch: its modules, autograd and optimizers."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +27,7 @@ class TorchLearner(LibraryLearner):
         self._linear = torch.nn.Linear(width, outputs, dtype=getattr(torch, network.dtype))
         self._tensors = {name: getattr(self._module, torch_name(name)) for name in network.parameter_shapes()}
         self._tensors |= {LINEAR_WEIGHT: self._linear.weight, LINEAR_BIAS: self._linear.bias}
-        with torch.no_grad():
-            for name, tensor in self._tensors.items():
-                tensor.copy_(to_library(parameters[name]))
+        self.set_parameters(parameters)
         # They share their memory with the tensors.
         self._arrays = {name: to_numpy(tensor.detach()) for name, tensor in self._tensors.items()}
         rate = training.learning_rate
@@ -71,9 +71,24 @@ class TorchLearner(LibraryLearner):
 
     def update(self) -> None:
         """See `LibraryLearner.update`."""
-        if self._task.training.clip_norm is not None:
+        if self._task.training.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self._tensors.values(), self._task.training.clip_norm)
         self._optimizer.step()
+
+    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+        """See `LibraryLearner.set_parameters`."""
+        with torch.no_grad():
+            for name, tensor in self._tensors.items():
+                tensor.copy_(to_library(parameters[name]))
+
+    def optimizer_memory(self) -> Any:
+        """See `LibraryLearner.optimizer_memory`."""
+        return deepcopy(self._optimizer.state_dict()["state"])
+
+    def recall_optimizer(self, memory: Any) -> None:
+        """See `LibraryLearner.recall_optimizer`."""
+        # The groups have the learning rate, which may be another one now.
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": memory})
 
     def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         """See `LibraryLearner.moments`."""

@@ -1,5 +1,7 @@
 """The training loop: checkpoints, and runs of them."""
 
+import pickle
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.training.checkpoints import CheckpointFolder
-from rnnviz.training.loop import Checkpoint, StepDone, train
+from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop, train
 from rnnviz.training.problems import batches_of
 from tests.oracles.computed import computed
 from tests.training.tasks import task_of
@@ -26,6 +28,27 @@ def test_checkpoints_come_before_the_first_step_and_after_the_last() -> None:
 def test_the_loss_falls() -> None:
     losses = [event.loss for event in train(task_of("sine", steps=60)) if isinstance(event, Checkpoint)]
     assert losses[-1] < losses[0] / 4
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("library", [None, "torch", "gluon"])
+def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: str) -> None:
+    # The state passes from batch to batch.
+    task = task_of("characters", library=library, optimizer=optimizer, checkpoint_every=100)
+    loop = TrainingLoop(task)
+    *_, done = islice(loop, 4)
+    stopped = loop.checkpoint()
+    assert stopped.step == done.step == 3
+    resumed = list(train(task, resume=pickle.loads(pickle.dumps(stopped))))
+    whole = list(islice(train(task), 4, None))
+    assert [type(event) for event in resumed] == [StepDone] * 3 + [Checkpoint]
+    for one, other in zip(resumed, whole, strict=True):
+        if isinstance(one, StepDone) and isinstance(other, StepDone):
+            assert (one.step, one.learners, one.apart) == (other.step, other.learners, other.apart)
+        elif isinstance(one, Checkpoint) and isinstance(other, Checkpoint):
+            assert all(np.array_equal(array, other.parameters[name]) for name, array in one.parameters.items())
+            assert one.loss == other.loss
+    assert resumed[0].seconds > stopped.seconds
 
 
 def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path: Path) -> None:

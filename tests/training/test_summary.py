@@ -54,6 +54,6 @@ def test_a_wrong_step_is_a_disagreement(fault: str, name: str, ratio: float) -> 
 
 def test_one_learner_has_no_verdict() -> None:
     found = TrainingSummary.of(task_of(), 0.5).after(StepDone(1, 0.1, {"manual": LearnerStep(0.25, 0.5, 1.0)}))
-    found = found.after(Checkpoint(1, {}, 0.125, 0.75))
+    found = found.after(Checkpoint(1, {}, 0.125, 0.75, {}, 0.1))
     assert (found.verdict, found.verdict_sentence, found.test) == (None, "", (0.125, 0.75))
     assert len(found.sentences) == 2
