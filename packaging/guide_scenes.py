@@ -22,6 +22,7 @@ from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.quantities.units import Query
 from rnnviz.training.character_model import load_character_model, shipped_model
+from rnnviz.training.task import load_task
 
 SIZE = 1360, 800
 _GIVE_UP_MS = 60_000
@@ -258,6 +259,22 @@ def sweep(window: MainWindow, folder: Path) -> QWidget:
     return window.sweeps.window
 
 
+def training(window: MainWindow, _folder: Path) -> QWidget:
+    """The curves of a training."""
+    path = resource_path("training", "parity.toml")
+    task = load_task(path)
+    short = replace(task, training=replace(task.training, steps=240, checkpoint_every=20))
+    window.trainings.open()
+    shown, runner = window.trainings.window, window.trainings.runner
+    assert shown is not None
+    assert runner is not None
+    shown.show_task(short, "parity", path)
+    shown.train_action.trigger()
+    wait(runner.ended)
+    shown.resize(1000, 640)
+    return shown
+
+
 def generate(window: MainWindow, _folder: Path) -> QWidget:
     """The text of a prefix with that of the prefix before."""
     window.generating.show()
@@ -300,6 +317,7 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "mismatch": mismatch,
     "model": model,
     "sweep": sweep,
+    "training": training,
     "generate": generate,
     "bracket-units": unit,
 }

@@ -239,6 +239,14 @@ class Document(QObject):
         """Set the config that the verdict bar suggests."""
         self.edit(config, f'"{change_in_words(self._session.config, config)}"')
 
+    def follow(self, config: Config, title: str) -> None:
+        """Show a later state of the config without a file, such as the next checkpoint, in the same undo entry."""
+        self._stored.pop(self.origin, None)
+        origin = EditOrigin(title)
+        self._stored[origin] = config
+        self.history.rename(origin)
+        self.amend(config)
+
     def amend(self, config: Config) -> None:
         """Change the config as part of the last undo entry."""
         self.history.amend(config)

@@ -45,6 +45,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.gui.view_sync import (
     ABSENT,
     ARITHMETIC,
@@ -132,6 +133,17 @@ class MainWindow(QMainWindow):
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, recent)
+        self.trainings = TrainingCommands(
+            self,
+            self.session,
+            self.files,
+            self.document,
+            self.control,
+            self.runner,
+            self.jobs,
+            recent,
+            lambda kept: self.lanes.keep_range(kept),
+        )
         self.generating = GenerateCommands(self, self.session, self.files, self.document, self.control, self.runner)
         self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self._lazy_views.made.connect(self._add_tab)
@@ -196,6 +208,7 @@ class MainWindow(QMainWindow):
         for part in (
             self.runner,
             self.sweeps,
+            self.trainings,
             self.generating,
             self.exports,
             self.jobs,
@@ -338,6 +351,7 @@ class MainWindow(QMainWindow):
             self.files,
             self.code,
             self.sweeps,
+            self.trainings,
             self.generating,
             self.results,
             self.exports,
@@ -405,6 +419,7 @@ class MainWindow(QMainWindow):
         self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
         self.sweeps.apply_theme(theme)
+        self.trainings.apply_theme(theme)
         self.generating.apply_theme(theme)
 
     def step_text_size(self, by: int) -> None:

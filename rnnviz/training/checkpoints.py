@@ -14,6 +14,7 @@ from rnnviz.core.progress import Notify
 from rnnviz.core.sequence import SequenceSource, draw_sequence
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.execution.export_weights import RoundtripCheck, write_verified
+from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.load import format_for
 from rnnviz.io.outputs import atomic_write
 from rnnviz.training.learner import ManualGradients, carried_state
@@ -24,6 +25,25 @@ from rnnviz.training.task import TrainingTask
 
 SHOWN_SAMPLES = 4
 """Sequences of the test batch that the runs of checkpoints show."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedCheckpoint:
+    """A checkpoint in files: a run of the fixed sequences, and its loss and accuracy on the test batch."""
+
+    step: int
+    loss: float
+    accuracy: float
+    config: Config
+
+    def parameters(self) -> dict[str, FloatArray]:
+        """Read the parameters of the network and the linear layer by name; may raise an OSError."""
+        weights = Path(self.config.parameters.path or "")
+        found: dict[str, FloatArray] = {}
+        for path in (weights, linear_file(weights)):
+            with np.load(path) as arrays:
+                found |= dict(arrays)
+        return found
 
 
 class CheckpointFolder:
@@ -62,6 +82,7 @@ class CheckpointFolder:
         weights = self._folder / f"weights-{checkpoint.step:07d}.npz"
         loss = self._folder / f"loss-{checkpoint.step:07d}.npz"
         _save(weights, {name: checkpoint.parameters[name] for name in network.parameter_shapes()})
+        _save(linear_file(weights), {name: checkpoint.parameters[name] for name in (LINEAR_WEIGHT, LINEAR_BIAS)})
         _save(loss, {"output": prediction.out})
         timesteps, samples, _ = self._shown.x.shape
         config = Config(
@@ -71,6 +92,10 @@ class CheckpointFolder:
         )
         backward = Backward(enabled=True, loss="file", path=str(loss), truncate=self._task.training.truncate)
         return replace(config, backward=backward)
+
+    def save(self, checkpoint: Checkpoint) -> SavedCheckpoint:
+        """Write the files of a checkpoint; may raise an OSError."""
+        return SavedCheckpoint(checkpoint.step, checkpoint.loss, checkpoint.accuracy, self.add(checkpoint))
 
 
 def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> Inputs:

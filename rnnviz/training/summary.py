@@ -82,7 +82,7 @@ class TrainingSummary:
     def after(self, event: TrainingEvent) -> "TrainingSummary":
         """The summary with one more event."""
         if isinstance(event, Checkpoint):
-            return replace(self, test=(event.loss, event.accuracy))
+            return self.tested(event.loss, event.accuracy)
         loss = event.learners[MANUAL].loss
         apart = event.apart is not None and not event.apart <= self.limit
         return replace(
@@ -95,6 +95,10 @@ class TrainingSummary:
             apart=event.apart,
             apart_at=event.step if apart and self.apart_at is None else self.apart_at,
         )
+
+    def tested(self, loss: float, accuracy: float) -> "TrainingSummary":
+        """The summary with the loss and the accuracy of a further checkpoint."""
+        return replace(self, test=(loss, accuracy))
 
     @property
     def verdict(self) -> Verdict | None:

@@ -50,7 +50,7 @@ def own_threads() -> Counter[str]:
     return Counter(
         name
         for name in names
-        if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "series", "order", "ranges", "sweeps")
+        if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "series", "order", "ranges", "sweeps", "training")
     )
 
 

@@ -30,6 +30,7 @@ from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_to_part
+from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.gui.welcome.commands import WelcomeController
 
@@ -67,6 +68,7 @@ class CommandHost(Protocol):
     sessions: SessionCommands
     sweeps: SweepCommands
     toolbar: ToolBar
+    trainings: TrainingCommands
     verdict: VerdictBar
     welcome: WelcomeController
 
@@ -171,6 +173,9 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             "Run with the selected hidden value as the loss: how strongly every earlier value influences it.",
             lambda w: w.results.compute_gradient_of_selected(), enabled=lambda w: w.session.result is not None),
         None,
+        Command("train", "Tra&in…", ("Ctrl+T",),
+            "Train a network on a small task, and see its hidden states, gates and gradients change.",
+            lambda w: w.trainings.open()),
         Command("generate", "Generate &text…", ("Ctrl+Shift+T",),
             "Generate text with a character model, and show each step in the lanes.",
             lambda w: w.generating.show()),

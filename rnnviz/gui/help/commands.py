@@ -39,6 +39,7 @@ PAGES = {
     "StdoutView": "custom-steps",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
+    "TrainingWindow": "training",
     "GenerateWindow": "generate",
     "ShortcutsDialog": "keys",
 }

@@ -1,6 +1,6 @@
 """The settings panel: five forms built from the schema, validated after every edit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -27,6 +27,7 @@ from rnnviz.gui.settings_panel.fields import (
     ORDINARY,
     SECTION_TITLES,
     FieldState,
+    Values,
     accessible_name,
     field_states,
     label,
@@ -191,6 +192,26 @@ class Field:
             widget.setToolTip(wrapped(tip))
         if self._label is not None:
             self._label.setToolTip(wrapped(tip))
+
+
+def checked_tables(
+    fields: Mapping[str, Field], states: Callable[[Values], Mapping[str, FieldState]]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The tables of a TOML file by section, and the errors of fields by dotted key; sets the `states` of the fields."""
+    values = {key: field.value() for key, field in fields.items()}
+    uses, errors = states(values), dict[str, str]()
+    tables: dict[str, dict[str, Any]] = {dotted.partition(".")[0]: {} for dotted in fields}
+    for dotted, field in fields.items():
+        field.set_state(uses.get(dotted, ORDINARY))
+        name, _, key = dotted.partition(".")
+        if not field.state.given or values[dotted] is None:
+            continue
+        try:
+            tables[name][key] = field.config_field.check(dotted, values[dotted])
+        except ConfigError as error:
+            if field.state.evaluated:
+                errors[dotted] = error.sentence
+    return tables, errors
 
 
 _MARGIN = 8
@@ -462,20 +483,7 @@ class ConfigPanel(QWidget):
 
     def _check_fields(self) -> None:
         """Show the errors of all fields, and set the config if there are none."""
-        values = {key: field.value() for key, field in self._fields.items()}
-        uses = field_states(values)
-        errors: dict[str, str] = {}
-        tables: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-        for dotted, field in self._fields.items():
-            field.set_state(uses.get(dotted, ORDINARY))
-            name, _, key = dotted.partition(".")
-            if not field.state.given or values[dotted] is None:
-                continue
-            try:
-                tables[name][key] = field.config_field.check(dotted, values[dotted])
-            except ConfigError as error:
-                if field.state.evaluated:
-                    errors[dotted] = error.sentence
+        tables, errors = checked_tables(self._fields, field_states)
         if not errors:
             try:
                 config = Config.from_mapping(tables)
@@ -510,11 +518,16 @@ class ConfigPanel(QWidget):
         self._scroll.ensureWidgetVisible(field.editor.widget)
 
     def _label_width(self) -> int:
-        # A switch has its label beside it.
-        words = [
-            plain_label(f"{name}.{key}")
-            for name, section in SECTIONS.items()
-            for key, spec in declarations(section).items()
-            if spec.kind != "bool"
-        ]
-        return max(self.fontMetrics().horizontalAdvance(word) for word in [*words, "parameters"]) + 2
+        return label_width(self, SECTIONS)
+
+
+def label_width(widget: QWidget, sections: Mapping[str, type]) -> int:
+    """The width of the labels of all forms, in the font of a widget."""
+    # A switch has its label beside it.
+    words = [
+        plain_label(f"{name}.{key}")
+        for name, section in sections.items()
+        for key, spec in declarations(section).items()
+        if spec.kind != "bool"
+    ]
+    return max(widget.fontMetrics().horizontalAdvance(word) for word in [*words, "parameters"]) + 2

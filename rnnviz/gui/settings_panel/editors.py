@@ -17,7 +17,7 @@ from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
 from rnnviz.core.sequence import LENGTHS_SOURCES
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.naming import named
-from rnnviz.gui.settings_panel.fields import FILE_FILTERS, choice_title, label, unset_words
+from rnnviz.gui.settings_panel.fields import FILE_FILTERS, UNSET_CHOICES, choice_title, label, unset_words
 from rnnviz.gui.settings_panel.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.io.config_toml import is_unpacked
@@ -77,6 +77,9 @@ class ChoiceEditor(Editor):
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         self.combo = NoWheelComboBox(parent)
         super().__init__(self.combo)
+        self._unset = 0 if key in UNSET_CHOICES else -1
+        if key in UNSET_CHOICES:
+            self.combo.addItem(unset_words(key), None)
         for choice in config_field.choices:
             self.combo.addItem(named(choice_title(key, choice)), choice)
         self.combo.setPlaceholderText(unset_words(key))
@@ -93,7 +96,7 @@ class ChoiceEditor(Editor):
         return self.combo.currentData()
 
     def _write(self, value: Any) -> None:
-        self.combo.setCurrentIndex(self.combo.findData(value))
+        self.combo.setCurrentIndex(self.combo.findData(value) if value is not None else self._unset)
 
 
 class FileChoiceEditor(ChoiceEditor):

@@ -17,6 +17,8 @@ SECTION_TITLES = {
     "initial_state": "Initial state",
     "compare": "Comparison",
     "backward": "Backward pass",
+    "problem": "Problem",
+    "training": "Training",
 }
 
 # Mnemonics are unique; F, E, R, G, V and H belong to the menus.
@@ -45,6 +47,15 @@ _LABELS = {
     "backward.loss": "loss gradient",
     "backward.path": "loss file",
     "backward.value": "hidden value",
+    "problem.kind": "&problem",
+    "problem.timesteps": "&time steps",
+    "problem.batch_size": "b&atch size",
+    "problem.path": "text file",
+    "training.steps": "training &steps",
+    "training.learning_rate": "learni&ng rate",
+    "training.clip_norm": "clip norm",
+    "training.library": "compare with",
+    "training.checkpoint_every": "checkpoint every",
 }
 
 _CHOICES = {
@@ -72,7 +83,13 @@ _UNSET = {
     "sequence.lengths": "all of T",
     "backward.value": "layer, direction, t, sample, unit",
     "backward.truncate": "not truncated",
+    "problem.path": "guide of rnnviz",
+    "training.truncate": "not truncated",
+    "training.library": "no library",
 }
+
+UNSET_CHOICES = ("training.library",)
+"""Choices with an entry for no choice."""
 
 FILE_FILTERS = {
     "network.cell": "Custom cells (*.py)",
@@ -84,6 +101,7 @@ FILE_FILTERS = {
     "parameters.path": "Weights (*.npz)",
     "initial_state.path": "Initial states (*.npz)",
     "backward.path": "Loss gradients (*.npz)",
+    "problem.path": "Texts (*.txt *.md)",
 }
 
 
@@ -146,6 +164,24 @@ _OF_TEXTS = {"text", "texts"} | _TEXTS | _OF_VOCABULARIES
 def field_states(values: Values) -> dict[str, FieldState]:
     sections = (_network, _sequence, _parameters, _initial_state, _backward)
     return {key: state for section in sections for key, state in section(values).items()}
+
+
+def task_field_states(values: Values) -> dict[str, FieldState]:
+    """The states of the fields of a training task."""
+    kind = values["problem.kind"]
+    uses = _network(values) | _parameters(values)
+    # The problem decides the input size, and training starts from random weights in arrays of its own.
+    uses |= {f"network.{key}": _LEFT_OUT for key in ("input_size", "layout", "reverse")}
+    uses |= {f"parameters.{key}": _LEFT_OUT for key in ("path", "entry")}
+    if kind != "characters":
+        uses["problem.path"] = _LEFT_OUT
+    if kind != "copy":
+        uses["problem.symbols"] = _HIDDEN
+    if values["training.optimizer"] != "sgd":
+        uses["training.momentum"] = _HIDDEN
+    if not str(values["network.cell"]).startswith("lstm"):
+        uses["training.forget_bias"] = _HIDDEN
+    return uses
 
 
 def _network(values: Values) -> dict[str, FieldState]:

@@ -456,7 +456,7 @@ class LogTimePlot(TimePlot):
         self._axis.show_scale(scale)
         self._floor.setValue(scale.zero)
         self._limit.setVisible(limit is not None)
-        bottom = scale.zero - 0.3
+        bottom = self._bottom(scale)
         top = (scale.infinity if scale.infinite else float(scale.highest)) + 0.3
         if limit is not None:
             at = float(scale.positions(np.array([limit[0]]))[0])
@@ -475,3 +475,57 @@ class LogTimePlot(TimePlot):
         ground.setAlphaF(_LABEL_GROUND)
         self._limit.label.fill = QBrush(ground)
         self._floor.setPen(cosmetic_pen(theme.color("grid"), 1.0))
+
+    def _bottom(self, scale: LogScale) -> float:
+        """The lowest position on the axis."""
+        return scale.zero - 0.3
+
+
+class LinearOrLogPlot(LogTimePlot):
+    """A logarithmic plot whose axis can be linear, and whose dashed line is a reference, not a limit."""
+
+    def __init__(self, *, logarithmic: bool) -> None:
+        super().__init__()
+        self.logarithmic = True
+        self._ends: object = None
+        """The shown range and dashed line: even the same ones would be laid out again."""
+        self._floor.hide()
+        self._linear = _ValueAxis("left")
+        self._linear.enableAutoSIPrefix(False)
+        self._linear.setStyle(maxTickLevel=1, autoReduceTextSpace=False)
+        self.set_logarithmic(logarithmic)
+
+    def set_logarithmic(self, logarithmic: bool) -> None:
+        """Choose the axis. The values must be shown again."""
+        if logarithmic != self.logarithmic:
+            self.logarithmic, self._ends = logarithmic, None
+            self.setAxisItems({"left": self._axis if logarithmic else self._linear})
+            self.apply_theme(self.theme)
+
+    def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
+        """Set the scale, and position and label of the dashed line."""
+        if (scale, limit) != self._ends:
+            self._ends = scale, limit
+            super().show_scale(scale, limit)
+
+    def show_linear(self, low: float, high: float, limit: tuple[float, str] | None) -> None:
+        """Show a linear range, with position and label of the dashed line."""
+        if (low, high, limit) == self._ends:
+            return
+        self._ends = low, high, limit
+        self._limit.setVisible(limit is not None)
+        if limit is not None:
+            self._limit.setValue(limit[0])
+            self._limit.label.setFormat(limit[1])
+            # The label is above its line.
+            high = max(high, low + (limit[0] - low) / 0.82)
+        self.show_values(low, high)
+
+    def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
+        self._limit.setPen(cosmetic_pen(theme.color("muted"), 1.0, Qt.PenStyle.DashLine))
+        self._limit.label.setColor(theme.color("muted"))
+
+    def _bottom(self, scale: LogScale) -> float:
+        # Without a place for zero.
+        return scale.lowest - 0.1

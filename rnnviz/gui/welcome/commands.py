@@ -16,6 +16,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 
@@ -34,6 +35,7 @@ class WelcomeHost(Protocol):
     help: HelpCommands
     runner: Runner
     session: Session
+    trainings: TrainingCommands
 
 
 class WelcomeController(QObject):
@@ -93,6 +95,7 @@ class WelcomeController(QObject):
         page.sample_wanted.connect(self._open_sample)
         page.config_wanted.connect(self._window.files.ask_open_config)
         page.small_network_wanted.connect(self._begin_small)
+        page.training_wanted.connect(self._window.trainings.open)
         page.text_wanted.connect(self._window.generating.show)
         page.guide_wanted.connect(self._window.help.open)
         page.map_wanted.connect(self._window.guide.show_map)

@@ -175,6 +175,7 @@ class WelcomePage(QScrollArea):
     sample_wanted = Signal()
     config_wanted = Signal()
     small_network_wanted = Signal()
+    training_wanted = Signal()
     text_wanted = Signal()
     guide_wanted = Signal()
     map_wanted = Signal()
@@ -326,6 +327,12 @@ class WelcomePage(QScrollArea):
                 "Two layers; change them in the settings panel",
                 "Small enough to read every value. It runs now and after each change.",
                 self.small_network_wanted,
+            ),
+            (
+                "Train a network",
+                "Six small tasks, each learned in about a minute",
+                "See how training changes hidden states, gates and gradients (Ctrl+T).",
+                self.training_wanted,
             ),
             (
                 "Generate text",

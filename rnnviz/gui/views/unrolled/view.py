@@ -347,6 +347,13 @@ class UnrolledView(ResultView):
         if shown is not None and not is_fixed(shown):
             self.choose_range(scaled_limit(shown.paint.hidden.scale, factor, factor))
 
+    def keep_range(self, kept: bool) -> None:
+        """Fix the range at the present one, or let it follow the values again."""
+        if kept:
+            self.scale_range(1.0)
+        elif self.session.limit.name == "fixed":
+            self.choose_range(self.session.limit._replace(name="auto"))
+
     def _drag_range(self, limit: Limit) -> None:
         self._dragged = limit
         self._match_colors()

@@ -1,0 +1,1 @@
+"""Training window: a task, its curves, and its checkpoints in the lanes."""

@@ -1,0 +1,322 @@
+"""Commands of trainings: open a task, train, show checkpoints in the lanes of the main window, and export."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import InputError
+from rnnviz.engines.registry import with_fallback_reference
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog
+from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.document import Document
+from rnnviz.gui.export.exporter import weight_files
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+
+if TYPE_CHECKING:
+    from rnnviz.gui.training.runner import TrainingRunner
+    from rnnviz.gui.training.training_window import TrainingWindow
+    from rnnviz.training.checkpoints import SavedCheckpoint
+    from rnnviz.training.history import TrainingStart
+
+TASKS = "Training tasks (*.toml)"
+_FOLLOW_SECONDS = 2.0
+"""The shortest time between two checkpoints that the lanes show by themselves."""
+_SLIDE_MS = 60
+"""The time after a move of the slider until the lanes follow."""
+
+
+class TrainingCommands(QObject):
+    """Handles one training at a time. Its window is created on first use."""
+
+    message = Signal(str)
+    """A text for the status bar."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        session: Session,
+        files: FileCommands,
+        document: Document,
+        control: RunControl,
+        runs: Runner,
+        jobs: TaskQueue,
+        recent: RecentFiles,
+        keep_colors: Callable[[bool], None],
+    ) -> None:
+        """`keep_colors` fixes the range of the colors at the present one, or lets it follow the values again."""
+        super().__init__(window)
+        self._main, self._session, self._files, self._document = window, session, files, document
+        self._control, self._runs, self._jobs, self._recent = control, runs, jobs, recent
+        self._keep_colors = keep_colors
+        self._theme = LIGHT
+        self.window: TrainingWindow | None = None
+        self.runner: TrainingRunner | None = None
+        self._wanted: SavedCheckpoint | None = None
+        self._shown: Config | None = None
+        """The checkpoint's config that the document shows, as far as the user has not changed it."""
+        self._shown_at = 0.0
+        self._allowed = False
+        """Whether the user has agreed that a checkpoint replaces the config."""
+        self._next = QTimer(self, singleShot=True)
+        self._next.timeout.connect(self._show_wanted)
+        runs.busy_changed.connect(self._on_runs)
+
+    def open(self) -> None:
+        """Show the window, at first with the first ready task."""
+        if self.window is None:
+            self.window = self._make_window()
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+
+    def open_task(self, path: Path) -> None:
+        """Read a task into the form of the window."""
+        from rnnviz.training.task import load_task
+
+        self.open()
+        assert self.window is not None
+        try:
+            task = load_task(path)
+        except InputError as error:
+            show_error_dialog(self.window, "The task cannot be opened", error, "training")
+            return
+        self.window.show_task(task, path.stem, path)
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        if self.window is not None:
+            self.window.apply_theme(theme)
+
+    def close(self) -> None:
+        self._next.stop()
+        if self.runner is not None:
+            self.runner.close()
+        if self.window is not None:
+            self.window.close()
+
+    def _make_window(self) -> "TrainingWindow":
+        from rnnviz.gui.training.runner import TrainingRunner
+        from rnnviz.gui.training.training_window import TrainingWindow
+        from rnnviz.io.resources import resource_path
+        from rnnviz.training.task import TrainingTask
+
+        folder = resource_path("training")
+        ready = sorted(path for path in folder.glob("*.toml") if path.stem != "example")
+        window = TrainingWindow(self._main, TrainingTask.from_mapping({}), ready)
+        self.runner = runner = TrainingRunner(self)
+        window.apply_theme(self._theme)
+        # The guide is at hand here as well.
+        window.addActions([action for action in self._main.actions() if action.objectName() == "guide"])
+        window.train_requested.connect(self._ask_train)
+        window.continue_requested.connect(self._continue)
+        window.stop_requested.connect(runner.stop)
+        window.ready_chosen.connect(self.open_task)
+        window.open_requested.connect(self._ask_open)
+        window.save_requested.connect(self._ask_save)
+        window.weights_requested.connect(self._ask_weights)
+        window.table_requested.connect(self._ask_table)
+        window.picture_requested.connect(self._ask_picture)
+        window.checkpoint_chosen.connect(self._want)
+        window.colors_kept.connect(self._keep_colors)
+        runner.started.connect(self._on_started)
+        runner.received.connect(window.take)
+        runner.busy_changed.connect(window.show_running)
+        runner.ended.connect(self._on_ended)
+        runner.failed.connect(self._on_failed)
+        self._jobs.done.connect(self._on_written)
+        self.window = window
+        if ready:
+            self.open_task(ready[0])
+        return window
+
+    def _ask_train(self) -> None:
+        """Train the task of the form, after a question if its checkpoints will replace unsaved changes."""
+        assert self.window is not None
+        if self.window.follow.isChecked() and not self._follows:
+            self._files.after_changes(self._train)
+        else:
+            self._train()
+
+    def _train(self) -> None:
+        assert self.window is not None
+        assert self.runner is not None
+        self._allowed = self.window.follow.isChecked()
+        if self.window.form.task is not None:
+            self.runner.train(self.window.form.task)
+
+    def _continue(self) -> None:
+        assert self.window is not None
+        assert self.runner is not None
+        task = self.window.task_to_resume
+        if task is not None:
+            self.window.go_on(task)
+            self.runner.resume(task)
+
+    def _on_started(self, start: "TrainingStart") -> None:
+        assert self.window is not None
+        self._shown = self._shown if self._follows else None
+        self.window.begin(start)
+
+    def _on_ended(self, stopped: bool) -> None:
+        if stopped:
+            self.message.emit("The training is stopped. Continue trains on from its last checkpoint.")
+
+    def _on_written(self, text: str) -> None:
+        if self.window is not None and self.window.isVisible():
+            self.window.say(text)
+
+    def _on_failed(self, sentence: str) -> None:
+        in_front = self.window if self.window is not None and self.window.isVisible() else self._main
+        show_error_dialog(in_front, "The training ended early", sentence, "training")
+
+    # Checkpoints in the lanes
+
+    @property
+    def _follows(self) -> bool:
+        """Whether the document shows a checkpoint, perhaps with other engines, samples or gradients."""
+        shown, present = self._shown, self._session.config
+        return (
+            shown is not None
+            and (shown.network, shown.parameters) == (present.network, present.parameters)
+            and self._document.path is None
+        )
+
+    def _want(self, saved: "SavedCheckpoint", by_user: bool) -> None:
+        """Show a checkpoint as soon as the run in progress has ended."""
+        assert self.window is not None
+        if not by_user and self._shown is not None and not self._follows:
+            # The user has opened another file or lesson.
+            self.window.follow.setChecked(False)
+            return
+        self._wanted = saved
+        wait = 0.0 if by_user else max(0.0, self._shown_at + _FOLLOW_SECONDS - monotonic())
+        if not self._runs.busy:
+            self._next.start(max(_SLIDE_MS, int(1000 * wait)))
+
+    def _on_runs(self, busy: bool) -> None:
+        if not busy and self._wanted is not None and not self._next.isActive():
+            self._next.start(_SLIDE_MS)
+
+    def _show_wanted(self) -> None:
+        saved = self._wanted
+        if saved is None or self._runs.busy:
+            return
+        self._wanted = None
+        if self._follows or self._allowed:
+            self._show(saved)
+        else:
+            self._files.after_changes(lambda: self._show(saved))
+
+    def _show(self, saved: "SavedCheckpoint") -> None:
+        assert self.window is not None
+        assert self.window.history is not None
+        name = self.window.name or self.window.history.start.task.problem.kind
+        title = f"{name}, training step {saved.step}"
+        if self._follows:
+            self._document.follow(self._changed(saved.config), title)
+        else:
+            self._document.take(with_fallback_reference(saved.config)[0], title)
+        self._allowed = False
+        self._shown = saved.config
+        self._shown_at = monotonic()
+        self._control.run()
+
+    def _changed(self, config: Config) -> Config:
+        """The present config with the weights and the loss gradient of another checkpoint."""
+        present, shown = self._session.config, self._shown
+        backward = shown is not None and present.backward == shown.backward
+        return replace(
+            present, parameters=config.parameters, backward=config.backward if backward else present.backward
+        )
+
+    # Files
+
+    def _ask_open(self) -> None:
+        assert self.window is not None
+        ask_file(self.window, "Open task", TASKS, self.open_task)
+
+    def _ask_save(self) -> None:
+        assert self.window is not None
+        window, task = self.window, self.window.form.task
+
+        def save(path: Path) -> None:
+            from rnnviz.training.task import save_task
+
+            assert task is not None
+            try:
+                save_task(task, path)
+            except InputError as error:
+                show_error_dialog(window, "The task cannot be written", error)
+                return
+            window.name = path.stem
+            window.say(f"Wrote {path}.")
+
+        if task is not None:
+            ask_new_file(window, "Save task", TASKS, "toml", f"{self._stem}.toml", save)
+
+    def _ask_weights(self) -> None:
+        saved, network = self._chosen
+
+        def write(path: Path, progress: Progress) -> str:
+            from rnnviz.training.checkpoints import write_trained
+
+            return write_trained(path, network, saved.parameters(), progress).short
+
+        self._ask("Export weights", weight_files(), "params", f"{self._stem} step {saved.step}", write)
+
+    def _ask_table(self) -> None:
+        assert self.window is not None
+        history = self.window.history
+        assert history is not None
+
+        def write(path: Path, _progress: Progress) -> str:
+            history.write_csv(path)
+            return f"{history.steps:,} training steps"
+
+        self._ask("Export losses", "Tables (*.csv)", "csv", f"{self._stem} losses", write)
+
+    def _ask_picture(self) -> None:
+        from rnnviz.gui.export.picture import write_picture
+
+        assert self.window is not None
+        image = self.window.curves.grab().toImage()
+
+        def write(path: Path, progress: Progress) -> str:
+            write_picture(image, path, progress)
+            return f"{image.width():,} × {image.height():,} pixels"
+
+        self._ask("Export curves", "Pictures (*.png)", "png", f"{self._stem} curves", write)
+
+    @property
+    def _chosen(self) -> tuple["SavedCheckpoint", Network]:
+        assert self.window is not None
+        saved = self.window.checkpoint
+        assert saved is not None
+        return saved, saved.config.network
+
+    @property
+    def _stem(self) -> str:
+        assert self.window is not None
+        return self.window.name or "training"
+
+    def _ask(self, title: str, filters: str, ending: str, name: str, write: Callable[[Path, Progress], str]) -> None:
+        """Ask for a file and call `write`, which returns a summary of the file, in the background."""
+        assert self.window is not None
+
+        def start(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                return f"Saved {path} ({write(path, progress)})."
+
+            self._jobs.start(BackgroundTask(f"writing {path.name}", work, writes=True))
+
+        ask_new_file(self.window, title, filters, ending, f"{name}.{ending}", start)

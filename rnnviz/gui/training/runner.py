@@ -1,0 +1,140 @@
+"""Training runner: trains in a child process, and hands its events to the window."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, TypeAlias
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.execution.folders import storage
+from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint
+from rnnviz.training.history import TrainingStart
+from rnnviz.training.loop import Checkpoint, TrainingEvent
+from rnnviz.training.process import TrainingProcess
+from rnnviz.training.task import TrainingTask
+
+if TYPE_CHECKING:
+    from rnnviz.training.problems import BatchSource
+
+_INTERVAL = 0.1
+"""Seconds between two signals with events."""
+_STOP_SECONDS = 10.0
+"""The longest time for the step in progress, before its process is ended."""
+_NO_MEMORY = "Not enough memory for this task: reduce a size."
+
+Report: TypeAlias = Callable[[], None]
+"""Reports the outcome of a training in the thread of the window."""
+
+
+class TrainingRunner(QObject):
+    """Methods and signals belong to the window's thread; only `close` blocks."""
+
+    started = Signal(object)
+    """The `TrainingStart`, unless a training resumes."""
+    received = Signal(object)
+    """A list of events: `StepDone` or `SavedCheckpoint`."""
+    ended = Signal(bool)
+    """The training ended with a checkpoint; True if the user stopped it."""
+    failed = Signal(str)
+    """Sentence of an error. Checkpoints until then are kept."""
+    busy_changed = Signal(bool)
+
+    _prepared, _told = Signal(object), Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.busy = False
+        """Whether a training is running."""
+        self.last: Checkpoint | None = None
+        """The checkpoint at which a training can resume."""
+        self._stopped = False
+        self._folder: CheckpointFolder | None = None
+        self._task = LatestTask("training", self)
+        self._task.done.connect(self._finish)
+        self._prepared.connect(self.started, Qt.ConnectionType.QueuedConnection)
+        self._told.connect(self.received, Qt.ConnectionType.QueuedConnection)
+
+    def train(self, task: TrainingTask) -> None:
+        """Train from the first step."""
+        self._begin(partial(self._train, task, None))
+
+    def resume(self, task: TrainingTask) -> None:
+        """Train on from the last checkpoint, up to the steps of `task`, which may differ in its table `training`."""
+        if self.last is not None:
+            self._begin(partial(self._train, task, self.last))
+
+    def stop(self) -> None:
+        """Stop after the step in progress; `ended` follows."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """End the training without a further checkpoint, and wait for its process."""
+        self._task.stop()
+
+    def _begin(self, work: Callable[[Check], Report]) -> None:
+        if not self.busy:
+            self._stopped = False
+            self._set_busy(True)
+            self._task.ask(partial(self._attempt, work))
+
+    def _finish(self, report: Report) -> None:
+        self._set_busy(False)
+        report()
+
+    def _set_busy(self, busy: bool) -> None:
+        self.busy = busy
+        self.busy_changed.emit(busy)
+
+    # On the thread
+
+    def _attempt(self, work: Callable[[Check], Report], check: Check) -> Report:
+        try:
+            return work(check)
+        except (InputError, EngineError, OSError, MemoryError) as error:
+            return partial(self.failed.emit, str(error) or _NO_MEMORY)
+
+    def _train(self, task: TrainingTask, resume: Checkpoint | None, check: Check) -> Report:
+        if resume is None:
+            # The import of what makes batches is slow; on this thread it blocks no window.
+            from rnnviz.training.problems import batches_of
+
+            source = batches_of(task)
+            self.last = None
+            self._folder = CheckpointFolder(_new_folder(), task.with_input_size(source.input_size), source)
+            self._prepared.emit(_start(task, source))
+        with TrainingProcess(task, resume) as process:
+            while not (process.ended or self._stopped):
+                check()
+                self._tell(process.events(_INTERVAL))
+            if not process.ended:
+                checkpoint, events = process.checkpoint(check, _STOP_SECONDS)
+                self._tell(events)
+                if self.last is None or self.last.step != checkpoint.step:
+                    self._tell([checkpoint])
+        return partial(self.ended.emit, self._stopped)
+
+    def _tell(self, events: Sequence[TrainingEvent]) -> None:
+        told: list[TrainingEvent | SavedCheckpoint] = []
+        for event in events:
+            if isinstance(event, Checkpoint):
+                assert self._folder is not None
+                self.last = event
+                told.append(self._folder.save(event))
+            else:
+                told.append(event)
+        if told:
+            self._told.emit(told)
+
+
+def _start(task: TrainingTask, source: "BatchSource") -> TrainingStart:
+    characters = "".join(source.names) if task.problem.kind == "characters" else ""
+    return TrainingStart(task.with_input_size(source.input_size), source.baseline, characters)
+
+
+def _new_folder() -> Path:
+    """A folder with the files of one training, which is kept as long as the program runs."""
+    return Path(mkdtemp(prefix="training-", dir=storage().folder))

@@ -1,0 +1,133 @@
+"""The training window: its form, its curves of given steps, and its slider."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.core.config import Config
+from rnnviz.gui.settings_panel.editors import ChoiceEditor, LineEditor
+from rnnviz.gui.training.training_window import TrainingWindow
+from rnnviz.training.checkpoints import SavedCheckpoint
+from rnnviz.training.history import TrainingStart
+from rnnviz.training.loop import LearnerStep, StepDone
+from rnnviz.training.step_audit import StepAudit
+from rnnviz.training.task import TrainingTask
+
+AUDIT = StepAudit(0.01, "l0_i2h_weight", 0.01, "l0_i2h_weight")
+
+
+def task_of(**training: Any) -> TrainingTask:
+    return TrainingTask.from_mapping({"network": {"hidden_size": 4}, "training": {"steps": 100, **training}})
+
+
+def steps(first: int, last: int, *names: str) -> list[StepDone]:
+    audit = AUDIT if len(names) > 1 else None
+    return [
+        StepDone(
+            step,
+            0.1 * step,
+            {name: LearnerStep(1.0 / step, float("nan"), 0.5, audit) for name in names},
+            1e-7 * 2.0**step if len(names) > 1 else None,
+        )
+        for step in range(first, last + 1)
+    ]
+
+
+def saved(step: int) -> SavedCheckpoint:
+    return SavedCheckpoint(step, 0.2 / (step + 1), float("nan"), Config(task_of().network))
+
+
+@pytest.fixture
+def make(qtbot: Any) -> Iterator[Callable[[TrainingTask], TrainingWindow]]:
+    parents = []
+
+    def make_(task: TrainingTask) -> TrainingWindow:
+        parents.append(QWidget())
+        return TrainingWindow(parents[-1], task, [])
+
+    yield make_
+    for parent in parents:
+        parent.deleteLater()
+
+
+def test_an_invalid_field_shows_its_error_and_prevents_training(make: Callable[[TrainingTask], TrainingWindow]) -> None:
+    window, asked = make(task_of()), list[bool]()
+    window.train_requested.connect(lambda: asked.append(True))
+    field = window.form.field("training.learning_rate")
+    assert isinstance(field.editor, LineEditor)
+    field.editor.line.clear()
+    QTest.keyClicks(field.editor.line, "-1")
+    window.train_action.trigger()
+    assert window.form.task is None
+    assert list(window.form.errors) == ["training.learning_rate"]
+    assert field.note is not None
+    assert "above 0" in field.note.text
+    assert asked == []
+    field.editor.line.clear()
+    QTest.keyClicks(field.editor.line, "0.5")
+    window.train_action.trigger()
+    assert window.form.task == task_of(learning_rate=0.5)
+    assert asked == [True]
+    # The problem decides which other keys there are.
+    kind = window.form.field("problem.kind").editor
+    assert isinstance(kind, ChoiceEditor)
+    assert not window.form.field("problem.symbols").shown
+    kind.combo.setCurrentIndex(kind.combo.findData("copy"))
+    kind.combo.activated.emit(kind.combo.currentIndex())
+    assert window.form.field("problem.symbols").shown
+
+
+def test_the_slider_follows_the_latest_checkpoint_until_another_is_chosen(
+    make: Callable[[TrainingTask], TrainingWindow],
+) -> None:
+    window, shown = make(task_of()), list[tuple[int, bool]]()
+    window.checkpoint_chosen.connect(lambda checkpoint, by_user: shown.append((checkpoint.step, by_user)))
+    window.begin(TrainingStart(task_of(), 0.25))
+    window.show_running(True)
+    window.take([saved(0), *steps(1, 10, "manual"), saved(10)])
+    assert window.checkpoint is not None
+    assert shown == [(10, False)]
+    window.previous_action.trigger()
+    assert shown[-1] == (0, True)
+    window.take([*steps(11, 20, "manual"), saved(20)])
+    assert window.checkpoint.step == 0
+    assert not window.follow.isChecked()
+    window.curves.step_requested.emit(12)
+    assert window.checkpoint.step == 10
+    window.follow.setChecked(True)
+    assert window.checkpoint.step == 20
+    window.refresh()
+    assert window.progress.text().startswith("step 20 of 100 · 10 steps/s · loss 0.05 · 8.0 s left")
+    lines = {line.name: line for line in window.curves.loss._lines}
+    assert lines["training"].values[20] == 1.0 / 20
+    assert list(lines["test"].values) == [0.2, 0.2 / 11, 0.2 / 21]
+    assert window.curves.loss.plot.logarithmic
+    window.curves.logarithmic.setChecked(False)
+    assert not window.curves.loss.plot.logarithmic
+    # Other weights are another training; the number of steps may change.
+    window.show_running(False)
+    assert window.task_to_resume == task_of()
+    window.show_task(task_of(steps=30, learning_rate=0.1), "", Path("task.toml"))
+    assert window.task_to_resume == task_of(steps=30, learning_rate=0.1)
+    window.show_task(task_of(steps=15), "", Path("task.toml"))
+    assert window.task_to_resume == task_of(steps=35)
+    window.show_task(task_of(optimizer="sgd"), "", Path("task.toml"))
+    assert window.task_to_resume is None
+
+
+def test_a_library_has_curves_a_distance_and_a_verdict(make: Callable[[TrainingTask], TrainingWindow]) -> None:
+    window = make(task_of(library="torch"))
+    window.begin(TrainingStart(task_of(library="torch"), 0.25))
+    window.take([saved(0), *steps(1, 20, "manual", "torch")])
+    window.refresh()
+    assert [line.name for line in window.curves.loss._lines] == ["training, manual", "training, torch", "test"]
+    assert [line.name for line in window.curves.norm._lines] == ["manual", "torch"]
+    assert not window.curves.apart.isHidden()
+    apart = window.curves.apart._lines[0].values
+    assert np.argmax(apart > window.curves.apart._limit[0]) == 12
+    assert "from training step 12 on" in window.finding.text()

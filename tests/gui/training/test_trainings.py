@@ -1,0 +1,137 @@
+"""Trainings in the main window: checkpoints in the lanes, stopping, going on, files, and closing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.training.training_window import TrainingWindow
+from rnnviz.training.loop import Checkpoint, train
+from rnnviz.training.task import TrainingTask, load_task, save_task
+from tests.leaks import children
+
+pytestmark = pytest.mark.slow
+
+TASK = TrainingTask.from_mapping(
+    {
+        "problem": {"kind": "parity", "timesteps": 8, "batch_size": 4},
+        "network": {"hidden_size": 5, "dtype": "float64"},
+        "training": {"steps": 30, "checkpoint_every": 15},
+    }
+)
+
+
+@pytest.fixture
+def window(shared_window: MainWindow) -> Iterator[MainWindow]:
+    yield shared_window
+    shared_window.trainings.close()
+
+
+def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingWindow:
+    save_task(task, folder / "task.toml")
+    assert load_task(folder / "task.toml") == task
+    window.trainings.open_task(folder / "task.toml")
+    assert window.trainings.window is not None
+    return window.trainings.window
+
+
+def until(qtbot: Any, window: MainWindow, step: int) -> None:
+    """Wait until the lanes show a checkpoint."""
+    title = f"training step {step}"
+    qtbot.waitUntil(lambda: window.document.origin.title.endswith(title), timeout=60_000)
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=60_000)
+    assert window.session.result is not None
+    qtbot.waitUntil(lambda: window.session.result.config == window.session.config, timeout=60_000)
+
+
+def begun(qtbot: Any, training: TrainingWindow, task: TrainingTask) -> None:
+    """Wait until some steps of a task are done."""
+
+    def some() -> bool:
+        history = training.history
+        return history is not None and history.start.task.training == task.training and history.steps > 5
+
+    qtbot.waitUntil(some, timeout=60_000)
+
+
+def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    training = opened(window, TASK, tmp_path)
+    with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+        training.train_action.trigger()
+    until(qtbot, window, 30)
+    assert [saved.step for saved in training.history.checkpoints] == [0, 15, 30]
+    window.session.set_location(Location(0, 0, 3, 2, 1))
+    window.session.set_color_by("gradient")
+    undo = window.document.history.undone
+    training.previous_action.trigger()
+    until(qtbot, window, 15)
+    # The selection and the colors stay, and all checkpoints are one entry of the undo history.
+    assert window.session.location == Location(0, 0, 3, 2, 1)
+    assert window.session.state.color_by == "gradient"
+    assert window.document.history.undone.partition(",")[0] == undo.partition(",")[0]
+    assert not window.document.modified
+    checkpoints = [event for event in train(TASK) if isinstance(event, Checkpoint)]
+    found = window.session.result.inputs.parameters["l0_i2h_weight"]
+    assert found == pytest.approx(checkpoints[1].parameters["l0_i2h_weight"], abs=1e-9)
+    # Changes of the user's stay, too.
+    config = window.session.config
+    window.document.edit(replace(config, backward=replace(config.backward, truncate=3)))
+    training.next_action.trigger()
+    until(qtbot, window, 30)
+    assert window.session.config.backward.truncate == 3
+    # Files.
+    training.history.write_csv(tmp_path / "losses.csv")
+    rows = (tmp_path / "losses.csv").read_text().splitlines()
+    assert rows[0] == "step,seconds,apart,manual.loss,manual.accuracy,manual.norm,test.loss,test.accuracy"
+    assert len(rows) == 32
+    with np.load(training.history.checkpoints[-1].config.parameters.path) as weights:
+        assert np.array_equal(weights["l0_i2h_weight"], training.checkpoint.parameters()["l0_i2h_weight"])
+    assert training.checkpoint.parameters()["linear_weight"] == pytest.approx(
+        checkpoints[2].parameters["linear_weight"]
+    )
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    long = replace(TASK, training=replace(TASK.training, steps=100_000, checkpoint_every=100_000))
+    training = opened(window, long, tmp_path)
+    training.follow.setChecked(False)
+    training.train_action.trigger()
+    begun(qtbot, training, long)
+    with qtbot.waitSignal(window.trainings.runner.ended, timeout=30_000) as ended:
+        training.stop_action.trigger()
+    assert ended.args == [True]
+    done = training.history.checkpoints[-1].step
+    steps = done + 10
+    training.show_task(replace(long, training=replace(long.training, steps=steps)), "task", tmp_path)
+    with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+        training.continue_action.trigger()
+    assert [saved.step for saved in training.history.checkpoints] == [0, done, steps]
+    whole = list(train(replace(long, training=replace(long.training, steps=steps))))
+    found = training.history.checkpoints[-1].parameters()
+    for name, array in whole[-1].parameters.items():
+        assert found[name] == pytest.approx(array, abs=1e-9)
+    losses = training.history.column("manual.loss")
+    assert len(losses) == steps + 1
+    assert np.isfinite(losses[1:]).all()
+
+
+def test_closing_the_window_ends_the_training(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    before = children()
+    long = replace(TASK, training=replace(TASK.training, steps=1_000_000))
+    training = opened(window, long, tmp_path)
+    training.follow.setChecked(False)
+    training.train_action.trigger()
+    begun(qtbot, training, long)
+    assert len(children() - before) == 1
+    training.close()
+    qtbot.waitUntil(lambda: not window.trainings.runner.busy, timeout=30_000)
+    assert children() - before == set()
+    # The window opens again with what was learned.
+    window.trainings.open()
+    assert training.isVisible()
+    assert training.history.steps > 5
