@@ -156,7 +156,13 @@ def _step(lesson: str, section: str, before: Config | None, folder: Path) -> Les
     question = _question(where, values, prose)
     if question is not None and question.engine:
         config = _comparing(config, question.unknown_engine)
-    task = parse_task(where, values["try"]) if "try" in values else None
+    task = None
+    if "try" in values:
+        task = parse_task(where, values["try"])
+        chosen = {key: values["try"][key] for key in ("set", "selection") if key in values["try"]}
+        _config(where, chosen, config, folder)
+        changes, moves = dict(dotted(chosen.get("set", {}))), _selection(where, chosen.get("selection", {}))
+        task = replace(task, changes=changes, selection=moves)
     _check_links(where, "" if task is None else f"{task.text}{task.hint}{task.done}")
     statements = _statements(where, values.get("statement", []))
     return LessonStep(title, prose, config, selection, look, statements, question, task)

@@ -9,7 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.trace_index import Location
+from rnnviz.core.schema import display_value
+from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
@@ -17,6 +18,7 @@ from rnnviz.lessons.content import GuidedLesson, LessonStep
 from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.index import find_entry, lesson_entries
 from rnnviz.lessons.markdown_html import inline_html, to_html
+from rnnviz.lessons.questions import Task
 from rnnviz.verify.result import RunResult
 
 
@@ -55,7 +57,8 @@ def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> st
 
 def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[Answer]:
     for number, step in enumerate(lesson.steps, 1):
-        reasons = (step.question.reveal if step.question else "", step.task.done if step.task else "")
+        task = step.task
+        reasons = (step.question.reveal if step.question else "", task.done if task else "", _solution(task))
         statements = tuple(statement.text for statement in step.statements)
         yield Answer(number, step.title, _answer(step, run), "\n\n".join(filter(None, reasons)), statements)
 
@@ -64,7 +67,7 @@ def _answer(step: LessonStep, run: Callable[[Config], RunResult]) -> str:
     question = step.question
     if question is None:
         return ""
-    if question.choices:
+    if not question.expression:
         return question.choices[question.answer]
     try:
         result = run(step.config)
@@ -73,7 +76,16 @@ def _answer(step: LessonStep, run: Callable[[Config], RunResult]) -> str:
     finding = check_statement(result, question.statement_of(None), step.location(Location()))
     if not finding.pairs:
         return f"{question.expression} (not computed here: {finding.reason})"
-    return f"{finding.pairs[0].left.shown}, with a tolerance of {question.tolerance:g}"
+    answer = question.answer_of(finding)
+    return answer if question.choices else f"{answer}, with a tolerance of {question.tolerance:g}"
+
+
+def _solution(task: Task | None) -> str:
+    if task is None or not (task.changes or task.selection):
+        return ""
+    moves = {key: DIRECTIONS[index] if key == "direction" else index for key, index in task.selection.items()}
+    changes = [f"`{key} = {display_value(value)}`" for key, value in (*task.changes.items(), *moves.items())]
+    return f"A solution: {', '.join(changes)}."
 
 
 @cache

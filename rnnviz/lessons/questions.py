@@ -4,9 +4,10 @@ They are the tables `predict`, `quiz` and `try` of a step's block.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from math import isfinite
-from typing import Any
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_key, display_value
@@ -15,10 +16,14 @@ from rnnviz.frozen import dataclass
 from rnnviz.lessons.index import HIDEABLE
 from rnnviz.lessons.statements import Statement, parse_statement
 
+if TYPE_CHECKING:
+    from rnnviz.lessons.evaluate import StatementResult
+
 _TEXTS = ("question", "hint", "reveal")
 _PREDICT_KEYS = ("question", "choices", "answer", "tolerance", "hides", "hint", "reveal")
 _QUIZ_KEYS = ("question", "engine", "choices", "hint", "reveal")
-_TRY_KEYS = ("task", "check", "hint", "done")
+_TRY_TEXTS = ("task", "check", "hint", "done")
+_TRY_KEYS = (*_TRY_TEXTS, "set", "selection")
 _WHICH_BUG = "Which known bug does the unknown engine have?"
 _MOST_CHOICES = 9
 
@@ -27,8 +32,9 @@ _MOST_CHOICES = 9
 class Question:
     """A question that is answered before a step goes on; `text`, `hint` and `reveal` are Markdown.
 
-    The answer is `choices[answer]`, or within `tolerance` of the value of `expression`, which `statement_of` compares
-    it with. `hides` names the parts of the window that are hidden before. A quiz also has `engine`, its known bug.
+    The answer is within `tolerance` of the value of `expression`, which `statement_of` compares it with. With `choices`
+    that value is the index of one; without an expression the index is `answer`. `hides` names the parts of the window
+    that are hidden before. A quiz also has `engine`, its known bug.
     """
 
     text: str
@@ -40,6 +46,11 @@ class Question:
     hint: str = ""
     reveal: str = ""
     engine: str = ""
+
+    def answer_of(self, finding: "StatementResult") -> str:
+        """The answer as text: the choice, or the value of the expression."""
+        value = finding.pairs[0].left.shown
+        return self.choices[min(max(int(value), 0), len(self.choices) - 1)] if self.choices else value
 
     @property
     def unknown_engine(self) -> str:
@@ -56,11 +67,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Task:
-    """Something to try, which is done in a run where `check` is true; its text, `hint` and `done` are Markdown."""
+    """Something to try, which is done in a run where `check` is true; its text, `hint` and `done` are Markdown.
+
+    `changes` of keys of the step's config and `selection` are a solution.
+    """
 
     check: Statement
     hint: str = ""
     done: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -82,12 +98,15 @@ def parse_prediction(where: str, values: Any) -> Question:
         choices = _choices(where, "predict", values["choices"])
         if tolerance is not None:
             raise InputError(f"{where}: predict.tolerance is of an answer in numbers: leave it out beside choices.")
-        if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(choices):
-            raise InputError(
-                f"{where}: predict.answer = {display_value(answer)} must be the index of a choice, from 0 to "
-                f"{len(choices) - 1}."
-            )
-        return replace(asked, choices=choices, answer=answer)
+        asked = replace(asked, choices=choices)
+        if not isinstance(answer, str):
+            if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(choices):
+                raise InputError(
+                    f"{where}: predict.answer = {display_value(answer)} must be the index of a choice, from 0 to "
+                    f"{len(choices) - 1}, or an expression of it."
+                )
+            return replace(asked, answer=answer)
+        tolerance = 0
     if not isinstance(answer, str) or not answer.strip():
         raise InputError(
             f"{where}: predict.answer = {display_value(answer)} must be an expression, or the index of one of choices."
@@ -133,7 +152,7 @@ def parse_quiz(where: str, values: Any) -> Question:
 def parse_task(where: str, values: Any) -> Task:
     """The table `try`. Raises as `parse_prediction` does."""
     check_keys(where, values, _TRY_KEYS, "try")
-    texts = _texts(where, "try", values, _TRY_KEYS, "task", "check")
+    texts = _texts(where, "try", values, _TRY_TEXTS, "task", "check")
     try:
         check = parse_statement(texts["task"], texts["check"])
     except InputError as error:
@@ -169,7 +188,8 @@ def _texts(where: str, table: str, values: Mapping[str, Any], keys: tuple[str, .
         if not isinstance(text, str) or (key in needed and not text.strip()):
             given = f"{table}.{key} = {display_value(text)}" if key in values else f"{table}.{key} is missing: it"
             raise InputError(f"{where}: {given} must be a text.")
-        found[key] = text.strip()
+        # A fence within an indented text does not end the step's block.
+        found[key] = dedent(text).strip()
     return found
 
 

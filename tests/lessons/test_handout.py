@@ -16,6 +16,9 @@ from rnnviz.lessons.index import lesson_entries
 from rnnviz.lessons.markdown_html import inline_html, to_html
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.shared_worker import shared_worker
+
+__all__ = ["shared_worker"]
 
 LESSON = """# Two <b> steps
 A *summary*.
@@ -51,6 +54,8 @@ tolerance = 0.1
 task = "Make it long."
 check = "T > 5"
 done = "It is long."
+set = { "sequence.timesteps" = 6 }
+selection = { unit = 2 }
 ```
 """
 
@@ -78,7 +83,8 @@ def test_a_handout_asks_first_and_answers_on_the_last_page() -> None:
     assert "☐ Left. ☐ Right." in " ".join(main_part.split())
     assert "Make it long." in main_part
     answers = text_of(page.find("body/section"))
-    for hidden in ("It is on the right side.", "0.500, with a tolerance of 0.1", "It is long.", "There are two."):
+    solved, number = "A solution: sequence.timesteps = 6, unit = 2.", "0.500, with a tolerance of 0.1"
+    for hidden in ("It is on the right side.", number, "It is long.", solved, "There are two."):
         assert hidden in answers
         assert hidden not in main_part
 
@@ -132,7 +138,7 @@ def test_the_command_lists_lessons_and_describes_one(capsys) -> None:
         assert main(words) == 2
 
 
-def test_the_command_writes_a_handout(tmp_path: Path, capsys) -> None:
+def test_the_command_writes_a_handout(tmp_path: Path, capsys, shared_worker) -> None:
     path = tmp_path / "gru.html"
     assert main(["lesson", "gru", "--handout", str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: {path.stat().st_size:,} bytes\n"

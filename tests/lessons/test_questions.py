@@ -8,8 +8,10 @@ from rnnviz.core.errors import InputError
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.registry import find_engine, unknown_engine
 from rnnviz.lessons.content import GuidedLesson, parse_lesson
+from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.index import HIDEABLE, CoursePlace
 from rnnviz.lessons.questions import number_of
+from tests.factories import make_result
 
 PATH = Path("folder/03-two-steps.md")
 PLACE = """goal = "Read the picture."
@@ -68,6 +70,20 @@ def test_a_prediction_has_choices_or_a_number() -> None:
     assert number.statement_of(None).expression == "equal(h(0)[0][0][3], h(0)[0][0][3])"
 
 
+def test_the_choice_of_a_run_is_the_answer() -> None:
+    asked = lesson(CHOICES.replace("answer = 1", 'answer = "count(T == 2)"')).steps[0].question
+    assert asked is not None
+    assert asked.statement_of(1).expression == "close(count(T == 2), 1, atol=0.0, rtol=0)"
+    finding = check_statement(make_result(("gluon", "manual"), timesteps=2), asked.statement_of(1))
+    assert (finding.holds, asked.answer_of(finding)) == (True, "No.")
+
+
+def test_a_text_with_a_block_of_code_is_indented() -> None:
+    asked = lesson(CHOICES.replace('"It is not."', '"""\n  ```\n  a\n  ```\n\n  b"""')).steps[0].question
+    assert asked is not None
+    assert asked.reveal == "```\na\n```\n\nb"
+
+
 def test_the_engine_of_a_quiz_has_no_name_before_the_answer() -> None:
     found = lesson(QUIZ)
     step = found.steps[0]
@@ -97,6 +113,9 @@ def test_a_step_has_something_to_try() -> None:
     assert task is not None
     assert (task.text, task.check.expression) == ("Make the sequence longer than 2.", "T > 2")
     assert task.done == "Well done."
+    solved = lesson(TRY + 'set = { "sequence.timesteps" = 3 }\nselection = { unit = 2 }\n').steps[0].task
+    assert solved is not None
+    assert (solved.changes, solved.selection) == ({"sequence.timesteps": 3}, {"unit": 2})
 
 
 @pytest.mark.parametrize(
@@ -123,7 +142,10 @@ WRONG_STEPS = {
     CHOICES.replace("question", "hint_"): "predict.hint_ is not a known key",
     CHOICES.replace('question = "Is *h* larger?"\n', ""): "predict.question is missing: it must be a text",
     CHOICES.replace("answer = 1", "answer = 2"): "predict.answer = 2 must be the index of a choice, from 0 to 1",
-    CHOICES.replace("answer = 1", 'answer = "No."'): 'predict.answer = "No." must be the index',
+    CHOICES.replace("answer = 1", 'answer = "No."'): "predict.answer: close(No., 0.0, atol=0.0, rtol=0) is not an expr",
+    CHOICES.replace("answer = 1", 'answer = " "'): 'predict.answer = " " must be an expression, or the index',
+    TRY + 'set = { "sequence.steps" = 1 }\n': "sequence.steps",
+    TRY + "selection = { unit = -1 }\n": "selection.unit = -1 must be a whole number",
     CHOICES.replace("answer = 1", "answer = 1\ntolerance = 1"): "predict.tolerance is of an answer in numbers",
     CHOICES.replace('["Yes.", "No."]', '["Yes."]'): "predict.choices = ",
     CHOICES.replace('["Yes.", "No."]', '["Yes.", "Yes."]'): "must list 2 to 9 different texts",

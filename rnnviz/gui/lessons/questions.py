@@ -23,7 +23,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.questions import Question, Task, number_of
 
-_MARGIN = 10
+_MARGIN = 12
 _PREDICT, _QUIZ, _TRY = "Predict", "Find the bug", "Try it"
 _HIDDEN = "Hidden until you answer"
 _LOOKS: dict[bool | None, tuple[str, str]] = {
@@ -138,7 +138,7 @@ class QuestionBox(_Box):
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(self._enable)
         self._choices = QVBoxLayout()
-        self._choices.setSpacing(6)
+        self._choices.setSpacing(4)
         self.number = QLineEdit()
         self.number.setPlaceholderText("a number, such as 0.25")
         self.number.setAccessibleName("Your prediction")
@@ -176,7 +176,7 @@ class QuestionBox(_Box):
         self._make_choices(question.choices)
         self.number.clear()
         self.number.setReadOnly(False)
-        self.number.setVisible(bool(question.expression))
+        self.number.setVisible(not question.choices)
         self._buttons.show()
         self.hint_button.setVisible(bool(question.hint))
         self._mark(None, "")
@@ -193,30 +193,35 @@ class QuestionBox(_Box):
         self.hint.hide()
         self.number.setReadOnly(True)
         self._show_reason(question.reveal)
-        if question.expression:
-            self.number.setVisible(answer is not None)
-            self.number.setText("" if answer is None else true_minus_in(f"{answer:g}"))
-            self._mark(None, "Waiting for the run…")
-            return
         for place, button in enumerate(self.buttons):
             button.setChecked(place == answer)
             button.setEnabled(False)
-        correct = f"\N{LEFT DOUBLE QUOTATION MARK}{question.choices[question.answer]}\N{RIGHT DOUBLE QUOTATION MARK}"
-        if answer is None:
-            self._mark(None, f"The answer is {correct}")
-        elif answer == question.answer:
-            self._mark(True, "Correct.")
-        else:
-            self._mark(False, f"Not correct. The answer is {correct}")
+        if question.expression:
+            self.number.setVisible(answer is not None and not self.buttons)
+            self.number.setText("" if answer is None else true_minus_in(f"{answer:g}"))
+            self._mark(None, "Waiting for the run…")
+            return
+        self._show_choice(question.choices[question.answer], None if answer is None else answer == question.answer)
         self._announce()
 
+    def _show_choice(self, choice: str, correct: bool | None) -> None:
+        quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{choice}\N{RIGHT DOUBLE QUOTATION MARK}"
+        if correct is None:
+            self._mark(None, f"The answer is {quoted}")
+        elif correct:
+            self._mark(True, "Correct.")
+        else:
+            self._mark(False, f"Not correct. The answer is {quoted}")
+
     def show_finding(self, finding: StatementResult, answer: float | None) -> None:
-        """Show the value of a question about a number, and whether the answer is close enough."""
+        """Show the answer that the run gives, and whether the reader's is that or close enough."""
         before = self.outcome.text()
         if finding.holds is None or not finding.pairs:
             self._mark(None, f"Not checked: {finding.reason}")
+        elif self.buttons:
+            self._show_choice(self._question.answer_of(finding), None if answer is None else finding.holds)
         else:
-            value = true_minus_in(finding.pairs[0].left.shown)
+            value = true_minus_in(self._question.answer_of(finding))
             within = number_format.error(self._question.tolerance) if self._question.tolerance else "0"
             if answer is None:
                 self._mark(None, f"The value is {value}.")
@@ -256,7 +261,7 @@ class QuestionBox(_Box):
             row = QWidget()
             line = QHBoxLayout(row)
             line.setContentsMargins(0, 0, 0, 0)
-            line.setSpacing(6)
+            line.setSpacing(4)
             line.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
             line.addWidget(_ChoiceText(choice, button), 1)
             self._choices.addWidget(row)

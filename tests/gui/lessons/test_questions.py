@@ -34,7 +34,7 @@ expression = "T == 1"
 [predict]
 question = "How many steps are there?"
 choices = ["Two.", "One."]
-answer = 1
+answer = "count(T == 1)"
 hint = "Fewer than two."
 reveal = "T is 1."
 [try]
@@ -136,6 +136,7 @@ def test_an_answer_in_numbers_is_compared_with_the_run(make: Any) -> None:
     reading = make()
     window, pane = reading.window, reading.pane
     window.guide.answer(None)
+    reading.finish_pending()
     assert pane.question._state is None
     assert "One." in pane.question.outcome.text()
     window.guide.next()
