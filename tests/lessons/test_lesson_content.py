@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.core.config import Config
 from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.trace_index import Location
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.content import GuidedLesson, LessonStep, read_lesson
-from rnnviz.lessons.index import find_lesson, lesson_entries, lessons
+from rnnviz.lessons.index import chapters, find_lesson, lesson_entries, lessons
 
 LESSONS = tuple(read_lesson(entry.path) for entry in lesson_entries())
 STEPS = {f"{lesson.name}-{number}": step for lesson in LESSONS for number, step in enumerate(lesson.steps, start=1)}
@@ -40,8 +42,8 @@ PRINTED = (
 )
 """The values that the notebook of the four networks prints; `h` means its hidden states."""
 
-ASKED = "**Before you go on:**"
-"""Begins a question that the reader answers before the text does."""
+CHAPTERS = ("One step at a time", "Layers and directions", "Gates", "Checking", "Real data", "Learning: gradients")
+"""The chapters of lessons 1 to 16."""
 
 RETIRED = (
     *("stands?", "stood", "standing", "tells?", "told", "untold", "beneath", "anew", "all the same", "is no"),
@@ -56,6 +58,8 @@ RETIRED = (
 """Words that the lessons do not use, as regular expressions of whole words."""
 _RETIRED = re.compile(rf"\b(?:{'|'.join(RETIRED)})\b", re.IGNORECASE)
 
+_FENCED = re.compile(r"```.*?```", re.DOTALL)
+_CODE_OR_LINK = re.compile(r"`[^`]*`|\]\([^)]*\)")
 _CODE = re.compile(r"```.*?```|`[^`]*`|\]\(part:[^)]*\)", re.DOTALL)
 _OTHER_LESSON = re.compile(r"lesson (\d+)")
 _DECIMALS = re.compile(r"\d+\.\d{3}(?!\d)")
@@ -67,10 +71,60 @@ def test_each_lesson_has_the_name_and_title_of_its_config() -> None:
     ]
 
 
+def read_texts(lesson: GuidedLesson) -> list[str]:
+    """Every text that a reader of the lesson sees, in order, without blocks of numbers."""
+    texts = [lesson.title, lesson.course.goal, lesson.summary]
+    for step in lesson.steps:
+        texts += [step.title, *step.texts, *(statement.text for statement in step.statements)]
+    return [_FENCED.sub("", text) for text in texts]
+
+
+def word_count(lesson: GuidedLesson) -> int:
+    """Words of a lesson: those of its text, questions, answers, statements and task."""
+    return sum(len(re.findall(r"\w\S*", _CODE_OR_LINK.sub("x", text))) for text in read_texts(lesson))
+
+
+def solution(step: LessonStep) -> tuple[Config, Location]:
+    """The config and the selection that meet the task of a step, as its solution says."""
+    assert step.task is not None
+    tables = step.config.to_mapping()
+    for key, value in step.task.changes.items():
+        section, _, name = key.partition(".")
+        tables[section][name] = value
+    return Config.from_mapping(tables), step.location(Location()).moved(**step.task.selection)
+
+
 @every_lesson
-def test_a_lesson_is_short_and_has_a_summary(lesson: GuidedLesson) -> None:
-    assert 4 <= len(lesson.steps) <= 9
+def test_a_lesson_has_one_idea_and_its_place(lesson: GuidedLesson) -> None:
+    assert 3 <= len(lesson.steps) <= 6
+    assert 300 <= word_count(lesson) <= 600
     assert lesson.summary.endswith((".", "?"))
+    assert lesson.course.goal.endswith(".")
+    assert lesson.course.minutes
+    before = {entry.short_name for entry in lesson_entries() if entry.name < lesson.name}
+    assert set(lesson.course.needs) <= before
+
+
+def test_the_chapters_follow_the_course() -> None:
+    assert tuple(chapters(lesson_entries()))[: len(CHAPTERS)] == CHAPTERS
+
+
+@every_lesson
+def test_a_lesson_asks_for_predictions_that_the_run_answers(lesson: GuidedLesson) -> None:
+    asked = [step.question for step in lesson.steps if step.question is not None]
+    assert asked
+    for question in asked:
+        assert question.engine or question.expression
+        assert question.text.endswith("?")
+        assert question.reveal
+
+
+@every_lesson
+def test_a_lesson_has_one_task(lesson: GuidedLesson) -> None:
+    (step,) = (step for step in lesson.steps if step.task is not None)
+    assert step.task is not None
+    assert step.task.done
+    assert step.task.changes or step.task.selection
 
 
 def test_no_paragraph_continues_as_a_list() -> None:
@@ -98,49 +152,24 @@ def retired_words(text: str) -> list[str]:
 
 
 def values_stated(step: LessonStep) -> set[float]:
-    """The numbers in a step's statements, without signs."""
-    return {
-        abs(float(number)) for statement in step.statements for number in re.findall(r"\d+\.?\d*", statement.expression)
-    }
+    """The numbers in a step's statements, and in the check of its task, without signs."""
+    checked = [*step.statements, *(() if step.task is None else (step.task.check,))]
+    return {abs(float(number)) for found in checked for number in re.findall(r"\d+\.?\d*", found.expression)}
 
 
 @every_lesson
 def test_every_value_that_the_text_names_has_been_stated_by_then(lesson: GuidedLesson) -> None:
     stated: set[float] = set()
     for step in lesson.steps:
-        others = [LESSONS[int(number) - 1] for number in _OTHER_LESSON.findall(step.prose)]
+        others = [LESSONS[int(number) - 1] for text in step.texts for number in _OTHER_LESSON.findall(text)]
         stated |= values_stated(step).union(*(values_stated(other) for lesson in others for other in lesson.steps))
         named = {abs(float(number)) for text in step.texts for number in _DECIMALS.findall(_CODE.sub("", text))}
         assert named - stated == set(), step.title
 
 
 @every_lesson
-def test_a_lesson_asks_for_a_prediction_before_it_answers(lesson: GuidedLesson) -> None:
-    questions = [
-        paragraph.partition(ASKED)[2]
-        for step in lesson.steps[:-1]
-        for paragraph in step.prose.split("\n\n")
-        if ASKED in paragraph
-    ]
-    questions += [step.question.text for step in lesson.steps if step.question is not None]
-    assert questions
-    assert all("?" in question for question in questions)
-
-
-def test_the_first_lesson_is_short() -> None:
-    first = LESSONS[0]
-    texts = [first.title, first.summary]
-    for step in first.steps:
-        texts += [step.title, *step.texts, *(statement.text for statement in step.statements)]
-    assert sum(len(text.split()) for text in texts) <= 900
-
-
-@every_lesson
 def test_a_lesson_uses_no_retired_word(lesson: GuidedLesson) -> None:
-    prose = [lesson.title, lesson.summary]
-    for step in lesson.steps:
-        prose += [step.title, *step.texts, *(statement.text for statement in step.statements)]
-    assert retired_words(_CODE.sub(" ", "\n".join(prose))) == []
+    assert retired_words(_CODE.sub(" ", "\n".join(read_texts(lesson)))) == []
 
 
 @pytest.mark.parametrize(
