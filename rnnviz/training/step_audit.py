@@ -17,13 +17,13 @@ from rnnviz.training.task import TrainingTask
 GRADIENT_TOLERANCE = {"float32": 3e-3, "float64": 1e-9}
 """The largest difference of a correct gradient, relative to the largest magnitude in its array, by dtype.
 
-Correct gradients of all problems stay below a twentieth.
+Correct gradients of all problems stay below a fifteenth.
 """
 
 UPDATE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """The largest difference of a correct update, relative to the largest update in its array, by dtype."""
 
-_ROUNDINGS = 24
+_ROUNDINGS = 32
 """Roundings of `Prediction.scale` that are allowed besides in a gradient: errors of the predictions by a few roundings
 are all that is left of the gradient where the loss is small."""
 

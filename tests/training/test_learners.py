@@ -64,8 +64,8 @@ def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, probl
     for step in steps_of(task):
         for learner in step.learners.values():
             assert learner.audit is not None
-            assert learner.audit.gradient_ratio < 0.05
-            assert learner.audit.update_ratio < 0.05
+            assert learner.audit.gradient_ratio < 1 / 15
+            assert learner.audit.update_ratio < 1 / 15
 
 
 @pytest.mark.slow
