@@ -1,7 +1,7 @@
 """rnnviz train: train a network on a task, compare a library's training, and write the weights."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ def add_to(commands: Commands) -> None:
         type=Path,
         metavar="PATH",
         help="write the trained weights: .params (Gluon), .safetensors (PyTorch), .onnx or .npz; the linear layer is "
-        "written to an .npz file beside it",
+        "written to an .npz file beside it, or into the .safetensors file of a character model",
     )
     train.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the losses")
     train.set_defaults(answer=_train)
@@ -74,7 +74,8 @@ def _train(options: Namespace) -> Answer:
     outputs = {"--json": None if options.json == "-" else options.json, "--weights": options.weights}
     if options.weights is not None:
         format_for(options.weights).check(task.network, options.weights)
-        outputs["the linear layer"] = linear_file(options.weights)
+        if not _is_character_model(task, options.weights):
+            outputs["the linear layer"] = linear_file(options.weights)
     text = {} if task.problem.path is None else {"problem.path": task.problem.path}
     check_outputs(outputs, {"the task": options.task, **text})
     source = batches_of(task)
@@ -89,7 +90,7 @@ def _train(options: Namespace) -> Answer:
         if options.json not in (None, "-"):
             yield lambda: answer_json(training_json(task, summary, events), options.json)
         if options.weights is not None:
-            yield lambda: lines.extend(_write_weights(task, last, options))
+            yield lambda: lines.extend(_write_weights(task, last, source.names, options))
 
     written = all_written(writers())
     code = code or (DISAGREE if summary.verdict is Verdict.DISAGREE else AGREE if written else WRONG_INPUT)
@@ -123,10 +124,23 @@ def _events(task: "TrainingTask", options: Namespace) -> "tuple[list[TrainingEve
     return events, last, code
 
 
-def _write_weights(task: "TrainingTask", last: "Checkpoint", options: Namespace) -> Iterator[str]:
+def _is_character_model(task: "TrainingTask", path: Path) -> bool:
+    """Whether the file is one that `rnnviz generate` reads."""
+    return task.problem.kind == "characters" and path.suffix == ".safetensors" and task.network.cell in ("lstm", "gru")
+
+
+def _write_weights(
+    task: "TrainingTask", last: "Checkpoint", characters: Sequence[str], options: Namespace
+) -> Iterator[str]:
     from rnnviz.training.checkpoints import linear_file, write_trained
 
     path: Path = options.weights
+    if _is_character_model(task, path):
+        from rnnviz.training.character_model import save_character_model
+
+        save_character_model(path, task.network, last.parameters, "".join(characters))
+        yield f"Wrote {path}: a character model, with which rnnviz generate writes text."
+        return
     with progress_bar(options.quiet) as notify:
         check = write_trained(path, task.network, last.parameters, lambda done: notify(f"writing {path.name}", done))
     yield f"Wrote {path} ({count(check.numbers)} weights), and the linear layer to {linear_file(path)}."

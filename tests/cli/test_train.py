@@ -58,6 +58,19 @@ def test_losses_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+def test_characters_become_a_model_that_generates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text("abcdefgh " * 100, encoding="utf-8")
+    path = _written(tmp_path, TASK.replace('kind = "parity"', 'kind = "characters"\npath = "text.txt"'))
+    model = str(tmp_path / "w.safetensors")
+    assert main(["train", str(path), "--weights", model, "--quiet"]) == 0
+    assert not (tmp_path / "w-linear.npz").exists()
+    assert main(["generate", model, "--prefix", "abc", "--length", "5"]) == 0
+    said = capsys.readouterr().out.rstrip("\n")
+    assert said.startswith("abc")
+    assert set(said) <= set("abcdefgh ")
+
+
+@pytest.mark.slow
 def test_a_library_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(_written(tmp_path)), "--library", "gluon", "--json", "-"]) == 0
     figures = json.loads(capsys.readouterr().out)
