@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rnnviz.training.character_model import CharacterModel
 
 MODELS = "Character models (*.safetensors)"
-_RUN_MS = 400
-"""Minimum interval between the runs of a text that grows."""
+_STEP_MS, _TEXT_MS = 100, 1000
+"""Delay of the run of a text after a step, and while further characters are generated."""
 
 
 class GenerateCommands(QObject):
@@ -48,9 +48,7 @@ class GenerateCommands(QObject):
         self.window: GenerateWindow | None = None
         self._shown: Config | None = None
         """The config of the text that the main window shows; None if it shows another config."""
-        self._at_end = True
-        """Whether the last character is selected, and the selection follows the text."""
-        self._later = QTimer(self, singleShot=True, interval=_RUN_MS)
+        self._later = QTimer(self, singleShot=True, interval=_STEP_MS)
         self._later.timeout.connect(self._run)
         session.on_change(self._on_config, "config")
         session.on_change(self._on_result, "result")
@@ -79,7 +77,7 @@ class GenerateCommands(QObject):
         else:
             self.window.show_model(model)
         self._raise()
-        if not self._document.modified:
+        if not self._document.modified and self.window.text_so_far:
             self._link(True)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -119,30 +117,30 @@ class GenerateCommands(QObject):
         window.show_in_lanes(False)
 
         def take() -> None:
-            model, text = window.generator.model, window.generator.text
-            if text:
-                self._at_end = True
-                self._shown = config = runnable(model.config(text))[0]
-                self._document.take(config, f"Text of {model.path.name}")
-                self._control.run()
-                window.show_in_lanes(True)
+            model = window.generator.model
+            self._shown = config = runnable(model.config(window.text_so_far))[0]
+            self._document.take(config, f"Text of {model.path.name}")
+            self._control.run()
+            window.show_in_lanes(True)
 
-        if linked:
+        if linked and not window.text_so_far:
+            window.show_error("There is no text to run: type a prefix or press Step.")
+        elif linked:
             self._files.after_changes(take)
 
     def _on_text(self) -> None:
-        if self._shown is not None and not self._later.isActive():
-            self._later.start()
+        if self._shown is not None and self.window is not None and not self._later.isActive():
+            self._later.start(_TEXT_MS if self.window.busy else _STEP_MS)
 
     def _run(self) -> None:
         """Run the present text, or wait for the run of an earlier one."""
         window, shown = self.window, self._shown
-        if window is None or shown is None or not window.generator.text:
+        if window is None or shown is None or not window.text_so_far:
             return
         if self._runner.busy:
-            self._later.start()
+            self._later.start(_STEP_MS)
             return
-        model, text = window.generator.model, window.generator.text
+        model, text = window.generator.model, window.text_so_far
         config = model.config(text)
         config = replace(config, compare=shown.compare).checked()
         if config != shown:
@@ -158,15 +156,14 @@ class GenerateCommands(QObject):
                 self.window.show_in_lanes(False)
 
     def _on_result(self) -> None:
-        if self._is_shown and self._at_end:
-            self._select(self._session.length)
+        if self._is_shown and self.window is not None:
+            self._select(self._session.length if self.window.count is None else self.window.count)
 
     def _on_location(self) -> None:
-        if self._is_shown and self.window is not None:
+        # While characters are generated, the lanes are some behind.
+        if self._is_shown and self.window is not None and not self.window.busy:
             count = self._session.location.timestep + 1
-            self._at_end = count == self._session.length
-            if not self.window.busy:
-                self.window.show_place(None if count == len(self.window.generator.text) else count)
+            self.window.show_place(None if count == len(self.window.generator.text) else count)
 
     @property
     def _is_shown(self) -> bool:

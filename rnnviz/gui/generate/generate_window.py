@@ -107,12 +107,17 @@ class GenerateWindow(QWidget):
         """Whether characters are still to be read or drawn."""
         return bool(self._unread) or self._missing > 0
 
+    @property
+    def text_so_far(self) -> str:
+        """The text with the rest of the prefix, which the model is still to read."""
+        return self.generator.text + self._unread
+
     def generate(self, length: int) -> None:
         """Add some characters, in slices."""
         room = _LONGEST_TEXT - len(self.generator.text) - len(self._unread)
         self._missing = min(length, room)
         if self._missing <= 0:
-            self._show_error(f"The text has {_LONGEST_TEXT:,} characters, the most that are shown: clear it.")
+            self.show_error(f"The text has {_LONGEST_TEXT:,} characters, the most that are shown: clear it.")
             return
         self.count = None
         self._go_on()
@@ -135,6 +140,11 @@ class GenerateWindow(QWidget):
         """Show whether the main window shows the text."""
         self.lanes_action.setChecked(shown)
 
+    def show_error(self, sentence: str) -> None:
+        """Show an error below the fields; "" hides it."""
+        self.error.setVisible(bool(sentence))
+        self.error.show_sentence(sentence, self._theme.color("wrong"))
+
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         icons = Icons(theme)
@@ -150,7 +160,7 @@ class GenerateWindow(QWidget):
     def _begin(self, model: CharacterModel, prefix: str) -> None:
         self.generator = Generator(model, seed=self.seed.value(), temperature=self.temperature.value())
         self._unread, self._missing, self.count = prefix, 0, None
-        self._show_error("")
+        self.show_error("")
         self._go_on()
 
     def _go_on(self) -> None:
@@ -178,7 +188,7 @@ class GenerateWindow(QWidget):
         try:
             before.model.check(prefix)
         except InputError as error:
-            self._show_error(str(error))
+            self.show_error(str(error))
             return
         drawn = len(before.text) - len(before.prefix)
         self._begin(before.model, prefix)
@@ -223,10 +233,6 @@ class GenerateWindow(QWidget):
         most = entropy(probabilities * 0 + 1 / len(probabilities))
         earlier = "" if compared is None else f", before {entropy(compared):.2f}"
         self.entropy.setText(f"Entropy {entropy(probabilities):.2f} bits of at most {most:.2f}{earlier}")
-
-    def _show_error(self, sentence: str) -> None:
-        self.error.setVisible(bool(sentence))
-        self.error.show_sentence(sentence, self._theme.color("wrong"))
 
     def _make_controls(self) -> None:
         self.model_name = ElidedLabel()
@@ -304,7 +310,10 @@ class GenerateWindow(QWidget):
         layout.setSpacing(8)
         layout.addLayout(head)
         layout.addLayout(fields)
-        layout.addWidget(self.error)
+        below = QHBoxLayout()
+        below.setContentsMargins(8, 0, 8, 0)
+        below.addWidget(self.error)
+        layout.addLayout(below)
         layout.addWidget(parts, 1)
 
     def _action(self, text: str, icon: str, keys: str, why: str) -> QAction:

@@ -25,6 +25,7 @@ from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.model_commands import ModelDialog
 from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
+from rnnviz.gui.generate.generate_window import GenerateWindow
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
@@ -34,6 +35,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.base import ResultView
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.lessons.index import lesson_entries
+from rnnviz.training.character_model import load_character_model, shipped_model
 from tests.factories import make_result
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
@@ -196,6 +198,8 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
             bare_window.show_result(make_result())
             views = bare_window.findChildren(ResultView)
             made = FigureDialog(bare_window, bare_window.session, views, FigureOptions(), lambda *_: None)
+        elif name == "generate":
+            made = GenerateWindow(bare_window, load_character_model(shipped_model()))
         elif name == "problem":
             made = BugReportDialog(bare_window, "versions")
         elif name == "crash":
@@ -212,7 +216,7 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
 
 @pytest.mark.slow
 def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot):
-    for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep"):
+    for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep", "generate"):
         dialog = make_dialog(name)
         dialog.show()
         dialog.activateWindow()

@@ -47,10 +47,12 @@ def window(shared_window: MainWindow) -> Iterator[MainWindow]:
 
 
 @pytest.fixture
-def opened(window: MainWindow, model: Path) -> GenerateWindow:
+def opened(qtbot: Any, window: MainWindow, model: Path) -> GenerateWindow:
     window.generating.open(model)
-    assert window.generating.window is not None
-    return window.generating.window
+    opened = window.generating.window
+    assert opened is not None
+    qtbot.waitUntil(lambda: not opened.busy)
+    return opened
 
 
 def expected(model: Path, prefix: str, length: int, temperature: float = 0.5) -> str:
@@ -100,6 +102,19 @@ def test_another_prefix_is_compared_with_the_one_before(
         place = CHARACTERS.index(bar.character)
         assert bar.probability == after["on "].probabilities()[place]
         assert bar.before == after["The "].probabilities()[place]
+    opened.prefix.setText("")
+    QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not opened.busy)
+    opened.clear_action.trigger()
+    # Off, and on again.
+    opened.lanes_action.trigger()
+    opened.lanes_action.trigger()
+    assert opened.error.isVisible()
+    assert not opened.lanes_action.isChecked()
+    opened.prefix.setText("on ")
+    QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
+    assert not opened.error.isVisible()
+    qtbot.waitUntil(lambda: not opened.busy)
     opened.prefix.setText("xyz")
     QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
     assert opened.error.isVisible()
@@ -111,6 +126,7 @@ def test_another_prefix_is_compared_with_the_one_before(
     assert opened.generator.model.path == model
 
 
+@pytest.mark.slow
 def test_the_lanes_follow_the_text_until_another_config_is_opened(
     qtbot: Any, window: MainWindow, opened: GenerateWindow
 ) -> None:
@@ -125,6 +141,12 @@ def test_the_lanes_follow_the_text_until_another_config_is_opened(
     qtbot.waitUntil(lambda: window.session.location.timestep == 33)
     assert window.session.result.inputs.names.timesteps == opened.generator.text
     assert not window.document.modified
+    opened.prefix.setText("on ")
+    QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
+    # The prediction after the prefix stays.
+    qtbot.waitUntil(lambda: not opened.busy and shown(), timeout=20_000)
+    assert (opened.count, window.session.location.timestep) == (3, 2)
+    assert opened.bars.bars[0].before is not None
     window.session.set_location(window.session.location.moved(timestep=9))
     assert opened.count == 10
     probabilities = opened.generator.probabilities(10)
