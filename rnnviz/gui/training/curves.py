@@ -142,13 +142,9 @@ class TrainingCurves(QWidget):
             layout.addWidget(plot, stretch)
         self.apart.hide()
 
-    def show_history(self, history: TrainingHistory) -> None:
-        """Draw the curves of a training so far."""
-        training, two = history.start.task.training, len(history.learners) > 1
-        reach = _FEWEST_STEPS
-        while reach < history.steps:
-            reach *= 2
-        steps = max(history.steps, min(reach, training.steps), 1)
+    def show_losses(self, history: TrainingHistory) -> None:
+        """Draw the losses of a training so far."""
+        two = len(history.learners) > 1
         losses = [
             Line(
                 f"training, {display_name(name)}" if two else "training",
@@ -161,7 +157,12 @@ class TrainingCurves(QWidget):
         at, tested = history.test_losses()
         losses.append(Line("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, at))
         baseline = history.start.baseline
-        self.loss.show_lines(steps, losses, (baseline, f"nothing learned: {number_format.error(baseline)}"))
+        limit = baseline, f"nothing learned: {number_format.error(baseline)}"
+        self.loss.show_lines(_length(history), losses, limit)
+
+    def show_norms(self, history: TrainingHistory) -> None:
+        """Draw the gradient norms of a training so far, and the distance of the learners."""
+        two, steps, clip = len(history.learners) > 1, _length(history), history.start.task.training.clip_norm
         norms = [
             Line(
                 display_name(name) if two else "norm",
@@ -171,7 +172,6 @@ class TrainingCurves(QWidget):
             )
             for place, name in enumerate(history.learners)
         ]
-        clip = training.clip_norm
         self.norm.show_lines(steps, norms, None if clip == 0 else (clip, f"clipped above {clip:g}"))
         self.apart.setVisible(two)
         if two:
@@ -192,6 +192,14 @@ class TrainingCurves(QWidget):
     def apply_theme(self, theme: Theme) -> None:
         for plot in (self.loss, self.norm, self.apart):
             plot.apply_theme(theme)
+
+
+def _length(history: TrainingHistory) -> int:
+    """The length of the axis: it grows until it has all training steps of the task."""
+    reach = _FEWEST_STEPS
+    while reach < history.steps:
+        reach *= 2
+    return max(history.steps, min(reach, history.start.task.training.steps), 1)
 
 
 def _joined(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

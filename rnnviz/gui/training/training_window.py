@@ -106,7 +106,11 @@ class TrainingWindow(QWidget):
         )
         self.keep_colors.toggled.connect(self.colors_kept)
         self._later = QTimer(self, singleShot=True, interval=_REFRESH_MS)
-        self._later.timeout.connect(self.refresh)
+        self._later.timeout.connect(self._refresh_losses)
+        # In a later frame, so that neither is long.
+        self._then = QTimer(self, singleShot=True, interval=_REFRESH_MS // 4)
+        self._then.timeout.connect(self._refresh_norms)
+        self._later.timeout.connect(self._then.start)
         self._unsay = QTimer(self, singleShot=True, interval=_SAID_MS)
         self._unsay.timeout.connect(self._be_silent)
         self._lay_out()
@@ -191,13 +195,21 @@ class TrainingWindow(QWidget):
 
     def refresh(self) -> None:
         """Show the numbers so far."""
+        self._refresh_losses()
+        self._refresh_norms()
+
+    def _refresh_norms(self) -> None:
+        if self.history is not None:
+            self.curves.show_norms(self.history)
+
+    def _refresh_losses(self) -> None:
         history = self.history
         if history is None:
             self.progress.setText(self._said or _NOT_YET)
             return
         self._bar.setRange(0, history.start.task.training.steps)
         self._bar.setValue(history.steps)
-        self.curves.show_history(history)
+        self.curves.show_losses(history)
         self.progress.setText(self._said or progress_text(history, running=self._running))
         self.finding.setText(" ".join(history.summary.sentences))
         self._show_chosen()
