@@ -133,6 +133,7 @@ class MainWindow(QMainWindow):
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, recent)
+        self.generating = GenerateCommands(self, self.session, self.files, self.document, self.control, self.runner)
         self.trainings = TrainingCommands(
             self,
             self.session,
@@ -143,8 +144,8 @@ class MainWindow(QMainWindow):
             self.jobs,
             recent,
             lambda kept: self.lanes.keep_range(kept),
+            self.generating.open,
         )
-        self.generating = GenerateCommands(self, self.session, self.files, self.document, self.control, self.runner)
         self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)

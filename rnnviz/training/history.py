@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.number_format import percent
 from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write
 from rnnviz.training.checkpoints import SavedCheckpoint
@@ -17,6 +19,8 @@ from rnnviz.training.summary import TrainingSummary
 from rnnviz.training.task import TrainingTask
 
 _NUMBERS = ("loss", "accuracy", "norm")
+_AUDIT = "audit"
+
 _RATE_SECONDS = 3.0
 """The last part of a training, whose steps are counted for the speed."""
 
@@ -39,7 +43,8 @@ class TrainingHistory:
         self.learners = (MANUAL,) if library is None else (MANUAL, library)
         self.summary = TrainingSummary.of(start.task, start.baseline)
         self.checkpoints: list[SavedCheckpoint] = []
-        self._columns = ("seconds", "apart", *(f"{name}.{key}" for name in self.learners for key in _NUMBERS))
+        numbers = _NUMBERS if library is None else (*_NUMBERS, _AUDIT)
+        self._columns = ("seconds", "apart", *(f"{name}.{key}" for name in self.learners for key in numbers))
         self._values = np.full((len(self._columns), 64), np.nan)
         self.steps = 0
         """The number of training steps so far."""
@@ -57,7 +62,8 @@ class TrainingHistory:
     def column(self, name: str) -> FloatArray:
         """(S + 1,): a column by training step, NaN at step 0, which is before the first one.
 
-        Columns are "seconds", "apart", and "loss", "accuracy" and "norm" of each learner, such as "manual.loss".
+        Columns are "seconds", "apart", and "loss", "accuracy" and "norm" of each learner, such as "manual.loss". Of two
+        learners, "audit" is the larger error of gradients and update, as a ratio of the tolerance.
         """
         return self._values[self._columns.index(name), : self.steps + 1]
 
@@ -65,6 +71,21 @@ class TrainingHistory:
         """(K,) and (K,): the steps of the checkpoints, and their losses on the test batch."""
         found = np.array([(saved.step, saved.loss) for saved in self.checkpoints], np.float64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The losses, and with a library the verdict and the largest errors of the audited steps."""
+        if len(self.learners) < 2 or not self.steps:
+            return self.summary.sentences
+        errors = [
+            f"{display_name(name)} {percent(float(np.fmax.reduce(self.column(f'{name}.{_AUDIT}'))))}"
+            for name in self.learners
+        ]
+        return *self.summary.sentences, f"Step audit: at most {' and '.join(errors)} of the tolerance."
+
+    def rewind(self) -> None:
+        """Forget the steps after the last checkpoint, from which the training goes on."""
+        self.steps = self.checkpoints[-1].step
 
     @property
     def rate(self) -> float:
@@ -98,7 +119,14 @@ class TrainingHistory:
             more = np.full((len(self._columns), max(event.step + 1, 2 * self._values.shape[1])), np.nan)
             more[:, : self._values.shape[1]] = self._values
             self._values = more
-        numbers = [getattr(event.learners[name], key) for name in self.learners for key in _NUMBERS]
+        numbers: list[float] = []
+        for name in self.learners:
+            done = event.learners[name]
+            numbers += [getattr(done, key) for key in _NUMBERS]
+            if len(self.learners) > 1:
+                numbers.append(
+                    np.nan if done.audit is None else max(done.audit.gradient_ratio, done.audit.update_ratio)
+                )
         self._values[:, event.step] = (event.seconds, np.nan if event.apart is None else event.apart, *numbers)
 
 

@@ -52,12 +52,16 @@ class TrainingCommands(QObject):
         jobs: TaskQueue,
         recent: RecentFiles,
         keep_colors: Callable[[bool], None],
+        open_model: Callable[[Path], None],
     ) -> None:
-        """`keep_colors` fixes the range of the colors at the present one, or lets it follow the values again."""
+        """`keep_colors` fixes the range of the colors at the present one, or lets it follow the values again.
+
+        `open_model` opens a character model.
+        """
         super().__init__(window)
         self._main, self._session, self._files, self._document = window, session, files, document
         self._control, self._runs, self._jobs, self._recent = control, runs, jobs, recent
-        self._keep_colors = keep_colors
+        self._keep_colors, self._open_model = keep_colors, open_model
         self._theme = LIGHT
         self.window: TrainingWindow | None = None
         self.runner: TrainingRunner | None = None
@@ -124,6 +128,8 @@ class TrainingCommands(QObject):
         window.open_requested.connect(self._ask_open)
         window.save_requested.connect(self._ask_save)
         window.weights_requested.connect(self._ask_weights)
+        window.model_requested.connect(self._ask_model)
+        window.generate_requested.connect(self._generate)
         window.table_requested.connect(self._ask_table)
         window.picture_requested.connect(self._ask_picture)
         window.checkpoint_chosen.connect(self._want)
@@ -177,6 +183,8 @@ class TrainingCommands(QObject):
 
     def _on_failed(self, sentence: str) -> None:
         in_front = self.window if self.window is not None and self.window.isVisible() else self._main
+        if self.runner is not None and self.runner.last is not None:
+            sentence += " Checkpoints are kept: Continue goes on from the last one."
         show_error_dialog(in_front, "The training ended early", sentence, "training")
 
     # Checkpoints in the lanes
@@ -273,6 +281,41 @@ class TrainingCommands(QObject):
             return write_trained(path, network, saved.parameters(), progress).short
 
         self._ask("Export weights", weight_files(), "params", f"{self._stem} step {saved.step}", write)
+
+    def _ask_model(self) -> None:
+        model = self._chosen_model
+
+        def write(path: Path, _progress: Progress) -> str:
+            return f"{model(path)} characters"
+
+        name = f"{self._stem} step {self._chosen[0].step}"
+        self._ask("Export character model", "Character models (*.safetensors)", "safetensors", name, write)
+
+    def _generate(self) -> None:
+        """Open the chosen checkpoint in the window that generates text."""
+        saved, _ = self._chosen
+        path = Path(saved.config.parameters.path or "").with_name(f"{self._stem}-step-{saved.step}.safetensors")
+        try:
+            self._chosen_model(path)
+        except InputError as error:
+            show_error_dialog(self.window or self._main, "The character model cannot be written", error)
+            return
+        self._open_model(path)
+
+    @property
+    def _chosen_model(self) -> Callable[[Path], int]:
+        """Writes the chosen checkpoint as a character model, and returns the number of its characters."""
+        assert self.window is not None
+        assert self.window.history is not None
+        (saved, network), characters = self._chosen, self.window.history.start.characters
+
+        def write(path: Path) -> int:
+            from rnnviz.training.character_model import save_character_model
+
+            save_character_model(path, network, saved.parameters(), characters)
+            return len(characters)
+
+        return write
 
     def _ask_table(self) -> None:
         assert self.window is not None

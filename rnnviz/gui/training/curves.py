@@ -34,7 +34,12 @@ class Line:
     values: NDArray[np.float64]
     place: int
     width: float = 1.0
+    depth: float = 1.0
     steps: NDArray[np.float64] | None = None
+
+
+_LOOKS = ((0, 1.0, 1.0), (1, 3.0, 0.0))
+"""Color, width and depth of the curves of the manual learner and the library: the wide one is below the other."""
 
 
 class StepPlot(QWidget):
@@ -75,12 +80,12 @@ class StepPlot(QWidget):
             self.plot.remove_curve(self._curves.pop())
             self.keys.pop().deleteLater()
         while len(self._curves) < len(lines):
-            self._curves.append(self.plot.add_curve(QPen(), depth=float(len(self._curves))))
+            self._curves.append(self.plot.add_curve(QPen(), depth=1.0))
             self.keys.append(LegendKey("", ""))
             self.head.addWidget(self.keys[-1])
         for line, curve, key in zip(lines, self._curves, self.keys, strict=True):
             pen = self._pen(line)
-            curve.draw_with(pen, curve.depth)
+            curve.draw_with(pen, line.depth)
             if key.text() != line.name:
                 key.rename(line.name, line.why)
             key.show_line(pen, self._theme)
@@ -93,7 +98,7 @@ class StepPlot(QWidget):
         self._theme = theme
         self.plot.apply_theme(theme)
         for line, curve, key in zip(self._lines, self._curves, self.keys, strict=True):
-            curve.draw_with(self._pen(line), curve.depth)
+            curve.draw_with(self._pen(line), line.depth)
             key.show_line(self._pen(line), theme)
 
     def set_logarithmic(self, logarithmic: bool) -> None:
@@ -150,12 +155,12 @@ class TrainingCurves(QWidget):
                 f"training, {display_name(name)}" if two else "training",
                 "Loss of each batch, before the update.",
                 history.column(f"{name}.loss"),
-                place,
+                *_LOOKS[place],
             )
             for place, name in enumerate(history.learners)
         ]
         at, tested = history.test_losses()
-        losses.append(Line("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, at))
+        losses.append(Line("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, 2.0, at))
         baseline = history.start.baseline
         limit = baseline, f"nothing learned: {number_format.error(baseline)}"
         self.loss.show_lines(_length(history), losses, limit)
@@ -168,7 +173,7 @@ class TrainingCurves(QWidget):
                 display_name(name) if two else "norm",
                 "Euclidean norm of all gradients together, before they are clipped.",
                 history.column(f"{name}.norm"),
-                place,
+                *_LOOKS[place],
             )
             for place, name in enumerate(history.learners)
         ]

@@ -53,6 +53,8 @@ class TrainingWindow(QWidget):
     open_requested = Signal()
     save_requested = Signal()
     weights_requested = Signal()
+    model_requested = Signal()
+    generate_requested = Signal()
     table_requested = Signal()
     picture_requested = Signal()
     checkpoint_chosen = Signal(object, bool)
@@ -159,6 +161,7 @@ class TrainingWindow(QWidget):
         """Show that the training goes on with another table `training`."""
         if self.history is not None:
             size = self.history.start.task.network.input_size
+            self.history.rewind()
             self.history.start = replace(self.history.start, task=task.with_input_size(size))
 
     def take(self, events: list[StepDone | SavedCheckpoint]) -> None:
@@ -211,7 +214,7 @@ class TrainingWindow(QWidget):
         self._bar.setValue(history.steps)
         self.curves.show_losses(history)
         self.progress.setText(self._said or progress_text(history, running=self._running))
-        self.finding.setText(" ".join(history.summary.sentences))
+        self.finding.setText(" ".join(history.sentences))
         self._show_chosen()
 
     def step_checkpoint(self, by: int) -> None:
@@ -251,12 +254,24 @@ class TrainingWindow(QWidget):
             "Write the weights of the chosen checkpoint for Gluon, PyTorch, ONNX Runtime or NumPy, and verify them. "
             "The linear layer is written beside them.",
         )
+        self.model_action = self._action(
+            "Character &model…", "", "", "Write the chosen checkpoint with its characters, to open it in Generate."
+        )
+        self.generate_action = self._action(
+            "&Generate text", "", "Ctrl+G", "Generate text with the chosen checkpoint, in the window Generate."
+        )
         self.table_action = self._action("&Table of losses (CSV)…", "", "", "Write a row for each training step.")
         self.picture_action = self._action("&Picture of the curves (PNG)…", "", "", "Write the curves as shown here.")
         self.previous_action = self._action("", "previous", "Alt+Left", "Choose the checkpoint before.")
         self.next_action = self._action("", "next", "Alt+Right", "Choose the next checkpoint.")
         self._actions = (self.train_action, self.stop_action, self.continue_action, self.open_action, self.save_action)
-        self._exports = (self.weights_action, self.table_action, self.picture_action)
+        self._exports = (
+            self.weights_action,
+            self.model_action,
+            self.generate_action,
+            self.table_action,
+            self.picture_action,
+        )
         for action, asked in (
             (self.train_action, self._on_train),
             (self.stop_action, self.stop_requested.emit),
@@ -264,6 +279,8 @@ class TrainingWindow(QWidget):
             (self.open_action, self.open_requested.emit),
             (self.save_action, self.save_requested.emit),
             (self.weights_action, self.weights_requested.emit),
+            (self.model_action, self.model_requested.emit),
+            (self.generate_action, self.generate_requested.emit),
             (self.table_action, self.table_requested.emit),
             (self.picture_action, self.picture_requested.emit),
             (self.previous_action, lambda: self.step_checkpoint(-1)),
@@ -353,6 +370,9 @@ class TrainingWindow(QWidget):
         self.save_action.setEnabled(self.form.task is not None)
         for action in self._exports:
             action.setEnabled(some)
+        characters = self.history is not None and bool(self.history.start.characters)
+        for action in (self.model_action, self.generate_action):
+            action.setVisible(characters)
         count = 0 if self.history is None else len(self.history.checkpoints)
         self.previous_action.setEnabled(some and self.slider.value() > 0)
         self.next_action.setEnabled(some and self.slider.value() < count - 1)

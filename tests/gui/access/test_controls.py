@@ -31,11 +31,13 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
+from rnnviz.gui.training.training_window import TrainingWindow
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.base import ResultView
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.training.character_model import load_character_model, shipped_model
+from rnnviz.training.task import TrainingTask
 from tests.factories import make_result
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
@@ -204,6 +206,8 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
             made = BugReportDialog(bare_window, "versions")
         elif name == "crash":
             made = CrashDialog(bare_window, "what went wrong", kept=True)
+        elif name == "training":
+            made = TrainingWindow(bare_window, TrainingTask.from_mapping({}), [])
         else:
             made = SweepWindow(bare_window)
         opened.append(made)
@@ -216,7 +220,7 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
 
 @pytest.mark.slow
 def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot):
-    for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep", "generate"):
+    for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep", "generate", "training"):
         dialog = make_dialog(name)
         dialog.show()
         dialog.activateWindow()
