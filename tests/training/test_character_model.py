@@ -156,13 +156,34 @@ def test_the_shipped_model_is_small_and_writes_words_of_the_guide() -> None:
 
 
 @pytest.mark.slow
-def test_units_that_are_on_at_an_opening_bracket_are_on_at_the_others() -> None:
-    # The example of the guide.
-    text = (
-        "Press the button (F5). Open a file (a model or a config), and select a value (the first one). "
-        "Export it (as CSV)."
-    )
+@pytest.mark.parametrize(
+    ("text", "mark", "threshold", "others"),
+    [
+        (
+            (
+                "Press the button (F5). Open a file (a model or a config), and select a value (the first one). "
+                "Export it (as CSV)."
+            ),
+            "(",
+            0.5,
+            [35, 77, 104],
+        ),
+        (
+            'A file of "names" has a "text" for each step. The engine "manual" is the reference.',
+            '"',
+            0.6,
+            [24, 57],
+        ),
+    ],
+)
+def test_units_that_are_on_at_a_bracket_or_a_quote_are_on_at_the_others(
+    text: str, mark: str, threshold: float, others: list[int]
+) -> None:
+    # The examples of the guide.
+    assert {text[time] for time in others} == {mark}
     config = load_character_model(shipped_model()).config(text).with_engines(("manual", "onnx"))
-    found = select(rnnviz.run(config), Query("manual", 0, 0, 0, range(17, 18), 0.5), lambda: None)
-    assert found.units == (15, 30, 43, 53, 84)
-    assert sorted(match.times.start for match in found.matches[:3]) == [35, 77, 104]
+    first = text.index(mark)
+    found = select(rnnviz.run(config), Query("manual", 0, 0, 0, range(first, first + 1), threshold), lambda: None)
+    if mark == "(":
+        assert found.units == (15, 30, 43, 53, 84)
+    assert sorted(match.times.start for match in found.matches[: len(others)]) == others
