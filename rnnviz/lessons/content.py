@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnviz.cells import CELLS
-from rnnviz.core.config import Config
+from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
@@ -205,9 +205,9 @@ def _config(where: str, values: Mapping[str, Any], before: Config | None, folder
         tables = config.to_mapping()
         for key, value in dotted(changes):
             section, _, name = key.partition(".")
-            if section not in tables or not name:
+            if section not in SECTIONS or not name:
                 raise InputError(f"{display_key(key)} = {display_value(value)} is not a key of a config.")
-            tables[section][name] = value
+            tables.setdefault(section, {})[name] = value
         return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
     except InputError as error:
         raise InputError(f"{where}: {error}") from error

