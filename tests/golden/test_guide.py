@@ -74,7 +74,13 @@ def cells_of(bug: str) -> str:
 def table_of_lessons() -> str:
     lessons = [(chapter, entry) for chapter, entries in chapters(lesson_entries()).items() for entry in entries]
     rows = [
-        row(chapter, f"`{e.short_name}` {e.title}", e.course.goal, ", ".join(code(e.course.needs)), str(e.course.minutes))
+        row(
+            chapter,
+            f"`{e.short_name}` {e.title}",
+            e.course.goal,
+            ", ".join(code(e.course.needs)),
+            str(e.course.minutes),
+        )
         for chapter, e in lessons
     ]
     return "".join([*rows, row("all", "", "", "", str(sum(entry.course.minutes for _, entry in lessons)))])
