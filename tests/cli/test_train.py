@@ -1,6 +1,7 @@
 """rnnviz train: its files and exit codes, and that Ctrl-C keeps the trained weights."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -151,10 +152,12 @@ def test_a_wrong_step_is_a_disagreement(
 def test_ctrl_c_keeps_the_trained_weights(tmp_path: Path) -> None:
     path, weights = _written(tmp_path, TASK.replace("steps = 7", "steps = 1000000")), tmp_path / "w.safetensors"
     words = [sys.executable, "-m", "rnnviz", "train", str(path), "--json", str(tmp_path / "a.json")]
-    with subprocess.Popen([*words, "--weights", str(weights)], stderr=subprocess.PIPE, text=True) as process:
+    words += ["--weights", str(weights)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(20)
-        process.send_signal(signal.SIGINT)
+        # A terminal sends it to the child process as well.
+        os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
         assert process.returncode == INTERRUPTED
     assert said.startswith("Stopped after ")
