@@ -12,7 +12,8 @@ exactly, too.
 Packs. The rows of a gate are its lane in a common buffer. An operation that several gates have in common is one call on
 all their lanes, where these lie next to each other: the order of the lanes is chosen for that.
 
-In place. A result takes the place of an operand that is not needed again.
+In place. A result takes the place of an operand that is not needed again. A wanted value is computed where it is kept,
+if that takes no more calls, and read from there.
 """
 
 from collections import Counter
@@ -400,10 +401,26 @@ class _Allocation:
         operands = [tuple(self._place(arg) for arg in operation.args) for operation in pack]
         results = [self._destination(k, operation, pack) for operation in pack]
         for run in self._runs(list(zip(pack, operands, results, strict=True))):
-            yield self._call(run)
+            yield from self._run_calls(run)
         for name, value in self._kept.items():
-            if isinstance(value, Operation) and value in pack:
+            if isinstance(value, Operation) and value in pack and self._place(value) != Place("out", name):
                 yield Call("copyto", (self._place(value),), Place("out", name), (value.line,))
+
+    def _run_calls(self, run: list[_Member]) -> Iterable[Call]:
+        """The call of a run; of wanted values the one that writes them where they are kept."""
+        names = {value: name for name, value in self._kept.items() if value not in self._direct}
+        call, half = self._call(run), Place("number", number=0.5)
+        outs = [Place("out", names[operation]) for operation, _, _ in run if operation in names]
+        if len(outs) < len(run) or (len(run) > 1 and call.function != "finish"):
+            yield call
+            return
+        self._places |= {operation: out for (operation, _, _), out in zip(run, outs, strict=True)}
+        if call.function != "finish":
+            yield replace(call, out=outs[0])
+            return
+        yield replace(call, function="multiply", operands=(*call.operands, half))
+        for (operation, _, place), out in zip(run, outs, strict=True):
+            yield Call("add", (place, half), out, (operation.line,))
 
     def _call(self, run: list[_Member]) -> Call:
         first = run[0][0]
