@@ -333,7 +333,10 @@ class Lane:
         if k == 0:
             x = block.of(self._inputs.sequence)
         else:
-            x = np.concatenate([block.of(hidden) for hidden in trace.hidden[k - 1]], axis=-1)
+            parts = [block.of(hidden) for hidden in trace.hidden[k - 1]]
+            # It has the order in memory that all other arrays have.
+            order = slice(None, None, -1 if parts[0].strides[0] < 0 else 1)
+            x = np.concatenate([part[order] for part in parts], axis=-1)[order]
         return BackwardTask(
             cell=kind,
             parameters=self._inputs.parameters.layer(k, direction),

@@ -73,20 +73,26 @@ class ManualBackward:
         p, (timesteps, samples, _) = task.parameters, task.x.shape
         if task.lane != self._lane:
             self._lane, self._layer = task.lane, NumpyBackward(task.cell, vars(p))
-        states = task.states.items()
-        before = {name: np.concatenate([task.state[name][np.newaxis], array[:-1]]) for name, array in states}
+        # The arrays of a backward direction are read in the order that they have in memory.
+        reverse = task.direct.strides[0] < 0
+        order = slice(None, None, -1 if reverse else 1)
+        parts = {name: (task.state[name][np.newaxis], array[:-1]) for name, array in task.states.items()}
+        before = {name: np.concatenate([a[order] for a in arrays][order]) for name, arrays in parts.items()}
         for b, (rows, state) in task.begins.items():
             for name, array in state.items():
-                before[name][b, rows] = array
+                before[name][order][b, rows] = array
         step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
         with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
-            x, pass_on = np.ascontiguousarray(task.x), dict.fromkeys(np.flatnonzero(task.cuts).tolist(), pass_nothing)
+            x, direct = np.ascontiguousarray(task.x[order]), task.direct[order]
             after = {**task.states, **{name: task.part(array) for name, array in self._kept.items()}}
-            found = self._layer.run(x, before, after, task.direct, task.final, pass_on | dict(task.pass_on))
+            after = {name: array[order] for name, array in after.items()}
+            pass_on = dict.fromkeys(np.flatnonzero(task.cuts).tolist(), pass_nothing) | dict(task.pass_on)
+            found = self._layer.run(x, before, after, direct, task.final, pass_on, reverse=reverse)
+        over_time = {name: array[order] for name, array in (found.u | found.states).items()}
         # Of a gate that no state depends on, the gradient is zeros.
-        unread = np.zeros((*task.x.shape[:2], len(p.i2h_bias) // task.cell.gate_count), task.x.dtype)
-        over_time = dict.fromkeys(task.cell.gate_symbols, unread) | found.u | found.states
-        return BlockGradients(over_time, found.x, found.before, found.parameters)
+        for gate in set(task.cell.gate_symbols) - over_time.keys():
+            over_time[gate] = np.zeros((*task.x.shape[:2], len(p.i2h_bias) // task.cell.gate_count), task.x.dtype)
+        return BlockGradients(over_time, found.x[order], found.before, found.parameters)
 
 
 class ManualEngine:

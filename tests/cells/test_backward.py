@@ -161,6 +161,25 @@ def test_the_memory_order_changes_no_gradient(name: str, way: str, monkeypatch: 
         np.testing.assert_allclose(found.before[symbol], expected.before[symbol], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
+def test_the_order_of_the_steps_in_memory_changes_no_gradient(cell: CellSpec) -> None:
+    layer = draw_layer(cell, timesteps=6)
+    direct, final = random_loss(layer)
+    expected, states = gradients_of(layer, direct, final, pass_on={4: pass_nothing}), stepwise_states(layer)
+    before, after = (
+        {name: array[part][::-1] for name, array in states.items()} for part in (slice(-1), slice(1, None))
+    )
+    run = NumpyBackward(cell, layer.parameters).run
+    found = run(layer.x[::-1], before, after, direct[::-1], final, {4: pass_nothing}, reverse=True)
+    np.testing.assert_allclose(found.x[::-1], expected.x, rtol=1e-12, atol=1e-15)
+    for kind in ("states", "u", "v"):
+        for name, array in getattr(expected, kind).items():
+            np.testing.assert_allclose(getattr(found, kind)[name][::-1], array, rtol=1e-12, atol=1e-15)
+    for kind in ("before", "parameters"):
+        for name, array in getattr(expected, kind).items():
+            np.testing.assert_allclose(getattr(found, kind)[name], array, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("name", ALL_CELLS)
 def test_known_gates_change_no_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gates that the forward pass stored are not computed again, and rows are computed in parts of any length."""

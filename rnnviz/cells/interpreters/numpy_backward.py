@@ -112,6 +112,8 @@ class NumpyBackward:
         direct: FloatArray | None,
         carried: Mapping[str, FloatArray],
         pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]] = {},
+        *,
+        reverse: bool = False,
     ) -> BlockGradients:
         """Compute the gradients of a block.
 
@@ -129,13 +131,15 @@ class NumpyBackward:
         pass_on:
             By step, that which changes its gradients of the states before it, (N, H) or (N, P) by name: truncation, or
             another sample in a row.
+        reverse:
+            Whether the last step comes first in all arrays (B, ...), also in those of the result.
 
         Returns
         -------
         BlockGradients
             The gradients.
         """
-        return _Block(self, x, before, after, direct, carried).gradients(pass_on)
+        return _Block(self, x, before, after, direct, carried).gradients(pass_on, reverse=reverse)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +218,10 @@ class _Source:
     def call(self, function: str, *names: str) -> None:
         self._lines.append(f"{function}({', '.join(names)})")
 
-    def run(self, steps: slice) -> None:
-        """Run the loop over some steps, the last one first."""
+    def run(self, steps: slice, order: slice) -> None:
+        """Run the loop over some steps of the arrays in an order."""
         loop = _compiled(tuple(self.series), tuple(self.constants), tuple(self._lines))
-        rows = [array[steps][::-1] for array in self.series.values()]
+        rows = [array[order][steps] for array in self.series.values()]
         loop(*_FUNCTIONS.values(), *self.constants.values(), *rows)
 
 
@@ -368,14 +372,17 @@ class _Block:
         operand = self._operands[hub]
         return np.broadcast_to(operand, (prod(self._shape), operand.shape[-1]))
 
-    def gradients(self, pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]]) -> BlockGradients:
+    def gradients(
+        self, pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]], *, reverse: bool
+    ) -> BlockGradients:
         """Run the loop, and compute what follows from all steps."""
         plan, of, size = self._plan, self._of, self._of.size
         own = len(plan.u) - len(plan.shared)
         lanes = np.empty((*self._shape, own + len(plan.v), size), self._dtype)
         states = self._write_loop(lanes[:, :, own:])
-        for start, stop in reversed([*pairwise([0, *sorted(pass_on), self._shape[0]])]):
-            self._source.run(slice(start, stop))
+        count, last_first = self._shape[0], slice(None, None, 1 if reverse else -1)
+        for start, stop in reversed([*pairwise([0, *sorted(pass_on), count])]):
+            self._source.run(slice(count - stop, count - start), last_first)
             if start in pass_on:
                 pass_on[start](self._carried)
         for k, gate in enumerate(plan.u[:own]):
