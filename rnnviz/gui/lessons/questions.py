@@ -154,6 +154,7 @@ class QuestionBox(_Box):
         self._buttons = QWidget()
         line = QHBoxLayout(self._buttons)
         line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(8)
         for button in (self.answer_button, self.hint_button, self.show_button):
             line.addWidget(button)
         line.addStretch(1)
