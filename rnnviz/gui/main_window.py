@@ -362,6 +362,7 @@ class MainWindow(QMainWindow):
             source.message.connect(self.show_message)
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
+        self.files.task_requested.connect(self.trainings.open_task)
         self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self._theme_manager.add(self._apply_theme)

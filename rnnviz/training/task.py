@@ -9,7 +9,7 @@ import tomli_w
 
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Config, Network, ParameterSource
-from rnnviz.core.errors import ConfigError
+from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
 from rnnviz.core.words import suggest
 from rnnviz.engines.registry import ENGINES
@@ -221,6 +221,14 @@ def save_task(task: TrainingTask, path: Path) -> None:
         task = replace(task, problem=replace(task.problem, path=str(Path(text).relative_to(folder))))
     with atomic_write(path) as temporary:
         temporary.write_text(tomli_w.dumps(task.to_mapping()), encoding="utf-8")
+
+
+def is_task(path: Path) -> bool:
+    """Whether a file is a training task, as opposed to a config; a file that cannot be read is neither."""
+    try:
+        return path.suffix.lower() == ".toml" and "problem" in parse_toml(read_plain_text(path, "TOML"), str(path))
+    except InputError:
+        return False
 
 
 def load_task(path: Path) -> TrainingTask:

@@ -240,3 +240,16 @@ def test_undo_in_a_field_reverts_the_setting_and_first_its_invalid_text(window):
     QTest.keyClick(box, Qt.Key.Key_Z, CONTROL | SHIFT)
     assert (window.session.config.network.hidden_size, box.text()) == (before + 1, str(before + 1))
     window.document.undo()
+
+
+def test_later_states_of_a_config_are_one_undo_entry_and_saved():
+    session = Session(CONFIG)
+    document = Document(session, "first")
+    document.take(with_key("parameters", "seed"), "step 1")
+    session.set_location(Location(0, 0, 0, 0, 1))
+    document.follow(with_key("parameters", "scale"), "step 2")
+    assert session.config == with_key("parameters", "scale")
+    assert (document.origin.title, document.modified) == ("step 2", False)
+    document.undo()
+    assert session.config == CONFIG
+    assert document.origin.title == "first"

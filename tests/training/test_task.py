@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.engines import registry
 from rnnviz.training.loop import train
-from rnnviz.training.task import TrainingTask, load_task
+from rnnviz.training.task import TrainingTask, is_task, load_task, save_task
 
 TORCH = {"library": "torch"}
 
@@ -19,6 +19,12 @@ def test_the_default_is_an_lstm_with_a_forget_bias(tmp_path: Path) -> None:
     task = load_task(path)
     assert (task.network.cell, task.network.hidden_size, task.training.forget_bias) == ("lstm", 64, 1.0)
     assert task.problem.path == str(tmp_path / "text.txt")
+    save_task(task, tmp_path / "other.toml")
+    assert 'path = "text.txt"' in (tmp_path / "other.toml").read_text(encoding="utf-8")
+    assert load_task(tmp_path / "other.toml") == task
+    assert is_task(path)
+    path.write_text('[network]\ncell = "lstm"\n', encoding="utf-8")
+    assert not is_task(path)
 
 
 @pytest.mark.parametrize(

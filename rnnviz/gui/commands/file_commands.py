@@ -63,6 +63,12 @@ def is_of_sweep(path: Path) -> bool:
     return ending in (".csv", ".json") and is_sweep_results(path)
 
 
+def is_task(path: Path) -> bool:
+    from rnnviz.training import task
+
+    return task.is_task(path)
+
+
 def is_model(path: Path) -> bool:
     """Whether a file or folder is a model, which defines its network."""
     from rnnviz.io.model_formats.formats import is_model_file
@@ -207,6 +213,8 @@ class FileCommands(QObject):
     """The path of a Python file that rnnviz has just created."""
     sweep_requested = Signal(object)
     """The `Path` of a sweep or its results."""
+    task_requested = Signal(object)
+    """The `Path` of a training task."""
 
     def __init__(
         self, window: QWidget, session: Session, document: Document, recent: RecentFiles, sessions: SessionCommands
@@ -235,6 +243,8 @@ class FileCommands(QObject):
         """Open a file. If it replaces unsaved changes, ask first."""
         if is_of_sweep(path):
             self.sweep_requested.emit(path)
+        elif is_task(path):
+            self.task_requested.emit(path)
         else:
             self.after_changes(partial(self._open, path))
 
@@ -347,16 +357,19 @@ class FileCommands(QObject):
             replace_config()
 
     def drop(self, paths: Sequence[Path]) -> None:
-        """Open dropped configs, models and sweeps; then add dropped arrays to the config.
+        """Open dropped configs, models, sweeps and training tasks; then add dropped arrays to the config.
 
         All of it is one undo entry. If one file is not supported, no file changes anything.
         """
         sweeps = [path for path in paths if is_of_sweep(path)]
-        others = [path for path in paths if path not in sweeps]
+        tasks = [path for path in paths if is_task(path)]
+        others = [path for path in paths if path not in (*sweeps, *tasks)]
         opened = [path for path in others if is_config(path) or is_session(path) or is_model(path)]
         read = [path for path in others if path not in opened]
         for path in sweeps:
             self.sweep_requested.emit(path)
+        for path in tasks:
+            self.task_requested.emit(path)
         if opened:
             self.after_changes(partial(self._open_and_add, opened, read))
         elif read:

@@ -74,6 +74,7 @@ class TrainingCommands(QObject):
         self._next = QTimer(self, singleShot=True)
         self._next.timeout.connect(self._show_wanted)
         runs.busy_changed.connect(self._on_runs)
+        session.on_change(self._on_color_by, "color_by")
 
     def open(self) -> None:
         """Show the window, at first with the first ready task."""
@@ -95,6 +96,8 @@ class TrainingCommands(QObject):
             show_error_dialog(self.window, "The task cannot be opened", error, "training")
             return
         self.window.show_task(task, path.stem, path)
+        if path not in self.window.ready_tasks:
+            self._recent.add(path)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -211,6 +214,11 @@ class TrainingCommands(QObject):
         if not self._runs.busy:
             self._next.start(max(_SLIDE_MS, int(1000 * wait)))
 
+    def _on_color_by(self) -> None:
+        if self.window is not None:
+            # The range was that of another quantity.
+            self.window.keep_colors.setChecked(False)
+
     def _on_runs(self, busy: bool) -> None:
         if not busy and self._wanted is not None and not self._next.isActive():
             self._next.start(_SLIDE_MS)
@@ -233,6 +241,7 @@ class TrainingCommands(QObject):
         if self._follows:
             self._document.follow(self._changed(saved.config), title)
         else:
+            self.window.keep_colors.setChecked(False)
             self._document.take(with_fallback_reference(saved.config)[0], title)
         self._allowed = False
         self._shown = saved.config

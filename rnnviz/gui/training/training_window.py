@@ -74,7 +74,7 @@ class TrainingWindow(QWidget):
         self.ready.setAccessibleName("Ready tasks")
         self.ready.setToolTip(wrapped("A task that is learned in a minute or two. The form below shows its keys."))
         self.ready.setPlaceholderText("task of a file")
-        self._ready = tuple(ready)
+        self.ready_tasks = tuple(ready)
         self.ready.addItems([path.stem for path in ready])
         self.ready.activated.connect(lambda place: self.ready_chosen.emit(ready[place]))
         self.form = TaskPanel(task)
@@ -145,7 +145,7 @@ class TrainingWindow(QWidget):
         """Show another task in the form."""
         self.name = name
         self.form.show_task(task)
-        self.ready.setCurrentIndex(self._ready.index(path) if path in self._ready else -1)
+        self.ready.setCurrentIndex(self.ready_tasks.index(path) if path in self.ready_tasks else -1)
         self._update_actions()
 
     def begin(self, start: TrainingStart) -> None:
@@ -173,7 +173,7 @@ class TrainingWindow(QWidget):
         if count != before:
             self._show_checkpoints(count)
         if not self._later.isActive():
-            self._later.start()
+            self._later.start(_REFRESH_MS if self.isActiveWindow() else 2 * _REFRESH_MS)
 
     def show_running(self, running: bool) -> None:
         self._running = running

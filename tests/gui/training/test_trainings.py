@@ -35,7 +35,7 @@ def window(shared_window: MainWindow) -> Iterator[MainWindow]:
 def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingWindow:
     save_task(task, folder / "task.toml")
     assert load_task(folder / "task.toml") == task
-    window.trainings.open_task(folder / "task.toml")
+    window.files.open(folder / "task.toml")
     assert window.trainings.window is not None
     return window.trainings.window
 
@@ -78,6 +78,12 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWin
     checkpoints = [event for event in train(TASK) if isinstance(event, Checkpoint)]
     found = window.session.result.inputs.parameters["l0_i2h_weight"]
     assert found == pytest.approx(checkpoints[1].parameters["l0_i2h_weight"], abs=1e-9)
+    # Colors of another quantity have another range.
+    training.keep_colors.setChecked(True)
+    assert window.session.limit.name == "fixed"
+    window.session.set_color_by("value")
+    assert not training.keep_colors.isChecked()
+    assert window.session.limit.name == "auto"
     # Changes of the user's stay, too.
     config = window.session.config
     window.document.edit(replace(config, backward=replace(config.backward, truncate=3)))
