@@ -242,6 +242,7 @@ PARTS = {
     "panel.parameters": "the parameter settings",
     "panel.initial-state": "the initial state settings",
     "panel.comparison": "the comparison settings",
+    "panel.backward": "the settings of the backward pass",
     "run": "the Run button",
     "transport": "the playback controls",
     "sample": "the sample box",

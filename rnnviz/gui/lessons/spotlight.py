@@ -325,6 +325,7 @@ SECTION_OF = {
     "panel.parameters": "parameters",
     "panel.initial-state": "initial_state",
     "panel.comparison": "compare",
+    "panel.backward": "backward",
 }
 """Config sections of the panel's forms, by the names that lessons use."""
 

@@ -50,7 +50,7 @@ def test_every_part_is_highlighted_at_its_place(window, run_config):
         area = highlighted(window, spotlight, part)
         assert spotlight.target.accessibleName() == SECTION_TITLES[section]
         assert place(window, window.panel).contains(area)
-        assert area.height() > 40
+        assert area.height() > 30
     window.resize(window.width(), 620)
     area = highlighted(window, spotlight, "panel.shapes")
     shapes = window.panel.summary.shapes
