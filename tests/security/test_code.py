@@ -33,9 +33,10 @@ ALLOWED = {
     ("evaluation", "cells/interpreters/numpy_backward.py"),
     # The program's own source of an __init__, as the standard library writes it.
     ("evaluation", "frozen.py"),
-    # How old files are, and the date of a report; what lasts is measured by a clock that only goes on.
+    # How old files are, and the date of a report or a page; what lasts is measured by a clock that only goes on.
     ("a clock that jumps", "execution/folders.py"),
     ("a clock that jumps", "io/export/report.py"),
+    ("a clock that jumps", "io/export/interactive_page.py"),
 }
 IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}
 # The window hears signals by a pair of sockets.
