@@ -73,15 +73,15 @@ class TrainingHistory:
         return found[:, 0], found[:, 1]
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        """The losses, and with a library the verdict and the largest errors of the audited steps."""
+    def comparison(self) -> str:
+        """The verdict about two learners, and the largest errors of their audited steps; "" with one learner."""
         if len(self.learners) < 2 or not self.steps:
-            return self.summary.sentences
+            return ""
         errors = [
             f"{display_name(name)} {percent(float(np.fmax.reduce(self.column(f'{name}.{_AUDIT}'))))}"
             for name in self.learners
         ]
-        return *self.summary.sentences, f"Step audit: at most {' and '.join(errors)} of the tolerance."
+        return f"{self.summary.verdict_sentence} Step audit: at most {' and '.join(errors)} of the tolerance."
 
     def rewind(self) -> None:
         """Forget the steps after the last checkpoint, from which the training goes on."""

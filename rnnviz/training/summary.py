@@ -133,9 +133,14 @@ class TrainingSummary:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The losses, and the verdict if there is one."""
-        return tuple(filter(None, self._sentences()))
+        return tuple(filter(None, (*self.loss_sentences, self.verdict_sentence)))
 
-    def _sentences(self) -> Iterator[str]:
+    @property
+    def loss_sentences(self) -> tuple[str, ...]:
+        """The losses."""
+        return tuple(self._losses())
+
+    def _losses(self) -> Iterator[str]:
         if self.steps:
             first, last, baseline = map(short, (self.first, self.last, self.baseline))
             yield _LOSS.format(first=first, last=last, steps=count(self.steps), baseline=baseline)
@@ -143,7 +148,6 @@ class TrainingSummary:
             loss, accuracy = self.test
             known = not np.isnan(accuracy)
             yield (_TEST_ACCURACY if known else _TEST).format(loss=short(loss), accuracy=percent(accuracy))
-        yield self.verdict_sentence
 
 
 def _wrong(event: StepDone) -> Iterator[tuple[str, WrongTrainingStep]]:

@@ -118,7 +118,8 @@ class TrainingCommands(QObject):
         from rnnviz.training.task import TrainingTask
 
         folder = resource_path("training")
-        ready = sorted(path for path in folder.glob("*.toml") if path.stem != "example")
+        paths = [path for path in folder.glob("*.toml") if path.stem != "example"]
+        ready = sorted(paths, key=lambda path: path.stem)
         window = TrainingWindow(self._main, TrainingTask.from_mapping({}), ready)
         self.runner = runner = TrainingRunner(self)
         window.apply_theme(self._theme)

@@ -13,6 +13,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey
 from rnnviz.gui.views.time_plot import Curve, LinearOrLogPlot, cosmetic_pen
 from rnnviz.quantities.plot_series import finite_range, log_scale, outline_of
@@ -38,6 +39,8 @@ class Line:
     steps: NDArray[np.float64] | None = None
 
 
+_AXIS_WIDTH = 44
+
 _LOOKS = ((0, 1.0, 1.0), (1, 3.0, 0.0))
 """Color, width and depth of the curves of the manual learner and the library: the wide one is below the other."""
 
@@ -52,6 +55,9 @@ class StepPlot(QWidget):
         self.plot = LinearOrLogPlot(logarithmic=logarithmic)
         self.plot.getAxis("bottom").setLabel("training step")
         self.plot.setAccessibleName(title)
+        # Plots below each other have the same steps above each other.
+        self.plot.getAxis("left").setWidth(scaled(_AXIS_WIDTH))
+        self.plot.show_selection(-1)
         self.plot.timestep_requested.connect(self.step_requested)
         # The draw changes the range of values, which the plot may not while it changes that of the steps.
         self._later = QTimer(self, singleShot=True, interval=0)
@@ -112,8 +118,9 @@ class StepPlot(QWidget):
         also = () if self._limit is None else (self._limit[0],)
         if self.plot.logarithmic:
             scale = log_scale((line.values for line in self._lines), *also)
-            self.plot.show_scale(scale, self._limit)
             drawn = [scale.positions(line.values) for line in self._lines]
+            highest = [float(np.fmax.reduce(heights, initial=-np.inf)) for heights in drawn]
+            self.plot.show_log(scale, max(highest, default=0.0), self._limit)
         else:
             drawn = [line.values for line in self._lines]
             self.plot.show_linear(*finite_range([*drawn, np.array(also)]), self._limit)

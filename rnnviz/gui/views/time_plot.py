@@ -1,7 +1,7 @@
 """Plot over time: curves, integer ticks, the selection as a line, and a logarithmic axis for errors."""
 
 from collections.abc import Callable, Sequence
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -457,7 +457,7 @@ class LogTimePlot(TimePlot):
         self._floor.setValue(scale.zero)
         self._limit.setVisible(limit is not None)
         bottom = self._bottom(scale)
-        top = (scale.infinity if scale.infinite else float(scale.highest)) + 0.3
+        top = self._top(scale)
         if limit is not None:
             at = float(scale.positions(np.array([limit[0]]))[0])
             self._limit.setValue(at)
@@ -480,6 +480,10 @@ class LogTimePlot(TimePlot):
         """The lowest position on the axis."""
         return scale.zero - 0.3
 
+    def _top(self, scale: LogScale) -> float:
+        """The highest position on the axis, if the label of the tolerance line needs no more room."""
+        return (scale.infinity if scale.infinite else float(scale.highest)) + 0.3
+
 
 class LinearOrLogPlot(LogTimePlot):
     """A logarithmic plot whose axis can be linear, and whose dashed line is a reference, not a limit."""
@@ -489,6 +493,7 @@ class LinearOrLogPlot(LogTimePlot):
         self.logarithmic = True
         self._ends: object = None
         """The shown range and dashed line: even the same ones would be laid out again."""
+        self._highest = 1.0
         self._floor.hide()
         self._linear = _ValueAxis("left")
         self._linear.enableAutoSIPrefix(False)
@@ -502,11 +507,12 @@ class LinearOrLogPlot(LogTimePlot):
             self.setAxisItems({"left": self._axis if logarithmic else self._linear})
             self.apply_theme(self.theme)
 
-    def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
-        """Set the scale, and position and label of the dashed line."""
-        if (scale, limit) != self._ends:
-            self._ends = scale, limit
-            super().show_scale(scale, limit)
+    def show_log(self, scale: LogScale, highest: float, limit: tuple[float, str] | None) -> None:
+        """Set the scale up to the highest position of a curve, and position and label of the dashed line."""
+        highest = ceil(10.0 * highest) / 10.0 if isfinite(highest) else float(scale.highest)
+        if (scale, highest, limit) != self._ends:
+            self._ends, self._highest = (scale, highest, limit), highest
+            self.show_scale(scale, limit)
 
     def show_linear(self, low: float, high: float, limit: tuple[float, str] | None) -> None:
         """Show a linear range, with position and label of the dashed line."""
@@ -529,3 +535,6 @@ class LinearOrLogPlot(LogTimePlot):
     def _bottom(self, scale: LogScale) -> float:
         # Without a place for zero.
         return scale.lowest - 0.1
+
+    def _top(self, scale: LogScale) -> float:
+        return super()._top(scale) if scale.infinite else self._highest + 0.1

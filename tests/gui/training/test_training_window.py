@@ -130,5 +130,5 @@ def test_a_library_has_curves_a_distance_and_a_verdict(make: Callable[[TrainingT
     assert not window.curves.apart.isHidden()
     apart = window.curves.apart._lines[0].values
     assert np.argmax(apart > window.curves.apart._limit[0]) == 12
-    assert "from training step 12 on" in window.finding.text()
-    assert "at most manual 1% and torch 1% of the tolerance" in window.finding.text()
+    assert "from training step 12 on" in window.verdict.text()
+    assert "at most manual 1% and torch 1% of the tolerance" in window.verdict.text()
