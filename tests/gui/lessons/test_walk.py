@@ -7,8 +7,10 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
+from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.index import lesson_entries
 from tests.gui.lessons.conftest import Read
+from tests.lessons.test_lesson_content import solution
 
 ON_THE_SCREEN = 1264, 740
 """Size of a window that leaves room for its frame and a task bar on a screen of 1280x800."""
@@ -97,11 +99,26 @@ def walk_to(reading: Read, number: int) -> None:
     follow(reading)
 
 
+def try_task(reading: Read, step: LessonStep) -> None:
+    """The task of a step is done once the window has its solution."""
+    box = reading.pane.task
+    reading.qtbot.waitUntil(lambda: box.outcome.text() == "Not yet")
+    config, where = solution(step)
+    reading.window.document.edit(config)
+    # A large network does not run by itself.
+    reading.window.control.run()
+    reading.finish_pending()
+    reading.window.session.set_location(where)
+    reading.qtbot.waitUntil(lambda: box.outcome.text() == "Done")
+
+
 def walk(reading: Read) -> None:
     lesson = reading.window.guide.lesson
     assert lesson is not None
-    for number in range(len(lesson.steps)):
+    for number, step in enumerate(lesson.steps):
         walk_to(reading, number)
+        if step.task is not None:
+            try_task(reading, step)
 
 
 @pytest.mark.slow
