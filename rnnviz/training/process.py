@@ -1,6 +1,7 @@
 """A child process that trains, with the threads and kernels that suit its size."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -17,6 +18,8 @@ _SHARED = 1 << 22
 """Multiplications in the recurrent product of a step from which on a second thread saves time."""
 
 _POLL_SECONDS = 0.1
+
+_NICENESS = 10
 
 _SEND_SECONDS = 0.05
 """The shortest time between two messages with events."""
@@ -136,6 +139,9 @@ def _main(connection: Connection, task: TrainingTask, resume: Checkpoint | None)
     # The parent decides on the effect of a Ctrl-C in the terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()
+    if hasattr(os, "nice"):
+        # The window that shows the training has precedence.
+        os.nice(_NICENESS)
     try:
         _train(connection, task, resume)
     except (EOFError, BrokenPipeError):
