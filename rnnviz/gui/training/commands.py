@@ -69,8 +69,8 @@ class TrainingCommands(QObject):
         self._shown: Config | None = None
         """The checkpoint's config that the document shows, as far as the user has not changed it."""
         self._shown_at = 0.0
-        self._allowed = False
-        """Whether the user has agreed that a checkpoint replaces the config."""
+        self._agreed: Config | None = None
+        """The config that checkpoints may replace without a question."""
         self._next = QTimer(self, singleShot=True)
         self._next.timeout.connect(self._show_wanted)
         runs.busy_changed.connect(self._on_runs)
@@ -160,7 +160,7 @@ class TrainingCommands(QObject):
     def _train(self) -> None:
         assert self.window is not None
         assert self.runner is not None
-        self._allowed = self.window.follow.isChecked()
+        self._agreed = self._session.config if self.window.follow.isChecked() else None
         if self.window.form.task is not None:
             self.runner.train(self.window.form.task)
 
@@ -174,7 +174,10 @@ class TrainingCommands(QObject):
 
     def _on_started(self, start: "TrainingStart") -> None:
         assert self.window is not None
-        self._shown = self._shown if self._follows else None
+        if self._follows:
+            # The checkpoint of another training.
+            self._agreed = self._session.config
+        self._shown = self._wanted = None
         self.window.begin(start)
 
     def _on_ended(self, stopped: bool) -> None:
@@ -206,7 +209,7 @@ class TrainingCommands(QObject):
     def _want(self, saved: "SavedCheckpoint", by_user: bool) -> None:
         """Show a checkpoint as soon as the run in progress has ended."""
         assert self.window is not None
-        if not by_user and self._shown is not None and not self._follows:
+        if not by_user and not self._follows and self._session.config != self._agreed:
             # The user has opened another file or lesson.
             self.window.follow.setChecked(False)
             return
@@ -229,10 +232,10 @@ class TrainingCommands(QObject):
         if saved is None or self._runs.busy:
             return
         self._wanted = None
-        if self._follows or self._allowed:
+        if self._follows:
             self._show(saved)
         else:
-            self._files.after_changes(lambda: self._show(saved))
+            self._files.after_changes(lambda: self._show(saved), self._agreed)
 
     def _show(self, saved: "SavedCheckpoint") -> None:
         assert self.window is not None
@@ -244,7 +247,6 @@ class TrainingCommands(QObject):
         else:
             self.window.keep_colors.setChecked(False)
             self._document.take(with_fallback_reference(saved.config)[0], title)
-        self._allowed = False
         self._shown = saved.config
         self._shown_at = monotonic()
         self._control.run()

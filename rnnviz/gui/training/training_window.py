@@ -413,7 +413,9 @@ class TrainingWindow(QWidget):
             self.checkpoint_chosen.emit(self.checkpoint, True)
 
     def _on_follow(self, follow: bool) -> None:
-        if follow:
+        if follow and self.slider.value() == self.slider.maximum():
+            self._on_slider()
+        elif follow:
             self.slider.setValue(self.slider.maximum())
 
     def _choose_step(self, step: int) -> None:

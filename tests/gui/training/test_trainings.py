@@ -102,6 +102,30 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWin
     )
 
 
+def test_another_training_replaces_the_checkpoints_but_not_another_file(
+    qtbot: Any, window: MainWindow, tmp_path: Path
+) -> None:
+    for size in (5, 3):
+        task = replace(TASK, network=replace(TASK.network, hidden_size=size))
+        training = opened(window, task, tmp_path)
+        training.follow.setChecked(True)
+        with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+            training.train_action.trigger()
+        qtbot.waitUntil(lambda size=size: window.session.config.network.hidden_size == size, timeout=60_000)
+        until(qtbot, window, 30)
+    other = replace(window.session.config, network=replace(window.session.config.network, dtype="float32"))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.take(other, "other")
+        window.control.run()
+    with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+        training.continue_action.trigger()
+    assert not training.follow.isChecked()
+    assert window.document.origin.title == "other"
+    # The last one is chosen by itself once more.
+    training.follow.setChecked(True)
+    until(qtbot, window, 60)
+
+
 def test_a_stopped_training_goes_on_to_the_same_weights(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     long = replace(TASK, training=replace(TASK.training, steps=100_000, checkpoint_every=100_000))
     training = opened(window, long, tmp_path)
