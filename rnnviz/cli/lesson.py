@@ -54,5 +54,5 @@ def _write(lesson: Path, path: Path) -> Answer:
 
     check_outputs({"--handout": path}, {"the lesson": lesson})
     with progress_bar(quiet=False) as notify:
-        size = write_handout(read_lesson(lesson), path, lambda config: run(config, load_inputs, notify, "off"))
+        size = write_handout(read_lesson(lesson), path, lambda config: run(config, load_inputs, notify, "auto"))
     return AGREE, f"{path}: {size:,} bytes\n"

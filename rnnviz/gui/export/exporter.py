@@ -253,7 +253,7 @@ class ExportCommands(QObject):
             from rnnviz.lessons.handout import write_handout
 
             def compute(config: "Config") -> RunResult:
-                return run(config, load_inputs, lambda _stage, fraction: progress(fraction), "off")
+                return run(config, load_inputs, lambda _stage, fraction: progress(fraction), "auto")
 
             return f"{write_handout(lesson, path, compute):,} bytes"
 
