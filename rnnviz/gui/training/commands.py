@@ -188,11 +188,12 @@ class TrainingCommands(QObject):
         if self.window is not None and self.window.isVisible():
             self.window.say(text)
 
-    def _on_failed(self, sentence: str) -> None:
+    def _on_failed(self, sentence: str, begun: bool) -> None:
         in_front = self.window if self.window is not None and self.window.isVisible() else self._main
-        if self.runner is not None and self.runner.last is not None:
+        if begun:
             sentence += " Checkpoints are kept: Continue goes on from the last one."
-        show_error_dialog(in_front, "The training ended early", sentence, "training")
+        title = "The training ended early" if begun else "The training cannot begin"
+        show_error_dialog(in_front, title, sentence, "training")
 
     # Checkpoints in the lanes
 

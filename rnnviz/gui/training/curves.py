@@ -95,8 +95,9 @@ class StepPlot(QWidget):
             if key.text() != line.name:
                 key.rename(line.name, line.why)
             key.show_line(pen, self._theme)
-            finite = line.values[np.isfinite(line.values)]
-            key.show_value(number_format.error(float(finite[-1])) if len(finite) else "")
+            # There is no training loss before the first step.
+            known = len(line.values) > (line.steps is None)
+            key.show_value(number_format.error(float(line.values[-1])) if known else "")
         self.plot.show_timesteps(steps + 1, np.zeros(0, np.int64))
         self._draw()
 

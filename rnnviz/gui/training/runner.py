@@ -39,8 +39,8 @@ class TrainingRunner(QObject):
     """A list of events: `StepDone` or `SavedCheckpoint`."""
     ended = Signal(bool)
     """The training ended with a checkpoint; True if the user stopped it."""
-    failed = Signal(str)
-    """Sentence of an error. Checkpoints until then are kept."""
+    failed = Signal(str, bool)
+    """Sentence of an error, and whether the training had begun. Its checkpoints until then are kept."""
     busy_changed = Signal(bool)
 
     _prepared, _told = Signal(object), Signal(object)
@@ -51,7 +51,7 @@ class TrainingRunner(QObject):
         """Whether a training is running."""
         self.last: Checkpoint | None = None
         """The checkpoint at which a training can resume."""
-        self._stopped = False
+        self._stopped = self._begun = False
         self._folder: CheckpointFolder | None = None
         self._task = LatestTask("training", self)
         self._task.done.connect(self._finish)
@@ -77,7 +77,7 @@ class TrainingRunner(QObject):
 
     def _begin(self, work: Callable[[Check], Report]) -> None:
         if not self.busy:
-            self._stopped = False
+            self._stopped = self._begun = False
             self._set_busy(True)
             self._task.ask(partial(self._attempt, work))
 
@@ -95,7 +95,7 @@ class TrainingRunner(QObject):
         try:
             return work(check)
         except (InputError, EngineError, OSError, MemoryError) as error:
-            return partial(self.failed.emit, str(error) or _NO_MEMORY)
+            return partial(self.failed.emit, str(error) or _NO_MEMORY, self._begun)
 
     def _train(self, task: TrainingTask, resume: Checkpoint | None, check: Check) -> Report:
         if resume is None:
@@ -106,6 +106,7 @@ class TrainingRunner(QObject):
             self.last = None
             self._folder = CheckpointFolder(_new_folder(), task.with_input_size(source.input_size), source)
             self._prepared.emit(_start(task, source))
+        self._begun = True
         with TrainingProcess(task, resume) as process:
             while not (process.ended or self._stopped):
                 check()

@@ -73,12 +73,12 @@ class TrainingWindow(QWidget):
         self.ready = NoWheelComboBox()
         self.ready.setAccessibleName("Ready tasks")
         self.ready.setToolTip(wrapped("A task that is learned in a minute or two. The form below shows its keys."))
-        self.ready.setPlaceholderText("task of a file")
+        self.ready.setPlaceholderText("own task")
         self.ready_tasks = tuple(ready)
         self.ready.addItems([path.stem for path in ready])
         self.ready.activated.connect(lambda place: self.ready_chosen.emit(ready[place]))
         self.form = TaskPanel(task)
-        self.form.edited.connect(self._update_actions)
+        self.form.edited.connect(self._on_edited)
         self.curves = TrainingCurves()
         self.curves.step_requested.connect(self._choose_step)
         self.progress = ElidedLabel(bold=True, selectable=True)
@@ -383,6 +383,11 @@ class TrainingWindow(QWidget):
         count = 0 if self.history is None else len(self.history.checkpoints)
         self.previous_action.setEnabled(some and self.slider.value() > 0)
         self.next_action.setEnabled(some and self.slider.value() < count - 1)
+
+    def _on_edited(self) -> None:
+        self.name = ""
+        self.ready.setCurrentIndex(-1)
+        self._update_actions()
 
     def _on_train(self) -> None:
         if self.form.errors:

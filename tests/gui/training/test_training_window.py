@@ -80,6 +80,7 @@ def test_an_invalid_field_shows_its_error_and_prevents_training(make: Callable[[
     kind.combo.setCurrentIndex(kind.combo.findData("copy"))
     kind.combo.activated.emit(kind.combo.currentIndex())
     assert window.form.field("problem.symbols").shown
+    assert window.ready.currentText() == ""
 
 
 def test_the_slider_follows_the_latest_checkpoint_until_another_is_chosen(
