@@ -16,6 +16,7 @@ from rnnviz.gui.document import Document, runnable
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tool_window import front_window
 
 if TYPE_CHECKING:
     from rnnviz.gui.generate.generate_window import GenerateWindow
@@ -61,7 +62,7 @@ class GenerateCommands(QObject):
 
             self.open(shipped_model())
         else:
-            self._raise()
+            self.window.bring_to_front()
 
     def open(self, path: Path) -> None:
         """Show a character model; a file that has none opens a dialog."""
@@ -70,13 +71,15 @@ class GenerateCommands(QObject):
         try:
             model = load_character_model(path.absolute())
         except InputError as error:
-            show_error_dialog(self.window or self._main, "Cannot open the character model", error, "generate")
+            show_error_dialog(
+                front_window(self.window, self._main), "Cannot open the character model", error, "generate"
+            )
             return
         if self.window is None:
             self.window = self._make_window(model)
         else:
             self.window.show_model(model)
-        self._raise()
+        self.window.bring_to_front()
         if not self._document.modified and self.window.text_so_far:
             self._link(True)
 
@@ -90,19 +93,11 @@ class GenerateCommands(QObject):
         if self.window is not None:
             self.window.close()
 
-    def _raise(self) -> None:
-        assert self.window is not None
-        self.window.show()
-        self.window.raise_()
-        self.window.activateWindow()
-
     def _make_window(self, model: "CharacterModel") -> "GenerateWindow":
         from rnnviz.gui.generate.generate_window import GenerateWindow
 
         window = GenerateWindow(self._main, model)
         window.apply_theme(self._theme)
-        # The guide is at hand here as well.
-        window.addActions([action for action in self._main.actions() if action.objectName() == "guide"])
         window.text_changed.connect(self._on_text)
         window.place_chosen.connect(self._select)
         window.model_wanted.connect(lambda: ask_file(window, "Open character model", MODELS, self.open))

@@ -3,7 +3,7 @@
 from time import monotonic
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSpinBox,
     QSplitter,
-    QToolBar,
     QVBoxLayout,
     QWidget,
 )
@@ -23,9 +22,9 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.generate.bars import ProbabilityBars, bars_of
 from rnnviz.gui.generate.text_view import GeneratedTextView
 from rnnviz.gui.settings_panel.widgets import FieldMessage
-from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.character_model import CharacterModel, Generator, entropy
 
@@ -36,7 +35,7 @@ _LONGEST_TEXT = 5000
 _FIRST_PREFIX = "The "
 
 
-class GenerateWindow(QWidget):
+class GenerateWindow(ToolWindow):
     """Generates text in slices of a few milliseconds, one after the other."""
 
     text_changed = Signal()
@@ -48,7 +47,7 @@ class GenerateWindow(QWidget):
     """Whether the main window is to show the text."""
 
     def __init__(self, parent: QWidget, model: CharacterModel) -> None:
-        super().__init__(parent, Qt.WindowType.Window)
+        super().__init__(parent)
         self.generator = Generator(model)
         self.before: Generator | None = None
         """The text of the prefix before."""
@@ -57,22 +56,25 @@ class GenerateWindow(QWidget):
         self._unread = ""
         self._missing = 0
         self._theme = LIGHT
-        self.step_action = self._action("S&tep", "next", "F10", "Adds the next character.")
-        self.run_action = self._action("&Generate", "play", "F5", "Adds as many characters as the length.")
-        self.stop_action = self._action("&Stop", "stop", "Esc", "Stops generating. The text is kept.")
-        self.clear_action = self._action("&Clear", "undo", "Ctrl+Backspace", "Removes the generated text.")
-        self.lanes_action = self._action(
+        make = self.make_action
+        self.step_action = make("S&tep", "next", "F10", "Adds the next character.", lambda: self.generate(1))
+        self.run_action = make(
+            "&Generate",
+            "play",
+            "F5",
+            "Adds as many characters as the length.",
+            lambda: self.generate(self.length.value()),
+        )
+        self.stop_action = make("&Stop", "stop", "Esc", "Stops generating. The text is kept.", self.stop)
+        self.clear_action = make("&Clear", "undo", "Ctrl+Backspace", "Removes the generated text.", self.clear)
+        self.lanes_action = make(
             "Show in &lanes",
             "screen",
             "Ctrl+L",
             "Runs the text in the main window, a time step for each character.",
+            lambda: self.lanes_wanted.emit(self.lanes_action.isChecked()),
         )
         self.lanes_action.setCheckable(True)
-        self.step_action.triggered.connect(lambda: self.generate(1))
-        self.run_action.triggered.connect(lambda: self.generate(self.length.value()))
-        self.stop_action.triggered.connect(self.stop)
-        self.clear_action.triggered.connect(self.clear)
-        self.lanes_action.triggered.connect(self.lanes_wanted)
         self._make_controls()
         self.text = GeneratedTextView(
             "Text", "The prefix is bold and underlined. A click selects the character before the text cursor."
@@ -146,10 +148,8 @@ class GenerateWindow(QWidget):
         self.error.show_sentence(sentence, self._theme.color("wrong"))
 
     def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
         self._theme = theme
-        icons = Icons(theme)
-        for action in (self.step_action, self.run_action, self.stop_action, self.clear_action, self.lanes_action):
-            action.setIcon(icons[action.objectName()])
         for part in (self.text, self.earlier, self.bars):
             part.apply_theme(theme)
 
@@ -264,12 +264,8 @@ class GenerateWindow(QWidget):
         self.error.hide()
 
     def _lay_out(self) -> None:
-        bar = QToolBar()
-        bar.setMovable(False)
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        bar.addActions([self.step_action, self.run_action, self.stop_action, self.clear_action])
-        bar.addSeparator()
-        bar.addAction(self.lanes_action)
+        generating = (self.step_action, self.run_action, self.stop_action, self.clear_action)
+        bar = toolbar(generating, [self.lanes_action])
         head = QHBoxLayout()
         head.setContentsMargins(0, 0, 8, 0)
         head.addWidget(bar)
@@ -315,14 +311,6 @@ class GenerateWindow(QWidget):
         below.addWidget(self.error)
         layout.addLayout(below)
         layout.addWidget(parts, 1)
-
-    def _action(self, text: str, icon: str, keys: str, why: str) -> QAction:
-        action = QAction(text, self)
-        action.setObjectName(icon)
-        action.setShortcut(QKeySequence.fromString(keys))
-        action.setToolTip(wrapped(f"{why} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})"))
-        self.addAction(action)
-        return action
 
 
 def _caption(text: str) -> QLabel:

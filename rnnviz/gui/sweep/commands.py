@@ -12,6 +12,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tool_window import front_window
 
 if TYPE_CHECKING:
     from rnnviz.gui.sweep.runner import OpenedSweep, SweepRunner
@@ -99,8 +100,6 @@ class SweepCommands(QObject):
 
         window = SweepWindow(self._main)
         window.apply_theme(self._theme)
-        # The guide is at hand here as well.
-        window.addActions([action for action in self._main.actions() if action.objectName() == "guide"])
         window.run_requested.connect(self.run)
         window.stop_requested.connect(self._runner.stop)
         window.save_requested.connect(self._ask_save)
@@ -113,9 +112,7 @@ class SweepCommands(QObject):
         if self.window is None:
             self.window = self._make_window()
         self.window.show_sweep(opened)
-        self.window.show()
-        self.window.raise_()
-        self.window.activateWindow()
+        self.window.bring_to_front()
         self._recent.add(opened.path)
         self.message.emit("")
 
@@ -124,8 +121,7 @@ class SweepCommands(QObject):
             self._show_message("Stopped. Finished rows are kept; Run computes the others.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
-        in_front = self.window if self.window is not None and self.window.isVisible() else self._main
-        show_error_dialog(in_front, title, sentence)
+        show_error_dialog(front_window(self.window, self._main), title, sentence)
 
     def _open_row(self, row: "SweepRow") -> None:
         assert self.window is not None

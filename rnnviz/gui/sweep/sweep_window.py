@@ -5,16 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.runner import OpenedSweep
-from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
@@ -48,7 +47,7 @@ _VERDICT_LOOKS = {
 }
 
 
-class SweepWindow(QWidget):
+class SweepWindow(ToolWindow):
     """Shows a sweep and its progress. The user's requests are signals."""
 
     run_requested = Signal()
@@ -58,16 +57,18 @@ class SweepWindow(QWidget):
     """The `SweepRow` whose run is requested."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Window)
+        super().__init__(parent)
         self.opened: OpenedSweep | None = None
         self.figures = SweepFigures(SweepTable((), ()))
         self._running = False
-        self.run_action = self._action("&Run", "run", "F5", "Computes the missing rows on all cores.")
-        self.stop_action = self._action("&Stop", "stop", "Esc", "Stops the sweep. Finished rows are kept.")
-        self.save_action = self._action("Sa&ve table…", "save", "Ctrl+S", "Write the rows as CSV or JSON.")
-        self.run_action.triggered.connect(self.run_requested)
-        self.stop_action.triggered.connect(self.stop_requested)
-        self.save_action.triggered.connect(self.save_requested)
+        make = self.make_action
+        self.run_action = make("&Run", "run", "F5", "Computes the missing rows on all cores.", self.run_requested.emit)
+        self.stop_action = make(
+            "&Stop", "stop", "Esc", "Stops the sweep. Finished rows are kept.", self.stop_requested.emit
+        )
+        self.save_action = make(
+            "Sa&ve table…", "save", "Ctrl+S", "Write the rows as CSV or JSON.", self.save_requested.emit
+        )
         self.model = TableModel()
         self.table = NumberTable(self.model, "Rows of the sweep; Enter opens the run of a row")
         self.table.sort_by_headings()
@@ -127,9 +128,7 @@ class SweepWindow(QWidget):
         self.table.choose(self.model.place_of(place))
 
     def apply_theme(self, theme: Theme) -> None:
-        icons = Icons(theme)
-        for action in (self.run_action, self.stop_action, self.save_action):
-            action.setIcon(icons[action.objectName()])
+        super().apply_theme(theme)
         self.table.apply_theme(theme)
         self.heat.apply_theme(theme)
 
@@ -139,15 +138,9 @@ class SweepWindow(QWidget):
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
-        bar = QToolBar()
-        bar.setMovable(False)
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        bar.addActions([self.run_action, self.stop_action])
-        bar.addSeparator()
-        bar.addAction(self.save_action)
         head = QHBoxLayout()
         head.setContentsMargins(0, 0, 8, 0)
-        head.addWidget(bar)
+        head.addWidget(toolbar([self.run_action, self.stop_action], [self.save_action]))
         head.addWidget(self.counts, 1)
         head.addWidget(self._bar)
         parts = QSplitter(Qt.Orientation.Horizontal)
@@ -164,14 +157,6 @@ class SweepWindow(QWidget):
         layout.addLayout(head)
         layout.addWidget(parts, 1)
         layout.addLayout(foot)
-
-    def _action(self, text: str, icon: str, keys: str, why: str) -> QAction:
-        action = QAction(text, self)
-        action.setObjectName(icon)
-        action.setShortcut(QKeySequence.fromString(keys))
-        action.setToolTip(wrapped(f"{why} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})"))
-        self.addAction(action)
-        return action
 
     def _refresh(self) -> None:
         figures = self.figures

@@ -21,6 +21,7 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tool_window import front_window
 
 if TYPE_CHECKING:
     from rnnviz.gui.training.runner import TrainingRunner
@@ -80,9 +81,7 @@ class TrainingCommands(QObject):
         """Show the window, at first with the first ready task."""
         if self.window is None:
             self.window = self._make_window()
-        self.window.show()
-        self.window.raise_()
-        self.window.activateWindow()
+        self.window.bring_to_front()
 
     def open_task(self, path: Path) -> None:
         """Read a task into the form of the window."""
@@ -123,8 +122,6 @@ class TrainingCommands(QObject):
         window = TrainingWindow(self._main, TrainingTask.from_mapping({}), ready)
         self.runner = runner = TrainingRunner(self)
         window.apply_theme(self._theme)
-        # The guide is at hand here as well.
-        window.addActions([action for action in self._main.actions() if action.objectName() == "guide"])
         window.train_requested.connect(self._ask_train)
         window.continue_requested.connect(self._continue)
         window.stop_requested.connect(runner.stop)
@@ -189,11 +186,10 @@ class TrainingCommands(QObject):
             self.window.say(text)
 
     def _on_failed(self, sentence: str, begun: bool) -> None:
-        in_front = self.window if self.window is not None and self.window.isVisible() else self._main
         if begun:
             sentence += " Checkpoints are kept: Continue goes on from the last one."
         title = "The training ended early" if begun else "The training cannot begin"
-        show_error_dialog(in_front, title, sentence, "training")
+        show_error_dialog(front_window(self.window, self._main), title, sentence, "training")
 
     # Checkpoints in the lanes
 
@@ -311,7 +307,7 @@ class TrainingCommands(QObject):
         try:
             self._chosen_model(path)
         except InputError as error:
-            show_error_dialog(self.window or self._main, "The character model cannot be written", error)
+            show_error_dialog(front_window(self.window, self._main), "The character model cannot be written", error)
             return
         self._open_model(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QSlider,
     QSplitter,
-    QToolBar,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -28,6 +27,7 @@ from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.theme.icons import IconButton, Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.training.curves import TrainingCurves
 from rnnviz.gui.training.task_panel import TaskPanel
 from rnnviz.gui.views.labels import ElidedLabel
@@ -42,7 +42,7 @@ _SAID_MS = 6_000
 _NOT_YET = "Train (F5) shows the curves. Checkpoints appear in the lanes of the main window."
 
 
-class TrainingWindow(QWidget):
+class TrainingWindow(ToolWindow):
     """Shows a task, and a training of it. The user's requests are signals."""
 
     train_requested = Signal()
@@ -63,7 +63,7 @@ class TrainingWindow(QWidget):
     """Whether the colors have the same range at each checkpoint."""
 
     def __init__(self, parent: QWidget, task: TrainingTask, ready: Sequence[Path]) -> None:
-        super().__init__(parent, Qt.WindowType.Window)
+        super().__init__(parent)
         self.history: TrainingHistory | None = None
         self.name = ""
         """The name of the task in the form."""
@@ -227,11 +227,8 @@ class TrainingWindow(QWidget):
         self.slider.setValue(self.slider.value() + by)
 
     def apply_theme(self, theme: Theme) -> None:
-        icons = Icons(theme)
-        for action in self._actions:
-            if action.objectName():
-                action.setIcon(icons[action.objectName()])
-        self._export.setIcon(icons["export"])
+        super().apply_theme(theme)
+        self._export.setIcon(Icons(theme)["export"])
         self.form.apply_theme(theme)
         self.curves.apply_theme(theme)
 
@@ -241,35 +238,57 @@ class TrainingWindow(QWidget):
         super().closeEvent(event)
 
     def _make_actions(self) -> None:
-        self.train_action = self._action("&Train", "run", "F5", "Train from the first step.")
-        self.stop_action = self._action("&Stop", "stop", "Esc", "Stop after this training step. Everything is kept.")
-        self.continue_action = self._action(
+        make = self.make_action
+        self.train_action = make("&Train", "run", "F5", "Train from the first step.", self._on_train)
+        self.stop_action = make(
+            "&Stop", "stop", "Esc", "Stop after this training step. Everything is kept.", self.stop_requested.emit
+        )
+        self.continue_action = make(
             "&Continue",
             "play",
             "Shift+F5",
             "Train on from the last checkpoint. If all steps are done, as many follow. "
             "Keys of the table Training may change before.",
+            self.continue_requested.emit,
         )
-        self.open_action = self._action("&Open task…", "open", "Ctrl+O", "Open a training task (TOML).")
-        self.save_action = self._action("Sa&ve task…", "save", "Ctrl+S", "Write the task of the form as TOML.")
-        self.weights_action = self._action(
+        self.open_action = make(
+            "&Open task…", "open", "Ctrl+O", "Open a training task (TOML).", self.open_requested.emit
+        )
+        self.save_action = make(
+            "Sa&ve task…", "save", "Ctrl+S", "Write the task of the form as TOML.", self.save_requested.emit
+        )
+        self.weights_action = make(
             "&Weights…",
             "",
             "Ctrl+Shift+S",
             "Write the weights of the chosen checkpoint for Gluon, PyTorch, ONNX Runtime or NumPy, and verify them. "
             "The linear layer is written beside them.",
+            self.weights_requested.emit,
         )
-        self.model_action = self._action(
-            "Character &model…", "", "", "Write the chosen checkpoint with its characters, to open it in Generate."
+        self.model_action = make(
+            "Character &model…",
+            "",
+            "",
+            "Write the chosen checkpoint with its characters, to open it in Generate.",
+            self.model_requested.emit,
         )
-        self.generate_action = self._action(
-            "&Generate text", "", "Ctrl+G", "Generate text with the chosen checkpoint, in the window Generate."
+        self.generate_action = make(
+            "&Generate text",
+            "",
+            "Ctrl+G",
+            "Generate text with the chosen checkpoint, in the window Generate.",
+            self.generate_requested.emit,
         )
-        self.table_action = self._action("&Table of losses (CSV)…", "", "", "Write a row for each training step.")
-        self.picture_action = self._action("&Picture of the curves (PNG)…", "", "", "Write the curves as shown here.")
-        self.previous_action = self._action("", "previous", "Alt+Left", "Choose the checkpoint before.")
-        self.next_action = self._action("", "next", "Alt+Right", "Choose the next checkpoint.")
-        self._actions = (self.train_action, self.stop_action, self.continue_action, self.open_action, self.save_action)
+        self.table_action = make(
+            "&Table of losses (CSV)…", "", "", "Write a row for each training step.", self.table_requested.emit
+        )
+        self.picture_action = make(
+            "&Picture of the curves (PNG)…", "", "", "Write the curves as shown here.", self.picture_requested.emit
+        )
+        self.previous_action = make(
+            "", "previous", "Alt+Left", "Choose the checkpoint before.", lambda: self.step_checkpoint(-1)
+        )
+        self.next_action = make("", "next", "Alt+Right", "Choose the next checkpoint.", lambda: self.step_checkpoint(1))
         self._exports = (
             self.weights_action,
             self.model_action,
@@ -277,39 +296,10 @@ class TrainingWindow(QWidget):
             self.table_action,
             self.picture_action,
         )
-        for action, asked in (
-            (self.train_action, self._on_train),
-            (self.stop_action, self.stop_requested.emit),
-            (self.continue_action, self.continue_requested.emit),
-            (self.open_action, self.open_requested.emit),
-            (self.save_action, self.save_requested.emit),
-            (self.weights_action, self.weights_requested.emit),
-            (self.model_action, self.model_requested.emit),
-            (self.generate_action, self.generate_requested.emit),
-            (self.table_action, self.table_requested.emit),
-            (self.picture_action, self.picture_requested.emit),
-            (self.previous_action, lambda: self.step_checkpoint(-1)),
-            (self.next_action, lambda: self.step_checkpoint(1)),
-        ):
-            action.triggered.connect(lambda _checked=False, asked=asked: asked())
-
-    def _action(self, text: str, icon: str, keys: str, why: str) -> QAction:
-        action = QAction(text, self)
-        action.setObjectName(icon)
-        shortcut = QKeySequence.fromString(keys)
-        action.setShortcut(shortcut)
-        shown = f" ({shortcut.toString(QKeySequence.SequenceFormat.NativeText)})" if keys else ""
-        action.setToolTip(wrapped(f"{why}{shown}"))
-        self.addAction(action)
-        return action
 
     def _lay_out(self) -> None:
-        bar = QToolBar()
-        bar.setMovable(False)
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        bar.addActions(self._actions[:3])
-        bar.addSeparator()
-        bar.addActions(self._actions[3:])
+        training = (self.train_action, self.stop_action, self.continue_action)
+        bar = toolbar(training, (self.open_action, self.save_action))
         self._export = QToolButton()
         self._export.setText("&Export")
         self._export.setAccessibleName("Export")

@@ -1,0 +1,61 @@
+"""Tool window: a window beside the main window, with a toolbar of its commands."""
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QToolBar, QWidget
+
+from rnnviz.core.words import wrapped
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
+
+
+class ToolWindow(QWidget):
+    """Belongs to the main window, whose key opens the guide here as well."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Window)
+        self._made: list[QAction] = []
+        self.addActions([action for action in parent.actions() if action.objectName() == "guide"])
+
+    def bring_to_front(self) -> None:
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def apply_theme(self, theme: Theme) -> None:
+        icons = Icons(theme)
+        for action in self._made:
+            if action.objectName():
+                action.setIcon(icons[action.objectName()])
+
+    def make_action(self, text: str, icon: str, keys: str, why: str, asked: Callable[[], object]) -> QAction:
+        """Create an action of this window; `icon` and `keys` may be ""."""
+        action = QAction(text, self)
+        action.setObjectName(icon)
+        shortcut = QKeySequence.fromString(keys)
+        action.setShortcut(shortcut)
+        shown = f" ({shortcut.toString(QKeySequence.SequenceFormat.NativeText)})" if keys else ""
+        action.setToolTip(wrapped(f"{why}{shown}"))
+        action.triggered.connect(lambda: asked())
+        self.addAction(action)
+        self._made.append(action)
+        return action
+
+
+def toolbar(*groups: Sequence[QAction]) -> QToolBar:
+    """A toolbar with a separator between groups."""
+    bar = QToolBar()
+    bar.setMovable(False)
+    bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    for group in groups:
+        if bar.actions():
+            bar.addSeparator()
+        bar.addActions(group)
+    return bar
+
+
+def front_window(window: ToolWindow | None, main: QWidget) -> QWidget:
+    """The tool window if it is visible, else the main window: the parent of a dialog."""
+    return main if window is None or not window.isVisible() else window
