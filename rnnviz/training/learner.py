@@ -263,16 +263,14 @@ class LibraryLearner(ABC):
         """The velocity and the second moment of the optimizer by name; {} before the first step."""
 
 
-def training_inputs(
-    task: TrainingTask, parameters: Mapping[str, FloatArray], state: State, batch: Batch, out: FloatArray | None = None
-) -> Inputs:
-    """The inputs of a run of the network on a batch, with the loss gradient `out` (T, N, D·H)."""
+def training_inputs(task: TrainingTask, parameters: Mapping[str, FloatArray], state: State, batch: Batch) -> Inputs:
+    """The inputs of a run of the network on a batch; the gradient of the loss has no `out` yet."""
     network = task.network
     samples = batch.x.shape[1]
     zeros = {
         symbol: np.zeros(network.state_shape(samples, symbol), network.dtype) for symbol in network.kind.state_symbols
     }
-    loss = LossGradient(out, zeros, truncate=task.training.truncate)
+    loss = LossGradient(None, zeros, truncate=task.training.truncate)
     sequence = np.ascontiguousarray(batch.x, network.dtype)
     config = run_config(task, batch)
     return Inputs(config, sequence, network_parameters(config.network, dict(parameters)), state, loss=loss)

@@ -25,7 +25,6 @@ _SEND_SECONDS = 0.05
 """The shortest time between two messages with events."""
 
 _EVENTS, _CHECKPOINT, _ENDED, _RAISED, _FAILED = "events", "checkpoint", "ended", "raised", "failed"
-_PAUSE, _RESUME = "pause", "resume"
 
 
 class TrainingProcess:
@@ -67,7 +66,7 @@ class TrainingProcess:
         Returns
         -------
         tuple of StepDone or Checkpoint
-            () if there are none in that time, or training is paused or has ended.
+            () if there are none in that time, or training has ended.
 
         Raises
         ------
@@ -76,14 +75,6 @@ class TrainingProcess:
         """
         kind, content = self._received(seconds)
         return content if kind == _EVENTS else ()
-
-    def pause(self) -> None:
-        """Stop after the present training step."""
-        self._connection.send(_PAUSE)
-
-    def resume(self) -> None:
-        """Go on after `pause`."""
-        self._connection.send(_RESUME)
 
     def checkpoint(
         self, check: Callable[[], None] = lambda: None, seconds: float = float("inf")
@@ -170,20 +161,18 @@ def _train(connection: Connection, task: TrainingTask, resume: Checkpoint | None
             events.clear()
         sent = monotonic()
 
+    def answer() -> None:
+        if connection.recv() == _CHECKPOINT:
+            connection.send((_CHECKPOINT, loop.checkpoint()))
+
     for event in loop:
         events.append(event)
         if monotonic() - sent >= _SEND_SECONDS:
             send()
-        paused = False
-        while connection.poll() or paused:
+        while connection.poll():
             send()
-            command = connection.recv()
-            if command == _CHECKPOINT:
-                connection.send((_CHECKPOINT, loop.checkpoint()))
-            else:
-                paused = command == _PAUSE
+            answer()
     send()
     connection.send((_ENDED, None))
     while True:
-        if connection.recv() == _CHECKPOINT:
-            connection.send((_CHECKPOINT, loop.checkpoint()))
+        answer()

@@ -1,4 +1,4 @@
-"""Training in a child process: the same events, pauses, and errors of the child."""
+"""Training in a child process: the same events, and errors of the child."""
 
 from dataclasses import replace
 
@@ -28,20 +28,6 @@ def test_events_are_those_of_the_loop() -> None:
     assert isinstance(expected[-1], Checkpoint)
     for name, array in expected[-1].parameters.items():
         assert last.parameters[name] == pytest.approx(array, abs=1e-9)
-
-
-def test_training_pauses_and_goes_on() -> None:
-    with TrainingProcess(task_of("sine", steps=1_000_000)) as process:
-        process.pause()
-        paused, _ = process.checkpoint()
-        assert process.events(0.3) == ()
-        again, _ = process.checkpoint()
-        assert again.step == paused.step
-        process.resume()
-        while not process.events(5.0):
-            pass
-        later, _ = process.checkpoint()
-        assert later.step > paused.step
 
 
 def test_errors_of_the_child_are_raised() -> None:

@@ -43,7 +43,7 @@ class TrainingRunner(QObject):
     """Sentence of an error, and whether the training had begun. Its checkpoints until then are kept."""
     busy_changed = Signal(bool)
 
-    _prepared, _told = Signal(object), Signal(object)
+    _prepared, _sent = Signal(object), Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -56,7 +56,7 @@ class TrainingRunner(QObject):
         self._task = LatestTask("training", self)
         self._task.done.connect(self._finish)
         self._prepared.connect(self.started, Qt.ConnectionType.QueuedConnection)
-        self._told.connect(self.received, Qt.ConnectionType.QueuedConnection)
+        self._sent.connect(self.received, Qt.ConnectionType.QueuedConnection)
 
     def train(self, task: TrainingTask) -> None:
         """Train from the first step."""
@@ -110,25 +110,25 @@ class TrainingRunner(QObject):
         with TrainingProcess(task, resume) as process:
             while not (process.ended or self._stopped):
                 check()
-                self._tell(process.events(_INTERVAL))
+                self._send(process.events(_INTERVAL))
             if not process.ended:
                 checkpoint, events = process.checkpoint(check, _STOP_SECONDS)
-                self._tell(events)
+                self._send(events)
                 if self.last is None or self.last.step != checkpoint.step:
-                    self._tell([checkpoint])
+                    self._send([checkpoint])
         return partial(self.ended.emit, self._stopped)
 
-    def _tell(self, events: Sequence[TrainingEvent]) -> None:
-        told: list[TrainingEvent | SavedCheckpoint] = []
+    def _send(self, events: Sequence[TrainingEvent]) -> None:
+        found: list[TrainingEvent | SavedCheckpoint] = []
         for event in events:
             if isinstance(event, Checkpoint):
                 assert self._folder is not None
                 self.last = event
-                told.append(self._folder.save(event))
+                found.append(self._folder.save(event))
             else:
-                told.append(event)
-        if told:
-            self._told.emit(told)
+                found.append(event)
+        if found:
+            self._sent.emit(found)
 
 
 def _start(task: TrainingTask, source: "BatchSource") -> TrainingStart:
