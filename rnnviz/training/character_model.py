@@ -170,7 +170,7 @@ class Generator:
 
 
 def entropy(probabilities: FloatArray) -> float:
-    """The entropy of some probabilities, in bits."""
+    """The entropy of probabilities (V,), in bits."""
     present = probabilities[probabilities > 0]
     return float(-(present * np.log2(present)).sum()) + 0.0
 

@@ -87,11 +87,20 @@ class ManualGradients:
         Parameters
         ----------
         parameters : mapping of str to ndarray
-            The network's parameters and the linear layer's.
+            The network's parameters by Gluon's names, `linear_weight` (O, D·H) and `linear_bias` (O,).
         state : State
             The initial state, (L·D, N, H) each.
         batch : Batch
             The sequences and targets.
+
+        Returns
+        -------
+        Prediction
+            The predictions, (T, N, O), and their loss.
+        dict of str to ndarray
+            The gradients of all parameters, in their shapes.
+        State
+            The final state, (L·D, N, H) each.
         """
         network = self._task.network
         inputs = training_inputs(self._task, parameters, state, batch)

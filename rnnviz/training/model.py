@@ -137,7 +137,7 @@ def network_parameters(network: Network, parameters: dict[str, FloatArray]) -> P
 
 
 def run_config(task: TrainingTask, batch: Batch) -> Config:
-    """The config of a run of the network on a batch."""
+    """The config of a run of the network on a batch, whose x has the shape (T, N, I)."""
     timesteps, samples, _ = batch.x.shape
     sequence = SequenceSource(batch_size=samples, timesteps=timesteps)
     config = Config(replace(task.network, layout="TNC"), sequence)

@@ -38,7 +38,7 @@ def global_norm(gradients: Mapping[str, FloatArray]) -> float:
 
 
 def clipped(gradients: Mapping[str, FloatArray], norm: float, training: Training) -> Mapping[str, FloatArray]:
-    """The gradients, scaled down to `clip_norm` where their norm is larger."""
+    """The gradients by name in their shapes, scaled down to `clip_norm` where their norm is larger."""
     if training.clip_norm == 0:
         return gradients
     scale = training.clip_norm / (norm + _CLIP_EPSILON.get(training.library or "", 1e-6))
