@@ -195,7 +195,7 @@ class TrainingCurves(QWidget):
                 0,
             )
             limit = history.summary.limit
-            self.apart.show_lines(steps, [line], (limit, f"apart above {number_format.error(limit)}"))
+            self.apart.show_lines(steps, [line], (limit, f"limit of drift {number_format.error(limit)}"))
 
     def show_checkpoint(self, step: int) -> None:
         """Mark a training step by a line."""
