@@ -262,8 +262,6 @@ def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
 APART = 0.6
 """How far the bars of zero and of infinity are from the others, in widths of a bar."""
 
-_INFINITE = "infinite: NaN or infinite in one engine, or with a tolerance of 0"
-
 
 @dataclass(frozen=True)
 class HistogramBar:

@@ -107,7 +107,7 @@ def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
     graph = trace(cell)
     kept = tuple(name for name in wanted if name not in cell.state_symbols)
     roots = [*graph.states, *(graph.values[name] for name in kept)]
-    lowering = _Lowering(cell, roots)
+    lowering = _Lowering(roots)
     live = set(ordered(roots))
     # In the order of the step's own lines, as far as they are needed.
     every = {name: lowering.visit(node) for name, node in graph.values.items() if node in live}
@@ -132,7 +132,7 @@ def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
 class _Lowering:
     """Turns nodes into operations that are one call each."""
 
-    def __init__(self, cell: CellSpec, roots: Sequence[Node]) -> None:
+    def __init__(self, roots: Sequence[Node]) -> None:
         self._uses = Counter([*roots, *(arg for node in ordered(roots) for arg in node.args)])
         self._known: dict[tuple[Node, float], Operand] = {}
         self.operations: list[Operation] = []
