@@ -219,7 +219,7 @@ def test_gradients_are_computed_by_an_option(
     assert set(backward["without_gradients"]) == {"manual", candidate} - set(engines)
     assert {audit["verdict"] for audit in backward["audit"].values()} == {"right"}
     (compared,) = backward["comparisons"]
-    arrays = {"grad.h", "grad.r", "grad.z", "grad.n", "grad.input", "grad.h0"}
+    arrays = {"grad.h", "grad.out", "grad.r", "grad.z", "grad.n", "grad.input", "grad.h0"}
     assert {name for name in compared["arrays"] if "parameters" not in name} == (arrays if engines[1:] else set())
     schema = json.loads((ROOT / "resources" / "schemas" / "summary.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(found)

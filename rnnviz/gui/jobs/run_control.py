@@ -71,20 +71,22 @@ def run_size(config: Config) -> float:
     steps: float = sequence.timesteps * sequence.batch_size
     if sequence.source == "file" and sequence.files:
         # Of several files, each takes as many steps as the largest.
-        steps = len(sequence.files) * max(_values_in(Path(path)) for path in sequence.files) / network.input_size
+        largest = max(_values_in(Path(path), sequence.array) for path in sequence.files)
+        steps = len(sequence.files) * largest / network.input_size
     hidden = network.num_layers * network.directions * steps * network.output_size
     # A custom cell has parameters only once a run has read its file.
     parameters = network.parameter_count if network.is_known else 0
     return parameters + steps * network.input_size + len(config.compare.engines) * hidden
 
 
-def _values_in(file: Path) -> float:
-    """Upper bound of the values in a file: one per byte, of an archive's largest array unpacked."""
+def _values_in(file: Path, array: str | None) -> float:
+    """Upper bound of the values in a file: one per byte, of an archive the named or the largest array unpacked."""
     try:
         if file.suffix.lower() != ".npz":
             return file.stat().st_size
         with zipfile.ZipFile(file) as archive:
-            return max((member.file_size for member in archive.infolist()), default=0)
+            named = [member for member in archive.infolist() if member.filename == f"{array}.npy"]
+            return max((member.file_size for member in named or archive.infolist()), default=0)
     except (OSError, *ZIP_DAMAGE):
         # The run reports the unreadable file.
         return 0.0

@@ -36,3 +36,10 @@ def test_an_archive_that_unpacks_to_much_does_not_run_by_itself(tmp_path: Path) 
 def test_an_unreadable_file_is_left_to_the_run(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_text("no archive", encoding="utf-8")
     assert size(tmp_path / "x.npz") == size(tmp_path / "missing.npy") < AUTOMATIC_VALUES
+
+
+def test_the_named_array_of_an_archive_counts_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, weights=np.zeros(200_000), input=np.zeros((4, 1, 2)))
+    sequence = {"path": str(path), "array": "input"}
+    assert run_size(Config.from_mapping({"network": NETWORK, "sequence": sequence})) < AUTOMATIC_VALUES < size(path)
