@@ -9,6 +9,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.gates import is_gradient
 from rnnviz.quantities.units import Query
@@ -107,7 +108,11 @@ def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window:
                 window.session.set_engine(engine)
             window.actions_[command.id].trigger()
             QApplication.processEvents()
-            for opened in (*window.findChildren(QDialog), *window.findChildren(QMenu)):
+            for opened in (
+                *window.findChildren(QDialog),
+                *window.findChildren(QMenu),
+                *window.findChildren(ToolWindow),
+            ):
                 if opened.isVisible():
                     opened.close()
             qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
