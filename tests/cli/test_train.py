@@ -155,7 +155,7 @@ def test_ctrl_c_keeps_the_trained_weights(tmp_path: Path) -> None:
     words += ["--weights", str(weights)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(20)
+            process.wait(8)
         # A terminal sends it to the child process as well.
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)

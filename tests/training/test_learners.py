@@ -60,7 +60,7 @@ def test_without_momentum(library: str) -> None:
 def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, problem: str) -> None:
     pytest.importorskip(f"rnnviz.engines.{library}")
     sizes = {"timesteps": 20, "batch_size": 16}
-    task = task_of(problem, problem=sizes, network={"dtype": "float32", "hidden_size": 24}, library=library, steps=300)
+    task = task_of(problem, problem=sizes, network={"dtype": "float32", "hidden_size": 24}, library=library, steps=100)
     for step in steps_of(task):
         for learner in step.learners.values():
             assert learner.audit is not None
