@@ -138,6 +138,7 @@ def test_the_command_lists_lessons_and_describes_one(capsys) -> None:
         assert main(words) == 2
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_handout(tmp_path: Path, capsys, shared_worker) -> None:
     path = tmp_path / "batch-first.html"
     assert main(["lesson", "batch-first", "--handout", str(path)]) == 0

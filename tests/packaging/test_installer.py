@@ -86,6 +86,16 @@ def lesson(installed: CleanSystem) -> Path:
     return path
 
 
+_EXPORTS = ("--csv", "values.csv", "--png", "picture.png", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def exported(installed: CleanSystem, lesson: Path) -> Path:
+    """The person's home, with what the installed program exported of the lesson's run."""
+    installed.run("rnnviz", "run", lesson.name, *_EXPORTS)
+    return installed.root / HOME
+
+
 def test_the_checksums_are_those_of_the_files(made: dict[str, Path]) -> None:
     listed = dict(reversed(line.split()) for line in made["SHA256SUMS"].read_text().splitlines())
     assert set(listed) == {path.name for path in made.values()} - {"SHA256SUMS"}
@@ -135,10 +145,8 @@ def test_doctor_finds_its_engines_on_the_clean_system(installed: CleanSystem) ->
 
 
 def test_an_installed_run_writes_the_same_files_as_the_source_tree(
-    installed: CleanSystem, lesson: Path, tmp_path: Path
+    exported: Path, lesson: Path, tmp_path: Path
 ) -> None:
-    options = ["--csv", "values.csv", "--png", "picture.png", "--quiet"]
-    installed.run("rnnviz", "run", "lesson.toml", *options)
     # Only the fonts that the clean system has, so that the pictures can be the same.
     fonts = tmp_path / "fonts.conf"
     folder = "/usr/share/fonts/truetype/dejavu"
@@ -146,17 +154,16 @@ def test_an_installed_run_writes_the_same_files_as_the_source_tree(
         f"<fontconfig><dir>{folder}</dir><cachedir>{tmp_path}</cachedir>"
         "<include>/etc/fonts/conf.d</include></fontconfig>"
     )
-    command = [sys.executable, "-m", "rnnviz", "run", str(lesson), *options]
+    command = [sys.executable, "-m", "rnnviz", "run", str(lesson), *_EXPORTS]
     environ = {**os.environ, "FONTCONFIG_FILE": str(fonts), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, timeout=120)
-    home = installed.root / HOME
-    assert (home / "values.csv").read_bytes() == (tmp_path / "values.csv").read_bytes()
-    theirs, ours = QImage(str(home / "picture.png")), QImage(str(tmp_path / "picture.png"))
+    assert (exported / "values.csv").read_bytes() == (tmp_path / "values.csv").read_bytes()
+    theirs, ours = QImage(str(exported / "picture.png")), QImage(str(tmp_path / "picture.png"))
     assert not ours.isNull()
     assert theirs.convertToFormat(QImage.Format.Format_RGB32) == ours.convertToFormat(QImage.Format.Format_RGB32)
 
 
-def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem, lesson: Path) -> None:
+def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem, exported: Path) -> None:
     with virtual_screen("1280x800x24") as display:
         window = installed.start("rnnviz", "lesson.toml", display=display)
         try:
@@ -171,8 +178,11 @@ def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem
                 command = ["timeout", "2", "xclip", "-out", "-selection", "clipboard"]
                 return subprocess.run(command, env=environ, capture_output=True, text=True).stdout.splitlines()
 
-            identity = press("search", "--sync", "--onlyvisible", "--name", "lesson.toml").splitlines()[0]
-            press("windowfocus", "--sync", identity)
+            # A search fails if any window closes meanwhile.
+            end, found = monotonic() + 60, list[str]()
+            while not found and monotonic() < end:
+                found = press("search", "--sync", "--onlyvisible", "--name", "lesson.toml").splitlines()
+            press("windowfocus", "--sync", found[0])
             end, first = monotonic() + 60, copied()
             # The keyboard begins in the lanes: they copy a table with a column for each time step.
             while not (first and {"t=0", "t=1"} <= set(first[0].split("\t"))) and monotonic() < end:
@@ -183,7 +193,7 @@ def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem
                 press("key", "F6")
                 second = copied()
             place, shown = _copied(second)
-            with (installed.root / HOME / "values.csv").open(encoding="utf-8") as file:
+            with (exported / "values.csv").open(encoding="utf-8") as file:
                 (row,) = (row for row in csv.DictReader(file) if tuple(row[name] for name in _PLACE) == place)
             assert shown == {name: float(row[name]) for name in ("gluon", "manual")}
             press("key", "ctrl+q")

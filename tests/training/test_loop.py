@@ -31,7 +31,7 @@ def test_the_loss_falls() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("library", [None, "torch", "gluon"])
+@pytest.mark.parametrize("library", [None, pytest.param("torch", marks=pytest.mark.slow), "gluon"])
 def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: str) -> None:
     # The state passes from batch to batch.
     task = task_of("characters", library=library, optimizer=optimizer, checkpoint_every=100)
