@@ -117,11 +117,19 @@ def _one_hot(read: NDArray[np.intp], size: int) -> FloatArray:
     return one_hot(list(read.T), size, "float64")
 
 
-def _drawn(problem: Problem, sizes: tuple[int, int], draw: _Draw, baseline: float, **rest: object) -> BatchSource:
+def _drawn(
+    problem: Problem,
+    sizes: tuple[int, int],
+    draw: _Draw,
+    baseline: float,
+    *,
+    classes: bool,
+    names: tuple[str, ...] = (),
+) -> BatchSource:
     def batch(step: int) -> Batch:
         return draw(np.random.default_rng((problem.seed, step)))
 
-    return BatchSource(*sizes, batch=batch, test=batch(_TEST), baseline=baseline, **rest)  # type: ignore[arg-type]
+    return BatchSource(*sizes, classes, batch, batch(_TEST), baseline, names)
 
 
 def _at_the_end(shape: tuple[int, int], count: int = 1) -> NDArray[np.bool_]:

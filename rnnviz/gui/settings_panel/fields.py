@@ -170,7 +170,7 @@ def task_field_states(values: Values) -> dict[str, FieldState]:
     """The states of the fields of a training task."""
     kind = values["problem.kind"]
     uses = _network(values) | _parameters(values)
-    # The problem decides the input size, and training starts from random weights in arrays of its own.
+    # The problem decides the input size, and training starts from random weights.
     uses |= {f"network.{key}": _LEFT_OUT for key in ("input_size", "layout", "reverse")}
     uses |= {f"parameters.{key}": _LEFT_OUT for key in ("path", "entry")}
     if kind != "characters":

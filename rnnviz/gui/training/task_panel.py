@@ -74,10 +74,10 @@ class TaskPanel(QScrollArea):
 
     def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
         editor = make_editor(key, config_field, parent)
-        editor.edited.connect(partial(self._validate, told=True))
+        editor.edited.connect(partial(self._validate, emits=True))
         return editor
 
-    def _validate(self, *, told: bool = False) -> None:
+    def _validate(self, *, emits: bool = False) -> None:
         tables, errors = checked_tables(self._fields, task_field_states)
         self.task = None
         if not errors:
@@ -88,5 +88,5 @@ class TaskPanel(QScrollArea):
         for dotted, field in self._fields.items():
             field.wrong = errors.get(dotted, "")
             field.refresh()
-        if told:
+        if emits:
             self.edited.emit()
