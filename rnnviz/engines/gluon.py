@@ -5,9 +5,11 @@ a single-layer fused its own block that holds the same weights: the chain. The f
 build it, runs beside the chain, and its output and states must equal the chain's.
 """
 
+import ctypes
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from math import prod, sqrt
@@ -17,18 +19,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-
-# mxnet 1.9.1 still reads the alias that numpy 1.24 removed; without it the import fails.
-if "bool" not in vars(np):
-    np.bool = np.bool_  # type: ignore[attr-defined]
-
-# oneDNN, which computes MXNet's RNNs, keeps up to 1,024 compiled layers, one for each shape that it met, and MXNet
-# what goes into them without end: a process that serves many configs would grow by 100 MB. No run needs so many.
-os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "64")
-os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
-
-import mxnet as mx
-from mxnet.gluon import contrib, rnn
 
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
@@ -55,6 +45,36 @@ from rnnviz.engines.layers import (
     unrolled,
 )
 from rnnviz.engines.packing import run_packed
+
+
+@contextmanager
+def _keep_crash_handler() -> Iterator[None]:
+    """Take back the handling of segmentation faults from a library that is imported meanwhile.
+
+    MXNet's handler prints where the fault happened, for which it needs memory: after a fault in malloc it would wait
+    for ever. A process that crashes has to end.
+    """
+    set_handler = ctypes.CDLL(None).signal
+    set_handler.argtypes, set_handler.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    handler = set_handler(signal.SIGSEGV, None)
+    try:
+        yield
+    finally:
+        set_handler(signal.SIGSEGV, handler)
+
+
+# mxnet 1.9.1 still reads the alias that numpy 1.24 removed; without it the import fails.
+if "bool" not in vars(np):
+    np.bool = np.bool_  # type: ignore[attr-defined]
+
+# oneDNN, which computes MXNet's RNNs, keeps up to 1,024 compiled layers, one for each shape that it met, and MXNet
+# what goes into them without end: a process that serves many configs would grow by 100 MB. No run needs so many.
+os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
+
+with _keep_crash_handler():
+    import mxnet as mx
+    from mxnet.gluon import contrib, rnn
 
 _IGNORED_LENGTHS = "MXNet 1.9.1 ignores use_sequence_length on the CPU (apache/mxnet issue 19323)"
 

@@ -1,5 +1,8 @@
 """The real Gluon: facts of the notebooks, agreement with its own fused stack, and its known bugs."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +30,12 @@ pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason
 @pytest.fixture(scope="module")
 def gluon() -> Engine:
     return load_engine("gluon")
+
+
+def test_a_process_that_crashes_after_the_import_ends() -> None:
+    code = "import os, signal, rnnviz.engines.gluon; os.kill(os.getpid(), signal.SIGSEGV)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGSEGV
 
 
 def notebook_config(*, sequence: dict[str, Any], **network: Any) -> Config:
