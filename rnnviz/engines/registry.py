@@ -70,15 +70,26 @@ class EngineEntry:
     @property
     def unavailable(self) -> str | None:
         """Why the engine cannot run here, in one sentence, or None if it can."""
+        why = self.missing_package
+        if why is None:
+            return None
+        return (
+            f"The engine {self.name} {why}: {_INSTEAD}" if self.package == "mxnet" else f"The engine {self.name} {why}."
+        )
+
+    @property
+    def missing_package(self) -> str | None:
+        """The end of a sentence about a package that the engine needs and that is not installed, or None."""
         if self.package is None or find_spec(self.package) is not None:
             return None
-        if self.package == "mxnet":
-            return f"{_why_no_mxnet(self.name)}: {_INSTEAD}"
-        if self.package == "torch":
-            if getattr(sys, "frozen", False):
-                return "PyTorch is not part of this package. Install rnnviz with pip to use the engine torch."
-            return 'The engine torch needs PyTorch, which is not installed: run pip install "rnnviz[torch]".'
-        return f"The engine {self.name} needs the package {self.package}, which is not installed."
+        match self.package:
+            case "mxnet":
+                return f"needs mxnet 1.9.1, which {_why_no_mxnet()}"
+            case "torch" if getattr(sys, "frozen", False):
+                return "needs PyTorch, which this package does not contain (rnnviz in an environment of pip can use it)"
+            case "torch":
+                return 'needs PyTorch, which is not installed (pip install "torch>=2.9" brings it)'
+        return f"needs the package {self.package}, which is not installed"
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the engine cannot compute this network, in one sentence, or None if it can."""
@@ -208,20 +219,17 @@ def with_fallback_reference(config: Config) -> tuple[Config, str]:
     name = None if usual.unavailable is None else fallback_engine(config, config.compare.candidates)
     if name is None:
         return config, ""
-    why = _why_no_mxnet(usual.name)
     return (
         replace(config, compare=replace(config.compare, reference=name)),
-        f"{name} is the reference here: {why[:1].lower()}{why[1:]}.",
+        f"{name} is the reference here: the engine {usual.name} {usual.missing_package}.",
     )
 
 
-def _why_no_mxnet(engine: str) -> str:
+def _why_no_mxnet() -> str:
     system, machine = platform.system(), platform.machine()
     if (system, machine) in _MXNET_WHEELS:
-        why = "is not installed (pip install mxnet==1.9.1 brings it)"
-    else:
-        why = f"has no wheel for {system} {machine}"
-    return f"The engine {engine} needs mxnet 1.9.1, which {why}"
+        return "is not installed (pip install mxnet==1.9.1 brings it)"
+    return f"has no wheel for {system} {machine}"
 
 
 def load_engine(name: str) -> Engine:

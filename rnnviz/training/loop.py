@@ -7,15 +7,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from rnnviz.core.errors import EngineError
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.engines.registry import load_engine
+from rnnviz.core.words import join_words
+from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.frozen import dataclass
 from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, carried_state
 from rnnviz.training.model import initial_parameters
 from rnnviz.training.optimizers import global_norm
 from rnnviz.training.problems import Batch, BatchSource, batches_of
 from rnnviz.training.step_audit import StepAudit, StepAuditor
-from rnnviz.training.task import TrainingTask
+from rnnviz.training.task import LIBRARIES, TrainingTask
 
 MANUAL = "manual"
 
@@ -146,10 +148,16 @@ class TrainingLoop:
 
 
 def _library_learner(task: TrainingTask, initial: Mapping[str, FloatArray], source: BatchSource) -> Learner:
-    # Each imports its library; the registry says why one is missing.
-    assert task.training.library is not None
-    load_engine(task.training.library)
-    if task.training.library == "gluon":
+    library = task.training.library
+    assert library is not None
+    missing = ENGINES[library].missing_package
+    if missing is not None:
+        others = [f"use the library {name} in its place" for name in LIBRARIES if ENGINES[name].missing_package is None]
+        fixes = join_words([*others, "leave the library out"], "or")
+        raise EngineError(f"Training with the library {library} {missing}: {fixes}.")
+    # Each imports its library; the registry says why one cannot be loaded.
+    load_engine(library)
+    if library == "gluon":
         from rnnviz.training.gluon_learner import GluonLearner
 
         return GluonLearner(task, initial, classes=source.classes)

@@ -247,7 +247,7 @@ def test_missing_torch_exits_with_3(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
-        'rnnviz: The engine torch needs PyTorch, which is not installed: run pip install "rnnviz[torch]".\n'
+        'rnnviz: The engine torch needs PyTorch, which is not installed (pip install "torch>=2.9" brings it).\n'
     )
 
 

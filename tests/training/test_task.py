@@ -55,7 +55,14 @@ def test_keys_that_are_not_possible(key: str, tables: dict[str, Any]) -> None:
     assert caught.value.key == key
 
 
-def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    with pytest.raises(EngineError, match="PyTorch, which is not installed"):
+@pytest.mark.parametrize(("missing", "other"), [(("torch",), True), (("torch", "mxnet"), False)])
+def test_a_library_that_is_missing_names_libraries_that_are_not(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], other: bool
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else object())
+    with pytest.raises(EngineError) as caught:
         next(train(TrainingTask.from_mapping({"training": TORCH})))
+    sentence = str(caught.value)
+    assert ("gluon" in sentence) == other
+    assert "leave the library out" in sentence
+    assert "--engines" not in sentence
