@@ -13,7 +13,7 @@ import rnnviz
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.training.loop import Checkpoint, train
+from rnnviz.training.loop import Checkpoint, TrainingLoop
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
 from rnnviz.training.problems import BatchSource, batches_of
 from rnnviz.training.task import TrainingTask, load_task
@@ -74,7 +74,7 @@ def adding(name: str) -> dict[str, dict[str, FloatArray]]:
 
 def _checkpoints(task: TrainingTask, source: BatchSource) -> Iterator[Checkpoint]:
     """Checkpoints of a training, up to the first one that has learned the problem."""
-    for event in train(task, source):
+    for event in TrainingLoop(task, source):
         if isinstance(event, Checkpoint):
             yield event
             if event.loss < LEARNED:

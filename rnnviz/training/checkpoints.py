@@ -58,7 +58,7 @@ class CheckpointFolder:
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "sequence.npy", np.ascontiguousarray(self._shown.x).astype(task.network.dtype))
 
-    def add(self, checkpoint: Checkpoint) -> Config:
+    def save(self, checkpoint: Checkpoint) -> SavedCheckpoint:
         """Write the files of a checkpoint.
 
         Parameters
@@ -68,8 +68,8 @@ class CheckpointFolder:
 
         Returns
         -------
-        Config
-            A run of the first test sequences with these parameters, whose loss is that of the task.
+        SavedCheckpoint
+            Its config is a run of the first test sequences with these parameters, whose loss is that of the task.
 
         Raises
         ------
@@ -91,11 +91,8 @@ class CheckpointFolder:
             ParameterSource("file", path=str(weights)),
         )
         backward = Backward(enabled=True, loss="file", path=str(loss), truncate=self._task.training.truncate)
-        return replace(config, backward=backward)
-
-    def save(self, checkpoint: Checkpoint) -> SavedCheckpoint:
-        """Write the files of a checkpoint; may raise an OSError."""
-        return SavedCheckpoint(checkpoint.step, checkpoint.loss, checkpoint.accuracy, self.add(checkpoint))
+        config = replace(config, backward=backward)
+        return SavedCheckpoint(checkpoint.step, checkpoint.loss, checkpoint.accuracy, config)
 
 
 def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> Inputs:

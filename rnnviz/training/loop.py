@@ -65,41 +65,32 @@ class Checkpoint:
 TrainingEvent: TypeAlias = StepDone | Checkpoint
 
 
-def train(
-    task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None
-) -> Iterator[TrainingEvent]:
-    """Train, and yield each step and checkpoint. The training stops when no further event is asked for.
-
-    Parameters
-    ----------
-    task : TrainingTask
-        The task.
-    source : BatchSource, optional
-        Its batches, if they are made already.
-    resume : Checkpoint, optional
-        Go on from it, with the steps of an uninterrupted training.
-
-    Yields
-    ------
-    StepDone or Checkpoint
-        A checkpoint before the first step unless it goes on from one, then each step, and further checkpoints; the last
-        one is after the last step.
-
-    Raises
-    ------
-    InputError
-        If the text of the task cannot be read.
-    EngineError
-        If the library is not installed.
-    """
-    yield from TrainingLoop(task, source, resume)
-
-
 class TrainingLoop:
-    """The learners of a task, and their events in order, as of `train`."""
+    """The learners of a task. An iteration trains, and gives each step and checkpoint.
+
+    A checkpoint comes before the first step unless the training goes on from one, then each step, and further
+    checkpoints; the last one is after the last step. The training stops when no further event is asked for.
+    """
 
     def __init__(self, task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None) -> None:
-        """Make the batches and the learners; may raise as `train` does."""
+        """Make the batches and the learners.
+
+        Parameters
+        ----------
+        task : TrainingTask
+            The task.
+        source : BatchSource, optional
+            Its batches, if they are made already.
+        resume : Checkpoint, optional
+            Go on from it, with the steps of an uninterrupted training.
+
+        Raises
+        ------
+        InputError
+            If the text of the task cannot be read.
+        EngineError
+            If the library is not installed.
+        """
         self.source = batches_of(task) if source is None else source
         self.task = task.with_input_size(self.source.input_size)
         self.step, self._seconds, self._begins = 0, 0.0, resume is None

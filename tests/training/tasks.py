@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rnnviz.training.loop import StepDone, train
+from rnnviz.training.loop import StepDone, TrainingLoop
 from rnnviz.training.task import TrainingTask
 
 
@@ -25,4 +25,4 @@ def task_of(
 
 
 def steps_of(task: TrainingTask) -> list[StepDone]:
-    return [event for event in train(task) if isinstance(event, StepDone)]
+    return [event for event in TrainingLoop(task) if isinstance(event, StepDone)]

@@ -10,14 +10,14 @@ import pytest
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.training.checkpoints import CheckpointFolder
-from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop, train
+from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop
 from rnnviz.training.problems import batches_of
 from tests.oracles.computed import computed
 from tests.training.tasks import task_of
 
 
 def test_checkpoints_come_before_the_first_step_and_after_the_last() -> None:
-    events = list(train(task_of("sine", steps=5, checkpoint_every=2, library=None)))
+    events = list(TrainingLoop(task_of("sine", steps=5, checkpoint_every=2, library=None)))
     kinds = [(type(event), event.step) for event in events]
     steps = [(StepDone, step) for step in range(1, 6)]
     assert [kind for kind in kinds if kind[0] is StepDone] == steps
@@ -26,7 +26,7 @@ def test_checkpoints_come_before_the_first_step_and_after_the_last() -> None:
 
 
 def test_the_loss_falls() -> None:
-    losses = [event.loss for event in train(task_of("sine", steps=60)) if isinstance(event, Checkpoint)]
+    losses = [event.loss for event in TrainingLoop(task_of("sine", steps=60)) if isinstance(event, Checkpoint)]
     assert losses[-1] < losses[0] / 4
 
 
@@ -39,8 +39,8 @@ def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: s
     *_, done = islice(loop, 4)
     stopped = loop.checkpoint()
     assert stopped.step == done.step == 3
-    resumed = list(train(task, resume=pickle.loads(pickle.dumps(stopped))))
-    whole = list(islice(train(task), 4, None))
+    resumed = list(TrainingLoop(task, resume=pickle.loads(pickle.dumps(stopped))))
+    whole = list(islice(TrainingLoop(task), 4, None))
     assert [type(event) for event in resumed] == [StepDone] * 3 + [Checkpoint]
     for one, other in zip(resumed, whole, strict=True):
         if isinstance(one, StepDone) and isinstance(other, StepDone):
@@ -54,9 +54,9 @@ def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: s
 def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path: Path) -> None:
     task = task_of("parity", steps=1)
     source = batches_of(task)
-    checkpoint = next(event for event in train(task, source) if isinstance(event, Checkpoint))
+    checkpoint = next(event for event in TrainingLoop(task, source) if isinstance(event, Checkpoint))
     folder = CheckpointFolder(tmp_path / "run", task.with_input_size(source.input_size), source)
-    inputs = load_inputs(folder.add(checkpoint))
+    inputs = load_inputs(folder.save(checkpoint).config)
     assert np.array_equal(inputs.sequence, source.test.x[:, :4])
     assert np.array_equal(inputs.parameters["l0_i2h_weight"], checkpoint.parameters["l0_i2h_weight"])
     trace, _ = computed(load_engine("manual"), inputs)

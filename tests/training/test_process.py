@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.training.loop import Checkpoint, StepDone, train
+from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop
 from rnnviz.training.process import TrainingProcess
 from tests.training.tasks import task_of
 
@@ -19,7 +19,7 @@ def test_events_are_those_of_the_loop() -> None:
             events += process.events(5.0)
         last, rest = process.checkpoint()
     assert rest == ()
-    expected = list(train(task))
+    expected = list(TrainingLoop(task))
     assert [event.step for event in events] == [event.step for event in expected]
     losses = [event.learners["manual"].loss for event in events if isinstance(event, StepDone)]
     # The child may have other kernels.

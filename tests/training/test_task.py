@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.engines import registry
-from rnnviz.training.loop import train
+from rnnviz.training.loop import TrainingLoop
 from rnnviz.training.task import TrainingTask, is_task, load_task, save_task
 
 TORCH = {"library": "torch"}
@@ -61,7 +61,7 @@ def test_a_library_that_is_missing_names_libraries_that_are_not(
 ) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else object())
     with pytest.raises(EngineError) as caught:
-        next(train(TrainingTask.from_mapping({"training": TORCH})))
+        TrainingLoop(TrainingTask.from_mapping({"training": TORCH}))
     sentence = str(caught.value)
     assert ("gluon" in sentence) == other
     assert "leave the library out" in sentence

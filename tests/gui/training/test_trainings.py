@@ -11,7 +11,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.training.training_window import TrainingWindow
-from rnnviz.training.loop import Checkpoint, train
+from rnnviz.training.loop import Checkpoint, TrainingLoop
 from rnnviz.training.task import TrainingTask, load_task, save_task
 from tests.leaks import children
 
@@ -75,7 +75,7 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWin
     assert window.session.state.color_by == "gradient"
     assert window.document.history.undone.partition(",")[0] == undo.partition(",")[0]
     assert not window.document.modified
-    checkpoints = [event for event in train(TASK) if isinstance(event, Checkpoint)]
+    checkpoints = [event for event in TrainingLoop(TASK) if isinstance(event, Checkpoint)]
     found = window.session.result.inputs.parameters["l0_i2h_weight"]
     assert found == pytest.approx(checkpoints[1].parameters["l0_i2h_weight"], abs=1e-9)
     # Colors of another quantity have another range.
@@ -141,7 +141,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot: Any, window: Main
     with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
         training.continue_action.trigger()
     assert [saved.step for saved in training.history.checkpoints] == [0, done, steps]
-    whole = list(train(replace(long, training=replace(long.training, steps=steps))))
+    whole = list(TrainingLoop(replace(long, training=replace(long.training, steps=steps))))
     found = training.history.checkpoints[-1].parameters()
     for name, array in whole[-1].parameters.items():
         assert found[name] == pytest.approx(array, abs=1e-9)
