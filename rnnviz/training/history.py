@@ -44,7 +44,7 @@ class TrainingHistory:
         self.summary = TrainingSummary.of(start.task, start.baseline)
         self.checkpoints: list[SavedCheckpoint] = []
         numbers = _NUMBERS if library is None else (*_NUMBERS, _AUDIT)
-        self._columns = ("seconds", "apart", *(f"{name}.{key}" for name in self.learners for key in numbers))
+        self._columns = ("seconds", "distance", *(f"{name}.{key}" for name in self.learners for key in numbers))
         self._values = np.full((len(self._columns), 64), np.nan)
         self.steps = 0
         """The number of training steps so far."""
@@ -62,8 +62,8 @@ class TrainingHistory:
     def column(self, name: str) -> FloatArray:
         """(S + 1,): a column by training step, NaN at step 0, which is before the first one.
 
-        Columns are "seconds", "apart", and "loss", "accuracy" and "norm" of each learner, such as "manual.loss". Of two
-        learners, "audit" is the larger error of gradients and update, as a ratio of the tolerance.
+        Columns are "seconds", "distance", and "loss", "accuracy" and "norm" of each learner, such as "manual.loss". Of
+        two learners, "audit" is the larger error of gradients and update, as a ratio of the tolerance.
         """
         return self._values[self._columns.index(name), : self.steps + 1]
 
@@ -127,7 +127,7 @@ class TrainingHistory:
                 numbers.append(
                     np.nan if done.audit is None else max(done.audit.gradient_ratio, done.audit.update_ratio)
                 )
-        self._values[:, event.step] = (event.seconds, np.nan if event.apart is None else event.apart, *numbers)
+        self._values[:, event.step] = (event.seconds, np.nan if event.distance is None else event.distance, *numbers)
 
 
 def _texts(numbers: Sequence[Any], count: int) -> list[str]:

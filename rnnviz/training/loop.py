@@ -36,14 +36,14 @@ class LearnerStep:
 class StepDone:
     """A training step: the number of steps so far, seconds since the start, and the numbers of each learner.
 
-    `apart` is the distance of the two learners' parameters, relative to the norm of the manual ones; None with one
+    `distance` is that of the two learners' parameters, relative to the norm of the manual ones; None with one
     learner.
     """
 
     step: int
     seconds: float
     learners: Mapping[str, LearnerStep]
-    apart: float | None = None
+    distance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class TrainingLoop:
             found = self._learn(self.source.batch(self.step))
             self.step += 1
             self._seconds = perf_counter() - began
-            yield StepDone(self.step, self._seconds, found, _apart(self._learners))
+            yield StepDone(self.step, self._seconds, found, _distance(self._learners))
             if self.step % training.checkpoint_every == 0 or self.step == training.steps:
                 yield self.checkpoint()
 
@@ -157,7 +157,7 @@ def _library_learner(task: TrainingTask, initial: Mapping[str, FloatArray], sour
     return TorchLearner(task, initial, classes=source.classes)
 
 
-def _apart(learners: Mapping[str, Learner]) -> float | None:
+def _distance(learners: Mapping[str, Learner]) -> float | None:
     if len(learners) == 1:
         return None
     one, other = (learner.parameters for learner in learners.values())

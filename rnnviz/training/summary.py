@@ -13,7 +13,9 @@ from rnnviz.training.loop import MANUAL, Checkpoint, StepDone, TrainingEvent
 from rnnviz.training.task import TrainingTask
 from rnnviz.verify.verdict import Verdict
 
-_AGREE = "{manual} and {library} agree: after {steps} training steps their parameters differ by {apart} of their norm."
+_AGREE = (
+    "{manual} and {library} agree: after {steps} training steps their parameters differ by {distance} of their norm."
+)
 _DRIFT = (
     "Numerical drift: {manual} and {library} diverge from training step {step} on. Every step is within its tolerance; "
     "rounding errors accumulated."
@@ -57,9 +59,9 @@ class TrainingSummary:
         The names, the manual one first.
     wrong:
         The first wrong step by learner.
-    apart:
+    distance:
         The distance after the last step; None with one learner.
-    apart_at:
+    diverged_at:
         The first step whose distance is above the limit, None if there is none.
     """
 
@@ -71,8 +73,8 @@ class TrainingSummary:
     test: tuple[float, float] | None = None
     learners: tuple[str, ...] = ()
     wrong: Mapping[str, WrongTrainingStep] = field(default_factory=dict)
-    apart: float | None = None
-    apart_at: int | None = None
+    distance: float | None = None
+    diverged_at: int | None = None
 
     @classmethod
     def of(cls, task: TrainingTask, baseline: float) -> "TrainingSummary":
@@ -84,7 +86,7 @@ class TrainingSummary:
         if isinstance(event, Checkpoint):
             return self.tested(event.loss, event.accuracy)
         loss = event.learners[MANUAL].loss
-        apart = event.apart is not None and not event.apart <= self.limit
+        diverged = event.distance is not None and not event.distance <= self.limit
         return replace(
             self,
             steps=event.step,
@@ -92,8 +94,8 @@ class TrainingSummary:
             last=loss,
             learners=tuple(event.learners),
             wrong={**dict(_wrong(event)), **self.wrong},
-            apart=event.apart,
-            apart_at=event.step if apart and self.apart_at is None else self.apart_at,
+            distance=event.distance,
+            diverged_at=event.step if diverged and self.diverged_at is None else self.diverged_at,
         )
 
     def tested(self, loss: float, accuracy: float) -> "TrainingSummary":
@@ -107,7 +109,7 @@ class TrainingSummary:
             return None
         if self.wrong:
             return Verdict.DISAGREE
-        return Verdict.AGREE if self.apart_at is None else Verdict.DRIFT
+        return Verdict.AGREE if self.diverged_at is None else Verdict.DRIFT
 
     @property
     def verdict_sentence(self) -> str:
@@ -115,10 +117,10 @@ class TrainingSummary:
         names = [*map(display_name, self.learners)]
         match self.verdict:
             case Verdict.AGREE:
-                steps, apart = count(self.steps), error(self.apart or 0.0)
-                return _AGREE.format(manual=names[0], library=names[1], steps=steps, apart=apart)
+                steps, distance = count(self.steps), error(self.distance or 0.0)
+                return _AGREE.format(manual=names[0], library=names[1], steps=steps, distance=distance)
             case Verdict.DRIFT:
-                return _DRIFT.format(manual=names[0], library=names[1], step=count(self.apart_at or 0))
+                return _DRIFT.format(manual=names[0], library=names[1], step=count(self.diverged_at or 0))
             case Verdict.DISAGREE:
                 learner, wrong = min(self.wrong.items(), key=lambda item: item[1].step)
                 return _DISAGREE.format(
@@ -180,13 +182,13 @@ def training_json(task: TrainingTask, summary: TrainingSummary, events: list[Tra
     -------
     dict
         "loss", "norm" and "accuracy" of the manual learner by step, the same of all under "learners", "test" by
-        checkpoint, "apart" and "audit" with two learners, the verdict and the task.
+        checkpoint, "distance" and "audit" with two learners, the verdict and the task.
     """
     steps = [event for event in events if isinstance(event, StepDone)]
     checkpoints = [event for event in events if isinstance(event, Checkpoint)]
     learners = {name: _of_learner(name, steps, summary) for name in summary.learners}
     manual = learners.get(MANUAL) or _of_learner(MANUAL, steps, summary)
-    apart = {"steps": [json_number(event.apart) for event in steps if event.apart is not None]}
+    distances = [json_number(event.distance) for event in steps if event.distance is not None]
     return {
         "verdict": summary.verdict,
         "sentences": list(summary.sentences),
@@ -204,7 +206,9 @@ def training_json(task: TrainingTask, summary: TrainingSummary, events: list[Tra
         ],
         "learners": learners,
         "audit": {name: figures.pop("audit") for name, figures in learners.items() if "audit" in figures},
-        "apart": {**apart, "limit": json_number(summary.limit), "at": summary.apart_at} if apart["steps"] else None,
+        "distance": {"steps": distances, "limit": json_number(summary.limit), "at": summary.diverged_at}
+        if distances
+        else None,
         "seconds": steps[-1].seconds if steps else 0.0,
         "task": task.to_mapping(),
     }

@@ -49,7 +49,7 @@ def test_losses_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFi
         figures["loss"]["steps"][-1],
     )
     assert [test["step"] for test in figures["test"]] == [0, 3, 6, 7]
-    assert figures["apart"] is None
+    assert figures["distance"] is None
     assert figures["task"]["network"]["hidden_size"] == 4
     assert all(sentence in said for sentence in figures["sentences"])
     (entry,) = entries_of(weights)
@@ -79,8 +79,8 @@ def test_a_library_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert list(figures["learners"]) == list(figures["audit"]) == ["manual", "gluon"]
     assert figures["audit"]["gluon"]["correct"]
     assert figures["audit"]["gluon"]["max_gradient_ratio"] < 0.05
-    assert len(figures["apart"]["steps"]) == 7
-    assert figures["apart"]["at"] is None
+    assert len(figures["distance"]["steps"]) == 7
+    assert figures["distance"]["at"] is None
 
 
 @pytest.mark.parametrize(

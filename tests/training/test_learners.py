@@ -25,8 +25,8 @@ def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, 
         assert len(steps) == 6
         for step in steps:
             manual, other = step.learners["manual"], step.learners[library]
-            assert step.apart is not None
-            assert step.apart < 1e-12
+            assert step.distance is not None
+            assert step.distance < 1e-12
             assert other.loss == pytest.approx(manual.loss, rel=1e-9)
             assert other.accuracy == pytest.approx(manual.accuracy, nan_ok=True)
             assert other.norm == pytest.approx(manual.norm, rel=1e-9)
@@ -41,7 +41,7 @@ def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, 
 def test_both_directions_are_learned(library: str) -> None:
     pytest.importorskip(f"rnnviz.engines.{library}")
     task = task_of("adding", network={"cell": "gru", "bidirectional": True}, library=library, clip_norm=0.0, steps=2)
-    assert [step.apart is not None and step.apart < 1e-12 for step in steps_of(task)] == [True, True]
+    assert [step.distance is not None and step.distance < 1e-12 for step in steps_of(task)] == [True, True]
 
 
 @pytest.mark.slow
@@ -49,8 +49,8 @@ def test_both_directions_are_learned(library: str) -> None:
 def test_without_momentum(library: str) -> None:
     pytest.importorskip(f"rnnviz.engines.{library}")
     steps = steps_of(task_of("copy", library=library, optimizer="sgd", momentum=0.0))
-    assert steps[-1].apart is not None
-    assert steps[-1].apart < 1e-12
+    assert steps[-1].distance is not None
+    assert steps[-1].distance < 1e-12
     assert all(learner.audit is not None and learner.audit.correct for learner in steps[-1].learners.values())
 
 

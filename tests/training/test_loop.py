@@ -44,7 +44,7 @@ def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: s
     assert [type(event) for event in resumed] == [StepDone] * 3 + [Checkpoint]
     for one, other in zip(resumed, whole, strict=True):
         if isinstance(one, StepDone) and isinstance(other, StepDone):
-            assert (one.step, one.learners, one.apart) == (other.step, other.learners, other.apart)
+            assert (one.step, one.learners, one.distance) == (other.step, other.learners, other.distance)
         elif isinstance(one, Checkpoint) and isinstance(other, Checkpoint):
             assert all(np.array_equal(array, other.parameters[name]) for name, array in one.parameters.items())
             assert one.loss == other.loss

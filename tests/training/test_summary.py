@@ -15,9 +15,9 @@ WRONG = {
 }
 
 
-def _summary(apart: list[float], wrong: dict[int, str] | None = None) -> TrainingSummary:
+def _summary(distances: list[float], wrong: dict[int, str] | None = None) -> TrainingSummary:
     found = TrainingSummary.of(task_of(), 1 / 6)
-    for step, distance in enumerate(apart, 1):
+    for step, distance in enumerate(distances, 1):
         fault = (wrong or {}).get(step)
         learners = {
             "manual": LearnerStep(1.0 / step, 0.5, 1.0, CORRECT),
@@ -29,14 +29,20 @@ def _summary(apart: list[float], wrong: dict[int, str] | None = None) -> Trainin
 
 def test_small_distances_agree() -> None:
     found = _summary([0.0, 1e-12])
-    assert (found.verdict, found.apart_at, found.steps, found.first, found.last) == (Verdict.AGREE, None, 2, 1.0, 0.5)
+    assert (found.verdict, found.diverged_at, found.steps, found.first, found.last) == (
+        Verdict.AGREE,
+        None,
+        2,
+        1.0,
+        0.5,
+    )
     assert "their parameters differ by 1e-12 of their norm" in found.verdict_sentence
 
 
 @pytest.mark.parametrize("large", [1e-6, float("nan")])
 def test_large_distances_of_correct_steps_are_drift(large: float) -> None:
     found = _summary([0.0, large, 0.0])
-    assert (found.verdict, found.apart_at) == (Verdict.DRIFT, 2)
+    assert (found.verdict, found.diverged_at) == (Verdict.DRIFT, 2)
     assert "from training step 2 on" in found.verdict_sentence
 
 

@@ -141,7 +141,7 @@ class TrainingCurves(QWidget):
         super().__init__()
         self.loss = StepPlot("Loss", logarithmic=True)
         self.norm = StepPlot("Gradient norm", logarithmic=True)
-        self.apart = StepPlot("Distance of the learners", logarithmic=True)
+        self.distance = StepPlot("Distance of the learners", logarithmic=True)
         self.logarithmic = QCheckBox("&Logarithmic")
         self.logarithmic.setChecked(True)
         self.logarithmic.setToolTip(wrapped("Show the loss on a logarithmic axis."))
@@ -150,10 +150,10 @@ class TrainingCurves(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for plot, stretch in ((self.loss, 3), (self.norm, 2), (self.apart, 2)):
+        for plot, stretch in ((self.loss, 3), (self.norm, 2), (self.distance, 2)):
             plot.step_requested.connect(self.step_requested)
             layout.addWidget(plot, stretch)
-        self.apart.hide()
+        self.distance.hide()
 
     def show_losses(self, history: TrainingHistory) -> None:
         """Draw the losses of a training so far."""
@@ -186,24 +186,24 @@ class TrainingCurves(QWidget):
             for place, name in enumerate(history.learners)
         ]
         self.norm.show_lines(steps, norms, None if clip == 0 else (clip, f"clipped above {clip:g}"))
-        self.apart.setVisible(two)
+        self.distance.setVisible(two)
         if two:
             line = Line(
                 "distance",
                 "Norm of the difference of all parameters, relative to the norm of the manual ones.",
-                history.column("apart"),
+                history.column("distance"),
                 0,
             )
             limit = history.summary.limit
-            self.apart.show_lines(steps, [line], (limit, f"limit of drift {number_format.error(limit)}"))
+            self.distance.show_lines(steps, [line], (limit, f"limit of drift {number_format.error(limit)}"))
 
     def show_checkpoint(self, step: int) -> None:
         """Mark a training step by a line."""
-        for plot in (self.loss, self.norm, self.apart):
+        for plot in (self.loss, self.norm, self.distance):
             plot.plot.show_selection(step)
 
     def apply_theme(self, theme: Theme) -> None:
-        for plot in (self.loss, self.norm, self.apart):
+        for plot in (self.loss, self.norm, self.distance):
             plot.apply_theme(theme)
 
 

@@ -128,8 +128,8 @@ def test_a_library_has_curves_a_distance_and_a_verdict(make: Callable[[TrainingT
     window.refresh()
     assert [line.name for line in window.curves.loss._lines] == ["training, manual", "training, torch", "test"]
     assert [line.name for line in window.curves.norm._lines] == ["manual", "torch"]
-    assert not window.curves.apart.isHidden()
-    apart = window.curves.apart._lines[0].values
-    assert np.argmax(apart > window.curves.apart._limit[0]) == 12
+    assert not window.curves.distance.isHidden()
+    distances = window.curves.distance._lines[0].values
+    assert np.argmax(distances > window.curves.distance._limit[0]) == 12
     assert "from training step 12 on" in window.verdict.text()
     assert "at most manual 1% and torch 1% of the tolerance" in window.verdict.text()

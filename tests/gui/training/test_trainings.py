@@ -93,7 +93,7 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWin
     # Files.
     training.history.write_csv(tmp_path / "losses.csv")
     rows = (tmp_path / "losses.csv").read_text().splitlines()
-    assert rows[0] == "step,seconds,apart,manual.loss,manual.accuracy,manual.norm,test.loss,test.accuracy"
+    assert rows[0] == "step,seconds,distance,manual.loss,manual.accuracy,manual.norm,test.loss,test.accuracy"
     assert len(rows) == 32
     with np.load(training.history.checkpoints[-1].config.parameters.path) as weights:
         assert np.array_equal(weights["l0_i2h_weight"], training.checkpoint.parameters()["l0_i2h_weight"])
