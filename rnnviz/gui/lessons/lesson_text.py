@@ -3,13 +3,15 @@
 import re
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QDesktopServices, QResizeEvent, QTextDocumentFragment, QWheelEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from rnnviz.core.number_format import true_minus_in
+from rnnviz.gui.theme.fonts import CODE_FAMILY
 from rnnviz.gui.theme.markdown import fit_code, show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.index import LINK_SCHEME
+from rnnviz.lessons.markdown_html import inline_html
 
 _INDEX = re.compile(r"(\[[^\]\n]*\])")
 _EQUATION = re.compile(r"\b(\w+) = (?=\S)")
@@ -21,6 +23,16 @@ def typeset(text: str) -> str:
     parts[::2] = map(true_minus_in, parts[::2])
     text = "".join(parts)
     return _EQUATION.sub("\\1\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
+
+
+def label_html(text: str) -> str:
+    """One line of Markdown as the rich text of a label in the narrow pane."""
+    return inline_html(typeset(text)).replace("<code>", f"<code style=\"font-family: '{CODE_FAMILY}'\">")
+
+
+def plain(text: str) -> str:
+    """One line of Markdown without its marks, for screen readers, tooltips and copies."""
+    return QTextDocumentFragment.fromHtml(inline_html(text)).toPlainText()
 
 
 class LessonText(QTextBrowser):

@@ -18,7 +18,7 @@ from rnnviz.core import number_format
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import TAKES_ARROWS
-from rnnviz.gui.lessons.lesson_text import LessonText, typeset
+from rnnviz.gui.lessons.lesson_text import LessonText, label_html, plain
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.questions import Question, Task, number_of
@@ -115,9 +115,9 @@ class _ChoiceText(QLabel):
     """The text of a choice; a click chooses it."""
 
     def __init__(self, text: str, button: QRadioButton) -> None:
-        super().__init__(typeset(text))
+        super().__init__(label_html(text))
         self._button = button
-        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextFormat(Qt.TextFormat.RichText)
         self.setWordWrap(True)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -206,7 +206,7 @@ class QuestionBox(_Box):
         self._announce()
 
     def _show_choice(self, choice: str, correct: bool | None) -> None:
-        quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{choice}\N{RIGHT DOUBLE QUOTATION MARK}"
+        quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{plain(choice)}\N{RIGHT DOUBLE QUOTATION MARK}"
         if correct is None:
             self._mark(None, f"The answer is {quoted}")
         elif correct:
@@ -253,9 +253,9 @@ class QuestionBox(_Box):
         self.buttons = []
         for place, choice in enumerate(choices):
             button = QRadioButton()
-            button.setAccessibleName(choice)
+            button.setAccessibleName(plain(choice))
             button.setProperty(TAKES_ARROWS, True)
-            button.setToolTip(wrapped(choice))
+            button.setToolTip(wrapped(plain(choice)))
             # The mark is beside the first line of the text.
             button.setMinimumHeight(self.fontMetrics().height())
             self._group.addButton(button, place)

@@ -8,7 +8,7 @@ from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
-from rnnviz.gui.lessons.lesson_text import typeset
+from rnnviz.gui.lessons.lesson_text import label_html, plain
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -84,8 +84,8 @@ class StatementRow(QWidget):
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._text = QLabel(typeset(statement.text))
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text = QLabel(label_html(statement.text))
+        self._text.setTextFormat(Qt.TextFormat.RichText)
         self._text.setWordWrap(True)
         self._numbers = QVBoxLayout()
         self._numbers.setSpacing(1)
@@ -123,7 +123,7 @@ class StatementRow(QWidget):
         self._write()
 
     def copy_text(self) -> str:
-        lines = [self.statement.text, f"{self.statement.expression}: {self.mark.text()}"]
+        lines = [plain(self.statement.text), f"{self.statement.expression}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
         return "\n".join(lines)
@@ -159,7 +159,7 @@ class StatementRow(QWidget):
             text = f"{words} for your config" if self._own else words
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
-        self.setAccessibleName(f"{text}: {self.statement.text}")
+        self.setAccessibleName(f"{text}: {plain(self.statement.text)}")
         self.update()
 
     def _write_numbers(self) -> None:
