@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QLabel, QMenu
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.table import COMMANDS
-from rnnviz.gui.jobs.run_control import AUTOMATIC_VALUES, run_size
 from rnnviz.lessons.index import lessons
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 
@@ -43,8 +42,6 @@ def test_a_lesson_of_the_menu_is_opened_run_and_judged(qtbot, window, lesson):
             window.files.open_lesson(lessons()[1])
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         action.trigger()
-        if run_size(lesson.config) > AUTOMATIC_VALUES:
-            window.control.run()
     assert window.session.result.config.network == lesson.config.network
     assert window.verdict.state in {"real-bug": ("disagree",), "drift": ("drift",)}.get(lesson.name, AGREEMENT)
     assert window.toolbar.lesson.currentData() == lesson

@@ -18,8 +18,8 @@ from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.verify.result import RunResult
 
-AUTOMATIC_VALUES = 50_000
-"""Largest number of hidden values, parameters and inputs for an automatic run."""
+AUTOMATIC_VALUES = 120_000
+"""Largest number of hidden values, parameters and inputs for an automatic run, which usually takes half a second."""
 DELAY_MS = 150
 
 

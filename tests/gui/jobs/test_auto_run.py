@@ -7,6 +7,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.gui.jobs.run_control import AUTOMATIC_VALUES, run_size
+from rnnviz.lessons.index import lessons
 
 NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
 
@@ -31,6 +32,10 @@ def test_an_archive_that_unpacks_to_much_does_not_run_by_itself(tmp_path: Path) 
     np.savez_compressed(path, np.zeros((200_000, 2)))
     assert path.stat().st_size < AUTOMATIC_VALUES
     assert size(path) > AUTOMATIC_VALUES
+
+
+def test_every_lesson_runs_by_itself() -> None:
+    assert all(run_size(lesson.config) <= AUTOMATIC_VALUES for lesson in lessons())
 
 
 def test_an_unreadable_file_is_left_to_the_run(tmp_path: Path) -> None:
