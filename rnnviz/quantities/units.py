@@ -3,12 +3,13 @@
 An order is found from one engine's hidden values or gradients of one sample. Of a long sequence at most `SAMPLED`
 time steps at equal distances are looked at, which is reported wherever an order is named.
 
-A unit is on at a time step if its h is at least the threshold there; NaN is not on. The units of a query are those that
-are on at every time step of its range, as in LSTMVis (Strobelt et al., 2018). Another range is a longest run of
-time steps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the Jaccard
-index of the query's units and of all units of the lane that are on, times the shorter length of the two ranges over the
-longer: 1 for a range of the same length in which exactly the same units are on. A run that meets the query's own range
-is left out.
+A unit is on at a time step if its value, h or another quantity, is at least the threshold there; NaN is not on. The
+units of a query are those that are on at every time step of its range, as in LSTMVis (Strobelt et al., 2018), and on
+request off at the one that is computed before: a cell state keeps many units on for long. Another range is a longest
+run of time steps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the
+Jaccard index of the query's units and of all units of the lane that are on, times the shorter length of the two ranges
+over the longer: 1 for a range of the same length in which exactly the same units are on. Where the query's units are
+those off before, other units do not count. A run that meets the query's own range is left out.
 """
 
 import heapq
@@ -20,8 +21,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells import CellSpec
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.frozen import dataclass
+from rnnviz.quantities.gates import GateReader, Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.quantities.level_of_detail import IntArray
 from rnnviz.verify.result import RunResult
 
@@ -148,7 +151,7 @@ _BLOCK_VALUES = 1 << 20
 
 @dataclass(frozen=True)
 class Query:
-    """A range of time steps in one lane of one engine's values of one sample."""
+    """A range of time steps in one lane of one engine's values of one sample, searched by h or another quantity."""
 
     engine: str
     layer: int
@@ -156,6 +159,21 @@ class Query:
     sample: int
     times: range
     threshold: float = THRESHOLD
+    quantity: Quantity = "value"
+    onset: bool = False
+    """Whether the units are off at the time step that is computed before the range."""
+
+
+def searched(quantity: Quantity, cell: CellSpec) -> Quantity:
+    """The quantity by which units are searched while the lanes show one: h, if that has no value for each unit."""
+    found = gate_quantity(quantity, cell)
+    return quantity if found is not None and found.per_unit else "value"
+
+
+def reach(result: RunResult, query: Query) -> float:
+    """How far usual thresholds of a query's quantity lie from 0: as far as the values of a gradient, else 1."""
+    extent = result.extents.get(f"{query.engine}.{query.quantity}") if is_gradient(query.quantity) else None
+    return extent or 1.0
 
 
 @dataclass(frozen=True)
@@ -181,16 +199,24 @@ class Selection:
 
 def select(result: RunResult, query: Query, check: Check) -> Selection:
     """Answer a query, a block of time steps at a time; `check` is called between blocks, and may raise."""
-    least = _least(result, query, check)
-    units = tuple(int(unit) for unit in np.flatnonzero(least >= query.threshold))
+    least = _least(result, query, query.times, check)
+    on = least >= query.threshold
+    if query.onset:
+        # The backward pass goes through the time steps in the other order.
+        later = result.inputs.network.backward(query.direction) != is_gradient(query.quantity)
+        end = query.times.stop if later else query.times.start - 1
+        before = _least(result, query, range(end, end + 1), check) if end >= 0 else np.full_like(least, np.nan)
+        on &= ~(before >= query.threshold)
+        least = np.where(before >= least, np.nan, least)
+    units = tuple(int(unit) for unit in np.flatnonzero(on))
     known = least[~np.isnan(least)]
     highest = float(known.max()) if len(known) else None
     return Selection(query, units, find_ranges(result, query, units, check) if units else (), highest)
 
 
-def _least(result: RunResult, query: Query, check: Check) -> FloatArray:
-    """(H,): each unit's least value in a query's range before padding; NaN if one is, or if the range is empty."""
-    times = query.times[: max(0, result.inputs.length(query.sample) - query.times.start)]
+def _least(result: RunResult, query: Query, times: range, check: Check) -> FloatArray:
+    """(H,): each unit's least value at some time steps before padding; NaN if one is, or if there are none."""
+    times = times[: max(0, result.inputs.length(query.sample) - times.start)]
     least: FloatArray = np.full(result.shape[4], np.inf if len(times) else np.nan)
     for _, values in _blocks(result, query, times, check):
         least = np.minimum(least, values.min(axis=0))
@@ -218,7 +244,8 @@ def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check)
     for first, values in _blocks(result, query, range(length), check):
         on = values >= query.threshold
         shared = np.count_nonzero(on[:, columns], axis=1)
-        jaccard = shared / (np.count_nonzero(on, axis=1) + len(units) - shared)
+        others = 0 if query.onset else np.count_nonzero(on, axis=1) - shared
+        jaccard = shared / (len(units) + others)
         for place in np.flatnonzero(np.diff(shared >= needed, prepend=start is not None)):
             timestep = first + int(place)
             if start is None:
@@ -235,10 +262,16 @@ def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check)
 
 def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
     """First time step and values (B, H) of each block of some time steps."""
-    lane = result[query.engine].hidden[query.layer, query.direction]
-    length = max(1, _BLOCK_VALUES // result.shape[4])
+    trace, lane = result[query.engine], (query.layer, query.direction)
+    stored = stored_array(query.quantity, trace)
+    reader = GateReader(result.inputs, trace) if stored is None else None
+    length, units = max(1, _BLOCK_VALUES // result.shape[4]), slice(0, result.shape[4])
     for first in range(times.start, times.stop, length):
         check()
-        part = lane[first : min(first + length, times.stop), query.sample]
-        yield first, part
-        release_pages(part)
+        block = slice(first, min(first + length, times.stop))
+        array = trace[stored or "h"][lane][block]
+        if reader is None:
+            yield first, array[:, query.sample]
+        else:
+            yield first, reader.lane(*lane, query.sample, query.quantity, block, units)
+        release_pages(array)

@@ -1,7 +1,7 @@
 """Units that are active together, and similar ranges, compared with plain counting."""
 
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, product
 from math import ceil
 
 import numpy as np
@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from rnnviz.cells import CELLS
+from rnnviz.core.trace import Trace
 from rnnviz.quantities import units as module
-from rnnviz.quantities.units import MOST, Match, Query, select
+from rnnviz.quantities.units import MOST, Match, Query, reach, searched, select
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.oracles.cell_loops import cell_values
 from tests.profiles import examples
 from tests.verify.traces import trace_of
 
@@ -39,10 +42,13 @@ def result_of(values: np.ndarray) -> RunResult:
     return replace(MADE, inputs=inputs, traces=traces)
 
 
-def plain_search(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
+def plain_search(values: np.ndarray, query: Query, *, backward: bool = True) -> tuple[set[int], list[Match]]:
     rows = values.tolist()
     on = [{unit for unit in range(UNITS) if row[unit] >= query.threshold} for row in rows]
     wanted = set.intersection(*(on[t] for t in query.times))
+    before = query.times.stop if backward else query.times.start - 1
+    if query.onset and 0 <= before < len(rows):
+        wanted -= on[before]
     if not wanted:
         return wanted, []
     kept = [t for t in range(len(rows)) if len(on[t] & wanted) >= ceil(MOST * len(wanted) - 1e-9)]
@@ -51,7 +57,8 @@ def plain_search(values: np.ndarray, query: Query) -> tuple[set[int], list[Match
         times = [t for _, t in run]
         if set(times) & set(query.times):
             continue
-        likeness = sum(len(on[t] & wanted) / len(on[t] | wanted) for t in times) / len(times)
+        unions = [len(wanted if query.onset else on[t] | wanted) for t in times]
+        likeness = sum(len(on[t] & wanted) / union for t, union in zip(times, unions, strict=True)) / len(times)
         score = likeness * min(len(times), len(query.times)) / max(len(times), len(query.times))
         matches.append(Match(range(times[0], times[-1] + 1), score))
     return wanted, sorted(matches, key=lambda match: (-match.score, match.times.start))
@@ -63,16 +70,70 @@ def test_the_result_equals_the_plain_search_for_any_block_size(data: st.DataObje
     values = data.draw(VALUES)
     length = len(values)
     first = data.draw(st.integers(0, length - 1))
-    query = Query("gluon", *LANE, range(first, data.draw(st.integers(first + 1, length))), float(np.float32(0.3)))
+    times = range(first, data.draw(st.integers(first + 1, length)))
+    query = Query("gluon", *LANE, times, float(np.float32(0.3)), onset=data.draw(st.booleans()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK_VALUES", block * UNITS)
         found = select(result_of(values), query, lambda: None)
     units, matches = plain_search(values, query)
     assert set(found.units) == units
-    lowest = [min(row) for row in values[query.times.start : query.times.stop].T.tolist() if not np.isnan(row).any()]
-    assert found.highest == (max(lowest) if lowest else None)
+    if not query.onset:
+        lowest = [min(row) for row in values[times.start : times.stop].T.tolist() if not np.isnan(row).any()]
+        assert found.highest == (max(lowest) if lowest else None)
+    elif units:
+        assert found.highest is not None
     assert {match.times for match in found.matches} == {match.times for match in matches}
     assert [m.score for m in found.matches] == pytest.approx([m.score for m in matches])
+
+
+def test_the_states_gates_and_gradients_of_each_lane_are_searched() -> None:
+    result = make_result(
+        ("manual", "other"),
+        cell="lstm",
+        hidden_size=UNITS,
+        bidirectional=True,
+        timesteps=30,
+        gradients=("other",),
+    )
+    # The first keeps c, and the other does not.
+    without = {name: array for name, array in result["other"].items() if name != "c"}
+    result = replace(result, traces={**result.traces, "other": Trace("other", without)})
+    state = {"h": result.inputs.initial_state.h, "c": result.inputs.initial_state.c}
+    for direction, letter in enumerate("lr"):
+        prefix = f"{letter}0_"
+        own = {k.removeprefix(prefix): v for k, v in result.inputs.parameters.items() if k.startswith(prefix)}
+        start = {name: array[direction] for name, array in state.items()}
+        computed = cell_values("lstm", own, result.inputs.sequence, start, backward=bool(direction))
+        values = {name: computed[name] for name in ("c", "f", "o")}
+        values |= {name: result["other"][name][0, direction] for name in ("grad.h", "grad.c", "grad.i")}
+        for name, array in values.items():
+            for engine, onset in product(("other",) if name.startswith("grad") else ("manual", "other"), (True, False)):
+                threshold = float(np.quantile(array[10:12, 1], 0.4))
+                query = Query(engine, 0, direction, 1, range(10, 12), threshold, name, onset)
+                found = select(result, query, lambda: None)
+                units, matches = plain_search(array[:, 1], query, backward=direction != name.startswith("grad"))
+                assert set(found.units) == units
+                assert [match.times for match in found.matches] == [match.times for match in matches]
+
+
+def test_a_quantity_without_a_value_for_each_unit_is_searched_by_h() -> None:
+    names = ("value", "error_ratio", "difference", "norm", "c", "f", "pre_f", "change", "grad.c")
+    assert [searched(name, CELLS["lstm"]) for name in names] == ["value"] * 4 + list(names[4:])
+    result = make_result(gradients=("gluon",))
+    assert reach(result, Query("gluon", 0, 0, 0, range(1), quantity="value")) == 1.0
+    largest = float(np.abs(result["gluon"]["grad.h"]).max())
+    assert reach(result, Query("gluon", 0, 0, 0, range(1), quantity="grad.h")) >= largest
+
+
+def test_the_highest_threshold_has_units_that_are_off_before() -> None:
+    values = np.zeros((9, UNITS), np.float32)
+    values[3:5, :3] = [0.9, 0.5, 0.25]
+    # This lane goes backward in time, so that t = 5 is computed before t = 4.
+    values[5, :2] = [1.0, 0.25]
+    query = Query("gluon", *LANE, range(3, 5), 2.0, onset=True)
+    assert select(result_of(values), query, lambda: None).highest == 0.5
+    assert select(result_of(values), replace(query, threshold=0.5), lambda: None).units == (1,)
+    assert select(result_of(values), replace(query, threshold=0.125), lambda: None).units == (2,)
 
 
 def test_a_range_with_exactly_the_same_active_units_is_first() -> None:

@@ -155,25 +155,22 @@ def test_the_shipped_model_is_small_and_writes_words_of_the_guide() -> None:
     assert np.mean([word in known for word in written]) >= 0.8
 
 
+BRACKETS = (
+    "Press the button (F5). Open a file (a model or a config), and select a value (the first one). Export it (as CSV)."
+)
+QUOTES = 'A file of "names" has a "text" for each step. The engine "manual" is the reference.'
+LINES = (
+    "- The prefix is bold.\n- All other characters are generated.\n- The bars are the probabilities of the next "
+    "character.\n- A click in the text shows the prediction at another place.\n"
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "mark", "threshold", "others"),
     [
-        (
-            (
-                "Press the button (F5). Open a file (a model or a config), and select a value (the first one). "
-                "Export it (as CSV)."
-            ),
-            "(",
-            0.5,
-            [35, 77, 104],
-        ),
-        (
-            'A file of "names" has a "text" for each step. The engine "manual" is the reference.',
-            '"',
-            0.6,
-            [24, 57],
-        ),
+        (BRACKETS, "(", 0.5, [35, 77, 104]),
+        (QUOTES, '"', 0.6, [24, 57]),
     ],
 )
 def test_units_that_are_on_at_a_bracket_or_a_quote_are_on_at_the_others(
@@ -187,3 +184,47 @@ def test_units_that_are_on_at_a_bracket_or_a_quote_are_on_at_the_others(
     if mark == "(":
         assert found.units == (15, 30, 43, 53, 84)
     assert sorted(match.times.start for match in found.matches[: len(others)]) == others
+
+
+def cell_states_of(text: str) -> FloatArray:
+    """c (T, H) of the shipped model in float64, by the equations of PyTorch's manual for its LSTM."""
+    tensors = {name: array.astype(np.float64) for name, array in load_file(shipped_model()).items()}
+    model = load_character_model(shipped_model())
+    bias = tensors["rnn.bias_ih_l0"] + tensors["rnn.bias_hh_l0"]
+    h = c = np.zeros(tensors["rnn.weight_hh_l0"].shape[1])
+    found = []
+    for character in text:
+        read = tensors["rnn.weight_ih_l0"][:, model.characters.index(character)]
+        i, f, g, o = np.split(read + tensors["rnn.weight_hh_l0"] @ h + bias, 4)
+        c = c / (1.0 + np.exp(-f)) + np.tanh(g) / (1.0 + np.exp(-i))
+        h = np.tanh(c) / (1.0 + np.exp(-o))
+        found.append(c)
+    return np.array(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "times", "threshold", "units", "others"),
+    [
+        (BRACKETS, (104, 111), -1.0, (24,), [(17, 25), (35, 39), (77, 81)]),
+        (QUOTES, (10, 16), -1.0, (22,), [(24, 30), (57, 64)]),
+        (LINES, (116, 176), 1.0, (56,), [(2, 55), (60, 114)]),
+    ],
+    ids=["brackets", "quotes", "lines"],
+)
+def test_units_keep_an_open_bracket_a_quote_and_the_line_in_c(
+    text: str, times: tuple[int, int], threshold: float, units: tuple[int, ...], others: list[tuple[int, int]]
+) -> None:
+    on = cell_states_of(text) >= threshold
+    assert tuple(np.flatnonzero(on[slice(*times)].all(axis=0) & ~on[times[0] - 1])) == units
+    assert all(
+        on[start : stop + 1, units].all() and not on[[start - 1, stop + 1], units].any() for start, stop in others
+    )
+    config = load_character_model(shipped_model()).config(text).with_engines(("manual", "onnx"))
+    result = rnnviz.run(config)
+    for engine in ("manual", "onnx"):
+        query = Query(engine, 0, 0, 0, range(*times), threshold, "c", onset=True)
+        found = select(result, query, lambda: None)
+        assert found.units == units
+        best = sorted((match.times.start, match.times.stop - 1) for match in found.matches[: len(others)])
+        assert best == others

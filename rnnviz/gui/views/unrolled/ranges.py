@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from math import floor
+from math import floor, log10
 
 from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
@@ -28,9 +29,13 @@ from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.quantities.units import MOST, THRESHOLD, Match, Query, Selection, select
+from rnnviz.gui.views.unrolled.render_state import shown_in
+from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.units import MOST, THRESHOLD, Match, Query, Selection, reach, searched, select
+from rnnviz.verify.result import RunResult
 
 _STEPS = 100
+_DIGITS, _MOST_DECIMALS = 2, 30
 _FEW = 8
 _WIDTH = 270
 _MOST_ROWS = 7
@@ -40,6 +45,7 @@ class RangePanel(QFrame):
     """A small panel above the lanes."""
 
     threshold_changed = Signal(float)
+    onset_changed = Signal(bool)
     match_chosen = Signal(object)
     """The `Match` to show."""
     closed = Signal()
@@ -53,21 +59,19 @@ class RangePanel(QFrame):
         self._title.setWordWrap(True)
         close = IconButton("close", "Clear selection", "Clears the time range (Esc).")
         close.clicked.connect(self.closed)
-        why = "A unit is on where its h is at least this value. The search finds ranges with the same units on."
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(-_STEPS, _STEPS)
-        self.slider.setValue(round(THRESHOLD * _STEPS))
         self.box = QDoubleSpinBox()
         self.box.setRange(-1e6, 1e6)
-        self.box.setDecimals(2)
-        self.box.setSingleStep(0.05)
-        self.box.setValue(THRESHOLD)
         self.box.setKeyboardTracking(False)
-        for control, name in ((self.slider, "Threshold"), (self.box, "Threshold, exactly")):
-            control.setAccessibleName(name)
-            control.setToolTip(wrapped(why))
-        self.slider.valueChanged.connect(lambda value: self.box.setValue(value / _STEPS))
+        self.slider.setAccessibleName("Threshold")
+        self.box.setAccessibleName("Threshold, exactly")
+        self._within = 1.0
+        self.slider.valueChanged.connect(lambda value: self.box.setValue(value / _STEPS * self._within))
         self.box.valueChanged.connect(self.threshold_changed)
+        self.onset = QCheckBox("Off before the range")
+        self.onset.setToolTip(wrapped("Lists only units that are off at the time step computed before the range."))
+        self.onset.toggled.connect(self.onset_changed)
         self.units = QLabel()
         self.units.setWordWrap(True)
         self.ranges = QListWidget()
@@ -75,7 +79,7 @@ class RangePanel(QFrame):
         self.ranges.setToolTip(
             wrapped(
                 f"Where at least {MOST:.0%} of these units are on, most similar first. The score is 1 for a range of "
-                "the same length in which exactly the same units are on. Choose one to go to it."
+                "the same length in which the same units are on. Choose one to go to it."
             )
         )
         self.ranges.itemActivated.connect(self._choose)
@@ -83,24 +87,34 @@ class RangePanel(QFrame):
         top, threshold, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self._title, 1)
         top.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        threshold.addWidget(QLabel("h ≥"))
+        self.quantity = QLabel()
+        threshold.addWidget(self.quantity)
         threshold.addWidget(self.slider, 1)
         threshold.addWidget(self.box)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addLayout(threshold)
+        layout.addWidget(self.onset)
         layout.addWidget(self.units)
         layout.addWidget(self.ranges, 1)
         self.ranges.hide()
         self.setFixedWidth(scaled(_WIDTH))
         self.hide()
 
-    def show_query(self, query: Query, lane: str) -> None:
-        """Show a range whose active units are not known yet."""
-        with QSignalBlocker(self.box), QSignalBlocker(self.slider):
+    def show_query(self, query: Query, lane: str, within: float) -> None:
+        """Show a range whose active units are not known yet. The slider's thresholds lie `within` this far of 0."""
+        self._within = within
+        name = "h" if query.quantity == "value" else query.quantity
+        self.quantity.setText(f"{name} ≥")
+        for control in (self.slider, self.box):
+            control.setToolTip(wrapped(_WHY.format(name=name)))
+        with QSignalBlocker(self.box), QSignalBlocker(self.slider), QSignalBlocker(self.onset):
+            self.onset.setChecked(query.onset)
+            self.box.setDecimals(max(_decimals(within), _decimals(query.threshold)))
+            self.box.setSingleStep(0.05 * within)
             self.box.setValue(query.threshold)
-            self.slider.setValue(round(query.threshold * _STEPS))
+            self.slider.setValue(round(query.threshold / within * _STEPS))
         self._title.setText(f"<b>{capital(lane)}, {_span(query.times)}</b>")
         self.units.setText("searching units …")
 
@@ -136,16 +150,25 @@ class RangePanel(QFrame):
             self.match_chosen.emit(match)
 
 
+_WHY = "A unit is on where its {name} is at least this value. The search finds ranges with the same units on."
+
+
 def _advice(found: Selection) -> str:
     """Advice for a range without active units."""
     if found.highest is None:
         return "Try another range."
-    return f"Lower the threshold to {_matching(found.highest):.2f} to match a unit."
+    return f"Lower the threshold to {_matching(found.highest):.{_decimals(found.highest)}f} to match a unit."
+
+
+def _decimals(threshold: float) -> int:
+    """The number of decimals that show a threshold: 2, or more for a small one."""
+    return min(max(_DIGITS - 1 - floor(log10(abs(threshold))), 2), _MOST_DECIMALS) if threshold else 2
 
 
 def _matching(highest: float) -> float:
-    """The threshold of two decimals at which the most active unit is on."""
-    return floor(highest * _STEPS) / _STEPS
+    """The highest threshold of these decimals at which the most active unit is on."""
+    steps = 10.0 ** _decimals(highest)
+    return floor(highest * steps) / steps
 
 
 def _span(times: range) -> str:
@@ -153,12 +176,12 @@ def _span(times: range) -> str:
 
 
 _MARGIN = 8
-_RANGE = re.compile(r"range (\d{1,9}) (\d) (\d{1,10}) (\d{1,10}) (-?\d+\.\d+)", re.ASCII)
+_RANGE = re.compile(r"range (\d{1,9}) (\d) (\d{1,10}) (\d{1,10}) (-?\d+\.?\d*(?:e-?\d+)?)( onset)?", re.ASCII)
 _ARROWS = {Qt.Key.Key_Left.value: -1, Qt.Key.Key_Right.value: 1}
 
 
 class RangeSelection(QObject):
-    """Handles Shift with dragging or arrow keys. A background task searches the units."""
+    """Handles Shift with dragging or arrow keys. A background task searches the units by the quantity of the lanes."""
 
     location_requested = Signal(object)
 
@@ -167,16 +190,19 @@ class RangeSelection(QObject):
         self._session, self._canvas, self._around = session, stage, parent
         self.found: Selection | None = None
         """The result of the search, or None until it is available."""
-        self._threshold: float | None = None
-        """Threshold that the user chose, or None."""
+        self._thresholds: dict[Quantity, float] = {}
+        """Thresholds that the user chose."""
+        self._onset = False
         self._task = LatestTask("ranges", self)
         self._task.done.connect(self._take)
         self.panel = RangePanel(parent)
         self.panel.threshold_changed.connect(self._on_threshold)
+        self.panel.onset_changed.connect(self._on_onset)
         self.panel.match_chosen.connect(self._go)
         self.panel.closed.connect(self.clear)
         stage.box.range_dragged.connect(self._drag)
         session.on_change(self._show, "selected_range")
+        session.on_change(self._change_quantity, "color_by", "following", "followed")
 
     @property
     def query(self) -> Query | None:
@@ -185,17 +211,35 @@ class RangeSelection(QObject):
 
     def choose(self, layer: int, direction: int, times: range) -> None:
         """Select a range in a lane and search its units."""
+        session, result = self._session, self._session.result
+        if result is not None and session.engine is not None and len(times):
+            query = Query(session.engine, layer, direction, session.location.sample, times)
+            session.set_range(self._by_quantity(result, query))
+
+    def _by_quantity(self, result: RunResult, query: Query) -> Query:
+        """A query by the quantity of the lanes, with the threshold that was chosen for it or its usual one."""
+        query = replace(query, quantity=self._quantity)
+        within = reach(result, _asked(result, query))
+        usual = round(THRESHOLD * within, _decimals(within))
+        return replace(query, threshold=self._thresholds.get(query.quantity, usual), onset=self._onset)
+
+    @property
+    def _quantity(self) -> Quantity:
         session = self._session
-        if session.engine is not None and len(times):
-            threshold = THRESHOLD if self._threshold is None else self._threshold
-            session.set_range(Query(session.engine, layer, direction, session.location.sample, times, threshold))
+        shown = "value" if session.contributions is not None else session.quantity
+        return "value" if session.result is None else searched(shown, session.result.config.network.kind)
+
+    def _change_quantity(self) -> None:
+        query, result = self.query, self._session.result
+        if query is not None and result is not None and query.quantity != self._quantity:
+            self._session.set_range(self._by_quantity(result, query))
 
     def words(self) -> tuple[str, ...]:
-        """The range as saved in a session: nothing, or lane, time steps and threshold."""
+        """The range as saved in a session: nothing, or lane, time steps, threshold and whether units are off before."""
         if (query := self.query) is None:
             return ()
-        start, stop = query.times.start, query.times.stop
-        return (f"range {query.layer} {query.direction} {start} {stop} {query.threshold!r}",)
+        start, stop, onset = query.times.start, query.times.stop, " onset" * query.onset
+        return (f"range {query.layer} {query.direction} {start} {stop} {query.threshold!r}{onset}",)
 
     def choose_by(self, words: Sequence[str]) -> None:
         """Restore a range from `words`; an invalid one is ignored."""
@@ -206,7 +250,8 @@ class RangeSelection(QObject):
             layer, direction, start, stop = map(int, found.groups()[:4])
             layers, directions, *_ = result.shape
             if layer < layers and direction < directions and start < stop <= self._session.length:
-                self._threshold = float(found[5])
+                self._thresholds[self._quantity] = float(found[5])
+                self._onset = bool(found[6])
                 self.choose(layer, direction, range(start, stop))
 
     def clear(self) -> None:
@@ -246,19 +291,23 @@ class RangeSelection(QObject):
             if held:
                 self._around.setFocus()
             return
-        self.panel.show_query(query, lane_text(result.inputs.network, self._place(query)))
+        lane = lane_text(result.inputs.network, self._place(query))
+        asked = _asked(result, query)
+        self.panel.show_query(query, lane, reach(result, asked))
         self._place_panel(query)
-        self._task.ask(partial(select, result, query))
+        self._task.ask(partial(select, result, asked))
 
     def _take(self, found: Selection) -> None:
-        result = self._session.result
-        if found.query == self.query and result is not None:
-            if self._threshold is None and not found.units and found.highest is not None:
+        result, query = self._session.result, self.query
+        if result is not None and query is not None and found.query == _asked(result, query):
+            if query.quantity not in self._thresholds and not found.units and found.highest is not None:
                 # States of an LSTM are small: a search that finds nothing would be of no use.
-                self._session.set_range(replace(found.query, threshold=_matching(found.highest)))
-                return
+                lower = replace(query, threshold=_matching(found.highest))
+                if lower != query:
+                    self._session.set_range(lower)
+                    return
             self.found = found
-            self._canvas.ranges.show_range(found.query, found)
+            self._canvas.ranges.show_range(query, found)
             self.panel.show_selection(found, result.shape[4])
 
     def _drag(self, x: float, y: float, to: float) -> None:
@@ -273,9 +322,14 @@ class RangeSelection(QObject):
         self.choose(begun.lane.layer, begun.lane.direction, range(first, stop + 1))
 
     def _on_threshold(self, threshold: float) -> None:
-        self._threshold = threshold
+        self._thresholds[self._quantity] = threshold
         if self.query is not None:
             self._session.set_range(replace(self.query, threshold=threshold))
+
+    def _on_onset(self, onset: bool) -> None:
+        self._onset = onset
+        if self.query is not None:
+            self._session.set_range(replace(self.query, onset=onset))
 
     def _go(self, match: Match) -> None:
         if self.query is not None:
@@ -298,3 +352,8 @@ class RangeSelection(QObject):
         self.panel.move(max(x, 0), corner.y() + _MARGIN)
         self.panel.show()
         self.panel.raise_()
+
+
+def _asked(result: RunResult, query: Query) -> Query:
+    """The query of the engine that the lanes show: another one, if the selected one lacks the gradient."""
+    return replace(query, engine=shown_in(result, query.engine, None, query.quantity)[1])

@@ -144,6 +144,58 @@ def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view:
     assert view.save_state() == ("range 0 0 10 14 0.5",)
 
 
+def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: UnrolledView) -> None:
+    def turn_on(trace: Trace) -> None:
+        trace["c"][0, 0, :, 0] = [0.0, 2.0, 0.0, -1.0, 0.0, 0.0]
+        trace["c"][0, 0, 10:14, 0, 4] = trace["c"][0, 0, 40:44, 0, 4] = 0.6
+        trace["grad.c"][0, 0, :, 0] = 0.0
+        trace["grad.c"][0, 0, 10:14, 0, 3] = 2e-4
+
+    made = {"cell": "lstm", "hidden_size": 6, "timesteps": 100, "gradients": ("manual",)}
+    view.session.set_result(make_result(("gluon", "manual"), edits={"manual": turn_on}, **made))
+    view.session.set_engine("manual")
+    panel = view.ranges.panel
+    drag(view, 10, 13)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    assert panel.quantity.text() == "h ≥"
+    view.session.set_color_by("c")
+    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are on throughout: 1, 4")
+    assert panel.quantity.text() == "c ≥"
+    panel.onset.click()
+    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are on throughout: 4")
+    assert [panel.ranges.item(row).text() for row in range(panel.ranges.count())] == ["1.00   t = 40 to 43"]
+    panel.box.setValue(-2.0)
+    qtbot.waitUntil(lambda: "0 of 6 units" in panel.units.text())
+    view.session.set_color_by("grad.c")
+    # Another quantity has its own threshold, as fine as its values.
+    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are on throughout: 3")
+    assert panel.quantity.text() == "grad.c ≥"
+    assert 0.0 < panel.box.value() <= 2e-4
+    view.session.set_color_by("error_ratio")
+    assert panel.quantity.text() == "h ≥"
+    view.session.set_color_by("c")
+    assert view.save_state() == ("range 0 0 10 14 -2.0 onset",)
+    view.ranges.clear()
+    view.restore_state(["range 0 0 40 44 0.5"])
+    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are on throughout: 1, 4")
+    assert not panel.onset.isChecked()
+    view.restore_state(["range 0 0 40 44 5e-1 onset"])
+    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are on throughout: 4")
+    assert panel.onset.isChecked()
+
+
+def test_a_gradient_that_the_engine_lacks_is_searched_where_it_is_shown(qtbot: Any, view: UnrolledView) -> None:
+    def turn_on(trace: Trace) -> None:
+        trace["grad.h"][0, 0, :, 0] = 0.0
+        trace["grad.h"][0, 0, 10:14, 0, 3] = 2.0
+
+    view.session.set_result(make_result(timesteps=100, gradients=("manual",), edits={"manual": turn_on}))
+    view.session.set_engine("gluon")
+    view.session.set_color_by("grad.h")
+    drag(view, 10, 13)
+    qtbot.waitUntil(lambda: view.ranges.panel.units.text() == "1 of 4 units are on throughout: 3")
+
+
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
 def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledView, theme: Any) -> None:
     view.apply_theme(theme)
