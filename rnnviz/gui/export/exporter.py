@@ -19,7 +19,7 @@ from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
-from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
@@ -384,11 +384,11 @@ class ExportCommands(QObject):
                 show_error_dialog(self._window, title, sentence)
                 return
 
-            def work(progress: Progress) -> str:
+            def checked(path: Path, progress: Progress) -> str:
                 check_outputs({"an export": path}, inputs)
-                return f"Saved {path} ({write(path, progress)})."
+                return write(path, progress)
 
-            self._jobs.start(BackgroundTask(f"writing {path.name}", work, writes=True))
+            self._jobs.write(path, checked)
 
         return ask_new_file(self._window, title, filters, ending, f"{name}.{ending}", start)
 

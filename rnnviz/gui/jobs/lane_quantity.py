@@ -15,7 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
 from rnnviz.explain.provenance import GradientOf, ParameterPlace, notation
 from rnnviz.gui.app_state import Followed, Session
-from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.jobs.task_queue import BusyObject, Check, LatestTask
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -39,12 +39,11 @@ _NO_GRADIENTS = "Contributions need a backward pass: Run > Compute gradients (Sh
 _NO_PARAMETER = "Contributions need the gradient of a parameter: select an entry in the tab Parameters."
 
 
-class LaneQuantityFollower(QObject):
+class LaneQuantityFollower(BusyObject):
     """Computes the quantity for the shown engine on a thread, and puts it into the state."""
 
     progressed = Signal(float)
     """The fraction that is done."""
-    busy_changed = Signal(bool)
     message = Signal(str)
     """A text for the status bar."""
 
@@ -55,13 +54,8 @@ class LaneQuantityFollower(QObject):
         self._settled.timeout.connect(self._begin)
         self._task = LatestTask("lane quantity", self)
         self._task.done.connect(self._take)
-        self._busy = False
         self.progressed.connect(self._tell_progress)
         session.on_change(self._follow, "following", "result", "location", "engine", "parameter")
-
-    @property
-    def busy(self) -> bool:
-        return self._busy
 
     def toggle(self, quantity: Followed) -> None:
         """Show a quantity, which follows the selection, or stop."""
@@ -103,10 +97,10 @@ class LaneQuantityFollower(QObject):
         if self._wanted is None:
             self._settled.stop()
             self._task.cancel()
-            self._set_busy(busy=False)
+            self._set_busy(False)
         elif self._wanted != self._known:
             self._task.cancel()
-            self._set_busy(busy=True)
+            self._set_busy(True)
             self._settled.start()
 
     def _begin(self) -> None:
@@ -121,7 +115,7 @@ class LaneQuantityFollower(QObject):
         self._task.ask(work)
 
     def _take(self, found: "Found | str") -> None:
-        self._set_busy(busy=False)
+        self._set_busy(False)
         if isinstance(found, str):
             # Another value may be known, but not another step of the same engine.
             influence = self._session.following == "influence"
@@ -136,14 +130,9 @@ class LaneQuantityFollower(QObject):
 
     def _tell_progress(self, fraction: float) -> None:
         parameter = self._session.parameter
-        if self._busy and parameter is not None and self._session.following == "contributions":
+        if self.busy and parameter is not None and self._session.following == "contributions":
             name, percent = notation(GradientOf(parameter)), number_format.percent(fraction)
             self.message.emit(_COMPUTING.format(name=name, percent=percent))
-
-    def _set_busy(self, *, busy: bool) -> None:
-        if busy != self._busy:
-            self._busy = busy
-            self.busy_changed.emit(busy)
 
 
 def _computed(

@@ -16,6 +16,7 @@ from rnnviz.execution.events import (
     RunRequest,
     Stage,
 )
+from rnnviz.gui.jobs.task_queue import BusyObject
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ GRACE_MS = 300
 _CLOSE_MS = 10_000
 
 
-class Runner(QObject):
+class Runner(BusyObject):
     """Starts runs on a worker thread and reports their progress. Results of replaced runs are dropped.
 
     All methods and signals belong to the window's thread. Only `close` blocks.
@@ -99,7 +100,6 @@ class Runner(QObject):
     """A `Failed`."""
     stopped = Signal()
     """The run was stopped by `stop`."""
-    busy_changed = Signal(bool)
 
     _asked = Signal(object)
     _warming = Signal()
@@ -111,7 +111,7 @@ class Runner(QObject):
         self._at_work: RunRequest | None = None
         self._wanted: RunRequest | None = None
         self._computing = False
-        self.busy = self._closed = False
+        self._closed = False
         self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
         self._grace.timeout.connect(self._stop_replaced)
 
@@ -238,8 +238,3 @@ class Runner(QObject):
             return ended
         self._send(self._wanted)
         return None
-
-    def _set_busy(self, busy: bool) -> None:
-        if busy != self.busy:
-            self.busy = busy
-            self.busy_changed.emit(busy)

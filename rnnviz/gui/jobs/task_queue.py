@@ -1,9 +1,14 @@
-"""Background tasks on threads: the latest one, which replaces earlier ones, and a queue. Tasks use no widget."""
+"""Background tasks on threads: the latest one, which replaces earlier ones, one that can be stopped, and a queue.
+
+Tasks use no widget.
+"""
 
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Any, TypeAlias
@@ -15,10 +20,29 @@ from rnnviz.core.errors import EngineError, InputError
 Check: TypeAlias = Callable[[], None]
 Work: TypeAlias = Callable[[Check], Any]
 """Receives a function to call often, which raises once the task is replaced."""
+Report: TypeAlias = Callable[[], object]
+"""Reports the outcome of a task."""
+
+_INTERNAL_ERROR = "Internal error: {kind}: {error}. Please report it (Help > Report a problem)."
 
 
 class CancelledError(Exception):
     """The task was replaced or canceled."""
+
+
+def _attempted(work: Callable[[], Report], failed: Callable[[str], object]) -> Report:
+    """The report of work; that of an error calls `failed` with its sentence."""
+    try:
+        return work()
+    except CancelledError:
+        raise
+    except (InputError, EngineError, OSError, MemoryError) as error:
+        return partial(failed, str(error) or "Not enough memory: reduce a size, or close other programs.")
+    except Exception as error:  # noqa: BLE001 - the window must continue and learn that the task ended
+        from rnnviz.execution.log import log, where
+
+        log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
+        return partial(failed, _INTERNAL_ERROR.format(kind=type(error).__name__, error=error))
 
 
 @dataclass(eq=False)
@@ -111,9 +135,65 @@ class LatestTask(QObject):
             self.done.emit(outcome)
 
 
+class BusyObject(QObject):
+    """An object with work that is in progress or not."""
+
+    busy_changed = Signal(bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.busy = False
+        """Whether the work is in progress."""
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self.busy:
+            self.busy = busy
+            self.busy_changed.emit(busy)
+
+
+class StoppableTask(BusyObject):
+    """One task at a time on a thread, which the user may stop. Its outcome is reported in the thread of the window.
+
+    Methods and signals belong to the window's thread; only `close` blocks.
+    """
+
+    ended = Signal(bool)
+    """The task ended without an error; True if the user stopped it."""
+
+    def __init__(self, name: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._stopped = False
+        self._task = LatestTask(name, self)
+        self._task.done.connect(self._finish)
+
+    def stop(self) -> None:
+        """Stop the task, if any, at the next place where it can be continued; `ended` follows."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Cancel the task, and wait for its thread."""
+        self._task.stop()
+
+    def _begin(self, work: Callable[[Check], Report], failed: Callable[[str], object]) -> None:
+        """Run a task, which ends soon after `_stopped` is set; arguments as of `_ask`."""
+        self._stopped = False
+        self._set_busy(True)
+        self._ask(work, failed)
+
+    def _ask(self, work: Callable[[Check], Report], failed: Callable[[str], object]) -> None:
+        """Run `work` in place of any earlier one, then what it returns, or `failed` with the sentence of an error."""
+        self._task.ask(lambda check: _attempted(partial(work, check), failed))
+
+    def _finish(self, report: Report) -> None:
+        self._set_busy(False)
+        report()
+
+    def _end(self) -> Report:
+        return partial(self.ended.emit, self._stopped)
+
+
 Progress: TypeAlias = Callable[[float], None]
 
-_INTERNAL_ERROR = "Internal error: {kind}: {error}. Please report it (Help > Report a problem)."
 _INTERVAL = 0.05
 """Minimum number of seconds between two progress signals."""
 
@@ -154,18 +234,14 @@ class _QueueWorker(QObject):
                 emitted = now
                 self.progressed.emit(job.title, fraction)
 
-        try:
+        def work() -> Report:
             progress(0.0)
-            self.done.emit(job.work(progress))
+            return partial(self.done.emit, job.work(progress))
+
+        try:
+            _attempted(work, partial(self.failed.emit, job.title))()
         except CancelledError:
             self.stopped.emit(job.title)
-        except (InputError, EngineError, OSError, MemoryError) as error:
-            self.failed.emit(job.title, str(error) or "Not enough memory.")
-        except Exception as error:  # noqa: BLE001 - the window must continue and learn that the task ended
-            from rnnviz.execution.log import log, where
-
-            log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
-            self.failed.emit(job.title, _INTERNAL_ERROR.format(kind=type(error).__name__, error=error))
 
 
 class TaskQueue(QObject):
@@ -219,6 +295,14 @@ class TaskQueue(QObject):
         self._asked.emit(job, self._unwanted)
         if len(self._open) == 1:
             self.busy_changed.emit(True)
+
+    def write(self, path: Path, write: Callable[[Path, Progress], str]) -> None:
+        """Write a file, by a function that returns a summary of it."""
+
+        def work(progress: Progress) -> str:
+            return f"Saved {path} ({write(path, progress)})."
+
+        self.start(BackgroundTask(f"writing {path.name}", work, writes=True))
 
     def stop(self) -> None:
         """Cancel all tasks; `stopped` follows for each."""

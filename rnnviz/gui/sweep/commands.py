@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.core.words import plural
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tool_window import front_window
 
@@ -36,6 +38,7 @@ class SweepCommands(QObject):
         document: Document,
         control: RunControl,
         own: CodeTrust,
+        jobs: TaskQueue,
         recent: RecentFiles,
     ) -> None:
         super().__init__(window)
@@ -44,6 +47,8 @@ class SweepCommands(QObject):
         self._document = document
         self._control = control
         self._own = own
+        self._jobs = jobs
+        jobs.done.connect(self._on_written)
         self._recent = recent
         self._theme = LIGHT
         self.window: SweepWindow | None = None
@@ -91,7 +96,6 @@ class SweepCommands(QObject):
             self.runner = SweepRunner(self)
             self.runner.opened.connect(self._on_opened)
             self.runner.ended.connect(self._on_ended)
-            self.runner.saved.connect(lambda path: self._show_message(f"Wrote {path}."))
             self.runner.failed.connect(self._on_failed)
         return self.runner
 
@@ -123,6 +127,10 @@ class SweepCommands(QObject):
     def _on_failed(self, title: str, sentence: str) -> None:
         show_error_dialog(front_window(self.window, self._main), title, sentence)
 
+    def _on_written(self, text: str) -> None:
+        if self.window is not None and self.window.isVisible():
+            self.window.say(text)
+
     def _open_row(self, row: "SweepRow") -> None:
         assert self.window is not None
         assert self.window.opened is not None
@@ -139,7 +147,14 @@ class SweepCommands(QObject):
     def _ask_save(self) -> None:
         if self.window is not None and self.window.opened is not None:
             table, name = self.window.figures.table, f"{self.window.opened.path.stem} rows.csv"
-            ask_new_file(self.window, "Save table", TABLES, "csv", name, lambda path: self._runner.save(table, path))
+
+            def write(path: Path, _progress: Progress) -> str:
+                from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
+
+                (write_sweep_json if path.suffix.lower() == ".json" else write_sweep_csv)(table, path)
+                return plural(len(table.rows), "row")
+
+            ask_new_file(self.window, "Save table", TABLES, "csv", name, lambda path: self._jobs.write(path, write))
 
     def _show_message(self, text: str) -> None:
         if self.window is not None:

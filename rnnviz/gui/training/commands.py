@@ -19,7 +19,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import weight_files
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tool_window import front_window
 
@@ -364,11 +364,6 @@ class TrainingCommands(QObject):
     def _ask(self, title: str, filters: str, ending: str, name: str, write: Callable[[Path, Progress], str]) -> None:
         """Ask for a file and call `write`, which returns a summary of the file, in the background."""
         assert self.window is not None
-
-        def start(path: Path) -> None:
-            def work(progress: Progress) -> str:
-                return f"Saved {path} ({write(path, progress)})."
-
-            self._jobs.start(BackgroundTask(f"writing {path.name}", work, writes=True))
-
-        ask_new_file(self.window, title, filters, ending, f"{name}.{ending}", start)
+        ask_new_file(
+            self.window, title, filters, ending, f"{name}.{ending}", lambda path: self._jobs.write(path, write)
+        )

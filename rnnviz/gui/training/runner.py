@@ -1,16 +1,15 @@
 """Training runner: trains in a child process, and hands its events to the window."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from rnnviz.core.errors import EngineError, InputError
 from rnnviz.execution.folders import storage
-from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.jobs.task_queue import Check, Report, StoppableTask
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.loop import Checkpoint, TrainingEvent
@@ -24,78 +23,44 @@ _INTERVAL = 0.1
 """Seconds between two signals with events."""
 _STOP_SECONDS = 10.0
 """The longest time for the step in progress, before its process is ended."""
-_NO_MEMORY = "Not enough memory for this task: reduce a size."
-
-Report: TypeAlias = Callable[[], None]
-"""Reports the outcome of a training in the thread of the window."""
 
 
-class TrainingRunner(QObject):
-    """Methods and signals belong to the window's thread; only `close` blocks."""
+class TrainingRunner(StoppableTask):
+    """A stopped training ends after the step in progress, with a checkpoint; a closed one without."""
 
     started = Signal(object)
     """The `TrainingStart`, unless a training resumes."""
     received = Signal(object)
     """A list of events: `StepDone` or `SavedCheckpoint`."""
-    ended = Signal(bool)
-    """The training ended with a checkpoint; True if the user stopped it."""
     failed = Signal(str, bool)
     """Sentence of an error, and whether the training had begun. Its checkpoints until then are kept."""
-    busy_changed = Signal(bool)
 
     _prepared, _sent = Signal(object), Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.busy = False
-        """Whether a training is running."""
+        super().__init__("training", parent)
         self.last: Checkpoint | None = None
         """The checkpoint at which a training can resume."""
-        self._stopped = self._begun = False
+        self._begun = False
         self._folder: CheckpointFolder | None = None
-        self._task = LatestTask("training", self)
-        self._task.done.connect(self._finish)
         self._prepared.connect(self.started, Qt.ConnectionType.QueuedConnection)
         self._sent.connect(self.received, Qt.ConnectionType.QueuedConnection)
 
     def train(self, task: TrainingTask) -> None:
         """Train from the first step."""
-        self._begin(partial(self._train, task, None))
+        self._start(task, None)
 
     def resume(self, task: TrainingTask) -> None:
         """Train on from the last checkpoint, up to the steps of `task`, which may differ in its table `training`."""
         if self.last is not None:
-            self._begin(partial(self._train, task, self.last))
+            self._start(task, self.last)
 
-    def stop(self) -> None:
-        """Stop after the step in progress; `ended` follows."""
-        self._stopped = True
-
-    def close(self) -> None:
-        """End the training without a further checkpoint, and wait for its process."""
-        self._task.stop()
-
-    def _begin(self, work: Callable[[Check], Report]) -> None:
+    def _start(self, task: TrainingTask, resume: Checkpoint | None) -> None:
         if not self.busy:
-            self._stopped = self._begun = False
-            self._set_busy(True)
-            self._task.ask(partial(self._attempt, work))
-
-    def _finish(self, report: Report) -> None:
-        self._set_busy(False)
-        report()
-
-    def _set_busy(self, busy: bool) -> None:
-        self.busy = busy
-        self.busy_changed.emit(busy)
+            self._begun = False
+            self._begin(partial(self._train, task, resume), lambda sentence: self.failed.emit(sentence, self._begun))
 
     # On the thread
-
-    def _attempt(self, work: Callable[[Check], Report], check: Check) -> Report:
-        try:
-            return work(check)
-        except (InputError, EngineError, OSError, MemoryError) as error:
-            return partial(self.failed.emit, str(error) or _NO_MEMORY, self._begun)
 
     def _train(self, task: TrainingTask, resume: Checkpoint | None, check: Check) -> Report:
         if resume is None:
@@ -116,7 +81,7 @@ class TrainingRunner(QObject):
                 self._send(events)
                 if self.last is None or self.last.step != checkpoint.step:
                     self._send([checkpoint])
-        return partial(self.ended.emit, self._stopped)
+        return self._end()
 
     def _send(self, events: Sequence[TrainingEvent]) -> None:
         found: list[TrainingEvent | SavedCheckpoint] = []

@@ -6,7 +6,7 @@ from time import sleep
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.errors import EngineError
-from rnnviz.gui.jobs.task_queue import BackgroundTask, LatestTask, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, LatestTask, StoppableTask, TaskQueue
 
 
 class Endless:
@@ -96,3 +96,13 @@ def test_the_latest_task_begins_after_pending_paints(qtbot):
     QApplication.processEvents()
     assert len(done) == 2
     assert not task._thread.isRunning()
+
+
+def test_a_stoppable_task_with_a_defect_is_reported_and_no_longer_busy(qtbot):
+    task, said, busy = StoppableTask("defect"), list[str](), list[bool]()
+    task.busy_changed.connect(busy.append)
+    task._begin(lambda _check: 1 // 0, said.append)
+    qtbot.waitUntil(lambda: len(said) == 1)
+    assert "ZeroDivisionError" in said[0]
+    assert busy == [True, False]
+    task.close()

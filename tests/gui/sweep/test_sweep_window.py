@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QRectF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
@@ -214,13 +214,23 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     assert shown.counts.text() == "✔ 2 agree · ✘ 2 disagree"
     assert shown.reason.text() != waiting
     assert not shown.stop_action.isEnabled()
-    with qtbot.waitSignal(window.sweeps.runner.saved):
-        window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
-    assert [row.finding for row in load_sweep_results(tmp_path / "rows.json").rows] == [
-        row.finding for row in shown.figures.rows
-    ]
+    write_sweep_json(shown.figures.table, tmp_path / "rows.json")
     assert opened(tmp_path / "rows.json").counts.text() == "✔ 2 agree · ✘ 2 disagree"
     assert opened(path).counts.text() == "✔ 2 agree · ✘ 2 disagree"
+
+
+@pytest.mark.parametrize("name", ["saved.json", "saved.csv"])
+def test_the_table_is_saved_in_the_format_of_its_ending(
+    qtbot: Any, window: MainWindow, shown: SweepWindow, tmp_path: Path, name: str
+) -> None:
+    shown.save_action.trigger()
+    dialog = shown.findChild(QFileDialog)
+    with qtbot.waitSignal(window.jobs.done):
+        dialog.fileSelected.emit(str(tmp_path / name))
+        dialog.reject()
+    saved = load_sweep_results(tmp_path / name)
+    assert [row.finding for row in saved.rows] == [row.finding for row in shown.figures.rows]
+    assert str(tmp_path / name) in shown.reason.text()
 
 
 @pytest.mark.slow
