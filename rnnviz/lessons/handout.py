@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from rnnviz import __version__
 from rnnviz.core.config import Config
@@ -12,8 +12,8 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
+from rnnviz.io.export.report import html_environment
 from rnnviz.io.outputs import atomic_write
-from rnnviz.io.resources import resource_path
 from rnnviz.lessons.content import GuidedLesson, LessonStep
 from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.index import find_entry, lesson_entries
@@ -90,12 +90,6 @@ def _solution(task: Task | None) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(resource_path("handout")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment("handout")
     environment.filters.update(html=to_html, inline=inline_html)
     return environment

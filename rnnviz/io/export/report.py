@@ -103,9 +103,12 @@ def run_title(result: RunResult) -> str:
 
 @cache
 def html_environment(folder: str) -> Environment:
-    """The templates in a folder of the resources; values are escaped, without characters that HTML forbids."""
+    """The templates in a folder of the resources, and those of the report.
+
+    Values are escaped, without characters that HTML forbids.
+    """
     return Environment(
-        loader=FileSystemLoader(resource_path(folder)),
+        loader=FileSystemLoader([resource_path(folder), resource_path("report")]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_allowed,
