@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFont, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QPlainTextEdit, QTextEdit
+from PySide6.QtWidgets import QPlainTextEdit
 
 from rnnviz.core.words import wrapped
+from rnnviz.gui.theme.markdown import mark_text
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 
@@ -60,17 +61,13 @@ class GeneratedTextView(QPlainTextEdit):
         self._mark()
 
     def _mark(self) -> None:
-        marks = []
+        spans = []
         if self._count and self._count <= len(self._text):
-            mark = QTextEdit.ExtraSelection()
-            # PySide's stubs do not declare the attributes.
-            mark.cursor = QTextCursor(self.document())  # type: ignore[attr-defined]
-            mark.cursor.setPosition(self._count - 1)  # type: ignore[attr-defined]
-            mark.cursor.setPosition(self._count, QTextCursor.MoveMode.KeepAnchor)  # type: ignore[attr-defined]
-            mark.format.setBackground(self._theme.color("accent"))  # type: ignore[attr-defined]
-            mark.format.setForeground(self._theme.color("on_accent"))  # type: ignore[attr-defined]
-            marks.append(mark)
-        self.setExtraSelections(marks)
+            last = QTextCursor(self.document())
+            last.setPosition(self._count - 1)
+            last.setPosition(self._count, QTextCursor.MoveMode.KeepAnchor)
+            spans.append(last)
+        mark_text(self, spans, self._theme.color("accent"), self._theme.color("on_accent"))
 
     def _on_cursor(self) -> None:
         self.chosen.emit(self.textCursor().position())

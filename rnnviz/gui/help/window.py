@@ -10,7 +10,6 @@ from PySide6.QtGui import (
     QKeySequence,
     QResizeEvent,
     QShortcut,
-    QTextCharFormat,
     QTextCursor,
     QTextDocument,
 )
@@ -32,7 +31,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.icons import Icons
-from rnnviz.gui.theme.markdown import show_markdown
+from rnnviz.gui.theme.markdown import mark_text, show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.io.resources import INDEX, GuidePage, anchor_of, find_in_guide, guide_groups, guide_pages, resource_path
 
@@ -112,18 +111,13 @@ class GuideBrowser(QTextBrowser):
         self._mark_words()
 
     def _mark_words(self) -> None:
-        look = QTextCharFormat()
-        look.setBackground(self._theme.color("doubtful_surface"))
-        look.setForeground(self._theme.color("doubtful"))
-        marks = []
+        found = []
         for word in self._words:
             cursor = self.document().find(word)
             while not cursor.isNull():
-                mark = QTextEdit.ExtraSelection()
-                mark.cursor, mark.format = cursor, look  # type: ignore[attr-defined]
-                marks.append(mark)
+                found.append(cursor)
                 cursor = self.document().find(word, cursor)
-        self.setExtraSelections(marks)
+        mark_text(self, found, self._theme.color("doubtful_surface"), self._theme.color("doubtful"))
 
     def _scroll_to(self, anchor: str) -> None:
         block = self.document().begin()

@@ -1,10 +1,11 @@
-"""Markdown rendering in the window's font and colors."""
+"""Markdown and marked text in the window's font and colors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QBrush,
+    QColor,
     QFont,
     QFontMetricsF,
     QPalette,
@@ -16,7 +17,7 @@ from PySide6.QtGui import (
     QTextFrameFormat,
     QTextTable,
 )
-from PySide6.QtWidgets import QTextBrowser
+from PySide6.QtWidgets import QPlainTextEdit, QTextBrowser, QTextEdit
 
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
@@ -55,6 +56,27 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
     _underline_links(document)
     _set_tables(document, theme)
     changes.endEditBlock()
+
+
+class _Mark(QTextEdit.ExtraSelection):
+    """With the attributes that PySide's stubs do not declare."""
+
+    cursor: QTextCursor
+    format: QTextCharFormat
+
+
+def mark_text(
+    view: QPlainTextEdit | QTextEdit, spans: Iterable[QTextCursor], background: QColor, foreground: QColor
+) -> None:
+    """Show spans of a text in other colors, in place of those marked before; the document is unchanged."""
+    marks = []
+    for span in spans:
+        mark = _Mark()
+        mark.cursor = span
+        mark.format.setBackground(background)
+        mark.format.setForeground(foreground)
+        marks.append(mark)
+    view.setExtraSelections(marks)
 
 
 def fit_code(document: QTextDocument, font: QFont, room: float) -> None:
