@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Followed: TypeAlias = Literal["influence", "contributions"]
 """Quantities that are computed on request, and that the lanes show: the influence on the selected value, and the
 contributions of the time steps to the gradient of the selected parameter."""
-ColorBy: TypeAlias = Quantity
 Field: TypeAlias = Literal[
     "config",
     "result",
@@ -79,7 +78,7 @@ class ViewChoices(NamedTuple):
     location: Location = _FIRST
     engine: str | None = None
     chosen: str | None = None
-    color_by: ColorBy = "value"
+    color_by: Quantity = "value"
     swiping: bool = False
     selected_range: Query | None = None
 
@@ -98,7 +97,7 @@ class AppState:
     candidate: str | None = None
     engine: str | None = None
     location: Location = _FIRST
-    color_by: ColorBy = "value"
+    color_by: Quantity = "value"
     limit: Limit = _AUTO
     order: OrderName = "index"
     swiping: bool = False
@@ -256,7 +255,7 @@ class Session(QObject):
         return 0 if self.result is None else self.result.inputs.length(self.location.sample)
 
     @property
-    def color_by(self) -> ColorBy:
+    def color_by(self) -> Quantity:
         """The quantity chosen for the lanes."""
         return self._state.color_by
 
@@ -283,7 +282,7 @@ class Session(QObject):
         return self._state.highlighted
 
     @property
-    def quantity(self) -> ColorBy:
+    def quantity(self) -> Quantity:
         """The quantity of the lanes: `color_by`, or the values if the network does not have it."""
         config = self.config if self.result is None else self.result.config
         return quantity_for(self.color_by, config.network.kind, compared=True, gradients=self.gradients)
@@ -339,7 +338,7 @@ class Session(QObject):
         if self.result is not None:
             self._choose(location=self._state.inside(location))
 
-    def set_color_by(self, color_by: ColorBy) -> None:
+    def set_color_by(self, color_by: Quantity) -> None:
         """Color the lanes by a quantity, in this result and in later ones that have it."""
         self._choose(color_by=color_by)
 

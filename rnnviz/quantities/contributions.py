@@ -122,7 +122,7 @@ class ContributionReader(MultiscaleReader):
     ) -> None:
         super().__init__(result, found.engine, None, sample, "value", cache, gates, orders)
         # The name in the cache, which no array of a trace has.
-        self._quantity = found.name  # type: ignore[assignment]
+        self._quantity = found.name
         assert self._quantity.startswith(GRADIENT)
         self._found = found
 

@@ -9,11 +9,11 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from math import isfinite
-from typing import Literal, TypeAlias, cast, get_args
+from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.cells import CellSpec
+from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
 from rnnviz.cells.interpreters.graph import Graph, Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
@@ -318,15 +318,8 @@ def gate_blocks(
         yield times, block
 
 
-_Gate: TypeAlias = Literal["i", "f", "g", "o", "r", "z", "n"]
-_PreActivation: TypeAlias = Literal["pre_h", "pre_i", "pre_f", "pre_g", "pre_o", "pre_r", "pre_z", "pre_n"]
-_Gradient: TypeAlias = Literal[
-    "grad.h", "grad.c", "grad.i", "grad.f", "grad.g", "grad.o", "grad.r", "grad.z", "grad.n", "grad.out"
-]
-Quantity: TypeAlias = Literal[
-    "value", "error_ratio", "difference", _Gate, "c", "change", "norm", _PreActivation, _Gradient
-]
-"""h, results of a comparison, and all other quantities of the cells."""
+Quantity: TypeAlias = str
+""""value" for h, "error_ratio" or "difference" of a comparison, or the name of another quantity of a cell."""
 
 GATES, STATES, ARGUMENTS, GRADIENTS = "Gates", "States", "Before the activation", "Gradients"
 
@@ -360,19 +353,20 @@ def choices_of(cell: CellSpec, gradients: Collection[str] = ()) -> tuple[Choice,
     for quantity in quantities_of_lanes(cell):
         if is_gradient(quantity.name):
             if quantity.name in gradients:
-                offered.append(Choice(cast(Quantity, quantity.name), quantity.title, GRADIENTS))
+                offered.append(Choice(quantity.name, quantity.title, GRADIENTS))
             continue
         group = STATES if quantity.name in ("c", "change", "norm", *cell.further_states) else GATES
         group = ARGUMENTS if quantity.name.startswith("pre_") else group
-        offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
+        offered.append(Choice(quantity.name, _title(cell, quantity), group))
     order = GATES, STATES, ARGUMENTS, GRADIENTS
     return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
 
 
-def color_names(cell: CellSpec | None) -> tuple[str, ...]:
+def color_names(custom: CellSpec | None = None) -> tuple[Quantity, ...]:
     """The quantities of every built-in cell, and those of a custom one."""
-    own = () if cell is None else tuple(quantity.name for quantity in quantities_of_lanes(cell))
-    return tuple(dict.fromkeys((*get_args(Quantity), *own)))
+    cells = CELLS.values() if custom is None else (*CELLS.values(), custom)
+    own = (quantity.name for cell in cells for quantity in quantities_of_lanes(cell))
+    return tuple(dict.fromkeys(("value", "error_ratio", "difference", *own)))
 
 
 def per_unit_choices(cell: CellSpec, gradients: Collection[str] = ()) -> tuple[Choice, ...]:

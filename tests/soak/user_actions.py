@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMe
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import known_bugs_of
-from rnnviz.gui.app_state import ColorBy
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.lessons.index import lesson_entries, lessons
+from rnnviz.quantities.gates import color_names
 
 _EDITS, _CONFIGS = 600, 8
 DisplayOptions = TypeVar("DisplayOptions")
@@ -157,7 +157,7 @@ class User:
         self._trigger("sample_next", "sample_previous")
 
     def _colors(self) -> None:
-        self._window.session.set_color_by(self._one_of(get_args(ColorBy)))
+        self._window.session.set_color_by(self._one_of(color_names()))
 
     def _candidate(self) -> None:
         result = self._window.session.result

@@ -74,8 +74,9 @@ class ResultCommands(QObject):
     def compute_gradient_of_selected(self) -> None:
         """Make the selected hidden value the loss, color the lanes by gradients and run."""
         config, where = self._session.config, self._session.location
-        loss = {"loss": "value", "value": where.index, "path": None, "final_state": "zeros"}
-        backward = replace(config.backward, enabled=True, **loss)  # type: ignore[arg-type]
+        backward = replace(
+            config.backward, enabled=True, loss="value", value=where.index, path=None, final_state="zeros"
+        )
         self._document.edit(replace(config, backward=backward), "loss = selected value")
         self._run_backward()
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Protocol, cast
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import plural
-from rnnviz.gui.app_state import ColorBy, Session
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document, runnable
@@ -26,6 +26,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LINK_SCHEME, LessonEntry, lesson_entries
+from rnnviz.quantities.gates import color_names
 from rnnviz.text.config_diff import changed_keys
 
 if TYPE_CHECKING:
@@ -404,9 +405,9 @@ class LessonController(QObject):
         if step.look.engine in session.result.traces:
             session.set_engine(str(step.look.engine))
         colors = step.look.colors
-        if colors is not None and colors in get_args(ColorBy):
+        if colors is not None and colors in color_names(session.config.network.custom):
             session.set_swiping(False)
-            session.set_color_by(cast(ColorBy, colors))
+            session.set_color_by(colors)
         self._point()
 
     def _point(self) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import readable
 from rnnviz.frozen import dataclass
-from rnnviz.gui.app_state import ColorBy, Field, Session
+from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_new_file
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.document import Document, EditOrigin
@@ -168,7 +168,7 @@ class ViewStateRestorer(QObject):
         session.set_swiping(state.swiping)
         if state.engine in session.result.traces:
             session.set_engine(str(state.engine))
-        session.set_color_by(cast(ColorBy, state.colors))
+        session.set_color_by(state.colors)
         session.set_order(cast(OrderName, state.order))
         session.set_location(state.location)
         # After the lanes have their size.

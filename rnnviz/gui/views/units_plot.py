@@ -1,7 +1,7 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Self, cast, get_args
+from typing import Self
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -20,7 +20,7 @@ from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.quantities.gates import Quantity, gradients_of, per_unit_choices
+from rnnviz.quantities.gates import Quantity, color_names, gradients_of, per_unit_choices
 from rnnviz.quantities.plot_series import Outline
 from rnnviz.verify.result import RunResult
 
@@ -49,7 +49,7 @@ class QuantityCombo(QComboBox):
         """Select the array of the lanes, if they show another one than before."""
         changed, self._followed = name != self._followed, name
         if changed:
-            self.quantity = cast(Quantity, "value" if name == "h" else name)
+            self.quantity = "value" if name == "h" else name
             self.setCurrentIndex(max(self.findData(self.quantity), 0))
         return changed
 
@@ -202,7 +202,7 @@ class UnitsPlot(ResultView):
 
     def restore_state(self, choices: Sequence[str]) -> None:
         self._pin.pin(int(word) for word in choices if word.isascii() and word.isdecimal())
-        quantities = [quantity for quantity in get_args(Quantity) if quantity in choices]
+        quantities = [quantity for quantity in color_names() if quantity in choices]
         if quantities:
             self.choice.choose(quantities[0])
         self._redraw()

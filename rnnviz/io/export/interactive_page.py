@@ -335,7 +335,7 @@ def _lanes(result: RunResult, trace: Trace, name: str, samples: list[int], gates
         return trace[stored][:, :, :, np.asarray(samples, np.intp)]
     every = slice(0, timesteps), slice(0, units)
     read = [
-        gates.read(trace.engine, layer, direction, sample, name, *every)  # type: ignore[arg-type]
+        gates.read(trace.engine, layer, direction, sample, name, *every)
         for layer in range(layers)
         for direction in range(directions)
         for sample in samples

@@ -186,7 +186,9 @@ def combined_weights(file: TensorFile) -> TensorFile:
 
 def _target(file: TensorFile, weight: str, parts: Parts) -> str:
     """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
-    prefix, kind = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL).group(1, "kind")  # type: ignore[union-attr]
+    found = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL)
+    assert found is not None
+    prefix, kind = found.group(1, "kind")
     inner = f"{prefix}module.{kind}"
     beside = inner.replace("weight_hh", "weight_ih")
     return inner if set(parts) == {"raw"} and beside in file.tensors else weight

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from google.protobuf.message import Error as ProtobufError  # type: ignore[import-untyped]
+from google.protobuf.message import Error as ProtobufError
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, shape_inference
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -414,8 +414,7 @@ def contributions_state(
         orders = None
     reader = ContributionReader(result, found, sample, caches.chunks, caches.gates, orders)
     order = None if orders is None else orders.key
-    quantity = cast(Quantity, found.name)
-    style = TileStyle(caches.turn, found.engine, None, sample, quantity, theme.name, scale, order)
+    style = TileStyle(caches.turn, found.engine, None, sample, found.name, theme.name, scale, order)
     tiles = Tiles(reader, paint, style)
     tiles.seen.update({MISSING, PADDING} if reader.length < result.shape[2] else {MISSING})
     side = EngineSide(found.engine, reader, reader, tiles)
@@ -423,7 +422,7 @@ def contributions_state(
         result,
         None,
         sample,
-        quantity,
+        found.name,
         theme,
         paint,
         side,
