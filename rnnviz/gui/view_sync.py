@@ -42,6 +42,9 @@ class ViewSynchronizer(QObject):
         """In the order in which they became behind, so that none waits forever while the selection moves."""
         self._next = QTimer(self, interval=_NEXT_AFTER, singleShot=True)
         self._next.timeout.connect(self._update_next)
+        # A timer that ran while the earlier view was painted would fire before the user's next key is looked at.
+        self._painted = QTimer(self, interval=0, singleShot=True)
+        self._painted.timeout.connect(self._next.start)
         session.changed.connect(self._on_change)
 
     def add(self, view: ResultView, *, eager: bool = False) -> None:
@@ -101,7 +104,7 @@ class ViewSynchronizer(QObject):
                 # A hidden view that kept the old result would keep its files on disk.
                 view.show_result(None, None)
             elif first not in (None, view):
-                self._next.start()
+                self._painted.start()
             elif self._follows(view):
                 self.catch_up(view)
 
@@ -120,7 +123,7 @@ class ViewSynchronizer(QObject):
         if behind:
             self.catch_up(behind[0])
         if len(behind) > 1:
-            self._next.start()
+            self._painted.start()
 
     def _follows(self, view: ResultView) -> bool:
         """Whether a view that is behind is to be updated: if it is visible, or eager with another result."""

@@ -101,8 +101,12 @@ def is_gradient(quantity: str) -> bool:
 
 def gradients_of(traces: Iterable[Trace], cell: CellSpec) -> tuple[str, ...]:
     """The gradients over time of a cell that any of the traces has."""
-    traces = tuple(traces)
-    return tuple(q.name for q in gradient_quantities(cell) if any(q.name in trace for trace in traces))
+    return _gradients_among(frozenset().union(*traces), cell)
+
+
+@lru_cache
+def _gradients_among(names: frozenset[str], cell: CellSpec) -> tuple[str, ...]:
+    return tuple(quantity.name for quantity in gradient_quantities(cell) if quantity.name in names)
 
 
 def gradient_extents(trace: Trace) -> dict[str, float]:
@@ -400,6 +404,7 @@ def stored_array(quantity: Quantity, trace: Trace) -> str | None:
     return trace.stored(name)
 
 
+@lru_cache
 def is_bounded(graph: Graph) -> bool:
     """Whether h stays from -1 to 1 once it is there."""
     before = {node: (-1.0, 1.0) for node in graph.nodes if (node.op, node.name) == ("state", "h")}

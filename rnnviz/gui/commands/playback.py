@@ -446,7 +446,6 @@ class StageSlider(QSlider):
             self.setValue(0 if stage is None else self._player.stepper.stages.index(stage) + 1)
         self.setEnabled(self._session.result is not None)
         self.setAccessibleDescription("whole step" if stage is None else STAGE_NAMES[stage])
-        self.update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Show the stage that is clicked; a second click shows the whole step."""

@@ -15,12 +15,19 @@ TEXT_SIZES = (80, 90, 100, 110, 125, 150, 175, 200, 225, 250)
 """Text sizes in percent of the system font."""
 
 
+_measured: tuple[QFont, float] | None = None
+"""The application's font, and its scale: a picture asks for it a hundred times."""
+
+
 def text_scale() -> float:
     """Ratio of the application's font size to the usual one, at least 1, or less for a text size below 100%."""
-    application = QApplication.instance()
-    if application is None:
+    global _measured
+    if QApplication.instance() is None:
         return 1.0
-    return max(min(1.0, chosen_text_scale()), QFontInfo(QApplication.font()).pixelSize() / _USUAL_PIXELS)
+    font = QApplication.font()
+    if _measured is None or font != _measured[0]:
+        _measured = font, max(min(1.0, chosen_text_scale()), QFontInfo(font).pixelSize() / _USUAL_PIXELS)
+    return _measured[1]
 
 
 def chosen_text_scale() -> float:

@@ -1,5 +1,6 @@
 """Texts: elided in a fixed size, with links, and keys of a legend."""
 
+from bisect import bisect_right
 from html import escape
 from math import ceil
 
@@ -240,8 +241,11 @@ class LinkedText(QWidget):
         """As many whole notes as fit on a line, or else a part of the first."""
         metrics = self.fontMetrics()
         notes = true_minus_in(self._secondary).split(NOTE_GAP)
-        lines = (NOTE_GAP.join((*notes[:count], "…"[: len(notes) - count])) for count in range(len(notes), 0, -1))
-        whole = next((line.rstrip() for line in lines if metrics.horizontalAdvance(line) <= width), notes[0])
+        lines = [NOTE_GAP.join((*notes[:count], "…")) for count in range(1, len(notes))]
+        fitting = bisect_right(lines, width, key=metrics.horizontalAdvance)
+        whole = NOTE_GAP.join(notes)
+        if metrics.horizontalAdvance(whole) > width:
+            whole = lines[fitting - 1] if fitting else notes[0]
         return metrics.elidedText(whole, Qt.TextElideMode.ElideRight, width)
 
     def _markup(self, parts: tuple[TextPart, ...]) -> str:

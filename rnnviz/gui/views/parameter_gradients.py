@@ -209,8 +209,9 @@ def _entry_columns(entries: Entries) -> tuple[Column, ...]:
             grows=True,
         )
 
+    last = _index(tuple(size - 1 for size in entries.row.shape))
     columns = [
-        Column("index", lambda place: _index(tuple(entries.index[place].tolist())), grows=True),
+        Column("index", lambda place: _index(tuple(entries.index[place].tolist())), widest=f"{last}0", grows=True),
         number(display_name(entries.row.engine), entries.reference, number_format.short),
     ]
     if comparison is not None and entries.candidate is not None and entries.error is not None and ratio is not None:

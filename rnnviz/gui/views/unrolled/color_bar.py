@@ -425,10 +425,13 @@ class ColorBar(LanesPart):
         bar = QRectF(_LEFT, top, _BAR, bottom - top)
         if lane.layer is not None:
             self.bar = bar
-        # One by one, as an image that is stretched has other colors where only a part of it is painted.
-        edges = np.linspace(bar.bottom(), bar.top(), STEPS + 1).tolist()
-        for shade, under, over in zip(table[:STEPS].tolist(), edges, edges[1:], strict=False):
-            painter.fillRect(QRectF(_LEFT, over, _BAR, under - over), QColor.fromRgb(shade))
+        # In pixels of the screen: an image that is stretched has other colors where only a part of it is painted.
+        density = painter.deviceTransform().m11()
+        rows, columns = round(bar.height() * density), round(_BAR * density)
+        shades = table[np.arange(rows)[::-1] * STEPS // rows]
+        image = image_of(np.repeat(shades[:, None], columns, axis=1))
+        image.setDevicePixelRatio(density)
+        painter.drawImage(bar.topLeft(), image)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)

@@ -191,18 +191,21 @@ class Headers(LanesPart):
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
     def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: LaneHeader, line: QRectF) -> None:
-        text, role, font = flag.verdict, "muted", QFont(self.font())
+        role, font = "muted", self.font()
         if flag.lane in self._computing:
-            text, role = _computing(shown), "accent"
-        elif flag.agrees is not None:
+            role, text = "accent", _elided(font, _computing(shown), line.width())
+        elif flag.agrees is None:
+            text = _elided(font, flag.verdict, line.width())
+        else:
             role = "right" if flag.agrees else "wrong"
             font.setBold(not flag.agrees)
-            text = _elided(font, text, line.width() - scaled(_MARK) - 5.0)
-            left = line.right() - QFontMetricsF(font).horizontalAdvance(text) - scaled(_MARK) - 5.0
+            mark = scaled(_MARK) + 5.0
+            text = _elided(font, flag.verdict, line.width() - mark)
+            left = line.right() - QFontMetricsF(font).horizontalAdvance(text) - mark
             _verdict_mark(painter, left, line, flag.agrees, shown.theme)
         painter.setFont(font)
         painter.setPen(shown.theme.color(role))
-        painter.drawText(line, Qt.AlignmentFlag.AlignRight, _elided(font, text, line.width()))
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight, text)
 
     def _paint_units(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
         """Write the unit of each row if it fits, else of the first and last; in a part of a lane, of round ones."""

@@ -252,7 +252,7 @@ class UnrolledView(ResultView):
         other_sample = location.sample != self._location.sample
         self._location = location
         if other_sample:
-            self._show()
+            self._show(self._render_state())
         if other_sample or self._limit.name == "lane":
             self._settled.start()
         if self._shown is not None:
@@ -389,7 +389,7 @@ class UnrolledView(ResultView):
         reach = reaches[key]
         if reach != self._reach:
             self._reach = reach
-            self._show()
+            self._show(self._render_state())
 
     def _reach_key(self, shown: RenderState, geometry: Geometry) -> object:
         """Everything that determines the range of the colors."""
@@ -437,7 +437,7 @@ class UnrolledView(ResultView):
             self._renew()
         elif "limit" in changed:
             if self._shown is not None and self._shown.logarithmic != self._limit.logarithmic:
-                self._show()
+                self._show(self._render_state())
             self._match_colors()
 
     def _on_order(self) -> None:
@@ -449,13 +449,16 @@ class UnrolledView(ResultView):
         shown, geometry = self._render_state(), self.geometry_in_view
         if shown is not None and geometry is not None and self._caches is not None:
             # A range that is known already is shown at once.
-            self._reach = self._caches.reaches.get(self._reach_key(shown, geometry), self._reach)
-        self._show()
+            reach = self._caches.reaches.get(self._reach_key(shown, geometry), self._reach)
+            if reach != self._reach:
+                self._reach = reach
+                shown = self._render_state()
+        self._show(shown)
         self._match_colors(at_once=at_once)
 
-    def _show(self) -> None:
+    def _show(self, shown: RenderState | None) -> None:
         self._drawn = self._options()
-        self._shown = self._render_state()
+        self._shown = shown
         self._canvas.order.show_order(self.session.order, finding=self._unit_order.finding)
         self.diagram.setVisible(self._shown is None)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
