@@ -147,7 +147,16 @@ function unpackAll() {
     unpackIn(engine.bounds);
     engine.activations = new Map(engine.activations.map((packed, k) => [cell.activations[k], unpack(packed)]));
     engine.across = new Map(engine.across.map((packed, k) => [cell.across[k], unpack(packed)]));
+    if (!engine.backward) continue;
+    unpackIn(engine.backward.own);
+    for (const name of ["slopes", "owed"]) {
+      const entries = Object.entries(engine.backward[name]);
+      engine.backward[name] = new Map(entries.map(([node, packed]) => [Number(node), unpack(packed)]));
+    }
   }
+  if (!run.backward) return;
+  unpackIn(run.backward.final);
+  run.backward.direct = run.backward.direct.map((packed) => packed && unpack(packed));
 }
 
 /** The lanes from the top of the picture down; the input is the last. */
@@ -489,7 +498,7 @@ class Step {
     pre.others.forEach(terms);
     const symbols = cell.nodes[line.node].op === "activation" ? line.symbols.slice(1, -1) : line.symbols;
     rows.push({ kind: "total", name: symbols.map(([text]) => text).join(""), sum: pre.total });
-    return { rows, scaled, factorName: scaled ? pre.v.factorName : "", products: false };
+    return { rows, scaled, factorName: scaled ? pre.v.factorName : "", own: null };
   }
 
   /** A line other than a gate, such as c or h, from the products that it adds up. */
@@ -503,7 +512,7 @@ class Step {
       rows.push({ kind: "term", name: node.text, weight, input, product: weight * input, sum });
     }
     rows.push({ kind: "total", name: line.name, sum: this.value(line.node) });
-    return { rows, scaled: false, factorName: "", products: true };
+    return { rows, scaled: false, factorName: "", own: ["first", "× second"] };
   }
 
   /** The value that a term reads. */
@@ -568,6 +577,223 @@ class Step {
     return this.outcomes().find((own) => own.symbol === symbol)?.stored;
   }
 }
+
+// -------------------------------------------------------------------------------------------------------- gradients
+
+/** The operations that read each value, the last first, each with the place of the operand. */
+const consumers = cell.nodes.map(() => []);
+for (let number = cell.nodes.length - 1; number >= 0; number--) {
+  cell.nodes[number].args.forEach((arg, k) => consumers[arg].push([number, k]));
+}
+
+/** The steps of the backward pass that the shown terms read. */
+const backwardSteps = new Map();
+
+/** One step of the backward pass of one unit, in float64 from the engine's own gradients of its states. */
+class BackwardStep extends Step {
+  constructor(engine, at) {
+    super(engine, at);
+    this.number = engine;
+    this.totals = new Map();
+  }
+
+  static at(engine, at) {
+    const key = [engine, at.layer, at.direction, at.time, at.sample, at.unit].join();
+    if (!backwardSteps.has(key)) backwardSteps.set(key, new BackwardStep(engine, at));
+    return backwardSteps.get(key);
+  }
+
+  moved(changes) {
+    return BackwardStep.at(this.number, { ...this.at, ...changes });
+  }
+
+  /** The engine's own gradient of a state; where it gives none, that which later steps give. */
+  own(symbol) {
+    const array = this.engine.arrays[`grad.${symbol}`];
+    return array ? array.values[index(array, this.at)] : this.ofSteps(this.engine.backward.own[symbol]);
+  }
+
+  /** A number of an array of steps. */
+  ofSteps(array) {
+    return array.values[index({ shape: this.shapeOf(array) }, this.at)];
+  }
+
+  /** The gradient of a value of the step: of a state from all ways, else from the step. */
+  total(number) {
+    if (!this.totals.has(number)) this.totals.set(number, this.gathered(number));
+    return this.totals.get(number);
+  }
+
+  gathered(number) {
+    const symbol = cell.states.find((own) => cell.names[own] === number);
+    if (symbol) return this.own(symbol);
+    const owed = this.engine.backward.owed.get(number);
+    if (owed) return this.ofSteps(owed);
+    return consumers[number].reduce((sum, [consumer, place]) => sum + this.owed(consumer, place), 0);
+  }
+
+  /** What an operation owes to its operand at a place. */
+  owed(consumer, place) {
+    const node = cell.nodes[consumer];
+    if (mixesUnits(node)) return totalOf([this.product({ origin: consumer, factors: [] })]);
+    const d = this.total(consumer);
+    switch (node.op) {
+      case "minus": return place === 1 ? -d : d;
+      case "times": return d * this.value(node.args[1 - place]);
+      case "activation": return d * this.slope(consumer);
+    }
+    return d;
+  }
+
+  slope(number) {
+    const slopes = this.engine.backward.slopes.get(number);
+    if (slopes) return this.ofSteps(slopes);
+    const value = this.value(number);
+    return cell.nodes[number].activation === "sigmoid" ? value * (1 - value) : 1 - value * value;
+  }
+
+  /** The product of the local derivatives on a path. */
+  factor({ factors, negative }) {
+    const number = ([role, node]) => (role === "slope" ? this.slope(node) : this.value(node));
+    return factors.reduce((product, own) => product * number(own), negative ? -1 : 1);
+  }
+
+  /** The parts on paths within this step; of a step that is read from the one before, `later` is true. */
+  inner(paths, later) {
+    return paths.map((path) => {
+      const text = later ? path.later : path.text;
+      if (path.product) return this.product(path);
+      return { text, terms: [{ name: text, factor: this.factor(path), gradient: this.total(path.origin) }] };
+    });
+  }
+
+  product(path) {
+    const node = cell.nodes[path.origin];
+    const gate = node.op === "recurrent" ? node.name : "";
+    const parameter = gate ? "h2h_weight" : cell.nodes[node.args[0]].name;
+    const part = { gate, node: path.origin, text: path.text, owed: path.owed ?? "" };
+    return this.vector(part, parameter, this.at.unit, "", this.factor(path));
+  }
+
+  /** A part with a term for each unit: a column of a weight times their gradients. */
+  vector({ gate, node, text, owed }, parameter, column, mark = "", scale = 1) {
+    const matrix = this.parameters[parameter];
+    const gates = parameter === "i2h_weight" ? cell.gates.map(([symbol]) => symbol) : cell.recurrent;
+    const size = gate ? matrix.shape[0] / gates.length : matrix.shape[0];
+    const first = gate ? gates.indexOf(gate) * size : 0;
+    const named = owed.split(".").length === 2 && !owed.includes(" ") ? owed : `(${owed})`;
+    const terms = Array.from({ length: size }, (_, unit) => ({
+      name: `${named}[t=${this.at.time}, u=${unit}]${mark}`,
+      factor: scale * matrix.values[(first + unit) * matrix.shape[1] + column],
+      gradient: this.moved({ unit }).total(node),
+    }));
+    return { text: text + mark, terms };
+  }
+
+  /** The parts of a state that come from the next step, or from the loss of its final state. */
+  outer(symbol) {
+    const { layer, direction, time, sample, unit } = this.at;
+    const later = time + (isBackward(direction) ? -1 : 1);
+    if (later < 0 || later >= run.lengths[sample]) {
+      const { values, shape } = run.backward.final[symbol];
+      return [given("final", values[(laneIndex(layer, direction) * shape[1] + sample) * shape[2] + unit])];
+    }
+    return run.backward.cuts[Math.max(time, later)] ? [] : this.moved({ time: later }).next(symbol);
+  }
+
+  /** What this step owes to a state before it. */
+  next(symbol) {
+    const parts = [];
+    if (symbol === cell.states[0]) {
+      parts.push(...run.backward.v.map((part) => this.vector(part, "h2h_weight", this.at.unit)));
+    }
+    const leaf = run.backward.leaves[symbol];
+    if (leaf === undefined) return parts;
+    if (leaf.unchanged) {
+      parts.push({ text: leaf.unchanged, terms: [{ name: leaf.unchanged, factor: 1, gradient: this.total(leaf.node) }] });
+    }
+    return [...parts, ...this.inner(leaf.paths, true)];
+  }
+
+  /** The parts of the output: from the loss, and from every direction of the layer above. */
+  output() {
+    const { layer, direction, time, sample, unit } = this.at;
+    const direct = run.backward.direct[laneIndex(layer, direction)];
+    const parts = [];
+    const only = run.backward.directTime;
+    if (direct && (only ?? time) === time) {
+      parts.push(given("direct", direct.values[(time * direct.shape[1] + sample) * direct.shape[2] + unit]));
+    }
+    for (let above = 0; layer + 1 < run.layers && above < run.directions; above++) {
+      const mark = ` ↑${run.directions === 1 ? "" : isBackward(above) ? "←" : "→"}`;
+      const there = this.moved({ layer: layer + 1, direction: above });
+      const column = direction * run.units + unit;
+      parts.push(...run.backward.u.map((part) => there.vector(part, "i2h_weight", column, mark)));
+    }
+    return parts;
+  }
+
+  /** The gradients of the step with their parts, in the order of the backward pass: each uses only earlier ones. */
+  gradients() {
+    const found = [];
+    for (const { name, states, paths } of run.backward.lines) {
+      const [symbol, ...copies] = states;
+      for (const copy of copies) found.push(this.gradient(`grad.${copy}`, this.outer(copy)));
+      const parts = [];
+      if (symbol === cell.states[0]) {
+        const output = this.gradient("grad.out", this.output());
+        found.push(output);
+        parts.push(given("grad.out", output.own ?? output.value));
+      }
+      if (symbol) parts.push(...this.outer(symbol));
+      parts.push(...copies.map((copy) => given(`grad.${copy}`, this.own(copy))), ...this.inner(paths, false));
+      found.push(this.gradient(name, parts));
+    }
+    return found;
+  }
+
+  gradient(name, parts) {
+    const array = this.engine.arrays[name];
+    return { name, parts, value: totalOf(parts), own: array && array.values[index(array, this.at)] };
+  }
+}
+
+function mixesUnits(node) {
+  return node.op === "recurrent" || node.op === "matrix";
+}
+
+/** A part that is a gradient as it is. */
+function given(text, gradient) {
+  return { text, terms: [{ name: text, factor: 1, gradient }] };
+}
+
+function totalOf(parts) {
+  return parts.reduce((sum, part) => sum + part.terms.reduce((own, term) => own + term.factor * term.gradient, 0), 0);
+}
+
+/** The rows of a gradient's table: its terms with the running sum after each, and the sum of each part. */
+function gradientRows({ name, parts, value }) {
+  const rows = [];
+  let sum = 0;
+  for (const part of parts) {
+    for (const term of part.terms) {
+      const product = term.factor * term.gradient;
+      sum += product;
+      rows.push({ kind: "term", name: term.name, weight: term.factor, input: term.gradient, product, sum });
+    }
+    if (part.terms.length > 1) rows.push({ kind: "part", name: part.text, product: totalOf([part]) });
+  }
+  rows.push({ kind: "total", name, sum: value });
+  return { rows, scaled: false, factorName: "", own: ["factor", "× gradient"] };
+}
+
+/** The tokens of a gradient as the sum of its parts. */
+function gradientTokens({ name, parts, value }) {
+  const pieces = parts.flatMap((part, k) => [{ text: k ? " + " : " = " }, { text: part.text, value: totalOf([part]) }]);
+  return [{ text: name, value }, ...(pieces.length ? pieces : [{ text: " = 0" }])];
+}
+
+// ------------------------------------------------------------------------------------------------------ comparisons
 
 /** Whether rounding explains a difference from the arithmetic. */
 function isRounding(difference, bound) {
@@ -673,7 +899,10 @@ function bracketed(tokens, texts) {
 
 /** The line of each engine with its numbers, with enough decimals to show where two engines differ. */
 function equationTexts(steps, line) {
-  const each = steps.map((step) => step.tokens(line));
+  return tokenTexts(steps.map((step) => step.tokens(line)));
+}
+
+function tokenTexts(each) {
   const text = (token) => (token.value === undefined ? token.text : shown(token.value));
   const texts = each.map((tokens) => tokens.map(text));
   if (each.length === 2 && !state.exact) {
@@ -1412,6 +1641,48 @@ function showArithmetic() {
   target.replaceChildren(...views, outcomeView(steps));
 }
 
+/** The terms of the selected gradient, and of the others of its step. */
+function showGradient() {
+  const target = byId("gradient");
+  byId("gradient-section").hidden = !run.backward;
+  if (!run.backward) return;
+  const quantity = state.quantity.startsWith("grad.") ? state.quantity : "";
+  const same = target.dataset.quantity === quantity;
+  const open = new Map([...target.querySelectorAll("details")].map((own) => [own.dataset.line, own.open]));
+  target.dataset.quantity = quantity;
+  backwardSteps.clear();
+  const able = explained().filter((engine) => engines[engine].backward);
+  const notes = explained().map((engine) => engines[engine].withoutTerms).filter(Boolean);
+  if (!quantity) notes.splice(0, notes.length, "Choose a gradient under Colors to see its terms.");
+  byId("gradient-notes").replaceChildren(...notes.map((text) => element("p", {}, text)));
+  if (!quantity || !able.length) {
+    target.replaceChildren();
+    return;
+  }
+  target.classList.toggle("of-two", able.length > 1);
+  const each = able.map((engine) => BackwardStep.at(engine, state.at).gradients());
+  const titles = able.map((engine) => engines[engine].title);
+  target.replaceChildren(...each[0].map(({ name, parts }, k) => {
+    const found = each.map((own) => own[k]);
+    const symbols = `${name} = ${parts.map((part) => part.text).join(" + ") || "0"}`;
+    const box = lineBox(symbols, "", titles, tokenTexts(found.map(gradientTokens)));
+    const outcomes = [
+      [`${name} of the terms`, found.map((own) => own.value), pairTexts],
+      [`${name} of the engine`, found.map((own) => own.own), pairTexts],
+      ["difference", found.map(({ value, own }) => (own === undefined ? own : signedDifference(value, own))), smallTexts],
+    ];
+    if (found.every((own) => own.own === undefined)) outcomes.length = 0;
+    const wasOpen = same ? open.get(name) : undefined;
+    const add = (details) => {
+      details.append(scrolled(`Terms of ${name}`, termTable(titles, found.map(gradientRows), () => false)));
+      if (outcomes.length) details.append(scrolled(`Result of ${name}`, resultTable(titles, outcomes)));
+    };
+    const terms = parts.reduce((sum, part) => sum + part.terms.length, 0);
+    box.append(termsOf(name, terms, wasOpen ?? name === quantity, add));
+    return box;
+  }));
+}
+
 function isFollowed(engine) {
   const [start, stop] = engines[engine].followed[laneIndex(state.at.layer, state.at.direction)];
   return state.at.time >= start && state.at.time < stop;
@@ -1422,29 +1693,40 @@ const OPEN_TERMS = 24;
 function lineView(steps, line, divergence, wasOpen) {
   const gate = cell.gates.find(([symbol]) => symbol === line.name);
   const symbols = `${line.name} = ${line.symbols.map(([text]) => text).join("")}`;
-  const view = element("section", { className: "line" },
-    element("h3", {}, element("code", {}, symbols), gate && gate[1] !== gate[0] ? ` ${gate[1]}` : ""));
-  const texts = equationTexts(steps, line);
-  const same = new Set(texts).size === 1;
-  texts.slice(0, same ? 1 : undefined).forEach((text, k) => {
-    const whose = same ? steps.map((step) => step.title).join(", ") : steps[k].title;
-    const owner = element("span", { className: "whose" }, whose);
-    view.append(element("p", { className: "equation" }, trueMinus(text), " ", owner));
-  });
+  const titles = steps.map((step) => step.title);
+  const label = gate && gate[1] !== gate[0] ? ` ${gate[1]}` : "";
+  const view = lineBox(symbols, label, titles, equationTexts(steps, line));
   const tables = steps.map((step) => step.rows(line));
   const terms = tables[0].rows.filter((row) => row.kind === "term").length;
-  const details = element("details", { open: wasOpen ?? terms <= OPEN_TERMS },
-    element("summary", {}, `${line.name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`));
-  details.dataset.line = line.name;
-  const fill = () => {
-    if (!details.open || details.children.length > 1) return;
-    const table = termTable(steps, tables, (row) => diverges(row, line, divergence));
+  view.append(termsOf(line.name, terms, wasOpen ?? terms <= OPEN_TERMS, (details) => {
+    const table = termTable(titles, tables, (row) => diverges(row, line, divergence));
     details.append(scrolled(`Terms of ${line.name}`, table));
+  }));
+  return view;
+}
+
+/** A line in symbols, and in the numbers of each engine. */
+function lineBox(symbols, label, titles, texts) {
+  const view = element("section", { className: "line" }, element("h3", {}, element("code", {}, symbols), label));
+  const same = new Set(texts).size === 1;
+  texts.slice(0, same ? 1 : undefined).forEach((text, k) => {
+    const owner = element("span", { className: "whose" }, same ? titles.join(", ") : titles[k]);
+    view.append(element("p", { className: "equation" }, trueMinus(text), " ", owner));
+  });
+  return view;
+}
+
+/** The terms of a line, which `add` adds when they are first shown. */
+function termsOf(name, terms, open, add) {
+  const details = element("details", { open },
+    element("summary", {}, `${name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`));
+  details.dataset.line = name;
+  const fill = () => {
+    if (details.open && details.children.length === 1) add(details);
   };
   details.addEventListener("toggle", fill);
   fill();
-  view.append(details);
-  return view;
+  return details;
 }
 
 /** Whether a row is where two engines diverge first. */
@@ -1455,18 +1737,18 @@ function diverges(row, line, divergence) {
   return row.kind === "total" && (divergence.gate === line.name || divergence.step === line.name);
 }
 
-function termTable(steps, tables, isFirst) {
+function termTable(titles, tables, isFirst) {
   const [first] = tables;
-  const fields = [["input", first.products ? "× second" : "× input"], ["product", "= product"]];
+  const fields = [["input", first.own ? first.own[1] : "× input"], ["product", "= product"]];
   if (first.scaled) fields.push(["added", `× ${first.factorName}`]);
   fields.push(["sum", "sum"]);
-  const shared = !first.products;
-  const own = shared ? fields : [["weight", "first"], ...fields];
+  const shared = !first.own;
+  const own = shared ? fields : [["weight", first.own[0]], ...fields];
   const top = element("tr", {}, element("th", { scope: "col", rowSpan: 2 }, "Term"));
   if (shared) top.append(element("th", { scope: "col", rowSpan: 2, className: "number" }, "weight"));
   const below = element("tr");
-  for (const step of steps) {
-    top.append(element("th", { scope: "colgroup", colSpan: own.length, className: "number" }, step.title));
+  for (const title of titles) {
+    top.append(element("th", { scope: "colgroup", colSpan: own.length, className: "number" }, title));
     below.append(...own.map(([, title]) => element("th", { scope: "col", className: "number" }, title)));
   }
   const body = element("tbody", {}, ...first.rows.map((row, k) => termRow(tables, row, k, own, shared, isFirst(row))));
@@ -1497,17 +1779,25 @@ function outcomeView(steps) {
     const line = cell.lines.find((own) => own.name === symbol);
     rows.push([`${symbol} of this arithmetic`, steps.map((step) => step.value(line.node)), pairTexts]);
     rows.push([`${symbol} of the engine`, found.map((own) => own?.stored), pairTexts]);
-    const small = (values) => values.map((v) => (v === undefined ? "" : state.exact ? full(v) : twoDigits(v)));
-    rows.push(["difference", found.map((own) => own?.difference), small]);
-    rows.push(["allowed for rounding", found.map((own) => own && run.allowed * own.bound), small]);
+    rows.push(["difference", found.map((own) => own?.difference), smallTexts]);
+    rows.push(["allowed for rounding", found.map((own) => own && run.allowed * own.bound), smallTexts]);
   }
+  const table = resultTable(steps.map((step) => step.title), rows);
+  return element("section", { className: "line" }, element("h3", {}, "Result"), scrolled("Result", table));
+}
+
+function smallTexts(values) {
+  return values.map((value) => (value === undefined ? "" : state.exact ? full(value) : twoDigits(value)));
+}
+
+/** A table of results: in each row a title, the numbers by engine, and the function that writes these. */
+function resultTable(titles, rows) {
   const body = element("tbody", {}, ...rows.map(([title, values, write]) => {
     const texts = write(values);
     const cells = values.map((value, k) => (value === undefined ? emptyCell() : numberCell(texts[k], full(value))));
     return element("tr", {}, element("th", { scope: "row" }, title), ...cells);
   }));
-  const table = element("table", {}, heading("Result", ...steps.map((step) => step.title)), body);
-  return element("section", { className: "line" }, element("h3", {}, "Result"), scrolled("Result", table));
+  return element("table", {}, heading("Result", ...titles), body);
 }
 
 /** The selected time step as tables: every unit of the lane, and the input. */
@@ -1588,6 +1878,7 @@ function update() {
   draw();
   showSelected();
   showArithmetic();
+  showGradient();
   showStep();
   announce();
 }

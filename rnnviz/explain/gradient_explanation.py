@@ -160,6 +160,14 @@ def explain_gradients(
     return GradientExplanation(place, breakdowns, partings, unread, _notes(result, where))
 
 
+def engines_without_terms(result: RunResult, blocks: Mapping[str, GradientBlocks]) -> dict[str, str]:
+    """Sentences on the engines with a gradient that has no terms, by engine; `blocks` is of `gradient_blocks_of`."""
+    reasons = {name: _missing(result, name, GradientOf(Location()), blocks) for name in result.traces}
+    return {
+        name: _UNREAD.format(engine=display_name(name), reason=reason) for name, reason in reasons.items() if reason
+    }
+
+
 def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> GradientExplanation:
     """Explain an entry of a gradient by its terms, by the name of its array in a trace.
 

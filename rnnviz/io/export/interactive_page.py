@@ -1,7 +1,7 @@
 """A run as an HTML page that needs no network: lanes, arithmetic and playback in any browser.
 
 The page has the numbers of the run as they are, in base64, and whatever of the arithmetic its script cannot repeat to
-the last digit: the results of activations. Its script multiplies and adds.
+the last digit: the results of activations, and slopes that do not follow from these. Its script multiplies and adds.
 """
 
 import json
@@ -23,11 +23,14 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import feature_index, visible
 from rnnviz.core.engine_spec import display_name, distinct_names
 from rnnviz.core.errors import InputError
-from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.gradients import OF_INPUT, gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import DIVERGENCE, STEP_READS, WRONG
+from rnnviz.explain.gradient_blocks import GradientBlocks
+from rnnviz.explain.gradient_explanation import engines_without_terms, gradient_blocks_of
+from rnnviz.explain.worked_gradients import backward_lines, owed_nodes, slope_nodes, worked_gradients
 from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, worked_lane
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
@@ -160,6 +163,7 @@ def _bytes(result: RunResult) -> tuple[float, float]:
     layers, directions, timesteps, _, units = result.shape
     item = inputs.sequence.itemsize
     fixed = sum(array.nbytes for array in inputs.parameters.values())
+    owed = sum(network.sizes(0).of(node.shape[0]) for node in owed_nodes(graph))
     across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, graph))
     step = 8 * (units * len(activation_nodes(network.kind, graph)) + across)
     each = item * timesteps * network.input_size
@@ -169,6 +173,11 @@ def _bytes(result: RunResult) -> tuple[float, float]:
         lanes = units * values + step
         each += layers * directions * timesteps * lanes
         each += item * timesteps * network.input_size * (OF_INPUT in trace)
+        if trace.engine in result.gradient_engines:
+            carried = sum(gradient(symbol) not in trace for symbol in network.kind.state_symbols)
+            each += layers * directions * timesteps * 8 * (units * (carried + len(slope_nodes(graph))) + owed)
+    if inputs.loss is not None:
+        each += item * layers * directions * units * (timesteps + len(network.kind.states))
     return float(fixed), float(each)
 
 
@@ -215,7 +224,8 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
     layers, directions, timesteps, _, units = result.shape
     numbers = {node: place for place, node in enumerate(graph.nodes)}
     names = [inputs.names.of_sample(sample) for sample in samples] if inputs.names.samples else [inputs.names]
-    gates = LaneGates(result)
+    gates, backward = LaneGates(result), gradient_blocks_of(result)
+    without = engines_without_terms(result, backward) if backward else {}
     chosen = np.asarray(samples, np.intp)
     return {
         "cell": {
@@ -246,9 +256,15 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
         "timestepNames": [[visible(own.timestep(t)) for t in range(timesteps)] for own in names],
         "featureNames": [feature_index(names[0], feature) for feature in range(network.input_size)],
         "engines": [
-            {"title": title, **_engine(result, result[name], samples, gates)}
+            {
+                "title": title,
+                **_engine(result, result[name], samples, gates),
+                "backward": _backward(result, backward[name], samples) if name in backward.keys() - without else None,
+                "withoutTerms": without.get(name, ""),
+            }
             for name, title in distinct_names(result.traces).items()
         ],
+        "backward": _backward_pass(result, samples, numbers) if backward else None,
         "allowed": ALLOWED,
         "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
         | {"wrong": WRONG.replace("{read}", STEP_READS)},
@@ -267,6 +283,7 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
 
 def _node(cell: CellSpec, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
     return {
+        "activation": "" if node.activation is None else node.activation.name,
         "op": node.op,
         "args": [numbers[arg] for arg in node.args],
         "name": node.name,
@@ -315,6 +332,35 @@ def _engine(result: RunResult, trace: Trace, samples: list[int], gates: LaneGate
         },
         "recorded": [_ends(trace.recorded(*lane)) for lane in lanes],
         "followed": [_ends(followed(inputs, trace, *lane)) for lane in lanes],
+    }
+
+
+def _backward_pass(result: RunResult, samples: list[int], numbers: Mapping[Node, int]) -> dict[str, Any]:
+    """The lines of the gradients, which all engines share, and the gradients of the loss."""
+    inputs, network, loss = result.inputs, result.config.network, result.inputs.loss
+    assert loss is not None
+    layers, directions, timesteps, _, _ = result.shape
+    chosen, every = np.asarray(samples, np.intp), range(timesteps)
+    lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
+    direct = [loss.direct(network, *lane, every, inputs.batch_size) for lane in lanes]
+    return {
+        **backward_lines(network.graph, numbers),
+        "direct": [None if array is None else _packed(array[:, chosen]) for array in direct],
+        "final": {symbol: _packed(array[:, chosen]) for symbol, array in loss.state.items()},
+        "directTime": None if loss.value is None else loss.value[2],
+        "cuts": [loss.cuts(t) for t in every],
+    }
+
+
+def _backward(result: RunResult, blocks: GradientBlocks, samples: list[int]) -> dict[str, Any]:
+    """One engine's numbers that its gradients need beside those of the forward pass."""
+    graph, numbers = result.config.network.graph, {n: k for k, n in enumerate(result.config.network.graph.nodes)}
+    lanes = np.ndindex(*result.shape[:2])
+    worked = [worked_gradients(blocks, layer, direction, samples) for layer, direction in lanes]
+    return {
+        "own": {symbol: _packed(np.stack([lane.own[symbol] for lane in worked])) for symbol in worked[0].own},
+        "slopes": {numbers[n]: _packed(np.stack([lane.slopes[n] for lane in worked])) for n in slope_nodes(graph)},
+        "owed": {numbers[n]: _packed(np.stack([lane.owed[n] for lane in worked])) for n in owed_nodes(graph)},
     }
 
 

@@ -56,6 +56,30 @@ def test_a_page_has_the_run_and_may_load_nothing() -> None:
     assert data_of(page_html(result, WHEN, Location(timestep=2)))["start"] == [0, 0, 2, 0, 0]
 
 
+def test_a_page_has_what_the_terms_of_gradients_need() -> None:
+    made = {"cell": "lstm", "projection_size": 2, "activations": ["hard_sigmoid", "tanh", "tanh"], "num_layers": 2}
+    result = make_result(gradients=("gluon",), lengths=[5, 3], **made)
+    data = data_of(page_html(result, WHEN))
+    given, missing = data["engines"]
+    assert missing["backward"] is None
+    assert missing["withoutTerms"]
+    assert not given["withoutTerms"]
+    assert [line["name"] for line in data["backward"]["lines"]] == ["grad.h"]
+    # The gates have other units than h: their gradients, which go through weights, are in the page.
+    arrays = [unpacked(packed) for name in ("own", "slopes", "owed") for packed in given["backward"][name].values()]
+    assert [array.shape for array in arrays] == [(2, 5, 2, 4)] * len(arrays)
+    assert len(given["backward"]["owed"]) >= 8
+    assert not any(array[:, 3:, 1].any() for array in arrays)
+    assert data_of(page_html(make_result(), WHEN))["backward"] is None
+
+
+def test_the_size_of_a_page_is_known_before_it_is_written() -> None:
+    for cell in ("rnn_relu", "lstm", "gru"):
+        result = make_result(cell=cell, timesteps=200, batch_size=1, hidden_size=8, gradients=("gluon",))
+        size, (fixed, each) = len(page_html(result, WHEN)), interactive_page._bytes(result)
+        assert size <= 4 / 3 * (fixed + each) + interactive_page._REST
+
+
 def test_texts_of_a_run_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     result = make_result(("manual", "gluon"))
     monkeypatch.setattr(interactive_page, "distinct_names", lambda names: dict.fromkeys(names, "</script><b>"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,11 +12,14 @@ import pytest
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import timestep_in_words
-from rnnviz.core.config import Config
+from rnnviz.core.config import Compare, Config
 from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.equations import equations, format_distinct, format_short
 from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.gradient_explanation import explain_gradients
+from rnnviz.explain.provenance import GradientOf
 from rnnviz.explain.term_table import ledger
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ratio_scale
@@ -29,7 +32,9 @@ from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 from tests.browser import MISSING, Browser, browser
-from tests.factories import make_result, with_judgment
+from tests.explain.test_gradient import NETWORKS as CELLS
+from tests.explain.test_gradient import case_of
+from tests.factories import make_result, result_of, with_judgment
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -204,6 +209,8 @@ def test_the_page_of_a_lesson_has_the_numbers_of_the_window(
     check_lanes(page, result, samples)
     for where in drawn_places(result, samples, 6):
         check_arithmetic(page, result, where)
+        if page.run("return engines.some((engine) => engine.backward);"):
+            check_gradients(page, result, where)
     found = page.run("return [...document.querySelectorAll('.verdict > p')].map((own) => own.textContent);")
     assert found == [str(words) for words in verdicts(result)]
     array = result.inputs.sequence
@@ -238,6 +245,67 @@ def test_the_arithmetic_of_every_cell(name: str, page: Browser, open_page: Any) 
     check_lanes(page, result, range(2))
     for where in drawn_places(result, range(2), 8):
         check_arithmetic(page, result, where)
+
+
+GRADIENTS = f"""{PLAIN}
+const [engine, layer, direction, time, sample, unit] = arguments;
+backwardSteps.clear();
+return BackwardStep.at(engine, {{ layer, direction, time, sample, unit }}).gradients().map((line) => [
+  line.name, plain(line.value), plain(line.own),
+  line.parts.map(({{ text, terms }}) => [
+    text, terms.map((term) => [term.name, plain(term.factor), plain(term.gradient)])]),
+  gradientRows(line).rows.filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
+]);"""
+
+
+def check_gradients(page: Browser, result: RunResult, where: Location) -> None:
+    """Every part, term and sum of the gradients of a step."""
+    for name, own in explain_gradients(result, GradientOf(where)).breakdowns.items():
+        found = page.run(GRADIENTS, list(result.traces).index(name), *where.index)
+        assert [line[0] for line in found] == [line.name for line in own.lines]
+        largest = max(1e-300, *(abs(line.value) for line in own.lines))
+        for (_, value, stored, parts, summed), line in zip(found, own.lines, strict=True):
+            assert [text for text, _ in parts] == [part.text for part in line.parts]
+            for (_, terms), part in zip(parts, line.parts, strict=True):
+                assert [term[0] for term in terms] == [part.name(k) for k in range(len(part.factors))]
+                np.testing.assert_allclose([term[1] for term in terms], part.factors, rtol=1e-9, atol=1e-12)
+                np.testing.assert_allclose([term[2] for term in terms], part.gradients, rtol=1e-9, atol=1e-12 * largest)
+            assert number(value) == pytest.approx(line.value, rel=1e-9, abs=1e-12 * largest)
+            assert number(summed) == pytest.approx(line.value, rel=1e-9, abs=1e-12 * largest)
+            assert format_short(number(value)) == format_short(line.value)
+            assert (stored is None) == (line.own is None)
+            assert line.own is None or stored == line.own.stored
+
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "every": {},
+    "truncated": {"backward": {"truncate": 2}, "sequence": {"timesteps": 5, "batch_size": 2, "lengths": [5, 3]}},
+    "one value": {"backward": {"loss": "value", "value": [0, 0, 2, 1, 1], "final_state": "zeros"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        *product(CELLS, ("every",)),
+        *product((name for name in CELLS if name != "odd"), ("truncated",)),
+        *product(("lstm", "gru"), ("one value",)),
+    ],
+)
+def test_the_terms_of_every_gradient(name: str, loss: str, page: Browser, open_page: Any) -> None:
+    inputs, trace, gradients = case_of(bidirectional=True, **LOSSES[loss], **CELLS[name])
+    alone = {key: array for key, array in trace.items() if not key.startswith("grad.")}
+    # Another engine gives fewer gradients, so that the others are carried from later steps.
+    alone |= {key: array + 0.1 for key, array in gradients.items() if key == "grad.h"}
+    names = "gluon", "manual"
+    traces = [Trace(own, arrays, lengths=inputs.lengths) for own, arrays in zip(names, (trace, alone), strict=True)]
+    compare = Compare("gluon", ("manual",))
+    inputs = replace(inputs, config=replace(inputs.config, compare=compare))
+    result = result_of(inputs, dict(zip(names, traces, strict=True)))
+    open_page(result)
+    assert page.messages() == []
+    for where in drawn_places(result, range(2), 8):
+        check_gradients(page, result, where)
 
 
 def drawn_numbers() -> list[float]:
