@@ -3,9 +3,10 @@
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, progress_bar
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, printable
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def _generate(options: Namespace) -> Answer:
         return AGREE, out
     if options.probabilities:
         return AGREE, "".join(_lines(generator))
-    return AGREE, f"{generator.text}\n"
+    return AGREE, f"{_harmless(generator.text)}\n"
+
+
+def _harmless(text: str) -> str:
+    """The text with escaped control characters, which would command a terminal: the model may be another's."""
+    return "".join(printable(c) if category(c) == "Cc" and c not in "\n\t" else c for c in text)
 
 
 def _lines(generator: "Generator") -> list[str]:

@@ -380,6 +380,8 @@ class Config:
         """
         if not isinstance(values, Mapping):
             raise ConfigError("config", "A config must be a table of tables, such as [network].")
+        if "problem" in values:
+            raise ConfigError("problem", "The file is a training task, not a config: train it with rnnviz train.")
         for name in values:
             if name not in SECTIONS:
                 raise ConfigError(

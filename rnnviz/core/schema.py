@@ -61,9 +61,12 @@ class FieldSpec:
         if self.kind == "int":
             return f"an integer from {int(self.minimum or 0):,} to {int(self.largest or 0):,}"
         if self.kind == "float":
+            most = "" if self.maximum is None else f"at most {self.maximum:,.12g}"
             if self.above is not None:
-                return f"a finite number above {self.above:g}"
-            return f"a finite number of at least {self.minimum:g}" if self.minimum is not None else "a finite number"
+                least = f"above {self.above:g}"
+            else:
+                least = "" if self.minimum is None else f"of at least {self.minimum:,.12g}"
+            return f"a finite number {' and '.join(filter(None, (least, most)))}".rstrip()
         if self.kind == "names":
             return "a list of engine names without repetition"
         if self.kind == "activations":

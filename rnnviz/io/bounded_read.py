@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 from typing import IO
 
@@ -78,7 +79,9 @@ def reading(path: object, kind: str = "", damage: tuple[type[Exception], ...] = 
         raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except expected as error:
         if isinstance(error, OSError) and (error.strerror or OSError not in damage):
-            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+            # safetensors repeats the path in place of a reason.
+            missing = os.strerror(ENOENT) if isinstance(error, FileNotFoundError) else error
+            raise InputError(f"{path} cannot be read: {error.strerror or missing}.") from error
         raise damaged(Path(str(path)), kind, str(error) or type(error).__name__) from error
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.sequence import alphabet, indices, one_hot
+from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.resources import resource_path
@@ -226,7 +227,7 @@ def _characters(problem: Problem) -> BatchSource:
     timesteps, samples = problem.timesteps, problem.batch_size
     if len(text) < 20 * (timesteps + 1):
         raise InputError(
-            f"The text has {len(text):,} characters, but problem.timesteps = {timesteps} needs at least "
+            f"The text has {plural(len(text), 'character')}, but problem.timesteps = {timesteps} needs at least "
             f"{20 * (timesteps + 1):,}: use a longer text or fewer time steps."
         )
     names = tuple(alphabet((text,)))

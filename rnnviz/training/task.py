@@ -21,6 +21,8 @@ from rnnviz.io.outputs import atomic_write
 PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
 LIBRARIES = ("gluon", "torch")
 """Libraries whose own training can be compared with the manual one."""
+_LARGEST = 1e6
+"""Of a number that an optimizer computes with: the libraries convert it to float32."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,14 @@ class Training:
 
     steps: int = config_field("int", "Number of training steps, one batch each.", 1500, minimum=1, maximum=10_000_000)
     optimizer: str = config_field("choice", "Optimizer.", "adam", choices=("sgd", "adam"))
-    learning_rate: float = config_field("float", "Learning rate.", 0.01, above=0.0)
+    learning_rate: float = config_field("float", "Learning rate.", 0.01, above=0.0, maximum=_LARGEST)
     momentum: float = config_field("float", "Momentum of SGD.", 0.9, minimum=0.0, maximum=1.0)
     clip_norm: float = config_field(
         "float",
         "Largest norm of all gradients together; larger ones are scaled down. 0: not clipped.",
         1.0,
         minimum=0.0,
+        maximum=_LARGEST,
     )
     truncate: int | None = config_field(
         "int",
@@ -59,7 +62,9 @@ class Training:
         minimum=1,
         optional=True,
     )
-    forget_bias: float = config_field("float", "First bias of the forget gate of an LSTM.", 1.0)
+    forget_bias: float = config_field(
+        "float", "First bias of the forget gate of an LSTM.", 1.0, minimum=-_LARGEST, maximum=_LARGEST
+    )
     library: str | None = config_field(
         "choice",
         "Library that trains beside, on the same batches; empty: none.",

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
     [
         ({"network": {"hiden_size": 4}}, ["network.hiden_size = 4 is not a known key", "hidden_size"]),
         ({"networks": {}}, ["networks is not a known table"]),
+        ({"problem": {}}, ["rnnviz train"]),
         ({"network": {"hidden_size": "4"}}, ['network.hidden_size = "4"', "an integer from 1 to 1,000,000,000"]),
         ({"network": {"hidden_size": 0}}, ["network.hidden_size = 0", "from 1"]),
         ({"network": {"hidden_size": -3}}, ["network.hidden_size = -3"]),

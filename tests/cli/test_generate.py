@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.resources import resource_path
-from rnnviz.training.character_model import Generator, load_character_model, shipped_model
+from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
 from tests.cli.calls import Called
 
 
@@ -34,8 +34,19 @@ def test_what_cannot_be_generated_is_one_sentence(rnnviz: Called, tmp_path: Path
         (["--temperature", "nan"], "--temperature"),
         (["--seed", "-1"], "--seed"),
         (["--prefix", "naïve"], "'ï'"),
-        ([tmp_path / "missing.safetensors"], "missing.safetensors"),
+        ([tmp_path / "missing.safetensors"], "missing.safetensors cannot be read: No such file or directory."),
         ([resource_path("models", "sample-lstm.safetensors")], "names no characters"),
         ([shipped_model(), "--json", shipped_model()], "--json"),
     ):
         assert expected in rnnviz.refused("generate", *given).replace('"ï"', "'ï'")
+
+
+def test_a_model_of_another_commands_no_terminal(rnnviz: Called, tmp_path: Path) -> None:
+    model = load_character_model(shipped_model())
+    characters = "\x1b\x9b" + model.characters[2:]
+    bias = model.bias.copy()
+    bias[:2] = 1e6
+    parameters = {**model.parameters, "linear_weight": model.weight, "linear_bias": bias}
+    save_character_model(tmp_path / "a.safetensors", model.network, parameters, characters)
+    answer = rnnviz("generate", tmp_path / "a.safetensors", "--length", "9")
+    assert set(answer.out) <= set(r"\x1b9") | {"\n"}

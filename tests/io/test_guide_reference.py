@@ -92,9 +92,10 @@ def allowed(config_field: FieldSpec) -> str:
         case "indices":
             return f"{config_field.count} indices"
         case "float" if config_field.above is not None:
-            return f"greater than {config_field.above:g}"
+            most = "" if config_field.maximum is None else f", at most {config_field.maximum:,.12g}"
+            return f"greater than {config_field.above:g}{most}"
         case "float" if config_field.maximum is not None:
-            return f"{config_field.minimum:g} to {config_field.maximum:g}"
+            return f"{config_field.minimum:,.12g} to {config_field.maximum:,.12g}"
         case "float" if config_field.minimum is not None:
             return f"{config_field.minimum:g} or more"
         case "texts" | "paths":
