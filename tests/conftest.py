@@ -1,6 +1,7 @@
 """Fixtures of every test."""
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,24 @@ def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = before
+
+
+@pytest.fixture
+def fresh_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder of the test alone, which does not exist yet; a log is kept in it from `keep_log` on."""
+    from rnnviz.execution.log import log
+
+    def keep_none() -> None:
+        for handler in list(log.handlers):
+            log.removeHandler(handler)
+            handler.close()
+        log.propagate = True
+        log.setLevel(logging.NOTSET)
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    keep_none()
+    yield tmp_path / "state" / "rnnviz"
+    keep_none()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

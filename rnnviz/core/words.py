@@ -35,16 +35,20 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-def wrapped(text: str, width: int = 70) -> str:
-    """The text with lines of at most `width` characters, as in a tooltip; longer words stay whole."""
-    return "\n".join(part for line in text.split("\n") for part in _folded(line, width))
+_WIDTH = 70
+"""Characters in a line of a tooltip."""
 
 
-def _folded(line: str, width: int) -> Iterator[str]:
+def wrapped(text: str) -> str:
+    """The text in lines as short as those of a tooltip; longer words stay whole."""
+    return "\n".join(part for line in text.split("\n") for part in _folded(line))
+
+
+def _folded(line: str) -> Iterator[str]:
     # The standard library's `wrap` takes ten times as long, and a window has hundreds of tooltips.
-    while len(line) > width:
-        end = line.rfind(" ", 0, width + 1)
-        end = end if end > 0 else line.find(" ", width)
+    while len(line) > _WIDTH:
+        end = line.rfind(" ", 0, _WIDTH + 1)
+        end = end if end > 0 else line.find(" ", _WIDTH)
         if end < 0:
             break
         yield line[:end].rstrip()

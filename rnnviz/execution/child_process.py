@@ -155,26 +155,21 @@ def describe_exit(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
-class CancelledError(Exception):
-    """The caller has canceled the call."""
-
-
 def call_in_subprocess(
     function: Callable[..., Outcome],
     *arguments: Any,
     what: str,
     seconds: float = 120.0,
-    wanted: Callable[[], bool] = lambda: True,
     notify: Notify = lambda fraction: None,
 ) -> Outcome:
     """Call a module-level `function` in a subprocess and return its result; the arguments must be picklable.
 
-    `what` is the error message's beginning, such as "weights.pt could not be read". `wanted` is called often; if it
-    returns False, the call is canceled. `notify` gets the fraction that is done, as `core.progress` reports it.
+    `what` is the error message's beginning, such as "weights.pt could not be read". `notify` gets the
+    fraction that is done, as `core.progress` reports it; it is called often, and may raise to cancel.
 
     Raises what the function raises. Raises an InputError, too, if the process dies or takes more
-    than `seconds`, an EngineError if the function fails otherwise or no process can be started, and a CancelledError if
-    `wanted` returns False. The process has ended by then, also if `notify` raises.
+    than `seconds`, and an EngineError if the function fails otherwise or no process can be started. The process has
+    ended by then, also if `notify` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -191,8 +186,6 @@ def call_in_subprocess(
         content: Any = 0.0
         while kind == _PROGRESS:
             there = wait([ours, process.sentinel], _POLL_SECONDS)
-            if not wanted():
-                raise CancelledError
             notify(content)
             if monotonic() > end:
                 raise InputError(f"{what}: it took more than {seconds:g} seconds.")

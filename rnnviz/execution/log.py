@@ -48,14 +48,6 @@ def keep_log() -> None:
         log.propagate = False
 
 
-def stop_log() -> None:
-    for handler in [handler for handler in log.handlers if isinstance(handler, _LogFile)]:
-        log.removeHandler(handler)
-        handler.close()
-    log.propagate = True
-    log.setLevel(logging.NOTSET)
-
-
 class _LogFile(RotatingFileHandler):
     """Opens the file for each line, so that two windows write into the same one after either has begun a new one."""
 

@@ -215,7 +215,7 @@ def import_parts_without_qt() -> None:
         import_module(f"rnnviz.{name}")
 
 
-OK, NO_WINDOW = 0, 3
+NO_WINDOW = 3
 SWITCH_SECONDS = 0.001
 
 

@@ -175,15 +175,15 @@ class EngineFlow:
     reverse: bool
     truncated: bool
 
-    def of_sample(self, layer: int, direction: int, sample: int, symbol: str = "h") -> Flow:
+    def of_sample(self, layer: int, direction: int, sample: int) -> Flow:
         """The way of one sample's gradient through a lane."""
-        norms = self.norms[symbol][layer, direction, :, sample]
+        norms = self.norms["h"][layer, direction, :, sample]
         length = self.lengths[sample] if self.lengths else len(norms)
         return flow_of(norms[:length], backward=self._backward(direction), truncated=self.truncated)
 
-    def of_lane(self, layer: int, direction: int, symbol: str = "h") -> Flow:
+    def of_lane(self, layer: int, direction: int) -> Flow:
         """The way of the gradient of all samples together through a lane."""
-        norms = norm_of(self.norms[symbol][layer, direction])
+        norms = norm_of(self.norms["h"][layer, direction])
         return flow_of(norms, backward=self._backward(direction), truncated=self.truncated)
 
     def lanes(self) -> Iterator[tuple[int, int]]:

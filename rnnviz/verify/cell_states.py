@@ -86,11 +86,6 @@ class CellStates:
         """Called before each block of a long way; may raise to give it up. States found before it are kept."""
         self._prepared: tuple[tuple[int, int, tuple[int, int]], BoundedLayer] | None = None
 
-    @property
-    def checkpoint_bytes(self) -> int:
-        """Bytes of the checkpoints."""
-        return self._checkpoints.used
-
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
         """(S, U): c[t-1] of the step at `timestep`, which is the initial state at the first step."""
         if self._inputs.lengths and samples.stop - samples.start > 1:

@@ -9,16 +9,12 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.execution import log as module
 from rnnviz.execution.folders import state_folder
-from rnnviz.execution.log import bug_report, keep_log, log, log_path, log_tail, shapes, stop_log, where, where_in
+from rnnviz.execution.log import bug_report, keep_log, log, log_path, log_tail, shapes, where, where_in
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    stop_log()
+def kept(fresh_state):
     keep_log()
-    yield
-    stop_log()
 
 
 def test_it_is_where_the_system_keeps_state_and_the_doctor_names_it(tmp_path):

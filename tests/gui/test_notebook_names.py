@@ -17,6 +17,7 @@ from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
+from tests.gui.shown import passage
 
 _NETWORK = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
 _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)", "i2h_bias": "(10,)"}
@@ -180,6 +181,6 @@ def test_the_inputs_of_a_step_have_the_names_of_the_notebook(
     table = next(view for view in window.views if isinstance(view, VectorTable))
     window.session.set_location(Location(0, 1, 1))
     table.choose("input")
-    assert table.passage.startswith("the input x = dat[0][1]")
+    assert passage(table).startswith("the input x = dat[0][1]")
     table.choose("h0")
-    assert table.passage.startswith("initial_state[0][1][0]")
+    assert passage(table).startswith("initial_state[0][1][0]")

@@ -14,7 +14,6 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
-from rnnviz.execution import log
 from rnnviz.gui import application
 from rnnviz.gui.application import GcTimer
 from rnnviz.gui.main_window import MainWindow
@@ -25,12 +24,9 @@ from tests.gui.conftest import SharedSupervisor
 
 
 @pytest.fixture
-def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+def left(fresh_state: Path) -> Callable[[], list[str]]:
     """The files that windows have left in a separate folder."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    log.stop_log()
-    yield lambda: sorted(path.name for path in (tmp_path / "state").glob("rnnviz/windows/*/*"))
-    log.stop_log()
+    return lambda: sorted(path.name for path in fresh_state.glob("windows/*/*"))
 
 
 @pytest.fixture

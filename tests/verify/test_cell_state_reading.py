@@ -157,7 +157,7 @@ def test_cell_states_of_an_engine_are_as_exact_as_its_precision() -> None:
     assert inputs.initial_state.c is not None
     assert np.array_equal(initial.value, inputs.initial_state.c[3])
     assert not initial.bound.any()
-    assert cells.checkpoint_bytes == 0
+    assert cells._checkpoints.used == 0
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_the_path_starts_at_the_nearest_known_step(
     assert [steps_read(cells, read, t) for t in (35, 36, 30, 20, 10)] == [0, 1, 0, 0, 0]
     assert [steps_read(cells, read, t) for t in (18, 17, 19, 33)] == [1 + 8, 1 + 7, 1, 1 + 3]
     assert steps_read(cells, read, 35, slice(0, 2)) == 1 + 35
-    assert cells.checkpoint_bytes == 9 * (2 * H * 8) + 4 * (2 * 2 * 8)
+    assert cells._checkpoints.used == 9 * (2 * H * 8) + 4 * (2 * 2 * 8)
     # States after some time steps are kept as well.
     cells.after(0, 0, slice(36, 38), slice(0, 1), slice(0, H))
     assert steps_read(cells, read, 38) == 0
@@ -269,15 +269,15 @@ def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     cells = CellStates(inputs, trace, budget=4 * size)
     steps_read(cells, read, 30)
     # 5, 10, 15, 20, 25 leave 5, 15 and 25; then 30 fits.
-    assert cells.checkpoint_bytes == 4 * size
+    assert cells._checkpoints.used == 4 * size
     assert [steps_read(cells, read, t) for t in (5, 15, 25, 30)] == [0, 0, 0, 0]
     # A fifth place: 5, 15 and the last one stay, and what lies between begins at the one before.
     assert steps_read(cells, read, 38) == 1 + 8
-    assert cells.checkpoint_bytes == 4 * size
+    assert cells._checkpoints.used == 4 * size
     assert steps_read(cells, read, 35) == 0
     small = CellStates(inputs, trace, budget=1)
     steps_read(small, read, 30)
-    assert small.checkpoint_bytes == size
+    assert small._checkpoints.used == size
     assert steps_read(small, read, 31) == 1
 
 
@@ -291,7 +291,7 @@ def test_the_least_recently_used_checkpoints_are_dropped(
     cells = CellStates(inputs, trace, budget=2 * size)
     for units in (one, two, one, three):
         steps_read(cells, read, 20, units)
-    assert cells.checkpoint_bytes == 2 * size
+    assert cells._checkpoints.used == 2 * size
     assert [steps_read(cells, read, 20, units) for units in (one, three)] == [0, 0]
     assert steps_read(cells, read, 20, two) == 1 + 20
     narrow = CellStates(inputs, trace, budget=size)

@@ -353,8 +353,8 @@ ORDERS: dict[Order, tuple[str, str]] = {
 class SpeedMenu(QToolButton):
     """Menu of playback speed, order, loop and hidden future. The button shows the speed."""
 
-    def __init__(self, player: Player, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, player: Player, actions: Actions) -> None:
+        super().__init__()
         self._player = player
         self._loop, self._reveal = actions["loop"], actions["reveal"]
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

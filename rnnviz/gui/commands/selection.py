@@ -74,11 +74,9 @@ class SelectionCommands:
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         self._session, self._parent = session, parent
 
-    def move(self, *, timestep: int = 0, unit: int = 0, sample: int = 0) -> None:
+    def move(self, *, timestep: int = 0, sample: int = 0) -> None:
         here = self._session.location
-        self._session.set_location(
-            here.moved(timestep=here.timestep + timestep, unit=here.unit + unit, sample=here.sample + sample)
-        )
+        self._session.set_location(here.moved(timestep=here.timestep + timestep, sample=here.sample + sample))
 
     def go_to(self, timestep: int) -> None:
         self._session.set_location(self._session.location.moved(timestep=timestep))

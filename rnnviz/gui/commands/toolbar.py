@@ -33,8 +33,8 @@ class ColorByCombo(ElidedComboBox):
     The data of an entry is (quantity, engine or None, whether the lanes are split between two engines).
     """
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__("Color by", WHY, _NARROW, parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__("Color by", WHY, _NARROW)
         self._session = session
         self.setMaxVisibleItems(30)
         self.activated.connect(self.choose)

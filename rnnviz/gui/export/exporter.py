@@ -396,8 +396,8 @@ class ExportCommands(QObject):
 class ExportProgress(QWidget):
     """Visible in the status bar during a long export."""
 
-    def __init__(self, jobs: TaskQueue, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, jobs: TaskQueue) -> None:
+        super().__init__()
         self._row = ProgressRow("Export progress", "Written share of the file.")
         stop = QPushButton("Stop")
         stop.setObjectName("stop_export")

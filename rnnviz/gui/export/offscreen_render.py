@@ -17,9 +17,16 @@ from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
 from rnnviz.verify.result import RunResult
 
+_WIDTH, _HEIGHT = 1600, 1000
+
 
 def save_png(
-    result: RunResult, path: Path, theme: ThemeName = "light", width: int = 1600, height: int = 1000, scale: int = 1
+    result: RunResult,
+    path: Path,
+    theme: ThemeName = "light",
+    width: int = _WIDTH,
+    height: int = _HEIGHT,
+    scale: int = 1,
 ) -> None:
     """Write a picture of a result as a PNG of width · scale by height · scale pixels.
 
@@ -35,12 +42,12 @@ def save_png(
     del application
 
 
-def report_picture(result: RunResult, width: int = 1600, height: int = 1000) -> ReportPicture:
+def report_picture(result: RunResult) -> ReportPicture:
     """The picture for a report, in light and dark."""
     application = _application()
-    light, dark = (png_of(_draw(result, theme, width, height, 1)) for theme in ("light", "dark"))
+    light, dark = (png_of(_draw(result, theme, _WIDTH, _HEIGHT, 1)) for theme in ("light", "dark"))
     del application
-    return ReportPicture("The verdict, and the unrolled network below it.", LANES_IN_WORDS, width, light, dark)
+    return ReportPicture("The verdict, and the unrolled network below it.", LANES_IN_WORDS, _WIDTH, light, dark)
 
 
 def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) -> QImage:

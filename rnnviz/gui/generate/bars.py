@@ -68,8 +68,8 @@ def bars_of(
 class ProbabilityBars(QWidget):
     """Paints a row for each character. The one that follows has an arrow and bold text."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.bars: tuple[Bar, ...] = ()
         self._theme = LIGHT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)

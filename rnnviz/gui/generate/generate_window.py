@@ -33,6 +33,8 @@ _FRAME_MS, _SLICE = 16, 0.006
 _LONGEST_PREFIX = 2000
 _LONGEST_TEXT = 5000
 _FIRST_PREFIX = "The "
+_LONGEST_END = 16
+"""Characters at the end of a prefix that a heading shows."""
 
 
 class GenerateWindow(ToolWindow):
@@ -319,7 +321,7 @@ def _caption(text: str) -> QLabel:
     return label
 
 
-def _end_of(text: str, length: int = 16) -> str:
+def _end_of(text: str) -> str:
     """The last characters of a text on one line; the last one is visible."""
-    shown = text[-length:-1].replace("\n", visible("\n")) + visible(text[-1:])
-    return shown if len(text) <= length else f"…{shown}"
+    shown = text[-_LONGEST_END:-1].replace("\n", visible("\n")) + visible(text[-1:])
+    return shown if len(text) <= _LONGEST_END else f"…{shown}"

@@ -48,8 +48,8 @@ class GuideBrowser(QTextBrowser):
     page_wanted = Signal(str, str)
     """Name of a page, and the anchor of one of its headings or ""."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self.page: GuidePage | None = None
         self._words: list[str] = []

@@ -81,8 +81,8 @@ class RunProgress(QStackedWidget):
     stage_shown = Signal(object)
     """The stage of a run, if it takes long, or None at its end."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
         self._stage = STARTING
         self._summary = QLabel()
         self._text, self._room = "", _UNLIMITED

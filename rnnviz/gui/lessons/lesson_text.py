@@ -4,7 +4,7 @@ import re
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QResizeEvent, QTextDocumentFragment, QWheelEvent
-from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser
 
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.gui.theme.fonts import CODE_FAMILY
@@ -41,8 +41,8 @@ class LessonText(QTextBrowser):
     part_requested = Signal(str)
     """Name of the widget in a followed link."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._markdown = ""
         self._theme = LIGHT
         self.setFrameShape(QFrame.Shape.NoFrame)

@@ -116,8 +116,8 @@ class StepDots(QWidget):
 
     step_requested = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._titles: tuple[str, ...] = ()
         self._at = 0
         self._theme = LIGHT
@@ -184,8 +184,8 @@ class LessonPane(QWidget):
     part_requested = Signal(str)
     """Request to highlight the widget of a link, one of `rnnviz.lessons.index.PARTS`."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Lesson")
         self._theme = LIGHT
         self.rows: list[StatementRow] = []

@@ -94,10 +94,6 @@ class Spotlight(QWidget):
         target = self.target
         return QRect() if target is None else _shown(target, self._area(), self._window)
 
-    @property
-    def fading(self) -> bool:
-        return self._fade.state() == QVariantAnimation.State.Running
-
     def highlight(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
         """Highlight a widget, or an area of it. `words` is announced to a screen reader."""
         self._release()

@@ -31,8 +31,8 @@ _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
 class StatementCounter(QToolButton):
     """Counts true statements. A click requests to show them."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme, self._icons = LIGHT, Icons(LIGHT)
         self._state: bool | None = None
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -69,8 +69,8 @@ class StatementCounter(QToolButton):
 class StatementRow(QWidget):
     """A statement with its mark and the numbers of both sides."""
 
-    def __init__(self, statement: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, statement: Statement, theme: Theme = LIGHT) -> None:
+        super().__init__()
         self.statement = statement
         self.finding: StatementResult | None = None
         self._theme, self._icons = theme, Icons(theme)

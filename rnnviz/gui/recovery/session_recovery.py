@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
@@ -125,8 +125,8 @@ def _write(session: "SavedSession", path: Path) -> None:
 class RestoreBar(QFrame):
     """Shows one session at a time, with buttons to restore, discard or postpone."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setObjectName("restore_bar")
         self.setAccessibleName("Unsaved session")
         self._text = QLabel()

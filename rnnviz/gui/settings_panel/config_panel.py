@@ -243,11 +243,11 @@ class ConfigPanel(QWidget):
     run_requested = Signal()
     """Enter was pressed in a field, and all fields are valid."""
 
-    def __init__(self, config: Config, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, config: Config) -> None:
+        super().__init__()
         self.setAccessibleName("Settings")
         self._config = config
-        self._theme = theme
+        self._theme = LIGHT
         self._engines: Engines = {}
         content = QWidget()
         column = QVBoxLayout(content)
@@ -257,12 +257,12 @@ class ConfigPanel(QWidget):
         self._fields: dict[str, Field] = {}
         self._sections: dict[str, SectionForm] = {}
         for name, section in SECTIONS.items():
-            form = SectionForm(name, section, self._make_editor, theme, width, content)
+            form = SectionForm(name, section, self._make_editor, LIGHT, width, content)
             self._fields |= form.fields
             self._sections[name] = form
             column.addWidget(form)
             if name == "network":
-                self.summary = NetworkSummary(theme, width, form)
+                self.summary = NetworkSummary(LIGHT, width, form)
                 form.grid.addWidget(self.summary, 1 + 2 * len(form.fields), 0, 1, 2)
         column.addStretch(1)
         self._scroll = QScrollArea(self)

@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -151,9 +151,9 @@ class Heatmap(pg.PlotWidget):
     pointed = Signal(int, int)
     """The cell under the pointer; (-1, -1) without one."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self) -> None:
         self._across, self._down = _ValueAxis("bottom"), _ValueAxis("left")
-        super().__init__(parent, axisItems={"bottom": self._across, "left": self._down})
+        super().__init__(axisItems={"bottom": self._across, "left": self._down})
         self._cells: Cells | None = None
         self._range: ColorRange | None = None
         self._short: Callable[[float], str] = str

@@ -36,8 +36,8 @@ _BAR, _PAD, _TICK = 12.0, 8.0, 4.0
 class HeatmapColorBar(QWidget):
     """A horizontal bar with the smallest value at the left."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._range: ColorRange | None = None
         self._title = ""
         self._theme = LIGHT
@@ -126,8 +126,8 @@ class HeatmapPanel(QWidget):
     row_activated = Signal(int)
     """Index of the row whose run is requested."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._figures: SweepFigures | None = None
         self._cells: Cells | None = None
         self.across = _choice("Columns", "Key that varies along the columns.")

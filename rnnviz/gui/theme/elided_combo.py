@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
-    QWidget,
 )
 
 from rnnviz.core.words import wrapped
@@ -24,9 +23,9 @@ _MARGINS = 40
 class ElidedComboBox(QComboBox):
     """The tooltip shows the full name and the purpose."""
 
-    def __init__(self, name: str, why: str, least: int, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, why: str, least: int) -> None:
         """`least` is the minimum width in characters."""
-        super().__init__(parent)
+        super().__init__()
         self._why = why
         self.setAccessibleName(name)
         self.setToolTip(wrapped(why))

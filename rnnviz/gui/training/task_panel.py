@@ -24,7 +24,7 @@ class TaskPanel(QScrollArea):
     edited = Signal()
     """The task may have changed, or become valid or invalid."""
 
-    def __init__(self, task: TrainingTask, theme: Theme = LIGHT) -> None:
+    def __init__(self, task: TrainingTask) -> None:
         super().__init__()
         self.setAccessibleName("Task")
         self.task: TrainingTask | None = task
@@ -36,7 +36,7 @@ class TaskPanel(QScrollArea):
         width = label_width(self, _SECTIONS)
         self._fields: dict[str, Field] = {}
         for name, section in _SECTIONS.items():
-            form = SectionForm(name, section, self._make_editor, theme, width, content)
+            form = SectionForm(name, section, self._make_editor, LIGHT, width, content)
             self._fields |= form.fields
             column.addWidget(form)
         column.addStretch(1)

@@ -18,7 +18,6 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 _PAD = 6
-_BESIDE = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEAST = 0.06
 """Minimum height of a nonempty bar as a share of the plot area."""
 _KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -1_000, Qt.Key.Key_End: 1_000}

@@ -89,12 +89,6 @@ class OutputMapChart(QWidget):
         self._theme = theme
         self.update()
 
-    def highlighted_parts(self) -> list[str]:
-        return [part.text for row in self.rows for part in row.parts if self._is_lit(part)]
-
-    def rect_of(self, text: str) -> QRectF:
-        return next(rect for part, rect in self._rects() if part.text == text)
-
     def _is_lit(self, part: MapPart) -> bool:
         return is_highlighted(self._highlighted, part.where, part.array)
 
@@ -365,9 +359,6 @@ class OutputMap(ResultView):
     @property
     def engine(self) -> str:
         return self._engine.currentData() or ""
-
-    def choose_engine(self, engine: str) -> None:
-        self._engine.setCurrentIndex(self._engine.findData(engine))
 
     def copy_text(self) -> str:
         """Every row with all its numbers in full precision."""

@@ -71,9 +71,9 @@ class TableCell:
     left: bool = False
 
 
-def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
-    """Blend a color role of the theme into a background role."""
-    over, under = theme.color(role), theme.color(ground)
+def blend(theme: Theme, role: str, part: float) -> QColor:
+    """Blend a color role of the theme into the background."""
+    over, under = theme.color(role), theme.color("base")
     return QColor(
         round(part * over.red() + (1.0 - part) * under.red()),
         round(part * over.green() + (1.0 - part) * under.green()),

@@ -30,14 +30,14 @@ _BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 class Curve:
     """One line. An outline has at most as many points as there are pixels, so all are drawn."""
 
-    def __init__(self, pen: QPen, depth: float, dense: QPen | None, changed: Callable[[], None]) -> None:
+    def __init__(self, pen: QPen, depth: float, changed: Callable[[], None]) -> None:
         self._path = QPainterPath()
         self._dots: list[QPointF] = []
         self._changed = changed
         self.outline: Outline | None = None
         """The drawn outline, or None."""
         self.visible = True
-        self.draw_with(pen, depth, dense)
+        self.draw_with(pen, depth)
 
     def draw_with(self, pen: QPen, depth: float, dense: QPen | None = None) -> None:
         """Set pen and depth, and another pen for many time steps. Curves of greater depth are above."""
@@ -120,8 +120,8 @@ class CurvesItem(pg.GraphicsObject):
         self._curves: list[Curve] = []
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
-    def add(self, pen: QPen, depth: float, dense: QPen | None) -> Curve:
-        curve = Curve(pen, depth, dense, self.update)
+    def add(self, pen: QPen, depth: float) -> Curve:
+        curve = Curve(pen, depth, self.update)
         self._curves.append(curve)
         return curve
 
@@ -166,9 +166,9 @@ class TimePlot(pg.PlotWidget):
     seen_changed = Signal()
     """The visible time steps or the width in pixels changed, so the curves need new outlines."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self) -> None:
         self._time_axis = _TimestepAxis("bottom")
-        super().__init__(parent, axisItems={"bottom": self._time_axis, "left": _ValueAxis("left")}, enableMenu=False)
+        super().__init__(axisItems={"bottom": self._time_axis, "left": _ValueAxis("left")}, enableMenu=False)
         self._timesteps = 0
         self.theme = LIGHT
         item = self.getPlotItem()
@@ -251,9 +251,9 @@ class TimePlot(pg.PlotWidget):
         """Length of the time axis in pixels."""
         return max(int(self.view_box.width()), _FEWEST_PIXELS)
 
-    def add_curve(self, pen: QPen, depth: float, dense: QPen | None = None) -> Curve:
-        """Add a curve without values. Curves of greater depth are above. `dense` is its pen for many time steps."""
-        return self._curves.add(pen, depth, dense)
+    def add_curve(self, pen: QPen, depth: float) -> Curve:
+        """Add a curve without values. Curves of greater depth are above."""
+        return self._curves.add(pen, depth)
 
     def remove_curve(self, curve: Curve) -> None:
         self._curves.remove(curve)

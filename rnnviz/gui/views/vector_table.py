@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 from PySide6.QtCore import QModelIndex, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QMenu, QTabBar, QToolButton, QWidget
+from PySide6.QtWidgets import QLabel, QMenu, QTabBar, QToolButton
 
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
@@ -54,9 +54,9 @@ class VectorTable(ResultView):
 
     title = "Selected vector"
 
-    def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
         """`settings` store the added columns."""
-        super().__init__(parent)
+        super().__init__()
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._location = Location()
@@ -105,11 +105,6 @@ class VectorTable(ResultView):
         self.muted = self._passage, self._empty
         self.themed = (self.table,)
         self.show_result(None, None)
-
-    @property
-    def passage(self) -> str:
-        """Sentence on the inputs and readers of the vector, or how to get a result."""
-        return (self._empty if self._result is None else self._passage).text()
 
     def choose(self, kind: VectorKind) -> None:
         self._tabs.setCurrentIndex(self._kinds.index(kind))
@@ -439,13 +434,13 @@ class ColumnMenuButton(IconButton):
 
     changed = Signal()
 
-    def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
         """`settings` store the selected columns."""
         why = (
             "Add columns for gates, states and gradients of the reference. "
             "A right click on the headings opens the same menu."
         )
-        super().__init__("plus", "Columns of gates", why, parent)
+        super().__init__("plus", "Columns of gates", why)
         self._settings = settings
         self._chosen: set[str] = set() if settings is None else set(settings.columns(COLUMN_SETTING))
         self._offered: tuple[Choice, ...] = ()

@@ -1,7 +1,7 @@
 """The verdict banner: the verdict, its details, and the state of the run."""
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextDocument
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.config import Config
@@ -192,15 +192,6 @@ class VerdictBar(ResultView):
     @property
     def text(self) -> str:
         return self._text.text
-
-    @property
-    def details(self) -> str:
-        """The text below the banner, empty while it is folded."""
-        if self._details.isHidden():
-            return ""
-        document = QTextDocument()
-        document.setHtml(self._facts.text())
-        return document.toPlainText()
 
     def toggle_details(self) -> None:
         """Unfold the whole verdict over the views below the banner, or fold it."""

@@ -19,9 +19,6 @@ from rnnviz.io.outputs import atomic_write
 Frame: TypeAlias = NDArray[np.uint8]
 """Pixels in red, green and blue, of shape (height, width, 3). All frames of an animation have the same shape."""
 
-LARGEST_SIDE = 4096
-"""Limit of width and height in pixels: that of the usual decoders of H.264."""
-
 _COLORS, _EXACT = 255, 192
 """Colors of a GIF beside the transparent one, and those of them that are kept exactly."""
 _TRANSPARENT = 255

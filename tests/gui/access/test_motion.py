@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import QVariantAnimation
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle
 
@@ -43,7 +44,7 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     window.player.pause()
     window.guide.open(lesson_entries()[0])
     qtbot.waitUntil(lambda: window.guide.spotlight.target is not None, timeout=20_000)
-    assert not window.guide.spotlight.fading
+    assert window.guide.spotlight._fade.state() != QVariantAnimation.State.Running
     window.findChild(QAction, "motion_full").trigger()
     assert not motion_reduced()
 

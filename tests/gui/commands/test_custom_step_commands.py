@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.stdout_view import StdoutView
 from rnnviz.io.templates import starter
+from tests.gui.shown import details
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_the_others_run_without_an_engine_that_failed(
     assert str(mine) not in window.verdict.text
     assert reason in window.verdict.text
     window.verdict.toggle_details()
-    assert str(mine) in window.verdict.details
+    assert str(mine) in details(window.verdict)
     window.verdict.fold()
     assert window.session.result is before
     button = window.verdict._without

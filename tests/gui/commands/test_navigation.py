@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QToolButton
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
@@ -135,8 +135,12 @@ def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input
     assert not window.actions_["trail_back"].isEnabled()
     QTest.keyClick(window, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
     assert window.session.location == Location(1, 0, 3, 0, 0)
-    qtbot.waitUntil(lambda: arithmetic.crumbs.crumb(3) is not None)
-    qtbot.mouseClick(arithmetic.crumbs.crumb(3), Qt.MouseButton.LeftButton)
+
+    def last_crumbs() -> list[QToolButton]:
+        return [button for button in arithmetic.crumbs._buttons if button.property("at") == 3]
+
+    qtbot.waitUntil(lambda: len(last_crumbs()) == 1)
+    qtbot.mouseClick(last_crumbs()[0], Qt.MouseButton.LeftButton)
     assert arithmetic.ends
 
 

@@ -14,6 +14,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.lessons.index import find_lesson, lesson_entries
 from tests.gui.lessons.conftest import Read, changed
+from tests.gui.shown import details
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -281,7 +282,7 @@ def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     above = window.children()[-1]
     assert above.objectName() == "verdict_details"
     read.pane.look.click()
-    assert banner.details == ""
+    assert details(banner) == ""
     window.lanes.setFocus()
     qtbot.waitUntil(lambda: not dims(window.lanes))
     settings.dimming = "off"

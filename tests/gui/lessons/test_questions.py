@@ -15,6 +15,7 @@ from rnnviz.gui.settings import Settings
 from rnnviz.io.config_toml import dump_config
 from rnnviz.lessons.index import LessonEntry
 from tests.gui.lessons.conftest import Read, changed
+from tests.gui.shown import details
 
 LESSON = """# Questions of the tests
 What it is about.
@@ -227,7 +228,7 @@ def naming(window: MainWindow) -> list[str]:
     window.verdict.toggle_details()
     parts = [window.lanes, *(view for view in window.views if view.title != "Known bugs"), window.statusBar()]
     found = [text for part in parts for text in texts_of(part)]
-    found += [window.verdict.details, window.windowTitle(), dump_config(window.session.config)]
+    found += [details(window.verdict), window.windowTitle(), dump_config(window.session.config)]
     window.verdict.toggle_details()
     return [text for text in found if BUG in text or CAUSE in text]
 

@@ -1,6 +1,6 @@
 """Every part that a lesson can name highlights the intended widget."""
 
-from PySide6.QtCore import QPoint, QRect
+from PySide6.QtCore import QPoint, QRect, QVariantAnimation
 from PySide6.QtWidgets import QStyle
 
 from rnnviz.core.trace_index import Location
@@ -99,7 +99,7 @@ def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
 def test_the_spotlight_is_not_animated_without_style_animations(window, monkeypatch):
     spotlight = Spotlight(window)
     highlighted(window, spotlight, "verdict")
-    assert spotlight.fading
+    assert spotlight._fade.state() == QVariantAnimation.State.Running
 
     hint = type(window.style()).styleHint
 
@@ -108,7 +108,7 @@ def test_the_spotlight_is_not_animated_without_style_animations(window, monkeypa
 
     monkeypatch.setattr(type(window.style()), "styleHint", still)
     highlighted(window, spotlight, "lanes")
-    assert not spotlight.fading
+    assert spotlight._fade.state() != QVariantAnimation.State.Running
     assert spotlight.isVisible()
     spotlight.clear()
     spotlight.deleteLater()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QLabel
 from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.index import lesson_entries
 from tests.gui.lessons.conftest import Read
+from tests.gui.shown import details
 from tests.lessons.test_lesson_content import solution
 
 ON_THE_SCREEN = 1264, 740
@@ -68,7 +69,7 @@ def follow(reading: Read) -> None:
         assert label.height() >= label.heightForWidth(label.width())
         assert label.width() >= min(label.sizeHint().width(), pane.width() - 40)
     assert window.session.location == step.location(window.session.location)
-    assert window.verdict.details == ""
+    assert details(window.verdict) == ""
     text = "\n\n".join(step.texts)
     named = ([] if step.look.part is None else [step.look.part]) + [part for _, part in _LINK.findall(text)]
     said = " ".join(_LINK.sub(r"\1", text).split())
@@ -87,7 +88,7 @@ def follow(reading: Read) -> None:
     press_arrows(window, text)
     if "banner" in said:
         window.verdict.toggle_details()
-        assert window.verdict.details
+        assert details(window.verdict)
 
 
 def walk_to(reading: Read, number: int) -> None:

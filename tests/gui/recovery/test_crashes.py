@@ -37,12 +37,9 @@ CONFIG = Config.from_mapping(
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def own_state(fresh_state, monkeypatch):
     monkeypatch.setattr("rnnviz.gui.recovery.session_recovery.DELAY_MS", 50)
-    log.stop_log()
-    yield tmp_path / "state" / "rnnviz"
-    log.stop_log()
+    return fresh_state
 
 
 @pytest.fixture

@@ -20,9 +20,7 @@ PARAMETERS = {"initializer": "normal", "scale": 0.0625, "seed": 717171}
 
 
 @pytest.fixture
-def handler(window, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    log.stop_log()
+def handler(window, fresh_state):
     keeper = SessionRecovery(window)
     keeper._begin()
     handler = CrashHandler(window, keeper)
@@ -30,7 +28,6 @@ def handler(window, tmp_path, monkeypatch):
     yield handler
     handler.uninstall()
     keeper.close()
-    log.stop_log()
 
 
 def test_errors_are_logged_in_readable_lines_without_names_texts_or_numbers(

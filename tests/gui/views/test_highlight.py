@@ -19,6 +19,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.steps import Region, highlighted_rows, lane_region
 from tests.factories import make_result
+from tests.gui.shown import highlighted_parts
 from tests.gui.views.unrolled.seen import empty_view, picture_complete
 
 
@@ -43,7 +44,8 @@ def view(window: MainWindow, kind: type) -> Any:
 
 
 def highlight(chart: Any, text: str) -> None:
-    QTest.mouseMove(chart, chart.rect_of(text).center().toPoint())
+    rect = next(rect for part, rect in chart._rects() if part.text == text)
+    QTest.mouseMove(chart, rect.center().toPoint())
 
 
 def rows_with_highlight(state_map: OutputMap) -> list[str]:
@@ -59,7 +61,7 @@ def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: M
     state_map, lanes, table = view(shown, OutputMap), shown.lanes, view(shown, VectorTable)
     shown.session.set_location(Location(2, 1, 0, 0))
     highlight(state_map.chart, "state[0][5][0]")
-    assert state_map.chart.highlighted_parts() == ["out[0][0][4:8]", "state[0][5][0]"]
+    assert highlighted_parts(state_map.chart) == ["out[0][0][4:8]", "state[0][5][0]"]
     assert rows_with_highlight(state_map) == ["Layer 2", "out[0][0][4:8]", "state[0][5][0]"]
     (frame,) = lanes.highlights.frames
     assert frame.region == Region(Lane(2, 1), range(1), range(4))
@@ -68,7 +70,7 @@ def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: M
     assert frame.rect.contains(x + width, y + height)
     assert table.table.highlighted == (range(4),)
     highlight(state_map.chart, "state[1][5][0]")
-    assert state_map.chart.highlighted_parts() == ["state[1][5][0]"]
+    assert highlighted_parts(state_map.chart) == ["state[1][5][0]"]
     assert [frame.tag for frame in lanes.highlights.frames] == ["c"]
     assert table.table.highlighted == ()
     table.choose("cell")
@@ -93,10 +95,10 @@ def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(s
 def test_the_keyboard_highlights_and_selects_every_part(qtbot: Any, shown: MainWindow) -> None:
     chart = view(shown, OutputMap).chart
     chart.setFocus(Qt.FocusReason.TabFocusReason)
-    assert chart.highlighted_parts()[0] == "out[0][0][:4]"
+    assert highlighted_parts(chart)[0] == "out[0][0][:4]"
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right):
         qtbot.keyClick(chart, key)
-    assert chart.highlighted_parts() == ["state[1][4][0]"]
+    assert highlighted_parts(chart) == ["state[1][4][0]"]
     assert chart.accessibleDescription() == "state[1][4][0]: layer 2, forward"
     qtbot.keyClick(chart, Qt.Key.Key_Return)
     assert shown.session.location == Location(2, 0, 3)

@@ -13,6 +13,7 @@ from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.gui.shown import details
 from tests.gui.views.verdicts import CAUSES, PLACE, button, evaluated, shown
 
 
@@ -169,7 +170,7 @@ def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mism
     window.show()
     line.show_result(evaluated(mismatching), "manual")
     before = below.geometry(), line.height()
-    assert line.details == ""
+    assert details(line) == ""
     with qtbot.waitSignal(line.clicked):
         qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(3, 10))
     assert {name: plain(text) for name, text in verdict_facts(evaluated(mismatching), "manual")}["Where"] == str(PLACE)
@@ -179,20 +180,20 @@ def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mism
         CAUSES["no-h2h-bias"],
         *verdict_sentence(mismatching, "manual").notes[-1:],
     ):
-        assert fact in line.details
+        assert fact in details(line)
     assert (below.geometry(), line.height()) == before
-    details = window.findChild(QFrame, "verdict_details")
-    assert details.isVisible()
-    assert details.geometry().top() > line.geometry().bottom()
+    panel = window.findChild(QFrame, "verdict_details")
+    assert panel.isVisible()
+    assert panel.geometry().top() > line.geometry().bottom()
     with qtbot.waitSignals([line.location_requested, line.explanation_wanted]):
-        qtbot.mouseClick(details.findChild(QPushButton), Qt.MouseButton.LeftButton)
-    assert line.details == ""
+        qtbot.mouseClick(panel.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    assert details(line) == ""
     line.toggle_details()
     line.show_result(evaluated(make_result(), blind=True), "manual")
-    assert CAUSES["h2h-transposed"] in line.details
+    assert CAUSES["h2h-transposed"] in details(line)
     with qtbot.waitSignal(line.undetectable_requested):
-        details.findChild(QPushButton).click()
+        panel.findChild(QPushButton).click()
     line.toggle_details()
     sentence = "The disk is full. " * 40
     line.show_error(sentence)
-    assert sentence.strip() in line.details.replace("\n", " ")
+    assert sentence.strip() in details(line).replace("\n", " ")

@@ -87,7 +87,7 @@ def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lan
     view.show_result(make_result(edits={"manual": edit}, bidirectional=True), "manual")
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data().endswith(": equal")
-    view.choose_engine("manual")
+    view._engine.setCurrentIndex(view._engine.findData("manual"))
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data() == "Layer 0, backward, final state and out[0][0][4:8]: differ by 0.5"
     assert "unit 2" in backward.data(Qt.ItemDataRole.ToolTipRole)
@@ -165,7 +165,7 @@ def test_a_deep_network_scrolls_and_draws_only_visible_rows(
 
 def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:
     view.show_result(make_result(), "manual")
-    view.choose_engine("manual")
+    view._engine.setCurrentIndex(view._engine.findData("manual"))
     view.show_result(make_result(timesteps=3), "manual")
     assert view.engine == "manual"
     view.show_result(make_result(("gluon", "torch")), "torch")

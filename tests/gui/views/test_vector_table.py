@@ -15,6 +15,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.table import INSET, in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
+from tests.gui.shown import passage
 from tests.oracles.gates import gates_of
 
 
@@ -42,7 +43,7 @@ def marked(view: VectorTable) -> list[tuple[int, int]]:
 
 
 def test_an_empty_view_shows_a_hint(view: VectorTable) -> None:
-    assert "A run (F5)" in view.passage
+    assert "A run (F5)" in passage(view)
     assert not view.table.isVisible()
     assert view.copy_text() == ""
 
@@ -55,7 +56,7 @@ def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
     hidden = result["gluon"].hidden[1, 1, 2, 1]
     assert cells(view) == [[str(u), shown_short(h), shown_short(h), "0", "0"] for u, h in enumerate(hidden)]
     assert view.heading.text() == "Layer 1, backward, t = 2, sample 1"
-    assert view.passage.replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
+    assert passage(view).replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
     assert marked(view) == []
 
 
@@ -227,7 +228,7 @@ def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view:
     assert asked.args == [Location(0, 1, 2, 1, 2)]
     view.show_location(where.moved(layer=0))
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.sequence[2, 1]]
-    assert "the input x" in view.passage
+    assert "the input x" in passage(view)
 
 
 def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTable) -> None:

@@ -15,6 +15,7 @@ from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
+from tests.gui.shown import details
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
@@ -197,7 +198,7 @@ def test_the_worse_verdict_of_both_passes_is_shown(line: VerdictBar) -> None:
     assert line.state == "agree"
     assert "Gradients" in line.copy_text()
     line.toggle_details()
-    assert "Details of gradients" in line.details
+    assert "Details of gradients" in details(line)
     line.toggle_details()
     line.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit}), "manual")
     assert line.state == "disagree"

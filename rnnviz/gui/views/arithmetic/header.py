@@ -88,10 +88,6 @@ class Breadcrumbs(QWidget):
             self._wide = sum(self._widths())
             self._fill()
 
-    def crumb(self, at: int) -> QToolButton | None:
-        """The button of a place, or None while it does not fit."""
-        return next((button for button in self._buttons if button.property("at") == at), None)
-
     def sizeHint(self) -> QSize:
         return QSize(self._buttons_width + self._wide, self._button_size.height())
 

@@ -5,7 +5,6 @@ from functools import partial
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import (
-    QGraphicsItem,
     QGraphicsSceneMouseEvent,
     QGraphicsWidget,
     QSizePolicy,
@@ -105,8 +104,8 @@ class OrderLabel(QGraphicsWidget):
 
     clicked = Signal()
 
-    def __init__(self, parent: QGraphicsItem | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme, self._finding = LIGHT, False
         self._name: OrderName = "index"
         # As tall as the axis beside it, and no taller.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Lane, Location
@@ -83,8 +83,8 @@ class UnrolledView(ResultView):
     range_chosen = Signal(object)
     """The user has chosen another range of the colors in place of a `Limit`."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         session.changed.connect(self._on_change)
         self._location, self._theme = Location(), LIGHT
