@@ -36,8 +36,10 @@ def _attempted(work: Callable[[], Report], failed: Callable[[str], object]) -> R
         return work()
     except CancelledError:
         raise
-    except (InputError, EngineError, OSError, MemoryError) as error:
-        return partial(failed, str(error) or "Not enough memory: reduce a size, or close other programs.")
+    except MemoryError:
+        return partial(failed, "Not enough memory: reduce a size, or close other programs.")
+    except (InputError, EngineError, OSError) as error:
+        return partial(failed, str(error))
     except Exception as error:  # noqa: BLE001 - the window must continue and learn that the task ended
         from rnnviz.execution.log import log, where
 

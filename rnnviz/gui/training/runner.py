@@ -33,7 +33,7 @@ class TrainingRunner(StoppableTask):
     received = Signal(object)
     """A list of events: `StepDone` or `SavedCheckpoint`."""
     failed = Signal(str, bool)
-    """Sentence of an error, and whether the training had begun. Its checkpoints until then are kept."""
+    """Sentence of an error, and whether the training had a checkpoint. Its checkpoints until then are kept."""
 
     _prepared, _sent = Signal(object), Signal(object)
 
@@ -71,7 +71,7 @@ class TrainingRunner(StoppableTask):
             self.last = None
             self._folder = CheckpointFolder(_new_folder(), task.with_input_size(source.input_size), source)
             self._prepared.emit(_start(task, source))
-        self._begun = True
+        self._begun = resume is not None
         with TrainingProcess(task, resume) as process:
             while not (process.ended or self._stopped):
                 check()
@@ -88,7 +88,7 @@ class TrainingRunner(StoppableTask):
         for event in events:
             if isinstance(event, Checkpoint):
                 assert self._folder is not None
-                self.last = event
+                self.last, self._begun = event, True
                 found.append(self._folder.save(event))
             else:
                 found.append(event)

@@ -438,9 +438,11 @@ def progress_text(history: TrainingHistory, *, running: bool) -> str:
     """Step, speed, loss and time left in one line."""
     total, rate = history.start.task.training.steps, history.rate
     count = number_format.count
-    if not history.steps:
+    if not history.steps and not history.checkpoints:
         return "Starting…" if running else _NOT_YET
     parts = [f"step {count(history.steps)} of {count(max(total, history.steps))}"]
+    if not history.steps:
+        return parts[0]
     if not isnan(rate):
         parts.append(f"{number_format.error(rate)} steps/s")
     parts.append(f"loss {number_format.error(history.column(f'{MANUAL}.loss')[-1])}")

@@ -10,7 +10,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError
 from rnnviz.gui.settings_panel.editors import ChoiceEditor, LineEditor
+from rnnviz.gui.training.runner import TrainingRunner
 from rnnviz.gui.training.training_window import TrainingWindow
 from rnnviz.training.checkpoints import SavedCheckpoint
 from rnnviz.training.history import TrainingStart
@@ -119,6 +121,36 @@ def test_the_slider_follows_the_latest_checkpoint_until_another_is_chosen(
     assert window.task_to_resume == task_of(steps=35)
     window.show_task(task_of(optimizer="sgd"), "", Path("task.toml"))
     assert window.task_to_resume is None
+
+
+def test_a_training_that_is_stopped_before_its_first_step_says_so(
+    make: Callable[[TrainingTask], TrainingWindow],
+) -> None:
+    window = make(task_of())
+    window.begin(TrainingStart(task_of(), 0.25))
+    window.show_running(True)
+    before = window.progress.text()
+    window.take([saved(0)])
+    window.show_running(False)
+    assert before != window.progress.text() == "step 0 of 100"
+    assert window.task_to_resume == task_of()
+
+
+@pytest.mark.parametrize("error", [EngineError("No process."), MemoryError("Unable to allocate 149. GiB")])
+def test_a_training_without_a_checkpoint_has_none_to_go_on_from(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("rnnviz.gui.training.runner.TrainingProcess", fail)
+    runner = TrainingRunner()
+    with qtbot.waitSignal(runner.failed, timeout=20_000) as caught:
+        runner.train(task_of())
+    sentence, begun = caught.args
+    assert not begun
+    assert "allocate" not in sentence
+    runner.close()
 
 
 def test_a_library_has_curves_a_distance_and_a_verdict(make: Callable[[TrainingTask], TrainingWindow]) -> None:
