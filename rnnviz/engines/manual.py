@@ -70,7 +70,7 @@ class ManualBackward:
 
     def gradients(self, task: BackwardTask) -> BlockGradients:
         """Compute the gradients of a block."""
-        p, (timesteps, samples, _) = task.parameters, task.x.shape
+        p, samples = task.parameters, task.x.shape[1]
         if task.lane != self._lane:
             self._lane, self._layer = task.lane, NumpyBackward(task.cell, vars(p))
         # The arrays of a backward direction are read in the order that they have in memory.
@@ -82,12 +82,13 @@ class ManualBackward:
             for name, array in state.items():
                 before[name][order][b, rows] = array
         step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
-        with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
-            x, direct = np.ascontiguousarray(task.x[order]), task.direct[order]
-            after = {**task.states, **{name: task.part(array) for name, array in self._kept.items()}}
-            after = {name: array[order] for name, array in after.items()}
-            pass_on = dict.fromkeys(np.flatnonzero(task.cuts).tolist(), pass_nothing) | dict(task.pass_on)
-            found = self._layer.run(x, before, after, direct, task.final, pass_on, reverse=reverse)
+        x, direct = np.ascontiguousarray(task.x[order]), task.direct[order]
+        after = {**task.states, **{name: task.part(array) for name, array in self._kept.items()}}
+        after = {name: array[order] for name, array in after.items()}
+        pass_on = dict.fromkeys(np.flatnonzero(task.cuts).tolist(), pass_nothing) | dict(task.pass_on)
+        found = self._layer.run(
+            x, before, after, direct, task.final, pass_on, reverse=reverse, during_steps=threads_for(step, step)
+        )
         over_time = {name: array[order] for name, array in (found.u | found.states).items()}
         # Of a gate that no state depends on, the gradient is zeros.
         for gate in set(task.cell.gate_symbols) - over_time.keys():

@@ -13,6 +13,7 @@ the layer input are sums over the block, and large products.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, lru_cache, reduce
 from itertools import groupby, pairwise
 from math import prod
@@ -114,6 +115,7 @@ class NumpyBackward:
         pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]] = {},
         *,
         reverse: bool = False,
+        during_steps: AbstractContextManager[object] | None = None,
     ) -> BlockGradients:
         """Compute the gradients of a block.
 
@@ -133,13 +135,16 @@ class NumpyBackward:
             another sample in a row.
         reverse:
             Whether the last step comes first in all arrays (B, ...), also in those of the result.
+        during_steps:
+            Entered for the loop over the steps, whose products are small.
 
         Returns
         -------
         BlockGradients
             The gradients.
         """
-        return _Block(self, x, before, after, direct, carried).gradients(pass_on, reverse=reverse)
+        block = _Block(self, x, before, after, direct, carried)
+        return block.gradients(pass_on, reverse=reverse, during_steps=during_steps or nullcontext())
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,11 +341,9 @@ class _Block:
         for op in ("plus", "u", "v"):
             chosen = [node for node in nodes if node.op == op and node not in self._known]
             if chosen:
-                read = {"plus": self._joined, "u": self._x, "v": h}[op]
-                product = (
-                    read
-                    @ of.input_weight(op, tuple((node.args[0] if op == "plus" else node).name for node in chosen)).T
-                )
+                read = self._joined if op == "plus" else self._x if op == "u" else h
+                gates = tuple((node.args[0] if op == "plus" else node).name for node in chosen)
+                product = read @ of.input_weight(op, gates).T
                 found |= {node: product[:, k * of.size : (k + 1) * of.size] for k, node in enumerate(chosen)}
         return found
 
@@ -373,7 +376,11 @@ class _Block:
         return np.broadcast_to(operand, (prod(self._shape), operand.shape[-1]))
 
     def gradients(
-        self, pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]], *, reverse: bool
+        self,
+        pass_on: Mapping[int, Callable[[Mapping[str, FloatArray]], None]],
+        *,
+        reverse: bool,
+        during_steps: AbstractContextManager[object],
     ) -> BlockGradients:
         """Run the loop, and compute what follows from all steps."""
         plan, of, size = self._plan, self._of, self._of.size
@@ -381,10 +388,11 @@ class _Block:
         lanes = np.empty((*self._shape, own + len(plan.v), size), self._dtype)
         states = self._write_loop(lanes[:, :, own:])
         count, last_first = self._shape[0], slice(None, None, 1 if reverse else -1)
-        for start, stop in reversed([*pairwise([0, *sorted(pass_on), count])]):
-            self._source.run(slice(count - stop, count - start), last_first)
-            if start in pass_on:
-                pass_on[start](self._carried)
+        with during_steps:
+            for start, stop in reversed([*pairwise([0, *sorted(pass_on), count])]):
+                self._source.run(slice(count - stop, count - start), last_first)
+                if start in pass_on:
+                    pass_on[start](self._carried)
         for k, gate in enumerate(plan.u[:own]):
             lanes[:, :, k] = self._sum(plan.leaves["u", gate])
         rows = lanes.reshape(prod(self._shape), -1)
