@@ -225,6 +225,9 @@ def add_explain_to(commands: Commands) -> None:
         "x[I], or of a parameter's number, such as l0_i2h_weight[3,2]",
     )
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
+    explain.add_argument(
+        "--csv", type=Path, metavar="PATH", help="write what each time step contributes to a parameter's --gradient"
+    )
     explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
     program = "print the lines of a cell, or of a .py file, with the NumPy calls that compute them, and exit"
     explain.add_argument("--program", action=_PrintProgram, metavar="CELL", help=program)
@@ -234,6 +237,7 @@ def add_explain_to(commands: Commands) -> None:
 
 def _explain(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
+    from rnnviz.explain.provenance import ParameterPlace
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
@@ -250,11 +254,20 @@ def _explain(options: Namespace) -> Answer:
     if options.top is not None and options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top}).")
     json_path = None if options.json == "-" else options.json
-    check_outputs({"--json": json_path}, {"the config": options.config, **files_read(config)})
+    if options.csv is not None and "[" not in (options.gradient or "").removeprefix("x["):
+        raise InputError("--csv needs --gradient with a number of a parameter, such as l0_i2h_weight[3,2].")
+    check_outputs({"--json": json_path, "--csv": options.csv}, {"the config": options.config, **files_read(config)})
     with progress_bar(options.quiet) as notify:
         result = run(config, load_inputs, notify, "off", frozenset((*named, options.cell or "")))
     _check_sequence(result.config, where)
     text_of, to_json = _explained(result, where, options)
+    if options.csv is not None:
+        from rnnviz.io.export.csv import write_contributions
+
+        parameter = _gradient(result, where, options.gradient).of
+        assert isinstance(parameter, ParameterPlace)
+        with progress_bar(options.quiet) as notify:
+            write_contributions(result, parameter, options.csv, lambda done: notify(f"writing {options.csv}", done))
     if options.json is not None:
         figures = {**to_json(), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
         text = answer_json(figures, options.json)

@@ -1,5 +1,6 @@
 """rnnviz explain: the arithmetic of one value as text and as JSON, and one sentence for every place that is none."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -263,6 +264,26 @@ def test_gradients_are_printed_and_written(tmp_path: Path, capsys: pytest.Captur
         line["value"]
     )
     assert line["own"]["right"]
+
+
+def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, table = tmp_path / "gru.toml", tmp_path / "contributions.csv"
+    path.write_text(GRADIENTS, encoding="utf-8")
+    number = ("--gradient", "r1_h2h_weight[7, 2]")
+    code, out, err = called(capsys, str(path), *number, "--csv", str(table), "--json", "-")
+    assert (code, err) == (0, "")
+    over_time = json.loads(out)["engines"]["manual"]["over_time"]
+    with table.open(newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["unit"] == "1"]
+    assert {row["parameter"] for row in rows} == {"r1_h2h_weight[7, 2]"}
+    assert {(row["layer"], row["direction"]) for row in rows} == {("1", "backward")}
+    assert [float(row["manual"]) for row in rows] == pytest.approx(over_time)
+    at = ("--layer", "0", "--timestep", "1", "--unit", "0")
+    for options in (("--gradient", "h", *at), ("--gradient", "x[0]", "--timestep", "0"), at):
+        code, out, err = called(capsys, str(path), *options, "--csv", str(tmp_path / "other.csv"))
+        assert (code, out) == (2, "")
+        assert "--csv" in err
+    assert not (tmp_path / "other.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.trace import Trace
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.replay import engines_in, open_recording
+from rnnviz.explain.provenance import ParameterPlace
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.export import csv as table
-from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.csv import write_contributions, write_csv
 from rnnviz.io.export.json_summary import write_json
 from rnnviz.io.export.npz import write_npz
 from rnnviz.io.inputs import load_inputs
@@ -27,8 +29,10 @@ from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting
 from tests.full_disk import files_of_at_most
 from tests.profiles import examples, slow_except
+from tests.verify.gradient_traces import traced
 
 Write = Callable[[RunResult, Path], object]
+LSTM: dict[str, Any] = {"cell": "lstm", "bidirectional": True}
 WRITERS: dict[str, Write] = {"csv": write_csv, "npz": write_npz, "json": write_json}
 
 
@@ -36,6 +40,53 @@ def rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
     with path.open(newline="", encoding="utf-8") as lines:
         header, *rows = csv.reader(lines)
     return header, rows
+
+
+@pytest.mark.parametrize("block", [1, 5, 1 << 18])
+@pytest.mark.parametrize(
+    ("key", "index", "others"),
+    [
+        ("i2h_weight", (6, 2), [(4, 2), (5, 2), (6, 2), (7, 2)]),
+        ("h2h_weight", (15, 0), [(12, 0), (13, 0), (14, 0), (15, 0)]),
+        ("h2h_bias", (0,), [(0,), (1,), (2,), (3,)]),
+    ],
+)
+def test_contributions_sum_to_the_gradients_of_a_parameter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, key: str, index: tuple[int, ...], others: list[Any]
+) -> None:
+    monkeypatch.setattr(table, "_BLOCK_ROWS", block)
+    result = make_result(("gluon", "manual", "./a/mine.py"), gradients=("gluon", "manual"), **LSTM)
+    # The first engine has the gradients of a backward pass; the second has others, and the third none.
+    gradients = traced(ManualEngine(), result.inputs)
+    result = replace(result, traces={**result.traces, "gluon": Trace("gluon", dict(gradients))})
+    parameter = ParameterPlace(0, 1, key, index)
+    assert write_contributions(result, parameter, tmp_path / "out.csv") == 5 * 4
+    header, rows = rows_of(tmp_path / "out.csv")
+    assert header == ["layer", "direction", "timestep", "unit", "parameter", "gluon", "manual"]
+    assert [row[:4] for row in rows] == [["0", "backward", str(t), str(u)] for t in range(5) for u in range(4)]
+    lane, h0 = gradients["h"][0, 1], result.inputs.initial_state.h[1]
+    read = {"i2h_weight": result.inputs.sequence, "h2h_weight": np.concatenate([lane[1:], h0[np.newaxis]])}
+    for unit, own in enumerate(others):
+        named = [row for row in rows if row[3] == str(unit)]
+        assert {row[4] for row in named} == {f"r0_{key}[{', '.join(map(str, own))}]"}
+        of_gate = gradients[f"grad.{'ifgo'[own[0] // 4]}"][0, 1, :, :, unit]
+        expected = (of_gate * (read[key][..., own[1]] if key in read else 1.0)).sum(axis=1)
+        found = [float(row[5]) for row in named]
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert sum(found) == pytest.approx(gradients[f"grad.parameters.r0_{key}"][own], rel=1e-4, abs=1e-6)
+
+
+def test_contributions_need_gradients_and_can_be_stopped(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="backward"):
+        write_contributions(make_result(**LSTM), ParameterPlace(0, 0, "h2h_bias", (0,)), tmp_path / "out.csv")
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    result = make_result(gradients=("gluon",), **LSTM)
+    with pytest.raises(KeyboardInterrupt):
+        write_contributions(result, ParameterPlace(0, 0, "h2h_bias", (0,)), tmp_path / "out.csv", stop)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

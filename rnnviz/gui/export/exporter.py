@@ -13,11 +13,13 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
+from rnnviz.explain.provenance import ParameterPlace
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
+from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
 from rnnviz.gui.settings import Settings
@@ -83,7 +85,8 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
 class ExportFormat:
     """A file format for the numbers of a run; `write` returns a summary of the file.
 
-    With `selects`, the file begins at the selected value, the argument `start` of `write`.
+    With `selects`, the file begins at the selected value, the argument `start` of `write`. With `of_parameter`, it is
+    about the selected parameter, the argument `parameter`.
     """
 
     id: str
@@ -93,12 +96,19 @@ class ExportFormat:
     filters: str | Callable[[], str]
     write: Callable[..., str]
     selects: bool = False
+    of_parameter: bool = False
 
 
 def _write_csv(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
     from rnnviz.io.export.csv import write_csv
 
     return f"{write_csv(result, path, progress, gates=gates):,} rows"
+
+
+def _write_contributions(result: RunResult, path: Path, progress: Progress, *, parameter: ParameterPlace) -> str:
+    from rnnviz.io.export.csv import write_contributions
+
+    return f"{write_contributions(result, parameter, path, progress):,} rows"
 
 
 def _write_npz(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
@@ -155,6 +165,15 @@ FORMATS = (
         f"One row for each hidden value, with {_GATES}",
         _TABLES,
         partial(_write_csv, gates=True),
+    ),
+    ExportFormat(
+        "csv_contributions",
+        "csv",
+        "Table of contrib&utions (CSV)…",
+        "One row for each time step and unit: contributions to the gradient of the selected parameter.",
+        _TABLES,
+        _write_contributions,
+        of_parameter=True,
     ),
     ExportFormat("npz", "npz", "Arrays (&NPZ)…", "Arrays of every engine, inputs and config.", _ARRAYS, _write_npz),
     ExportFormat(
@@ -218,6 +237,11 @@ class ExportCommands(QObject):
         write = partial(kind.write, result)
         if kind.selects:
             write = partial(write, start=self._session.location)
+        if kind.of_parameter:
+            if self._session.parameter is None:
+                self.message.emit(without_parameter(self._session))
+                return
+            write = partial(write, parameter=self._session.parameter)
         self._ask("Export", filters, kind.ending, self._stem, write)
 
     def export_report(self, lanes: ResultView) -> None:

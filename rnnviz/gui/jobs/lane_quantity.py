@@ -39,6 +39,12 @@ _NO_GRADIENTS = "Contributions need a backward pass: Run > Compute gradients (Sh
 _NO_PARAMETER = "Contributions need the gradient of a parameter: select an entry in the tab Parameters."
 
 
+def without_parameter(session: Session) -> str:
+    """A sentence that says what contributions need, while no parameter is selected."""
+    inputs = session.state.inputs
+    return _NO_GRADIENTS if inputs is None or inputs.loss is None else _NO_PARAMETER
+
+
 class LaneQuantityFollower(BusyObject):
     """Computes the quantity for the shown engine on a thread, and puts it into the state."""
 
@@ -64,8 +70,7 @@ class LaneQuantityFollower(BusyObject):
             session.set_following(None)
             self.message.emit(_OFF[quantity])
         elif quantity == "contributions" and session.parameter is None:
-            backward = session.result is not None and session.result.inputs.loss is not None
-            self.message.emit(_NO_PARAMETER if backward else _NO_GRADIENTS)
+            self.message.emit(without_parameter(session))
         else:
             session.set_following(quantity)
             if quantity == "influence":

@@ -1,6 +1,7 @@
-"""Every hidden value as a row of a CSV file, streamed: the table is never held."""
+"""Every hidden value, or every contribution to a gradient, as a row of a CSV file, streamed: no table is held."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnviz.core.engine_spec import distinct_names
+from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.explain.provenance import ParameterPlace, notation
 from rnnviz.frozen import dataclass
 from rnnviz.io.export.npz import gate_names
 from rnnviz.io.outputs import atomic_write
+from rnnviz.quantities.contributions import Contributions, contributions
 from rnnviz.quantities.gates import gate_blocks
 from rnnviz.verify.compare import compared
 from rnnviz.verify.metrics import abs_error, tolerance
@@ -46,6 +50,77 @@ def write_csv(
             rows += frame.height
             progress(rows / size)
     return rows
+
+
+def write_contributions(
+    result: RunResult, parameter: ParameterPlace, path: Path, progress: Callable[[float], None] = lambda _: None
+) -> int:
+    """Write the contributions of the time steps to the gradients of some numbers of a parameter.
+
+    One row for each time step and unit: a contribution to the number of this unit in the same gate and column as
+    `parameter`. Columns: layer, direction, timestep, unit, parameter (such as "l0_i2h_weight[3, 2]"), and one for each
+    engine as in `write_csv`, but only those that give the gradients. The sum of a number's rows is its gradient.
+
+    Parameters
+    ----------
+    result : RunResult
+        A run with a backward pass.
+    parameter : ParameterPlace
+        One of the numbers.
+    path : Path
+        The file.
+    progress : callable, optional
+        Gets the fraction that is done; may raise an exception to cancel.
+
+    Returns
+    -------
+    int
+        The number of rows.
+
+    Raises
+    ------
+    InputError
+        Without a backward pass, or if no engine gives the gradients.
+    """
+    found: dict[str, Contributions] = {}
+    missing: list[InputError] = []
+    for done, engine in enumerate(result.traces):
+        share = partial(_share, progress, done, len(result.traces))
+        try:
+            found[engine] = contributions(result, parameter, engine, share)
+        except InputError as error:
+            missing.append(error)
+    if not found:
+        raise missing[0]
+    first, names = next(iter(found.values())), distinct_names(result.traces)
+    timesteps, units = first.values.shape
+    written = [notation(first.number_of(unit)) for unit in range(units)]
+    steps = max(1, _BLOCK_ROWS // units)
+    with atomic_write(path) as temporary, temporary.open("wb") as out:
+        for start in range(0, timesteps, steps):
+            times = np.arange(start, min(start + steps, timesteps))
+            frame = pl.DataFrame(
+                {
+                    **_lane_of_rows(parameter.layer, parameter.backward, len(times) * units),
+                    "timestep": np.repeat(times, units),
+                    "unit": np.tile(np.arange(units), len(times)),
+                    "parameter": written * len(times),
+                    **{names[engine]: own.values[times].reshape(-1) for engine, own in found.items()},
+                }
+            )
+            frame.write_csv(out, include_header=start == 0)
+    return timesteps * units
+
+
+def _share(progress: Callable[[float], None], done: int, count: int, fraction: float) -> None:
+    progress((done + fraction) / count)
+
+
+def _lane_of_rows(layer: int, backward: bool, rows: int) -> dict[str, pl.Series]:
+    return {
+        "layer": pl.repeat(layer, rows, dtype=pl.Int32, eager=True),
+        "direction": pl.repeat(DIRECTIONS[backward], rows, dtype=_DIRECTION, eager=True),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +192,9 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
         np.maximum(error, own, out=error, where=recorded)
         mismatch |= recorded & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
         known |= recorded
-    direction = DIRECTIONS[result.inputs.network.backward(block.direction)]
     frame = pl.DataFrame(
         {
-            "layer": pl.repeat(block.layer, rows, dtype=pl.Int32, eager=True),
-            "direction": pl.repeat(direction, rows, dtype=_DIRECTION, eager=True),
+            **_lane_of_rows(block.layer, result.inputs.network.backward(block.direction), rows),
             "timestep": timestep,
             "sample": sample,
             "unit": unit,

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import ParameterPlace
 from rnnviz.gui.export import picture as pictures
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
@@ -234,6 +235,28 @@ def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
     with np.load(tmp_path / "run.npz") as archive:
         np.testing.assert_array_equal(archive["gluon.hidden"], window.session.result["gluon"].hidden)
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
+
+
+def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(window.exports, "_ask", lambda *arguments: asked.append(arguments))
+    entry = window.findChild(QAction, "export_csv_contributions")
+    entry.trigger()
+    assert not asked
+    assert "gradients" in window.statusBar().currentMessage()
+    before = window.session.state
+    try:
+        window.session.set_result(make_result(("manual", "bug:no-h2h-bias"), gradients=("manual",)))
+        entry.trigger()
+        assert not asked
+        assert "Parameters" in window.statusBar().currentMessage()
+        window.session.set_parameter(ParameterPlace(0, 0, "h2h_bias", (1,)))
+        entry.trigger()
+        write = asked[0][-1]
+        assert write(tmp_path / "out.csv", lambda done: None) == f"{5 * 4} rows"
+        assert (tmp_path / "out.csv").read_text().startswith("layer,direction,timestep,unit,parameter,manual\n")
+    finally:
+        window.session.replace(before)
 
 
 @pytest.mark.slow
