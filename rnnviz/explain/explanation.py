@@ -19,7 +19,7 @@ from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
 from rnnviz.explain.worked_step import Floats, Kind
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.metrics import mismatching
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
@@ -92,16 +92,16 @@ def _first(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol
         ("h2h", reference.h_previous, candidate.h_previous),
     )
     for kind, ours, theirs in vectors:
-        apart = np.flatnonzero(~(abs_error(ours, theirs) <= tolerance(ours, rtol, atol)))
-        if apart.size:
-            index = int(apart[0])
+        differs = np.flatnonzero(mismatching(ours, theirs, rtol, atol))
+        if differs.size:
+            index = int(differs[0])
             name = in_words(input_source(reference, kind, index))
             return Divergence("input", name, float(ours[index]), float(theirs[index]), kind=kind, index=index)
     lines = list(_lines(reference, candidate))
     r, c = np.array([line.reference for line in lines]), np.array([line.candidate for line in lines])
-    apart = np.flatnonzero(~(abs_error(r, c) <= tolerance(r, rtol, atol)))
-    if apart.size:
-        return lines[int(apart[0])]
+    differs = np.flatnonzero(mismatching(r, c, rtol, atol))
+    if differs.size:
+        return lines[int(differs[0])]
     # An engine can be wrong within the tolerance.
     wrong = {own.symbol for each in (reference, candidate) for own in each.outcomes if not own.right}
     stored = _stored(reference, candidate)

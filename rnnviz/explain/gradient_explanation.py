@@ -35,7 +35,7 @@ from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import gradient_atol
-from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.metrics import mismatching
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
@@ -271,9 +271,9 @@ def _first_parting(
     scale = gradient_atol(atol, _array(result.traces[reference.engine], reference.place))
     found = list(_numbers(reference, candidate))
     ours, theirs = np.array([d.reference for d in found]), np.array([d.candidate for d in found])
-    apart = np.flatnonzero(~(abs_error(ours, theirs) <= tolerance(ours, rtol, scale)))
-    if apart.size:
-        return found[int(apart[0])]
+    differs = np.flatnonzero(mismatching(ours, theirs, rtol, scale))
+    if differs.size:
+        return found[int(differs[0])]
     wrong = {own.symbol for each in (reference, candidate) for own in each.outcomes if not own.right}
     return next((d for d in found if d.step == "stored_line" and d.gate in wrong and d.differs), None)
 

@@ -25,7 +25,7 @@ from rnnviz.explain.provenance import (
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
 from rnnviz.explain.worked_step import Kind
 from rnnviz.frozen import dataclass
-from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.metrics import mismatching
 
 Order: TypeAlias = Literal["index", "weight"]
 RowKind: TypeAlias = Literal["term", "rest", "bias", "part", "total"]
@@ -311,5 +311,5 @@ def first_parted_sum(
         if own.stop is not None and other.stop is not None
     ]
     ours, theirs = np.array([pair[1] for pair in pairs]), np.array([pair[2] for pair in pairs])
-    apart = np.flatnonzero(~(abs_error(ours, theirs) <= tolerance(ours, parting.rtol, parting.atol)))
-    return pairs[int(apart[0])][0] if apart.size else None
+    differs = np.flatnonzero(mismatching(ours, theirs, parting.rtol, parting.atol))
+    return pairs[int(differs[0])][0] if differs.size else None

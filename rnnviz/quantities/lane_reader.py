@@ -23,7 +23,7 @@ from rnnviz.quantities.gates import Quantity, gate_quantity, is_gradient, stored
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.quantities.units import LaneOrders, UnitOrder
 from rnnviz.verify.compare import Comparison, compared
-from rnnviz.verify.metrics import abs_error, error_ratio, signed_difference, tolerance
+from rnnviz.verify.metrics import error_ratio, mismatching, signed_difference
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
@@ -201,7 +201,7 @@ class CellReader:
         reference, candidate = (trace[comparison.name][index] for trace in pair)
         marks = np.zeros(reference.shape, np.bool_)
         r, c = reference[marked], candidate[marked]
-        marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+        marks[marked] = mismatching(r, c, comparison.rtol, comparison.atol)
         marks[max(0, self.length - times.start) :] = False
         release_pages(reference)
         release_pages(candidate)

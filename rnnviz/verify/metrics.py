@@ -113,6 +113,24 @@ def error_ratio(reference: FloatArray, candidate: FloatArray, rtol: float, atol:
     return error_ratio_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
 
 
+def mismatching(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BoolArray:
+    """Whether a pair of values differs by more than its tolerance.
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    ndarray of bool of the same shape, such as (B, N, H)
+        True, too, where one value alone is NaN or infinite.
+    """
+    return np.asarray(~(abs_error(reference, candidate) <= tolerance(reference, rtol, atol)))
+
+
 def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
     """The smallest atol with which error <= atol + relative everywhere.
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, tolerance, ulp_distance
+from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, mismatching, tolerance, ulp_distance
 
 LARGEST = 100_000
 """Limit of the collected rows: more than users read, few enough to sort at once."""
@@ -136,7 +136,7 @@ def _places(
         else trace[comparison.name][lane][times[:, np.newaxis], samples, units]
         for trace in (reference, candidate)
     )
-    mismatched = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+    mismatched = mismatching(r, c, comparison.rtol, comparison.atol)
     if reference.lengths:
         mismatched &= times[:, np.newaxis] < np.asarray(reference.lengths)[samples]
     outside = np.argwhere(mismatched)
@@ -170,7 +170,7 @@ def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, w
     """
     index = where.layer, where.direction, where.timestep
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
-    mismatched = np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
+    mismatched = mismatching(r, c, comparison.rtol, comparison.atol)
     if reference.lengths:
         mismatched[np.asarray(reference.lengths) <= where.timestep] = False
     return mismatched
