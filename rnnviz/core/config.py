@@ -90,13 +90,13 @@ class Network:
     layout: str = config_field("choice", "Axes of out: batch first or time first.", "NTC", choices=("NTC", "TNC"))
     dtype: str = config_field("choice", "Floating-point type.", "float32", choices=("float32", "float64"))
     projection_size: int | None = config_field(
-        "int", "Number of units of h of an LSTM with a projection (P); empty: none.", None, minimum=1, optional=True
+        "int", "Number of units of h of an LSTM with a projection (P); empty: none.", None, minimum=1
     )
     clip: float | None = config_field(
-        "float", "Limit of the pre-activations, as ONNX's clip; empty: none.", None, above=0.0, optional=True
+        "float", "Limit of the pre-activations, as ONNX's clip; empty: none.", None, above=0.0
     )
     activations: tuple[str, ...] | None = config_field(
-        "activations", "Activations in ONNX's order f, g, h; empty: those of the cell.", None, optional=True
+        "activations", "Activations in ONNX's order f, g, h; empty: those of the cell.", None
     )
 
     custom: CellSpec | None = field(default=None, compare=False, repr=False)
@@ -248,8 +248,8 @@ class ParameterSource:
         "float", "Standard deviation of normal weights; half-width of uniform weights and biases.", 0.1, above=0.0
     )
     seed: int = config_field("int", "Seed of the random parameters.", 1, minimum=0, maximum=LARGEST_SEED)
-    path: str | None = config_field("path", "Model file, or .npz file with Gluon's names.", None, optional=True)
-    entry: str | None = config_field("text", "Name of the recurrent layer in a model file.", None, optional=True)
+    path: str | None = config_field("path", "Model file, or .npz file with Gluon's names.", None)
+    entry: str | None = config_field("text", "Name of the recurrent layer in a model file.", None)
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class InitialStateSource:
         "choice", "Initial hidden state (and cell state for an LSTM).", "zeros", choices=("zeros", "normal", "file")
     )
     seed: int = config_field("int", "Seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
-    path: str | None = config_field("path", ".npz file with h, and c for an LSTM.", None, optional=True)
+    path: str | None = config_field("path", ".npz file with h, and c for an LSTM.", None)
 
 
 @dataclass(frozen=True)
@@ -270,10 +270,10 @@ class Compare:
     reference: str = config_field("text", "Reference engine.", "gluon")
     candidates: tuple[str, ...] = config_field("names", "Candidates: engines compared with the reference.", ("manual",))
     rtol: float | None = config_field(
-        "float", "Relative tolerance (rtol); if empty, the default of the dtype.", None, minimum=0.0, optional=True
+        "float", "Relative tolerance (rtol); if empty, the default of the dtype.", None, minimum=0.0
     )
     atol: float | None = config_field(
-        "float", "Absolute tolerance (atol); if empty, the default of the dtype.", None, minimum=0.0, optional=True
+        "float", "Absolute tolerance (atol); if empty, the default of the dtype.", None, minimum=0.0
     )
 
     @property
@@ -309,15 +309,9 @@ class Backward:
         "sum",
         choices=("sum", "normal", "file", "value"),
     )
-    path: str | None = config_field(
-        "path", ".npz file with output, state or cell_state: the loss gradients.", None, optional=True
-    )
+    path: str | None = config_field("path", ".npz file with output, state or cell_state: the loss gradients.", None)
     value: tuple[int, ...] | None = config_field(
-        "indices",
-        "The hidden value that is the loss: [layer, direction, time step, sample, unit].",
-        None,
-        count=5,
-        optional=True,
+        "indices", "The hidden value that is the loss: [layer, direction, time step, sample, unit].", None, count=5
     )
     final_state: str = config_field(
         "choice",
@@ -332,7 +326,6 @@ class Backward:
         "empty: not truncated.",
         None,
         minimum=1,
-        optional=True,
     )
 
 

@@ -221,8 +221,8 @@ def dotted(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def config_field(kind: str, why: str, default: Any = ..., **limits: Any) -> Any:
-    """A dataclass field that carries its declaration; without `default` the key is required."""
-    metadata = {"declared": FieldSpec(kind, why, **limits)}
+    """A dataclass field that carries its declaration; a key without `default` is required, one with None optional."""
+    metadata = {"declared": FieldSpec(kind, why, optional=default is None, **limits)}
     return field(metadata=metadata) if default is ... else field(default=default, metadata=metadata)
 
 

@@ -42,80 +42,51 @@ class SequenceSource:
         "path",
         "File: .npy or .npz of shape (T, I) or (N, T, I), a .csv table, a .wav sound, or .txt with one text a line.",
         None,
-        optional=True,
     )
     paths: tuple[str, ...] | None = config_field(
-        "paths", "Several .csv or .wav files, each one sample; shorter ones are padded.", None, optional=True
+        "paths", "Several .csv or .wav files, each one sample; shorter ones are padded.", None
     )
-    array: str | None = config_field("text", "Name of the array in an .npz file of several.", None, optional=True)
+    array: str | None = config_field("text", "Name of the array in an .npz file of several.", None)
     axes: str | None = config_field(
         "choice",
         "Axes of an array of three: batch first or time first. Default: NTI; TNI for an exported run.",
         None,
         choices=("NTI", "TNI"),
-        optional=True,
     )
     frame: int | None = config_field(
-        "int",
-        "Audio frames in each time step. Default: as many as the input size.",
-        None,
-        minimum=1,
-        optional=True,
+        "int", "Audio frames in each time step. Default: as many as the input size.", None, minimum=1
     )
-    text: str | None = config_field("text", "Text: each character or word is one time step.", None, optional=True)
+    text: str | None = config_field("text", "Text: each character or word is one time step.", None)
     texts: tuple[str, ...] | None = config_field(
-        "texts", "Several texts, each one sample; shorter ones are padded.", None, optional=True
+        "texts", "Several texts, each one sample; shorter ones are padded.", None
     )
     tokens: str | None = config_field(
-        "choice",
-        "Unit of a text: characters, or words between white space.",
-        None,
-        choices=("characters", "words"),
-        optional=True,
+        "choice", "Unit of a text: characters, or words between white space.", None, choices=("characters", "words")
     )
     vocabulary: str | None = config_field(
-        "path",
-        "File of tokens, one a line, or JSON of token and index. Default: the tokens of the text.",
-        None,
-        optional=True,
+        "path", "File of tokens, one a line, or JSON of token and index. Default: the tokens of the text.", None
     )
     unknown: str | None = config_field(
-        "text",
-        "Token for everything that the vocabulary lacks. Default: an error.",
-        None,
-        optional=True,
+        "text", "Token for everything that the vocabulary lacks. Default: an error.", None
     )
     embedding: str | None = config_field(
-        "text",
-        "Name of the embedding matrix (V, I) in the file of the weights.",
-        None,
-        optional=True,
+        "text", "Name of the embedding matrix (V, I) in the file of the weights.", None
     )
     embedding_path: str | None = config_field(
-        "path", "Separate file of the embedding: .npy, .npz or a model file.", None, optional=True
+        "path", "Separate file of the embedding: .npy, .npz or a model file.", None
     )
-    labels: str | None = config_field(
-        "path", "Text file with a name for each time step, one a line.", None, optional=True
-    )
-    sample_labels: tuple[str, ...] | None = config_field(
-        "paths", "Text files of labels, one for each sample.", None, optional=True
-    )
+    labels: str | None = config_field("path", "Text file with a name for each time step, one a line.", None)
+    sample_labels: tuple[str, ...] | None = config_field("paths", "Text files of labels, one for each sample.", None)
 
     lengths: tuple[int, ...] | str | None = config_field(
         "counts",
         "Number of time steps of each sample; the rest is padding. Default: all T.",
         None,
         choices=LENGTHS_SOURCES,
-        optional=True,
     )
-    lengths_path: str | None = config_field(
-        "path", "File of the lengths: .npy, or a text file with one a line.", None, optional=True
-    )
+    lengths_path: str | None = config_field("path", "File of the lengths: .npy, or a text file with one a line.", None)
     seams: tuple[int, ...] | None = config_field(
-        "counts",
-        "Time steps at which a new call of the layer begins, as a capture records them.",
-        None,
-        optional=True,
+        "counts", "Time steps at which a new call of the layer begins, as a capture records them.", None
     )
 
     @property

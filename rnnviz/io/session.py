@@ -26,7 +26,7 @@ from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import LARGEST_TEXT
+from rnnviz.io.bounded_read import LARGEST_TEXT, reading
 from rnnviz.io.config_toml import (
     ENDING,
     UNPACKED,
@@ -45,7 +45,7 @@ from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import ORDERS
 
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
-_SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
+_SHARE = {"minimum": 0.0, "maximum": 1.0}
 FORMAT = 1
 _CAPTURE = "rnn_capture"
 """The program that writes captures."""
@@ -69,20 +69,20 @@ class SavedViewState:
     unit: int = config_field("int", "Unit of the selected value.", 0, **_PLACE)
     colors: str = config_field("text", "Quantity that colors the lanes.", "value")
     order: str = config_field("choice", "The order of the units.", "index", choices=tuple(ORDERS))
-    engine: str | None = config_field("text", "Whose values are drawn.", None, optional=True)
-    candidate: str | None = config_field("text", "Engine that is compared with the reference.", None, optional=True)
+    engine: str | None = config_field("text", "Whose values are drawn.", None)
+    candidate: str | None = config_field("text", "Engine that is compared with the reference.", None)
     swiping: bool = config_field("bool", "Whether two engines share the lanes.", False)
-    start: float | None = config_field("float", "The first column of time in view.", None, optional=True)
-    span: float | None = config_field("float", "How many columns of time are in view.", None, above=0.0, optional=True)
-    zoom: float | None = config_field("float", "How tall the lanes are.", None, above=0.0, optional=True)
-    scroll: float | None = config_field("float", "How far the lanes are scrolled.", None, minimum=0.0, optional=True)
-    tab: str | None = config_field("text", "The view in front.", None, optional=True)
+    start: float | None = config_field("float", "The first column of time in view.", None)
+    span: float | None = config_field("float", "How many columns of time are in view.", None, above=0.0)
+    zoom: float | None = config_field("float", "How tall the lanes are.", None, above=0.0)
+    scroll: float | None = config_field("float", "How far the lanes are scrolled.", None, minimum=0.0)
+    tab: str | None = config_field("text", "The view in front.", None)
     whole: float | None = config_field("float", "The share of the left column.", None, **_SHARE)
     upper: float | None = config_field("float", "The share above the tabs.", None, **_SHARE)
     middle: float | None = config_field("float", "The share of the lanes.", None, **_SHARE)
     side: float | None = config_field("float", "The share of the vector.", None, **_SHARE)
-    width: int | None = config_field("int", "The window's width.", None, minimum=1, maximum=100_000, optional=True)
-    height: int | None = config_field("int", "The window's height.", None, minimum=1, maximum=100_000, optional=True)
+    width: int | None = config_field("int", "The window's width.", None, minimum=1, maximum=100_000)
+    height: int | None = config_field("int", "The window's height.", None, minimum=1, maximum=100_000)
 
     @property
     def location(self) -> Location:
@@ -94,7 +94,7 @@ class SavedDocument:
     """Source of the config: its title, and the user's file, if there is one."""
 
     title: str = config_field("text", "Name of the config in the window.")
-    path: str | None = config_field("path", "The user's file.", None, optional=True)
+    path: str | None = config_field("path", "The user's file.", None)
     modified: bool = config_field("bool", "Whether the config is another one than that file's.", False)
 
 
@@ -108,7 +108,7 @@ class StoredFile:
 
     path: str = config_field("path", "How the stored config names it.")
     copied: bool = config_field("bool", "Whether the session holds a copy.", False)
-    absolute: str | None = config_field("path", "Where it was.", None, optional=True)
+    absolute: str | None = config_field("path", "Where it was.", None)
 
 
 @dataclass(frozen=True)
@@ -348,17 +348,8 @@ def read_document(path: Path) -> SavedDocument:
 @contextmanager
 def _opened(path: Path) -> Iterator[ZipFile]:
     check_regular(path)
-    try:
-        with ZipFile(path) as archive:
-            yield archive
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error.strerror or error}.") from error
-    except MemoryError as error:
-        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
-    except ZIP_DAMAGE as error:
-        raise InputError(f"{path} is not a valid session: its content differs from the format of rnnviz.") from error
+    with reading(path, "session", ZIP_DAMAGE), ZipFile(path) as archive:
+        yield archive
 
 
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:

@@ -35,7 +35,7 @@ class Problem:
     seed: int = config_field("int", "Seed of the batches.", 0, minimum=0, maximum=LARGEST_SEED)
     symbols: int = config_field("int", "Number of symbols to remember in the copy problem.", 5, minimum=1, maximum=1000)
     path: str | None = config_field(
-        "path", "Text file whose characters are learned; empty: the program's own guide.", None, optional=True
+        "path", "Text file whose characters are learned; empty: the program's own guide.", None
     )
 
 
@@ -60,17 +60,12 @@ class Training:
         "empty: not truncated.",
         None,
         minimum=1,
-        optional=True,
     )
     forget_bias: float = config_field(
         "float", "First bias of the forget gate of an LSTM.", 1.0, minimum=-_LARGEST, maximum=_LARGEST
     )
     library: str | None = config_field(
-        "choice",
-        "Library that trains beside, on the same batches; empty: none.",
-        None,
-        choices=LIBRARIES,
-        optional=True,
+        "choice", "Library that trains beside, on the same batches; empty: none.", None, choices=LIBRARIES
     )
     checkpoint_every: int = config_field(
         "int", "Number of steps from one checkpoint to the next.", 100, minimum=1, maximum=10_000_000

@@ -12,7 +12,7 @@ def test_a_section_has_the_keys_that_it_declares_and_their_defaults() -> None:
     @dataclass(frozen=True)
     class Part:
         size: int = config_field("int", "How many.", minimum=2, maximum=5)
-        name: str | None = config_field("text", "What it is called.", None, optional=True)
+        name: str | None = config_field("text", "What it is called.", None)
         share: float = config_field("float", "How much.", 0.5, above=0.0)
         made: int = 7
 

@@ -128,12 +128,12 @@ def test_overlapping_copies_are_refused(tmp_path):
 
 def test_a_missing_session_or_another_file_is_refused(tmp_path):
     path = tmp_path / "a.rnnviz"
-    with pytest.raises(InputError, match=r"a\.rnnviz cannot be opened: No such file"):
+    with pytest.raises(InputError, match=r"a\.rnnviz cannot be read: No such file"):
         read_session(path, never)
     path.write_text("hello")
     with pytest.raises(InputError, match=r"a\.rnnviz is not a valid session"):
         read_session(path, never)
-    with pytest.raises(InputError, match="cannot be opened: Is a directory"):
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
         read_session(tmp_path, never)
 
 
