@@ -6,6 +6,8 @@ line without control characters.
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _LONGEST_REASON = 200
@@ -37,6 +39,18 @@ class ConfigError(InputError):
 
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str]]:
         return type(self), (self.key, self.sentence)
+
+
+@contextmanager
+def key_errors(key: str, path: Path | None = None) -> Iterator[None]:
+    """Raise an InputError as the ConfigError of a key, with the file's path in the sentence."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except InputError as error:
+        named = path is None or str(path) in str(error)
+        raise ConfigError(key, str(error) if named else f"{path}: {error}") from error
 
 
 def damaged(path: Path, kind: str, why: str) -> InputError:

@@ -70,6 +70,22 @@ class Parameters(Mapping[str, FloatArray]):
         return LayerParameters(**{name: self._arrays[parameter_name(layer, direction, name)] for name in self._names})
 
 
+IN_PYTORCH = {
+    "i2h_weight": "weight_ih",
+    "h2h_weight": "weight_hh",
+    "i2h_bias": "bias_ih",
+    "h2h_bias": "bias_hh",
+    "h2r_weight": "weight_hr",
+}
+"""PyTorch's names for the kinds of arrays that Gluon has."""
+
+
+def pytorch_name(name: str) -> str:
+    """PyTorch's name of a parameter: that of `r1_h2h_bias` is `bias_hh_l1_reverse`."""
+    place, _, kind = name.partition("_")
+    return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
+
+
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Check the shapes of a network's parameters before their values are read.
 

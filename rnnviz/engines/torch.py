@@ -24,21 +24,12 @@ from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_na
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import Parameters
+from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.trace import Trace
 from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer
 from rnnviz.engines.backward import run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
-
-_NAMES = {
-    "i2h_weight": "weight_ih",
-    "h2h_weight": "weight_hh",
-    "i2h_bias": "bias_ih",
-    "h2h_bias": "bias_hh",
-    "h2r_weight": "weight_hr",
-}
-
 
 LIBRARY = NamedFunctions(
     torch.nn.functional.linear,
@@ -164,7 +155,7 @@ def read_parameters(path: Path, network: Network) -> Parameters:
     except (RuntimeError, SafetensorError) as error:
         raise EngineError(f"PyTorch refused the file: {' '.join(str(error).split())}") from error
     return Parameters(
-        network, {name: to_numpy(getattr(module, torch_name(name)).detach()) for name in network.parameter_shapes()}
+        network, {name: to_numpy(getattr(module, pytorch_name(name)).detach()) for name in network.parameter_shapes()}
     )
 
 
@@ -197,7 +188,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
     with catch_warnings():
         simplefilter("ignore", UserWarning)
         out, finals = _called(module, inputs, x, states)
-    parameters = [getattr(module, name) for name in map(torch_name, network.parameter_shapes())]
+    parameters = [getattr(module, name) for name in map(pytorch_name, network.parameter_shapes())]
     given = [_arranged(inputs, of_out), *loss.state.values()]
     of_x, *found = autograd.gradients([out, *finals], given, [x, *states, *parameters])
     names = [gradient(f"{s}0") for s in loss.state] + [f"{OF_PARAMETERS}{name}" for name in network.parameter_shapes()]
@@ -209,13 +200,7 @@ def _set_parameters(module: Any, inputs: Inputs, layer: int, at: int = 0) -> Non
     """Copy one layer's parameters into the module's layer `at`."""
     for direction in range(inputs.network.directions):
         for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(module, torch_name(parameter_name(at, direction, name))).copy_(to_library(array))
-
-
-def torch_name(ours: str) -> str:
-    """PyTorch's name of a parameter."""
-    place, _, kind = ours.partition("_")
-    return f"{_NAMES[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
+            getattr(module, pytorch_name(parameter_name(at, direction, name))).copy_(to_library(array))
 
 
 def torch_module(network: Network, input_size: int, num_layers: int) -> Any:

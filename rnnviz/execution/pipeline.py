@@ -12,7 +12,7 @@ from time import perf_counter
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording, is_unknown
-from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short
+from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short, key_errors
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
@@ -131,7 +131,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
         stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
         notify(stage, start)
 
-        with _at_its_key(config, name), _named(name):
+        with key_errors(_key(config, name)), _named(name):
             engine = load_engine(name)
             versions[name] = engine.version
             trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
@@ -376,24 +376,13 @@ def _check_recordings(inputs: Inputs) -> None:
     """Refuse a recording of something else before the other engines have computed for a long time."""
     for name in inputs.config.compare.engines:
         if is_recording(name):
-            with _at_its_key(inputs.config, name):
+            with key_errors(_key(inputs.config, name)):
                 check_recording(open_recording(name), inputs)
 
 
 def _key(config: Config, engine: str) -> str:
     """The key of a config that names the engine."""
     return "compare.reference" if engine == config.compare.reference else "compare.candidates"
-
-
-@contextmanager
-def _at_its_key(config: Config, engine: str) -> Iterator[None]:
-    """Raise an error in the file of an engine at the config key that names it."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except InputError as error:
-        raise ConfigError(_key(config, engine), str(error)) from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
-from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.errors import ConfigError, InputError, key_errors
 from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
 from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.lengths import KEY, checked_lengths, clear_padding, draw_lengths
@@ -24,7 +24,6 @@ from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.readers import (
     OpenSequence,
     OpenText,
-    key_errors,
     open_sequence,
     open_text,
     read_feature_names,

@@ -6,7 +6,6 @@ import csv
 import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
-from rnnviz.core.errors import ConfigError, InputError, check_regular
+from rnnviz.core.errors import ConfigError, InputError, check_regular, key_errors
 from rnnviz.core.memory_budget import available_memory, readable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpzFile, check_numeric
@@ -657,15 +656,3 @@ def _rows(places: Sequence[NDArray[np.intp]], vocabulary: Vocabulary, config: Co
 
     shape = max(map(len, places)), len(places), features
     return OpenText(shape, read)
-
-
-@contextmanager
-def key_errors(key: str, path: Path | None = None) -> Iterator[None]:
-    """Raise an InputError as the ConfigError of a key, with the file's path in the sentence."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except InputError as error:
-        named = path is None or str(path) in str(error)
-        raise ConfigError(key, str(error) if named else f"{path}: {error}") from error

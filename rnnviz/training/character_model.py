@@ -10,7 +10,7 @@ from rnnviz.core.config import Config, Network, ParameterSource
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import Parameters
+from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import SequenceSource, indices, one_hot
 from rnnviz.core.trace import Trace, array_shapes
@@ -18,7 +18,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import choose, config_of, entries_of, read_network
-from rnnviz.io.model_formats.safetensors import CHARACTERS, in_pytorch, read_characters, write_tensors
+from rnnviz.io.model_formats.safetensors import CHARACTERS, read_characters, write_tensors
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, softmax
@@ -194,7 +194,7 @@ def save_character_model(path: Path, network: Network, parameters: Mapping[str, 
     InputError
         If the file cannot be written.
     """
-    layers = {f"{_LAYERS}{in_pytorch(name)}": parameters[name] for name in network.parameter_shapes()}
+    layers = {f"{_LAYERS}{pytorch_name(name)}": parameters[name] for name in network.parameter_shapes()}
     linear = {_LINEAR_WEIGHT: parameters[LINEAR_WEIGHT], _LINEAR_BIAS: parameters[LINEAR_BIAS]}
     with atomic_write(path) as temporary:
         write_tensors(temporary, layers | linear, {CHARACTERS: characters})

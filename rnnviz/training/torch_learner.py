@@ -9,7 +9,8 @@ import torch
 from torch.nn.functional import cross_entropy, mse_loss
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.engines.torch import threads_for, to_library, to_numpy, torch_module, torch_name
+from rnnviz.core.parameters import pytorch_name
+from rnnviz.engines.torch import threads_for, to_library, to_numpy, torch_module
 from rnnviz.training.learner import LibraryLearner, Targets, TrainingStep
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
 from rnnviz.training.problems import Batch
@@ -25,7 +26,7 @@ class TorchLearner(LibraryLearner):
         self._module = torch_module(network, network.input_size, network.num_layers)
         outputs, width = parameters[LINEAR_WEIGHT].shape
         self._linear = torch.nn.Linear(width, outputs, dtype=getattr(torch, network.dtype))
-        self._tensors = {name: getattr(self._module, torch_name(name)) for name in network.parameter_shapes()}
+        self._tensors = {name: getattr(self._module, pytorch_name(name)) for name in network.parameter_shapes()}
         self._tensors |= {LINEAR_WEIGHT: self._linear.weight, LINEAR_BIAS: self._linear.bias}
         self.set_parameters(parameters)
         # They share their memory with the tensors.

@@ -16,6 +16,7 @@ from typing import Any
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.core.config import parameter_name
+from rnnviz.core.parameters import IN_PYTORCH
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
@@ -30,14 +31,6 @@ from rnnviz.io.model_formats.model_file import (
     cells_of_arrays,
 )
 
-IN_PYTORCH = {
-    "i2h_weight": "weight_ih",
-    "h2h_weight": "weight_hh",
-    "i2h_bias": "bias_ih",
-    "h2h_bias": "bias_hh",
-    "h2r_weight": "weight_hr",
-}
-"""PyTorch's names for the kinds of arrays that Gluon has."""
 _PYTORCH = re.compile("weight_(?:ih|hh|hr)|bias_(?:ih|hh)")
 
 Layers = dict[tuple[int, int], dict[str, str]]

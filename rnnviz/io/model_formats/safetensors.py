@@ -9,12 +9,11 @@ from pathlib import Path, PurePosixPath
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import Parameters
+from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.formats import SAFETENSORS, SHARDS, TORCH, format_of
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
-from rnnviz.io.model_formats.network_names import IN_PYTORCH
 
 _DTYPES = {
     **{f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)},
@@ -64,13 +63,7 @@ def open_tensors(path: Path) -> TensorFile:
 
 def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
     """Write the arrays as `nn.RNN`, `nn.LSTM` and `nn.GRU` load them."""
-    write_tensors(path, {in_pytorch(name): array for name, array in parameters.items()})
-
-
-def in_pytorch(name: str) -> str:
-    """PyTorch's name of a parameter: that of `r1_h2h_bias` is `bias_hh_l1_reverse`."""
-    place, _, kind = name.partition("_")
-    return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
+    write_tensors(path, {pytorch_name(name): array for name, array in parameters.items()})
 
 
 def write_tensors(path: Path, arrays: Mapping[str, FloatArray], metadata: Mapping[str, str] = {}) -> None:
