@@ -71,7 +71,9 @@ def test_faults_are_found(dtype: str, optimizer: str, fault: str) -> None:
 
 
 def test_a_training_that_diverges_may_be_correct() -> None:
-    task = task_of("adding", learning_rate=1e300, optimizer="sgd", clip_norm=0.0)
+    task = task_of("adding", optimizer="sgd", clip_norm=0.0)
+    # A task file may not have it.
+    task = replace(task, training=replace(task.training, learning_rate=1e300))
     with np.errstate(all="ignore"):
         found = _audited(task, "")
     assert found.correct
