@@ -175,7 +175,7 @@ def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> Verdic
     audited = [words.coverage for words in (forward, gradients) if words.coverage is not None]
     return replace(
         first,
-        notes=(plain(other.sentence), *first.notes, *other.notes),
+        notes=(f"{plain(other.sentence).rstrip('.')}.", *first.notes, *other.notes),
         first_mismatch=first.first_mismatch or other.first_mismatch,
         remedy=forward.remedy or gradients.remedy,
         coverage=min(audited, default=None),

@@ -68,7 +68,8 @@ class LessonNode(QAbstractButton):
         time = f"{course.minutes} minutes" if course.minutes else ""
         numbers = join_words(str(entry.number) for entry in self.needs)
         needed = f"needs {numbers}" if self.needs else ""
-        self._line = " · ".join(filter(None, (time, self.progress or needed)))
+        in_short = f"{course.minutes} min" if course.minutes else ""
+        self._line = " · ".join(filter(None, (in_short, self.progress or needed)))
         needs = f"Needs {join_words(f'{e.number} {e.title}' for e in self.needs)}." if self.needs else ""
         facts = (course.goal or self.entry.summary, f"{time}." if time else "", needs, f"{self.progress}.".capitalize())
         description = " ".join(fact for fact in facts if fact.strip("."))

@@ -41,7 +41,7 @@ class Line:
 
 _AXIS_WIDTH = 44
 
-_LOOKS = ((0, 1.0, 1.0), (1, 3.0, 0.0))
+_LOOKS = ((0, 2.0, 1.0), (1, 5.0, 0.0))
 """Color, width and depth of the curves of the manual learner and the library: the wide one is below the other."""
 
 

@@ -23,8 +23,6 @@ _SMOOTH_UP_TO = 100
 """Maximum number of visible time steps for antialiased lines, which take ten times as long to draw."""
 _DASHED_UP_TO = 600
 """Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
-_BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
-"""Offsets in pixels (right, down) of the thin lines that form a wide one."""
 
 
 class Curve:
@@ -103,7 +101,9 @@ class Curve:
         thin.setWidthF(1.0)
         painter.setPen(thin)
         there = painter.transform()
-        for right, down in _BESIDE:
+        width = round(pen.widthF())
+        around = [k for k in range(-((width - 1) // 2), width // 2 + 1) if k]
+        for right, down in [(0, 0), *((k, 0) for k in around), *((0, k) for k in around)]:
             painter.setTransform(there * QTransform.fromTranslate(right, down))
             painter.drawPath(self._path)
         painter.setTransform(there)
