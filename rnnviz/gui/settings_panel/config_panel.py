@@ -215,6 +215,78 @@ def checked_tables(
 
 
 _MARGIN = 8
+
+
+class SectionForms(QScrollArea):
+    """The forms of some sections, one below the other. An invalid field shows its error below."""
+
+    def __init__(self, name: str, sections: Mapping[str, type]) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setObjectName("panel_scroll")
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        column.setSpacing(12)
+        self._label_width = _label_width(self, sections)
+        self._sections = {
+            name: SectionForm(name, section, self._make_editor, LIGHT, self._label_width, content)
+            for name, section in sections.items()
+        }
+        self._fields = {key: field for form in self._sections.values() for key, field in form.fields.items()}
+        for form in self._sections.values():
+            column.addWidget(form)
+        column.addStretch(1)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(content)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Error sentences of the invalid fields, by dotted key."""
+        return {key: field.wrong for key, field in self._fields.items() if field.wrong}
+
+    def field(self, key: str) -> Field:
+        return self._fields[key]
+
+    def reveal_field(self, key: str) -> None:
+        """Focus the field of a key, and scroll to it."""
+        field = self._fields[key]
+        field.focus()
+        # A note that has just become visible has a geometry only after a layout.
+        self.widget().adjustSize()
+        if field.note is not None:
+            self.ensureWidgetVisible(field.note)
+        self.ensureWidgetVisible(field.editor.widget)
+
+    def reveal_error(self) -> bool:
+        """Reveal the first invalid field; False if there is none."""
+        wrong = next(iter(self.errors), None)
+        if wrong is not None:
+            self.reveal_field(wrong)
+        return wrong is not None
+
+    def apply_theme(self, theme: Theme) -> None:
+        for field in self._fields.values():
+            field.apply_theme(theme)
+
+    def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
+        editor = make_editor(key, config_field, parent)
+        editor.edited.connect(partial(self._on_edited, key))
+        return editor
+
+    def _on_edited(self, key: str) -> None:
+        """Validate after an edit of a field."""
+        raise NotImplementedError
+
+    def _show_errors(self, errors: Mapping[str, str]) -> None:
+        for dotted, field in self._fields.items():
+            field.wrong = errors.get(dotted, "")
+            field.refresh()
+
+
 _VALUE = "backward.value"
 _NEEDED_BY = {
     ("sequence.source", "text"): ("sequence.text", "hello world"),
@@ -227,10 +299,9 @@ _NEEDED_BY = {
 """The key that a source needs, and a default for it, by the key and the value of the source."""
 
 
-class ConfigPanel(QWidget):
-    """Shows a config and lets the user edit it.
+class ConfigPanel(SectionForms):
+    """Shows a config and lets the user edit it. With an invalid field, the last valid config stays in effect.
 
-    An invalid field shows its error below, and the last valid config stays in effect.
     The schema and `Config` validate, as on the command line.
     """
 
@@ -244,37 +315,12 @@ class ConfigPanel(QWidget):
     """Enter was pressed in a field, and all fields are valid."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.setAccessibleName("Settings")
+        super().__init__("Settings", SECTIONS)
         self._config = config
-        self._theme = LIGHT
         self._engines: Engines = {}
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
-        column.setSpacing(12)
-        width = self._label_width()
-        self._fields: dict[str, Field] = {}
-        self._sections: dict[str, SectionForm] = {}
-        for name, section in SECTIONS.items():
-            form = SectionForm(name, section, self._make_editor, LIGHT, width, content)
-            self._fields |= form.fields
-            self._sections[name] = form
-            column.addWidget(form)
-            if name == "network":
-                self.summary = NetworkSummary(LIGHT, width, form)
-                form.grid.addWidget(self.summary, 1 + 2 * len(form.fields), 0, 1, 2)
-        column.addStretch(1)
-        self._scroll = QScrollArea(self)
-        self._scroll.setObjectName("panel_scroll")
-        self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setWidget(content)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroll)
+        network = self._sections["network"]
+        self.summary = NetworkSummary(LIGHT, self._label_width, network)
+        network.grid.addWidget(self.summary, 1 + 2 * len(network.fields), 0, 1, 2)
         self.setMinimumWidth(scaled(220))
         self.selected_value: Callable[[], tuple[int, ...]] = lambda: (0, 0, 0, 0, 0)
         """Place of the selected hidden value."""
@@ -286,14 +332,6 @@ class ConfigPanel(QWidget):
     @property
     def config(self) -> Config:
         return self._config
-
-    @property
-    def errors(self) -> dict[str, str]:
-        """Error sentences of the invalid fields, by dotted key."""
-        return {key: field.wrong for key, field in self._fields.items() if field.wrong}
-
-    def field(self, key: str) -> Field:
-        return self._fields[key]
 
     def show_config(self, config: Config) -> None:
         """Show a config without emitting `config_edited`. It replaces invalid entries and errors.
@@ -338,7 +376,7 @@ class ConfigPanel(QWidget):
             return False
         field.failed = sentence
         field.refresh()
-        self._reveal(field)
+        self.reveal_field(key)
         return True
 
     def clear_errors(self) -> None:
@@ -354,22 +392,18 @@ class ConfigPanel(QWidget):
         shown = {key: field for key, field in self._fields.items() if field.shown}
         return {key: (accessible_name(key), field.state.why or field.config_field.why) for key, field in shown.items()}
 
-    def reveal_field(self, key: str) -> None:
-        """Focus the field of a key, and scroll to it."""
-        self._reveal(self._fields[key])
-
     def reveal_section(self, name: str) -> SectionForm:
         """Scroll to the form of a section and return it."""
         form = self._sections[name]
-        self._scroll.ensureWidgetVisible(form, 0, _MARGIN)
-        self._scroll.verticalScrollBar().setValue(min(self._scroll.verticalScrollBar().value(), form.y() - _MARGIN))
+        self.ensureWidgetVisible(form, 0, _MARGIN)
+        self.verticalScrollBar().setValue(min(self.verticalScrollBar().value(), form.y() - _MARGIN))
         return form
 
     def reveal_shapes(self) -> NetworkSummary:
         """Expand the parameter shapes, scroll to the network summary and return it."""
         self.summary.unfold.setChecked(True)
         self._lay_out()
-        self._scroll.ensureWidgetVisible(self.summary, 0, _MARGIN)
+        self.ensureWidgetVisible(self.summary, 0, _MARGIN)
         return self.summary
 
     def set_engines(self, engines: Engines) -> None:
@@ -381,21 +415,16 @@ class ConfigPanel(QWidget):
             self._fields[key].refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
+        super().apply_theme(theme)
         self.summary.apply_theme(theme)
-        for field in self._fields.values():
-            field.apply_theme(theme)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             super().keyPressEvent(event)
             return
         event.accept()
-        wrong = next(iter(self.errors), None)
-        if wrong is None:
+        if not self.reveal_error():
             self.run_requested.emit()
-        else:
-            self._reveal(self._fields[wrong])
 
     def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
         editor: Editor
@@ -408,8 +437,8 @@ class ConfigPanel(QWidget):
             editor = ValueEditor(key, config_field, parent)
             editor.taken.connect(self._take_selected)
         else:
-            editor = make_editor(key, config_field, parent)
-        editor.edited.connect(lambda: self._on_edited(key))
+            return super()._make_editor(key, config_field, parent)
+        editor.edited.connect(partial(self._on_edited, key))
         return editor
 
     @property
@@ -447,7 +476,7 @@ class ConfigPanel(QWidget):
         self._validate()
         # A key may pass over this source on its way to another.
         if needed is not None and isinstance(chooser, ChoiceEditor) and not chooser.combo.by_key:
-            self._reveal(self._fields[needed])
+            self.reveal_field(needed)
         if errors := self.errors:
             self.config_invalid.emit(*next(iter(errors.items())))
         else:
@@ -459,16 +488,16 @@ class ConfigPanel(QWidget):
 
     def _lay_out(self) -> None:
         """Give widgets that were shown or hidden their geometry at once."""
-        content = self._scroll.widget()
+        content = self.widget()
         for part in (self.summary, *self._sections.values(), content):
             layout = part.layout()
             if layout is not None:
                 layout.activate()
-        content.resize(content.sizeHint().expandedTo(self._scroll.viewport().size()))
+        content.resize(content.sizeHint().expandedTo(self.viewport().size()))
 
     def _validate(self) -> None:
         """Validate all fields. The control with the keyboard stays in its place, under the pointer."""
-        content = self._scroll.widget()
+        content = self.widget()
         anchor = QApplication.focusWidget()
         # The summary has the keyboard for a moment at the start, and belongs below its fields wherever they are.
         others = (None, self.summary.unfold)
@@ -478,7 +507,7 @@ class ConfigPanel(QWidget):
         self._check_fields()
         if anchor is not None:
             self._lay_out()
-            bar = self._scroll.verticalScrollBar()
+            bar = self.verticalScrollBar()
             bar.setValue(bar.value() + anchor.mapTo(content, QPoint()).y() - before)
 
     def _check_fields(self) -> None:
@@ -490,9 +519,7 @@ class ConfigPanel(QWidget):
                 self._config = config.with_custom_cell(self._cells.get(config.network.cell))
             except ConfigError as error:
                 errors[error.key] = error.sentence
-        for dotted, field in self._fields.items():
-            field.wrong = errors.get(dotted, "")
-            field.refresh()
+        self._show_errors(errors)
         if not errors:
             self.summary.show_config(self._config)
             self._show_default_tolerances()
@@ -508,20 +535,8 @@ class ConfigPanel(QWidget):
             assert isinstance(editor, LineEditor)
             editor.line.setPlaceholderText(f"{default:g} ({dtype})")
 
-    def _reveal(self, field: Field) -> None:
-        field.focus()
-        # A note that has just become visible has a geometry only after a layout.
-        content = self._scroll.widget()
-        content.adjustSize()
-        if field.note is not None:
-            self._scroll.ensureWidgetVisible(field.note)
-        self._scroll.ensureWidgetVisible(field.editor.widget)
 
-    def _label_width(self) -> int:
-        return label_width(self, SECTIONS)
-
-
-def label_width(widget: QWidget, sections: Mapping[str, type]) -> int:
+def _label_width(widget: QWidget, sections: Mapping[str, type]) -> int:
     """The width of the labels of all forms, in the font of a widget."""
     # A switch has its label beside it.
     words = [

@@ -380,9 +380,7 @@ class TrainingWindow(ToolWindow):
         self._update_actions()
 
     def _on_train(self) -> None:
-        if self.form.errors:
-            self.form.reveal_error()
-        else:
+        if not self.form.reveal_error():
             self._said = ""
             self.train_requested.emit()
 

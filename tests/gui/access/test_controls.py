@@ -149,7 +149,7 @@ def test_tab_reaches_every_control_in_reading_order(window):
     order = [next(place for place, part in enumerate(parts) if part.isAncestorOf(w) or part is w) for w in way]
     assert order == sorted(order)
     fields = [w for w in way if window.panel.isAncestorOf(w)]
-    content = window.panel._scroll.widget()
+    content = window.panel.widget()
     heights = [w.mapTo(content, w.rect().center()).y() for w in fields]
     assert all(after > before - 15 for before, after in pairwise(heights))
     back = walk(window.toolbar._run, backtab)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QScrollArea, QWidget
+from PySide6.QtWidgets import QComboBox, QWidget
 
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import ConfigError
@@ -225,15 +225,14 @@ def test_an_error_without_a_visible_field_is_returned(panel) -> None:
 
 def test_the_wheel_scrolls_and_changes_no_value(panel, qtbot) -> None:
     panel.resize(240, 260)
-    scroll = panel.findChild(QScrollArea, "panel_scroll")
-    bar = scroll.verticalScrollBar()
+    bar = panel.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 0)
     controls = [c for c in (*panel.findChildren(QComboBox), *panel.findChildren(FreeSpinBox)) if c.isVisible()]
     assert len(controls) > 10
     before = panel.config
     for control in controls:
         bar.setValue(bar.minimum())
-        scroll.ensureWidgetVisible(control)
+        panel.ensureWidgetVisible(control)
         control.setFocus()
         stood = bar.value()
         where, turn = QPointF(control.mapTo(panel, control.rect().center())), 120 if stood else -120
@@ -260,7 +259,7 @@ def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell)
     type_into("network.hidden_size", "99999")
     panel.summary.unfold.click()
     type_into("sequence.timesteps", "x" * 80)
-    content = panel.findChild(QScrollArea, "panel_scroll").widget()
+    content = panel.widget()
 
     def everything_fits() -> None:
         assert content.width() <= 240
@@ -309,7 +308,7 @@ def test_the_edited_field_stays_in_its_place_when_rows_appear_above_it(qtbot, pa
     panel.show()
     qtbot.waitExposed(panel)
     control = panel.field("sequence.timesteps").editor.controls[0]
-    panel.findChild(QScrollArea).ensureWidgetVisible(control)
+    panel.ensureWidgetVisible(control)
     control.setFocus()
     QTest.qWait(0)
     place = control.mapTo(panel, QPoint())
@@ -323,4 +322,4 @@ def test_another_config_is_shown_from_its_first_row(qtbot, panel) -> None:
     panel.summary.unfold.setFocus()
     network = replace(CONFIG.network, bidirectional=True, num_layers=2, cell="lstm")
     panel.show_config(replace(CONFIG, network=network))
-    assert panel.findChild(QScrollArea, "panel_scroll").verticalScrollBar().value() == 0
+    assert panel.verticalScrollBar().value() == 0
