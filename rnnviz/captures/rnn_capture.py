@@ -44,7 +44,9 @@ _LISTED = 8
 _JOIN = '; join="all" joins calls that do not start from the final state of an earlier one'
 
 
-def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried") -> Capture:
+def capture(
+    model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried", gradients: bool = False
+) -> Capture:
     """Record every recurrent layer and cell of a model within a `with` block.
 
     The results of the model stay the same to the last bit.
@@ -62,6 +64,9 @@ def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join:
         Calls of one time step that all start from the same state are one sequence, too, since a loop that decodes one
         step at a time may forget to pass the state on; and so are calls of an LSTM that start from the h and c of an
         earlier one, swapped.
+    gradients : bool
+        Whether to record what `loss.backward()` gives within the block, in PyTorch: the gradients of the outputs and of
+        the parameters of each layer that is called once before it.
 
     Returns
     -------
@@ -85,7 +90,7 @@ def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join:
     Capture of LSTM: 1 sequence
       [0] LSTM: lstm, I = 3, H = 4; T = 5, N = 2
     """
-    return Capture(model, calls=calls, limit=limit, join=join)
+    return Capture(model, calls=calls, limit=limit, join=join, gradients=gradients)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,30 @@ class Network:
 
 
 @dataclass(eq=False)
+class Gradients:
+    """The gradients of one call of a layer, which hooks add up in the backward pass.
+
+    `loss` has those of the output (T, N, D·H), and of the final states "h" and "c" (L·D, N, H), as far as the loss
+    depends on them; `parameters` those of the parameters by Gluon's names. `unknown` says why they are not known.
+    """
+
+    loss: Arrays = field(default_factory=dict)
+    parameters: Arrays = field(default_factory=dict)
+    unknown: str = ""
+
+    def add(self, to: Arrays, name: str, gradient: Any) -> None:
+        """Add a gradient; a second backward pass of the same call adds its own."""
+        to[name] = to[name] + gradient if name in to else gradient
+
+    @property
+    def missing(self) -> str:
+        """Why they are not known, or ""."""
+        return self.unknown or (
+            "" if self.parameters else "no gradients: loss.backward() did not reach it in the block"
+        )
+
+
+@dataclass(eq=False)
 class Call:
     """One call of a layer, in the arrays of its framework until the block ends, and then in numpy's.
 
@@ -128,6 +157,7 @@ class Call:
     lengths: tuple[int, ...] = ()
     computed_in: str = ""
     layers: Callable[[Call], Any] | None = None
+    gradients: Gradients | None = None
 
     @property
     def timesteps(self) -> int:
@@ -209,6 +239,12 @@ class CapturedSequence:
     def final_state(self) -> Arrays:
         """As `initial_state`."""
         return self.calls[-1].final
+
+    @property
+    def gradients(self) -> Gradients | None:
+        """The gradients of a sequence that was read in one call, if they were recorded."""
+        found = self.calls[0].gradients if len(self.calls) == 1 else None
+        return None if found is None or found.missing else found
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -300,10 +336,20 @@ class Capture(Sequence[CapturedSequence]):
     Attributes
     ----------
     skipped : dict
-        Why a layer, or one of its calls, was not recorded, by the layer's name.
+        Why a layer, one of its calls or its gradients were not recorded, by the layer's name.
+    gradients : bool
+        Whether gradients are recorded.
     """
 
-    def __init__(self, model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried") -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        calls: int | None = None,
+        limit: int = 1 << 30,
+        join: str = "carried",
+        gradients: bool = False,
+    ) -> None:
         """See `capture`."""
         if join not in ("carried", "all", "none"):
             raise ValueError(f'join = {join!r} is not allowed: it must be "carried", "all" or "none".')
@@ -311,6 +357,9 @@ class Capture(Sequence[CapturedSequence]):
             raise ValueError(f"calls = {calls} must be at least 1, or None for all calls.")
         self.skipped: dict[str, str] = {}
         self._adapter = _adapter_of(model)
+        if gradients and not self._adapter.gives_gradients:
+            raise ValueError("gradients = True needs a model of PyTorch: leave it out for other frameworks.")
+        self.gradients = gradients
         self._model = model
         self._layers = self._adapter.find(model)
         self._title = type(model).__name__
@@ -349,6 +398,10 @@ class Capture(Sequence[CapturedSequence]):
                 calls.append((name, _in_numpy(call, self._adapter)))
             except Exception as error:  # noqa: BLE001 - the model's own code goes on after the block
                 self.skipped[name] = _reason(error)
+        for name, call in calls if self.gradients else ():
+            if call.gradients is None or call.gradients.missing:
+                missing = Gradients().missing if call.gradients is None else call.gradients.missing
+                self.skipped.setdefault(name, missing)
         self._sequences = joined(calls, self._join)
         called = self._kept.keys() | self.skipped.keys()
         for name in self._layers:
@@ -382,6 +435,8 @@ class Capture(Sequence[CapturedSequence]):
             raise _Skipped("it was called with no time step or no sample")
         # The initial state has the size of the final one.
         size = sum(map(_bytes, (call.x, call.output, *call.final.values(), *call.final.values())))
+        if call.gradients is not None:
+            size += sum(map(_bytes, (call.output, *call.final.values(), *call.parameters.values())))
         if call.parameters is not self._parameters.get(name, call.parameters):
             size += sum(map(_bytes, call.parameters.values()))
         if self._bytes + size > self._limit:
@@ -560,6 +615,8 @@ def _in_numpy(call: Call, adapter: Any) -> Call:
         output=adapter.to_numpy(call.output),
         initial=arrays(call.initial) or {name: np.zeros_like(state) for name, state in final.items()},
         final=final,
+        gradients=call.gradients
+        and replace(call.gradients, loss=arrays(call.gradients.loss), parameters=arrays(call.gradients.parameters)),
     )
 
 
@@ -608,11 +665,16 @@ def _write_session(sequence: CapturedSequence, path: str) -> None:
     }
     if sequence.seams:
         tables["sequence"]["seams"] = sequence.seams
+    archives = {copy: _archive(sequence)}
+    if sequence.gradients is not None:
+        loss = f"files/1/{safe_name(sequence.name)}.loss.npz"
+        tables["backward"] = {"enabled": True, "loss": "file", "path": loss}
+        archives[loss] = _loss(sequence, sequence.gradients)
     manifest = {
         "format": 1,
         "program": "rnn_capture",
         "document": {"title": sequence.name},
-        "files": [{"path": copy, "copied": True}],
+        "files": [{"path": path, "copied": True} for path in archives],
     }
     # A file that is there stays as it is until the new one is complete.
     folder = os.path.dirname(os.path.abspath(path))
@@ -621,8 +683,9 @@ def _write_session(sequence: CapturedSequence, path: str) -> None:
         with zipfile.ZipFile(whole, "w") as archive:
             archive.writestr("manifest.json", json.dumps(manifest))
             archive.writestr("config.toml", _toml(tables))
-            with archive.open(copy, "w", force_zip64=True) as file:
-                np.savez(file, **_archive(sequence))
+            for name, arrays in archives.items():
+                with archive.open(name, "w", force_zip64=True) as file:
+                    np.savez(file, **arrays)
         os.replace(whole, path)
 
 
@@ -644,8 +707,18 @@ def _archive(sequence: CapturedSequence) -> Arrays:
         "cell": sequence.cell_states,
         "computed_in": np.array(computed_in) if computed_in else None,
     }
+    if sequence.gradients is not None:
+        of_parameters = sequence.gradients.parameters.items()
+        recorded.update({f"grad.parameters.{name}": gradient for name, gradient in of_parameters})
     arrays = {name: array.astype(network.dtype) for name, array in read.items()}
     return {**arrays, **{name: array for name, array in recorded.items() if array is not None}}
+
+
+def _loss(sequence: CapturedSequence, gradients: Gradients) -> Arrays:
+    """The gradients of the loss with respect to what the layer returned, as `backward.path` has them."""
+    names = {"output": "output", "h": "state", "c": "cell_state"}
+    found = {names[name]: gradient.astype(sequence.network.dtype) for name, gradient in gradients.loss.items()}
+    return {"output": np.zeros(sequence.output.shape, sequence.network.dtype), **found}
 
 
 def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
@@ -665,6 +738,7 @@ class _Framework:
 
     expected: str
     uncalled = "it was not called"
+    gives_gradients = False
 
     def find(self, model: Any) -> dict[str, Any]:
         """The recurrent layers by their names in the model."""
@@ -700,6 +774,7 @@ class _Torch(_Framework):
     """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
 
     expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded, before torch.jit or quantization replaces them"
+    gives_gradients = True
 
     def __init__(self) -> None:
         self._torch = sys.modules["torch"]
@@ -727,7 +802,12 @@ class _Torch(_Framework):
         # torch.compile calls the hook as it is, between two compiled functions.
         vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
         # The first of all hooks sees what the layer itself returned.
-        remove: Callable[[], None] = layer.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
+        handle = layer.register_forward_hook(hook, with_kwargs=True, prepend=True)
+
+        def remove() -> None:
+            handle.remove()
+            read.end_gradients()
+
         return remove
 
     def to_numpy(self, tensor: Any) -> Any:
@@ -755,6 +835,8 @@ class _TorchLayer:
         self._networks: dict[str, Network] = {}
         self._weights: list[tuple[Any, int]] = []
         self._of_type: dict[str, Arrays] = {}
+        self._gradients: Gradients | None = None
+        self._hooks: list[Any] = []
 
     def __call__(self, result: Any, *args: Any, **kwargs: Any) -> Call:
         if self._own_class:
@@ -802,6 +884,7 @@ class _TorchLayer:
             return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
 
         finals = states(final)
+        gradients = self._follow(result) if self._recorder.capture.gradients else None
         return Call(
             network,
             self.parameters(lowered),
@@ -812,7 +895,55 @@ class _TorchLayer:
             lengths if len(set(lengths)) > 1 else (),
             lowered,
             _torch_layers,
+            gradients,
         )
+
+    def _follow(self, result: Any) -> Gradients | None:
+        """Gradients that the backward pass of a call will give; None of a call that has none."""
+        output, final = (result, result) if self._cell else result
+        packed = isinstance(output, self._torch.nn.utils.rnn.PackedSequence)
+        returned = output.data if packed else output[0] if isinstance(output, tuple) else output
+        if not returned.requires_grad:
+            return None
+        if isinstance(self._module, self._torch.nn.LSTMCell):
+            return Gradients(unknown="no gradients: PyTorch adds those of an LSTMCell's h to those of its c")
+        last, found = self._gradients, Gradients()
+        if last is not None and not last.parameters:
+            # No backward pass has reached it yet, so that the next one gives the sum of both.
+            last.unknown = found.unknown = "no gradients: it was called again before loss.backward()"
+        self.end_gradients()
+        self._gradients = found
+        rows = 1 if self._cell else self._module.num_layers * (2 if self._module.bidirectional else 1)
+
+        def follow(tensor: Any, to: Arrays, name: str, arranged: Callable[[Any], Any]) -> None:
+            def add(gradient: Any) -> None:
+                found.add(to, name, arranged(gradient.detach()).clone())
+
+            if tensor.requires_grad:
+                self._hooks.append(tensor.register_hook(add))
+
+        def over_time(gradient: Any) -> Any:
+            if packed:
+                rnn = self._torch.nn.utils.rnn
+                return rnn.pad_packed_sequence(output._replace(data=gradient))[0]
+            if self._cell:
+                return gradient.reshape(1, -1, gradient.shape[-1])
+            if gradient.dim() == 2:
+                return gradient.unsqueeze(1)
+            return gradient.transpose(0, 1) if self._module.batch_first else gradient
+
+        follow(returned, found.loss, "output", over_time)
+        for name, state in zip("hc", final if isinstance(final, tuple) else (final,)):
+            if state is not returned:
+                follow(state, found.loss, name, lambda gradient: gradient.reshape(rows, -1, gradient.shape[-1]))
+        for name, tensor in zip(self._names(), self._tensors()):
+            follow(tensor, found.parameters, name, lambda gradient: gradient)
+        return found
+
+    def end_gradients(self) -> None:
+        """Follow no gradients of the last call any more."""
+        while self._hooks:
+            self._hooks.pop().remove()
 
     def _autocast(self, output: Any) -> str:
         """The half precision of the products under autocast, where a layer returns float32, as a GRU may; or ""."""
@@ -846,13 +977,7 @@ class _TorchLayer:
 
     def parameters(self, lowered: str) -> Arrays:
         """The parameters by Gluon's names, in half precision where the layer read them so; copied when they change."""
-        module = self._module
-        # What the layer passes to its kernel, also where something replaces its parameters.
-        if self._cell:
-            given = (module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh)
-            tensors = [tensor for tensor in given if tensor is not None]
-        else:
-            tensors = module._flat_weights
+        tensors = self._tensors()
         if len(tensors) != len(self._weights) or not all(
             tensor is known and tensor._version == version for tensor, (known, version) in zip(tensors, self._weights)
         ):
@@ -865,6 +990,14 @@ class _TorchLayer:
                 arrays[name] = _from_torch(tensor.detach().to(dtype, copy=True))
             self._of_type[lowered] = self._recorder.once(_with_biases(arrays))
         return self._of_type[lowered]
+
+    def _tensors(self) -> list[Any]:
+        """The tensors that the layer passes to its kernel, also where something replaces its parameters."""
+        module = self._module
+        if not self._cell:
+            return list(module._flat_weights)
+        given = (module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh)
+        return [tensor for tensor in given if tensor is not None]
 
     def _names(self) -> list[str]:
         """Gluon's names of the tensors, in their order."""

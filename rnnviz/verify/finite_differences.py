@@ -87,7 +87,7 @@ def finite_differences(
     if inputs.loss.truncate is not None:
         return FiniteDifferences(reason="truncated gradients are not derivatives of the loss")
     steps = _Steps.of(inputs)
-    chosen = _affordable(inputs, len(traces), steps, _entries(inputs, next(iter(traces.values()))))
+    chosen = _affordable(inputs, len(traces), steps, _entries(inputs, traces))
     if not chosen:
         return FiniteDifferences(reason="they would take longer than the engines")
     with np.errstate(all="ignore"):
@@ -130,28 +130,32 @@ class _Quotient:
     movement: float
 
 
-def _entries(inputs: Inputs, trace: Trace) -> Iterator[GradientPlace]:
-    """Entries of all gradients without time, and of the sequence: of each kind first, then of the lanes in turn."""
+def _entries(inputs: Inputs, traces: Mapping[str, Trace]) -> Iterator[GradientPlace]:
+    """Entries of all gradients without time, and of the sequence: of each kind first, then of the lanes in turn.
+
+    A recording may lack some: each is read from the first engine that gives it.
+    """
     generator, network = np.random.default_rng(0), inputs.network
     lanes = [f"{lane_name(layer, d)}_" for layer, d in product(range(network.num_layers), range(network.directions))]
     kinds: list[list[tuple[str, int | None]]] = [[(OF_INPUT, None)]]
     kinds += [[(gradient(f"{s}0"), k) for k in range(len(lanes))] for s in network.kind.state_symbols]
     kinds += [[(f"{OF_PARAMETERS}{lane}{name}", None) for lane in lanes] for name in network.kind.initializers()]
+    given = {name: array for trace in reversed([*traces.values()]) for name, array in trace.items()}
+    kinds = [found for arrays in kinds if (found := [entry for entry in arrays if entry[0] in given])]
     # Each kind begins with another lane.
     kinds = [[*arrays[turn % len(arrays) :], *arrays[: turn % len(arrays)]] for turn, arrays in enumerate(kinds)]
     for _ in range(4):
         for turn in zip_longest(*kinds):
             for name, lane in filter(None, turn):
                 yield GradientPlace(
-                    name, _index(generator, trace, name, lane, inputs), network.directions, network.reverse
+                    name, _index(generator, given[name], name, lane, inputs), network.directions, network.reverse
                 )
 
 
 def _index(
-    generator: np.random.Generator, trace: Trace, name: str, lane: int | None, inputs: Inputs
+    generator: np.random.Generator, array: FloatArray, name: str, lane: int | None, inputs: Inputs
 ) -> tuple[int, ...]:
     """An entry of an array, drawn of all or, half of the time, with a probability that grows with the gradient."""
-    array = trace[name]
     first: tuple[int, ...] = () if lane is None else (lane,)
     if name == OF_INPUT:
         sample = int(generator.integers(inputs.batch_size))

@@ -134,3 +134,8 @@ def test_weights_that_training_changes_are_recorded_with_each_call() -> None:
     weights = {sequence.parameters["l0_h2h_weight"].tobytes() for sequence in captured}
     assert len(weights) == 3
     assert captured[2].parameters is captured[3].parameters
+
+
+def test_gradients_of_other_frameworks_are_refused() -> None:
+    with pytest.raises(ValueError, match="PyTorch"):
+        capture(initialized(rnn.GRU(3)), gradients=True)

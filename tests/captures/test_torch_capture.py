@@ -5,13 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.captures.rnn_capture import capture
+from rnnviz.captures.rnn_capture import Capture, capture
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.session import read_session
+from rnnviz.verify.verdict import Verdict
 from tests.captures.saved import assert_computed, opened
-from tests.profiles import examples
+from tests.profiles import examples, slow_except
 
 torch = pytest.importorskip("torch")
 rnn = torch.nn.utils.rnn
@@ -370,3 +374,116 @@ def test_inference_mode_and_weight_norm_are_recorded(tmp_path: Path) -> None:
     (sequence,) = captured
     assert len(sequence.x) == 2
     assert_computed(sequence, tmp_path, 1e-6)
+
+
+def recorded_loss(captured: Capture, folder: Path) -> dict[str, Any]:
+    """The gradients that the saved sequence has, as rnnviz reads them."""
+    path = folder / "gradients.rnnviz"
+    captured[0].save(path)
+    loss = load_inputs(read_session(path, lambda: folder).config).loss
+    assert loss is not None
+    return {"out": loss.out, **loss.state}
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("form", slow_except(["batch first", "packed", "projected", "cell"], "packed"))
+def test_gradients_of_outputs_and_parameters_are_recorded(form: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    options = {"num_layers": 2, "bidirectional": True}
+    module = {
+        "batch first": lambda: torch.nn.LSTM(3, 4, batch_first=True, **options),
+        "packed": lambda: torch.nn.GRU(3, 4),
+        "projected": lambda: torch.nn.LSTM(3, 4, proj_size=2),
+        "cell": lambda: torch.nn.GRUCell(3, 4),
+    }[form]()
+    x: Any = torch.randn(3, 5, 3)
+    if form == "packed":
+        x = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([1, 3, 2, 3, 1]), enforce_sorted=False)
+    elif form == "cell":
+        x = x[0]
+
+    def backward() -> Any:
+        module.zero_grad()
+        output, final = (own := module(x), own) if form == "cell" else module(x)
+        final = final[-1] if isinstance(final, tuple) else final
+        read = output.data if form == "packed" else output
+        for tensor in (read, final):
+            tensor.retain_grad()
+        (read.sin().sum() + (final**2).sum()).backward()
+        return [read.grad, final.grad, *(parameter.grad.clone() for parameter in module.parameters())]
+
+    before = backward()
+    with capture(module, gradients=True) as captured:
+        after = backward()
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert not captured.skipped
+    found = captured[0].gradients
+    assert found is not None
+    of_output = after[0].numpy()
+    if form == "batch first":
+        of_output = of_output.swapaxes(0, 1)
+    elif form == "packed":
+        of_output = torch.nn.utils.rnn.pad_packed_sequence(x._replace(data=after[0]))[0].numpy()
+    elif form == "cell":
+        of_output = of_output[np.newaxis]
+    np.testing.assert_array_equal(found.loss["output"], of_output)
+    last = {"packed": "h", "cell": "output"}.get(form, "c")
+    np.testing.assert_array_equal(found.loss[last], after[1].numpy().reshape(found.loss[last].shape))
+    side = "" if form == "cell" else "_l0"
+    np.testing.assert_array_equal(found.parameters["l0_h2h_weight"], getattr(module, f"weight_hh{side}").grad.numpy())
+    loss = recorded_loss(captured, tmp_path)
+    np.testing.assert_array_equal(loss["out"], of_output)
+    assert form == "cell" or np.array_equal(loss[last], found.loss[last])
+    run = captured[0].run()
+    comparison = run.comparison("manual")
+    assert len(comparison.parameter_gradients) == len(list(module.parameters()))
+    assert not any(own.mismatched for own in comparison.parameter_gradients.values())
+    assert run.overall_verdict is Verdict.AGREE
+
+
+def test_gradients_belong_to_the_call_before_the_backward_pass() -> None:
+    module, x = torch.nn.GRU(2, 3), torch.randn(4, 1, 2)
+    with capture(module, gradients=True) as captured:
+        for factor in (1.0, 2.0):
+            # Gradients of other steps of the optimizer are not added.
+            (factor * module(x)[0]).sum().backward()
+    ones = np.ones((4, 1, 3), np.float32)
+    assert [float((own.gradients.loss["output"] / ones).max()) for own in captured] == [1.0, 2.0]
+    first, second = (own.gradients.parameters["l0_i2h_bias"] for own in captured)
+    np.testing.assert_allclose(second, 2.0 * first, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("calls", "backward", "named"), [(1, False, "did not reach"), (2, True, "called again"), (0, False, "not called")]
+)
+def test_gradients_that_are_not_known_are_named(calls: int, backward: bool, named: str, tmp_path: Path) -> None:
+    module = torch.nn.GRU(2, 3)
+    with capture(module, gradients=True, join="none") as captured:
+        outputs = [module(torch.randn(4, 1, 2))[0] for _ in range(calls)]
+        if backward:
+            torch.cat(outputs).sum().backward()
+    assert named in captured.skipped["GRU"]
+    assert all(sequence.gradients is None for sequence in captured)
+    for path in map(Path, captured.save(tmp_path)):
+        assert not read_session(path, lambda: tmp_path).config.backward.enabled
+
+
+def test_gradients_of_an_lstm_cell_are_refused() -> None:
+    cell = torch.nn.LSTMCell(2, 3)
+    with capture(cell, gradients=True) as captured:
+        cell(torch.randn(1, 2))[0].sum().backward()
+    assert captured[0].gradients is None
+    assert "LSTMCell" in captured.skipped["LSTMCell"]
+
+
+def test_calls_without_gradients_have_none() -> None:
+    module, x = torch.nn.GRU(2, 3), torch.randn(4, 1, 2)
+    with capture(module, gradients=True) as captured:
+        with torch.no_grad():
+            module(x)
+        module(x)[0].sum().backward()
+    assert [sequence.gradients is None for sequence in captured] == [True, False]
+    with capture(module) as captured:
+        module(x)[0].sum().backward()
+    assert captured[0].gradients is None
+    assert not captured.skipped

@@ -55,6 +55,21 @@ def test_other_gradients_are_contradicted(part: str) -> None:
     assert {entry.where.name for entry in found.entries if entry.contradicts(ENGINE)} == {part}
 
 
+def test_gradients_that_the_first_engine_lacks_are_those_of_another() -> None:
+    inputs = backward_inputs()
+    trace = traced(engine_or_skip(ENGINE), inputs)
+    every = {name: array for name, array in trace.items() if name.startswith("grad.")}
+    lacking = {name: None for name in every if not name.startswith(OF_PARAMETERS)}
+    recorded = replace(trace.with_arrays(lacking), engine="recording:a.npz")
+    both = finite_differences(inputs, {recorded.engine: recorded, ENGINE: trace})
+    alone = finite_differences(inputs, {recorded.engine: recorded})
+    assert both is not None
+    assert alone is not None
+    assert both.wrong == alone.wrong == {}
+    assert {entry.where.name for entry in both.entries} > {entry.where.name for entry in alone.entries}
+    assert all(entry.where.name.startswith(OF_PARAMETERS) for entry in alone.entries)
+
+
 def test_rounding_of_recorded_gradients_is_no_contradiction() -> None:
     inputs = backward_inputs()
     trace = traced(engine_or_skip(ENGINE), inputs)
