@@ -17,7 +17,10 @@ from rnnviz.verify.verdict import Verdict
 def gradient_cells(result: RunResult) -> Iterator[NotebookCell]:
     """The backward pass of every lane, and its comparison with the gradients of an engine of the run."""
     inputs, loss = result.inputs, result.inputs.loss
-    traces = [trace for trace in result.traces.values() if trace.has_gradients]
+    needed = {OF_INPUT, *(gradient(f"{s}0") for s in inputs.network.kind.state_symbols)}
+    needed |= {f"{OF_PARAMETERS}{name}" for name in inputs.parameters}
+    # A recording may lack some.
+    traces = [trace for trace in result.traces.values() if needed <= trace.keys()]
     if loss is None or not traces:
         return
     known, held = _known(result, traces)

@@ -248,3 +248,13 @@ def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths,
     for place, name in enumerate(inputs.network.kind.initializers()):
         found = names["d_parameters_l0"][place]
         np.testing.assert_allclose(found, trace[f"grad.parameters.l0_{name}"], atol=1e-12)
+
+
+def test_gradients_are_compared_with_an_engine_that_has_all_of_them(tmp_path: Path) -> None:
+    result = make_result(gradients=("gluon", "manual"))
+    lacking = {name: None for name in result["gluon"] if name.startswith("grad.") and "parameters" not in name}
+    partial = result["gluon"].with_arrays(lacking)
+    write_notebook(replace(result, traces={**result.traces, "gluon": partial}), tmp_path / "run.ipynb")
+    assert "Compared with those of manual." in prose_of(tmp_path / "run.ipynb")
+    write_notebook(result_of(result.inputs, {"gluon": partial, "manual": partial}), tmp_path / "run.ipynb")
+    assert "backward pass" not in prose_of(tmp_path / "run.ipynb")
