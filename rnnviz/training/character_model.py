@@ -17,7 +17,7 @@ from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.formats import format_of
-from rnnviz.io.model_formats.load import choose, config_of, entries_of, read_network
+from rnnviz.io.model_formats.load import check_values, choose, config_of, entries_of, read_network
 from rnnviz.io.model_formats.safetensors import CHARACTERS, read_characters, write_tensors
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
@@ -25,6 +25,9 @@ from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, softmax
 
 _LINEAR_WEIGHT, _LINEAR_BIAS = "linear.weight", "linear.bias"
 _LAYERS = "rnn."
+
+_COLDEST = 1e-9
+"""The temperature below which the most probable character is drawn: logits divided by less may overflow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ class Generator:
             The probability of each character to be the next one, at the temperature.
         """
         logits = self._logits[-1 if count is None else count].astype(np.float64)
-        if self.temperature == 0:
+        if self.temperature < _COLDEST:
             chosen = np.zeros(len(logits))
             chosen[logits.argmax()] = 1.0
             return chosen
@@ -224,7 +227,10 @@ def load_character_model(path: Path) -> CharacterModel:
             f"directions, and it must read one for each of its {len(characters)} characters, in one direction."
         )
     parameters = read_network(path, None, network).parameters
-    weight, bias = (tensors.read(name).astype(network.dtype) for name in shapes)
+    linear = {name: tensors.read(name) for name in shapes}
+    for name, array in linear.items():
+        check_values(f"{path}: {name}", array, network, rounded=True)
+    weight, bias = (array.astype(network.dtype) for array in linear.values())
     return CharacterModel(network, parameters, weight, bias, characters, path)
 
 

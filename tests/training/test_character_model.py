@@ -84,6 +84,8 @@ def test_a_seed_determines_the_text_and_temperature_0_takes_the_most_probable(pa
         texts.append(generator.text)
     assert texts[0] == texts[1] != texts[2]
     greedy = Generator(model, "ab", temperature=0.0)
+    coldest = Generator(model, "ab", temperature=1e-320)
+    assert np.array_equal(coldest.probabilities(), greedy.probabilities())
     greedy.generate(20)
     greedy.temperature = 1.0
     likeliest = [CHARACTERS[int(greedy.probabilities(count).argmax())] for count in range(2, 22)]
@@ -120,6 +122,7 @@ CHANGES = {
     "names no characters": ({}, {}),
     "names a character twice": ({}, {"characters": "aabc"}),
     "linear.weight has the shape (4, 6)": ({"linear.weight": np.zeros((4, 6))}, {"characters": CHARACTERS}),
+    "linear.bias holds nan at [0]": ({"linear.bias": np.full(4, np.nan)}, {"characters": CHARACTERS}),
     "linear.bias is missing": ({"linear.bias": None}, {"characters": CHARACTERS}),
     "reads 4 features": (
         {"linear.weight": np.zeros((3, 5)), "linear.bias": np.zeros(3)},
