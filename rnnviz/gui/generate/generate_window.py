@@ -322,6 +322,6 @@ def _caption(text: str) -> QLabel:
 
 
 def _end_of(text: str) -> str:
-    """The last characters of a text on one line; the last one is visible."""
-    shown = text[-_LONGEST_END:-1].replace("\n", visible("\n")) + visible(text[-1:])
+    """The last characters of a text on one line; the last one is visible, and so are control characters."""
+    shown = visible(text[-_LONGEST_END:-1]) + visible(text[-1:])
     return shown if len(text) <= _LONGEST_END else f"…{shown}"
