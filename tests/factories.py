@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import rnnviz.text.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
@@ -62,8 +64,9 @@ def make_result(
         "compare": {"reference": engines[0], "candidates": list(engines[1:]), **(compare_with or {})},
         "backward": {"enabled": bool(gradients)},
     }
-    inputs = load_inputs(Config.from_mapping(tables))
-    traces = {name: _trace(inputs, name, gradients=name in gradients) for name in engines}
+    config = Config.from_mapping(tables)
+    inputs = _inputs(config)
+    traces = {name: _trace(config, name, gradients=name in gradients) for name in engines}
     for name, edit in (edits or {}).items():
         edit(traces[name])
     return result_of(inputs, traces)
@@ -134,16 +137,32 @@ def with_judgment(
     return replace(result, judgment=replace(judgment, backward=backward if result.has_gradients else None))
 
 
-def _trace(inputs: Inputs, name: str, *, gradients: bool = False) -> Trace:
+@lru_cache(maxsize=16)
+def _inputs(config: Config) -> Inputs:
+    return load_inputs(config)
+
+
+def _trace(config: Config, name: str, *, gradients: bool = False) -> Trace:
     """The trace of an engine: the values of `manual`, or of a known bug."""
+    inputs = _inputs(config)
+    computed = _computed(config, name if name.startswith(PREFIX) else "manual", gradients)
+    arrays = {key: array.copy() for key, array in computed.items()}
+    random = np.random.default_rng(7)
+    for array in (array for key, array in arrays.items() if key.startswith(GRADIENT)):
+        array[...] = random.normal(size=array.shape)
+    trace = Trace(name, arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
+    trace.clear_padding()
+    return trace
+
+
+@lru_cache(maxsize=16)
+def _computed(config: Config, name: str, gradients: bool) -> Mapping[str, FloatArray]:
+    """The arrays that an engine fills; each trace has copies of them."""
+    inputs = _inputs(config)
     names = ("h", "c", *(gradient_names(inputs.network) if gradients else ()))
     shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, names)
     arrays = {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()}
     trace = Trace(name, arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
-    random = np.random.default_rng(7)
-    for array in (array for key, array in arrays.items() if key.startswith(GRADIENT)):
-        array[...] = random.normal(size=array.shape)
-    trace.clear_padding()
-    return trace
+    return arrays

@@ -18,10 +18,10 @@ Run = Callable[..., RunResult]
 
 
 class WarmWorker(Supervisor):
-    """Outlives the runs and the modules that use it, so that engines are imported once. Its runs take turns."""
+    """Outlives the runs, windows and modules that use it, so that engines are imported once. Its runs take turns."""
 
-    def __init__(self) -> None:
-        super().__init__(warm=("manual",))
+    def __init__(self, warm: tuple[str, ...] = ("manual",)) -> None:
+        super().__init__(warm)
         self._turn = Lock()
 
     def events(self, request: RunRequest) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, RunRequest, Stage, StageKind
 from rnnviz.execution.folders import storage
+from rnnviz.execution.log import keep_log, log_path
 from rnnviz.execution.pipeline import compute
 from rnnviz.execution.supervisor import Supervisor, run
 from rnnviz.io.inputs import load_inputs
@@ -74,14 +75,15 @@ def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch: pytest.MonkeyP
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_death_of_the_child_is_a_sentence_and_the_next_run_works(
-    supervisor: Supervisor, load: supervisor_module.Load, manner: str, caplog: pytest.LogCaptureFixture
+    supervisor: Supervisor, load: supervisor_module.Load, manner: str, fresh_state: Path
 ) -> None:
+    keep_log()
     finished(events_of(supervisor))
     before = engine_processes()
     failure = failed(events_of(supervisor, load=load))
     assert failure.kind == "engine"
     assert f"({manner})" in failure.sentence
-    assert f"({manner})" in caplog.text
+    assert f"({manner})" in log_path().read_text(encoding="utf-8")
     assert "while reading the inputs" in failure.sentence or "while starting the engines" in failure.sentence
     finished(events_of(supervisor))
     assert not engine_processes() & before

@@ -23,21 +23,7 @@ from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import lessons
 from tests.leaks import children
-
-
-class SharedSupervisor(Supervisor):
-    """Outlives the windows that use it, so that engines are imported once."""
-
-    def close(self) -> None:
-        """The session closes it."""
-
-    def really_close(self) -> None:
-        super().close()
-
-    @property
-    def pid(self) -> int | None:
-        """The child process that runs now."""
-        return None if self._process is None else self._process.pid
+from tests.shared_worker import WARM, WarmWorker
 
 
 def own_threads() -> Counter[str]:
@@ -86,11 +72,9 @@ def qapp(qapp: QApplication) -> QApplication:
 
 
 @pytest.fixture(scope="session")
-def supervisor() -> Iterator[SharedSupervisor]:
-    shared = SharedSupervisor()
-    shared.start()
-    yield shared
-    shared.really_close()
+def supervisor() -> WarmWorker:
+    WARM.start()
+    return WARM
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +139,7 @@ def close(*windows: MainWindow) -> None:
 
 
 @pytest.fixture(scope="module")
-def module_windows(collector: GcTimer, supervisor: SharedSupervisor) -> Iterator[list[tuple[MainWindow, Config]]]:
+def module_windows(collector: GcTimer, supervisor: WarmWorker) -> Iterator[list[tuple[MainWindow, Config]]]:
     """Windows that tests of a module share, each with its first config: one, and another after a test closes it."""
     windows: list[tuple[MainWindow, Config]] = []
     yield windows
@@ -165,7 +149,7 @@ def module_windows(collector: GcTimer, supervisor: SharedSupervisor) -> Iterator
 
 @pytest.fixture
 def shared_window(
-    qtbot: Any, settings: Settings, supervisor: SharedSupervisor, module_windows: list[tuple[MainWindow, Config]]
+    qtbot: Any, settings: Settings, supervisor: WarmWorker, module_windows: list[tuple[MainWindow, Config]]
 ) -> MainWindow:
     """The window of the module on the first lesson, with its result, selection, colors, size, tab and focus."""
     if not module_windows or not module_windows[-1][0].isVisible():
@@ -207,7 +191,7 @@ def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWi
 
 
 @pytest.fixture
-def bare_window(make_window: Callable[..., MainWindow], supervisor: SharedSupervisor) -> MainWindow:
+def bare_window(make_window: Callable[..., MainWindow], supervisor: WarmWorker) -> MainWindow:
     """A window on the first lesson, before anything was run."""
     return make_window(supervisor)
 

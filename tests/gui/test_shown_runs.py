@@ -20,7 +20,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.conftest import SharedSupervisor
+from tests.shared_worker import WarmWorker
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def left(fresh_state: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def show(
-    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings, supervisor: SharedSupervisor, left: object
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings, supervisor: WarmWorker, left: object
 ) -> Iterator[Callable[[RunResult], MainWindow]]:
     """Opens a window on a result, as a notebook does, and waits until all of it is there."""
     monkeypatch.setattr(application, "Settings", lambda: settings)

@@ -15,23 +15,16 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
 from rnnviz.gui.document import runnable
 from rnnviz.io.inputs import load_inputs
-from rnnviz.lessons.content import LessonStep, read_lesson
+from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.evaluate import check_statement
-from rnnviz.lessons.index import lesson_entries
 from rnnviz.lessons.statements import Statement
 from rnnviz.quantities.gates import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
-from tests.lessons.test_lesson_content import solution
+from tests.lessons.test_lesson_content import STEPS, solution
 from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
-
-STEPS = {
-    f"{lesson.name}-{number}": step
-    for lesson in (read_lesson(entry.path) for entry in lesson_entries())
-    for number, step in enumerate(lesson.steps, start=1)
-}
 
 
 def worked_text(step: LessonStep) -> str:

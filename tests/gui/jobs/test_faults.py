@@ -18,10 +18,10 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.io import inputs
 from rnnviz.io.inputs import load_inputs
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
-from tests.gui.conftest import SharedSupervisor
 from tests.leaks import children
 from tests.monkey.heartbeat import Heartbeat
 from tests.report_tables import ReportTable
+from tests.shared_worker import WarmWorker
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,7 +60,7 @@ class Stopping(QObject):
 def disturbed(qtbot, make_window) -> Iterator["Disturbed"]:
     # Other tests keep engines warm from one file to the next.
     others = children()
-    own = SharedSupervisor(warm=("manual",))
+    own = WarmWorker()
     window = make_window(own)
     made = Disturbed(qtbot, window, own, others)
     yield made
@@ -71,7 +71,7 @@ def disturbed(qtbot, make_window) -> Iterator["Disturbed"]:
 class Disturbed:
     """A window whose runs are disturbed one after the other, and what came of them."""
 
-    def __init__(self, qtbot, window: MainWindow, supervisor: SharedSupervisor, others: set[psutil.Process]) -> None:
+    def __init__(self, qtbot, window: MainWindow, supervisor: WarmWorker, others: set[psutil.Process]) -> None:
         self._qtbot, self.window, self._supervisor = qtbot, window, supervisor
         self._others, self._folders = others, set(folders_left(()))
         self.heartbeat = Heartbeat(2.0, print)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 
 from rnnviz.core.config import Config
 from rnnviz.gui.jobs.runner import Runner
-from tests.gui.conftest import SharedSupervisor
+from tests.shared_worker import WarmWorker
 
 LIGHT = {"compare": {"reference": "manual", "candidates": ["onnx"]}}
 SMALL = Config.from_mapping({"network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}, **LIGHT})
@@ -22,7 +22,7 @@ LARGE = Config.from_mapping(
 )
 
 
-class LightSupervisor(SharedSupervisor):
+class LightSupervisor(WarmWorker):
     """Counts the processes that it has had."""
 
     def __init__(self, warm: tuple[str, ...] = ("manual",)) -> None:
