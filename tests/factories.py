@@ -65,7 +65,8 @@ def make_result(
         "backward": {"enabled": bool(gradients)},
     }
     config = Config.from_mapping(tables)
-    inputs = _inputs(config)
+    # A copy: results of the same inputs are of one run.
+    inputs = replace(_inputs(config))
     traces = {name: _trace(config, name, gradients=name in gradients) for name in engines}
     for name, edit in (edits or {}).items():
         edit(traces[name])

@@ -32,6 +32,7 @@ def gluon() -> Engine:
     return load_engine("gluon")
 
 
+@pytest.mark.slow
 def test_a_process_that_crashes_after_the_import_ends() -> None:
     code = "import os, signal, rnnviz.engines.gluon; os.kill(os.getpid(), signal.SIGSEGV)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)

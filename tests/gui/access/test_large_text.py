@@ -98,6 +98,7 @@ def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
     assert large_window.findChild(QToolBar).height() >= scaled(18)
 
 
+@pytest.mark.slow
 def test_the_picture_grows_with_the_text(large_window):
     stage = large_window.lanes._canvas
     assert scaled(11) == 22

@@ -125,6 +125,7 @@ def test_a_file_that_cannot_be_written_is_a_dialog(window, message, config_file)
     config_file.parent.with_name("elsewhere").rename(config_file.parent)
 
 
+@pytest.mark.slow
 def test_edits_and_openings_are_undone_and_redone(window, press, message):
     first = window.session.config
     window.document.edit(CONFIG)

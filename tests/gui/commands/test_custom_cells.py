@@ -24,7 +24,7 @@ def window(shared_window: MainWindow) -> MainWindow:
     return shared_window
 
 
-@pytest.fixture(params=["mgu", "sru"])
+@pytest.fixture(params=["mgu", pytest.param("sru", marks=pytest.mark.slow)])
 def mine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copy(resource_path("cells", f"{request.param}.py"), tmp_path / "mine.py"))
 

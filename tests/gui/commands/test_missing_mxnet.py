@@ -48,6 +48,7 @@ def test_a_file_without_a_reference_runs_and_one_with_gluon_reports_the_fix(qtbo
     assert "onnx can be the reference instead, by compare.reference" in note_of(window)
 
 
+@pytest.mark.slow
 def test_the_welcome_stays_while_another_reference_is_taken(bare_window):
     bare_window.welcome.show_on_startup()
     bare_window.begin(None)

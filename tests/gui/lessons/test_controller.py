@@ -41,6 +41,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
+@pytest.mark.slow
 def test_a_click_on_next_leaves_the_keyboard_where_it_was(read):
     """Steps ask for arrow keys and the space bar, which would press the button again."""
     read.window.lanes.setFocus()
@@ -253,6 +254,7 @@ def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(rea
     read.finish_pending()
 
 
+@pytest.mark.slow
 def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     window, dimmer = read.window, read.window.guide._highlighter.dimmer
     vector, banner, tabs = read.highlighted, window.verdict, window.main_layout.tabs
@@ -346,6 +348,7 @@ def test_closing_the_lesson_restores_the_width_of_the_panel(qtbot, window, entri
     assert not window.actions_["lesson_next"].isEnabled()
 
 
+@pytest.mark.slow
 def test_a_lesson_that_was_open_is_open_at_the_next_start(qtbot, bare_window, entries, settings):
     settings.open_lesson = entries[1].name
     settings.set_lesson_step(entries[1].name, 1)

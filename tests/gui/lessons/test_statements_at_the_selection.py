@@ -42,7 +42,8 @@ def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, windo
         )
 
 
-@pytest.mark.parametrize("layers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
 def test_the_first_lesson_ends_with_any_number_of_the_users_network(qtbot, window, settings, layers):
     entry = lesson_entries()[0]
     settings.set_lesson_step(entry.name, 3)
