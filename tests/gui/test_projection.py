@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from rnnviz.gui.main_window import MainWindow
 
 
+@pytest.mark.slow
 def test_the_views_of_a_projection(window: MainWindow, run_config: Callable[..., None], qtbot) -> None:
     run_config(
         {

@@ -19,6 +19,7 @@ from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
 
 
+@pytest.mark.slow
 def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config, collector):
     tabs = window.main_layout.tabs
     for place in range(tabs.count()):

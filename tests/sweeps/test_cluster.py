@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ from rnnviz.sweeps.driver import Journal, LocalScheduler, read_journal
 from tests.leaks import children
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 
-pytest.importorskip("distributed")
-
-from distributed import LocalCluster
-
-from rnnviz.sweeps.cluster import ClusterScheduler
+# Dask is imported by the tests, all of which are slow, and not whenever tests are collected.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is not installed"),
+]
 
 
 @pytest.fixture
-def cluster() -> Iterator[LocalCluster]:
+def cluster() -> Iterator[Any]:
+    from distributed import LocalCluster
+
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
@@ -37,8 +40,9 @@ def workers(cluster: Any) -> list[int]:
     return [nanny.pid for nanny in cluster.workers.values() if nanny.pid is not None]
 
 
-@pytest.mark.slow
-def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: LocalCluster, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: Any, tmp_path: Path) -> None:
+    from rnnviz.sweeps.cluster import ClusterScheduler
+
     asked = sweep(seeds=list(range(8)), engines=["onnx", "bug:no-h2h-bias"])
     rows = []
     with Journal(tmp_path / "j") as journal, ClusterScheduler(cluster.scheduler_address) as scheduler:
@@ -58,8 +62,9 @@ def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: LocalCluster, tmp
     ]
 
 
-@pytest.mark.slow
-def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: LocalCluster, tmp_path: Path) -> None:
+def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: Any, tmp_path: Path) -> None:
+    from rnnviz.sweeps.cluster import ClusterScheduler
+
     asked = sweep(seeds=list(range(20)), engines=["onnx"])
     with Journal(tmp_path / "j") as journal, ClusterScheduler(cluster.scheduler_address) as scheduler:
         rows = start(asked, tmp_path / "j").rows(scheduler, journal)
@@ -73,8 +78,9 @@ def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: LocalCl
     assert alive == []
 
 
-@pytest.mark.slow
 def test_an_address_without_an_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnnviz.sweeps.cluster import ClusterScheduler
+
     monkeypatch.setattr("rnnviz.sweeps.cluster._CONNECT_SECONDS", 0.5)
     before = children()
     for address in ("tcp://127.0.0.1:9", "nonsense://x", "127.0.0.1:port"):

@@ -29,6 +29,7 @@ from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
 from rnnviz.verify.fault_coverage import undetectable
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
+from tests.profiles import slow_except
 from tests.strategies import configs
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_sequence
 
@@ -51,7 +52,7 @@ def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
     assert _distance(Fault(), inputs, computed(ManualEngine(), inputs)[0], None, np.inf) < 0.1
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "lstm"))
 @pytest.mark.parametrize(
     ("bidirectional", "layers", "dtype"),
     [

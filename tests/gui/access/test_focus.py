@@ -49,7 +49,8 @@ def window(shared_window: MainWindow) -> MainWindow:
     return shared_window
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_kind_of_control_shows_that_it_has_the_keyboard(qtbot, run_config, window, theme):
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})

@@ -209,6 +209,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     assert arithmetic.page.term_table.line != "h"
 
 
+@pytest.mark.slow
 def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
     qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
 ) -> None:

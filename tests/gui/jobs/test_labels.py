@@ -26,6 +26,7 @@ def run_with(run_config, labels):
     run_config(NETWORK, **{**TABLES, "sequence": sequence})
 
 
+@pytest.mark.slow
 def test_the_window_shows_the_label_of_the_selected_time_step(window, run_config, labels):
     run_with(run_config, labels)
     words = window.toolbar.transport.label
