@@ -17,13 +17,15 @@ _LEGENDS = {
 }
 
 
-def gradient_report(explanation: GradientExplanation) -> str:
+def gradient_report(explanation: GradientExplanation, top: int | None = None) -> str:
     """Write every line of a gradient as text.
 
     Parameters
     ----------
     explanation : GradientExplanation
         The gradients.
+    top : int, optional
+        The number of listed terms of each line; by default all if they are few.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def gradient_report(explanation: GradientExplanation) -> str:
     for alike in zip(*(breakdown.lines for breakdown in each), strict=True):
         lines.append("")
         if any(len(part.factors) > 1 for part in alike[0].parts):
-            lines += [*_terms(explanation, alike[0].name), ""]
+            lines += [*_terms(explanation, alike[0].name, top), ""]
         lines += equation_lines(engines, [line.equation for line in alike])
     symbols = [own.symbol for own in max((b.outcomes for b in each), key=len)]
     lines += ["", *outcome_lines({b.engine: b.outcomes for b in each}, symbols), "", *explanation.sentences]
@@ -50,9 +52,9 @@ def _heading(place: GradientOf) -> str:
     return f"{in_words(place)}, sample {of.sample}" if hasattr(of, "sample") else in_words(place)
 
 
-def _terms(explanation: GradientExplanation, name: str) -> Iterator[str]:
+def _terms(explanation: GradientExplanation, name: str, top: int | None) -> Iterator[str]:
     each = list(explanation.breakdowns.values())
-    table = gradient_table(each, name)
+    table = gradient_table(each, name, top=top)
     rows = [
         Row(
             row.name,
