@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from time import monotonic
 from types import TracebackType
@@ -83,7 +84,9 @@ class TrainingProcess:
 
         `check` is called often, and may raise. If there is no answer in `seconds`, an EngineError is raised.
         """
-        self._connection.send(_CHECKPOINT)
+        # What a process that has ended sent before is received all the same, and then that it has ended.
+        with suppress(BrokenPipeError):
+            self._connection.send(_CHECKPOINT)
         events: list[TrainingEvent] = []
         end = monotonic() + seconds
         while monotonic() < end:
