@@ -95,10 +95,7 @@ def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
     sizes = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
-    for (size, timesteps), scale, forget in product(sizes, (0.05, 0.3, 1.0, 6.0), (0.0, 2.0, 12.0)):
-        large = size >= 256
-        if (forget and cell != "lstm") or (large and (scale == 0.3 or forget == 2.0)):
-            continue
+    for (size, timesteps), scale, forget in product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,)):
         inputs = inputs_of(
             {"timesteps": timesteps, "batch_size": 2},
             {"scale": scale},

@@ -62,7 +62,7 @@ def test_correct_engines_are_within_their_bounds(each_engine: Engine, name: str)
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(every_cell_configs(), st.sampled_from(("sum", "normal")), st.none() | st.integers(1, 4), st.data())
 def test_correct_engines_are_never_wrong(config: Config, loss: str, truncate: int | None, data: st.DataObject) -> None:
     backward = Backward(enabled=True, loss=loss, final_state="normal", truncate=truncate)
