@@ -17,7 +17,7 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
 settings.register_profile("quick", max_examples=3, **_COMMON)
-settings.register_profile("gate", max_examples=8, derandomize=True, database=None, **_COMMON)
+settings.register_profile("gate", max_examples=5, derandomize=True, database=None, **_COMMON)
 settings.register_profile("many", max_examples=15, **_COMMON)
 settings.register_profile("deep", max_examples=2_000, **_COMMON)
 settings.load_profile(_PROFILE)
