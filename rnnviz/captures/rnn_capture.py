@@ -120,7 +120,7 @@ class Gradients:
     """The gradients of one call of a layer, which hooks add up in the backward pass.
 
     `loss` has those of the output (T, N, D·H), and of the final states "h" and "c" (L·D, N, H), as far as the loss
-    depends on them; `parameters` those of the parameters by Gluon's names. `unknown` says why they are not known.
+    depends on them; `parameters` those of the parameters by Gluon's names. `unknown` says why there are none.
     """
 
     loss: Arrays = field(default_factory=dict)
@@ -941,7 +941,7 @@ class _TorchLayer:
         return found
 
     def end_gradients(self) -> None:
-        """Follow no gradients of the last call any more."""
+        """Remove the hooks of the last call."""
         while self._hooks:
             self._hooks.pop().remove()
 

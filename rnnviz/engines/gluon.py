@@ -49,10 +49,10 @@ from rnnviz.engines.packing import run_packed
 
 @contextmanager
 def _keep_crash_handler() -> Iterator[None]:
-    """Take back the handling of segmentation faults from a library that is imported meanwhile.
+    """Restore the handler of SIGSEGV after an import that replaces it.
 
-    MXNet's handler prints where the fault happened, for which it needs memory: after a fault in malloc it would wait
-    for ever. A process that crashes has to end.
+    MXNet's handler prints a stack trace, which allocates memory: after a fault in malloc it deadlocks. A process that
+    crashes has to end.
     """
     set_handler = ctypes.CDLL(None).signal
     set_handler.argtypes, set_handler.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
@@ -67,8 +67,8 @@ def _keep_crash_handler() -> Iterator[None]:
 if "bool" not in vars(np):
     np.bool = np.bool_  # type: ignore[attr-defined]
 
-# oneDNN, which computes MXNet's RNNs, keeps up to 1,024 compiled layers, one for each shape that it met, and MXNet
-# what goes into them without end: a process that serves many configs would grow by 100 MB. No run needs so many.
+# oneDNN, which computes MXNet's RNNs, caches up to 1,024 compiled layers, one for each shape, and MXNet caches their
+# inputs: a process that runs many configs would grow by 100 MB. No run needs so many.
 os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 

@@ -42,7 +42,7 @@ class ViewSynchronizer(QObject):
         """In the order in which they became behind, so that none waits forever while the selection moves."""
         self._next = QTimer(self, interval=_NEXT_AFTER, singleShot=True)
         self._next.timeout.connect(self._update_next)
-        # A timer that ran while the earlier view was painted would fire before the user's next key is looked at.
+        # A timer that is started before a view is painted fires right after it, before the next key is handled.
         self._painted = QTimer(self, interval=0, singleShot=True)
         self._painted.timeout.connect(self._next.start)
         session.changed.connect(self._on_change)

@@ -84,7 +84,7 @@ class TrainingProcess:
 
         `check` is called often, and may raise. If there is no answer in `seconds`, an EngineError is raised.
         """
-        # What a process that has ended sent before is received all the same, and then that it has ended.
+        # A process that has ended may have sent events before: they are received first, then the error.
         with suppress(BrokenPipeError):
             self._connection.send(_CHECKPOINT)
         events: list[TrainingEvent] = []
