@@ -3,7 +3,8 @@
 import gc
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,15 @@ def pytest_collection_finish() -> None:
 
 def pytest_sessionfinish() -> None:
     WARM.really_close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Forget a module that skips itself while it is imported: others that import from it are then skipped as well."""
+    report = yield
+    if report.skipped and isinstance(collector, pytest.Module):
+        parts = collector.path.relative_to(collector.config.rootpath).with_suffix("").parts
+        sys.modules.pop(".".join(parts), None)
+    return report

@@ -8,13 +8,13 @@ import pytest
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.torch import LIBRARY
 from rnnviz.quantities.influence import Influence, influence, is_known
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.profiles import slow_except
 
 torch = pytest.importorskip("torch")
+LIBRARY = pytest.importorskip("rnnviz.engines.torch").LIBRARY
 
 MODULES = {"rnn_tanh": "RNNCell", "lstm": "LSTMCell", "gru": "GRUCell"}
 
