@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing import active_children
 
 import numpy as np
@@ -13,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
-from rnnviz.execution.child_process import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess, openblas_kernels
 from rnnviz.io.bounded_read import limited_memory
 
 
@@ -40,10 +41,28 @@ def kernels() -> set[str]:
     return {library["architecture"] for library in ThreadpoolController().select(internal_api="openblas").info()}
 
 
-def test_a_child_multiplies_with_the_kernels_of_its_processor() -> None:
+@pytest.fixture
+def fresh_kernels() -> Iterator[None]:
+    openblas_kernels.cache_clear()
+    yield
+    openblas_kernels.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_kernels")
+def test_a_child_multiplies_with_the_kernels_of_its_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    used = call_in_subprocess(kernels, what="x")
+    assert used
     if features["AVX2"] and features["FMA3"]:
-        assert "Prescott" not in call_in_subprocess(kernels, what="x")
+        assert "Prescott" not in used
     assert "OPENBLAS_CORETYPE" not in os.environ
+
+
+@pytest.mark.usefixtures("fresh_kernels")
+def test_kernels_that_the_user_names_are_a_child_s_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    assert call_in_subprocess(kernels, what="x") == {"Prescott"}
+    assert os.environ["OPENBLAS_CORETYPE"] == "Prescott"
 
 
 def refuse() -> None:

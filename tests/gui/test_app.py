@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -20,8 +19,10 @@ from rnnviz.gui.app import (
     check_platform,
 )
 from tests.gui.virtual_screen import virtual_screen
+from tests.needs import needs
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Qt's system libraries are a matter of Linux")
+needs_qt = needs(*(library.soname for library in QT_LIBRARIES))
 
 OFFSCREEN = {"QT_QPA_PLATFORM": "offscreen"}
 X11 = {"DISPLAY": ":0"}
@@ -216,12 +217,14 @@ def run_with() -> Run:
 
 
 @linux_only
+@needs_qt
 def test_a_process_that_can_start_qt_passes(run_with: Run) -> None:
     assert run_with(PROBE, **OFFSCREEN).stderr == ""
     assert run_with(START_QT, **OFFSCREEN).stdout.split() == ["offscreen"]
 
 
 @linux_only
+@needs_qt
 def test_a_process_without_a_display_raises_where_qt_aborts(run_with: Run) -> None:
     told = run_with(PROBE)
     assert told.returncode == 1
@@ -230,6 +233,8 @@ def test_a_process_without_a_display_raises_where_qt_aborts(run_with: Run) -> No
 
 
 @linux_only
+@needs_qt
+@needs(*(library.soname for library in XCB_LIBRARIES))
 def test_a_process_whose_display_is_dead_raises_where_qt_aborts(run_with: Run) -> None:
     told = run_with(PROBE, DISPLAY=":7777")
     assert told.returncode == 1
@@ -238,6 +243,7 @@ def test_a_process_whose_display_is_dead_raises_where_qt_aborts(run_with: Run) -
 
 
 @linux_only
+@needs_qt
 def test_a_process_that_cannot_load_a_library_raises_where_qt_fails(run_with: Run, tmp_path: Path) -> None:
     (tmp_path / "libEGL.so.1").write_bytes(b"no library")
     environ = {**OFFSCREEN, "LD_LIBRARY_PATH": str(tmp_path)}
@@ -253,7 +259,8 @@ def test_a_process_that_cannot_load_a_library_raises_where_qt_fails(run_with: Ru
 
 @pytest.mark.slow
 @linux_only
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+@needs_qt
+@needs("Xvfb", *(library.soname for library in XCB_LIBRARIES))
 def test_a_process_on_a_virtual_display_passes_and_misses_the_plugins_libraries(run_with: Run, tmp_path: Path) -> None:
     with virtual_screen("640x480x24") as display:
         assert run_with(PROBE, DISPLAY=display).stderr == ""
