@@ -142,6 +142,7 @@ _LSTM_CHANGES: dict[str, list[tuple[str, str]]] = {
     ],
     "gates-i-f-o-g": [("i, f, g, o = pre", "i, f, o, g = pre")],
     "gates-i-o-f-g": [("i, f, g, o = pre", "i, o, f, g = pre")],
+    "gates-i-g-f-o": [("i, f, g, o = pre", "i, g, f, o = pre")],
     "forget-bias-one": [("logistic(f) * c", "logistic(f + 1.0) * c")],
     "cell-not-squashed": [("logistic(o) * np.tanh(c)", "logistic(o) * c")],
 }

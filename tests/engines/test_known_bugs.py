@@ -28,7 +28,7 @@ from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of, with_parameters
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
-LSTM = ["gates-i-f-o-g", "gates-i-o-f-g", "forget-bias-one", "cell-not-squashed"]
+LSTM = ["gates-i-f-o-g", "gates-i-o-f-g", "gates-i-g-f-o", "forget-bias-one", "cell-not-squashed"]
 NAMES = {
     "rnn": [
         *("no-i2h-bias", "no-h2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"),
@@ -212,6 +212,7 @@ def test_a_bug_in_the_parameters_is_the_right_network_with_those_parameters(cell
         # Rows i, f, g, o read as i, f, o, g.
         read_as["gates-i-f-o-g"] = rows(inputs, [0, 1, 3, 2])
         read_as["gates-i-o-f-g"] = rows(inputs, [0, 2, 3, 1])
+        read_as["gates-i-g-f-o"] = rows(inputs, [0, 2, 1, 3])
         read_as["forget-bias-one"] = scaled_gate(inputs, 1, "h2h_bias")
     if cell == "gru":
         read_as["gates-z-r-n"] = rows(inputs, [1, 0, 2])

@@ -338,6 +338,12 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "o", "f", "g")),))),
         ),
         KnownBug(
+            "gates-i-g-f-o",
+            "gate rows in the order i, g, f, o",
+            "The order i, j, f, o of TensorFlow 1's BasicLSTMCell and LSTMCell, and of Sonnet and Haiku.",
+            _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "g", "f", "o")),))),
+        ),
+        KnownBug(
             "forget-bias-one",
             "1 added to the forget gate's bias",
             "TensorFlow's BasicLSTMCell adds forget_bias = 1 at every step; Gluon's LSTMBias writes it into the bias.",
