@@ -9,6 +9,7 @@ import pytest
 from rnnviz.cli import _COMMANDS
 from rnnviz.cli.terminal import Parser
 from rnnviz.io.resources import anchor_of
+from rnnviz.lessons.index import lesson_entries
 from tests.wording import search
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +20,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
 IN_REPOSITORY = re.compile(r"(tests|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
 IN_PACKAGE = re.compile(
-    r"(core|cli|engines|io|gui|verify|execution|sweeps|text|explain|quantities|lessons)/[\w./]+\.py"
+    r"(captures|cells|core|cli|engines|io|gui|verify|execution|sweeps|text|training|explain|quantities|lessons)/[\w./]+\.py"
 )
 
 
@@ -86,3 +87,21 @@ def test_the_readme_is_short_and_its_commands_parse() -> None:
         parser = Parser(prog="rnnviz")
         _COMMANDS[words[0]](parser.add_subparsers(required=True))
         parser.parse_args(words)
+
+
+def test_the_course_of_two_hours_has_every_lesson_that_its_lessons_need() -> None:
+    text = (ROOT / "resources" / "guide" / "teaching.md").read_text(encoding="utf-8")
+    sentence = re.search(r"A course of two hours has (\d+)\s+minutes of lessons: ([^.]+)\.", text)
+    assert sentence is not None
+    course = {entry.short_name: entry.course for entry in lesson_entries()}
+    names = CODE.findall(sentence[2])
+    assert all(set(course[lesson].needs) <= set(names[:place]) for place, lesson in enumerate(names))
+    assert sum(course[lesson].minutes for lesson in names) == int(sentence[1]) <= 120
+
+
+def test_messages_that_troubleshooting_quotes_exist() -> None:
+    text = (ROOT / "resources" / "guide" / "troubleshooting.md").read_text(encoding="utf-8")
+    source = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "rnnviz").rglob("*.py")))
+    quoted = re.findall(r"^- \*([^*]+)\*:", text, re.MULTILINE)
+    assert len(quoted) >= 2
+    assert [message for message in quoted if message not in source] == []

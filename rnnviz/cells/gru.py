@@ -23,7 +23,7 @@ GRU = CellSpec(
     step,
     gates=GATES,
     activations=ACTIVATIONS,
-    source="Cho et al. 2014, reset after the product",
+    source="Cho et al. 2014, first preprint; cuDNN",
     gluon="GRU",
     torch="GRU",
     keras=KerasLayer("GRU", KERAS_GATES, (("reset_after", True),), biases=2),

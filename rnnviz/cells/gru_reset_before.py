@@ -20,7 +20,7 @@ GRU_RESET_BEFORE = CellSpec(
     step,
     gates=GATES,
     activations=ACTIVATIONS,
-    source="Cho et al. 2014",
+    source="Cho et al. 2014, as published",
     keras=KerasLayer("GRU", KERAS_GATES, (("reset_after", False),)),
     onnx=OnnxOperator("GRU", ONNX_GATES),
 )

@@ -17,11 +17,11 @@ RNN_TANH, RNN_RELU = (
         step,
         gates=(Gate("h", "hidden"),),
         activations=(("activation", activation),),
-        source="Elman 1990",
+        source=source,
         gluon="RNN",
         torch="RNN",
         keras=KerasLayer("SimpleRNN", ("h",)),
         onnx=OnnxOperator("RNN", ("h",)),
     )
-    for activation in (tanh, relu)
+    for activation, source in ((tanh, "Elman 1990"), (relu, "Le et al. 2015"))
 )
