@@ -469,7 +469,7 @@ class StageSlider(QSlider):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter, palette = QPainter(self), self.palette()
         focused = self.hasFocus()
-        filled, empty = palette.color(QPalette.ColorRole.Highlight), palette.color(QPalette.ColorRole.Mid)
+        filled, empty = palette.color(QPalette.ColorRole.Accent), palette.color(QPalette.ColorRole.Mid)
         wide = (self.width() + _STAGE_GAP) / len(STAGES)
         for place in range(len(STAGES)):
             left, right = round(place * wide), round((place + 1) * wide) - _STAGE_GAP

@@ -18,7 +18,8 @@ class Theme:
     """Colors by role, as #rrggbb.
 
     `diverging` and `sequential` are equidistant color stops: negative to positive with zero in the middle, and small to
-    large. `wrong`, `right` and `doubtful` are for verdicts. `outline` and `outline_under` are the two tones of a mark;
+    large. `selected` is the highlighted entry of a menu or list, on which icons in the color of the text are seen, too.
+    `wrong`, `right` and `doubtful` are for verdicts. `outline` and `outline_under` are the two tones of a mark;
     one of them is always visible.
     """
 
@@ -31,6 +32,8 @@ class Theme:
     muted: str
     accent: str
     on_accent: str
+    selected: str
+    on_selected: str
     wrong: str
     wrong_surface: str
     right: str
@@ -64,8 +67,8 @@ class Theme:
             (roles.ToolTipBase, "base"),
             (roles.ToolTipText, "text"),
             (roles.PlaceholderText, "muted"),
-            (roles.Highlight, "accent"),
-            (roles.HighlightedText, "on_accent"),
+            (roles.Highlight, "selected"),
+            (roles.HighlightedText, "on_selected"),
             (roles.Link, "accent"),
             (roles.LinkVisited, "accent"),
             (roles.Mid, "border"),
@@ -92,6 +95,8 @@ LIGHT = Theme(
     muted="#58606b",
     accent="#0a5fc2",
     on_accent="#ffffff",
+    selected="#2470d2",
+    on_selected="#ffffff",
     wrong="#a8005a",
     wrong_surface="#fde8f2",
     right="#17692f",
@@ -119,6 +124,8 @@ DARK = Theme(
     muted="#a3abb8",
     accent="#6db3ff",
     on_accent="#0b1420",
+    selected="#2470d2",
+    on_selected="#ffffff",
     wrong="#ff86c0",
     wrong_surface="#40172c",
     right="#74d68d",

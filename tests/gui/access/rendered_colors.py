@@ -1,8 +1,8 @@
-"""Contrast as WCAG 2 computes it, and colors as people with a color-vision deficiency see them."""
+"""Contrast as WCAG 2 computes it, of colors and of pictures, and colors as color-blind people see them."""
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QImage
 
 # Machado, Oliveira and Fernandes (2009): no working cones of one kind, on linear RGB.
 DEFICIENCIES = {
@@ -31,6 +31,26 @@ def contrast(one: QColor | str, other: QColor | str) -> float:
     """1 of equal colors to 21 of black on white."""
     bright, dark = sorted((float(_XYZ[1] @ _linear(color)) for color in (one, other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
+
+
+def ground(picture: QImage) -> QColor:
+    """The most frequent color of a picture: that behind its text."""
+    colors, counts = np.unique(_pixels(picture), return_counts=True)
+    return QColor(int(colors[counts.argmax()]))
+
+
+def ink_contrast(picture: QImage) -> float:
+    """Contrast of the text or mark in a picture: the largest of any of its colors with the most frequent one.
+
+    Smooth edges of letters have less; their stems have that of the text.
+    """
+    behind = ground(picture)
+    return max(contrast(QColor(int(color)), behind) for color in np.unique(_pixels(picture)))
+
+
+def _pixels(picture: QImage) -> NDArray[np.uint32]:
+    picture = picture.convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(picture.constBits(), np.uint32)
 
 
 def _lab(color: QColor | str, deficiency: str) -> NDArray[np.float64]:
