@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.color_bar import ColorBar
 from rnnviz.gui.views.unrolled.geometry import (
-    FEWEST_STEPS,
     Camera,
     CameraLimits,
     CellGeometry,
@@ -48,6 +47,8 @@ from rnnviz.quantities.steps import Region
 _ZOOM_A_STEP = 1.25
 _STEP = 120.0
 """Angle delta of one wheel notch in Qt's units."""
+_MOST_STEPS = 100.0
+"""Notches of one event, beyond which a factor could overflow."""
 
 
 class LanesBox(pg.ViewBox):
@@ -82,7 +83,7 @@ class LanesBox(pg.ViewBox):
 
     def wheelEvent(self, event: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
         """Zoom time, with Ctrl the lanes; pan with Shift or a horizontal wheel."""
-        turned = event.delta() / _STEP
+        turned = min(max(event.delta() / _STEP, -_MOST_STEPS), _MOST_STEPS)
         keys = event.modifiers()
         if event.orientation() == Qt.Orientation.Horizontal:
             self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
@@ -323,7 +324,7 @@ class UnrolledCanvas(QWidget):
         """Show some time steps, with as many before and after."""
 
         def around(seen: Geometry, room: CameraLimits) -> Camera:
-            span = min(max(3.0 * len(times), FEWEST_STEPS), room.whole)
+            span = min(max(3.0 * len(times), room.fewest), room.whole)
             start = (times.start + times.stop - 1) / 2.0 - span / 2.0
             return replace(seen.camera, start=start, span=span).within(room)
 

@@ -203,6 +203,11 @@ class CameraLimits:
         columns = float(self.timesteps + self.before + self.after)
         return columns if self.fits_initial(columns) else float(self.timesteps)
 
+    @property
+    def fewest(self) -> float:
+        """Number of columns at the highest zoom."""
+        return min(FEWEST_STEPS, self.whole)
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -222,7 +227,7 @@ class Camera:
 
     def zoomed_time(self, factor: float, around: float, room: CameraLimits) -> "Camera":
         """Scale time by `factor`; the time `around` stays in place."""
-        span = min(max(self.span / factor, min(FEWEST_STEPS, room.whole)), room.whole)
+        span = _clamped(self.span / factor, room.fewest, room.whole)
         share = (around - self.start) / self.span
         return replace(self, span=span, start=around - share * span).within(room)
 
@@ -231,7 +236,7 @@ class Camera:
 
     def zoomed_lanes(self, factor: float, room: CameraLimits) -> "Camera":
         """Scale the height of the lanes by `factor`, within limits."""
-        return replace(self, zoom=min(max(self.zoom * factor, 1.0), max(room.deepest, 1.0)))
+        return replace(self, zoom=_clamped(self.zoom * factor, 1.0, room.deepest))
 
     def showing(self, timestep: int, room: CameraLimits) -> "Camera":
         """Move only as far as needed to show a time step with some of its neighbors."""
@@ -245,13 +250,19 @@ class Camera:
         return replace(self, start=start).within(room)
 
     def within(self, room: CameraLimits) -> "Camera":
-        span = min(self.span, room.whole)
+        """The nearest camera that the window can reach, whatever numbers this one has."""
+        span = _clamped(self.span, room.fewest, room.whole)
         low, high = -0.5, room.timesteps - 0.5
         if room.fits_initial(span):
             low, high = low - room.before, high + room.after
-        start = max(min(self.start, high - span), low)
-        scroll = max(min(self.scroll, room.content - room.height), 0.0)
-        return replace(self, span=span, start=start, scroll=scroll)
+        start = _clamped(self.start, low, high - span)
+        scroll = _clamped(self.scroll, 0.0, room.content - room.height)
+        return Camera(start, span, _clamped(self.zoom, 1.0, room.deepest), scroll)
+
+
+def _clamped(value: float, low: float, high: float) -> float:
+    """The nearest number from `low` to `high`; `low` for NaN, or where `high` is less."""
+    return max(low, min(high, value)) if value == value else low
 
 
 DIGIT_SHARE = 0.602
@@ -449,6 +460,8 @@ def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, f
     """Geometry for a camera, which is limited to the data, or fitted to all of it."""
     if fit:
         camera = Camera(zoom=_fitting_zoom(picture, width, height))
+    # The height of the lanes follows from the zoom, and the limits of the rest from the height.
+    camera = replace(camera, zoom=_clamped(camera.zoom, 1.0, _deepest(picture, height)))
     with_boxes = stack_lanes(picture.lanes, height, camera.zoom, boxes=True)
     numbers = hidden_row(with_boxes) >= number_row()
     room = viewport_limits(picture, width, height, with_boxes, numbers)
@@ -470,7 +483,6 @@ def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
 
 def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> CameraLimits:
     """Limits of the camera for this scene. The initial state is shown only next to numbers."""
-    row = hidden_row(stack_at_rest(picture, height))
     return CameraLimits(
         width=width,
         height=height,
@@ -480,8 +492,14 @@ def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, n
         after=int(1 in picture.directions and numbers and len(picture.computed) == picture.timesteps),
         pitch=picture.box_pitch,
         content=stack.height,
-        deepest=TALLEST_ROW / 2.0 / row if row else 1.0,
+        deepest=_deepest(picture, height),
     )
+
+
+def _deepest(picture: Scene, height: float) -> float:
+    """The largest zoom of the lanes."""
+    row = hidden_row(stack_at_rest(picture, height))
+    return max(TALLEST_ROW / 2.0 / row, 1.0) if row else 1.0
 
 
 def limits_of(geometry: Geometry) -> CameraLimits:

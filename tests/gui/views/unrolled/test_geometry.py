@@ -32,7 +32,14 @@ def picture(layers: int, directions: int, units: int, features: int, timesteps: 
 PICTURES = st.builds(
     picture, st.integers(1, 6), st.integers(1, 2), st.integers(1, 300), st.integers(1, 300), st.integers(1, 5000)
 )
-CAMERAS = st.builds(Camera, st.floats(-1e4, 1e4), st.floats(3.0, 1e4), st.floats(1.0, 20.0), st.floats(-1e4, 1e4))
+CAMERAS = st.builds(
+    Camera,
+    st.floats(-1e4, 1e4) | st.floats(),
+    st.floats(3.0, 1e4) | st.floats(),
+    st.floats(1.0, 20.0) | st.floats(),
+    st.floats(-1e4, 1e4) | st.floats(),
+)
+"""As the window has them, and with numbers of a damaged session: tiny, huge, infinite, NaN."""
 GEOMETRIES = st.builds(layout_for, PICTURES, st.integers(50, 1800), st.integers(50, 1200), CAMERAS)
 
 
@@ -48,6 +55,9 @@ def test_the_camera_stays_within_the_data(geometry: Geometry) -> None:
     assert camera.start >= -0.5 - before - 1e-6
     assert camera.start + camera.span <= timesteps - 0.5 + after + 1e-6
     assert 0.0 <= camera.scroll <= max(0.0, geometry.stack.height - geometry.height)
+    room = limits_of(geometry)
+    assert room.fewest <= camera.span <= room.whole
+    assert 1.0 <= camera.zoom <= room.deepest
 
 
 @given(GEOMETRIES)
