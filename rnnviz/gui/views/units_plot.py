@@ -76,6 +76,7 @@ class PinButton(QToolButton):
     def __init__(self) -> None:
         super().__init__()
         self._pinned: list[int] = []
+        self._units: int | None = None
         self._unit = 0
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setAutoRaise(True)
@@ -86,12 +87,14 @@ class PinButton(QToolButton):
         return tuple(self._pinned)
 
     def pin(self, units: Iterable[int]) -> None:
-        """Replace the pinned units, up to the maximum number."""
-        self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
+        """Replace the pinned units, up to the maximum number, by those of these that the network has."""
+        known = (unit for unit in units if self._units is None or unit < self._units)
+        self._pinned = list(dict.fromkeys(known))[:MOST_PINNED]
 
     def fit(self, units: int) -> None:
         """Unpin units that a network of this many units lacks, and reserve the longest text's width."""
-        self._pinned = [unit for unit in self._pinned if unit < units]
+        self._units = units
+        self.pin(self._pinned)
         self.setText(f"Unpin unit {units - 1}")
         self.ensurePolished()
         # A fixed size, because each change of a text would repeat the layout of the whole view.

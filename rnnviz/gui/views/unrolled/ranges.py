@@ -35,6 +35,8 @@ from rnnviz.quantities.units import MOST, THRESHOLD, Match, Query, Selection, re
 from rnnviz.verify.result import RunResult
 
 _STEPS = 100
+_LARGEST = 1e6
+"""Largest threshold that the user can choose."""
 _DIGITS, _MOST_DECIMALS = 2, 30
 _FEW = 8
 _WIDTH = 270
@@ -62,7 +64,7 @@ class RangePanel(QFrame):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(-_STEPS, _STEPS)
         self.box = QDoubleSpinBox()
-        self.box.setRange(-1e6, 1e6)
+        self.box.setRange(-_LARGEST, _LARGEST)
         self.box.setKeyboardTracking(False)
         self.slider.setAccessibleName("Threshold")
         self.box.setAccessibleName("Threshold, exactly")
@@ -114,7 +116,7 @@ class RangePanel(QFrame):
             self.box.setDecimals(max(_decimals(within), _decimals(query.threshold)))
             self.box.setSingleStep(0.05 * within)
             self.box.setValue(query.threshold)
-            self.slider.setValue(round(query.threshold / within * _STEPS))
+            self.slider.setValue(round(_STEPS * min(max(query.threshold / within, -1.0), 1.0)))
         self._title.setText(f"<b>{capital(lane)}, {_span(query.times)}</b>")
         self.units.setText("searching units …")
 
@@ -250,7 +252,7 @@ class RangeSelection(QObject):
             layer, direction, start, stop = map(int, found.groups()[:4])
             layers, directions, *_ = result.shape
             if layer < layers and direction < directions and start < stop <= self._session.length:
-                self._thresholds[self._quantity] = float(found[5])
+                self._thresholds[self._quantity] = min(max(float(found[5]), -_LARGEST), _LARGEST)
                 self._onset = bool(found[6])
                 self.choose(layer, direction, range(start, stop))
 
