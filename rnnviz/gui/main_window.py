@@ -150,7 +150,15 @@ class MainWindow(QMainWindow):
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.control)
-        self.exports = ExportCommands(self, self.session, self.document, self._following, self.jobs, settings)
+        self.exports = ExportCommands(
+            self,
+            self.session,
+            self.document,
+            self._following,
+            self.jobs,
+            settings,
+            lambda: self.control.outdated,
+        )
         self.guide = LessonController(self, self, settings, theme_manager)
         self.presentation = Presentation(self, self.main_layout, self.guide)
         self.help = HelpCommands(self, self.control, theme_manager)

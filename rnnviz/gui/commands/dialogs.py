@@ -6,10 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
 
 from rnnviz.core.errors import InputError
 from rnnviz.gui.help.commands import HelpCommands, child_beside
+from rnnviz.gui.message_box import MessageBox
 from rnnviz.gui.settings import Settings
 
 MOST = 10
@@ -124,13 +134,19 @@ def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Pa
 
 
 def show_error_dialog(
-    parent: QWidget, title: str, error: InputError | str, advice: str = "troubleshooting"
+    parent: QWidget,
+    title: str,
+    error: InputError | str,
+    advice: str = "troubleshooting",
+    *,
+    in_background: bool = False,
 ) -> QMessageBox:
     """Show an error sentence, with a button that opens the guide.
 
-    `advice` is a page of the guide, optionally with "#" and a heading.
+    `advice` is a page of the guide, optionally with "#" and a heading. An error of a task `in_background` does not take
+    the keyboard while the user types or uses another window.
     """
-    box = _text_box(parent, title, str(error), QMessageBox.Icon.Warning)
+    box = MessageBox(parent, title, str(error), QMessageBox.Icon.Warning)
     box.setStandardButtons(QMessageBox.StandardButton.Ok)
     # With a second button, Qt would find none for Esc.
     box.setEscapeButton(QMessageBox.StandardButton.Ok)
@@ -140,13 +156,23 @@ def show_error_dialog(
         button = box.addButton("&Help with this error", QMessageBox.ButtonRole.HelpRole)
         button.setToolTip("Open the guide at this error.")
         box.finished.connect(lambda _result: guide.open(advice) if box.clickedButton() is button else None)
-    box.open()
+    if in_background and (QApplication.activeWindow() is not parent.window() or _is_typing(QApplication.focusWidget())):
+        box.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
+        box.setModal(False)
+        box.show()
+    else:
+        box.open()
     return box
+
+
+def _is_typing(focused: QWidget | None) -> bool:
+    """Whether the widget with the keyboard takes text."""
+    return isinstance(focused, QLineEdit | QAbstractSpinBox | QTextEdit | QPlainTextEdit)
 
 
 def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: Callable[[], None]) -> QMessageBox:
     buttons = QMessageBox.StandardButton
-    box = _text_box(parent, "Unsaved changes", f"{name} has unsaved changes.", QMessageBox.Icon.Question)
+    box = MessageBox(parent, "Unsaved changes", f"{name} has unsaved changes.", QMessageBox.Icon.Question)
     box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
     box.setDefaultButton(buttons.Save)
 
@@ -164,7 +190,7 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
 def ask_to_finish(parent: QWidget, tasks: str, finish: Callable[[], None], cancel: Callable[[], None]) -> None:
     """Ask whether to quit after the tasks, which write files, or to cancel them."""
     roles = QMessageBox.ButtonRole
-    box = _text_box(parent, "Unfinished files", f"rnnviz is {tasks}.", QMessageBox.Icon.Question)
+    box = MessageBox(parent, "Unfinished files", f"rnnviz is {tasks}.", QMessageBox.Icon.Question)
     first = box.addButton("&Finish and quit", roles.AcceptRole)
     first.setToolTip("Close the window when the file is complete.")
     other = box.addButton("&Cancel and quit", roles.DestructiveRole)
@@ -190,7 +216,7 @@ def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], else
         f"Another window or program wrote {path} after it was opened or saved here. "
         "Saving now overwrites those changes."
     )
-    box = _text_box(parent, "File changed on disk", text, QMessageBox.Icon.Warning)
+    box = MessageBox(parent, "File changed on disk", text, QMessageBox.Icon.Warning)
     box.setStandardButtons(buttons.Save | buttons.Cancel)
     box.button(buttons.Save).setText("Overwrite")
     other = box.addButton("Save as…", QMessageBox.ButtonRole.AcceptRole)
@@ -204,10 +230,3 @@ def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], else
 
     box.finished.connect(answer)
     box.open()
-
-
-def _text_box(parent: QWidget, title: str, text: str, icon: QMessageBox.Icon) -> QMessageBox:
-    box = QMessageBox(icon, title, text, parent=parent)
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    return box

@@ -254,7 +254,7 @@ class ModelCommands(QObject):
         self._jobs = TaskQueue(self)
         self._waiting: QProgressDialog | None = None
         self._read.connect(after_changes, Qt.ConnectionType.QueuedConnection)
-        self._jobs.failed.connect(lambda title, error: show_error_dialog(self._window, _TITLE, error, _ADVICE))
+        self._jobs.failed.connect(self._on_failed)
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy)
 
@@ -294,6 +294,9 @@ class ModelCommands(QObject):
         dialog.setAutoClose(False)
         dialog.canceled.connect(self._jobs.stop)
         return dialog
+
+    def _on_failed(self, _title: str, error: str) -> None:
+        show_error_dialog(self._window, _TITLE, error, _ADVICE, in_background=True)
 
     def _on_progressed(self, title: str, fraction: float) -> None:
         """Show the progress; an undetermined bar until the first fraction arrives."""

@@ -200,6 +200,7 @@ _ENDINGS = {".csv", ".gif", ".html", ".ipynb", ".json", ".mp4", ".npz", ".pdf", 
 """Endings of names that promise the format of an export."""
 
 
+_OF_EARLIER_RUN = " (out of date)"
 _CLOSES = "The window closes after {tasks}."
 
 
@@ -218,8 +219,11 @@ class ExportCommands(QObject):
         following: ViewSynchronizer,
         jobs: TaskQueue,
         settings: Settings,
+        outdated: Callable[[], bool],
     ) -> None:
+        """`outdated` returns whether the result is of earlier settings or files."""
         super().__init__(window)
+        self._outdated = outdated
         self._window, self._session, self._document = window, session, document
         self._following, self._jobs, self._settings = following, jobs, settings
         jobs.done.connect(self.message)
@@ -255,6 +259,7 @@ class ExportCommands(QObject):
         figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]).size, "light", True, "", "", shrink=True)
         # Drawn before the file dialog opens, and before the lanes change.
         image = figure.image(SCREEN_DPI)
+        outdated = self._outdated()
         caption = f"The unrolled network. {lanes.accessibleDescription()}"
         figure.close()
 
@@ -264,7 +269,7 @@ class ExportCommands(QObject):
 
             picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
             progress(0.5)
-            return f"{write_report(result, path, [picture]):,} bytes"
+            return f"{write_report(result, path, [picture], outdated=outdated):,} bytes"
 
         self._ask("Export report", "Reports (*.html)", "html", self._stem, write)
 
@@ -370,7 +375,8 @@ class ExportCommands(QObject):
 
     @property
     def _stem(self) -> str:
-        return self._document.origin.stem
+        """The beginning of the name of a file. It says when the run is not of the document as it is now."""
+        return f"{self._document.origin.stem}{_OF_EARLIER_RUN * self._outdated()}"
 
     def _on_done(self) -> None:
         if self._then is not None and not self._jobs.writing:
@@ -383,7 +389,7 @@ class ExportCommands(QObject):
     def _on_failed(self, title: str, sentence: str) -> None:
         self._then = None
         self.message.emit("")
-        show_error_dialog(self._window, f"Failed: {title}", sentence)
+        show_error_dialog(self._window, f"Failed: {title}", sentence, in_background=True)
 
     def _ask_image(self, image: QImage, name: str) -> None:
         def write(path: Path, progress: Progress) -> str:

@@ -6,15 +6,21 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from PySide6.QtCore import QFileSystemWatcher, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError, check_regular
+from rnnviz.gui.message_box import MessageBox
 from rnnviz.gui.settings import Settings
 
 _SETTLE_MS = 150
 """Delay after a change: editors save a file in several steps."""
+_TITLE = "Run Python code named by this {subject}?"
+_QUESTION = (
+    "This {subject} runs Python code from:\n{files}\n\n"
+    "It runs with your permissions and is not sandboxed. Run it only if you trust its author."
+)
 _HELD_BYTES = 1 << 22
 """Largest file whose content is kept for comparison."""
 
@@ -97,19 +103,24 @@ class CodeTrust(QObject):
         """Paths of the config that are not trusted."""
         return [path for path in config.code_files if path not in self.trusted]
 
-    def ask(self, paths: list[str], run: Callable[[], None], leave: Callable[[], None]) -> QMessageBox:
-        """Ask whether files may run; call `run` if so, else `leave`."""
-        listed = "\n".join(paths)
-        box = QMessageBox(
+    def ask(
+        self,
+        paths: list[str],
+        run: Callable[[], None],
+        leave: Callable[[], None],
+        subject: str = "config",
+        parent: QWidget | None = None,
+    ) -> QMessageBox:
+        """Ask whether files may run; call `run` if so, else `leave`.
+
+        `subject` names the files, such as "sweep"; the question belongs to its window, `parent`.
+        """
+        box = MessageBox(
+            parent or self._window,
+            _TITLE.format(subject=subject),
+            _QUESTION.format(subject=subject, files="\n".join(paths)),
             QMessageBox.Icon.Question,
-            "Run Python code named by this config?",
-            f"This config runs Python code from:\n{listed}\n\n"
-            "It runs with your permissions and is not sandboxed. Run it only if you trust its author.",
-            QMessageBox.StandardButton.NoButton,
-            self._window,
         )
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         agreed = box.addButton("&Run code", QMessageBox.ButtonRole.AcceptRole)
         refused = box.addButton("&Don't run", QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(refused)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
@@ -98,6 +99,9 @@ class ErrorDisplay(Protocol):
     def show_error(self, key: str, sentence: str) -> bool:
         """Show an error at the key's field; False without a field."""
 
+    def reveal_field(self, key: str) -> None:
+        """Focus the field of a key, and scroll to it."""
+
     def clear_errors(self) -> None:
         """Clear all errors."""
 
@@ -137,13 +141,24 @@ class RunControl(QObject):
         self._code_trust = code_trust
         self._invalid: str | None = None
         self._stale = False
+        self._asked = False
+        """Whether the user asked for the run with a key or button, and has not edited the config since."""
+        self._asked_from: QWidget | None = None
+        self._failed: Config | None = None
+        """The config of the last run that failed since the last result."""
+        self._running = session.config
+        """The config of the last run that was started."""
+        self._edits = self._edits_in_run = self._edits_shown = 0
+        """Numbers of edits of watched files: until now, at the start of the last run, and of the shown result's."""
+        self._declined: set[str] = set()
+        """Files that the user declined to run, about which only a run that the user asks for asks again."""
         self.last_failure: Failed | None = None
         """The last failure, for a bug report."""
         self.auto_run = AutoRun(session, self)
-        self.auto_run.run_due.connect(self.run)
+        self.auto_run.run_due.connect(self._run_unasked)
         self.auto_run.changed.connect(self._update_stale)
         session.on_change(self._on_config, "config")
-        code_trust.edited.connect(self.run)
+        code_trust.edited.connect(self._on_code_edited)
         self._files = FileWatcher(self)
         self._files.edited.connect(self._on_files_edited)
         runner.started.connect(self._on_started)
@@ -154,16 +169,33 @@ class RunControl(QObject):
         runner.stopped.connect(self._on_stopped)
         runner.busy_changed.connect(self._update_stale)
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the result is not of the current settings and files: they changed, are invalid, or failed to run."""
+        edited = self._invalid is not None or self._edits != self._edits_shown
+        changed = self.auto_run.stale or self._failed == self._session.config
+        return self._session.result is not None and (edited or changed)
+
     def run(self) -> None:
         """Run the current config, unless a field is invalid.
 
         Python files that the config names run only with the user's permission.
         """
-        self._run("auto")
+        self._ask_run("auto")
 
     def run_with_full_audit(self) -> None:
         """Run the current config and audit every step of every engine."""
-        self._run("full")
+        self._ask_run("full")
+
+    def _ask_run(self, audit: AuditMode) -> None:
+        self._asked, self._asked_from = True, QApplication.focusWidget()
+        self._declined.clear()
+        self._run(audit)
+
+    def _run_unasked(self) -> None:
+        """Run the current config after an edit. Its errors leave the focus where the user types."""
+        self._asked = False
+        self._run("auto")
 
     def _run(self, audit: AuditMode) -> None:
         if self._invalid is not None:
@@ -173,18 +205,24 @@ class RunControl(QObject):
         self._code_trust.watch(config)
         self._files.watch(_watched(config))
         untrusted = self._code_trust.untrusted(config)
-        if untrusted:
+        if self._declined.issuperset(untrusted) and untrusted:
+            self._refuse_code(untrusted)
+        elif untrusted:
             self.auto_run.cancel()
             self._code_trust.ask(untrusted, lambda: self._run(audit), lambda: self._refuse_code(untrusted))
         else:
+            self._edits_in_run = self._edits
             self._runner.run(config, audit, self._code_trust.trusted)
 
     def _refuse_code(self, paths: list[str]) -> None:
+        self._declined.update(paths)
+        self._update_stale()
         self.error_changed.emit(f"Not run: you declined to run code from {', '.join(paths)}.")
 
     def set_invalid(self, _key: str, sentence: str) -> None:
         """Block runs while a field is invalid, for the reason in `sentence`."""
         self._invalid = sentence
+        self._asked = False
         self.auto_run.cancel()
 
     def set_valid(self) -> None:
@@ -193,32 +231,43 @@ class RunControl(QObject):
             self._invalid = None
             self.error_changed.emit(None)
             self.auto_run.schedule()
+            self._update_stale()
 
     def show_result(self, result: RunResult) -> None:
         """Show a result computed outside the window."""
+        self._edits_in_run = self._edits
         self._on_result(result, result.config)
         self._summarize(result)
 
+    def _on_code_edited(self) -> None:
+        self._edits += 1
+        self._run_unasked()
+
     def _on_files_edited(self, paths: set[str]) -> None:
         """Run again after a file changed, if the run is small."""
+        self._edits += 1
         if run_size(self._session.config) <= AUTOMATIC_VALUES:
-            self.run()
+            self._run_unasked()
         else:
             self.message.emit(
                 f"{', '.join(Path(path).name for path in paths)} changed on disk. Press F5 to read it again."
             )
+            self._update_stale()
 
     def _on_config(self) -> None:
+        self._asked = False
         self.set_valid()
         self.error_changed.emit(None)
 
-    def _on_started(self, _config: Config) -> None:
+    def _on_started(self, config: Config) -> None:
+        self._running = config
         self.auto_run.cancel()
         self._errors.clear_errors()
         self.error_changed.emit(None)
         self._progress.begin()
 
     def _on_result(self, result: RunResult, config: Config) -> None:
+        self._failed, self._edits_shown = None, self._edits_in_run
         self._session.set_result(result, config)
         self.auto_run.show(config)
 
@@ -229,9 +278,13 @@ class RunControl(QObject):
 
     def _on_failed(self, event: Failed) -> None:
         self.last_failure = event
+        self._failed = self._running
         self._progress.end()
         if event.key is not None:
-            self._errors.show_error(event.key, event.sentence)
+            shown = self._errors.show_error(event.key, event.sentence)
+            # The user may type by now, and the rest of the text would go elsewhere.
+            if shown and self._asked and QApplication.focusWidget() is self._asked_from:
+                self._errors.reveal_field(event.key)
         self.error_changed.emit(event.sentence)
         if event.engine is not None:
             self.engine_failed.emit(event.engine, _without(self._session.config, event.engine))
@@ -251,7 +304,7 @@ class RunControl(QObject):
         self._progress.summarize(" · ".join((*times, *dict.fromkeys(result.versions.values()))))
 
     def _update_stale(self) -> None:
-        stale = self.auto_run.stale and not self.auto_run.due and not self._runner.busy
+        stale = self.outdated and not self.auto_run.due and not self._runner.busy
         if stale != self._stale:
             self._stale = stale
             self.stale_changed.emit(stale)

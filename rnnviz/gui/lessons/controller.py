@@ -344,7 +344,7 @@ class LessonController(QObject):
 
     @property
     def _fresh(self) -> bool:
-        return self._window.session.result is not None and not self._window.control.auto_run.stale
+        return self._window.session.result is not None and not self._window.control.outdated
 
     def _fold(self) -> None:
         """Fold the lesson to a line above the views while another document is open. Its column is given back."""

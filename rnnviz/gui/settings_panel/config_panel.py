@@ -1,6 +1,7 @@
 """The settings panel: five forms built from the schema, validated after every edit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -367,24 +368,26 @@ class ConfigPanel(SectionForms):
             self._validate()
 
     def show_error(self, key: str, sentence: str) -> bool:
-        """Show an error of the run below the field of a key, and focus the field.
+        """Show an error of the run below the field of a key. Neither the focus nor what is in sight moves.
 
         Returns False if no field of that key is visible.
         """
         field = self._fields.get(key)
         if field is None or not field.shown:
             return False
-        field.failed = sentence
-        field.refresh()
-        self.reveal_field(key)
+        with self._anchored():
+            field.failed = sentence
+            field.refresh()
         return True
 
     def clear_errors(self) -> None:
         """Clear the errors of `show_error`. Invalid fields stay marked."""
-        for field in self._fields.values():
-            if field.failed:
-                field.failed = ""
-                field.refresh()
+        failed = [field for field in self._fields.values() if field.failed]
+        if failed:
+            with self._anchored():
+                for field in failed:
+                    field.failed = ""
+                    field.refresh()
 
     @property
     def visible_fields(self) -> dict[str, tuple[str, str]]:
@@ -496,7 +499,13 @@ class ConfigPanel(SectionForms):
         content.resize(content.sizeHint().expandedTo(self.viewport().size()))
 
     def _validate(self) -> None:
-        """Validate all fields. The control with the keyboard stays in its place, under the pointer."""
+        """Validate all fields."""
+        with self._anchored():
+            self._check_fields()
+
+    @contextmanager
+    def _anchored(self) -> Iterator[None]:
+        """Keep the control with the keyboard in its place, under the pointer, while rows appear and disappear."""
         content = self.widget()
         anchor = QApplication.focusWidget()
         # The summary has the keyboard for a moment at the start, and belongs below its fields wherever they are.
@@ -504,7 +513,7 @@ class ConfigPanel(SectionForms):
         if anchor in others or not content.isAncestorOf(anchor) or not self.isVisible():
             anchor = None
         before = 0 if anchor is None else anchor.mapTo(content, QPoint()).y()
-        self._check_fields()
+        yield
         if anchor is not None:
             self._lay_out()
             bar = self.verticalScrollBar()

@@ -72,7 +72,11 @@ class SweepCommands(QObject):
         untrusted = [path for path in files if path not in self._own.trusted]
         if untrusted:
             self._own.ask(
-                untrusted, self.run, lambda: self._show_message("Not run: you declined to run code from the sweep.")
+                untrusted,
+                self.run,
+                lambda: self._show_message("Not run: you declined to run code from the sweep."),
+                "sweep",
+                front_window(self.window, self._main),
             )
         else:
             self._runner.run(opened, self._own.trusted)
@@ -125,7 +129,7 @@ class SweepCommands(QObject):
             self._show_message("Stopped. Finished rows are kept; Run computes the others.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
-        show_error_dialog(front_window(self.window, self._main), title, sentence)
+        show_error_dialog(front_window(self.window, self._main), title, sentence, in_background=True)
 
     def _on_written(self, text: str) -> None:
         if self.window is not None and self.window.isVisible():

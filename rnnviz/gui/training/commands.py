@@ -189,7 +189,7 @@ class TrainingCommands(QObject):
         if begun:
             sentence += " Checkpoints are kept: Continue goes on from the last one."
         title = "The training ended early" if begun else "The training cannot begin"
-        show_error_dialog(front_window(self.window, self._main), title, sentence, "training")
+        show_error_dialog(front_window(self.window, self._main), title, sentence, "training", in_background=True)
 
     # Checkpoints in the lanes
 

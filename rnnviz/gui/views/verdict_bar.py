@@ -1,5 +1,7 @@
 """The verdict banner: the verdict, its details, and the state of the run."""
 
+from typing import Self
+
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -95,14 +97,14 @@ _STATES = {
     StageKind.DIFFERENCES: "Computing finite differences…",
 }
 _RUNNING = "*Running*: {stage}"
-_SHOWN = "Shown: {verdict}"
-_LAST = "The last result is still shown: {verdict}"
+_PREVIOUS = "Previous run: {verdict}"
 _CORRECT = "Correct the file (Ctrl+E opens it) and save it; then it runs again."
 _AGAIN = "Press F5 to try again."
 _WITHOUT = "Compares the other engines, without {engine}. Undo adds it again."
 _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
-_STALE = "*Out of date:* "
-_STALE_NOTE = "Settings changed since this run. Press F5 to update."
+_OUT_OF_DATE = "Out of date: "
+_STALE = f"*{_OUT_OF_DATE.strip()}* "
+_STALE_NOTE = "The views show an earlier run. Press F5 to update."
 _AUDIT_ALL = "{share} of the values were checked. Rerun and check all of them (may take long)."
 _SHOW_ME = "Selects the first mismatch and shows its arithmetic; without one, lists the undetectable bugs."
 _REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
@@ -206,10 +208,17 @@ class VerdictBar(ResultView):
         if not self._details.isHidden():
             self.toggle_details()
 
+    def duplicate(self) -> Self:
+        copy = super().duplicate()
+        copy.show_stale(self.state in ("running", "error", "stale"))
+        return copy
+
     def copy_text(self) -> str:
         if self._words is None:
             return self.text
-        return "\n".join((str(self._words), *self._words.notes)) + "\n"
+        if self.state in ("running", "error"):
+            return f"{self.text}\n{_PREVIOUS.format(verdict=self._words)}\n"
+        return "\n".join((f"{_OUT_OF_DATE * (self.state == 'stale')}{self._words}", *self._words.notes)) + "\n"
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
@@ -266,9 +275,9 @@ class VerdictBar(ResultView):
             follows = _STATES[self._stage.kind].format(engine=display_name(self._stage.engine))
             self._show_text("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
         elif self._stage is not None:
-            self._show_text("running", fill(_RUNNING, stage=str(self._stage)), last and _SHOWN.format(verdict=last))
+            self._show_text("running", fill(_RUNNING, stage=str(self._stage)), last and _PREVIOUS.format(verdict=last))
         elif self._error is not None:
-            shown = last and _LAST.format(verdict=last)
+            shown = last and _PREVIOUS.format(verdict=last)
             name = self._failed_engine
             # A path would take the room of the advice; the unfolded part has it.
             error = self._error.replace(name, display_name(name)) if name else self._error
@@ -340,6 +349,8 @@ class VerdictBar(ResultView):
             facts.append((self.state.capitalize(), full))
         if self.state == "error" and self._advice:
             facts.append(("Advice", (TextPart(self._advice),)))
+        if self.state in ("error", "stale") and self._result is not None:
+            facts.append(("Out of date", (TextPart(_STALE_NOTE),)))
         if self._result is not None and self._candidate is not None:
             both = verdict_facts(self._result, self._candidate) + gradient_facts(self._result, self._candidate)
             # A sentence that the banner shows whole is not repeated.

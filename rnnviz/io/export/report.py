@@ -49,15 +49,22 @@ _OPEN_ROWS = 40
 """Tables of terms with more rows than these are closed until they are clicked."""
 
 
-def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture] = ()) -> int:
-    """Write the HTML report of a run, with pictures of its network, and return the size of the file in bytes."""
-    content = report_html(result, pictures, datetime.now(UTC)).encode("utf-8", "backslashreplace")
+def write_report(
+    result: RunResult, path: Path, pictures: Sequence[ReportPicture] = (), *, outdated: bool = False
+) -> int:
+    """Write the HTML report of a run, with pictures of its network, and return the size of the file in bytes.
+
+    `outdated` says that settings or files were changed after the run.
+    """
+    content = report_html(result, pictures, datetime.now(UTC), outdated=outdated).encode("utf-8", "backslashreplace")
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return len(content)
 
 
-def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: datetime) -> str:
+def report_html(
+    result: RunResult, pictures: Sequence[ReportPicture], written: datetime, *, outdated: bool = False
+) -> str:
     """The report as text: every value in it is escaped by the template's environment."""
     return (
         html_environment("report")
@@ -65,6 +72,7 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
         .render(
             title=run_title(result),
             written=written,
+            outdated=outdated,
             verdict=result.overall_verdict,
             verdicts=[(str(words), words) for words in verdicts(result)],
             pictures=pictures,

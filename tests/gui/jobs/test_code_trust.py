@@ -64,6 +64,27 @@ def test_enter_and_escape_refuse(qtbot: Any, own: CodeTrust, mine: Path) -> None
     assert own.untrusted(config_with(mine)) == [str(mine)]
 
 
+def test_a_letter_that_is_typed_as_the_question_appears_runs_nothing(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+    said: list[str] = []
+    box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
+    for key in (Qt.Key.Key_R, Qt.Key.Key_D):
+        qtbot.keyClick(box, key)
+    qtbot.wait(200)
+    assert box.isVisible()
+    qtbot.keyClick(box, Qt.Key.Key_Escape)
+    assert said == ["leave"]
+
+
+def test_the_question_names_what_asks_and_belongs_to_its_window(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+    tool = QWidget()
+    qtbot.addWidget(tool)
+    box = own.ask([str(mine)], lambda: None, lambda: None, "sweep", tool)
+    assert box.parent() is tool
+    assert "sweep" in box.text()
+    assert "config" not in box.text() + box.windowTitle()
+    box.reject()
+
+
 def test_a_saved_edit_of_a_trusted_file_is_signaled(qtbot: Any, own: CodeTrust, mine: Path) -> None:
     own.trust(str(mine))
     own.watch(config_with(mine))

@@ -101,6 +101,89 @@ def test_enter_in_a_field_runs(qtbot, window):
         QTest.keyClick(line, Qt.Key.Key_Return)
 
 
+def fail(window, key="compare.atol"):
+    window.control._on_failed(Failed(1, "input", "It is too strict.", key))
+
+
+def test_only_an_error_of_a_run_that_a_key_asked_for_moves_the_focus(window, press, monkeypatch):
+    monkeypatch.setattr(window.runner, "run", lambda config, *_: window.runner.started.emit(config))
+    line = window.panel.field("network.hidden_size").editor.line
+    atol = window.panel.field("compare.atol").editor.line
+    line.setFocus()
+    window.document.edit(Config.from_mapping({"network": SMALL}))
+    window.control.auto_run.run_due.emit()
+    fail(window)
+    assert line.hasFocus()
+    window.control.auto_run.cancel()
+    # The user asked, and typed on before the run failed.
+    QTest.keyClick(line, Qt.Key.Key_F5)
+    QTest.keyClicks(line, "x")
+    fail(window)
+    assert line.hasFocus()
+    window.panel.show_config(window.session.config)
+    window.control.set_valid()
+    # The user asked, and is elsewhere by now.
+    QTest.keyClick(line, Qt.Key.Key_F5)
+    window.lanes.setFocus()
+    fail(window)
+    assert window.lanes.hasFocus()
+    press(Qt.Key.Key_F5)
+    fail(window)
+    assert atol.hasFocus()
+    window.document.undo()
+    window.control.auto_run.cancel()
+
+
+def test_a_declined_file_is_asked_about_again_only_on_request(qtbot, window, tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
+    window.files.open_recurrence(mine)
+    qtbot.waitUntil(lambda: window.findChildren(QMessageBox) != [])
+    with qtbot.waitSignal(window.control.error_changed):
+        window.findChild(QMessageBox).reject()
+    qtbot.waitUntil(lambda: window.findChildren(QMessageBox) == [])
+    with qtbot.waitSignal(window.control.auto_run.run_due):
+        window.document.edit(window.session.config.with_engines(("onnx", str(mine))))
+    assert window.findChildren(QMessageBox) == []
+    assert window.verdict.state == "error"
+    window.control.run()
+    window.findChild(QMessageBox).reject()
+    window.document.undo()
+    window.document.undo()
+    window.control.auto_run.cancel()
+
+
+def test_a_result_of_earlier_settings_or_files_is_out_of_date(window, monkeypatch, tmp_path):
+    monkeypatch.setattr(window.runner, "run", lambda config, *_: window.runner.started.emit(config))
+    control, line = window.control, window.panel.field("network.hidden_size").editor.line
+
+    def show_again():
+        window.panel.show_config(window.session.config)
+        control.set_valid()
+        control.show_result(window.session.result)
+        control.auto_run.cancel()
+        assert not control.outdated
+        assert window.verdict.state in AGREEMENT
+
+    show_again()
+    line.setFocus()
+    QTest.keyClicks(line, "x")
+    assert control.outdated
+    assert window.verdict.state == "stale"
+    show_again()
+    control._on_code_edited()
+    assert control.outdated
+    show_again()
+    control.run()
+    fail(window)
+    assert control.outdated
+    assert "Previous run" in window.verdict.copy_text()
+    window.verdict.show_error(None)
+    assert window.verdict.state == "stale"
+    assert "out of date" in window.exports._stem
+    show_again()
+
+
 @pytest.mark.slow
 def test_an_error_of_a_run_is_shown_at_its_field(qtbot, window, tmp_path):
     missing = tmp_path / "missing.npy"

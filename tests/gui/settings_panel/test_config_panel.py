@@ -219,11 +219,25 @@ def test_enter_leads_to_the_wrong_field_instead_of_running(panel, qtbot, type_in
     assert panel.field("network.hidden_size").editor.line.hasFocus()
 
 
-def test_an_error_found_by_a_run_is_shown_at_its_field_which_is_scrolled_to_and_focused(panel, qtbot) -> None:
+def test_an_error_of_a_run_leaves_the_focus_and_what_is_in_sight(panel, qtbot) -> None:
+    panel.resize(240, 260)
+    line = panel.field("network.num_layers").editor.line
+    line.setFocus()
+    before = line.mapTo(panel, QPoint())
+    assert panel.show_error("network.cell", "This cell is long. " * 9)
+    assert panel.show_error("compare.atol", "This is too strict.")
+    assert line.hasFocus()
+    assert line.mapTo(panel, QPoint()) == before
+    panel.clear_errors()
+    assert line.mapTo(panel, QPoint()) == before
+
+
+def test_a_revealed_field_is_focused_and_scrolled_to_with_its_error(panel, qtbot) -> None:
     panel.resize(240, 260)
     field = panel.field("compare.atol")
     assert field.editor.widget.visibleRegion().isEmpty()
     assert panel.show_error("compare.atol", "This is too strict.")
+    panel.reveal_field("compare.atol")
     assert field.editor.line.hasFocus()
     qtbot.waitUntil(lambda: not field.editor.widget.visibleRegion().isEmpty())
     assert field.note.text == "This is too strict."

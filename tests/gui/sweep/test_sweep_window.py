@@ -127,6 +127,21 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.session.config == before
 
 
+def test_the_question_about_code_belongs_to_the_sweep(
+    window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
+    path = tmp_path / "sweep.toml"
+    path.write_text(SWEEP.replace('"onnx"', '"./mine.py"'), encoding="utf-8")
+    shown = opened(path)
+    shown.run_action.trigger()
+    (box,) = shown.findChildren(QMessageBox)
+    assert box.parent() is shown
+    assert "sweep" in box.text()
+    box.reject()
+    assert "declined" in shown.reason.text()
+
+
 @pytest.mark.slow
 def test_enter_opens_a_row_and_a_refused_one_shows_its_reason(
     qtbot: Any, window: MainWindow, shown: SweepWindow

@@ -85,7 +85,7 @@ def test_a_running_run_shows_its_stage_and_the_shown_result(line: VerdictBar) ->
     line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     assert line.state == "running"
-    assert "Shown: ✔ gluon and manual agree" in shown(line)
+    assert "Previous run: ✔ gluon and manual agree" in shown(line)
     line.show_running(None)
     assert line.state == "agree"
 
@@ -96,7 +96,7 @@ def test_an_error_leaves_the_last_verdict_visible_and_can_be_dismissed(qtbot, li
     line.show_error("The worker process ended.")
     assert line.state == "error"
     assert line.text == "The worker process ended."
-    assert "The last result is still shown: ✔ gluon and manual agree" in shown(line)
+    assert "Previous run: ✔ gluon and manual agree" in shown(line)
     qtbot.mouseClick(button(line, "dismiss"), Qt.MouseButton.LeftButton)
     assert line.state == "agree"
 
@@ -114,6 +114,27 @@ def test_an_error_of_an_engine_says_what_to_do(qtbot, line: VerdictBar) -> None:
     assert line._without.isHidden()
     line.show_error("The disk is full.")
     assert "Ctrl+E" not in shown(line)
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        (lambda line: line.show_stale(True), "Out of date: ✔ gluon"),
+        (lambda line: line.show_error("It failed."), "It failed.\nPrevious run: ✔ gluon"),
+        (lambda line: line.show_running(Stage(StageKind.COMPUTING, "gluon")), "Running"),
+    ],
+    ids=["stale", "error", "running"],
+)
+def test_the_verdict_of_an_earlier_run_is_copied_and_drawn_as_such(
+    line: VerdictBar, change: Callable[[VerdictBar], None], first: str
+) -> None:
+    line.show_result(make_result(), "manual")
+    change(line)
+    assert line.copy_text().startswith(first)
+    copy = line.duplicate()
+    copy.show_result(make_result(), "manual")
+    assert copy.state == "stale"
+    copy.close()
 
 
 def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:

@@ -169,6 +169,13 @@ def test_a_chart_of_a_long_run_has_every_peak_and_few_points() -> None:
     assert 4 <= len(chart.times) <= 8
 
 
+@pytest.mark.parametrize("outdated", [False, True])
+def test_a_report_of_earlier_settings_says_so_in_title_and_text(outdated: bool) -> None:
+    document = parsed(report_html(make_result(), [], WHEN, outdated=outdated))
+    assert ("out of date" in text_of(next(document.iter("title")))) is outdated
+    assert ("Out of date" in text_of(next(document.iter("header")))) is outdated
+
+
 def test_the_title_names_the_model_file() -> None:
     result = make_result(cell="lstm")
     config = result.config
