@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
 
-from PySide6.QtCore import QObject, QProcess, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, QProcess, Signal
 
 from rnnviz.core.engine_spec import is_own
 from rnnviz.gui.app_state import Session
@@ -28,8 +27,13 @@ _LINE_ARGUMENTS: dict[str, tuple[str, ...]] = {
 _IN_TERMINAL = {"vi", "vim", "nvim", "nano", "micro", "joe", "ne", "hx", "helix"}
 _TERMINAL = "x-terminal-emulator"
 _NONE = "This network has no custom step and no custom cell. File > New custom step… creates one."
-_OPENED = "Opened {path} at line {line}."
-_FAILED = "{path} could not be opened. Set VISUAL to the command of an editor."
+_OPENING = "Opening {path} in {program}, at line {line}."
+_OPENING_WITHOUT_LINE = "Opening {path} in {program}. The line is {line}."
+_OPENED = "Opened {path} in the program for its type. The line is {line}."
+_NO_EDITOR = (
+    "{path} is not open: no editor was found. Set the variable VISUAL to the command of an editor, such as code, "
+    "and start rnnviz again. The line is {line}."
+)
 
 
 def editor_command(path: str, line: int, environment: Mapping[str, str]) -> list[str] | None:
@@ -68,8 +72,36 @@ class CodeCommands(QObject):
             self.message.emit(_NONE)
             return
         line = self._line(path)
-        opened = _start(str(Path(path).absolute()), line)
-        self.message.emit((_OPENED if opened else _FAILED).format(path=path, line=line))
+        absolute = str(Path(path).absolute())
+        command = editor_command(absolute, line, os.environ)
+        if command is None and sys.platform != "linux":
+            # There, the default action of a Python file may be to run it.
+            command = ["notepad", absolute] if sys.platform == "win32" else ["open", "-t", absolute]
+        if command is None:
+            self._open_by_type(absolute, path, line)
+        elif QProcess.startDetached(command[0], command[1:])[0]:
+            known = any(Path(word).name in _LINE_ARGUMENTS for word in command)
+            text = _OPENING if known else _OPENING_WITHOUT_LINE
+            self.message.emit(text.format(path=path, line=line, program=Path(command[0]).name))
+        else:
+            self.message.emit(_NO_EDITOR.format(path=path, line=line))
+
+    def _open_by_type(self, absolute: str, path: str, line: int) -> None:
+        """Open a file in the desktop's program for it. Qt's call says that it did even where there is none."""
+
+        def report(failed: bool) -> None:
+            self.message.emit((_NO_EDITOR if failed else _OPENED).format(path=path, line=line))
+            process.deleteLater()
+
+        def report_error(error: QProcess.ProcessError) -> None:
+            # After the others, `finished` follows.
+            if error == QProcess.ProcessError.FailedToStart:
+                report(True)
+
+        process = QProcess(self)
+        process.finished.connect(lambda code, status: report(code != 0 or status != QProcess.ExitStatus.NormalExit))
+        process.errorOccurred.connect(report_error)
+        process.start("xdg-open", [absolute])
 
     def _path(self) -> str | None:
         session = self._session
@@ -89,13 +121,3 @@ class CodeCommands(QObject):
         audit = None if result.judgment is None else result.judgment.audits.get(path)
         line = None if audit is None else first_line_in_source(result, audit)
         return line or line_number(result.sources[path], "step", ()) or 1
-
-
-def _start(path: str, line: int) -> bool:
-    command = editor_command(path, line, os.environ)
-    if command is None and sys.platform != "linux":
-        # There, the default action of a Python file may be to run it.
-        command = ["notepad", path] if sys.platform == "win32" else ["open", "-t", path]
-    if command is None:
-        return QDesktopServices.openUrl(QUrl.fromLocalFile(path))
-    return bool(QProcess.startDetached(command[0], command[1:])[0])

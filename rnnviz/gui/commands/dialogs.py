@@ -21,6 +21,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.gui.help.commands import HelpCommands, child_beside
 from rnnviz.gui.message_box import MessageBox
 from rnnviz.gui.settings import Settings
+from rnnviz.io.resources import resource_path
 
 MOST = 10
 
@@ -45,11 +46,10 @@ class RecentFiles(QObject):
         self.used.emit(path)
 
     def folder(self, kind: str) -> str:
-        """Folder of the last file of a kind, else of the last file of any kind, else ""."""
-        last = self._settings.folder(kind)
-        if os.path.isdir(last):
-            return last
-        return next((str(path.parent) for path in self.paths()), "")
+        """Folder of the last file of a kind, or of any kind, or else that of the user; never the program's."""
+        folders = self._settings.folder(kind), *(str(path.parent) for path in self.paths()), str(Path.home())
+        program = resource_path()
+        return next((f for f in folders if os.path.isdir(f) and not Path(f).is_relative_to(program)), "")
 
     def use_folder(self, kind: str, path: Path) -> None:
         """Start the next dialog for this kind in the folder of a chosen file."""
@@ -111,10 +111,15 @@ def ask_new_file(
     dialog = _file_dialog(parent, title, filters, chosen)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(suffix)
-    dialog.filterSelected.connect(lambda named: dialog.setDefaultSuffix(named.rpartition("*.")[2].rstrip(")")))
+    dialog.filterSelected.connect(lambda named: dialog.setDefaultSuffix(suffix_of(named)))
     dialog.selectFile(suggestion)
     dialog.open()
     return dialog
+
+
+def suffix_of(filters: str) -> str:
+    """The first ending of the first filter, without its dot."""
+    return re.split(r"[ )]", filters.partition("*.")[2], maxsplit=1)[0]
 
 
 def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:

@@ -333,7 +333,7 @@ class FileCommands(QObject):
 
     def ask_save_as(self, then: Callable[[], None] = lambda: None) -> None:
         suggestion = self._document.path
-        name = "network.toml" if suggestion is None else str(suggestion.with_suffix(".toml"))
+        name = f"{self._document.origin.stem}.toml" if suggestion is None else str(suggestion.with_suffix(".toml"))
 
         def write(path: Path) -> None:
             if self._save(path):

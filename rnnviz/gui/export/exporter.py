@@ -16,7 +16,7 @@ from rnnviz.core.words import join_words
 from rnnviz.explain.provenance import ParameterPlace
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog
+from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
@@ -30,7 +30,7 @@ from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.core.config import Config
+    from rnnviz.core.config import Config, Network
 
     # Imported with the dialogs, or after the first paint.
     from rnnviz.gui.commands.playback import Player
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from rnnviz.lessons.content import GuidedLesson
 
 
-def weight_files() -> str:
-    """The file dialog filters, one for each format of weights."""
-    from rnnviz.io.model_formats.load import WEIGHT_FORMATS
+def weight_files(network: "Network", source: str | None = None) -> str:
+    """The file dialog filters, one for each format of weights. The first is that of the `source` file, if any."""
+    from rnnviz.io.model_formats.load import formats_offered
 
-    return ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
+    return ";;".join(f"{form.title} (*{form.ending})" for form in formats_offered(network, source))
 
 
 _SECONDS = 3600.0
@@ -91,9 +91,10 @@ class ExportFormat:
 
     id: str
     ending: str
+    """Without a dot; "" for that of the first of the `filters`."""
     title: str
     why: str
-    filters: str | Callable[[], str]
+    filters: str | Callable[[RunResult], str]
     write: Callable[..., str]
     selects: bool = False
     of_parameter: bool = False
@@ -187,10 +188,10 @@ FORMATS = (
     ExportFormat("json", "json", "Summary (&JSON)…", "Verdict, figures and checks.", _SUMMARIES, _write_json),
     ExportFormat(
         "weights",
-        "params",
+        "",
         "Weights as a &model file…",
         "Weights of this run for Gluon, PyTorch, ONNX Runtime or NumPy.\nrnnviz reads the file back and verifies it.",
-        weight_files,
+        lambda result: weight_files(result.config.network, result.config.parameters.path),
         write_weights,
     ),
 )
@@ -237,7 +238,7 @@ class ExportCommands(QObject):
         if result is None:
             return
 
-        filters = kind.filters if isinstance(kind.filters, str) else kind.filters()
+        filters = kind.filters if isinstance(kind.filters, str) else kind.filters(result)
         write = partial(kind.write, result)
         if kind.selects:
             write = partial(write, start=self._session.location)
@@ -246,7 +247,7 @@ class ExportCommands(QObject):
                 self.message.emit(without_parameter(self._session))
                 return
             write = partial(write, parameter=self._session.parameter)
-        self._ask("Export", filters, kind.ending, self._stem, write)
+        self._ask("Export", filters, kind.ending or suffix_of(filters), self._stem, write)
 
     def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""

@@ -58,11 +58,14 @@ class GenerateCommands(QObject):
     def show(self) -> None:
         """Show the window, at first with the model of the guide, and its text in the lanes if nothing is unsaved."""
         if self.window is None:
-            from rnnviz.training.character_model import shipped_model
-
-            self.open(shipped_model())
+            self._open_sample()
         else:
             self.window.bring_to_front()
+
+    def _open_sample(self) -> None:
+        from rnnviz.training.character_model import shipped_model
+
+        self.open(shipped_model())
 
     def open(self, path: Path) -> None:
         """Show a character model; a file that has none opens a dialog."""
@@ -101,6 +104,7 @@ class GenerateCommands(QObject):
         window.text_changed.connect(self._on_text)
         window.place_chosen.connect(self._select)
         window.model_wanted.connect(lambda: ask_file(window, "Open character model", MODELS, self.open))
+        window.sample_wanted.connect(self._open_sample)
         window.lanes_wanted.connect(self._link)
         return window
 

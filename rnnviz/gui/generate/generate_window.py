@@ -26,7 +26,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.views.labels import ElidedLabel
-from rnnviz.training.character_model import CharacterModel, Generator, entropy
+from rnnviz.training.character_model import CharacterModel, Generator, entropy, shipped_model
 
 _FRAME_MS, _SLICE = 16, 0.006
 """Interval between the slices in which text is generated, and their seconds."""
@@ -45,6 +45,8 @@ class GenerateWindow(ToolWindow):
     place_chosen = Signal(int)
     """The number of characters before the text cursor, which the user moved."""
     model_wanted = Signal()
+    sample_wanted = Signal()
+    """The user asks for the model that the program ships with."""
     lanes_wanted = Signal(bool)
     """Whether the main window is to show the text."""
 
@@ -101,6 +103,7 @@ class GenerateWindow(ToolWindow):
         self.setWindowTitle(f"{model.path.name}: generate")
         self.model_name.setText(model.path.name)
         self.model_name.explain(str(model.path))
+        self.sample_button.setVisible(model.path != shipped_model())
         prefix = self.prefix.text() if self.generator.text else _FIRST_PREFIX
         self.prefix.setText("".join(character for character in prefix if character in model.characters))
         self.before = None
@@ -242,6 +245,11 @@ class GenerateWindow(ToolWindow):
         self.open_button = QPushButton("&Open model…")
         self.open_button.setToolTip(wrapped("Open a .safetensors file of a character model, as a training writes it."))
         self.open_button.clicked.connect(self.model_wanted)
+        self.sample_button = QPushButton("Use sa&mple model")
+        self.sample_button.setToolTip(
+            wrapped("Return to the model that rnnviz contains, which was trained on its guide.")
+        )
+        self.sample_button.clicked.connect(self.sample_wanted)
         self.prefix = QLineEdit()
         self.prefix.setMaxLength(_LONGEST_PREFIX)
         self.prefix.setAccessibleName("Prefix")
@@ -272,6 +280,7 @@ class GenerateWindow(ToolWindow):
         head.setContentsMargins(0, 0, 8, 0)
         head.addWidget(bar)
         head.addWidget(self.model_name, 1)
+        head.addWidget(self.sample_button)
         head.addWidget(self.open_button)
         fields = QHBoxLayout()
         fields.setContentsMargins(8, 0, 8, 0)

@@ -337,7 +337,7 @@ class PathEditor(LineEditor):
 
     def _browse(self) -> None:
         current = self.value()
-        folder = Path(current).parent if isinstance(current, str) else None
+        folder = Path(current).parent if isinstance(current, str) and not is_unpacked(current) else None
         ask_file(self.widget, "Choose file", self._filters, lambda path: self.choose(str(path)), folder)
 
     def _write(self, value: Any) -> None:

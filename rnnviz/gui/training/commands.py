@@ -13,7 +13,7 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
 from rnnviz.engines.registry import with_fallback_reference
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog
+from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog, suffix_of
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import weight_files
@@ -289,7 +289,8 @@ class TrainingCommands(QObject):
 
             return write_trained(path, network, saved.parameters(), progress).short
 
-        self._ask("Export weights", weight_files(), "params", f"{self._stem} step {saved.step}", write)
+        filters = weight_files(network)
+        self._ask("Export weights", filters, suffix_of(filters), f"{self._stem} step {saved.step}", write)
 
     def _ask_model(self) -> None:
         model = self._chosen_model

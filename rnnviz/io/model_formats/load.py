@@ -370,6 +370,26 @@ NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", NUMPY, None)
 WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
 
 
+_USUAL = (TORCH_SAFETENSORS, NUMPY_ARCHIVE, ONNX_MODEL, GLUON_PARAMS)
+_PICKLED = (".pt", ".pth", ".bin", ".ckpt")
+"""Endings of PyTorch's files, which rnnviz reads and does not write."""
+
+
+def formats_offered(network: Network, source: str | None = None) -> list[WeightFormat]:
+    """All formats: that of the `source` of the weights, then others that can hold the network, then the rest."""
+    ending = "" if source is None else Path(source).suffix.lower()
+    ending = TORCH_SAFETENSORS.ending if ending in _PICKLED else ending
+
+    def unfit(form: WeightFormat) -> tuple[bool, bool]:
+        try:
+            form.check(network, Path(form.ending))
+        except InputError:
+            return True, True
+        return False, form.ending != ending
+
+    return sorted(_USUAL, key=unfit)
+
+
 def format_for(path: Path) -> WeightFormat:
     """The format that the ending of a file to be written asks for."""
     ending = path.suffix.lower()

@@ -1,5 +1,6 @@
 """The user's code opens in an editor at the line of its error, or at the first line that differs."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,35 @@ def test_a_terminal_editor_without_a_terminal_is_not_used(programs: Path) -> Non
         None,
         ["x-terminal-emulator", "-e", f"{programs}/vim", "+7", "/a.py"],
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system has an editor")
+@pytest.mark.parametrize(("code", "opened"), [(None, False), (3, False), (0, True)])
+def test_without_an_editor_the_message_says_whether_the_file_is_open(
+    qtbot: Any,
+    shared_window: MainWindow,
+    tmp_path: Path,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int | None,
+    opened: bool,
+) -> None:
+    window, mine = shared_window, tmp_path / "mine.py"
+    mine.write_text("", encoding="utf-8")
+    for variable in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PATH", str(programs))
+    if code is not None:
+        (programs / "xdg-open").write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+        (programs / "xdg-open").chmod(0o755)
+    window.document.edit(window.session.config.with_engines(("manual", str(mine))))
+    window.control.auto_run.cancel()
+    with qtbot.waitSignal(window.code.message) as said:
+        window.actions_["edit_code"].trigger()
+    assert said.args[0].startswith("Opened") is opened
+    assert ("VISUAL" in said.args[0]) is not opened
+    window.document.undo()
+    window.control.auto_run.cancel()
 
 
 @pytest.mark.slow

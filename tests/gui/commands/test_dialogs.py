@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
 
+from rnnviz.core.config import Network
 from rnnviz.gui.commands.dialogs import (
     CONFIGS,
     RecentFiles,
@@ -13,21 +15,50 @@ from rnnviz.gui.commands.dialogs import (
     model_files,
     openable_files,
     show_error_dialog,
+    suffix_of,
 )
 from rnnviz.gui.export.exporter import weight_files
+from rnnviz.training.character_model import shipped_model
 
 
 def test_the_ending_follows_the_chosen_filter(qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
-    dialog = ask_new_file(parent, "Export", weight_files(), "params", "w.params", lambda path: None)
-    assert dialog.defaultSuffix() == "params"
+    network = Network("lstm", 2, 3)
+    dialog = ask_new_file(parent, "Export", weight_files(network), "safetensors", "w.safetensors", lambda path: None)
+    assert dialog.defaultSuffix() == "safetensors"
     endings = {}
     for named in dialog.nameFilters():
         dialog.filterSelected.emit(named)
         endings[named.partition(" ")[0]] = dialog.defaultSuffix()
     assert endings == {"Gluon": "params", "PyTorch": "safetensors", "ONNX": "onnx", "numpy": "npz"}
     dialog.reject()
+
+
+@pytest.mark.parametrize(
+    ("source", "network", "suffix"),
+    [
+        (None, Network("lstm", 2, 3), "safetensors"),
+        ("a/model.PT", Network("lstm", 2, 3), "safetensors"),
+        ("model.onnx", Network("lstm", 2, 3), "onnx"),
+        ("model.onnx", Network("lstm", 2, 3, dtype="float64"), "safetensors"),
+        ("model.params", Network("gru", 2, 3), "params"),
+        ("model.h5", Network("gru_reset_before", 2, 3), "npz"),
+    ],
+)
+def test_weights_have_the_format_of_their_file_or_one_that_can_hold_them(source, network, suffix):
+    assert suffix_of(weight_files(network, source)) == suffix
+
+
+def test_a_dialog_starts_in_the_folder_of_the_user_and_never_in_that_of_the_program(qtbot, settings, tmp_path):
+    recent = RecentFiles(settings)
+    assert recent.folder("configs") == str(Path.home())
+    recent.add(shipped_model())
+    recent.use_folder("models", shipped_model())
+    assert recent.folder("models") == str(Path.home())
+    (tmp_path / "a.toml").touch()
+    recent.add(tmp_path / "a.toml")
+    assert recent.folder("models") == str(tmp_path)
 
 
 def test_a_dialog_starts_where_the_last_file_of_its_kind_was(qtbot, settings, tmp_path):

@@ -16,7 +16,7 @@ from rnnviz.gui.generate.bars import MOST, bars_of
 from rnnviz.gui.generate.generate_window import GenerateWindow
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.resources import resource_path
-from rnnviz.training.character_model import Generator, load_character_model, save_character_model
+from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
 
 CHARACTERS = "\n .Tacehnorst"
 
@@ -53,6 +53,16 @@ def opened(qtbot: Any, window: MainWindow, model: Path) -> GenerateWindow:
     assert opened is not None
     qtbot.waitUntil(lambda: not opened.busy)
     return opened
+
+
+def test_the_sample_model_is_back_with_one_button(qtbot: Any, window: MainWindow, opened: GenerateWindow) -> None:
+    assert opened.sample_button.isVisible()
+    opened.sample_button.setFocus()
+    QTest.keyClick(opened.sample_button, Qt.Key.Key_Space)
+    assert opened.generator.model.path == shipped_model()
+    assert not opened.sample_button.isVisible()
+    opened.stop()
+    window.control.auto_run.cancel()
 
 
 def expected(model: Path, prefix: str, length: int, temperature: float = 0.5) -> str:

@@ -98,7 +98,7 @@ class UnrolledView(ResultView):
         self._turn = 0
         self._drawn: tuple[object, ...] = ()
         self._unit_order = UnitOrderWorker(self)
-        self._unit_order.found.connect(self._on_order)
+        self._unit_order.found.connect(self._renew)
         self._shown: RenderState | None = None
         self._canvas = UnrolledCanvas(self)
         self.canvas, self.box, self.color_bar = self._canvas.canvas, self._canvas.box, self._canvas.color_bar
@@ -439,10 +439,6 @@ class UnrolledView(ResultView):
             if self._shown is not None and self._shown.logarithmic != self._limit.logarithmic:
                 self._show(self._render_state())
             self._match_colors()
-
-    def _on_order(self) -> None:
-        self._renew()
-        self.show_location(self._location)
 
     def _renew(self, *, at_once: bool = False) -> None:
         """Read the numbers again for another result, engine, sample, quantity or theme."""

@@ -90,6 +90,20 @@ def test_a_slow_order_is_computed_in_the_background(
     assert sorted(rows_of(view)) == list(range(6))
 
 
+@pytest.mark.parametrize("at_once", [unit_order._AT_ONCE, 0])
+def test_an_order_keeps_the_time_steps_in_view(
+    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch, at_once: float
+) -> None:
+    monkeypatch.setattr(unit_order, "_AT_ONCE", at_once)
+    view.show_result(make_result(hidden_size=6, timesteps=60), "manual")
+    view.show_location(Location(timestep=2))
+    view._canvas.show_times(range(40, 44))
+    before = view.chosen_camera()
+    view.session.set_order("component")
+    qtbot.waitUntil(lambda: "first component" in order_text(view))
+    assert view.chosen_camera() == before
+
+
 def test_a_norm_has_no_order(view: UnrolledView) -> None:
     view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.show_location(Location(unit=4))
