@@ -18,10 +18,11 @@ def step(
 
 
 def projection_step(u: Values, v: Values, state: Values, p: Values, **activations: Function) -> Step:
-    """A projection: h is a matrix times the h of the LSTM, and has its own size."""
+    """A projection: h is a matrix times m, the h of an LSTM without one, and has its own size."""
     lstm = step(u, v, state, p, **activations)
-    h = p.h2r_weight @ lstm.h
-    return Step(**{**lstm, "h": h})
+    m = lstm.h
+    h = p.h2r_weight @ m
+    return Step(**{**lstm, "m": m, "h": h})
 
 
 INPUT, FORGET, OUTPUT = Gate("i", "input gate"), Gate("f", "forget gate"), Gate("o", "output gate")

@@ -2,13 +2,14 @@
 
 import re
 from argparse import Action, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rnnviz.cells import CELLS
+from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cli.terminal import (
     AGREE,
     DISAGREE,
@@ -27,16 +28,17 @@ from rnnviz.cli.terminal import (
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.gradients import OF_PARAMETERS
+from rnnviz.core.gradients import OF_PARAMETERS, gradient
 from rnnviz.core.schema import declarations, display_value
-from rnnviz.core.trace_index import DIRECTIONS, Location
-from rnnviz.core.words import suggest
+from rnnviz.core.trace_index import DIRECTIONS, Location, first_timestep
+from rnnviz.core.words import join_words, suggest
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.core.inputs import Load
-    from rnnviz.explain.provenance import GradientOf
+    from rnnviz.execution.events import AuditMode
+    from rnnviz.explain.provenance import CellPlace, GatePlace, GradientOf, Place
 
 
 def add_run_to(commands: Commands) -> None:
@@ -209,20 +211,33 @@ def _program(cell: str) -> str:
 def add_explain_to(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value, or of a gradient")
     explain.add_argument("config", type=Path, help="a TOML config, or a session or capture (.rnnviz)")
-    explain.add_argument("--layer", type=int, metavar="K", help="layer, from 0 at the bottom")
+    explain.add_argument(
+        "--layer",
+        type=int,
+        metavar="K",
+        help="layer, from 0 at the bottom; without --layer, --timestep and --unit the first wrong step or mismatch",
+    )
     explain.add_argument("--direction", choices=DIRECTIONS, help="default: forward, or backward with network.reverse")
     explain.add_argument("--timestep", type=int, metavar="T", help="time step, from 0")
     explain.add_argument("--unit", type=int, metavar="U", help="unit, from 0")
-    explain.add_argument("--sample", type=int, default=0, metavar="N", help="sample, from 0; default: 0")
+    explain.add_argument("--sample", type=int, metavar="N", help="sample, from 0; default: 0")
     explain.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
     add_cell_to(explain)
-    explain.add_argument(
+    of = explain.add_mutually_exclusive_group()
+    of.add_argument(
+        "--value",
+        metavar="NAME",
+        help="the value whose unit is meant, where units of h and of the cell differ, as with a projection: a state or "
+        "a gate, such as c, i or m; default: h",
+    )
+    of.add_argument(
         "--gradient",
         nargs="?",
         const="h",
         metavar="NAME",
-        help="print the terms of the gradients of the hidden value, of the output out of its layer, of h0, of an input "
-        "x[I], or of a parameter's number, such as l0_i2h_weight[3,2]",
+        help="print the terms of the gradients of a step, by the name of a state (h, c), of a gate (i) or of the "
+        "output (out); of an initial state (h0, c0), of an input x[I], or of a parameter's number, such as "
+        "l0_i2h_weight[3,2]; default: h",
     )
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
     explain.add_argument(
@@ -248,18 +263,17 @@ def _explain(options: Namespace) -> Answer:
         config = config.with_engines(named)
     if options.gradient is not None:
         config = replace(config, backward=replace(config.backward, enabled=True))
-    where = _location(config, options)
-    if config.sequence.source != "file":
-        _check_sequence(config, where)
+    placed = _check_place(config, options)
     if options.top is not None and options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top}).")
     json_path = None if options.json == "-" else options.json
-    if options.csv is not None and "[" not in (options.gradient or "").removeprefix("x["):
+    if options.csv is not None and not _names_parameter(options.gradient or ""):
         raise InputError("--csv needs --gradient with a number of a parameter, such as l0_i2h_weight[3,2].")
     check_outputs({"--json": json_path, "--csv": options.csv}, {"the config": options.config, **files_read(config)})
     with progress_bar(options.quiet) as notify:
-        result = run(config, load_inputs, notify, "off", frozenset((*named, options.cell or "")))
-    _check_sequence(result.config, where)
+        audit: AuditMode = "off" if placed else "auto"
+        result = run(config, load_inputs, notify, audit, frozenset((*named, options.cell or "")))
+    where, why = _place(result, options) if placed else _first_place(result, options)
     text_of, to_json = _explained(result, where, options)
     if options.csv is not None:
         from rnnviz.io.export.csv import write_contributions
@@ -269,7 +283,11 @@ def _explain(options: Namespace) -> Answer:
         with progress_bar(options.quiet) as notify:
             write_contributions(result, parameter, options.csv, lambda done: notify(f"writing {options.csv}", done))
     if options.json is not None:
-        figures = {**to_json(), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
+        figures = {
+            **to_json(),
+            **({"chosen": why} if why else {}),
+            **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
+        }
         text = answer_json(figures, options.json)
         if text:
             return AGREE, text
@@ -277,7 +295,7 @@ def _explain(options: Namespace) -> Answer:
         return AGREE, ""
     from rnnviz.text.verdict_details import assumptions
 
-    lines = (text_of(options.top), *assumptions(result))
+    lines = (*([f"{why}\n"] if why else []), text_of(options.top), *assumptions(result))
     return AGREE, "".join(f"{line}\n" for line in lines)
 
 
@@ -287,9 +305,11 @@ def _explained(
     """The explanation as text and as JSON."""
     if options.gradient is None:
         from rnnviz.explain.explanation import explain_value
+        from rnnviz.explain.provenance import unit_size
         from rnnviz.explain.report import report, to_json
 
-        explanation = explain_value(result, where)
+        kind = result.config.network.kind
+        explanation = explain_value(result, where, size=unit_size(kind, _value(kind, where, options.value)))
         return partial(report, explanation), partial(to_json, explanation)
     from rnnviz.explain.gradient_explanation import explain_gradients
     from rnnviz.explain.gradient_report import gradient_report, gradient_to_json
@@ -301,22 +321,47 @@ def _explained(
 _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
 
 
+def _value(kind: CellSpec, where: Location, name: str | None) -> "Location | CellPlace | GatePlace":
+    """The place of --value NAME."""
+    from rnnviz.explain.provenance import value_place
+
+    values = graph_of(kind).values
+    if name is not None and name not in values:
+        raise InputError(f"--value must be one of {', '.join(values)} (got {name}).{suggest(name, values)}")
+    return where if name is None else value_place(kind, where, name)
+
+
 def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
     """The place of --gradient NAME."""
-    from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, OutputPlace, gradient_entry
+    from rnnviz.explain.gradient_symbols import gate_name
+    from rnnviz.explain.provenance import (
+        GatePlace,
+        GradientOf,
+        InitialPlace,
+        InputPlace,
+        OutputPlace,
+        gradient_entry,
+        value_place,
+    )
 
     network, parameters = result.config.network, result.inputs.parameters
-    if name in network.kind.state_symbols:
-        return GradientOf(where)
+    kind = network.kind
+    gates = {gate_name(kind, gate): gate for gate in kind.gate_symbols}
+    # "u" is the pre-activation of an RNN, whose only gate is its state.
+    if name in gates:
+        return GradientOf(GatePlace(where, gates[name]))
+    if name in graph_of(kind).values:
+        return GradientOf(value_place(kind, where, name))
     if name == "out":
         return GradientOf(OutputPlace(where))
-    if name.removesuffix("0") in network.kind.state_symbols:
+    initial = [f"{symbol}0" for symbol in kind.state_symbols]
+    if name in initial:
         at = where.layer, where.direction, where.sample, where.unit
         return GradientOf(InitialPlace(name.removesuffix("0"), *at, reverse=network.reverse))
     found = _INDEXED.fullmatch(name)
     index = tuple(map(int, found["index"].split(","))) if found else ()
-    if found and found["name"] == "x" and len(index) == 1:
-        _check("--gradient x[I]", index[0], network.input_size, "feature")
+    if found and found["name"] in ("x", "input") and len(index) == 1:
+        _check(f"--gradient {found['name']}[I]", index[0], network.input_size, "feature")
         names = result.inputs.names.of_sample(where.sample)
         return GradientOf(InputPlace(where.timestep, where.sample, index[0], names))
     if found and found["name"] in parameters:
@@ -324,43 +369,122 @@ def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
         if len(index) != len(shape) or any(k >= size for k, size in zip(index, shape, strict=True)):
             raise InputError(f"--gradient {name} is outside the parameter: its shape is {shape}.")
         return gradient_entry(network, f"{OF_PARAMETERS}{found['name']}", index)
-    states = ", ".join((*network.kind.state_symbols, "out", *(f"{s}0" for s in network.kind.state_symbols)))
-    expected = f"{states}, x[I] or a parameter with its index, such as {next(iter(parameters))}[0,0]"
-    raise InputError(f"--gradient must be {expected} (got {name}).")
+    if name in ("x", "input"):
+        raise InputError(f"--gradient {name} needs a feature, such as {name}[0]: there are {network.input_size}.")
+    if name in parameters:
+        shape = parameters[name].shape
+        example = f"{name}[{','.join('0' * len(shape))}]"
+        raise InputError(f"--gradient {name} needs an index, such as {example}: its shape is {shape}.")
+    names_of_steps = dict.fromkeys((*graph_of(kind).values, *gates, "out", *initial))
+    expected = f"{', '.join(names_of_steps)}, x[I] or a parameter with its index, such as {next(iter(parameters))}[0,0]"
+    known = (*names_of_steps, *parameters)
+    raise InputError(f"--gradient must be {expected} (got {name}).{suggest(name, known)}")
 
 
-def _location(config: Config, options: Namespace) -> Location:
+_PLACE = ("layer", "timestep", "unit")
+"""The options that say which value is meant, beside those that have a default."""
+
+
+def _check_place(config: Config, options: Namespace) -> bool:
+    """Check the options of the place as far as the config says what it may be; False if none names a place."""
     network = config.network
     needed = _needed(options.gradient or "")
-    for name in ("layer", "timestep", "unit"):
-        if getattr(options, name) is None:
-            if name in needed:
-                raise InputError(f"--{name} is missing: {' and '.join(f'--{n}' for n in needed)} name the value.")
-            setattr(options, name, 0)
+    missing = [name for name in needed if getattr(options, name) is None]
+    given = [name for name in (*_PLACE, "direction", "sample") if getattr(options, name) is not None]
+    if needed and not given:
+        return False
+    if missing:
+        raise InputError(
+            _MISSING.format(options=_options(missing), be="is" if len(missing) == 1 else "are", needed=_options(needed))
+        )
     if options.direction == "forward" and network.reverse:
         raise InputError("--direction forward needs a forward direction, but network.reverse is true.")
     if options.direction == "backward" and not (network.bidirectional or network.reverse):
         raise InputError("--direction backward needs a bidirectional network, but network.bidirectional is false.")
-    direction = int(options.direction == "backward" and network.bidirectional)
+    for name in ("layer", "timestep", "sample", "unit"):
+        if getattr(options, name) is None:
+            setattr(options, name, 0)
     _check("--layer", options.layer, network.num_layers, "layer")
-    _check("--unit", options.unit, network.output_size, "unit")
-    return Location(options.layer, direction, options.timestep, options.sample, options.unit, reverse=network.reverse)
+    # A file may have other time steps, and a name another number of units.
+    _check("--unit", options.unit, max(network.output_size, network.hidden_size), "unit")
+    if config.sequence.source != "file":
+        _check_sequence(config, options)
+    return True
+
+
+_MISSING = "{options} {be} missing: {needed} name the value, and without all of them the first wrong one is explained."
+
+
+def _options(names: Sequence[str]) -> str:
+    return join_words([f"--{name}" for name in names])
+
+
+def _place(result: RunResult, options: Namespace) -> tuple[Location, str]:
+    """The place that the options name, in the run."""
+    network = result.config.network
+    _check_sequence(result.config, options)
+    direction = int(options.direction == "backward" and network.bidirectional)
+    at = options.layer, direction, options.timestep, options.sample, options.unit
+    where = Location(*at, reverse=network.reverse)
+    if "unit" in _needed(options.gradient or ""):
+        of = _value(network.kind, where, options.value) if options.gradient is None else None
+        _check("--unit", options.unit, _units(result, of or _gradient(result, where, options.gradient)), "unit")
+    return where, ""
+
+
+def _units(result: RunResult, place: "Place") -> int:
+    """How many units there are of the kind of a place."""
+    from rnnviz.explain.provenance import unit_size
+
+    network = result.config.network
+    return network.sizes(0).of(unit_size(network.kind, place))
+
+
+_FIRST_WRONG = "First wrong step of {engine}: {place}."
+_FIRST_MISMATCH = "First mismatch of {engine}: {place}."
+_FIRST_VALUE = "No value differs; the first one is explained: {place}."
+
+
+def _first_place(result: RunResult, options: Namespace) -> tuple[Location, str]:
+    """The first wrong step or mismatch of the verdict, or the first value, and a sentence that says which."""
+    from rnnviz.core.engine_spec import display_name
+
+    network, symbol = result.config.network, options.gradient or options.value or "h"
+    array = gradient(symbol) if options.gradient is not None else symbol
+    start = Location(timestep=first_timestep(network.reverse, result.inputs.length(0)), reverse=network.reverse)
+    own = [(c.candidate, c.of(array).first_mismatch) for c in result.comparisons if c.of(array).name == array]
+    differing = next(((engine, first.where) for engine, first in own if first is not None), None)
+    fault = result.first_fault
+    found = fault if fault is not None and array == "h" else differing or fault
+    if found is None:
+        return start, _FIRST_VALUE.format(place=start)
+    engine, where = found
+    of = _gradient(result, where, symbol) if options.gradient is not None else _value(network.kind, where, symbol)
+    if where.unit >= _units(result, of) or (found is fault and _units(result, of) != network.output_size):
+        where = where.moved(unit=0)
+    template = _FIRST_WRONG if found is fault and result.wrong(engine) else _FIRST_MISMATCH
+    return where, template.format(engine=display_name(engine), place=where)
+
+
+def _names_parameter(gradient: str) -> bool:
+    """Whether --gradient names a number of a parameter."""
+    return "[" in gradient and not gradient.startswith(("x[", "input["))
 
 
 def _needed(gradient: str) -> tuple[str, ...]:
     """The options that say which value is meant."""
-    if gradient.startswith("x["):
+    if gradient.startswith(("x[", "input[")):
         return ("timestep",)
-    if "[" in gradient:
+    if _names_parameter(gradient):
         return ()
-    return ("layer", "unit") if gradient.endswith("0") else ("layer", "timestep", "unit")
+    return ("layer", "unit") if gradient.endswith("0") else _PLACE
 
 
-def _check_sequence(config: Config, where: Location) -> None:
+def _check_sequence(config: Config, options: Namespace) -> None:
     """Check the time step and the sample; the size of a sequence file is known only after it was read."""
     sequence = config.sequence
-    _check("--timestep", where.timestep, sequence.timesteps, "time step")
-    _check("--sample", where.sample, sequence.batch_size, "sample")
+    _check("--timestep", options.timestep, sequence.timesteps, "time step")
+    _check("--sample", options.sample, sequence.batch_size, "sample")
 
 
 def _check(option: str, value: int, count: int, noun: str) -> None:

@@ -121,7 +121,8 @@ def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
         yield Divergence("gate", symbol, ours.number(node), theirs.number(node), symbol)
     if ours.c is not None and theirs.c is not None:
         yield Divergence("c", "c", ours.c, theirs.c)
-    yield Divergence("h", "h", ours.h, theirs.h)
+    if ours.h is not None and theirs.h is not None:
+        yield Divergence("h", "h", ours.h, theirs.h)
     yield from _stored(ours, theirs)
 
 
@@ -136,7 +137,8 @@ def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
         first = ours.c if ours.stored_c is None else ours.stored_c
         second = theirs.c if theirs.stored_c is None else theirs.stored_c
         yield Divergence("stored_c", "the stored c", first, second)
-    yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
+    if ours.stored is not None and theirs.stored is not None:
+        yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
 
 
 _RETURNED = "The arithmetic agrees, but {line} differs: {reference} has {first}, {candidate} {second}."
@@ -232,11 +234,13 @@ def explain_value(
     where: Location,
     cells: Mapping[str, CellStates] | None = None,
     candidates: Collection[str] | None = None,
+    size: str = "",
 ) -> Explanation:
     """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
 
-    `candidates` are those to compare with the reference, by default all. A recording that lacks the step's inputs has
-    no arithmetic, unless there is no other engine. Raises an InputError in padding, which no step computes.
+    `candidates` are those to compare with the reference, by default all. `size` is what the unit is counted in, by
+    default as those of h: see `unit_size`. A recording that lacks the step's inputs has no arithmetic, unless there is
+    no other engine. Raises an InputError in padding, which no step computes.
     """
     if no_step := padding_sentence(result.inputs, where):
         raise InputError(no_step)
@@ -246,14 +250,15 @@ def explain_value(
         for name, trace in result.traces.items()
         if candidates is None or name in candidates or trace is result.reference
     }
+    of_h = size in ("", result.config.network.kind.states[0].size)
     unread = {
-        name: float(trace.hidden[where.index]) if trace.holds(*where.index[:3]) else None
+        name: float(trace.hidden[where.index]) if of_h and trace.holds(*where.index[:3]) else None
         for name, trace in traces.items()
         if where.timestep not in followed(result.inputs, trace, where.layer, where.direction)
     }
     read = {name: trace for name, trace in traces.items() if name not in unread}
     arithmetics = {
-        name: explain(result.inputs, trace, where, known.get(name)) for name, trace in (read or traces).items()
+        name: explain(result.inputs, trace, where, known.get(name), size) for name, trace in (read or traces).items()
     }
     reference = arithmetics.get(result.reference.engine)
     partings = {

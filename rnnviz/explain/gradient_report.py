@@ -8,7 +8,15 @@ from rnnviz.core.number_format import json_number
 from rnnviz.explain.gradient import GradientLine
 from rnnviz.explain.gradient_explanation import GradientExplanation, gradient_table
 from rnnviz.explain.provenance import GradientOf, ParameterPlace, in_words, step_of
-from rnnviz.explain.report import Row, equation_lines, number_cell, outcome_lines, parting_json, table_lines
+from rnnviz.explain.report import (
+    Row,
+    equation_lines,
+    number_cell,
+    outcome_json,
+    outcome_lines,
+    parting_json,
+    table_lines,
+)
 from rnnviz.explain.step_breakdown import StoredValue
 
 _LEGENDS = {
@@ -142,10 +150,4 @@ def _line_json(line: GradientLine) -> dict[str, Any]:
 
 
 def _own_json(own: StoredValue) -> dict[str, Any]:
-    return {
-        "value": json_number(own.stored),
-        "difference": json_number(own.difference),
-        "bound": json_number(own.bound),
-        "ratio": json_number(own.ratio),
-        "right": own.right,
-    }
+    return {"value": json_number(own.stored), **outcome_json(own)}

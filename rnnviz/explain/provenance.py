@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
 from rnnviz.core.config import InitialStateSource, Network, SequenceSource, parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS
@@ -132,13 +134,16 @@ _GATES = frozenset("ifgorzn")
 
 
 def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int, name: str = "") -> Place:
-    """Where column `index` of a weight matrix reads, or a value by its name, such as "c[t-1]".
+    """Where column `index` of a weight matrix reads, or a value by its name, such as "c[t-1]" or the m of a projection.
 
     W_h2h reads the lane's own previous step, or h0; W_i2h the sequence, or above the first layer the forward
     direction of the layer below in its first H columns and the backward one in the others.
     """
     where = arithmetic.where
-    if kind in ("value", "matrix"):
+    if kind == "matrix":
+        known = name in arithmetic.graph.values
+        return value_place(arithmetic.cell, where.moved(unit=index), name) if known else where
+    if kind == "value":
         return _value_place(arithmetic, name)
     if kind == "h2h":
         return own_previous(arithmetic, index)
@@ -149,17 +154,48 @@ def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int, name: str 
 
 
 def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
-    match name:
-        case "h[t-1]":
-            return own_previous(arithmetic)
-        case "c":
-            return CellPlace(arithmetic.where)
     symbol = name.removesuffix("[t-1]")
-    if symbol != name:
-        return previous_cell(arithmetic, symbol)
-    if name in arithmetic.previous.further:
-        return CellPlace(arithmetic.where, name)
-    return GatePlace(arithmetic.where, name) if name in arithmetic.by_symbol else arithmetic.where
+    if symbol == name:
+        return value_place(arithmetic.cell, arithmetic.where, name)
+    return own_previous(arithmetic) if symbol == arithmetic.cell.state_symbols[0] else previous_cell(arithmetic, symbol)
+
+
+def value_place(cell: CellSpec, where: Location, name: str) -> Location | CellPlace | GatePlace:
+    """The place of a named value of a cell's step: a state's or a gate's; the hidden value for any other name."""
+    first, *others = cell.state_symbols
+    if name in others:
+        return CellPlace(where, name)
+    return where if name == first or name not in graph_of(cell).values else GatePlace(where, name)
+
+
+def unit_size(cell: CellSpec, place: Place | ParameterPlace) -> str:
+    """What the unit of a place is counted in: "H", or "P" of an h that is projected."""
+    match place:
+        case GradientOf():
+            return unit_size(cell, place.of)
+        case CellPlace() | InitialPlace():
+            name = place.symbol if isinstance(place, CellPlace) else place.state
+        case GatePlace():
+            name = place.gate
+            if name in cell.gate_symbols:
+                return "H"
+        case LossPlace() if place.state:
+            name = place.state
+        case _:
+            name = cell.state_symbols[0]
+    node = graph_of(cell).values.get(name)
+    return "H" if node is None else node.shape[0]
+
+
+def selected(cell: CellSpec, place: Place, selection: Location) -> Location | None:
+    """The selected value of a place: its step, with the selected unit if those of the place are not units of h.
+
+    None where no step computed the place.
+    """
+    step = step_of(place)
+    if step is None or unit_size(cell, place) == cell.states[0].size:
+        return step
+    return step.moved(unit=selection.unit)
 
 
 def own_previous(arithmetic: "StepBreakdown", unit: int | None = None) -> Location | InitialPlace:
@@ -250,21 +286,23 @@ def step_of(place: Place | ParameterPlace) -> Location | None:
     return place if isinstance(place, Location) else None
 
 
-def lies_in(place: Place | ParameterPlace, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
-    """Whether a run of hidden values (L, D, T, N, H) and this many features has this kind of place."""
-    layers, directions, timesteps, samples, units = shape
+def lies_in(place: Place | ParameterPlace, inputs: Inputs) -> bool:
+    """Whether a run has this kind of place."""
+    layers, directions, timesteps, samples, _ = shape = inputs.hidden_shape
+    network = inputs.network
+    units = network.sizes(0).of(unit_size(network.kind, place))
     match place:
         case GradientOf():
-            return lies_in(place.of, shape, input_size)
+            return lies_in(place.of, inputs)
         case ParameterPlace():
-            return place.layer < layers and place.direction < directions
+            return place.is_in(inputs.parameters)
         case InputPlace():
-            return place.timestep < timesteps and place.sample < samples and place.feature < input_size
+            return place.timestep < timesteps and place.sample < samples and place.feature < network.input_size
         case InitialPlace():
             inside = place.layer < layers and place.direction < directions
             return inside and place.sample < samples and place.unit < units
     step = step_of(place)
-    return step is not None and step == step.within(shape)
+    return step is not None and step == step.within((*shape[:-1], units))
 
 
 def notation(place: Place | ParameterPlace) -> str:

@@ -14,7 +14,7 @@ from rnnviz.explain.equations import EquationLine, align_decimals, equations, fo
 from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
-from rnnviz.explain.term_table import TermRow, TermTable, TermValues, first_parted_sum, ledger
+from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, first_parted_sum, ledger
 from rnnviz.frozen import dataclass
 
 _BETWEEN = "  "
@@ -26,9 +26,9 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     each = list(explanation.arithmetics.values())
     first = explanation.reference
     where = explanation.where
-    sizes = f"{number_format.count(len(first.h_previous))} units, {number_format.count(len(first.x))} inputs"
+    sizes = f"{number_format.count(first.hidden_size)} units, {number_format.count(len(first.x))} inputs"
     lane = f"layer {where.layer} {DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
-    place = f"{notation(where)} of {lane}, sample {where.sample}"
+    place = f"{notation(first.place)} of {lane}, sample {where.sample}"
     named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
     lines = [
         f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
@@ -45,6 +45,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
         if gate is not None:
             lines += [f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
         lines += equation_lines([a.engine for a in each], steps)
+    lines += _units(each, top)
     lines += ["", *outcome_lines({a.engine: a.outcomes for a in each}, own_symbols(each)), "", *explanation.sentences]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -125,6 +126,26 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
     yield from table_lines(header, rows, [display_name(a.engine) for a in each])
 
 
+def _units(each: Sequence[StepBreakdown], top: int | None) -> Iterator[str]:
+    """The named values of the units that a product reads, those first that weigh most; none without a product."""
+    first = each[0]
+    gate = next((gate for gate in first.gates if any(part.kind == "matrix" for part in gate.pre.parts)), None)
+    if gate is None or not first.across:
+        return
+    shown = sorted(gate.pre.by_weight()[: SHOWN_TERMS if top is None else top].tolist())
+    title = _UNITS.format(symbol=gate.symbol, engine="{engine}", shown=len(shown), units=first.hidden_size)
+    for arithmetic in each:
+        yield from ("", title.format(engine=display_name(arithmetic.engine)))
+        rows = [
+            Row(f"u={unit}", tuple(format_short(float(values[unit])) for values in arithmetic.across.values()))
+            for unit in shown
+        ]
+        yield from table_lines(list(arithmetic.across), rows)
+
+
+_UNITS = "The units that {symbol} reads by {engine}, {shown} of {units}"
+
+
 def _figures(found: TermTable, row: TermRow, own: TermValues) -> Iterator[str]:
     yield number_cell(own.input)
     yield number_cell(found.product(row, own))
@@ -166,16 +187,18 @@ def outcome_lines(outcomes: Mapping[str, Sequence[StoredValue]], symbols: Sequen
 def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity".
 
-    "value" has each engine's value, null where a recording lacks it. "gates" and "previous" are those of "reference",
-    the reference or the first engine that has them. "engines" has them for every engine, with the results of the
-    equations, the engine's own values and their differences. A gate's "sum" is its pre-activation: "u" + "v", the
-    input part and the recurrent part, or "u" + "reset" · "v" for n of a GRU. "names" has the names of the time step
-    and of the features, if the sequence has any.
+    "name" is the explained value, and "value" has each engine's, null where it does not give it. "gates" and
+    "previous" are those of "reference", the reference or the first engine that has them. "engines" has them for every
+    engine, with the results of the equations, the engine's own values and their differences; "units" has the named
+    values of all units that a projection reads. A gate's "sum" is its pre-activation: "u" + "v", the input part and the
+    recurrent part, or "u" + "reset" · "v" for n of a GRU. "names" has the names of the time step and of the features,
+    if the sequence has any.
     """
     reference = explanation.reference
     return {
+        "name": notation(reference.place),
         "where": explanation.where.to_json(),
-        "value": {name: json_number(arithmetic.stored) for name, arithmetic in explanation.arithmetics.items()}
+        "value": {name: _optional(_value(arithmetic)) for name, arithmetic in explanation.arithmetics.items()}
         | {name: None if stored is None else json_number(stored) for name, stored in explanation.unread.items()},
         "formula": "; ".join(equations_of_all_units(reference.cell)),
         "gates": [_gate_json(gate) for gate in reference.gates],
@@ -188,6 +211,16 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
+def _value(arithmetic: StepBreakdown) -> float | None:
+    """The engine's own value that is explained; None where it gives none."""
+    symbol = "h" if arithmetic.h is not None else "c"
+    return next((own.stored for own in arithmetic.outcomes if own.symbol == symbol), None)
+
+
+def _optional(value: float | None) -> float | str | None:
+    return None if value is None else json_number(value)
+
+
 def _names_json(arithmetic: StepBreakdown) -> dict[str, Any]:
     if not arithmetic.names:
         return {}
@@ -196,24 +229,38 @@ def _names_json(arithmetic: StepBreakdown) -> dict[str, Any]:
 
 
 def _engine_json(arithmetic: StepBreakdown) -> dict[str, Any]:
-    next_state = {"h": json_number(arithmetic.h)}
-    if arithmetic.c is not None:
-        next_state["c"] = json_number(arithmetic.c)
-    for symbol in arithmetic.previous.further:
-        next_state[symbol] = json_number(arithmetic.number(arithmetic.graph.values[symbol]))
-    returned, h = {own.symbol: json_number(own.stored) for own in arithmetic.returned}, arithmetic.outcomes[-1]
+    values = arithmetic.graph.values
+    next_state = {
+        symbol: json_number(arithmetic.number(values[symbol]))
+        for symbol in arithmetic.cell.state_symbols
+        if symbol in arithmetic.lines
+    }
+    returned = {own.symbol: json_number(own.stored) for own in arithmetic.returned}
+    last = next(reversed(arithmetic.outcomes), None)
     return {
         "gates": [_gate_json(gate) for gate in arithmetic.gates],
         "previous": _previous_json(arithmetic),
         "equations": [{"symbols": line.symbols, "numbers": line.numbers} for line in equations(arithmetic)],
         "next": next_state,
-        "stored": json_number(arithmetic.stored),
+        "stored": _optional(arithmetic.stored),
         **({} if arithmetic.stored_c is None else {"stored_c": json_number(arithmetic.stored_c)}),
         **({"returned": returned} if returned else {}),
-        "difference": json_number(h.difference),
-        "bound": json_number(h.bound),
-        "ratio": json_number(h.ratio),
-        "right": h.right,
+        **({} if last is None else outcome_json(last)),
+        **(
+            {"units": {name: [json_number(float(v)) for v in values] for name, values in arithmetic.across.items()}}
+            if arithmetic.across
+            else {}
+        ),
+    }
+
+
+def outcome_json(own: StoredValue) -> dict[str, Any]:
+    """The difference of an engine's own value from the arithmetic's, with the rounding bound."""
+    return {
+        "difference": json_number(own.difference),
+        "bound": json_number(own.bound),
+        "ratio": json_number(own.ratio),
+        "right": own.right,
     }
 
 

@@ -22,6 +22,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, read_after
+from rnnviz.explain.provenance import CellPlace
 from rnnviz.explain.worked_step import Floats, PreActivation, worked_step
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
@@ -55,18 +56,20 @@ class GateArithmetic:
 class PreviousState:
     """The unit's own h[t-1], c[t-1] of an LSTM, and the time step that they are of (None: h0, c0).
 
-    `further` has the other states of a custom cell that belong to the unit.
+    A state whose units are others, as h and c beside a projection, is None. `further` has the other states of a custom
+    cell that belong to the unit.
     """
 
     timestep: int | None
-    h: float
+    h: float | None
     c: float | None = None
     further: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def by_symbol(self) -> dict[str, float]:
         """Every state of the unit."""
-        return {"h": self.h, **({} if self.c is None else {"c": self.c}), **self.further}
+        states = {"h": self.h, "c": self.c}
+        return {symbol: value for symbol, value in states.items() if value is not None} | {**self.further}
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,14 @@ class StoredValue:
 
 @dataclass(frozen=True, eq=False)
 class StepBreakdown:
-    """The arithmetic of one hidden value of one engine, in float64; what is stored or previous is the engine's own.
+    """The arithmetic of one unit of one engine, in float64; what is stored or previous is the engine's own.
 
-    x is (I,) or (D·H,), `h_previous` (H,). `gates` are in the order of the weights' rows. `c`, of an LSTM, and `h` are
-    what the equations give; `stored` and `stored_c` are the engine's, None where it does not give its cell states.
-    `bound` and `c_bound` are the audit's rounding bounds: a correct step differs by at most eight of them. `numbers`
-    has every value of the step that a line of the unit reads, `returned` the lines that a custom step returned.
+    x is (I,) or (D·H,), `h_previous` (H,) or (P,). `size` says what the unit of `where` is counted in: "H", or "P" of
+    an h that is projected. `gates` are in the order of the weights' rows. `c`, of an LSTM, and `h` are what the
+    equations give; `stored` and `stored_c` are the engine's, None where it does not give its cell states. All four are
+    None of a state that is counted in the other size. `bound` and `c_bound` are the audit's rounding bounds: a correct
+    step differs by at most eight of them. `numbers` has every value of the step that a line of the unit reads, `across`
+    the named values of all units (H,) behind a product in them, `returned` the lines that a custom step returned.
     """
 
     where: Location
@@ -119,14 +124,17 @@ class StepBreakdown:
     gates: tuple[GateArithmetic, ...]
     previous: PreviousState
     c: float | None
-    h: float
-    stored: float
+    h: float | None
+    stored: float | None
     stored_c: float | None
-    bound: float
+    bound: float | None
     c_bound: float | None
     names: Names = UNNAMED
     numbers: Mapping[Node, float] = field(default_factory=dict, repr=False)
+    across: Mapping[str, Floats] = field(default_factory=dict, repr=False)
     returned: tuple[StoredValue, ...] = ()
+    size: str = "H"
+    hidden_size: int = 0
 
     @cached_property
     def by_symbol(self) -> dict[str, GateArithmetic]:
@@ -142,8 +150,14 @@ class StepBreakdown:
 
         Gates do not belong to a unit of an h that is projected.
         """
-        values = self.graph.values
-        return tuple(name for name, node in values.items() if node.shape == values["h"].shape)
+        return tuple(name for name, node in self.graph.values.items() if node.shape == (self.size,))
+
+    @property
+    def place(self) -> Location | CellPlace:
+        """The state that the lines give last: h, or the c of a unit that is projected."""
+        if self.h is not None:
+            return self.where
+        return CellPlace(self.where, next(s.symbol for s in self.cell.states if s.size == self.size))
 
     def number(self, node: Node) -> float:
         """The number of a value of the step: of a named one its own, of others what their operation gives."""
@@ -169,10 +183,15 @@ class StepBreakdown:
     @cached_property
     def outcomes(self) -> tuple[StoredValue, ...]:
         """The returned lines, the engine's own c, where it gives one, and its own h, beside the equations' values."""
-        h = StoredValue("h", self.stored, self.h, self.bound)
-        if self.stored_c is None or self.c is None or self.c_bound is None:
-            return *self.returned, h
-        return *self.returned, StoredValue("c", self.stored_c, self.c, self.c_bound), h
+        states = ("c", self.stored_c, self.c, self.c_bound), ("h", self.stored, self.h, self.bound)
+        return (
+            *self.returned,
+            *(
+                StoredValue(symbol, stored, computed, bound)
+                for symbol, stored, computed, bound in states
+                if stored is not None and computed is not None and bound is not None
+            ),
+        )
 
 
 def own_symbols(each: Sequence[StepBreakdown]) -> list[str]:
@@ -181,12 +200,16 @@ def own_symbols(each: Sequence[StepBreakdown]) -> list[str]:
     return [symbol for symbol in each[0].lines if symbol in given]
 
 
-def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | None = None) -> StepBreakdown:
+def explain(
+    inputs: Inputs, trace: Trace, where: Location, cells: CellStates | None = None, size: str = ""
+) -> StepBreakdown:
     """The arithmetic of `trace.hidden[where.index]`, which must lie in the trace.
 
-    `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any.
+    `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any. `size`
+    is what the unit is counted in, by default as those of h.
     """
     network = inputs.network
+    size = size or network.kind.states[0].size
     where = replace(where, reverse=network.reverse)
     layer, direction, timestep, sample, unit = where.index
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
@@ -194,7 +217,6 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     before = previous_hidden(inputs, trace, layer, direction, times, samples)
     p = inputs.parameters.layer(layer, direction)
     row, h_before = x[0, 0].astype(np.float64), before[0, 0].astype(np.float64)
-    h_own = float(h_before[unit])
     graph = graph_of(network.kind)
     # A unit that is computed from others needs their states. A unit of a projected h has none.
     units = slice(0, network.hidden_size) if graph.mixes_units else slice(unit, unit + 1)
@@ -209,9 +231,10 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         for symbol in network.kind.further_states
     }
     state |= {symbol: array[0] for symbol, array in carried.items()}
-    size = graph.values["h"].shape[0]
+    has_h, has_c = (symbol in graph.values and graph.values[symbol].shape == (size,) for symbol in ("h", "c"))
+    has_c = has_c and c_before is not None
     further = {s: float(a[0, unit]) for s, a in carried.items() if graph.values[s].shape == (size,)}
-    has_c = c_before is not None and size == "H"
+    h_own = float(h_before[unit]) if has_h else None
     c_own = float(state["c"][unit]) if has_c else None
     worked = worked_step(network.kind, vars(p), row, state, unit, size)
     lines = {line.equation.name: line for line in worked.lines}
@@ -221,7 +244,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         if (line := lines.get(gate.symbol)) is not None and line.parts
     )
     with np.errstate(all="ignore"):
-        bounds = _bounds(inputs, trace, where, x, before, c_before, carried)
+        bounds = _bounds(inputs, trace, where, x, before, c_before, carried, size)
     return StepBreakdown(
         where=where,
         engine=trace.engine,
@@ -231,17 +254,20 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         gates=gates,
         previous=PreviousState(read_after(network, where, inputs.length(sample)), h_own, c_own, further),
         c=lines["c"].value if "c" in lines else None,
-        h=lines["h"].value,
-        stored=float(trace.hidden[where.index]),
+        h=lines["h"].value if has_h else None,
+        stored=float(trace.hidden[where.index]) if has_h else None,
         stored_c=None if trace.cell is None or not has_c else float(trace.cell[where.index]),
-        bound=bounds["h"],
+        bound=bounds.get("h"),
         c_bound=bounds.get("c") if has_c else None,
         names=inputs.names.of_sample(where.sample),
         numbers=worked.numbers,
+        across=worked.across,
+        size=size,
+        hidden_size=network.hidden_size,
         returned=tuple(
             StoredValue(name, float(trace.lines[name][where.index]), line.value, bounds[name])
             for name, line in lines.items()
-            if name in trace.lines
+            if name in trace.lines and name in bounds
         ),
     )
 
@@ -254,18 +280,21 @@ def _bounds(
     before: FloatArray,
     c: BoundedArray | None,
     further: Mapping[str, FloatArray],
+    size: str,
 ) -> dict[str, float]:
-    """The audit's bounds of the step's states by name, from its own equations; x (1, 1, I) and before (1, 1, H)."""
-    of_others = graph_of(inputs.network.kind).mixes_units
+    """The audit's bounds of the unit's states by name, from its own equations; x (1, 1, I) and before (1, 1, H)."""
+    graph = graph_of(inputs.network.kind)
+    of_others = graph.mixes_units
     units = None if of_others else np.array([where.unit])
     layer = bounded_layer(inputs, trace, where.layer, where.direction, units)
     chosen = slice(None) if of_others else slice(where.unit, where.unit + 1)
     carried = {} if c is None else {"c": c}
     carried |= {symbol: layer.leaf(array[:, chosen], trace.stored_as) for symbol, array in further.items()}
-    names = (*inputs.network.kind.state_symbols, *trace.lines)
-    values, _ = BoundedBlock(layer, x, before, {}, 0).follow(carried, names)
+    every = (*inputs.network.kind.state_symbols, *trace.lines)
+    names = [name for name in every if graph.values[name].shape == (size,)]
+    values, _ = BoundedBlock(layer, x, before, {}, 0).follow(carried, every)
     place = where.unit if of_others else 0
-    bounds = {name: v.bound[0, 0, place].item() for name, v in values.items() if place < v.bound.shape[-1]}
+    bounds = {name: values[name].bound[0, 0, place].item() for name in names}
     stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}
     return {name: bound + storage_bound(stored[name], trace.stored_as).item() for name, bound in bounds.items()}
 

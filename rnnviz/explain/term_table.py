@@ -13,7 +13,6 @@ from rnnviz.core.trace_index import ARROWS, Location
 from rnnviz.explain.explanation import Divergence
 from rnnviz.explain.provenance import (
     CellPlace,
-    GatePlace,
     InitialPlace,
     ParameterPlace,
     Place,
@@ -21,6 +20,7 @@ from rnnviz.explain.provenance import (
     notation,
     own_previous,
     previous_cell,
+    value_place,
 )
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
 from rnnviz.explain.worked_step import Kind
@@ -179,25 +179,27 @@ class _GateRows:
 
     def _term(self, place: int) -> TermRow:
         terms = [gate.pre.term(place) for gate in self._gates]
-        source = input_source(self._each[0], terms[0].kind, terms[0].index, terms[0].name)
+        source = input_source(self._each[0], terms[0].kind, terms[0].index, terms[0].reads or terms[0].name)
         figures = tuple(
             self._figures(k, term.contribution, term.weight, term.input, term.product) for k, term in enumerate(terms)
         )
         name = term_name(self._each[0], source)
-        if terms[0].kind == "matrix":
+        if terms[0].kind == "matrix" and not terms[0].reads:
             # A product with other units' values, which have no name but that of the matrix.
             name = f"{terms[0].name}[u={self._each[0].where.unit}, {terms[0].index}]"
-        weight = self._parameter(terms[0].kind, f"{terms[0].kind}_weight", terms[0].index)
+        matrix = terms[0].name if terms[0].kind == "matrix" else f"{terms[0].kind}_weight"
+        weight = self._parameter(terms[0].kind, matrix, terms[0].index)
         return TermRow("term", name, figures, source, parts=place == self._marked, weight=weight)
 
     def _parameter(self, kind: Kind, name: str, *column: int) -> ParameterPlace | None:
         """The place of a weight or a bias of the unit's row."""
-        if kind not in ("i2h", "h2h"):
+        if kind == "value":
             return None
         first, symbol = self._each[0], self._gates[0].symbol
-        gates = first.cell.gate_symbols if kind == "i2h" else first.cell.recurrent_gates
-        where, size = first.where, len(first.h_previous)
-        row = gates.index(symbol) * size + where.unit
+        where, row = first.where, first.where.unit
+        if kind != "matrix":
+            gates = first.cell.gate_symbols if kind == "i2h" else first.cell.recurrent_gates
+            row += gates.index(symbol) * first.hidden_size
         return ParameterPlace(where.layer, where.direction, name, (row, *column), reverse=where.reverse)
 
     def _rest(self, places: NDArray[np.intp], *, listed: bool) -> list[TermRow]:
@@ -287,11 +289,8 @@ def _source(arithmetic: StepBreakdown, node: Node) -> Place:
     if node.op == "state":
         return own_previous(arithmetic) if node.name == "h" else previous_cell(arithmetic, node.name)
     names = {value: name for name, value in arithmetic.graph.values.items()}
-    gate = names.get(node)
-    if gate is None:
-        return CellPlace(arithmetic.where)
-    further = gate in arithmetic.previous.further
-    return CellPlace(arithmetic.where, gate) if further else GatePlace(arithmetic.where, gate)
+    name = names.get(node)
+    return CellPlace(arithmetic.where) if name is None else value_place(arithmetic.cell, arithmetic.where, name)
 
 
 def first_parted_sum(

@@ -26,7 +26,7 @@ class AffinePart:
     `kind` is "i2h" of an input part, "h2h" of a recurrent part, "matrix" of a product with another matrix, and "value"
     of a single number, such as a peephole times c, or a value that is 1 times itself. `name` is the gate whose rows the
     weights are, or the matrix, or the symbol of a value, such as "c[t-1]". `factor` is 1 but for the like of a GRU's
-    reset gate, and `factor_name` its name.
+    reset gate, and `factor_name` its name. `reads` is the name of the value that a matrix multiplies, if it has one.
     """
 
     kind: Kind
@@ -36,6 +36,7 @@ class AffinePart:
     bias: float
     factor: float = 1.0
     factor_name: str = ""
+    reads: str = ""
 
     @cached_property
     def products(self) -> Floats:
@@ -78,10 +79,14 @@ class WorkedLine:
 
 @dataclass(frozen=True, eq=False)
 class WorkedStep:
-    """The lines of a unit, and the number of every value that they are computed from."""
+    """The lines of a unit, and the number of every value that they are computed from.
+
+    `across` has the named values of all units that a product in the lines reads, and on which these depend.
+    """
 
     lines: tuple[WorkedLine, ...]
     numbers: Mapping[Node, float]
+    across: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def worked_step(
@@ -101,7 +106,7 @@ def worked_step(
     lines = [line for line in equations(cell) if line.node.shape == (size,)]
     with np.errstate(all="ignore"):
         worked.compute([line.node for line in lines])
-        return WorkedStep(tuple(worked.line(line) for line in lines), worked.numbers)
+        return WorkedStep(tuple(worked.line(line) for line in lines), worked.numbers, worked.across)
 
 
 def values_of_all_units(
@@ -111,7 +116,10 @@ def values_of_all_units(
     state: Mapping[str, Floats],
     roots: Sequence[Node],
 ) -> dict[Node, Floats]:
-    """(K,): the values that products in a step read of all units; none, where `roots` depend on no such product."""
+    """(K,): the values that products in a step read of all units, and the named ones on which they depend.
+
+    None, where `roots` depend on no such product.
+    """
     read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
     if not read:
         return {}
@@ -124,7 +132,8 @@ def values_of_all_units(
         return node.number if node.op == "number" else leaves[node.op][node.name]
 
     values = evaluate(read, leaf, ArrayLayer.of(cell, p).apply)
-    return {node: np.asarray(values[node]) for node in read}
+    named = set(trace(cell).values.values())
+    return {node: np.asarray(value) for node, value in values.items() if node in read or node in named}
 
 
 class _Worked:
@@ -148,6 +157,11 @@ class _Worked:
         # A value with two names is called by the first, as in the equations.
         self._names = {node: name for name, node in reversed(list(trace(cell).values.items()))}
 
+    @property
+    def across(self) -> dict[str, Floats]:
+        """The named values of all units, in the order of computation."""
+        return {name: self._inputs[node] for name, node in trace(self._cell).values.items() if node in self._inputs}
+
     def compute(self, roots: Sequence[Node]) -> None:
         self._inputs = values_of_all_units(self._cell, self._parameters, self._x, self._state, roots)
         sums = {node: part for node in nodes_of_unit(roots) if (part := self._part(node)) is not None}
@@ -168,7 +182,8 @@ class _Worked:
                 return self._gate_part("h2h", self._cell.recurrent_gates, node.name, self._inputs[node.args[0]])
             case "matrix":
                 row = np.asarray(self._parameters[node.args[0].name][self._unit], np.float64)
-                return AffinePart("matrix", node.args[0].name, row, self._inputs[node.args[1]], 0.0)
+                reads = self._names.get(node.args[1], "")
+                return AffinePart("matrix", node.args[0].name, row, self._inputs[node.args[1]], 0.0, reads=reads)
         return None
 
     def _gate_part(self, kind: Literal["i2h", "h2h"], gates: tuple[str, ...], gate: str, inputs: Floats) -> AffinePart:
@@ -239,7 +254,8 @@ class Term:
     """weight · input: one column of one row of a weight matrix, and the number that it is multiplied with.
 
     `index` is the column. `contribution` is the summand of the pre-activation: the product, or in a
-    GRU's candidate the reset gate times the product for a term of kind h2h. `name` is that of the term's part.
+    GRU's candidate the reset gate times the product for a term of kind h2h. `name` and `reads` are those of the
+    term's part.
     """
 
     kind: Kind
@@ -249,6 +265,7 @@ class Term:
     product: float
     contribution: float
     name: str = field(default="", compare=False)
+    reads: str = field(default="", compare=False)
 
 
 _NOTHING = np.zeros(0)
@@ -294,7 +311,7 @@ class PreActivation:
             if place < len(part.products):
                 arrays = part.weights, part.inputs, part.products, part.contributions
                 weight, read, product, added = (float(array[place]) for array in arrays)
-                return Term(part.kind, place, weight, read, product, added, part.name)
+                return Term(part.kind, place, weight, read, product, added, part.name, part.reads)
             place -= len(part.products)
         raise IndexError(place)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import no_gradients_reason
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
@@ -134,6 +135,19 @@ class RunResult(Displayed):
         if audit is not None and audit.wrong:
             return True
         return any(not self._drifts(check) for check in self.failed_checks(engine))
+
+    @property
+    def first_fault(self) -> tuple[str, Location] | None:
+        """The first engine that is known to be wrong, candidates first, and its first wrong step; else the first
+        candidate with a mismatch, and the first one; None where neither is known."""
+        audits = {} if self.judgment is None else self.judgment.audits
+        candidates = [comparison.candidate for comparison in self.comparisons]
+        for engine in (*candidates, self.reference.engine):
+            audit = audits.get(engine)
+            if audit is not None and audit.first_wrong is not None and self.wrong(engine):
+                return engine, audit.first_wrong.where
+        found = ((c.candidate, c.first_mismatch) for c in self.comparisons)
+        return next(((candidate, first.where) for candidate, first in found if first is not None), None)
 
     def failed_checks(self, *engines: str, of_gradients: bool = False) -> list[Check]:
         """The failed checks of some engines: those of the forward pass, or those of gradients."""

@@ -49,7 +49,8 @@ EQUATIONS = {
         "g = tanh(u_g + v_g)",
         "o = sigmoid(u_o + v_o)",
         "c = f · c[t-1] + i · g",
-        "h = h2r_weight (o · tanh(c))",
+        "m = o · tanh(c)",
+        "h = h2r_weight (m)",
     ],
     "lstm_coupled": [
         "i = sigmoid(u_i + v_i)",

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -292,8 +293,12 @@ def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, capsys:
         (("--gradient", "q"), "--gradient"),
         (("--gradient", "x[9]", "--timestep", "0"), "--gradient"),
         (("--gradient", "l0_i2h_weight[0]"), "shape"),
-        (("--gradient", "h0", "--layer", "0"), "--unit"),
-        (("--layer", "0", "--unit", "0"), "--timestep"),
+        (("--gradient", "l0_i2h_weight"), "l0_i2h_weight[0,0]"),
+        (("--gradient", "x"), "x[0]"),
+        (("--gradient", "h0", "--layer", "0"), "--unit is missing: --layer and --unit name"),
+        (("--layer", "0", "--unit", "0"), "--timestep is missing: --layer, --timestep and --unit name"),
+        (("--layer", "0"), "--timestep and --unit are missing: --layer, --timestep and --unit name"),
+        (("--value", "cc", *AT), "--value"),
     ],
 )
 def test_a_gradient_or_value_that_is_not_there_is_refused(
@@ -304,3 +309,99 @@ def test_a_gradient_or_value_that_is_not_there_is_refused(
     code, out, err = called(capsys, notebook, *options)
     assert (code, out) == (2, "")
     assert named in err
+
+
+PROJECTION = """
+[network]
+cell = "lstm"
+input_size = 2
+hidden_size = 7
+projection_size = 3
+bidirectional = true
+[sequence]
+timesteps = 3
+[parameters]
+bias = "zeros"
+[compare]
+reference = "manual"
+candidates = ["bug:no-h2h-bias"]
+"""
+"""Without biases, the engines compute the same."""
+STEP = ("--layer", "0", "--direction", "backward", "--timestep", "1")
+
+
+@pytest.fixture
+def projection(tmp_path: Path) -> str:
+    path = tmp_path / "projection.toml"
+    path.write_text(PROJECTION, encoding="utf-8")
+    return str(path)
+
+
+def explained(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    code, out, err = called(capsys, *words, "--json", "-", "--quiet")
+    assert (code, err) == (0, "")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "line"),
+    [("h", 2, "h"), ("out", 2, "out"), ("c", 6, "c"), ("i", 6, "i"), ("m", 6, "m"), ("h0", 2, "h0"), ("c0", 6, "c0")],
+)
+def test_each_gradient_of_a_step_is_that_of_its_name(
+    name: str, unit: int, line: str, projection: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = STEP[:4] if name.endswith("0") else STEP
+    figures = explained(capsys, projection, *at, "--unit", str(unit), "--gradient", name)
+    assert figures["gradient"].partition(" of ")[0].endswith(f"u={unit}]")
+    assert figures["gradient"].startswith(f"grad.{line}[")
+    found = {each["name"]: each for each in figures["engines"]["manual"]["lines"]}[f"grad.{line}"]
+    assert name == "m" or found["own"]["right"]
+    code, _, err = called(capsys, projection, *at, "--unit", str(unit + 1), "--gradient", name)
+    assert code == 2
+    assert "--unit" in err
+
+
+def test_input_is_another_name_of_x(projection: str, capsys: pytest.CaptureFixture[str]) -> None:
+    at = projection, "--timestep", "1", "--gradient"
+    assert explained(capsys, *at, "input[1]") == explained(capsys, *at, "x[1]")
+
+
+def test_every_line_of_a_projected_cell_is_reached(projection: str, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = explained(capsys, projection, *STEP, "--unit", "2")
+    assert figures["name"] == "h[t=1, u=2]"
+    manual = figures["engines"]["manual"]
+    (gate,) = manual["gates"]
+    assert [term["input"] for term in gate["terms"]] == manual["units"]["m"]
+    assert [line["symbols"].partition(" = ")[0] for line in manual["equations"]] == ["h"]
+    for name in ("c", "i", "m"):
+        unit = explained(capsys, projection, *STEP, "--unit", "6", "--value", name)["engines"]["manual"]
+        assert [line["symbols"].partition(" = ")[0] for line in unit["equations"]] == ["i", "f", "g", "o", "c", "m"]
+        assert {gate["name"]: gate["value"] for gate in unit["gates"]} == pytest.approx(
+            {symbol: manual["units"][symbol][6] for symbol in "ifgo"}
+        )
+        assert unit["right"]
+    code, out, _ = called(capsys, projection, *STEP, "--unit", "6", "--value", "c")
+    assert (code, out.partition(" of ")[0]) == (0, "c[t=1, u=6]")
+    assert called(capsys, projection, *STEP, "--unit", "6")[0] == 2
+    code, out, _ = called(capsys, projection, *STEP, "--unit", "2")
+    (table,) = [block for block in out.split("\n\n") if block.startswith("The units that h reads by manual, 7 of 7")]
+    assert table.splitlines()[1].split() == ["i", "f", "g", "o", "c", "m"]
+
+
+def test_without_a_place_the_first_wrong_step_is_explained(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = called(capsys, notebook)
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "First wrong step of bug:no-h2h-bias: layer 0, forward, t = 0, sample 0, unit 1.\n\nh[t=0, u=1]"
+    )
+    figures = explained(capsys, notebook, "--gradient")
+    assert (figures["gradient"].partition(" ")[0], figures["chosen"][:14]) == ("grad.h[t=0,", "First wrong st")
+
+
+def test_without_a_place_or_a_mismatch_the_first_value_is_explained(
+    projection: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, first in (("h", "h[t=0, u=0]"), ("c", "c[t=0, u=0]")):
+        figures = explained(capsys, projection, "--value", name)
+        assert (figures["name"], figures["chosen"].partition(";")[0]) == (first, "No value differs")

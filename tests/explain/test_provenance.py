@@ -30,6 +30,7 @@ from rnnviz.explain.provenance import (
     own_previous,
     previous_cell,
     quantity_place,
+    selected,
     step_of,
     token_source,
 )
@@ -41,6 +42,8 @@ from tests.factories import make_result
 AT = Location(1, 1, 3, 2, 4)
 SHAPE = (2, 2, 4, 3, 5)
 """(L, D, T, N, H), the last place of which is `AT`."""
+SIZES: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "timesteps": 4, "batch_size": 3, "input_size": 7}
+"""Those of a run of this shape, but for its units."""
 
 
 @pytest.mark.parametrize(
@@ -79,14 +82,30 @@ def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> N
     index = list(AT.index)
     index[beyond] += 1
     layer, direction, timestep, sample, unit = index
+    run = make_result(cell="gru", hidden_size=5, **SIZES).inputs
+    assert run.hidden_shape == SHAPE
     for make in (Location, lambda *i: CellPlace(Location(*i)), lambda *i: GatePlace(Location(*i), "z")):
-        assert lies_in(make(*AT.index), SHAPE, 7)
-        assert not lies_in(make(*index), SHAPE, 7)
-    assert lies_in(InitialPlace("h", 1, 1, 2, 4), SHAPE, 7)
-    assert lies_in(InitialPlace("h", layer, direction, sample, unit), SHAPE, 7) == (beyond == 2)
-    assert lies_in(InputPlace(3, 2, 6), SHAPE, 7)
-    assert lies_in(InputPlace(timestep, sample, 6), SHAPE, 7) == (beyond not in (2, 3))
-    assert not lies_in(InputPlace(3, 2, 7), SHAPE, 7)
+        assert lies_in(make(*AT.index), run)
+        assert not lies_in(make(*index), run)
+    assert lies_in(InitialPlace("h", 1, 1, 2, 4), run)
+    assert lies_in(InitialPlace("h", layer, direction, sample, unit), run) == (beyond == 2)
+    assert lies_in(InputPlace(3, 2, 6), run)
+    assert lies_in(InputPlace(timestep, sample, 6), run) == (beyond not in (2, 3))
+    assert not lies_in(InputPlace(3, 2, 7), run)
+
+
+def test_units_of_a_projected_cell_are_counted_by_its_own_size() -> None:
+    run = make_result(cell="lstm", hidden_size=9, projection_size=5, **SIZES).inputs
+    assert run.hidden_shape == SHAPE
+    last = AT.moved(unit=8)
+    for place in (CellPlace(last), GatePlace(last, "i"), GatePlace(last, "m"), InitialPlace("c", 1, 1, 2, 8)):
+        for own in (place, GradientOf(place)):
+            assert lies_in(own, run)
+            assert selected(run.network.kind, own, AT.moved(unit=2)) in (AT.moved(unit=2), None)
+    for place in (last, InitialPlace("h", 1, 1, 2, 8), CellPlace(last.moved(unit=9)), OutputPlace(last)):
+        assert not lies_in(place, run)
+        assert not lies_in(GradientOf(place), run)
+    assert selected(run.network.kind, AT, AT.moved(unit=2)) == AT
 
 
 @pytest.mark.parametrize("direction", [0, 1])
@@ -127,6 +146,8 @@ def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none(
     ]
     sources = [gates["z"], None, gates["n"], None, gates["z"], None, before]
     assert [token_source(own, token) for token in h.tokens] == [None, None, *sources]
+    lstm = tidy_result(cell="lstm", hidden_size=2)
+    own = explain(lstm.inputs, lstm["gluon"], where)
     assert token_source(own, Token("c[t-1]", 0.5)) == CellPlace(before)
     assert token_source(own, Token("c", 0.5)) == CellPlace(where)
 

@@ -358,6 +358,7 @@ def test_a_gru_has_its_reset_gate_at_the_candidate_and_each_engines_stored_value
     assert found.pop("gates") == [Near(expected) for expected in gates]
     engines = found.pop("engines")
     assert found == {
+        "name": "h[t=2, u=0]",
         "where": {"layer": 0, "direction": "forward", "timestep": 2, "sample": 1, "unit": 0},
         "value": {"gluon": Near(value), "manual": Near(value + 0.5)},
         "formula": "r, z = sigmoid(u + v); n = tanh(u_n + r · v_n); h = (1 - z) · n + z · h[t-1]",

@@ -119,7 +119,7 @@ def lstm_projection(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function
     """PyTorch's LSTM with proj_size: h_t = W_hr h_t."""
     named = lstm(layer, x, s, f)
     h = [sum(w * v for w, v in zip(row, named["h"], strict=True)) for row in layer.p["h2r_weight"]]
-    return {**named, "h": h}
+    return {**named, "m": named["h"], "h": h}
 
 
 def lstm_coupled(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named:

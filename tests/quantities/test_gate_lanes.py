@@ -318,7 +318,8 @@ def extreme(values: np.ndarray) -> float:
 
 
 def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
-    named = {quantity.name for cell in SPECS.values() for quantity in gate_quantities(cell)}
+    # The lanes have the units of h: m of a projected cell has others.
+    named = {quantity.name for cell in SPECS.values() for quantity in gate_quantities(cell)} - {"m"}
     gradients = {quantity.name for cell in SPECS.values() for quantity in gradient_quantities(cell)}
     assert set(color_names()) == named | gradients | {"value", "error_ratio", "difference"}
     for cell in SPECS.values():

@@ -119,7 +119,8 @@ def test_each_cell_has_its_own_quantities() -> None:
     expected = {
         "rnn_relu": "pre_h change norm",
         "rnn_tanh": "pre_h change norm",
-        **dict.fromkeys(("lstm", "lstm_peephole", "lstm_projection"), "i f g o c pre_i pre_f pre_g pre_o change norm"),
+        "lstm_projection": "i f g o m c pre_i pre_f pre_g pre_o change norm",
+        **dict.fromkeys(("lstm", "lstm_peephole"), "i f g o c pre_i pre_f pre_g pre_o change norm"),
         **dict.fromkeys(("gru", "gru_reset_before"), "r z n pre_r pre_z pre_n change norm"),
         "lstm_coupled": "i g o f c pre_i pre_g pre_o change norm",
     }

@@ -13,6 +13,7 @@ from rnnviz.explain.provenance import (
     Place,
     quantity_place,
     same_kind,
+    selected,
     step_of,
 )
 from rnnviz.gui.app_state import Session
@@ -110,11 +111,11 @@ class NavigationHistory(QObject):
 
     def _selection(self) -> Location:
         """The selection for the current place: its step, or the step that read the input or initial state."""
+        here, result = self._session.location, self._session.result
         for place in reversed(self._places[: self.at + 1]):
-            step = step_of(place)
+            step = step_of(place) if result is None else selected(result.config.network.kind, place, here)
             if step is not None:
                 return step
-        here = self._session.location
         read = self.place.of if isinstance(self.place, GradientOf) else self.place
         return here.moved(timestep=read.timestep) if isinstance(read, InputPlace) else here
 

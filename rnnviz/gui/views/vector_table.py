@@ -248,12 +248,20 @@ class VectorTable(ResultView):
     def _choose_row(self) -> None:
         """Select the row of the selected unit. Rows selected for copying stay while the unit stays."""
         selection = self.table.selectionModel()
-        if self._kind == "input":
+        if not self._rows_are_units:
             selection.clear()
             return
         if self.table.currentIndex().row() == self._location.unit and selection.hasSelection():
             return
         self.table.choose(self._location.unit)
+
+    @property
+    def _rows_are_units(self) -> bool:
+        """Whether the rows are the units of h: not those of the input, nor of the cell state beside a projection."""
+        if self._result is None or self._kind in ("hidden", "gradient", "h0"):
+            return True
+        network = self._result.config.network
+        return self._kind != "input" and network.output_size == network.hidden_size
 
     def _on_tab(self, index: int) -> None:
         self._kind, self._longest = self._kinds[index], _NUMBER
@@ -265,7 +273,7 @@ class VectorTable(ResultView):
         self._fit_columns()
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if not self._following and self._kind != "input" and current.isValid():
+        if not self._following and self._rows_are_units and current.isValid():
             self.location_requested.emit(self._location.moved(unit=current.row()))
 
     def _on_activated(self, index: QModelIndex) -> None:

@@ -244,3 +244,15 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
     units.choice.choose("i")
     units.plot.explanation_requested.emit(1)
     assert explained_line() == "i"
+
+
+def test_a_unit_of_a_projected_cell_leaves_the_selected_hidden_value(qapp: Any) -> None:
+    result = make_result(cell="lstm", num_layers=2, hidden_size=6, projection_size=3)
+    session = Session(result.config)
+    session.set_result(result)
+    session.set_location(TOP)
+    trail = NavigationHistory(session)
+    for place in (CellPlace(TOP.moved(unit=5)), GatePlace(BELOW.moved(unit=4), "i")):
+        trail.visit(place)
+        assert trail.place == place
+        assert session.location == place.where.moved(unit=TOP.unit)

@@ -11,6 +11,7 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import CellPlace
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.table import INSET, in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable
@@ -243,6 +244,18 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
     view.show_location(Location(0, 1, 3))
     assert "c0" not in view._kinds
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
+
+
+def test_the_cell_states_of_a_projection_are_other_units(qtbot, view: VectorTable) -> None:
+    view.show_result(make_result(cell="lstm", hidden_size=6, projection_size=2), "manual")
+    view.show_location(Location(timestep=3, unit=1))
+    view.choose("cell")
+    assert not view.table.selectionModel().hasSelection()
+    with qtbot.assertNotEmitted(view.location_requested):
+        view.table.choose(5)
+    with qtbot.waitSignal(view.explanation_requested) as asked:
+        view._on_activated(view.model.index(5, 1))
+    assert asked.args == [CellPlace(Location(timestep=3, unit=5))]
 
 
 def test_a_smaller_result_replaces_a_larger_one(view: VectorTable) -> None:

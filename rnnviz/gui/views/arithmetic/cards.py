@@ -546,7 +546,9 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     """Contents of the cards of a page. The last ones are the engines' stored values."""
     engines = tuple(map(display_name, page.engines))
     cell = page.request.result.config.network.kind
-    names = {"c": "cell state", "h": "hidden value"} | dict.fromkeys(cell.further_states, "state")
+    names = {"c": "cell state", "h": "hidden value", "m": "before the projection"} | dict.fromkeys(
+        cell.further_states, "state"
+    )
     if page.breakdowns:
         gates = {gate_name(cell, gate.symbol): gate.name for gate in cell.gates}
         names = {gradient(symbol): name for symbol, name in (names | gates | {"out": "output"}).items()}

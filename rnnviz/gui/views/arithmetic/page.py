@@ -35,7 +35,8 @@ class PageRequest:
     """A value to explain, the candidate to compare, and the line to show in detail.
 
     `line` is the symbol of the line's result; a cell without this line shows its first. `top` is the number of
-    listed terms, None for the default. `gradient` is the gradient that is explained in place of the value.
+    listed terms, None for the default. `gradient` is the gradient that is explained in place of the value. `size` is
+    what the unit of `where` is counted in, by default as those of h.
     """
 
     result: RunResult
@@ -45,13 +46,14 @@ class PageRequest:
     order: Order
     top: int | None
     gradient: GradientOf | None = None
+    size: str = ""
 
     def same_as(self, other: "PageRequest | None") -> bool:
         return other is not None and self.result is other.result and self._rest == other._rest
 
     @property
     def _rest(self) -> tuple[object, ...]:
-        return self.candidate, self.where, self.line, self.order, self.top, self.gradient
+        return self.candidate, self.where, self.line, self.order, self.top, self.gradient, self.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +98,7 @@ class PageBuilder:
         self._result: RunResult | None = None
         self._cells: dict[str, CellStates] = {}
         self._blocks: dict[str, GradientBlocks] = {}
-        self._explained: tuple[tuple[Location | GradientOf, str | None], Explanation | GradientExplanation] | None = (
-            None
-        )
+        self._explained: tuple[tuple[object, str | None], Explanation | GradientExplanation] | None = None
 
     def reset(self) -> None:
         self._result, self._cells, self._blocks, self._explained = None, {}, {}, None
@@ -122,12 +122,12 @@ class PageBuilder:
             cells.interrupt = interrupt
         for blocks in self._blocks.values():
             blocks.interrupt = interrupt
-        key = request.gradient or request.where, request.candidate
+        key = request.gradient or (request.where, request.size), request.candidate
         if self._explained is None or self._explained[0] != key:
             candidates = () if request.candidate is None else (request.candidate,)
             found: Explanation | GradientExplanation
             if request.gradient is None:
-                found = explain_value(request.result, request.where, self._cells, candidates)
+                found = explain_value(request.result, request.where, self._cells, candidates, request.size)
             else:
                 found = explain_gradients(request.result, request.gradient, self._blocks, candidates)
             self._explained = key, found

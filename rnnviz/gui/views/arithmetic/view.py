@@ -27,13 +27,14 @@ from rnnviz.explain.provenance import (
     InputPlace,
     InputSource,
     LossPlace,
-    ParameterPlace,
     Place,
     counterpart,
     lies_in,
     origin,
     same_kind,
+    selected,
     step_of,
+    unit_size,
 )
 from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -242,7 +243,7 @@ class ArithmeticView(ResultView):
             if not isinstance(explained, GradientExplanation):
                 explained = explain_gradients(self._result, self.place)
             return gradient_report(explained)
-        return report(explain_value(self._result, self._location))
+        return report(explain_value(self._result, self._where, size=self._size))
 
     def choose_line(self, line: str) -> None:
         """Select a line by its symbol: a gate's, "c" or "h"."""
@@ -272,7 +273,7 @@ class ArithmeticView(ResultView):
             case GradientOf() if self._result is not None:
                 self._line = line_name(self._result.config.network.kind, self.place)
         self.kind.show_kind(gradient=isinstance(self.place, GradientOf | LossPlace))
-        step = step_of(self.place)
+        step = self._selected()
         if step is not None:
             self._location = step
         # Out of sight nothing is worked out: the next look, or the next picture, asks.
@@ -310,13 +311,27 @@ class ArithmeticView(ResultView):
 
     def _keeps(self, result: RunResult) -> bool:
         """Whether the place still belongs to the selection, or is a source without equations."""
-        return self._is_in(result) and step_of(self.place) in (None, self._location)
+        return self._is_in(result) and self._selected() in (None, self._location)
 
     def _is_in(self, result: RunResult) -> bool:
         """Whether a result has the place."""
-        if isinstance(self.place, GradientOf) and isinstance(self.place.of, ParameterPlace):
-            return self.place.of.is_in(result.inputs.parameters)
-        return lies_in(self.place, result.shape, result.inputs.network.input_size)
+        return lies_in(self.place, result.inputs)
+
+    def _selected(self) -> Location | None:
+        """The selected value of the place: `provenance.selected`."""
+        if self._result is None:
+            return step_of(self.place)
+        return selected(self._result.config.network.kind, self.place, self._location)
+
+    @property
+    def _where(self) -> Location:
+        """The step and the unit of the place, which is not the selected one if it is no unit of h."""
+        return step_of(self.place) or self._location
+
+    @property
+    def _size(self) -> str:
+        """What the unit of the place is counted in."""
+        return "" if self._result is None else unit_size(self._result.config.network.kind, self.place)
 
     def finish_pending(self) -> None:
         asked = self._task.request
@@ -387,11 +402,12 @@ class ArithmeticView(ResultView):
         request = PageRequest(
             self._result,
             self._candidate,
-            self._location,
+            self._where,
             self._line,
             self.list_options.order,
             self._top(self._location),
             self.place if isinstance(self.place, GradientOf) else None,
+            self._size,
         )
         if self.page is not None and self.page.request.same_as(request):
             self._task.request = request

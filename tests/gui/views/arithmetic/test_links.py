@@ -167,3 +167,32 @@ def test_names_fit_a_row_that_new_ones_resize(view: ArithmeticView, show: Any, m
     view.show_history([WHERE.moved(timestep=t) for t in (3, 2, 1, 0)], 3)
     assert wide > 160
     assert crumbs.names
+
+
+def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(
+    qtbot: Any, view: ArithmeticView, show: Any
+) -> None:
+    where = WHERE.moved(unit=1)
+    made = show(where, cell="lstm", hidden_size=5, projection_size=2)
+    assert [own.content.lines[0].result.text for own in view.cards.cards if own.content] == ["h", "own h"]
+    index = view.table.term_model.index(row(view, "m[t=2, u=4]"), 0)
+    with qtbot.waitSignal(view.place_requested) as asked:
+        view.table.setFocus()
+        view.table.setCurrentIndex(index)
+        qtbot.keyClick(view.table, Qt.Key.Key_Return)
+    (place,) = asked.args
+    assert place == GatePlace(where.moved(unit=4), "m")
+    view.show_history((where, place), 1)
+    qtbot.waitUntil(lambda: view.complete)
+    view.show_location(where)
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.crumbs.names[-1] == "m[t=2, u=4]"
+    assert view.page.term_table.line == "m"
+    lines = {own.content.lines[0].result.text: own.content.lines[0] for own in view.cards.cards if own.content}
+    assert [name for name in lines if not name.startswith("own ")] == ["i", "f", "g", "o", "c", "m"]
+    assert lines["own c"].result.value == made["gluon"]["c"][where.moved(unit=4).index]
+    assert view.copy_text().startswith("c[t=2, u=4] of layer 1 backward")
+    # Another time step begins again at the selected hidden value.
+    view.show_location(where.moved(timestep=1))
+    qtbot.waitUntil(lambda: view.complete)
+    assert (view.place, view.page.term_table.line) == (where.moved(timestep=1), "h")
