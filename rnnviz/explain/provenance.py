@@ -169,7 +169,7 @@ def value_place(cell: CellSpec, where: Location, name: str) -> Location | CellPl
 
 
 def unit_size(cell: CellSpec, place: Place | ParameterPlace) -> str:
-    """What the unit of a place is counted in: "H", or "P" of an h that is projected."""
+    """Size that the unit of a place counts: "H", or "P" of an h that is projected."""
     match place:
         case GradientOf():
             return unit_size(cell, place.of)

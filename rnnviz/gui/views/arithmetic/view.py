@@ -325,12 +325,12 @@ class ArithmeticView(ResultView):
 
     @property
     def _where(self) -> Location:
-        """The step and the unit of the place, which is not the selected one if it is no unit of h."""
+        """The step and the unit of the place, which is not the selected one if the place counts others."""
         return step_of(self.place) or self._location
 
     @property
     def _size(self) -> str:
-        """What the unit of the place is counted in."""
+        """Size that the unit of the place counts."""
         return "" if self._result is None else unit_size(self._result.config.network.kind, self.place)
 
     def finish_pending(self) -> None:
