@@ -31,7 +31,8 @@ _SWISH_BEND = 2.3993572805154676
 class _Rule:
     """The definition of one activation.
 
-    `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta; at a kink the slope on its left.
+    `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta. At a kink the slope is that of
+    PyTorch's function (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree.
     `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
     `slope_code` is that of f', in which {y} = f(x) may occur, too; it is a factor of a product.
     `low` and `high` are the least and largest value of f; infinite where there is no limit. f turns from falling to
@@ -220,14 +221,9 @@ def _gelu_slopes(x: FloatArray) -> FloatArray:
     return np.asarray(0.5 * (1.0 + erf(x / math.sqrt(2.0))) + x * density)
 
 
-def _between(x: FloatArray, low: float, high: float, slope: float) -> FloatArray:
-    """`slope` where low < x <= high, else 0."""
-    return np.asarray(np.where((x > low) & (x <= high), slope, 0.0))
-
-
 def _hard_sigmoid_slopes(x: FloatArray, alpha: float, beta: float) -> FloatArray:
     inside = alpha * x + beta
-    return np.asarray(np.where((inside > 0.0) & (inside <= 1.0), alpha, 0.0))
+    return np.asarray(np.where((inside > 0.0) & (inside < 1.0), alpha, 0.0))
 
 
 _CONSTANTS = {"affine": 2, "scaled_tanh": 2, "hard_sigmoid": 2}
@@ -267,9 +263,9 @@ _RULES: dict[str, _Rule] = {
         lambda x, a, b: a * x + b, lambda x, y, a, b: np.full_like(y, a), "({alpha} * {X} + {beta})", "{alpha}"
     ),
     "leaky_relu": _Rule(
-        lambda x, a, b: np.asarray(np.where(x >= 0.0, x, a * x)),
+        lambda x, a, b: np.asarray(np.where(x > 0.0, x, a * x)),
         lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a)),
-        "np.where({X} >= 0, {x}, {alpha} * {X})",
+        "np.where({X} > 0, {x}, {alpha} * {X})",
         "np.where({x} > 0, 1, {alpha})",
     ),
     "thresholded_relu": _Rule(
@@ -291,7 +287,7 @@ _RULES: dict[str, _Rule] = {
         lambda x, a, b: np.asarray(np.clip(a * x + b, 0.0, 1.0)),
         lambda x, y, a, b: _hard_sigmoid_slopes(x, a, b),
         "np.clip({alpha} * {X} + {beta}, 0, 1)",
-        "{alpha} * (({alpha} * {x} + {beta} > 0) & ({alpha} * {x} + {beta} <= 1))",
+        "{alpha} * (({alpha} * {x} + {beta} > 0) & ({alpha} * {x} + {beta} < 1))",
         0.0,
         1.0,
         "absolute",
@@ -342,18 +338,18 @@ _RULES: dict[str, _Rule] = {
     "exponential": _Rule(lambda x, a, b: np.asarray(np.exp(x)), lambda x, y, a, b: y, "np.exp({x})", "{y}", low=0.0),
     "hard_tanh": _Rule(
         lambda x, a, b: np.asarray(np.clip(x, -1.0, 1.0)),
-        lambda x, y, a, b: _between(x, -1.0, 1.0, 1.0),
+        lambda x, y, a, b: np.asarray(np.where(np.abs(x) < 1.0, 1.0, 0.0)),
         "np.clip({x}, -1, 1)",
-        "(({x} > -1) & ({x} <= 1))",
+        "(np.abs({x}) < 1)",
         -1.0,
         1.0,
         "exact",
     ),
     "clip": _Rule(
         lambda x, a, b: np.asarray(np.clip(x, -a, a)),
-        lambda x, y, a, b: _between(x, -a, a, 1.0),
+        lambda x, y, a, b: np.asarray(np.where(np.abs(x) <= a, 1.0, 0.0)),
         "np.clip({x}, -{alpha}, {alpha})",
-        "(({x} > -{alpha}) & ({x} <= {alpha}))",
+        "(np.abs({x}) <= {alpha})",
         rounding="exact",
     ),
 }

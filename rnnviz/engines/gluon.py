@@ -101,6 +101,11 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     return mx.np.where(condition, x if hasattr(x, "shape") else mx.np.full_like(y, x), y)
 
 
+def _cut(x: Any, low: float, high: float) -> Any:
+    """x cut to [low, high], of slope 0 at the limits."""
+    return _where((x > low) * (x < high), x, mx.np.minimum(mx.np.maximum(x, low), high).detach())
+
+
 LIBRARY = NamedFunctions(
     # A transposed matrix would be copied in each step.
     lambda x, weight: mx.npx.fully_connected(x, weight, num_hidden=len(weight), no_bias=True, flatten=False),
@@ -119,6 +124,11 @@ LIBRARY = NamedFunctions(
         tanh=mx.np.tanh,
         where=_where,
     ),
+    {
+        "relu": lambda x, _: mx.npx.relu(x),
+        "hard_tanh": lambda x, _: _cut(x, -1.0, 1.0),
+        "hard_sigmoid": lambda x, f: _cut(f.alpha * x + f.beta, 0.0, 1.0),
+    },
 )
 """MXNet's arrays, for cells that Gluon does not have."""
 

@@ -47,6 +47,11 @@ LIBRARY = NamedFunctions(
         tanh=torch.tanh,
         where=torch.where,
     ),
+    {
+        "relu": lambda x, _: torch.relu(x),
+        "hard_tanh": lambda x, _: torch.nn.functional.hardtanh(x),
+        "hard_sigmoid": lambda x, f: torch.nn.functional.hardtanh(f.alpha * x + f.beta, 0.0, 1.0),
+    },
 )
 """Tensors, for cells that PyTorch does not have."""
 

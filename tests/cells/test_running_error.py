@@ -297,23 +297,26 @@ def test_the_linear_activation_is_the_number_itself() -> None:
     np.testing.assert_array_equal((linear(part) + linear(part)).bound, 2.0 * part.bound)
 
 
-@pytest.mark.parametrize(
-    ("activation", "points"),
-    [
-        (relu, [0.0]),
-        (leaky_relu, [0.0]),
-        (elu.with_constants(0.5), [0.0]),
-        (selu, [0.0]),
-        (hard_tanh, [-1.0, 1.0]),
-        (clip.with_constants(0.25), [-0.25, 0.25]),
-        (hard_sigmoid, [-2.5, 2.5]),
-        (keras_hard_sigmoid, [-3.0, 3.0]),
-    ],
-)
-def test_the_slope_of_a_kink_is_that_on_its_left(activation: Activation, points: list[float]) -> None:
-    x = np.array(points)
+KINKS = [
+    (relu, {0.0: 0.0}),
+    (leaky_relu, {0.0: 0.01}),
+    (elu.with_constants(0.5), {0.0: 0.5}),
+    (selu, {0.0: 1.0507009873554805 * 1.6732632423543772}),
+    (hard_tanh, {-1.0: 0.0, 1.0: 0.0}),
+    (clip.with_constants(0.25), {-0.25: 1.0, 0.25: 1.0}),
+    (hard_sigmoid, {-2.5: 0.0, 2.5: 0.0}),
+    (keras_hard_sigmoid, {-3.0: 0.0, 3.0: 0.0}),
+]
+"""The slopes of PyTorch's functions at their kinks: relu, leaky_relu, elu, selu, hardtanh, clamp, hardsigmoid."""
+
+
+@pytest.mark.parametrize(("activation", "slopes"), KINKS)
+def test_the_slope_of_a_kink_is_that_of_pytorch(activation: Activation, slopes: dict[float, float]) -> None:
+    x = np.array(list(slopes))
     y = activation.values(x)
-    np.testing.assert_allclose(activation.slopes(x, y), (y - activation.values(x - 1e-6)) / 1e-6, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(activation.slopes(x, y), list(slopes.values()), rtol=1e-12)
+    code = eval(activation.slope_code("x", "y"), {"np": np, "x": x, "y": y})
+    np.testing.assert_allclose(np.broadcast_to(code, x.shape), list(slopes.values()), rtol=1e-12)
 
 
 @pytest.mark.parametrize("x", [-3.0, 0.5, 40.0])

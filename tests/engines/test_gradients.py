@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rnnviz.cells.activations import Activation
 from rnnviz.cells.rnn import RNN_RELU
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
@@ -19,7 +20,9 @@ from rnnviz.engines.base import Engine, EngineReport
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
+from tests.cells.test_running_error import KINKS
 from tests.engines.test_lengths import padded_inputs
 from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.gradients import oracle_gradients
@@ -118,6 +121,34 @@ def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: py
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
     trace, _ = with_gradients(load_engine(name), inputs)
     assert_gradients(trace, oracle_gradients(inputs), 1e-12)
+
+
+@pytest.mark.parametrize("name", ["torch", "gluon"])
+@pytest.mark.parametrize(("activation", "slopes"), KINKS)
+def test_a_library_has_the_slope_of_a_kink(name: str, activation: Activation, slopes: dict[float, float]) -> None:
+    skip_unavailable(name)
+    module = import_module(f"rnnviz.engines.{name}")
+    autograd = {"torch": "TorchAutograd", "gluon": "GluonAutograd"}[name]
+    library = getattr(module, autograd)()
+    x = library.leaf(np.array(list(slopes)))
+    with library.recording():
+        y = library.library.activate(activation, x)
+    (found,) = library.gradients([y], [np.ones(len(slopes))], [x])
+    np.testing.assert_allclose(found, list(slopes.values()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_slope_of_relu_is_0_where_its_argument_is_0(name: str) -> None:
+    """An impulse without biases: until it comes all arguments are 0. PyTorch's stack agrees with its cell's lines."""
+    skip_unavailable(name)
+    tables = {"sequence": {"source": "impulse"}, "backward": {"enabled": True, "loss": "normal"}}
+    inputs = load_inputs(Config.from_mapping({"network": {"cell": "rnn_relu", "input_size": 2, "hidden_size": 3}, **tables}))
+    assert (recurrence(inputs).hidden == 0.0).any()
+    trace, report = with_gradients(load_engine(name), inputs)
+    assert_gradients(trace, oracle_gradients(inputs), TOLERANCES["float32"])
+    assert audit(inputs, trace).verdict == "right"
+    for equality in report.equalities:
+        assert_near(equality.left, equality.right, TOLERANCES["float32"], equality.name)
 
 
 @pytest.mark.parametrize("cell", [*CELL_NAMES, *EXAMPLES])

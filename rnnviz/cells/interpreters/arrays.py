@@ -58,15 +58,25 @@ class NamedFunctions:
         Functions of an array.
     numpy:
         An object with the functions of NumPy that the activations call: `tanh`, `exp`, `where`, ...
+    kinked:
+        f(x, activation) by the activation's name, where NumPy's functions have another slope at a kink than
+        `Activation.slopes`.
     """
 
     def __init__(
-        self, product: Callable[[Any, Any], Any], sigmoid: Callable[..., Any], erf: Callable[..., Any], numpy: object
+        self,
+        product: Callable[[Any, Any], Any],
+        sigmoid: Callable[..., Any],
+        erf: Callable[..., Any],
+        numpy: object,
+        kinked: Mapping[str, Callable[[Any, Activation], Any]] = {},
     ) -> None:
-        self.product = product
+        self.product, self._kinked = product, kinked
         self._functions = {"np": numpy, "sigmoid": sigmoid, "erf": erf, "inf": inf}
 
     def activate(self, activation: Activation, x: Any) -> Any:
+        if activation.name in self._kinked:
+            return self._kinked[activation.name](x, activation)
         # The source is the program's own, with the constants of the activation.
         return eval(_compiled(activation), {**self._functions, "x": x})  # noqa: S307
 
