@@ -123,6 +123,7 @@ def with_judgment(
     *,
     coverage: float = 1.0,
     diagnoses: Mapping[str, Diagnosis] | None = None,
+    ambiguous: Mapping[str, int] | None = None,
     blind: tuple[str, ...] = (),
     remedy: Config | None = None,
 ) -> RunResult:
@@ -134,7 +135,7 @@ def with_judgment(
     audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
     causes = {name: bug.cause for name, bug in KNOWN_BUGS.items()}
     backward = BackwardJudgment({engine: gradient_audit(result, engine) for engine in result.gradient_engines})
-    judgment = Judgment(audits, diagnoses or {}, blind, remedy, causes)
+    judgment = Judgment(audits, diagnoses or {}, blind, remedy, causes, ambiguous=ambiguous or {})
     return replace(result, judgment=replace(judgment, backward=backward if result.has_gradients else None))
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells.float_types import HALF_TYPES, spacing
 from rnnviz.core.config import Network
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient_shapes
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_shapes
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
@@ -218,6 +219,12 @@ class Trace(Mapping[str, FloatArray]):
             return array.size
         layers, directions, _, _, units = array.shape
         return layers * directions * units * sum(self.lengths)
+
+    def of_samples(self, samples: NDArray[np.intp], lengths: tuple[int, ...]) -> "Trace":
+        """The arrays of some samples, which have these lengths; without the gradients of parameters."""
+        arrays = {name: array for name, array in self.items() if not name.startswith(OF_PARAMETERS)}
+        own = {name: np.ascontiguousarray(array[..., samples, :]) for name, array in arrays.items()}
+        return replace(self, arrays=own, lengths=lengths)
 
     def backward(self, direction: int) -> bool:
         """Whether the lanes of this direction read the sequence from its end."""

@@ -3,7 +3,7 @@
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ from rnnviz.verify.compare import (
     shared_gradients,
     tolerances,
 )
-from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.diagnosis import Names, diagnose, told_apart
 from rnnviz.verify.fault_coverage import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
@@ -234,28 +234,54 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
             )
     known = {(check.engine, check.name) for check in checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
-    diagnoses = {}
+    blind, blind_backward = undetectable(inputs), undetectable_gradients(inputs)
+    explained: dict[str, tuple[Names, ...]] = {}
+    wrong = {name for name, found in audits.items() if found.wrong}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
         failed = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.of_gradients]
         failing = [c for c in failed if not c.accumulates]
         unjudged = trace.partial or audits[name].undetermined_mismatches
-        apart = bool(failed) or any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
+        # A difference from a wrong engine is that engine's.
+        others = [
+            c for c in comparisons if name in (c.reference, c.candidate) and not wrong & {c.reference, c.candidate}
+        ]
+        apart = bool(failed) or any(c.mismatched for c in others)
         if not is_unknown(name) and (audits[name].wrong or failing or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), forward * _AUDIT)
-            diagnoses[name] = diagnose(inputs, trace, audits[name], failing)
+            explained[name] = diagnose(inputs, trace, audits[name], failing)
     notify(Stage(StageKind.TESTING_BUGS), forward * (_AUDIT + _DIAGNOSE))
-    blind, blind_backward = undetectable(inputs), undetectable_gradients(inputs)
+    diagnoses, ambiguous = _causes(explained, blind, {e for e in traces if told_apart(traces[e], audits[e].wrong)})
     cure = suggested_config(inputs, blind + blind_backward, request.load) if blind or blind_backward else None
     causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
-    backward = None if inputs.loss is None else _judge_backward(inputs, traces, comparisons, notify, full=full)
-    if backward is not None:
-        backward = replace(backward, undetectable=blind_backward)
-    return Judgment(audits, diagnoses, blind, cure, causes, added, backward)
+    backward = None
+    if inputs.loss is not None:
+        backward = _judge_backward(inputs, traces, comparisons, blind_backward, notify, full=full)
+    return Judgment(audits, diagnoses, blind, cure, causes, added, backward, ambiguous)
+
+
+def _causes(
+    explained: Mapping[str, tuple[Names, ...]], blind: Collection[str], told: Collection[str]
+) -> tuple[dict[str, tuple[Names, ...]], dict[str, int]]:
+    """The cause of each engine that has one, and the number of those that fit where no cause can be known.
+
+    `explained` has the known bugs that reproduce an engine's numbers, `blind` those that the run could not reveal, and
+    `told` the engines with enough numbers to tell causes apart.
+    """
+    fitting = {engine: [n for n in found if not set(n) & set(blind)] for engine, found in explained.items()}
+    known = {engine: tuple(found) for engine, found in fitting.items() if len(found) == 1 and engine in told}
+    alike = {engine: len(found) for engine, found in explained.items() if found and engine not in known}
+    return {engine: known.get(engine, ()) for engine in explained}, alike
 
 
 def _judge_backward(
-    inputs: Inputs, traces: dict[str, Trace], comparisons: tuple[Comparison, ...], notify: Notify, *, full: bool
+    inputs: Inputs,
+    traces: dict[str, Trace],
+    comparisons: tuple[Comparison, ...],
+    blind: tuple[str, ...],
+    notify: Notify,
+    *,
+    full: bool,
 ) -> BackwardJudgment:
     """Audit the gradients of every engine that has any, and compare them with finite differences."""
     given = {name: trace for name, trace in traces.items() if trace.has_gradients}
@@ -273,17 +299,21 @@ def _judge_backward(
         inputs, given, lambda done: notify(Stage(StageKind.DIFFERENCES), 1.0 - share * (1.0 - done))
     )
     contradicted = () if differences is None else differences.wrong
-    diagnoses = {}
+    explained: dict[str, tuple[Names, ...]] = {}
+    wrong = {name for name, found in audits.items() if found.wrong or name in contradicted}
     for name, trace in given.items():
         audited = audits[name]
         unjudged = audited.verdict is not AuditVerdict.RIGHT or audited.undetermined_mismatches
-        pairs = [c for c in comparisons if name in (c.reference, c.candidate)]
+        pairs = [
+            c for c in comparisons if name in (c.reference, c.candidate) and not wrong & {c.reference, c.candidate}
+        ]
         apart = any(gradient.mismatched for c in pairs for gradient in c.every_gradient)
         if not is_unknown(name) and (audited.wrong or name in contradicted or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), 1.0)
-            diagnoses[name] = diagnose_gradients(inputs, trace)
+            explained[name] = diagnose_gradients(inputs, trace)
+    diagnoses, ambiguous = _causes(explained, blind, {e for e in given if told_apart(given[e], audits[e].wrong)})
     causes = {bug.name: bug.cause for bug in gradient_bugs_in(inputs)}
-    return BackwardJudgment(audits, differences, diagnoses, causes=causes)
+    return BackwardJudgment(audits, differences, diagnoses, blind, causes, ambiguous)
 
 
 @contextmanager

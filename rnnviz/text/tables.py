@@ -13,12 +13,12 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import join_words, plural
+from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details
 from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
-from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_causes, verdict_sentence
+from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit, GradientPlace
 from rnnviz.verify.compare import Comparison
@@ -79,7 +79,7 @@ def audit_rows(result: RunResult) -> list[AuditRow]:
     if judgment.backward is not None:
         audits, differences = judgment.backward.audits, judgment.backward.finite_differences
         engines = [name for name in result.traces if name in audits]
-        rows += [_gradient_row(audits[name], likely_causes(judgment.backward, name)) for name in engines]
+        rows += [_gradient_row(audits[name], likely_cause(judgment.backward, name)) for name in engines]
         if differences is not None:
             # Difference quotients are of correct hidden states.
             correct = [name for name in result.gradient_engines if not result.wrong(name)]
@@ -90,9 +90,9 @@ def audit_rows(result: RunResult) -> list[AuditRow]:
 _UNKNOWN_PLACE = GradientPlace("grad.h", (0, 0, 0, 0, 0))
 
 
-def _gradient_row(audit: GradientAudit, causes: tuple[str, ...]) -> AuditRow:
+def _gradient_row(audit: GradientAudit, cause: str) -> AuditRow:
     name, wrong = display_name(audit.engine), audit.first_wrong
-    template = _GRADIENTS_CAUSE if causes else _GRADIENTS
+    template = _GRADIENTS_CAUSE if cause else _GRADIENTS
     values = _STEPS.format(values=plural(audit.wrong, "gradient"), allowed=ALLOWED)
     return AuditRow(
         engine=name,
@@ -100,7 +100,7 @@ def _gradient_row(audit: GradientAudit, causes: tuple[str, ...]) -> AuditRow:
         ratio=audit.worst_ratio,
         where=(audit.worst_at if wrong is None else wrong.where) or _UNKNOWN_PLACE,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=template.format(engine=name, reasons=values, cause=join_words(causes, "or")) if audit.wrong else "",
+        reason=template.format(engine=name, reasons=values, cause=cause) if audit.wrong else "",
         audited=audit.audited > 0 and (audit.worst_at is not None or wrong is not None),
         what="gradients",
     )
@@ -137,7 +137,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
     failed = result.failed_checks(audit.engine)
     if failed:
         reasons.append(how_many(failed))
-    causes = likely_causes(result.judgment, audit.engine)
+    cause = likely_cause(result.judgment, audit.engine)
     name = display_name(audit.engine)
     return AuditRow(
         engine=name,
@@ -145,9 +145,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
         ratio=audit.worst_ratio,
         where=audit.worst_at if audit.first_wrong is None else audit.first_wrong.where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=(_REASON_CAUSE if causes else _REASON).format(
-            engine=name, reasons=", ".join(reasons), cause=join_words(causes, "or")
-        )
+        reason=(_REASON_CAUSE if cause else _REASON).format(engine=name, reasons=", ".join(reasons), cause=cause)
         if wrong
         else "",
         audited=audit.audited > 0,

@@ -44,7 +44,7 @@ _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
 _LINE = " First line that differs: *{line}*."
 _LINE_OF_FILE = " First line that differs: *{line}*, in line {number} of the file."
 _CAUSE = " Likely cause: *{cause}*."
-_CAUSE_OR = " Likely cause: *{cause}*, or {others}."
+_CAUSES_ALIKE = "{bugs} these numbers, which do not distinguish causes: none is named."
 _SINCE = "{place}: {steps} of {timesteps} time steps have mismatches"
 _NO_CAUSE = "No known bug reproduces these numbers."
 _CAUSE_UNKNOWN = "Unknown until the step audit is done."
@@ -199,8 +199,10 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
             since = TextPart(f"t = {place.timestep}")
             facts.append(("Since", fill(_SINCE, place=since, steps=f"{steps:,}", timesteps=f"{result.shape[2]:,}")))
     if place is not None or wrong:
-        causes = [] if judgment is None else [" or ".join(likely_causes(judgment, engine)) for engine in wrong]
+        causes = [] if judgment is None else [likely_cause(judgment, engine) for engine in wrong]
         known = [TextPart(f"{cause}. ") for cause in causes if cause]
+        if judgment is not None:
+            known += [TextPart(f"{alike} ") for engine in wrong if (alike := causes_alike(judgment, engine))]
         asked = any(map(is_unknown, wrong))
         unknown = TextPart(_CAUSE_UNKNOWN if judgment is None else _CAUSE_ASKED if asked else _NO_CAUSE)
         facts.append(("Likely cause", tuple(known) or (unknown,)))
@@ -221,9 +223,16 @@ def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) ->
     return first if first is not None or mismatch is None else mismatch.where
 
 
-def likely_causes(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[str, ...]:
-    """The likely causes of an engine's errors: known bugs, or bugs together, that reproduce its trace."""
-    return tuple(join_words(map(judgment.cause, names)) for names in judgment.diagnoses.get(engine, ()))
+def likely_cause(judgment: Judgment | BackwardJudgment, engine: str) -> str:
+    """The likely cause of an engine's errors: the known bug, or bugs together, that reproduce its numbers; else ""."""
+    found = judgment.diagnoses.get(engine, ())
+    return join_words(map(judgment.cause, found[0])) if found else ""
+
+
+def causes_alike(judgment: Judgment | BackwardJudgment, engine: str) -> str:
+    """A sentence that known bugs fit an engine's numbers without being told apart; "" where that is not so."""
+    count = judgment.ambiguous.get(engine, 0)
+    return _CAUSES_ALIKE.format(bugs=plural(count, "known bug fits", "known bugs fit")) if count else ""
 
 
 def _place(where: Location) -> TextPart:
@@ -274,14 +283,11 @@ def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
 
 
 def cause_text(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[TextPart, ...]:
-    """The likely causes of an engine's errors as a sentence, which begins with a space; empty without one."""
-    causes = likely_causes(judgment, engine)
-    if not causes:
-        return ()
-    if len(causes) == 1:
-        return fill(_CAUSE, cause=causes[0])
-    others = causes[1] if len(causes) == 2 else plural(len(causes) - 1, "other known bug")
-    return fill(_CAUSE_OR, cause=causes[0], others=others)
+    """The likely cause of an engine's errors as a sentence, which begins with a space, or that several fit."""
+    cause, alike = likely_cause(judgment, engine), causes_alike(judgment, engine)
+    if cause:
+        return fill(_CAUSE, cause=cause)
+    return (TextPart(f" {alike}"),) if alike else ()
 
 
 def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:

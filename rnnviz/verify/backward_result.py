@@ -180,7 +180,7 @@ class BackwardJudgment:
     """Results of the audit of the backward pass.
 
     `audits` by engine that gives gradients. `finite_differences` is None where no engine gives any. `diagnoses`,
-    `undetectable` and `causes` are as in `Judgment`, of known bugs of the backward pass.
+    `ambiguous`, `undetectable` and `causes` are as in `Judgment`, of known bugs of the backward pass.
     """
 
     audits: Mapping[str, GradientAudit] = field(default_factory=dict)
@@ -188,6 +188,7 @@ class BackwardJudgment:
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     undetectable: tuple[str, ...] = ()
     causes: Mapping[str, str] = field(default_factory=dict)
+    ambiguous: Mapping[str, int] = field(default_factory=dict)
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""

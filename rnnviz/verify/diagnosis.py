@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, product
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core.config import DEFAULT_TOLERANCES
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding, last_steps
+from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -16,9 +18,11 @@ from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
 from rnnviz.engines.faults.registry import PADDING_NOT_ZEROED, KnownBug, known_bugs_in
 from rnnviz.engines.layers import LayerTask, layer_output
+from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.invariants import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
+from rnnviz.verify.reproduction import final_states, reproduces
 
 _GLANCE = 3
 """Number of steps of each lane that are tried first; most known bugs are refuted by them."""
@@ -42,14 +46,18 @@ _ROUNDING = 32.0
 """Within how many eps of a trace all known bugs are equally near."""
 
 
-def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = ()) -> tuple[tuple[str, ...], ...]:
+Names: TypeAlias = tuple[str, ...]
+"""One known bug, or two at once."""
+
+
+def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = ()) -> tuple[Names, ...]:
     """The known bugs that explain a wrong engine's trace, each a tuple of one name; if no single one does, of two.
 
-    A known bug explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
-    out and the final states, and does so far better than the right recurrence: by how much the two differ depends
-    on the network, and may be less than the tolerance. Of several, those that come nearest are named. Where a
-    recording lacks hidden states, the known bug has to give all that it has, over all steps, if those are not too many.
-    A known bug of padding has to give all steps of each sample, or of a few.
+    A known bug explains a trace if it gives every number of it within rounding (`reproduction`), and does so far
+    better than the right recurrence: by how much the two differ depends on the network, and may be less than the
+    tolerance. Of several, those that come nearest explain it. Of a large run some steps and samples are looked at.
+    Where a recording lacks hidden states, the known bug has to give all that it has, over all steps, if those are not
+    too many. A known bug of padding has to give all steps of each sample, or of a few.
 
     `failing` are the engine's failing checks. Values in padding are not looked at, so only a check knows of others.
     """
@@ -57,23 +65,62 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
         return ()
     wrong = None if audit.first_wrong is None else audit.first_wrong.where
     correct = _distance(Fault(), inputs, trace, wrong, np.inf)
-    if not audit.wrong and correct <= 1.0 and {check.name for check in failing} == {PADDING_CHECK}:
+    names = {check.name for check in failing}
+    if not audit.wrong and correct <= 1.0 and names == {PADDING_CHECK}:
         return ((PADDING_NOT_ZEROED,),)
     limit = min(ALLOWED, correct / BETTER)
-    found = nearest(
-        inputs,
-        (((bug.name,), _distance(fault, inputs, trace, wrong, limit)) for bug, fault in _faults(inputs)),
-        limit,
-        trace,
-    )
+    seen = _Seen(inputs, trace, wrong, limit, padding_filled=PADDING_CHECK in names)
+    found = seen.explanations(((bug.name,), fault) for bug, fault in _faults(inputs))
     if trace.partial and trace.hidden.size > _MOST_VALUES_OF_PAIRS:
         return found
-    return found or nearest(inputs, _pairs(inputs, trace, wrong, limit), limit, trace)
+    return found or seen.explanations(_pairs(inputs, trace))
 
 
-def _pairs(
-    inputs: Inputs, trace: Trace, wrong: Location | None, limit: float
-) -> Iterator[tuple[tuple[str, ...], float]]:
+def told_apart(trace: Trace, wrong: int) -> bool:
+    """Whether an engine has enough numbers, of which some are `wrong`, to know its known bug by them.
+
+    One number fits many by coincidence.
+    """
+    return trace.hidden[0, 0].size > 1 and wrong != 1
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A trace in which known bugs are looked for, and the distance up to which one counts."""
+
+    inputs: Inputs
+    trace: Trace
+    wrong: Location | None
+    limit: float
+    padding_filled: bool
+
+    def explanations(self, faults: Iterable[tuple[Names, Fault]]) -> tuple[Names, ...]:
+        """The names of those faults that give the whole trace, the nearest ones of them."""
+        within = [
+            (names, distance)
+            for names, fault in faults
+            if (distance := _distance(fault, self.inputs, self.trace, self.wrong, self.limit)) <= self.limit
+            and self._reproduces(fault)
+        ]
+        return nearest(self.inputs, within, self.limit, self.trace)
+
+    def _reproduces(self, fault: Fault) -> bool:
+        inputs, trace = self.inputs, _as_joined(fault, self.trace)
+        large = trace.hidden.size > _MOST_VALUES
+        if fault.of_padding and large:
+            samples = _some_samples(inputs, self.wrong)
+            inputs = inputs.of_samples(samples)
+            trace = trace.of_samples(samples, inputs.lengths)
+        steps = _STEPS if large else max(inputs.timesteps, inputs.batch_size)
+        every = None if large else tuple(range(max(inputs.timesteps, inputs.batch_size)))
+        windows = [
+            window if every is None else replace(window, samples=every)
+            for window in _parts(fault, inputs, self.wrong, steps)
+        ]
+        return reproduces(fault, inputs, trace, windows, padding_filled=self.padding_filled)
+
+
+def _pairs(inputs: Inputs, trace: Trace) -> Iterator[tuple[Names, Fault]]:
     faults = [
         (bug, fault)
         for bug, fault in _faults(inputs)
@@ -82,7 +129,7 @@ def _pairs(
     for (first, one), (second, other) in combinations(faults, 2):
         both = one.together_with(other) if first is not second else None
         if both is not None:
-            yield (first.name, second.name), _distance(both, inputs, trace, wrong, limit)
+            yield (first.name, second.name), both
 
 
 def nearest(
@@ -133,13 +180,12 @@ def _evidence(
     if trace.partial or fault.of_padding:
         yield from _returned(fault, inputs, trace, wrong)
         return
-    if fault.concat_swapped and _from_output(trace):
-        trace = trace.with_arrays({"h": trace.hidden[:, ::-1]})
+    trace = _as_joined(fault, trace)
     if "out" not in trace.missing:
         yield _output(fault, trace)
     if not fault.batch_as_time and "state.h" not in trace.missing:
         # There are as many states as timesteps, which do not fit the samples.
-        yield _final_states(fault, inputs, trace)
+        yield final_states(fault, inputs, trace), np.asarray(trace.state_h)
     for steps in (_GLANCE, _STEPS):
         for part in _parts(fault, inputs, wrong, steps):
             yield expected_and_found(fault, inputs, trace, part)
@@ -183,8 +229,7 @@ def _returned(
     """All that the network with the fault returns, and that of the trace, of some samples if all are too many."""
     samples = np.arange(inputs.batch_size)
     if trace.hidden.size > _MOST_VALUES:
-        lengths = np.array([inputs.length(sample) for sample in samples])
-        samples = np.unique([0 if wrong is None else wrong.sample, lengths.argmin(), lengths.argmax()])
+        samples = _some_samples(inputs, wrong)
     made = faulty_trace(replace(fault, sample_order=None), as_ordered(fault, inputs).of_samples(samples))
     own = inputs.of_samples(samples).lengths
     if "out" not in trace.missing:
@@ -203,9 +248,16 @@ def _computed(lengths: Sequence[int], array: FloatArray) -> FloatArray:
     return array
 
 
-def _from_output(trace: Trace) -> bool:
-    """Whether the hidden states were taken from a recorded output, and its halves with them."""
-    return len(trace.hidden) == 1 and "h" in trace.missing and "out" not in trace.missing
+def _as_joined(fault: Fault, trace: Trace) -> Trace:
+    """The trace with the directions of a fault, where its hidden states were taken from the halves of its output."""
+    from_output = len(trace.hidden) == 1 and "h" in trace.missing and "out" not in trace.missing
+    return trace.with_arrays({"h": trace.hidden[:, ::-1]}) if fault.concat_swapped and from_output else trace
+
+
+def _some_samples(inputs: Inputs, wrong: Location | None) -> NDArray[np.intp]:
+    """That of the first wrong step, the shortest one and the longest one."""
+    lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
+    return np.unique([0 if wrong is None else wrong.sample, lengths.argmin(), lengths.argmax()])
 
 
 def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
@@ -236,15 +288,3 @@ def _output(fault: Fault, trace: Trace) -> tuple[FloatArray, FloatArray]:
     top = np.asarray(trace.hidden[-1][:, :_STEPS])
     joined = layer_output(top[::-1] if fault.concat_swapped else top)
     return joined, np.asarray(trace.output[:_STEPS])
-
-
-def _final_states(fault: Fault, inputs: Inputs, trace: Trace) -> tuple[FloatArray, FloatArray]:
-    """The final hidden states are where the fault takes them from."""
-    at_last = fault.final_at_last_timestep or fault.backward != "reversed"
-    finals = [
-        trace.hidden[layer, direction, 0]
-        if trace.backward(direction) and not at_last
-        else last_steps(trace.hidden[layer, direction], inputs.lengths)
-        for layer, direction in np.ndindex(inputs.network.num_layers, inputs.network.directions)
-    ]
-    return np.stack(finals), np.asarray(trace.state_h)

@@ -6,7 +6,6 @@ as any engine is.
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from functools import reduce
 from itertools import combinations, product
 from typing import Any, TypeAlias
 
@@ -223,7 +222,7 @@ def _idle(inputs: Inputs, fault: Fault) -> bool:
     network = inputs.network
     for layer, direction in product(range(network.num_layers), range(network.directions)):
         right = inputs.parameters.layer(layer, direction)
-        changed = reduce(lambda p, change: change(network.kind, p), fault.parameters, right)
+        changed = fault.read(network.kind, right)
         for name, array in vars(right).items():
             if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
                 return False

@@ -1,21 +1,23 @@
 """Which known bugs of the backward pass would make an engine compute its gradients."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.backward import BackwardPasses, Gradient
 from rnnviz.engines.faults.changes import Fault, GradientFault
 from rnnviz.engines.faults.engine import faulty_trace
 from rnnviz.engines.faults.registry import gradient_bugs_in
-from rnnviz.verify.diagnosis import ALLOWED, BETTER, nearest, own_tolerance
+from rnnviz.verify.diagnosis import ALLOWED, BETTER, Names, nearest, own_tolerance
 from rnnviz.verify.metrics import abs_error
+from rnnviz.verify.reproduction import limits, randomly_rounded, within
 
 _GLANCES = 2, 24
 """Numbers of steps of each lane of the top layer that are tried first; most known bugs are refuted by them."""
@@ -37,9 +39,9 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     """The known bugs that explain wrong gradients, each a tuple of one name; if no single one does, of two.
 
     A known bug explains the gradients if the backward pass with it, from the engine's own hidden states, gives all of
-    them that the engine has, far better than the correct backward pass does. Of several, the nearest ones are named.
-    Of two bugs at once each is tried as its own engine has it. In a large run some samples are looked at, and not the
-    gradients of parameters.
+    them that the engine has within rounding (`reproduction`), and far better than the correct backward pass does. Of
+    several, those that come nearest explain them. Of two bugs at once each is tried as its own engine has it. In a
+    large run some samples are looked at, and not the gradients of parameters.
 
     Parameters
     ----------
@@ -78,12 +80,52 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     limit = min(ALLOWED, distance(GradientFault(), ALLOWED * BETTER) / BETTER)
     if limit == 0.0:
         return ()
-    bugs = [(bug, fault) for bug in gradient_bugs_in(inputs) for fault in bug.faults(inputs.network)]
-    found = nearest(inputs, (((bug.name,), distance(fault.gradient, limit)) for bug, fault in bugs), limit, trace)
-    if found or steps > _MOST_STEPS_OF_PAIRS:
+    moved = _moved(inputs, trace)
+
+    def explanations(faults: Iterable[tuple[Names, Fault]]) -> tuple[Names, ...]:
+        within_limit = [
+            (names, found)
+            for names, fault in faults
+            if (found := distance(fault.gradient, limit)) <= limit and _reproduces(fault.gradient, passes, moved, trace)
+        ]
+        return nearest(inputs, within_limit, limit, trace)
+
+    found = explanations(
+        ((bug.name,), fault) for bug in gradient_bugs_in(inputs) for fault in bug.faults(inputs.network)
+    )
+    if steps > _MOST_STEPS_OF_PAIRS:
         return found
-    pairs = ((names, distance(fault.gradient, limit)) for names, fault in _pairs(inputs))
-    return nearest(inputs, pairs, limit, trace)
+    return found or explanations(_pairs(inputs))
+
+
+def _moved(inputs: Inputs, trace: Trace) -> BackwardPasses:
+    """Backward passes from states and parameters that are rounded at random, as another correct engine has them."""
+    parameters = randomly_rounded(inputs.parameters, trace.eps)
+    states = randomly_rounded({s: np.asarray(a, np.float64) for s, a in states_of(inputs, trace).items()}, trace.eps)
+    return BackwardPasses(replace(inputs, parameters=Parameters(inputs.network, parameters)), states, "float64")
+
+
+def _reproduces(fault: GradientFault, passes: BackwardPasses, moved: BackwardPasses, trace: Trace) -> bool:
+    """Whether every gradient that the engine stores is that of the fault, within rounding.
+
+    Of grad.out the one without the bug is as good: a bug may read another one than the engine stores.
+    """
+    of_h: FloatArray = np.zeros(())
+    for (name, index, expected), (_, _, other) in zip(passes.once(fault), moved.once(fault), strict=True):
+        if name not in trace or name in trace.missing or name == OF_OUTPUT:
+            continue
+        found = np.asarray(trace[name][index])
+        over_time = name == OF_INPUT or len(index) > 1
+        axes = _axes(expected, over_time=over_time)
+        limit = limits(expected, other, found, trace, axes)
+        if name == gradient("h"):
+            of_h = limit
+        elif len(index) > 1:
+            # They are computed from that of h.
+            limit = np.maximum(limit, of_h / _SMALL)
+        if not within(found, expected, limit + np.finfo(found.dtype).tiny):
+            return False
+    return True
 
 
 def _of_samples(inputs: Inputs, trace: Trace, count: int) -> tuple[Inputs, Trace]:
@@ -91,9 +133,7 @@ def _of_samples(inputs: Inputs, trace: Trace, count: int) -> tuple[Inputs, Trace
     value = None if inputs.loss is None else inputs.loss.value
     samples = np.arange(count) if value is None else np.array([value[3]])
     part = inputs.of_samples(samples)
-    arrays = {name: array for name, array in trace.items() if not name.startswith(OF_PARAMETERS)}
-    own = {name: np.ascontiguousarray(array[..., samples, :]) for name, array in arrays.items()}
-    return part, replace(trace, arrays=own, lengths=part.lengths)
+    return part, trace.of_samples(samples, part.lengths)
 
 
 def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:

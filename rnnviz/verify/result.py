@@ -21,9 +21,10 @@ from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 class Judgment:
     """Results of the step audit.
 
-    `audits` by engine. `diagnoses` by wrong engine: each a tuple of names of known bugs that together explain its
-    trace. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with the
-    smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
+    `audits` by engine. `diagnoses` by wrong engine: at most one tuple of names of known bugs that together explain its
+    trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not tell causes apart, so that
+    none is named. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with
+    the smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
     `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
     `backward` has the results of the backward pass; None without one.
     """
@@ -35,6 +36,7 @@ class Judgment:
     causes: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     backward: BackwardJudgment | None = None
+    ambiguous: Mapping[str, int] = field(default_factory=dict)
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""

@@ -13,7 +13,7 @@ Array = NDArray[Any]
 Slope = Callable[[Array, Array], Array]
 
 WAYS = {
-    "truncated-at-one-step": ("", "before the first step, too", "h alone"),
+    "truncated-at-one-step": ("", "before the first step, too"),
     "weight-gradient-not-summed-over-time": ("", "weights", "recurrent"),
     "cell-gradient-dropped": ("", "not read at all"),
     "direct-output-gradient-dropped": ("", "none", "in the top layer"),
@@ -159,7 +159,7 @@ class Layer:
             keeps_first = t == 0 and self.way != "before the first step, too"
             if self.has("truncated-at-one-step") and not keeps_first:
                 next_h = next_h * 0
-                next_c = next_c * (self.way == "h alone")
+                next_c = next_c * 0
             next_h, next_c = (np.where(self.cuts[t][:, None], 0, d) for d in (next_h, next_c))
             if self.has("cell-gradient-dropped") and t:
                 next_c = next_c * 0

@@ -142,7 +142,9 @@ def test_the_slope_of_relu_is_0_where_its_argument_is_0(name: str) -> None:
     """An impulse without biases: until it comes all arguments are 0. PyTorch's stack agrees with its cell's lines."""
     skip_unavailable(name)
     tables = {"sequence": {"source": "impulse"}, "backward": {"enabled": True, "loss": "normal"}}
-    inputs = load_inputs(Config.from_mapping({"network": {"cell": "rnn_relu", "input_size": 2, "hidden_size": 3}, **tables}))
+    inputs = load_inputs(
+        Config.from_mapping({"network": {"cell": "rnn_relu", "input_size": 2, "hidden_size": 3}, **tables})
+    )
     assert (recurrence(inputs).hidden == 0.0).any()
     trace, report = with_gradients(load_engine(name), inputs)
     assert_gradients(trace, oracle_gradients(inputs), TOLERANCES["float32"])

@@ -124,7 +124,7 @@ def of_audits(result: RunResult) -> Iterator[str]:
     audits = list(step.judgment.audits.values())
     yield f"first_wrong_values: {said(verdict_details.first_wrong_values(audits))}"
     yield f"audit_rows: {[row.reason for row in audit_rows(step)]}"
-    both = replace(step, judgment=replace(step.judgment, diagnoses={MINE: (("no-h2h-bias",), ("unknown",))}))
+    both = replace(step, judgment=replace(step.judgment, diagnoses={MINE: (("no-h2h-bias", "unknown"),)}))
     yield f"audit_rows: {[row.reason for row in audit_rows(both)]}"
     more = replace(result.config, sequence=replace(result.config.sequence, timesteps=9))
     for remedy in (None, more):

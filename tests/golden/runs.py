@@ -133,7 +133,8 @@ RUNS: dict[str, Callable[[], RunResult]] = {
     "wrong": lambda: with_judgment(made(edits={"gluon": edited(9.0)}), diagnoses={"gluon": (("no-h2h-bias",),)}),
     "wrong-both": lambda: with_judgment(
         made(edits={"gluon": edited(9.0), "manual": edited(9.0, ELSEWHERE)}),
-        diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": (("no-i2h-bias",), ("concat-swapped",))},
+        diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": ()},
+        ambiguous={"manual": 2},
     ),
     "wrong-checks": lambda: with_judgment(made(edits={"manual": other_state})),
     "gradients-agree": lambda: judged(made(gradients=BOTH), finite_differences=differences(0.25)),

@@ -7,7 +7,7 @@ import pytest
 from rnnviz.io.templates import starter
 from rnnviz.text.tables import report
 from rnnviz.text.verdict_details import arrays, line_number, others
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, fill, likely_causes, plain, verdict_sentence
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, causes_alike, fill, likely_cause, plain, verdict_sentence
 from rnnviz.verify.compare import compare
 from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment
@@ -71,13 +71,16 @@ def test_undetectable_bugs_do_not_matter_while_an_engine_is_wrong() -> None:
     assert (words.blind, words.remedy) == ((), "")
 
 
-def test_likely_causes_are_the_phrases_of_known_bugs() -> None:
-    found = with_judgment(make_result(), diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"), ("unknown",))})
+def test_a_likely_cause_is_the_phrase_of_a_known_bug() -> None:
+    diagnoses = {"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": ()}
+    found = with_judgment(make_result(), diagnoses=diagnoses, ambiguous={"manual": 2})
     assert found.judgment is not None
     causes = found.judgment.causes
     both = f"{causes['no-h2h-bias']} and {causes['h2h-transposed']}"
-    assert likely_causes(found.judgment, "gluon") == (both, "unknown")
-    assert likely_causes(found.judgment, "manual") == ()
+    assert likely_cause(found.judgment, "gluon") == both
+    assert likely_cause(found.judgment, "manual") == ""
+    assert causes_alike(found.judgment, "gluon") == ""
+    assert causes_alike(found.judgment, "manual")
 
 
 def test_a_worse_verdict_on_another_candidate_is_first() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rnnviz.cells.activations import tanh
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine
@@ -27,6 +28,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
 from rnnviz.verify.fault_coverage import undetectable
+from rnnviz.verify.step_inputs import layer_input, previous_hidden
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import slow_except
@@ -162,6 +164,59 @@ def test_pair_has_both_names() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def changed(trace: Trace, name: str, index: tuple[int, ...], change: float) -> Trace:
+    array = np.array(trace[name])
+    array[index] += change
+    return trace.with_arrays({name: array})
+
+
+ON_TOP = {
+    "a late hidden value": ("h", (1, 0, 50, 2, 1)),
+    "a cell state": ("c", (0, 1, 3, 1, 2)),
+    "the output": ("out", (40, 0, 3)),
+    "a final state": ("state.h", (2, 1, 1)),
+    "a final cell state": ("state.c", (1, 2, 0)),
+    "a recorded gate": ("line.f", (0, 0, 7, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("place", ON_TOP)
+@pytest.mark.parametrize(("bug", "dtype"), [("no-h2h-bias", "float32"), ("gates-i-o-f-g", "float64")])
+def test_a_cause_reproduces_every_recorded_array(place: str, bug: str, dtype: str) -> None:
+    """A known bug with another error, of ten times atol, in any array is not that known bug alone."""
+    inputs = inputs_of(
+        {"timesteps": 60, "batch_size": 4},
+        cell="lstm",
+        hidden_size=5,
+        num_layers=2,
+        bidirectional=True,
+        dtype=dtype,
+    )
+    fault = KNOWN_BUGS[bug].variants["lstm"][0]
+    trace = made(fault, inputs)
+    # The faulty gate: what the bug itself computes.
+    gates = {"line.f": faulty_gates(fault, inputs, trace)}
+    trace = trace.with_arrays({name: array.astype(dtype) for name, array in gates.items()})
+    assert diagnosis_of(inputs, trace) == ((bug,),)
+    atol = {"float32": 1e-5, "float64": 1e-7}[dtype]
+    assert diagnosis_of(inputs, changed(trace, *ON_TOP[place], 10.0 * atol)) == ()
+
+
+def faulty_gates(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
+    """The forget gates (L, D, T, N, H) of an LSTM with a changed layer, from its own states."""
+    gates = np.zeros(trace.shape)
+    for layer, direction in np.ndindex(trace.shape[:2]):
+        p = fault.read(inputs.network.kind, inputs.parameters.layer(layer, direction))
+        times = slice(0, inputs.timesteps)
+        x = layer_input(inputs, trace, layer, times, slice(None))
+        before = previous_hidden(inputs, trace, layer, direction, times, slice(None))
+        size = trace.shape[-1]
+        rows = slice(size, 2 * size)
+        sums = x @ p.i2h_weight[rows].T + p.i2h_bias[rows] + before @ p.h2h_weight[rows].T + p.h2h_bias[rows]
+        gates[layer, direction] = 1.0 / (1.0 + np.exp(-sums))
+    return gates
+
+
 def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
     right, _ = computed(ManualEngine(), inputs)
@@ -213,7 +268,7 @@ def test_chaotic_network_is_diagnosed(name: str) -> None:
     fault = bug.variants["rnn_tanh"][0]
     # Another order of summation, as another person's code has it.
     trace = made(fault, inputs)
-    trace.hidden[:] += np.float32(3e-7) * np.sign(np.sin(np.arange(trace.hidden.size))).reshape(trace.shape)
+    trace.hidden[:] *= 1.0 + np.float32(3e-7) * np.sign(np.sin(np.arange(trace.hidden.size))).reshape(trace.shape)
     trace.output[:] = trace.hidden[0, 0]
     trace.state_h[:] = trace.hidden[:, 0, -1]
     assert diagnosis_of(inputs, trace) == ((name,),)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import reduce
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -168,6 +169,10 @@ class Fault:
         if not self.unclipped:
             return changed
         return changed.with_activations(**{role: without_clip(function) for role, function in changed.activations})
+
+    def read(self, cell: CellSpec, p: LayerParameters) -> LayerParameters:
+        """One layer's parameters as code with the bug reads them."""
+        return reduce(lambda parameters, change: change(cell, parameters), self.parameters, p)
 
     def together_with(self, other: "Fault") -> "Fault | None":
         """Both known bugs at once, or None where they contradict each other."""

@@ -6,7 +6,7 @@ a known bug is recognized from a few steps of each lane, however large the netwo
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -122,7 +122,7 @@ def faulty_layer(
     """
 
     def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
-        p = reduce(lambda q, change: change(task.cell, q), fault.parameters, task.parameters)
+        p = fault.read(task.cell, task.parameters)
         program = NumpyProgram(fault.changed(task.cell), vars(p), task.x.shape[1])
 
         def handed(state: dict[str, FloatArray]) -> dict[str, FloatArray]:
@@ -216,46 +216,85 @@ class StepWindow:
     samples: tuple[int, ...]
 
 
-def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWindow) -> tuple[FloatArray, FloatArray]:
-    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H).
+@dataclass(frozen=True, eq=False)
+class ReadSteps:
+    """The steps (S, N) of a window in the order of computation, as a fault reads them from a trace.
 
-    Both are in the order of computation, which begins at each sample's own first step. They are equal after its last.
-    Axes that the bug exchanges are exchanged; then only time steps that no sample has as padding are looked at.
+    `x` (S, N, I) are their layer inputs, `state` (N, U) by name the initial states, `computed` (S, N) says which steps
+    a sample has: after its last one, that one is repeated. `seams` are the steps at which a call begins.
     """
-    layer, direction = part.layer, part.direction
-    network = inputs.network
+
+    fault: Fault
+    layer: int
+    direction: int
+    samples: NDArray[np.intp]
+    stored: NDArray[np.intp]
+    computed: NDArray[np.bool_]
+    x: FloatArray
+    state: Mapping[str, FloatArray]
+    seams: NDArray[np.int64]
+
+    def of(self, array: FloatArray) -> FloatArray:
+        """These steps of an array (L, D, T, N, U): (S, N, U)."""
+        lane = array[self.layer, self.direction]
+        return np.asarray((lane.swapaxes(0, 1) if self.fault.batch_as_time else lane)[self.stored, self.samples])
+
+
+def read_steps(fault: Fault, inputs: Inputs, trace: Trace, part: StepWindow) -> ReadSteps:
+    """The steps of a window as the fault reads them.
+
+    They are in the order of computation, which begins at each sample's own first step. Axes that the bug exchanges are
+    exchanged; then only time steps that no sample has as padding are looked at.
+    """
+    layer, direction, network = part.layer, part.direction, inputs.network
     k = layer * network.directions + direction
-    x, found = _layer_inputs(fault, inputs, trace, layer), trace.hidden[layer, direction]
-    initial = zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
-    state = {name: array[k] for name, array in initial}
+    x, timesteps = _layer_inputs(fault, inputs, trace, layer), inputs.timesteps
+    state = {name: array[k] for name, array in inputs.initial_state.by_symbol.items()}
     lengths, count = np.array([inputs.length(sample) for sample in range(inputs.batch_size)]), inputs.batch_size
     if fault.batch_as_time:
-        x, found = [array.swapaxes(0, 1) for array in x], found.swapaxes(0, 1)
+        x = [array.swapaxes(0, 1) for array in x]
         places = np.arange(inputs.timesteps) % inputs.batch_size
         state = {name: array[places] for name, array in state.items()}
-        lengths, count = np.full(inputs.timesteps, inputs.batch_size), int(lengths.min())
+        timesteps, lengths, count = inputs.batch_size, np.full(timesteps, inputs.batch_size), int(lengths.min())
     samples = np.array([sample for sample in part.samples if sample < count])
     last = lengths[samples] - 1
-    steps = np.arange(min(part.steps, len(found)))[:, np.newaxis]
+    steps = np.arange(min(part.steps, timesteps))[:, np.newaxis]
     computed = steps <= last
     steps = np.minimum(steps, last)
     backward = network.backward(direction) and fault.backward != "not_reversed"
     read = last - steps if backward else steps
-    stored = steps if fault.backward == "not_realigned" else read
-    found = np.asarray(found[stored, samples])
+    return ReadSteps(
+        fault,
+        layer,
+        direction,
+        samples,
+        steps if fault.backward == "not_realigned" else read,
+        computed,
+        np.concatenate([array[read, samples] for array in x], axis=-1),
+        {name: np.ascontiguousarray(array[samples]) for name, array in state.items()},
+        _NO_SEAMS if network.backward(direction) or fault.batch_as_time else inputs.seams,
+    )
+
+
+def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWindow) -> tuple[FloatArray, FloatArray]:
+    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H); see `read_steps`.
+
+    They are equal after a sample's last step.
+    """
+    steps = read_steps(fault, inputs, trace, part)
+    found = steps.of(trace.hidden)
     hidden = np.empty_like(found)
     task = LayerTask(
-        cell=network.kind,
-        parameters=inputs.parameters.layer(layer, direction),
-        x=np.concatenate([array[read, samples] for array in x], axis=-1),
-        state={name: np.ascontiguousarray(array[samples]) for name, array in state.items()},
+        cell=inputs.network.kind,
+        parameters=inputs.parameters.layer(part.layer, part.direction),
+        x=steps.x,
+        state=steps.state,
         series={"h": hidden},
         backward=False,
     )
     with np.errstate(all="ignore"):
-        seams = _NO_SEAMS if network.backward(direction) or fault.batch_as_time else inputs.seams
-        faulty_layer(fault, seams=seams, carried=found)(task, lambda _: None)
-    return np.where(computed[..., np.newaxis], hidden, found), found
+        faulty_layer(fault, seams=steps.seams, carried=found)(task, lambda _: None)
+    return np.where(steps.computed[..., np.newaxis], hidden, found), found
 
 
 def _layer_inputs(fault: Fault, inputs: Inputs, trace: Trace, layer: int) -> list[FloatArray]:

@@ -117,6 +117,7 @@ def _of_backward(result: RunResult) -> dict[str, Any]:
         "audit": {name: _of_gradient_audit(audit) for name, audit in judgment.audits.items()},
         "finite_differences": None if differences is None else _of_differences(differences),
         "diagnosis": [" + ".join(names) for engine in judgment.diagnoses for names in judgment.diagnoses[engine]],
+        "ambiguous": sum(judgment.ambiguous.values()),
         "undetectable": list(judgment.undetectable),
     }
 
@@ -242,7 +243,8 @@ def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any
 def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
     """The audit of two engines; empty without an audit.
 
-    "diagnosis" lists the known bugs that explain a wrong engine; bugs that explain it together are joined by +.
+    "diagnosis" has the known bug that explains a wrong engine; bugs that explain it together are joined by +.
+    "ambiguous" counts those that fit where none is named.
     """
     judgment = result.judgment
     if judgment is None:
@@ -250,6 +252,7 @@ def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]
     return {
         "audit": {name: _of_audit(result, judgment.audits[name]) for name in engines},
         "diagnosis": [" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())],
+        "ambiguous": sum(judgment.ambiguous.get(engine, 0) for engine in engines),
         "undetectable": list(judgment.undetectable),
     }
 

@@ -17,7 +17,6 @@ from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
 from rnnviz.explain.explanation import Divergence, explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
@@ -34,7 +33,7 @@ from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_sca
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.tables import AUDIT_WORDS, verdicts
-from rnnviz.text.verdict_text import MARKS, likely_causes
+from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.backward_result import BackwardJudgment, DifferenceQuotient, GradientAudit, gradient_place
 from rnnviz.verify.compare import Comparison, GradientComparison
@@ -233,7 +232,7 @@ def _audit_row(judgment: Judgment | BackwardJudgment, audit: Audit | GradientAud
         has[0],
         has[1],
         line,
-        join_words(likely_causes(judgment, audit.engine), "or"),
+        likely_cause(judgment, audit.engine),
     )
 
 

@@ -1,0 +1,285 @@
+"""Whether a known bug gives every number of a trace, within the rounding that the engine may have.
+
+Each step is computed with the bug from the engine's own numbers, with the rounding bounds of the step audit: the new
+states, the stored ones and returned lines must be within eight bounds. So a known bug with another error on top of it
+reproduces nothing.
+
+Where that cannot be, in a recording without all hidden states and with bugs of padding, whole runs with the bug are
+compared with the trace. How far a correct engine may be off is measured: a second run has its inputs and parameters
+rounded at random. So are the gradients of a bug of the backward pass.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import clear_padding, last_steps, padding_mask
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.changes import Fault
+from rnnviz.engines.faults.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
+from rnnviz.engines.layers import layer_output
+from rnnviz.verify.audit_accumulator import settle_nonfinite
+from rnnviz.verify.metrics import abs_error
+
+_BLOCK_VALUES = 1 << 19
+
+_MOVEMENTS, _ROUNDINGS = 8.0, 64.0
+"""How many measured movements, and how many roundings of the largest value, a number of a correct engine may be off."""
+
+
+def reproduces(
+    fault: Fault, inputs: Inputs, trace: Trace, windows: Sequence[StepWindow], *, padding_filled: bool
+) -> bool:
+    """Whether a trace is the one of a fault, within rounding.
+
+    Parameters
+    ----------
+    fault : Fault
+        The fault.
+    inputs : Inputs
+        The inputs; of a bug of padding or a partial trace, those of a run that is small enough to be computed whole.
+    trace : Trace
+        The engine's trace.
+    windows : sequence of StepWindow
+        The steps of each lane that are looked at.
+    padding_filled : bool
+        Whether the engine returned other values than 0 in padding.
+
+    Returns
+    -------
+    bool
+        False if any stored number is outside its limit.
+    """
+    if padding_filled and not fault.of_padding:
+        return False
+    if trace.partial or fault.of_padding:
+        return _run_gives(fault, inputs, trace, padding_filled=padding_filled)
+    with np.errstate(all="ignore"):
+        return all(within(*pair) for pair in _copies(fault, inputs, trace)) and all(
+            _steps_give(fault, inputs, trace, window) for window in windows
+        )
+
+
+def within(found: FloatArray, expected: FloatArray, limit: FloatArray | float) -> bool:
+    """Whether all numbers are as near as the limit; a NaN or an infinity must be the same."""
+    return bool((abs_error(np.asarray(found, np.float64), np.asarray(expected, np.float64)) <= limit).all())
+
+
+def _copies(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+    """The arrays that hold hidden states again: in the trace, as the fault takes them, and how far they may be off."""
+    pairs = []
+    if "out" not in trace.missing:
+        pairs.append((trace.output, layer_output(trace.hidden[-1][:: -1 if fault.concat_swapped else 1])))
+    # With exchanged axes there are as many states as time steps, which do not fit the samples.
+    if "state.h" not in trace.missing and not fault.batch_as_time:
+        pairs.append((trace.state_h, final_states(fault, inputs, trace)))
+    for found, expected in pairs:
+        yield (
+            found,
+            expected,
+            ALLOWED * trace.spacing * np.maximum(1.0, np.where(np.isfinite(expected), np.abs(expected), 0.0)),
+        )
+
+
+def final_states(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
+    """The final hidden states (L·D, N, U) of a trace where the fault takes them from."""
+    at_last = fault.final_at_last_timestep or fault.backward != "reversed"
+    finals = [
+        trace.hidden[layer, direction, 0]
+        if trace.backward(direction) and not at_last
+        else last_steps(trace.hidden[layer, direction], inputs.lengths)
+        for layer, direction in np.ndindex(inputs.network.num_layers, inputs.network.directions)
+    ]
+    return np.stack(finals)
+
+
+def _steps_give(fault: Fault, inputs: Inputs, trace: Trace, window: StepWindow) -> bool:
+    """Whether every value of the steps of a window follows from the engine's own values before it."""
+    steps = read_steps(fault, inputs, trace, window)
+    cell = fault.changed(inputs.network.kind)
+    p = fault.read(inputs.network.kind, inputs.parameters.layer(window.layer, window.direction))
+    x_stored_as = trace.stored_as if window.layer else ""
+    layer = BoundedLayer(cell, vars(p), None, trace.eps, trace.stored_as, x_stored_as, trace.half)
+    own = {s: steps.of(trace[s]) for s in cell.state_symbols if s in trace and s not in trace.missing | {"h"}}
+    own["h"] = steps.of(trace.hidden)
+    lines = {name: steps.of(array) for name, array in trace.lines.items() if name in layer.graph.values}
+    carried = {s: layer.leaf(steps.state[s]) for s in cell.state_symbols if s not in own}
+    finals = {s: np.zeros(array.value.shape) for s, array in carried.items()}
+    bounds = {s: np.full(array.value.shape, np.inf) for s, array in carried.items()}
+    last = steps.computed.sum(axis=0) - 1
+    if fault.final_at_last_timestep and inputs.network.backward(window.direction):
+        last = np.zeros_like(last)
+    count = len(steps.x)
+    begins = [t for t in steps.seams.tolist() if 0 < t < count] if fault.at_seams else []
+    length = max(1, _BLOCK_VALUES // max(1, len(steps.samples) * cell.gate_count * len(own["h"][0, 0])))
+    for begin, end in pairwise(sorted({0, *begins, *range(0, count, length), count})):
+        span = slice(begin, end)
+        before, known = _before(fault, steps, own, carried, span, forgets=begin in begins)
+        states = {s: array[span].astype(np.float64) for s, array in own.items()}
+        block = BoundedBlock(layer, steps.x[span], before, states, begin)
+        for node in layer.graph.nodes:
+            if node.op == "state" and node.name in known:
+                read = np.asarray(known[node.name], np.float64)
+                bound = layer.eps * np.abs(read) + storage_bound(read, trace.stored_as)
+                block.known[node] = BoundedArray(read, bound, layer.eps)
+        start = {s: state for s, state in carried.items() if s not in known}
+        if begin in begins:
+            start |= {s: layer.leaf(state) for s, state in _restart(fault, steps, own, begin).items() if s in start}
+        values, after = block.follow(start, (*cell.state_symbols, *lines))
+        carried |= after
+        here = steps.computed[span]
+        for name, array in (own | lines).items():
+            if not _follows(array[span], values[name], here, trace.stored_as):
+                return False
+        at = np.flatnonzero((last >= begin) & (last < end))
+        for s in carried:
+            new = values[s]
+            shape = (*states["h"].shape[:2], finals[s].shape[-1])
+            finals[s][at] = np.broadcast_to(new.value, shape)[last[at] - begin, at]
+            bounds[s][at] = np.broadcast_to(new.bound, shape)[last[at] - begin, at]
+    return fault.batch_as_time or _finals_follow(inputs, trace, window, steps, own, finals, bounds, last)
+
+
+def _before(
+    fault: Fault,
+    steps: ReadSteps,
+    own: Mapping[str, FloatArray],
+    carried: Mapping[str, BoundedArray],
+    span: slice,
+    *,
+    forgets: bool,
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """The previous hidden values (B, N, U) of each step of a block, and those of other states that are known."""
+    found: dict[str, FloatArray] = {}
+    for s, initial in steps.state.items():
+        if s in own:
+            found[s] = np.concatenate([initial[np.newaxis], own[s][:-1]])[span]
+        if s in fault.forgotten and not fault.at_seams:
+            # At the first step, too.
+            other = np.zeros_like(initial) if fault.forgotten_is == "zeros" else initial
+            found[s] = np.broadcast_to(other, (span.stop - span.start, *initial.shape))
+    if forgets:
+        for s, state in _restart(fault, steps, own, span.start).items():
+            if s in found:
+                found[s] = np.concatenate([state[np.newaxis], found[s][1:]])
+        if fault.forgotten_is == "swapped" and "c" not in own:
+            found["h"] = np.concatenate([carried["c"].value[np.newaxis].astype(found["h"].dtype), found["h"][1:]])
+    return found.pop("h"), found
+
+
+def _restart(fault: Fault, steps: ReadSteps, own: Mapping[str, FloatArray], begin: int) -> dict[str, FloatArray]:
+    """The forgotten states from which a call begins at a step, as far as they do not follow from a carried one."""
+    if fault.forgotten_is == "swapped":
+        pairs = zip(fault.forgotten, reversed(fault.forgotten), strict=True)
+        return {s: np.asarray(own[other][begin - 1]) for s, other in pairs if other in own}
+    zeros = fault.forgotten_is == "zeros"
+    return {s: np.zeros_like(steps.state[s]) if zeros else steps.state[s] for s in fault.forgotten}
+
+
+def _follows(found: FloatArray, expected: BoundedArray, here: NDArray[np.bool_], stored_as: str) -> bool:
+    """Whether values (B, N, U) are within eight bounds of those that follow; `here` (B, N) are those that count."""
+    value = np.broadcast_to(expected.value, found.shape)
+    bound = np.broadcast_to(expected.bound, found.shape) + storage_bound(found, stored_as)
+    error = np.abs(found - value)
+    ratio = error / bound
+    ratio[error == 0.0] = 0.0
+    settle_nonfinite(error, ratio, found, BoundedArray(value, bound, expected.eps))
+    return bool((ratio[here] <= ALLOWED).all())
+
+
+def _finals_follow(
+    inputs: Inputs,
+    trace: Trace,
+    window: StepWindow,
+    steps: ReadSteps,
+    own: Mapping[str, FloatArray],
+    values: Mapping[str, FloatArray],
+    bounds: Mapping[str, FloatArray],
+    last: NDArray[np.intp],
+) -> bool:
+    """Whether the final states beside h are those of the steps `last` (N,), where the window reaches them."""
+    k = window.layer * inputs.network.directions + window.direction
+    reached = last < len(steps.x)
+    whole = len(steps.x) >= inputs.timesteps
+    for s in steps.state:
+        name = f"state.{s}"
+        if s == "h" or name not in trace or name in trace.missing or not whole:
+            continue
+        found = np.asarray(trace[name][k][steps.samples], np.float64)
+        if s in own:
+            value = own[s][last, np.arange(len(last))].astype(np.float64)
+            bound = trace.spacing * np.abs(value)
+        else:
+            value, bound = values[s], bounds[s] + storage_bound(found, trace.stored_as)
+        if not within(found[reached], value[reached], ALLOWED * bound[reached]):
+            return False
+    return True
+
+
+def _run_gives(fault: Fault, inputs: Inputs, trace: Trace, *, padding_filled: bool) -> bool:
+    """Whether the arrays of a run with the fault are those of the trace."""
+    plain, lengths = replace(fault, sample_order=None), inputs.lengths
+    ordered = as_ordered(fault, inputs)
+    made, other = faulty_trace(plain, ordered), faulty_trace(plain, _rounded(ordered, trace.eps))
+    if lengths and _fills_padding(made, lengths) != padding_filled:
+        return False
+    for name, array in made.items():
+        found = trace.arrays.get(name)
+        if found is None or name in trace.missing:
+            continue
+        moved = other[name]
+        if lengths and name in made.with_padding():
+            array, moved, found = (_without_padding(each, lengths) for each in (array, moved, found))
+        # Over the samples and units of each time step, or of each final state. Hidden values are of the order of 1.
+        limit = limits(array, moved, found, trace, (-2, -1)) + _ROUNDINGS * trace.eps
+        if not within(found, array, limit):
+            return False
+    return True
+
+
+def _rounded(inputs: Inputs, eps: float) -> Inputs:
+    """The inputs with a random rounding of each number, in float64 where `eps` is finer than their type."""
+    arrays = randomly_rounded({**inputs.parameters, "": inputs.sequence}, eps)
+    return replace(inputs, sequence=arrays.pop(""), parameters=Parameters(inputs.network, arrays))
+
+
+def randomly_rounded(arrays: Mapping[str, FloatArray], eps: float) -> dict[str, FloatArray]:
+    """The arrays with each number changed by up to `eps` relative to itself."""
+    generator = np.random.default_rng(0)
+    return {
+        name: np.asarray(array * (1.0 + generator.uniform(-eps, eps, array.shape)), array.dtype)
+        for name, array in arrays.items()
+    }
+
+
+def limits(expected: FloatArray, moved: FloatArray, found: FloatArray, trace: Trace, axes: tuple[int, ...]) -> Any:
+    """How far the numbers of a correct engine may be off, from how far a random rounding moved them.
+
+    The largest movement over the axes counts, and the largest magnitude.
+    """
+    movement = np.abs(moved.astype(np.float64) - expected).max(axis=axes, keepdims=True, initial=0.0)
+    size = np.abs(expected).max(axis=axes, keepdims=True, initial=0.0, where=np.isfinite(expected))
+    limit = _MOVEMENTS * movement + _ROUNDINGS * trace.eps * size + ALLOWED * storage_bound(found, trace.stored_as)
+    return np.where(np.isnan(limit), np.inf, limit)
+
+
+def _fills_padding(trace: Trace, lengths: Sequence[int]) -> bool:
+    """Whether any number in padding is not 0."""
+    padding = padding_mask(lengths, range(trace.shape[2]))
+    return any(bool(trace[name][..., padding, :].any()) for name in trace.with_padding())
+
+
+def _without_padding(array: FloatArray, lengths: Sequence[int]) -> FloatArray:
+    """A copy of an array (..., T, N, U) with 0 in padding."""
+    found = np.array(array)
+    clear_padding(lengths, found)
+    return found
