@@ -1,13 +1,16 @@
 """Known bugs that explain a wrong engine, in any code."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from rnnviz.cells.activations import tanh
 from rnnviz.core.config import Config
@@ -28,6 +31,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
 from rnnviz.verify.fault_coverage import undetectable
+from rnnviz.verify.result import Judgment
 from rnnviz.verify.step_inputs import layer_input, previous_hidden
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
@@ -359,3 +363,78 @@ def test_known_bugs_are_equally_near(distances: tuple[float, ...], limit: float,
     inputs = inputs_of({"timesteps": 2}, cell="rnn_tanh", hidden_size=3)
     found = [((name,), distance) for name, distance in zip("abc", distances, strict=True)]
     assert nearest(inputs, found, limit, empty_trace(inputs, cell=False)) == tuple((name,) for name in expected)
+
+
+def judged(folder: Path, config: dict[str, Any], arrays: Callable[[Trace], dict[str, NDArray[Any]]]) -> Judgment:
+    """The judgment on a recording, made from the trace of a correct run."""
+    path = folder / "recording.npz"
+    compared = {"reference": "manual", "candidates": [f"recording:{path}"]}
+    inputs = load_inputs(Config.from_mapping(config))
+    np.savez(path, **arrays(made(Fault(), inputs)))
+    request = RunRequest(Config.from_mapping({**config, "compare": compared}), load_inputs)
+    outcome = compute(request, folder / "run", lambda stage, done: None)
+    return judge_computed(request, folder / "run", outcome, lambda stage, done: None)
+
+
+def test_an_engine_without_a_wrong_step_has_no_cause(tmp_path: Path) -> None:
+    """The recording is NaN, and rounding could hide errors in the other engine."""
+    config = {
+        "network": {"cell": "rnn_relu", "input_size": 3, "hidden_size": 4},
+        "sequence": {"timesteps": 6, "batch_size": 2},
+        "parameters": {"initializer": "normal", "scale": 1e18},
+    }
+    judgment = judged(tmp_path, config, lambda trace: {"hidden": np.full_like(trace.hidden, np.nan)})
+    wrong, manual = (found for name, found in reversed(judgment.audits.items()))
+    assert wrong.wrong
+    assert manual.undetermined_mismatches
+    assert judgment.diagnoses.keys() <= {wrong.engine}
+
+
+def test_right_aligned_samples_are_not_samples_that_are_a_step_too_short(tmp_path: Path) -> None:
+    config = {
+        "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4},
+        "sequence": {"timesteps": 5, "batch_size": 3, "lengths": [1, 1, 1]},
+    }
+
+    def right_aligned(trace: Trace) -> dict[str, NDArray[Any]]:
+        return {"hidden": np.roll(trace.hidden, 4, axis=2), "state": np.array(trace.state_h)}
+
+    judgment = judged(tmp_path, config, right_aligned)
+    (engine,) = (name for name in judgment.audits if name != "manual")
+    assert judgment.diagnoses[engine] == ()
+    assert judgment.ambiguous == {}
+
+
+@pytest.mark.parametrize("bug", [bug.name for bug in known_bugs_of(inputs_of({}, cell="gru", hidden_size=1).network)])
+def test_one_number_has_no_cause(bug: str, tmp_path: Path) -> None:
+    engine = f"bug:{bug}"
+    config = Config.from_mapping(
+        {
+            "network": {"cell": "gru", "input_size": 1, "hidden_size": 1},
+            "sequence": {"timesteps": 1, "batch_size": 1},
+            "parameters": {"initializer": "normal", "bias": "uniform"},
+            "initial_state": {"source": "normal"},
+            "compare": {"reference": "manual", "candidates": [engine]},
+        }
+    )
+    request = RunRequest(config, load_inputs)
+    judgment = judge_computed(
+        request, tmp_path, compute(request, tmp_path, lambda stage, done: None), lambda stage, done: None
+    )
+    wrong = bool(judgment.audits[engine].wrong)
+    assert not any(judgment.diagnoses.values())
+    assert judgment.ambiguous.keys() == ({engine} if wrong else set())
+
+
+def test_equivalent_bugs_are_counted(tmp_path: Path) -> None:
+    """With one sample, a state that is not passed on is that of a batch in the place of time."""
+    config = {
+        "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4},
+        "sequence": {"timesteps": 4, "batch_size": 1},
+    }
+    inputs = load_inputs(Config.from_mapping(config))
+    forgetful = made(KNOWN_BUGS["state-not-carried"].variants["rnn_tanh"][0], inputs)
+    judgment = judged(tmp_path, config, lambda _: {"hidden": np.array(forgetful.hidden)})
+    (engine,) = (name for name in judgment.audits if name != "manual")
+    assert judgment.diagnoses[engine] == ()
+    assert judgment.ambiguous == {engine: 2}

@@ -132,6 +132,21 @@ def test_every_variant_is_diagnosed(cell: str) -> None:
                 assert diagnose_gradients(inputs, trace_with(fault.gradient, inputs)) == ((bug.name,),), fault
 
 
+@pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
+def test_a_cause_reproduces_every_gradient(cell: str) -> None:
+    """An LSTM whose step passes the gradient of c on and not that of h is not truncated at one step."""
+    inputs = inputs_of(cell, dtype="float64")
+    cut = GradientFault(cut=("h",))
+    expected = () if cell == "lstm" else (("truncated-at-one-step",),)
+    assert diagnose_gradients(inputs, trace_with(cut, inputs)) == expected
+    bug = KNOWN_BUGS["forward-bias-used-twice"].faults(inputs.network)[0].gradient
+    for name in ("grad.h", "grad.i" if cell == "lstm" else "grad.r", "grad.h0", "grad.input"):
+        trace = trace_with(bug, inputs)
+        assert diagnose_gradients(inputs, trace) == (("forward-bias-used-twice",),)
+        trace[name][(0,) * trace[name].ndim] += 1e-6
+        assert diagnose_gradients(inputs, trace) == ()
+
+
 def test_two_bugs_at_once_are_diagnosed() -> None:
     inputs = inputs_of("rnn_relu", bidirectional=False, num_layers=1)
     fault = GradientFault(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
