@@ -41,7 +41,7 @@ from rnnviz.verify.compare import (
     shared_gradients,
     tolerances,
 )
-from rnnviz.verify.diagnosis import Names, diagnose, told_apart
+from rnnviz.verify.diagnosis import Names, diagnose, distinguishable
 from rnnviz.verify.fault_coverage import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
@@ -251,7 +251,7 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
             notify(Stage(StageKind.DIAGNOSING, name), forward * _AUDIT)
             explained[name] = diagnose(inputs, trace, audits[name], failing)
     notify(Stage(StageKind.TESTING_BUGS), forward * (_AUDIT + _DIAGNOSE))
-    diagnoses, ambiguous = _causes(explained, blind, {e for e in traces if told_apart(traces[e], audits[e].wrong)})
+    diagnoses, ambiguous = _causes(explained, blind, {e for e in traces if distinguishable(traces[e], audits[e].wrong)})
     cure = suggested_config(inputs, blind + blind_backward, request.load) if blind or blind_backward else None
     causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
     backward = None
@@ -261,15 +261,15 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
 
 
 def _causes(
-    explained: Mapping[str, tuple[Names, ...]], blind: Collection[str], told: Collection[str]
+    explained: Mapping[str, tuple[Names, ...]], blind: Collection[str], decided: Collection[str]
 ) -> tuple[dict[str, tuple[Names, ...]], dict[str, int]]:
     """The cause of each engine that has one, and the number of those that fit where no cause can be known.
 
     `explained` has the known bugs that reproduce an engine's numbers, `blind` those that the run could not reveal, and
-    `told` the engines with enough numbers to tell causes apart.
+    `decided` the engines with enough numbers to distinguish causes.
     """
     fitting = {engine: [n for n in found if not set(n) & set(blind)] for engine, found in explained.items()}
-    known = {engine: tuple(found) for engine, found in fitting.items() if len(found) == 1 and engine in told}
+    known = {engine: tuple(found) for engine, found in fitting.items() if len(found) == 1 and engine in decided}
     alike = {engine: len(found) for engine, found in explained.items() if found and engine not in known}
     return {engine: known.get(engine, ()) for engine in explained}, alike
 
@@ -311,7 +311,7 @@ def _judge_backward(
         if not is_unknown(name) and (audited.wrong or name in contradicted or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), 1.0)
             explained[name] = diagnose_gradients(inputs, trace)
-    diagnoses, ambiguous = _causes(explained, blind, {e for e in given if told_apart(given[e], audits[e].wrong)})
+    diagnoses, ambiguous = _causes(explained, blind, {e for e in given if distinguishable(given[e], audits[e].wrong)})
     causes = {bug.name: bug.cause for bug in gradient_bugs_in(inputs)}
     return BackwardJudgment(audits, differences, diagnoses, blind, causes, ambiguous)
 

@@ -230,7 +230,7 @@ def likely_cause(judgment: Judgment | BackwardJudgment, engine: str) -> str:
 
 
 def causes_alike(judgment: Judgment | BackwardJudgment, engine: str) -> str:
-    """A sentence that known bugs fit an engine's numbers without being told apart; "" where that is not so."""
+    """A sentence that known bugs fit an engine's numbers, which do not distinguish them; "" where that is not so."""
     count = judgment.ambiguous.get(engine, 0)
     return _CAUSES_ALIKE.format(bugs=plural(count, "known bug fits", "known bugs fit")) if count else ""
 

@@ -76,7 +76,7 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
     return found or seen.explanations(_pairs(inputs, trace))
 
 
-def told_apart(trace: Trace, wrong: int) -> bool:
+def distinguishable(trace: Trace, wrong: int) -> bool:
     """Whether an engine has enough numbers, of which some are `wrong`, to know its known bug by them.
 
     One number fits many by coincidence.

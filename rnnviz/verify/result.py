@@ -22,7 +22,7 @@ class Judgment:
     """Results of the step audit.
 
     `audits` by engine. `diagnoses` by wrong engine: at most one tuple of names of known bugs that together explain its
-    trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not tell causes apart, so that
+    trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not distinguish them, so that
     none is named. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with
     the smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
     `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
