@@ -24,7 +24,7 @@ def add_to(commands: Commands) -> None:
     generate.add_argument(
         "model", nargs="?", type=Path, metavar="MODEL", help="a .safetensors file; default: the model of the guide"
     )
-    generate.add_argument("--prefix", default="", metavar="TEXT", help="text that is continued")
+    generate.add_argument("--prefix", default="", metavar="TEXT", help="text to continue")
     generate.add_argument("--length", type=int, default=400, metavar="N", help="number of characters (default: 400)")
     generate.add_argument(
         "--temperature",

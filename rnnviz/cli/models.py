@@ -116,7 +116,7 @@ def add_config_to(commands: Commands) -> None:
     config = commands.add_parser("config", help="print the config of a lesson or for a model file")
     config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
     config.add_argument(
-        "--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file, or of a session"
+        "--from", dest="file", type=Path, metavar="FILE", help="print a config for a model file, or a session's config"
     )
     config.add_argument("--entry", metavar="NAME", help="recurrent network to run, if the file contains several")
     config.add_argument(

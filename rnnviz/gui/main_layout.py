@@ -245,8 +245,8 @@ class MainLayout(QWidget):
         self._drawer = PaneScrollArea(self.tabs)
         self._upper.addWidget(self._drawer)
         self.tabs.setDocumentMode(True)
-        self.tabs.setAccessibleName("Further views")
-        self.tabs.tabBar().setAccessibleName("Further views")
+        self.tabs.setAccessibleName("More views")
+        self.tabs.tabBar().setAccessibleName("More views")
         self._titles = list(titles)
         for title in self._titles:
             self.tabs.addTab(QWidget(), title)

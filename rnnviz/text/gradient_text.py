@@ -77,7 +77,7 @@ _QUOTIENTS_WRONG = (
     "Finite differences: {wrong} of {count} differ from the gradients of {engine}, first in {place}: {value}; "
     "difference quotient: {expected}."
 )
-_UNSETTLED = "Finite differences: {entries} left out, where the quotients do not settle, as at a kink."
+_UNSETTLED = "Finite differences: {entries} skipped: the quotients do not converge, as at a kink."
 _NO_QUOTIENTS = "No finite differences: {reason}."
 _WITHOUT = "No gradients of {engine}: {reason}."
 _TOLERANCE = "Largest difference of gradients: {times} the tolerance."

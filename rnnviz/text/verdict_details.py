@@ -138,13 +138,15 @@ _FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {c
 _PADDING = "{padding} of {steps} time steps of the samples are padding, which is neither computed nor compared."
 _ASSUMPTION = "Assumption: {assumption}."
 _UNRECORDED = "Not recorded in {engine}, so not checked: {arrays}."
-_ROUNDED = "{engine} holds {kind}, rounded to {dtype} for the comparison."
-_COARSE = "{engine} holds {kind}: it is compared and audited with that precision."
+_ROUNDED = "Values of {engine} are stored as {kind}, rounded to {dtype} for the comparison."
+_COARSE = "Values of {engine} are stored as {kind}: they are compared and audited with that precision."
 _COARSE_FLOAT16 = (
-    "{engine} holds {kind}: it is compared and audited with that precision. "
+    "Values of {engine} are stored as {kind}: they are compared and audited with that precision. "
     "If it was computed in another type, add that type to the file as computed_in."
 )
-_COARSE_COMPUTED_IN = "{engine} holds {kind}: it is compared with that precision, and audited as computed in {dtype}."
+_COARSE_COMPUTED_IN = (
+    "Values of {engine} are stored as {kind}: they are compared with that precision, and audited as computed in {dtype}."
+)
 _HALF = "{engine} was computed in {kind}, half precision: errors below {hidden} may not be found."
 
 _UNDETECTABLE = "Undetectable {where}: {bugs}."

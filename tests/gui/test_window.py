@@ -122,7 +122,7 @@ def test_another_sample_selects_at_most_its_last_time_step(run_config, window):
     assert window.session.location == Location(timestep=2, sample=1)
     assert (bar.transport.slider.maximum(), bar.transport.label.text()) == (2, "t = 2 of 0–2")
     assert bar.transport.label.width() == width
-    assert bar.sample.accessibleDescription() == "Sample 1 has 3 time steps of 200. The others are padding."
+    assert bar.sample.accessibleDescription() == "Sample 1 has 3 time steps of 200. The rest are padding."
     bar.sample.setValue(0)
     assert "200 time steps" in bar.sample.toolTip()
     window.session.set_location(Location(timestep=199))

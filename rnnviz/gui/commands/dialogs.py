@@ -199,7 +199,7 @@ def ask_to_finish(parent: QWidget, tasks: str, finish: Callable[[], None], cance
     first = box.addButton("&Finish and quit", roles.AcceptRole)
     first.setToolTip("Close the window when the file is complete.")
     other = box.addButton("&Cancel and quit", roles.DestructiveRole)
-    other.setToolTip("Write no file, and close the window now. An existing file stays unchanged.")
+    other.setToolTip("Discard the unfinished file and close now. An existing file stays unchanged.")
     back = box.addButton("&Go back", roles.RejectRole)
     back.setToolTip("Keep the window open.")
     box.setDefaultButton(first)

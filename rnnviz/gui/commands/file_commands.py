@@ -124,8 +124,8 @@ def config_with(config: Config, path: Path) -> Config:
         held = join_words(sorted(names), most=4) or "no array"
         raise InputError(
             f"{path} has unexpected arrays (got {held}): an .npz file needs weights by Gluon's names, such as "
-            "l0_i2h_weight; the initial state h, and c for an LSTM; recorded outputs hidden, output or state; or a "
-            "sequence as its only array, beside lengths."
+            "l0_i2h_weight; the initial state h, and c for an LSTM; recorded outputs hidden, output or state; or "
+            "one array as the sequence, optionally with lengths."
         )
     raise InputError(
         f'{path} is not supported (got ending "{path.suffix}"): drop a config or sweep (.toml), a session ({ENDING}), '

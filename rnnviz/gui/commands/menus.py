@@ -35,8 +35,8 @@ _MOTION_WORDS = {
 }
 
 _DIMMING_WORDS = {
-    "on": ("&Dim other panes", "Dim the panes that a step of a lesson does not name. Esc shows them."),
-    "off": ("&No dimming", "Show all panes alike during a lesson."),
+    "on": ("&On", "Dim the panes that a step of a lesson does not name. Esc shows them."),
+    "off": ("O&ff", "Show every pane at full brightness."),
 }
 _NAMES_WORDS = {
     "gluon": ("&Gluon", "Show l0_i2h_weight, out and state, as Gluon names them."),
@@ -119,7 +119,7 @@ class Submenus:
         self.motions = ChoiceMenu("&Motion", "motion", _MOTION_WORDS, settings, window)
         self.motions.chosen.connect(use_motion)
         use_motion(settings.motion)
-        self.dimmings = ChoiceMenu("L&esson focus", "dimming", _DIMMING_WORDS, settings, window)
+        self.dimmings = ChoiceMenu("Dimming in l&essons", "dimming", _DIMMING_WORDS, settings, window)
         self.names = ChoiceMenu("&Names", "names", _NAMES_WORDS, settings, window)
         self.names.chosen.connect(use_names)
 

@@ -1,4 +1,4 @@
-"""The command palette: a search over commands, places, tabs, quantities, engines and settings."""
+"""The command palette: a search over commands, values, tabs, quantities, engines and settings."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -168,12 +168,12 @@ class CommandPalette(QDialog):
         self.search.setPlaceholderText(_HINT)
         self.search.setAccessibleName("Search")
         self.search.setAccessibleDescription(_HINT)
-        self.search.setToolTip("Letters may be left out: nxm finds Next mismatch.")
+        self.search.setToolTip("Fuzzy search: nxm finds Next mismatch.")
         self.search.setClearButtonEnabled(True)
         self.search.installEventFilter(self)
         self.search.textChanged.connect(self._list)
         self.list = QTreeWidget()
-        self.list.setAccessibleName("Commands, places and settings")
+        self.list.setAccessibleName("Commands, values and settings")
         self.list.setToolTip("Enter runs the selected entry.")
         self.list.setColumnCount(3)
         self.list.setHeaderHidden(True)

@@ -373,7 +373,7 @@ class ToolBar(QToolBar):
         words = ""
         if result is not None and result.inputs.lengths:
             steps = plural(result.inputs.length(sample), "time step")
-            words = f"Sample {sample} has {steps} of {result.shape[2]:,}. The others are padding."
+            words = f"Sample {sample} has {steps} of {result.shape[2]:,}. The rest are padding."
         self.sample.setToolTip(f"{_SAMPLE}\n{words}".strip())
         self.sample.setAccessibleDescription(words)
 

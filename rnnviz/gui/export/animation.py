@@ -141,7 +141,7 @@ class AnimationDialog(ExportDialog):
         assert result is not None
         self._result, self._player, self._save = result, player, save
         self._program = which("ffmpeg")
-        self.format = choice_box("Format", "A GIF has up to 255 colors and repeats. An MP4 is a film.", _FORMATS)
+        self.format = choice_box("Format", "GIF: repeats, up to 255 colors. MP4: video; needs ffmpeg.", _FORMATS)
         if self._program is None:
             self._disable_mp4()
         self.format.setCurrentIndex(0 if self._program is None else self.format.findData(options.format))
@@ -151,7 +151,7 @@ class AnimationDialog(ExportDialog):
         self.last = number_box("Last time step", "The last time step of each lane.", (0, last), times.stop - 1)
         self.order = choice_box(
             "Lanes",
-            "The lanes that are computed: the selected one, or all, layer by layer.",
+            "Lanes to animate: the selected one, or all, layer by layer.",
             [(text.replace("&", ""), order) for order, (text, _) in ORDERS.items()],
         )
         self.order.setCurrentIndex(self.order.findData(player.order))
@@ -170,7 +170,7 @@ class AnimationDialog(ExportDialog):
             side.setSingleStep(4)
         self.scale = choice_box(
             "Scale",
-            "Size of texts and lines, as on a screen with this scale.",
+            "Scale of texts and lines.",
             [(f"{scale}×", scale) for scale in SCALES],
         )
         self.scale.setCurrentIndex(SCALES.index(options.scale))

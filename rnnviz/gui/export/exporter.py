@@ -261,7 +261,7 @@ class ExportCommands(QObject):
         # Drawn before the file dialog opens, and before the lanes change.
         image = figure.image(SCREEN_DPI)
         outdated = self._outdated()
-        caption = f"The unrolled network. {lanes.accessibleDescription()}"
+        caption = f"Lanes. {lanes.accessibleDescription()}"
         figure.close()
 
         def write(path: Path, progress: Progress) -> str:

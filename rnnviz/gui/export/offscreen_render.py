@@ -47,7 +47,7 @@ def report_picture(result: RunResult) -> ReportPicture:
     application = _application()
     light, dark = (png_of(_draw(result, theme, _WIDTH, _HEIGHT, 1)) for theme in ("light", "dark"))
     del application
-    return ReportPicture("The verdict, and the unrolled network below it.", LANES_IN_WORDS, _WIDTH, light, dark)
+    return ReportPicture("The verdict, and the lanes below it.", LANES_IN_WORDS, _WIDTH, light, dark)
 
 
 def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) -> QImage:

@@ -77,7 +77,7 @@ class ProbabilityBars(QWidget):
         self.setToolTip(
             wrapped(
                 "The most probable next characters. An arrow marks the one that follows. "
-                "Lines are the probabilities after the prefix before."
+                "Lines are the probabilities after the previous prefix."
             )
         )
 

@@ -84,7 +84,7 @@ class GenerateWindow(ToolWindow):
             "Text", "The prefix is bold and underlined. A click selects the character before the text cursor."
         )
         self.text.chosen.connect(self._choose)
-        self.earlier = GeneratedTextView("Text of the prefix before", "The text of the prefix before, for comparison.")
+        self.earlier = GeneratedTextView("Text of the previous prefix", "Text of the previous prefix, for comparison.")
         self.bars = ProbabilityBars()
         self.heading = ElidedLabel(bold=True)
         self.entropy = ElidedLabel()
@@ -124,7 +124,7 @@ class GenerateWindow(ToolWindow):
         room = _LONGEST_TEXT - len(self.generator.text) - len(self._unread)
         self._missing = min(length, room)
         if self._missing <= 0:
-            self.show_error(f"The text has {_LONGEST_TEXT:,} characters, the most that are shown: clear it.")
+            self.show_error(f"The text has {_LONGEST_TEXT:,} characters, the limit: clear it to continue.")
             return
         self.count = None
         self._go_on()
@@ -254,7 +254,7 @@ class GenerateWindow(ToolWindow):
         self.prefix.setMaxLength(_LONGEST_PREFIX)
         self.prefix.setAccessibleName("Prefix")
         self.prefix.setToolTip(
-            wrapped("The text that is continued. Enter applies it, and compares its text with the one before.")
+            wrapped("The text to continue. Enter applies it, and compares its text with the previous one.")
         )
         self.prefix.editingFinished.connect(self._on_prefix)
         self.temperature = QDoubleSpinBox(minimum=0.0, maximum=10.0, singleStep=0.1, decimals=2, value=0.5)
@@ -294,7 +294,7 @@ class GenerateWindow(ToolWindow):
         self._earlier = QWidget()
         upper = QVBoxLayout(self._earlier)
         upper.setContentsMargins(0, 0, 0, 0)
-        upper.addWidget(_caption("Text of the prefix before:"))
+        upper.addWidget(_caption("Text of the previous prefix:"))
         upper.addWidget(self.earlier)
         left = QWidget()
         texts = QVBoxLayout(left)

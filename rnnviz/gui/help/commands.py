@@ -24,7 +24,7 @@ PAGES = {
     "ConfigPanel": "configs",
     "VerdictBar": "verdicts",
     "UnrolledView": "window#lanes",
-    "VectorTable": "window#selected-vector",
+    "VectorTable": "window#selected-hidden-state",
     "OutputMap": "window#output-and-state",
     "ArithmeticView": "window#arithmetic",
     "UnitsPlot": "window#plots",

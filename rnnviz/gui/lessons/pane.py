@@ -90,7 +90,7 @@ class ScrollHint(QToolButton):
             words.append(f"{statements} statement{'s' if statements > 1 else ''}")
         below = " and ".join(words)
         self.setText(f"\N{DOWNWARDS ARROW} {below} below")
-        self.setAccessibleName(f"Read on: {below} below")
+        self.setAccessibleName(f"More below: {below}")
         seen = bool(words) and bar.value() < bar.maximum()
         if self.hasFocus() and not seen:
             # Tab continues from here, not from the widget that Qt would focus.
@@ -440,7 +440,7 @@ class FoldedLesson(QWidget):
         super().__init__()
         self.setAccessibleName("Folded lesson")
         self.title = ElidedLabel()
-        self.resume = link_button("Resume", "Opens this step again. Undo returns to the present config.")
+        self.resume = link_button("Resume", "Opens this step again. Undo returns to the current config.")
         self.close_button = QToolButton()
         self.close_button.setAutoRaise(True)
         self.close_button.setToolTip("Closes the lesson. It reopens at this step.")

@@ -149,7 +149,7 @@ class QuestionBox(_Box):
         self.answer_button.setToolTip("Compares your answer with the run, and shows the reason.")
         self.answer_button.clicked.connect(self._answer)
         self.show_button = QPushButton("Show answer")
-        self.show_button.setToolTip("Shows the answer and the reason without yours (Ctrl+End).")
+        self.show_button.setToolTip("Shows the answer and its reason, without a prediction (Ctrl+End).")
         self.show_button.clicked.connect(self.show_answer)
         self._buttons = QWidget()
         line = QHBoxLayout(self._buttons)

@@ -313,7 +313,7 @@ TAB_OF = {
     "known-bugs": "Known bugs",
 }
 """Titles of the views in tabs, by the names that lessons use."""
-VIEW_OF = {"vector": "Selected vector", "state-map": "Output and state", "verdict": "Verdict"}
+VIEW_OF = {"vector": "Selected hidden state", "state-map": "Output and state", "verdict": "Verdict"}
 """Titles of the views outside tabs, by the names that lessons use."""
 SECTION_OF = {
     "panel.network": "network",

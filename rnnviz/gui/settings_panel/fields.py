@@ -44,7 +44,7 @@ _LABELS = {
     "compare.reference": "refere&nce",
     "compare.candidates": "candidates",
     "backward.enabled": "gradients",
-    "backward.loss": "loss gradient",
+    "backward.loss": "loss",
     "backward.path": "loss file",
     "backward.value": "hidden value",
     "problem.kind": "&problem",
@@ -68,7 +68,7 @@ _CHOICES = {
 _UNSET = {
     "network.projection_size": "none",
     "network.clip": "none",
-    "network.activations": "those of the cell",
+    "network.activations": "the cell's defaults",
     "sequence.array": "the only array",
     "sequence.axes": "NTI by default",
     "sequence.frame": "input size",
@@ -80,12 +80,12 @@ _UNSET = {
     "sequence.unknown": "error",
     "sequence.embedding": "none (one-hot)",
     "sequence.embedding_path": "weights file",
-    "sequence.lengths": "all of T",
+    "sequence.lengths": "T for every sample",
     "backward.value": "layer, direction, t, sample, unit",
-    "backward.truncate": "not truncated",
+    "backward.truncate": "off",
     "problem.path": "guide of rnnviz",
-    "training.truncate": "not truncated",
-    "training.library": "no library",
+    "training.truncate": "off",
+    "training.library": "none",
 }
 
 UNSET_CHOICES = ("training.library",)
@@ -202,7 +202,7 @@ def _sequence(values: Values) -> dict[str, FieldState]:
     if values["sequence.seams"] is None:
         uses["sequence.seams"] = _LEFT_OUT
     if source == "file":
-        file = FieldState(fixed="from the file", why="The file defines the number of sequences and their length.")
+        file = FieldState(fixed="from the file", why="The file defines the number of samples and their length.")
         uses |= {"sequence.batch_size": file, "sequence.timesteps": file}
         if _ending(values) == ".txt" and not values["sequence.paths"]:
             uses["network.input_size"] = _features(values)
@@ -254,7 +254,7 @@ def _text(values: Values) -> dict[str, FieldState]:
     uses = {
         "sequence.batch_size": FieldState(
             fixed="1 (the text)" if one else f"{len(texts)} (the texts)",
-            why="A text is one sequence." if one else "Each text is one sample.",
+            why="A text is one sample." if one else "Each text is one sample.",
         ),
         "sequence.timesteps": FieldState(
             fixed=f"{max(map(len, symbols))} ({('words' if words else 'characters') if one else 'longest'})",

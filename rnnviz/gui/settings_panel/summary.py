@@ -139,7 +139,7 @@ _ROWS = {
     "parameters": "Number of parameters: weights and biases.",
     "out": "Shape of out: hidden states of the top layer at all time steps, both directions concatenated.",
     "state": "Shape of state: final state of each layer and direction, bottom layer first.",
-    _RESOURCES: "Minimum of memory and disk space. The arrays of every engine stay on disk while they are shown.",
+    _RESOURCES: "Estimated minimum memory and disk space. The arrays of every engine stay on disk while shown.",
 }
 
 

@@ -141,7 +141,7 @@ class TrainingCurves(QWidget):
         super().__init__()
         self.loss = StepPlot("Loss", logarithmic=True)
         self.norm = StepPlot("Gradient norm", logarithmic=True)
-        self.distance = StepPlot("Distance of the learners", logarithmic=True)
+        self.distance = StepPlot("Parameter distance", logarithmic=True)
         self.logarithmic = QCheckBox("&Logarithmic")
         self.logarithmic.setChecked(True)
         self.logarithmic.setToolTip(wrapped("Show the loss on a logarithmic axis."))
@@ -170,7 +170,7 @@ class TrainingCurves(QWidget):
         at, tested = history.test_losses()
         losses.append(Line("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, 2.0, at))
         baseline = history.start.baseline
-        limit = baseline, f"nothing learned: {number_format.error(baseline)}"
+        limit = baseline, f"without learning: {number_format.error(baseline)}"
         self.loss.show_lines(_length(history), losses, limit)
 
     def show_norms(self, history: TrainingHistory) -> None:
@@ -195,7 +195,7 @@ class TrainingCurves(QWidget):
                 0,
             )
             limit = history.summary.limit
-            self.distance.show_lines(steps, [line], (limit, f"limit of drift {number_format.error(limit)}"))
+            self.distance.show_lines(steps, [line], (limit, f"drift limit {number_format.error(limit)}"))
 
     def show_checkpoint(self, step: int) -> None:
         """Mark a training step by a line."""

@@ -71,9 +71,9 @@ class TrainingWindow(ToolWindow):
         self._said = ""
         self._make_actions()
         self.ready = NoWheelComboBox()
-        self.ready.setAccessibleName("Ready tasks")
+        self.ready.setAccessibleName("Example tasks")
         self.ready.setToolTip(wrapped("A task that is learned in a minute or two. The form below shows its keys."))
-        self.ready.setPlaceholderText("own task")
+        self.ready.setPlaceholderText("custom task")
         self.ready_tasks = tuple(ready)
         self.ready.addItems([path.stem for path in ready])
         self.ready.activated.connect(lambda place: self.ready_chosen.emit(ready[place]))
@@ -86,7 +86,7 @@ class TrainingWindow(ToolWindow):
         self.finding = ElidedLabel(selectable=True)
         self.finding.setAccessibleName("Losses")
         self.verdict = ElidedLabel(selectable=True)
-        self.verdict.setAccessibleName("Verdict about the learners")
+        self.verdict.setAccessibleName("Verdict")
         self.verdict.hide()
         self._bar = QProgressBar()
         self._bar.setFixedWidth(scaled(160))
@@ -96,7 +96,7 @@ class TrainingWindow(ToolWindow):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName("Checkpoints")
         self.slider.setToolTip(
-            wrapped("Checkpoints of the training. The lanes show the fixed test sequences with its weights.")
+            wrapped("Checkpoints. The lanes show the fixed test sequences with the checkpoint's weights.")
         )
         self.slider.setTickPosition(QSlider.TickPosition.TicksBelow)
         self.slider.valueChanged.connect(self._on_slider)
@@ -247,8 +247,8 @@ class TrainingWindow(ToolWindow):
             "&Continue",
             "play",
             "Shift+F5",
-            "Train on from the last checkpoint. If all steps are done, as many follow. "
-            "Keys of the table Training may change before.",
+            "Continue from the last checkpoint; a finished training runs the same number of steps again. "
+            "You may change [training] first.",
             self.continue_requested.emit,
         )
         self.open_action = make(

@@ -74,7 +74,9 @@ class AuditTable(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         empty, intro = hint("A run (F5) checks every time step of every engine."), ElidedLabel(_INTRO)
-        unaudited = hint("The step audit did not run, so it is unknown which engine is wrong.")
+        unaudited = hint(
+            "The step audit did not run, so it is unknown which engine is wrong. Run a full audit (Shift+F5)."
+        )
         self.model = TableModel(_AUDITS)
         self.table = NumberTable(self.model, "Audit of each engine; a row leads to its first wrong or its worst step")
         self.table.clicked.connect(self._go)

@@ -61,8 +61,8 @@ _LOSS_OFF = (
 _EMPTY = "A run (F5) shows the gradients over time."
 _BELOW = "vanishing: below 1e-6 of the norm at t = {t}"
 _ABOVE = "exploding: above 1,000× the norm at t = {t}"
-_PRODUCT = "{growth}× per time step: product of {count} steps"
-_OF_RANDOM = "{growth}× per time step: random gradient over {count} steps"
+_PRODUCT = "{growth}× per time step, from {count} Jacobians"
+_OF_RANDOM = "{growth}× per time step, from one random gradient over {count} time steps"
 _SAMPLED = "{count} of {timesteps} time steps"
 _AT_ONCE = 1 << 21
 """Maximum number of gradients whose norms are computed within a frame."""

@@ -55,12 +55,12 @@ _LOOKS = {
     Detection.UNKNOWN: Look("muted", icon="clock"),
 }
 _DETECTIONS = {
-    Detection.UNDETECTABLE: "Undetectable: this bug would go undetected with these settings.",
+    Detection.UNDETECTABLE: "Undetectable: it changes no value in this run.",
     Detection.DETECTABLE: "Detectable: this run detects an engine with this bug.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }
-_NO_GRADIENTS = "The reference has no gradients to compare those of this bug with."
+_NO_GRADIENTS = "Not compared: the reference has no gradients."
 
 
 def _reached(lane: LaneSpread) -> str:
@@ -142,7 +142,7 @@ class KnownBugsView(ResultView):
         for label in (self._phrase, self._origin, self._detection):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
-        self.button = QPushButton("Compute known bug")
+        self.button = QPushButton("Run known bug")
         self.button.setToolTip("Computes the network with this bug and compares it with the reference.")
         self.button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.button.clicked.connect(self._ask)

@@ -116,7 +116,7 @@ class MismatchList(ResultView):
         others: tuple[str, ...] = ()
         if comparison is not None and shown == "h":
             others = arrays(replace(comparison, arrays={**comparison.arrays, **comparison.gradients}))
-        none = f"No value of {shown} of {self._candidate} is outside the tolerance."
+        none = f"No mismatches in {shown} of {self._candidate}."
         self._empty.setText(
             "A run (F5) lists the values that differ by more than the tolerance."
             if result is None

@@ -58,7 +58,7 @@ class OutputMapChart(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Slices of output and state")
-        self.setToolTip(wrapped("The lane of each slice of output and state. Point at one to highlight its places."))
+        self.setToolTip(wrapped("Lane of each slice of output and state. Hover to highlight it in the other views."))
 
     def show_place(self, result: RunResult | None, location: Location) -> None:
         before, states = self.sizeHint(), self._states()
@@ -319,7 +319,7 @@ class OutputMap(ResultView):
         self._here = ElidedLabel(selectable=True)
         self._here.explain("Places of the selected hidden state in the returned output and state.")
         why = "Engine whose final states are compared with its output."
-        self._engine = ElidedComboBox("Final states by", why, 12)
+        self._engine = ElidedComboBox("Final states of", why, 12)
         self._engine.currentIndexChanged.connect(self._refresh)
 
         self.chart = OutputMapChart()

@@ -52,7 +52,7 @@ COLUMN_SETTING = "vector-columns"
 class VectorTable(ResultView):
     """A heading with the selection, tabs for its vectors, and one vector as a table."""
 
-    title = "Selected vector"
+    title = "Selected hidden state"
 
     def __init__(self, settings: Settings | None = None) -> None:
         """`settings` store the added columns."""
@@ -76,7 +76,7 @@ class VectorTable(ResultView):
         self._empty = QLabel("A run (F5) shows the selected hidden state of every engine.")
         self._empty.setWordWrap(True)
         self._tabs = QTabBar()
-        self._tabs.setAccessibleName("Which vector")
+        self._tabs.setAccessibleName("Vector")
         self._tabs.setToolTip("Selects which vector of this step the table lists.")
         self._tabs.setDrawBase(False)
         self._tabs.setExpanding(False)
@@ -495,5 +495,5 @@ class ColumnMenuButton(IconButton):
             action = self._menu.addAction(choice.text)
             action.setCheckable(True)
             action.setChecked(choice.name in self._chosen)
-            action.setToolTip(f"{choice.title.capitalize()}, beside each unit's h.")
+            action.setToolTip(f"{choice.title.capitalize()}, next to each unit's h.")
             action.triggered.connect(lambda wanted, name=choice.name: self.choose(name, wanted=wanted))

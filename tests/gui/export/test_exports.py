@@ -100,7 +100,7 @@ def colors_of(image, step=5):
 
 @pytest.mark.slow
 def test_a_picture_can_be_exported_of_every_view_even_of_one_behind_a_tab(window, figure):
-    dialog = figure("unrolled network")
+    dialog = figure("lanes")
     assert {dialog.view.itemText(place) for place in range(dialog.view.count())} >= {v.title for v in window.views}
     for view in window.views:
         dialog.view.setCurrentText(view.title)
@@ -111,7 +111,7 @@ def test_a_picture_can_be_exported_of_every_view_even_of_one_behind_a_tab(window
 def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(
     qtbot, window, settings, figure, tmp_path
 ):
-    dialog = figure("unrolled network")
+    dialog = figure("lanes")
     assert dialog.caption.text() == "The values of gluon."
     dialog.title.setText("An <LSTM>")
     dialog.width_.setValue(100)
@@ -133,12 +133,12 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
         save.accept()
     assert QImage(str(tmp_path / "lanes.png")).width() == round(100 / 25.4 * 96) * 2
-    assert figure("unrolled network").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
+    assert figure("lanes").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
 
 
 @pytest.mark.slow
 def test_a_picture_of_one_column_has_smaller_texts_and_the_whole_network(window, figure):
-    dialog = figure("unrolled network")
+    dialog = figure("lanes")
     dialog.width_.setValue(85)
     dialog.height_.setValue(60)
     dialog._arrange()
@@ -191,7 +191,7 @@ def test_a_picture_of_tables_that_do_not_fit_is_stacked_before_it_is_shrunk(wind
 
 @pytest.mark.slow
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):
-    dialog = figure("unrolled network")
+    dialog = figure("lanes")
     drawn = []
     for place, legend in ((Location(), True), (Location(timestep=2, unit=1), True), (Location(), False)):
         if place == Location(timestep=2, unit=1):
@@ -307,7 +307,7 @@ def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, t
     (picture,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
     image = QImage.fromData(b64decode(picture[0]))
     assert image.width() == int(picture[1]) > 1500
-    assert "The unrolled network. The values of gluon." in text
+    assert "Lanes. The values of gluon." in text
     window.lanes.fit()
     assert str(verdict_sentence(window.session.result, "manual")) in html.unescape(text)
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
@@ -567,7 +567,7 @@ def test_a_picture_keeps_no_result(qapp, tmp_path):
 @pytest.mark.slow
 def test_a_picture_and_a_report_do_not_depend_on_the_text_size_of_the_window(qtbot, window, figure):
     def label_height():
-        dialog = figure("unrolled network")
+        dialog = figure("lanes")
         dialog._arrange()
         made = dialog.figure
         height = made.fontMetrics().height() / made._shrunk, made.image(96).size()
@@ -588,7 +588,7 @@ def test_a_picture_and_a_report_do_not_depend_on_the_text_size_of_the_window(qtb
 
 @pytest.mark.slow
 def test_a_name_of_another_format_is_refused(window, figure, tmp_path):
-    dialog = figure("unrolled network")
+    dialog = figure("lanes")
     dialog.format.setCurrentIndex(dialog.format.findData("pdf"))
     dialog.accept()
     save = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())

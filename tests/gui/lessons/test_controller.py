@@ -34,7 +34,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
     assert not window.isWindowModified()
     assert read.marks == ["True", "True"]
-    assert read.highlighted.title == "Selected vector"
+    assert read.highlighted.title == "Selected hidden state"
     vector = window.session.result["gluon"].output[0, 0]
     assert pane.rows[0].shown_numbers[1] == "[" + " ".join(f"{value:.3f}" for value in vector) + "]"
     assert pane.rows[1].shown_numbers == ("T = 1",)

@@ -85,7 +85,7 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     reading = make()
     window, pane = reading.window, reading.pane
     asked = pane.question
-    assert covered(window) == {"unrolled network", "Selected vector", "Output and state", "Verdict", "tabs"}
+    assert covered(window) == {"lanes", "Selected hidden state", "Output and state", "Verdict", "tabs"}
     for part in window.guide._highlighter._covers.covered:
         cover = window.guide._highlighter._covers._covers[part]
         assert cover.geometry() == part.rect()
@@ -124,7 +124,7 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     assert "One." in asked.outcome.text()
     assert asked.reason.toPlainText() == "T is 1."
     assert reading.marks == ["True"]
-    assert reading.highlighted.title == "Selected vector"
+    assert reading.highlighted.title == "Selected hidden state"
     assert pane.task.isVisible()
     assert settings.lesson_answers(reading.entry.name) == {0: 0.0}
     window.guide.leave()

@@ -31,7 +31,7 @@ def test_statements_below_are_counted_until_they_are_visible(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
     height = pane.scroll_area.height()
     assert pane.more.isVisible()
-    assert re.fullmatch(r"Read on: (more text and )?2 statements below", pane.more.accessibleName())
+    assert re.fullmatch(r"More below: (more text and )?2 statements", pane.more.accessibleName())
     pane.more.setFocus()
     clicks = 0
     while pane.more.isVisible():
@@ -49,9 +49,9 @@ def test_statements_below_are_counted_until_they_are_visible(small):
     first = pane.rows[0]
     bottom = first.mapTo(pane.scroll_area.widget(), first.rect().bottomLeft()).y()
     bar.setValue(bottom - pane.scroll_area.viewport().height() + 2)
-    assert pane.more.accessibleName() == "Read on: 1 statement below"
+    assert pane.more.accessibleName() == "More below: 1 statement"
     bar.setValue(bar.value() - 30)
-    assert pane.more.accessibleName() == "Read on: 2 statements below"
+    assert pane.more.accessibleName() == "More below: 2 statements"
 
 
 @pytest.mark.slow

@@ -90,11 +90,11 @@ def test_a_sampled_audit_shows_its_coverage_and_offers_the_rest(qtbot, line: Ver
     line.show_result(evaluated(make_result(batch_size=50), coverage=0.38), "manual")
     assert line.state == "agree"
     assert "38% of the values" in shown(line)
-    assert "38% of the values" in button(line, "Audit everything").toolTip()
+    assert "38% of the values" in button(line, "Run full audit").toolTip()
     with qtbot.waitSignal(line.full_audit_requested):
-        qtbot.mouseClick(button(line, "Audit everything"), Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(button(line, "Run full audit"), Qt.MouseButton.LeftButton)
     line.show_result(evaluated(make_result()), "manual")
-    assert not button(line, "Audit everything").isVisible()
+    assert not button(line, "Run full audit").isVisible()
 
 
 def test_a_blind_agreement_differs_in_icon_and_text(line: VerdictBar) -> None:
@@ -123,7 +123,7 @@ def test_undetectable_bugs_are_listed_in_the_tooltip_and_linked(qtbot, line: Ver
 def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictBar) -> None:
     result = evaluated(make_result(), blind=True)
     line.show_result(result, "manual")
-    remedy = button(line, "Fix and rerun")
+    remedy = button(line, "Change and rerun")
     assert "use zero biases" in remedy.toolTip()
     with qtbot.waitSignal(line.remedy_requested) as asked:
         qtbot.mouseClick(remedy, Qt.MouseButton.LeftButton)
@@ -137,8 +137,8 @@ def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: Ver
 def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: VerdictBar) -> None:
     line.show_result(evaluated(make_result(), blind=True, coverage=0.5), "manual")
     line.show_stale(True)
-    assert not button(line, "Fix and rerun").isVisible()
-    assert not button(line, "Audit everything").isVisible()
+    assert not button(line, "Change and rerun").isVisible()
+    assert not button(line, "Run full audit").isVisible()
 
 
 @pytest.mark.parametrize("width", [1800, 1000, 700])
@@ -151,10 +151,10 @@ def test_with_all_notes_the_bar_keeps_its_height_and_its_text_inside(line: Verdi
     text = sentence_label(line)
     assert "<b>Numerical drift</b>" in text.text()
     assert text.heightForWidth(text.width()) <= height if text.wordWrap() else text.sizeHint().width() <= text.width()
-    for action in (button(line, "Audit everything"), button(line, "Fix and rerun")):
+    for action in (button(line, "Run full audit"), button(line, "Change and rerun")):
         assert action.isVisible()
         assert action.width() >= action.sizeHint().width()
-    short = button(line, "Audit everything").text() == "Audit all"
+    short = button(line, "Run full audit").text() == "Full audit"
     assert short == (width == 700)
 
 

@@ -249,7 +249,7 @@ class Card(QWidget):
         if name != self.accessibleName():
             self.setAccessibleName(name)
         why = "The terms are in the table. Left and Right select a number, Enter goes to its source."
-        self.setAccessibleDescription(why if content.detailed else "The engines' own values, next to the arithmetic.")
+        self.setAccessibleDescription(why if content.detailed else "Values that each engine stored, for comparison.")
 
     # Qt
 
@@ -538,7 +538,7 @@ class Cards(QScrollArea):
             self.reveal(place)
 
 
-_STORED: dict[Step, str] = {"stored_c": "own c", "stored": "own h"}
+_STORED: dict[Step, str] = {"stored_c": "stored c", "stored": "stored h"}
 """Symbols of the lines with an engine's stored values."""
 
 
@@ -594,7 +594,7 @@ def first_line(page: Page, place: int) -> EquationLine:
 
 def _line_of(divergence: Divergence) -> str:
     if divergence.step == "stored_line":
-        return f"own {divergence.gate}"
+        return f"stored {divergence.gate}"
     if divergence.gate is not None:
         return divergence.gate
     return _STORED.get(divergence.step) or {"previous": divergence.state, "c": "c"}.get(divergence.step, "h")

@@ -200,7 +200,7 @@ def _button(name: str, why: str) -> QToolButton:
 
 _ORDERS: tuple[tuple[str, Order, str], ...] = (
     ("in order", "index", "In computation order: x, then h[t-1], by index."),
-    ("by weight", "weight", "By absolute contribution, largest first."),
+    ("by size", "weight", "By absolute contribution, largest first."),
 )
 
 

@@ -51,7 +51,7 @@ _HEADINGS: dict[Field, tuple[str, str]] = {
     "factor": ("weight", "Weight."),
     "input": ("× input", "Input value. Where the candidate has another value, a □ line shows it."),
     "product": ("= prod.", "Weight × input. Biases and the sums u and v are in this column, too."),
-    "added": ("× r", "Added value: for terms of h[t-1] the product times the reset gate r."),
+    "added": ("× r", "Term as added: weight × input, times r for terms of h[t-1]."),
     "stop": ("sum", "Running sum."),
     "bar": (
         "running sum",

@@ -203,7 +203,7 @@ class UnrolledCanvas(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.canvas, 1)
         layout.addWidget(self._bar)
-        self.canvas.setAccessibleName("lanes of the unrolled network")
+        self.canvas.setAccessibleName("lanes")
         self.box.sigResized.connect(self._relook)
         self.box.time_zoom_asked.connect(self.zoom_time)
         self.box.lane_zoom_asked.connect(self._zoom_lanes_at)

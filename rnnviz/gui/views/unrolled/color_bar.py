@@ -147,7 +147,7 @@ def _bins(cells: range, most: int) -> Bins:
 
 _HOW = (
     "Drag an end of the bar to move it, or the middle to move both; a double click resets the range. "
-    "Click to choose it (C)."
+    "Click to choose a range (C)."
 )
 
 

@@ -56,7 +56,7 @@ class RangePanel(QFrame):
         super().__init__(parent)
         self.setAutoFillBackground(True)
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setAccessibleName("Units that are on over a range")
+        self.setAccessibleName("Units that are active over a range")
         self._title = QLabel()
         self._title.setWordWrap(True)
         close = IconButton("close", "Clear selection", "Clears the time range (Esc).")
@@ -71,8 +71,8 @@ class RangePanel(QFrame):
         self._within = 1.0
         self.slider.valueChanged.connect(lambda value: self.box.setValue(value / _STEPS * self._within))
         self.box.valueChanged.connect(self.threshold_changed)
-        self.onset = QCheckBox("Off before the range")
-        self.onset.setToolTip(wrapped("Lists only units that are off at the time step computed before the range."))
+        self.onset = QCheckBox("Inactive before the range")
+        self.onset.setToolTip(wrapped("Lists only units that are inactive at the time step computed before the range."))
         self.onset.toggled.connect(self.onset_changed)
         self.units = QLabel()
         self.units.setWordWrap(True)
@@ -80,8 +80,8 @@ class RangePanel(QFrame):
         self.ranges.setAccessibleName("Other ranges")
         self.ranges.setToolTip(
             wrapped(
-                f"Where at least {MOST:.0%} of these units are on, most similar first. The score is 1 for a range of "
-                "the same length in which the same units are on. Choose one to go to it."
+                f"Similar ranges, best first: at least {MOST:.0%} of these units are active there. "
+                "Score 1: same length, same active units."
             )
         )
         self.ranges.itemActivated.connect(self._choose)
@@ -123,7 +123,7 @@ class RangePanel(QFrame):
     def show_selection(self, found: Selection, units: int) -> None:
         """Show the result for a range of this many units."""
         listed = ", ".join(map(str, found.units[:_FEW])) + (", …" if len(found.units) > _FEW else "")
-        on = f"{count(len(found.units))} of {count(units)} units are on throughout"
+        on = f"{count(len(found.units))} of {count(units)} units are active throughout"
         self.units.setText(f"{on}: {listed}" if listed else f"{on}. {_advice(found)}")
         self.ranges.clear()
         for match in found.matches:
@@ -152,7 +152,7 @@ class RangePanel(QFrame):
             self.match_chosen.emit(match)
 
 
-_WHY = "A unit is on where its {name} is at least this value. The search finds ranges with the same units on."
+_WHY = "A unit is active where its {name} is at least this value. The search finds ranges with the same active units."
 
 
 def _advice(found: Selection) -> str:

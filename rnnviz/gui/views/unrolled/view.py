@@ -78,7 +78,7 @@ class UnrolledView(ResultView):
     values. Quantities that the network lacks are replaced by the value.
     """
 
-    title = "unrolled network"
+    title = "lanes"
 
     range_chosen = Signal(object)
     """The user has chosen another range of the colors in place of a `Limit`."""

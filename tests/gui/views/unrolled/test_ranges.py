@@ -57,10 +57,10 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     panel = view.ranges.panel
     assert panel.isVisible()
-    assert panel.units.text() == "3 of 6 units are on throughout: 1, 2, 4"
+    assert panel.units.text() == "3 of 6 units are active throughout: 1, 2, 4"
     assert view.grab().toImage() != before
     panel.box.setValue(0.5)
-    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are on throughout: 1, 4")
+    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are active throughout: 1, 4")
     texts = [panel.ranges.item(row).text() for row in range(panel.ranges.count())]
     assert texts == ["1.00   t = 40 to 43", "0.40   t = 70 to 79"]
     panel.ranges.itemClicked.emit(panel.ranges.item(0))
@@ -140,7 +140,7 @@ def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view:
         assert view.save_state() == ()
     view.restore_state(["range 0 0 10 14 0.5"])
     qtbot.waitUntil(lambda: view.ranges.found is not None)
-    assert view.ranges.panel.units.text() == "2 of 6 units are on throughout: 1, 4"
+    assert view.ranges.panel.units.text() == "2 of 6 units are active throughout: 1, 4"
     assert view.save_state() == ("range 0 0 10 14 0.5",)
 
 
@@ -159,16 +159,16 @@ def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: Unro
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     assert panel.quantity.text() == "h ≥"
     view.session.set_color_by("c")
-    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are on throughout: 1, 4")
+    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are active throughout: 1, 4")
     assert panel.quantity.text() == "c ≥"
     panel.onset.click()
-    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are on throughout: 4")
+    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are active throughout: 4")
     assert [panel.ranges.item(row).text() for row in range(panel.ranges.count())] == ["1.00   t = 40 to 43"]
     panel.box.setValue(-2.0)
     qtbot.waitUntil(lambda: "0 of 6 units" in panel.units.text())
     view.session.set_color_by("grad.c")
     # Another quantity has its own threshold, as fine as its values.
-    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are on throughout: 3")
+    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are active throughout: 3")
     assert panel.quantity.text() == "grad.c ≥"
     assert 0.0 < panel.box.value() <= 2e-4
     view.session.set_color_by("error_ratio")
@@ -177,10 +177,10 @@ def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: Unro
     assert view.save_state() == ("range 0 0 10 14 -2.0 onset",)
     view.ranges.clear()
     view.restore_state(["range 0 0 40 44 0.5"])
-    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are on throughout: 1, 4")
+    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are active throughout: 1, 4")
     assert not panel.onset.isChecked()
     view.restore_state(["range 0 0 40 44 5e-1 onset"])
-    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are on throughout: 4")
+    qtbot.waitUntil(lambda: panel.units.text() == "1 of 6 units are active throughout: 4")
     assert panel.onset.isChecked()
 
 
@@ -193,7 +193,7 @@ def test_a_gradient_that_the_engine_lacks_is_searched_where_it_is_shown(qtbot: A
     view.session.set_engine("gluon")
     view.session.set_color_by("grad.h")
     drag(view, 10, 13)
-    qtbot.waitUntil(lambda: view.ranges.panel.units.text() == "1 of 4 units are on throughout: 3")
+    qtbot.waitUntil(lambda: view.ranges.panel.units.text() == "1 of 4 units are active throughout: 3")
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
