@@ -150,7 +150,7 @@ def outcomes(stored: Sequence[StoredValue]) -> dict[str, EquationLine]:
 
 def _outcome(own: StoredValue) -> EquationLine:
     return _line(
-        Token(f"own {own.symbol}", own.stored),
+        Token(f"stored {own.symbol}", own.stored),
         " - ",
         Token(own.symbol, own.computed),
         " = ",

@@ -94,7 +94,7 @@ def test_each_line_has_its_symbols_and_its_numbers(cell: str, symbols: list[str]
 
 def test_the_outcome_is_the_stored_minus_the_exact_value_with_its_limit() -> None:
     own = replace(arithmetic("gru"), h=-0.5, stored=0.25, bound=0.125)
-    assert outcomes(own.outcomes)["h"].symbols == "own h - h = Δ, |Δ| ≤ bound"
+    assert outcomes(own.outcomes)["h"].symbols == "stored h - h = Δ, |Δ| ≤ bound"
     assert outcomes(own.outcomes)["h"].numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
 
 

@@ -42,7 +42,7 @@ _WORDS = ("Δ", "bound", "direct", "final", "above", *(f"above {arrow}" for arro
 
 def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
     """Split a symbol by face: names italic, signs and the brackets of h[t-1] upright, n of u_n a subscript."""
-    if sign or text in _WORDS or text.startswith("own "):
+    if sign or text in _WORDS or text.startswith("stored "):
         return ((text.replace(" - ", " − "), "plain"),)
     name, bracket, step = text.partition("[")
     if bracket:
@@ -575,7 +575,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
 
 def _is_own(line: EquationLine) -> bool:
     """Whether the line has an engine's own value beside that of the equations."""
-    return line.result.text.startswith("own ")
+    return line.result.text.startswith("stored ")
 
 
 def divergence_line(page: Page) -> int | None:

@@ -256,7 +256,7 @@ class ArithmeticView(ResultView):
         if self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
             # A stored value has no terms.
-            self.choose_line(first_line(self.page, place).result.text.removeprefix("own "))
+            self.choose_line(first_line(self.page, place).result.text.removeprefix("stored "))
 
     def show_history(self, places: tuple[Place, ...], at: int) -> None:
         """Show a place of a navigation history, with its breadcrumbs."""

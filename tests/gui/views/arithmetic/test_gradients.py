@@ -167,7 +167,7 @@ def test_a_gradient_that_its_terms_do_not_give_is_marked(view: ArithmeticView, s
     show_gradient(with_gradients(f=0.5))
     assert view.note.parts
     assert view.page.divergence.gate == "grad.f"
-    assert card(view, "own grad.f").content.parts
+    assert card(view, "stored grad.f").content.parts
     assert view.page.divergence.step == "stored_line"
 
 
