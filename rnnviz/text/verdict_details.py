@@ -144,7 +144,10 @@ _COARSE_FLOAT16 = (
     "Values of {engine} are stored as {kind}: they are compared and audited with that precision. "
     "If it was computed in another type, add that type to the file as computed_in."
 )
-_COARSE_COMPUTED_IN = "Values of {engine} are stored as {kind}: they are compared with that precision, and audited as computed in {dtype}."
+_COARSE_COMPUTED_IN = (
+    "Values of {engine} are stored as {kind}: they are compared with that precision, "
+    "and audited as computed in {dtype}."
+)
 _HALF = "{engine} was computed in {kind}, half precision: errors below {hidden} may not be found."
 
 _UNDETECTABLE = "Undetectable {where}: {bugs}."
