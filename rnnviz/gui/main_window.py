@@ -282,6 +282,7 @@ class MainWindow(QMainWindow):
         elif view.title == GRADIENT_FLOW:
             view.following_requested.connect(self.lane_quantity.show_influence)
             self.lane_quantity.progressed.connect(view.show_progress)
+            self.lane_quantity.refused.connect(view.show_refusal)
         elif view.title in ABSENT:
             title = view.title
             if title == PARAMETERS:

@@ -136,6 +136,9 @@ class ViewSynchronizer(QObject):
         view.show_result(self._session.result, self._session.candidate)
         if self._session.result is not None:
             self._show_location(view)
+        if self._session.following == "influence":
+            # A view drops it with the result for which it was computed: also an audit makes another result.
+            view.show_influence(self._session.influence, followed=True)
 
     def _show_location(self, view: ResultView) -> None:
         self._behind.pop(view, None)

@@ -2,11 +2,19 @@
 
 The gradient of a state is passed back from step to step, each time multiplied by the transposed Jacobian of a step. Its
 norm shrinks or grows about exponentially (Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
-networks", 2013). They give no limits; those here are relative to the norm where the gradient of a lane begins:
+networks", 2013). They give no limits; those here are relative to the norm where the gradient of a lane begins.
+
+By the total change:
 
 - It vanishes below `VANISHING`, 1e-6: about eight spacings of float32. The addends of this step to the gradient of a
   weight are then about as small as the rounding of those of the first step of the backward pass.
 - It explodes above `EXPLODING`, 1e3. They clip gradients at half to ten times their usual norm.
+
+By the mean factor per time step, because few steps cannot reach these limits:
+
+- It vanishes below `SMALLER`, a tenth, if the factor is less than `SHRINKING`, 0.9.
+- It explodes above `LARGER`, ten times, if the factor is more than `GROWING`, 1.3. A norm that grows in a straight line
+  has a smaller factor when it reaches ten times: a cell state can add up the losses of all steps.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,6 +37,9 @@ Check: TypeAlias = Callable[[float], None]
 
 VANISHING, EXPLODING = 1e-6, 1e3
 """Limits of the norm of a gradient, relative to its norm where the backward pass of the lane begins."""
+SMALLER, LARGER = 0.1, 10.0
+"""The same of one that shrinks or grows by the factors `SHRINKING` and `GROWING` per time step."""
+SHRINKING, GROWING = 0.9, 1.3
 _BLOCK_VALUES = 1 << 19
 
 
@@ -49,7 +60,8 @@ class Flow:
     step of the backward pass, which is the first one of the forward pass; both None without a gradient. `at_begin` and
     `at_end` are the norms there. `per_step` is the mean factor of the norm per time step, a geometric mean, up to the
     last norm that is finite and not 0; NaN if that is the first. `since` is the time step from which on the gradient
-    has vanished or exploded, in the order of the backward pass; None if it does neither.
+    has vanished or exploded, in the order of the backward pass; None if it does neither. `limit` is the limit of the
+    ratio beyond which it has; NaN if it does neither.
     """
 
     verdict: FlowVerdict
@@ -59,6 +71,7 @@ class Flow:
     at_end: float = 0.0
     per_step: float = float("nan")
     since: int | None = None
+    limit: float = float("nan")
 
     @property
     def ratio(self) -> float:
@@ -94,13 +107,17 @@ def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
     (usable,) = np.nonzero(np.isfinite(ratios) & (ratios > 0.0))
     last = int(usable[-1]) if len(usable) else 0
     per_step = float(ratios[last] ** (1.0 / last)) if last else float("nan")
-    # NaN is neither below nor above a limit: it follows from an infinity.
-    exploded, kept = ~(ratios <= EXPLODING), ~(ratios < VANISHING)
     ends = int(order[0]), int(order[-1]), float(on_way[0]), float(on_way[-1]), per_step
-    if exploded.any():
-        return Flow(FlowVerdict.EXPLODING, *ends, since=int(order[np.argmax(exploded)]))
-    if not kept[-1]:
-        return Flow(FlowVerdict.VANISHING, *ends, since=int(order[np.flatnonzero(kept)[-1] + 1]))
+    for limit in (EXPLODING, LARGER) if per_step > GROWING else (EXPLODING,):
+        # NaN is neither below nor above a limit: it follows from an infinity.
+        exploded = ~(ratios <= limit)
+        if exploded.any():
+            return Flow(FlowVerdict.EXPLODING, *ends, since=int(order[np.argmax(exploded)]), limit=limit)
+    for limit in (VANISHING, SMALLER) if per_step < SHRINKING else (VANISHING,):
+        kept = ~(ratios < limit)
+        if not kept[-1]:
+            since = int(order[np.flatnonzero(kept)[-1] + 1])
+            return Flow(FlowVerdict.VANISHING, *ends, since=since, limit=limit)
     return Flow(FlowVerdict.NEITHER, *ends)
 
 
@@ -110,6 +127,7 @@ _SENTENCES = {
     FlowVerdict.NEITHER: "Neither vanishing nor exploding: {size}.",
     FlowVerdict.NONE: "No gradient reaches this lane.",
 }
+_SHRINKS, _GROWS = "Shrinking, over too few time steps to vanish: {size}.", "Growing, not yet exploding: {size}."
 _SIZE = "{ratio}× from t = {begins} to {ends}, {per_step}× per time step"
 _ONE_STEP = "it is at t = {begins} only"
 
@@ -119,7 +137,12 @@ def flow_sentence(flow: Flow) -> str:
     size = _ONE_STEP if flow.begins == flow.ends else _SIZE
     numbers = {"ratio": number_format.error(flow.ratio), "per_step": number_format.error(flow.per_step)}
     size = size.format(begins=flow.begins, ends=flow.ends, **numbers)
-    return _SENTENCES[flow.verdict].format(since=flow.since, size=size)
+    template = _SENTENCES[flow.verdict]
+    if flow.verdict is FlowVerdict.NEITHER and flow.per_step < SHRINKING:
+        template = _SHRINKS
+    elif flow.verdict is FlowVerdict.NEITHER and flow.per_step > GROWING:
+        template = _GROWS
+    return template.format(since=flow.since, size=size)
 
 
 def norms_over_time(trace: Trace, name: str = "grad.h", check: Check | None = None) -> Floats:

@@ -117,6 +117,10 @@ class CellReader:
             return timesteps, self._result.config.network.input_size
         return timesteps, units if self._gate is None or self._gate.per_unit else 1
 
+    def backward(self, lane: Lane) -> bool:
+        """Whether a lane reads the sequence from its end."""
+        return self._result.config.network.backward(lane.direction)
+
     def computes(self, lane: Lane) -> bool:
         return lane.layer is not None and self._array is None
 
@@ -242,7 +246,7 @@ class ChunkedCompute:
         for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
             line: dict[int, Tile] = {}
             # In the order of computation, in which a cell state is carried from one to the next.
-            for place in reversed(across) if lane.direction else across:
+            for place in reversed(across) if self._source.backward(lane) else across:
                 if not wanted():
                     raise CancelledError
                 line[place] = self._piece(lane, place, down)
@@ -371,7 +375,7 @@ class MultiscaleReader(CellReader):
         indices = range(times.first // size, (times.stop - 1) // size + 1)
         found: dict[int, Tile] = {}
         # In the order of computation, in which a cell state is carried from one to the next.
-        for index in reversed(indices) if lane.direction else indices:
+        for index in reversed(indices) if self.backward(lane) else indices:
             if self.computes(lane) and not wanted():
                 raise CancelledError
             found[index] = self._chunk(lane, index, size, level, block)

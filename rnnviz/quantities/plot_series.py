@@ -80,12 +80,18 @@ class LogScale:
     """Positions on a logarithmic axis of decades that also has a place for zero below and for infinity above.
 
     `lowest` and `highest` are whole exponents of ten: every finite positive number lies between them. `infinite` says
-    whether there is any infinity.
+    whether there is any infinity, `zeros` whether zeros are drawn.
     """
 
     lowest: int
     highest: int
     infinite: bool = False
+    zeros: bool = True
+
+    @property
+    def bottom(self) -> float:
+        """The lowest position of a number."""
+        return self.zero if self.zeros else float(self.lowest)
 
     @property
     def zero(self) -> float:
@@ -98,17 +104,17 @@ class LogScale:
         return self.highest + 1.0
 
     def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """log10 of each number, with zeros and infinities in their own places."""
+        """log10 of each number, with zeros and infinities in their own places; NaN of zeros that are not drawn."""
         with np.errstate(divide="ignore"):
             found: NDArray[np.float64] = np.log10(values)
-        found[values == 0.0] = self.zero
+        found[values == 0.0] = self.zero if self.zeros else np.nan
         found[np.isposinf(values)] = self.infinity
         return found
 
     def text(self, position: float) -> str:
         """Label of a tick: "0", "1e-7", "1", "infinity"; empty between the decades."""
         if position == self.zero:
-            return "0"
+            return "0" if self.zeros else ""
         if position == self.infinity:
             return "infinity"
         exponent = round(position)
@@ -117,7 +123,7 @@ class LogScale:
         return f"{10.0**exponent:,g}" if -2 <= exponent <= 3 else f"1e{exponent}"
 
 
-def log_scale(series: Iterable[NDArray[np.float64]], *also: float) -> LogScale:
+def log_scale(series: Iterable[NDArray[np.float64]], *also: float, zeros: bool = True) -> LogScale:
     """The decades that hold every finite positive number of the series, which are not negative, and those of `also`.
 
     The series are looked at one by one, so that no more is held than one of them.
@@ -131,9 +137,9 @@ def log_scale(series: Iterable[NDArray[np.float64]], *also: float) -> LogScale:
             bounds += [low, float(values.max(where=positive, initial=0.0))]
         infinite = infinite or bool(np.isposinf(values).any())
     if not bounds:
-        return LogScale(-1, 1, infinite)
+        return LogScale(-1, 1, infinite, zeros)
     lowest, highest = floor(log10(min(bounds))), ceil(log10(max(bounds)))
-    return LogScale(lowest, max(highest, lowest + 1), infinite)
+    return LogScale(lowest, max(highest, lowest + 1), infinite, zeros)
 
 
 Values: TypeAlias = NDArray[np.floating[Any]]

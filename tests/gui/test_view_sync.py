@@ -1,6 +1,7 @@
 """The views behind tabs: there when the window has nothing else to do, or when a tab is chosen before that."""
 
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.quantities.influence import influence
 from tests.factories import make_result
 
 
@@ -36,6 +39,27 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
     finally:
         collector._timer.start()
     qtbot.waitUntil(lambda: not folder.exists())
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_an_influence_stays_when_an_audit_makes_another_result(qtbot: Any, hidden: bool) -> None:
+    result = make_result(cell="gru")
+    session, view = Session(result.config), GradientFlowPlot()
+    qtbot.addWidget(view)
+    views = ViewSynchronizer(session, view)
+    views.add(view)
+    view.show()
+    session.set_following("influence")
+    session.set_result(result, result.config)
+    found = influence(result, session.location)
+    session.set_followed(found)
+    assert view.curves.selected is not None
+    view.setHidden(hidden)
+    session.set_result(replace(result, request_id=2), result.config)
+    assert session.influence is found
+    view.show()
+    assert view.plot.isVisible()
+    assert view._influence is found
 
 
 def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_result(qtbot: Any) -> None:

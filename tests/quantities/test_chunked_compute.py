@@ -22,6 +22,9 @@ class Cells:
     def shape(self, lane: Lane) -> tuple[int, int]:
         return TIMES, UNITS if lane.layer else 3
 
+    def backward(self, lane: Lane) -> bool:
+        return lane.backward
+
     def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
         self.asked.append((lane.layer, lane.direction, times, units))
         rows, columns = np.arange(units.start, units.stop)[:, np.newaxis], np.arange(times.start, times.stop)

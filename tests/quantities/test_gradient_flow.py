@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.trace import Trace
 from rnnviz.quantities.gradient_flow import (
@@ -12,6 +13,7 @@ from rnnviz.quantities.gradient_flow import (
     VANISHING,
     FlowVerdict,
     flow_of,
+    flow_sentence,
     gradient_flow,
     norm_of,
     norms_over_time,
@@ -48,6 +50,30 @@ def test_verdicts_begin_at_the_step_that_passes_a_limit() -> None:
     grown = flow_of(np.array([1.0, 2.0 * EXPLODING, 10.0, 1.0]), backward=False)
     assert (grown.verdict, grown.since) == (FlowVerdict.EXPLODING, 1)
     assert flow_of(np.array([1.0, np.nan, 1.0]), backward=False).verdict is FlowVerdict.EXPLODING
+
+
+@pytest.mark.parametrize(
+    ("norms", "verdict", "since", "begin"),
+    [
+        # From the last computed step back: the first number of the list is t = 0.
+        (0.35 ** np.arange(5.0)[::-1], FlowVerdict.VANISHING, 1, "Vanishing from t = 1 on"),
+        (0.95 ** np.arange(60.0)[::-1], FlowVerdict.NEITHER, None, "Neither vanishing nor exploding"),
+        (0.35 ** np.arange(3.0)[::-1], FlowVerdict.NEITHER, None, "Shrinking, over too few time steps to vanish"),
+        (1.5 ** np.arange(7.0)[::-1], FlowVerdict.EXPLODING, 0, "Exploding from t = 0 on"),
+        (1.5 ** np.arange(4.0)[::-1], FlowVerdict.NEITHER, None, "Growing, not yet exploding"),
+        # A loss at every step, added up.
+        (np.arange(1.0, 41.0)[::-1], FlowVerdict.NEITHER, None, "Neither vanishing nor exploding"),
+    ],
+)
+def test_a_short_way_is_judged_by_its_factor_per_time_step(
+    norms: Floats, verdict: FlowVerdict, since: int | None, begin: str
+) -> None:
+    for flow, at in ((flow_of(norms, backward=False), since), (flow_of(norms[::-1], backward=True), since)):
+        assert flow.verdict is verdict
+        if flow.begins:
+            assert flow.since == at
+        assert flow_sentence(flow).startswith(begin.partition(" from ")[0])
+    assert flow_sentence(flow_of(norms, backward=False)).startswith(begin)
 
 
 def test_a_lane_begins_at_its_first_gradient() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
+from rnnviz.quantities import lane_reader
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.metrics import error_ratio
@@ -128,3 +129,21 @@ def test_gradients_are_read_at_any_resolution_with_their_marks_and_those_of_the_
     lacking = MultiscaleReader(make_result(gradients=("gluon",), **names | {"edits": {}}), "manual", None, 1, "grad.c")
     assert np.isnan(lacking.read(Lane(0, 1), every_cell(0, 40), every_cell(0, 4)).values).all()
     assert len(lacking.recorded(Lane(0, 1))) == 0
+
+
+@pytest.mark.parametrize(("network", "falling"), [({"reverse": True}, True), ({}, False)])
+def test_computed_cells_are_read_in_the_order_of_computation(
+    network: dict[str, bool], falling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_reader, "_CHUNK_VALUES", 1 << 10)
+    made = make_result(cell="lstm", timesteps=2000, batch_size=1, **network)
+    reader = MultiscaleReader(made, "gluon", None, 0, "f")
+    starts: list[int] = []
+    read = reader._gates.read
+    monkeypatch.setattr(reader._gates, "read", lambda *of: (starts.append(of[5].start), read(*of))[1])
+    # Not all places know that the lane goes backward.
+    for times in (Bins(np.arange(0, 2000, 8), 2000), every_cell(0, 300)):
+        starts.clear()
+        reader.read(Lane(0), times, every_cell(0, 4))
+        assert len(starts) > 1
+        assert starts == sorted(starts, reverse=falling)

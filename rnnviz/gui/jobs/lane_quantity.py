@@ -50,6 +50,8 @@ class LaneQuantityFollower(BusyObject):
 
     progressed = Signal(float)
     """The fraction that is done."""
+    refused = Signal(str)
+    """Why the quantity of the selection is not known."""
     message = Signal(str)
     """A text for the status bar."""
 
@@ -125,6 +127,7 @@ class LaneQuantityFollower(BusyObject):
             # Another value may be known, but not another step of the same engine.
             influence = self._session.following == "influence"
             self._session.set_following("influence" if influence else None)
+            self.refused.emit(found)
             self.message.emit(found)
             return
         self._session.set_followed(found)

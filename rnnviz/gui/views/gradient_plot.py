@@ -32,6 +32,7 @@ from rnnviz.quantities.gradient_flow import (
     VANISHING,
     EngineFlow,
     Flow,
+    FlowVerdict,
     flow_of,
     flow_sentence,
     gradient_flow,
@@ -59,8 +60,8 @@ _LOSS_OFF = (
     "The gradient of the selected value needs none (I)."
 )
 _EMPTY = "A run (F5) shows the gradients over time."
-_BELOW = "vanishing: below 1e-6 of the norm at t = {t}"
-_ABOVE = "exploding: above 1,000× the norm at t = {t}"
+_BELOW = "vanishing: below {limit} of the norm at t = {t}"
+_ABOVE = "exploding: above {limit}× the norm at t = {t}"
 _PRODUCT = "{growth}× per time step, from {count} Jacobians"
 _OF_RANDOM = "{growth}× per time step, from one random gradient over {count} time steps"
 _SAMPLED = "{count} of {timesteps} time steps"
@@ -83,11 +84,15 @@ _FROM_EDGE = 0.02
 
 
 class _Region(pg.GraphicsObject):
-    """The shaded part of a plot beyond a limit, with a dashed line and a label."""
+    """The shaded part of a plot beyond a limit, with a dashed line and a label.
 
-    def __init__(self, plot: LogTimePlot, limit: float) -> None:
+    It covers the time steps that a gradient meets: those after a selected value have none, which has not vanished.
+    """
+
+    def __init__(self, plot: LogTimePlot, *, below: bool) -> None:
         super().__init__()
-        self._plot, self._below = plot, limit < 1.0
+        self._plot, self._below = plot, below
+        self._times = 0.0, 0.0
         self.line = pg.InfiniteLine(angle=0, movable=False, label="")
         self.line.setZValue(4)
         self.setZValue(-6)
@@ -95,8 +100,12 @@ class _Region(pg.GraphicsObject):
             plot.addItem(item, ignoreBounds=True)
             item.hide()
 
-    def show_limit(self, at: float | None, text: str, *, right: bool) -> None:
-        """Move the limit to a position, or hide it. `right` is the end of the axis at which its label is."""
+    def show_limit(self, at: float | None, text: str, times: tuple[float, float], *, right: bool) -> None:
+        """Move the limit to a position, or hide it. `right` is the end of the axis at which its label is.
+
+        `times` are the first and the last time step of the region.
+        """
+        self._times = times[0] - 0.5, times[1] + 0.5
         for item in (self, self.line):
             item.setVisible(at is not None)
         if at is not None:
@@ -122,7 +131,9 @@ class _Region(pg.GraphicsObject):
 
     def boundingRect(self) -> QRectF:
         view = QRectF(self._plot.view_box.viewRect())
-        at = float(self.line.value())
+        at, (first, last) = float(self.line.value()), self._times
+        view.setLeft(min(max(first, view.left()), view.right()))
+        view.setRight(max(min(last, view.right()), view.left()))
         if self._below:
             view.setBottom(max(min(at, view.bottom()), view.top()))
         else:
@@ -198,7 +209,7 @@ class GradientFlowPlot(ResultView):
         self._theme = LIGHT
         self._flow: EngineFlow | None = None
         self._influence: Influence | None = None
-        self._progress = 0.0
+        self._progress, self._refusal = 0.0, ""
         self._lanes: tuple[Values, tuple[tuple[str, str, Values], ...]] | None = None
         """The drawn norms (L, D, T), and further curves of a lane with name and description, (L, D, T)."""
         self._of_lane = Flow(flow_of(np.zeros(1), backward=False).verdict)
@@ -217,7 +228,10 @@ class GradientFlowPlot(ResultView):
         self.norms_plot = _FlowTimePlot("spectral norm")
         self.norms_plot.setAccessibleName("Spectral norm of the Jacobian of each step")
         self.curves, self.norm_curves = LaneCurves(self.plot), LaneCurves(self.norms_plot)
-        self.regions = {limit: _Region(self.plot, limit) for limit in (VANISHING, EXPLODING)}
+        self.regions = {
+            verdict: _Region(self.plot, below=verdict is FlowVerdict.VANISHING)
+            for verdict in (FlowVerdict.VANISHING, FlowVerdict.EXPLODING)
+        }
         for plot, draw, describe in (
             (self.plot, self._draw, self._values_at),
             (self.norms_plot, self._draw_norms, self._norms_at),
@@ -347,12 +361,20 @@ class GradientFlowPlot(ResultView):
             self.source.setCurrentIndex(self.source.findData(VALUE if followed else LOSS))
             self.source.blockSignals(False)
             self.state_changed.emit()
-        self._progress = 0.0
+        self._progress, self._refusal = 0.0, ""
         self._measure()
+
+    def show_refusal(self, why: str) -> None:
+        """Show why the influence on the selected value is not known."""
+        self._refusal = why
+        if self.wanted == VALUE:
+            self._influence = None
+            self._show_lanes()
+            self._tell()
 
     def show_progress(self, fraction: float) -> None:
         """Show how much of the influence is computed."""
-        self._progress = fraction
+        self._progress, self._refusal = fraction, ""
         if self._lanes is None:
             self._hint.setText(self._reason)
         elif self.wanted == VALUE:
@@ -456,7 +478,7 @@ class GradientFlowPlot(ResultView):
         """Why nothing is drawn."""
         if self.wanted == LOSS:
             return "Computing the norms …" if self.engines.count() else _LOSS_OFF
-        return f"Computing the influence … {number_format.percent(self._progress)}"
+        return self._refusal or f"Computing the influence … {number_format.percent(self._progress)}"
 
     def _show_lanes(self) -> None:
         """Take the norms of the selected sample, and set the axis for all lanes."""
@@ -481,22 +503,32 @@ class GradientFlowPlot(ResultView):
         drawn = [main, *(values for _, _, values in others)]
         lanes = [lane for values in drawn for lane in values.reshape(-1, values.shape[-1])]
         limits = self._limits(flow, on_way)
-        scale = log_scale(lanes, *(at for at in limits.values() if at is not None))
+        # A logarithmic axis has no 0: where there is no gradient, nothing is drawn.
+        scale = log_scale(
+            lanes, *(flow.at_begin * limit for limit in limits.values() if limit is not None), zeros=False
+        )
         self.plot.show_scale(scale, None)
-        texts = {VANISHING: _BELOW, EXPLODING: _ABOVE}
-        for limit, at in limits.items():
-            place = None if at is None else float(scale.positions(np.array([at]))[0])
+        texts = {FlowVerdict.VANISHING: _BELOW, FlowVerdict.EXPLODING: _ABOVE}
+        times = sorted((flow.begins or 0, flow.ends or 0))
+        for verdict, limit in limits.items():
+            place = None if limit is None else float(scale.positions(np.array([flow.at_begin * limit]))[0])
+            text = "" if limit is None else texts[verdict].format(limit=f"{limit:g}", t=flow.begins)
             # Where the backward pass begins, the curve is far from the limits.
-            self.regions[limit].show_limit(place, texts[limit].format(t=flow.begins), right=not backward)
+            self.regions[verdict].show_limit(place, text, (times[0], times[-1]), right=not backward)
         self._draw()
 
-    def _limits(self, flow: Flow, norms: Values) -> dict[float, float | None]:
-        """The norms at the limits, where those of the selected lane come near to them."""
+    def _limits(self, flow: Flow, norms: Values) -> dict[FlowVerdict, float | None]:
+        """The limits of the ratio that the verdict on the selected lane passes, or that its norms come near to."""
+        found: dict[FlowVerdict, float | None] = dict.fromkeys((FlowVerdict.VANISHING, FlowVerdict.EXPLODING))
         if not flow.at_begin or not np.isfinite(flow.at_begin):
-            return {VANISHING: None, EXPLODING: None}
+            return found
+        on_way = norms[min(flow.begins or 0, flow.ends or 0) : max(flow.begins or 0, flow.ends or 0) + 1]
         low, high = flow.at_begin * VANISHING, flow.at_begin * EXPLODING
-        near = bool(np.nanmin(norms) < low * _NEAR), not np.nanmax(norms) <= high / _NEAR
-        return {VANISHING: low if near[0] else None, EXPLODING: high if near[1] else None}
+        if np.nanmin(on_way) < low * _NEAR:
+            found[FlowVerdict.VANISHING] = VANISHING
+        if not np.nanmax(on_way) <= high / _NEAR:
+            found[FlowVerdict.EXPLODING] = EXPLODING
+        return found if flow.verdict not in found else found | {flow.verdict: flow.limit}
 
     def _norms_of_lanes(self) -> "tuple[Values, tuple[tuple[str, str, Values], ...]] | None":
         result, where = self._result, self._location
@@ -597,7 +629,7 @@ class GradientFlowPlot(ResultView):
         with np.errstate(all="ignore"):
             logs = [np.interp(times, norms.times, np.log(curve)) for curve in curves]
             values = [_padded(np.exp(log), result.shape[2]) for log in logs]
-        scale = log_scale(curves, 0.5, 5.0)
+        scale = log_scale(curves, 0.5, 5.0, zeros=False)
         self.norms_plot.show_scale(scale, (1.0, "1: neither shrinks nor stretches"))
         seen, pixels = self.norms_plot.timesteps_in_sight, self.norms_plot.pixels
         outlines = [outline_of(each, seen, pixels) for each in values]

@@ -455,6 +455,7 @@ class LogTimePlot(TimePlot):
         """Set the scale, and position and label of the tolerance line."""
         self._axis.show_scale(scale)
         self._floor.setValue(scale.zero)
+        self._floor.setVisible(scale.zeros)
         self._limit.setVisible(limit is not None)
         bottom = self._bottom(scale)
         top = self._top(scale)
@@ -478,7 +479,7 @@ class LogTimePlot(TimePlot):
 
     def _bottom(self, scale: LogScale) -> float:
         """The lowest position on the axis."""
-        return scale.zero - 0.3
+        return scale.bottom - 0.3
 
     def _top(self, scale: LogScale) -> float:
         """The highest position on the axis, if the label of the tolerance line needs no more room."""

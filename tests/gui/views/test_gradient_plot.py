@@ -5,7 +5,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.gradient_plot import LOSS, VALUE, GradientFlowPlot
-from rnnviz.quantities.gradient_flow import EXPLODING, VANISHING
+from rnnviz.quantities.gradient_flow import VANISHING, FlowVerdict
 from rnnviz.quantities.influence import influence
 from rnnviz.quantities.jacobian_norms import LaneSteps, jacobian_norms
 from rnnviz.verify.result import RunResult
@@ -47,10 +47,14 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     np.testing.assert_allclose(drawn[:5], np.log10(norms), rtol=1e-5)
     assert np.isnan(drawn[5])
     assert len(view.curves.others) == 3
-    np.testing.assert_allclose(float(view.regions[VANISHING].line.value()), np.log10(norms[4] * VANISHING), rtol=1e-6)
-    assert view.regions[VANISHING].isVisible()
-    assert view.regions[VANISHING].line.label.orthoPos > 0.5, "the label is where the gradient is still large"
-    assert not view.regions[EXPLODING].isVisible()
+    np.testing.assert_allclose(
+        float(view.regions[FlowVerdict.VANISHING].line.value()), np.log10(norms[4] * VANISHING), rtol=1e-6
+    )
+    assert view.regions[FlowVerdict.VANISHING].isVisible()
+    assert view.regions[FlowVerdict.VANISHING].line.label.orthoPos > 0.5, (
+        "the label is where the gradient is still large"
+    )
+    assert not view.regions[FlowVerdict.EXPLODING].isVisible()
     assert [key.text() for key in view.keys[:2]] == ["h", "c"]
     assert view.engines.count() == 2
     view.engines.setCurrentIndex(1)
@@ -87,7 +91,8 @@ def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPl
     assert view.plot.isVisible()
     drawn = np.array(view.curves.selected.high)
     np.testing.assert_allclose(drawn[:4], np.log10(found.hidden[1, 0, :4]), rtol=1e-9)
-    assert drawn[4] == view.plot.scale_of_values.zero
+    assert np.isnan(drawn[4]), "a later state has no influence, which has not vanished"
+    assert not any(view.plot.scale_of_values.text(float(k)) == "0" for k in range(-20, 20))
     assert [key.text() for key in view.keys[:2]] == ["h", "x"]
     twin = view.duplicate()
     twin.show_result(result, "manual")
@@ -98,3 +103,30 @@ def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPl
     view.show_influence(None, followed=False)
     assert view.wanted == LOSS
     twin.deleteLater()
+
+
+def test_only_time_steps_that_the_gradient_reaches_are_shaded(view: GradientFlowPlot) -> None:
+    result = make_result(cell="gru", num_layers=2, bidirectional=True, timesteps=9)
+    view.show_result(result, "manual")
+    for where, times in ((Location(1, 0, 4, 1, 2), (-0.5, 4.5)), (Location(1, 1, 4, 1, 2), (3.5, 8.5))):
+        found = influence(result, where, "manual")
+        steps = np.abs(np.arange(9) - where.timestep)
+        on_way = slice(0, 5) if where.direction == 0 else slice(4, 9)
+        found.hidden[1, where.direction, on_way] = 0.3 ** steps[on_way]
+        view.show_location(where)
+        view.show_influence(found, followed=True)
+        region = view.regions[FlowVerdict.VANISHING]
+        assert region.isVisible()
+        assert (region.boundingRect().left(), region.boundingRect().right()) == times
+        assert float(region.line.value()) == pytest.approx(-1.0)
+
+
+def test_a_refusal_replaces_the_progress_of_an_influence(view: GradientFlowPlot) -> None:
+    view.show_result(make_result(cell="gru"), "manual")
+    view.show_influence(None, followed=True)
+    view.show_progress(0.5)
+    assert "50" in view._hint.text()
+    view.show_refusal("It is not known.")
+    assert view._hint.text() == "It is not known."
+    view.show_influence(None, followed=True)
+    assert view._hint.text() != "It is not known."
