@@ -14,8 +14,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
-MISSING = None if CHROMIUM and CHROMEDRIVER else "Chromium and chromedriver are not installed"
-"""Why pages cannot be tested here, or None."""
+BROWSER = (CHROMIUM or "chromium", "chromedriver")
+"""The programs without which no page can be tested."""
 
 _FLAGS = (
     "--headless",
@@ -133,7 +133,7 @@ class Browser:
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
     """A browser with an empty profile in a folder."""
-    assert CHROMEDRIVER is not None, MISSING
+    assert CHROMEDRIVER is not None
     command = [CHROMEDRIVER, "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:
         try:

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 # Before any test is defined: its number of examples is that of the profile.
 from tests import profiles
+from tests.needs import missing, must_not_skip, need
 from tests.report_tables import report_table
 from tests.shared_worker import WARM
 
@@ -53,9 +55,13 @@ def fresh_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     keep_none()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make golden` gives the option."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """`make golden` gives the first option, .ci/run the second."""
     parser.addoption("--golden", action="store_true", help="write the golden files again")
+    parser.addoption("--refuse-skips", action="store_true", help="fail if a test was skipped that could have run here")
+    if missing("PySide6"):
+        # It imports Qt when it starts.
+        pluginmanager.set_blocked("pytest-qt")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,17 +81,51 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     WARM.really_close()
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--refuse-skips"):
+        return
+    skipped = [(report.nodeid, report.longrepr[2]) for report in reporter.getreports("skipped")]
+    refused = [f"{name}: {reason}" for name, reason in skipped if must_not_skip(reason)]
+    if refused:
+        reporter.write_sep("=", "skipped, though nothing is missing", red=True)
+        reporter.write("\n".join([*refused, ""]))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class WithoutQt(pytest.Directory):
+    """The window's folder where Qt cannot be imported: its conftest.py is not, either."""
+
+    ihook = property(lambda self: self.parent.ihook)
+
+    def collect(self) -> Iterator[pytest.Item]:
+        need("PySide6")
+        yield from ()
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if path == Path(__file__).parent / "gui" and missing("PySide6"):
+        return WithoutQt.from_parent(parent, path=path)
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Forget a module that skips itself while it is imported: others that import from it are then skipped as well."""
+    """Skip a module that imports a library which the system lacks.
+
+    Forget a module that skips itself while it is imported: others that import from it are then skipped as well.
+    """
     report = yield
-    if report.skipped and isinstance(collector, pytest.Module):
+    if not isinstance(collector, pytest.Module):
+        return report
+    cause = report.call.excinfo.value.__cause__ if report.failed and report.call.excinfo else None
+    lacking = re.match(r"(lib\S+\.so[.\d]*): cannot open shared object", str(cause))
+    if lacking:
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: needs {lacking[1]}")
+    if report.skipped:
         parts = collector.path.relative_to(collector.config.rootpath).with_suffix("").parts
         sys.modules.pop(".".join(parts), None)
     return report

@@ -1,26 +1,66 @@
 """What a test needs of the machine: where that is missing, the test is skipped and the reason names it."""
 
 import ctypes
+import re
 import shutil
 from functools import cache
 from importlib.util import find_spec
 
 import pytest
 
+from rnnviz.engines.registry import find_engine
+from rnnviz.gui.app import QT_LIBRARIES
+
+# A wheel that is installed is of no use where the system lacks what it links to.
+_LINKED = {
+    "mxnet": ("libgomp.so.1", "libquadmath.so.0"),
+    "PySide6": tuple(library.soname for library in QT_LIBRARIES),
+}
+_NAMED = re.compile(r"needs (?P<needed>[\w. +-]+)$|No module named '(?P<module>\w+)")
+# Tests that tried what they need, and did not get it; and pairs of parameters that are no case.
+_TRIED = ("no case: ", "a small disk cannot be mounted", "no package index can be reached", "Keras cannot be installed")
+
 
 @cache
-def present(name: str) -> bool:
-    """Whether this machine has a program, a module or a shared library (`libxcb.so.1`)."""
+def missing(name: str) -> tuple[str, ...]:
+    """What this machine lacks of a program, a package or a shared library (`libxcb.so.1`) and of what it links to."""
     if ".so" in name:
         try:
             ctypes.CDLL(name)
         except OSError:
-            return False
-        return True
-    return shutil.which(name) is not None or find_spec(name) is not None
+            return (name,)
+        return ()
+    if shutil.which(name) is None and find_spec(name) is None:
+        return (name,)
+    return tuple(library for library in _LINKED.get(name, ()) if missing(library))
+
+
+def _reason(names: tuple[str, ...]) -> str:
+    lacking = [part for name in names for part in missing(name)]
+    return f"needs {' '.join(lacking)}" if lacking else ""
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
-    """Skip a test where one of the programs, modules or shared libraries is missing."""
-    missing = [name for name in names if not present(name)]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {' '.join(missing)}")
+    """Skip a test where one of the programs, packages or shared libraries is missing."""
+    reason = _reason(names)
+    return pytest.mark.skipif(bool(reason), reason=reason or "nothing is missing")
+
+
+def need(*names: str) -> None:
+    """Skip the rest of a test, or of a module that is being imported, where one of them is missing."""
+    if reason := _reason(names):
+        pytest.skip(reason, allow_module_level=True)
+
+
+def need_engine(name: str) -> None:
+    package = find_engine(name).package
+    if package is not None:
+        need(package)
+
+
+def must_not_skip(reason: str) -> bool:
+    """Whether a test was skipped though nothing is missing that its reason names."""
+    found = _NAMED.search(reason)
+    if found is None:
+        return not reason.removeprefix("Skipped: ").startswith(_TRIED)
+    return not any(map(missing, (found["needed"] or found["module"]).split()))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.benchmarks.rows import Row, Table
 from tests.gui.virtual_screen import virtual_screen
+from tests.needs import needs
 
 _ROOT = Path(__file__).parents[2]
 _BUNDLE = _ROOT / "build" / "installer" / "usr" / "lib" / "rnnviz" / "rnnviz"
@@ -23,7 +24,7 @@ _SECONDS = 60.0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the installers are for Linux")
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed")
+@needs("xdotool")
 @pytest.mark.skipif(not _BUNDLE.exists(), reason="there is no bundle: make installer makes one")
 def bench_usable_window_of_the_bundle(table: Table, tmp_path: Path, quick: bool) -> None:
     """Seconds from the start of the process until a click in the panel has changed the config, and of a short command.

@@ -1,5 +1,6 @@
 """Recurrent layers of Gluon models, recorded while they run."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import capture
-from rnnviz.engines.registry import ENGINES
 from tests.captures.saved import assert_computed
+from tests.needs import need
 from tests.profiles import examples
 
-if ENGINES["gluon"].unavailable is not None:
-    pytest.skip("MXNet is not installed", allow_module_level=True)
+need("mxnet")
 
-from rnnviz.engines.gluon import mx
-
+mx = import_module("rnnviz.engines.gluon").mx
 gluon, nd = mx.gluon, mx.nd
 rnn = gluon.rnn
 SIZES = st.integers(1, 5)

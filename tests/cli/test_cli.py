@@ -13,10 +13,11 @@ from rnnviz.cli import main, terminal
 from rnnviz.engines import registry
 from rnnviz.engines.registry import ENGINES
 from tests.cli.calls import WRONG, Answer, Called, write
+from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
-needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+needs_gluon = needs("mxnet")
 
 
 @pytest.fixture

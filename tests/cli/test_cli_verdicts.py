@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from rnnviz.engines.registry import ENGINES
 from tests.engines.seeded_faults import RIGHT
+from tests.needs import need_engine, needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -189,7 +189,7 @@ def test_permission_is_for_one_file(capsys: pytest.CaptureFixture[str], tmp_path
     assert "other.py" in sentence
 
 
-@pytest.mark.skipif(ENGINES["onnx"].unavailable is not None, reason="ONNX Runtime is not installed")
+@needs("onnxruntime")
 def test_onnx_can_be_the_reference_and_a_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for engines in ("onnx,manual", "manual,onnx"):
         code, found, _ = run(capsys, write(tmp_path), "--engines", engines, "--strict")
@@ -210,7 +210,7 @@ def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str]
 def test_gradients_are_computed_by_an_option(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, candidate: str
 ) -> None:
-    pytest.importorskip(candidate)
+    need_engine(candidate)
     jsonschema = pytest.importorskip("jsonschema")
     code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{candidate}", "--backward")
     assert (code, found["verdict"], found["overall_verdict"]) == (0, "agree", "agree")
@@ -251,7 +251,7 @@ def test_missing_torch_exits_with_3(tmp_path: Path) -> None:
     )
 
 
-needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+needs_gluon = needs("mxnet")
 
 
 @pytest.mark.slow

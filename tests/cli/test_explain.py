@@ -11,7 +11,7 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.program_source import program_source
 from rnnviz.cli import main
-from rnnviz.engines.registry import ENGINES
+from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -188,7 +188,7 @@ def test_custom_step_is_compared_with_the_arithmetic(
     assert said in out + err
 
 
-@pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+@needs("mxnet")
 def test_the_last_value_of_a_lessons_backward_direction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "lesson.toml"
     assert main(["config", "bidirectional"]) == 0

@@ -6,8 +6,9 @@ from hypothesis import given
 
 from rnnviz.core.config import Config
 from rnnviz.engines.base import Engine
-from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
+from tests.needs import need_engine
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.onnx_runtime import answer_of_onnxruntime
 from tests.oracles.recurrence import recurrence
@@ -18,9 +19,7 @@ FLOAT32, FLOAT64 = 2e-5, 1e-12
 
 @pytest.fixture(scope="module", params=["manual", "gluon"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    missing = ENGINES[request.param].unavailable
-    if missing is not None:
-        pytest.skip(missing)
+    need_engine(request.param)
     return load_engine(request.param)
 
 

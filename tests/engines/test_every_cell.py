@@ -7,6 +7,7 @@ from rnnviz.cells.rnn import RNN_RELU
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
+from tests.needs import need_engine
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.recurrence import recurrence
 from tests.strategies import every_cell_configs
@@ -18,8 +19,7 @@ TOLERANCES = {"float32": 2e-5, "float64": 1e-11}
 @given(config=every_cell_configs())
 def test_plain_loops(engine: str, config: Config) -> None:
     entry = ENGINES[engine]
-    if entry.unavailable is not None:
-        pytest.skip(entry.unavailable)
+    need_engine(engine)
     if entry.unsupported_reason(config.network) is None:
         inputs = load_inputs(config)
         trace, _ = computed(load_engine(engine), inputs)

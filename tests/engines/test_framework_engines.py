@@ -18,6 +18,7 @@ from rnnviz.engines.registry import ENGINES, load_engine, load_file_engine, unsu
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
 from tests.io.model_formats.writing.saved_models import made, write
+from tests.needs import need, need_engine
 from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import inputs_of
@@ -28,8 +29,7 @@ NETWORKS = [("rnn_relu", 2, True), ("rnn_tanh", 11, False), ("lstm", 3, True), (
 
 @pytest.fixture(params=ENDINGS)
 def name(request: pytest.FixtureRequest) -> str:
-    if ENGINES[request.param].unavailable is not None:
-        pytest.skip(f"{request.param} is not installed")
+    need_engine(request.param)
     return str(request.param)
 
 
@@ -81,7 +81,7 @@ def test_a_framework_takes_every_weight_from_its_own_file(
 def test_float64_keeps_its_precision(name: str, cell: str, dtype: str) -> None:
     asked = made(cell, 2, True, dtype)
     if ENGINES[name].unsupported_reason(asked.network) is not None:
-        pytest.skip(f"{name} computes in float32 only")
+        pytest.skip(f"no case: {name} computes in float32 only")
     trace = empty_trace(asked, cell=False)
     load_engine(name).run(asked, trace, lambda done: None)
     assert_near(trace.hidden, recurrence(asked).hidden, 1e-5 if dtype == "float32" else 1e-13)
@@ -96,7 +96,7 @@ def test_the_lines_of_a_custom_cell_are_computed_on_the_arrays_of_a_framework(na
     config = Config.from_mapping({"network": {**network, "dtype": dtype}, "sequence": sequence, **drawn})
     asked = load_inputs(config.with_custom_cell(EXAMPLES[cell]))
     if ENGINES[name].unsupported_reason(asked.network) is not None:
-        pytest.skip(f"{name} has no custom cells")
+        pytest.skip(f"no case: {name} has no custom cells")
     trace = empty_trace(asked, cell=False)
     told: list[float] = []
     load_engine(name).run(asked, trace, told.append)
@@ -109,14 +109,16 @@ def test_a_projection_is_that_of_plain_loops(name: str, dtype: str) -> None:
     sizes = {"hidden_size": 4, "projection_size": 2, "num_layers": 2, "bidirectional": True}
     asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", dtype=dtype, **sizes)
     if ENGINES[name].unsupported_reason(asked.network) is not None:
-        pytest.skip(f"{name} has no projections")
+        pytest.skip(f"no case: {name} has no projections")
     trace = empty_trace(asked, cell=False)
     load_engine(name).run(asked, trace, lambda done: None)
     assert_agrees(trace, recurrence(asked), 2e-6 if dtype == "float32" else 1e-13)
 
 
 def test_a_projected_lstm_is_gluons_own_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    gluon = pytest.importorskip("rnnviz.engines.gluon")
+    need("mxnet")
+    from rnnviz.engines import gluon
+
     sizes: list[tuple[int, ...]] = []
     own = gluon.contrib.rnn.LSTMPCell
     monkeypatch.setattr(gluon.contrib.rnn, "LSTMPCell", lambda *args, **keys: sizes.append(args) or own(*args, **keys))
@@ -179,7 +181,8 @@ def test_a_rejected_initial_state_is_reported_by_onnxruntime(tmp_path: Path) -> 
 
 
 def test_an_error_of_mxnet_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    gluon = pytest.importorskip("rnnviz.engines.gluon")
+    need("mxnet")
+    from rnnviz.engines import gluon
 
     def fail(inputs: Inputs) -> None:
         raise gluon.mx.base.MXNetError("Stack trace:\n  the file\n  out of memory\n")

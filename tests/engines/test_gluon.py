@@ -16,15 +16,16 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.compare import compare
 from rnnviz.verify.invariants import consistency_checks, equality
+from tests.needs import needs
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
 
-pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+pytestmark = needs("mxnet")
 
 
 @pytest.fixture(scope="module")

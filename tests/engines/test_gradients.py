@@ -24,6 +24,7 @@ from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
 from tests.cells.test_running_error import KINKS
 from tests.engines.test_lengths import padded_inputs
+from tests.needs import need_engine
 from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.gradients import oracle_gradients
 from tests.oracles.recurrence import recurrence
@@ -31,12 +32,6 @@ from tests.profiles import slow_except
 
 ENGINES = ("manual", "torch", "gluon")
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
-
-
-def skip_unavailable(name: str) -> None:
-    reason = find_engine(name).unavailable
-    if reason is not None:
-        pytest.skip(reason)
 
 
 def with_gradients(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
@@ -73,7 +68,7 @@ def losses(draw: st.DrawFn, inputs: Inputs) -> Inputs:
 @pytest.mark.parametrize("name", ENGINES)
 @given(data=st.data())
 def test_plain_loops(name: str, data: st.DataObject) -> None:
-    skip_unavailable(name)
+    need_engine(name)
     inputs = data.draw(losses(data.draw(padded_inputs())))
     if find_engine(name).unsupported_reason(inputs.network) is not None:
         return
@@ -88,7 +83,7 @@ def test_plain_loops(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(("layers", "known"), [(2, []), (4, ["l1_i2h_weight", "l2_i2h_weight"])])
 def test_a_stack_of_rnn_layers_in_float64_loses_gradients_of_inner_input_weights(layers: int, known: list[str]) -> None:
-    skip_unavailable("gluon")
+    need_engine("gluon")
     inputs = inputs_of("rnn_tanh", {}, None, num_layers=layers, bidirectional=False)
     trace, report = with_gradients(load_engine("gluon"), inputs)
     issues = [equality for equality in report.equalities if equality.known_issue]
@@ -116,7 +111,7 @@ def inputs_of(cell: str, loss: dict[str, Any], lengths: list[int] | None, **netw
 @pytest.mark.parametrize("name", ["torch", "gluon"])
 @pytest.mark.parametrize("cell", slow_except(["lstm", "mgu", "sru"], "mgu"))
 def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    skip_unavailable(name)
+    need_engine(name)
     monkeypatch.setattr(backward, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
     trace, _ = with_gradients(load_engine(name), inputs)
@@ -167,7 +162,7 @@ def test_manual_gradients_of_every_cell(cell: str, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_numbers_that_overflow_are_results(name: str) -> None:
-    skip_unavailable(name)
+    need_engine(name)
     large = {"num_layers": 1, "bidirectional": False, "dtype": "float32"}
     inputs = inputs_of("rnn_relu", {}, None, **large)
     weights = {key: np.abs(array) * np.float32(1e18) for key, array in inputs.parameters.items()}
@@ -179,7 +174,7 @@ def test_numbers_that_overflow_are_results(name: str) -> None:
 
 @pytest.mark.parametrize("cell", slow_except(["lstm", "rnn_tanh"], "lstm"))
 def test_a_large_fused_layer_is_recorded_by_its_lines(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    skip_unavailable("gluon")
+    need_engine("gluon")
     monkeypatch.setattr(import_module("rnnviz.engines.gluon"), "_LARGEST_RECORDED", 1)
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
     trace, _ = with_gradients(load_engine("gluon"), inputs)

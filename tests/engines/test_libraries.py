@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.arrays import NamedFunctions, step_values
 from tests.cells.layers import ALL_CELLS, Arrays, draw_layer
+from tests.needs import need_engine
 from tests.oracles.cell_loops import cell_values
 
 TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
@@ -19,7 +21,8 @@ TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
 @pytest.fixture(params=["gluon", "torch"])
 def library(request: pytest.FixtureRequest) -> tuple[NamedFunctions, Callable[..., Any], Callable[..., Any]]:
     """The library, and conversions of NumPy arrays to its arrays and back."""
-    engine = pytest.importorskip(f"rnnviz.engines.{request.param}", exc_type=ImportError)
+    need_engine(request.param)
+    engine = import_module(f"rnnviz.engines.{request.param}")
     return engine.LIBRARY, engine.to_library, engine.to_numpy
 
 

@@ -13,12 +13,13 @@ from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.invariants import consistency_checks
+from tests.needs import needs
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
 
-pytestmark = pytest.mark.skipif(ENGINES["onnx"].unavailable is not None, reason="ONNX Runtime is not installed")
+pytestmark = needs("onnxruntime")
 
 
 @given(config=configs(dtype="float32"))

@@ -10,7 +10,6 @@ from onnx import ModelProto, NodeProto
 
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.registry import ENGINES
 from rnnviz.execution.export_weights import RoundtripCheck, check_roundtrip
 from rnnviz.io.model_formats.load import (
     GLUON_PARAMS,
@@ -21,6 +20,7 @@ from rnnviz.io.model_formats.load import (
     WeightFormat,
 )
 from tests.io.model_formats.writing.saved_models import made
+from tests.needs import need_engine
 
 KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 RUN_BY_A_LIBRARY = [form for form in WEIGHT_FORMATS if form.library is not None]
@@ -42,8 +42,8 @@ def written(inputs: Inputs, form: WeightFormat, folder: Path) -> Path:
 
 
 def needs_library(form: WeightFormat) -> None:
-    if form.library is not None and ENGINES[form.library].unavailable is not None:
-        pytest.skip(f"{form.library} is not installed")
+    if form.library is not None:
+        need_engine(form.library)
 
 
 def change(path: Path, old: np.floating, new: np.floating) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.registry import ENGINES
 from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, RunRequest, Stage, StageKind
 from rnnviz.execution.folders import storage
@@ -21,6 +20,7 @@ from rnnviz.io.inputs import load_inputs
 from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
+from tests.needs import needs
 
 
 def engine_processes() -> set[psutil.Process]:
@@ -139,7 +139,7 @@ def test_a_run_is_stopped_within_a_second_and_the_next_one_works(supervisor: Sup
     finished(events_of(supervisor))
 
 
-@pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+@needs("mxnet")
 @pytest.mark.slow
 def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_second() -> None:
     asked = config(

@@ -1,7 +1,6 @@
 """Whole programs on a screen and without one: a config that is opened, a result that is shown, a picture, Ctrl-C."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from rnnviz.io.config_toml import save_config
 from rnnviz.lessons.index import find_lesson
 from tests.gui.virtual_screen import virtual_screen
+from tests.needs import needs
 
 # What a user does, by timers: `rnnviz FILE`, a read of the result, a picture, the end.
 USE = """
@@ -68,7 +68,7 @@ def test_the_program_opens_a_file_runs_it_and_ends_cleanly(tmp_path):
     assert done.stdout.split() == ["offscreen", "agree", "mine.toml[*]"]
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+@needs("Xvfb")
 @pytest.mark.slow
 def test_the_program_does_the_same_on_a_real_screen(tmp_path):
     with virtual_screen("1600x1000x24") as display:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import rnnviz
 from rnnviz.cli import _COMMANDS, main
 from rnnviz.io.resources import guide_pages, resource_path
 from tests.captures.test_onnx_capture import Model, layer, value, weights
+from tests.needs import need
 from tests.shared_worker import WarmWorker, commands_use
 
 pytestmark = pytest.mark.usefixtures("own_worker")
@@ -102,13 +102,6 @@ def folder(working_folder, monkeypatch):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def needs(*packages: str) -> None:
-    """Skip the test where a package is not installed."""
-    for package in packages:
-        if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
-
-
 @pytest.mark.parametrize(
     ("heading", "packages"),
     [
@@ -119,7 +112,7 @@ def needs(*packages: str) -> None:
     ],
 )
 def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, packages, folder, capsys):
-    needs(*packages)
+    need(*packages)
     if heading == "ONNX":
         assert main(["convert", SAMPLE, "lstm.onnx", "--quiet"]) == 0
     text = section("weights-and-outputs", heading)
@@ -134,7 +127,7 @@ def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, pack
 @pytest.mark.slow
 @pytest.mark.parametrize(("bug", "code"), [pytest.param("", 0, marks=pytest.mark.slow), ("bug:gates-i-f-o-g", 1)])
 def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
-    needs("torch")
+    need("torch")
     shutil.copy(SAMPLE, folder / "lstm.safetensors")
 
     def port(arguments: list[str]) -> None:
@@ -150,7 +143,7 @@ def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
 
 @pytest.mark.slow
 def test_keras_is_compared_with_onnx_runtime_as_in_its_page(folder, capsys):
-    needs("keras", "torch", "onnxruntime")
+    need("keras", "torch", "onnxruntime")
     # The user's own export, which reads (N, T, I).
     swapped = onnx.helper.make_node("Transpose", ["x"], ["s"], perm=[1, 0, 2])
     model = Model(folder, [swapped, layer("LSTM", "s")], [value("x", ["N", "T", 8])], ["Y"])

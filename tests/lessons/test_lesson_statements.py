@@ -21,6 +21,7 @@ from rnnviz.lessons.statements import Statement
 from rnnviz.quantities.gates import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
 from tests.lessons.test_lesson_content import STEPS, solution
+from tests.needs import need
 from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
 
@@ -105,7 +106,7 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     step = STEPS[name]
     by_torch = step.config.backward.enabled or step.config.network.dtype == "float64"
     other, package = ("torch", "torch") if by_torch else ("onnx", "onnxruntime")
-    pytest.importorskip(package)
+    need(package)
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
     config, _ = runnable(step.named_config)
     statements = [statement for statement in step.statements if "gluon" not in statement.expression]

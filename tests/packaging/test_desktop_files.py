@@ -21,6 +21,7 @@ from PySide6.QtGui import QImage
 from rnnviz import __version__
 from rnnviz.cli import command_parsers, terminal, window_parser
 from rnnviz.io.model_formats.formats import ENDINGS
+from tests.needs import need
 
 ROOT = Path(__file__).parents[2]
 DAY = date(2026, 2, 3)
@@ -43,10 +44,8 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def output_of(tool: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """The output of a tool, which must succeed; skipped where it is not installed."""
-    found = shutil.which(tool)
-    if found is None:
-        pytest.skip(f"{tool} is not installed")
-    answer = subprocess.run([found, *map(str, words)], env=environment, capture_output=True, text=True, timeout=60)
+    need(tool)
+    answer = subprocess.run([tool, *map(str, words)], env=environment, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout + answer.stderr
 

@@ -18,6 +18,7 @@ from PySide6.QtGui import QImage
 
 from rnnviz import __version__
 from tests.gui.virtual_screen import virtual_screen
+from tests.needs import needs
 from tests.packaging.clean_system import HOME, CleanSystem, why_not
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="the installers are for Linux"),
-    pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild is not installed; .ci/run installs it"),
+    needs("rpmbuild"),
 ]
 
 

@@ -2,7 +2,6 @@
 
 import plistlib
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from installer.contents import belongs
 from rnnviz import __version__
 from rnnviz.captures import rnn_capture
 from rnnviz.io.model_formats.formats import ENDINGS
+from tests.needs import needs
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -115,7 +115,7 @@ def test_the_entitlements_are_a_property_list() -> None:
     assert all(key.startswith("com.apple.security.cs.") and value is True for key, value in rights.items())
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@needs("shellcheck")
 def test_the_shell_scripts_are_clean() -> None:
     scripts = [PACKAGING / "macos" / "build.sh", PACKAGING / "find-python"]
     answer = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, timeout=60)

@@ -12,10 +12,11 @@ from shell_completion import completion
 from rnnviz.cli import command_parsers, window_parser
 from rnnviz.engines.registry import ENGINES
 from rnnviz.lessons.index import lessons
+from tests.needs import needs
 
 BASH = shutil.which("bash")
 
-pytestmark = pytest.mark.skipif(BASH is None, reason="bash is not installed")
+pytestmark = needs("bash")
 
 _ASK = """
 source rnnviz.bash
@@ -126,11 +127,9 @@ def test_numbers_and_finished_commands_offer_nothing(complete: Complete) -> None
     assert complete("rnnviz run net.toml --rtol ", "rnnviz doctor ", "rnnviz run net.toml ") == [set(), set(), set()]
 
 
+@needs("shellcheck")
 def test_the_script_is_clean() -> None:
-    shellcheck = shutil.which("shellcheck")
-    if shellcheck is None:
-        pytest.skip("shellcheck is not installed")
     answer = subprocess.run(
-        [shellcheck, "--shell=bash", "-"], input=completion(), capture_output=True, text=True, timeout=60
+        ["shellcheck", "--shell=bash", "-"], input=completion(), capture_output=True, text=True, timeout=60
     )
     assert answer.returncode == 0, answer.stdout

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.sweeps.driver import Journal, LocalScheduler, read_journal
 from tests.leaks import children
+from tests.needs import needs
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 
 # Dask is imported by the tests, all of which are slow, and not whenever tests are collected.
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is not installed"),
+    needs("distributed"),
 ]
 
 

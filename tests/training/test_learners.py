@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from rnnviz.training.task import LIBRARIES, PROBLEMS
+from tests.needs import need, need_engine
 from tests.training.tasks import steps_of, task_of
 
 CASES = list(product(LIBRARIES, PROBLEMS, ("lstm", "gru", "rnn_tanh"), (1, 2), ("adam", "sgd")))
@@ -17,7 +18,7 @@ QUICK = [("gluon", "adding", "lstm", 1, "adam"), ("gluon", "brackets", "gru", 2,
     [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
 )
 def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, layers: int, optimizer: str) -> None:
-    pytest.importorskip(f"rnnviz.engines.{library}")
+    need_engine(library)
     # Clipping is active.
     settings = {"library": library, "optimizer": optimizer, "clip_norm": 0.05}
     for truncate in (None, 4):
@@ -39,7 +40,7 @@ def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_both_directions_are_learned(library: str) -> None:
-    pytest.importorskip(f"rnnviz.engines.{library}")
+    need_engine(library)
     task = task_of("adding", network={"cell": "gru", "bidirectional": True}, library=library, clip_norm=0.0, steps=2)
     assert [step.distance is not None and step.distance < 1e-12 for step in steps_of(task)] == [True, True]
 
@@ -47,7 +48,7 @@ def test_both_directions_are_learned(library: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_without_momentum(library: str) -> None:
-    pytest.importorskip(f"rnnviz.engines.{library}")
+    need_engine(library)
     steps = steps_of(task_of("copy", library=library, optimizer="sgd", momentum=0.0))
     assert steps[-1].distance is not None
     assert steps[-1].distance < 1e-12
@@ -58,7 +59,7 @@ def test_without_momentum(library: str) -> None:
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, problem: str) -> None:
-    pytest.importorskip(f"rnnviz.engines.{library}")
+    need_engine(library)
     sizes = {"timesteps": 20, "batch_size": 16}
     task = task_of(problem, problem=sizes, network={"dtype": "float32", "hidden_size": 24}, library=library, steps=100)
     for step in steps_of(task):
@@ -70,7 +71,7 @@ def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, probl
 
 @pytest.mark.slow
 def test_gradients_that_mxnet_loses_are_found() -> None:
-    pytest.importorskip("rnnviz.engines.gluon")
+    need("mxnet")
     (step,) = steps_of(task_of("parity", network={"cell": "rnn_tanh", "num_layers": 3}, library="gluon", steps=1))
     manual, gluon = step.learners["manual"].audit, step.learners["gluon"].audit
     assert manual is not None

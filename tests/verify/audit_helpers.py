@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
@@ -14,19 +13,16 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
-from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import Audit, audit
+from tests.needs import need_engine
 from tests.oracles.computed import computed, empty_trace
 from tests.oracles.recurrence import next_state
 
 
 def engine_or_skip(name: str) -> Engine:
-    if name == "torch":
-        pytest.importorskip("torch")
-    missing = ENGINES[name].unavailable
-    if missing is not None:
-        pytest.skip(missing)
+    need_engine(name)
     return load_engine(name)
 
 

@@ -1,7 +1,6 @@
 """The program where something of the system goes away under it: its screen, or a home that it can write to."""
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from rnnviz.io.config_toml import load_config
 from rnnviz.io.session import read_session
 from tests.gui.recovery.programs import window_program
 from tests.gui.virtual_screen import virtual_screen
+from tests.needs import needs
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def running(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+@needs("Xvfb")
 def test_a_lost_display_ends_in_a_sentence_and_the_session_is_saved(tmp_path: Path, config: Path) -> None:
     with ExitStack() as opened:
         with virtual_screen("1280x800x24") as display:

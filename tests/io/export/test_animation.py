@@ -12,6 +12,7 @@ from PIL import Image
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.export.animation import SharedPalette, write_gif, write_mp4
+from tests.needs import needs
 
 FFMPEG = shutil.which("ffmpeg")
 
@@ -106,7 +107,7 @@ def test_an_ffmpeg_that_reads_nothing_is_killed_when_the_export_is_canceled(tmp_
     assert not (tmp_path / "a.mp4").exists()
 
 
-@pytest.mark.skipif(FFMPEG is None, reason="ffmpeg is not installed")
+@needs("ffmpeg")
 def test_an_mp4_has_every_frame_with_its_colors(tmp_path: Path) -> None:
     assert FFMPEG is not None
     frames = [frame_of(number) for number in range(4)]

@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rnnviz.engines.registry import ENGINES
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
+from tests.needs import need
 
 NETWORK = network("lstm", 2, True)
 BY_KERAS = Path(__file__).parent / "written_by_keras"
@@ -23,8 +23,7 @@ CHECKED_SUMS = frozenset({"w.pt", "w.npz", "w.keras"})
 
 
 def write_params(path: Path) -> None:
-    if ENGINES["gluon"].unavailable is not None:
-        pytest.skip("MXNet is not installed")
+    need("mxnet")
     from rnnviz.engines.gluon import mx
 
     mx.nd.save(str(path), {name: mx.nd.array(array) for name, array in weights_of(NETWORK).items()})

@@ -8,10 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import read_parameters
+from tests.needs import needs
 
 CHANNELS, HIDDEN, CLASSES = 6, 8, 5
 """Sizes that other layers have as well: a convolution of 4·8 channels must not pass for a gate."""
@@ -93,7 +93,7 @@ def mxnet_model(mx: Any) -> Any:
     return made
 
 
-@pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+@needs("mxnet")
 @pytest.mark.parametrize("form", ["structured", "prefixed", "checkpoint"])
 def test_a_model_of_gluon(form: str, tmp_path: Path) -> None:
     from rnnviz.engines.gluon import mx

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.sources import (
@@ -25,9 +24,10 @@ from tests.io.model_formats.sources import (
     sequence_and_states,
     weights_of,
 )
+from tests.needs import needs
 from tests.profiles import slow_except
 
-pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+pytestmark = needs("mxnet")
 
 
 @pytest.fixture(scope="module")

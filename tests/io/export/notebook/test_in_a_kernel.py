@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from nbclient.exceptions import CellExecutionError
 from rnnviz.io.export.notebook import write_notebook
 from tests.factories import make_result
 from tests.io.export.notebook.running import read
+from tests.needs import needs
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(find_spec("mxnet") is None, reason="MXNet is not installed"),
+    needs("mxnet"),
 ]
 
 CASES = list(product(("rnn_relu", "rnn_tanh", "lstm", "gru"), (False, True), (1, 2)))

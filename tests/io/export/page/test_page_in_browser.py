@@ -31,15 +31,16 @@ from rnnviz.text.tables import verdicts
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
-from tests.browser import MISSING, Browser, browser
+from tests.browser import BROWSER, Browser, browser
 from tests.explain.test_gradient import NETWORKS as CELLS
 from tests.explain.test_gradient import case_of
 from tests.factories import make_result, result_of, with_judgment
+from tests.needs import needs
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+pytestmark = [pytest.mark.slow, needs(*BROWSER)]
 
 LESSONS = {entry.path.stem: entry.path for entry in lesson_entries()}
 WIDTHS = (400, 1280, 2560)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
+from tests.needs import needs
 from tests.oracles.computed import assert_near
 
 pytestmark = [
-    pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed"),
+    needs("mxnet"),
     pytest.mark.filterwarnings("ignore:NTC layout detected"),
 ]
 BATCH, TIMESTEPS, FEATURES, HIDDEN = 2, 5, 3, 4

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.engines.registry import ENGINES
 from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
+from tests.needs import needs
 
-pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+pytestmark = needs("mxnet")
 
 
 @pytest.fixture(scope="module")
