@@ -18,7 +18,13 @@ _LINKED = {
 }
 _NAMED = re.compile(r"needs (?P<needed>[\w. +-]+)$|No module named '(?P<module>\w+)")
 # Tests that tried what they need, and did not get it; and pairs of parameters that are no case.
-_TRIED = ("no case: ", "a small disk cannot be mounted", "no package index can be reached", "Keras cannot be installed")
+_TRIED = (
+    "no case: ",
+    "a small disk cannot be mounted",
+    "no package index can be reached",
+    "Keras cannot be installed",
+    "PyTorch cannot autocast an LSTM here",
+)
 
 
 @cache
@@ -56,6 +62,16 @@ def need_engine(name: str) -> None:
     package = find_engine(name).package
     if package is not None:
         need(package)
+
+
+def need_autocast() -> None:
+    """PyTorch computes an LSTM under autocast by a library that does so on some processors only."""
+    torch = pytest.importorskip("torch")
+    try:
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            torch.nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+    except RuntimeError as error:
+        pytest.skip(f"PyTorch cannot autocast an LSTM here: {error}")
 
 
 def must_not_skip(reason: str) -> bool:

@@ -180,7 +180,6 @@ rnnviz.run("lstm.toml")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(examples() + _TYPED, encoding="utf-8")
@@ -194,7 +193,6 @@ def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_in_jupyter_the_window_opens_while_the_notebook_continues(tmp_path: Path) -> None:
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook

@@ -22,6 +22,7 @@ from rnnviz.io.session import read_config
 from rnnviz.text.verdict_details import precisions
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose
+from tests.needs import need_autocast
 from tests.oracles.computed import computed
 from tests.verify.faulty_traces import result_of
 
@@ -32,6 +33,8 @@ HALF = ("bfloat16", "float16")
 def run(folder: Path, kind: str, mode: str, sizes: tuple[int, int, int], scale: float, **options: Any) -> Any:
     """The result of a layer with weights of `scale` times the usual size; `mode` is a type, or autocast."""
     features, units, timesteps = sizes
+    if (kind, mode) == ("LSTM", "autocast"):
+        need_autocast()
     torch.manual_seed(1)
     layer, x = getattr(torch.nn, kind)(features, units, **options), torch.randn(timesteps, 2, features)
     lowered = mode in HALF

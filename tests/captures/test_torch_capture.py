@@ -15,6 +15,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
 from rnnviz.verify.verdict import Verdict
 from tests.captures.saved import assert_computed, opened
+from tests.needs import need_autocast
 from tests.profiles import examples, slow_except
 
 torch = pytest.importorskip("torch")
@@ -350,6 +351,7 @@ def test_half_precision_is_recorded_as_the_layer_read_it(form: str, tmp_path: Pa
     module, x = randomized(torch.nn.LSTM(3, 4)), torch.randn(5, 2, 3)
     with torch.no_grad():
         if form == "autocast":
+            need_autocast()
             with capture(module) as captured, torch.autocast("cpu", dtype=torch.bfloat16):
                 module(x)
         else:

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
 
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
@@ -24,6 +25,24 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import lessons
 from tests.leaks import children
 from tests.shared_worker import WARM, WarmWorker
+
+PATIENCE = 100_000
+"""Milliseconds after which something hangs. How long things take, benchmarks say: a machine may be busy."""
+
+
+class PatientBot(QtBot):
+    """Waits for signals and states however slow the machine is, whatever limit a test names."""
+
+    def waitSignal(self, signal: Any, *, timeout: int = 0, **more: Any) -> Any:
+        return super().waitSignal(signal, timeout=max(timeout, PATIENCE), **more)
+
+    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = 0) -> None:
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE))
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot, request: pytest.FixtureRequest) -> PatientBot:
+    return PatientBot(request)
 
 
 def own_threads() -> Counter[str]:
@@ -43,7 +62,7 @@ def own_threads() -> Counter[str]:
 def threads_left(before: Counter[str] | None = None) -> Counter[str]:
     """Those that do not end: the system may still know of one for a moment after it was waited for."""
     left: Counter[str] = Counter()
-    for _ in range(200):
+    for _ in range(PATIENCE // 5):
         left = own_threads() - (before or Counter())
         if not left:
             break
@@ -100,7 +119,7 @@ def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     assert visible() <= shown.union(window for window, _ in common)
     own = set() if shared is None else {shared.pid}
     left = [process for process in children() - before if process.pid not in own]
-    _, alive = psutil.wait_procs(left, timeout=3)
+    _, alive = psutil.wait_procs(left, timeout=PATIENCE / 1000)
     assert alive == []
     # Threads of the module's windows end with the module.
     assert common or threads_left(running) == Counter()
@@ -118,7 +137,7 @@ def opened(supervisor: Supervisor, settings: Settings, size: tuple[int, int] | N
         window.resize(*size)
     completed = QSignalSpy(window.completed)
     window.show()
-    assert completed.count() or completed.wait(20_000)
+    assert completed.count() or completed.wait(PATIENCE)
     return window
 
 
@@ -129,7 +148,7 @@ def close(*windows: MainWindow) -> None:
     """
     for window in windows:
         window.control.auto_run.cancel()
-        for _ in range(200):
+        for _ in range(PATIENCE // 5):
             if not window.runner.busy:
                 break
             QTest.qWait(5)

@@ -1,7 +1,7 @@
 """TOML that would take long to parse is refused at once; what a config may hold is not."""
 
 import tomllib
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -36,11 +36,11 @@ TAKEN = {
 
 @pytest.mark.parametrize("name", slow_except(REFUSED, *list(REFUSED)[:2]))
 def test_slow_toml_is_refused_at_once(name: str) -> None:
-    began = perf_counter()
+    began = process_time()
     with pytest.raises(InputError, match=r"^x\.toml is not a valid TOML file"):
         parse_toml(REFUSED[name], "x.toml")
     # The parser itself takes minutes for most of them.
-    assert perf_counter() - began < 10
+    assert process_time() - began < 5
 
 
 @pytest.mark.parametrize("name", TAKEN)

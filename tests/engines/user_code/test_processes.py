@@ -153,7 +153,7 @@ def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs: Inputs, tm
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
         " ended its process (killed after 2 s of silence)."
     )
-    assert monotonic() - began < 20
+    assert monotonic() - began < 100
 
 
 @pytest.mark.usefixtures("impatient")
@@ -182,7 +182,7 @@ def test_threads_that_it_leaves_behind_keep_nothing_waiting(inputs: Inputs, tmp_
     code = f"import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n{RIGHT['rnn_tanh']}"
     began = monotonic()
     run(written(tmp_path, code), inputs, tmp_path / "trace")
-    assert monotonic() - began < 30
+    assert monotonic() - began < 100
 
 
 def sleepers(mark: str) -> list[psutil.Process]:
@@ -244,7 +244,7 @@ def test_no_process_is_left_when_the_one_that_asked_is_killed(name: str, inputs:
 
 def eventually(holds: Callable[[], bool]) -> bool:
     """Whether it holds within some seconds."""
-    end, pause = monotonic() + 20, Event()
+    end, pause = monotonic() + 100, Event()
     while not holds() and monotonic() < end:
         pause.wait(0.01)
     return holds()

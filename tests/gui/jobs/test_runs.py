@@ -42,7 +42,7 @@ def test_stopping_before_the_run_started_stops_it(qtbot, supervisor):
     runner = Runner(supervisor)
     finished = []
     runner.finished.connect(lambda *_: finished.append(True))
-    with qtbot.waitSignal(runner.stopped, timeout=5000):
+    with qtbot.waitSignal(runner.stopped):
         runner.run(LARGE)
         runner.stop()
     assert not runner.busy

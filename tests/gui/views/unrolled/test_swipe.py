@@ -18,19 +18,20 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import legend, picture_complete, shown_engine, split, swipe_names, swiped_to
+from tests.gui.views.unrolled.seen import legend, settled, shown_engine, split, swipe_names, swiped_to
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
 
 SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
-    """The pixels painted so far: `grab` would paint everything again. A tile may come one frame later."""
+    """The pixels painted so far, when no more follow: `grab` would paint everything again."""
     QApplication.processEvents()
-    for _ in range(200):
-        if picture_complete(view):
+    for _ in range(20_000):
+        if settled(view):
             break
         QTest.qWait(5)
+    QApplication.processEvents()
     return view.screen().grabWindow(view.winId()).toImage()
 
 
