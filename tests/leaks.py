@@ -46,7 +46,7 @@ def nothing_is_left_running() -> Iterator[None]:
     if threading.active_count() > len(threads) or children() - processes:
         gc.collect()
     # A process that was killed a moment ago may still be seen; one that was forgotten stays.
-    _, left = psutil.wait_procs(children() - processes, timeout=3)
+    _, left = psutil.wait_procs(children() - processes, timeout=100)
     assert [process.as_dict(["pid", "cmdline"]) for process in left] == []
     new = [thread for thread in threading.enumerate() if thread not in threads and thread.is_alive()]
     # One pool of Dask's lives as long as we do.

@@ -94,7 +94,7 @@ def test_a_signal_in_the_middle_of_a_large_table_ends_the_program_and_leaves_not
         os.killpg(running.pid, number)
         sleep(0.02)
         os.killpg(running.pid, number)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=100)
     assert (running.returncode, out, err) == (128 + number, "", "")
     assert list(folder.iterdir()) == []
 

@@ -95,11 +95,11 @@ def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal
             assert running.poll() is None
         children = psutil.Process(running.pid).children(recursive=True)
         (os.killpg if group else os.kill)(running.pid, number)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=100)
     assert (running.returncode, out, err) == (128 + number, "", "")
     assert not (tmp_path / "out.csv").exists()
     assert list(temporary.iterdir()) == []
-    assert psutil.wait_procs(children, timeout=3)[1] == []
+    assert psutil.wait_procs(children, timeout=100)[1] == []
 
 
 def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_traceback(tmp_path: Path) -> None:

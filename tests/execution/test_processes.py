@@ -50,7 +50,7 @@ def gone(pid: int) -> bool:
         process = psutil.Process(pid)
     except psutil.NoSuchProcess:
         return True
-    _, alive = psutil.wait_procs([process], timeout=5)
+    _, alive = psutil.wait_procs([process], timeout=100)
     # An orphan may stay a zombie; it only must not run.
     return not alive or process.status() == psutil.STATUS_ZOMBIE
 
@@ -117,7 +117,7 @@ for event in supervisor.events(RunRequest(config(), loads.hang)):
             pid, stage = program.stdout.readline().split()
         assert psutil.pid_exists(int(pid))
         program.send_signal(stop)
-        program.wait(timeout=10)
+        program.wait(timeout=100)
     assert gone(int(pid))
     # The folder that it could not remove is removed by its child.
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -143,7 +143,7 @@ except KeyboardInterrupt:
             pass
         # As a terminal does it: the signal goes to every process of the group.
         os.killpg(program.pid, signal.SIGINT)
-        out, err = program.communicate(timeout=20)
+        out, err = program.communicate(timeout=100)
     assert (out.split()[-1], err, program.returncode) == ("interrupted", "", 0)
     assert list((tmp_path / "tmp").iterdir()) == []
 

@@ -109,7 +109,7 @@ def test_a_child_that_died_while_nothing_ran_is_replaced_unseen(supervisor: Supe
     (process,) = engine_processes()
     process.kill()
     if collected:
-        process.wait(timeout=5)
+        process.wait(timeout=100)
     else:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     finished(events_of(supervisor))
@@ -249,5 +249,5 @@ def test_an_error_in_the_listener_ends_the_process() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(config(), loads.hang, listen)
-    psutil.wait_procs(children() - before, timeout=3)
+    psutil.wait_procs(children() - before, timeout=100)
     assert children() == before

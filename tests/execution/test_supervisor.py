@@ -151,7 +151,7 @@ def test_run_returns_the_result_and_ends_its_process() -> None:
     assert result.verdict == "disagree"
     assert told[0] == 0.0
     assert told == sorted(told)
-    psutil.wait_procs(children() - before, timeout=3)
+    psutil.wait_procs(children() - before, timeout=100)
     assert children() == before
 
 

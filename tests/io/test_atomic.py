@@ -168,7 +168,7 @@ def test_a_pipe_gets_every_byte_and_one_that_is_not_read_is_a_sentence(tmp_path:
         reading = pool.submit(opened.read)
         written(path, content)
         os.close(writer)
-        assert reading.result(timeout=20) == content
+        assert reading.result(timeout=100) == content
     assert path.is_fifo()
 
 

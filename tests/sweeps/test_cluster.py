@@ -74,7 +74,7 @@ def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: Any, tm
     assert told == len(read_journal(tmp_path / "j")) < 40
     engines = [child for pid in workers(cluster) for child in psutil.Process(pid).children()]
     cluster.close()
-    _, alive = psutil.wait_procs(engines, timeout=5)
+    _, alive = psutil.wait_procs(engines, timeout=100)
     assert alive == []
 
 
