@@ -34,13 +34,14 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow test-drawn golden bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow test-drawn test-kernels golden bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
 	@echo 'make test            run the tests; TESTS=... narrows them'
 	@echo 'make test-slow       run the slow tests'
 	@echo 'make test-drawn      run property-based tests with more examples'
+	@echo 'make test-kernels    run the numeric tests with every matrix kernel that this processor can execute'
 	@echo 'make golden          update the golden files: texts that tests compare'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
@@ -66,6 +67,10 @@ test-slow: $(ready)
 
 test-drawn: $(ready)
 	HYPOTHESIS_PROFILE=many $(bin)/python -m pytest -m 'drawn and not slow' $(workers) $(TESTS) || test $$? = 5
+
+# The tests of what rounds, with the kernels of other processors.
+test-kernels: $(ready)
+	$(bin)/python -m tests.kernels $(or $(TESTS),tests/cells tests/core tests/engines tests/verify)
 
 golden: $(ready)
 	$(bin)/python -m pytest -q tests/golden --golden

@@ -1,7 +1,8 @@
 """Profiles of hypothesis, chosen by HYPOTHESIS_PROFILE: the number of examples, and whether they are random.
 
-`quick` is the default. `gate` draws the same examples every time, so that a change cannot fail by chance. `many` is for
-`make test-drawn`, which repeats all tests with drawn examples. `deep` is for the tables of tests/README.md.
+`quick` is the default. `gate` and `many` draw the same examples every time, so that a change cannot fail by chance: the
+first is for the slow tests of .ci/run, the second for its others and for `make test-drawn`. `deep` is for the tables
+of tests/README.md.
 """
 
 import os
@@ -14,11 +15,12 @@ from hypothesis import HealthCheck, settings
 
 # The speed of a machine that others share says nothing about the code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+_REPEATABLE = {**_COMMON, "derandomize": True, "database": None}
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
 settings.register_profile("quick", max_examples=3, **_COMMON)
-settings.register_profile("gate", max_examples=5, derandomize=True, database=None, **_COMMON)
-settings.register_profile("many", max_examples=15, **_COMMON)
+settings.register_profile("gate", max_examples=5, **_REPEATABLE)
+settings.register_profile("many", max_examples=15, **_REPEATABLE)
 settings.register_profile("deep", max_examples=2_000, **_COMMON)
 settings.load_profile(_PROFILE)
 
