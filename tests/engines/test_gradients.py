@@ -121,7 +121,7 @@ def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: py
 @pytest.mark.parametrize("name", ["torch", "gluon"])
 @pytest.mark.parametrize(("activation", "slopes"), KINKS)
 def test_a_library_has_the_slope_of_a_kink(name: str, activation: Activation, slopes: dict[float, float]) -> None:
-    skip_unavailable(name)
+    need_engine(name)
     module = import_module(f"rnnviz.engines.{name}")
     autograd = {"torch": "TorchAutograd", "gluon": "GluonAutograd"}[name]
     library = getattr(module, autograd)()
@@ -135,7 +135,7 @@ def test_a_library_has_the_slope_of_a_kink(name: str, activation: Activation, sl
 @pytest.mark.parametrize("name", ENGINES)
 def test_the_slope_of_relu_is_0_where_its_argument_is_0(name: str) -> None:
     """An impulse without biases: until it comes all arguments are 0. PyTorch's stack agrees with its cell's lines."""
-    skip_unavailable(name)
+    need_engine(name)
     tables = {"sequence": {"source": "impulse"}, "backward": {"enabled": True, "loss": "normal"}}
     inputs = load_inputs(
         Config.from_mapping({"network": {"cell": "rnn_relu", "input_size": 2, "hidden_size": 3}, **tables})
