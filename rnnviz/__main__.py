@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 
 _BEFORE = {
     number: signal.getsignal(number)
@@ -19,6 +20,9 @@ def main() -> int:
     from rnnviz.cli import main as answer
     from rnnviz.cli.terminal import exit_code_of, ignore_signals
 
+    # A library's warning is of no use to users, and would end the program where PYTHONWARNINGS makes it an error.
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
     try:
         for number, handler in _BEFORE.items():
             signal.signal(number, handler)

@@ -33,14 +33,19 @@ from rnnviz.core.words import suggest
 
 
 def _add_doctor_to(commands: Commands) -> None:
-    doctor = commands.add_parser("doctor", help="print versions, engines and platform for a bug report")
+    doctor = commands.add_parser("doctor", help="try each engine, and print versions and platform for a bug report")
     doctor.set_defaults(answer=_doctor)
 
 
 def _doctor(_options: Namespace) -> Answer:
+    from rnnviz.engines.registry import ENGINES
+    from rnnviz.execution.engine_check import AVAILABLE, engine_states
     from rnnviz.execution.log import bug_report
+    from rnnviz.io.inputs import load_inputs
 
-    return AGREE, bug_report()
+    states = engine_states(load_inputs)
+    failed = any(states[name] != entry.unavailable and states[name] != AVAILABLE for name, entry in ENGINES.items())
+    return ENGINE_FAILED if failed else AGREE, bug_report(states)
 
 
 _COMMANDS: dict[str, Callable[[Commands], None]] = {

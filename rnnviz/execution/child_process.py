@@ -7,9 +7,10 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from multiprocessing import util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from threading import Lock, Thread
@@ -19,18 +20,11 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from rnnviz.core.environment import THREADS, dropped_variables
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.progress import Notify, throttled, watched
 
 _starting = Lock()
-
-_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 Outcome = TypeVar("Outcome")
 
@@ -59,19 +53,38 @@ def openblas_kernels() -> dict[str, str]:
 def environment_of_children(threads: int | None) -> Iterator[None]:
     """Start children inside this context with `threads` threads and the processor's kernels; None leaves the number.
 
-    The libraries read both once, when they are loaded, which for numpy is before a child's own code begins.
+    The libraries read both once, when they are loaded, which for numpy is before a child's own code begins. Other
+    variables that they read, and options of the interpreter, are dropped.
     """
-    variables = openblas_kernels() | ({} if threads is None else dict.fromkeys(_VARIABLES, str(threads)))
-    before = {name: os.environ.get(name) for name in variables}
+    variables = openblas_kernels() | ({} if threads is None else dict.fromkeys(THREADS, str(threads)))
+    dropped = dropped_variables(os.environ)
+    before = {name: os.environ.get(name) for name in (*dropped, *variables)}
+    for name in dropped:
+        del os.environ[name]
     os.environ.update(variables)
+    flags = util._args_from_interpreter_flags  # type: ignore[attr-defined]
+    util._args_from_interpreter_flags = lambda: kept_flags(flags())  # type: ignore[attr-defined]
     try:
         yield
     finally:
+        util._args_from_interpreter_flags = flags  # type: ignore[attr-defined]
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def kept_flags(flags: Sequence[str]) -> list[str]:
+    """Options of this interpreter that a child gets: not those that the dropped variables set, such as -OO and -W."""
+    kept, left = list[str](), iter(flags)
+    for flag in left:
+        if flag == "-X":
+            option = next(left, "")
+            kept += [flag, option] if option not in ("dev", "importtime") else []
+        elif not flag.startswith(("-O", "-W", "-v", "-d", "-b")):
+            kept.append(flag)
+    return kept
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from traceback import walk_tb
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from rnnviz import __version__
 from rnnviz.core.config import Config
@@ -111,8 +111,11 @@ _PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars", "onn
 _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
 
 
-def bug_report() -> str:
-    """The report as lines of `name: value`; nothing heavy is imported for it."""
+def bug_report(engines: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The report as lines of `name: value`; nothing heavy is imported for it.
+
+    `engines` has the states of those that were tried; others are installed or not.
+    """
     memory = available_memory()
     lines = [
         f"rnnviz: {__version__}",
@@ -126,7 +129,7 @@ def bug_report() -> str:
         *(f"  {name}: {_version(name)}" for name in _PACKAGES),
         "",
         "Engines",
-        *(f"  {entry.name}: {entry.unavailable or 'available'}" for entry in ENGINES.values()),
+        *(f"  {name}: {engines.get(name, entry.unavailable or 'installed')}" for name, entry in ENGINES.items()),
         "",
         "Qt",
         *(f"  {name}: {os.environ.get(name, 'not set')}" for name in _QT_VARIABLES),

@@ -4,12 +4,15 @@ The shape of a sequence is known before any number is read, so that one without 
 
 import csv
 import json
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
+from itertools import count, islice
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,35 +55,82 @@ def open_npy(path: Path) -> NDArray[np.generic]:
 
 
 def read_csv(path: Path) -> FloatArray:
-    """(T, I): one row a time step, one column a feature; a first row of names is passed over."""
-    rows = list(read_rows(path))
-    named = bool(rows) and is_header(rows[0][1])
-    if len(rows) == named:
-        raise InputError(f"{path} contains no rows of numbers: a sequence needs at least one time step.")
-    width = len(rows[0][1])
-    for number, row in rows:
+    """(T, I): one row a time step, one column a feature; a header, a first row without any number, is passed over."""
+    numbers: list[FloatArray] = []
+    width = 0
+    for number, row, separator in read_rows(path):
+        if not width:
+            width = len(row)
+            if is_header(row):
+                continue
         if len(row) != width:
             raise InputError(
                 f"{path}, line {number} has {plural(len(row), 'value')}, but the first row has {width}: "
-                "all rows need the same number."
+                f"all rows need the same number, separated by {_SEPARATORS[separator]}."
             )
-    return np.array([[_number(cell, path, number) for cell in row] for number, row in rows[named:]])
+        places = (f"{path}, line {number}, column {column}" for column in range(1, width + 1))
+        numbers.append(np.array([_number(cell, place) for cell, place in zip(row, places, strict=True)]))
+    if not numbers:
+        raise InputError(f"{path} contains no rows of numbers: a sequence needs at least one time step.")
+    return np.array(numbers)
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file that hold anything, each with the number of its line."""
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SAMPLED = 1 << 16
+_LONGEST_LINE = 32 << 20
+"""Characters of a line: a million features."""
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
+    """The rows of a CSV file that hold anything, each with the number of its line and the separator of its cells."""
     check_regular(path)
     try:
-        with reading(path, "CSV", (csv.Error,)), path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines)
-            yield from ((reader.line_num, row) for row in reader if row)
+        with reading(path, "CSV", (csv.Error,)), path.open(encoding="utf-8-sig", newline="") as file:
+            separator = _separator_of(file.read(_SAMPLED))
+            file.seek(0)
+            reader = csv.reader(_lines(file, path), delimiter=separator)
+            yield from ((reader.line_num, row, separator) for row in reader if row)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a valid CSV file: byte {error.start} is not UTF-8 text.") from error
 
 
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a file, of which none takes more memory than a row may."""
+    for number in count(1):
+        line = file.readline(_LONGEST_LINE)
+        if len(line) == _LONGEST_LINE and not line.endswith(("\r", "\n")):
+            raise InputError(
+                f"{path}, line {number} has more than {_LONGEST_LINE:,} characters: each row needs a line."
+            )
+        if not line:
+            return
+        yield line
+
+
+def _separator_of(sample: str) -> str:
+    """Of a table's beginning: semicolons or tabs if they divide its first two rows, else commas."""
+    for separator in (";", "\t"):
+        rows = csv.reader(StringIO(sample, newline=""), delimiter=separator)
+        first = list(islice(filter(None, rows), 2))
+        if first and all(len(row) > 1 for row in first):
+            return separator
+    return ","
+
+
 def is_header(row: list[str]) -> bool:
-    """Whether a first row holds names: any field that is neither empty nor a number."""
-    return any(cell.strip() and not _is_number(cell) for cell in row)
+    """Whether a first row has names: no number in any cell, and no word for a missing one."""
+    names = [cell.strip() for cell in row if cell.strip()]
+    return bool(names) and not any(_of_numbers(name) or name.lower() in _MISSING for name in names)
+
+
+_MISSING = {"na", "n/a", "#n/a", "null", "none", "-", "--", "?", "missing"}
+_BETWEEN = re.compile(r"[\s;:|]+")
+_COMMA = re.compile(r"[+-]?\d*(,\d+)+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
+
+
+def _of_numbers(cell: str) -> bool:
+    """Whether a cell has a number, several, or one that is written with commas."""
+    return _COMMA.fullmatch(cell) is not None or all(map(_is_number, _BETWEEN.split(cell)))
 
 
 def _is_number(cell: str) -> bool:
@@ -88,14 +138,19 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell
 
 
-def _number(cell: str, path: Path, line: int) -> float:
-    try:
+def _number(cell: str, place: str) -> float:
+    if _is_number(cell):
         return float(cell)
-    except ValueError:
-        raise InputError(f"{path}, line {line}: {display_value(cell)} is not a number.") from None
+    if _COMMA.fullmatch(cell.strip()):
+        why = "has a comma: write numbers with a decimal point and without thousands separators"
+    elif _of_numbers(cell.strip()):
+        why = "has several numbers: separate columns by commas, semicolons or tabs"
+    else:
+        why = "is not a number"
+    raise InputError(f"{place}: {display_value(cell)} {why}.")
 
 
 ENDINGS = (".npy", ".npz", ".csv", ".wav", ".txt")
@@ -114,7 +169,7 @@ def read_feature_names(path: Path) -> tuple[str, ...]:
     """
     if path.suffix.lower() != ".csv":
         return ()
-    for _, row in read_rows(path):
+    for _, row, _ in read_rows(path):
         return _distinct([" ".join(cell.split()) for cell in row]) if is_header(row) else ()
     return ()
 

@@ -1,6 +1,8 @@
 """The command line: what it prints and writes of a run, and with which exit codes."""
 
 import json
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +14,8 @@ from rnnviz import __version__, cli
 from rnnviz.cli import main, terminal
 from rnnviz.engines import registry
 from rnnviz.engines.registry import ENGINES
+from rnnviz.execution.engine_check import AVAILABLE, engine_states
+from rnnviz.io.inputs import load_inputs
 from tests.cli.calls import WRONG, Answer, Called, write
 from tests.needs import needs
 
@@ -151,11 +155,29 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"rnnviz {__version__}\n"
 
 
-def test_doctor_prints_versions_and_engines(rnnviz: Called) -> None:
+@pytest.mark.parametrize(("state", "code"), [("available", 0), ("It failed.", 3)])
+def test_doctor_prints_versions_and_what_became_of_the_engines(rnnviz: Called, monkeypatch, state, code) -> None:
+    states = {name: entry.unavailable or state for name, entry in ENGINES.items()}
+    monkeypatch.setattr("rnnviz.execution.engine_check.engine_states", lambda _load: states)
     answer = rnnviz("doctor")
-    assert answer.code == 0
-    for word in (__version__, np.__version__, *ENGINES):
+    assert answer.code == code
+    for word in (__version__, np.__version__, *(f"{name}: {text}\n" for name, text in states.items())):
         assert word in answer.out
+
+
+@pytest.mark.slow
+def test_doctor_tries_each_engine() -> None:
+    states = engine_states(load_inputs)
+    assert states == {name: entry.unavailable or AVAILABLE for name, entry in ENGINES.items()}
+
+
+@pytest.mark.slow
+@needs_gluon
+def test_a_run_does_not_depend_on_options_of_python_or_of_libraries(tmp_path: Path) -> None:
+    hostile = {"OMP_NUM_THREADS": "abc", "MXNET_CPU_WORKER_NTHREADS": "abc", "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-OO", "-m", "rnnviz", "run", str(write(tmp_path)), "--engines", "manual,gluon"]
+    ended = subprocess.run(command, env={**os.environ, **hostile}, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_every_listed_lesson_prints_a_config(rnnviz: Called) -> None:

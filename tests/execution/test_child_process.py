@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
-from rnnviz.execution.child_process import call_in_subprocess, openblas_kernels
+from rnnviz.execution.child_process import call_in_subprocess, kept_flags, openblas_kernels
 from rnnviz.io.bounded_read import limited_memory
 
 
@@ -155,3 +155,18 @@ def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted() -> None:
     with limited_memory(1 << 30):
         assert resource.getrlimit(resource.RLIMIT_DATA) != before
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_a_child_gets_no_option_that_engines_cannot_run_with() -> None:
+    assert kept_flags(["-OO", "-I", "-X", "dev", "-X", "utf8", "-Werror", "-B"]) == ["-I", "-X", "utf8", "-B"]
+
+
+def options() -> tuple[int, bool, list[str]]:
+    return sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions
+
+
+def test_a_child_starts_with_the_usual_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setattr(sys, "warnoptions", ["error"])
+    assert call_in_subprocess(options, what="x") == (0, False, [])
+    assert os.environ["PYTHONOPTIMIZE"] == "2"

@@ -15,6 +15,7 @@ import rnnviz
 from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json
 from rnnviz.core.config import Network
+from rnnviz.core.environment import without_dropped
 from rnnviz.core.errors import EngineError
 from rnnviz.core.gradients import OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
@@ -185,7 +186,8 @@ class SilenceWatchdog:
 def _host(path: str, *folders: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process; it and those that it started are gone when the block ends."""
     root = str(Path(rnnviz.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    path_of_modules = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    environment = {**without_dropped(os.environ), "PYTHONPATH": path_of_modules}
     process = subprocess.Popen(  # noqa: S603 - the user was asked about the file, and there is no shell
         [*_command(), path, *folders],
         stdin=subprocess.PIPE,

@@ -205,7 +205,9 @@ def csv(tmp_path: Path, text: str) -> Path:
         "1,2\n3,4\n5,6",
         "\ufeff1,2\n3,4\n5,6\n",
         "a,b\n1,2\n3,4\n5,6\n",
-        "2019,total\n1,2\n3,4\n5,6\n",
+        "1;2\n3;4\n5;6\n",
+        "a;b, c\n1;2\n3;4\n5;6\n",
+        "1\t2\r\n3\t4\r\n5\t6\r\n",
         ",b\n1,2\n3,4\n5,6\n",
         '"first, of two","second"\n1,2\n3,4\n5,6\n',
         "1,2\n\n3,4\n\n5,6\n\n",
@@ -218,7 +220,9 @@ def csv(tmp_path: Path, text: str) -> Path:
         "no last newline",
         "mark",
         "names",
-        "years",
+        "semicolons",
+        "semicolons, names",
+        "tabs",
         "no name",
         "quoted names",
         "blank",
@@ -252,7 +256,16 @@ def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[floa
         ("a,b\nc,d\n", 2, '"c" is not a number'),
         (",1\n2,3\n", 1, '"" is not a number'),
         ("a,b,c\n1,2\n", 2, "has 2 values, but the first row has 3"),
-        ("1;2\n3;4\n", None, "contains no rows of numbers|not a number"),
+        ("1.0,n/a,2.0\n3,4,5\n", 1, 'column 2: "n/a" is not a number'),
+        ("2019,total\n1,2\n", 1, 'column 2: "total" is not a number'),
+        ("n/a\n1\n", 1, 'column 1: "n/a" is not a number'),
+        ("1;2\n3\n", 1, '"1;2" has several numbers: separate columns by commas, semicolons or tabs'),
+        ("1;2\n3;4\n5\n", 3, "has 1 value, but the first row has 2.*separated by semicolons"),
+        ("a;b\n1;2\n3;x\n", 3, 'column 2: "x" is not a number'),
+        ("1 2 3\n4 5 6\n", 1, '"1 2 3" has several numbers'),
+        ("a\tb\n1\t2,5\n", 2, 'column 2: "2,5" has a comma: write numbers with a decimal point'),
+        ("1,5;2,5\n3,5;4,5\n", 1, 'column 1: "1,5" has a comma'),
+        ("1_000,2\n", 1, '"1_000" is not a number'),
     ],
 )
 def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
@@ -275,3 +288,9 @@ def test_bytes_that_are_not_a_table_are_refused(tmp_path: Path, content: bytes) 
     path = tmp_path / "x.csv"
     path.write_bytes(content)
     assert len(refusal(read_sequence, path)) < 400
+
+
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnviz.io.readers._LONGEST_LINE", 50)
+    assert "line 2 has more than 50 characters" in refusal(read_sequence, csv(tmp_path, "1,2\n" + "3," * 200))
+    assert read_sequence(csv(tmp_path, "1," * 24 + "2\n")).shape == (1, 1, 25)
