@@ -20,6 +20,7 @@ from rnnviz.cli.terminal import (
 )
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import FieldSpec
+from rnnviz.core.words import plural
 
 if TYPE_CHECKING:
     from rnnviz.sweeps.driver import Journal, Scheduler, Sweeping
@@ -39,6 +40,9 @@ def add_to(commands: Commands) -> None:
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: the address of its scheduler")
     sweep.add_argument("--workers", type=int, metavar="N", help="number of rows in parallel (default: number of cores)")
     sweep.add_argument("--journal", type=Path, metavar="PATH", help="file of rows (default: SWEEP.results.jsonl)")
+    sweep.add_argument(
+        "--allow-refused", action="store_true", help="exit with 0 although rows were refused, if any other ran"
+    )
     sweep.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the table")
     sweep.set_defaults(answer=_sweep)
 
@@ -78,9 +82,23 @@ def _sweep(options: Namespace) -> Answer:
         )
     table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
     written = all_written(_writers(table, options))
-    verdicts = {row.finding.verdict for row in rows if row.finding is not None}
-    code = DISAGREE if "disagree" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
+    code = _exit_code([row.finding.verdict for row in rows if row.finding is not None], options.allow_refused)
     return code or (AGREE if written else WRONG_INPUT), _text(table, options)
+
+
+def _exit_code(verdicts: Sequence[str], allow_refused: bool) -> int:
+    """The exit code of a sweep with these verdicts. A sweep in which no row ran never agrees."""
+    if "disagree" in verdicts:
+        return DISAGREE
+    if "failed" in verdicts:
+        return ENGINE_FAILED
+    refused = verdicts.count("refused")
+    if refused == 0 or (allow_refused and refused < len(verdicts)):
+        return AGREE
+    which = "Every row was" if refused == len(verdicts) else f"{refused:,} of {plural(len(verdicts), 'row')} were"
+    advice = "" if refused == len(verdicts) else ", or accept them with --allow-refused"
+    print_note(f"rnnviz: {which} refused: mend the sweep as their reasons say{advice}.")
+    return WRONG_INPUT
 
 
 def _text(table: "SweepTable", options: Namespace) -> str:

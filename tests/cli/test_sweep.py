@@ -87,8 +87,30 @@ def test_failed_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixt
 def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text("raise SystemExit", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
-    assert main(["sweep", str(path)]) == 0
+    assert main(["sweep", str(path)]) == WRONG_INPUT
     assert "it runs only if you name it with --engines" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "options", "code"),
+    [
+        ('["float32", "float64"]', (), WRONG_INPUT),
+        ('["float32", "float64"]', ("--allow-refused",), 0),
+        ('["float64"]', (), WRONG_INPUT),
+        ('["float64"]', ("--allow-refused",), WRONG_INPUT),
+        ('["float32"]', ("--allow-refused",), 0),
+    ],
+)
+def test_refused_rows_set_the_exit_code(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], dtypes: str, options: tuple[str, ...], code: int
+) -> None:
+    # ONNX Runtime has no LSTM of float64.
+    path = write(tmp_path, GRID.replace("hidden_size = [4, 6]", f"dtype = {dtypes}"))
+    assert main(["sweep", str(path), "--workers", "1", "--quiet", *options]) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert ("refused" in err) == (code != 0)
+    assert ("--allow-refused" in err) == (code != 0 and "float32" in dtypes)
 
 
 def test_example_is_valid(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
