@@ -129,7 +129,15 @@ def run_window(path: Path | None) -> int:
     # Objects that live as long as the program are excluded from garbage collection, which would take over a frame.
     window.completed.connect(gc.freeze)
     window.show()
-    with _interruptible(application):
+
+    def end(number: int) -> None:
+        """Close without a question, and let the next start offer unsaved changes."""
+        if window.document.modified:
+            recovery.keep_for_next_start()
+        window.leave()
+        application.exit(128 + number)
+
+    with _interruptible(application, end):
         code = application.exec()
     window.shut_down()
     uninstall_display_loss_handler()
@@ -225,8 +233,11 @@ def _collect_here() -> None:
 
 
 @contextmanager
-def _interruptible(application: QCoreApplication) -> Iterator[None]:
-    """Let Ctrl-C in the terminal close the windows. Qt's loop would notice it only at the next event."""
+def _interruptible(application: QCoreApplication, end: Callable[[int], None] | None = None) -> Iterator[None]:
+    """Let Ctrl-C in the terminal close the windows. Qt's loop would notice it only at the next event.
+
+    `end` gets the number of another signal that ends programs, unless it is ignored, as under nohup.
+    """
     try:
         here, there = socket.socketpair()
     except OSError:
@@ -236,13 +247,19 @@ def _interruptible(application: QCoreApplication) -> Iterator[None]:
     there.setblocking(False)
     notifier = QSocketNotifier(here.fileno(), QSocketNotifier.Type.Read)
     notifier.activated.connect(lambda: here.recv(64))
-    before_handler = signal.signal(signal.SIGINT, lambda _number, _frame: application.quit())
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda _number, _frame: application.quit())}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if end is not None and number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            # Not in the middle of what the window does at this moment, such as making a view.
+            before[number] = signal.signal(number, lambda number, _frame: QTimer.singleShot(0, partial(end, number)))
     before_fd = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(before_fd)
-        signal.signal(signal.SIGINT, before_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         notifier.setEnabled(False)
         here.close()
         there.close()

@@ -21,7 +21,7 @@ from rnnviz.gui.recovery.session_commands import DECISIONS
 if TYPE_CHECKING:
     from rnnviz.execution.events import Failed
     from rnnviz.execution.folders import RecoveryDir
-    from rnnviz.io.session import SavedSession
+    from rnnviz.io.session import SavedDocument, SavedSession
 
 
 DELAY_MS, MOVED_MS = 1_000, 5_000
@@ -236,7 +236,7 @@ class SessionRecovery(QObject):
             self._window.sessions.unpacks_to = lambda: recovery_dir.folder
             self.autosave = Autosave(self._window, recovery_dir.autosave, self)
             self.autosave.message.connect(self._window.show_message)
-            self._left = recovery_dir.abandoned()
+            self._left = [folder for folder in recovery_dir.abandoned() if _is_offered(folder)]
             self._offer()
         self.begun.emit()
 
@@ -256,12 +256,12 @@ class SessionRecovery(QObject):
             self._window.main_layout.add_top_bar(self.bar)
         folder = self._left[0]
         when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")
-        title = _title(folder)
-        what = "" if title is None else f" while it showed “{title}”"
+        document = _document(folder)
+        what = "" if document is None else f" while it showed “{document.title}”"
         crashed = bool(_text_of(folder / CRASH))
         how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
         more = f" {len(self._left) - 1} more unsaved." if len(self._left) > 1 else ""
-        self.bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
+        self.bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=document is not None)
         if crashed:
             _log_crash(folder)
 
@@ -301,12 +301,25 @@ class SessionRecovery(QObject):
         return folder
 
 
-def _title(folder: Path) -> str | None:
+def _is_offered(folder: Path) -> bool:
+    """Whether a window crashed, or may have had unsaved changes; the folder of another is removed."""
+    import shutil
+
+    from rnnviz.execution.folders import CRASH
+
+    document = _document(folder)
+    if document is None or document.modified or _text_of(folder / CRASH):
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
+def _document(folder: Path) -> "SavedDocument | None":
     from rnnviz.execution.folders import AUTOSAVE
     from rnnviz.io.session import read_document
 
     with suppress(InputError):
-        return read_document(folder / AUTOSAVE).title
+        return read_document(folder / AUTOSAVE)
     return None
 
 

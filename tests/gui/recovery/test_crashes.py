@@ -86,7 +86,7 @@ def test_repeated_exceptions_in_a_slot_are_reported_once_with_a_text_to_copy(qtb
     assert "LookupError: it holds 424242" in handler.dialog.text.toPlainText()
     QTest.mouseClick(button(window, "copy_crash"), Qt.MouseButton.LeftButton)
     assert "in break_down" in clipboard()
-    assert "gluon: available" in clipboard()
+    assert "gluon: installed" in clipboard()
     button(window, "continue_after_crash").click()
     assert handler.dialog is None
     assert window.isVisible()

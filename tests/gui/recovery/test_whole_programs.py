@@ -12,7 +12,7 @@ import pytest
 
 from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir
 from rnnviz.io.config_toml import load_config
-from rnnviz.io.session import read_session
+from rnnviz.io.session import read_document, read_session
 from tests.gui.recovery.programs import window_program
 from tests.gui.virtual_screen import virtual_screen
 from tests.needs import needs
@@ -90,3 +90,19 @@ def test_a_read_only_home_is_reported_and_disables_nothing_else(tmp_path: Path, 
     assert last.endswith("rnnviz.conf; layout, theme and recent files are not saved.")
     assert list(program.temporary.iterdir()) == []
     assert list(read_only.rglob("*")) == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_window_that_is_asked_to_end_keeps_unsaved_changes_alone(
+    tmp_path: Path, config: Path, number: signal.Signals, changed: bool
+) -> None:
+    with window_program(tmp_path, config, EDIT=str(int(changed))) as program:
+        program.until("finished")
+        program.process.send_signal(number)
+        code, said = program.end()
+    assert code == 128 + number, said
+    windows = program.home / ".local" / "state" / "rnnviz" / "windows"
+    kept = [read_document(left / AUTOSAVE).modified for left in RecoveryDir(windows).abandoned()]
+    assert kept == [True] * changed
+    assert list(program.temporary.iterdir()) == []
