@@ -1,0 +1,292 @@
+"""Every number that a lesson prints is checked: stated, given by the config, computed on paper, or declared here."""
+
+import ast
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
+from rnnviz.lessons.content import GuidedLesson, LessonStep
+from rnnviz.lessons.evaluate import Namespace, check_statement
+from rnnviz.lessons.statements import parse_expression, parse_statement
+from tests.lessons.test_lesson_content import LESSONS, STEPS, every_lesson
+from tests.lessons.test_lesson_statements import Runs, run_once
+from tests.profiles import slow_except
+from tests.shared_worker import run_shared
+
+__all__ = ["run_once", "run_shared"]
+
+CONSTANTS: dict[str, dict[str, str]] = {
+    "09-real-bug-1": {"16": "decimal digits of float64", "1e-16": "half of 2**-52, rounded"},
+    "09-real-bug-2": {
+        "24": "binary digits of float32",
+        "1e-3": "2**-11, rounded",
+        "1e-7": "2**-24, rounded",
+        "1e-16": "2**-53, rounded",
+    },
+    "09-real-bug-3": {"2023": "the year in which MXNet was retired"},
+    "10-porting-1": {"3": "index of a block of rows"},
+    "17-forget-bias-2": {"2.72": "e"},
+    "18-adding-problem-1": {"900": "training steps of adding-after.npz"},
+    "18-adding-problem-5": {"1500": "training steps of adding-tanh-after.npz", "64": "units of the training tasks"},
+    **dict.fromkeys(
+        ("19-character-model-1", "19-character-model-2"),
+        dict.fromkeys(("99.5%", "99.8%", "62%", "28%", "6%"), "tested with the character model"),
+    ),
+    "22-drift-1": {"6e-8": "2**-24"},
+    "22-drift-4": {"8": "the square root of 64"},
+    "23-batch-first-1": {"7": "an example of another length"},
+}
+"""Numbers that no run computes, by step, each with its meaning."""
+
+_LOSS_AT_THE_END: dict[str, object] = {
+    "backward.enabled": True,
+    "backward.loss": "value",
+    "backward.value": [0, 0, 119, 0, 0],
+}
+_NORM = "sum(gradient('h', 0)[{}][0] ** 2) ** 0.5"
+ELSEWHERE: dict[str, dict[str, tuple[str, dict[str, object], str]]] = {
+    "14-vanishing-gradients-2": {
+        "1e15": (
+            "22-drift-1",
+            {**_LOSS_AT_THE_END, "network.dtype": "float64"},
+            f"{_NORM.format(0)} > 1e15 and {_NORM.format(119)} == 1",
+        )
+    },
+    "16-truncation-1": {
+        "0.0085": ("16-truncation-1", {"backward.truncate": 60}, f"close({_NORM.format(49)}, 0.0085, atol=5e-05)")
+    },
+    "16-truncation-2": {
+        "59.5": (
+            "16-truncation-2",
+            {"backward.truncate": 60},
+            "close(sum(gradient('l0_h2h_weight') ** 2) ** 0.5, 59.5, atol=0.05) and all(gradient('h', 0)[49] != 1)",
+        ),
+        "0.97": ("", {}, ""),
+    },
+    "16-truncation-3": {
+        "4.39": ("16-truncation-3", {"backward.truncate": 60}, f"close({_NORM.format(49)}, 4.39, atol=0.005)")
+    },
+    "17-forget-bias-3": {
+        "4.6e-17": ("17-forget-bias-1", {}, f"close({_NORM.format(0)}, 4.6e-17, atol=5e-19)"),
+    },
+}
+"""Numbers of a run with other settings, by step: a step, changes of its config, and a statement about that run.
+
+The cosine of lesson 16 compares two runs: see `test_truncation_hardly_turns_the_gradient`.
+"""
+
+_CODE = re.compile(r"`[^`\n]*`|\]\([^)]*\)")
+_FENCED = re.compile(r"```.*?```", re.DOTALL)
+_NUMBER = re.compile(r"(?<![\w.])\d(?:[\d,]*\d)?(?:\.\d+)?(?:e-?\d+)?(?!\w|\.\d)(?:%| [mb]illion)?")
+_POSITIONS = re.compile(r"\bt = \d+(?:(?:,| to| and|, and)\s(?:t = )?\d+(?![\d.]*[\de]))*")
+_LESSON = re.compile(r"[Ll]essons? \d+(?: to \d+)?")
+_POWERS = {"": "", "million": "e6", "billion": "e9"}
+_TRIVIAL = {"0", "1"}
+
+
+def printed(text: str) -> Iterator[str]:
+    """Numbers of a text as it prints them, without time steps, lessons and code."""
+    for pattern in (_CODE, _POSITIONS, _LESSON):
+        text = pattern.sub(" ", text)
+    for found in _NUMBER.findall(text):
+        number, _, word = found.replace(",", "").partition(" ")
+        yield f"{number}{_POWERS[word]}"
+
+
+def checked_texts(step: LessonStep) -> Iterator[str]:
+    """The texts that say something about the run: a choice may be an incorrect answer."""
+    question, task = step.question, step.task
+    yield step.prose
+    yield from (statement.text for statement in step.statements)
+    if question is not None:
+        yield from (question.text, question.hint, question.reveal)
+    if task is not None:
+        yield from (task.text, task.hint, task.done)
+
+
+def expressions(step: LessonStep) -> Iterator[ast.expr]:
+    """Everything that a step has checked."""
+    yield from (statement.tree for statement in step.statements)
+    if step.task is not None:
+        yield step.task.check.tree
+    if step.question is not None and step.question.expression:
+        yield parse_expression(step.question.expression)
+
+
+def literals(step: LessonStep) -> set[float]:
+    return {
+        abs(float(node.value))
+        for tree in expressions(step)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float)
+    }
+
+
+def settings(step: LessonStep) -> set[float]:
+    """Sizes and other numbers of a step's config, and of the solution of its task."""
+    solution = {} if step.task is None else {"set": step.task.changes, "selection": step.task.selection}
+    found: set[float] = set()
+
+    def collect(value: object) -> None:
+        if isinstance(value, dict):
+            for key, each in value.items():
+                if key != "seed":
+                    collect(each)
+        elif isinstance(value, list | tuple):
+            found.add(float(len(value)))
+            for each in value:
+                collect(each)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found.add(abs(float(value)))
+
+    for values in (step.config.to_mapping(), step.selection, solution):
+        collect(dict(values))
+    return found
+
+
+def rounds_to(value: float, text: str) -> bool:
+    """Whether a text prints `value`, rounded to its digits."""
+    number, _, exponent = text.rstrip("%").partition("e")
+    scale = Fraction(10) ** int(exponent or 0) * (Fraction(1, 100) if text.endswith("%") else 1)
+    decimals = len(number.partition(".")[2])
+    half = scale * Fraction(1, 2 * 10**decimals) if decimals or exponent or text.endswith("%") else Fraction(0)
+    return abs(Fraction(str(value)) - Fraction(number) * scale) <= half
+
+
+@every_lesson
+def test_every_number_in_a_text_is_stated_by_then(lesson: GuidedLesson) -> None:
+    stated: set[float] = set()
+    unknown = []
+    for index, step in enumerate(lesson.steps, 1):
+        name = f"{lesson.name}-{index}"
+        texts = " ".join(checked_texts(step))
+        for other in re.findall(r"[Ll]esson (\d+)", texts):
+            stated = stated.union(*(literals(each) for each in LESSONS[int(other) - 1].steps))
+        stated |= literals(step) | settings(step)
+        declared = {*CONSTANTS.get(lesson.name, ()), *CONSTANTS.get(name, ()), *ELSEWHERE.get(name, ()), *_TRIVIAL}
+        shown = _FENCED.sub(" ", texts)
+        unknown += [
+            f"{name}: {number}"
+            for number in printed(shown)
+            if number not in declared and not any(rounds_to(value, number) for value in stated)
+        ]
+    assert unknown == []
+
+
+def test_no_declared_number_is_left_over() -> None:
+    for name in {*CONSTANTS, *ELSEWHERE}:
+        shown = set(printed(_FENCED.sub(" ", " ".join(checked_texts(STEPS[name])))))
+        assert set(ELSEWHERE.get(name, ())) <= shown, name
+        assert name.startswith("19-") or set(CONSTANTS.get(name, ())) <= shown, name
+
+
+NUMBERS_ELSEWHERE = [
+    (name, number)
+    for name, numbers in ELSEWHERE.items()
+    for number, (_, _, expression) in numbers.items()
+    if expression
+]
+
+
+@pytest.mark.parametrize(("name", "number"), slow_except(NUMBERS_ELSEWHERE))
+def test_a_number_of_another_run_is_computed_by_it(name: str, number: str, run_once: Runs) -> None:
+    other, changes, expression = ELSEWHERE[name][number]
+    result = run_once(changed(STEPS[other].config, changes))
+    finding = check_statement(result, parse_statement(number, expression), Location())
+    assert finding.holds is True, finding.pairs
+
+
+def changed(config: Config, changes: dict[str, Any]) -> Config:
+    tables = config.to_mapping()
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        tables.setdefault(section, {})[name] = value
+    return Config.from_mapping(tables)
+
+
+@pytest.mark.slow
+def test_truncation_hardly_turns_the_gradient(run_once: Runs) -> None:
+    config = STEPS["16-truncation-2"].config
+    cosines = []
+    for seed in range(20):
+        cut = changed(config, {"parameters.seed": seed, "compare.reference": "manual", "compare.candidates": ["onnx"]})
+        a, b = (
+            Namespace(run_once(each)).call(None, "gradient", ["l0_h2h_weight"])
+            for each in (cut, changed(cut, {"backward.truncate": 60}))
+        )
+        cosines.append(float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)))
+    assert cosines[config.parameters.seed] == pytest.approx(0.97, abs=0.005)
+    assert sum(cosine > 0.9 for cosine in cosines) >= 18
+
+
+def close_calls(step: LessonStep) -> Iterator[ast.Call]:
+    for tree in expressions(step):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "close":
+                yield node
+
+
+def test_a_stated_value_is_stated_to_its_last_digit() -> None:
+    """`close(x, 0.62, atol=0.05)` would be true of 0.66, too."""
+    coarse = []
+    for name, step in STEPS.items():
+        for call in close_calls(step):
+            atol = next(
+                (k.value.value for k in call.keywords if k.arg == "atol" and isinstance(k.value, ast.Constant)), 0
+            )
+            for side in call.args:
+                parts = side.elts if isinstance(side, ast.Tuple) else [side]
+                written = [ast.unparse(part).lstrip("-(").rstrip(")") for part in parts]
+                for text in filter(re.compile(r"[\d.]+(?:e-?\d+)?$").match, written):
+                    number, _, exponent = text.partition("e")
+                    last = Fraction(10) ** (int(exponent or 0) - len(number.partition(".")[2]))
+                    if 2 * Fraction(str(atol)) > last:
+                        coarse.append(f"{name}: {ast.unparse(call)}")
+    assert coarse == []
+
+
+_FACTOR = r"-?\(?\d[\d.]*(?: - \d[\d.]*\*\*2\))?"
+_SUM = rf"{_FACTOR}(?: [*+-] {_FACTOR})+"
+_PAPER = re.compile(rf"({_SUM}(?: = {_SUM})*)(?: is|, which is| =) (-?\d[\d.]*\d)(?! [*+-] )")
+_AS_PYTHON = {"×": "*", "·": "*", "²": "**2", " times ": " * ", "\u2212": "-"}
+
+
+def paper_results() -> Iterator[tuple[str, str, str]]:
+    """Each step, with an arithmetic that its texts print in full and the result that they print."""
+    for name, step in STEPS.items():
+        text = "\n".join(checked_texts(step))
+        for sign, python in _AS_PYTHON.items():
+            text = text.replace(sign, python)
+        for chain, result in _PAPER.findall(re.sub(r"[ \n]+", " ", text)):
+            yield from ((name, expression, result) for expression in chain.split(" = "))
+
+
+@pytest.mark.parametrize(("name", "expression", "result"), tuple(paper_results()))
+def test_arithmetic_in_a_text_works_on_paper(name: str, expression: str, result: str) -> None:
+    value = eval_numbers(ast.parse(expression, mode="eval").body)
+    decimals = len(result.partition(".")[2])
+    assert abs(value - Fraction(result)) <= Fraction(1, 2 * 10**decimals), (name, float(value))
+
+
+def eval_numbers(node: ast.expr) -> Fraction:
+    """The exact value of an arithmetic of decimal numbers."""
+    match node:
+        case ast.Constant():
+            return Fraction(str(node.value))
+        case ast.UnaryOp(op=ast.USub()):
+            return -eval_numbers(node.operand)
+        case ast.BinOp():
+            left, right = eval_numbers(node.left), eval_numbers(node.right)
+            operations = {ast.Add: left.__add__, ast.Sub: left.__sub__, ast.Mult: left.__mul__, ast.Pow: left.__pow__}
+            return Fraction(operations[type(node.op)](right))
+    raise AssertionError(ast.unparse(node))
+
+
+def test_the_texts_print_arithmetic() -> None:
+    assert len({name for name, *_ in paper_results()}) >= 7
