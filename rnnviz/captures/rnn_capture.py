@@ -19,6 +19,7 @@ that `save` writes, and then one class for each framework.
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import json
 import os
@@ -495,7 +496,6 @@ class _Recorder:
     capture: Capture
     name: str
     kept: list[Arrays] = field(default_factory=list)
-    trained: bool = False
 
     def __call__(self, read: Callable[[], Call]) -> None:
         """Record the call that `read` returns; an error in it is a reason, and never reaches the model."""
@@ -508,7 +508,7 @@ class _Recorder:
 
     def once(self, parameters: Arrays) -> Arrays:
         """The parameters, or equal ones that were kept before."""
-        same = next((kept for kept in self.kept if _equal(kept, parameters)), parameters)
+        same = next((kept for kept in self.kept[::-1] if _equal(kept, parameters)), parameters)
         self.kept = [*(kept for kept in self.kept if kept is not same), same][-2:]
         return same
 
@@ -600,6 +600,33 @@ def _equal(one: Arrays, other: Arrays) -> bool:
     return one.keys() == other.keys() and all(
         np.array_equal(one[name], other[name]) or np.array_equal(one[name], other[name], equal_nan=True) for name in one
     )
+
+
+def _same(tensors: Sequence[Any], copies: Sequence[Any]) -> bool:
+    """Whether tensors of a framework have the numbers of earlier copies.
+
+    All bytes are compared: `tensor.data.add_()`, `set_data` and views of the memory change no version and no identity.
+    """
+    return len(tensors) == len(copies) and all(map(_same_bytes, tensors, copies))
+
+
+def _same_bytes(tensor: Any, copy: Any) -> bool:
+    if not hasattr(tensor, "data_ptr"):
+        return np.array_equal(np.asarray(tensor), copy)
+    if (tensor.dtype, tensor.device, tensor.shape) != (copy.dtype, copy.device, copy.shape):
+        return False
+    try:
+        if tensor.device.type != "cpu" or not tensor.is_contiguous():
+            return bool(sys.modules["torch"].equal(tensor, copy))
+        places = tensor.data_ptr(), copy.data_ptr()
+        return all(places) and _memcmp(*places, copy.numel() * copy.element_size()) == 0
+    except RuntimeError:  # without numbers, as within torch.vmap
+        return False
+
+
+_memcmp: Any = ctypes.CDLL("msvcrt" if os.name == "nt" else None).memcmp
+"""numpy and PyTorch have no comparison that takes as little time."""
+_memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
 def _in_numpy(call: Call, adapter: Any) -> Call:
@@ -785,8 +812,10 @@ class _Torch(_Framework):
 
     def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
         read = _TorchLayer(layer, recorder)
+        parametrized = hasattr(layer, "parametrizations")
         with suppress(_Skipped):
-            read.parameters("")  # now, so that no call takes longer
+            if not parametrized:
+                read.parameters("")  # now, so that no call takes longer
 
         reports: dict[bool, Callable[[Callable[[], Call]], None]] = {False: recorder}
 
@@ -802,13 +831,35 @@ class _Torch(_Framework):
         # torch.compile calls the hook as it is, between two compiled functions.
         vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
         # The first of all hooks sees what the layer itself returned.
-        handle = layer.register_forward_hook(hook, with_kwargs=True, prepend=True)
+        removers = [layer.register_forward_hook(hook, with_kwargs=True, prepend=True).remove, read.end_gradients]
+        if parametrized:
+            removers += self._keep_weights(layer)
 
         def remove() -> None:
-            handle.remove()
-            read.end_gradients()
+            for each in removers:
+                each()
 
         return remove
+
+    def _keep_weights(self, layer: Any) -> list[Callable[[], None]]:
+        """Let the hook of a layer read the weights that the call computed; to compute them again could change them, as
+        spectral_norm and dropout of weights do. Returns functions that undo it."""
+        cached = self._torch.nn.utils.parametrize.cached
+        running: list[Any] = []
+
+        def begin(*_: Any) -> None:
+            end()  # the last call has raised an exception
+            running.append(cached())
+            running[-1].__enter__()
+
+        def end(*_: Any) -> None:
+            while running:
+                running.pop().__exit__(None, None, None)
+
+        for hook in (begin, end):
+            vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
+        handles = layer.register_forward_pre_hook(begin), layer.register_forward_hook(end)
+        return [end, *(handle.remove for handle in handles)]
 
     def to_numpy(self, tensor: Any) -> Any:
         return _from_torch(tensor)
@@ -833,7 +884,7 @@ class _TorchLayer:
         kinds = [getattr(self._torch.nn, kind) for kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")]
         self._own_class = all(type(module).forward is not kind.forward for kind in kinds)
         self._networks: dict[str, Network] = {}
-        self._weights: list[tuple[Any, int]] = []
+        self._copies: list[Any] = []
         self._of_type: dict[str, Arrays] = {}
         self._gradients: Gradients | None = None
         self._hooks: list[Any] = []
@@ -978,16 +1029,13 @@ class _TorchLayer:
     def parameters(self, lowered: str) -> Arrays:
         """The parameters by Gluon's names, in half precision where the layer read them so; copied when they change."""
         tensors = self._tensors()
-        if len(tensors) != len(self._weights) or not all(
-            tensor is known and tensor._version == version for tensor, (known, version) in zip(tensors, self._weights)
-        ):
-            self._weights = [(tensor, tensor._version) for tensor in tensors]
+        if not _same(tensors, self._copies):
+            self._copies = [tensor.detach().clone() for tensor in tensors]
             self._of_type.clear()
         if lowered not in self._of_type:
             arrays = {}
-            for name, tensor in zip(self._names(), tensors):
-                dtype = getattr(self._torch, lowered) if lowered else tensor.dtype
-                arrays[name] = _from_torch(tensor.detach().to(dtype, copy=True))
+            for name, copy in zip(self._names(), self._copies):
+                arrays[name] = _from_torch(copy.to(getattr(self._torch, lowered)) if lowered else copy)
             self._of_type[lowered] = self._recorder.once(_with_biases(arrays))
         return self._of_type[lowered]
 
@@ -1164,15 +1212,7 @@ class _Gluon(_Framework):
         output: Any,
         finals: Any,
     ) -> Call:
-        arrays = {name: getattr(block, name).data() for name in names}
-
-        def copy() -> Arrays:
-            return {_of_layer(name): array.asnumpy() for name, array in arrays.items()}
-
-        # MXNet counts no versions: parameters change between calls that record gradients.
-        training = self._mxnet.autograd.is_recording() or recorder.trained
-        recorder.trained = self._mxnet.autograd.is_recording()
-        parameters = recorder.once(copy()) if training or not recorder.kept else recorder.kept[-1]
+        parameters = recorder.once({_of_layer(name): getattr(block, name).data().asnumpy() for name in names})
         kind = np.dtype(output.dtype).name
         return Call(
             replace(network, dtype=_network_dtype(kind)),
@@ -1241,9 +1281,10 @@ class _Keras(_Framework):
         self._found: set[int] = set()
         # For each running call of a layer the outputs of its cells, one a time step, by the id of the cell.
         self._running: list[dict[int, list[Any]]] = []
-        # The arrays that were copied last from other ones, with these and their versions.
         self._networks: dict[int, Network] = {}
-        self._copied: dict[Any, tuple[list[Any], list[int], Arrays]] = {}
+        # The parameters that were copied last, with copies of the tensors that they were made of.
+        self._copied: dict[Any, tuple[list[Any], Arrays]] = {}
+        self._merged: dict[str, tuple[Arrays, Arrays, Arrays]] = {}
 
     def find(self, model: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -1477,14 +1518,15 @@ class _Keras(_Framework):
                     recorder.capture.record(name, part)
             raise _Skipped("its directions, which are recorded, are not one forward and one backward layer of one cell")
 
-        def merged() -> Arrays:
+        known = self._merged.get(recorder.name)
+        if known is None or known[0] is not ahead.parameters or known[1] is not behind.parameters:
             backward = {f"r{name[1:]}": array for name, array in behind.parameters.items()}
-            return {**ahead.parameters, **backward}
-
+            merged = recorder.once({**ahead.parameters, **backward})
+            known = self._merged[recorder.name] = ahead.parameters, behind.parameters, merged
         return replace(
             ahead,
             network=replace(ahead.network, bidirectional=True),
-            parameters=self._once(recorder, merged, [part.parameters for part in parts]),
+            parameters=known[2],
             initial=_concatenated(ahead.initial, behind.initial),
             output=np.concatenate([ahead.output, behind.output], axis=2),
             final=_concatenated(ahead.final, behind.final),
@@ -1566,20 +1608,18 @@ class _Keras(_Framework):
                         arrays[f"l{layer}_h2h_bias"] = biases[:, 1]
             return _with_biases(arrays)
 
-        values = [variable._value for of_cell in variables for variable in of_cell if variable is not None]
-        return self._once(recorder, copy, values, dtype)
-
-    def _once(self, recorder: _Recorder, copy: Callable[[], Arrays], values: list[Any], dtype: str = "") -> Arrays:
-        """A copy of the parameters that are made of `values`, made only if these have changed."""
-        scope = sys.modules["keras.src.backend.common.stateless_scope"]
-        known, versions, arrays = self._copied.get((recorder.name, dtype), ([], [], {}))
-        new = [getattr(value, "_version", 0) for value in values]
-        # TensorFlow counts no versions; in a stateless scope a variable has another value.
-        unknown = self._keras.backend.backend() == "tensorflow" or scope.in_stateless_scope()
-        if unknown or versions != new or any(value is not other for value, other in zip(values, known)):
+        tensors = [variable.value for of_cell in variables for variable in of_cell if variable is not None]
+        known, arrays = self._copied.get((recorder.name, dtype), ([], {}))
+        if not _same(tensors, known):
             arrays = recorder.once(copy())
-            self._copied[recorder.name, dtype] = (values, new, arrays)
+            self._copied[recorder.name, dtype] = [self._unshared(tensor) for tensor in tensors], arrays
         return arrays
+
+    def _unshared(self, tensor: Any) -> Any:
+        """A copy for comparisons. Tensors of JAX and TensorFlow may share their memory with an array of the user's."""
+        if hasattr(tensor, "detach"):
+            return tensor.detach().clone()
+        return np.array(self._keras.ops.convert_to_numpy(tensor))
 
 
 def _override(layer: Any, name: str, method: Callable[..., Any]) -> Callable[[], None]:

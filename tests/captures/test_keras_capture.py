@@ -396,6 +396,21 @@ def test_numbers_are_those_of_the_call_where_weights_change() -> None:
     assert (other.parameters["l0_i2h_weight"] == 2 * kernel).all()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="tensors of other backends have no data")
+@pytest.mark.parametrize("both", [False, True])
+def test_weights_whose_data_change_are_those_of_each_call(both: bool) -> None:
+    layer, x = L.GRU(4), numbers(2, 5, 3)
+    layer = L.Bidirectional(layer) if both else layer
+    layer(x)
+    cell = layer.backward_layer.cell if both else layer.cell
+    with capture(layer) as captured:
+        for _ in range(3):
+            layer(x)
+            cell.recurrent_kernel.value.data.mul_(2)
+    first, *others = (sequence.parameters[f"{'r' if both else 'l'}0_h2h_weight"] for sequence in captured)
+    assert [np.array_equal(weight, factor * first) for weight, factor in zip(others, (2, 4), strict=True)] == [True] * 2
+
+
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_mixed_precision_is_recorded_as_the_layer_read_it(kind: str) -> None:
     layer, x = L.LSTM(4, dtype=f"mixed_{kind}"), numbers(2, 5, 3)

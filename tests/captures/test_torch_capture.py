@@ -281,6 +281,76 @@ def test_numbers_are_those_of_the_call_where_the_model_overwrites_them() -> None
     assert captured[2].parameters["l0_h2h_weight"].max() == 0.0
 
 
+def _scaled(module: Any) -> Any:
+    return torch.nn.utils.parameters_to_vector(module.parameters()) * 1.1
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "in place": lambda module: module.weight_hh_l0.add_(0.1),
+    "data": lambda module: module.weight_hh_l0.data.add_(0.1),
+    "other data": lambda module: setattr(module.weight_hh_l0, "data", module.weight_hh_l0.data * 1.1),
+    "gates in another order": lambda module: module.weight_hh_l0.data.copy_(module.weight_hh_l0.data.roll(1, 0)),
+    "vector": lambda module: torch.nn.utils.vector_to_parameters(_scaled(module), module.parameters()),
+    "numpy": lambda module: np.multiply(module.bias_hh_l0.numpy(), 2, out=module.bias_hh_l0.numpy()),
+    "other parameter": lambda module: setattr(module, "bias_ih_l0", torch.nn.Parameter(module.bias_ih_l0 * 2)),
+    "assigned": lambda module: module.load_state_dict({k: p * 2 for k, p in module.state_dict().items()}, assign=True),
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_call_has_the_weights_that_it_used(change: str, kind: str) -> None:
+    module, x = randomized(torch.nn.GRU(3, 4, dtype=getattr(torch, kind))).requires_grad_(False), torch.ones(2, 1, 3)
+    if change == "numpy" and kind == "bfloat16":
+        pytest.skip("numpy has no bfloat16")
+    with capture(module) as captured:
+        for _ in range(3):
+            module(x.to(module.weight_hh_l0.dtype))
+            used = module.weight_hh_l0.float().numpy().copy(), module.bias_hh_l0.float().numpy().copy()
+            recorded = captured._recorded[-1][1].parameters
+            assert (recorded["l0_h2h_weight"] == used[0]).all()
+            assert (recorded["l0_h2h_bias"] == used[1]).all()
+            CHANGES[change](module)
+    assert captured[0].parameters is not captured[1].parameters
+
+
+class Dropped(torch.nn.Module):
+    def forward(self, weight: Any) -> Any:
+        return torch.nn.functional.dropout(weight, 0.5)
+
+
+def _spectral(module: Any, name: str) -> None:
+    torch.nn.utils.parametrizations.spectral_norm(module, name)
+
+
+def _dropped(module: Any, name: str) -> None:
+    torch.nn.utils.parametrize.register_parametrization(module, name, Dropped(), unsafe=True)
+
+
+@pytest.mark.parametrize("wrap", [_spectral, _dropped])
+@pytest.mark.parametrize("kind", ["GRU", "GRUCell"])
+def test_weights_that_each_call_computes_are_those_of_the_call(
+    wrap: Callable[[Any, str], None], kind: str, tmp_path: Path
+) -> None:
+    """Such weights change where they are read once more, and random ones take numbers of the model."""
+
+    def outputs(captures: bool) -> tuple[Any, Any]:
+        torch.manual_seed(2)
+        module = randomized(getattr(torch.nn, kind)(3, 4))
+        wrap(module, "weight_hh" if kind == "GRUCell" else "weight_hh_l0")
+        rows = () if kind == "GRUCell" else (1,)
+        captured = capture(module, join="none")
+        with captured if captures else torch.enable_grad():
+            results = [module(torch.randn(*rows, 2, 3), torch.randn(*rows, 2, 4)) for _ in range(3)]
+        return captured, results
+
+    captured, results = outputs(True)
+    for found, expected in zip(results, outputs(False)[1], strict=True):
+        assert torch.equal(found[0], expected[0])
+    for sequence in captured:
+        assert_computed(sequence, tmp_path, 1e-6)
+
+
 def test_hooks_are_removed_after_an_exception() -> None:
     module = torch.nn.LSTM(3, 4)
     captured = capture(module)
