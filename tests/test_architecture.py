@@ -96,12 +96,12 @@ def test_a_package_imports_only_its_allowed_packages(graph: grimp.ImportGraph, p
 def test_every_import_is_a_declared_dependency(graph: grimp.ImportGraph) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
-    config_field = {normal(requirement) for requirement in [*project["dependencies"], *extras]}
+    declared = {normal(requirement) for requirement in [*project["dependencies"], *extras]}
     distributions = packages_distributions()
     undeclared = [
         (module, package)
         for module, package in third_party(graph, "rnnviz")
-        if not config_field & {normal(name) for name in distributions.get(package, [package])}
+        if not declared & {normal(name) for name in distributions.get(package, [package])}
     ]
     assert undeclared == []
 

@@ -812,7 +812,8 @@ class _Torch(_Framework):
 
     def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
         read = _TorchLayer(layer, recorder)
-        parametrized = hasattr(layer, "parametrizations")
+        # A layer, unlike a cell, keeps the weights that it computed.
+        parametrized = isinstance(layer, self._torch.nn.RNNCellBase) and hasattr(layer, "parametrizations")
         with suppress(_Skipped):
             if not parametrized:
                 read.parameters("")  # now, so that no call takes longer
@@ -842,7 +843,7 @@ class _Torch(_Framework):
         return remove
 
     def _keep_weights(self, layer: Any) -> list[Callable[[], None]]:
-        """Let the hook of a layer read the weights that the call computed; to compute them again could change them, as
+        """Let the hook of a cell read the weights that the call computed; to compute them again could change them, as
         spectral_norm and dropout of weights do. Returns functions that undo it."""
         cached = self._torch.nn.utils.parametrize.cached
         running: list[Any] = []

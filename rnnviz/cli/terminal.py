@@ -228,6 +228,9 @@ class Parser(ArgumentParser):
             )
 
     def _get_value(self, action: Action, arg_string: str) -> Any:
+        if action.type is Path and not arg_string:
+            # A path would be the working directory.
+            raise InputError(f"{_name(action)} is empty: give the path of a file.")
         try:
             return super()._get_value(action, arg_string)
         except ArgumentError:

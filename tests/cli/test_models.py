@@ -14,7 +14,11 @@ from onnx.reference import ReferenceEvaluator
 
 from rnnviz.cli import main
 from rnnviz.cli.models import table
+from rnnviz.core.errors import InputError
+from rnnviz.core.parameters import Parameters
+from rnnviz.io.model_formats.load import choose, entries_of
 from rnnviz.io.model_formats.model_file import Entry
+from rnnviz.io.model_formats.onnx import write_weights
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 
@@ -81,6 +85,7 @@ def test_inspect_json_equals_the_table(
         "clip": None,
         "activations": None,
         "lengths": [],
+        "part": False,
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]
@@ -273,6 +278,21 @@ def test_several_entries_need_a_name(model: Path, capsys: pytest.CaptureFixture[
     assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in refusal(capsys, "config", "--from", model)
     assert 'no recurrent network "x"' in refusal(capsys, "config", "--from", model, "--entry", "x")
     assert "broken cannot be run" in refusal(capsys, "config", "--from", model, "--entry", "broken")
+
+
+def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path: Path) -> None:
+    path, written = tmp_path / "w.onnx", network("lstm", 3, True)
+    write_weights(written, Parameters(written, weights_of(written)), path)
+    stack, *layers = entries_of(path)
+    assert [entry.part for entry in (stack, *layers)] == [False, True, True, True]
+    assert choose((*layers, stack), None, path) == stack
+    with pytest.raises(InputError):
+        choose(layers, None, path)
+
+
+def test_an_empty_path_is_not_the_working_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["inspect"], ["config", "--from"], ["convert", "x.onnx"], ["run"], ["capture"]):
+        assert "is empty" in refusal(capsys, *words, "")
 
 
 def test_model_options_need_a_model_file(capsys: pytest.CaptureFixture[str]) -> None:

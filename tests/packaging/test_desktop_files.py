@@ -111,15 +111,15 @@ def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_e
     prefix: Path,
 ) -> None:
     space = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}
-    config_field = {
+    declared = {
         str(kind.get("type")): str(glob.get("pattern")).removeprefix("*")
         for kind in ET.parse(prefix / "share/mime/packages/rnnviz.xml").iterfind("m:mime-type", space)
         for glob in kind.iterfind("m:glob", space)
     }
     entry = keys((prefix / "share/applications/rnnviz.desktop").read_text(encoding="utf-8"))
     opened = [kind for kind in entry["MimeType"].split(";") if kind]
-    assert set(opened) == set(config_field)
-    assert set(config_field.values()) <= {".rnnviz", *ENDINGS}
+    assert set(opened) == set(declared)
+    assert set(declared.values()) <= {".rnnviz", *ENDINGS}
     provided = ET.fromstring(metainfo.metainfo(DAY)).iterfind("provides/mediatype")
     assert [kind.text for kind in provided] == opened
 

@@ -49,9 +49,9 @@ def test_the_lock_is_that_of_the_declared_dependencies() -> None:
     runtime = pyproject["project"]["dependencies"]
     groups = pyproject["dependency-groups"]
     for name, group in zip(LOCKS, ([], groups["dev"], groups["installer"]), strict=True):
-        config_field = [*runtime, *group]
+        declared = [*runtime, *group]
         found = [requirement for requirement, _ in pins(read(name))]
-        for line in config_field:
+        for line in declared:
             wanted = Requirement(line)
             versions = [
                 str(pin.specifier).removeprefix("==")

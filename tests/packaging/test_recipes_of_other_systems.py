@@ -99,10 +99,8 @@ def test_on_macos_the_spec_builds_an_application_that_opens_the_programs_files(
     information = plistlib.loads(plistlib.dumps(application.options["info_plist"]))
     assert information["CFBundleShortVersionString"] == __version__
     assert information["LSBackgroundOnly"] is False
-    config_field = information["UTExportedTypeDeclarations"] + information["UTImportedTypeDeclarations"]
-    kinds = {
-        kind["UTTypeIdentifier"]: kind["UTTypeTagSpecification"]["public.filename-extension"] for kind in config_field
-    }
+    declared = information["UTExportedTypeDeclarations"] + information["UTImportedTypeDeclarations"]
+    kinds = {kind["UTTypeIdentifier"]: kind["UTTypeTagSpecification"]["public.filename-extension"] for kind in declared}
     opened = [kind for entry in information["CFBundleDocumentTypes"] for kind in entry["LSItemContentTypes"]]
     assert set(opened) == set(kinds)
     endings = {f".{ending}" for listed in kinds.values() for ending in listed}

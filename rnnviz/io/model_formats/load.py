@@ -193,9 +193,13 @@ def _of_network(entry: Entry, config: Config) -> tuple[str, ...]:
 
 
 def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
-    """The entry of that name, or the only one, of the file `path`, which has at least one."""
-    if name is None and len(entries) == 1:
-        return entries[0]
+    """The entry of that name, or the only one, of the file `path`, which has at least one.
+
+    The only one may have layers that are entries, too.
+    """
+    whole = [entry for entry in entries if not entry.part]
+    if name is None and len(whole) == 1:
+        return whole[0]
     listed = ", ".join(f'"{entry.name}"' for entry in entries)
     if name is None:
         raise InputError(f"{path} holds {len(entries)} recurrent networks, and entry must name one of them: {listed}.")

@@ -121,7 +121,7 @@ class Entry:
     inspect, config --from, run, the banner and convert repeat them. `batch_size` is N of a stored initial state, None
     where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
     direction reads the sequence from its end. `projection_size`, `clip` and `activations` are the keys of a config;
-    None where the file does not give them.
+    None where the file does not give them. `part` is whether the network is a layer of another entry.
     """
 
     name: str
@@ -144,6 +144,7 @@ class Entry:
     clip: float | None = None
     activations: tuple[str, ...] | None = None
     lengths: tuple[int, ...] = ()
+    part: bool = False
 
     def __post_init__(self) -> None:
         """Escape the texts of a file, which could break a line, control a terminal, or be invalid Unicode."""
@@ -302,7 +303,14 @@ def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list
 
     `below[k]` is the number of the layer whose whole output the layer k reads. Only layers that fit are joined.
     """
-    return [layers[part[0]] if len(part) == 1 else _stacked([layers[k] for k in part]) for part in parts(layers, below)]
+    found = parts(layers, below)
+    stacked = {k for part in found if len(part) > 1 for k in part}
+    return [
+        _stacked([layers[k] for k in part])
+        if len(part) > 1
+        else replace(layers[part[0]], entry=replace(layers[part[0]].entry, part=part[0] in stacked))
+        for part in found
+    ]
 
 
 def parts(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list[tuple[int, ...]]:

@@ -283,6 +283,8 @@ def _load(path: Path) -> ModelProto:
         size = path.stat().st_size
         try:
             model = None if size > _LARGEST_BYTES else _parsed(path)
+        except UnreadableError as error:
+            raise InputError(f"{path} is not a valid ONNX model: {error}.") from error
         except (DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"{path} is not a valid ONNX model: its content is not a protobuf message.") from error
     if model is None:

@@ -352,14 +352,14 @@ class Values:
     def _input(self, scope: GraphScope, name: str) -> Value:
         if scope.parent is not None:
             raise UnreadableError(f"is {name}, which changes in each iteration of a graph inside the model")
-        config_field = scope.config_field.get(name)
+        value_info = scope.value_info.get(name)
         shape, is_open = self._declared(scope, name)
-        if config_field is None or shape is None:
+        if value_info is None or shape is None:
             # Of an input without a shape nothing but the whole is known.
             return Value(
                 (), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), open_size=True
             )
-        stored = config_field.type.tensor_type.elem_type
+        stored = value_info.type.tensor_type.elem_type
         dtype = helper.tensor_dtype_to_np_dtype(stored if stored in TYPES else TensorProto.FLOAT)
         return self._indexed((scope, name), shape, dtype, is_open=is_open)
 
@@ -451,12 +451,12 @@ class Values:
 
     def _declared(self, scope: GraphScope, name: str) -> tuple[tuple[int, ...] | None, bool]:
         """The shape that the model declares for a value, if any."""
-        config_field = scope.config_field.get(name)
-        if config_field is None and scope.main and name in scope.producers:
-            config_field = self._inferred().get(name)
-        if config_field is None or not config_field.type.tensor_type.HasField("shape"):
+        value_info = scope.value_info.get(name)
+        if value_info is None and scope.main and name in scope.producers:
+            value_info = self._inferred().get(name)
+        if value_info is None or not value_info.type.tensor_type.HasField("shape"):
             return None, True
-        dims = config_field.type.tensor_type.shape.dim
+        dims = value_info.type.tensor_type.shape.dim
         sizes = [
             dim.dim_value if dim.HasField("dim_value") else self._size(dim.dim_param or (scope, name, k))
             for k, dim in enumerate(dims)

@@ -59,7 +59,7 @@ class GraphScope:
     inputs: frozenset[str] = frozenset()
     arguments: Mapping[str, tuple["GraphScope", str]] = field(default_factory=dict)
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
-    config_field: Mapping[str, ValueInfoProto] = field(default_factory=dict)
+    value_info: Mapping[str, ValueInfoProto] = field(default_factory=dict)
     calls: dict[str, tuple["GraphScope", str]] = field(default_factory=dict)
     main: bool = False
     graph: GraphProto | None = None
@@ -228,7 +228,7 @@ def _scope(graph: GraphProto, parent: GraphScope | None, owner: NodeProto | None
         _producers(graph),
         frozenset(value.name for value in graph.input),
         attributes=parent.attributes if parent else {},
-        config_field={value.name: value for value in (*graph.value_info, *graph.output, *graph.input)},
+        value_info={value.name: value for value in (*graph.value_info, *graph.output, *graph.input)},
         main=parent is None,
         graph=graph,
         owner=owner,
@@ -242,7 +242,7 @@ def _call(function: FunctionProto, node: NodeProto, scope: GraphScope) -> GraphS
         producers=_producers(function),
         arguments=arguments,
         attributes=defaults | scope.attributes_of(node),
-        config_field={value.name: value for value in function.value_info},
+        value_info={value.name: value for value in function.value_info},
     )
 
 
@@ -254,6 +254,7 @@ PLACE = "in the model's own file"
 """The key of that entry; its value is the first byte and how many there are."""
 
 _LARGE_BYTES = 1 << 16
+_MOST_FIELDS = 1 << 20
 _DEEPEST_MESSAGE = 100
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 
@@ -283,7 +284,8 @@ TYPES: Mapping[int, str] = {
 def outline(content: memoryview) -> bytes:
     """The model in `content` without the values at `PLACE`.
 
-    Raises a ValueError if it is not a message of protobuf, or one that is not followed.
+    Raises a ValueError if it is not a message of protobuf, or one that is not followed, and an UnreadableError if zeros
+    are in place of fields.
     """
     return b"".join(_parts(content, 0, len(content), "ModelProto", 0))
 
@@ -293,10 +295,18 @@ def _parts(content: memoryview, begin: int, end: int, message: str, depth: int) 
     if depth > _DEEPEST_MESSAGE:
         raise ValueError("messages are nested too deep")
     kept = place = begin
+    fields = 0
     while place < end:
-        start = place
+        start, fields = place, fields + 1
         field, place = _varint(content, place, end)
         number, wire = field >> 3, field & 7
+        if number == 0:
+            raise UnreadableError(
+                f"byte {start:,} begins no field of a protobuf message: "
+                "the file is incomplete or damaged; export or download it again"
+            )
+        if fields > _MOST_FIELDS:
+            raise ValueError("a message has too many fields to be followed")
         inside = place
         if wire == _DELIMITED:
             length, inside = _varint(content, place, end)

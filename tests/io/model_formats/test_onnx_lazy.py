@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rnnviz.core.progress import expect, watched
 from rnnviz.io.model_formats import onnx_graph
+from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx import open_model
 from rnnviz.io.model_formats.onnx_graph import PLACE, outline
 from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
@@ -112,6 +113,18 @@ def test_a_large_tensor_is_left_without_being_asked(tmp_path: Path) -> None:
     with path.open("rb") as file:
         assert len(outline(memoryview(file.read()))) < 1000
     np.testing.assert_array_equal(open_model(path).parameters("Y")["l0_h2h_weight"], values["R"][0])
+
+
+def test_zeros_in_place_of_fields_are_refused_at_the_first_of_them() -> None:
+    content = model().SerializeToString()
+    for begin in (0, len(content)):
+        with pytest.raises(UnreadableError, match=f"byte {begin:,} "):
+            outline(memoryview(content[:begin] + bytes(1 << 20)))
+
+
+def test_a_message_of_countless_fields_is_left_to_the_library() -> None:
+    with pytest.raises(ValueError, match="fields"):
+        outline(memoryview(b"\x08\x07" * (onnx_graph._MOST_FIELDS + 1)))
 
 
 @pytest.mark.usefixtures("small_is_large")
