@@ -215,7 +215,7 @@ def _type_of(placed: PlacedNode, entry: Entry) -> int:
         return int(helper.np_dtype_to_tensor_dtype(np.dtype(entry.dtype)))
     for name in map(placed.input, ("X", "W", "R")):
         scope, own, _ = placed.scope.find(name)
-        declared = scope.config_field.get(own)
+        declared = scope.value_info.get(own)
         if declared is not None and declared.type.tensor_type.elem_type:
             return declared.type.tensor_type.elem_type
     return int(TensorProto.FLOAT)

@@ -98,7 +98,7 @@ FILE_FILTERS = {
     "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
     "sequence.labels": "Labels (*.txt)",
     "sequence.lengths_path": "Lengths (*.txt *.npy)",
-    "parameters.path": "Weights (*.npz)",
+    "parameters.path": "Weights (*.npz *.pt *.pth *.bin *.ckpt *.safetensors *.params *.onnx *.keras *.h5)",
     "initial_state.path": "Initial states (*.npz)",
     "backward.path": "Loss gradients (*.npz)",
     "problem.path": "Texts (*.txt *.md)",

@@ -43,9 +43,16 @@ def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFil
     `incomplete` is why a network in the file may be a part of one, and empty where it is whole.
     """
     file = combined_weights(file)
-    gluon = gluon_networks(file.tensors)
+    tensors = {name: tensor for name, tensor in file.tensors.items() if not _TRAINING.fullmatch(name)}
+    gluon = gluon_networks(tensors)
     taken = {source for each in gluon for source in each.sources.values() if source is not None}
-    found = [*gluon, *torch_networks(file.tensors, file.texts, taken)]
+    found = [*gluon, *torch_networks(tensors, file.texts, taken)]
+    found = [
+        each.having(assumptions=(*each.entry.assumptions, _AVERAGED))
+        if each.entry.supported and _AVERAGE.fullmatch(each.entry.name)
+        else each
+        for each in found
+    ]
     if incomplete:
         found = [Found(replace(each.entry, supported=False, reason=incomplete), {}) for each in found]
     layers = []
@@ -55,6 +62,19 @@ def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFil
         name = each.entry.name or next(cells, "rnn")
         layers.append(StoredLayer(replace(each.entry, name=name), partial(_parameters, file, each)))
     return ModelFile(path, layers, numbered="{} ({})")
+
+
+_TRAINING = re.compile(
+    r"(?:.*[./:])?(?:exp_avg|(?:max_)?exp_avg_sq|exp_inf|momentum(?:_buffer)?|square_avg|grad_avg|acc_delta|"
+    r"grads?|gradients?|optim|optimizer(?:_state)?|opt_state|(?:adam|adamw|rmsprop|adagrad)(?:_1)?|"
+    r"exponentialmovingaverage)(?:[./:].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names of the gradients, and of an optimizer's moments, that training has for each weight."""
+_AVERAGE = re.compile(
+    r"(?:.*[./:])?(?:(?:model_)?ema|ema_model|shadow(?:_params)?|swa(?:_model)?)(?:[./:].*)?", re.DOTALL
+)
+_AVERAGED = "its name says that it is an average of the weights during training, which the model may not use"
 
 
 def _parameters(file: TensorFile, found: Found) -> Arrays:
@@ -107,11 +127,14 @@ def open_model(path: Path) -> ModelFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read."""
+    """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read.
+
+    Of the archive of a run, only the parameters.
+    """
     files = _Folder(path) if path.is_dir() else NpzFile(path)
-    stored = {
-        name.removeprefix(_ARCHIVED): name for name, header in files.headers.items() if header.dtype.kind in "biufcO"
-    }
+    numbers = [name for name, header in files.headers.items() if header.dtype.kind in "biufcO"]
+    archived = [name for name in numbers if name.startswith(_ARCHIVED)]
+    stored = {name.removeprefix(_ARCHIVED): name for name in archived or numbers}
     headers = {name: files.headers[archived] for name, archived in stored.items()}
     tensors = {
         name: Tensor(header.shape, header.dtype.name, unreadable=_PICKLED if header.dtype.hasobject else "")

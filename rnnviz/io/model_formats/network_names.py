@@ -195,14 +195,27 @@ def gluon_networks(tensors: Mapping[str, Tensor]) -> list[Found]:
             # A vector of all weights of a layer, which `mxnet_params` could not split.
             entry = Entry(_name(bare), dtype=tensor.dtype, supported=False, reason=tensor.unreadable)
             found.append(Found(entry, {}))
+    # PyTorch's are networks of their own.
+    arrays = _Arrays({name: tensor for name, tensor in tensors.items() if not _NAME.fullmatch(name)})
     for (form, prefix), layers in networks.items():
         if form == "cell":
-            found.append(_cell(_name(prefix), layers, tensors))
+            networks_here = [_cell(_name(prefix), layers, tensors)]
         elif form == "stacked" and not prefix.endswith(_UNFUSED):
-            found += _list(prefix, layers, tensors)
+            networks_here = _list(prefix, layers, tensors)
         else:
-            found += _fused(form, prefix, layers, tensors)
+            networks_here = _fused(form, prefix, layers, tensors)
+        found += [_among_others(_gluon_module(each, form == "cell"), each, arrays) for each in networks_here]
     return found
+
+
+def _gluon_module(found: Found, cell: bool) -> "_Module":
+    """The module of a network, whose name is that of the block around its arrays."""
+    source = next((source for source in found.sources.values() if source is not None), "")
+    checkpoint = _CHECKPOINT.match(source)
+    prefix = checkpoint[0] if checkpoint else ""
+    begin = prefix + found.entry.name
+    after = source[len(begin) : len(begin) + 1] if found.entry.name and source.startswith(begin) else ""
+    return _Module(begin + after if after in tuple("._:") else prefix, cell, "")
 
 
 def _name(prefix: str) -> str:
@@ -306,11 +319,20 @@ _MORE_THAN_A_CELL = re.compile(
     re.IGNORECASE,
 )
 """Names of arrays that change the computation of a cell."""
+_AROUND = re.compile(
+    r"(?:.*[./_])?(?:emb|embed|embeds|embedding|embeddings|encoder|decoder|fc|lin|linear|dense|out|output|head|"
+    r"classifier|logits|softmax|hidden2\w+)(?:_?layer)?_?\d*[./_](?:\d+[./])?(?:weight|bias|kernel|embeddings?)(?::0)?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names of arrays of the layers below and above a recurrent one."""
 
 
 @dataclass(frozen=True)
 class _Module:
-    """The prefix of the arrays of a recurrent module, whether it is a single cell, and the dict that holds them."""
+    """The prefix of the arrays of a recurrent module, whether it is a single cell, and the dict that holds them.
+
+    `scope` is that of its tensors.
+    """
 
     prefix: str
     cell: bool
@@ -358,8 +380,10 @@ class _Arrays:
         self._sorted = sorted(tensors)
         # By the prefix of a module, which ends with the last separator in a name.
         self._states: dict[str, list[str]] = {}
+        self._direct: dict[str, list[str]] = {}
         for name in tensors:
             parent = _parent(name)
+            self._direct.setdefault(parent, []).append(name)
             if len(name) - len(parent) <= _LONGEST_STATE and _STATE_SUFFIX.fullmatch(name[len(parent) :]):
                 self._states.setdefault(parent, []).append(name)
 
@@ -368,6 +392,10 @@ class _Arrays:
             if not self._sorted[place].startswith(prefix):
                 return
             yield self._sorted[place]
+
+    def around(self, prefix: str) -> list[str]:
+        """Names of the arrays of the module around the one that `prefix` begins with, without those of its modules."""
+        return self._direct.get(_parent(prefix.rstrip("./")), []) if prefix[-1:] in tuple("./") else []
 
     def states(self, prefix: str) -> list[str]:
         """Names of arrays that may be learned initial states, in the module or dict that `prefix` begins with."""
@@ -380,15 +408,10 @@ def _parent(name: str) -> str:
 
 def _checked(module: _Module, found: Found, arrays: _Arrays, texts: Mapping[str, str]) -> Found:
     """The network, or an unsupported one where its module holds more than a plain cell; its learned initial state."""
+    found = _among_others(module, found, arrays)
     entry = found.entry
     if not entry.supported:
         return found
-    used = set(found.sources.values())
-    for name in arrays.below(module.prefix):
-        if name not in used and _changes_the_cell(module, name, arrays.tensors[name], entry):
-            return found.refused(
-                f"the file also holds {name}, which a plain cell does not have: its module may compute more"
-            )
     activation = texts.get(module.prefix + _NONLINEARITY)
     if entry.cell is None and activation is not None:
         if f"rnn_{activation}" not in RNN_CELLS:
@@ -397,9 +420,45 @@ def _checked(module: _Module, found: Found, arrays: _Arrays, texts: Mapping[str,
     kind = texts.get(module.prefix + _CLASS)
     if kind is not None and not _OWN_CLASS.fullmatch(kind):
         clause = f"its class in the program is {kind}, whose code is not read: its cell is taken as PyTorch's"
-        found = found.having(assumptions=(*entry.assumptions, clause))
-    states = islice(_initial_states(module, found, arrays), _MOST_CLAUSES)
-    return found.having(assumptions=(*found.entry.assumptions, *states))
+        found = found.having(assumptions=(*found.entry.assumptions, clause))
+    return found
+
+
+def _among_others(module: _Module, found: Found, arrays: _Arrays) -> Found:
+    """The network with clauses about the other arrays of its module, or an unsupported one if they may change it."""
+    if not found.entry.supported:
+        return found
+    used, unread = set(found.sources.values()), []
+    for name in arrays.below(module.prefix):
+        tensor = arrays.tensors[name]
+        if name in used or _is_state(module, name, tensor, found.entry):
+            continue
+        if _changes_the_cell(module, name, tensor, found.entry):
+            return found.refused(
+                f"the file also holds {name}, which a plain cell does not have: its module may compute more"
+            )
+        if tensor.scope == module.scope and tensor.dtype != "object" and not _is_recurrent(name):
+            unread.append(f'"{name}" {tensor.shape}')
+    for name in arrays.around(module.prefix):
+        tensor = arrays.tensors[name]
+        if tensor.scope == module.scope and name not in used and _may_be_used_with(name, tensor, found.entry):
+            unread.append(f'"{name}" {tensor.shape}')
+    clauses = list(islice(_initial_states(module, found, arrays), _MOST_CLAUSES))
+    if unread:
+        shown = ", ".join(unread[:_MOST_CLAUSES])
+        more = f" and {len(unread) - _MOST_CLAUSES:,} more" if len(unread) > _MOST_CLAUSES else ""
+        clauses.append(f"the file also holds {shown}{more}, which the run does not use")
+    return found.having(assumptions=(*found.entry.assumptions, *clauses))
+
+
+def _is_recurrent(name: str) -> bool:
+    """Whether an array of this name belongs to a recurrent layer, which is listed by itself."""
+    patterns = (_NAME, _FUSED, _STACKED, _CELL, *_OTHER_CELLS)
+    return any(pattern.fullmatch(name) for pattern in patterns)
+
+
+def _is_state(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
+    return _STATE.fullmatch(name[len(module.prefix) :]) is not None and _holds_units(tensor, entry)
 
 
 def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
@@ -407,25 +466,50 @@ def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) 
     rest = name[len(module.prefix) :]
     if tensor.dtype == "object":
         return False
-    if _STATE.fullmatch(rest) and _holds_units(tensor, entry):
-        return False
     if tensor.scope != module.scope:
         # A dict within the module's, such as an optimizer's state: its first key says whether it is a module.
         return _MORE_THAN_A_CELL.search(rest.split(".")[0]) is not None
+    around = _AROUND.fullmatch(rest) is not None and not _has_gate_rows(tensor, entry)
     if module.prefix != module.scope and module.prefix[-1:] in "./":
-        return True
+        return not around
     # Without a separate name, the module shares its dict with any others.
-    if _NAME.fullmatch(name) or any(pattern.fullmatch(name) for pattern in _OTHER_CELLS):
+    if _is_recurrent(name):
         return False
-    units = entry.hidden_size
-    gates = 1 if entry.cell is None else CELLS[entry.cell].gate_count
-    assert units is not None
     if _MORE_THAN_A_CELL.search(rest):
         return True
-    flat = 1 <= len(tensor.shape) <= 2
-    if flat and gates > 1 and tensor.shape[0] == gates * units:
-        return True
-    return module.cell and ("." in rest or (flat and tensor.shape[0] == units))
+    if around or not _has_numbers(tensor):
+        return False
+    return _fits_units(tensor, entry) or (module.cell and "." in rest)
+
+
+def _may_be_used_with(name: str, tensor: Tensor, entry: Entry) -> bool:
+    """Whether a module around a cell may compute with both."""
+    rest = name[len(_parent(name)) :]
+    return (
+        _has_numbers(tensor)
+        and _fits_units(tensor, entry)
+        and not (_is_recurrent(name) or _AROUND.fullmatch(rest) or _STATE.fullmatch(rest))
+    )
+
+
+def _has_numbers(tensor: Tensor) -> bool:
+    return tensor.dtype != "object" and "int" not in tensor.dtype and tensor.dtype != "bool"
+
+
+def _gate_rows(entry: Entry) -> int:
+    assert entry.hidden_size is not None
+    cell = entry.cell or next(iter(entry.cells), None)
+    return entry.hidden_size * (1 if cell is None else CELLS[cell].gate_count)
+
+
+def _has_gate_rows(tensor: Tensor, entry: Entry) -> bool:
+    return 1 <= len(tensor.shape) <= 2 and tensor.shape[0] == _gate_rows(entry) != entry.hidden_size
+
+
+def _fits_units(tensor: Tensor, entry: Entry) -> bool:
+    """Whether the shape is (H,), (1, H), (H, ...) or (G·H, ...)."""
+    shape, units = tensor.shape, entry.hidden_size
+    return 1 <= len(shape) <= 2 and (shape[0] in (units, _gate_rows(entry)) or shape == (1, units))
 
 
 def _initial_states(module: _Module, found: Found, arrays: _Arrays) -> Iterator[str]:

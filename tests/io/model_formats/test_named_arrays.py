@@ -125,6 +125,69 @@ def test_an_entry_must_be_named_where_there_are_several(tmp_path: Path) -> None:
         read_parameters(path, None, network("gru", 1, False))
 
 
+OTHERS: dict[str, tuple[Arrays, bool]] = {
+    "peepholes": ({"w_ci": np.ones((1, 4)), "w_cf": np.ones((1, 4)), "w_co": np.ones((1, 4))}, False),
+    "a decay of the state": ({"W_d": np.ones((4, 4)), "b_d": np.ones(4)}, False),
+    "a constant of each unit": ({"tau_m": np.ones(4)}, False),
+    "rows of gates": ({"fc.weight": np.ones((16, 4))}, False),
+    "the layers around": ({"embedding.weight": np.ones((9, 3)), "fc.weight": np.ones((2, 4))}, True),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "net."])
+@pytest.mark.parametrize("names", ["torch", "torch cell", "gluon", "gluon cell"])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_arrays_of_a_layer_are_named(tmp_path: Path, kind: str, names: str, prefix: str) -> None:
+    """A layer whose module may compute with them is refused, and the others say that they are not read."""
+    arrays = weights_of(network("lstm", 1, False))
+    arrays = in_torch_names(arrays) if "torch" in names else arrays
+    if "cell" in names:
+        arrays = {name.replace("_l0", "").replace("l0_", ""): array for name, array in arrays.items()}
+    others, runs = OTHERS[kind]
+    np.savez(tmp_path / "w.npz", **{prefix + name: array for name, array in {**arrays, **others}.items()})
+    (entry,) = open_model(tmp_path / "w.npz").entries
+    assert entry.supported == runs
+    clauses = entry.assumptions if runs else (entry.reason,)
+    assert any(prefix + name in clause for clause in clauses for name in others)
+
+
+def test_arrays_of_the_module_around_a_cell_are_named(tmp_path: Path) -> None:
+    cell = in_torch_names(weights_of(network("lstm", 1, False)), "lstm.")
+    np.savez(tmp_path / "w.npz", **cell, w_ci=np.ones((1, 4)), mean=np.ones(3), h0=np.ones(4))
+    (entry,) = open_model(tmp_path / "w.npz").entries
+    assert entry.supported
+    assert [name for name in ("w_ci", "mean", "h0") if any(f'"{name}"' in text for text in entry.assumptions)] == [
+        "w_ci",
+        "h0",
+    ]
+
+
+TRAINING = ("exp_avg.{}", "exp_avg_sq.{}", "{}.exp_avg", "{}.momentum_buffer", "Adam/m/{}", "{}/Adam_1", "{}.grad")
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_gradients_and_moments_of_an_optimizer_are_no_networks(tmp_path: Path, name: str) -> None:
+    arrays = in_torch_names(weights_of(network("gru", 1, False)), "net.")
+    np.savez(tmp_path / "w.npz", **arrays, **{name.format(key): array for key, array in arrays.items()})
+    assert [(entry.name, entry.supported) for entry in open_model(tmp_path / "w.npz").entries] == [("net", True)]
+
+
+def test_an_average_of_the_weights_is_marked(tmp_path: Path) -> None:
+    arrays = in_torch_names(weights_of(network("gru", 1, False)), "net.")
+    np.savez(tmp_path / "w.npz", **arrays, **{f"ema.{key}": array for key, array in arrays.items()})
+    plain, average = open_model(tmp_path / "w.npz").entries
+    assert plain.assumptions == ()
+    assert "average" in average.assumptions[0]
+
+
+def test_the_archive_of_a_run_has_no_other_arrays(tmp_path: Path) -> None:
+    weights = weights_of(network("lstm", 1, False))
+    archive = {f"parameters.{name}": array for name, array in weights.items()}
+    np.savez(tmp_path / "w.npz", **archive, input=np.ones((4, 1, 3)), **{"initial_state.h": np.ones((1, 1, 4))})
+    (entry,) = open_model(tmp_path / "w.npz").entries
+    assert entry.assumptions == ()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("prefix", ["", "x."])
 def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value: float) -> None:

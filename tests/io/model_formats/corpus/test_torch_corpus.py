@@ -632,7 +632,14 @@ def attention_in_an_lstm(folder: Path) -> tuple[Path, Networks | str]:
 @case
 def subclass_with_a_layer_of_its_own(folder: Path) -> tuple[Path, Networks | str]:
     state = {f"net.{name}": tensor for name, tensor in gru().state_dict().items()}
-    return save({**state, "net.fc.weight": torch.ones(2, 4)}, folder / "w.pt"), {"net": "net.fc.weight"}
+    return save({**state, "net.mix.weight": torch.ones(2, 4)}, folder / "w.pt"), {"net": "net.mix.weight"}
+
+
+@case
+def subclass_with_the_layer_above(folder: Path) -> tuple[Path, Networks | str]:
+    made = gru()
+    state = {f"net.{name}": tensor for name, tensor in made.state_dict().items()}
+    return save({**state, "net.fc.weight": torch.ones(2, 4)}, folder / "w.pt"), {"net": made}
 
 
 @case
