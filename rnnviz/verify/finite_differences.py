@@ -99,20 +99,22 @@ def finite_differences(
 
 @dataclass(frozen=True)
 class _Steps:
-    """The steps of a quotient relative to the scale of an entry, a tiny one, and the number of draws."""
+    """The steps of a quotient relative to the scale of an entry, a tiny one, and the number of draws.
+
+    Draws are needed in float64, too: where states explode, two correct engines have other states after some steps.
+    """
 
     sizes: tuple[float, ...]
     tiny: float
-    draws: int
+    draws: int = _DRAWS
 
     @classmethod
     def of(cls, inputs: Inputs) -> "_Steps":
         names = {node.activation.name for node in inputs.network.graph.nodes if node.activation is not None}
         exponent = _BENT if names & _WITH_KINKS else _SMOOTH
         if inputs.network.dtype == "float64":
-            # What float64 rounds is seen as the distance of the estimates.
-            return cls(tuple(2.0 ** (exponent + k) for k in (2, 0, -2)), 2.0 ** (exponent - _TINY), 0)
-        return cls((2.0 ** (exponent - 1), 2.0 ** (exponent - 3)), 2.0 ** (exponent - _TINY), _DRAWS)
+            return cls(tuple(2.0 ** (exponent + k) for k in (2, 0, -2)), 2.0 ** (exponent - _TINY))
+        return cls((2.0 ** (exponent - 1), 2.0 ** (exponent - 3)), 2.0 ** (exponent - _TINY))
 
     @property
     def count(self) -> int:
@@ -251,8 +253,10 @@ def _extrapolated(
     quotients = (differences[count:, 0] - differences[count:, 1]) / 2.0
     # A chaotic network is flat for large steps, and steep for small ones.
     tiny = steps.tiny * scale
-    if abs(quotients[0] / tiny - value) > _SETTLED * abs(value) + 16.0 * _EPS * magnitude / tiny:
+    unsettled = abs(quotients[0] / tiny - value) - 16.0 * _EPS * magnitude / tiny
+    if unsettled > _SETTLED * abs(value):
         return _Quotient(where, float("nan"), error, 0.0)
+    error = max(error, float(unsettled))
     if apart[-1] > max(apart[0] / 2.0, 2.0 * rounding, 2.0**-20 * abs(value)):
         return _Quotient(where, float("nan"), error, 0.0)
     movement = float(np.abs(quotients[1:] / sizes[-1] - central[-1]).max(initial=0.0))

@@ -8,6 +8,7 @@ import pytest
 from rnnviz.core.gradients import OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.io.inputs import load_inputs
 from rnnviz.verify import finite_differences as module
 from rnnviz.verify.backward_audit import gradient_audit
 from rnnviz.verify.backward_result import FiniteDifferences
@@ -88,6 +89,19 @@ def test_a_kink_is_skipped() -> None:
     biases = [entry for entry in found.entries if entry.where.name.endswith("bias")]
     assert found.skipped > 0
     assert not biases
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_correct_gradients_of_an_exploding_network_are_not_contradicted(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding grows until two correct engines have nothing in common, in float64, too."""
+    monkeypatch.setattr(module, "_CALLS", 1 << 30)
+    config = backward_inputs(cell="rnn_tanh", hidden_size=32, dtype="float64", sequence={"timesteps": 100}).config
+    inputs = load_inputs(replace(config, parameters=replace(config.parameters, scale=0.8, seed=seed)))
+    found = differences(inputs)
+    assert found.skipped > 10
+    assert found.wrong == {}
 
 
 def test_reasons_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
