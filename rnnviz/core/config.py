@@ -261,6 +261,9 @@ class InitialStateSource:
     )
     seed: int = config_field("int", "Seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
     path: str | None = config_field("path", ".npz file with h, and c for an LSTM.", None)
+    final_of: str | None = config_field(
+        "text", "Engine in the saved arrays of a run, whose final state is the initial state.", None
+    )
 
 
 @dataclass(frozen=True)
@@ -438,6 +441,12 @@ class Config:
                 "parameters.entry",
                 f'parameters.entry = "{self.parameters.entry}" names a layer of a file, '
                 f"but parameters.path is missing.",
+            )
+        if self.initial_state.final_of is not None and self.initial_state.path is None:
+            raise ConfigError(
+                "initial_state.final_of",
+                f'initial_state.final_of = "{self.initial_state.final_of}" names an engine of a run\'s archive, '
+                "but initial_state.path is missing.",
             )
         _check_backward(self)
         if not self.compare.candidates:

@@ -14,10 +14,11 @@ from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_i
 from rnnviz.core.lengths import KEY, checked_lengths, clear_padding, draw_lengths
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
-from rnnviz.core.npz import read_npz
+from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import alphabet, check_sample_labels, check_seams, draw_sequence
+from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
@@ -35,10 +36,57 @@ _ARCHIVED = "initial_state."
 """The prefix of h and c in the archive of a run."""
 
 
-def read_state(path: Path, network: Network, batch_size: int) -> State:
-    """h, and c for an LSTM, each (L·D, N, H); in a run's own archive `initial_state.h` and `initial_state.c`."""
-    arrays = read_npz(path, _ARCHIVED, partial(check_state, network, batch_size))
-    return checked_state(network, batch_size, arrays)
+_FINAL = ".state"
+"""The end of the name of an engine's final hidden states there."""
+
+_NOT_FINAL = (
+    "the run starts from the initial state of the run in {path}; its final states are those of initial_state.final_of"
+    ' = "{engine}"'
+)
+
+
+def read_state(path: Path, network: Network, batch_size: int, final_of: str | None = None) -> State:
+    """h, and c for an LSTM, each (L·D, N, H); in a run's own archive `initial_state.h` and `initial_state.c`.
+
+    `final_of` is the engine in the archive whose final state is read instead.
+    """
+    check = partial(check_state, network, batch_size)
+    if final_of is None:
+        return checked_state(network, batch_size, read_npz(path, _ARCHIVED, check))
+    engines = _finals(path)
+    if not engines:
+        raise InputError(f"{path} has no final states of engines: leave initial_state.final_of out.")
+    if final_of not in engines:
+        raise InputError(
+            f'{path} has no final state of "{final_of}": initial_state.final_of must be {join_words(engines, "or")}.'
+        )
+    prefixes = {"h": "", "c": "cell_"}
+    names = {s: f"{final_of}.{prefixes.get(s, f'{s}_')}state" for s in network.kind.state_symbols}
+    file = NpzFile(path)
+    stored = {s: name for s, name in names.items() if name in file.headers}
+    check({s: file.headers[name].shape for s, name in stored.items()})
+    return checked_state(network, batch_size, {s: file.read(name) for s, name in stored.items()})
+
+
+def _finals(path: Path) -> list[str]:
+    """The engines whose final states are in an archive."""
+    ends = tuple(name.removesuffix(_FINAL) for name in NpzFile(path).headers if name.endswith(_FINAL))
+    return [name for name in ends if name]
+
+
+def _assumed_state(config: Config) -> tuple[str, ...]:
+    """A clause that names the initial state that was taken from a run's archive, where its final one may be meant.
+
+    Not where the run is the same one again, with the same sequence.
+    """
+    source = config.initial_state
+    path = Path(source.path or "")
+    if source.path is None or source.final_of is not None or source.path == config.sequence.path:
+        return ()
+    if path.suffix.lower() != ".npz" or f"{_ARCHIVED}h" not in NpzFile(path).headers:
+        return ()
+    engines = _finals(path)
+    return (_NOT_FINAL.format(path=path.name, engine=engines[0]),) if engines else ()
 
 
 def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:
@@ -82,6 +130,7 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
     lengths = _lengths(config, opened, stored.entry)
     names = _names(config, opened, lengths)
     assumed = () if stored.entry is None else assumptions(stored.entry, config, bool(lengths))
+    assumed += _assumed_state(config)
     if lengths and opened is None:
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
@@ -196,4 +245,4 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
                 f"{path} is a model file, of which an initial state is read only together with its weights: "
                 "parameters.path must name the same file."
             )
-        return read_state(path, config.network, batch_size)
+        return read_state(path, config.network, batch_size, source.final_of)

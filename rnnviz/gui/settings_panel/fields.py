@@ -41,6 +41,7 @@ _LABELS = {
     "parameters.bias": "bia&s init",
     "parameters.scale": "sca&le",
     "initial_state.source": "initial state",
+    "initial_state.final_of": "final state of",
     "compare.reference": "refere&nce",
     "compare.candidates": "candidates",
     "backward.enabled": "gradients",
@@ -297,6 +298,8 @@ def _initial_state(values: Values) -> dict[str, FieldState]:
     uses: dict[str, FieldState] = {}
     if source != "file":
         uses["initial_state.path"] = _LEFT_OUT
+    if source != "file" or values["initial_state.final_of"] is None:
+        uses["initial_state.final_of"] = _LEFT_OUT
     if source != "normal":
         uses["initial_state.seed"] = _HIDDEN
     return uses

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.core.config import Network
+from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
-from rnnviz.io.inputs import read_state
+from rnnviz.io.inputs import load_inputs, read_state
 
 NETWORK = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
 SHAPE = (4, 5, 4)
@@ -43,3 +43,45 @@ def test_a_state_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     np.savez(path, h=arrays()["h"], c=np.full(SHAPE, "a"))
     with pytest.raises(InputError, match="they must be real numbers"):
         read_state(path, NETWORK, 5)
+
+
+def archive(path: Path, finals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The archive of a run with an initial state, and final states of its engines."""
+    begun = arrays()
+    np.savez(path, **{f"initial_state.{name}": array for name, array in begun.items()}, **finals)
+    return begun
+
+
+def test_the_final_state_of_an_engine_is_read_where_it_is_named(tmp_path: Path) -> None:
+    path, final = tmp_path / "run.npz", {name: 2.0 * array for name, array in arrays().items()}
+    begun = archive(path, {"manual.state": final["h"], "manual.cell_state": final["c"], "torch.state": final["h"]})
+    np.testing.assert_array_equal(read_state(path, NETWORK, 5).h, begun["h"].astype(np.float32))
+    state = read_state(path, NETWORK, 5, "manual")
+    np.testing.assert_array_equal(state.h, final["h"].astype(np.float32))
+    np.testing.assert_array_equal(state.c, final["c"].astype(np.float32))
+    with pytest.raises(InputError, match="lacks c"):
+        read_state(path, NETWORK, 5, "torch")
+    with pytest.raises(InputError, match="must be manual or torch"):
+        read_state(path, NETWORK, 5, "gluon")
+    archive(path, {})
+    with pytest.raises(InputError, match="no final states"):
+        read_state(path, NETWORK, 5, "manual")
+
+
+def test_an_initial_state_of_a_run_that_has_a_final_one_is_an_assumption(tmp_path: Path) -> None:
+    path, other = tmp_path / "run.npz", tmp_path / "state.npz"
+    final = {"manual.state": arrays()["h"], "manual.cell_state": arrays()["c"], "input": np.zeros((5, 3, 3))}
+    archive(path, final)
+    archive(other, {})
+
+    def assumptions(state: dict[str, str], sequence: dict[str, object]) -> tuple[str, ...]:
+        network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
+        tables = {"network": network, "sequence": sequence, "initial_state": state}
+        return load_inputs(Config.from_mapping(tables)).assumptions
+
+    drawn = {"timesteps": 3, "batch_size": 5}
+    (clause,) = assumptions({"path": str(path)}, drawn)
+    assert "initial_state.final_of" in clause
+    assert assumptions({"path": str(path), "final_of": "manual"}, drawn) == ()
+    assert assumptions({"path": str(path)}, {"path": str(path), "array": "input"}) == ()
+    assert assumptions({"path": str(other)}, drawn) == ()
