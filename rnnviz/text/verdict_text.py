@@ -5,8 +5,11 @@ from dataclasses import replace
 from string import Formatter
 from typing import TypeAlias
 
+import numpy as np
+
+from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name, is_unknown
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
@@ -45,7 +48,8 @@ _LINE = " First line that differs: *{line}*."
 _LINE_OF_FILE = " First line that differs: *{line}*, in line {number} of the file."
 _CAUSE = " Likely cause: *{cause}*."
 _CAUSES_ALIKE = "{bugs} these numbers, which do not distinguish causes: none is named."
-_SINCE = "{place}: {steps} of {timesteps} time steps have mismatches"
+_SINCE = "t = {t}: {steps} of {timesteps} time steps have mismatches"
+_SINCE_IN = "t = {t} of the {direction} direction: {steps} of {timesteps} time steps have mismatches"
 _NO_CAUSE = "No known bug reproduces these numbers."
 _CAUSE_UNKNOWN = "Unknown until the step audit is done."
 _CAUSE_ASKED = "Not shown before the question of the quiz is answered."
@@ -194,10 +198,9 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
     place = _fault_place(result, comparison, wrong)
     if place is not None:
         facts.append(("Where", (_place(place),)))
-        steps = int(comparison.mismatched_over_time.any(axis=(0, 1)).sum())
-        if steps:
-            since = TextPart(f"t = {place.timestep}")
-            facts.append(("Since", fill(_SINCE, place=since, steps=f"{steps:,}", timesteps=f"{result.shape[2]:,}")))
+        since = _since(result, comparison)
+        if since:
+            facts.append(("Since", since))
     if place is not None or wrong:
         causes = [] if judgment is None else [likely_cause(judgment, engine) for engine in wrong]
         known = [TextPart(f"{cause}. ") for cause in causes if cause]
@@ -213,6 +216,25 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
     shown = details.undetectable_bugs(result) if words.blind else ()
     facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
     return tuple(facts)
+
+
+def affected_steps(comparison: Comparison, network: Network) -> dict[int, tuple[int, int]]:
+    """By direction the first time step with mismatches that it computes, and how many time steps have some."""
+    found = {}
+    for direction in range(network.directions):
+        times = np.flatnonzero(comparison.mismatched_over_time[:, direction].any(axis=0))
+        if len(times):
+            found[direction] = int(times[-1 if network.backward(direction) else 0]), len(times)
+    return found
+
+
+def _since(result: RunResult, comparison: Comparison) -> tuple[TextPart, ...]:
+    network, text = result.config.network, []
+    template = _SINCE_IN if network.bidirectional else _SINCE
+    for direction, (first, steps) in affected_steps(comparison, network).items():
+        counts = {"t": str(first), "steps": f"{steps:,}", "timesteps": f"{result.shape[2]:,}"}
+        text += [*([TextPart(". ")] if text else []), *fill(template, direction=DIRECTIONS[direction], **counts)]
+    return tuple(text)
 
 
 def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) -> Location | None:

@@ -4,10 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from rnnviz.core.trace import Trace
 from rnnviz.io.templates import starter
 from rnnviz.text.tables import report
 from rnnviz.text.verdict_details import arrays, line_number, others
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, causes_alike, fill, likely_cause, plain, verdict_sentence
+from rnnviz.text.verdict_text import (
+    UNDETECTABLE,
+    TextPart,
+    affected_steps,
+    causes_alike,
+    fill,
+    likely_cause,
+    plain,
+    verdict_sentence,
+)
 from rnnviz.verify.compare import compare
 from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment
@@ -81,6 +91,26 @@ def test_a_likely_cause_is_the_phrase_of_a_known_bug() -> None:
     assert likely_cause(found.judgment, "manual") == ""
     assert causes_alike(found.judgment, "gluon") == ""
     assert causes_alike(found.judgment, "manual")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reverse", "expected"),
+    [
+        ([(0, 1, 3), (0, 1, 1)], False, {1: (3, 2)}),
+        ([(0, 0, 2), (1, 0, 4), (1, 1, 4)], False, {0: (2, 2), 1: (4, 1)}),
+        ([(0, 0, 1), (0, 0, 3)], True, {0: (3, 2)}),
+        ([], False, {}),
+    ],
+)
+def test_affected_time_steps_are_those_of_each_direction_in_the_order_of_computation(
+    changed: list[tuple[int, int, int]], reverse: bool, expected: dict[int, tuple[int, int]]
+) -> None:
+    def edit(trace: Trace) -> None:
+        for lane in changed:
+            trace.hidden[(*lane, 0, 0)] = 9.0
+
+    result = made(edits={"manual": edit}, bidirectional=not reverse, reverse=reverse)
+    assert affected_steps(result.comparison("manual"), result.config.network) == expected
 
 
 def test_a_worse_verdict_on_another_candidate_is_first() -> None:
