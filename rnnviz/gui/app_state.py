@@ -18,7 +18,6 @@ from rnnviz.quantities.steps import Region
 from rnnviz.quantities.units import OrderName, Query
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.verdict import VERDICTS
 
 if TYPE_CHECKING:
     # They compute gradients, and are imported when the first one is wanted.
@@ -159,8 +158,7 @@ class AppState:
             config = config.with_custom_cell(result.config.network.custom)
         if candidate not in [comparison.candidate for comparison in result.comparisons]:
             # Select the worst verdict, so that a candidate that agrees cannot hide it.
-            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.candidate_verdict(c)))
-            candidate = worst.candidate
+            candidate = result.by_importance[0].candidate
         if engine not in result.traces:
             engine = result.reference.engine
         state = replace(self, config=config, result=result, ran=ran, candidate=candidate, engine=engine)

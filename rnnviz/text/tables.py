@@ -13,7 +13,7 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import plural
+from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details
 from rnnviz.text.gradient_text import gradient_words, without_gradients
@@ -43,6 +43,16 @@ _FIRST_LINE = "the first line that differs is {line}"
 _NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
 _NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
 _ZERO = "Every value passes with atol = 0."
+# Of one engine, and of several.
+_WRONG_OF = "{count} of {all} engines is wrong: {engines}.", "{count} of {all} engines are wrong: {engines}."
+_DIFFER_OF = (
+    "{count} of {all} candidates differs from {reference}: {engines}.",
+    "{count} of {all} candidates differ from {reference}: {engines}.",
+)
+_DRIFT_OF = (
+    "{count} of {all} candidates drifts from {reference}: {engines}.",
+    "{count} of {all} candidates drift from {reference}: {engines}.",
+)
 _RULE = "|c − r| ≤ atol + rtol · |r|"
 
 
@@ -198,16 +208,40 @@ _DETAILS = "Details"
 _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
 
 
+def headline(result: RunResult) -> str:
+    """How many of several engines are wrong, or of several candidates do not agree; "" where all do."""
+    if len(result.comparisons) < 2:
+        return ""
+    wrong = [engine for engine in result.traces if result.wrong(engine) or result.gradients_wrong(engine)]
+    verdict = result.overall_verdict
+    if not wrong and verdict is Verdict.AGREE:
+        return ""
+    named = wrong or [c.candidate for c in result.comparisons if result.candidate_verdict(c) is verdict]
+    templates = _WRONG_OF if wrong else _DRIFT_OF if verdict is Verdict.DRIFT else _DIFFER_OF
+    line = templates[len(named) > 1].format(
+        count=len(named),
+        all=len(result.traces) if wrong else len(result.comparisons),
+        engines=join_words(map(display_name, named)),
+        reference=display_name(result.reference.engine),
+    )
+    return f"{MARKS[verdict]} {line}"
+
+
+def _first(result: RunResult) -> tuple[str, ...]:
+    line = headline(result)
+    return (line,) if line else ()
+
+
 def verdicts(result: RunResult) -> list[VerdictWords]:
-    """The verdict on each candidate, and after it the one on its gradients, if there are any."""
-    each = ((verdict_sentence(result, c.candidate), gradient_words(result, c.candidate)) for c in result.comparisons)
+    """The verdict on each candidate, the worst first, and after it the one on its gradients, if there are any."""
+    each = ((verdict_sentence(result, c.candidate), gradient_words(result, c.candidate)) for c in result.by_importance)
     return [words for pair in each for words in pair if words is not None]
 
 
 def report(result: RunResult) -> str:
     """The verdicts of a run with all details, as the command line prints them."""
     lines = [line for words in verdicts(result) for line in (str(words), *(f"  {note}" for note in words.notes))]
-    return "\n".join((*lines, *(() if result.has_gradients else without_gradients(result))))
+    return "\n".join((*_first(result), *lines, *(() if result.has_gradients else without_gradients(result))))
 
 
 def run_html(result: RunResult) -> str:
@@ -215,6 +249,7 @@ def run_html(result: RunResult) -> str:
     parts = [
         f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
     ]
+    parts += [f"<div><strong>{escape(line)}</strong></div>" for line in _first(result)]
     for words in verdicts(result):
         listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
         parts.append(_bar(words.verdict, words.sentence))
@@ -237,7 +272,7 @@ def comparison_html(comparison: Comparison) -> str:
 
 def run_in_words(result: RunResult) -> str:
     lines = map(str, verdicts(result))
-    return "\n".join((network_in_words(result.config), *lines, *verdict_details.assumptions(result)))
+    return "\n".join((network_in_words(result.config), *_first(result), *lines, *verdict_details.assumptions(result)))
 
 
 def comparison_in_words(comparison: Comparison) -> str:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.core.config import Network
-from rnnviz.core.engine_spec import display_name, is_unknown
+from rnnviz.core.engine_spec import display_name, is_own, is_recording, is_unknown
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
@@ -28,9 +28,15 @@ UNDETECTABLE = "undetectable"
 # Text between asterisks is strong.
 _AGREE = "*{reference} and {candidate} agree*: {values}"
 _AGREE_AT = "*{reference} and {candidate} agree*: {values} at {place}"
+_OWN_AGREES = "*{own} agrees with {other}*: {values}"
+_OWN_AGREES_AT = "*{own} agrees with {other}*: {values} at {place}"
 _AGREE_BUT = "*{reference} and {candidate} agree, but {bugs} would go undetected with these settings*"
 _AGREE_RECORDED_BUT = (
     "*{reference} and {candidate} agree in {compared} values, but {bugs} would go undetected with these settings*"
+)
+_OWN_AGREES_BUT = "*{own} agrees with {other}, but {bugs} would go undetected with these settings*"
+_OWN_AGREES_RECORDED_BUT = (
+    "*{own} agrees with {other} in {compared} values, but {bugs} would go undetected with these settings*"
 )
 _CHECKS = "{reference} and {candidate} agree, but *{checks}*: {names}"
 _CHECKS_BRIEF = "{reference} and {candidate} agree, but *{checks}*"
@@ -229,7 +235,8 @@ def affected_steps(comparison: Comparison, network: Network) -> dict[int, tuple[
 
 
 def _since(result: RunResult, comparison: Comparison) -> tuple[TextPart, ...]:
-    network, text = result.config.network, []
+    network = result.config.network
+    text: list[TextPart] = []
     template = _SINCE_IN if network.bidirectional else _SINCE
     for direction, (first, steps) in affected_steps(comparison, network).items():
         counts = {"t": str(first), "steps": f"{steps:,}", "timesteps": f"{result.shape[2]:,}"}
@@ -267,18 +274,33 @@ def _shortened(parts: Iterable[TextPart]) -> tuple[TextPart, ...]:
 
 
 def _agreement(comparison: Comparison) -> _Two:
-    names, values = details.pair_names(comparison), details.values_and_error(comparison)
-    brief = fill(_AGREE, **names, values=values)
+    names, values = _own_and_other(comparison), details.values_and_error(comparison)
+    brief = fill(_OWN_AGREES if "own" in names else _AGREE, **names, values=values)
     if comparison.max_abs_error == 0.0:
         return brief, brief
-    return fill(_AGREE_AT, **names, values=values, place=_place(comparison.max_abs_error_at)), brief
+    template = _OWN_AGREES_AT if "own" in names else _AGREE_AT
+    return fill(template, **names, values=values, place=_place(comparison.max_abs_error_at)), brief
 
 
 def _undetectable(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
     bugs = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
-    template = _AGREE_RECORDED_BUT if comparison.unrecorded else _AGREE_BUT
-    brief = fill(template, **details.pair_names(comparison), bugs=bugs, compared=details.compared(comparison))
+    names = _own_and_other(comparison)
+    if "own" in names:
+        template = _OWN_AGREES_RECORDED_BUT if comparison.unrecorded else _OWN_AGREES_BUT
+    else:
+        template = _AGREE_RECORDED_BUT if comparison.unrecorded else _AGREE_BUT
+    brief = fill(template, **names, bugs=bugs, compared=details.compared(comparison))
     return brief, brief
+
+
+def _own_and_other(comparison: Comparison) -> dict[str, str]:
+    """The recording or custom step of a pair as "own", and the "other" engine; else the names of both."""
+    pair = comparison.candidate, comparison.reference
+    mine = [engine for engine in pair if is_recording(engine) or is_own(engine)]
+    if len(mine) != 1:
+        return details.pair_names(comparison)
+    (other,) = (engine for engine in pair if engine not in mine)
+    return {"own": display_name(mine[0]), "other": display_name(other)}
 
 
 def _failed_checks(comparison: Comparison, failed: list[Check]) -> _Two:

@@ -5,6 +5,7 @@ from dataclasses import field
 from pathlib import Path
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -163,6 +164,16 @@ class RunResult(Displayed):
     def verdict(self) -> Verdict:
         """The worst verdict on any candidate, of the forward pass."""
         return _worst([self.comparison_verdict(c) for c in self.comparisons])
+
+    @property
+    def by_importance(self) -> list[Comparison]:
+        """The comparisons, the worst verdict first; of equal ones first those of recordings and custom steps."""
+
+        def key(comparison: Comparison) -> tuple[int, bool]:
+            own = is_recording(comparison.candidate) or is_own(comparison.candidate)
+            return -VERDICTS.index(self.candidate_verdict(comparison)), not own
+
+        return sorted(self.comparisons, key=key)
 
     @property
     def has_gradients(self) -> bool:

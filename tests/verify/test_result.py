@@ -36,6 +36,15 @@ def test_lookup_by_engine_name() -> None:
         result.comparison("gluon")
 
 
+def test_the_worst_verdict_comes_first_and_then_the_users_own_engines() -> None:
+    """After a correct port its verdict is the first one, not that of two engines of the program."""
+    names = ("manual", "gluon", "recording:port.npz", "torch", "./mine.py")
+    order = [c.candidate for c in make_result(names).by_importance]
+    assert order == ["recording:port.npz", "./mine.py", "gluon", "torch"]
+    wrong = make_result(names, edits={"torch": wrong_value})
+    assert [c.candidate for c in wrong.by_importance][:2] == ["torch", "recording:port.npz"]
+
+
 def verdicts(result: RunResult) -> dict[str, str]:
     return {c.candidate: result.comparison_verdict(c) for c in result.comparisons}
 

@@ -47,7 +47,7 @@ from rnnviz.quantities.gates import (
     is_bounded,
     is_gradient,
 )
-from rnnviz.text.tables import verdicts
+from rnnviz.text.tables import headline, verdicts
 from rnnviz.text.verdict_details import assumptions
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
@@ -103,6 +103,7 @@ def page_html(result: RunResult, written: datetime, start: Location | None = Non
         .render(
             title=run_title(result),
             verdict=result.overall_verdict,
+            headline=headline(result),
             verdicts=[(str(words), words) for words in verdicts(result)],
             assumptions=[line.strip() for line in assumptions(result)],
             reference=display_name(result.reference.engine),

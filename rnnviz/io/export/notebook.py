@@ -37,7 +37,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.tables import verdicts
+from rnnviz.text.tables import headline, verdicts
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
 
@@ -177,7 +177,7 @@ def _every_step(lane: Lane, *, keeps: bool) -> Iterator[str]:
 
 def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     """The introduction: the network, the results of the run, and the requirements."""
-    found = [f"> {literally(str(words))}" for words in verdicts(result)]
+    found = [f"> {literally(line)}" for line in (headline(result), *map(str, verdicts(result))) if line]
     yield prose(
         f"# {network_in_words(result.config.network)}",
         "Every number of this network once more: `out` and `state` by Gluon's layer, then with NumPy, "

@@ -32,7 +32,7 @@ from rnnviz.quantities.error_series import ERROR_RATIO, error_series
 from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.tables import AUDIT_WORDS, verdicts
+from rnnviz.text.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.backward_result import BackwardJudgment, DifferenceQuotient, GradientAudit, gradient_place
@@ -73,6 +73,7 @@ def report_html(
             written=written,
             outdated=outdated,
             verdict=result.overall_verdict,
+            headline=headline(result),
             verdicts=[(str(words), words) for words in verdicts(result)],
             pictures=pictures,
             reference=display_name(result.reference.engine),

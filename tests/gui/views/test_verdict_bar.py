@@ -179,7 +179,7 @@ def test_a_narrow_bar_drops_the_notes_before_the_place(line: VerdictBar, mismatc
 def test_engine_names_are_text_and_not_markup(line: VerdictBar) -> None:
     result = make_result(("gluon", "<b>&mine.py"))
     line.show_result(result, "<b>&mine.py")
-    assert line.text.startswith("gluon and <b>&mine.py agree")
+    assert line.text.startswith("<b>&mine.py agrees with gluon")
     assert "&lt;b&gt;&amp;mine.py" in shown(line)
 
 
