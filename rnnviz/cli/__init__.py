@@ -29,7 +29,7 @@ from rnnviz.cli.terminal import (
 )
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.schema import display_value
-from rnnviz.core.words import suggest
+from rnnviz.core.words import suggest, unreadable
 
 
 def _add_doctor_to(commands: Commands) -> None:
@@ -110,7 +110,7 @@ def open_window(file: str | None) -> int:
     """Open the window, on a file if one is given, and return its exit code when it is closed."""
     if file is not None and not os.path.isfile(file):
         check_regular(file)
-        raise InputError(f"{file} cannot be opened: the file does not exist.")
+        raise unreadable(file, FileNotFoundError())
     from rnnviz.gui.app import main as open_app
 
     code: int = open_app(file)

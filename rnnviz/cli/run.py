@@ -68,7 +68,7 @@ def add_run_to(commands: Commands) -> None:
         help="also write gates, cell states and pre-activations to --csv and --npz, recomputed in float64 from each "
         "engine's states",
     )
-    output.add_argument("--png", type=Path, metavar="PATH", help="draw the unrolled network")
+    output.add_argument("--png", type=Path, metavar="PATH", help="draw the lanes")
     output.add_argument("--report", type=Path, metavar="PATH", help="write an HTML report")
     output.add_argument("--page", type=Path, metavar="PATH", help="write an interactive HTML page")
     output.add_argument("--notebook", type=Path, metavar="PATH", help="write a Jupyter notebook that repeats the run")
@@ -137,6 +137,8 @@ def _check_outputs(config: Config, options: Namespace) -> None:
 
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates needs --csv or --npz.")
+    if options.png is not None and options.png.suffix.lower() != ".png":
+        raise InputError(f"--png must end in .png (got {display_value(str(options.png))}).")
     outputs = {
         f"--{kind}": getattr(options, kind) for kind in ("csv", "npz", "png", "report", "page", "notebook", "json")
     }
@@ -398,9 +400,9 @@ def _check_place(config: Config, options: Namespace) -> bool:
             _MISSING.format(options=_options(missing), be="is" if len(missing) == 1 else "are", needed=_options(needed))
         )
     if options.direction == "forward" and network.reverse:
-        raise InputError("--direction forward needs a forward direction, but network.reverse is true.")
+        raise InputError("This network has a backward direction only: leave out --direction forward.")
     if options.direction == "backward" and not (network.bidirectional or network.reverse):
-        raise InputError("--direction backward needs a bidirectional network, but network.bidirectional is false.")
+        raise InputError("This network has a forward direction only: leave out --direction backward.")
     for name in ("layer", "timestep", "sample", "unit"):
         if getattr(options, name) is None:
             setattr(options, name, 0)

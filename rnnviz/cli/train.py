@@ -32,11 +32,12 @@ _POLL_SECONDS = 0.2
 def add_to(commands: Commands) -> None:
     train = commands.add_parser("train", help="train a network on a small task, and compare a library's training")
     train.add_argument("task", type=Path, nargs="?", help="a TOML training task")
-    examples = tuple(sorted(path.stem for path in resource_path("training").glob("*.toml")))
+    examples = tuple(sorted(path.stem for path in resource_path("training").glob("*.toml") if path.stem != "example"))
     train.add_argument(
         "--example",
         nargs="?",
-        const="example",
+        # Not a str, which argparse would look for in `choices`.
+        const=Path("example"),
         choices=examples,
         metavar="NAME",
         help=f"print a task: {', '.join(examples)}",

@@ -24,7 +24,7 @@ from rnnviz.core.schema import (
 )
 from rnnviz.core.sequence import SequenceSource as SequenceSource
 from rnnviz.core.sequence import alphabet, check_sequence
-from rnnviz.core.words import join_words, suggest
+from rnnviz.core.words import join_words, plural, suggest
 from rnnviz.frozen import dataclass
 
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
@@ -561,8 +561,9 @@ def _check_activations(network: Network, roles: list[str]) -> None:
     if network.activations is not None and len(network.activations) != len(roles):
         raise ConfigError(
             "network.activations",
-            f"network.activations = {display_value(list(network.activations))} has {len(network.activations)} of them, "
-            f"but the cell {network.cell} needs {len(roles)}, in the order {', '.join(roles)}.",
+            f"network.activations = {display_value(list(network.activations))} has "
+            f"{plural(len(network.activations), 'activation')}, "
+            f"but {network.cell} needs {len(roles)}: {', '.join(roles)}.",
         )
 
 

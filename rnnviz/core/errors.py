@@ -94,6 +94,11 @@ def last_line(error: Exception) -> str:
     return _lines(error)[-1]
 
 
+def failed(library: str, error: Exception) -> str:
+    """Sentence about a library that failed, with its last line and what to do."""
+    return f"{library} failed: {last_line(error).rstrip('.')}. Run without it, or report it with rnnviz doctor."
+
+
 def _lines(error: Exception) -> list[str]:
     lines = [line.strip() for line in str(error).splitlines()]
     return list(filter(None, lines)) or [type(error).__name__]

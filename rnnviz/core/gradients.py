@@ -265,7 +265,8 @@ def _check_value(config: Config, lengths: tuple[int, ...]) -> None:
         if index >= size:
             raise ConfigError(
                 "backward.value",
-                f"backward.value = {list(value)} has the {name} {index}, but the largest is {size - 1}.",
+                f"backward.value = {list(value)} has the {name} {index}, but the largest is {size - 1}: "
+                "choose a smaller one, or a larger network or sequence.",
             )
     if lengths and value[2] >= lengths[value[3]]:
         raise ConfigError(

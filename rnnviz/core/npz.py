@@ -18,6 +18,7 @@ import numpy as np
 from rnnviz.core.errors import InputError, check_regular, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import advance
+from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
 
 ZIP_DAMAGE = (
@@ -236,7 +237,7 @@ class NpzFile:
         except InputError:
             raise
         except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+            raise unreadable(self.path, error) from error
         except MemoryError as error:
             raise InputError(f"{self.path} needs more memory than is available: it is too large or corrupt.") from error
         except DAMAGE as error:

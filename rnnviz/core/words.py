@@ -1,8 +1,9 @@
 """Small pieces of English that several sentences need: a list joined by "and", the nearest known name."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 
-from rnnviz.core.errors import printable
+from rnnviz.core.errors import InputError, printable
 
 
 def join_words(words: Iterable[str], last: str = "and", most: int | None = None) -> str:
@@ -16,13 +17,31 @@ def join_words(words: Iterable[str], last: str = "and", most: int | None = None)
     return f" {last} ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The question that follows an unknown name: ' Did you mean "run"?', or "" where no known name is near."""
+def suggest(name: str, known: Iterable[str], whole: Mapping[str, str] | None = None) -> str:
+    """The question that follows an unknown name: ' Did you mean "run"?', or "" where no known name is near.
+
+    `whole` has the text to show for a known name.
+    """
     # Only a wrong name needs it, and a window must start fast.
     import difflib
 
     near = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{printable(near[0])}"?' if near else ""
+    return f' Did you mean "{printable(whole[near[0]] if whole else near[0])}"?' if near else ""
+
+
+def unreadable(path: object, error: OSError | ValueError) -> InputError:
+    """The error of a file that cannot be read; of a missing one it says the folder, and the nearest name in it."""
+    if not isinstance(error, FileNotFoundError):
+        return InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.")
+    folder, name = os.path.split(os.path.abspath(str(path)))
+    try:
+        others = os.listdir(folder)
+    except OSError:
+        return InputError(f"{path} does not exist: there is no folder {folder}.")
+    # Names of one ending are alike: what counts is the name without it.
+    stem, stems = os.path.splitext(name)[0], {os.path.splitext(other)[0]: other for other in sorted(others)}
+    near = suggest(stem, stems, stems)
+    return InputError(f"{path} does not exist in {folder}.{near}")
 
 
 def capital(text: str) -> str:

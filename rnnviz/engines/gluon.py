@@ -23,7 +23,7 @@ import numpy as np
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network, parameter_name
-from rnnviz.core.errors import EngineError, last_line
+from rnnviz.core.errors import EngineError, failed, last_line
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding
@@ -260,7 +260,7 @@ class GluonEngine:
             # The stack is timed without its construction, as the chain's blocks are built once, too.
             seconds, output, states = _run_stack(inputs)
         except mx.base.MXNetError as error:
-            raise EngineError(f"Gluon failed: {last_line(error)}") from error
+            raise EngineError(failed("Gluon", error)) from error
         progress(1.0)
         equalities = [Equality("the fused stack's out is the chain's", output, trace.output)]
         equalities += [
@@ -284,7 +284,7 @@ class GluonEngine:
             run_stack_backward(inputs, trace, layer, progress, layer.longest)
             return _stack_gradients(inputs, trace)
         except mx.base.MXNetError as error:
-            raise EngineError(f"Gluon failed: {last_line(error)}") from error
+            raise EngineError(failed("Gluon", error)) from error
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:

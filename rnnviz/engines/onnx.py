@@ -18,9 +18,10 @@ from onnx import ModelProto, TensorProto, helper
 
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
-from rnnviz.core.errors import EngineError, first_line, last_line
+from rnnviz.core.errors import EngineError, failed, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.core.words import plural
 from rnnviz.engines.base import EngineReport, NoGradients, Progress
 from rnnviz.engines.layers import fill_layer, initial_states
 
@@ -58,7 +59,7 @@ class OnnxEngine(NoGradients):
             try:
                 y, *finals = session.run(None, feeds)
             except Exception as error:
-                raise EngineError(f"ONNX Runtime failed: {last_line(error)}") from error
+                raise EngineError(failed("ONNX Runtime", error)) from error
             # Y is (T, D, N, H).
             x = np.concatenate([y[:, direction] for direction in range(network.directions)], axis=-1)
             fill_layer(trace, layer, x, finals)
@@ -126,7 +127,7 @@ def run_model(
     try:
         return dict(zip(wanted, session.run(wanted, feeds), strict=True))
     except Exception as error:
-        raise EngineError(f"ONNX Runtime failed: {last_line(error)}") from error
+        raise EngineError(failed("ONNX Runtime", error)) from error
 
 
 _OPERATORS = ("RNN", "LSTM", "GRU")
@@ -155,7 +156,9 @@ class OnnxModelEngine(NoGradients):
         layers = [node.output[0] for node in model.graph.node if node.op_type in _OPERATORS]
         model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in layers)
         if len(layers) != inputs.network.num_layers:
-            raise EngineError(f"The model has {len(layers)} layers in place of {inputs.network.num_layers}.")
+            raise EngineError(
+                f"{self._path} has {plural(len(layers), 'recurrent layer')}, expected {inputs.network.num_layers}."
+            )
         states = inputs.network.kind.state_symbols
         wanted = [*layers, "output", *(f"{name}_n" for name in states)]
         feeds = {"input": np.ascontiguousarray(inputs.sequence)}

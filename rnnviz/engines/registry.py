@@ -96,7 +96,8 @@ class EngineEntry:
         if network.dtype not in self.dtypes:
             return (
                 f"{self.title} computes recurrent layers in {', '.join(self.dtypes)} only, "
-                f"but network.dtype is {network.dtype}."
+                f"but network.dtype is {network.dtype}: set it to {join_words(self.dtypes, 'or')}, "
+                "or use another engine."
             )
         if not _has_cell(self.name, network):
             others = [entry.name for entry in ENGINES.values() if _has_cell(entry.name, network)]
@@ -185,8 +186,9 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         if bug is None:
             raise ConfigError(
                 key,
-                f"{key} names {display_value(name)}, which is not a known bug: use one of {', '.join(KNOWN_BUGS)}."
-                + suggest(name, (bug.engine for bug in KNOWN_BUGS.values())),
+                f"{key} names {display_value(name)}, which is not a known bug."
+                f"{suggest(name, (bug.engine for bug in KNOWN_BUGS.values()))} "
+                "The guide lists them on the page Known bugs.",
             )
         return EngineEntry(name, name, None, bug=bug)
     if name not in ENGINES:
@@ -244,7 +246,9 @@ def load_engine(name: str) -> Engine:
     try:
         return _load(name)
     except (ImportError, OSError, AttributeError) as error:
-        raise EngineError(f"The engine {name} could not be loaded: {error}.") from error
+        raise EngineError(
+            f"The engine {name} could not be loaded: {error}. Run without it, or see rnnviz doctor."
+        ) from error
 
 
 def _load(name: str) -> Engine:

@@ -124,7 +124,10 @@ def _check_lengths(recording: Recording, inputs: Inputs) -> None:
     name, path, samples = recording.lengths, recording.archive.path, inputs.batch_size
     header = recording.archive.headers[name]
     if header.shape != (samples,):
-        raise InputError(f"{name} in {path} has the shape {header.shape}, expected (N,) = {(samples,)}.")
+        raise InputError(
+            f"{name} in {path} has the shape {header.shape}, expected (N,) = {(samples,)}: "
+            "save one length for each sample."
+        )
     for sample, found in enumerate(recording.archive.read(name)):
         if found != inputs.length(sample):
             raise InputError(
@@ -208,7 +211,10 @@ def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
 def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
     header, (axes, shape) = archive.headers[name], wanted
     if header.shape != shape:
-        raise InputError(f"{name} in {archive.path} has the shape {header.shape}, expected {axes} = {shape}.")
+        raise InputError(
+            f"{name} in {archive.path} has the shape {header.shape}, expected {axes} = {shape}: "
+            "see File formats in the guide."
+        )
     if header.dtype.newbyteorder("=").name not in _TYPES:
         raise InputError(
             f"{name} in {archive.path} holds values of the type {header.dtype}: a recording holds "

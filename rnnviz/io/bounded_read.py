@@ -8,13 +8,13 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ENOENT
 from pathlib import Path
 from typing import IO
 
 from rnnviz.core.errors import InputError, check_regular, damaged
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance
+from rnnviz.core.words import unreadable
 
 PIECE_BYTES = 4 << 20
 
@@ -79,9 +79,7 @@ def reading(path: object, kind: str = "", damage: tuple[type[Exception], ...] = 
         raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except expected as error:
         if isinstance(error, OSError) and (error.strerror or OSError not in damage):
-            # safetensors repeats the path in place of a reason.
-            missing = os.strerror(ENOENT) if isinstance(error, FileNotFoundError) else error
-            raise InputError(f"{path} cannot be read: {error.strerror or missing}.") from error
+            raise unreadable(path, error) from error
         raise damaged(Path(str(path)), kind, str(error) or type(error).__name__) from error
 
 
@@ -171,10 +169,8 @@ def read_plain_text(path: Path, kind: str = "text") -> str:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             content = file.read(LARGEST_TEXT + 1) or b""
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
     if len(content) > LARGEST_TEXT:
         raise InputError(f"{path} is not a valid {kind} file: it has more than {LARGEST_TEXT:,} bytes.")
     if content.startswith(_UTF_16):

@@ -19,6 +19,7 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import with_paths
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, CoursePlace, find_lesson, parse_heading, sections, split_blocks
@@ -119,7 +120,7 @@ def read_lesson(path: Path) -> GuidedLesson:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a lesson: byte {error.start} is not valid UTF-8.") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
     return parse_lesson(text, path)
 
 

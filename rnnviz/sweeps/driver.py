@@ -24,6 +24,7 @@ from rnnviz.core.engine_spec import engine_file
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.inputs import Load
 from rnnviz.core.schema import declarations
+from rnnviz.core.words import unreadable
 from rnnviz.engines.registry import EngineEntry, find_engine
 from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor
@@ -52,7 +53,7 @@ def read_journal(path: Path) -> dict[str, SweepResult]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
     found = {}
     for line in lines[:-1]:  # what follows the last end of line is empty or torn
         try:

@@ -16,6 +16,7 @@ from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError, check_regular, in_short
 from rnnviz.core.schema import display_key
+from rnnviz.core.words import unreadable
 from rnnviz.io.outputs import atomic_write
 from rnnviz.sweeps.grid import ENGINE, SEED, Point, checked_value, declaration
 from rnnviz.sweeps.results import NUMBERS, SweepResult, SweepRow, SweepTable
@@ -63,7 +64,7 @@ def load_sweep_results(path: Path) -> SweepTable:
     try:
         return _read_json(path) if path.suffix.lower() == ".json" else _read_csv(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     except _DAMAGE as error:
         raise InputError(f"{path} is not a table written by rnnviz sweep: {_why(error)}.") from error
 

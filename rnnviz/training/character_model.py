@@ -211,6 +211,8 @@ def load_character_model(path: Path) -> CharacterModel:
     InputError
         If the file cannot be read, has several networks, or lacks the linear layer or the characters.
     """
+    if path.suffix.lower() != ".safetensors":
+        raise InputError(f"{path} is not a character model: give a .safetensors file that rnnviz train wrote.")
     characters = read_characters(path)
     config = config_of(path, choose(entries_of(path), None, path))
     network = replace(config.network, layout="TNC")

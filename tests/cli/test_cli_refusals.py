@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
         ({"network": {"hidden_size": 10**9}}, ["would take", "PB of memory", "network.hidden_size = 1,000,000,000"]),
         ({"sequence": {"timesteps": 10**9}}, ["would take", "sequence.timesteps = 1,000,000,000"]),
         ({"network": {"cell": "elman"}}, ['network.cell = "elman"', *CELL_NAMES]),
-        ({"sequence": {"path": "missing.npy"}}, ["missing.npy cannot be read: No such file"]),
+        ({"sequence": {"path": "missing.npy"}}, ["missing.npy does not exist"]),
         ({"sequence": {"path": "text.npy"}}, ["text.npy is not a valid .npy file"]),
         ({"sequence": {"path": "objects.npy"}}, ["objects.npy holds Python objects, which are never unpickled"]),
         ({"sequence": {"path": "ragged.csv"}}, ["ragged.csv, line 2 has 2 values, but the first row has 3"]),
@@ -76,11 +76,11 @@ def test_invalid_input_exits_with_2(rnnviz: Called, tmp_path: Path, tables: dict
         (["run", "config.toml", "--reference", "nonsense"], "--reference"),
         (["run", "config.toml", "--engines", "manual,./missing.py"], "no such file"),
         (["run", "config.toml", "--audit", "ful"], '(got "ful"). Did you mean "full"?'),
-        (["run", "missing.toml"], "missing.toml cannot be read"),
+        (["run", "missing.toml"], "missing.toml does not exist"),
         (["run", "config.toml", "--csv", "missing/out.csv"], "missing/out.csv cannot be written"),
         (["run", "config.toml", "--json", "."], ". cannot be written: it is a folder"),
         (["config", "lsmt"], 'Unknown lesson "lsmt". Did you mean "lstm"?'),
-        (["missing.toml"], "missing.toml cannot be opened"),
+        (["missing.toml"], "missing.toml does not exist"),
         (["--frobnicate"], "--frobnicate"),
     ],
     ids=" ".join,
@@ -116,4 +116,4 @@ def test_traceback_only_with_rnnviz_debug(
     assert main(["run", "missing.toml"]) == 2
     _, err = capsys.readouterr()
     assert "Traceback" in err
-    assert err.strip().splitlines()[-1].startswith("rnnviz: missing.toml cannot be read")
+    assert err.strip().splitlines()[-1].startswith("rnnviz: missing.toml does not exist")

@@ -121,7 +121,7 @@ def test_undecodable_name_is_escaped() -> None:
     done = in_shell("\"$@\" $'missing\\xff.toml'", "run")
     assert (done.returncode, done.stderr) == (
         WRONG_INPUT,
-        "rnnviz: missing\\udcff.toml cannot be read: No such file or directory.\n",
+        f"rnnviz: missing\\udcff.toml does not exist in {os.getcwd()}.\n",
     )
 
 

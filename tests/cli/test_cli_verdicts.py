@@ -229,7 +229,7 @@ def test_gradients_are_computed_by_an_option(
 def test_onnx_refuses_float64(capsys: pytest.CaptureFixture[str], tmp_path: Path, engines: str) -> None:
     code, _, sentence = run(capsys, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
     assert code == 2
-    assert sentence == "rnnviz: ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64.\n"
+    assert "float32 only, but network.dtype is float64" in sentence
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ def test_engines_option(notebook: str, capsys: pytest.CaptureFixture[str]) -> No
         ),
         (
             ("--direction", "backward"),
-            "--direction backward needs a bidirectional network, but network.bidirectional is false.",
+            "This network has a forward direction only: leave out --direction backward.",
         ),
         (("--top", "0"), "--top must be at least 1 (got 0)."),
         (

@@ -91,7 +91,7 @@ def test_a_library_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["{task}", "--library", "onnx"], "--library must be one of gluon, torch"),
         (["{task}", "--weights", "a.bin"], "its ending is"),
         (["{task}", "--json", "{task}"], "it is read as the task"),
-        (["{folder}/none.toml"], "No such file"),
+        (["{folder}/none.toml"], "does not exist"),
         (["{peephole}", "--library", "torch"], "--library torch cannot train LSTM with peepholes"),
     ],
 )
@@ -107,7 +107,7 @@ def test_refusals(words: list[str], said: str, tmp_path: Path, capsys: pytest.Ca
 def test_examples_are_tasks(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = load_task(path)
     assert task.problem.kind == {"example": "adding", "adding-tanh": "adding"}.get(path.stem, path.stem)
-    assert main(["train", "--example", path.stem]) == 0
+    assert main(["train", "--example", *([] if path.stem == "example" else [path.stem])]) == 0
     assert capsys.readouterr().out == path.read_text(encoding="utf-8")
 
 

@@ -260,7 +260,7 @@ def test_other_and_missing_files_are_refused(tmp_path: Path) -> None:
         NpzFile(tmp_path / "a.npy")
     with pytest.raises(InputError, match="it must be an \\.npz file"):
         read_npz(tmp_path / "a.npy")
-    with pytest.raises(InputError, match=r"w\.npz cannot be read: No such file or directory\.$"):
+    with pytest.raises(InputError, match=r"w\.npz does not exist in .*\.$"):
         read_npz(tmp_path / "w.npz")
 
 

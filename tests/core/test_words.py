@@ -1,8 +1,10 @@
 """Lists in sentences and suggestions for unknown names."""
 
+from pathlib import Path
+
 import pytest
 
-from rnnviz.core.words import join_words, plural, suggest, wrapped
+from rnnviz.core.words import join_words, plural, suggest, unreadable, wrapped
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,12 @@ def test_long_lines_are_wrapped_at_spaces() -> None:
     text = f"{'ab ' * 30}end\nkeeps-its-hyphen {'x' * 80} y"
     assert wrapped(text).split("\n") == [" ".join(["ab"] * 23), "ab " * 7 + "end", "keeps-its-hyphen", "x" * 80, "y"]
     assert wrapped("a b c\nd") == "a b c\nd"
+
+
+def test_a_missing_file_is_named_with_its_folder_and_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "lstm.toml").touch()
+    error = FileNotFoundError()
+    assert str(unreadable(tmp_path / "lstn.toml", error)).endswith(
+        f'does not exist in {tmp_path}. Did you mean "lstm.toml"?'
+    )
+    assert str(unreadable(tmp_path / "no" / "x", error)).endswith(f"there is no folder {tmp_path / 'no'}.")

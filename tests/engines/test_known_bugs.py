@@ -98,19 +98,19 @@ def test_every_known_bug_has_a_name_a_cause_and_an_origin(name: str) -> None:
 
 def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
     gru = KNOWN_BUGS["gates-z-r-n"]
-    assert gru.unsupported_reason(network("lstm", bidirectional=False)) == (
-        "bug:gates-z-r-n is a bug of gru, gru_reset_before, but network.cell is lstm."
-    )
+    sentence = gru.unsupported_reason(network("lstm", bidirectional=False))
+    assert sentence is not None
+    assert "gru, gru_reset_before" in sentence
     swapped = KNOWN_BUGS["concat-swapped"]
     sentence = swapped.unsupported_reason(network("gru", bidirectional=False))
     assert sentence is not None
-    assert "network.bidirectional is false" in sentence
+    assert "set network.bidirectional" in sentence
     with pytest.raises(EngineError, match="bidirectional"):
         faulty("concat-swapped", inputs_of({}, cell="gru", hidden_size=3))
 
 
-def test_an_unknown_bug_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r'"bug:typo".*no-i2h-bias.*update-gate-inverted'):
+def test_an_unknown_bug_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'"bug:typo", which is not a known bug'):
         find_engine("bug:typo")
 
 

@@ -48,7 +48,8 @@ def test_float64_is_refused_with_the_dtype_allowed() -> None:
     entry = ENGINES["onnx"]
     assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float32")) is None
     assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float64")) == (
-        "ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64."
+        "ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64: set it to float32, "
+        "or use another engine."
     )
 
 

@@ -125,7 +125,7 @@ def test_outputs_recorded_by_the_oracle_fit(tmp_path: Path, cell: str, layout: s
 def test_another_shape_is_refused_with_both(tmp_path: Path, name: str, axes: str) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs()
     assert refusal(path, inputs, **{name: np.ones((2, 3), np.float32)}) == (
-        f"{name} in {path} has the shape (2, 3), expected {axes}."
+        f"{name} in {path} has the shape (2, 3), expected {axes}: see File formats in the guide."
     )
 
 
@@ -138,7 +138,7 @@ def test_a_refused_shape_names_the_size_of_the_state(tmp_path: Path, name: str, 
 def test_another_shape_of_the_output_is_refused_with_the_axes_of_the_layout(tmp_path: Path) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs(layout="TNC")
     assert refusal(path, inputs, output=np.ones((2, 5, 6), np.float32)) == (
-        f"output in {path} has the shape (2, 5, 6), expected (T, N, D·H) = (5, 2, 6)."
+        f"output in {path} has the shape (2, 5, 6), expected (T, N, D·H) = (5, 2, 6): see File formats in the guide."
     )
 
 

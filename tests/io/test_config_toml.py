@@ -144,7 +144,7 @@ def test_saving_where_nothing_can_be_written_is_a_sentence(tmp_path: Path) -> No
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing.toml"
-    assert str(refusal(path)) == f"{path} cannot be read: No such file or directory."
+    assert str(refusal(path)) == f"{path} does not exist in {path.parent}."
     assert "Is a directory" in str(refusal(tmp_path))
 
 

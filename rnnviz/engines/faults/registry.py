@@ -65,15 +65,20 @@ class KnownBug:
         if not network.is_known:
             return None
         if not self.faults(network):
-            return f"{self.engine} is a bug of {', '.join(self.variants)}, but network.cell is {network.cell}."
-        if self.needs == "bidirectional" and not network.bidirectional:
-            return f"{self.engine} is a bug of bidirectional networks, but network.bidirectional is false."
-        if self.needs == "forward" and network.reverse:
-            return f"{self.engine} is a bug of the forward direction, but this network has a backward one only."
-        if self.needs == "backward" and not (network.bidirectional or network.reverse):
-            return f"{self.engine} is a bug of the backward direction, but this network has a forward one only."
-        if self.needs == "clip" and network.clip is None:
-            return f"{self.engine} is a bug of networks with a clip, but network.clip is not set."
+            return (
+                f"{self.engine} is a bug of {', '.join(self.variants)}, but the cell is {network.kind.name}: "
+                "choose a bug of this cell, or another cell."
+            )
+        missing = {
+            "bidirectional": None if network.bidirectional else "of bidirectional networks: set network.bidirectional",
+            "forward": "of the forward direction: unset network.reverse" if network.reverse else None,
+            "backward": None
+            if network.bidirectional or network.reverse
+            else "of the backward direction: set network.bidirectional or network.reverse",
+            "clip": "of networks with a clip: set network.clip" if network.clip is None else None,
+        }.get(self.needs)
+        if missing is not None:
+            return f"{self.engine} is a bug {missing}, or choose another bug."
         return None
 
 

@@ -17,6 +17,7 @@ from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.core.words import unreadable
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
 from rnnviz.engines.user_code.cell_file import load_cell
@@ -53,7 +54,7 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
             cell = load_cell(path)
             return Declared(cell_to_json(cell), listing(cell))
         except OSError as error:
-            raise RecurrenceError(f"{path} cannot be read: {error.strerror}.") from error
+            raise RecurrenceError(str(unreadable(path, error))) from error
         except CellError as error:
             at = str(path) if error.line is None else f"{path}, line {error.line}"
             raise RecurrenceError(f"{at}: {error}") from error
@@ -111,7 +112,7 @@ class UserFunction:
         try:
             return compile(self._path.read_bytes(), str(self._path), "exec")
         except OSError as error:
-            raise RecurrenceError(f"{self._path} cannot be read: {error.strerror}.") from error
+            raise RecurrenceError(str(unreadable(self._path, error))) from error
         except SyntaxError as error:
             # Of null bytes, Python tells no line.
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.schema import listed
+from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.model_file import ModelFile, TensorFile
@@ -290,7 +291,7 @@ def _head(path: Path) -> bytes:
         other = other_format(index, b"") if isinstance(error, FileNotFoundError) and index.is_file() else None
         if other is not None:
             raise other.refused(path) from error
-        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def _by_content(path: Path, head: bytes) -> Format | None:

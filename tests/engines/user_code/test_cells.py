@@ -64,7 +64,7 @@ def test_the_sentence_of_a_file_that_declares_no_cell(code: str, sentence: str, 
 
 
 def test_no_file(tmp_path: Path) -> None:
-    assert sentence_of(tmp_path / "none.py") == " cannot be read: No such file or directory."
+    assert sentence_of(tmp_path / "none.py") == f" does not exist in {tmp_path}."
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs: Inp
 
 
 def test_a_missing_or_binary_file_is_a_sentence(inputs: Inputs, tmp_path: Path) -> None:
-    assert sentence_of(tmp_path / "gone.py", inputs, tmp_path / "a") == " cannot be read: No such file or directory."
+    assert sentence_of(tmp_path / "gone.py", inputs, tmp_path / "a") == f" does not exist in {tmp_path}."
     path = tmp_path / "mine.py"
     path.write_bytes(b"\xff\xfe\x00x")
     assert "mine.py" in str(path)

@@ -94,7 +94,7 @@ def test_a_file_that_is_missing_or_defines_no_step_is_refused(tmp_path: Path) ->
     path = tmp_path / "gone.py"
     with pytest.raises(RecurrenceError) as caught:
         OwnRecurrence(path)
-    assert str(caught.value) == f"{path} cannot be read: No such file or directory."
+    assert str(caught.value) == f"{path} does not exist in {path.parent}."
     path.touch()
     with pytest.raises(RecurrenceError, match=r"gone\.py does not define step\("):
         OwnRecurrence(path)

@@ -79,7 +79,7 @@ def test_another_number_of_lines_is_a_sentence(tmp_path: Path, text: str, told: 
 
 
 def test_labels_that_are_missing_or_no_text_are_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"labels\.txt cannot be read: No such file or directory\.$"):
+    with pytest.raises(InputError, match=r"labels\.txt does not exist in .*\.$"):
         read_labels(tmp_path / "labels.txt", 3)
     (tmp_path / "labels.txt").write_bytes(b"a\n\xff\nc\n")
     with pytest.raises(InputError, match=r"labels\.txt is not a valid text file: byte 2 is not UTF-8 text\.$"):
@@ -160,7 +160,7 @@ def test_labels_of_samples_replace_the_words_of_texts(tmp_path: Path) -> None:
         ({"sample_labels": ["three.txt"]}, "has 1 file, but there are 2 samples: give one for each."),
         ({"sample_labels": ["three.txt"] * 3}, "has 3 files, but there are 2 samples: give one for each."),
         ({"sample_labels": ["three.txt", "two.txt"]}, "two.txt has 2 lines, but sample 1 has 3 time steps"),
-        ({"sample_labels": ["three.txt", "no.txt"]}, "no.txt cannot be read"),
+        ({"sample_labels": ["three.txt", "no.txt"]}, "no.txt does not exist"),
         ({"sample_labels": ["three.txt"] * 2, "labels": "three.txt"}, "are both given: leave one of them out."),
         ({"sample_labels": ["three.txt"], "source": "file", "path": "x.npy"}, "has 1 file, but there are 2 samples"),
     ],

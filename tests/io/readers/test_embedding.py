@@ -140,8 +140,8 @@ def test_an_array_that_is_not_a_matrix_of_floats_is_refused(tmp_path: Path) -> N
 
 
 def test_a_missing_file_or_unknown_format_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read" in refusal(tmp_path / "e.npz", None)
-    assert "cannot be read" in refusal(tmp_path / "e.npy", None)
+    assert "does not exist" in refusal(tmp_path / "e.npz", None)
+    assert "does not exist" in refusal(tmp_path / "e.npy", None)
     (tmp_path / "e.txt").write_text("the 0.1 0.2\n", encoding="utf-8")
     assert "is not a supported model file" in refusal(tmp_path / "e.txt", None)
 

@@ -71,7 +71,7 @@ def test_a_file_that_is_not_a_vocabulary_is_refused(tmp_path: Path, name: str, t
 
 
 def test_a_vocabulary_that_is_missing_or_no_text_is_a_sentence(tmp_path: Path) -> None:
-    assert "cannot be read: No such file" in refusal(tmp_path / "v.txt")
+    assert "does not exist" in refusal(tmp_path / "v.txt")
     (tmp_path / "v.txt").write_bytes(b"a\n\xff\n")
     assert "byte 2 is not UTF-8 text" in refusal(tmp_path / "v.txt")
 

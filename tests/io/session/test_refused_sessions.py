@@ -128,7 +128,7 @@ def test_overlapping_copies_are_refused(tmp_path):
 
 def test_a_missing_session_or_another_file_is_refused(tmp_path):
     path = tmp_path / "a.rnnviz"
-    with pytest.raises(InputError, match=r"a\.rnnviz cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"a\.rnnviz does not exist"):
         read_session(path, never)
     path.write_text("hello")
     with pytest.raises(InputError, match=r"a\.rnnviz is not a valid session"):
