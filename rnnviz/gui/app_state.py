@@ -71,17 +71,6 @@ class Limit(NamedTuple):
 _FIRST, _AUTO = Location(), Limit()
 
 
-class ViewChoices(NamedTuple):
-    """Choices that belong to a config: another file begins with its own, and undo restores those before."""
-
-    location: Location = _FIRST
-    engine: str | None = None
-    chosen: str | None = None
-    color_by: Quantity = "value"
-    swiping: bool = False
-    selected_range: Query | None = None
-
-
 @dataclass(frozen=True)
 class AppState:
     """Everything that views show. The selection, candidate and engine always belong to the result.
@@ -96,6 +85,8 @@ class AppState:
     candidate: str | None = None
     engine: str | None = None
     location: Location = _FIRST
+    wanted: Location = _FIRST
+    """The location that the user selected, in this result or an earlier, larger one."""
     color_by: Quantity = "value"
     limit: Limit = _AUTO
     order: OrderName = "index"
@@ -111,12 +102,6 @@ class AppState:
     lesson_step: tuple[str, int] | None = None
     ran: Config | None = None
     """The config as it was when the run of the result began."""
-    restoring: ViewChoices | None = None
-    """Choices that wait for the result of the config."""
-
-    @property
-    def choices(self) -> ViewChoices:
-        return self.restoring or ViewChoices(*(getattr(self, name) for name in ViewChoices._fields))
 
     @property
     def inputs(self) -> Inputs | None:
@@ -140,14 +125,9 @@ class AppState:
     def with_result(self, result: RunResult | None, ran: Config | None = None) -> "AppState":
         """The state with another result, of the config `ran`.
 
-        Candidate, engine and selection stay as near as it allows, or are restored if the result is of the config.
+        Candidate, engine and selection stay as near as it allows.
         """
         ran = ran or (None if result is None else result.config)
-        if self.restoring is not None and ran == self.config:
-            choices, query = self.restoring._asdict(), self.restoring.selected_range
-            # Without the result before, whose engine and values would replace the choices.
-            state = replace(self, restoring=None, result=None, **choices).with_result(result, ran)
-            return replace(state, selected_range=query)
         if result is None:
             none = replace(self, result=None, candidate=None, engine=None, highlighted=(), selected_range=None)
             return replace(none, followed=None).with_parameter(None)
@@ -168,23 +148,18 @@ class AppState:
             at = state.parameter
             if at is not None and not (result.inputs.loss is not None and at.is_in(result.inputs.parameters)):
                 state = state.with_parameter(None)
-        return replace(state, location=state.inside(self.location))
+        return replace(state, location=state.inside(self.wanted))
 
     def with_parameter(self, parameter: ParameterPlace | None) -> "AppState":
         """The state with another selected parameter; without one, contributions are not shown."""
         state = replace(self, parameter=parameter)
         return replace(state, following=None) if parameter is None and self.following == "contributions" else state
 
-    def with_choices(self, choices: ViewChoices) -> "AppState":
-        """The state with other choices, at once if the result is of the config, or else with the next that is."""
-        state = replace(self, restoring=choices)
-        return state if self.result is None or self.ran != self.config else state.with_result(self.result, self.ran)
-
     def with_first_view(self) -> "AppState":
         """The state with the selection, engine, candidate, quantity and range of a newly opened config."""
         engine = None if self.result is None else self.result.reference.engine
-        location = self.inside(Location())
-        first = replace(self, location=location, engine=engine, chosen=None, color_by="value", swiping=False)
+        first = replace(self, location=self.inside(_FIRST), wanted=_FIRST, selected_range=None)
+        first = replace(first, engine=engine, chosen=None, color_by="value", swiping=False)
         return replace(first, limit=_AUTO)
 
     def changed_from(self, before: "AppState") -> frozenset[Field]:
@@ -312,15 +287,11 @@ class Session(QObject):
             self.changed.emit(changed)
 
     def _choose(self, **chosen: Any) -> None:
-        """Set choices of the view, which also replace those that wait for a result."""
-        waiting = self._state.restoring
-        if waiting is not None:
-            waiting = waiting._replace(**{name: chosen[name] for name in waiting._fields if name in chosen})
-        self.replace(replace(self._state, restoring=waiting, **chosen))
+        self.replace(replace(self._state, **chosen))
 
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""
-        self.replace(replace(self._state, config=config, restoring=None))
+        self._choose(config=config)
 
     def set_result(self, result: RunResult | None, ran: Config | None = None) -> None:
         """Set the result of the config `ran`. The selection stays as near as the new shape allows."""
@@ -334,7 +305,8 @@ class Session(QObject):
     def set_location(self, location: Location) -> None:
         """Set the selection. A location outside the result becomes the nearest one inside."""
         if self.result is not None:
-            self._choose(location=self._state.inside(location))
+            location = self._state.inside(location)
+            self._choose(location=location, wanted=location)
 
     def set_color_by(self, color_by: Quantity) -> None:
         """Color the lanes by a quantity, in this result and in later ones that have it."""

@@ -11,7 +11,7 @@ from rnnviz.core.axis_labels import shortened, visible
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
 from rnnviz.frozen import dataclass
-from rnnviz.gui.app_state import AppState, Limit, Session, ViewChoices
+from rnnviz.gui.app_state import Limit, Session
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
@@ -42,21 +42,15 @@ class EditOrigin:
 
 @dataclass(frozen=True)
 class Revision:
-    """A config with its origin, the range of the colors, and the other choices of the view when it was left.
-
-    `name` describes the change if it is more than an edit of keys. `opened` says that it began with the first view.
-    """
+    """A config with the range of the colors. `name` describes the change if it is more than an edit of keys."""
 
     config: Config
-    origin: EditOrigin
     name: str = field(default="", compare=False)
     limit: Limit = _AUTO
-    choices: ViewChoices = field(default=ViewChoices(), compare=False)
-    opened: bool = field(default=False, compare=False)
 
 
 class UndoHistory:
-    """A list of revisions with a current one. Opening a file is a revision, too, and can be undone.
+    """A list of revisions of one document with a current one.
 
     Edits of one key within a second, as from a spin box, are one revision.
     """
@@ -117,13 +111,9 @@ class UndoHistory:
         self._last_key = None
         return self.present
 
-    def rename(self, origin: EditOrigin) -> None:
-        """Set the origin of the current revision, as after saving to another file."""
-        self._steps[self._place] = replace(self.present, origin=origin)
-
-    def keep_view(self, state: AppState) -> None:
-        """Set the range of the colors and the other choices of the current revision."""
-        self._steps[self._place] = replace(self.present, limit=state.limit, choices=state.choices)
+    def keep_limit(self, limit: Limit) -> None:
+        """Set the range of the colors of the current revision."""
+        self._steps[self._place] = replace(self.present, limit=limit)
 
     def amend(self, config: Config) -> None:
         del self._steps[self._place + 1 :]
@@ -141,8 +131,6 @@ _RANGE = "color range"
 
 def changed_key(before: Revision, after: Revision) -> str | None:
     """The dotted key or "color range" in which two revisions differ, or None if not exactly one."""
-    if before.origin != after.origin:
-        return None
     if before.config == after.config and before.limit != after.limit:
         return _RANGE
     keys = changed_keys(before.config, after.config)
@@ -191,17 +179,21 @@ def _sentence(usual: EngineEntry, missing: list[EngineEntry], reference: str, ca
 class Document(QObject):
     """The config of the application state with its file and its undo history.
 
-    `changed` is emitted when the file, the title, or the possible undo and redo may differ.
+    A document that is opened begins a history: undo never leads to another one. `changed` is emitted when the file, the
+    title, or the possible undo and redo may differ.
     """
 
     changed = Signal()
+    opened = Signal()
+    """Another document is open. Nothing of it has run."""
 
     def __init__(self, session: Session, title: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        first = Revision(session.config, EditOrigin(title))
-        self.history = UndoHistory(first)
-        self._stored: dict[EditOrigin, Config] = {first.origin: first.config}
+        self._origin = self._first = EditOrigin(title)
+        self.history = UndoHistory(Revision(session.config))
+        self._stored: Config | None = session.config
+        """The config as opened or saved last; None if it is nowhere."""
         self.view_changed: Callable[[], bool] = lambda: False
         """Whether the view differs from that of the session that is open."""
         self._reported = False
@@ -209,15 +201,20 @@ class Document(QObject):
 
     @property
     def origin(self) -> EditOrigin:
-        return self.history.present.origin
+        return self._origin
 
     @property
     def path(self) -> Path | None:
         return self.origin.path
 
     @property
+    def untouched(self) -> bool:
+        """Whether nothing was opened or edited since the start."""
+        return self._origin is self._first and not self.history.can_undo
+
+    @property
     def modified(self) -> bool:
-        return self._session.config != self._stored.get(self.origin) or self.view_changed()
+        return self._session.config != self._stored or self.view_changed()
 
     def check_view(self) -> None:
         """Emit `changed` if a change of the view changes `modified`."""
@@ -226,13 +223,14 @@ class Document(QObject):
 
     def edit(self, config: Config, name: str = "") -> None:
         """Set the edited config. A change with a `name` is a separate undo entry."""
-        self.history.keep_view(self._session.state)
-        self._go(Revision(config, self.origin, name))
+        self.history.keep_limit(self._session.limit)
+        self.history.push(Revision(config, name, self._session.limit))
+        self._show(self.history.present)
 
     def keep_range(self, before: Limit) -> None:
         """Make a change of the color range, which was `before`, an undo entry."""
-        self.history.keep_view(replace(self._session.state, limit=before))
-        self.history.push(replace(self.history.present, name="", limit=self._session.limit, opened=False))
+        self.history.keep_limit(before)
+        self.history.push(replace(self.history.present, name="", limit=self._session.limit))
         self.changed.emit()
 
     def remedy(self, config: Config) -> None:
@@ -240,12 +238,9 @@ class Document(QObject):
         self.edit(config, f'"{change_in_words(self._session.config, config)}"')
 
     def follow(self, config: Config, title: str) -> None:
-        """Show a later state of the config without a file, such as the next checkpoint, in the same undo entry."""
-        self._stored.pop(self.origin, None)
-        origin = EditOrigin(title)
-        self._stored[origin] = config
-        self.history.rename(origin)
-        self.amend(config)
+        """Show a later state of the config without a file, such as the next checkpoint. Undo skips the one before."""
+        self._origin = EditOrigin(title)
+        self.take_again(config)
 
     def amend(self, config: Config) -> None:
         """Change the config as part of the last undo entry."""
@@ -271,9 +266,14 @@ class Document(QObject):
         """Set a config without a file, such as a lesson."""
         self._take(config, EditOrigin(title))
 
+    def take_step(self, config: Config) -> None:
+        """Set the config of another step of the open lesson. Undo restores what the user made of the step before."""
+        self._stored = config
+        self.edit(config, f"opening {self.origin.title}")
+
     def take_again(self, config: Config) -> None:
         """Replace the config that was taken last, as by that of a longer text. Undo skips the one before."""
-        self._stored[self.origin] = config
+        self._stored = config
         self.amend(config)
 
     def take_file(self, config: Config, path: Path, layer: str = "") -> None:
@@ -282,12 +282,7 @@ class Document(QObject):
 
     def restore(self, config: Config, title: str, path: Path | None, *, modified: bool) -> None:
         """Restore the autosaved config of a window that crashed, with its `path` and `modified`."""
-        origin = EditOrigin(title, path)
-        if modified:
-            self._stored.pop(origin, None)
-        else:
-            self._stored[origin] = config
-        self._go(Revision(config, origin, f"restoring {title}"))
+        self._take(config, EditOrigin(title, path), stored=not modified)
 
     def save(self, path: Path) -> None:
         save_config(self._session.config, path.absolute())
@@ -295,39 +290,29 @@ class Document(QObject):
 
     def saved_as(self, path: Path, config: Config) -> None:
         """Record that `config` was written to `path`, which becomes the file of the document."""
-        origin = EditOrigin.of_file(path)
-        self._stored[origin] = config
-        self.history.rename(origin)
+        self._origin, self._stored = EditOrigin.of_file(path), config
         self.changed.emit()
 
     def undo(self) -> None:
-        self.history.keep_view(self._session.state)
-        opened = self.history.present.opened
-        self._restore(self.history.undo(), opened=opened)
+        self.history.keep_limit(self._session.limit)
+        self._restore(self.history.undo())
 
     def redo(self) -> None:
-        self.history.keep_view(self._session.state)
-        step = self.history.redo()
-        self._restore(step, opened=step.opened)
+        self.history.keep_limit(self._session.limit)
+        self._restore(self.history.redo())
 
-    def _restore(self, step: Revision, *, opened: bool) -> None:
+    def _restore(self, step: Revision) -> None:
         self._session.set_limit(step.limit)
         self._show(step)
-        if opened:
-            self._session.replace(self._session.state.with_choices(step.choices))
 
-    def _take(self, config: Config, origin: EditOrigin) -> None:
-        self.history.keep_view(self._session.state)
-        opened = origin != self.origin
-        if opened:
+    def _take(self, config: Config, origin: EditOrigin, *, stored: bool = True) -> None:
+        if origin != self.origin:
             # Selection and colors belonged to another config.
             self._session.replace(self._session.state.with_first_view())
-        self._stored[origin] = config
-        self._go(Revision(config, origin, f"opening {origin.title}", opened=opened))
-
-    def _go(self, step: Revision) -> None:
-        self.history.push(replace(step, limit=self._session.limit))
-        self._show(step)
+        self._origin, self._stored = origin, config if stored else None
+        self.history = UndoHistory(Revision(config, limit=self._session.limit))
+        self._show(self.history.present)
+        self.opened.emit()
 
     def _show(self, step: Revision) -> None:
         self._session.set_config(step.config)

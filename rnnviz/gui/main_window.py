@@ -250,6 +250,7 @@ class MainWindow(QMainWindow):
 
         self.lanes = UnrolledView(self.session)
         self.lanes.range_chosen.connect(self.document.keep_range)
+        self.document.opened.connect(self.lanes.begin_document)
         bind_player(self.player, self.lanes)
         self._add_view(self.lanes)
         self.main_layout.set_lanes(self.lanes)
@@ -355,6 +356,7 @@ class MainWindow(QMainWindow):
             changed.connect(self.actions_.refresh)
         session.on_change(self.actions_.refresh, "result")
         self.document.changed.connect(self._on_document)
+        self.document.opened.connect(control.begin_document)
         self.view_decided.connect(self.document.check_view)
         for source in (
             control,
@@ -464,7 +466,9 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._leaving and (
-            self.exports.ask_about_writing(self.close) or self.files.ask_about_changes(self.leave)
+            self.exports.ask_about_writing(self.close)
+            or self.files.ask_about_changes(self._leave_training)
+            or self.trainings.ask_about_weights(self.leave)
         ):
             event.ignore()
             return
@@ -475,6 +479,10 @@ class MainWindow(QMainWindow):
         self.shut_down()
         super().closeEvent(event)
         self.closed.emit()
+
+    def _leave_training(self) -> None:
+        if not self.trainings.ask_about_weights(self.leave):
+            self.leave()
 
     def leave(self) -> None:
         self._leaving = True

@@ -2,13 +2,36 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QToolBar, QWidget
 
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
+
+_FRAME = QSize(16, 48)
+"""Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""
+
+
+def place_beside(size: QSize, main: QRect, lanes: QRect, screen: QRect) -> QPoint:
+    """The place of a new window that covers the least of the lanes, then of the main window, and is near it."""
+    across = main.left(), main.right() + 1, main.left() - size.width(), lanes.right() + 1, screen.left(), screen.right()
+    down = main.top(), main.bottom() + 1, main.top() - size.height(), lanes.bottom() + 1, screen.top(), screen.bottom()
+    most = screen.right() + 1 - size.width(), screen.bottom() + 1 - size.height()
+
+    def cost(place: QPoint) -> tuple[int, int, int]:
+        window = QRect(place, size)
+        return _area(window & lanes), _area(window & main), (place - main.topLeft()).manhattanLength()
+
+    places = (
+        QPoint(max(screen.left(), min(x, most[0])), max(screen.top(), min(y, most[1]))) for x in across for y in down
+    )
+    return min(places, key=cost)
+
+
+def _area(rect: QRect) -> int:
+    return rect.width() * rect.height() if rect.isValid() else 0
 
 
 class ToolWindow(QWidget):
@@ -20,6 +43,12 @@ class ToolWindow(QWidget):
         self.addActions([action for action in parent.actions() if action.objectName() == "guide"])
 
     def bring_to_front(self) -> None:
+        main = self.parentWidget()
+        if not self.isVisible() and main is not None:
+            lanes = main.findChild(QWidget, "lanes") or main
+            covered = QRect(lanes.mapToGlobal(QPoint()), lanes.size())
+            screen = main.screen().availableGeometry()
+            self.move(place_beside(self.size() + _FRAME, main.frameGeometry(), covered, screen))
         self.show()
         self.raise_()
         self.activateWindow()

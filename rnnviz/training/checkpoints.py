@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core.config import Backward, Config, Network, ParameterSource
 from rnnviz.core.inputs import Inputs, draw_initial_state
@@ -28,6 +30,47 @@ SHOWN_SAMPLES = 4
 
 
 @dataclass(frozen=True, eq=False)
+class TestPrediction:
+    """Target and prediction of the first fixed sequence by time step, (T,).
+
+    With `of_samples` they are those of the fixed sequences at their only counted time step, (N,).
+
+    Attributes
+    ----------
+    target, predicted : ndarray
+        Numbers, or indices of classes.
+    counted : ndarray of bool
+        Whether the loss counts the prediction.
+    names : tuple of str
+        Names of the classes, () if they have none.
+    """
+
+    __test__ = False  # for pytest
+
+    classes: bool
+    of_samples: bool
+    target: FloatArray
+    predicted: FloatArray
+    counted: NDArray[np.bool_]
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: FloatArray, batch: Batch, source: BatchSource) -> Self:
+        """Those of a batch; `values` (T, N, O) are numbers, or probabilities of classes."""
+        classes = source.classes
+        predicted = values.argmax(axis=-1) if classes else values[..., 0]
+        target = np.asarray(batch.target if classes else batch.target[..., 0])
+        of_samples = not classes and bool((batch.counted.sum(axis=0) == 1).all())
+        if of_samples:
+            found = (target[batch.counted], predicted[batch.counted], np.ones(batch.counted.shape[1], bool))
+        else:
+            found = (target[:, 0], predicted[:, 0], batch.counted[:, 0])
+        # Copies: the others would keep the whole batch.
+        target, predicted, counted = map(np.array, found)
+        return cls(classes, of_samples, target.astype(float), predicted.astype(float), counted, source.names)
+
+
+@dataclass(frozen=True, eq=False)
 class SavedCheckpoint:
     """A checkpoint in files: a run of the fixed sequences, and its loss and accuracy on the test batch."""
 
@@ -35,6 +78,7 @@ class SavedCheckpoint:
     loss: float
     accuracy: float
     config: Config
+    prediction: TestPrediction | None = None
 
     def parameters(self) -> dict[str, FloatArray]:
         """Read the parameters of the network and the linear layer by name; may raise an OSError."""
@@ -92,7 +136,8 @@ class CheckpointFolder:
         )
         backward = Backward(enabled=True, loss="file", path=str(loss), truncate=self._task.training.truncate)
         config = replace(config, backward=backward)
-        return SavedCheckpoint(checkpoint.step, checkpoint.loss, checkpoint.accuracy, config)
+        shown = TestPrediction.of(prediction.values, self._shown, self._source)
+        return SavedCheckpoint(checkpoint.step, checkpoint.loss, checkpoint.accuracy, config, shown)
 
 
 def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> Inputs:

@@ -11,9 +11,8 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import declarations
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Limit, Session
-from rnnviz.gui.document import Document, EditOrigin, Revision, UndoHistory
+from rnnviz.gui.document import Document, Revision, UndoHistory
 from rnnviz.io.config_toml import save_config
-from rnnviz.quantities.units import Query
 from tests.factories import make_result
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -85,49 +84,68 @@ def test_a_change_of_the_color_range_is_undone_and_redone():
     assert session.limit == wide
     document.take(CONFIG, "second")
     assert session.limit == Limit()
-    document.undo()
-    assert session.limit == wide
 
 
-@pytest.mark.parametrize("ran_between", [False, True])
-def test_undo_of_an_opened_file_restores_the_view_and_redo_that_of_the_file(ran_between):
-    here, there = make_result(num_layers=2), make_result(("manual", "torch"), timesteps=3)
-    session = Session(here.config)
+def openings(document: Document, folder: Path):
+    """Every way to open a document, by name."""
+    path = folder / "a.toml"
+    save_config(CONFIG, path)
+    return {
+        "lesson": lambda: document.take(CONFIG, "second"),
+        "file": lambda: document.open(path),
+        "session": lambda: document.take_file(CONFIG, folder / "a.rnnviz"),
+        "capture": lambda: document.take_file(CONFIG, folder / "a.rnnviz", "lstm"),
+        "restored": lambda: document.restore(CONFIG, "second", None, modified=True),
+        "again": lambda: document.take(CONFIG, "first"),
+    }
+
+
+@pytest.mark.parametrize("way", ["lesson", "file", "session", "capture", "restored", "again"])
+def test_an_opened_document_begins_a_history(way: str, tmp_path: Path) -> None:
+    session = Session(CONFIG)
     document = Document(session, "first")
-    session.set_result(here)
-    place = Location(1, 0, 4, 1, 2)
-    session.set_location(place)
-    session.set_engine("manual")
-    session.set_color_by("h")
-    session.set_limit(Limit("fixed", -2.0, 2.0))
-    query = Query("manual", 1, 0, 1, range(1, 3))
-    session.set_range(query)
-    view = session.state.choices
-    document.take(there.config, "second")
-    assert session.location == Location()
-    if ran_between:
-        session.set_result(there)
-        session.set_location(Location(timestep=2))
+    document.edit(with_key("sequence", "seed"))
+    openings(document, tmp_path)[way]()
+    title = document.origin.title
+    for change in (document.undo, document.redo):
+        change()
+        assert (session.config, document.origin.title) == (CONFIG, title)
+    assert (document.history.can_undo, document.history.can_redo) == (False, False)
+    document.edit(with_key("parameters", "seed"))
     document.undo()
-    if ran_between:
-        # A result of the other config, which arrives late, uses up nothing.
-        session.set_result(there)
-        assert session.location.within(there.shape) == session.location
-        session.set_result(here)
-    assert session.state.choices == view
-    assert (session.location, session.engine, session.state.selected_range) == (place, "manual", query)
-    assert session.limit == Limit("fixed", -2.0, 2.0)
-    document.redo()
-    session.set_result(there)
-    assert session.location == Location(timestep=2 if ran_between else 0)
-    assert (session.engine, session.limit) == (there.reference.engine, Limit())
+    assert (session.config, document.origin.title) == (CONFIG, title)
+    assert document.modified is (way == "restored")
+
+
+def test_undo_after_saving_to_another_file_leaves_the_file(tmp_path: Path) -> None:
+    session = Session(CONFIG)
+    document = Document(session, "first")
+    document.edit(with_key("sequence", "seed"))
+    document.save(tmp_path / "a.toml")
+    document.undo()
+    assert document.path == tmp_path / "a.toml"
+    assert document.modified
+
+
+def test_a_smaller_result_keeps_the_selection_for_a_larger_one() -> None:
+    large, small = make_result(timesteps=6), make_result(timesteps=2)
+    session = Session(large.config)
+    session.set_result(large)
+    session.set_location(Location(timestep=5, unit=1))
+    session.set_result(small)
+    assert session.location == Location(timestep=1, unit=1)
+    session.set_result(large)
+    assert session.location == Location(timestep=5, unit=1)
+    session.set_result(small)
+    session.set_location(Location(timestep=0))
+    session.set_result(large)
+    assert session.location == Location(timestep=0)
 
 
 def test_undo_of_an_edit_leaves_the_selection_alone():
     result = make_result()
     session = Session(result.config)
     document = Document(session, "first")
-    document.take(result.config, "second")
     document.edit(replace(result.config, compare=replace(result.config.compare, rtol=0.5)))
     session.set_result(result)
     session.set_location(Location(timestep=2))
@@ -136,19 +154,19 @@ def test_undo_of_an_edit_leaves_the_selection_alone():
 
 
 def test_keys_of_several_sections_include_the_section():
-    history = UndoHistory(Revision(CONFIG, EditOrigin("first")))
-    history.push(Revision(with_key("sequence", "seed"), EditOrigin("first")))
+    history = UndoHistory(Revision(CONFIG))
+    history.push(Revision(with_key("sequence", "seed")))
     assert history.undone == "sequence seed 0 → 7"
-    history.push(Revision(CONFIG, EditOrigin("first")))
-    history.push(Revision(with_key("network", "hidden_size"), EditOrigin("first")))
+    history.push(Revision(CONFIG))
+    history.push(Revision(with_key("network", "hidden_size")))
     assert history.undone == "hidden size 10 → 7"
 
 
 def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
-    history = UndoHistory(Revision(CONFIG, EditOrigin("first")), clock=lambda: 0.0)
+    history = UndoHistory(Revision(CONFIG), clock=lambda: 0.0)
     for size in (11, 12, 13):
         network = replace(CONFIG.network, hidden_size=size)
-        history.push(Revision(replace(CONFIG, network=network), EditOrigin("first")))
+        history.push(Revision(replace(CONFIG, network=network)))
     assert history.undone == "hidden size 10 → 13"
     history.undo()
     assert not history.can_undo
@@ -169,20 +187,21 @@ def test_the_menu_names_the_undone_and_redone_change(window, press):
 
 
 @pytest.mark.slow
-def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, tmp_path: Path):
+def test_remedies_and_drops_are_one_step_each_with_a_name(window, tmp_path: Path):
     document = window.document
     path = tmp_path / "m&m.toml"
     save_config(CONFIG, path)
     (tmp_path / "x.csv").write_text("1,2\n3,4\n")
     (tmp_path / "mine.py").write_text("def step(x, state, p):\n    return state\n")
     window.files.drop([tmp_path / "x.csv", tmp_path / "mine.py", path])
-    assert document.history.undone == "opening m&m.toml"
+    assert document.history.undone == ""
+    assert window.windowTitle() == "m&m.toml[*]"
+    assert window.isWindowModified()
     assert window.session.config.sequence.path == str(tmp_path / "x.csv")
     assert str(tmp_path / "mine.py") in window.session.config.compare.candidates
-    assert "m&&m" in window.actions_["undo"].text()
-    document.undo()
-    window.files.drop([tmp_path / "x.csv"])
-    assert document.history.undone == "dropping x.csv"
+    (tmp_path / "y.csv").write_text("1,2\n3,4\n")
+    window.files.drop([tmp_path / "y.csv"])
+    assert document.history.undone == "dropping y.csv"
     document.undo()
     window.verdict.remedy_requested.emit(replace(CONFIG, sequence=replace(CONFIG.sequence, timesteps=9)))
     assert "9 time steps" in document.history.undone
@@ -193,31 +212,14 @@ def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, 
     assert not document.history.can_undo
 
 
-def test_a_choice_made_while_an_undone_file_waits_for_its_result_is_kept():
-    here, there = make_result(), make_result(("manual", "torch"), timesteps=5)
-    session = Session(here.config)
-    document = Document(session, "first")
-    session.set_result(here)
-    session.set_location(Location(timestep=4, unit=1))
-    session.set_engine("manual")
-    document.take(there.config, "second")
-    session.set_result(there)
-    document.undo()
-    session.set_location(Location(timestep=2, unit=3))
-    session.set_color_by("error_ratio")
-    session.set_result(here)
-    assert session.location == Location(timestep=2, unit=3)
-    assert (session.color_by, session.engine) == ("error_ratio", "manual")
-
-
 def test_an_edit_that_is_typed_back_is_no_step():
-    history = UndoHistory(Revision(CONFIG, EditOrigin("first")), clock=lambda: 0.0)
-    history.push(Revision(with_key("sequence", "seed"), EditOrigin("first")))
+    history = UndoHistory(Revision(CONFIG), clock=lambda: 0.0)
+    history.push(Revision(with_key("sequence", "seed")))
     edited = history.present.config
     undone = []
     for size in (12, 10, 13):
         network = replace(edited.network, hidden_size=size)
-        history.push(Revision(replace(edited, network=network), EditOrigin("first")))
+        history.push(Revision(replace(edited, network=network)))
         undone.append(history.undone)
     assert undone == ["hidden size 10 → 12", "sequence seed 0 → 7", "hidden size 10 → 13"]
     history.undo()
@@ -250,6 +252,4 @@ def test_later_states_of_a_config_are_one_undo_entry_and_saved():
     document.follow(with_key("parameters", "scale"), "step 2")
     assert session.config == with_key("parameters", "scale")
     assert (document.origin.title, document.modified) == ("step 2", False)
-    document.undo()
-    assert session.config == CONFIG
-    assert document.origin.title == "first"
+    assert not document.history.can_undo

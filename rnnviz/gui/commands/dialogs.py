@@ -192,6 +192,26 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
     return box
 
 
+def ask_to_discard(
+    parent: QWidget, title: str, text: str, keep: str, save: Callable[[], None], discard: Callable[[], None]
+) -> None:
+    """Ask whether to keep something by `save`, on a button with the text `keep`, or to `discard` it."""
+    box = MessageBox(parent, title, text, QMessageBox.Icon.Question)
+    kept = box.addButton(keep, QMessageBox.ButtonRole.AcceptRole)
+    box.setStandardButtons(box.standardButtons() | QMessageBox.StandardButton.Discard)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.setDefaultButton(kept)
+
+    def answer(result: int) -> None:
+        if box.clickedButton() is kept:
+            save()
+        elif result == QMessageBox.StandardButton.Discard.value:
+            discard()
+
+    box.finished.connect(answer)
+    box.open()
+
+
 def ask_to_finish(parent: QWidget, tasks: str, finish: Callable[[], None], cancel: Callable[[], None]) -> None:
     """Ask whether to quit after the tasks, which write files, or to cancel them."""
     roles = QMessageBox.ButtonRole

@@ -308,7 +308,7 @@ class FileCommands(QObject):
         ask_new_file(self._window, f"New {kind}", filters, "py", name, create)
 
     def open_lesson(self, lesson: Lesson) -> None:
-        """Open the config of a lesson. Undo restores the config before."""
+        """Open the config of a lesson."""
         config, sentence = runnable(lesson.config)
 
         def take() -> None:
@@ -321,7 +321,7 @@ class FileCommands(QObject):
         """Replace engines of the initial config that are not installed."""
         config, sentence = runnable(self._session.config)
         if sentence:
-            self._document.take(config, self._document.origin.title)
+            self._document.take_again(config)
             self.message.emit(sentence)
 
     def save(self, then: Callable[[], None] = lambda: None) -> None:

@@ -52,6 +52,11 @@ class AutoRun(QObject):
         self._shown = config
         self.changed.emit()
 
+    def forget(self) -> None:
+        """Record that no result is shown."""
+        self._shown = None
+        self.changed.emit()
+
     def cancel(self) -> None:
         self._delay.stop()
         self.changed.emit()
@@ -242,6 +247,19 @@ class RunControl(QObject):
     def _on_code_edited(self) -> None:
         self._edits += 1
         self._run_unasked()
+
+    def begin_document(self) -> None:
+        """Show no result of another document for long: only until a small run of the opened one replaces it."""
+        self.auto_run.schedule()
+        if self.auto_run.stale and not self.auto_run.due:
+            self._session.set_result(None)
+            self.auto_run.forget()
+            # A command that opens a document may run it at once, which replaces the other run.
+            QTimer.singleShot(0, self, self._stop_other_run)
+
+    def _stop_other_run(self) -> None:
+        if self._runner.busy and self._running != self._session.config:
+            self._runner.stop()
 
     def _on_files_edited(self, paths: set[str]) -> None:
         """Run again after a file changed, if the run is small."""

@@ -329,8 +329,10 @@ class LessonController(QObject):
         window = self._window
         # Until the config is set, the result may be of a network without the step's selection.
         self._arriving = False
-        if window.session.config != self._config or window.document.origin.title != self._entry.heading:
+        if window.document.origin.title != self._entry.heading:
             window.document.take(self._config, self._entry.heading)
+        elif window.session.config != self._config:
+            window.document.take_step(self._config)
         self._arriving = True
         # Invalid fields are not a change that undo knows.
         window.panel.show_config(self._config)

@@ -186,7 +186,7 @@ class ViewStateRestorer(QObject):
 
 
 class SessionCommands(QObject):
-    """Opens and saves sessions. Opening one is a single undo entry."""
+    """Opens and saves sessions."""
 
     restored = Signal()
     """A session has been opened."""

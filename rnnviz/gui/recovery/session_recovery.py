@@ -98,7 +98,7 @@ class Autosave(QObject):
     def _present(self) -> "SavedSession | None":
         """The session to save; None if there is nothing to lose."""
         document = self._window.document
-        if not document.history.can_undo and document.path is None:
+        if document.untouched:
             return None
         from rnnviz.io.session import SavedDocument
 

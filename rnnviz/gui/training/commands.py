@@ -11,9 +11,17 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
+from rnnviz.core.words import plural
 from rnnviz.engines.registry import with_fallback_reference
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog, suffix_of
+from rnnviz.gui.commands.dialogs import (
+    RecentFiles,
+    ask_file,
+    ask_new_file,
+    ask_to_discard,
+    show_error_dialog,
+    suffix_of,
+)
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import weight_files
@@ -89,14 +97,25 @@ class TrainingCommands(QObject):
 
         self.open()
         assert self.window is not None
+        window = self.window
         try:
             task = load_task(path)
         except InputError as error:
-            show_error_dialog(self.window, "The task cannot be opened", error, "training")
+            show_error_dialog(window, "The task cannot be opened", error, "training")
             return
-        self.window.show_task(task, path.stem, path)
-        if path not in self.window.ready_tasks:
-            self._recent.add(path)
+        if self.runner is not None and self.runner.busy:
+            window.say("Stop the training (Esc) before you open another task.")
+            return
+
+        def show() -> None:
+            window.show_task(task, path.stem, path)
+            if path not in window.ready_tasks:
+                self._recent.add(path)
+
+        # Until then, the form shows the task before.
+        window.show_ready()
+        if window.is_of(task) or not self.ask_about_weights(show):
+            show()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -146,8 +165,23 @@ class TrainingCommands(QObject):
             self.open_task(ready[0])
         return window
 
+    def ask_about_weights(self, discard: Callable[[], None]) -> bool:
+        """Ask about trained weights that are in no file, then call `discard`. Returns False without any."""
+        window = self.window
+        if window is None or not window.unexported or window.history is None:
+            return False
+        what = f"The weights of {self._stem} after {plural(window.history.steps, 'training step')}"
+        ask_to_discard(
+            window, "Trained weights", f"{what} are in no file.", "&Export weights…", self._ask_weights, discard
+        )
+        return True
+
     def _ask_train(self) -> None:
-        """Train the task of the form, after a question if its checkpoints will replace unsaved changes."""
+        """Train the task of the form, after a question if weights or unsaved changes would be lost."""
+        if not self.ask_about_weights(self._train_after_changes):
+            self._train_after_changes()
+
+    def _train_after_changes(self) -> None:
         assert self.window is not None
         if self.window.follow.isChecked() and not self._follows:
             self._files.after_changes(self._train)
@@ -157,6 +191,7 @@ class TrainingCommands(QObject):
     def _train(self) -> None:
         assert self.window is not None
         assert self.runner is not None
+        self.message.emit("")
         self._agreed = self._session.config if self.window.follow.isChecked() else None
         if self.window.form.task is not None:
             self.runner.train(self.window.form.task)
@@ -166,6 +201,8 @@ class TrainingCommands(QObject):
         assert self.runner is not None
         task = self.window.task_to_resume
         if task is not None:
+            # That the training is stopped is over.
+            self.message.emit("")
             self.window.go_on(task)
             self.runner.resume(task)
 
@@ -282,21 +319,27 @@ class TrainingCommands(QObject):
             ask_new_file(window, "Save task", TASKS, "toml", f"{self._stem}.toml", save)
 
     def _ask_weights(self) -> None:
-        saved, network = self._chosen
+        (saved, network), window = self._chosen, self.window
+        assert window is not None
 
         def write(path: Path, progress: Progress) -> str:
             from rnnviz.training.checkpoints import write_trained
 
-            return write_trained(path, network, saved.parameters(), progress).short
+            short = write_trained(path, network, saved.parameters(), progress).short
+            window.exported = True
+            return short
 
         filters = weight_files(network)
         self._ask("Export weights", filters, suffix_of(filters), f"{self._stem} step {saved.step}", write)
 
     def _ask_model(self) -> None:
-        model = self._chosen_model
+        model, window = self._chosen_model, self.window
+        assert window is not None
 
         def write(path: Path, _progress: Progress) -> str:
-            return f"{model(path)} characters"
+            count = model(path)
+            window.exported = True
+            return f"{count} characters"
 
         name = f"{self._stem} step {self._chosen[0].step}"
         self._ask("Export character model", "Character models (*.safetensors)", "safetensors", name, write)

@@ -68,16 +68,22 @@ class StepPlot(QWidget):
         self._curves: list[Curve] = []
         self.keys: list[LegendKey] = []
         self._theme = LIGHT
-        heading = ElidedLabel(title, bold=True)
+        self._heading = ElidedLabel(title, bold=True)
         self.head = QHBoxLayout()
         self.head.setContentsMargins(8, 4, 8, 0)
         self.head.setSpacing(4)
-        self.head.addWidget(heading, 1)
+        self.head.addWidget(self._heading, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(self.head)
         layout.addWidget(self.plot, 1)
+
+    def rename(self, title: str, axis: str) -> None:
+        """Set the heading and the name of the lower axis."""
+        self._heading.setText(title)
+        self.plot.setAccessibleName(title)
+        self.plot.getAxis("bottom").setLabel(axis)
 
     def show_lines(self, steps: int, lines: Sequence[Line], limit: tuple[float, str] | None) -> None:
         """Draw other lines, and a dashed one at a number with a label. `steps` is the length of the axis."""
@@ -196,6 +202,13 @@ class TrainingCurves(QWidget):
             )
             limit = history.summary.limit
             self.distance.show_lines(steps, [line], (limit, f"drift limit {number_format.error(limit)}"))
+
+    def clear(self) -> None:
+        """Draw no training."""
+        for plot in (self.loss, self.norm, self.distance):
+            plot.show_lines(1, (), None)
+            plot.plot.show_selection(-1)
+        self.distance.hide()
 
     def show_checkpoint(self, step: int) -> None:
         """Mark a training step by a line."""

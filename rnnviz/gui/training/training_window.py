@@ -29,9 +29,10 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.training.curves import TrainingCurves
+from rnnviz.gui.training.prediction import PredictionView
 from rnnviz.gui.training.task_panel import TaskPanel
 from rnnviz.gui.views.labels import ElidedLabel
-from rnnviz.training.checkpoints import SavedCheckpoint
+from rnnviz.training.checkpoints import SavedCheckpoint, TestPrediction
 from rnnviz.training.history import TrainingHistory, TrainingStart
 from rnnviz.training.loop import MANUAL, StepDone
 from rnnviz.training.task import TrainingTask
@@ -39,6 +40,7 @@ from rnnviz.training.task import TrainingTask
 _REFRESH_MS = 200
 """Minimum interval between updates while steps arrive."""
 _SAID_MS = 6_000
+_OF_EARLIER_TASK = "Earlier task: "
 _NOT_YET = "Train (F5) shows the curves. Checkpoints appear in the lanes of the main window."
 
 
@@ -67,8 +69,13 @@ class TrainingWindow(ToolWindow):
         self.history: TrainingHistory | None = None
         self.name = ""
         """The name of the task in the form."""
+        self._path: Path | None = None
+        """Its file, as long as the form is not edited."""
         self._running = False
         self._said = ""
+        self._predicted: TestPrediction | None = None
+        self.exported = False
+        """Whether the last weights are in a file of the user's."""
         self._make_actions()
         self.ready = NoWheelComboBox()
         self.ready.setAccessibleName("Example tasks")
@@ -79,7 +86,7 @@ class TrainingWindow(ToolWindow):
         self.ready.activated.connect(lambda place: self.ready_chosen.emit(ready[place]))
         self.form = TaskPanel(task)
         self.form.edited.connect(self._on_edited)
-        self.curves = TrainingCurves()
+        self.curves, self.prediction = TrainingCurves(), PredictionView()
         self.curves.step_requested.connect(self._choose_step)
         self.progress = ElidedLabel(bold=True, selectable=True)
         self.progress.setAccessibleName("Progress of the training")
@@ -130,34 +137,62 @@ class TrainingWindow(ToolWindow):
         found = [] if self.history is None else self.history.checkpoints
         return found[self.slider.value()] if self.slider.value() < len(found) else None
 
+    def is_of(self, task: TrainingTask | None) -> bool:
+        """Whether the last training is of a task, apart from keys that may change when it goes on."""
+        if task is None or self.history is None:
+            return False
+        begun = self.history.start.task
+        known = replace(begun.training, **_changeable(task))
+        return task.with_input_size(begun.network.input_size) == replace(begun, training=known)
+
     @property
     def task_to_resume(self) -> TrainingTask | None:
         """The task of the form, if the last training can go on with it; with more steps if all are done."""
         task, history = self.form.task, self.history
-        if task is None or history is None or not history.checkpoints:
+        if task is None or history is None or not history.checkpoints or not self.is_of(task):
             return None
-        begun, done = history.start.task, history.checkpoints[-1].step
-        known = replace(begun.training, **_changeable(task))
-        if task.with_input_size(begun.network.input_size) != replace(begun, training=known):
-            return None
+        done = history.checkpoints[-1].step
         if task.training.steps > done:
             return task
         return replace(task, training=replace(task.training, steps=done + task.training.steps))
 
+    @property
+    def unexported(self) -> bool:
+        """Whether there are trained weights that are in no file of the user's."""
+        return self.history is not None and self.history.steps > 0 and not self.exported
+
     def show_task(self, task: TrainingTask, name: str, path: Path) -> None:
-        """Show another task in the form."""
-        self.name = name
+        """Show another task in the form, and nothing of a training of another one."""
+        if not self.is_of(task):
+            self._clear()
+        self.name, self._path = name, path
         self.form.show_task(task)
-        self.ready.setCurrentIndex(self.ready_tasks.index(path) if path in self.ready_tasks else -1)
+        self.show_ready()
         self._update_actions()
 
-    def begin(self, start: TrainingStart) -> None:
-        """Show a new training, without a step."""
-        self.history = TrainingHistory(start)
-        self.setWindowTitle(f"{self.name}: training" if self.name else "Train")
+    def show_ready(self) -> None:
+        """Show which ready task is in the form."""
+        self.ready.setCurrentIndex(self.ready_tasks.index(self._path) if self._path in self.ready_tasks else -1)
+
+    def _clear(self) -> None:
+        self.history, self.exported, self._predicted = None, False, None
         self.slider.blockSignals(True)
         self.slider.setRange(0, 0)
         self.slider.blockSignals(False)
+        self.curves.clear()
+        self.prediction.show_prediction(None)
+        for label in (self.checkpoint_label, self.finding, self.verdict):
+            label.setText("")
+        self.verdict.hide()
+        self.slider.setAccessibleDescription("")
+        self.setWindowTitle("Train")
+        self.refresh()
+
+    def begin(self, start: TrainingStart) -> None:
+        """Show a new training, without a step."""
+        self._clear()
+        self.history = TrainingHistory(start)
+        self.setWindowTitle(f"{self.name}: training" if self.name else "Train")
         self.refresh()
 
     def go_on(self, task: TrainingTask) -> None:
@@ -170,8 +205,9 @@ class TrainingWindow(ToolWindow):
     def take(self, events: list[StepDone | SavedCheckpoint]) -> None:
         if self.history is None:
             return
-        before = len(self.history.checkpoints)
+        before, steps = len(self.history.checkpoints), self.history.steps
         self.history.add(events)
+        self.exported = self.exported and self.history.steps == steps
         count = len(self.history.checkpoints)
         if count != before:
             self._show_checkpoints(count)
@@ -216,7 +252,9 @@ class TrainingWindow(ToolWindow):
         self._bar.setRange(0, history.start.task.training.steps)
         self._bar.setValue(history.steps)
         self.curves.show_losses(history)
-        self.progress.setText(self._said or progress_text(history, running=self._running))
+        other = not self._running and self.form.task is not None and not self.is_of(self.form.task)
+        of_other = _OF_EARLIER_TASK * other
+        self.progress.setText(self._said or f"{of_other}{progress_text(history, running=self._running)}")
         self.finding.setText(" ".join(history.summary.loss_sentences))
         self.verdict.setText(history.comparison)
         self.verdict.setVisible(bool(history.comparison))
@@ -231,6 +269,7 @@ class TrainingWindow(ToolWindow):
         self._export.setIcon(Icons(theme)["export"])
         self.form.apply_theme(theme)
         self.curves.apply_theme(theme)
+        self.prediction.apply_theme(theme)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the training. Its checkpoints are kept until the program ends."""
@@ -332,7 +371,13 @@ class TrainingWindow(ToolWindow):
         left.setMinimumWidth(scaled(220))
         parts = QSplitter(Qt.Orientation.Horizontal)
         parts.addWidget(left)
-        parts.addWidget(self.curves)
+        right = QWidget()
+        shown = QVBoxLayout(right)
+        shown.setContentsMargins(0, 0, 0, 0)
+        shown.setSpacing(4)
+        shown.addWidget(self.curves, 5)
+        shown.addWidget(self.prediction, 2)
+        parts.addWidget(right)
         parts.setChildrenCollapsible(False)
         parts.setStretchFactor(1, 1)
         parts.setSizes([scaled(280), scaled(840)])
@@ -375,8 +420,9 @@ class TrainingWindow(ToolWindow):
         self.next_action.setEnabled(some and self.slider.value() < count - 1)
 
     def _on_edited(self) -> None:
-        self.name = ""
-        self.ready.setCurrentIndex(-1)
+        self.name, self._path = "", None
+        self.show_ready()
+        self.refresh()
         self._update_actions()
 
     def _on_train(self) -> None:
@@ -422,6 +468,9 @@ class TrainingWindow(ToolWindow):
         self._update_actions()
         if saved is not None:
             self.curves.show_checkpoint(saved.step)
+            if saved.prediction is not self._predicted:
+                self._predicted = saved.prediction
+                self.prediction.show_prediction(saved.prediction)
             self.checkpoint_label.setText(checkpoint_text(saved))
             self.slider.setAccessibleDescription(checkpoint_text(saved))
 

@@ -16,6 +16,7 @@ from rnnviz.gui.generate.bars import MOST, bars_of
 from rnnviz.gui.generate.generate_window import GenerateWindow
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.resources import resource_path
+from rnnviz.lessons.index import lessons
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
 
 CHARACTERS = "\n .Tacehnorst"
@@ -166,7 +167,8 @@ def test_the_lanes_follow_the_text_until_another_config_is_opened(
     opened.text.setTextCursor(cursor)
     assert window.session.location.timestep == 2
     qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
-    window.document.undo()
+    window.document.take(lessons()[0].config, lessons()[0].title)
+    window.control.auto_run.cancel()
     assert not opened.lanes_action.isChecked()
 
 

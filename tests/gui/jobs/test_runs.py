@@ -184,6 +184,25 @@ def test_a_result_of_earlier_settings_or_files_is_out_of_date(window, monkeypatc
     show_again()
 
 
+def test_an_opened_document_shows_no_result_of_another_one(qtbot, window, monkeypatch):
+    before, stopped = window.session.result, []
+    window.document.take(before.config, "of the same config")
+    assert window.session.result is before
+    window.document.take(LARGE, "large")
+    assert window.session.result is None
+    assert window.verdict.state == "empty"
+    window.document.take(before.config, "small again")
+    assert window.control.auto_run.due
+    window.control.auto_run.cancel()
+    # A run of the other document does not come in later. To stop it would restart the worker.
+    monkeypatch.setattr(window.runner, "stop", lambda: stopped.append(window.session.config))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.runner.run(before.config)
+        window.document.take(LARGE, "another large one")
+        qtbot.waitUntil(lambda: bool(stopped))
+    assert stopped == [LARGE]
+
+
 @pytest.mark.slow
 def test_an_error_of_a_run_is_shown_at_its_field(qtbot, window, tmp_path):
     missing = tmp_path / "missing.npy"

@@ -115,7 +115,6 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     click_heading(shown, "error ratio")
     assert texts(shown, "verdict")[:4] == ["✘ disagree"] * 2 + ["✔ agree"] * 2
     worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
-    before = window.session.config
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         click_row(shown, 0)
     assert window.session.config == worst.point.config
@@ -124,7 +123,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
     assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.reason.text()
     window.document.undo()
-    assert window.session.config == before
+    assert window.session.config == worst.point.config
 
 
 def test_the_question_about_code_belongs_to_the_sweep(

@@ -14,9 +14,10 @@ from rnnviz.core.errors import EngineError
 from rnnviz.gui.settings_panel.editors import ChoiceEditor, LineEditor
 from rnnviz.gui.training.runner import TrainingRunner
 from rnnviz.gui.training.training_window import TrainingWindow
-from rnnviz.training.checkpoints import SavedCheckpoint
+from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint, TestPrediction
 from rnnviz.training.history import TrainingStart
-from rnnviz.training.loop import LearnerStep, StepDone
+from rnnviz.training.loop import LearnerStep, StepDone, TrainingLoop
+from rnnviz.training.problems import batches_of
 from rnnviz.training.step_audit import StepAudit
 from rnnviz.training.task import TrainingTask
 
@@ -40,8 +41,8 @@ def steps(first: int, last: int, *names: str) -> list[StepDone]:
     ]
 
 
-def saved(step: int) -> SavedCheckpoint:
-    return SavedCheckpoint(step, 0.2 / (step + 1), float("nan"), Config(task_of().network))
+def saved(step: int, prediction: TestPrediction | None = None) -> SavedCheckpoint:
+    return SavedCheckpoint(step, 0.2 / (step + 1), float("nan"), Config(task_of().network), prediction)
 
 
 @pytest.fixture
@@ -121,6 +122,73 @@ def test_the_slider_follows_the_latest_checkpoint_until_another_is_chosen(
     assert window.task_to_resume == task_of(steps=35)
     window.show_task(task_of(optimizer="sgd"), "", Path("task.toml"))
     assert window.task_to_resume is None
+    # Another task begins without curves, checkpoints and weights.
+    assert (window.history, window.checkpoint, window.unexported) == (None, None, False)
+    assert (window.curves.loss.keys, window.checkpoint_label.text(), window.finding.text()) == ([], "", "")
+    assert not window.weights_action.isEnabled()
+
+
+@pytest.mark.parametrize("kind", ["sine", "adding", "parity", "brackets"])
+def test_the_prediction_of_the_chosen_checkpoint_is_drawn_with_its_target(
+    make: Callable[[TrainingTask], TrainingWindow], tmp_path: Path, kind: str
+) -> None:
+    task = TrainingTask.from_mapping(
+        {"problem": {"kind": kind, "timesteps": 8, "batch_size": 6}, "network": {"hidden_size": 4}}
+    )
+    source = batches_of(task)
+    loop = TrainingLoop(task, source)
+    folder = CheckpointFolder(tmp_path, loop.task, source)
+    checkpoint = folder.save(loop.checkpoint())
+    found, batch = checkpoint.prediction, source.test
+    assert found is not None
+    window = make(task)
+    window.begin(TrainingStart(loop.task, source.baseline))
+    window.take([checkpoint])
+    assert not window.prediction.isHidden()
+    if kind in ("sine", "adding"):
+        target = batch.target[:, 0, 0] if kind == "sine" else batch.target[-1, :4, 0]
+        lines = {line.name: line.values for line in window.prediction.plot._lines}
+        assert lines["target"] == pytest.approx(target)
+        assert lines["prediction"] == pytest.approx(found.predicted)
+        assert not window.prediction.plot.isHidden()
+    else:
+        symbols = "eo" if kind == "parity" else "()[]"
+        first, second, *marks = window.prediction.symbols.toPlainText().splitlines()
+        assert first.split()[1] == "".join(symbols[int(c)] for c in batch.target[:, 0])
+        wrong = [place for place, (a, b) in enumerate(zip(first, second, strict=True)) if a != b and place > 10]
+        assert [place for place, c in enumerate("".join(marks)) if c == "✘"] == wrong
+    window.show_task(task_of(), "", Path("task.toml"))
+    assert window.prediction.isHidden()
+
+
+def test_weights_are_unexported_until_they_are_in_a_file_and_again_after_a_step(
+    make: Callable[[TrainingTask], TrainingWindow],
+) -> None:
+    window = make(task_of())
+    window.begin(TrainingStart(task_of(), 0.25))
+    window.take([saved(0)])
+    assert not window.unexported
+    window.take(steps(1, 3, "manual"))
+    assert window.unexported
+    window.exported = True
+    assert not window.unexported
+    window.take(steps(4, 5, "manual"))
+    assert window.unexported
+
+
+def test_curves_of_an_edited_task_are_named_as_those_of_an_earlier_one(
+    make: Callable[[TrainingTask], TrainingWindow],
+) -> None:
+    window = make(task_of())
+    window.begin(TrainingStart(task_of(), 0.25))
+    window.take([saved(0), *steps(1, 3, "manual"), saved(3)])
+    window.show_running(False)
+    assert window.progress.text().startswith("step 3")
+    editor = window.form.field("network.hidden_size").editor
+    assert isinstance(editor, LineEditor)
+    editor.line.setText("9")
+    editor.mark_edited()
+    assert window.progress.text().startswith("Earlier task: step 3")
 
 
 def test_a_training_that_is_stopped_before_its_first_step_says_so(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
@@ -30,6 +31,9 @@ TASK = TrainingTask.from_mapping(
 def window(shared_window: MainWindow) -> Iterator[MainWindow]:
     yield shared_window
     shared_window.trainings.close()
+    if shared_window.trainings.window is not None:
+        # The next test is not asked about these weights.
+        shared_window.trainings.window.exported = True
 
 
 def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingWindow:
@@ -108,6 +112,13 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(
     for size in (5, 3):
         task = replace(TASK, network=replace(TASK.network, hidden_size=size))
         training = opened(window, task, tmp_path)
+        if size == 3:
+            # The weights of the first would be lost.
+            (box,) = training.findChildren(QMessageBox)
+            assert training.history is not None
+            box.button(QMessageBox.StandardButton.Discard).click()
+            qtbot.waitUntil(lambda shown=training: shown.findChildren(QMessageBox) == [])
+            assert training.history is None
         training.follow.setChecked(True)
         with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
             training.train_action.trigger()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _WIDE_COLUMN = 14.0
 _SMALLEST_BOX = 7.0
-_TINT, _TINT_BEHIND = 0.10, 0.35
-"""Opacity of the selected column over colors, and behind boxes."""
+_TINT_BEHIND = 0.35
+"""Opacity of the selected column behind boxes. Over colors it has none: a color is a value."""
 _BAR = 2.0
 _TALL_ROW = 7.0
 _POINTER, _TALLEST_POINTER, _LARGEST_CORNER = 8.0, 10.0, 11.0
@@ -89,20 +89,21 @@ class _Mark(QGraphicsObject):
 
 
 class _Column(_Mark):
-    """The selected time step: a line, or a tint of a column that is wide enough; behind boxes, and over colors."""
+    """The selected time step: a line, or two at the edges of a column that is wide enough, or a tint behind boxes."""
 
     reach = 2.0
 
     def _paint(self, painter: QPainter, theme: Theme) -> None:
         x, top, bottom = round(self.rect.left()), round(self.rect.top()), round(self.rect.bottom())
-        if self.rect.width():
-            tint = theme.color("accent" if self.zValue() < 0.0 else "cursor")
-            tint.setAlphaF(_TINT_BEHIND if self.zValue() < 0.0 else _TINT)
+        if self.zValue() < 0.0 and self.rect.width():
+            tint = theme.color("accent")
+            tint.setAlphaF(_TINT_BEHIND)
             painter.fillRect(QRectF(x, top, round(self.rect.width()), bottom - top), tint)
             return
         for role, width in (("base", 3.0), ("cursor", 1.0)):
             painter.setPen(QPen(theme.color(role), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
-            painter.drawLine(x, top, x, bottom)
+            for edge in {x, x + round(self.rect.width())}:
+                painter.drawLine(edge, top, edge, bottom)
 
 
 class _Frame(_Mark):
@@ -156,7 +157,7 @@ class _Pointer(_Mark):
 
 
 class SelectionItem:
-    """A tint or line through all lanes at the selected time step, a frame of the selected cell, the first mismatch."""
+    """Lines or a tint through all lanes at the selected time step, a frame of the selected cell, the first mismatch."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         self.column, self.first, self.frame = _Column(parent, 10), _Pointer(parent, 11), _Frame(parent, 12)

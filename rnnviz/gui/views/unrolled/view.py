@@ -28,7 +28,7 @@ from rnnviz.gui.views.unrolled.color_bar import (
     reach_of,
     scaled_limit,
 )
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
+from rnnviz.gui.views.unrolled.geometry import Camera, CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lane_text import (
     describe,
     table_in_view,
@@ -95,6 +95,9 @@ class UnrolledView(ResultView):
         """Ends of the color scale, or None for the quantity's own."""
         self._dragged: Limit | None = None
         """Range of the colors while it is dragged."""
+        self._cameras: dict[tuple[int, ...], Camera | None] = {}
+        """The visible part of the document's results by their shape; None where all was visible."""
+        self._of_another_document = False
         self._turn = 0
         self._drawn: tuple[object, ...] = ()
         self._unit_order = UnitOrderWorker(self)
@@ -110,6 +113,7 @@ class UnrolledView(ResultView):
         self.diagram = NetworkDiagram(session.config, self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
+        self.setObjectName("lanes")
         self.canvas.describe = self.description_at
         self._canvas.pointed.connect(self._point)
         self._canvas.opened.connect(self._explain)
@@ -233,8 +237,11 @@ class UnrolledView(ResultView):
         self.session.set_limit(next(filter(None, map(limit_of, choices)), Limit()))
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Show a finished run. The visible part stays if the new result has the same shape."""
-        before, known = self._result and self._result.shape, result is self._result
+        """Show a finished run. Results of one shape and document have the same visible part."""
+        before, known = None if self._result is None else self._result.shape, result is self._result
+        if before is not None and not known and not self._of_another_document:
+            self._cameras[before] = self.chosen_camera()
+        self._of_another_document = self._of_another_document and known
         if not known:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._turn += 1
@@ -246,6 +253,14 @@ class UnrolledView(ResultView):
         self._renew(at_once=not known)
         if result is not None and result.shape != before:
             self.fit()
+            camera = self._cameras.get(result.shape)
+            if camera is not None:
+                self.set_camera(camera)
+
+    def begin_document(self) -> None:
+        """Forget which parts of earlier results were visible: the next one is of another document."""
+        self._cameras.clear()
+        self._of_another_document = True
 
     def show_location(self, location: Location) -> None:
         """Move the selection, and scroll only as far as needed. Another sample changes the lanes."""

@@ -12,7 +12,7 @@ from rnnviz.gui.views.unrolled import strips
 from rnnviz.gui.views.unrolled.marks import Frame
 from rnnviz.quantities.steps import STAGES, Region, stage_regions
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import empty_view
+from tests.gui.views.unrolled.seen import empty_view, settled
 
 
 @pytest.fixture
@@ -54,6 +54,27 @@ def test_the_selected_column_ends_with_the_lanes(view):
     assert tops[0] > 100.0
     assert column.top() == pytest.approx(tops[0], abs=8.0)
     assert column.bottom() == pytest.approx(tops[-1] + geometry.stack.lane_rects[-1].height, abs=8.0)
+
+
+def test_the_selection_changes_no_color_of_a_value(qtbot, view):
+    view.resize(900, 600)
+    view.show_result(make_result(hidden_size=64, timesteps=30), "manual")
+    qtbot.waitUntil(lambda: settled(view))
+    geometry = view.geometry_in_view
+    lane_rect, (left, width) = geometry.stack.lane_rect(Lane(0)), geometry.column(2)
+    assert not geometry.boxes
+    assert view._canvas.selection.column.rect.width() > 0
+
+    def colors():
+        image, x = view.canvas.grab().toImage(), left + width / 2.0
+        rows = [geometry.top_of(lane_rect) + (unit + 0.5) * lane_rect.row for unit in range(8, 64)]
+        return [image.pixelColor(view.canvas.mapFromScene(view.box.mapToScene(x, y))).name() for y in rows]
+
+    view.show_location(Location(timestep=20))
+    before = colors()
+    view.show_location(Location(timestep=2))
+    assert len(set(before)) > 10
+    assert colors() == before
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -142,3 +142,19 @@ def test_a_hint_that_does_not_fit_is_omitted(qtbot: Any, view: UnrolledView) -> 
     with qtbot.waitSignal(view.box.hovered):
         hover(view, here=True)
     assert hint(view) == ""
+
+
+def test_a_shape_that_returns_has_the_part_in_view_that_it_had_in_this_document(view: UnrolledView) -> None:
+    long, short = make_result(timesteps=60), make_result(timesteps=5)
+    view.show_result(long, "manual")
+    view._canvas.show_times(range(40, 44))
+    seen = view.chosen_camera()
+    assert seen is not None
+    view.show_result(short, "manual")
+    assert view.chosen_camera() is None
+    view.show_result(long, "manual")
+    assert view.chosen_camera() == seen
+    view.begin_document()
+    view.show_result(short, "manual")
+    view.show_result(long, "manual")
+    assert view.chosen_camera() is None
