@@ -34,7 +34,7 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow test-drawn test-kernels golden bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow test-drawn test-kernels golden bench bench-compare soak long-run monkey mutants screenshots gallery installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -50,6 +50,7 @@ help:
 	@echo 'make mutants         change the core in one place at a time; a test must fail; PATHS=FILE... SAMPLE=1000'
 	@echo 'make long-run        run 2,000 times in one window, and play for 12 hours; nothing may grow'
 	@echo 'make screenshots     take the pictures of the documents from the program'
+	@echo 'make gallery         draw every state of the window on one page, build/gallery/index.html'
 	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'
 	@echo 'make lint            check style, types, imports and words'
 	@echo 'make format          format the code'
@@ -98,6 +99,9 @@ mutants: $(ready)
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py
+
+gallery: $(ready)
+	$(bin)/python packaging/gallery.py
 
 # The bundle is made in an environment of its own, so that nothing gets into it that only a developer needs.
 packer := build/installer/venv

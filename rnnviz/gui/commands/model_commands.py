@@ -29,6 +29,7 @@ from rnnviz.core.words import capital, wrapped
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.scaling import space_dialog
 
 if TYPE_CHECKING:
@@ -126,7 +127,6 @@ class ModelDialog(QDialog):
         made.setAccessibleName("Recurrent networks in the file")
         made.setToolTip("Select a network to see its details, or the reason why it cannot run.")
         made.setRootIsDecorated(False)
-        made.setAllColumnsShowFocus(True)
         made.setItemDelegate(_PaddedDelegate(made))
         made.setHeaderLabels(_HEADINGS)
         for column in _NUMBERS:
@@ -188,7 +188,7 @@ class ModelDialog(QDialog):
 
 
 def _choice(name: str, why: str) -> QComboBox:
-    made = QComboBox()
+    made = ComboBox()
     made.setAccessibleName(name)
     made.setToolTip(wrapped(why))
     made.setPlaceholderText(_CHOOSE)

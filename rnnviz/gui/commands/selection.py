@@ -1,10 +1,11 @@
 """Commands that move the selection through time, units, lanes and samples, and to any value."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QSpinBox, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QSpinBox, QWidget
 
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.scaling import space_dialog
 
 _FIELDS = (
@@ -29,7 +30,7 @@ class GoToDialog(QDialog):
         at, form = session.location, QFormLayout(self)
         space_dialog(form)
         self.indices: dict[str, QSpinBox] = {}
-        self.direction = QComboBox(self)
+        self.direction = ComboBox(self)
         self.direction.addItems(list(DIRECTIONS) if directions == 2 else [DIRECTIONS[at.backward]])
         self.direction.setCurrentIndex(at.direction)
         self.direction.setEnabled(directions == 2)

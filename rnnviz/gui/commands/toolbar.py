@@ -283,6 +283,7 @@ class ToolBar(QToolBar):
     def _labeled(self, text: str, control: QWidget, why: str) -> None:
         label = QLabel(f"{text} ")
         label.setToolTip(wrapped(why))
+        label.setBuddy(control)
         control.setToolTip(wrapped(why))
         control.setAccessibleName(text)
         self._labels.append(self.addWidget(label))

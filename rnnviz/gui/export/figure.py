@@ -45,6 +45,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import IncrementalGrab, flush_scene_updates
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.theme.scaling import DialogScrollArea, chosen_text_scale, scaled, space_dialog
 from rnnviz.gui.views.base import ResultView
@@ -526,7 +527,7 @@ class FigureDialog(ExportDialog):
 
 
 def choice_box(name: str, why: str, choices: Sequence[tuple[str, object]]) -> QComboBox:
-    made = _named(QComboBox(), name, why)
+    made = _named(ComboBox(), name, why)
     for text, data in choices:
         made.addItem(text, data)
     return made

@@ -70,7 +70,8 @@ class LessonNode(QAbstractButton):
         needed = f"needs {numbers}" if self.needs else ""
         in_short = f"{course.minutes} min" if course.minutes else ""
         self._line = " · ".join(filter(None, (in_short, self.progress or needed)))
-        needs = f"Needs {join_words(f'{e.number} {e.title}' for e in self.needs)}." if self.needs else ""
+        needs = f"Needs {join_words(f'{e.number} {e.title}' for e in self.needs)}" if self.needs else ""
+        needs += "." if needs and not needs.endswith("?") else ""
         facts = (course.goal or self.entry.summary, f"{time}." if time else "", needs, f"{self.progress}.".capitalize())
         description = " ".join(fact for fact in facts if fact.strip("."))
         self.setAccessibleName(self.text())

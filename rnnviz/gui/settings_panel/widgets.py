@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
 
 _ANY_LENGTH = 2**31 - 1
@@ -52,7 +53,7 @@ def _outlined(theme: Theme) -> QPalette:
     return palette
 
 
-class NoWheelComboBox(QComboBox):
+class NoWheelComboBox(ComboBox):
     """Combo box that ignores the wheel and may be narrower than its longest item.
 
     `by_key` is true while a key steps through the items without the list.

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QTool
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap import STEPS, Heatmap, colors
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.labels import ElidedLabel
@@ -288,7 +289,7 @@ class HeatmapPanel(QWidget):
 
 
 def _choice(name: str, why: str) -> QComboBox:
-    box = QComboBox()
+    box = ComboBox()
     box.setAccessibleName(name)
     box.setToolTip(wrapped(why))
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -1,15 +1,18 @@
-"""Combo box that elides long names."""
+"""Combo boxes: the list shows every entry whole, whatever the width of the box; one kind elides long names."""
 
 from typing import Any
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QPaintEvent, QPalette
+from PySide6.QtGui import QPaintEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
+    QLabel,
     QSizePolicy,
     QStyle,
+    QStyledItemDelegate,
     QStyleOptionComboBox,
     QStylePainter,
+    QWidget,
 )
 
 from rnnviz.core.words import wrapped
@@ -20,7 +23,30 @@ _MARGINS = 40
 """Pixels of a popup list around its texts."""
 
 
-class ElidedComboBox(QComboBox):
+class ComboBox(QComboBox):
+    """Its list is as wide as its longest entry, with rows that are easy to hit; a screen reader knows its name."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        # Qt's delegate of combo boxes takes no height of rows from the style sheet.
+        self.setItemDelegate(QStyledItemDelegate(self))
+
+    def showPopup(self) -> None:
+        widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
+        self.view().setMinimumWidth(widest + _MARGINS)
+        super().showPopup()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # On Linux, Qt gives the current entry as the name of a combo box, and its label as what it is about.
+        parent = self.parentWidget()
+        if parent is not None and not any(label.buddy() is self for label in parent.findChildren(QLabel)):
+            label = QLabel(self.accessibleName(), parent)
+            label.setBuddy(self)
+            label.hide()
+
+
+class ElidedComboBox(ComboBox):
     """The tooltip shows the full name and the purpose."""
 
     def __init__(self, name: str, why: str, least: int) -> None:
@@ -37,11 +63,6 @@ class ElidedComboBox(QComboBox):
         hint, least = super().sizeHint(), self.minimumSizeHint()
         longest = self.fontMetrics().averageCharWidth() * (_LONGEST - self.minimumContentsLength())
         return QSize(min(hint.width(), least.width() + longest), hint.height())
-
-    def showPopup(self) -> None:
-        widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
-        self.view().setMinimumWidth(widest + _MARGINS)
-        super().showPopup()
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip:

@@ -82,6 +82,8 @@ class Theme:
             palette.setColor(role, self.color(name))
         for role in (roles.WindowText, roles.Text, roles.ButtonText):
             palette.setColor(QPalette.ColorGroup.Disabled, role, self.color("muted"))
+        for role, name in ((roles.Highlight, "border"), (roles.HighlightedText, "text")):
+            palette.setColor(QPalette.ColorGroup.Disabled, role, self.color(name))
         return palette
 
 

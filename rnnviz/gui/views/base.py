@@ -20,6 +20,7 @@ from rnnviz.core import number_format
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.labels import muted_palette
 from rnnviz.quantities.steps import Region
@@ -191,7 +192,7 @@ def is_plain(event: QKeyEvent, keys: Container[Qt.Key]) -> bool:
 
 def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
     """A combo box of (text, data, tooltip)."""
-    box = QComboBox()
+    box = ComboBox()
     box.setAccessibleName(name)
     for text, data, why in entries:
         box.addItem(text, data)
@@ -199,7 +200,7 @@ def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
     return box
 
 
-class ArrayCombo(QComboBox):
+class ArrayCombo(ComboBox):
     """Lists the arrays that two engines have in common with the units of h. Hidden while h is the only one.
 
     It follows the array that the lanes show, until another one is selected.

@@ -13,6 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import quantity_place
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, counted, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
@@ -194,7 +195,7 @@ def _padded(title: str, sample: str) -> str:
 
 
 def _filter(name: str, why: str) -> QComboBox:
-    box = QComboBox()
+    box = ComboBox()
     box.setAccessibleName(name)
     box.setToolTip(wrapped(why))
     return box

@@ -13,6 +13,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import quantity_place
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, down, pages
@@ -25,7 +26,7 @@ from rnnviz.quantities.plot_series import Outline
 from rnnviz.verify.result import RunResult
 
 
-class QuantityCombo(QComboBox):
+class QuantityCombo(ComboBox):
     """Lists the quantities of the current cell. The selected one stays for other cells that have it."""
 
     chosen = Signal()

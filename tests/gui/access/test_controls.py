@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -65,7 +66,13 @@ def own_controls(window: QWidget) -> Iterator[QWidget]:
 
 
 def words_of(widget: QWidget) -> str:
-    """The text of a control for a screen reader: its name, else its text."""
+    """The text of a control for a screen reader: its name, else its text; of a combo box that of its label.
+
+    On Linux, Qt gives the current entry as the name of a combo box.
+    """
+    if isinstance(widget, QComboBox):
+        relations = QAccessible.queryAccessibleInterface(widget).relations(QAccessible.RelationFlag.Label)
+        return " ".join(label.text(QAccessible.Text.Name) for label, _ in relations)
     text = widget.text() if isinstance(widget, QAbstractButton) else ""
     return (widget.accessibleName() or text).replace("&", "").strip()
 

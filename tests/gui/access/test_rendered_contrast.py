@@ -1,14 +1,40 @@
-"""Contrast of texts, marks and highlighted entries in pictures of the window, in both themes."""
+"""Contrast of texts, marks and highlighted entries in pictures of the window in each state, in both themes."""
 
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import control_states
+import numpy as np
 import pytest
-from PySide6.QtCore import QPoint
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMenu
+from control_states import Shot
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QTabBar,
+    QToolButton,
+    QWidget,
+)
 
 from rnnviz.gui.main_window import MainWindow
 from tests.gui.access.rendered_colors import contrast, ground, ink_contrast
 
 TEXT, MARK = 4.5, 3.0
+SEEN = {"focus": (MARK, 24), "hover": (1.1, 4), "pressed": (1.1, 4), "disabled": (1.1, 4)}
+"""Contrast of a control in a state with the same control without it, and the least number of pixels that have it."""
+INSIDE = 4
+"""Pixels at the edge of a control that may be its frame."""
+DIALOGS = "find_command", "go_to", "export_picture", "open", "keys", "problem", "course_map"
+TEXTLESS = "disabled", "empty"
+WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -19,20 +45,13 @@ def window(request: pytest.FixtureRequest, qtbot, shared_window: MainWindow) -> 
     return shared_window
 
 
-def kinds_of_entries(menu: QMenu, submenus: list[QAction]) -> list[QAction]:
-    """One entry of each kind: an icon, a check mark or an arrow may not be seen on another color."""
-    shown = [action for action in menu.actions() if action.isEnabled() and not action.isSeparator()]
-    return list({(a.icon().isNull(), a.isChecked(), a in submenus): a for a in shown}.values())
-
-
 def test_the_highlighted_entry_of_every_menu_is_seen(window):
-    base = window._theme_manager.theme.base
+    base, highlighted = window._theme_manager.theme.base, 0
     menus = window.findChildren(QMenu)
     submenus = [menu.menuAction() for menu in menus]
-    highlighted = 0
     for menu in menus:
         menu.popup(QPoint())
-        for action in kinds_of_entries(menu, submenus):
+        for action in control_states.kinds_of_entries(menu, submenus):
             menu.setActiveAction(action)
             picture = menu.grab(menu.actionGeometry(action)).toImage()
             assert contrast(ground(picture), base) >= MARK, (menu.title(), action.text())
@@ -50,3 +69,127 @@ def test_the_highlighted_menu_of_the_menu_bar_is_seen(window):
         assert contrast(ground(picture), window._theme_manager.theme.window) >= MARK, action.text()
         assert ink_contrast(picture) >= TEXT, action.text()
     bar.setActiveAction(None)
+
+
+def test_the_highlighted_entry_of_every_list_is_seen(window):
+    base, shown = window._theme_manager.theme.base, 0
+    for box, view in control_states.open_lists(window):
+        picture = view.viewport().grab(view.visualRect(view.currentIndex())).toImage()
+        assert contrast(ground(picture), base) >= MARK, box.accessibleName()
+        assert ink_contrast(picture) >= TEXT, box.accessibleName()
+        shown += 1
+    assert shown > 5
+
+
+def test_every_control_is_read_and_shows_its_state(window):
+    assert faults(window) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", ["find_command", "go_to", "export_picture", "open", "keys", "problem", "course_map"]
+)
+def test_every_control_of_a_dialog_is_read_and_shows_its_state(window, qtbot, command):
+    window.actions_[command].trigger()
+    dialog = next(widget for widget in window.findChildren(QDialog) if widget.isVisible())
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    found = faults(dialog)
+    dialog.close()
+    assert found == []
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+
+
+@pytest.mark.slow
+def test_the_gallery_draws_every_state(tmp_path):
+    script = Path(control_states.__file__).with_name("gallery.py")
+    code = f"import gallery, pathlib; gallery.draw_part('dark', 100, pathlib.Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", code], cwd=script.parent, check=True, timeout=600)
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    for words in ("menus", "drop-downs", "tooltips", "questions", "nan-and-infinity", "tabs-audit", "tool-windows"):
+        assert any(words in name for name in drawn), words
+
+
+def faults(window: QWidget) -> list[tuple[str, str, float]]:
+    """Controls and their states that cannot be read or look as another state does, with the measured contrast."""
+    shots: dict[QWidget, list[Shot]] = defaultdict(list)
+    for widget in control_states.controls(window):
+        shots[widget] = list(control_states.states(widget))
+    assert len(shots) > 3
+    return [fault for of_one in shots.values() for fault in faults_of(of_one)]
+
+
+def faults_of(shots: list[Shot]) -> Iterable[tuple[str, str, float]]:
+    """Those of one control."""
+    by_state = {shot.state: shot for shot in shots}
+    normal = shots[0]
+    for shot in shots:
+        picture = inside(shot)
+        written = isinstance(shot.widget, WITH_TEXT) and has_text(shot.widget) and shot.state not in TEXTLESS
+        if written and (measured := ink_contrast(picture)) < TEXT:
+            yield shot.control, f"text, {shot.state}", measured
+    for state, (least, count) in SEEN.items():
+        other = by_state.get(state)
+        if other is None or other is normal or not reacts(other.widget, state):
+            continue
+        measured = changed_contrast(normal.picture, other.picture, count)
+        if measured < least:
+            yield normal.control, state, measured
+
+
+def reacts(widget: QWidget, state: str) -> bool:
+    """Whether a control of this kind shows this state by itself."""
+    if state in ("hover", "pressed"):
+        return isinstance(widget, QAbstractButton | QComboBox) and widget.isEnabled()
+    return state == "focus" or isinstance(widget, QAbstractButton | QComboBox | QLineEdit)
+
+
+def has_text(widget: QWidget) -> bool:
+    if isinstance(widget, QComboBox):
+        return bool(widget.currentText())
+    if isinstance(widget, QToolButton) and not widget.text():
+        return False
+    return isinstance(widget, QTabBar) or bool(widget.text())
+
+
+def inside(shot: Shot) -> QImage:
+    """The picture without the surroundings and the frame of the control."""
+    edge = control_states.AROUND + INSIDE
+    whole = shot.picture.rect()
+    return shot.picture.copy(whole.adjusted(edge, edge, -edge, -edge) if whole.height() > 2 * edge + 6 else whole)
+
+
+def changed_contrast(before: QImage, after: QImage, least: int) -> float:
+    """The contrast that `least` pixels have with what was there before; 1 if fewer have changed."""
+    if before.size() != after.size():
+        return 21.0
+    old, new = pixels(before), pixels(after)
+    changed = old != new
+    pairs, counts = np.unique(np.stack([old[changed], new[changed]]), axis=1, return_counts=True)
+    ratios = sorted(
+        ((contrast(int(a), int(b)), int(count)) for (a, b), count in zip(pairs.T, counts, strict=True)), reverse=True
+    )
+    seen = 0
+    for ratio, count in ratios:
+        seen += count
+        if seen >= least:
+            return ratio
+    return 1.0
+
+
+def pixels(picture: QImage) -> np.ndarray:
+    picture = picture.convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(picture.constBits(), np.uint32).reshape(picture.height(), picture.width()).copy()
+
+
+def test_a_frame_that_is_not_seen_would_be_found():
+    plain = QImage(40, 40, QImage.Format.Format_RGB32)
+    plain.fill(0xFFFFFF)
+    framed = plain.copy()
+    for place in QRect(5, 5, 30, 1), QRect(5, 35, 30, 1):
+        for x in range(place.left(), place.right()):
+            framed.setPixel(x, place.y(), 0xEEEEEE)
+    assert changed_contrast(plain, plain, 24) == 1.0
+    assert 1.0 < changed_contrast(plain, framed, 24) < MARK
+    assert ink_contrast(framed) < TEXT

@@ -339,7 +339,8 @@ class Card(QWidget):
         elif self.hasFocus():
             painter.setPen(QPen(theme.color("accent"), 2.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(card, 4, 4)
+            # On whole pixels: between them it would be pale next to the line of a selected card.
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0), 4, 4)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         self._paint_line(painter, content)
         self._paint_labels(painter, content)

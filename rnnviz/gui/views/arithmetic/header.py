@@ -8,7 +8,6 @@ from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QRes
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
-    QComboBox,
     QLabel,
     QSizePolicy,
     QSpinBox,
@@ -22,6 +21,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.provenance import Place, in_words, lane_of, notation
 from rnnviz.explain.term_table import Order, TermTable
+from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -215,7 +215,7 @@ class ListOptions(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.orders = QComboBox()
+        self.orders = ComboBox()
         for text, _, why in _ORDERS:
             self.orders.addItem(text)
             self.orders.setItemData(self.orders.count() - 1, why)
