@@ -6,7 +6,7 @@ from math import isinf
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.text.verdict_details import (
     AuditTemplates,
@@ -44,6 +44,13 @@ _FOLLOW = (
 )
 _WRONG = "*Gradients of {engine} are wrong*."
 _WRONG_AT = "*Gradients of {engine} are wrong*, first in {place}."
+_RECORDED = "*Gradients of {engine} differ from what these weights and this input give*."
+_RECORDED_AT = "*Gradients of {engine} differ from what these weights and this input give*, first in {place}."
+_RECORDED_QUOTIENTS = (
+    "*Gradients of {engine} differ from what these weights and this input give*: {wrong} of {count} difference "
+    "quotients differ, first in {place}."
+)
+_RECORDED_CHECKS = "*Gradients of {engine} differ from what these weights and this input give*: {checks}."
 _WRONG_QUOTIENTS = (
     "*Gradients of {engine} are wrong*: {wrong} of {count} difference quotients differ, first in {place}."
 )
@@ -226,17 +233,22 @@ def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
         audit = judgment.audits.get(engine)
         quotient = None if differences is None else differences.first_wrong(engine)
         checks, name = result.failed_checks(engine, of_gradients=True), display_name(engine)
+        wrong_at, wrong_quotients, wrong_checks, wrong = (
+            (_RECORDED_AT, _RECORDED_QUOTIENTS, _RECORDED_CHECKS, _RECORDED)
+            if is_recording(engine)
+            else (_WRONG_AT, _WRONG_QUOTIENTS, _WRONG_CHECKS, _WRONG)
+        )
         if text:
             text.append(TextPart(" "))
         if audit is not None and audit.first_wrong is not None:
-            text += fill(_WRONG_AT, engine=name, place=_place(audit.first_wrong.where))
+            text += fill(wrong_at, engine=name, place=_place(audit.first_wrong.where))
         elif differences is not None and quotient is not None:
             counts = {"wrong": f"{differences.wrong[engine]:,}", "count": f"{differences.count:,}"}
-            text += fill(_WRONG_QUOTIENTS, engine=name, place=_place(quotient.where), **counts)
+            text += fill(wrong_quotients, engine=name, place=_place(quotient.where), **counts)
         elif checks:
-            text += fill(_WRONG_CHECKS, engine=name, checks=how_many(checks))
+            text += fill(wrong_checks, engine=name, checks=how_many(checks))
         else:
-            text += fill(_WRONG, engine=name)
+            text += fill(wrong, engine=name)
         if result.judgment is not None:
             text += cause_text(judgment, engine)
     return tuple(text)

@@ -11,7 +11,7 @@ from math import nan
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
@@ -35,6 +35,8 @@ AUDIT_WORDS = {
 
 _REASON = "{engine} is wrong: {reasons}."
 _REASON_CAUSE = "{engine} is wrong: {reasons}. Likely cause: {cause}."
+_RECORDED = "{engine} differs from what these weights and this input give: {reasons}."
+_RECORDED_CAUSE = "{engine} differs from what these weights and this input give: {reasons}. Likely cause: {cause}."
 _STEPS = "{values} more than {allowed:g} rounding bounds off"
 _GRADIENTS = "The gradients of {engine} are wrong: {reasons}."
 _GRADIENTS_CAUSE = "The gradients of {engine} are wrong: {reasons}. Likely cause: {cause}."
@@ -48,6 +50,10 @@ _WRONG_OF = "{count} of {all} engines is wrong: {engines}.", "{count} of {all} e
 _DIFFER_OF = (
     "{count} of {all} candidates differs from {reference}: {engines}.",
     "{count} of {all} candidates differ from {reference}: {engines}.",
+)
+_RECORDED_OF = (
+    "{count} of {all} engines differs from what these weights and this input give: {engines}.",
+    "{count} of {all} engines differ from what these weights and this input give: {engines}.",
 )
 _DRIFT_OF = (
     "{count} of {all} candidates drifts from {reference}: {engines}.",
@@ -148,6 +154,8 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
     if failed:
         reasons.append(how_many(failed))
     cause = likely_cause(result.judgment, audit.engine)
+    templates = (_RECORDED, _RECORDED_CAUSE) if is_recording(audit.engine) else (_REASON, _REASON_CAUSE)
+    template = templates[bool(cause)]
     name = display_name(audit.engine)
     return AuditRow(
         engine=name,
@@ -155,9 +163,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
         ratio=audit.worst_ratio,
         where=audit.worst_at if audit.first_wrong is None else audit.first_wrong.where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=(_REASON_CAUSE if cause else _REASON).format(engine=name, reasons=", ".join(reasons), cause=cause)
-        if wrong
-        else "",
+        reason=template.format(engine=name, reasons=", ".join(reasons), cause=cause) if wrong else "",
         audited=audit.audited > 0,
     )
 
@@ -217,7 +223,11 @@ def headline(result: RunResult) -> str:
     if not wrong and verdict is Verdict.AGREE:
         return ""
     named = wrong or [c.candidate for c in result.comparisons if result.candidate_verdict(c) is verdict]
-    templates = _WRONG_OF if wrong else _DRIFT_OF if verdict is Verdict.DRIFT else _DIFFER_OF
+    blamed = [engine for engine in wrong if not is_recording(engine)]
+    named = blamed or named
+    templates = (
+        _WRONG_OF if blamed else _RECORDED_OF if wrong else _DRIFT_OF if verdict is Verdict.DRIFT else _DIFFER_OF
+    )
     line = templates[len(named) > 1].format(
         count=len(named),
         all=len(result.traces) if wrong else len(result.comparisons),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isinf
 
 from rnnviz.core import number_format
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
@@ -122,9 +122,22 @@ _TEMPLATES = AuditTemplates(
 )
 _UNAUDITABLE = "The step audit cannot check {engine}: its recording lacks the previous states."
 _FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 from its own previous state: {expected}."
+_FIRST_RECORDED = (
+    "First step of {engine} that differs: {value}; recomputed in float64 from its own previous state: {expected}."
+)
+_FIRST_RECORDED_GRADIENT = (
+    "First gradient of {engine} that differs: {value}; recomputed in float64 from its own next gradients: {expected}."
+)
 _FIRST_WRONG_GRADIENT = (
     "First wrong gradient of {engine}: {value}; recomputed in float64 from its own next gradients: {expected}."
 )
+_FIRST = {
+    (True, False): _FIRST_WRONG,
+    (True, True): _FIRST_RECORDED,
+    (False, False): _FIRST_WRONG_GRADIENT,
+    (False, True): _FIRST_RECORDED_GRADIENT,
+}
+"""The first value outside its bound: whether of the forward pass, and whether of a recording."""
 _FIRST_LINE = (
     "First line of {engine} that differs: {line} at {place}: {value}; recomputed: {expected}. Lines compared: {lines}."
 )
@@ -351,7 +364,7 @@ def covered(coverage: float) -> str:
 def first_wrong_values(audits: Sequence[Audit | GradientAudit]) -> tuple[str, ...]:
     """The first wrong value of each wrong engine, and the recomputed value."""
     return tuple(
-        (_FIRST_WRONG if isinstance(audit, Audit) else _FIRST_WRONG_GRADIENT).format(
+        _FIRST[isinstance(audit, Audit), is_recording(audit.engine)].format(
             engine=display_name(audit.engine),
             **dict(zip(("value", "expected"), number_format.format_pair(wrong.value, wrong.expected), strict=True)),
         )

@@ -50,6 +50,10 @@ _DRIFT_JUDGED = " Every step that could be judged is within rounding; rounding e
 _WRONG = "*{engine} is wrong*."
 _WRONG_AT = "*{engine} is wrong*, first at {place}."
 _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
+# A recording may have been made with other weights or another input: it is not to blame for these.
+_RECORDED = "*{engine} differs from what these weights and this input give*."
+_RECORDED_AT = "*{engine} differs from what these weights and this input give*, first at {place}."
+_RECORDED_CHECKS = "*{engine} differs from what these weights and this input give*: {checks}."
 _LINE = " First line that differs: *{line}*."
 _LINE_OF_FILE = " First line that differs: *{line}*, in line {number} of the file."
 _CAUSE = " Likely cause: *{cause}*."
@@ -349,12 +353,15 @@ def _wrong(result: RunResult, audits: list[Audit], judgment: Judgment, failed: l
         if text:
             text.append(TextPart(" "))
         engine, own = display_name(audit.engine), [check for check in failed if check.engine == audit.engine]
+        recorded = is_recording(audit.engine)
         if audit.first_wrong is not None:
-            text += fill(_WRONG_AT, engine=engine, place=_place(audit.first_wrong.where))
+            template = _RECORDED_AT if recorded else _WRONG_AT
+            text += fill(template, engine=engine, place=_place(audit.first_wrong.where))
         elif own:
-            text += fill(_WRONG_CHECKS, engine=engine, checks=details.how_many(own))
+            template = _RECORDED_CHECKS if recorded else _WRONG_CHECKS
+            text += fill(template, engine=engine, checks=details.how_many(own))
         else:
-            text += fill(_WRONG, engine=engine)
+            text += fill(_RECORDED if recorded else _WRONG, engine=engine)
         if audit.first_line is not None:
             number = details.first_line_in_source(result, audit)
             text += fill(_LINE if number is None else _LINE_OF_FILE, line=audit.first_line.name, number=str(number))
