@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import walk_tb
 from typing import TypeAlias
 from unicodedata import category
 
@@ -246,9 +247,17 @@ def load_engine(name: str) -> Engine:
     try:
         return _load(name)
     except (ImportError, OSError, AttributeError) as error:
+        if isinstance(error, AttributeError) and _is_ours(error):
+            raise
         raise EngineError(
             f"The engine {name} could not be loaded: {error}. Run without it, or see rnnviz doctor."
         ) from error
+
+
+def _is_ours(error: AttributeError) -> bool:
+    """Whether the program itself lacks the attribute, and not a library that does not fit NumPy."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")).partition(".")[0] == "rnnviz"
 
 
 def _load(name: str) -> Engine:

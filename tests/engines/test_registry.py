@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,6 +173,14 @@ def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("rnnviz.engines.registry._load", load)
     with pytest.raises(EngineError, match=r"The engine manual could not be loaded: libgfortran\.so\.4 is missing\."):
+        load_engine("manual")
+
+
+def test_an_error_of_the_program_is_not_taken_for_a_failed_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {"__name__": "rnnviz.engines.manual"}
+    exec("def load(name):\n    name.no_such_attribute", names)
+    monkeypatch.setattr("rnnviz.engines.registry._load", names["load"])
+    with pytest.raises(AttributeError, match="no_such_attribute"):
         load_engine("manual")
 
 

@@ -17,6 +17,7 @@ from rnnviz.text.tables import (
     audit_rows,
     comparison_html,
     comparison_in_words,
+    headline,
     network_in_words,
     run_html,
     run_in_words,
@@ -156,8 +157,8 @@ class Seen(HTMLParser):
 def test_a_run_is_its_network_its_verdicts_their_notes_and_a_table() -> None:
     seen = Seen(run_html(RESULT))
     shown = "".join(text for tag, text in seen.texts if tag not in ("th", "td"))
-    told = [verdict_sentence(RESULT, candidate) for candidate in ("manual", MINE)]
-    assert shown == "rnn_tanh: 3 features, 4 units, 1 layer, float32" + "".join(
+    told = [verdict_sentence(RESULT, candidate) for candidate in (MINE, "manual")]
+    assert shown == f"rnn_tanh: 3 features, 4 units, 1 layer, float32{headline(RESULT)}" + "".join(
         f"{words}Details{''.join(words.notes)}" for words in told
     )
     assert [text for tag, text in seen.texts if tag == "li"] == [*told[0].notes, *told[1].notes]
@@ -213,14 +214,15 @@ def test_html_takes_its_colors_from_the_page_and_a_bar_from_the_verdict() -> Non
 def test_a_strong_part_of_a_sentence_is_strong() -> None:
     strong = [part.text for part in verdict_sentence(RESULT, MINE).sentence if part.strong]
     assert strong
-    assert [text for tag, text in Seen(run_html(RESULT)).texts if tag == "strong"][-len(strong) :] == strong
+    assert [text for tag, text in Seen(run_html(RESULT)).texts if tag == "strong"][1 : 1 + len(strong)] == strong
 
 
 def test_a_run_in_words_is_a_line_for_its_network_and_for_each_candidate() -> None:
     assert run_in_words(RESULT).split("\n") == [
         "rnn_tanh: 3 features, 4 units, 1 layer, float32",
-        str(verdict_sentence(RESULT, "manual")),
+        headline(RESULT),
         str(verdict_sentence(RESULT, MINE)),
+        str(verdict_sentence(RESULT, "manual")),
     ]
 
 

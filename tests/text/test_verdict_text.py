@@ -6,7 +6,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.io.templates import starter
-from rnnviz.text.tables import report
+from rnnviz.text.tables import headline, report
 from rnnviz.text.verdict_details import arrays, line_number, others
 from rnnviz.text.verdict_text import (
     UNDETECTABLE,
@@ -126,8 +126,8 @@ def test_a_worse_verdict_on_another_candidate_is_first() -> None:
 
 def test_a_report_has_every_candidate_with_its_details() -> None:
     result = RUNS["three-engines"]()
-    expected = []
-    for candidate in ("manual", "torch"):
+    expected = [headline(result)]
+    for candidate in ("torch", "manual"):
         words = verdict_sentence(result, candidate)
         expected += [str(words), *(f"  {note}" for note in words.notes)]
     assert report(result).split("\n") == expected
