@@ -87,6 +87,10 @@ def _run(options: Namespace) -> Answer:
         from rnnviz.io.export.notebook import load_for_notebook
 
         reading = load_for_notebook
+    if options.page is not None:
+        from rnnviz.io.export.interactive_page import load_for_page
+
+        reading = partial(load_for_page, load=reading)
     with progress_bar(options.quiet) as notify:
         result = run(config, reading, notify, options.audit, _asked_for(options))
     written = all_written(_writers(result, options))

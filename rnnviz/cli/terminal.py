@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO, TypeAlias
 
 from rnnviz.core.config import Config, Network
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, printable, undisguised
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.words import capital, suggest
 
@@ -50,11 +50,12 @@ def prepare_streams() -> None:
 def print_answer(code: int, text: str) -> int:
     """Write the text of a command to standard output, and return the exit code.
 
+    Names of files in it may have control characters, which JSON, TOML and Python read back from their escapes.
     A reader that closes the pipe is not an error. Any other failure is one sentence and a separate exit code, unless
     the command has one already: a closed pipe or a full disk never turns a disagreement into agreement.
     """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(undisguised(text))
         sys.stdout.flush()
     except BrokenPipeError:
         _drop(sys.stdout)
@@ -92,7 +93,7 @@ def answer_json(content: object, path: str) -> str:
 def print_note(text: str) -> None:
     """Write a line to standard error; where that cannot be written, the exit code alone has to do."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(undisguised(text), file=sys.stderr, flush=True)
     except OSError:
         _drop(sys.stderr)
 
@@ -145,7 +146,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[object, float], None]]:
     with tqdm(total=1.0, delay=0.5, leave=False, file=sys.stderr, bar_format=layout) as bar:
 
         def notify(stage: object, fraction: float) -> None:
-            bar.set_description_str(str(stage), refresh=False)
+            bar.set_description_str(printable(str(stage)), refresh=False)
             bar.update(fraction - bar.n)
 
         yield notify
@@ -193,6 +194,37 @@ def signals_raised(ending: bool) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if ending else handler)
+
+
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """Only note the first signal that would raise `Ended`, for work whose results must be kept; a later one raises.
+
+    Yields the list of those that came.
+    """
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    raising = {number: handler for number, handler in before.items() if callable(handler)}
+    first = 0.0
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if not noted:
+            noted.append(number)
+            first = monotonic()
+        elif monotonic() - first > _REPEATED_SECONDS:
+            raising[number](number, frame)
+
+    for number in raising:
+        signal.signal(number, note)
+    try:
+        yield noted
+    finally:
+        for number, handler in raising.items():
+            signal.signal(number, handler)
 
 
 def ignore_signals() -> None:

@@ -13,9 +13,9 @@ from rnnviz.cli.terminal import (
     Commands,
     all_written,
     answer_json,
-    exit_code_of,
     print_note,
     progress_bar,
+    signals_noted,
 )
 from rnnviz.core.errors import InputError
 from rnnviz.core.number_format import count, short
@@ -24,6 +24,7 @@ from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.training.loop import Checkpoint, TrainingEvent
+    from rnnviz.training.summary import TrainingSummary
     from rnnviz.training.task import TrainingTask
 
 _POLL_SECONDS = 0.2
@@ -81,48 +82,60 @@ def _train(options: Namespace) -> Answer:
     check_outputs(outputs, {"the task": options.task, **text})
     source = batches_of(task)
     task = task.with_input_size(source.input_size)
-    events, last, code = _events(task, options)
-    summary = TrainingSummary.of(task, source.baseline)
-    for event in events:
-        summary = summary.after(event)
-    lines = [*summary.sentences]
-
-    def writers() -> Iterator[Callable[[], object]]:
-        if options.json not in (None, "-"):
-            yield lambda: answer_json(training_json(task, summary, events), options.json)
-        if options.weights is not None:
-            yield lambda: lines.extend(_write_weights(task, last, source.names, options))
-
-    written = all_written(writers())
-    code = code or (DISAGREE if summary.verdict is Verdict.DISAGREE else AGREE if written else WRONG_INPUT)
+    # What was learned is kept: a signal ends the training, and not the writing of the files.
+    with signals_noted() as signals:
+        events, last = _events(task, options, signals)
+        summary = TrainingSummary.of(task, source.baseline)
+        for event in events:
+            summary = summary.after(event)
+        lines = [*summary.sentences]
+        written = all_written(_writers(task, options, summary, events, last, source.names, lines))
+    code = 128 + signals[0] if signals else DISAGREE if summary.verdict is Verdict.DISAGREE else AGREE
+    code = code or (AGREE if written else WRONG_INPUT)
     if options.json == "-":
         return code, answer_json(training_json(task, summary, events), "-")
     return code, "" if options.quiet else "".join(f"{line}\n" for line in lines)
 
 
-def _events(task: "TrainingTask", options: Namespace) -> "tuple[list[TrainingEvent], Checkpoint, int]":
-    """All events, the parameters after the last step, and the exit code of the signal that stopped the training."""
+def _writers(
+    task: "TrainingTask",
+    options: Namespace,
+    summary: "TrainingSummary",
+    events: "list[TrainingEvent]",
+    last: "Checkpoint",
+    characters: Sequence[str],
+    lines: list[str],
+) -> Iterator[Callable[[], object]]:
+    """Write each file that the options ask for; sentences about weights are added to `lines`."""
+    from rnnviz.training.summary import training_json
+
+    if options.json not in (None, "-"):
+        yield lambda: answer_json(training_json(task, summary, events), options.json)
+    if options.weights is not None:
+        yield lambda: lines.extend(_write_weights(task, last, characters, options))
+
+
+def _events(task: "TrainingTask", options: Namespace, signals: list[int]) -> "tuple[list[TrainingEvent], Checkpoint]":
+    """All events, and the parameters after the last step; one of `signals` stops the training."""
     from rnnviz.training.loop import MANUAL, StepDone
     from rnnviz.training.process import TrainingProcess
 
     events: list[TrainingEvent] = []
-    steps, code = task.training.steps, 0
+    steps = task.training.steps
     with TrainingProcess(task) as process:
-        try:
-            with progress_bar(options.quiet) as notify:
-                while not process.ended:
-                    events += process.events(_POLL_SECONDS)
-                    step = next((event for event in reversed(events) if isinstance(event, StepDone)), None)
-                    if step is not None:
-                        done = f"{count(step.step)} of {count(steps)} steps, loss {short(step.learners[MANUAL].loss)}"
-                        notify(done, step.step / steps)
-        except KeyboardInterrupt as interrupt:
-            code = exit_code_of(interrupt)
+        with progress_bar(options.quiet) as notify:
+            while not (process.ended or signals):
+                events += process.events(_POLL_SECONDS)
+                step = next((event for event in reversed(events) if isinstance(event, StepDone)), None)
+                if step is not None:
+                    done = f"{count(step.step)} of {count(steps)} steps, loss {short(step.learners[MANUAL].loss)}"
+                    notify(done, step.step / steps)
+        stopped = not process.ended
         last, rest = process.checkpoint()
     events += rest
-    if code and not options.quiet:
+    if stopped and not options.quiet:
         print_note(f"Stopped after {count(last.step)} of {count(steps)} training steps.")
-    return events, last, code
+    return events, last
 
 
 def _is_character_model(task: "TrainingTask", path: Path) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import NamedTuple
 
+from rnnviz.core.errors import printable
+
 RECORDING, CODE, UNKNOWN = "recording:", ".py", "unknown:"
 
 UNKNOWN_ENGINE = "unknown engine"
@@ -84,8 +86,8 @@ def display_name(engine: str) -> str:
     if is_recording(engine):
         path, chosen = recording_name(engine)
         name = PurePath(path).name.removesuffix(CAPTURE)
-        return f"{name}#{chosen}" if chosen else name
-    return PurePath(engine).name if is_own(engine) else engine
+        return printable(f"{name}#{chosen}" if chosen else name)
+    return printable(PurePath(engine).name if is_own(engine) else engine)
 
 
 def distinct_names(engines: Iterable[str]) -> dict[str, str]:
@@ -96,10 +98,10 @@ def distinct_names(engines: Iterable[str]) -> dict[str, str]:
         taken = Counter(names.values())
         names = {engine: name if taken[name] == 1 else _tail(engine, parts) for engine, name in names.items()}
     taken = Counter(names.values())
-    return {engine: name if taken[name] == 1 else engine for engine, name in names.items()}
+    return {engine: name if taken[name] == 1 else printable(engine) for engine, name in names.items()}
 
 
 def _tail(engine: str, parts: int) -> str:
     """The display name with the last folders of its path; `parts` counts the file, too."""
     tail = with_file(engine, lambda path: "/".join(PurePath(path).parts[-parts:]))
-    return tail.removeprefix(RECORDING)
+    return printable(tail.removeprefix(RECORDING))

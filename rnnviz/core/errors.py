@@ -5,6 +5,7 @@ line without control characters.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,14 @@ _LONGEST_SENTENCE = 1_500
 def printable(text: str) -> str:
     """The text with escaped control characters, for one line."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+_DISGUISING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def undisguised(text: str) -> str:
+    r"""A text of several lines, with control characters and those that turn the direction of text as \uXXXX."""
+    return _DISGUISING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class InputError(ValueError):

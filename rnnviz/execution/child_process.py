@@ -17,6 +17,7 @@ from threading import Lock, Thread
 from time import monotonic
 from types import ModuleType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
@@ -25,6 +26,18 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.progress import Notify, throttled, watched
 
 _starting = Lock()
+_started: WeakSet[BaseProcess] = WeakSet()
+"""Processes that this one has started."""
+
+
+def _kill_started() -> None:
+    for process in tuple(_started):
+        with suppress(ValueError):  # closed
+            process.kill()
+
+
+# multiprocessing sends SIGTERM to those that are left, which they do not hear, and waits for them.
+util.Finalize(None, _kill_started, exitpriority=10)
 
 Outcome = TypeVar("Outcome")
 
@@ -108,9 +121,9 @@ def children_allowed() -> Iterator[None]:
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Let children that are started meanwhile not hear a Ctrl-C, which all processes of a terminal get.
+    """Let children that are started meanwhile not hear a signal that all processes of a terminal or a job get.
 
-    They ignore it once their own code runs; until then they would print where they were interrupted.
+    The parent decides what it means, and ends them; results of a child that ended first would be lost.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -119,7 +132,7 @@ def _deaf_children() -> Iterator[None]:
 
     # It is started with the first child, and lets the signals through again that it blocks for itself.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
     try:
         yield
     finally:
@@ -137,6 +150,7 @@ def start(process: BaseProcess, threads: int | None) -> None:
         sys.modules["__main__"] = ModuleType("__main__")
         try:
             process.start()
+            _started.add(process)
         finally:
             sys.modules["__main__"] = script
 

@@ -163,14 +163,21 @@ def test_a_missing_folder_is_reported_before_the_run(
     assert capsys.readouterr().err == (f"rnnviz: {path} cannot be written: the folder {path.parent} does not exist.\n")
 
 
-def test_a_run_too_large_for_a_notebook_is_refused_before_any_engine_computes(
-    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("option", "file", "begins"),
+    [
+        ("--notebook", "n.ipynb", "rnnviz: A notebook of this run would contain "),
+        ("--page", "p.html", "rnnviz: An interactive page has at most 5 MB, but this run needs "),
+    ],
+)
+def test_a_run_too_large_for_an_output_is_refused_before_any_engine_computes(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, file: str, begins: str
 ) -> None:
-    with Path(config).open("a", encoding="utf-8") as file:
-        file.write("[sequence]\ntimesteps = 400000\n")
-    outputs = ("--notebook", str(tmp_path / "n.ipynb"), "--json", str(tmp_path / "n.json"))
+    with Path(config).open("a", encoding="utf-8") as opened:
+        opened.write("[sequence]\ntimesteps = 400000\n")
+    outputs = (option, str(tmp_path / file), "--json", str(tmp_path / "n.json"))
     assert main(["run", config, "--engines", ENGINES, "--quiet", *outputs]) == WRONG_INPUT
-    assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would contain ")
+    assert capsys.readouterr().err.startswith(begins)
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from rnnviz.cli.terminal import INTERRUPTED
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.resources import resource_path
+from rnnviz.training.checkpoints import linear_file, write_trained
 from rnnviz.training.step_audit import GRADIENT_TOLERANCE
 from rnnviz.training.task import load_task
 
@@ -148,18 +148,34 @@ def test_a_wrong_step_is_a_disagreement(
     assert "is wrong, first at training step 1: its gradient of" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_weights_are_verified_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def interrupted(*given: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return write_trained(*given)
+
+    monkeypatch.setattr("rnnviz.training.checkpoints.write_trained", interrupted)
+    weights = tmp_path / "w.npz"
+    assert main(["train", str(_written(tmp_path)), "--weights", str(weights)]) == 128 + number
+    assert entries_of(weights)
+    assert linear_file(weights).exists()
+
+
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_trained_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_keeps_the_trained_weights(tmp_path: Path, number: signal.Signals) -> None:
     path, weights = _written(tmp_path, TASK.replace("steps = 7", "steps = 1000000")), tmp_path / "w.safetensors"
     words = [sys.executable, "-m", "rnnviz", "train", str(path), "--json", str(tmp_path / "a.json")]
     words += ["--weights", str(weights)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(8)
-        # A terminal sends it to the child process as well.
-        os.killpg(process.pid, signal.SIGINT)
+        # A terminal or a job scheduler sends it to the child process as well.
+        os.killpg(process.pid, number)
         _, said = process.communicate(timeout=60)
-        assert process.returncode == INTERRUPTED
+        assert process.returncode == 128 + number
     assert said.startswith("Stopped after ")
     figures = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert len(figures["loss"]["steps"]) > 0

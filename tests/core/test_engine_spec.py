@@ -58,6 +58,8 @@ def test_only_the_path_in_a_name_is_changed(name: str, file: str | None, moved: 
         ("recording:/a b/run.npz#torch", "run.npz#torch"),
         ("recording:/a b/decoder.lstm.capture.npz", "decoder.lstm"),
         ("/a b/mine.py.backward", "mine.py.backward"),
+        ("/a/moc\u202eyp.py", "moc\\u202eyp.py"),
+        ("recording:/a/x\x1b[2J.npz", "x\\x1b[2J.npz"),
     ],
 )
 def test_a_path_is_shown_by_its_file_name(name: str, shown: str) -> None:
@@ -76,3 +78,4 @@ def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them() -> Non
     ]
     assert distinct_names(("mine.py", "./mine.py"))["mine.py"] == "mine.py"
     assert distinct_names(()) == {}
+    assert list(distinct_names(("/a/\u202e.py", "/b/\u202e.py")).values()) == ["a/\\u202e.py", "b/\\u202e.py"]

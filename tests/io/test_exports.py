@@ -157,6 +157,14 @@ def test_a_column_is_named_by_the_file_of_its_engine(tmp_path: Path, gates: bool
     assert not any("/home" in column for column in header)
 
 
+@pytest.mark.parametrize("gates", [False, True])
+def test_no_column_is_a_formula_of_a_spreadsheet(tmp_path: Path, gates: bool) -> None:
+    write_csv(make_result(("gluon", "/a/=cmd.py", "/a/@x.py", "/a/-x.py")), tmp_path / "out.csv", gates=gates)
+    header, _ = rows_of(tmp_path / "out.csv")
+    assert header[5:9] == ["gluon", "'=cmd.py", "'@x.py", "'-x.py"]
+    assert not any(column.startswith(("=", "+", "-", "@")) for column in header)
+
+
 @given(st.lists(st.floats(), min_size=6, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(20))
 def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]) -> None:

@@ -27,6 +27,7 @@ from rnnviz.verify.result import RunResult
 _BLOCK_ROWS = 1 << 17
 """Number of rows that are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _DIRECTION = pl.Enum(list(DIRECTIONS))
 
 
@@ -45,7 +46,7 @@ def write_csv(
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         for block in _row_blocks(result, gates):
-            frame = _frame(result, block)
+            frame = _frame(result, block).rename(_cell_text)
             frame.write_csv(out, include_header=rows == 0)
             rows += frame.height
             progress(rows / size)
@@ -108,8 +109,13 @@ def write_contributions(
                     **{names[engine]: own.values[times].reshape(-1) for engine, own in found.items()},
                 }
             )
-            frame.write_csv(out, include_header=start == 0)
+            frame.rename(_cell_text).write_csv(out, include_header=start == 0)
     return timesteps * units
+
+
+def _cell_text(name: str) -> str:
+    """A column's name that spreadsheets show as text: a file's name may begin as a formula does."""
+    return f"'{name}" if name.startswith(_FORMULAS) else name
 
 
 def _share(progress: Callable[[float], None], done: int, count: int, fraction: float) -> None:

@@ -6,7 +6,7 @@ the last digit: the results of activations, and slopes that do not follow from t
 
 import json
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,9 +21,11 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units, expression
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import feature_index, visible
-from rnnviz.core.engine_spec import display_name, distinct_names
+from rnnviz.core.config import Config, Network
+from rnnviz.core.engine_spec import display_name, distinct_names, is_own
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT, gradient
+from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -34,6 +36,7 @@ from rnnviz.explain.worked_gradients import backward_lines, owed_nodes, slope_no
 from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, worked_lane
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
+from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 from rnnviz.quantities.gate_lanes import LaneGates
@@ -148,14 +151,49 @@ def _samples(result: RunResult, start: Location) -> list[int]:
     Raises an InputError if one is too large.
     """
     count = result.inputs.batch_size
-    fixed, each = (size * 4 / 3 for size in _bytes(result))
-    room = LARGEST - _REST - len(dump_config(result.config)) - fixed
+    each, room = _checked(result.config, *_bytes(result), count)
+    others = [sample for sample in range(count) if sample != start.sample]
+    return sorted([start.sample, *others[: max(0, int(room // each) - 1)]])
+
+
+def _checked(config: Config, fixed: float, each: float, count: int) -> tuple[float, float]:
+    """The bytes of a sample and of the room for samples in a page, of those of its arrays; they must fit."""
+    fixed, each = fixed * 4 / 3, each * 4 / 3
+    room = LARGEST - _REST - len(dump_config(config)) - fixed
     if each > room:
         megabytes = number_format.error((fixed + each + _REST) / 10**6)
         sample = "one sample" if count > 1 else "its sample"
         raise InputError(_TOO_LARGE.format(limit=LARGEST // 10**6, size=megabytes, sample=sample))
-    others = [sample for sample in range(count) if sample != start.sample]
-    return sorted([start.sample, *others[: max(0, int(room // each) - 1)]])
+    return each, room
+
+
+def load_for_page(config: Config, load: Load = load_inputs) -> Inputs:
+    """Read or draw the inputs of a run that is to become a page, so that one too large is refused before it."""
+    sequence = config.sequence
+    if sequence.source not in ("file", "text"):
+        # Drawing them may take long, too.
+        check_page_size(config, sequence.timesteps, sequence.batch_size)
+    inputs = load(config)
+    check_page_size(inputs.config, inputs.timesteps, inputs.batch_size)
+    return inputs
+
+
+def check_page_size(config: Config, timesteps: int, samples: int) -> None:
+    """Refuse a run whose page would be too large, by what a page needs of any engine; a cell must have been read."""
+    network, item = config.network, np.dtype(config.network.dtype).itemsize
+    if is_own(network.cell) and network.custom is None:
+        return
+    layers, directions, _, _, units = network.hidden_shape(timesteps, samples)
+    quantities = sum(1 for _ in _quantities(network, ()))
+    step = units * item * quantities + _step_bytes(network, units)
+    each = timesteps * (item * network.input_size + len(config.compare.engines) * layers * directions * step)
+    _checked(config, item * network.parameter_count, each, samples)
+
+
+def _step_bytes(network: Network, units: int) -> int:
+    """The bytes of one step's activations, and of what its arithmetic sums over units."""
+    across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, network.graph))
+    return 8 * (units * len(activation_nodes(network.kind, network.graph)) + across)
 
 
 def _bytes(result: RunResult) -> tuple[float, float]:
@@ -165,8 +203,7 @@ def _bytes(result: RunResult) -> tuple[float, float]:
     item = inputs.sequence.itemsize
     fixed = sum(array.nbytes for array in inputs.parameters.values())
     owed = sum(network.sizes(0).of(node.shape[0]) for node in owed_nodes(graph))
-    across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, graph))
-    step = 8 * (units * len(activation_nodes(network.kind, graph)) + across)
+    step = _step_bytes(network, units)
     each = item * timesteps * network.input_size
     for trace in result.traces.values():
         shown = _shown_arrays(result, trace)
@@ -182,16 +219,20 @@ def _bytes(result: RunResult) -> tuple[float, float]:
     return float(fixed), float(each)
 
 
-def _quantities(result: RunResult) -> Iterator[dict[str, Any]]:
+def _quantities_of(result: RunResult) -> Iterator[dict[str, Any]]:
+    return _quantities(result.config.network, gradients_of(result.traces.values(), result.config.network.kind))
+
+
+def _quantities(network: Network, gradients: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The quantities of the lanes in their order, with the fixed ends of their color scales."""
-    cell = result.config.network.kind
+    cell = network.kind
     yield {
         "name": "h",
         "title": "h  hidden state",
         "group": "Values",
-        "bounded": is_bounded(result.config.network.graph),
+        "bounded": is_bounded(network.graph),
     }
-    for choice in choices_of(cell, gradients_of(result.traces.values(), cell)):
+    for choice in choices_of(cell, gradients):
         quantity = gate_quantity(choice.name, cell)
         if choice.group not in (GATES, STATES, GRADIENTS) or choice.name in _NO_ROLE or quantity is None:
             continue
@@ -206,7 +247,7 @@ def _quantities(result: RunResult) -> Iterator[dict[str, Any]]:
 
 def _shown_arrays(result: RunResult, trace: Trace) -> list[str]:
     """The arrays (L, D, T, N, U) of an engine in a page: the quantities that it has, and the lines that it returned."""
-    names = [quantity["name"] for quantity in _quantities(result)]
+    names = [quantity["name"] for quantity in _quantities_of(result)]
     return [
         *(name for name in names if not is_gradient(name) or name in trace),
         *(f"line.{name}" for name in trace.lines),
@@ -269,7 +310,7 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
         "allowed": ALLOWED,
         "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
         | {"wrong": WRONG.replace("{read}", STEP_READS)},
-        "quantities": list(_quantities(result)),
+        "quantities": list(_quantities_of(result)),
         "parameters": [
             {name: _packed(array) for name, array in vars(inputs.parameters.layer(layer, direction)).items()}
             for layer in range(layers)
@@ -301,7 +342,7 @@ def _numbered(node: Node | None, numbers: Mapping[Node, int], *, across: bool) -
 def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
     """By which relative and absolute tolerance each quantity is compared, and the input's gradient, if they are."""
     trace = result[comparison.candidate]
-    for name in (*(quantity["name"] for quantity in _quantities(result)), OF_INPUT):
+    for name in (*(quantity["name"] for quantity in _quantities_of(result)), OF_INPUT):
         stored = trace.stored(name) or name
         own = comparison.of(stored)
         if own.name == stored:
