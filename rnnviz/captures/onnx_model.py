@@ -50,7 +50,9 @@ class Recording:
     skipped: Reasons
 
 
-def record(path: Path, given: Mapping[str, str], entry: str | None, folder: Path, single: bool) -> Recording:
+def record(
+    path: Path, given: Mapping[str, str], entry: str | None, folder: Path, single: bool, shown: Path | None = None
+) -> Recording:
     """Run a model, and write a session for each sequence that its networks read; to be called in a subprocess.
 
     Parameters
@@ -65,6 +67,8 @@ def record(path: Path, given: Mapping[str, str], entry: str | None, folder: Path
         The folder of the sessions.
     single : bool
         Whether there must be only one session.
+    shown : Path, optional
+        The file of a single session, or the folder, that an error names in place of `folder`.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def record(path: Path, given: Mapping[str, str], entry: str | None, folder: Path
             )
         with names_as_text(path, "graph cannot be followed"):
             run, outputs = _ran(path, given, entry, single)
-            return _written(run, outputs, folder, single)
+            return _written(run, outputs, folder, single, folder if shown is None else shown)
 
 
 def _ran(path: Path, given: Mapping[str, str], entry: str | None, single: bool) -> tuple["_Run", Outputs]:
@@ -297,8 +301,8 @@ def _opset(model: ModelProto) -> int:
     return max((given.version for given in model.opset_import if given.domain in ("", "ai.onnx")), default=1)
 
 
-def _written(run: _Run, outputs: Outputs, folder: Path, single: bool) -> Recording:
-    """Write the sequences of each network."""
+def _written(run: _Run, outputs: Outputs, folder: Path, single: bool, shown: Path) -> Recording:
+    """Write the sequences of each network; errors name files of `shown`."""
     skipped, sequences = run.skipped, list[CapturedSequence]()
     for name, layers in run.parts.items():
         try:
@@ -328,7 +332,11 @@ def _written(run: _Run, outputs: Outputs, folder: Path, single: bool) -> Recordi
             name += "_"
         names.append(f"{name}.rnnviz")
         with stage(number / len(sequences), (number + 1) / len(sequences)):
-            sequence.save(folder / names[-1])
+            try:
+                sequence.save(folder / names[-1])
+            except OSError as error:
+                target = shown if single and shown != folder else shown / names[-1]
+                raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
     return Recording(tuple((name, printable(repr(s))) for name, s in zip(names, sequences, strict=True)), skipped)
 
 

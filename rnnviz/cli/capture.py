@@ -84,7 +84,7 @@ def _record(options: Namespace, files: dict[str, str]) -> Answer:
         raise InputError(f"{folder} cannot be written to: {error.strerror or error}.") from error
     with temporary as own, progress_bar(options.quiet) as notify:
         recording = call_in_subprocess(
-            *(record, model, files, options.entry, Path(os.path.abspath(own)), single),
+            *(record, model, files, options.entry, Path(os.path.abspath(own)), single, output),
             what=f"{model} could not be recorded",
             seconds=_SECONDS,
             notify=lambda done: notify(f"recording {model.name}", done),

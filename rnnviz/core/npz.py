@@ -98,6 +98,20 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
     return header
 
 
+def check_npy_size(file: IO[bytes], size: int) -> None:
+    """Refuse an `.npy` file whose array would have more bytes than the file's `size`; another file passes.
+
+    Raises
+    ------
+    ValueError
+        As `read_npy_header`.
+    """
+    begins_as_array = file.read(len(_NPY)) == _NPY
+    file.seek(0)
+    if begins_as_array and (needed := read_npy_header(file, size).size) > size:
+        raise ValueError(f"an array would have {needed} bytes and has {size}")
+
+
 def check_numeric(dtype: np.dtype[Any], name: str) -> None:
     """Refuse a dtype other than real numbers.
 

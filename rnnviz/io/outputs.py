@@ -124,6 +124,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
             temporary.replace(target)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except InputError as error:
+        # A writer knows the temporary file alone, and users the other.
+        if temporary.name not in str(error):
+            raise
+        named = str(error).replace(str(temporary.absolute()), str(path)).replace(str(temporary), str(path))
+        raise InputError(named.replace(temporary.name, path.name)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

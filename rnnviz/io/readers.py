@@ -21,7 +21,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError, check_regular, key_errors
 from rnnviz.core.memory_budget import available_memory, readable
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npz import DAMAGE, NpzFile, check_numeric
+from rnnviz.core.npz import DAMAGE, NpzFile, check_npy_size, check_numeric
 from rnnviz.core.schema import LARGEST_SIZE, display_value, listed
 from rnnviz.core.sequence import SequenceSource, alphabet, indices, one_hot
 from rnnviz.core.words import plural
@@ -38,6 +38,9 @@ def open_npy(path: Path) -> NDArray[np.generic]:
     check_regular(path)
     try:
         with reading(path):
+            with path.open("rb") as file:
+                # numpy multiplies the lengths of an array that it maps in 64 bits.
+                check_npy_size(file, path.stat().st_size)
             array = np.load(path, mmap_mode="r", allow_pickle=False)
     except InputError:
         raise

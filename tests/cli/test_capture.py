@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnnviz.captures import rnn_capture
 from rnnviz.io.session import read_document
 from tests.cli.calls import Called
+from tests.full_disk import files_of_at_most
 
 pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
 
@@ -111,3 +112,13 @@ def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model: P
     code, line = said("model.onnx")
     assert code == 2
     assert line.startswith("rnnviz: model.onnx could not be recorded")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [(("--entry", "first", "-o", "one.rnnviz"), "one.rnnviz"), ((), "model-first.rnnviz")]
+)
+def test_a_full_disk_names_the_session(model: Path, rnnviz: Called, options: tuple[str, ...], named: str) -> None:
+    with files_of_at_most(600):
+        sentence = rnnviz.refused("capture", "model.onnx", "--input", "x=x.npy", *options)
+    assert sentence.startswith(f"{named} cannot be written: ")
+    assert list(model.glob("*.rnnviz")) == []

@@ -16,6 +16,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import save_config
 from rnnviz.io.export.png import write_png
+from rnnviz.io.model_formats.safetensors import write_tensors
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.templates import write_starter
 from tests.full_disk import files_of_at_most
@@ -55,6 +56,18 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
     assert str(caught.value) == f"{path} cannot be written: No space left on device."
     assert os.listdir(tmp_path) == []
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    arrays = {"weight": np.zeros(4_000, np.float32)}
+    with pytest.raises(InputError) as caught, files_of_at_most(1_000), atomic_write(path) as temporary:
+        write_tensors(temporary, arrays)
+    assert str(caught.value).startswith(f"{path} cannot be written: ")
+    assert "/." not in str(caught.value)
+    with pytest.raises(InputError) as caught, atomic_write(path) as temporary:
+        raise InputError(f"The file {temporary.name} is full.")
+    assert str(caught.value) == "The file w.safetensors is full."
 
 
 def test_a_missing_folder_is_a_sentence(tmp_path: Path) -> None:

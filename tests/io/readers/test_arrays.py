@@ -132,6 +132,15 @@ def test_a_header_that_asks_for_more_than_the_file_has_is_refused(tmp_path: Path
     assert "content is not what numpy writes" in refusal(read_sequence, single)
 
 
+@pytest.mark.parametrize("descr", ["<f8", "<U4", "|V8"])
+def test_a_shape_beyond_64_bits_is_refused_without_a_warning(tmp_path: Path, descr: str) -> None:
+    path, header = tmp_path / "x.npy", BytesIO()
+    shape = (2**40, 2**40)
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    path.write_bytes(header.getvalue() + bytes(64))
+    assert "content is not what numpy writes" in refusal(read_sequence, path)
+
+
 def test_a_text_file_named_npy_is_refused(tmp_path: Path) -> None:
     assert "content is not what numpy writes" in refusal(read_sequence, written(tmp_path / "x.npy", "1,2,3\n4,5,6\n"))
 
