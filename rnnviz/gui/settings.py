@@ -1,11 +1,13 @@
 """Persistent settings: read once, cached, and written on a separate thread."""
 
 import re
+import sys
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QThread, Signal, Slot
+from PySide6.QtCore import QByteArray, QLockFile, QObject, QSettings, QStandardPaths, Qt, QThread, QTimer, Signal, Slot
 
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 
@@ -14,6 +16,9 @@ MOTION_CHOICES = ("desktop", "reduced", "full")
 DIMMING_CHOICES = ("on", "off")
 NAMES_CHOICES = ("gluon", "pytorch")
 _LAYOUT = "window/layout"
+_LOCK_MS = 500
+"""The longest that a lock of another window is waited for; Qt would wait for half a minute."""
+_RETRY_MS = 100
 _STEP = re.compile(r"\d{1,4}", re.ASCII)
 _ANSWER = re.compile(rf"(?P<step>{_STEP.pattern}) (?P<number>-?\d+(\.\d+)?(e[-+]\d{{1,2}})?)?", re.ASCII)
 
@@ -93,10 +98,14 @@ class Settings:
     """The last options of an animation, as `AnimationOptions.texts`."""
 
     def __init__(self, file: QSettings | None = None) -> None:
-        file = QSettings("rnnviz", "rnnviz") if file is None else file
-        self.path = file.fileName()
-        self._format = file.format()
-        self._values = {key: value for key in file.allKeys() if (value := _read(file, key)) is not None}
+        self._values: dict[str, object] = {}
+        refused = None if file is not None else _refused_file()
+        if refused is not None:
+            self.path, self._format = refused, QSettings.Format.NativeFormat
+        else:
+            file = QSettings("rnnviz", "rnnviz") if file is None else file
+            self.path, self._format = file.fileName(), file.format()
+            self._values = {key: value for key in file.allKeys() if (value := _read(file, key)) is not None}
         self._unsaved: dict[str, object] = {}
         self._writer: _SettingsWriter | None = None
         self._end_of_thread: weakref.finalize[..., Settings] | None = None
@@ -187,6 +196,8 @@ class Settings:
         if self._end_of_thread is not None:
             self._end_of_thread()
         self._writer = None
+        if not _can_write(self.path):
+            return False
         # QSettings reports a failed write forever, so write through a new object.
         file = QSettings(self.path, self._format)
         for key, value in self._unsaved.items():
@@ -212,20 +223,40 @@ class _SettingsWriter(QObject):
         super().__init__()
         self._path, self._format = path, file_format
         self._file: QSettings | None = None
+        self._pending: dict[str, object] = {}
+        self._retry: QTimer | None = None
         # Explicitly queued: Qt assigns a Python method to the thread that connects it.
         self.wanted.connect(self._write, Qt.ConnectionType.QueuedConnection)
         self.finished.connect(self._finish, Qt.ConnectionType.QueuedConnection)
 
     @Slot(str, object)
     def _write(self, key: str, value: object) -> None:
+        self._pending[key] = value
+        if self._retry is None:
+            # Made here, so that it belongs to this thread.
+            self._retry = QTimer(self, singleShot=True, interval=_RETRY_MS)
+            self._retry.timeout.connect(self._flush)
+        if not self._retry.isActive():
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what is pending, or try again later; `save` tries it at the end."""
+        if not _can_write(self._path, 0):
+            assert self._retry is not None
+            self._retry.start()
+            return
         if self._file is None:
             self._file = QSettings(self._path, self._format)
-        self._file.setValue(key, value)
+        for key, value in self._pending.items():
+            self._file.setValue(key, value)
+        self._pending.clear()
 
     @Slot()
     def _finish(self) -> None:
         # Deleting the object writes pending changes.
         self._file = None
+        if self._retry is not None:
+            self._retry.stop()
         QThread.currentThread().quit()
 
 
@@ -233,6 +264,29 @@ def _end(writer: _SettingsWriter, thread: QThread) -> None:
     # Queued behind the pending writes, which `quit` would drop.
     writer.finished.emit()
     thread.wait()
+
+
+def _refused_file() -> str | None:
+    """The settings file that Qt would wait for or replace, such as a pipe or a device; None if there is none."""
+    if sys.platform in ("win32", "darwin"):
+        return None
+    folder = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation))
+    # Qt also reads the organization's file.
+    files = folder / "rnnviz" / "rnnviz.conf", folder / "rnnviz.conf"
+    return next((str(file) for file in files if file.exists() and not file.is_file()), None)
+
+
+def _can_write(path: str, wait_ms: int = _LOCK_MS) -> bool:
+    """Whether Qt can write the file at once: no pipe or device is in its place, and no lock that it would wait for."""
+    lock = Path(f"{path}.lock")
+    if any(file.exists() and not file.is_file() for file in (Path(path), lock)):
+        return False
+    if not lock.exists():
+        return True
+    held = QLockFile(str(lock))
+    free = held.tryLock(wait_ms)
+    held.unlock()
+    return free
 
 
 def _read(file: QSettings, key: str) -> object:

@@ -1,5 +1,6 @@
 """Settings of the next start, and a theme that follows the desktop or the user's choice."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -325,3 +326,34 @@ for number in range(20):
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (3 if "3" in last else 0, "")
     assert b"number=19" in path.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kinds of files and the place of settings on Linux")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a device", "pipe as lock", "foreign lock"])
+def test_settings_that_cannot_be_read_or_written_keep_no_window_waiting(qtbot, tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "rnnviz").mkdir()
+    file = tmp_path / "rnnviz" / "rnnviz.conf"
+    lock = file.with_name("rnnviz.conf.lock")
+    match kind:
+        case "pipe":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+        case "link to a device":
+            file.symlink_to("/dev/null")
+        case "pipe as lock":
+            os.mkfifo(lock)
+        case "foreign lock":
+            lock.write_text("1\nrnnviz\nanother.machine\n")
+    before = {path: path.lstat().st_mode for path in (tmp_path / "rnnviz").iterdir()}
+    # Qt finds the place of a program's settings once.
+    settings = Settings(ini(file)) if "lock" in kind else Settings()
+    settings.write_at_once()
+    settings.theme = "dark"
+    qtbot.wait(1)
+    # Qt alone would wait for ever, or take the foreign lock after 30 seconds.
+    assert not settings.save()
+    assert {path: path.lstat().st_mode for path in (tmp_path / "rnnviz").iterdir()} == before
+    assert settings.theme == "dark"
+    assert Path(settings.path) == file
