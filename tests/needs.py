@@ -8,12 +8,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from rnnviz.engines.registry import find_engine
+from rnnviz.engines.registry import MXNET_LIBRARIES, find_engine
 from rnnviz.gui.app import QT_LIBRARIES
 
 # A wheel that is installed is of no use where the system lacks what it links to.
 _LINKED = {
-    "mxnet": ("libgomp.so.1", "libquadmath.so.0"),
+    "mxnet": tuple(MXNET_LIBRARIES),
     "PySide6": tuple(library.soname for library in QT_LIBRARIES),
 }
 _NAMED = re.compile(r"needs (?P<needed>[\w. +-]+)$|No module named '(?P<module>\w+)")

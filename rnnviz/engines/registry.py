@@ -7,7 +7,9 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Collection
+from ctypes import CDLL
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from traceback import walk_tb
@@ -46,6 +48,9 @@ _NOT_TEXT = ("Cc", "Cs")
 
 _MXNET_WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")}
 
+MXNET_LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0"}
+"""Libraries that MXNet's wheels for Linux link to and do not contain, with their packages on Debian."""
+
 _INSTEAD = "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
 
 _STAND_INS = ("onnx", "torch", "manual")
@@ -80,9 +85,11 @@ class EngineEntry:
 
     @property
     def missing_package(self) -> str | None:
-        """The end of a sentence about a package that the engine needs and that is not installed, or None."""
-        if self.package is None or find_spec(self.package) is not None:
+        """The end of a sentence about a package that the engine needs and that is not installed or useless, or None."""
+        if self.package is None:
             return None
+        if find_spec(self.package) is not None:
+            return _why_mxnet_cannot_be_loaded() if self.package == "mxnet" else None
         match self.package:
             case "mxnet":
                 return f"needs mxnet 1.9.1, which {_why_no_mxnet()}"
@@ -226,6 +233,22 @@ def with_fallback_reference(config: Config) -> tuple[Config, str]:
         replace(config, compare=replace(config.compare, reference=name)),
         f"{name} is the reference here: the engine {usual.name} {usual.missing_package}.",
     )
+
+
+@cache
+def _why_mxnet_cannot_be_loaded() -> str | None:
+    if sys.platform != "linux" or getattr(sys, "frozen", False):
+        return None
+    missing = []
+    for library in MXNET_LIBRARIES:
+        try:
+            CDLL(library)
+        except OSError:
+            missing.append(library)
+    if not missing:
+        return None
+    packages = " ".join(MXNET_LIBRARIES[library] for library in missing)
+    return f"needs {join_words(missing)}, which this system lacks (install {packages} on Debian and Ubuntu)"
 
 
 def _why_no_mxnet() -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def test_a_missing_package_is_a_sentence_that_names_it() -> None:
 def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Windows", machine: str = "AMD64") -> None:
     """Another machine, on which these packages are not installed."""
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in packages else object())
+    monkeypatch.setattr(registry, "_why_mxnet_cannot_be_loaded", lambda: None)
     monkeypatch.setattr(registry.platform, "system", lambda: system)
     monkeypatch.setattr(registry.platform, "machine", lambda: machine)
 
@@ -133,6 +135,32 @@ def test_the_command_to_install_mxnet_is_shown_where_it_exists(monkeypatch: pyte
         load_engine("gluon")
     assert str(caught.value) == (
         "The engine gluon needs mxnet 1.9.1, which is not installed (pip install mxnet==1.9.1 brings it): "
+        "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
+    )
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Linux on which only one of the libraries can be loaded that MXNet links to."""
+
+    def load(name: str) -> None:
+        if name == "libgomp.so.1":
+            raise OSError(f"{name}: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(registry, "CDLL", load)
+    monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    monkeypatch.setattr(registry.sys, "platform", "linux")
+    registry._why_mxnet_cannot_be_loaded.cache_clear()
+    yield
+    registry._why_mxnet_cannot_be_loaded.cache_clear()
+
+
+@pytest.mark.usefixtures("lacking")
+def test_an_mxnet_whose_libraries_the_system_lacks_is_missing() -> None:
+    with pytest.raises(EngineError) as caught:
+        load_engine("gluon")
+    assert str(caught.value) == (
+        "The engine gluon needs libgomp.so.1, which this system lacks (install libgomp1 on Debian and Ubuntu): "
         "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
     )
 
