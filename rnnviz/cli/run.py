@@ -148,6 +148,14 @@ def _check_outputs(config: Config, options: Namespace) -> None:
     }
     if options.json == "-":
         del outputs["--json"]
+    drawn = [option for option in ("--png", "--report") if outputs[option] is not None]
+    if drawn:
+        from rnnviz.gui.app import PlatformError, check_platform
+
+        try:
+            check_platform({"QT_QPA_PLATFORM": "offscreen"})
+        except PlatformError as error:
+            raise InputError(f"{drawn[0]} draws a picture. {error}") from error
     check_outputs(outputs, {"the config": options.config, **files_read(config)})
 
 

@@ -19,7 +19,9 @@ import pytest
 
 from rnnviz.cli import main, run
 from rnnviz.cli.terminal import DISAGREE, INTERRUPTED, WRONG_INPUT
+from rnnviz.gui.app import QT_LIBRARIES, LibraryMissingError
 from rnnviz.io.templates import write_starter
+from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -136,6 +138,21 @@ def test_gates_follow_the_documented_columns_and_need_a_csv_file(
     assert capsys.readouterr().err == ("rnnviz: --gates needs --csv or --npz.\n")
 
 
+@pytest.mark.parametrize("option", ["--png", "--report"])
+def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(
+    option: str, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(environ: dict[str, str]) -> None:
+        raise LibraryMissingError(QT_LIBRARIES[:1])
+
+    monkeypatch.setattr("rnnviz.gui.app.check_platform", check)
+    assert main(["run", config, option, str(tmp_path / "a")]) == WRONG_INPUT
+    said = capsys.readouterr().err
+    assert (said.count("\n"), option in said, QT_LIBRARIES[0].debian in said) == (1, True, True)
+    assert not (tmp_path / "a").exists()
+
+
+@needs("PySide6")
 def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_either_kind_of_page(
     config: str, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from rnnviz.io.resources import resource_path
 from tests.cells.layers import EXAMPLES
 from tests.cli.calls import Called, write
 from tests.io.export.notebook.running import code_of, run_as_is
+from tests.needs import missing
 from tests.oracles.cell_loops import cell_values
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
 SEQUENCE = {"timesteps": 4, "batch_size": 2}
-ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if find_spec(package)]
+ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if not missing(package)]
 
 TWO_CELLS = [pytest.param(cell, marks=() if cell in ("mgu", "sru") else pytest.mark.slow) for cell in EXAMPLES]
 """All examples, of which the default run has one with h and one with h and c."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 from rnnviz.cli import main
 from tests.cli.calls import Called, write
 from tests.io.export.notebook.running import code_of, run_as_is
+from tests.needs import missing
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
 Arrays = dict[str, NDArray[Any]]
 
-ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if find_spec(package)]
+ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if not missing(package)]
 
 THREE_STATES = """
 gates = "f g"

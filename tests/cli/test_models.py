@@ -21,6 +21,7 @@ from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.onnx import write_weights
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
+from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
 
@@ -141,6 +142,7 @@ def test_unknown_cell_needs_the_option(model: Path, capsys: pytest.CaptureFixtur
     assert '"lstm"' in refusal(capsys, "config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
 
 
+@needs("mxnet", "PySide6")
 def test_run_repeats_assumptions_in_every_output(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,6 +205,7 @@ def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return model
 
 
+@needs("mxnet")
 def test_open_initial_state_must_be_chosen(
     open_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

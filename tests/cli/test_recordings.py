@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
+from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -30,6 +31,7 @@ def write(path: Path, candidate: str) -> Path:
     return path
 
 
+@needs("PySide6")
 def test_an_exported_run_is_a_recording_of_each_of_its_engines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ import rnnviz as api
 from rnnviz.io.config_toml import UNPACKED, as_in_session, load_config, parse_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
 from tests.cli.calls import Called, write
+from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -65,6 +66,7 @@ def test_the_config_of_a_session_names_the_copies_in_it(tmp_path: Path, rnnviz: 
     assert rnnviz("convert", path, tmp_path / "w.npz", "--quiet").code == 0
 
 
+@needs("PySide6")
 def test_results_name_the_copies_as_the_session_does(tmp_path: Path, rnnviz: Called) -> None:
     path = session(tmp_path)
     arrays, report, notebook = (tmp_path / f"x.{ending}" for ending in ("npz", "html", "ipynb"))

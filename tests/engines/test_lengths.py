@@ -20,6 +20,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
 from rnnviz.verify.invariants import consistency_checks
+from tests.needs import need_engine
 from tests.oracles.computed import assert_near, computed
 from tests.oracles.recurrence import recurrence
 from tests.strategies import every_cell_configs
@@ -64,8 +65,7 @@ def assert_each_sample_is_as_alone(trace: Trace, inputs: Inputs, tolerance: floa
 @pytest.mark.parametrize("name", ENGINES)
 @given(inputs=padded_inputs())
 def test_a_sample_is_computed_as_it_is_alone(name: str, inputs: Inputs) -> None:
-    if name == "torch":
-        pytest.importorskip("torch")
+    need_engine(name)
     if find_engine(name, "compare.reference").unsupported_reason(inputs.network) is not None:
         return
     trace, _ = computed(load_engine(name), inputs)
@@ -135,8 +135,7 @@ def test_cell_states_follow_from_the_hidden_states(inputs: Inputs, data: st.Data
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_padding_is_never_read(name: str) -> None:
-    if name == "torch":
-        pytest.importorskip("torch")
+    need_engine(name)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
     sequence = {"batch_size": 3, "timesteps": 5, "lengths": [2, 5, 1]}
     inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
@@ -151,6 +150,7 @@ def test_padding_is_never_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["manual", "gluon"])
 def test_a_cell_state_is_kept_where_the_last_hidden_state_is_nan(name: str) -> None:
+    need_engine(name)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 40}
     sequence = {"batch_size": 3, "timesteps": 5, "lengths": [2, 5, 1]}
     inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
