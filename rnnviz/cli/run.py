@@ -148,6 +148,7 @@ def _check_outputs(config: Config, options: Namespace) -> None:
     }
     if options.json == "-":
         del outputs["--json"]
+    check_outputs(outputs, {"the config": options.config, **files_read(config)})
     drawn = [option for option in ("--png", "--report") if outputs[option] is not None]
     if drawn:
         from rnnviz.gui.app import PlatformError, check_platform
@@ -156,7 +157,6 @@ def _check_outputs(config: Config, options: Namespace) -> None:
             check_platform({"QT_QPA_PLATFORM": "offscreen"})
         except PlatformError as error:
             raise InputError(f"{drawn[0]} draws a picture. {error}") from error
-    check_outputs(outputs, {"the config": options.config, **files_read(config)})
 
 
 def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], object]]:

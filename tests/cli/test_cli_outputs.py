@@ -146,7 +146,7 @@ def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(
         raise LibraryMissingError(QT_LIBRARIES[:1])
 
     monkeypatch.setattr("rnnviz.gui.app.check_platform", check)
-    assert main(["run", config, option, str(tmp_path / "a")]) == WRONG_INPUT
+    assert main(["run", config, "--engines", ENGINES, option, str(tmp_path / "a")]) == WRONG_INPUT
     said = capsys.readouterr().err
     assert (said.count("\n"), option in said, QT_LIBRARIES[0].debian in said) == (1, True, True)
     assert not (tmp_path / "a").exists()

@@ -130,7 +130,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
     return of
 
 
-@pytest.mark.skipif(not ENGINES, reason="another engine that gives the states")
+@pytest.mark.skipif(not ENGINES, reason="needs mxnet torch")
 @pytest.mark.parametrize(
     ("cell", "states"), [pytest.param("three_states", {"c", "m"}, marks=pytest.mark.slow), ("projected", {"s", "q"})]
 )
