@@ -9,10 +9,11 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
 # Before any test is defined: its number of examples is that of the profile.
 from tests import profiles
-from tests.needs import missing, must_not_skip, need
+from tests.needs import missing, must_not_skip
 from tests.report_tables import report_table
 from tests.shared_worker import WARM
 
@@ -94,38 +95,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-class WithoutQt(pytest.Directory):
-    """The window's folder where Qt cannot be imported: its conftest.py is not, either."""
-
-    ihook = property(lambda self: self.parent.ihook)
-
-    def collect(self) -> Iterator[pytest.Item]:
-        need("PySide6")
-        yield from ()
-
-
-def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if path == Path(__file__).parent / "gui" and missing("PySide6"):
-        return WithoutQt.from_parent(parent, path=path)
-    return None
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Skip a module that imports a library which the system lacks.
+    """Skip a module, or a folder with a conftest.py, that imports a library which the system lacks.
 
     Forget a module that skips itself while it is imported: others that import from it are then skipped as well.
     """
     report = yield
-    if not isinstance(collector, pytest.Module):
-        return report
-    cause = report.call.excinfo.value.__cause__ if report.failed and report.call.excinfo else None
-    lacking = re.match(r"(lib\S+\.so[.\d]*): cannot open shared object", str(cause))
-    if lacking:
-        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: needs {lacking[1]}")
-    if report.skipped:
+    if report.failed and report.call.excinfo is not None:
+        failure = report.call.excinfo.value
+        cause = failure.cause if isinstance(failure, ConftestImportFailure) else failure.__cause__
+        lacking = re.match(r"(lib\S+\.so[.\d]*): cannot open shared object", str(cause))
+        if lacking:
+            report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: needs {lacking[1]}")
+    if report.skipped and isinstance(collector, pytest.Module):
         parts = collector.path.relative_to(collector.config.rootpath).with_suffix("").parts
         sys.modules.pop(".".join(parts), None)
     return report

@@ -24,6 +24,9 @@ _TRIED = (
     "no package index can be reached",
     "Keras cannot be installed",
     "PyTorch cannot autocast an LSTM here",
+    "a clean Debian is made",
+    "namespaces cannot be made here",
+    "a root that can mount nothing",
 )
 
 

@@ -31,7 +31,7 @@ def why_not() -> str | None:
         return "a clean Debian is made, and entered, by root"
     missing = [name for name in ("debootstrap", "unshare", "Xvfb", "xdotool", "xclip") if shutil.which(name) is None]
     if missing:
-        return f"{', '.join(missing)} is not installed; .ci/run installs what is needed"
+        return f"needs {' '.join(missing)}"
     tried = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "true"], capture_output=True)
     return "namespaces cannot be made here" if tried.returncode else None
 
