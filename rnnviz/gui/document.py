@@ -12,7 +12,7 @@ from rnnviz.core.config import Config
 from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Limit, Session
-from rnnviz.io.config_toml import load_config, save_config
+from rnnviz.io.config_toml import save_config
 from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
 _DEPTH = 500
@@ -252,6 +252,10 @@ class Document(QObject):
 
         Returns the sentence about a replaced reference, or "". Raises InputError for an invalid file.
         """
+        # Imported with the first file, to shorten the start.
+        from rnnviz.execution.folders import storage
+        from rnnviz.io.session import read_config
+
         sentences: list[str] = []
 
         def complete(config: Config) -> Config:
@@ -259,7 +263,7 @@ class Document(QObject):
             sentences.append(sentence)
             return config
 
-        self._take(load_config(path.absolute(), complete), EditOrigin.of_file(path))
+        self._take(read_config(path.absolute(), lambda: storage().folder, complete), EditOrigin.of_file(path))
         return "".join(sentences)
 
     def take(self, config: Config, title: str) -> None:

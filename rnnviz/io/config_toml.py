@@ -92,6 +92,14 @@ def is_unpacked(path: str) -> bool:
     return files == "files" and unpacked.startswith(UNPACKED)
 
 
+def name_of_source(path: str) -> str:
+    """The name of the file at a path, or that of the session from which it was unpacked."""
+    if not is_unpacked(path):
+        return PurePath(path).name
+    *_, unpacked, _, _, name = PurePath(path).parts
+    return unpacked.removeprefix(UNPACKED).rpartition("-")[0] or name
+
+
 def unchanged(config: Config) -> Config:
     return config
 

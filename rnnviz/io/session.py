@@ -21,7 +21,7 @@ from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
-from rnnviz.core.errors import InputError, check_regular
+from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
@@ -262,6 +262,7 @@ MANIFEST, CONFIG = "manifest.json", "config.toml"
 _COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
 _MOST_MEMBERS = 20_000
 _CHUNK = 1 << 20
+_LONGEST_PREFIX = 60
 _UNSAFE = re.compile(r"[^\w. +()\-]")
 _PRIVATE = 0o600 << 16
 
@@ -332,7 +333,18 @@ def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], comple
         If the file cannot be read or is damaged, or a key is not valid.
     """
     if Path(path).suffix.lower() != ENDING:
-        return load_config(path, complete)
+        try:
+            return load_config(path, complete)
+        except ConfigError:
+            raise
+        except InputError as error:
+            # Its readers are needed for no config.
+            from rnnviz.io.file_kinds import use_of
+
+            use = use_of(Path(path)) if os.path.isfile(path) else ""
+            if not use:
+                raise
+            raise InputError(f"{path} is not a config; it {use}.") from error
     return read_session(Path(path), folder).config
 
 
@@ -411,7 +423,9 @@ def _unpack(
 ) -> Path:
     total, done = max(sum(info.file_size for info in copies), 1), 0
     try:
-        target = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=folder()))
+        # The name of the session is that of the run in its reports.
+        prefix = f"{UNPACKED}{_UNSAFE.sub('_', path.name)[:_LONGEST_PREFIX]}-"
+        target = Path(tempfile.mkdtemp(prefix=prefix, dir=folder()))
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
     try:
@@ -422,6 +436,8 @@ def _unpack(
                 while piece := source.read(_CHUNK):
                     done += copy.write(piece)
                     notify(min(done / total, 1.0))
+            # The session's members have no time: the copy was saved when the session was.
+            os.utime(file, ns=(path.stat().st_mtime_ns,) * 2)
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):

@@ -134,6 +134,14 @@ def config_with(config: Config, path: Path) -> Config:
     )
 
 
+def _is_addable(path: Path) -> bool:
+    """Whether opening a file adds it to the config, as dropping it does."""
+    from rnnviz.io.readers import ENDINGS as SEQUENCES
+
+    # A text may be a config.
+    return path.is_file() and path.suffix.lower() in {".py", *SEQUENCES} - {".txt"}
+
+
 def comparing_own(config: Config, path: Path) -> Config:
     """The config with a custom step as a further candidate."""
     return _comparing(config, str(path))
@@ -254,6 +262,9 @@ class FileCommands(QObject):
             return
         if is_model(path):
             self._models.open(path, self._session.config)
+            return
+        if not is_config(path) and _is_addable(path):
+            self._open_and_add((), [path])
             return
         try:
             sentence = self._document.open(path)

@@ -23,7 +23,7 @@ from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import as_in_session, dump_config
+from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.json_summary import versions
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.outputs import atomic_write
@@ -104,9 +104,9 @@ def report_html(
 
 
 def run_title(result: RunResult) -> str:
-    """The network in words, after the name of its model file, if it has one."""
+    """The network in words, after the name of its model file or session, if it has one."""
     network, path = network_in_words(result.config.network), result.config.parameters.path
-    return network if path is None else f"{Path(path).name}: {network}"
+    return network if path is None else f"{name_of_source(path)}: {network}"
 
 
 @cache

@@ -124,6 +124,13 @@ def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, end
     assert window.session.result.shape[2] == 4
 
 
+def test_opening_a_recording_compares_it(window, tmp_path):
+    network = window.session.config.network
+    np.savez(tmp_path / "port.npz", hidden=np.zeros((network.num_layers, 1, 2, 1, network.hidden_size)))
+    window.files.open(tmp_path / "port.npz")
+    assert f"recording:{tmp_path / 'port.npz'}" in window.session.config.compare.candidates
+
+
 @pytest.mark.slow
 def test_dropped_weights_become_the_parameters(qtbot, window, drop, tmp_path):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
