@@ -44,6 +44,8 @@ _LISTED = 8
 """How many sequences of a layer a list shows."""
 _JOIN = '; join="all" joins calls that do not start from the final state of an earlier one'
 
+_FROM_ZEROS = ': if they are chunks of one, the model does not pass its state on; join="all" shows where'
+
 
 def capture(
     model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried", gradients: bool = False
@@ -194,12 +196,15 @@ class CapturedSequence:
     state : str
         How each call passes its state on to the next one: "carried", "not carried" or "swapped", which is h as c and
         c as h; "" of one call.
+    from_zeros : int
+        How many sequences of the layer begin at zeros, this one included, that join="all" would join; 0 if no other.
     """
 
     def __init__(self, name: str, first: Call) -> None:
         self.name = name
         self.calls = [first]
         self.state = ""
+        self.from_zeros = 0
 
     @property
     def network(self) -> Network:
@@ -462,7 +467,9 @@ class Capture(Sequence[CapturedSequence]):
             listed[sequence.name] = number = listed.get(sequence.name, 0) + 1
             if number <= _LISTED:
                 lines.append(f"  [{index}] {sequence!r}")
+        zeros = {sequence.name: sequence.from_zeros for sequence in self._sequences if sequence.from_zeros}
         lines += [f"  and {n - _LISTED:,} more of {name}{_JOIN}" for name, n in listed.items() if n > _LISTED]
+        lines += [f"  {count:,} sequences of {name} begin at zeros{_FROM_ZEROS}" for name, count in zeros.items()]
         lines += [f"  not recorded: {name}: {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines)
 
@@ -542,7 +549,7 @@ def joined(calls: Iterable[tuple[str, Call]], join: str = "carried") -> list[Cap
             sequence = CapturedSequence(name, call)
             sequences.append(sequence)
         last[name] = open_ones[_key(name, sequence.final_state.values())] = sequence
-    return _with_restarts(sequences) if join == "carried" else sequences
+    return _with_counts(_with_restarts(sequences)) if join == "carried" else sequences
 
 
 def _key(name: str, state: Iterable[Any]) -> Any:
@@ -568,6 +575,24 @@ def _with_restarts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
             last[sequence.name] = sequence
             found.append(sequence)
     return found
+
+
+def _with_counts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
+    """The sequences, which know how many of their layer begin at zeros and could be chunks of one."""
+    groups: list[list[CapturedSequence]] = []
+    for sequence in sequences:
+        call = sequence.calls[0]
+        if call.timesteps > 1 and not any(state.any() for state in call.initial.values()):
+            for group in groups:
+                if group[0].name == sequence.name and _passed(group[0], call):
+                    group.append(sequence)
+                    break
+            else:
+                groups.append([sequence])
+    for group in groups:
+        for sequence in group:
+            sequence.from_zeros = len(group) if len(group) > 1 else 0
+    return sequences
 
 
 def _passed(last: CapturedSequence, call: Call) -> str:
@@ -733,6 +758,7 @@ def _archive(sequence: CapturedSequence) -> Arrays:
         "hidden": sequence.hidden,
         "cell": sequence.cell_states,
         "computed_in": np.array(computed_in) if computed_in else None,
+        "sequences_from_zeros": np.array(sequence.from_zeros) if sequence.from_zeros else None,
     }
     if sequence.gradients is not None:
         of_parameters = sequence.gradients.parameters.items()

@@ -16,7 +16,7 @@ STATES = frozenset("hc")
 
 
 def use_of(path: Path) -> str:
-    """What a file is and where it is used, as a clause after its name; "" for text and unknown content."""
+    """The kind of a file and its use, as a clause after its name; "" for text and unknown content."""
     ending = path.suffix.lower()
     if ending == ".py":
         return "is Python code: name it as network.cell, or as an engine"

@@ -39,6 +39,13 @@ _ARCHIVED = "initial_state."
 _FINAL = ".state"
 """The end of the name of an engine's final hidden states there."""
 
+_FROM_ZEROS = "sequences_from_zeros"
+"""The name in a capture of the number of sequences that began at zeros."""
+
+_CHUNK = (
+    "{count:,} recorded sequences of this layer begin at zeros: if they are chunks of one sequence, the model does not "
+    'pass its state on; capture(model, join="all") joins them and shows where'
+)
 _NOT_FINAL = (
     "the run starts from the initial state of the run in {path}; its final states are those of initial_state.final_of"
     ' = "{engine}"'
@@ -89,6 +96,18 @@ def _assumed_state(config: Config) -> tuple[str, ...]:
     return (_NOT_FINAL.format(path=path.name, engine=engines[0]),) if engines else ()
 
 
+def _assumed_chunk(config: Config) -> tuple[str, ...]:
+    """Whether a captured sequence may be a chunk of a longer one, whose state the model did not pass on."""
+    path = Path(config.sequence.path or "")
+    if config.initial_state.path != config.sequence.path or path.suffix.lower() != ".npz":
+        return ()
+    archive = NpzFile(path)
+    header = archive.headers.get(_FROM_ZEROS)
+    if header is None or header.shape or header.dtype.kind not in "iu":
+        return ()
+    return (_CHUNK.format(count=int(archive.read(_FROM_ZEROS))),)
+
+
 def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:
     """The initial state that a model file stores, for each of `batch_size` samples."""
     assert stored.entry is not None
@@ -130,7 +149,7 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
     lengths = _lengths(config, opened, stored.entry)
     names = _names(config, opened, lengths)
     assumed = () if stored.entry is None else assumptions(stored.entry, config, bool(lengths))
-    assumed += _assumed_state(config)
+    assumed += _assumed_state(config) + _assumed_chunk(config)
     if lengths and opened is None:
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)

@@ -143,6 +143,22 @@ def test_streams_in_chunks_are_one_sequence_and_batches_are_several() -> None:
             assert captured[0].carried == (join == "none")
 
 
+def test_chunks_whose_state_is_not_passed_on_are_counted_in_the_list_and_in_the_run(tmp_path: Path) -> None:
+    module, x = randomized(torch.nn.LSTM(3, 4)), torch.randn(9, 2, 3)
+    with torch.no_grad(), capture(module) as captured:
+        for begin in (0, 3, 6):
+            module(x[begin : begin + 3])
+        module(x, (torch.ones(1, 2, 4),) * 2)
+    assert [sequence.from_zeros for sequence in captured] == [3, 3, 3, 0]
+    assert "3 sequences" in repr(captured)
+    assert [len(opened(sequence, tmp_path)[0].assumptions) for sequence in captured] == [1, 1, 1, 0]
+    with torch.no_grad(), capture(module) as captured:
+        module(x[:3])
+        module.weight_hh_l0.data.add_(0.1)
+        module(x[3:])
+    assert [sequence.from_zeros for sequence in captured] == [0, 0]
+
+
 def test_a_loop_that_does_not_carry_its_state_is_one_sequence() -> None:
     cell = randomized(torch.nn.GRUCell(3, 4))
     with torch.no_grad(), capture(cell) as captured:
