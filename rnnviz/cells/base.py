@@ -156,7 +156,7 @@ class StateSpec:
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """A parameter beside the four that every cell has; `shape` has "I", "H" or "P" for each of its axes."""
+    """A parameter besides the four that every cell has; `shape` has "I", "H" or "P" for each of its axes."""
 
     name: str
     shape: tuple[str, ...] = ("H",)
@@ -282,7 +282,7 @@ class CellSpec:
 
     @property
     def has_cell_state(self) -> bool:
-        """Whether it has c beside h."""
+        """Whether it has c besides h."""
         return "c" in self.state_symbols
 
     @cached_property
@@ -297,7 +297,7 @@ class CellSpec:
 
     @cached_property
     def own_parameters(self) -> tuple[str, ...]:
-        """The names of the parameters beside the four that every cell has."""
+        """The names of the parameters besides the four that every cell has."""
         return tuple(parameter.name for parameter in self.parameters)
 
     @property

@@ -7,7 +7,7 @@ from rnnviz.cells.base import CellSpec, Gate, KerasLayer, OnnxOperator, Paramete
 def step(
     u: Values, v: Values, state: Values, p: Values, *, gate: Function, candidate: Function, output: Function
 ) -> Step:
-    """The LSTM: c forgets by f and takes in by i, and h is what o lets out of it."""
+    """LSTM step: c = f · c[t-1] + i · g, h = o · tanh(c)."""
     i = gate(u.i + v.i)
     f = gate(u.f + v.f)
     g = candidate(u.g + v.g)

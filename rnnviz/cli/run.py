@@ -396,7 +396,7 @@ def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
 
 
 _PLACE = ("layer", "timestep", "unit")
-"""The options that say which value is meant, beside those that have a default."""
+"""The options that say which value is meant, besides those that have a default."""
 
 
 def _check_place(config: Config, options: Namespace) -> bool:

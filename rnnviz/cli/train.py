@@ -52,7 +52,7 @@ def add_to(commands: Commands) -> None:
         type=Path,
         metavar="PATH",
         help="write the trained weights: .params (Gluon), .safetensors (PyTorch), .onnx or .npz; the linear layer is "
-        "written to an .npz file beside it, or into the .safetensors file of a character model",
+        "written to an .npz file next to it, or into the .safetensors file of a character model",
     )
     train.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the losses")
     train.set_defaults(answer=_train)

@@ -1,4 +1,4 @@
-"""The names of engines that are more than a word.
+"""Parse engine names such as bug:NAME and recording:FILE.
 
 The user's own code is named by its path, a recording as recording:PATH, and a bug that a quiz asks for as
 unknown:DIGEST.
@@ -24,7 +24,7 @@ _CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORE
 
 
 class RecordingName(NamedTuple):
-    """A recording's file, and whose arrays in it are meant; "" where it holds no more than one engine's."""
+    """Name of a recording: its file, and `engine`, whose arrays to read; "" where the file has one engine's only."""
 
     path: str
     engine: str = ""
@@ -39,12 +39,12 @@ def is_own(name: str) -> bool:
 
 
 def is_recording(name: str) -> bool:
-    """Whether the name is that of recorded outputs."""
+    """Whether the name refers to recorded outputs."""
     return name.startswith(RECORDING)
 
 
 def is_unknown(name: str) -> bool:
-    """Whether the name is that of a known bug that a quiz asks for."""
+    """Whether the name refers to a known bug that a quiz asks for."""
     return name.startswith(UNKNOWN)
 
 
@@ -56,7 +56,7 @@ def recording_name(name: str) -> RecordingName:
 
 
 def engine_file(name: str) -> str | None:
-    """The path of the file that an engine is, or None if it is none."""
+    """Path of a file engine, else None."""
     if is_recording(name):
         return recording_name(name).path
     return name if is_own(name) else None

@@ -12,7 +12,7 @@ from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names,
 from rnnviz.core.multiscale import values_in_levels
 from rnnviz.frozen import dataclass
 
-# How much of the widest layer lives in memory beside the parameters and the sequence: an engine's copy of its
+# How much of the widest layer lives in memory besides the parameters and the sequence: an engine's copy of its
 # input, its gates and its output.
 _WORKING_COPIES = 3
 

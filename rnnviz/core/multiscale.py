@@ -1,4 +1,4 @@
-"""Coarser copies of a long array, so that a picture of the whole of it need not read the whole of it.
+"""Min/max pyramid for drawing long arrays.
 
 An array (L, D, T, N, U) has levels: in each one, blocks of this many time steps and units are reduced to one number,
 and a folder holds one memory-mapped `.npy` file for each level. A short array has none: reading it is quick enough.

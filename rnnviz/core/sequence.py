@@ -244,13 +244,13 @@ def check_seams(source: SequenceSource, count: int | None) -> None:
             raise ConfigError(
                 "sequence.seams",
                 f"sequence.seams = {display_value(list(seams))} is not allowed: {display_value(seam)} follows "
-                f"{display_value(before)}, and each must be larger than the one before.",
+                f"{display_value(before)}, and each must be larger than the previous one.",
             )
     if seams and count is not None and seams[-1] >= count:
         raise ConfigError(
             "sequence.seams",
-            f"sequence.seams contains {display_value(seams[-1])}, but there are {count:,} time steps: a seam must "
-            "be from 1 to the number of time steps minus 1.",
+            f"sequence.seams contains {display_value(seams[-1])}, but there are {count:,} time steps: "
+            "a call boundary must be from 1 to the number of time steps minus 1.",
         )
 
 

@@ -32,7 +32,7 @@ DERIVED = "derived."
 """The beginning of the names of arrays that are computed from h after the run, such as "derived.c"."""
 
 LINE = "line."
-"""The beginning of the names of the lines that a custom step returns beside its states, such as "line.f"."""
+"""The beginning of the names of the lines that a custom step returns besides its states, such as "line.f"."""
 
 _SMALL_BYTES = 1 << 22
 
@@ -155,7 +155,7 @@ class Trace(Mapping[str, FloatArray]):
 
     @property
     def lines(self) -> dict[str, FloatArray]:
-        """(L, D, T, N, U): the lines that a custom step returned beside its states, by name."""
+        """(L, D, T, N, U): the lines that a custom step returned besides its states, by name."""
         return {name.removeprefix(LINE): array for name, array in self.arrays.items() if name.startswith(LINE)}
 
     @property
@@ -221,7 +221,20 @@ class Trace(Mapping[str, FloatArray]):
         return layers * directions * units * sum(self.lengths)
 
     def of_samples(self, samples: NDArray[np.intp], lengths: tuple[int, ...]) -> "Trace":
-        """The arrays of some samples, which have these lengths; without the gradients of parameters."""
+        """The arrays of some samples, without the gradients of parameters.
+
+        Parameters
+        ----------
+        samples : ndarray of int
+            Indices of the samples.
+        lengths : tuple of int
+            Their lengths; empty without padding.
+
+        Returns
+        -------
+        Trace
+            Copies of the arrays.
+        """
         arrays = {name: array for name, array in self.items() if not name.startswith(OF_PARAMETERS)}
         own = {name: np.ascontiguousarray(array[..., samples, :]) for name, array in arrays.items()}
         return replace(self, arrays=own, lengths=lengths)
@@ -315,7 +328,7 @@ def array_shapes(
     timesteps, batch_size : int
         T and N.
     names : iterable of str
-        Names of the arrays over time. "c" is left out of a cell without a cell state. States beside h and c are in any
+        Names of the arrays over time. "c" is left out of a cell without a cell state. States besides h and c are in any
         case among them. With gradients over time there are those of the input, the initial states and the parameters.
 
     Returns

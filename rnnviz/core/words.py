@@ -1,4 +1,4 @@
-"""Small pieces of English that several sentences need: a list joined by "and", the nearest known name."""
+"""Text helpers: plurals, lists joined by "and", suggestions, missing files."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping

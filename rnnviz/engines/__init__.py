@@ -1,1 +1,1 @@
-"""Who computes the network: one module for each engine, and the registry that finds them by name."""
+"""Engines: implementations that compute the network, one module each, and the registry that finds them by name."""

@@ -135,7 +135,7 @@ def run_stack_backward(
     progress : callable
         Gets the fraction that is done.
     longest : int, optional
-        The most time steps of a block, beside the limit of its values.
+        The most time steps of a block, besides the limit of its values.
     lane_type : type, optional
         How the time steps of a lane become blocks; by default those in which the same samples are computed.
     """

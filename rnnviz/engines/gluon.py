@@ -1,8 +1,8 @@
-"""The real Gluon; only this module and the trainer import mxnet.
+"""Gluon engine: fused MXNet layers. Only this module and the trainer import mxnet.
 
 A fused Gluon layer returns the top layer's sequence and the final states only, so every layer is computed by
-a single-layer fused its own block that holds the same weights: the chain. The fused stack, as a user would
-build it, runs beside the chain, and its output and states must equal the chain's.
+a separate, fused single-layer block with the same weights: the chain. The fused stack, as a user would
+build it, runs next to the chain, and its output and states must equal the chain's.
 """
 
 import ctypes
@@ -240,7 +240,7 @@ class FusedLayer(AutogradLayer):
 class GluonEngine:
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
 
-    Gradients are those of the fused kernels called step by step, and of the fused stack beside them.
+    Gradients are those of the fused kernels called step by step, and of the fused stack next to them.
     """
 
     provides_cell_state = False

@@ -27,10 +27,10 @@ from rnnviz.engines.packing import run_packed
 
 
 class ManualLayers:
-    """A way to run one layer, or a part of it, after the other; see `engines.layers.RunLayer`."""
+    """Runs layers, or parts of them, one by one; see `engines.layers.RunLayer`."""
 
     def __init__(self, kept: Iterable[str] = ()) -> None:
-        """`kept` are the values to give beside the states."""
+        """`kept` are the values to give besides the states."""
         self._kept = tuple(kept)
         self._lane: tuple[int, int] | None = None
         self._programs: dict[int, NumpyProgram] = {}
@@ -55,7 +55,7 @@ class ManualBackward:
     """A way to compute the gradients of one block of time steps after the other; see `engines.backward`."""
 
     def __init__(self, kept: Arrays) -> None:
-        """`kept` are values (L, D, T, N, H) that the forward pass stored beside the states, by name."""
+        """`kept` are values (L, D, T, N, H) that the forward pass stored besides the states, by name."""
         self._kept = kept
         self._lane: tuple[int, int] | None = None
         self._layer: NumpyBackward
@@ -165,7 +165,7 @@ def _blas() -> ThreadpoolController:
 
 
 def threads_for(step: int, largest: int) -> AbstractContextManager[object]:
-    """Within it, a layer whose steps take few multiplications has one thread, else as many as usual.
+    """Context manager: limit BLAS to one thread for layers whose steps take few multiplications.
 
     `step` is the number of multiplications in the recurrent product of a step, `largest` that in any of its products.
     """

@@ -209,7 +209,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
 
 
 def fallback_engine(config: Config, taken: Collection[str]) -> str | None:
-    """An engine that can be the reference here beside those that are taken, or None if there is none.
+    """An engine that can be the reference here besides those that are taken, or None if there is none.
 
     With a backward pass an engine that has none comes last.
     """

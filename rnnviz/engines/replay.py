@@ -4,7 +4,7 @@ The arrays have the names that a run's own archive gives them: `hidden` (L, D, T
 layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
 an engine's name and a dot.
 
-Beside them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
+Besides them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
 they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
 the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
 taken to have been computed in float16. It may be "bfloat16", whose numbers are stored as float32.
@@ -87,7 +87,7 @@ def open_recording(name: str) -> Recording:
     arrays |= {name.removeprefix(prefix): name for name in gradients}
 
     def said(what: str) -> str:
-        """The name of what is said of this engine, or of all."""
+        """The metadata key for this engine, else the global one; "" without either."""
         return next((name for name in (f"{prefix}{what}", what) if name in archive.headers), "")
 
     return Recording(archive, arrays, said(_COMPUTED_IN), said(_LENGTHS))
@@ -137,7 +137,7 @@ def _check_lengths(recording: Recording, inputs: Inputs) -> None:
 
 
 def computed_in(recording: Recording) -> str:
-    """The type in which the arrays were computed, as the file says; empty if it does not.
+    """The type in which the arrays were computed, as recorded in the file, or "".
 
     Raises an InputError if it says something else than the name of a type.
     """

@@ -35,7 +35,7 @@ _KEPT_SECONDS, _ALWAYS_KEPT = 30 * 24 * 3600.0, 3
 
 
 def state_folder() -> Path:
-    """Where it is on this system; on Linux below XDG_STATE_HOME. It need not exist."""
+    """State folder of the platform; on Linux below XDG_STATE_HOME. It need not exist."""
     folder = user_state_path("rnnviz", appauthor=False)
     # XDG has a path that is not absolute ignored: it would be another one in each folder.
     return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "rnnviz"
@@ -61,7 +61,7 @@ class RunDirs:
         self.folder = self._make()
 
     def run_folder(self, request_id: int) -> Path:
-        """Where the run of that id lies; it does not exist yet. Raises an OSError if there can be none.
+        """Path for a new run folder, which does not exist yet. Raises an OSError if there can be none.
 
         Systems empty their temporary folder now and then, under programs that run for weeks.
         """

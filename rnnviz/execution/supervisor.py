@@ -1,4 +1,4 @@
-"""The parent's side of the child process: start it warm, ask it, kill it, start the next one."""
+"""Manages the worker process: start, request, kill, restart."""
 
 import contextlib
 import multiprocessing

@@ -93,7 +93,7 @@ class GradientPart:
 class GradientLine:
     """One gradient: its equation, its parts, and its value, which is their sum.
 
-    `sources` has the source of each token of the equation. `own` is the engine's own value beside this one, if it
+    `sources` has the source of each token of the equation. `own` is the engine's own value besides this one, if it
     gives the gradient.
     """
 
@@ -129,7 +129,7 @@ class GradientBreakdown:
 
     @property
     def outcomes(self) -> tuple[StoredValue, ...]:
-        """The engine's own gradients beside those of the equations."""
+        """The engine's own gradients besides those of the equations."""
         return tuple(line.own for line in self.lines if line.own is not None)
 
     @property

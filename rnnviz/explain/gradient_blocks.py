@@ -78,7 +78,7 @@ class BackwardBlock(BoundedBackward):
         return self._own[symbol]
 
     def total(self, node: Node) -> BoundedArray | None:
-        """The same, but of a state that the step does not change the gradient of the new state, not the previous."""
+        """The gradient of a node, (B, S, U); of the new state where a step does not change a state."""
         return self._totals[node] if node in self._totals and node.op in LEAVES else self._found.get(node)
 
     def read(self, part: str) -> FloatArray:
@@ -194,7 +194,7 @@ class GradientBlocks:
     def _carried(self, layer: int, direction: int, timestep: int, sample: int) -> dict[str, BoundedArray]:
         """The terms from later steps of the gradients that the engine does not give, (1, U) by state.
 
-        Steps that are far later count too little: the walk begins as near as the bound allows.
+        Starts only as many steps later as affect the result within the bound.
         """
         if not self._missing:
             return {}

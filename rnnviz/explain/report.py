@@ -170,7 +170,7 @@ def equation_lines(engines: Sequence[str], lines: Sequence[EquationLine]) -> Ite
 
 
 def outcome_lines(outcomes: Mapping[str, Sequence[StoredValue]], symbols: Sequence[str]) -> Iterator[str]:
-    """The values of the arithmetic beside the engines' own, by engine, of some symbols in their order."""
+    """The values of the arithmetic besides the engines' own, by engine, of some symbols in their order."""
     for symbol in symbols:
         found = [(engine, own) for engine, each in outcomes.items() for own in each if own.symbol == symbol]
         if not found:

@@ -56,7 +56,7 @@ class GateArithmetic:
 class PreviousState:
     """The unit's own h[t-1], c[t-1] of an LSTM, and the time step that they are of (None: h0, c0).
 
-    A state whose units are others, as h and c beside a projection, is None. `further` has the other states of a custom
+    A state whose units are others, as h and c besides a projection, is None. `further` has the other states of a custom
     cell that belong to the unit.
     """
 
@@ -74,7 +74,7 @@ class PreviousState:
 
 @dataclass(frozen=True)
 class StoredValue:
-    """An engine's own value of `symbol`, beside the equations' value and its rounding bound.
+    """An engine's own value of `symbol`, besides the equations' value and its rounding bound.
 
     `symbol` is "h", "c" or the name of a line that a custom step returned.
     """
@@ -182,7 +182,7 @@ class StepBreakdown:
 
     @cached_property
     def outcomes(self) -> tuple[StoredValue, ...]:
-        """The returned lines, the engine's own c, where it gives one, and its own h, beside the equations' values."""
+        """The returned lines, the engine's own c, where it gives one, and its own h, besides the equations' values."""
         states = ("c", self.stored_c, self.c, self.c_bound), ("h", self.stored, self.h, self.bound)
         return (
             *self.returned,

@@ -1,4 +1,4 @@
-"""One line of an arithmetic as a ledger: what is added up, in which order, and what it results in after each entry."""
+"""Terms of one equation with running sums."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias

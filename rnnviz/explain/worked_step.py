@@ -275,7 +275,7 @@ _NOTHING = np.zeros(0)
 class PreActivation:
     """The argument of one gate's activation: u + v, u_n + r · v_n for a GRU's candidate, and for some cells more.
 
-    `others` are the parts beside u and v, such as a peephole times c, which have no bias. A part that a gate lacks has
+    `others` are the parts besides u and v, such as a peephole times c, which have no bias. A part that a gate lacks has
     no terms.
     """
 

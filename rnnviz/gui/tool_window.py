@@ -1,4 +1,4 @@
-"""Tool window: a window beside the main window, with a toolbar of its commands."""
+"""Tool window: a window next to the main window, with a toolbar of its commands."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Reads of untrusted files: limited memory and time, and no size is believed before it is compared with the bytes."""
+"""Reads of untrusted files: limited memory and time; sizes in headers are validated against the file size."""
 
 import codecs
 import os

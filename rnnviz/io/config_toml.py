@@ -200,6 +200,6 @@ def with_paths(config: Config, change: Callable[[str], str]) -> Config:
 def as_in_session(text: str) -> str:
     """The text with the path of each copy of a session as its config has it, such as "files/0/x.npz".
 
-    A copy is unpacked to another folder for each run, which says nothing to a reader of the results.
+    A copy is unpacked to another folder for each run; its temporary path is meaningless in reports.
     """
     return _UNPACKED_PATH.sub("", text)

@@ -98,7 +98,7 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which replaces it when the block ends without an error.
+    """Give a temporary path next to `path`, which replaces it when the block ends without an error.
 
     An existing file survives a failed write. A link stays, and the file that it leads to is replaced. A device, a pipe
     or an open file of this process, such as /dev/stdout, gets the bytes of the temporary file, which is elsewhere then.

@@ -13,7 +13,7 @@ _INSTALLED = "resources"
 def resource_path(*parts: str) -> Path:
     """The path of a file or folder among the resources, such as `resource_path("lessons")`.
 
-    A wheel and a bundle hold the resources inside the package; a source tree holds them beside it. Raises a
+    A wheel and a bundle hold the resources inside the package; a source tree holds them next to it. Raises a
     FileNotFoundError if it is not there, which means that the installation is damaged.
     """
     for root in (_PACKAGE / _INSTALLED, _PACKAGE.parent / _INSTALLED):

@@ -97,7 +97,7 @@ def parse_prediction(where: str, values: Any) -> Question:
     if "choices" in values:
         choices = _choices(where, "predict", values["choices"])
         if tolerance is not None:
-            raise InputError(f"{where}: predict.tolerance is of an answer in numbers: leave it out beside choices.")
+            raise InputError(f"{where}: predict.tolerance is of an answer in numbers: leave it out besides choices.")
         asked = replace(asked, choices=choices)
         if not isinstance(answer, str):
             if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(choices):

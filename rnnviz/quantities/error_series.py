@@ -78,7 +78,7 @@ class Named:
 class ErrorSeries:
     """A quantity of one comparison.
 
-    `main` is drawn for every lane and `companions` beside it for one; `limit` is the
+    `main` is drawn for every lane and `companions` next to it for one; `limit` is the
     tolerance, and its label.
     """
 

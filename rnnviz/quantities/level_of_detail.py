@@ -1,11 +1,11 @@
-"""Many cells on one pixel without losing any: the extreme value and every mark survive.
+"""Downsampling that keeps the extreme value and every mark of the cells of a pixel.
 
 Arrays come time first, `(T, U)`, as a trace holds them, and leave as a picture holds them: `(units, times)`.
 The extreme of some numbers is the one of largest magnitude, of two equal ones the positive; an infinity is
 more extreme than every number, and NaN more than an infinity.
 
 The pyramids of traces are filled from blocks of time steps, as a comparison or a reader comes by them.
-Beside each array lie the smallest and the largest value of each block ("h.low", "h.high"), and beside a candidate's the
+Next to each array are the minimum and the maximum of each block ("h.low", "h.high"), and next to a candidate's the
 same of its differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio of the
 tolerance ("h.error_ratio") and whether any value mismatches ("h.marks"). NaN is in both ends of every block that holds
 one. All samples have theirs, so that a change of the sample is as quick as any other.

@@ -197,7 +197,7 @@ def block_for(seen: range, pixels: int) -> int:
 
 
 def outline_of(values: Values, seen: range, pixels: int) -> Outline:
-    """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number is beside it."""
+    """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number is next to it."""
     timesteps, block = len(values), block_for(seen, pixels)
     first, stop = _whole_blocks(seen, block, timesteps)
     part = values[first:stop]

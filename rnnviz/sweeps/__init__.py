@@ -1,1 +1,1 @@
-"""Many runs: rows handed to the cores of this machine or to a cluster, and a journal that outlives both."""
+"""Many runs: rows computed by the cores of this machine or by a cluster, and a journal for resuming."""

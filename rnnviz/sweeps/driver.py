@@ -38,7 +38,7 @@ ENDING = ".results.jsonl"
 
 
 def journal_of(sweep: Path) -> Path:
-    """The journal's usual place: beside the sweep's file, and named after it."""
+    """The journal's usual place: next to the sweep's file, and named after it."""
     return sweep.with_name(f"{sweep.stem}{ENDING}")
 
 

@@ -266,7 +266,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _with_reference(values: dict[str, Any], sweep: Sweep, complete: Complete) -> Sweep:
-    """The sweep by the reference that can run its first row beside all its engines, if none is named."""
+    """The sweep by the reference that can run its first row besides all its engines, if none is named."""
     compare = values.get("compare", {})
     if "reference" in compare or "compare.reference" in sweep.keys:
         return sweep

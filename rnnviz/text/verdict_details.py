@@ -456,7 +456,7 @@ def ulp(comparison: Comparison) -> tuple[str, ...]:
 
 
 def arrays(comparison: Comparison) -> tuple[str, ...]:
-    """The size of the difference of each array beside h that both engines give, such as c."""
+    """The size of the difference of each array besides h that both engines give, such as c."""
     return tuple(
         _ARRAY.format(name=name, size=error_size(own) if own.mismatched else values_and_error(own))
         for name, own in comparison.arrays.items()

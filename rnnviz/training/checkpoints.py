@@ -149,7 +149,7 @@ def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> In
 
 
 def linear_file(path: Path) -> Path:
-    """The file with the linear layer beside a file with weights: "model-linear.npz" beside "model.onnx"."""
+    """The file with the linear layer next to a file with weights: "model-linear.npz" next to "model.onnx"."""
     return path.with_name(f"{path.stem}-linear.npz")
 
 

@@ -1,4 +1,4 @@
-"""The training loop: one batch after the other, checkpoints, and a library's own training beside it."""
+"""The training loop: one batch after the other, checkpoints, and a library's own training next to it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field

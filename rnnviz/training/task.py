@@ -65,7 +65,7 @@ class Training:
         "float", "First bias of the forget gate of an LSTM.", 1.0, minimum=-_LARGEST, maximum=_LARGEST
     )
     library: str | None = config_field(
-        "choice", "Library that trains beside, on the same batches; empty: none.", None, choices=LIBRARIES
+        "choice", "Library that trains on the same batches; empty: none.", None, choices=LIBRARIES
     )
     checkpoint_every: int = config_field(
         "int", "Number of steps from one checkpoint to the next.", 100, minimum=1, maximum=10_000_000

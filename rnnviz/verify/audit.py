@@ -163,7 +163,7 @@ def _audit_columns(
 ) -> Iterator[float]:
     """Audit blocks of time of some columns, in the order of computation, and yield the fraction of time that is done.
 
-    States beside h are carried from block to block, beginning with the initial ones.
+    States besides h are carried from block to block, beginning with the initial ones.
     """
     network = inputs.network
     # Where a unit is computed from others, all are computed, and the chosen ones are counted.

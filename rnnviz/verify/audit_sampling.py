@@ -1,4 +1,4 @@
-"""Which values an audit looks at.
+"""Selection of audited values.
 
 Up to `FULL` values everything is audited. Above, an audit follows columns through time: a column is one unit of
 one sample in one lane, from its first step to its last, since the cell state of an LSTM can only be known by

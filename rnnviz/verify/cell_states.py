@@ -1,4 +1,4 @@
-"""The cell states of an engine at any time step, though a trace need not hold them.
+"""The cell states of an engine at any time step, including states that its trace lacks.
 
 Where the engine knows its cell states they are read from its trace. Elsewhere c is followed in float64, with the gates
 from the engine's own hidden states, as the audit does. To start at t = 0 each time would
@@ -325,7 +325,7 @@ CELL_FOLLOWS, STATE_FOLLOWS = "cell follows from the hidden states", "state[1] f
 def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     """Compare `cell` and `state_c`, where the trace has them, with the hidden states of the same trace.
 
-    Who computes h has it from c, so that a wrong c is met in h. A recording may hold any c beside any h.
+    Who computes h has it from c, so that a wrong c is met in h. A recording may hold any c besides any h.
     Of more than `FULL` cell states, only each lane's last ones are compared; the check says how many.
     """
     network, timesteps = inputs.network, inputs.timesteps

@@ -1,4 +1,4 @@
-"""Which known bugs would make an engine compute what it computed."""
+"""Likely causes: known bugs that reproduce an engine's numbers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which known bugs the present config could not reveal: a green verdict verifies nothing about them.
+"""Undetectable known bugs of a config: a green verdict verifies nothing about them.
 
 Every known bug that the network can have is made on purpose, on a part of the run that is small enough, and audited
 as any engine is.
@@ -32,7 +32,7 @@ _LEAST_STEPS = 3
 _GLANCE_UNITS = 32
 
 _TELLING_SCALE = 0.5
-"""Weights and biases of this size neither vanish beside the rounding nor saturate the gates."""
+"""Weights and biases of this size neither vanish next to the rounding nor saturate the gates."""
 
 Change: TypeAlias = tuple[tuple[str, str], Any]
 """A section and a key of a config, and the value that the key gets."""

@@ -1,4 +1,4 @@
-"""Central difference quotients of the loss in float64: a witness of the gradients that needs no backward pass.
+"""Central difference quotients of the loss in float64: an independent check of gradients, without a backward pass.
 
 Of every kind of array a few entries are chosen, by a fixed seed, some at random and some where gradients are large. The
 quotients of two or three steps are extrapolated to a step of 0 (Richardson), and the distance of the last two

@@ -1,4 +1,4 @@
-"""How numbers that are not negative are spread over orders of magnitude, counted as they pass.
+"""Streaming histogram of non-negative values on a logarithmic scale.
 
 A bin reaches from just above a power of two to the next one: (2^k, 2^(k+1)]. One, the limit of an error ratio, is an
 edge, and a number that just passes is counted below it. Zero and infinity have their own bins; what is above 2^1023

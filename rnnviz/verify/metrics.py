@@ -1,7 +1,7 @@
 """Errors between two arrays, element by element: absolute, relative to the tolerance, in ulp, and signed.
 
 Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two
-infinities of one sign, in the same place are equal; a number that is not finite beside any other one is
+infinities of one sign, in the same place are equal; a number that is not finite next to any other one is
 infinitely far from it.
 """
 

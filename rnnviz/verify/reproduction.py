@@ -206,7 +206,7 @@ def _finals_follow(
     bounds: Mapping[str, FloatArray],
     last: NDArray[np.intp],
 ) -> bool:
-    """Whether the final states beside h are those of the steps `last` (N,), where the window reaches them."""
+    """Whether the final states besides h are those of the steps `last` (N,), where the window reaches them."""
     k = window.layer * inputs.network.directions + window.direction
     reached = last < len(steps.x)
     whole = len(steps.x) >= inputs.timesteps

@@ -1,4 +1,4 @@
-"""One finished run: what was read, what every engine computed, and what the numbers say."""
+"""Result of a run: inputs, traces, verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import field

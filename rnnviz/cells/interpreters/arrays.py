@@ -20,7 +20,7 @@ from rnnviz.frozen import dataclass
 
 
 class Library(Protocol):
-    """The functions that an array library needs beside the operators."""
+    """The functions that an array library needs besides the operators."""
 
     def activate(self, activation: Activation, x: Any) -> Any:
         """activation(x) of every element."""

@@ -1,12 +1,13 @@
 """The backward pass of a cell's step: vector-Jacobian products of its operations, from the last to the first.
 
-Each operation owes its operands the gradient of its result times its own slope. The backward pass adds up what each
-value is owed (reverse accumulation; Griewank and Walther, "Evaluating Derivatives", 2008, section 3.2). The rules are
+Each operation contributes the gradient of its result times its own slope to its operands. The backward pass sums these
+contributions for each value (reverse accumulation; Griewank and Walther, "Evaluating Derivatives", 2008, section 3.2).
+The rules are
 here, once, for values of any type: `numpy_backward` follows them on arrays, `bounded_backward` with rounding bounds.
 
-Between some nodes, the hubs, a gradient only meets operations unit by unit. The hubs are the states and the matrix
-products of a step: what one hub owes to another is a number for each unit times its own gradient. These numbers follow
-from the forward pass alone, so that they are computed for many time steps at once.
+Between some nodes, the shared nodes, all operations are elementwise. The shared nodes are the states and the matrix
+products of a step: the gradient that node A contributes to node B is elementwise, factor × grad(A). The factors follow
+from the forward pass alone, so they are computed for many time steps at once.
 """
 
 from abc import ABC, abstractmethod

@@ -15,7 +15,7 @@ class StepBlock(ABC, Generic[T]):
     """A block of time steps B of one layer in one direction, in the order of time.
 
     Hidden values are read from a trace, so that no time step waits for another: what depends on them alone is computed
-    at once, and kept. A state beside h, such as an LSTM's c, is carried from step to step.
+    at once, and kept. A state besides h, such as an LSTM's c, is carried from step to step.
     """
 
     def __init__(self, graph: Graph, steps: int) -> None:
@@ -53,7 +53,7 @@ class StepBlock(ABC, Generic[T]):
         Parameters
         ----------
         carried:
-            The states beside h before the block's first computed step, which is its last time step if `backward`.
+            The states besides h before the block's first computed step, which is its last time step if `backward`.
         names:
             The named values that are wanted; by default the states.
         backward:
@@ -64,7 +64,7 @@ class StepBlock(ABC, Generic[T]):
         Returns
         -------
         values, carried
-            The wanted values over time (B, ...), and the states beside h after the last computed step, by name.
+            The wanted values over time (B, ...), and the states besides h after the last computed step, by name.
         """
         carried, values_of = dict(carried), self.graph.values
         plan = _plan(self.graph, tuple(carried), tuple(names or self.graph.cell.state_symbols))

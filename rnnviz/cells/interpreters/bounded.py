@@ -1,7 +1,7 @@
 """Every value of a step in float64, with the bound on the rounding that an engine may have put into it.
 
 A layer is taken as its own engine had it: its input and its hidden values are read from a trace, so that no time step
-waits for another, and all of a block are computed at once. A state beside h, such as an LSTM's c, is carried from step
+waits for another, and all of a block are computed at once. A state besides h, such as an LSTM's c, is carried from step
 to step: what depends on it is computed step by step as far as the state itself needs it, and the rest at once
 afterwards.
 """

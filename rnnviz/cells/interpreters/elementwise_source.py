@@ -62,7 +62,7 @@ class ElementwiseSource(Derivatives[Any]):
     def __init__(self, graph: Graph, known: Collection[Node]) -> None:
         """Begin with no calls; the values of `known` nodes are given.
 
-        Beside them the leaves are given, and the sums u.k + v.k, as far as something reads them: without their biases.
+        Besides them the leaves are given, and the sums u.k + v.k, as far as something reads them: without their biases.
         """
         super().__init__()
         self.inputs: dict[str, Key] = {}

@@ -192,7 +192,7 @@ def _plan(graph: Graph) -> _Plan:
 
 
 class _Shapes(Derivatives[Any]):
-    """Placeholder for values: each derivative is another object."""
+    """Symbolic value used to record derivatives: each derivative is another object."""
 
     def value(self, node: Node) -> Any:
         return np.ones(1)
@@ -247,7 +247,7 @@ class _Recorded:
     """The calls that give the partial derivatives of a step whose states are known.
 
     `partial` has those of each hub by node, `operands` what each matrix product reads. In each range of `runs` the
-    lanes of v are owed by one hub alone.
+    slots of v depend on one shared node only.
     """
 
     calls: ElementwiseCalls
@@ -517,7 +517,7 @@ class _Block:
         return partial.reshape(*self._shape, -1) if np.ndim(partial) == 2 else partial
 
     def _add_up(self, out: FloatArray, name: str, node: Node | None, given: Sequence[str]) -> None:
-        """Write the lines that set `out` to the gradient of a node: what hubs owe to it, and what is given."""
+        """Write the lines that set `out` to the gradient of a node: the contributions of its readers and `given`."""
         source = self._source
         terms = self._terms(node)
         summands = [*given, *(source.name(vector, over_time=True) for partial, vector in terms if _is_one(partial))]
@@ -570,7 +570,7 @@ class _Block:
 
 
 def pass_nothing(carried: Mapping[str, FloatArray]) -> None:
-    """Let no gradient of the states pass: truncation."""
+    """Truncate: set the carried gradients of the states to 0."""
     for array in carried.values():
         array[...] = 0.0
 

@@ -46,7 +46,7 @@ class NumpyProgram:
         batch_size:
             N.
         wanted:
-            The named values beside the states that are kept for every time step, such as gates.
+            The named values besides the states that are kept for every time step, such as gates.
         order:
             The memory order; by default the one that suits the sizes.
         arranged:

@@ -64,7 +64,7 @@ _USUAL = Form()
 
 @lru_cache(maxsize=256)
 def program_source(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> Source:
-    """The source of a cell's program, in which the values named in `wanted` are kept beside the states."""
+    """The source of a cell's program, in which the values named in `wanted` are kept besides the states."""
     return _Writer(schedule(cell, wanted), cell, form).source()
 
 
@@ -187,7 +187,7 @@ def _joined(symbols: tuple[str, ...]) -> str:
 def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> str:
     """The lines of a cell's step, each followed by the calls that compute it.
 
-    The values named in `wanted` are kept beside the states; `form` is that of the program whose calls are shown.
+    The values named in `wanted` are kept besides the states; `form` is that of the program whose calls are shown.
     """
     path = trace(cell).path
     text: list[str] = []

@@ -1,7 +1,7 @@
 """Running error analysis: numbers that carry a bound on how far a correctly rounded computation may be off.
 
 The idea is Wilkinson's ("Error analysis revisited", 1986; Higham, "Accuracy and Stability of Numerical
-Algorithms", section 3.3): beside every computed value goes a bound on the error that rounding in a working
+Algorithms", section 3.3): next to every computed value goes a bound on the error that rounding in a working
 precision `eps` can have put into it, and each operation passes the bounds of its operands on.
 Here the values themselves are computed in float64, and `eps` is that of the engine under audit.
 
@@ -131,7 +131,7 @@ class BoundedArray(Value):
         return self._with(value, bound)
 
     def _certain_beside(self, other: "BoundedArray") -> NDArray[np.bool_]:
-        """Whether this factor is known well enough: beside an infinity, whether it is zero, and its sign."""
+        """Whether this factor is known well enough: besides an infinity, whether it is zero, and its sign."""
         known = np.isfinite(self.bound)
         nonzero = ~(np.abs(self.value) <= ALLOWED * self.bound) | (self.bound == 0.0)
         return np.asarray(known & (nonzero | ~np.isinf(other.value)))

@@ -89,7 +89,7 @@ class Schedule:
     `lanes` are the gates in the order of their lanes; the first `products` of them have their recurrent part computed
     at once. `halved` has the rows that are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
     The recurrent biases of the gates in `hoisted` are added to their input parts. `temporaries` has the size of each
-    temporary, "H" or "P", and `buffers` counts the buffers of lanes beside that of the recurrent parts.
+    temporary, "H" or "P", and `buffers` counts the buffers of lanes besides that of the recurrent parts.
     """
 
     calls: tuple[Call, ...]
@@ -103,7 +103,7 @@ class Schedule:
 
 @lru_cache(maxsize=256)
 def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
-    """The calls of a cell's step; the values named in `wanted` are copied to where they are kept, beside the states."""
+    """The calls of a cell's step; the values named in `wanted` are copied and kept, besides the states."""
     graph = trace(cell)
     kept = tuple(name for name in wanted if name not in cell.state_symbols)
     roots = [*graph.states, *(graph.values[name] for name in kept)]

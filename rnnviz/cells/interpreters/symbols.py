@@ -271,7 +271,7 @@ _HELPERS = {
 
 
 def helper_lines(lines: Sequence[str]) -> list[str]:
-    """The definitions of the functions that some lines of source use beside NumPy's."""
+    """The definitions of the functions that some lines of source use besides NumPy's."""
     return [
         definition for call, helper in _HELPERS.items() if any(call in line for line in lines) for definition in helper
     ]

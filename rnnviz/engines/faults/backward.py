@@ -393,11 +393,11 @@ class _Lane(Derivatives[Any]):
         return array
 
     def value(self, node: Node) -> Any:
-        """The value of a node at the present step."""
+        """The value of a node at the current step."""
         return self._present(self._known[node])
 
     def activation_slope(self, node: Node) -> Any:
-        """The slope of an activation at the present step, or at another one if the bug takes it there."""
+        """The slope of an activation at the current step, or at another one if the bug takes it there."""
         return self._present(self._slopes[node])
 
     slope = activation_slope

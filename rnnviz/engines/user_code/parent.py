@@ -1,4 +1,4 @@
-"""The engine's side: start the process that runs the user's file, listen to it, and outlive whatever it does."""
+"""The engine's side: start the process that runs the user's file, read its messages, and survive its crash."""
 
 import os
 import signal

@@ -32,7 +32,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Alive:
-    """Nothing has happened, but the host is at work outside the user's code."""
+    """Heartbeat: the host works outside the user's code."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Failed:
 class Declared:
     """The cell that the file declares, as text of `core.cell_json`.
 
-    `program` has the NumPy calls that compute it beside the lines of the file.
+    `program` has the NumPy calls that compute it next to the lines of the file.
     """
 
     cell: str

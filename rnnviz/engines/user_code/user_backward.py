@@ -126,7 +126,7 @@ class OwnBackward(UserFunction):
         known = {name: array for name, array in (gates | dict(task.state)).items() if name != "h"}
         for name in lines:
             if name not in known:
-                has = f"the cell has {', '.join(known)}" if known else "the cell has none beside h"
+                has = f"the cell has {', '.join(known)}" if known else "the cell has none besides h"
                 raise self._unfit(f"backward returned the gradient of {name!s:.100} at {where}, but {has}")
         if self._lines is not None and lines.keys() != self._lines.keys():
             raise self._unfit(f"backward returned other gradients at {where} than in its first call")

@@ -74,7 +74,7 @@ class UserFunction:
     arguments: str
     """Its arguments, for an error."""
     lines: str
-    """The arrays that it may return beside those that each call needs, for an error."""
+    """The arrays that it may return besides those that each call needs, for an error."""
 
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
         """Run the file once and take its function.
@@ -174,7 +174,7 @@ class OwnRecurrence(UserFunction):
     def run_layer(self, add_line: AddLine | None = None) -> RunLayer:
         """The step as a way to run one layer; see `engines.layers.RunLayer`.
 
-        Lines that step returns beside the states are stored in the arrays of `add_line`, if it is given.
+        Lines that step returns besides the states are stored in the arrays of `add_line`, if it is given.
         """
 
         def run_layer(task: LayerTask, progress: Progress) -> Arrays:
@@ -220,7 +220,7 @@ class OwnRecurrence(UserFunction):
         for name in lines:
             if type(name) is not str or name not in known:
                 named = name[:_LONGEST_TEXT] if type(name) is str else described(name)
-                has = f"the cell has {', '.join(known)}" if known else "the cell has no lines beside its states"
+                has = f"the cell has {', '.join(known)}" if known else "the cell has no lines besides its states"
                 raise self._unfit(f"step returned the line {named} at {where}, but {has}")
         if self._lines is not None and lines.keys() != self._lines.keys():
             raise self._unfit(f"step returned other lines at {where} than in its first call")

@@ -343,7 +343,7 @@ def _preview(image: QImage, room: QSize, scale: float) -> QPixmap:
 
 
 class ExportDialog(QDialog):
-    """Base of the dialogs that export a figure: colors, legend, title and caption, beside a preview."""
+    """Base of the dialogs that export a figure: colors, legend, title and caption, next to a preview."""
 
     def __init__(self, parent: QWidget, title: str, session: Session, theme: ThemeName, *, legend: bool) -> None:
         """The session must have a result."""

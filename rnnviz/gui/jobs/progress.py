@@ -136,7 +136,7 @@ class RunProgress(QStackedWidget):
         self._show_summary()
 
     def leave_room(self, message: str, width: int) -> None:
-        """Elide the times, so that a message fits beside them into `width` pixels."""
+        """Elide the times, so that a message fits next to them into `width` pixels."""
         taken = self.fontMetrics().horizontalAdvance(message) + scaled(_MESSAGE_GAP)
         self._room = width - taken if message else _UNLIMITED
         self._show_summary()

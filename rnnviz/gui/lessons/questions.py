@@ -256,7 +256,7 @@ class QuestionBox(_Box):
             button.setAccessibleName(plain(choice))
             button.setProperty(TAKES_ARROWS, True)
             button.setToolTip(wrapped(plain(choice)))
-            # The mark is beside the first line of the text.
+            # The mark is next to the first line of the text.
             button.setMinimumHeight(self.fontMetrics().height())
             self._group.addButton(button, place)
             row = QWidget()
@@ -270,7 +270,7 @@ class QuestionBox(_Box):
 
 
 class TaskBox(_Box):
-    """Something to try, and whether the present run meets it."""
+    """Something to try, and whether the current run meets it."""
 
     def __init__(self) -> None:
         super().__init__(_TRY)

@@ -547,7 +547,7 @@ class ConfigPanel(SectionForms):
 
 def _label_width(widget: QWidget, sections: Mapping[str, type]) -> int:
     """The width of the labels of all forms, in the font of a widget."""
-    # A switch has its label beside it.
+    # A switch has its label next to it.
     words = [
         plain_label(f"{name}.{key}")
         for name, section in sections.items()

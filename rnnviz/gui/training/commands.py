@@ -63,7 +63,7 @@ class TrainingCommands(QObject):
         keep_colors: Callable[[bool], None],
         open_model: Callable[[Path], None],
     ) -> None:
-        """`keep_colors` fixes the range of the colors at the present one, or lets it follow the values again.
+        """`keep_colors` fixes the range of the colors at the current one, or lets it follow the values again.
 
         `open_model` opens a character model.
         """
@@ -286,7 +286,7 @@ class TrainingCommands(QObject):
         self._control.run()
 
     def _changed(self, config: Config) -> Config:
-        """The present config with the weights and the loss gradient of another checkpoint."""
+        """The current config with the weights and the loss gradient of another checkpoint."""
         present, shown = self._session.config, self._shown
         backward = shown is not None and present.backward == shown.backward
         return replace(

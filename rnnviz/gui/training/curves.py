@@ -180,7 +180,7 @@ class TrainingCurves(QWidget):
         self.loss.show_lines(_length(history), losses, limit)
 
     def show_norms(self, history: TrainingHistory) -> None:
-        """Draw the gradient norms of a training so far, and the distance of the learners."""
+        """Draw the gradient norms of a training so far, and the parameter distance."""
         two, steps, clip = len(history.learners) > 1, _length(history), history.start.task.training.clip_norm
         norms = [
             Line(

@@ -301,7 +301,7 @@ class TrainingWindow(ToolWindow):
             "",
             "Ctrl+Shift+S",
             "Write the weights of the chosen checkpoint for Gluon, PyTorch, ONNX Runtime or NumPy, and verify them. "
-            "The linear layer is written beside them.",
+            "The linear layer is written next to them.",
             self.weights_requested.emit,
         )
         self.model_action = make(

@@ -155,7 +155,7 @@ class AuditTable(ResultView):
             self.copy_button.setToolTip(wrapped(f"Copies {passing}: the smallest atol that passes with this rtol."))
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
         needed = self.tolerances.fit() + self.tolerances.verticalScrollBar().sizeHint().width()
-        # Both numbers are whole beside a lesson; the table of the engines has columns to spare.
+        # Both numbers are whole next to a lesson; the table of the engines has columns to spare.
         self.tolerances.setMinimumWidth(min(needed + 2 * self.tolerances.frameWidth(), _WIDEST_TOLERANCES))
         self.tolerances.limit_height()
 

@@ -303,7 +303,7 @@ class ErrorPlot(ResultView):
             return
         self.plot.show_selection(where.timestep)
         lane = lane_text(result.inputs.network, where)
-        # Beside a legend there is room for the lane's name alone.
+        # Next to a legend there is room for the lane's name alone.
         self._heading.setText(lane.capitalize() if self._keys else f"{lane.capitalize()}, over all samples and units")
         if series is None:
             return

@@ -76,7 +76,7 @@ _NEAR = 100.0
 _LEAST_HEIGHT = 480
 """Height in pixels from which on the plots are one below the other: the axes of both take 150."""
 _LEAST_WIDTH = 1200
-"""Width in pixels from which on the selected lane is named beside the verdict."""
+"""Width in pixels from which on the selected lane is named next to the verdict."""
 _ENGINE_LETTERS = 8
 _REGION_ALPHA = 0.12
 _FROM_EDGE = 0.02

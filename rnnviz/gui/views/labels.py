@@ -106,7 +106,7 @@ class LinkLabel(QLabel):
     """A text with links. Tab moves to the first link, and skips a text without links. A click takes no focus."""
 
     clicked = Signal()
-    """A click beside the links that selects no text."""
+    """A click next to the links that selects no text."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -356,7 +356,7 @@ class LegendKey(QAbstractButton):
 
     @property
     def shown_name(self) -> str:
-        """The name as far as it fits beside the value."""
+        """The name as far as it fits next to the value."""
         metrics = self.fontMetrics()
         room = self.width() - 3 * _PAD - _LINE - (self._value_width if self._has_value else 0)
         return metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)

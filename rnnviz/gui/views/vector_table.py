@@ -257,7 +257,7 @@ class VectorTable(ResultView):
 
     @property
     def _rows_are_units(self) -> bool:
-        """Whether the rows are the units of h: not those of the input, nor of the cell state beside a projection."""
+        """Whether the rows are the units of h: not those of the input, nor of the cell state besides a projection."""
         if self._result is None or self._kind in ("hidden", "gradient", "h0"):
             return True
         network = self._result.config.network

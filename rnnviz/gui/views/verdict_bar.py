@@ -130,7 +130,7 @@ class VerdictBar(ResultView):
     remedy_requested = Signal(object)
     """The user asks for the config that makes more known bugs detectable."""
     clicked = Signal()
-    """The banner was clicked beside its links and buttons."""
+    """The banner was clicked next to its links and buttons."""
     undetectable_requested = Signal()
     """The user asks for the list of undetectable bugs."""
 

@@ -67,7 +67,7 @@ _TOO_LARGE = (
 )
 _LEFT_OUT = "This page has {kept} of the {all} samples: {samples}. The others would make it larger than {limit} MB."
 _NO_ROLE = ("change", "norm")
-"""Quantities that the lanes of a page do not offer, beside pre-activations, which the arithmetic shows."""
+"""Quantities that the lanes of a page do not offer, besides pre-activations, which the arithmetic shows."""
 
 
 def write_page(result: RunResult, path: Path, start: Location | None = None) -> int:
@@ -395,7 +395,7 @@ def _backward_pass(result: RunResult, samples: list[int], numbers: Mapping[Node,
 
 
 def _backward(result: RunResult, blocks: GradientBlocks, samples: list[int]) -> dict[str, Any]:
-    """One engine's numbers that its gradients need beside those of the forward pass."""
+    """One engine's numbers that its gradients need besides those of the forward pass."""
     graph, numbers = result.config.network.graph, {n: k for k, n in enumerate(result.config.network.graph.nodes)}
     lanes = np.ndindex(*result.shape[:2])
     worked = [worked_gradients(blocks, layer, direction, samples) for layer, direction in lanes]

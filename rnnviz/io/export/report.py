@@ -1,4 +1,4 @@
-"""A run as an HTML file that needs nothing beside it: no script, no font, no network."""
+"""A run as an HTML file that needs nothing next to it: no script, no font, no network."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -343,7 +343,7 @@ class GateView:
 class ReportArithmetic:
     """One value's arithmetic for the reference and a candidate.
 
-    `states` are the previous states, `outcome` the results beside the engines' own values. `sentences` name wrong
+    `states` are the previous states, `outcome` the results besides the engines' own values. `sentences` name wrong
     engines and the first divergence.
     """
 
@@ -400,7 +400,7 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
 
 
 def _outcome(each: Sequence[StepBreakdown], symbol: str) -> Iterator[ReportRow]:
-    """The value of the arithmetic beside the engines' own; no rows for one that no engine gives."""
+    """The value of the arithmetic besides the engines' own; no rows for one that no engine gives."""
     found = [next((own for own in a.outcomes if own.symbol == symbol), None) for a in each]
     if not any(found):
         return

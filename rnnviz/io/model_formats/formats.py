@@ -34,7 +34,7 @@ _LEGACY_TORCH = re.compile(
 )
 """The magic number of PyTorch before 1.6, pickled by any protocol."""
 _PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
-"""Model files that a folder may hold beside others, such as shards or the state of an optimizer."""
+"""Model files that a folder may hold besides others, such as shards or the state of an optimizer."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def model_in(path: Path) -> Path:
     if not found:
         stored = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
         found = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
-        # A sequence may be beside a model.
+        # A sequence may be next to a model.
         if stored and (not found or any(map(is_weight, stored))):
             return path
     if not found:

@@ -308,7 +308,7 @@ _MASKED = _PASSING | {
     *("Minimum", "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "ReLU", "Rescaling", "Softmax"),
     *("Subtract", "ThresholdedReLU", "TimeDistributed", "UnitNormalization"),
 }
-"""Layers of Keras that hand on the mask of their inputs, beside recurrent ones."""
+"""Layers of Keras that hand on the mask of their inputs, besides recurrent ones."""
 _DEEPEST = 40
 
 

@@ -208,7 +208,7 @@ class KerasFile:
         beside = config_beside(self.path)
         if beside is not None:
             if beside.stat().st_size > _LARGEST_CONFIG:
-                raise ValueError(f"the {CONFIG} beside it is too large")
+                raise ValueError(f"the {CONFIG} next to it is too large")
             return beside.read_bytes()
         with self.weights() as (file, _size), limited_time(HEADER_SECONDS):
             return text_attribute(file, "model_config")

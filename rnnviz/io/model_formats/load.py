@@ -286,7 +286,7 @@ def within(path: Path, allowance: int) -> Iterator[None]:
 
 
 def room_for_file(path: Path) -> int:
-    """Bytes that opening a model file may take: the file, or all in a folder or beside the index of shards."""
+    """Bytes that opening a model file may take: the file, or all in a folder or next to the index of shards."""
     size = 0  # where it is unknown
     with suppress(OSError, ValueError):
         if path.is_dir() or path.name.lower().endswith(SHARDS.endings):

@@ -50,7 +50,7 @@ _LARGEST_SYMBOL = 1 << 26
 _PACKED_IN_ONE = "its weights are packed in one vector"
 _NO_SYMBOL = (
     "its weights are packed in one vector without sizes: put {symbol}, which the checkpoint was saved "
-    "with, beside it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
+    "with, next to it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
 )
 _GATE = re.compile(r"(?P<before>.*(?:i2h|h2h))_(?P<gate>[a-z])_(?P<kind>weight|bias)", re.DOTALL)
 _ORDERS = ("ifco", "rzo")

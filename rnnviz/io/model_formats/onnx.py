@@ -74,7 +74,7 @@ _LARGEST_WEIGHTS = (1 << 31) - (1 << 20)
 def open_model(path: Path) -> ModelFile:
     """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
 
-    Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
+    Weights in files next to the model are looked for within its folder, and read for the chosen entry only.
     """
     return networks_of(_load(path), path).file
 
@@ -289,7 +289,7 @@ def _load(path: Path) -> ModelProto:
             raise InputError(f"{path} is not a valid ONNX model: its content is not a protobuf message.") from error
     if model is None:
         raise InputError(
-            f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files beside it."
+            f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files next to it."
         )
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise InputError(f"{path} is not a valid ONNX model: it has no graph.")

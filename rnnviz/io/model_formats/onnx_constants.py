@@ -1,4 +1,4 @@
-"""Values of an ONNX graph that follow from its constants, or only move elements of the model's inputs and of states.
+"""Values of an ONNX graph that follow from its constants, or are reshapes and transposes of inputs and states.
 
 Exporters keep a layer's weights as slices, transposes and concatenations of the framework's own arrays, and make
 initial states by expanding a constant to the size of a batch that only the caller of the model knows. Sizes that a

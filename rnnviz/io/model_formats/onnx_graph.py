@@ -2,7 +2,7 @@
 
 The numbers of large tensors are not read with the model: in the `outline` of a file a tensor has an entry in
 `external_data` with their offset in the same file instead. Numbers are checked before they are read, in the model or in
-a file beside it. Source: onnx.proto3 and docs/ExternalData.md of ONNX, and
+a file next to it. Source: onnx.proto3 and docs/ExternalData.md of ONNX, and
 https://protobuf.dev/programming-guides/encoding.
 """
 
@@ -471,7 +471,7 @@ def _inside(location: str, folder: Path) -> Path:
         file = (folder / location).resolve(strict=True)
         folder = folder.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise UnreadableError(f"{location}, which holds its weights, is not beside the model") from error
+        raise UnreadableError(f"{location}, which holds its weights, is not next to the model") from error
     if not file.is_relative_to(folder):
         raise UnreadableError(f'its weights are in "{location}", which leads out of the folder of the model')
     return file

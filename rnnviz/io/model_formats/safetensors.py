@@ -115,7 +115,7 @@ def _all_shards(index: Path, open_shard: Callable[[Path], TensorFile]) -> Tensor
         if file is not None and name in file.tensors:
             tensors[name] = file.tensors[name]
             continue
-        why = f"it is in {place}, which the index names and which is missing beside it"
+        why = f"it is in {place}, which the index names and which is missing next to it"
         if file is not None:
             why = f"the index has {name} in {place}, which does not hold it"
         tensors[name] = Tensor((), "float32", unreadable=why)
@@ -129,7 +129,7 @@ def _all_shards(index: Path, open_shard: Callable[[Path], TensorFile]) -> Tensor
 
 
 def shard_or_whole(path: Path, open_file: Callable[[Path], TensorFile]) -> ModelFile:
-    """The model that a file is, or, of a shard, the model of all shards by the index beside it."""
+    """The model that a file is, or, of a shard, the model of all shards by the index next to it."""
     match = _SHARD.fullmatch(path.name)
     if match is None or int(match["count"]) < 2:
         return named_arrays(path, open_file(path))
@@ -138,7 +138,7 @@ def shard_or_whole(path: Path, open_file: Callable[[Path], TensorFile]) -> Model
         return named_arrays(path, _all_shards(index, open_file))
     why = (
         f"the file is shard {int(match['number'])} of {int(match['count'])}, and other weights of this network may be "
-        "in another one: the index of the shards, a file .index.json, must be beside it"
+        "in another one: the index of the shards, a file .index.json, must be next to it"
     )
     return named_arrays(path, open_file(path), why)
 
@@ -153,7 +153,7 @@ def files_beside(path: Path) -> list[str]:
 
 
 def _index_of(path: Path) -> Path | None:
-    """The index that names the shard `path`, beside it."""
+    """The index that names the shard `path`, next to it."""
     if _SHARD.fullmatch(path.name) is None:
         return None
     indexes = sorted(path.parent.glob("*.index*.json"))[:_MOST_INDEXES]

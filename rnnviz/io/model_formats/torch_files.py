@@ -169,7 +169,7 @@ def _archive(members: ZipMembers) -> TensorFile:
     """A zip archive; its checksums are compared with its content."""
     path = members.path
     described = [name for name in members.sizes if name == "data.pkl" or name.endswith("/data.pkl")]
-    # Files of the user's beside a program are deeper.
+    # Files of the user's next to a program are deeper.
     top = min((name.count("/") for name in described), default=0)
     described = [name for name in described if name.count("/") == top]
     if len(described) != 1:

@@ -367,7 +367,7 @@ class Card(QWidget):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The line's name and the engines of each row of numbers, shortened by whole words to fit beside the line.
+        """The line's name and the engines of each row of numbers, shortened by whole words to fit next to the line.
 
         Engines whose names do not fit have their marks, which the columns of the terms explain.
         """
@@ -575,7 +575,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
 
 
 def _is_own(line: EquationLine) -> bool:
-    """Whether the line has an engine's own value beside that of the equations."""
+    """Whether the line has an engine's own value next to that of the equations."""
     return line.result.text.startswith("stored ")
 
 

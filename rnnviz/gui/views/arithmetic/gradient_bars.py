@@ -1,4 +1,4 @@
-"""Bars of the parts of a gradient: the ways by which it comes, or the time steps of a parameter's gradient."""
+"""Bars of a gradient: contributions by path, or by time step for a parameter's gradient."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Base of the plots beside the terms: their size, their colors, and the room between a line above and one below."""
+"""Base of the plots next to the terms: their size, their colors, and the room between a line above and one below."""
 
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QPainter, QPaintEvent

@@ -30,10 +30,10 @@ _LARGEST_SHARE = 1 / 3
 
 
 class LanesPart(QGraphicsWidget):
-    """A part of the canvas beside or above the lanes."""
+    """A part of the canvas next to or above the lanes."""
 
     margins = QMarginsF()
-    """Edges without content. Changes in the lanes or the axis beside them do not repaint the part."""
+    """Edges without content. Changes in the lanes or the axis next to them do not repaint the part."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -140,7 +140,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
         if shown.differs(lane_rect.lane):
             column = np.zeros(column.shape)
         colored = np.zeros(column.shape) if shown.quantity == "error_ratio" else column
-        # In place of a column of padding, or beside the others.
+        # In place of a column of padding, or next to the others.
         place = timesteps.index(initial) if initial in timesteps else len(timesteps) if initial >= 0 else 0
         rest = place + 1 if initial in timesteps else place
         values, indices, marks = (
@@ -172,7 +172,7 @@ def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[Floa
 def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> str:
     """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines.
 
-    Beside `boxes`, a backward lane has a column of its initial state behind the end of the sample.
+    Next to `boxes`, a backward lane has a column of its initial state behind the end of the sample.
     """
     lane, t, unit = cell
     result = shown.result

@@ -442,7 +442,7 @@ class ContributionRow(_Cover):
             return
         _, top, _, height = self._geometry.rect(self.row)
         width = self._geometry.width
-        # Along a low row, lines would cover the rows beside it.
+        # Along a low row, lines would cover the rows next to it.
         for role, stroke in (("base", 3.0), ("accent", 1.5)) if height >= _TALL_ROW else ():
             painter.setPen(QPen(theme.color(role), stroke))
             for y in (top - 0.5, top + height + 0.5):

@@ -445,7 +445,7 @@ def shown_in(result: RunResult, engine: str, candidate: str | None, color_by: Qu
 
 def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:
     """New selection for a click on a cell. Of the input only the time step applies, of a norm not the unit."""
-    # The initial state's column counts as the step beside it.
+    # The initial state's column counts as the step next to it.
     where = at.moved(timestep=min(max(cell.timestep, 0), shown.length - 1))
     if cell.lane.layer is None:
         return where
@@ -483,7 +483,7 @@ def first_mismatch(shown: RenderState) -> CellGeometry | None:
 
 
 def is_padding(shown: RenderState, cell: CellGeometry, *, boxes: bool) -> bool:
-    """Whether a cell is behind the end of the sample, and not in the column of the initial state beside `boxes`."""
+    """Whether a cell is behind the end of the sample, and not in the column of the initial state next to `boxes`."""
     initial = boxes and bool(shown.initial_name) and cell.lane.layer is not None and cell.lane.backward
     return cell.timestep > shown.length or (cell.timestep == shown.length and not initial)
 

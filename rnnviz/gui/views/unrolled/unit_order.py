@@ -108,7 +108,7 @@ class OrderLabel(QGraphicsWidget):
         super().__init__()
         self._theme, self._finding = LIGHT, False
         self._name: OrderName = "index"
-        # As tall as the axis beside it, and no taller.
+        # As tall as the axis next to it, and no taller.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         self.setCursor(QCursor(Qt.CursorShape.PointingHandCursor))
 

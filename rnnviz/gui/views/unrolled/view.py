@@ -363,7 +363,7 @@ class UnrolledView(ResultView):
             self.choose_range(scaled_limit(shown.paint.hidden.scale, factor, factor))
 
     def keep_range(self, kept: bool) -> None:
-        """Fix the range at the present one, or let it follow the values again."""
+        """Fix the range at the current one, or let it follow the values again."""
         if kept:
             self.scale_range(1.0)
         elif self.session.limit.name == "fixed":
