@@ -416,7 +416,7 @@ class LessonController(QObject):
         step = self.step
         hidden = self.asking and step is not None and step.question is not None and bool(step.question.hides)
         if step is not None and step.look.part is not None and not hidden:
-            self._highlighter.highlight(step.look.part, step.look.line)
+            self._highlighter.highlight(step.look.part, step.look.line, step.look.colors)
 
     def refresh_dimming(self) -> None:
         """Dim the window around the parts of the step, or not, as the settings say."""

@@ -419,10 +419,10 @@ class Highlighter(QObject):
         self._stop.triggered.connect(self.spotlight.clear)
         self._enable_escape()
 
-    def highlight(self, part: str, line: str | None = None) -> None:
+    def highlight(self, part: str, line: str | None = None, quantity: str | None = None) -> None:
         """Make a widget visible and highlight it. `part` is one of `rnnviz.lessons.index.PARTS`.
 
-        `line` is the symbol of the equation whose terms are shown.
+        `line` is the symbol of the equation whose terms are shown, `quantity` the quantity of the units over time.
         """
         folded = self._window.main_layout.is_folded("settings")
         if part.startswith("panel"):
@@ -442,6 +442,8 @@ class Highlighter(QObject):
             self._window.main_layout.expand_side(target.widget, target.widget.whole_height)
         if line is not None:
             self._choose(line)
+        if part == "units" and quantity is not None:
+            self._show_quantity(quantity)
         self.dimmer.show_around(part)
         self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
 
@@ -467,6 +469,15 @@ class Highlighter(QObject):
         for view in self._window.views:
             if isinstance(view, ArithmeticView):
                 view.choose_line(line)
+
+    def _show_quantity(self, quantity: str) -> None:
+        from rnnviz.gui.views.units_plot import UnitsPlot
+
+        for view in self._window.views:
+            if isinstance(view, UnitsPlot):
+                # Later on, the array of the lanes is not a new one.
+                view.follow_array(self._window.session.array)
+                view.show_quantity(quantity)
 
     def _enable_escape(self) -> None:
         self._escape.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())

@@ -201,6 +201,14 @@ class UnitsPlot(ResultView):
         lines = [heading] + [[str(t), *map(number_format.full, row)] for t, *row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
 
+    def show_quantity(self, quantity: Quantity) -> None:
+        """Show a quantity; h where the cell lacks it."""
+        if self.choice.findData(quantity) >= 0:
+            self.choice.choose(quantity)
+        else:
+            # The list is that of an earlier result: it is offered with the current one.
+            self.choice.quantity = quantity
+
     def save_state(self) -> tuple[str, ...]:
         return (self.choice.quantity, *map(str, self.pinned))
 

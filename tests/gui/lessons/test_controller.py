@@ -11,6 +11,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.lessons.pane import FoldedLesson
 from rnnviz.gui.theme.scaling import use_motion
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.lessons.index import find_lesson, lesson_entries
 from tests.gui.lessons.conftest import Read, changed
@@ -330,6 +331,41 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window,
     [card] = [card for card in arithmetic.cards.cards if card.checked]
     seen = arithmetic.cards.viewport()
     qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
+
+
+_OVER_TIME = """# A lesson of units over time
+It has gates.
+
+## Gates
+```step
+config = "lstm"
+[look]
+part = "units"
+colors = "f"
+[[statement]]
+text = "There are ten units."
+expression = "H == 10"
+```
+
+## Hidden values
+```step
+[look]
+part = "units"
+colors = "value"
+[[statement]]
+text = "There are ten units."
+expression = "H == 10"
+```
+"""
+
+
+def test_units_over_time_show_the_quantity_of_the_step(qtbot, window, make_entry):
+    reading = Read(qtbot, window, make_entry(_OVER_TIME))
+    reading.open()
+    plot = window.findChild(UnitsPlot)
+    qtbot.waitUntil(lambda: plot.heading.text().startswith("f of unit 0"))
+    window.guide.next()
+    qtbot.waitUntil(lambda: plot.heading.text().startswith("Unit 0"))
 
 
 @pytest.mark.slow
