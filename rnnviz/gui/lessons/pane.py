@@ -370,7 +370,7 @@ class LessonPane(QWidget):
         bar.setValue(bar.value() + lines * bar.singleStep())
 
     def _count(self) -> None:
-        self.counter.show_findings(tuple(row.finding for row in self.rows))
+        self.counter.show_findings(tuple(row.finding for row in self.rows), own=any(row.own for row in self.rows))
 
     def _reveal_statement(self) -> None:
         """Scroll to the first statement that is false or not checked, else to the first."""

@@ -26,6 +26,12 @@ _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
     None: ("clock", "muted", "raised", "Not checked"),
 }
 """Icon, color, background and word by the statement's truth value."""
+_NOT_OF_THE_STEP = "cross", "muted", "raised", "False"
+"""The look of a false statement of a changed config: statements are about the step's config, so it is not an error."""
+
+
+def _look(holds: bool | None, *, own: bool) -> tuple[str, str, str, str]:
+    return _NOT_OF_THE_STEP if own and holds is False else _LOOKS[holds]
 
 
 class StatementCounter(QToolButton):
@@ -34,7 +40,7 @@ class StatementCounter(QToolButton):
     def __init__(self) -> None:
         super().__init__()
         self._theme, self._icons = LIGHT, Icons(LIGHT)
-        self._state: bool | None = None
+        self._look = _LOOKS[None]
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setAutoRaise(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -42,13 +48,15 @@ class StatementCounter(QToolButton):
             wrapped("Number of this step's statements that are true for the shown values. Click to see them.")
         )
 
-    def show_findings(self, findings: tuple[StatementResult | None, ...]) -> None:
-        """Count the results; None is one not checked yet. The counter is hidden without statements."""
+    def show_findings(self, findings: tuple[StatementResult | None, ...], *, own: bool = False) -> None:
+        """Count the results; None is one not checked yet, `own` marks a changed config. Hidden without statements."""
         self.setVisible(bool(findings))
         held = [None if finding is None else finding.holds for finding in findings]
-        self._state = False if False in held else None if None in held else True
+        state = False if False in held else None if None in held else True
+        changed = own and state is False
+        self._look = _look(state, own=own)
         waiting = all(finding is None for finding in findings)
-        self.setText("not checked yet" if waiting else f"{held.count(True)} of {len(held)} true")
+        self.setText("not checked yet" if waiting else f"{held.count(True)} of {len(held)} {'still ' * changed}true")
         self.setAccessibleName(f"Statements: {self.text()}")
         self._mark()
 
@@ -58,7 +66,7 @@ class StatementCounter(QToolButton):
 
     def _mark(self) -> None:
         theme = self._theme
-        icon, color, *_ = _LOOKS[self._state]
+        icon, color, *_ = self._look
         self.setIcon(self._icons.colored(icon, color))
         self.setStyleSheet(
             f"QToolButton {{ color: {theme.color(color).name()}; font-weight: 600; border: 1px solid {theme.window};"
@@ -74,7 +82,8 @@ class StatementRow(QWidget):
         self.statement = statement
         self.finding: StatementResult | None = None
         self._theme, self._icons = theme, Icons(theme)
-        self._own = False
+        self.own = False
+        """Whether the finding is of a config that the user has changed."""
         self._waiting = "the run has not finished"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -115,7 +124,7 @@ class StatementRow(QWidget):
         self._mark()
 
     def show_finding(self, finding: StatementResult, *, own: bool) -> None:
-        self.finding, self._own = finding, own
+        self.finding, self.own = finding, own
         self._write()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -129,7 +138,7 @@ class StatementRow(QWidget):
         return "\n".join(lines)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        _, color, surface, _ = _LOOKS[self._holds]
+        _, color, surface, _ = _look(self._holds, own=self.own)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         edge = self._theme.color("accent" if self.hasFocus() else color if self._holds is not None else "border")
@@ -150,13 +159,13 @@ class StatementRow(QWidget):
         self.updateGeometry()
 
     def _mark(self) -> None:
-        icon, color, _, words = _LOOKS[self._holds]
+        icon, color, _, words = _look(self._holds, own=self.own)
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(scaled(_ICON), scaled(_ICON)))
         if self._holds is None:
             reason = self._waiting if self.finding is None else self.finding.reason
             text = f"{words} yet: {reason}." if self.finding is None else f"{words}: {reason}"
         else:
-            text = f"{words} for your config" if self._own else words
+            text = f"{words} for your config" if self.own else words
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
         self.setAccessibleName(f"{text}: {plain(self.statement.text)}")

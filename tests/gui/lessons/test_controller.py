@@ -116,6 +116,9 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     assert read.marks[0] == "Not checked yet: the run has not finished."
     read.finish_pending()
     assert read.marks == ["False for your config", "False for your config"]
+    assert pane.counter.text() == "0 of 2 still true"
+    marked = [pane.counter, *(row.mark for row in pane.rows)]
+    assert [label for label in marked if pane._theme.color("wrong").name() in label.styleSheet()] == []
     assert pane.rows[1].shown_numbers == ("T = 3",)
     window.session.set_location(Location(timestep=2))
     pane.again.click()
