@@ -1,5 +1,6 @@
 """The reference pages of the guide: complete, and true of the program."""
 
+import inspect
 import json
 import re
 from dataclasses import MISSING, fields, replace
@@ -273,3 +274,20 @@ def test_the_index_has_eight_groups_and_each_page_is_in_one():
     assert [group.title for group in guide_groups()] == [*titles, "Understand", "Reference", "Developers"]
     listed = [name for group in guide_groups() for name in group.pages]
     assert sorted(listed) == sorted(set(guide_pages()) - {"index"})
+
+
+def test_every_public_name_of_python_is_listed_with_its_parameters():
+    code = [CODE.findall(row[0])[0] for row in rows("python", "Reference") if CODE.findall(row[0])]
+    functions = dict(text.split("(", 1) for text in code if "(" in text)
+    names = [name for row in rows("python", "Reference") for name in CODE.findall(row[0]) if "(" not in name]
+    assert sorted({*functions, *names}) == sorted(set(rnnviz.__all__) - {"__version__"})
+    for name, listed in functions.items():
+        parameters = list(inspect.signature(getattr(rnnviz, name)).parameters)
+        assert re.findall(r"(\w+)(?=[=,)])(?<!None)(?<!False)", re.sub(r"=[^,)]+", "", listed)) == [
+            parameter for parameter in parameters if parameter != "check"
+        ], name
+    for row in rows("python", "Reference"):
+        for kind in (name for name in CODE.findall(row[0]) if name in ("Config", "RunResult", "Trace", "Location")):
+            fields = {*dir(getattr(rnnviz, kind)), *getattr(rnnviz, kind).__annotations__}
+            listed = {name.partition("(")[0] for name in CODE.findall(row[1]) if "[" not in name}
+            assert listed - fields <= {"Trace"}, kind
