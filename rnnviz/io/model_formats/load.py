@@ -21,6 +21,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
+from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import limited_memory
@@ -104,7 +105,10 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
         known = format_of(path)
         if known is NUMPY and entry is None and not path.is_dir() and any(map(_GLUON.fullmatch, NpzFile(path).headers)):
             expect(size)
-            arrays = read_npz(path, "parameters.", partial(check_shapes, network))
+            try:
+                arrays = read_npz(path, "parameters.", partial(check_shapes, network))
+            except InputError as error:
+                raise InputError(f"{error}{_sizes_in(path, network)}") from error
             for name, array in arrays.items():
                 check_values(name, array, network, rounded=True)
             return StoredNetwork(Parameters(network, arrays))
@@ -239,12 +243,33 @@ def _check_network(entry: Entry, network: Network) -> None:
             raise InputError(
                 f"{entry.name} has num_layers = {entry.num_layers} and bidirectional = "
                 f"{str(entry.bidirectional).lower()}, but the network has network.num_layers = {network.num_layers} "
-                f"and network.bidirectional = {str(network.bidirectional).lower()}."
+                f"and network.bidirectional = {str(network.bidirectional).lower()}.{_sizes_of(stored, network)}"
             )
         if held[name] != needed[name]:
             raise InputError(
                 f"{entry.name} has the array {name} of the shape {held[name]}, but the network needs {needed[name]}."
+                f"{_sizes_of(stored, network)}"
             )
+
+
+def _sizes_in(path: Path, network: Network) -> str:
+    """As `_sizes_of`, of the only network in a file of weights by Gluon's names; "" where it has another one."""
+    try:
+        entries = open_model(path).entries
+        return _sizes_of(entries[0].network(network.cell), network) if len(entries) == 1 else ""
+    except InputError:
+        return ""
+
+
+def _sizes_of(stored: Network, network: Network) -> str:
+    """The sentence on the keys that give a network the sizes of stored weights."""
+    keys = ("input_size", "hidden_size", "num_layers", "bidirectional", "projection_size")
+    other = [
+        f"network.{key} = {display_value(getattr(stored, key))}"
+        for key in keys
+        if getattr(stored, key) != getattr(network, key) and getattr(stored, key) is not None
+    ]
+    return f" Set {join_words(other, 'and')} to use the sizes of the weights." if other else ""
 
 
 def settings_in_float32(network: Network) -> tuple[float | None, list[Activation]]:

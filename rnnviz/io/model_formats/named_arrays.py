@@ -103,7 +103,7 @@ def is_weight(name: str) -> bool:
 
 
 _KIND = r"(?P<kind>(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l\d{1,6}(?:_reverse)?)?)"
-_BESIDE = re.compile(rf"(?P<prefix>(?:.*[./_])?){_KIND}_(?P<part>g|v|u|orig|mask|raw)", re.DOTALL)
+_BESIDE = re.compile(rf"(?P<prefix>(?:.*[./_])?){_KIND}_(?P<part>[gvuifocrznh]|orig|mask|raw)", re.DOTALL)
 _BELOW = re.compile(rf"(?P<prefix>(?:.*[./])?)parametrizations\.{_KIND}\.(?P<part>.+)", re.DOTALL)
 _NUMBERS = (*DTYPES, "bool", "uint8", "int8", "int16", "int32", "int64")
 _EVAL = "{weight} is computed from {names} as in eval mode, "
@@ -236,7 +236,9 @@ def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule
         rules[weight] = rule, [parts[part] for part in needed]
         dtype = max((each.dtype for each in found if each.dtype in DTYPES), key=DTYPES.index, default="float32")
         assumption = text.format(weight=weight, names=names)
-        if dtype in DTYPES[:2] and rule is not np.positive:
+        if rule is _gates:
+            main = replace(main, shape=(sum(tensor.shape[0] for tensor in found), *main.shape[1:]))
+        elif dtype in DTYPES[:2] and rule is not np.positive:
             assumption += f", in float32, where PyTorch rounds to {dtype}"
             dtype = "float32"
         return replace(main, dtype=dtype, assumption=assumption)
@@ -263,6 +265,11 @@ def _spectral_norm(weight: FloatArray, u: FloatArray, v: FloatArray) -> FloatArr
     return quotient
 
 
+def _gates(*gates: FloatArray) -> FloatArray:
+    """One array of all gates, from one for each."""
+    return np.concatenate(gates)
+
+
 def _norms_fit(g: tuple[int, ...], v: tuple[int, ...]) -> bool:
     # One norm for each index of one axis: the size of every other axis is 1.
     return g == () or (
@@ -280,11 +287,16 @@ _RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (
     (_spectral_norm, _SPECTRAL_NORM, ("orig", "u", "v")),
     (_spectral_norm, _SPECTRAL_NORM, ("original", "0._u", "0._v")),
     (np.multiply, _EVAL + "by pruning", ("orig", "mask")),
+    *(
+        (_gates, "{weight} is {names}, each named by its gate", tuple(gates))
+        for gates in ("ifgo", "ifco", "rzn", "rzh")
+    ),
     (np.positive, "{weight} is read from {names}, without weight dropout", ("raw",)),
 )
 _FITS: Mapping[Callable[..., FloatArray], Callable[..., bool]] = {
     _weight_norm: _norms_fit,
     _spectral_norm: lambda weight, u, v: len(u) == len(v) == 1 and weight in (u + v, v + u),
     np.multiply: lambda weight, mask: weight == mask,
+    _gates: lambda first, *others: first != () and all(shape == first for shape in others),
     np.positive: lambda weight: True,
 }

@@ -295,7 +295,10 @@ _OTHER_CELLS = {
         ),
         (
             r"(?P<prefix>(?:.*[./_])?)w_hh",
-            "its arrays w_ih and w_hh are those of apex, and its cell is not in the file",
+            (
+                "its arrays w_ih and w_hh, as in apex and g2p-en, do not say the cell and the order of its gates: "
+                "save them as weight_ih, weight_hh, bias_ih and bias_hh if they have PyTorch's"
+            ),
         ),
         (
             r"(?P<prefix>(?:.*[./_])?)recurrent_kernel(?::0)?",

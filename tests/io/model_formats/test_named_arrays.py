@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.model_formats.load import entries_of, read_network
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, read_parameters, weights_of
 from tests.strategies import FUSED_CELLS
@@ -160,6 +160,30 @@ def test_arrays_of_the_module_around_a_cell_are_named(tmp_path: Path) -> None:
         "w_ci",
         "h0",
     ]
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", "ifgo"), ("lstm", "ifco"), ("gru", "rzn")])
+def test_one_array_for_each_gate_is_read_in_the_order_of_the_cell(tmp_path: Path, cell: str, gates: str) -> None:
+    made = network(cell, 1, False)
+    arrays = {name.removesuffix("_l0"): array for name, array in in_torch_names(weights_of(made)).items()}
+    single = {
+        f"{name}_{gate}": part
+        for name, array in arrays.items()
+        for gate, part in reversed(list(zip(gates, np.split(array, len(gates)), strict=True)))
+    }
+    np.savez(tmp_path / "w.npz", **single)
+    model = open_model(tmp_path / "w.npz")
+    (entry,) = model.entries
+    assert entry.cell == cell
+    np.testing.assert_array_equal(model.parameters(entry.name)["l0_h2h_weight"], arrays["weight_hh"])
+
+
+@pytest.mark.parametrize("torch_names", [False, True])
+def test_weights_of_another_shape_say_the_sizes_that_they_have(tmp_path: Path, torch_names: bool) -> None:
+    arrays = weights_of(network("lstm", 1, False))
+    np.savez(tmp_path / "w.npz", **in_torch_names(arrays) if torch_names else arrays)
+    with pytest.raises(InputError, match=r"network.input_size = 3, .*network.hidden_size = 4|network.hidden_size = 4"):
+        read_network(tmp_path / "w.npz", None, Network("lstm", 5, 6))
 
 
 TRAINING = ("exp_avg.{}", "exp_avg_sq.{}", "{}.exp_avg", "{}.momentum_buffer", "Adam/m/{}", "{}/Adam_1", "{}.grad")
