@@ -4,6 +4,9 @@ The arrays have the names that a run's own archive gives them: `hidden` (L, D, T
 layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
 an engine's name and a dot.
 
+Each gate, candidate or state may be there by its symbol, such as `f` (L, D, T, N, H). They are audited as the lines
+that a custom step returns. Another array without a dot in its name is refused.
+
 Besides them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
 they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
 the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
@@ -32,8 +35,8 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
-from rnnviz.core.trace import Trace
-from rnnviz.core.words import join_words
+from rnnviz.core.trace import LINE, Trace, add_array
+from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.layers import layer_output
 from rnnviz.frozen import dataclass
@@ -45,25 +48,39 @@ _LENGTHS = "lengths"
 _TYPES = ("float16", "float32", "float64")
 _COMPUTED_TYPES = (BFLOAT16, *_TYPES)
 _LISTED = 6
+_OF_RUN = ("input", "config", _COMPUTED_IN, _LENGTHS)
+"""Other arrays without an engine's name in the archive of a run or in a capture."""
 
 
 @dataclass(frozen=True)
 class Recording:
     """One engine's arrays in an archive: `arrays` maps the names of a recording to those in the file.
 
-    `computed_in` is the name of the text that says in which type they were computed, and `lengths` that of the lengths
-    of the samples, "" if there are none.
+    `others` are the arrays with other names, in the same way. `computed_in` is the name of the text that says in which
+    type they were computed, and `lengths` that of the lengths of the samples, "" if there are none.
     """
 
     archive: NpzFile
     arrays: Mapping[str, str]
+    others: Mapping[str, str]
     computed_in: str
     lengths: str
 
     def of(self, network: Network) -> dict[str, str]:
         """The arrays that this kind of network has."""
         kinds = (*_TELLING, *_OF_LSTM) if network.kind.has_cell_state else _TELLING
-        return {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
+        states = [name for s in network.kind.further_states for name in (s, f"{s}_state") if name in self.others]
+        own = {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
+        return own | {name: self.others[name] for name in states}
+
+    def lines_of(self, network: Network) -> dict[str, str]:
+        """The gates, candidates and other values of a step, by their symbols."""
+        states = network.kind.state_symbols
+        return {name: self.others[name] for name in network.graph.values if name in self.others and name not in states}
+
+    def name_of(self, kind: str) -> str:
+        """The name of an array in the file."""
+        return self.arrays.get(kind) or self.others[kind]
 
     def gradients_of(self, network: Network) -> dict[str, str]:
         """The gradients that this kind of network has, by their names in a trace."""
@@ -85,12 +102,17 @@ def open_recording(name: str) -> Recording:
     arrays = {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers}
     gradients = (name for name in archive.headers if name.startswith(f"{prefix}{GRADIENT}"))
     arrays |= {name.removeprefix(prefix): name for name in gradients}
+    if "cell" not in arrays and f"{prefix}c" in archive.headers:
+        arrays["cell"] = f"{prefix}c"
+    rest = {name.removeprefix(prefix): name for name in archive.headers if name.startswith(prefix)}
+    rest = {kind: name for kind, name in rest.items() if "." not in kind and name not in arrays.values()}
+    others = {kind: name for kind, name in rest.items() if kind not in _OF_RUN}
 
     def said(what: str) -> str:
         """The metadata key for this engine, else the global one; "" without either."""
         return next((name for name in (f"{prefix}{what}", what) if name in archive.headers), "")
 
-    return Recording(archive, arrays, said(_COMPUTED_IN), said(_LENGTHS))
+    return Recording(archive, arrays, others, said(_COMPUTED_IN), said(_LENGTHS))
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
@@ -106,8 +128,11 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
 
     Raises an InputError if one does not fit.
     """
+    _check_names(recording, inputs.network)
     for kind, name in recording.of(inputs.network).items():
         _check_array(recording.archive, name, expected(kind, inputs))
+    for name in recording.lines_of(inputs.network).values():
+        _check_array(recording.archive, name, ("(L, D, T, N, H)", _line_shape(inputs)))
     if inputs.loss is not None:
         network = inputs.network
         shapes = gradient_shapes(network, inputs.timesteps, inputs.batch_size, gradient_names(network))
@@ -115,6 +140,31 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
             _check_array(recording.archive, name, (_gradient_axes(kind, shapes[kind]), shapes[kind]))
     computed_in(recording)
     _check_lengths(recording, inputs)
+
+
+def _check_names(recording: Recording, network: Network) -> None:
+    """Raises an InputError if an array has a name that no array of this network has."""
+    lines, own = recording.lines_of(network), recording.of(network)
+    known = [
+        *_TELLING,
+        *(_OF_LSTM if network.kind.has_cell_state else ()),
+        *network.graph.values,
+        _COMPUTED_IN,
+        _LENGTHS,
+    ]
+    known = [name for name in known if name != "h"]
+    for kind, name in recording.others.items():
+        if kind not in lines and kind not in own:
+            raise InputError(
+                f"{name} in {recording.archive.path} is not a known array: a recording of {network.cell} may hold "
+                f"{', '.join(known)}, and gradients.{suggest(kind, known)}"
+            )
+
+
+def _line_shape(inputs: Inputs) -> tuple[int, ...]:
+    """(L, D, T, N, H) of a gate."""
+    network = inputs.network
+    return network.num_layers, network.directions, inputs.timesteps, inputs.batch_size, network.hidden_size
 
 
 def _check_lengths(recording: Recording, inputs: Inputs) -> None:
@@ -155,13 +205,19 @@ def computed_in(recording: Recording) -> str:
 
 def precision(recording: Recording, network: Network) -> str:
     """The coarsest type in which the arrays that this kind of network has are recorded."""
-    types = [recording.archive.headers[name].dtype.newbyteorder("=") for name in recording.of(network).values()]
+    names = [*recording.of(network).values(), *recording.lines_of(network).values()]
+    types = [recording.archive.headers[name].dtype.newbyteorder("=") for name in names]
     return str(max(types, key=lambda kind: float(np.finfo(kind).eps)).name)
 
 
 def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
     """The axes of an array, as they are written, and their sizes."""
     network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
+    for symbol in network.kind.further_states:
+        if kind == symbol:
+            return "(L, D, T, N, H)", network.hidden_shape(steps, samples, symbol)
+        if kind == f"{symbol}_state":
+            return "(L·D, N, H)", network.state_shape(samples, symbol)
     symbol = kind if kind in _OF_LSTM else "h"
     units = "P" if network.kind.projects and symbol == "h" else "H"
     if kind in ("hidden", "cell"):
@@ -258,6 +314,10 @@ class RecordedEngine:
 
             _copy(recording, kind, targets[kind], copied)
             done += targets[kind].size
+        if trace.folder is not None:
+            for symbol in recording.lines_of(inputs.network):
+                line = add_array(trace.folder, f"{LINE}{symbol}", str(trace.hidden.dtype), _line_shape(inputs))
+                _copy(recording, symbol, line, lambda _: None)
         found = precision(recording, inputs.network)
         return EngineReport(
             missing=_complete(inputs, trace, frozenset(recorded)),
@@ -285,11 +345,15 @@ def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
     """Where each array goes, in the shape in which it is recorded."""
     targets = {"hidden": trace.hidden, "output": trace.output_in(inputs.network.layout), "state": trace.state_h}
     optional = {"cell": trace.cell, "cell_state": trace.state_c}
+    further = inputs.network.kind.further_states
+    optional |= {s: trace.arrays.get(s) for s in further} | {
+        f"{s}_state": trace.arrays.get(f"state.{s}") for s in further
+    }
     return targets | {kind: array for kind, array in optional.items() if array is not None}
 
 
 def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[[int], None]) -> None:
-    name, archive = recording.arrays[kind], recording.archive
+    name, archive = recording.name_of(kind), recording.archive
     fortran = archive.headers[name].fortran
     # In the order of the file an array of Fortran's is its own transpose.
     ordered = target.T if fortran else target

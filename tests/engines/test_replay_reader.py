@@ -168,3 +168,34 @@ def test_arrays_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
     recording = open_recording(f"recording:{path}")
     check_recording(recording, inputs)
     assert list(recording.of(inputs.network)) == ["hidden", "output", "state"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "meant"),
+    [
+        ("lstm", "cells", "cell"),
+        ("lstm", "hiden", "hidden"),
+        ("gru", "gates", "r, z, n"),
+        ("gru", "f", ""),
+    ],
+)
+def test_an_array_with_an_unknown_name_is_refused_with_the_nearest_one(
+    tmp_path: Path, cell: str, name: str, meant: str
+) -> None:
+    inputs = network_inputs(cell)
+    said = refusal(tmp_path / "a.npz", inputs, **{name: np.ones(inputs.hidden_shape)})
+    assert f"{name} in " in said
+    assert meant in said
+
+
+def test_a_gate_and_a_cell_state_are_there_by_their_symbols(tmp_path: Path) -> None:
+    inputs = network_inputs("lstm")
+    arrays = recorded(inputs)
+    cell = arrays.pop("cell")
+    path = save(tmp_path / "a.npz", **arrays, c=cell, f=cell, input=np.ones(2))
+    recording = open_recording(f"recording:{path}")
+    check_recording(recording, inputs)
+    assert recording.of(inputs.network)["cell"] == "c"
+    assert recording.lines_of(inputs.network) == {"f": "f"}
+    said = refusal(tmp_path / "a.npz", inputs, f=np.ones((2, 3)))
+    assert "expected (L, D, T, N, H)" in said

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import open_inputs
+from rnnviz.core.inputs import Inputs, open_inputs
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.pipeline import Outcome, compute, open_traces
 from rnnviz.io.export.json_summary import summary
@@ -17,6 +18,7 @@ from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.verdict import AuditVerdict
+from tests.engines.recordings import recorded
 from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
 
@@ -293,3 +295,40 @@ def test_a_missing_recording_is_reported_at_its_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.npz\", but there is no such file\.") as caught:
         compute(request, tmp_path / "run", lambda stage, done: None)
     assert caught.value.key == "compare.candidates"
+
+
+def test_a_recorded_gate_is_audited(tmp_path: Path) -> None:
+    """A gate that its hidden values do not follow from is wrong, though these agree."""
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    inputs = load_inputs(config)
+    arrays = recorded(inputs)
+    found = {}
+    for change in (0.0, 0.01):
+        gates = gate_values(inputs, arrays["hidden"], "f")
+        gates[1, 0, 3, 2, 1] += change
+        np.savez(tmp_path / "golden.npz", **arrays, f=gates)
+        _, audits = outcome_of(config, tmp_path / f"run-{change}")
+        found[change] = audits[golden]
+    assert found[0.0].verdict is AuditVerdict.RIGHT
+    assert found[0.0].lines
+    assert found[0.0].first_line is None
+    first = found[0.01].first_line
+    assert first is not None
+    assert (first.name, first.where.index) == ("f", (1, 0, 3, 2, 1))
+
+
+def gate_values(inputs: Inputs, hidden: NDArray[Any], gate: str) -> NDArray[np.float32]:
+    """The sigmoid of a gate (L, D, T, N, H) of an LSTM from its hidden values."""
+    values = np.zeros(hidden.shape, np.float32)
+    size, place = hidden.shape[-1], "ifgo".index(gate)
+    rows = slice(place * size, (place + 1) * size)
+    for layer, direction in np.ndindex(hidden.shape[:2]):
+        p = inputs.parameters.layer(layer, direction)
+        x = inputs.sequence if layer == 0 else np.concatenate([*hidden[layer - 1]], axis=-1)
+        initial = inputs.initial_state.h[layer * hidden.shape[1] + direction][np.newaxis]
+        own = hidden[layer, direction]
+        before = np.concatenate([own[1:], initial] if direction else [initial, own[:-1]])
+        sums = x @ p.i2h_weight[rows].T + p.i2h_bias[rows] + before @ p.h2h_weight[rows].T + p.h2h_bias[rows]
+        values[layer, direction] = 1.0 / (1.0 + np.exp(-sums))
+    return values
