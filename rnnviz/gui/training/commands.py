@@ -108,6 +108,9 @@ class TrainingCommands(QObject):
             return
 
         def show() -> None:
+            if not window.is_of(task):
+                # A checkpoint that waits for its turn in the lanes is cleared with the others.
+                self._wanted = None
             window.show_task(task, path.stem, path)
             if path not in window.ready_tasks:
                 self._recent.add(path)

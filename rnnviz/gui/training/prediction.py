@@ -12,7 +12,7 @@ from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.checkpoints import TestPrediction
 
 _OF_SEQUENCE, _OF_SEQUENCES = "Prediction of test sequence 0", "Predictions of the test sequences"
-_WRONG, _RIGHT, _UNCOUNTED = "✘", " ", "·"
+_WRONG, _RIGHT, _UNCOUNTED = "×", " ", "·"
 _LINES = 4
 
 
@@ -39,6 +39,7 @@ class PredictionView(QWidget):
         column.setSpacing(4)
         column.addWidget(self.heading)
         column.addWidget(self.symbols)
+        column.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)

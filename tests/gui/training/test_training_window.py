@@ -156,7 +156,7 @@ def test_the_prediction_of_the_chosen_checkpoint_is_drawn_with_its_target(
         first, second, *marks = window.prediction.symbols.toPlainText().splitlines()
         assert first.split()[1] == "".join(symbols[int(c)] for c in batch.target[:, 0])
         wrong = [place for place, (a, b) in enumerate(zip(first, second, strict=True)) if a != b and place > 10]
-        assert [place for place, c in enumerate("".join(marks)) if c == "✘"] == wrong
+        assert [place for place, c in enumerate("".join(marks)) if c == "×"] == wrong
     window.show_task(task_of(), "", Path("task.toml"))
     assert window.prediction.isHidden()
 
