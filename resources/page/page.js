@@ -1023,6 +1023,16 @@ function quantityTitle(name) {
   return quantity.group === "Gradients" ? `gradient: ${quantity.title}` : quantity.title;
 }
 
+/** ", recomputed" of values that follow from an engine's h, because the engine gives none. */
+function recomputed(name, engine) {
+  return engines[engine].recomputed.includes(name) ? ", recomputed" : "";
+}
+
+/** A quantity of an engine: "i of gluon, recomputed". */
+function ofEngineTitle(name, engine) {
+  return `${name} of ${engines[engine].title}${recomputed(name, engine)}`;
+}
+
 // ------------------------------------------------------------------------------------------------------- mismatches
 
 const foundMismatches = new Map();
@@ -1528,7 +1538,7 @@ function drawScale() {
   }
   byId("scale-low").textContent = trueMinus(scale.ratio ? twoDigits(scale.low) : short(scale.low));
   byId("scale-high").textContent = trueMinus(scale.ratio ? twoDigits(scale.high) : short(scale.high));
-  byId("scale-title").textContent = quantityTitle(state.quantity);
+  byId("scale-title").textContent = quantityTitle(state.quantity) + recomputed(state.quantity, state.engine);
   const words = [];
   if (mismatches().length) words.push("outlined: mismatch");
   const values = engines[state.engine].arrays[state.quantity]?.values ?? [];
@@ -1601,7 +1611,7 @@ function showSelected() {
       const array = engines[engine].arrays[name];
       if (array === undefined || !isRecorded(name, engine, at)) continue;
       const value = laneValue(name, engine, at);
-      const title = `${name} of ${engines[engine].title}`;
+      const title = ofEngineTitle(name, engine);
       rows.push([title, short(value), full(value, array.single), false]);
     }
   }
@@ -1818,7 +1828,7 @@ function showStep() {
     columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
   }
   for (const { name } of run.quantities.slice(1)) {
-    ofEngine(name, state.engine, `${name} of ${engines[state.engine].title}`);
+    ofEngine(name, state.engine, ofEngineTitle(name, state.engine));
   }
   const rows = Array.from({ length: run.units }, (_, unit) => {
     const bad = mismatchAt("h", at, unit);
@@ -1847,7 +1857,8 @@ function showStep() {
 function selectedInWords() {
   const { at, quantity, engine } = state;
   const value = isRecorded(quantity, engine, at) ? laneValue(quantity, engine, at) : undefined;
-  const of = OF_COMPARISON.includes(quantity) ? engines[candidate()].title : engines[engine].title;
+  const shown = OF_COMPARISON.includes(quantity) ? candidate() : engine;
+  const of = engines[shown].title + recomputed(quantity, shown);
   const format = OF_COMPARISON.includes(quantity) ? twoDigits : short;
   const name = OF_COMPARISON.includes(quantity) ? quantityTitle(quantity) : quantity;
   const number = value === undefined ? "no value" : format(value);

@@ -10,6 +10,7 @@ from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
+from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
 from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
@@ -43,7 +44,11 @@ def report(explanation: Explanation, top: int | None = None) -> str:
         gate = gates.get(steps[0].result.text)
         lines.append("")
         if gate is not None:
-            lines += [f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
+            lines += [
+                f"{gate.symbol}, {gate.gate.name}{recomputed_of(each, gate.symbol)}",
+                *_gate(explanation, gate.symbol, top),
+                "",
+            ]
         lines += equation_lines([a.engine for a in each], steps)
     lines += _units(each, top)
     lines += ["", *outcome_lines({a.engine: a.outcomes for a in each}, own_symbols(each)), "", *explanation.sentences]
@@ -94,11 +99,23 @@ def _joined(name: str, cells: Sequence[str]) -> str:
 def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
     first = each[0]
     rows = [
-        Row(f"{symbol}[t-1] = {notation(place)}", tuple(format_short(a.previous.by_symbol[symbol]) for a in each))
+        Row(
+            f"{symbol}[t-1] = {notation(place)}{recomputed_of(each, symbol)}",
+            tuple(format_short(a.previous.by_symbol[symbol]) for a in each),
+        )
         for symbol in first.previous.by_symbol
         for place in (own_previous(first) if symbol == "h" else previous_cell(first, symbol),)
     ]
     yield from table_lines([display_name(a.engine) for a in each], rows)
+
+
+def recomputed_of(each: Sequence[StepBreakdown], symbol: str) -> str:
+    """Clause that a value is recomputed, as far as engines do not give it: ", recomputed for gluon"."""
+    engines = [a.engine for a in each if symbol in a.recomputed]
+    if not engines:
+        return ""
+    of = "" if len(engines) == len(each) else f" for {join_words(map(display_name, engines))}"
+    return f", recomputed{of}"
 
 
 def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[str]:
@@ -190,9 +207,9 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     "name" is the explained value, and "value" has each engine's, null where it does not give it. "gates" and
     "previous" are those of "reference", the reference or the first engine that has them. "engines" has them for every
     engine, with the results of the equations, the engine's own values and their differences; "units" has the named
-    values of all units that a projection reads. A gate's "sum" is its pre-activation: "u" + "v", the input part and the
-    recurrent part, or "u" + "reset" · "v" for n of a GRU. "names" has the names of the time step and of the features,
-    if the sequence has any.
+    values of all units that a projection reads; "recomputed" names the values that the engine does not give. A gate's
+    "sum" is its pre-activation: "u" + "v", the input part and the recurrent part, or "u" + "reset" · "v" for n of a
+    GRU. "names" has the names of the time step and of the features, if the sequence has any.
     """
     reference = explanation.reference
     return {
@@ -246,6 +263,7 @@ def _engine_json(arithmetic: StepBreakdown) -> dict[str, Any]:
         **({} if arithmetic.stored_c is None else {"stored_c": json_number(arithmetic.stored_c)}),
         **({"returned": returned} if returned else {}),
         **({} if last is None else outcome_json(last)),
+        "recomputed": [name for name in arithmetic.lines if name in arithmetic.recomputed],
         **(
             {"units": {name: [json_number(float(v)) for v in values] for name, values in arithmetic.across.items()}}
             if arithmetic.across

@@ -114,6 +114,7 @@ class StepBreakdown:
     None of a state that is counted in the other size. `bound` and `c_bound` are the audit's rounding bounds: a correct
     step differs by at most eight of them. `numbers` has every value of the step that a line of the unit reads, `across`
     the named values of all units (H,) behind a product in them, `returned` the lines that a custom step returned.
+    `recomputed` has the names of the values that the engine does not give.
     """
 
     where: Location
@@ -133,6 +134,7 @@ class StepBreakdown:
     numbers: Mapping[Node, float] = field(default_factory=dict, repr=False)
     across: Mapping[str, Floats] = field(default_factory=dict, repr=False)
     returned: tuple[StoredValue, ...] = ()
+    recomputed: frozenset[str] = frozenset()
     size: str = "H"
     hidden_size: int = 0
 
@@ -262,6 +264,7 @@ def explain(
         names=inputs.names.of_sample(where.sample),
         numbers=worked.numbers,
         across=worked.across,
+        recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
         size=size,
         hidden_size=network.hidden_size,
         returned=tuple(

@@ -18,6 +18,7 @@ from rnnviz.quantities.steps import Region
 from rnnviz.quantities.units import OrderName, Query
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     # They compute gradients, and are imported when the first one is wanted.
@@ -102,6 +103,8 @@ class AppState:
     lesson_step: tuple[str, int] | None = None
     ran: Config | None = None
     """The config as it was when the run of the result began."""
+    fresh: bool = True
+    """Whether nothing was selected since the config was opened: its result is shown where it fails first."""
 
     @property
     def inputs(self) -> Inputs | None:
@@ -148,7 +151,23 @@ class AppState:
             at = state.parameter
             if at is not None and not (result.inputs.loss is not None and at.is_in(result.inputs.parameters)):
                 state = state.with_parameter(None)
-        return replace(state, location=state.inside(self.wanted))
+        return replace(state, location=state.inside(self.wanted))._at_first_fault()
+
+    def _at_first_fault(self) -> "AppState":
+        """The state at the first wrong value of the first wrong engine, if nothing was selected yet.
+
+        The audit, which comes after the comparison, may know an earlier one. A lesson says itself what it shows.
+        """
+        result = self.result
+        if result is None or not self.fresh:
+            return self
+        fault = result.first_fault
+        state = replace(self, fresh=result.judgment is None)
+        if fault is None or self.lesson_step is not None or result.verdict is not Verdict.DISAGREE:
+            return state
+        engine, where = fault
+        candidate = self.candidate if engine == result.reference.engine else engine
+        return replace(state, engine=engine, candidate=candidate, location=state.inside(where), wanted=where)
 
     def with_parameter(self, parameter: ParameterPlace | None) -> "AppState":
         """The state with another selected parameter; without one, contributions are not shown."""
@@ -160,7 +179,7 @@ class AppState:
         engine = None if self.result is None else self.result.reference.engine
         first = replace(self, location=self.inside(_FIRST), wanted=_FIRST, selected_range=None)
         first = replace(first, engine=engine, chosen=None, color_by="value", swiping=False)
-        return replace(first, limit=_AUTO)
+        return replace(first, limit=_AUTO, fresh=True)
 
     def changed_from(self, before: "AppState") -> frozenset[Field]:
         return frozenset(name for name in FIELDS if _differ(getattr(before, name), getattr(self, name)))
@@ -287,7 +306,7 @@ class Session(QObject):
             self.changed.emit(changed)
 
     def _choose(self, **chosen: Any) -> None:
-        self.replace(replace(self._state, **chosen))
+        self.replace(replace(self._state, fresh=False, **chosen))
 
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""

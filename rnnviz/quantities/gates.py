@@ -404,6 +404,19 @@ def stored_array(quantity: Quantity, trace: Trace) -> str | None:
     return trace.stored(name)
 
 
+_OF_OWN_VALUES = frozenset({"change", "norm"})
+"""Quantities that say something of an engine's own h."""
+
+RECOMPUTED = "recomputed"
+"""The mark of values that follow from an engine's h, because the engine gives none."""
+
+
+def is_recomputed(quantity: Quantity, trace: Trace, cell: CellSpec) -> bool:
+    """Whether the values of a quantity are computed from an engine's h, and not given by the engine."""
+    known = {own.name for own in gate_quantities(cell)} - _OF_OWN_VALUES
+    return quantity in known and trace.stored(quantity) != quantity
+
+
 @lru_cache
 def is_bounded(graph: Graph) -> bool:
     """Whether h stays from -1 to 1 once it is there."""

@@ -222,7 +222,7 @@ class Agreement:
 
     def __str__(self) -> str:
         if self.verdict == "equal":
-            return "equal"
+            return "copies equal"
         if self.verdict == "missing":
             return "not compared"
         if self.verdict == "near":

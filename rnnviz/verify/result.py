@@ -144,12 +144,12 @@ class RunResult(Displayed):
         """The first engine that is known to be wrong, candidates first, and its first wrong step; else the first
         candidate with a mismatch, and the first one; None where neither is known."""
         audits = {} if self.judgment is None else self.judgment.audits
-        candidates = [comparison.candidate for comparison in self.comparisons]
+        candidates = [comparison.candidate for comparison in self.by_importance]
         for engine in (*candidates, self.reference.engine):
             audit = audits.get(engine)
             if audit is not None and audit.first_wrong is not None and self.wrong(engine):
                 return engine, audit.first_wrong.where
-        found = ((c.candidate, c.first_mismatch) for c in self.comparisons)
+        found = ((c.candidate, c.first_mismatch) for c in self.by_importance)
         return next(((candidate, first.where) for candidate, first in found if first is not None), None)
 
     def failed_checks(self, *engines: str, of_gradients: bool = False) -> list[Check]:

@@ -59,7 +59,7 @@ h[t=2, u=1] of layer 1 backward ←, sample 1: GRU, 2 units, 4 inputs
                          gluon  manual
   h[t-1] = h[t=3, u=1]  -0.750  -0.750
 
-r, reset gate
+r, reset gate, recomputed
                                    gluon                       manual
                  weight  × input  = product     sum  × input  = product     sum
   h[t=2, u=0] →  -0.625   -0.375      0.234   0.234   -0.375      0.234   0.234
@@ -78,7 +78,7 @@ r, reset gate
   0.777 = sigmoid(-0.344 + 1.594)   gluon
   0.761 = sigmoid(-0.344 + 1.500)   manual
 
-z, update gate
+z, update gate, recomputed
                                    gluon                       manual
                  weight  × input  = product     sum  × input  = product     sum
   h[t=2, u=0] →   1.125   -0.375     -0.422  -0.422   -0.375     -0.422  -0.422
@@ -97,7 +97,7 @@ z, update gate
   0.281 = sigmoid(-0.750 + (-0.188))   gluon
   0.301 = sigmoid(-0.750 + (-0.094))   manual
 
-n, candidate
+n, candidate, recomputed
                                        gluon                               manual
                  weight  × input  = product     × r     sum  × input  = product     × r     sum
   h[t=2, u=0] →   0.625   -0.375     -0.234  -0.234  -0.234   -0.375     -0.234  -0.234  -0.234
@@ -141,7 +141,7 @@ h[t=0, u=1] of layer 0 forward →, sample 1: LSTM, 2 units, 3 inputs
   h[t-1] = h0[u=1]   0.750   0.750
   c[t-1] = c0[u=1]  -0.750  -0.750
 
-i, input gate
+i, input gate, recomputed
                                  gluon                       manual
                weight  × input  = product     sum  × input  = product     sum
   x[t=0, i=1]   0.375    1.000      0.375   0.375    1.000      0.375   0.375
@@ -294,7 +294,8 @@ def test_the_printed_terms_add_up_to_the_printed_value(case: tuple[Inputs, Trace
     arithmetic = arithmetic_of(case)
     text = report(Explanation(case[2], {arithmetic.engine: arithmetic}, {}), top)
     blocks = [block.splitlines() for block in text.split("\n\n")]
-    titles = [f"{gate.symbol}, {gate.gate.name}" for gate in arithmetic.gates]
+    marks = dict.fromkeys(arithmetic.recomputed, ", recomputed")
+    titles = [f"{gate.symbol}, {gate.gate.name}{marks.get(gate.symbol, '')}" for gate in arithmetic.gates]
     tables = [block for block in blocks if block[0] in titles]
     assert [block[0] for block in tables] == titles
     for block in tables:
@@ -394,6 +395,7 @@ def test_a_gru_has_its_reset_gate_at_the_candidate_and_each_engines_stored_value
             "difference": Near(off),
             "ratio": Near(off / bound, 1e-3),
             "right": off == 0.0,
+            "recomputed": ["r", "z", "n"],
         }
 
 

@@ -274,7 +274,7 @@ def test_arrays_of_a_file_have_its_name_and_are_a_recording(tmp_path: Path) -> N
     names = ("manual", "a/mine.py", "b/mine.py", "golden.npz")
     assert engines_in(archive) == names
     assert not [name for name in NpzFile(archive).headers if str(tmp_path) in name or "/x/" in name]
-    assert {f"{name}.gate.z" for name in names} <= set(NpzFile(archive).headers)
+    assert {f"{name}.recomputed.z" for name in names} <= set(NpzFile(archive).headers)
     for name in names:
         assert open_recording(f"recording:{archive}#{name}").arrays["hidden"] == f"{name}.hidden"
 

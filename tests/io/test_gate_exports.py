@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import CELL_NAMES
+from rnnviz.core.trace import Trace
 from rnnviz.io.export import csv as table
 from rnnviz.io.export import npz
 from rnnviz.io.export.csv import write_csv
@@ -37,6 +38,11 @@ def result(request):
     )
 
 
+def key(trace: Trace, engine: str, gate: str) -> str:
+    """The column of a gate, or of c, which is no engine's own if it follows from its h."""
+    return f"{engine}.{gate}" if gate in trace else f"{engine}.recomputed.{gate}"
+
+
 def columns(path: Path) -> dict[str, list[str]]:
     with path.open(newline="", encoding="utf-8") as lines:
         header, *rows = csv.reader(lines)
@@ -51,12 +57,14 @@ def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result
     write_csv(result, tmp_path / "plain.csv")
     plain = columns(tmp_path / "plain.csv")
     expected = {
-        f"{name}.{gate}": values
+        key(trace, name, gate): values
         for name, trace in result.traces.items()
         for gate, values in gates_of(result.inputs, trace.hidden, trace.cell).items()
         if gate != "c" or name == "gluon"
     }
-    own_cells = [f"{name}.c" for name in result.traces if result.config.network.kind.has_cell_state]
+    own_cells = [
+        key(trace, name, "c") for name, trace in result.traces.items() if result.config.network.kind.has_cell_state
+    ]
     assert set(list(found)[len(plain) :]) == {*expected, *own_cells}
     assert {name: found[name] for name in plain} == plain
     assert list(found)[: len(plain)] == list(plain)
@@ -75,12 +83,12 @@ def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, t
             np.testing.assert_array_equal(archive[name], without[name])
         added = set(archive.files) - set(without.files)
         assert added == {
-            f"{engine}.pre.{name[4:]}" if name.startswith("pre_") else f"{engine}.gate.{name}"
+            f"{engine}.gate.{name}" if name in result[engine] else f"{engine}.recomputed.{name}"
             for engine, own in gates.items()
             for name in own
         }
         for name, values in gates["gluon"].items():
-            kind = f"pre.{name[4:]}" if name.startswith("pre_") else f"gate.{name}"
+            kind = f"gate.{name}" if name in result["gluon"] else f"recomputed.{name}"
             np.testing.assert_allclose(archive[f"gluon.{kind}"], values, rtol=1e-12, atol=1e-14)
 
 
@@ -90,9 +98,9 @@ def test_gates_are_in_the_networks_dtype_whichever_engine_provides_cell_states(t
     write_npz(result, tmp_path / "out.npz", gates=True)
     expected = gates_of(result.inputs, result["manual"].hidden)
     with np.load(tmp_path / "out.npz") as archive:
-        assert archive["manual.gate.f"].dtype == archive["manual.pre.f"].dtype == np.float32
+        assert archive["manual.recomputed.f"].dtype == archive["manual.recomputed.pre_f"].dtype == np.float32
         np.testing.assert_allclose(archive["manual.gate.c"], expected["c"], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(archive["manual.gate.o"], expected["o"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(archive["manual.recomputed.o"], expected["o"], rtol=1e-5, atol=1e-6)
 
 
 def in_blocks_of(gate_blocks, length):
@@ -128,5 +136,6 @@ def test_gates_of_a_projection_have_their_own_units(tmp_path):
         shapes = {name: archive[name].shape for name in archive.files}
         np.testing.assert_allclose(archive["manual.gate.c"], result["manual"].cell, atol=1e-6)
     assert shapes["manual.hidden"] == (2, 2, 5, 2, 3)
-    assert shapes["manual.gate.i"] == shapes["manual.pre.o"] == shapes["manual.cell"] == (2, 2, 5, 2, 5)
+    for name in ("recomputed.i", "recomputed.pre_o", "cell"):
+        assert shapes[f"manual.{name}"] == (2, 2, 5, 2, 5)
     assert len(columns(tmp_path / "run.csv")["unit"]) == result["manual"].hidden.size

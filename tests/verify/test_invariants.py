@@ -178,7 +178,7 @@ def test_final_state_equals_the_last_computed_state(layout: str) -> None:
     for last in lanes(network, 5, sample=1):
         for place in places(network, last):
             assert np.array_equal(values_at(trace, network, place), trace.hidden[last.index[:-1]])
-        assert str(agreement(trace, network, last, 0.0, 0.0)) == "equal"
+        assert str(agreement(trace, network, last, 0.0, 0.0)) == "copies equal"
 
 
 def test_source_of_each_layers_final_state() -> None:

@@ -22,6 +22,7 @@ from rnnviz.quantities.steps import Region, is_highlighted, lane_region, vector_
 from rnnviz.verify.compare import tolerances
 from rnnviz.verify.invariants import Agreement, Place, agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
 _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
@@ -151,6 +152,12 @@ class OutputMapRows(QAbstractListModel):
             network = self._result.inputs.network
             self._agreements[row.last] = agreement(self._trace, network, row.last, rtol, atol)
         return self._agreements[row.last]
+
+    def mark(self, row: LaneRow) -> tuple[str, str]:
+        """Icon and color role of a lane's agreement; copies that agree are not green beside values that differ."""
+        icon, role = _MARKS[self.agreement(row).verdict]
+        failing = self._result is not None and self._result.verdict is not Verdict.AGREE
+        return icon, "muted" if failing and role == "right" else role
 
     def is_selected(self, row: Row) -> bool:
         """Whether the selection is in a row's lane, and for a vector also at its time step."""
@@ -353,7 +360,7 @@ class OutputMapPainter(QStyledItemDelegate):
         theme, found = self._theme, self._rows.agreement(row)
         top = rect.top() + _SPACE
         line = QRect(rect.left() + _MARGIN, top, rect.width() - 2 * _MARGIN, self._metrics.height())
-        icon, role = _MARKS[found.verdict]
+        icon, role = self._rows.mark(row)
         words = str(found)
         painter.setPen(theme.color(role))
         painter.drawText(line, _RIGHT, words)

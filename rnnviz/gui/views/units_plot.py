@@ -11,7 +11,7 @@ from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import wrapped
+from rnnviz.core.words import join_words, wrapped
 from rnnviz.explain.provenance import quantity_place
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
@@ -21,7 +21,7 @@ from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.quantities.gates import Quantity, color_names, gradients_of, per_unit_choices
+from rnnviz.quantities.gates import RECOMPUTED, Quantity, color_names, gradients_of, is_recomputed, per_unit_choices
 from rnnviz.quantities.plot_series import Outline
 from rnnviz.verify.result import RunResult
 
@@ -298,7 +298,7 @@ class UnitsPlot(ResultView):
             self.nonfinite.setVisible(bool(nonfinite))
             text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             if self.choice.quantity != "value":
-                text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}"
+                text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}{self._recomputed(result)}"
             self.heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
             self._pin.show_unit(where.unit)
         self.plot.show_selection(where.timestep)
@@ -309,6 +309,15 @@ class UnitsPlot(ResultView):
         values = ", ".join(key.accessibleName() for key, _ in self._keys)
         begins = at_seam(result.inputs.seams, where.timestep)
         self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {values}")
+
+    def _recomputed(self, result: RunResult) -> str:
+        """Clause on the engines that do not give the drawn quantity."""
+        cell = result.config.network.kind
+        engines = [name for name, trace in result.traces.items() if is_recomputed(self.choice.quantity, trace, cell)]
+        if not engines:
+            return ""
+        of = "" if len(engines) == len(result.traces) else f" for {join_words(map(display_name, engines))}"
+        return f", {RECOMPUTED}{of}"
 
     def _choices(self, where: Location) -> tuple[object, ...]:
         """Everything that determines the curves."""

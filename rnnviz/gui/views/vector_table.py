@@ -20,7 +20,15 @@ from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
 from rnnviz.quantities.gate_lanes import GateVector, GateVectors
-from rnnviz.quantities.gates import GRADIENTS, Choice, Quantity, gradients_of, per_unit_choices
+from rnnviz.quantities.gates import (
+    GRADIENTS,
+    RECOMPUTED,
+    Choice,
+    Quantity,
+    gradients_of,
+    is_recomputed,
+    per_unit_choices,
+)
 from rnnviz.quantities.steps import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 
@@ -183,7 +191,7 @@ class VectorTable(ResultView):
         self._added = self.columns.chosen if beside else ()
         reference = result.reference.engine
         gates = self._gates.at(where) if self._added and self._gates is not None else None
-        added = [] if gates is None else [_gate_column(choice, gates, reference) for choice in self._added]
+        added = [] if gates is None else [self._gate_column(choice, gates, reference) for choice in self._added]
         self._longest = max(self._longest, _longest_number(vector), key=len)
         if vector.difference is not None and not self._marks:
             mismatched = self._candidate is not None and result.comparison(self._candidate).mismatched > 0
@@ -262,6 +270,17 @@ class VectorTable(ResultView):
             return True
         network = self._result.config.network
         return self._kind != "input" and network.output_size == network.hidden_size
+
+    def _gate_column(self, choice: Choice, gates: GateVector, reference: str) -> Column:
+        assert self._result is not None
+        cell = self._result.config.network.kind
+        recomputed = is_recomputed(choice.name, self._result.reference, cell)
+        how = "by" if choice.group == GRADIENTS else "recomputed from h of" if recomputed else "from the values of"
+        why = f"{choice.title.capitalize()}, {how} {reference}."
+        # In two lines where the heading is narrow.
+        name = f"{choice.name} {RECOMPUTED}" if recomputed else choice.name
+        widest = max(_NUMBER, *name.split(), key=len)
+        return _value_column(name, "", why, lambda row: gates.value(choice.name, row), widest)
 
     def _on_tab(self, index: int) -> None:
         self._kind, self._longest = self._kinds[index], _NUMBER
@@ -417,13 +436,6 @@ def _difference_columns(difference: Difference, reference: str, candidate: str, 
             optional=True,
         ),
     )
-
-
-def _gate_column(choice: Choice, gates: GateVector, reference: str) -> Column:
-    how = "by" if choice.group == GRADIENTS else "computed from the values of"
-    why = f"{choice.title.capitalize()}, {how} {reference}."
-    widest = max(_NUMBER, choice.name, key=len)
-    return _value_column(choice.name, "", why, lambda row: gates.value(choice.name, row), widest)
 
 
 def _longest_number(vector: Vector) -> str:

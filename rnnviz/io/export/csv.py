@@ -16,7 +16,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.explain.provenance import ParameterPlace, notation
 from rnnviz.frozen import dataclass
-from rnnviz.io.export.npz import gate_names
+from rnnviz.io.export.npz import gate_key, gate_names
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.contributions import Contributions, contributions
 from rnnviz.quantities.gates import gate_blocks
@@ -41,7 +41,7 @@ def write_csv(
     of any candidate), mismatch (of any candidate). Values that a recording lacks are empty. Values have the digits of
     a float64, so that they read back to the same number with any float type. After a backward pass each gradient of
     an engine with the units of h has a column, such as "manual.grad.h". `gates` adds a column for each engine and each
-    of the `gate_names`, such as "manual.f" and "manual.pre_f". `progress` is as in `write_npz`.
+    of the `gate_names`, such as "manual.recomputed.f", by its `gate_key`. `progress` is as in `write_npz`.
     """
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
@@ -160,7 +160,8 @@ def _lane_columns(
     """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
 
     Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
-    their values by column: "manual.i", "manual.pre_i". The rows have the units of h: what has others is left out.
+    their values by column: "manual.c", "manual.recomputed.pre_i". The rows have the units of h: what has others is left
+    out.
     """
     network = result.config.network
     names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
@@ -173,7 +174,7 @@ def _lane_columns(
     for blocks in zip(*readers, strict=True):
         times = blocks[0][0]
         columns = {
-            f"{shown[engine]}.{name}": values.reshape(-1)
+            f"{shown[engine]}.{gate_key(result, engine, name)}": values.reshape(-1)
             for engine, (_, block) in zip(engines, blocks, strict=True)
             for name, values in block.items()
         }

@@ -17,7 +17,7 @@ from rnnviz.core.gradients import GRADIENT
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write
-from rnnviz.quantities.gates import gate_blocks, gate_quantities
+from rnnviz.quantities.gates import RECOMPUTED, gate_blocks, gate_quantities, is_recomputed
 from rnnviz.verify.result import RunResult
 
 _OF_HIDDEN_VALUES = ("change", "norm")
@@ -33,14 +33,20 @@ def gate_names(cell: CellSpec) -> dict[str, str]:
     return {q.name: q.size for q in gate_quantities(cell) if q.name not in _OF_HIDDEN_VALUES}
 
 
+def gate_key(result: RunResult, engine: str, name: str) -> str:
+    """The name of a gate, a state or a pre-activation in an export: "c", or "recomputed.i" if the engine gives none."""
+    recomputed = is_recomputed(name, result.traces[engine], result.config.network.kind)
+    return f"{RECOMPUTED}.{name}" if recomputed else name
+
+
 def write_npz(
     result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
 ) -> int:
     """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
 
     `progress` is called with the fraction that is done. It may raise to cancel; an existing file then remains as it is.
-    `gates` adds `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each gate, c
-    of an LSTM, and the pre-activations. Returns the number of numeric arrays.
+    `gates` adds the arrays of `gate_key` (L, D, T, N, H) in the network's dtype: each gate, c of an LSTM, and the
+    pre-activations. Returns the number of numeric arrays.
     """
     arrays = npz_arrays(result)
     members = [*map(_stored, arrays, arrays.values()), *(_gate_members(result) if gates else ())]
@@ -83,8 +89,10 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
             shape = (*hidden.shape[:-1], network.sizes(0).of(letter))
             size = prod(shape) * hidden.itemsize
             form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": shape}
-            kind, symbol = ("pre", name.removeprefix(_PRE)) if name.startswith(_PRE) else ("gate", name)
-            yield _Member(f"{shown}.{kind}.{symbol}", size, partial(_write_gate, result, engine, name, form))
+            key = gate_key(result, engine, name)
+            # The engine's own state has also its name above.
+            key = key if key.startswith(RECOMPUTED) else f"gate.{name}"
+            yield _Member(f"{shown}.{key}", size, partial(_write_gate, result, engine, name, form))
 
 
 def _write_gate(result: RunResult, engine: str, name: str, form: dict[str, Any], file: "_ProgressWriter") -> None:

@@ -20,6 +20,7 @@ from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
 from rnnviz.explain.explanation import Divergence, explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
+from rnnviz.explain.report import recomputed_of
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
 from rnnviz.frozen import dataclass
@@ -369,12 +370,16 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
     # Gates come with their terms; a line that no gate gives, such as f = 1 - i, is among the equations.
     lines = {steps[0].result.text: _equation(each, steps) for steps in zip(*map(equations, each), strict=True)}
     gates = tuple(
-        GateView(f"{gate.symbol}, {gate.gate.name}", _terms(each, gate.symbol, parting), lines.pop(gate.symbol))
+        GateView(
+            f"{gate.symbol}, {gate.gate.name}{recomputed_of(each, gate.symbol)}",
+            _terms(each, gate.symbol, parting),
+            lines.pop(gate.symbol),
+        )
         for gate in explanation.reference.gates
     )
     states = [_row(f"h[t-1] = {notation(own_previous(each[0]))}", [a.previous.h for a in each])]
     if cells := [a.previous.c for a in each if a.previous.c is not None]:
-        states.append(_row(f"c[t-1] = {notation(previous_cell(each[0]))}", cells))
+        states.append(_row(f"c[t-1] = {notation(previous_cell(each[0]))}{recomputed_of(each, 'c')}", cells))
     return ReportArithmetic(
         place=str(where),
         why=why,

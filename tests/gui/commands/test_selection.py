@@ -1,10 +1,14 @@
-"""Going to a value by its indices."""
+"""The selected value: of a new result, and by its indices."""
 
 from typing import Any
 
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.selection import GoToDialog
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result
 
 
 def test_ctrl_g_selects_a_value_by_its_indices(window: MainWindow, run_config: Any, press: Any) -> None:
@@ -29,3 +33,37 @@ def test_ctrl_g_selects_a_value_by_its_indices(window: MainWindow, run_config: A
     dialog.direction.setCurrentIndex(1)
     dialog.accept()
     assert window.session.location == Location(1, 1, 3, 0, 2)
+
+
+def spoiled(**made: Any) -> RunResult:
+    """A result whose last engine is wrong at one value."""
+
+    def spoil(trace: Trace) -> None:
+        trace.hidden[0, 0, 3, 1, 2] += 0.5
+
+    return make_result(("gluon", "manual", "torch"), edits={"torch": spoil}, **made)
+
+
+def test_a_failing_run_opens_on_the_wrong_engine_at_its_first_wrong_value() -> None:
+    result = spoiled()
+    session = Session(result.config)
+    session.set_result(result)
+    assert (session.engine, session.candidate, session.location) == ("torch", "torch", Location(0, 0, 3, 1, 2))
+    # A selection stays, until another config is opened.
+    session.set_location(Location(0, 0, 1, 0, 0))
+    session.set_result(spoiled(timesteps=6))
+    assert session.location == Location(0, 0, 1, 0, 0)
+    session.replace(session.state.with_first_view())
+    session.set_result(spoiled(timesteps=7))
+    assert session.location == Location(0, 0, 3, 1, 2)
+
+
+def test_a_lesson_and_a_run_that_agrees_open_on_the_reference() -> None:
+    agreeing = make_result(("gluon", "manual"))
+    session = Session(agreeing.config)
+    session.set_result(agreeing)
+    assert (session.engine, session.location) == ("gluon", Location())
+    session = Session(agreeing.config)
+    session.set_lesson_step(("find-the-bug", 0))
+    session.set_result(spoiled())
+    assert (session.engine, session.location) == ("gluon", Location())

@@ -27,6 +27,7 @@ from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.gradient_symbols import gate_name
 from rnnviz.explain.provenance import Place, in_words, token_source
+from rnnviz.explain.report import recomputed_of
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -563,7 +564,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
         line = having[0][1]
         contents.append(
             CardContent(
-                "stored" if _is_own(line) else names.get(line.result.text, ""),
+                "stored" if _is_own(line) else _name(page, line.result.text, names),
                 tuple(engine for engine, _ in having),
                 tuple(own for _, own in having),
                 _sources(page, line),
@@ -572,6 +573,13 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
             )
         )
     return tuple(contents)
+
+
+def _name(page: Page, symbol: str, names: dict[str, str]) -> str:
+    """The name of a line's value, with a mark if an engine does not give it."""
+    name = names.get(symbol, "")
+    clause = recomputed_of(page.arithmetics, symbol).removeprefix(", ") if page.arithmetics else ""
+    return ", ".join(filter(None, (name, clause)))
 
 
 def _is_own(line: EquationLine) -> bool:

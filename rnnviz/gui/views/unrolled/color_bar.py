@@ -130,7 +130,7 @@ def reach_of(
             values = side.colors.read(lane, _bins(times, _TIMES), _bins(rows, _UNITS)).values
             finite = np.abs(values[np.isfinite(values)])
             largest = max(largest, float(finite.max(initial=0.0)))
-        initial = shown.initial(lane) if with_initial and not shown.differs(lane) else None
+        initial = shown.initial(lane) if with_initial and not shown.compares(lane) else None
         if initial is not None:
             largest = max(largest, float(np.abs(initial).max(initial=0.0)))
     if largest == 0.0:

@@ -137,7 +137,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
         assert state is not None, "there is a column for it"
         column = state[list(units), None]
         # The initial state is given to both engines: they do not differ in it.
-        if shown.differs(lane_rect.lane):
+        if shown.compares(lane_rect.lane):
             column = np.zeros(column.shape)
         colored = np.zeros(column.shape) if shown.quantity == "error_ratio" else column
         # In place of a column of padding, or next to the others.
@@ -218,7 +218,8 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
         return f"{place}\ncontribution to {name}, summed over {samples}\n{display_name(shown.engine)} {number}"
     if shown.gate is not None and not shown.gradient:
         lines.append(
-            f"{shown.quantity} = {number}: {shown.gate.title}, from the values of {display_name(shown.engine)}"
+            f"{shown.quantity} = {number}: {shown.gate.title}, "
+            f"{'recomputed from h' if shown.recomputed else 'from the values'} of {display_name(shown.engine)}"
         )
         if not shown.gate.per_unit:
             return "\n".join(lines)
@@ -283,8 +284,10 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
         title = header_of(shown, lane_rect.lane).title
         if shown.differs(lane_rect.lane):
             title = f"{title}: {' '.join(shown.subtraction())}"
+        elif shown.compares(lane_rect.lane):
+            title = f"{title}: error ratio of {shown.subtraction()[0]}"
         elif shown.gate is not None and lane_rect.lane.layer is not None:
-            title = f"{title}: {shown.quantity}, {shown.gate.title}"
+            title = f"{title}: {shown.quantity}, {shown.gate.title}{', recomputed' if shown.recomputed else ''}"
         lines.append("\t".join([title, *steps]))
         names = shown.result.inputs.names if lane_rect.lane.layer is None else UNNAMED
         lines += [

@@ -30,6 +30,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import (
+    RECOMPUTED,
     GateQuantity,
     Quantity,
     gate_quantity,
@@ -37,6 +38,7 @@ from rnnviz.quantities.gates import (
     heading_of,
     is_bounded,
     is_gradient,
+    is_recomputed,
     quantity_for,
 )
 from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
@@ -144,7 +146,11 @@ class RenderState:
 
     def two_digits(self, lane: Lane) -> bool:
         """Whether the numbers of a lane have two digits and no fixed number of decimals: they have no scale."""
-        return self.differs(lane) or self.gradient
+        return self.compares(lane) or self.gradient
+
+    def compares(self, lane: Lane) -> bool:
+        """Whether the numbers of a lane are of a comparison: differences or error ratios. An initial state has none."""
+        return self.quantity in ("difference", "error_ratio") and lane.layer is not None
 
     @property
     def gradient(self) -> bool:
@@ -199,11 +205,21 @@ class RenderState:
             summed = f"Σ {plural(self.contributions.samples, 'sample')}"
             return "contributions", f"to {lane}_", array, f"[{index}", summed, f"by {display_name(self.engine)}"
         if self.gate is not None:
-            by = "by" if self.gradient else "of"
-            return (*heading_of(self.quantity, self.cell), f"{by} {display_name(self.engine)}")
+            of = f"{'by' if self.gradient else 'of'} {display_name(self.engine)}"
+            return (*heading_of(self.quantity, self.cell), *((RECOMPUTED,) if self.recomputed else ()), of)
         if self.quantity == "value":
             return ("h" if self.right is not None else f"h of {display_name(self.engine)}",)
         return self.subtraction() if self.quantity == "difference" else ("error ratio",)
+
+    @property
+    def recomputed(self) -> bool:
+        """Whether the numbers follow from the engine's h, because it gives none."""
+        return is_recomputed(self.quantity, self.result[self.engine], self.cell)
+
+    @property
+    def derived(self) -> bool:
+        """Whether the numbers are not the engine's, but follow from those that it gives."""
+        return self.gate is not None and not self.gradient and self.quantity not in self.result[self.engine]
 
     def subtraction(self) -> tuple[str, str]:
         """ "candidate" and "− reference" by the names of the engines."""
@@ -232,7 +248,10 @@ class RenderState:
             return f"{self.quantity}, the {self.gate.title}, by {name}."
         if self.gate is not None:
             reach = "" if self.exact else " Color range estimated from a subset; values outside it are dotted."
-            return f"{self.quantity}, the {self.gate.title}, computed from the values of {name}.{reach}"
+            how = (
+                "recomputed from h" if self.recomputed else "computed from the values" if self.derived else "the values"
+            )
+            return f"{self.quantity}, the {self.gate.title}, {how} of {name}.{reach}"
         return f"The values of {name}."
 
     def picture(self) -> Scene:
@@ -361,7 +380,7 @@ def render_state_of(
         def reader(of: str, quantity: Quantity) -> MultiscaleReader:
             return MultiscaleReader(result, of, candidate, sample, quantity, caches.chunks, caches.gates, orders)
 
-        values = colors = reader(name, "value" if gate is None else quantity)
+        colors = reader(name, "value" if gate is None else quantity)
         if gate is None and quantity != "value":
             # Who is drawn plays no part in these: the reduced copies serve every engine.
             colors = reader(result.reference.engine, quantity)
@@ -371,7 +390,8 @@ def render_state_of(
         if colors.length < result.shape[2]:
             # Known before it is painted, so that the legend does not change with what is in view.
             tiles.seen.add(PADDING)
-        return EngineSide(name, colors if quantity == "difference" else values, colors, tiles)
+        # The numbers are those that the colors show.
+        return EngineSide(name, colors, colors, tiles)
 
     left, right = side(engines[0]), side(engines[1]) if len(engines) > 1 else None
     return RenderState(

@@ -174,7 +174,7 @@ def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(
 ) -> None:
     where = WHERE.moved(unit=1)
     made = show(where, cell="lstm", hidden_size=5, projection_size=2)
-    assert [own.content.lines[0].result.text for own in view.cards.cards if own.content] == ["h", "own h"]
+    assert [own.content.lines[0].result.text for own in view.cards.cards if own.content] == ["h", "stored h"]
     index = view.table.term_model.index(row(view, "m[t=2, u=4]"), 0)
     with qtbot.waitSignal(view.place_requested) as asked:
         view.table.setFocus()
@@ -189,8 +189,8 @@ def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(
     assert view.crumbs.names[-1] == "m[t=2, u=4]"
     assert view.page.term_table.line == "m"
     lines = {own.content.lines[0].result.text: own.content.lines[0] for own in view.cards.cards if own.content}
-    assert [name for name in lines if not name.startswith("own ")] == ["i", "f", "g", "o", "c", "m"]
-    assert lines["own c"].result.value == made["gluon"]["c"][where.moved(unit=4).index]
+    assert [name for name in lines if not name.startswith("stored ")] == ["i", "f", "g", "o", "c", "m"]
+    assert lines["stored c"].result.value == made["gluon"]["c"][where.moved(unit=4).index]
     assert view.copy_text().startswith("c[t=2, u=4] of layer 1 backward")
     # Another time step begins again at the selected hidden value.
     view.show_location(where.moved(timestep=1))

@@ -247,14 +247,19 @@ def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     assert [flag.agrees for flag in lane_headers(view)] == [True, False, None]
 
 
-def test_error_ratio_colors_keep_the_numbers(view: UnrolledView) -> None:
-    view.show_result(small(edits={"manual": spoil}), "manual")
-    before, by_value = visible_numbers(view), view.grab().toImage()
+def test_numbers_of_error_ratio_colors_are_error_ratios(view: UnrolledView) -> None:
+    result = small(edits={"manual": spoil})
+    view.show_result(result, "manual")
+    by_value, image = visible_numbers(view), view.grab().toImage()
     view.session.set_color_by("error_ratio")
-    assert visible_numbers(view) == before
-    assert view.grab().toImage() != by_value
+    shown, comparison = visible_numbers(view), result.comparison("manual")
+    assert shown != by_value
+    (text,) = [text for cell, text in shown if cell == CellGeometry(Lane(0), 1, 7)]
+    ratio = 0.5 / (comparison.atol + comparison.rtol * abs(result.reference.hidden[0, 0, 1, 0, 7]))
+    assert float(text) == pytest.approx(ratio, rel=0.1)
+    assert view.grab().toImage() != image
     view.session.set_color_by("value")
-    assert view.grab().toImage() == by_value
+    assert view.grab().toImage() == image
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
