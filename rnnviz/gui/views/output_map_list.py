@@ -154,7 +154,7 @@ class OutputMapRows(QAbstractListModel):
         return self._agreements[row.last]
 
     def mark(self, row: LaneRow) -> tuple[str, str]:
-        """Icon and color role of a lane's agreement; copies that agree are not green beside values that differ."""
+        """Icon and color role of a lane's agreement; copies that agree are not green where values differ."""
         icon, role = _MARKS[self.agreement(row).verdict]
         failing = self._result is not None and self._result.verdict is not Verdict.AGREE
         return icon, "muted" if failing and role == "right" else role

@@ -363,7 +363,7 @@ def _engine(result: RunResult, trace: Trace, samples: list[int], gates: LaneGate
     return {
         "tolerances": {} if trace is result.reference else dict(_tolerances(result, result.comparison(trace.engine))),
         "arrays": arrays,
-        "recomputed": [q["name"] for q in _quantities(result) if is_recomputed(q["name"], trace, network.kind)],
+        "recomputed": [name for name in arrays if is_recomputed(name, trace, network.kind)],
         "own": [symbol for symbol in network.kind.state_symbols if symbol in trace and symbol in arrays],
         "before": {
             symbol: _packed(np.stack([lane.before[symbol] for lane in worked])) for symbol in _carried(result, trace)
