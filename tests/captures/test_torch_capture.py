@@ -1,6 +1,7 @@
 """Recurrent layers of PyTorch models, recorded while they run."""
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import Capture, capture
+from rnnviz.io.config_toml import name_of_source
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
 from rnnviz.verify.verdict import Verdict
@@ -157,6 +159,19 @@ def test_chunks_whose_state_is_not_passed_on_are_counted_in_the_list_and_in_the_
         module.weight_hh_l0.data.add_(0.1)
         module(x[3:])
     assert [sequence.from_zeros for sequence in captured] == [0, 0]
+
+
+def test_an_opened_capture_was_saved_when_it_was_written_and_has_its_name(tmp_path: Path) -> None:
+    module, path = torch.nn.LSTM(3, 4), tmp_path / "mine.rnnviz"
+    with torch.no_grad(), capture(module) as captured:
+        module(torch.ones(2, 1, 3))
+    captured[0].save(path)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    unpacked = read_session(path, lambda: tmp_path).config.parameters.path
+    assert unpacked is not None
+    assert Path(unpacked).stat().st_mtime == 1_000_000_000
+    assert name_of_source(unpacked) == "mine.rnnviz"
+    assert name_of_source(str(path)) == "mine.rnnviz"
 
 
 def test_a_loop_that_does_not_carry_its_state_is_one_sequence() -> None:
