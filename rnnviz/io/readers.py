@@ -121,12 +121,15 @@ def _separator_of(sample: str) -> str:
 
 
 def is_header(row: list[str]) -> bool:
-    """Whether a first row has names: no number in any cell, and no word for a missing one."""
+    """Whether a first row has names: no cell that begins as a number does, and no word for a missing one."""
     names = [cell.strip() for cell in row if cell.strip()]
-    return bool(names) and not any(_of_numbers(name) or name.lower() in _MISSING for name in names)
+    return bool(names) and not any(
+        _NUMERIC.match(name) or _is_number(name) or name.lower() in _MISSING for name in names
+    )
 
 
 _MISSING = {"na", "n/a", "#n/a", "null", "none", "-", "--", "?", "missing"}
+_NUMERIC = re.compile(r"[\W_]*\d")
 _BETWEEN = re.compile(r"[\s;:|]+")
 _COMMA = re.compile(r"[+-]?\d*(,\d+)+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 

@@ -274,6 +274,9 @@ def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[floa
         ("1 2 3\n4 5 6\n", 1, '"1 2 3" has several numbers'),
         ("a\tb\n1\t2,5\n", 2, 'column 2: "2,5" has a comma: write numbers with a decimal point'),
         ("1,5;2,5\n3,5;4,5\n", 1, 'column 1: "1,5" has a comma'),
+        ("$1,$2\n3,4\n", 1, 'column 1: "\\$1" is not a number'),
+        ("\u22121,\u22122\n3,4\n", 1, 'column 1: "\u22121" is not a number'),
+        ("2024-01-01\n3\n", 1, 'column 1: "2024-01-01" is not a number'),
         ("1_000,2\n", 1, '"1_000" is not a number'),
     ],
 )
