@@ -71,7 +71,8 @@ test-drawn: $(ready)
 
 # The tests of what rounds, with the kernels of other processors.
 test-kernels: $(ready)
-	$(bin)/python -m tests.kernels $(or $(TESTS),tests/cells tests/core tests/engines tests/verify)
+	$(bin)/python -m tests.kernels $(or $(TESTS),tests/cells tests/core tests/engines tests/verify \
+	    --ignore=tests/engines/user_code)
 
 golden: $(ready)
 	$(bin)/python -m pytest -q tests/golden --golden
