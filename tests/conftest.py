@@ -3,16 +3,13 @@
 import gc
 import logging
 import os
-import re
-import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _pytest.config import ConftestImportFailure
 
 # Before any test is defined: its number of examples is that of the profile.
-from tests import profiles
+from tests import needs, profiles
 from tests.needs import missing, must_not_skip
 from tests.report_tables import report_table
 from tests.shared_worker import WARM
@@ -60,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """`make golden` gives the first option, .ci/run the second."""
     parser.addoption("--golden", action="store_true", help="write the golden files again")
     parser.addoption("--refuse-skips", action="store_true", help="fail if a test was skipped that could have run here")
+    # The hooks of a conftest.py are not called for a folder whose own one fails.
+    pluginmanager.register(needs)
     if missing("PySide6"):
         # It imports Qt when it starts.
         pluginmanager.set_blocked("pytest-qt")
@@ -93,24 +92,3 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         reporter.write_sep("=", "skipped, though nothing is missing", red=True)
         reporter.write("\n".join([*refused, ""]))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Skip a module, or a folder with a conftest.py, that imports a library which the system lacks.
-
-    Forget a module that skips itself while it is imported: others that import from it are then skipped as well.
-    """
-    report = yield
-    if report.failed and report.call.excinfo is not None:
-        failure = report.call.excinfo.value
-        cause = failure.cause if isinstance(failure, ConftestImportFailure) else failure.__cause__
-        lacking = re.match(r"(lib\S+\.so[.\d]*): cannot open shared object", str(cause))
-        if lacking:
-            report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: needs {lacking[1]}")
-    if report.skipped and isinstance(collector, pytest.Module):
-        parts = collector.path.relative_to(collector.config.rootpath).with_suffix("").parts
-        sys.modules.pop(".".join(parts), None)
-    return report

@@ -3,10 +3,13 @@
 import ctypes
 import re
 import shutil
+import sys
+from collections.abc import Generator
 from functools import cache
 from importlib.util import find_spec
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
 from rnnviz.engines.registry import MXNET_LIBRARIES, find_engine
 from rnnviz.gui.app import QT_LIBRARIES
@@ -83,3 +86,24 @@ def must_not_skip(reason: str) -> bool:
     if found is None:
         return not reason.removeprefix("Skipped: ").startswith(_TRIED)
     return not any(map(missing, (found["needed"] or found["module"]).split()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a module, or a folder with a conftest.py, that imports a library which the system lacks.
+
+    Forget a module that skips itself while it is imported: others that import from it are then skipped as well.
+    """
+    report = yield
+    if report.failed and report.call.excinfo is not None:
+        failure = report.call.excinfo.value
+        cause = failure.cause if isinstance(failure, ConftestImportFailure) else failure.__cause__
+        lacking = re.match(r"(lib\S+\.so[.\d]*): cannot open shared object", str(cause))
+        if lacking:
+            report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: needs {lacking[1]}")
+    if report.skipped and isinstance(collector, pytest.Module):
+        parts = collector.path.relative_to(collector.config.rootpath).with_suffix("").parts
+        sys.modules.pop(".".join(parts), None)
+    return report
