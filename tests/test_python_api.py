@@ -18,6 +18,7 @@ from rnnviz.io.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.index import find_lesson
 from tests.factories import make_result
+from tests.needs import missing
 from tests.shared_worker import WARM, commands_use
 
 _CLOSE_THE_WINDOW = """
@@ -151,8 +152,7 @@ def test_where_the_usual_reference_is_missing_a_warning_names_the_replacement(
     path.write_text('[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n', encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        expected = "gluon" if find_spec("mxnet") else "onnx"
-        if expected == "gluon":
+        if not missing("mxnet"):
             assert rnnviz.load_config(path).compare.reference == "gluon"
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
     with pytest.warns(UserWarning, match=r"onnx is the reference here: .* mxnet 1\.9\.1") as caught:

@@ -221,6 +221,7 @@ def faulty_gates(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
     return gates
 
 
+@pytest.mark.parametrize("cell", CELLS)
 def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
     right, _ = computed(ManualEngine(), inputs)
