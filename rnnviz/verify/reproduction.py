@@ -79,9 +79,16 @@ def _copies(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatA
     pairs = []
     if "out" not in trace.missing:
         pairs.append((trace.output, layer_output(trace.hidden[-1][:: -1 if fault.concat_swapped else 1])))
-    # With exchanged axes there are as many states as time steps, which do not fit the samples.
-    if "state.h" not in trace.missing and not fault.batch_as_time:
-        pairs.append((trace.state_h, final_states(fault, inputs, trace)))
+    if "state.h" not in trace.missing:
+        found, expected = np.asarray(trace.state_h), final_states(fault, inputs, trace)
+        if fault.batch_as_time and inputs.lengths:
+            # What stays in padding is not known.
+            last = [0 if trace.backward(d) else inputs.batch_size - 1 for d in range(inputs.network.directions)]
+            ends = last * inputs.network.num_layers
+            places = np.arange(inputs.batch_size) % inputs.timesteps
+            known = places < np.array([inputs.length(end) for end in ends])[:, np.newaxis]
+            expected = np.where(known[..., np.newaxis], expected, found)
+        pairs.append((found, expected))
     for found, expected in pairs:
         yield (
             found,
@@ -92,6 +99,11 @@ def _copies(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatA
 
 def final_states(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
     """The final hidden states (L·D, N, U) of a trace where the fault takes them from."""
+    if fault.batch_as_time:
+        # The last computed sample of each time step; there are as many states as samples.
+        places = np.arange(inputs.batch_size) % inputs.timesteps
+        lanes = np.ndindex(inputs.network.num_layers, inputs.network.directions)
+        return np.stack([trace.hidden[k][places, 0 if trace.backward(k[1]) else -1] for k in lanes])
     at_last = fault.final_at_last_timestep or fault.backward != "reversed"
     finals = [
         trace.hidden[layer, direction, 0]

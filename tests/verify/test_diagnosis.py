@@ -206,6 +206,13 @@ def test_a_cause_reproduces_every_recorded_array(place: str, bug: str, dtype: st
     assert diagnosis_of(inputs, changed(trace, *ON_TOP[place], 10.0 * atol)) == ()
 
 
+def test_a_batch_in_the_place_of_time_has_its_final_states() -> None:
+    inputs = inputs_of({"timesteps": 3, "batch_size": 4}, cell="gru", hidden_size=2, bidirectional=True)
+    trace = made(KNOWN_BUGS["batch-as-time"].variants["gru"][0], inputs)
+    assert diagnosis_of(inputs, trace) == (("batch-as-time",),)
+    assert diagnosis_of(inputs, changed(trace, "state.h", (1, 2, 0), 1e-4)) == ()
+
+
 def faulty_gates(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
     """The forget gates (L, D, T, N, H) of an LSTM with a changed layer, from its own states."""
     gates = np.zeros(trace.shape)
