@@ -126,22 +126,21 @@ def test_a_file_that_cannot_be_written_is_a_dialog(window, message, config_file)
 
 
 @pytest.mark.slow
-def test_edits_and_openings_are_undone_and_redone(window, press, message):
-    first = window.session.config
+def test_keys_undo_and_redo_edits_of_the_open_lesson_alone(window, press, message):
     window.document.edit(CONFIG)
     window.files.open_lesson(lessons()[3])
     message().button(Buttons.Discard).click()
+    opened = lessons()[3].config
     press(Qt.Key.Key_Z, CONTROL)
-    assert window.session.config == CONFIG
-    assert window.document.origin.title == lessons()[0].title
-    press(Qt.Key.Key_Z, CONTROL)
-    assert window.session.config == first
-    assert not window.isWindowModified()
+    assert window.session.config == opened
     assert not window.actions_["undo"].isEnabled()
-    press(Qt.Key.Key_Y, CONTROL)
+    window.document.edit(CONFIG)
+    press(Qt.Key.Key_Z, CONTROL)
+    assert window.session.config == window.panel.config == opened
+    assert window.document.origin.title == lessons()[3].title
+    assert not window.isWindowModified()
     press(Qt.Key.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier)
-    assert window.session.config == lessons()[3].config
-    assert window.panel.config == lessons()[3].config
+    assert window.session.config == CONFIG
     assert not window.actions_["redo"].isEnabled()
 
 
