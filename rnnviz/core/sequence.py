@@ -139,6 +139,10 @@ class SequenceSource:
         return replace(self, batch_size=len(symbols), timesteps=max(1, *map(len, symbols))) if symbols else self
 
 
+FROM_ZEROS = "sequences_from_zeros"
+"""The name in a capture of the number of sequences that began at zeros."""
+
+
 def alphabet(texts: Sequence[Sequence[str]]) -> Sequence[str]:
     """The distinct characters or words of texts in the order of their code points: one input feature each."""
     distinct = sorted(set().union(*texts))

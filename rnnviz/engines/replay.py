@@ -35,6 +35,7 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
+from rnnviz.core.sequence import FROM_ZEROS
 from rnnviz.core.trace import LINE, Trace, add_array
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import EngineReport, Progress, file_version
@@ -48,7 +49,7 @@ _LENGTHS = "lengths"
 _TYPES = ("float16", "float32", "float64")
 _COMPUTED_TYPES = (BFLOAT16, *_TYPES)
 _LISTED = 6
-_OF_RUN = ("input", "config", _COMPUTED_IN, _LENGTHS)
+_OF_RUN = ("input", "config", _COMPUTED_IN, _LENGTHS, FROM_ZEROS)
 """Other arrays without an engine's name in the archive of a run or in a capture."""
 
 

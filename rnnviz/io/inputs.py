@@ -17,7 +17,7 @@ from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
-from rnnviz.core.sequence import alphabet, check_sample_labels, check_seams, draw_sequence
+from rnnviz.core.sequence import FROM_ZEROS, alphabet, check_sample_labels, check_seams, draw_sequence
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
@@ -38,9 +38,6 @@ _ARCHIVED = "initial_state."
 
 _FINAL = ".state"
 """The end of the name of an engine's final hidden states there."""
-
-_FROM_ZEROS = "sequences_from_zeros"
-"""The name in a capture of the number of sequences that began at zeros."""
 
 _CHUNK = (
     "{count:,} recorded sequences of this layer begin at zeros: if they are chunks of one sequence, the model does not "
@@ -102,10 +99,10 @@ def _assumed_chunk(config: Config) -> tuple[str, ...]:
     if config.initial_state.path != config.sequence.path or path.suffix.lower() != ".npz":
         return ()
     archive = NpzFile(path)
-    header = archive.headers.get(_FROM_ZEROS)
+    header = archive.headers.get(FROM_ZEROS)
     if header is None or header.shape or header.dtype.kind not in "iu":
         return ()
-    return (_CHUNK.format(count=int(archive.read(_FROM_ZEROS))),)
+    return (_CHUNK.format(count=int(archive.read(FROM_ZEROS))),)
 
 
 def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:
