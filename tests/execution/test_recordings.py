@@ -282,7 +282,7 @@ def test_a_recording_that_does_not_fit_is_reported_at_its_key_before_the_run(tmp
     engines = (golden, "manual") if key == "compare.reference" else ("manual", golden)
     np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 1, 6, 3, 4), np.float32))
     stages: list[str] = []
-    with pytest.raises(ConfigError, match=r"expected \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)\.") as caught:
+    with pytest.raises(ConfigError, match=r"expected \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)") as caught:
         compute(
             RunRequest(config_of(*engines), load_inputs), tmp_path / "run", lambda stage, done: stages.append(stage)
         )
