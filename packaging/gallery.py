@@ -56,6 +56,15 @@ figure {{ display: inline-block; margin: 0 12px 12px 0; vertical-align: top; }}
 img {{ max-width: 46vw; display: block; }}
 </style><h1>Every state of the window</h1>"""
 
+_SWEEP = """
+engines = ["manual", "bug:no-h2h-bias"]
+network = { cell = "lstm", input_size = 3, hidden_size = 4 }
+compare = { reference = "manual" }
+[grid]
+network.hidden_size = [4, 8]
+sequence.timesteps = [1, 5]
+"""
+
 Scene = Callable[[MainWindow, Path], QWidget]
 
 
@@ -242,6 +251,18 @@ def restore(window: MainWindow, _folder: Path) -> QWidget:
     return window
 
 
+def sweep(window: MainWindow, folder: Path) -> QWidget:
+    """A sweep's rows and their heat map."""
+    path = folder / "grid.toml"
+    path.write_text(_SWEEP, encoding="utf-8")
+    window.sweeps.open(path)
+    assert window.sweeps.runner is not None
+    wait(window.sweeps.runner.opened)
+    assert window.sweeps.window is not None
+    window.sweeps.window.resize(1000, 560)
+    return window.sweeps.window
+
+
 SCENES: tuple[tuple[Scene, bool], ...] = (
     (empty, True),
     (running, False),
@@ -267,7 +288,7 @@ SCENES: tuple[tuple[Scene, bool], ...] = (
     (restore, False),
 )
 """Scenes in their order, and whether each tab is drawn, too. One follows from the other."""
-TOOLS: tuple[Scene, ...] = (guide_scenes.sweep, guide_scenes.training, guide_scenes.generate, guide_scenes.model)
+TOOLS: tuple[Scene, ...] = (sweep, guide_scenes.training, guide_scenes.generate, guide_scenes.model)
 
 
 def questions(window: MainWindow, folder: Path) -> Iterator[tuple[str, QWidget]]:

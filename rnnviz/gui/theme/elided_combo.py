@@ -22,6 +22,9 @@ _LONGEST = 40
 _MARGINS = 40
 """Pixels of a popup list around its texts."""
 
+_MOST_ROWS = 16
+"""Rows of a list that does not scroll."""
+
 
 class ComboBox(QComboBox):
     """Its list is as wide as its longest entry, with rows that are easy to hit; a screen reader knows its name."""
@@ -30,10 +33,13 @@ class ComboBox(QComboBox):
         super().__init__(parent)
         # Qt's delegate of combo boxes takes no height of rows from the style sheet.
         self.setItemDelegate(QStyledItemDelegate(self))
+        self.setMaxVisibleItems(_MOST_ROWS)
 
     def showPopup(self) -> None:
         widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
         self.view().setMinimumWidth(widest + _MARGINS)
+        # A list that exists before the style sheet has none.
+        self.view().setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         super().showPopup()
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -32,7 +32,6 @@ SEEN = {"focus": (MARK, 24), "hover": (1.1, 4), "pressed": (1.1, 4), "disabled":
 """Contrast of a control in a state with the same control without it, and the least number of pixels that have it."""
 INSIDE = 4
 """Pixels at the edge of a control that may be its frame."""
-DIALOGS = "find_command", "go_to", "export_picture", "open", "keys", "problem", "course_map"
 TEXTLESS = "disabled", "empty"
 WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 

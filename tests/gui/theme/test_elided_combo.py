@@ -6,6 +6,7 @@ from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
 
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
+from rnnviz.gui.theme.theme_manager import ThemeManager
 
 LONG = "vs bug:final-state-at-last-timestep"
 
@@ -77,4 +78,16 @@ def test_the_list_that_opens_shows_every_name_whole(box, qtbot):
     in_a_row_of(box, 150)
     box.showPopup()
     assert box.view().width() > box.fontMetrics().horizontalAdvance(LONG)
+    box.hidePopup()
+
+
+def test_the_list_shows_every_entry_whole_and_scrolls_when_it_is_long(box):
+    ThemeManager("light", box.window()).apply_stylesheet(box.window())
+    box.addItems([f"{LONG} {number}" for number in range(30)])
+    in_a_row_of(box, 120)
+    box.showPopup()
+    view = box.view()
+    needed = max(view.sizeHintForIndex(view.model().index(row, 0)).width() for row in range(box.count()))
+    assert view.viewport().width() >= needed
+    assert view.verticalScrollBar().isVisible()
     box.hidePopup()
