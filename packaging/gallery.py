@@ -57,7 +57,7 @@ img {{ max-width: 46vw; display: block; }}
 </style><h1>Every state of the window</h1>"""
 
 _SWEEP = """
-engines = ["manual", "bug:no-h2h-bias"]
+engines = ["bug:no-h2h-bias"]
 network = { cell = "lstm", input_size = 3, hidden_size = 4 }
 compare = { reference = "manual" }
 [grid]
@@ -258,6 +258,8 @@ def sweep(window: MainWindow, folder: Path) -> QWidget:
     window.sweeps.open(path)
     assert window.sweeps.runner is not None
     wait(window.sweeps.runner.opened)
+    window.sweeps.run()
+    wait(window.sweeps.runner.ended)
     assert window.sweeps.window is not None
     window.sweeps.window.resize(1000, 560)
     return window.sweeps.window

@@ -30,7 +30,7 @@ from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_erro
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.theme.elided_combo import ComboBox
-from rnnviz.gui.theme.scaling import space_dialog
+from rnnviz.gui.theme.scaling import scaled, space_dialog
 
 if TYPE_CHECKING:
     # Imported with the first model, to shorten the start.
@@ -104,7 +104,8 @@ class ModelDialog(QDialog):
         layout.addWidget(self.buttons)
         rows = min(len(entries), _ROWS_BESIDE_CHOICES) * self.list.sizeHintForRow(0)
         self.list.setMinimumHeight(self.list.header().sizeHint().height() + rows + _PADDING)
-        self.resize(_WIDTH, _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS))
+        height = _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS)
+        self.resize(QSize(scaled(_WIDTH), scaled(height)).boundedTo(self.screen().availableSize()))
         self.list.currentItemChanged.connect(self._show_choice)
         for choice in (self.cell, self.initial_state):
             choice.currentIndexChanged.connect(self._update_open)
