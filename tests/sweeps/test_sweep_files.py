@@ -17,6 +17,7 @@ from rnnviz.sweeps.grid import Sweep, is_sweep, is_sweep_results, load_sweep
 from rnnviz.sweeps.results import FirstWrong, SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
 from tests.factories import make_result
+from tests.needs import needs
 
 NETWORK = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
 
@@ -189,6 +190,7 @@ def test_a_sweep_without_a_reference_gets_one_that_is_none_of_its_engines(
     assert {point.config.compare.reference for point in sweep.points() if point.config is not None} == references
 
 
+@needs("PySide6")
 def test_a_table_is_recognized_without_importing_polars(tmp_path):
     (tmp_path / "sequence.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     program = (

@@ -63,6 +63,7 @@ def test_a_library_that_is_missing_names_libraries_that_are_not(
     monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], other: bool
 ) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else object())
+    monkeypatch.setattr(registry, "_why_mxnet_cannot_be_loaded", lambda: None)
     with pytest.raises(EngineError) as caught:
         TrainingLoop(TrainingTask.from_mapping({"training": TORCH}))
     sentence = str(caught.value)
