@@ -148,7 +148,7 @@ def test_a_binary_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"# T\xff")
     with pytest.raises(InputError, match=r"x\.md is not a lesson: byte 3 is not valid UTF-8"):
         read_lesson(path)
-    with pytest.raises(InputError, match=r"missing\.md cannot be read"):
+    with pytest.raises(InputError, match=r"missing\.md does not exist"):
         read_lesson(tmp_path / "missing.md")
 
 
