@@ -14,6 +14,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QDialog,
     QLabel,
@@ -85,11 +86,8 @@ def test_every_control_is_read_and_shows_its_state(window):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", ["find_command", "go_to", "export_picture", "open", "keys", "problem", "course_map"]
-)
-def test_every_control_of_a_dialog_is_read_and_shows_its_state(window, qtbot, command):
-    window.actions_[command].trigger()
+def test_every_control_of_the_command_palette_is_read_and_shows_its_state(window, qtbot):
+    window.find_command()
     dialog = next(widget for widget in window.findChildren(QDialog) if widget.isVisible())
     dialog.activateWindow()
     qtbot.waitUntil(dialog.isActiveWindow)
@@ -113,6 +111,10 @@ def test_the_gallery_draws_every_state(tmp_path):
 def faults(window: QWidget) -> list[tuple[str, str, float]]:
     """Controls and their states that cannot be read or look as another state does, with the measured contrast."""
     shots: dict[QWidget, list[Shot]] = defaultdict(list)
+    held = QApplication.focusWidget()
+    if held is not None:
+        # The first control of a dialog has the keyboard, and would look alike with and without it.
+        held.clearFocus()
     for widget in control_states.controls(window):
         shots[widget] = list(control_states.states(widget))
     assert len(shots) > 3
