@@ -99,7 +99,14 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
 
 
 def check_npy_size(file: IO[bytes], size: int) -> None:
-    """Refuse an `.npy` file whose array would have more bytes than the file's `size`; another file passes.
+    """Refuse an `.npy` file whose array would have more bytes than the file; another file passes.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, at its beginning.
+    size : int
+        Its bytes.
 
     Raises
     ------

@@ -257,6 +257,13 @@ def gradient_entry(network: Network, name: str, index: Sequence[int]) -> Gradien
     return GradientOf(InitialPlace(symbol[:-1], layer, direction, sample, unit, reverse=network.reverse))
 
 
+def state_place(found: "StepBreakdown") -> Location | CellPlace:
+    """The state that the lines of a step compute last: h, or the c of a unit that is projected."""
+    if found.h is not None:
+        return found.where
+    return CellPlace(found.where, next(s.symbol for s in found.cell.states if s.size == found.size))
+
+
 def counterpart(place: Place, selection: Location) -> Place:
     """The gradient of a value, or the value of a gradient; of a parameter's gradient the selected value."""
     match place:

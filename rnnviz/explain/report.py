@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
 from rnnviz.explain.explanation import Divergence, Explanation
-from rnnviz.explain.provenance import notation, own_previous, previous_cell
+from rnnviz.explain.provenance import notation, own_previous, previous_cell, state_place
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, first_parted_sum, ledger
 from rnnviz.frozen import dataclass
@@ -29,7 +29,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     where = explanation.where
     sizes = f"{number_format.count(first.hidden_size)} units, {number_format.count(len(first.x))} inputs"
     lane = f"layer {where.layer} {DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
-    place = f"{notation(first.place)} of {lane}, sample {where.sample}"
+    place = f"{notation(state_place(first))} of {lane}, sample {where.sample}"
     named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
     lines = [
         f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
@@ -213,7 +213,7 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     """
     reference = explanation.reference
     return {
-        "name": notation(reference.place),
+        "name": notation(state_place(reference)),
         "where": explanation.where.to_json(),
         "value": {name: _optional(_value(arithmetic)) for name, arithmetic in explanation.arithmetics.items()}
         | {name: None if stored is None else json_number(stored) for name, stored in explanation.unread.items()},

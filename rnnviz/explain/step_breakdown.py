@@ -22,7 +22,6 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, read_after
-from rnnviz.explain.provenance import CellPlace
 from rnnviz.explain.worked_step import Floats, PreActivation, worked_step
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
@@ -153,13 +152,6 @@ class StepBreakdown:
         Gates do not belong to a unit of an h that is projected.
         """
         return tuple(name for name, node in self.graph.values.items() if node.shape == (self.size,))
-
-    @property
-    def place(self) -> Location | CellPlace:
-        """The state that the lines give last: h, or the c of a unit that is projected."""
-        if self.h is not None:
-            return self.where
-        return CellPlace(self.where, next(s.symbol for s in self.cell.states if s.size == self.size))
 
     def number(self, node: Node) -> float:
         """The number of a value of the step: of a named one its own, of others what their operation gives."""
