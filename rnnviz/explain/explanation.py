@@ -13,7 +13,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
-from rnnviz.explain.equations import format_distinct
+from rnnviz.explain.equations import format_distinct, format_short
+from rnnviz.explain.likely_cause import StepWithBugs, step_with_bugs
 from rnnviz.explain.provenance import in_words, input_source
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
 from rnnviz.explain.worked_step import Floats, Kind
@@ -189,12 +190,14 @@ class Explanation:
     """The arithmetic of one value by engine, the reference first, and where each candidate diverges from it.
 
     `unread` has the value of each recording that lacks the step's inputs, by engine; None if it lacks the value, too.
+    `with_bugs` has the step of a wrong engine with its likely cause, by engine, where that gives the engine's values.
     """
 
     where: Location
     arithmetics: Mapping[str, StepBreakdown]
     partings: Mapping[str, Divergence | None]
     unread: Mapping[str, float | None] = field(default_factory=dict)
+    with_bugs: Mapping[str, StepWithBugs] = field(default_factory=dict)
 
     @property
     def reference(self) -> StepBreakdown:
@@ -204,9 +207,18 @@ class Explanation:
     def sentences(self) -> tuple[str, ...]:
         """Which engines' steps differ from the arithmetic, and where each candidate diverges from the reference."""
         read = {name: own.outcomes for name, own in self.arithmetics.items() if name not in self.unread}
+        # That the arithmetic agrees says nothing of an engine whose arithmetic with its likely cause is shown.
+        unexplained = {
+            name: parting
+            for name, parting in self.partings.items()
+            if parting is None
+            or DIVERGENCE[parting.step] is not _RETURNED
+            or not self.with_bugs.keys() & {name, self.reference.engine}
+        }
         return (
             *wrong_sentences(read, STEP_READS),
-            *divergence_sentences(self.reference.engine, self.partings),
+            *divergence_sentences(self.reference.engine, unexplained),
+            *map(_likely_cause, self.with_bugs.values()),
             *(_unread(name, stored) for name, stored in self.unread.items()),
         )
 
@@ -266,7 +278,17 @@ def explain_value(
         for c in result.comparisons
         if reference is not None and c.candidate in arithmetics and c.candidate not in unread
     }
-    return Explanation(where, arithmetics, partings, unread)
+    with_bugs = {name: step for name in read if (step := step_with_bugs(result, arithmetics[name])) is not None}
+    return Explanation(where, arithmetics, partings, unread, with_bugs)
+
+
+_LIKELY_CAUSE = "Likely cause: {cause}. With it the equations give {symbol} = {value}, as {engine} returned."
+
+
+def _likely_cause(step: StepWithBugs) -> str:
+    last = step.arithmetic.outcomes[-1]
+    value, engine = format_short(last.computed), display_name(step.arithmetic.engine)
+    return _LIKELY_CAUSE.format(cause=step.cause, symbol=last.symbol, value=value, engine=engine)
 
 
 _NO_VALUE = "{engine} does not hold this value: it was not recorded."

@@ -13,6 +13,7 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
 from rnnviz.explain.explanation import Divergence, Explanation
+from rnnviz.explain.likely_cause import StepWithBugs
 from rnnviz.explain.provenance import notation, own_previous, previous_cell, state_place
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, first_parted_sum, ledger
@@ -51,8 +52,24 @@ def report(explanation: Explanation, top: int | None = None) -> str:
             ]
         lines += equation_lines([a.engine for a in each], steps)
     lines += _units(each, top)
-    lines += ["", *outcome_lines({a.engine: a.outcomes for a in each}, own_symbols(each)), "", *explanation.sentences]
+    lines += ["", *outcome_lines({a.engine: a.outcomes for a in each}, own_symbols(each))]
+    for step in explanation.with_bugs.values():
+        lines += ["", *_with_bugs(step)]
+    lines += ["", *explanation.sentences]
     return "\n".join(line.rstrip() for line in lines)
+
+
+_WITH_CAUSE = "{engine} with its likely cause: {cause}"
+
+
+def _with_bugs(step: StepWithBugs) -> Iterator[str]:
+    """The equations of a wrong engine with its likely cause, and the values that they give."""
+    own = step.arithmetic
+    yield _WITH_CAUSE.format(engine=display_name(own.engine), cause=step.cause)
+    for line in equations(own):
+        yield from ("", f"  {line.symbols}", f"  {line.numbers}")
+    yield ""
+    yield from outcome_lines({own.engine: own.outcomes}, own_symbols([own]))
 
 
 @dataclass(frozen=True)
@@ -207,7 +224,8 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     "name" is the explained value, and "value" has each engine's, null where it does not give it. "gates" and
     "previous" are those of "reference", the reference or the first engine that has them. "engines" has them for every
     engine, with the results of the equations, the engine's own values and their differences; "units" has the named
-    values of all units that a projection reads; "recomputed" names the values that the engine does not give. A gate's
+    values of all units that a projection reads; "recomputed" names the values that the engine does not give. An engine
+    has "likely_cause" where the equations with the known bugs of its verdict give its values. A gate's
     "sum" is its pre-activation: "u" + "v", the input part and the recurrent part, or "u" + "reset" · "v" for n of a
     GRU. "names" has the names of the time step and of the features, if the sequence has any.
     """
@@ -221,7 +239,11 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
         "gates": [_gate_json(gate) for gate in reference.gates],
         "previous": _previous_json(reference),
         "reference": reference.engine,
-        "engines": {name: _engine_json(arithmetic) for name, arithmetic in explanation.arithmetics.items()},
+        "engines": {
+            name: _engine_json(arithmetic)
+            | ({"likely_cause": _with_bugs_json(step)} if (step := explanation.with_bugs.get(name)) else {})
+            for name, arithmetic in explanation.arithmetics.items()
+        },
         "partings": {name: parting_json(parting) for name, parting in explanation.partings.items()},
         "sentences": list(explanation.sentences),
         **_names_json(reference),
@@ -270,6 +292,12 @@ def _engine_json(arithmetic: StepBreakdown) -> dict[str, Any]:
             else {}
         ),
     }
+
+
+def _with_bugs_json(step: StepWithBugs) -> dict[str, Any]:
+    own = _engine_json(step.arithmetic)
+    names = ("gates", "equations", "next", "difference", "bound", "ratio", "right")
+    return {"bugs": list(step.bugs), "cause": step.cause, **{name: own[name] for name in names}}
 
 
 def outcome_json(own: StoredValue) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from math import inf, isfinite, isnan
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from rnnviz.cells.interpreters.arrays import ArrayLayer
 from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, storage_bound
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -195,12 +196,18 @@ def own_symbols(each: Sequence[StepBreakdown]) -> list[str]:
 
 
 def explain(
-    inputs: Inputs, trace: Trace, where: Location, cells: CellStates | None = None, size: str = ""
+    inputs: Inputs,
+    trace: Trace,
+    where: Location,
+    cells: CellStates | None = None,
+    size: str = "",
+    read: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> StepBreakdown:
     """The arithmetic of `trace.hidden[where.index]`, which must lie in the trace.
 
     `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any. `size`
-    is what the unit is counted in, by default as those of h.
+    is what the unit is counted in, by default as those of h. `read` has values to use in place of the layer input "x"
+    (I,) and of previous states (U,) by symbol.
     """
     network = inputs.network
     size = size or network.kind.states[0].size
@@ -209,6 +216,7 @@ def explain(
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
     x = layer_input(inputs, trace, layer, times, samples)
     before = previous_hidden(inputs, trace, layer, direction, times, samples)
+    x, before = (read[s][None, None] if s in read else array for s, array in (("x", x), ("h", before)))
     p = inputs.parameters.layer(layer, direction)
     row, h_before = x[0, 0].astype(np.float64), before[0, 0].astype(np.float64)
     graph = graph_of(network.kind)
@@ -217,11 +225,18 @@ def explain(
     c_before: BoundedArray | None = None
     state: dict[str, FloatArray] = {"h": h_before}
     if network.kind.has_cell_state:
-        own = CellStates(inputs, trace) if cells is None else cells
-        c_before = own.before(layer, direction, timestep, samples, units)
+        if "c" in read:
+            c_before = exact(read["c"][None, units].astype(np.float64), trace.eps)
+        else:
+            own = CellStates(inputs, trace) if cells is None else cells
+            c_before = own.before(layer, direction, timestep, samples, units)
         state["c"] = np.broadcast_to(c_before.value[0], (network.hidden_size,))
     carried = {
-        symbol: previous_state(inputs, trace, symbol, layer, direction, times, samples)[0].astype(np.float64)
+        symbol: (
+            read[symbol][None]
+            if symbol in read
+            else previous_state(inputs, trace, symbol, layer, direction, times, samples)[0]
+        ).astype(np.float64)
         for symbol in network.kind.further_states
     }
     state |= {symbol: array[0] for symbol, array in carried.items()}

@@ -1,6 +1,6 @@
 """Cards of a value's equations: their symbols, each engine's numbers below, and links to their sources."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -23,9 +23,10 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import ARROWS
-from rnnviz.explain.equations import EquationLine
+from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.gradient_symbols import gate_name
+from rnnviz.explain.likely_cause import StepWithBugs
 from rnnviz.explain.provenance import Place, in_words, token_source
 from rnnviz.explain.report import recomputed_of
 from rnnviz.frozen import dataclass
@@ -122,6 +123,7 @@ def paint_number(painter: QPainter, faces: Faces, column: EquationColumn, row: i
 
 
 _PAD, _GAP, _INSET = 8, 14, 3
+_OF_CAUSE = "The equation with the likely cause of the engine's errors: {cause}."
 _WIDEST_LABEL = 170
 """Largest width in pixels that a card asks for its labels."""
 MARKS = ("●", "□")
@@ -144,6 +146,8 @@ class CardContent:
     parts: bool = False
     detailed: bool = True
     """Whether the line has terms, so that the card is selectable."""
+    cause: str = ""
+    """The likely cause of an engine's errors with which the equation is computed."""
 
     @cached_property
     def rows(self) -> tuple[tuple[tuple[str, ...], str], ...]:
@@ -250,7 +254,9 @@ class Card(QWidget):
         if name != self.accessibleName():
             self.setAccessibleName(name)
         why = "The terms are in the table. Left and Right select a number, Enter goes to its source."
-        self.setAccessibleDescription(why if content.detailed else "Values that each engine stored, for comparison.")
+        stored = "Values that each engine stored, for comparison."
+        of_cause = _OF_CAUSE.format(cause=content.cause)
+        self.setAccessibleDescription(why if content.detailed else of_cause if content.cause else stored)
 
     # Qt
 
@@ -278,6 +284,8 @@ class Card(QWidget):
                 source = content.sources[token]
                 whence = [] if source is None else [f"Click to go to {in_words(source)}."]
                 return "\n".join([content.lines[0].tokens[token].text, *values, *whence])
+        if content.cause:
+            return _OF_CAUSE.format(cause=content.cause)
         return f"{content.name}: click to show its terms." if content.detailed else content.name
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -545,7 +553,7 @@ _STORED: dict[Step, str] = {"stored_c": "stored c", "stored": "stored h"}
 
 
 def card_contents(page: Page) -> tuple[CardContent, ...]:
-    """Contents of the cards of a page. The last ones are the engines' stored values."""
+    """Contents of the cards of a page: equations, the engines' stored values, and equations with a likely cause."""
     engines = tuple(map(display_name, page.engines))
     cell = page.request.result.config.network.kind
     names = {"c": "cell state", "h": "hidden value", "m": "before the projection"} | dict.fromkeys(
@@ -572,7 +580,18 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
                 detailed=line.result.text in terms,
             )
         )
-    return tuple(contents)
+    return (*contents, *(content for step in page.with_bugs for content in _cards_with_bugs(step)))
+
+
+_WITH_CAUSE = "with likely cause"
+
+
+def _cards_with_bugs(step: StepWithBugs) -> Iterator[CardContent]:
+    """Contents of the cards of a wrong engine's equations with its likely cause, the last ones its stored values."""
+    own = step.arithmetic
+    engines = (display_name(own.engine),)
+    for line in (*equations(own), *outcomes(own.outcomes).values()):
+        yield CardContent(_WITH_CAUSE, engines, (line,), (None,) * len(line.tokens), detailed=False, cause=step.cause)
 
 
 def _name(page: Page, symbol: str, names: dict[str, str]) -> str:

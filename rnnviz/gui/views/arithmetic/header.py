@@ -303,7 +303,7 @@ class DivergenceLabel(QAbstractButton):
     def show_page(self, page: Page) -> None:
         sentences, parts = page.sentences, page.flagged
         text = sentences[-1] if sentences else ""
-        named = len(page.engines) == len(MARKS) and page.whole
+        named = len(page.engines) == len(MARKS) and page.whole and not page.with_bugs
         self._brief = divergence_sentence(*MARKS, page.divergence) if named else text
         if text == self.text() and parts == self.parts:
             return

@@ -19,6 +19,7 @@ from rnnviz.explain.gradient_explanation import (
     gradient_blocks_of,
     gradient_table,
 )
+from rnnviz.explain.likely_cause import StepWithBugs
 from rnnviz.explain.provenance import GradientOf
 from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
@@ -84,6 +85,11 @@ class Page:
     def arithmetics(self) -> tuple[StepBreakdown, ...]:
         """Arithmetic of the reference and, if there is one, of the candidate; none of a gradient."""
         return tuple(self.explained.arithmetics.values()) if isinstance(self.explained, Explanation) else ()
+
+    @property
+    def with_bugs(self) -> tuple[StepWithBugs, ...]:
+        """Steps of wrong engines with their likely causes, where these give the engines' values."""
+        return tuple(self.explained.with_bugs.values()) if isinstance(self.explained, Explanation) else ()
 
     @property
     def breakdowns(self) -> tuple[GradientBreakdown, ...]:

@@ -1,0 +1,119 @@
+"""The arithmetic of a wrong value with the known bug that is its likely cause."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.engine import faulty_trace
+from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.explain.explanation import Explanation, explain_value
+from rnnviz.explain.report import report, to_json
+from rnnviz.verify.result import RunResult
+from tests.factories import Edit, make_result, with_judgment
+
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("gates-i-f-o-g", {"cell": "lstm"}),
+    ("no-h2h-bias", {"cell": "rnn_tanh"}),
+    ("reset-before-matmul", {"cell": "gru"}),
+    ("peephole-from-old-cell-state", {"cell": "lstm_peephole"}),
+    ("projection-transposed", {"cell": "lstm", "projection_size": 3}),
+    ("clip-missing", {"cell": "gru", "clip": 0.1}),
+    ("state-not-carried", {"cell": "lstm"}),
+    ("states-swapped-between-calls", {"cell": "lstm", "seams": [2]}),
+    ("reverse-not-reversed", {"cell": "gru", "bidirectional": True}),
+    ("reverse-not-realigned", {"cell": "lstm", "bidirectional": True}),
+    ("concat-swapped", {"cell": "rnn_tanh", "num_layers": 2, "bidirectional": True}),
+    ("batch-as-time", {"cell": "gru"}),
+]
+
+
+def wrong_run(bug: str, edits: Mapping[str, Edit] | None = None, **network: Any) -> RunResult:
+    """A run of an engine with a known bug, which the verdict names."""
+    engine = f"bug:{bug}"
+    return with_judgment(make_result(("manual", engine), edits=edits, **network), diagnoses={engine: ((bug,),)})
+
+
+def wrong_values(result: RunResult, engine: str) -> Iterator[Explanation]:
+    """The explanations of the values that differ from the engine's own arithmetic, of the first units."""
+    layers, directions, timesteps, samples, _ = result.shape
+    for layer in range(layers):
+        for direction in range(directions):
+            for timestep in range(timesteps):
+                for sample in range(samples):
+                    found = explain_value(result, Location(layer, direction, timestep, sample, 1))
+                    if not all(own.right for own in found.arithmetics[engine].outcomes):
+                        yield found
+
+
+@pytest.mark.parametrize(("bug", "network"), KINDS, ids=[bug for bug, _ in KINDS])
+def test_every_wrong_value_follows_from_the_likely_cause(bug: str, network: dict[str, Any]) -> None:
+    engine = f"bug:{bug}"
+    explained = list(wrong_values(wrong_run(bug, **network), engine))
+    assert explained
+    for found in explained:
+        step = found.with_bugs[engine]
+        assert step.bugs == (bug,)
+        assert all(own.right for own in step.arithmetic.outcomes)
+        assert step.arithmetic.stored == found.arithmetics[engine].stored
+
+
+@pytest.mark.parametrize("bug", ["gates-i-f-o-g", "forget-bias-one", "state-not-carried"])
+def test_a_recorded_hidden_state_alone_follows_from_the_likely_cause(bug: str) -> None:
+    result, engine = wrong_run(bug, cell="lstm"), f"bug:{bug}"
+    alone = result.traces[engine].with_arrays({"c": None})
+    result = replace(result, traces={**result.traces, engine: alone})
+    explained = list(wrong_values(result, engine))
+    assert explained
+    assert all(engine in found.with_bugs for found in explained)
+
+
+def test_an_error_on_top_of_the_likely_cause_is_not_explained_by_it() -> None:
+    where, engine = Location(timestep=2, unit=1), "bug:no-h2h-bias"
+
+    def edit(trace: Trace) -> None:
+        trace.hidden[where.index] += 0.01
+
+    result = wrong_run("no-h2h-bias", {engine: edit})
+    assert explain_value(result, where).with_bugs == {}
+    assert list(explain_value(result, where.moved(unit=2)).with_bugs) == [engine]
+
+
+def test_two_known_bugs_together_are_applied_together() -> None:
+    bugs, engine = ("no-h2h-bias", "gates-i-f-o-g"), "bug:no-h2h-bias"
+    inputs = make_result(cell="lstm").inputs
+    first, second = (KNOWN_BUGS[bug].faults(inputs.network)[0] for bug in bugs)
+    both = first.together_with(second)
+    assert both is not None
+    made = faulty_trace(both, inputs)
+
+    def edit(trace: Trace) -> None:
+        for name, array in trace.items():
+            array[...] = made[name]
+
+    result = make_result(("manual", engine), edits={engine: edit}, cell="lstm")
+    result = with_judgment(result, diagnoses={engine: (bugs,)})
+    found = explain_value(result, Location(timestep=2, unit=1))
+    assert found.with_bugs[engine].bugs == bugs
+
+
+def test_the_first_step_of_an_engine_is_explained_in_text_and_json() -> None:
+    """A step that reads the same values as the reference's: its lines agree, and its hidden value differs."""
+    engine = "bug:reset-before-matmul"
+    found = explain_value(wrong_run("reset-before-matmul", cell="gru"), Location(unit=1))
+    parting, step = found.partings[engine], found.with_bugs[engine]
+    assert parting is not None
+    assert parting.step == "stored"
+    assert len(found.sentences) == 2
+    assert step.cause in found.sentences[-1]
+    (line,) = [text for text in report(found).splitlines() if text.endswith("W_n (r · h[t-1]) + b_n)") and "=" in text][
+        :1
+    ]
+    assert "n = tanh(u_n" in line
+    cause = to_json(found)["engines"][engine]["likely_cause"]
+    assert cause["bugs"] == ["reset-before-matmul"]
+    assert cause["right"]
+    assert cause["next"]["h"] == pytest.approx(to_json(found)["value"][engine], abs=1e-6)
