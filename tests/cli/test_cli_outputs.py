@@ -131,8 +131,8 @@ def test_gates_follow_the_documented_columns_and_need_a_csv_file(
     path = tmp_path / "gates.csv"
     assert main(["run", config, "--engines", ENGINES, "--csv", str(path), "--gates", "--quiet"]) == DISAGREE
     header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
-    assert header[7:10] == ["abs_error", "mismatch", "manual.r"]
-    assert header[-1] == "bug:no-h2h-bias.pre_n"
+    assert header[7:10] == ["abs_error", "mismatch", "manual.recomputed.r"]
+    assert header[-1] == "bug:no-h2h-bias.recomputed.pre_n"
     capsys.readouterr()
     assert main(["run", config, "--engines", ENGINES, "--gates", "--quiet"]) == WRONG_INPUT
     assert capsys.readouterr().err == ("rnnviz: --gates needs --csv or --npz.\n")
@@ -146,10 +146,10 @@ def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(
         raise LibraryMissingError(QT_LIBRARIES[:1])
 
     monkeypatch.setattr("rnnviz.gui.app.check_platform", check)
-    assert main(["run", config, "--engines", ENGINES, option, str(tmp_path / "a")]) == WRONG_INPUT
+    assert main(["run", config, "--engines", ENGINES, option, str(tmp_path / "a.png")]) == WRONG_INPUT
     said = capsys.readouterr().err
     assert (said.count("\n"), option in said, QT_LIBRARIES[0].debian in said) == (1, True, True)
-    assert not (tmp_path / "a").exists()
+    assert not (tmp_path / "a.png").exists()
 
 
 @needs("PySide6")

@@ -305,7 +305,7 @@ def test_model_options_need_a_model_file(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_unreadable_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "missing.pt cannot be read" in refusal(capsys, "inspect", tmp_path / "missing.pt")
+    assert "missing.pt does not exist" in refusal(capsys, "inspect", tmp_path / "missing.pt")
     (tmp_path / "w.pt").write_bytes(b"no model")
     assert "w.pt is not a valid PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")
 

@@ -160,7 +160,7 @@ def test_a_model_that_means_something_else_is_refused(
 def test_a_model_that_is_not_valid_or_lacks_a_layer_is_refused(tmp_path: Path) -> None:
     inputs = made("lstm", 2)
     path = written(made("lstm"), ONNX_MODEL, tmp_path)
-    with pytest.raises(EngineError, match="has 1 layers in place of 2"):
+    with pytest.raises(EngineError, match="has 1 recurrent layer, expected 2"):
         checked_by_library(inputs, ONNX_MODEL, path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(EngineError, match="ONNX refused the model"):

@@ -195,13 +195,13 @@ def test_the_arrays_of_an_archive_are_listed(tmp_path: Path, monkeypatch: pytest
     listed = {re.sub(r"NAME$", "", name) for name in CODE.findall(text)}
     for name in names:
         general = re.sub(r"^(manual|onnx)\.", "ENGINE.", name)
-        general = re.sub(r"^(parameters\.|ENGINE\.gate\.|ENGINE\.pre\.).*", r"\1", general)
+        general = re.sub(r"^(parameters\.|ENGINE\.recomputed\.).*", r"\1", general)
         assert general in listed, name
     columns = pl.read_csv(tmp_path / "run.csv").columns
     listed = set(CODE.findall(text_below("file-formats", "CSV table")))
     plain = [column for column in columns if not column.startswith(("manual", "onnx"))]
     assert set(plain) <= listed
-    assert {"manual.i", "manual.c", "manual.pre_i"} <= set(columns) & listed
+    assert {"manual.recomputed.i", "manual.c", "manual.recomputed.pre_i"} <= set(columns) & listed
 
 
 def test_the_columns_of_a_sweep_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -100,7 +100,7 @@ BROKEN = {
     ),
     "an unknown gate": (
         f"return x, state, {D_P}, {{'q': state[0]}}",
-        ", line 5: backward returned the gradient of q at forward, t = 1, but the cell has none beside h.",
+        ", line 5: backward returned the gradient of q at forward, t = 1, but the cell has none besides h.",
     ),
 }
 

@@ -129,7 +129,7 @@ def test_lines_that_the_cell_does_not_have_are_refused(lines: str, said: str, tm
 def test_a_line_of_a_cell_that_has_none_is_refused(tmp_path: Path) -> None:
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="rnn_tanh", hidden_size=4)
     code = "def step(x, state, p):\n    (h,) = state\n    return h, {'q': h}\n"
-    with pytest.raises(RecurrenceError, match="the line q at forward, t = 0, but the cell has no lines beside its"):
+    with pytest.raises(RecurrenceError, match="the line q at forward, t = 0, but the cell has no lines besides its"):
         computed(inputs, code, tmp_path)
 
 

@@ -84,7 +84,7 @@ def test_external_weights_written_by_onnx_are_read(tmp_path):
         ({"location": ""}, "within the folder"),
         ({"location": "link.bin"}, "leads out"),
         ({"location": "folder/w.bin"}, "leads out"),
-        ({"location": "missing.bin"}, "not beside"),
+        ({"location": "missing.bin"}, "not next to"),
         ({"location": "."}, "not a regular file"),
         ({"location": "pipe"}, "not a regular file"),
         ({"location": "short.bin"}, "which has 4"),
