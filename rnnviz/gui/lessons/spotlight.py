@@ -392,8 +392,8 @@ _SIMPLE: dict[str, Callable[[HighlightTarget], Target]] = {
 }
 
 
-_ARITHMETIC = 340
-"""Minimum height in pixels for a cell's equations, or for the terms of a small network."""
+_TALL_TAB = 340
+"""Minimum height in pixels for a cell's equations, for the terms of a small network, or for curves to read."""
 
 
 class Highlighter(QObject):
@@ -431,8 +431,8 @@ class Highlighter(QObject):
             self._unfolded = False
             self._window.main_layout.fold("settings", folded=True)
         # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
-        if part in ("arithmetic", "gradient"):
-            self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))
+        if part in ("arithmetic", "gradient", "gradient-flow"):
+            self._window.main_layout.expand_tabs(scaled(_TALL_TAB))
         elif not part.startswith("panel"):
             self._window.main_layout.restore_tabs()
         # Unfolded, the verdict covers parts, and would be below the frame.

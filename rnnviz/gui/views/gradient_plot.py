@@ -512,7 +512,7 @@ class GradientFlowPlot(ResultView):
         times = sorted((flow.begins or 0, flow.ends or 0))
         for verdict, limit in limits.items():
             place = None if limit is None else float(scale.positions(np.array([flow.at_begin * limit]))[0])
-            text = "" if limit is None else texts[verdict].format(limit=f"{limit:g}", t=flow.begins)
+            text = "" if limit is None else texts[verdict].format(limit=number_format.error(limit), t=flow.begins)
             # Where the backward pass begins, the curve is far from the limits.
             self.regions[verdict].show_limit(place, text, (times[0], times[-1]), right=not backward)
         self._draw()
@@ -630,7 +630,8 @@ class GradientFlowPlot(ResultView):
             logs = [np.interp(times, norms.times, np.log(curve)) for curve in curves]
             values = [_padded(np.exp(log), result.shape[2]) for log in logs]
         scale = log_scale(curves, 0.5, 5.0, zeros=False)
-        self.norms_plot.show_scale(scale, (1.0, "1: neither shrinks nor stretches"))
+        above = float(np.mean([np.mean(curve > 1.0) for curve in curves])) > 0.5
+        self.norms_plot.show_scale(scale, (1.0, "1: neither shrinks nor stretches"), below=above)
         seen, pixels = self.norms_plot.timesteps_in_sight, self.norms_plot.pixels
         outlines = [outline_of(each, seen, pixels) for each in values]
         outlines = [replace(o, low=scale.positions(o.low), high=scale.positions(o.high)) for o in outlines]

@@ -396,8 +396,8 @@ class GapMarks(pg.GraphicsObject):
             painter.restore()
 
 
-_ABOVE = [(0.0, 1.0), (0.0, 1.0)]
-"""Anchors that place the label above its line."""
+_ABOVE, _BELOW = [(0.0, 1.0)] * 2, [(0.0, 0.0)] * 2
+"""Anchors that place the label above or below its line."""
 
 
 _LABEL_GROUND = 0.75
@@ -451,8 +451,8 @@ class LogTimePlot(TimePlot):
         """Position of the tolerance line on the vertical axis, or None."""
         return float(self._limit.value()) if self._limit.isVisible() else None
 
-    def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
-        """Set the scale, and position and label of the tolerance line."""
+    def show_scale(self, scale: LogScale, limit: tuple[float, str] | None, *, below: bool = False) -> None:
+        """Set the scale, and position and label of the tolerance line. The label is above it, or `below`."""
         self._axis.show_scale(scale)
         self._floor.setValue(scale.zero)
         self._floor.setVisible(scale.zeros)
@@ -463,8 +463,11 @@ class LogTimePlot(TimePlot):
             at = float(scale.positions(np.array([limit[0]]))[0])
             self._limit.setValue(at)
             self._limit.label.setFormat(limit[1])
-            # The label is above its line.
-            top = max(top, bottom + (at - bottom) / 0.82)
+            self._limit.label.anchors = _BELOW if below else _ABOVE
+            if below:
+                bottom = min(bottom, top - (top - at) / 0.82)
+            else:
+                top = max(top, bottom + (at - bottom) / 0.82)
         self.show_values(bottom, top)
 
     def apply_theme(self, theme: Theme) -> None:

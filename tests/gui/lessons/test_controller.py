@@ -257,6 +257,18 @@ def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(rea
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", ["arithmetic", "gradient-flow"])
+def test_a_part_with_equations_or_curves_borrows_height_from_the_lanes(read, part):
+    tabs, highlighter = read.window.main_layout.tabs, read.window.guide._highlighter
+    highlighter.highlight("lanes")
+    before = tabs.height()
+    highlighter.highlight(part)
+    assert tabs.height() > before
+    highlighter.highlight("lanes")
+    assert tabs.height() == before
+
+
+@pytest.mark.slow
 def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     window, dimmer = read.window, read.window.guide._highlighter.dimmer
     vector, banner, tabs = read.highlighted, window.verdict, window.main_layout.tabs

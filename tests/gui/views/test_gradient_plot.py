@@ -68,6 +68,8 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     np.testing.assert_array_equal(view.norms.whole, expected.whole)
     np.testing.assert_allclose(view.norm_curves.selected.high[:5], np.log10(expected.whole), rtol=1e-6)
     assert len(view.norm_curves.beside) == 1
+    label, curves = view.norms_plot._limit.label, np.array([expected.whole, expected.hidden])
+    assert (label.anchors[0][1] == 0.0) == (np.mean(curves > 1.0) > 0.5), "the label is where fewer of the norms are"
     assert [key.text() for key in view.keys[2:]] == ["(h, c)", "h"]
     assert len(view.copy_text().splitlines()[0].split("\t")) == len(rows[0]) + 2
     assert view.plot.describe(2).startswith("t = 2: h ")

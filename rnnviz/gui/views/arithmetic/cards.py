@@ -385,8 +385,10 @@ class Card(QWidget):
             return ()
         room = self.width() - 3 * _PAD - self._columns[-1].left - self._columns[-1].width
         apart = _APART if content.parts else ""
-        words = content.name.split()
-        wanted = [[apart + " ".join(words[:count]) for count in range(len(words), -1, -1)]]
+        # The line has its symbol, but nothing else says that its value is recomputed.
+        words = content.name.rpartition(", ")[2].split()
+        shorter = (" ".join(words[:count]) for count in range(len(words), -1, -1))
+        wanted = [[apart + name for name in (content.name, *shorter)]]
         for _, engines in content.rows:
             marks = engines[0] if engines.startswith(MARKS) else " ".join(MARKS) if len(content.engines) > 1 else ""
             wanted.append([marks] if marks in self.brief else [engines, marks])
@@ -501,6 +503,11 @@ class Cards(QScrollArea):
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
         self._scroll_to(place)
         self._choose(place)
+
+    def reveal_below(self, place: int) -> None:
+        """Give a card the focus, with as many of the cards below it in sight as fit."""
+        self.reveal(place)
+        self.verticalScrollBar().setValue(self.cards[place].y())
 
     def show_chosen(self) -> None:
         """Scroll to the card of the chosen line, and then to the card with the focus: a stored value of that line."""

@@ -251,9 +251,14 @@ class ArithmeticView(ResultView):
         self._ask()
 
     def show_divergence(self) -> None:
-        """Select the line in which the engines diverge, once the latest requested page is visible."""
+        """Select the line in which the engines diverge, once the latest requested page is visible.
+
+        If the likely cause of an engine's errors gives its values, the first line with this cause gets the focus.
+        """
         self._divergence_wanted = not self.complete
-        if self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
+        if self.page is not None and self.complete and self.page.with_bugs:
+            self.cards.reveal_below(len(self.page.lines))
+        elif self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
             # A stored value has no terms.
             self.choose_line(first_line(self.page, place).result.text.removeprefix("stored "))
@@ -291,8 +296,11 @@ class ArithmeticView(ResultView):
             # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
             self._line = ""
         self._result, self._candidate = result, candidate
-        for part in (self.kind, self.crumbs, self.note, self.list_options):
-            part.setVisible(result is not None)
+        self.kind.setVisible(result is not None)
+        self.crumbs.setVisible(result is not None)
+        # Without a page they would have the content of an earlier result.
+        self.note.setVisible(self.page is not None)
+        self.list_options.setVisible(self.page is not None)
         if result is not None:
             self._location = self._location.within(result.shape)
         if result is None or not self._keeps(result):

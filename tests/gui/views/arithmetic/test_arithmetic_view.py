@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.explain.equations import format_distinct, format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.table import FULL_ROLE
 from tests.explain.arithmetics import explained
-from tests.factories import make_result
+from tests.factories import make_result, with_judgment
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
 LONGER = "bug:gates-i-f-o-g"
@@ -120,6 +121,39 @@ def test_a_known_bug_is_marked_in_the_first_line_that_diverges_and_named_in_a_se
     assert view.table.term_model.cell(row(view, marked[0]), 0).mark is not None
 
 
+@pytest.mark.parametrize(("bug", "cell", "lines"), [("gates-i-f-o-g", "lstm", 8), ("reset-before-matmul", "gru", 5)])
+def test_a_wrong_value_is_shown_with_its_likely_cause(
+    qtbot: Any, view: ArithmeticView, bug: str, cell: str, lines: int
+) -> None:
+    engine = f"bug:{bug}"
+    result = with_judgment(make_result(("gluon", engine), cell=cell), diagnoses={engine: ((bug,),)})
+    view.show_result(result, engine)
+    view.show_location(Location(timestep=2, unit=1))
+    qtbot.waitUntil(lambda: view.complete and view.page is not None)
+    cause = KNOWN_BUGS[bug].cause
+    with_cause = [own for own in view.cards.cards if own.content.cause]
+    assert with_cause == view.cards.cards[-lines:]
+    assert {own.content.cause for own in with_cause} == {cause}
+    last = with_cause[-1].content.lines[0].tokens
+    stored, computed = (float(token.value) for token in (last[0], last[2]))
+    assert stored == pytest.approx(float(result[engine].hidden[0, 0, 2, 0, 1]))
+    assert computed == pytest.approx(stored, abs=1e-6)
+    assert cause in view.note.text()
+    qtbot.mouseClick(view.note, Qt.MouseButton.LeftButton)
+    assert with_cause[0].hasFocus()
+    assert not with_cause[0].visibleRegion().isEmpty()
+    assert cause in with_cause[0].accessibleDescription()
+
+
+def test_the_sentence_of_an_earlier_result_is_not_shown(view: ArithmeticView, show: Any) -> None:
+    show(engines=("gluon", LONGER), candidate=LONGER, cell="lstm")
+    assert view.note.isVisible()
+    view.show_result(None, None)
+    view.show_result(make_result(), "manual")
+    assert view.page is None
+    assert not view.note.isVisible()
+
+
 def test_labels_of_equations_are_shortened_by_whole_words(view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), cell="gru")
     for each in view.cards.cards:
@@ -128,6 +162,9 @@ def test_labels_of_equations_are_shortened_by_whole_words(view: ArithmeticView, 
             each.resize(width, each.height())
             assert set(" ".join(each.labels).split()) <= {*whole, *MARKS}
         assert " ".join(each.labels).split() == whole
+    each = next(own for own in view.cards.cards if "recomputed" in own.content.name)
+    each.resize(each.sizeHint().width() - 30, each.height())
+    assert each.labels[0] == "recomputed"
     each = view.cards.cards[0]
     each.resize(each.minimumSizeHint().width() + 40, each.height())
     assert each.labels[1] == " ".join(MARKS)
