@@ -376,8 +376,7 @@ class Config:
         """
         if not isinstance(values, Mapping):
             raise ConfigError("config", "A config must be a table of tables, such as [network].")
-        if "problem" in values:
-            raise ConfigError("problem", "The file is a training task, not a config: train it with rnnviz train.")
+        refuse_other_kind(values, "config")
         for name in values:
             if name not in SECTIONS:
                 raise ConfigError(
@@ -513,6 +512,23 @@ SECTIONS: dict[str, type] = {
     "backward": Backward,
 }
 assert list(SECTIONS) == [f.name for f in fields(Config)]
+
+_KINDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "training task": (("problem",), "train it with rnnviz train"),
+    "sweep": (("base", "grid", "seeds", "engines"), "run it with rnnviz sweep"),
+    "config": (("sequence", "initial_state", "compare", "backward"), "run it with rnnviz run"),
+}
+"""Kinds of TOML files, each with tables and keys that no kind above it has, and its use."""
+
+
+def refuse_other_kind(values: Mapping[str, Any], *wanted: str) -> None:
+    """Raise a ConfigError if the tables are those of a kind of file that is not among `wanted`, the first of them."""
+    for kind, (keys, use) in _KINDS.items():
+        found = next((key for key in keys if key in values), None)
+        if found is not None:
+            if kind not in wanted:
+                raise ConfigError(found, f"The file is a {kind}, not a {wanted[0]}: {use}.")
+            return
 
 
 @lru_cache(maxsize=256)

@@ -7,9 +7,11 @@ line without control characters.
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 _LONGEST_REASON = 200
 _LONGEST_SENTENCE = 1_500
@@ -29,10 +31,14 @@ def undisguised(text: str) -> str:
 
 
 class InputError(ValueError):
-    """Invalid input of the user: a config, a file or a command. Its text is one plain sentence."""
+    """Invalid input of the user: a config, a file or a command. Its text is one plain sentence.
 
-    def __init__(self, sentence: str) -> None:
+    `settings` are values of dotted keys that correct it, where the sentence names them.
+    """
+
+    def __init__(self, sentence: str, settings: Mapping[str, Any] = MappingProxyType({})) -> None:
         super().__init__(_sentence(sentence))
+        self.settings = dict(settings)
 
 
 class ConfigError(InputError):
@@ -41,13 +47,13 @@ class ConfigError(InputError):
     `key` is the dotted key ("network.hidden_size"), so that a window can show the sentence at the field.
     """
 
-    def __init__(self, key: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, key: str, sentence: str, settings: Mapping[str, Any] = MappingProxyType({})) -> None:
+        super().__init__(sentence, settings)
         self.key = key
         self.sentence = str(self)
 
-    def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str]]:
-        return type(self), (self.key, self.sentence)
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str, dict[str, Any]]]:
+        return type(self), (self.key, self.sentence, self.settings)
 
 
 @contextmanager
@@ -59,7 +65,7 @@ def key_errors(key: str, path: Path | None = None) -> Iterator[None]:
         raise
     except InputError as error:
         named = path is None or str(path) in str(error)
-        raise ConfigError(key, str(error) if named else f"{path}: {error}") from error
+        raise ConfigError(key, str(error) if named else f"{path}: {error}", error.settings) from error
 
 
 def damaged(path: Path, kind: str, why: str) -> InputError:

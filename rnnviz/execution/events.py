@@ -4,11 +4,12 @@ Every run ends with exactly one of Finished, Failed and Cancelled. A run with a 
 result can be shown, and the audit follows.
 """
 
+from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
 from functools import partial
 from itertools import count
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
@@ -121,7 +122,8 @@ class Failed:
     """The run failed: the user's input is not valid ("input"), or an engine is missing, failed or died.
 
     `key` is the dotted key of the config that is wrong, where it is one; `traceback` is for a bug report. `engine` is
-    the engine that failed, where it is one, so that the others can run without it.
+    the engine that failed, where it is one, so that the others can run without it; `settings` are values of dotted keys
+    that correct the input, where they are known.
     """
 
     request_id: int
@@ -130,6 +132,7 @@ class Failed:
     key: str | None = None
     traceback: str = ""
     engine: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

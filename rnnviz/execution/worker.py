@@ -164,9 +164,9 @@ def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, flo
             )
         yield "finished", (outcome, judgment)
     except ConfigError as error:
-        yield "failed", ("input", error.sentence, error.key, "")
+        yield "failed", ("input", error.sentence, error.key, "", None, error.settings)
     except InputError as error:
-        yield "failed", ("input", str(error), None, "")
+        yield "failed", ("input", str(error), None, "", None, error.settings)
     except EngineError as error:
         yield "failed", ("engine", str(error), None, format_exc(), error.engine)
     except MemoryError:

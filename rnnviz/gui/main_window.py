@@ -336,6 +336,7 @@ class MainWindow(QMainWindow):
         self.guide.step_changed.connect(verdict.fold)
         control.error_changed.connect(verdict.show_error)
         control.engine_failed.connect(verdict.show_failed_engine)
+        control.sizes_found.connect(verdict.offer_sizes)
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
         self.progress.stage_shown.connect(verdict.show_running)

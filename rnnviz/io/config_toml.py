@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -14,11 +14,9 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import engine_file, with_file
 from rnnviz.core.errors import InputError, in_short
 from rnnviz.core.schema import declarations
+from rnnviz.io import ENDING as ENDING
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.outputs import atomic_write
-
-ENDING = ".rnnviz"
-"""The ending of a session, which is a config with the files that it reads."""
 
 UNPACKED = "files-"
 """The beginning of the names of folders into which copies in sessions are unpacked."""
@@ -57,6 +55,20 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
         raise InputError(f"{name} is not a valid TOML file: {in_short(str(error))}.") from error
+
+
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """The tables of a TOML file; one that holds something else is said to be no `kind`, such as "sweep", but that."""
+    try:
+        return parse_toml(read_plain_text(path, "TOML"), str(path))
+    except InputError as error:
+        # Its readers are needed for no TOML file.
+        from rnnviz.io.file_kinds import use_of
+
+        use = use_of(path) if path.is_file() else ""
+        if not use:
+            raise
+        raise InputError(f"{path} is not a {kind}; it {use}.") from error
 
 
 def _check_size(text: str, name: str) -> None:
@@ -127,12 +139,15 @@ def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) ->
         If a key is unknown or missing, or its value has another type or is out of range.
     """
     file = Path(path)
-    return parse_config(read_plain_text(file, "TOML"), file.parent.absolute(), str(path), complete)
+    return _of_tables(read_toml(file, "config"), file.parent.absolute(), complete)
 
 
-def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = unchanged) -> Config:
+def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
     """Validate the text of a config; paths in it are relative to `folder`, and error sentences call it `name`."""
-    values = parse_toml(text, name)
+    return _of_tables(parse_toml(text, name), folder, unchanged)
+
+
+def _of_tables(values: Mapping[str, Any], folder: Path, complete: Complete) -> Config:
     config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
     return config if "reference" in values.get("compare", {}) else complete(config)
 

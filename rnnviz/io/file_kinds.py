@@ -5,7 +5,7 @@ from zipfile import BadZipFile, ZipFile
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
-from rnnviz.io.config_toml import ENDING
+from rnnviz.io import ENDING
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.readers import ENDINGS
@@ -24,7 +24,7 @@ def use_of(path: Path) -> str:
         return "is a sequence: name it as sequence.path"
     names = _names_in_zip(path)
     if {"manifest.json", "config.toml"} <= names:
-        return f"is a session: its name must end in {ENDING}"
+        return "is a session: " + ("run it with rnnviz run" if ending == ENDING else f"its name must end in {ENDING}")
     if any(name.endswith(".npy") for name in names):
         return _use_of_arrays(path)
     try:

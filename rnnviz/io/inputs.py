@@ -118,7 +118,8 @@ def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> St
     if samples not in (1, batch_size):
         raise InputError(
             f"the initial state of {name} is stored for {samples} samples, but there are {batch_size}: "
-            f"sequence.batch_size must be {samples}."
+            f"sequence.batch_size must be {samples}.",
+            {"sequence.batch_size": samples},
         )
     whole = {
         kind: np.broadcast_to(array, (array.shape[0], batch_size, array.shape[2])) for kind, array in arrays.items()

@@ -21,7 +21,7 @@ from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
-from rnnviz.core.errors import ConfigError, InputError, check_regular
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
@@ -333,18 +333,7 @@ def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], comple
         If the file cannot be read or is damaged, or a key is not valid.
     """
     if Path(path).suffix.lower() != ENDING:
-        try:
-            return load_config(path, complete)
-        except ConfigError:
-            raise
-        except InputError as error:
-            # Its readers are needed for no config.
-            from rnnviz.io.file_kinds import use_of
-
-            use = use_of(Path(path)) if os.path.isfile(path) else ""
-            if not use:
-                raise
-            raise InputError(f"{path} is not a config; it {use}.") from error
+        return load_config(path, complete)
     return read_session(Path(path), folder).config
 
 

@@ -7,13 +7,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from rnnviz.core.config import SECTIONS, Compare, Config
+from rnnviz.core.config import SECTIONS, Compare, Config, refuse_other_kind
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value, dotted
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import read_plain_text
-from rnnviz.io.config_toml import Complete, parse_toml, unchanged
+from rnnviz.io.config_toml import Complete, read_toml, unchanged
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"
@@ -107,6 +106,7 @@ class Sweep:
         Raises a ConfigError if a key is unknown, a list empty or with a repetition, a value not allowed, or the rows
         are too many; and if not one combination of the values is a config.
         """
+        refuse_other_kind(values, "sweep", "config")
         for name in values:
             if name not in KEYS:
                 raise ConfigError(
@@ -219,7 +219,7 @@ def load_sweep(
 
     Raises an InputError if a file cannot be read or is not TOML, and a ConfigError as `Sweep.from_mapping` does.
     """
-    values = _read(path)
+    values = read_toml(path, "sweep")
     folder = path.absolute().parent
     own = {name: _table(name, value, folder) for name, value in values.items() if name != "base"}
     if "base" in values:
@@ -248,21 +248,17 @@ def _with_cells(values: Mapping[str, Any], cells: Sequence[str]) -> dict[str, An
 
 def base_of(path: Path) -> dict[str, Path]:
     """The config that a sweep starts from, if it names one, by its name for `outputs.check_outputs`."""
-    base = _read(path).get("base")
+    base = read_toml(path, "sweep").get("base")
     return {"the config that base names": path.absolute().parent / base} if isinstance(base, str) else {}
 
 
 def is_sweep(path: Path) -> bool:
     """Whether a TOML file is a sweep, as opposed to a config; a file that cannot be read is neither."""
     try:
-        values = _read(path)
+        values = read_toml(path, "sweep")
     except InputError:
         return False
     return any(key in values for key in _ONLY_IN_SWEEPS)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return parse_toml(read_plain_text(path, "TOML"), str(path))
 
 
 def _with_reference(values: dict[str, Any], sweep: Sweep, complete: Complete) -> Sweep:
@@ -282,7 +278,7 @@ def _read_base(name: Any, folder: Path) -> dict[str, Any]:
     if not isinstance(name, str) or not name:
         raise ConfigError("base", f"base = {display_value(name)} is not allowed: it must be the path of a config.")
     path = folder / name
-    values = _read(path)
+    values = read_toml(path, "config")
     for key in values:
         if key not in SECTIONS:
             raise ConfigError(

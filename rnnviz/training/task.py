@@ -8,14 +8,13 @@ from typing import Any
 import tomli_w
 
 from rnnviz.cells import CELLS
-from rnnviz.core.config import Config, Network, ParameterSource
+from rnnviz.core.config import Config, Network, ParameterSource, refuse_other_kind
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
 from rnnviz.core.words import suggest
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import read_plain_text
-from rnnviz.io.config_toml import parse_toml
+from rnnviz.io.config_toml import read_toml
 from rnnviz.io.outputs import atomic_write
 
 PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
@@ -100,6 +99,7 @@ class TrainingTask:
         ConfigError
             On the first key that is unknown, of a wrong type, out of range or not possible here.
         """
+        refuse_other_kind(values, "training task")
         names = [section.name for section in fields(cls)]
         for name in values:
             if name not in names:
@@ -226,7 +226,7 @@ def save_task(task: TrainingTask, path: Path) -> None:
 def is_task(path: Path) -> bool:
     """Whether a file is a training task, as opposed to a config; a file that cannot be read is neither."""
     try:
-        return path.suffix.lower() == ".toml" and "problem" in parse_toml(read_plain_text(path, "TOML"), str(path))
+        return path.suffix.lower() == ".toml" and "problem" in read_toml(path, "training task")
     except InputError:
         return False
 
@@ -239,7 +239,7 @@ def load_task(path: Path) -> TrainingTask:
     InputError, ConfigError
         If the file cannot be read, or is not valid.
     """
-    task = TrainingTask.from_mapping(parse_toml(read_plain_text(path, "TOML"), str(path)))
+    task = TrainingTask.from_mapping(read_toml(path, "training task"))
     if task.problem.path is None:
         return task
     return replace(task, problem=replace(task.problem, path=str(path.parent.absolute() / task.problem.path)))

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config, InitialStateSource, ParameterSource
-from rnnviz.core.engine_spec import RecordingName
+from rnnviz.core.engine_spec import RecordingName, display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.words import join_words
@@ -177,6 +177,21 @@ def of_new_cell(config: Config, path: Path) -> Config:
     return config.with_engines(tuple(chosen)) if len(chosen) > 1 else config.checked()
 
 
+def left_out(before: Config, after: Config) -> str:
+    """The sentences on engines and files of a config that its change to a new custom cell left out."""
+    names = [name for name in before.compare.engines if name not in after.compare.engines]
+    missing = {name: ENGINES[name].unavailable for name in names if name in ENGINES and ENGINES[name].unavailable}
+    unable = [display_name(name) for name in names if name not in missing]
+    files = [
+        Path(old.path).name
+        for old, new in ((before.parameters, after.parameters), (before.initial_state, after.initial_state))
+        if old.path is not None and new.path is None
+    ]
+    others = [*dict.fromkeys((*unable, *files))]
+    said = [f"Left out, because they do not fit the new cell: {join_words(others)}."] if others else []
+    return " ".join((*said, *map(str, missing.values())))
+
+
 def _comparing(config: Config, name: str) -> Config:
     compare = config.compare
     if name in compare.engines:
@@ -298,13 +313,15 @@ class FileCommands(QObject):
     def ask_new_cell(self) -> None:
         """Ask where to create a custom cell, and make it the network's cell."""
 
-        def use(path: Path) -> None:
-            self._document.edit(of_new_cell(self._session.config, path.absolute()), f"using the cell {path.name}")
+        def use(path: Path) -> str:
+            before, after = self._session.config, of_new_cell(self._session.config, path.absolute())
+            self._document.edit(after, f"using the cell {path.name}")
+            return left_out(before, after)
 
         self._ask_new("custom cell", CELLS, "my_cell.py", write_cell_starter, use)
 
     def _ask_new(
-        self, kind: str, filters: str, name: str, write: Callable[[Path], object], use: Callable[[Path], None]
+        self, kind: str, filters: str, name: str, write: Callable[[Path], object], use: Callable[[Path], str | None]
     ) -> None:
         def create(path: Path) -> None:
             try:
@@ -313,8 +330,8 @@ class FileCommands(QObject):
                 show_error_dialog(self._window, f"Cannot write the {kind}", error)
                 return
             self.written.emit(str(path.absolute()))
-            use(path)
-            self.message.emit(_CREATED.format(path=path))
+            note = use(path) or ""
+            self.message.emit(f"{note} {_CREATED.format(path=path)}".lstrip())
 
         ask_new_file(self._window, f"New {kind}", filters, "py", name, create)
 

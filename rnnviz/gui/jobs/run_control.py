@@ -1,22 +1,25 @@
 """Runs of the current config: on command, or automatically after an edit of a small network."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.config import Config
+from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import BACKWARD, display_name, is_recording, recording_name
+from rnnviz.core.errors import ConfigError
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.execution.events import AuditMode, Failed
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.code_trust import CodeTrust, FileWatcher
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.runner import Runner
+from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.result import RunResult
 
 AUTOMATIC_VALUES = 120_000
@@ -124,6 +127,8 @@ class RunControl(QObject):
 
     The config is None if too few engines are left.
     """
+    sizes_found = Signal(object, str)
+    """The config with the sizes of the file that did not fit, after the sentence of the failure, and the change."""
     stale_changed = Signal(bool)
     """Whether the result is out of date and no run is scheduled."""
     message = Signal(str)
@@ -306,6 +311,8 @@ class RunControl(QObject):
         self.error_changed.emit(event.sentence)
         if event.engine is not None:
             self.engine_failed.emit(event.engine, _without(self._session.config, event.engine))
+        if (config := _with_settings(self._session.config, event.settings)) is not None:
+            self.sizes_found.emit(config, change_in_words(self._session.config, config))
         self._update_stale()
 
     def _on_stopped(self) -> None:
@@ -331,6 +338,22 @@ class RunControl(QObject):
 def _without(config: Config, engine: str) -> Config | None:
     others = tuple(name for name in config.compare.engines if name != engine)
     return config.with_engines(others) if len(others) > 1 else None
+
+
+def _with_settings(config: Config, settings: Mapping[str, Any]) -> Config | None:
+    """The config with the values of dotted keys; None if there are none, or the config does not allow them."""
+    sequence = config.sequence
+    brought = sequence.brings_input_size or sequence.source in ("file", "text")
+    if not settings or ("network.input_size" in settings and brought):
+        return None
+    tables = {section: getattr(config, section) for section in SECTIONS}
+    for dotted, value in settings.items():
+        section, _, key = dotted.partition(".")
+        tables[section] = replace(tables[section], **{key: value})
+    try:
+        return Config(**tables).checked()
+    except ConfigError:
+        return None
 
 
 def _watched(config: Config) -> Iterator[str]:

@@ -32,6 +32,7 @@ from rnnviz.sweeps.results import (
     value_text,
 )
 
+_HINT = "A click on a row, or Enter, opens its run in the main window."
 _WAITING = "not computed yet."
 _REFRESH_MS = 150
 """Minimum interval between updates while rows arrive."""
@@ -102,7 +103,7 @@ class SweepWindow(ToolWindow):
         self.table.fit()
         self.heat.show_figures(self.figures)
         self._bar.setRange(0, max(1, len(self.figures.rows)))
-        self.reason.setText("A click on a row, or Enter, opens its run in the main window.")
+        self._show_reason()
         self._refresh()
         self.show_running(self._running)
 
@@ -113,6 +114,9 @@ class SweepWindow(ToolWindow):
             self._later.start()
 
     def show_running(self, running: bool) -> None:
+        if running and not self._running:
+            # A message is of the run before.
+            self._show_reason()
         self._running = running
         can_run = self.opened is not None and self.opened.sweep is not None
         self.run_action.setEnabled(can_run and not running)
@@ -121,7 +125,7 @@ class SweepWindow(ToolWindow):
         self._refresh()
 
     def say(self, text: str) -> None:
-        """Show a message until another row is selected."""
+        """Show a message until another row is selected, or the sweep runs."""
         self.reason.setText(text)
 
     def choose(self, place: int) -> None:
@@ -177,6 +181,8 @@ class SweepWindow(ToolWindow):
             name = called(self.figures.keys, row.point.values)
             found = row.finding
             self.reason.setText(f"{name}: {_WAITING if found is None else found.reason}")
+        else:
+            self.reason.setText(_HINT)
 
     def _open_index(self, index: QModelIndex) -> None:
         if index.isValid():

@@ -25,10 +25,11 @@ from rnnviz.verify.result import RunResult
 
 
 class ActionButton(QToolButton):
-    """A button with a full label, and a short one for little room."""
+    """A button with a full label, and a short one for little room. Its frame separates it from text."""
 
     def __init__(self, whole: str, short: str) -> None:
         super().__init__()
+        self.setProperty("framed", True)
         self._whole, self._short, self._shortened = whole, short, False
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -101,6 +102,7 @@ _PREVIOUS = "Previous run: {verdict}"
 _CORRECT = "Correct the file (Ctrl+E opens it) and save it; then it runs again."
 _AGAIN = "Press F5 to try again."
 _WITHOUT = "Compares the other engines, without {engine}. Undo adds it again."
+_SIZES = "Reruns with the sizes in the file: {change}. Undo restores those of the settings."
 _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
 _OUT_OF_DATE = "Out of date: "
 _STALE = f"*{_OUT_OF_DATE.strip()}* "
@@ -128,7 +130,7 @@ class VerdictBar(ResultView):
     explanation_wanted = Signal()
     """The user asks how the selected value is computed."""
     remedy_requested = Signal(object)
-    """The user asks for the config that makes more known bugs detectable."""
+    """The user asks for a run of another config: one in which more known bugs are detectable, or an error is mended."""
     clicked = Signal()
     """The banner was clicked next to its links and buttons."""
     undetectable_requested = Signal()
@@ -148,6 +150,7 @@ class VerdictBar(ResultView):
         self._error: str | None = None
         self._failed_engine = ""
         self._others: Config | None = None
+        self._with_sizes: Config | None = None
         self.state = "empty"
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
 
@@ -163,6 +166,8 @@ class VerdictBar(ResultView):
         self._remedy.clicked.connect(self._ask_for_remedy)
         self._without = ActionButton("Run without it", "Without")
         self._without.clicked.connect(lambda: self.remedy_requested.emit(self._others))
+        self._sizes = ActionButton("Use its sizes", "Its sizes")
+        self._sizes.clicked.connect(lambda: self.remedy_requested.emit(self._with_sizes))
         self._first = link_button("first", "Selects the first mismatch in the order of computation.")
         self._previous = link_button("previous", "Selects the mismatch before the selected value.")
         self._next = link_button("next", "Selects the mismatch after the selected value.")
@@ -183,7 +188,7 @@ class VerdictBar(ResultView):
         self._details.setProperty(OVERLAY, True)
         self.setProperty(UNFOLDED, self._details)
 
-        self._actions = (self._audit_all, self._remedy, self._without)
+        self._actions = (self._audit_all, self._remedy, self._without, self._sizes)
         self._links = (self._first, self._previous, self._next, self._dismiss)
         buttons = *self._links[:3], *self._actions, self._dismiss, self._fold
         self._row = across(self._icon, 4, (self._text, 1), *buttons, margins=(_MARGIN, 0, 8, 0), spacing=4)
@@ -252,13 +257,19 @@ class VerdictBar(ResultView):
         if sentence is not None:
             self._stage = None
         self._error = sentence
-        self._failed_engine, self._others = "", None
+        self._failed_engine, self._others, self._with_sizes = "", None, None
         self._compose()
 
     def show_failed_engine(self, engine: str, others: Config | None) -> None:
         """Say what to do about the engine that the shown error is of; `others` is the config without it, if any."""
         self._failed_engine, self._others = engine, others
         self._without.explain(_WITHOUT.format(engine=display_name(engine)))
+        self._compose()
+
+    def offer_sizes(self, config: Config, change: str) -> None:
+        """Offer the config with the sizes of the file that the shown error is of; `change` says them in words."""
+        self._with_sizes = config
+        self._sizes.explain(_SIZES.format(change=change))
         self._compose()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -416,6 +427,7 @@ class VerdictBar(ResultView):
         remedy = "" if words is None else words.remedy
         self._remedy.setVisible(bool(remedy))
         self._without.setVisible(self.state == "error" and self._others is not None)
+        self._sizes.setVisible(self.state == "error" and self._with_sizes is not None)
         if remedy:
             self._remedy.explain(_REMEDY.format(change=remedy))
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
             try:
                 arrays = read_npz(path, "parameters.", partial(check_shapes, network))
             except InputError as error:
-                raise InputError(f"{error}{_sizes_in(path, network)}") from error
+                raise _error_of_sizes(str(error), _sizes_in(path, network)) from error
             for name, array in arrays.items():
                 check_values(name, array, network, rounded=True)
             return StoredNetwork(Parameters(network, arrays))
@@ -238,38 +239,43 @@ def _check_network(entry: Entry, network: Network) -> None:
         raise InputError(f"{entry.name} has {settings}, but the network has not: [network] must have the same.")
     held = stored.parameter_shapes()
     needed = network.parameter_shapes()
+    sizes = _other_sizes(stored, network)
+    if (entry.num_layers, entry.bidirectional) != (network.num_layers, network.bidirectional):
+        raise _error_of_sizes(
+            f"{entry.name} has num_layers = {entry.num_layers} and bidirectional = "
+            f"{str(entry.bidirectional).lower()}, but the network has network.num_layers = {network.num_layers} "
+            f"and network.bidirectional = {str(network.bidirectional).lower()}.",
+            sizes,
+        )
     for name in {**held, **needed}:
-        if name not in held or name not in needed:
-            raise InputError(
-                f"{entry.name} has num_layers = {entry.num_layers} and bidirectional = "
-                f"{str(entry.bidirectional).lower()}, but the network has network.num_layers = {network.num_layers} "
-                f"and network.bidirectional = {str(network.bidirectional).lower()}.{_sizes_of(stored, network)}"
-            )
-        if held[name] != needed[name]:
-            raise InputError(
-                f"{entry.name} has the array {name} of the shape {held[name]}, but the network needs {needed[name]}."
-                f"{_sizes_of(stored, network)}"
-            )
+        if held.get(name) != needed.get(name):
+            has = f"the array {name} of the shape {held[name]}" if name in held else f"no array {name}"
+            needs = needed.get(name, "none of that name")
+            raise _error_of_sizes(f"{entry.name} has {has}, but the network needs {needs}.", sizes)
 
 
-def _sizes_in(path: Path, network: Network) -> str:
-    """As `_sizes_of`, of the only network in a file of weights by Gluon's names; "" where it has another one."""
+def _sizes_in(path: Path, network: Network) -> dict[str, Any]:
+    """As `_other_sizes`, of the only network in a file of weights by Gluon's names; empty where it has another one."""
     try:
         entries = open_model(path).entries
-        return _sizes_of(entries[0].network(network.cell), network) if len(entries) == 1 else ""
+        return _other_sizes(entries[0].network(network.cell), network) if len(entries) == 1 else {}
     except InputError:
-        return ""
+        return {}
 
 
-def _sizes_of(stored: Network, network: Network) -> str:
-    """The sentence on the keys that give a network the sizes of stored weights."""
+def _other_sizes(stored: Network, network: Network) -> dict[str, Any]:
+    """The keys, with their values, that give a network the sizes of stored weights."""
     keys = ("input_size", "hidden_size", "num_layers", "bidirectional", "projection_size")
-    other = [
-        f"network.{key} = {display_value(getattr(stored, key))}"
-        for key in keys
-        if getattr(stored, key) != getattr(network, key) and getattr(stored, key) is not None
-    ]
-    return f" Set {join_words(other, 'and')} to use the sizes of the weights." if other else ""
+    return {f"network.{key}": getattr(stored, key) for key in keys if getattr(stored, key) != getattr(network, key)}
+
+
+def _error_of_sizes(sentence: str, sizes: Mapping[str, Any]) -> InputError:
+    """The error of weights that do not fit, with the settings that use their sizes."""
+    given = [f"{key} = {display_value(value)}" for key, value in sizes.items() if value is not None]
+    steps = [f"set {join_words(given, 'and')}"] if given else []
+    steps += [f"leave {key} out" for key, value in sizes.items() if value is None]
+    advice = f" To use the sizes of the weights, {join_words(steps, 'and')}." if steps else ""
+    return InputError(f"{sentence}{advice}", sizes)
 
 
 def settings_in_float32(network: Network) -> tuple[float | None, list[Activation]]:

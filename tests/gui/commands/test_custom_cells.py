@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
 from rnnviz.engines.user_code.cell_file import load_cell
-from rnnviz.gui.commands.file_commands import config_with, of_new_cell
+from rnnviz.gui.commands.file_commands import config_with, left_out, of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_commands import view_state_of
 from rnnviz.gui.settings_panel.editors import FileChoiceEditor
@@ -126,6 +126,9 @@ def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
     assert changed.initial_state == InitialStateSource()
     assert "manual" in changed.compare.engines
     assert set(changed.compare.engines) <= {"manual", "gluon", "torch"}
+    said = left_out(config, changed)
+    assert all(name in said for name in ("onnx", "no-i2h-bias", "step.py", "weights.npz", "state.npz"))
+    assert "manual" not in said
 
 
 def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:

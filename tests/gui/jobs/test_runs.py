@@ -1,11 +1,13 @@
 """Runs in the window: begun by edits and keys, refused, failing, and judged."""
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QThread
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMessageBox, QToolButton
 
 from rnnviz.core.config import Config
+from rnnviz.core.parameters import draw_parameters
 from rnnviz.execution.events import Failed
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog
@@ -134,6 +136,43 @@ def test_only_an_error_of_a_run_that_a_key_asked_for_moves_the_focus(window, pre
     window.control.auto_run.cancel()
 
 
+def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, tmp_path):
+    stored = Config.from_mapping({"network": {**SMALL, "hidden_size": 3, "num_layers": 2}})
+    drawn = draw_parameters(stored.network, stored.parameters)
+    np.savez(tmp_path / "w.npz", **drawn)
+    from_file = {"initializer": "file", "path": str(tmp_path / "w.npz")}
+    before = Config.from_mapping({"network": SMALL, "parameters": from_file})
+    with qtbot.waitSignal(window.control.sizes_found, timeout=20_000):
+        window.document.edit(before)
+    use = next(each for each in window.verdict.findChildren(QToolButton) if each.text() == "Use its sizes")
+    assert use.isVisible()
+    assert use.focusPolicy() & Qt.FocusPolicy.TabFocus
+    use.setFocus()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        QTest.keyClick(use, Qt.Key.Key_Space)
+    assert window.session.result.config.network == stored.network
+    assert not use.isVisible()
+    window.document.undo()
+    assert window.session.config == before
+    window.control.auto_run.cancel()
+
+
+def test_sizes_that_the_input_decides_are_not_offered(qtbot, window, tmp_path):
+    np.savez(tmp_path / "w.npz", **draw_parameters(LARGE.network, LARGE.parameters))
+    tables = {"cell": "lstm", "hidden_size": 256, "num_layers": 2, "bidirectional": True}
+    from_file = {"initializer": "file", "path": str(tmp_path / "w.npz")}
+    text = {"source": "text", "text": "abc"}
+    offered = []
+    window.control.sizes_found.connect(lambda *found: offered.append(found))
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
+        window.document.edit(Config.from_mapping({"network": tables, "parameters": from_file, "sequence": text}))
+        window.control.run()
+    assert "network.input_size" in failed.args[0].settings
+    assert offered == []
+    window.document.undo()
+    window.control.auto_run.cancel()
+
+
 def test_a_declined_file_is_asked_about_again_only_on_request(qtbot, window, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
@@ -250,7 +289,7 @@ def test_the_report_holds_the_last_failure(window, clipboard):
     dialog = window.findChild(BugReportDialog)
     dialog.copy.click()
     dialog.close()
-    assert "gluon: available" in clipboard()
+    assert "gluon: installed" in clipboard()
     assert "It broke." in clipboard()
     assert "Traceback: here" in clipboard()
 

@@ -192,7 +192,7 @@ def test_a_session_whose_file_is_missing_names_it_and_restores_the_view_once_it_
     kept = (customized / "x.npy").rename(tmp_path / "elsewhere.npy")
     other = make_window(supervisor)
     other.begin(tmp_path / "mine.rnnviz")
-    qtbot.waitUntil(lambda: "x.npy cannot be read" in (other.verdict._error or ""), timeout=20_000)
+    qtbot.waitUntil(lambda: "x.npy does not exist" in (other.verdict._error or ""), timeout=20_000)
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
         config = other.session.config
         other.document.edit(replace(config, sequence=replace(config.sequence, path=str(kept))))

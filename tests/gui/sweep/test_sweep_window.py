@@ -263,6 +263,10 @@ def test_stop_keeps_the_rows_that_are_done(
         QTest.keyClick(shown, Qt.Key.Key_Escape)
     assert ended.args == [True]
     assert shown.reason.text().startswith("Stopped. Finished rows are kept")
+    shown.run_action.trigger()
+    assert "Stopped" not in shown.reason.text()
+    with qtbot.waitSignal(runner.ended, timeout=10_000):
+        runner.stop()
     lines = (tmp_path / "s.results.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == shown.figures.done < 800
 
