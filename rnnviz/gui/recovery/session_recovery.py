@@ -255,7 +255,8 @@ class SessionRecovery(QObject):
             self.bar.later.clicked.connect(self.bar.hide)
             self._window.main_layout.add_top_bar(self.bar)
         folder = self._left[0]
-        when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")
+        left = datetime.fromtimestamp(left_at(folder))
+        when = f"{left:%H:%M} on {left.day} {left:%B}"
         document = _document(folder)
         what = "" if document is None else f" while it showed “{document.title}”"
         crashed = bool(_text_of(folder / CRASH))

@@ -1,6 +1,6 @@
 """Prediction and target of the test sequences at a checkpoint."""
 
-from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from rnnviz.core.axis_labels import visible
 from rnnviz.core.mmap_arrays import FloatArray
@@ -39,7 +39,6 @@ class PredictionView(QWidget):
         column.setSpacing(4)
         column.addWidget(self.heading)
         column.addWidget(self.symbols)
-        column.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
@@ -53,6 +52,9 @@ class PredictionView(QWidget):
             return
         self.plot.setVisible(not found.classes)
         self._text.setVisible(found.classes)
+        # Lines of text leave the rest of the height to the curves.
+        height = QSizePolicy.Policy.Fixed if found.classes else QSizePolicy.Policy.Preferred
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, height)
         if found.classes:
             place = self.symbols.horizontalScrollBar().value()
             self.symbols.setPlainText(symbol_lines(found))
