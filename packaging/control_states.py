@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSignalBlocker, Qt, QTimer
-from PySide6.QtGui import QAction, QContextMenuEvent, QHoverEvent, QImage
+from PySide6.QtGui import QAction, QContextMenuEvent, QHoverEvent, QImage, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QMenuBar,
     QProgressBar,
+    QPushButton,
     QScrollArea,
     QScrollBar,
     QSplitterHandle,
@@ -132,6 +133,10 @@ def hovered(widget: QWidget) -> Iterator[None]:
     widget.setAttribute(Qt.WidgetAttribute.WA_UnderMouse)
     for kind in (QEvent.Type.HoverEnter, QEvent.Type.HoverMove):
         QApplication.sendEvent(widget, QHoverEvent(kind, at, there, away))
+    if isinstance(widget, QPushButton):
+        # It knows from this event whether the pointer is within its shape.
+        none = Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(widget, QMouseEvent(QEvent.Type.MouseMove, at, there, *none))
     try:
         yield
     finally:
@@ -186,12 +191,13 @@ def toggled(button: QAbstractButton) -> Iterator[None]:
 @contextmanager
 def disabled(widget: QWidget) -> Iterator[None]:
     """Not usable now."""
-    was = widget.isEnabled()
+    # A part of a disabled control is not disabled by itself.
+    was, itself = widget.isEnabled(), widget.testAttribute(Qt.WidgetAttribute.WA_ForceDisabled)
     widget.setEnabled(not was)
     try:
         yield
     finally:
-        widget.setEnabled(was)
+        widget.setEnabled(not itself)
 
 
 @contextmanager
@@ -229,7 +235,7 @@ def states(widget: QWidget) -> Iterator[Shot]:
         made.append(("hover", lambda: hovered(widget)))
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
             made.append(("focus", lambda: focused(widget)))
-        if isinstance(widget, QAbstractButton | QAbstractSlider):
+        if isinstance(widget, QAbstractSlider) or (isinstance(widget, QAbstractButton) and not widget.isDown()):
             made.append(("pressed", lambda: pressed(widget)))
     if isinstance(widget, QAbstractButton) and widget.isCheckable():
         made.append(("unchecked" if widget.isChecked() else "checked", lambda: toggled(widget)))

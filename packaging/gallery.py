@@ -413,6 +413,12 @@ class Gallery:
 
     def _controls(self, section: str, window: QWidget) -> None:
         """Keep the states of the controls of kinds that were not drawn yet."""
+        # After a menu or a tooltip another window may have the keyboard, and the first control of a dialog has it.
+        window.activateWindow()
+        finish_pending(20)
+        held = window.focusWidget()
+        if held is not None:
+            held.clearFocus()
         for widget in control_states.controls(window):
             if (kind := control_states.kind_of(widget)) not in self._drawn:
                 self._drawn.add(kind)

@@ -119,7 +119,7 @@ class Submenus:
         self.motions = ChoiceMenu("&Motion", "motion", _MOTION_WORDS, settings, window)
         self.motions.chosen.connect(use_motion)
         use_motion(settings.motion)
-        self.dimmings = ChoiceMenu("Dimming in l&essons", "dimming", _DIMMING_WORDS, settings, window)
+        self.dimmings = ChoiceMenu("Dimming in lessons", "dimming", _DIMMING_WORDS, settings, window)
         self.names = ChoiceMenu("&Names", "names", _NAMES_WORDS, settings, window)
         self.names.chosen.connect(use_names)
 
@@ -171,7 +171,8 @@ class LessonMenu(QMenu):
         super().__init__("&Lessons", parent)
         self.setToolTipsVisible(True)
         for entry in entries:
-            name, text = f"guided_{entry.name}", f"&{entry.number}  {entry.title}"
+            digit = "&" if entry.number < 10 else ""
+            name, text = f"guided_{entry.name}", f"{digit}{entry.number}  {entry.title}"
             _add(self, name, text, entry.summary, partial(self.chosen.emit, entry))
         if entries:
             self.addSeparator()

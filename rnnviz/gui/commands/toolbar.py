@@ -191,7 +191,7 @@ class ToolBar(QToolBar):
     def _draw_run(self) -> None:
         if self._icons is not None:
             stale = bool(self._run.property("stale"))
-            self._run.setIcon(self._icons.colored("run", "on_accent" if stale else "text"))
+            self._run.setIcon(self._icons.colored("run", "on_selected" if stale else "text"))
 
     def _button(self, actions: Actions, command: str, name: str) -> QToolButton:
         button = QToolButton()

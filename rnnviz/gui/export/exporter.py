@@ -189,7 +189,7 @@ FORMATS = (
     ExportFormat(
         "weights",
         "",
-        "Weights as a &model file…",
+        "Weights as a mode&l file…",
         "Weights of this run for Gluon, PyTorch, ONNX Runtime or NumPy.\nrnnviz reads the file back and verifies it.",
         lambda result: weight_files(result.config.network, result.config.parameters.path),
         write_weights,

@@ -115,7 +115,9 @@ class LessonNode(QAbstractButton):
         begun = self.done or bool(self.progress)
         edge = accent if self.highlighted or begun else palette.color(QPalette.ColorRole.Mid)
         painter.setPen(QPen(edge, 2.0 if self.hasFocus() else 1.0))
-        painter.setBrush(palette.alternateBase() if self.underMouse() else palette.base())
+        role = QPalette.ColorRole
+        brush = role.Mid if self.isDown() else role.AlternateBase if self.underMouse() else role.Base
+        painter.setBrush(palette.brush(brush))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0), _RADIUS, _RADIUS)
         room = self.rect().adjusted(_PADDING + 2, _PADDING, -_PADDING, -_PADDING)
         below = self.fontMetrics().height()
@@ -189,7 +191,7 @@ class CourseMap(QWidget):
         # The highlighted ones are over the others.
         for first, node in sorted(links, key=lambda link: any(end.highlighted for end in link)):
             shown = first.highlighted or node.highlighted
-            color = palette.color(QPalette.ColorRole.Accent if shown else QPalette.ColorRole.Mid)
+            color = palette.color(QPalette.ColorRole.Accent if shown else QPalette.ColorRole.PlaceholderText)
             painter.setPen(QPen(color, 2.0 if shown else 1.2))
             painter.drawPath(self._path(first, node))
         painter.end()

@@ -115,7 +115,7 @@ class StartButton(QAbstractButton):
         frame = QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0)
         painter.setPen(QPen(palette.color(QPalette.ColorRole.Mid)) if self._first else Qt.PenStyle.NoPen)
         if self.underMouse() or self.isDown():
-            painter.setBrush(palette.alternateBase())
+            painter.setBrush(palette.mid() if self.isDown() else palette.alternateBase())
             painter.drawRoundedRect(frame, _RADIUS, _RADIUS)
         elif self._first:
             painter.setBrush(palette.base())

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QLineEdit,
+    QMenu,
     QTabBar,
     QWidget,
 )
@@ -63,6 +64,15 @@ def own_controls(window: QWidget) -> Iterator[QWidget]:
         wants = widget.focusPolicy() & Qt.FocusPolicy.TabFocus
         if wants and not of_qt and widget.focusProxy() is None and widget.window() is window and widget.isVisible():
             yield widget
+
+
+def test_no_letter_opens_two_entries_of_a_menu(window):
+    for menu in window.findChildren(QMenu):
+        # Also those that are filled when they open.
+        menu.aboutToShow.emit()
+        texts = [action.text().replace("&&", "") for action in menu.actions()]
+        letters = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
+        assert len(set(letters)) == len(letters), (menu.title(), letters)
 
 
 def words_of(widget: QWidget) -> str:

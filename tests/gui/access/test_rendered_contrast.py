@@ -33,6 +33,8 @@ SEEN = {"focus": (MARK, 24), "hover": (1.1, 4), "pressed": (1.1, 4), "disabled":
 """Contrast of a control in a state with the same control without it, and the least number of pixels that have it."""
 INSIDE = 4
 """Pixels at the edge of a control that may be its frame."""
+DIALOGS = "find_command", "go_to", "export_picture", "open", "keys", "problem", "course_map"
+"""Commands that open one."""
 TEXTLESS = "disabled", "empty"
 WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 
@@ -86,8 +88,9 @@ def test_every_control_is_read_and_shows_its_state(window):
 
 
 @pytest.mark.slow
-def test_every_control_of_the_command_palette_is_read_and_shows_its_state(window, qtbot):
-    window.find_command()
+@pytest.mark.parametrize("command", DIALOGS)
+def test_every_control_of_a_dialog_is_read_and_shows_its_state(window, qtbot, command):
+    window.actions_[command].trigger()
     dialog = next(widget for widget in window.findChildren(QDialog) if widget.isVisible())
     dialog.activateWindow()
     qtbot.waitUntil(dialog.isActiveWindow)

@@ -126,6 +126,20 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.session.config == worst.point.config
 
 
+def test_the_map_shows_that_it_has_the_keyboard(qtbot: Any, shown: SweepWindow) -> None:
+    shown.activateWindow()
+    qtbot.waitUntil(shown.isActiveWindow)
+    heat = shown.findChild(HeatmapPanel).map
+    edge = [QPoint(heat.width() // 2, 0), QPoint(0, heat.height() // 2)]
+    seen = []
+    for give in (heat.setFocus, heat.clearFocus):
+        give()
+        picture = heat.grab().toImage()
+        seen.append({picture.pixelColor(point).name() for point in edge})
+    theme = shown.findChild(HeatmapPanel).map._theme
+    assert seen == [{theme.accent}, {theme.base}]
+
+
 def test_the_question_about_code_belongs_to_the_sweep(
     window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:

@@ -329,7 +329,6 @@ class Card(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         content, theme = self.content, self._theme
         painter = QPainter(self)
-        painter.fillRect(self.rect(), theme.color("base"))
         if content is None:
             painter.end()
             return
@@ -345,11 +344,12 @@ class Card(QWidget):
                 painter.setPen(QPen(theme.color(role), width))
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.drawRoundedRect(card, 4, 4)
-        elif self.hasFocus():
+        if self.hasFocus():
             painter.setPen(QPen(theme.color("accent"), 2.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             # On whole pixels: between them it would be pale next to the line of a selected card.
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0), 4, 4)
+            inset = 4.0 if content.parts else 1.0
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(inset, inset, -inset, -inset), 4, 4)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         self._paint_line(painter, content)
         self._paint_labels(painter, content)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Self
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QFont, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QFont, QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLabel, QSplitter, QWidget
 
 from rnnviz.core import number_format
@@ -37,7 +37,7 @@ from rnnviz.explain.provenance import (
     unit_size,
 )
 from rnnviz.explain.report import report
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line, first_line
 from rnnviz.gui.views.arithmetic.gradient_bars import GradientBarPlot
@@ -81,11 +81,6 @@ class SourcePage(QWidget):
         self._value.setAccessibleName(self._value.text())
         self._heading.setText(origin.heading)
         self._description.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.Window, theme.color("base"))
-        self.setPalette(palette)
 
 
 _PLOT_SHARE, _PLOT_LESS = 7, 40
@@ -182,7 +177,6 @@ class ArithmeticView(ResultView):
 
     def __init__(self) -> None:
         super().__init__()
-        self._theme = LIGHT
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._location = Location()
@@ -206,7 +200,7 @@ class ArithmeticView(ResultView):
         top = across(self.kind, self.crumbs, (self.note, 100), None, self.list_options, spacing=8)
         self.setLayout(down(top, (self._pages, 1), margins=(8, 4, 8, 0), spacing=4))
         self.muted = (self._empty,)
-        self.themed = self.crumbs, self.note, body, self.end
+        self.themed = self.crumbs, self.note, body
         self.cards.chosen.connect(self.choose_line)
         self.cards.followed.connect(self.place_requested)
         self.table.followed.connect(self.place_requested)
@@ -355,11 +349,6 @@ class ArithmeticView(ResultView):
     def hide_selection(self) -> None:
         self.cards.show_whole_cards()
 
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        super().apply_theme(theme)
-        self.update()
-
     # Asking and being answered
 
     def _refresh(self) -> None:
@@ -488,8 +477,3 @@ class ArithmeticView(ResultView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._refresh()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), self._theme.color("base"))
-        painter.end()

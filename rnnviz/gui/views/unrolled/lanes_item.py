@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphi
 
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.colormap import PADDING, hatch, pixel
+from rnnviz.gui.views.unrolled.colormap import PADDING, STEPS, hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry, LaneRect, Scale
 from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
 from rnnviz.gui.views.unrolled.lane_text import Block, block_in_view
@@ -89,7 +89,7 @@ def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, blo
     painter.setFont(font)
     metrics = QFontMetricsF(font)
     advance, rise = metrics.horizontalAdvance("0"), (metrics.ascent() - metrics.descent()) / 2.0
-    colors = shown.paint.of(block.lane_rect.lane).inks
+    paint = shown.paint.of(block.lane_rect.lane)
     top, scale = geometry.top_of(block.lane_rect), Scale(block.lane_rect.row, block.lane_rect.rows)
     centers = [geometry.x_of(timestep) for timestep in block.timesteps]
     half = geometry.box_width / 2.0
@@ -102,8 +102,15 @@ def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, blo
         baseline = top + (begin + end) / 2.0 + rise
         for place, text in enumerate(texts):
             if inside[place]:
-                painter.setPen(colors[block.indices[row, place]])
-                painter.drawText(QPointF(centers[place] - advance * len(text) / 2.0, baseline), text)
+                index, width = block.indices[row, place], advance * len(text)
+                left = centers[place] - width / 2.0
+                if index >= STEPS and text:
+                    # Letters on a pattern are hard to read.
+                    height = min(metrics.height(), end - begin - 2.0)
+                    ground = QRectF(left - 1.0, top + (begin + end - height) / 2.0, width + 2.0, height)
+                    painter.fillRect(ground, QColor.fromRgb(int(paint.table[index])))
+                painter.setPen(paint.inks[index])
+                painter.drawText(QPointF(left, baseline), text)
 
 
 def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block) -> None:

@@ -18,6 +18,7 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled import header
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
+from rnnviz.gui.views.unrolled.colormap import pixel
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -408,3 +409,18 @@ def test_a_duplicate_keeps_the_engine_that_was_shown(qtbot: Any, view: UnrolledV
     copy.show_result(result, "manual")
     view.session.set_engine("gluon")
     assert (shown_engine(view), shown_engine(copy)) == ("gluon", "manual")
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+def test_a_number_on_a_pattern_has_a_plain_ground(view: UnrolledView, special: float) -> None:
+    def spoil(trace: Trace) -> None:
+        trace.hidden[:] = special
+
+    # So many time steps have no boxes of their own, whose middle is without a pattern.
+    view.show_result(make_result(timesteps=12, hidden_size=4, edits={"gluon": spoil}), "manual")
+    picture = view.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(picture.constBits(), np.uint32).reshape(picture.height(), picture.width())
+    special_color = pixel(view._theme.nan if np.isnan(special) else view._theme.infinite)
+    runs = [len(run) for row in pixels for run in bytes(row == special_color).split(b"\0")]
+    # The letters are at least as wide; a stripe of a pattern is not.
+    assert max(runs) >= 12
