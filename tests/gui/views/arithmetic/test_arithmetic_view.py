@@ -249,12 +249,14 @@ def test_a_nan_is_spelled_out_and_draws_no_bar(view: ArithmeticView, show: Any) 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_part_is_painted_in_the_themes_colors(view: ArithmeticView, show: Any, theme: str) -> None:
     show(cell="gru")
-    view.apply_theme(THEMES[theme])
+    colors = THEMES[theme]
+    # As the window has it: other views have its ground, too.
+    view.setPalette(colors.palette())
+    view.apply_theme(colors)
     image: QImage = view.grab().toImage()
-    ground = THEMES[theme].color("base")
-    for part, y in ((view.cards, -2), (view.plot, -2), (view.note, 1)):
+    for part, y, ground in ((view.cards, -2, "window"), (view.plot, -2, "base"), (view.note, 1, "window")):
         at = part.mapTo(view, QPoint(1, y % part.height()))
-        assert image.pixelColor(at) == ground, part
+        assert image.pixelColor(at) == colors.color(ground), part
 
 
 def test_points_of_a_narrow_curve_are_whole(view: ArithmeticView, show: Any) -> None:
