@@ -375,7 +375,12 @@ class Step {
     const node = cell.nodes[number];
     if (node.op === "u") return this.layerInput();
     if (node.op === "v") return this.previousHidden();
-    const across = this.engine.across.get(node.args[node.args.length - 1]);
+    return this.ofUnits(node.args[node.args.length - 1]);
+  }
+
+  /** A value of all units, which a product of the step reads or depends on. */
+  ofUnits(number) {
+    const across = this.engine.across.get(number);
     const size = across.shape[across.shape.length - 1];
     return Array.from({ length: size }, (_, k) => across.values[index({ shape: this.shapeOf(across) }, this.at, k)]);
   }
@@ -420,7 +425,8 @@ class Step {
     const products = weights.map((weight, k) => weight * inputs[k]);
     const total = [...products, bias].reduce((sum, added) => sum + added);
     const name = kind === "matrix" ? cell.nodes[node.args[0]].name : node.name;
-    return { kind, name, weights, inputs, products, bias, total, factor: 1, factorName: "" };
+    const reads = kind === "matrix" ? nodeNames.get(node.args[1]) ?? "" : "";
+    return { kind, name, reads, weights, inputs, products, bias, total, factor: 1, factorName: "" };
   }
 
   /** The parts of a sum, each with what it is multiplied with. */
@@ -520,7 +526,7 @@ class Step {
     const { layer, time, unit } = this.at;
     switch (part.kind) {
       case "value": return this.valueName(part.name);
-      case "matrix": return `${part.name}[u=${unit}, ${k}]`;
+      case "matrix": return part.reads ? `${part.reads}[t=${time}, u=${k}]` : `${part.name}[u=${unit}, ${k}]`;
       case "h2h": return this.previousName("h", k);
     }
     if (layer === 0) return `x[t=${time}, i=${run.featureNames[k]}]`;
@@ -863,7 +869,12 @@ function sentences(steps, divergence) {
   if (steps.length < 2) return said;
   const [first, second] = divergence ? distinct(...divergence.pair) : [];
   const values = { reference: steps[0].title, candidate: steps[1].title, line: divergence?.name, first, second };
-  return [...said, filled(run.sentences[divergence?.step ?? "none"], values)];
+  const parting = filled(run.sentences[divergence?.step ?? "none"], values);
+  // That the arithmetic agrees says nothing of an engine whose likely cause is known.
+  const wrong = steps.filter((step) => step.engine.cause && step.outcomes().some((own) => !own.right));
+  const returned = (divergence?.step ?? "").startsWith("stored") && wrong.length;
+  const causes = wrong.map((step) => filled(run.sentences.cause, { cause: step.engine.cause }));
+  return [...said, ...(returned ? [] : [parting]), ...causes];
 }
 
 function isSum(number) {
@@ -1648,6 +1659,7 @@ function showArithmetic() {
   byId("sentences").replaceChildren(...sentences(steps, divergence).map((text) => element("p", {}, trueMinusIn(text))));
   target.classList.toggle("of-two", steps.length > 1);
   const views = cell.lines.map((line) => lineView(steps, line, divergence, open.get(line.name)));
+  if (cell.behind.length) views.push(unitsView(steps, open.get("units")));
   target.replaceChildren(...views, outcomeView(steps));
 }
 
@@ -1726,10 +1738,37 @@ function lineBox(symbols, label, titles, texts) {
   return view;
 }
 
+/** The values of the units that a product with a matrix reads, by each engine: those of the gates, c and m. */
+function unitsView(steps, wasOpen) {
+  const names = cell.behind.map(([name]) => name);
+  const values = steps.map((step) => cell.behind.map(([, node]) => step.ofUnits(node)));
+  const units = values[0][0].length;
+  const view = element("section", { className: "line" }, element("h3", {}, `Units behind h: ${names.join(", ")}`));
+  const text = `${count(units)} ${units === 1 ? "unit" : "units"}`;
+  view.append(detailsOf("units", text, wasOpen ?? units <= OPEN_TERMS, (details) => {
+    const top = element("tr", {}, element("th", { scope: "col", rowSpan: 2 }, "Unit"));
+    const below = element("tr");
+    for (const { title } of steps) {
+      top.append(element("th", { scope: "colgroup", colSpan: names.length, className: "number" }, title));
+      below.append(...names.map((name) => element("th", { scope: "col", className: "number" }, name)));
+    }
+    const rows = Array.from({ length: units }, (_, unit) => element("tr", {},
+      element("th", { scope: "row" }, `u=${unit}`),
+      ...values.flat().map((each) => numberCell(shown(each[unit]), full(each[unit])))));
+    const table = element("table", {}, element("thead", {}, top, below), element("tbody", {}, ...rows));
+    details.append(scrolled("Units behind h", table));
+  }));
+  return view;
+}
+
 /** The terms of a line, which `add` adds when they are first shown. */
 function termsOf(name, terms, open, add) {
-  const details = element("details", { open },
-    element("summary", {}, `${name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`));
+  return detailsOf(name, `${name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`, open, add);
+}
+
+/** A part of a line that can be unfolded, which `add` fills when it is first shown. */
+function detailsOf(name, text, open, add) {
+  const details = element("details", { open }, element("summary", {}, text));
   details.dataset.line = name;
   const fill = () => {
     if (details.open && details.children.length === 1) add(details);

@@ -282,13 +282,15 @@ def explain_value(
     return Explanation(where, arithmetics, partings, unread, with_bugs)
 
 
-_LIKELY_CAUSE = "Likely cause: {cause}. With it the equations give {symbol} = {value}, as {engine} returned."
+LIKELY_CAUSE = "Likely cause: {cause}."
+_WITH_CAUSE = "With it the equations give {symbol} = {value}, as {engine} returned."
 
 
 def _likely_cause(step: StepWithBugs) -> str:
     last = step.arithmetic.outcomes[-1]
     value, engine = format_short(last.computed), display_name(step.arithmetic.engine)
-    return _LIKELY_CAUSE.format(cause=step.cause, symbol=last.symbol, value=value, engine=engine)
+    with_cause = _WITH_CAUSE.format(symbol=last.symbol, value=value, engine=engine)
+    return f"{LIKELY_CAUSE.format(cause=step.cause)} {with_cause}"
 
 
 _NO_VALUE = "{engine} does not hold this value: it was not recorded."

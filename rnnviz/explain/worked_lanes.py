@@ -12,7 +12,7 @@ import numpy as np
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer
 from rnnviz.cells.interpreters.bounded import BoundedBlock
-from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.cells.interpreters.symbols import Equation, short_equations
 from rnnviz.core.inputs import Inputs
@@ -53,10 +53,17 @@ def activation_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
 
 
 def across_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
-    """The values that products in the equations of a unit read of all units."""
+    """The values of all units that products in the equations of a unit read, then other ones behind these products."""
     found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
     read = [node.args[-1] for node in graph.nodes if node in found and node.op in ("recurrent", "matrix")]
-    return list(dict.fromkeys(read))
+    return list(dict.fromkeys([*read, *values_behind(cell, graph).values()]))
+
+
+def values_behind(cell: CellSpec, graph: Graph) -> dict[str, Node]:
+    """The named values behind a product with a matrix, whose units are not those of h: i, f, g, o, c, m of an LSTM."""
+    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
+    read = ordered([node.args[-1] for node in found if node.op == "matrix"])
+    return {name: node for name, node in graph.values.items() if node in read and node.shape != graph.values["h"].shape}
 
 
 def worked_lane(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> WorkedLane:

@@ -29,11 +29,11 @@ from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.explanation import DIVERGENCE, STEP_READS, WRONG
+from rnnviz.explain.explanation import DIVERGENCE, LIKELY_CAUSE, STEP_READS, WRONG
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_explanation import engines_without_terms, gradient_blocks_of
 from rnnviz.explain.worked_gradients import backward_lines, owed_nodes, slope_nodes, worked_gradients
-from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, worked_lane
+from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, values_behind, worked_lane
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs
@@ -53,6 +53,7 @@ from rnnviz.quantities.gates import (
 )
 from rnnviz.text.tables import headline, verdicts
 from rnnviz.text.verdict_details import assumptions
+from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -287,6 +288,7 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
             ],
             "activations": [numbers[node] for node in activation_nodes(cell, graph)],
             "across": [numbers[node] for node in across_nodes(cell, graph)],
+            "behind": [[name, numbers[node]] for name, node in values_behind(cell, graph).items()],
         },
         "layers": layers,
         "directions": directions,
@@ -304,13 +306,14 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
                 **_engine(result, result[name], samples, gates),
                 "backward": _backward(result, backward[name], samples) if name in backward.keys() - without else None,
                 "withoutTerms": without.get(name, ""),
+                "cause": "" if result.judgment is None else likely_cause(result.judgment, name),
             }
             for name, title in distinct_names(result.traces).items()
         ],
         "backward": _backward_pass(result, samples, numbers) if backward else None,
         "allowed": ALLOWED,
         "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
-        | {"wrong": WRONG.replace("{read}", STEP_READS)},
+        | {"wrong": WRONG.replace("{read}", STEP_READS), "cause": LIKELY_CAUSE},
         "quantities": list(_quantities_of(result)),
         "parameters": [
             {name: _packed(array) for name, array in vars(inputs.parameters.layer(layer, direction)).items()}

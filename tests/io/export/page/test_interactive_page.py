@@ -11,6 +11,8 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.explain.explanation import explain_value
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.io.export import interactive_page
 from rnnviz.io.export.interactive_page import page_html, write_page
@@ -71,6 +73,25 @@ def test_a_page_has_what_the_terms_of_gradients_need() -> None:
     assert len(given["backward"]["owed"]) >= 8
     assert not any(array[:, 3:, 1].any() for array in arrays)
     assert data_of(page_html(make_result(), WHEN))["backward"] is None
+
+
+def test_a_page_has_the_values_of_the_units_behind_a_projection() -> None:
+    result = make_result(cell="lstm", projection_size=2, num_layers=2, bidirectional=True)
+    data = data_of(page_html(result, WHEN))
+    cell, where = data["cell"], Location(1, 1, 2, 1, 1)
+    assert [name for name, _ in cell["behind"]] == ["i", "f", "g", "o", "c", "m"]
+    for engine, own in zip(data["engines"], explain_value(result, where).arithmetics.values(), strict=True):
+        for name, node in cell["behind"]:
+            lanes = unpacked(engine["across"][cell["across"].index(node)])
+            np.testing.assert_allclose(lanes[3, 2, 1], own.across[name], rtol=1e-12)
+    assert data_of(page_html(make_result(cell="gru"), WHEN))["cell"]["behind"] == []
+
+
+def test_a_page_names_the_likely_cause_of_an_engine() -> None:
+    engine = "bug:no-h2h-bias"
+    result = with_judgment(make_result(("manual", engine)), diagnoses={engine: (("no-h2h-bias",),)})
+    causes = [own["cause"] for own in data_of(page_html(result, WHEN))["engines"]]
+    assert causes == ["", KNOWN_BUGS["no-h2h-bias"].cause]
 
 
 def test_the_size_of_a_page_is_known_before_it_is_written() -> None:

@@ -149,7 +149,8 @@ def check_arithmetic(page: Browser, result: RunResult, where: Location) -> None:
         if name != result.reference.engine and not explanation.unread:
             pair = explain_value(result, where, candidates=[name])
             found = page.run(SENTENCES, list(result.traces).index(name), *where.index)
-            assert found == list(pair.sentences)
+            # The page has no arithmetic with a likely cause, which it names.
+            assert found == [text.partition(" With it the equations give ")[0] for text in pair.sentences]
         for (_, stored, computed), outcome in zip(outcomes, own.outcomes, strict=True):
             same(number(stored), outcome.stored, exact=True)
             same(number(computed), outcome.computed, exact=exact)
@@ -246,6 +247,27 @@ def test_the_arithmetic_of_every_cell(name: str, page: Browser, open_page: Any) 
     check_lanes(page, result, range(2))
     for where in drawn_places(result, range(2), 8):
         check_arithmetic(page, result, where)
+    if name == "projection":
+        check_units_behind(page, result, Location(1, 1, 2, 1, 0))
+
+
+def check_units_behind(page: Browser, result: RunResult, where: Location) -> None:
+    """The table of the units that a projection reads has the values that the window leads to."""
+    arithmetics = explain_value(result, where).arithmetics.values()
+    page.run(
+        """const [layer, direction, time, sample, unit] = arguments;
+        state.engine = 1;
+        select({ layer, direction, time, sample, unit });""",
+        *where.index,
+    )
+    rows = page.run(
+        """return [...document.querySelectorAll("details[data-line=units] tbody tr")].map((row) =>
+        [...row.querySelectorAll("td")].map((cell) => Number(cell.title.replace("\u2212", "-"))));"""
+    )
+    names = page.run("return cell.behind.map(([name]) => name);")
+    assert names == ["i", "f", "g", "o", "c", "m"]
+    expected = np.column_stack([own.across[name] for own in arithmetics for name in names])
+    np.testing.assert_allclose(rows, expected, rtol=1e-12)
 
 
 GRADIENTS = f"""{PLAIN}
