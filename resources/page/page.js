@@ -1755,7 +1755,7 @@ function unitsView(steps, wasOpen) {
     const rows = Array.from({ length: units }, (_, unit) => element("tr", {},
       element("th", { scope: "row" }, `u=${unit}`),
       ...values.flat().map((each) => numberCell(shown(each[unit]), full(each[unit])))));
-    const table = element("table", {}, element("thead", {}, top, below), element("tbody", {}, ...rows));
+    const table = element("table", { className: "terms" }, element("thead", {}, top, below), element("tbody", {}, ...rows));
     details.append(scrolled("Units behind h", table));
   }));
   return view;

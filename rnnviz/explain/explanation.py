@@ -19,6 +19,7 @@ from rnnviz.explain.provenance import in_words, input_source
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
 from rnnviz.explain.worked_step import Floats, Kind
 from rnnviz.frozen import dataclass
+from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.metrics import mismatching
 from rnnviz.verify.result import RunResult
@@ -190,13 +191,15 @@ class Explanation:
     """The arithmetic of one value by engine, the reference first, and where each candidate diverges from it.
 
     `unread` has the value of each recording that lacks the step's inputs, by engine; None if it lacks the value, too.
-    `with_bugs` has the step of a wrong engine with its likely cause, by engine, where that gives the engine's values.
+    `causes` has the likely cause of each engine whose step differs, by engine, and `with_bugs` the step with it where
+    that gives the engine's values.
     """
 
     where: Location
     arithmetics: Mapping[str, StepBreakdown]
     partings: Mapping[str, Divergence | None]
     unread: Mapping[str, float | None] = field(default_factory=dict)
+    causes: Mapping[str, str] = field(default_factory=dict)
     with_bugs: Mapping[str, StepWithBugs] = field(default_factory=dict)
 
     @property
@@ -207,18 +210,18 @@ class Explanation:
     def sentences(self) -> tuple[str, ...]:
         """Which engines' steps differ from the arithmetic, and where each candidate diverges from the reference."""
         read = {name: own.outcomes for name, own in self.arithmetics.items() if name not in self.unread}
-        # That the arithmetic agrees says nothing of an engine whose arithmetic with its likely cause is shown.
+        # That the arithmetic agrees says nothing of an engine whose likely cause is known.
         unexplained = {
             name: parting
             for name, parting in self.partings.items()
             if parting is None
             or DIVERGENCE[parting.step] is not _RETURNED
-            or not self.with_bugs.keys() & {name, self.reference.engine}
+            or not self.causes.keys() & {name, self.reference.engine}
         }
         return (
             *wrong_sentences(read, STEP_READS),
             *divergence_sentences(self.reference.engine, unexplained),
-            *map(_likely_cause, self.with_bugs.values()),
+            *(_likely_cause(cause, self.with_bugs.get(name)) for name, cause in self.causes.items()),
             *(_unread(name, stored) for name, stored in self.unread.items()),
         )
 
@@ -278,19 +281,27 @@ def explain_value(
         for c in result.comparisons
         if reference is not None and c.candidate in arithmetics and c.candidate not in unread
     }
-    with_bugs = {name: step for name in read if (step := step_with_bugs(result, arithmetics[name])) is not None}
-    return Explanation(where, arithmetics, partings, unread, with_bugs)
+    wrong = [name for name in read if not all(own.right for own in arithmetics[name].outcomes)]
+    causes = {
+        name: cause for name in wrong if result.judgment is not None and (cause := likely_cause(result.judgment, name))
+    }
+    with_bugs = {name: step for name in causes if (step := step_with_bugs(result, arithmetics[name])) is not None}
+    return Explanation(where, arithmetics, partings, unread, causes, with_bugs)
 
 
 LIKELY_CAUSE = "Likely cause: {cause}."
 _WITH_CAUSE = "With it the equations give {symbol} = {value}, as {engine} returned."
 
 
-def _likely_cause(step: StepWithBugs) -> str:
+def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
+    """The likely cause of an engine's errors, and what the equations give with it."""
+    named = LIKELY_CAUSE.format(cause=cause)
+    if step is None:
+        return named
     last = step.arithmetic.outcomes[-1]
     value, engine = format_short(last.computed), display_name(step.arithmetic.engine)
     with_cause = _WITH_CAUSE.format(symbol=last.symbol, value=value, engine=engine)
-    return f"{LIKELY_CAUSE.format(cause=step.cause)} {with_cause}"
+    return f"{named} {with_cause}"
 
 
 _NO_VALUE = "{engine} does not hold this value: it was not recorded."

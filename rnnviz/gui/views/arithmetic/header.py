@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
 from rnnviz.explain.explanation import divergence_sentence
@@ -303,7 +304,9 @@ class DivergenceLabel(QAbstractButton):
     def show_page(self, page: Page) -> None:
         sentences, parts = page.sentences, page.flagged
         text = sentences[-1] if sentences else ""
-        named = len(page.engines) == len(MARKS) and page.whole and not page.with_bugs
+        names = [display_name(engine) for engine in page.engines]
+        # Another sentence, such as a likely cause or a note, has no form with marks.
+        named = len(names) == len(MARKS) and text == divergence_sentence(names[0], names[1], page.divergence)
         self._brief = divergence_sentence(*MARKS, page.divergence) if named else text
         if text == self.text() and parts == self.parts:
             return
