@@ -216,8 +216,8 @@ def _audit_columns(
                 for name, array in returned.items()
             }
             tally.add_lines(block, {name: lines[name] for name in network.graph.values if name in lines}, values)
-        if trace.stored_as:
-            np.add(step.bound, storage_bound(h, trace.stored_as), out=step.bound)
+        if trace.stored_as or trace.half:
+            np.add(step.bound, storage_bound(h, trace.stored_as, trace.half), out=step.bound)
         unknown = undetermined(bounded, step, h, before)
         unknown = None if unknown is None else unknown.at(chosen)
         tally.add(block, h[chosen], step[chosen], fresh, unknown)

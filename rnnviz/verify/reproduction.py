@@ -150,7 +150,7 @@ def _steps_give(fault: Fault, inputs: Inputs, trace: Trace, window: StepWindow) 
         carried |= after
         here = steps.computed[span]
         for name, array in (own | lines).items():
-            if not _follows(array[span], values[name], here, trace.stored_as):
+            if not _follows(array[span], values[name], here, trace):
                 return False
         at = np.flatnonzero((last >= begin) & (last < end))
         for s in carried:
@@ -197,10 +197,10 @@ def _restart(fault: Fault, steps: ReadSteps, own: Mapping[str, FloatArray], begi
     return {s: np.zeros_like(steps.state[s]) if zeros else steps.state[s] for s in fault.forgotten}
 
 
-def _follows(found: FloatArray, expected: BoundedArray, here: NDArray[np.bool_], stored_as: str) -> bool:
+def _follows(found: FloatArray, expected: BoundedArray, here: NDArray[np.bool_], trace: Trace) -> bool:
     """Whether values (B, N, U) are within eight bounds of those that follow; `here` (B, N) are those that count."""
     value = np.broadcast_to(expected.value, found.shape)
-    bound = np.broadcast_to(expected.bound, found.shape) + storage_bound(found, stored_as)
+    bound = np.broadcast_to(expected.bound, found.shape) + storage_bound(found, trace.stored_as, trace.half)
     error = np.abs(found - value)
     ratio = error / bound
     ratio[error == 0.0] = 0.0
@@ -231,7 +231,7 @@ def _finals_follow(
             value = own[s][last, np.arange(len(last))].astype(np.float64)
             bound = trace.spacing * np.abs(value)
         else:
-            value, bound = values[s], bounds[s] + storage_bound(found, trace.stored_as)
+            value, bound = values[s], bounds[s] + storage_bound(found, trace.stored_as, trace.half)
         if not within(found[reached], value[reached], ALLOWED * bound[reached]):
             return False
     return True

@@ -276,7 +276,8 @@ def test_compiled_models_are_recorded(compiled_before: bool) -> None:
         if not compiled_before:
             compiled = torch.compile(model, backend="eager")
         found = compiled(x)
-    assert torch.equal(found, model(x))
+    # With and without autograd, PyTorch may take other kernels.
+    torch.testing.assert_close(found, model(x))
     assert [len(sequence.x) for sequence in captured] == [7, 7]
     assert not captured.skipped
     whole = torch.compile(model.decoder, backend="eager", fullgraph=True)

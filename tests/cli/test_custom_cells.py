@@ -130,8 +130,8 @@ def test_the_gates_are_exported(cell: str, run_folder: Callable[..., Path]) -> N
     )
     for gate in EXAMPLES[cell].gate_symbols:
         if gate in expected and gate != "h":
-            assert f"manual.{gate}" in header
-            np.testing.assert_allclose(arrays[f"manual.gate.{gate}"][0, 0], expected[gate], rtol=0.0, atol=1e-5)
+            assert f"manual.recomputed.{gate}" in header
+            np.testing.assert_allclose(arrays[f"manual.recomputed.{gate}"][0, 0], expected[gate], rtol=0.0, atol=1e-5)
 
 
 def test_a_config_alone_is_not_a_permission(rnnviz: Called, tmp_path: Path) -> None:

@@ -268,10 +268,19 @@ def stored(value: FloatArray, stored_as: str, eps: float) -> BoundedArray:
     return BoundedArray(value, storage_bound(value, stored_as), eps)
 
 
-def storage_bound(value: FloatArray, stored_as: str) -> FloatArray:
-    """Half a unit in the last place of a number in the type `stored_as`, divided among eight bounds; 0 for ""."""
+_LAST_OPERATIONS = 4
+"""Operations of a step whose results may be subnormal where the new state is."""
+
+
+def storage_bound(value: FloatArray, stored_as: str, half: str = "") -> FloatArray:
+    """Half a unit in the last place of a number in the type `stored_as`, divided among eight bounds; 0 for "".
+
+    Without it, of a number computed in `half` precision, the rounding of its last few operations among subnormal
+    numbers, which is absolute.
+    """
     if not stored_as:
-        return np.zeros(value.shape)
+        least = _LAST_OPERATIONS * smallest_normal(half) * spacing(half) / ALLOWED if half else 0.0
+        return np.full(value.shape, least)
     magnitude = np.maximum(np.abs(np.asarray(value, np.float64)), smallest_normal(stored_as))
     magnitude[~np.isfinite(magnitude)] = 0.0
     return np.asarray(magnitude * (spacing(stored_as) / (2.0 * ALLOWED)))
