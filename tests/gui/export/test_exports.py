@@ -267,9 +267,9 @@ def test_gates_are_exported_by_separate_entries(qtbot, window, export, tmp_path)
         assert "own states" in window.findChild(QAction, f"export_{entry}").toolTip().replace("\n", " ")
     cell = window.session.result.config.network.kind
     with (tmp_path / "gates.csv").open() as lines:
-        assert {f"manual.pre_{gate.symbol}" for gate in cell.gates} <= set(csv.DictReader(lines).fieldnames)
+        assert {f"manual.recomputed.pre_{gate.symbol}" for gate in cell.gates} <= set(csv.DictReader(lines).fieldnames)
     with np.load(tmp_path / "gates.npz") as archive:
-        assert {f"manual.pre.{gate.symbol}" for gate in cell.gates} <= set(archive.files)
+        assert {f"manual.recomputed.pre_{gate.symbol}" for gate in cell.gates} <= set(archive.files)
 
 
 @pytest.mark.parametrize("ending", ["onnx", pytest.param("npz", marks=pytest.mark.slow)])

@@ -52,6 +52,7 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot: An
     assert asked.args[0].unit == expected[0]
     # The next key may come before the view follows the selection.
     view.session.set_result(result)
+    view.session.set_engine("gluon")
     view.session.set_location(Location(timestep=2, unit=expected[1]))
     with qtbot.waitSignal(view.location_requested) as asked:
         view.step_unit(1)

@@ -52,6 +52,7 @@ def drag(view: UnrolledView, first: int, last: int) -> None:
 
 def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any, view: UnrolledView) -> None:
     view.session.set_result(result())
+    view.session.set_engine("gluon")
     before = view.grab().toImage()
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
@@ -79,6 +80,7 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any
 
 def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view: UnrolledView) -> None:
     view.session.set_result(result())
+    view.session.set_engine("gluon")
     view.session.set_location(Location(timestep=10, unit=1))
     for _ in range(4):
         QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
@@ -102,6 +104,7 @@ def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view
 
 def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: UnrolledView) -> None:
     view.session.set_result(result())
+    view.session.set_engine("gluon")
     for change in (lambda: view.session.set_location(Location(sample=1)), lambda: view.session.set_result(result())):
         drag(view, 10, 13)
         qtbot.waitUntil(lambda: view.ranges.found is not None)
@@ -135,6 +138,7 @@ def test_a_range_ends_before_padding(view: UnrolledView) -> None:
 
 def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
     view.session.set_result(result())
+    view.session.set_engine("gluon")
     for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
         view.restore_state([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])
         assert view.save_state() == ()
@@ -200,6 +204,7 @@ def test_a_gradient_that_the_engine_lacks_is_searched_where_it_is_shown(qtbot: A
 def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledView, theme: Any) -> None:
     view.apply_theme(theme)
     view.session.set_result(result())
+    view.session.set_engine("gluon")
     view.ranges.panel.box.setValue(0.5)
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
