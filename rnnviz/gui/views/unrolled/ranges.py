@@ -30,7 +30,7 @@ from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.render_state import shown_in
-from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.gates import RECOMPUTED, Quantity, is_recomputed
 from rnnviz.quantities.units import MOST, THRESHOLD, Match, Query, Selection, reach, searched, select
 from rnnviz.verify.result import RunResult
 
@@ -104,10 +104,11 @@ class RangePanel(QFrame):
         self.setFixedWidth(scaled(_WIDTH))
         self.hide()
 
-    def show_query(self, query: Query, lane: str, within: float) -> None:
+    def show_query(self, query: Query, lane: str, within: float, recomputed: bool) -> None:
         """Show a range whose active units are not known yet. The slider's thresholds lie `within` this far of 0."""
         self._within = within
         name = "h" if query.quantity == "value" else query.quantity
+        name = f"{name} {RECOMPUTED}" if recomputed else name
         self.quantity.setText(f"{name} ≥")
         for control in (self.slider, self.box):
             control.setToolTip(wrapped(_WHY.format(name=name)))
@@ -295,7 +296,8 @@ class RangeSelection(QObject):
             return
         lane = lane_text(result.inputs.network, self._place(query))
         asked = _asked(result, query)
-        self.panel.show_query(query, lane, reach(result, asked))
+        recomputed = is_recomputed(asked.quantity, result[asked.engine], result.inputs.network.kind)
+        self.panel.show_query(query, lane, reach(result, asked), recomputed)
         self._place_panel(query)
         self._task.ask(partial(select, result, asked))
 

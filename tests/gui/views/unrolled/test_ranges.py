@@ -215,3 +215,11 @@ def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledVi
     y = corner.y() + int(geometry.height) - 3
     accent = [image.pixelColor(corner.x() + int(geometry.x_of(t)), y) == theme.color("accent") for t in (42, 75, 60)]
     assert accent == [True, True, False]
+
+
+def test_a_gate_that_the_engine_lacks_is_named_recomputed(qtbot: Any, view: UnrolledView) -> None:
+    view.session.set_result(make_result(("gluon", "manual"), cell="lstm", timesteps=30))
+    view.session.set_color_by("i")
+    drag(view, 3, 5)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    assert view.ranges.panel.quantity.text() == "i recomputed ≥"
