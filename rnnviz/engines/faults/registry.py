@@ -504,7 +504,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         ),
         _of_gradients(
             "cell-gradient-dropped",
-            "gradient of the cell state not passed to the time step before",
+            "gradient of the cell state not passed to the previous time step",
             "A loop that carries dh but not dc, or detaches c alone.",
             _cell_dropped,
         ),
