@@ -4,6 +4,7 @@ Each value becomes an output of the model. A node then reads the values that wer
 another type in between.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -465,7 +466,7 @@ def _fed(value: ValueInfoProto, given: str, path: Path) -> Array:
 
 def _read(given: str, name: str) -> tuple[Array, str]:
     """An array of FILE.npy, FILE.npz or FILE.npz#ARRAY, and how a sentence names it."""
-    file, _, wanted = given.rpartition("#") if "#" in given and not Path(given).exists() else (given, "", "")
+    file, _, wanted = given.rpartition("#") if "#" in given and not os.path.exists(given) else (given, "", "")
     path = Path(file)
     if path.suffix.lower() == ".npz":
         archive = NpzFile(path)

@@ -65,7 +65,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
         # Its readers are needed for no TOML file.
         from rnnviz.io.file_kinds import use_of
 
-        use = use_of(path) if path.is_file() else ""
+        use = use_of(path) if os.path.isfile(path) else ""
         if not use:
             raise
         raise InputError(f"{path} is not a {kind}; it {use}.") from error

@@ -198,7 +198,10 @@ def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config,
     assert (box.currentText(), shown_engine(window.lanes)) == ("manual", "manual")
     for _ in range(4):
         press("q")
-    assert (window.session.quantity, window.lanes.color_bar.heading()) == ("r", ("r", "reset gate", "of gluon"))
+    assert (window.session.quantity, window.lanes.color_bar.heading()) == (
+        "r",
+        ("r", "reset gate", "recomputed", "of gluon"),
+    )
     press("q", Qt.KeyboardModifier.ShiftModifier)
     assert swiped_to(window.lanes) == "manual"
     press("q")

@@ -37,9 +37,9 @@ def test_utf_16_is_named(tmp_path: Path, encoding: str) -> None:
             load(path)
 
 
-def test_an_array_is_named_as_binary(tmp_path: Path) -> None:
+def test_an_array_is_named_as_a_sequence(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
-    with pytest.raises(InputError, match="it is binary"):
+    with pytest.raises(InputError, match="it is a sequence"):
         load_config(tmp_path / "x.npy")
 
 
