@@ -83,7 +83,7 @@ def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_pa
     assert "manual agree" in told
     assert re.search(r"^layer 0, forward, t = 0, sample 0, unit 0 \S+ \S+$", told, re.MULTILINE)
     assert "bug:no-h2h-bias wrong (('no-h2h-bias',)" in told
-    assert "no-such-file.toml cannot be read" in told
+    assert "no-such-file.toml does not exist" in told
     # What follows the line that shows the window comes after it was closed.
     assert re.search(r"^window: agree\n\d\S*\n\Z", told, re.MULTILINE)
 

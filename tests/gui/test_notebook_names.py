@@ -110,7 +110,7 @@ class Seen:
                 said = self._map.rows.index(place).data()
                 texts = [r.place.text for r in self._map.rows.rows[place + 1 : place + 3] if isinstance(r, PlaceRow)]
                 if texts == [out, state]:
-                    return bool(said.endswith(f"{out}: equal"))
+                    return bool(said.endswith(f"{out}: copies equal"))
         return False
 
 

@@ -86,12 +86,13 @@ def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vec
                 p, out = inputs.parameters.layer(layer, d), hidden[layer, d, :, row]
                 h = inputs.initial_state.h[k, sample]
                 c = np.zeros(size) if inputs.initial_state.c is None else inputs.initial_state.c[k, sample]
+                cells = np.zeros((timesteps, size))
                 for t in reversed(range(length)) if backward else range(length):
                     h, c = step(network.cell, p, below[t], h, c)
-                    out[t] = h
+                    out[t], cells[t] = h, c
                 state[k, row], cell_state[k, row] = h, c
                 if bug == "state-at-last-timestep-of-batch" and not (backward and more == 1):
-                    state[k, row], cell_state[k, row] = out[-1], c if length == timesteps else 0.0
+                    state[k, row], cell_state[k, row] = out[-1], cells[-1]
                 if goes_on and not backward:
                     for t in range(length, timesteps):
                         h, c = step(network.cell, p, below[t], h, c)
