@@ -81,6 +81,14 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
     ValueError
         If NumPy does not write this header, or the array does not fill the file exactly.
     """
+    header = _parse_npy_header(file)
+    if header.numeric and (any(length < 0 for length in header.shape) or header.size != size):
+        raise ValueError(f"an array of the shape {header.shape} would have {header.size} bytes and has {size}")
+    return header
+
+
+def _parse_npy_header(file: IO[bytes]) -> NpyHeader:
+    """The header at the beginning of an `.npy` file, whatever follows it; a ValueError if NumPy does not write it."""
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
     readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
     if version not in readers:
@@ -92,14 +100,11 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
         raise ValueError(f"an array has a header of {count} bytes")
     text = length + file.read(count)
     shape, fortran, dtype = read(BytesIO(text))  # type: ignore[no-untyped-call]
-    header = NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
-    if header.numeric and (any(length < 0 for length in shape) or header.size != size):
-        raise ValueError(f"an array of the shape {shape} would have {header.size} bytes and has {size}")
-    return header
+    return NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
 
 
 def check_npy_size(file: IO[bytes], size: int) -> None:
-    """Refuse an `.npy` file whose array would have more bytes than the file; another file passes.
+    """Refuse an `.npy` file whose array would have more bytes than the file; NumPy judges everything else.
 
     Parameters
     ----------
@@ -111,11 +116,13 @@ def check_npy_size(file: IO[bytes], size: int) -> None:
     Raises
     ------
     ValueError
-        As `read_npy_header`.
+        If the array is larger than the file.
     """
-    begins_as_array = file.read(len(_NPY)) == _NPY
-    file.seek(0)
-    if begins_as_array and (needed := read_npy_header(file, size).size) > size:
+    try:
+        needed = _parse_npy_header(file).size
+    except ValueError:
+        return
+    if needed > size:
         raise ValueError(f"an array would have {needed} bytes and has {size}")
 
 

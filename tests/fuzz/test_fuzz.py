@@ -74,7 +74,7 @@ def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, report
     report_table("fuzz").add(
         f"config, {kind}", cases=found.total(), ok=found["ok"], sentence=found["sentence"], **{"anything else": 0}
     )
-    assert min(found["ok"], found["sentence"]) > found.total() // 50
+    assert min(found["ok"], found["sentence"]) > found.total() // 20
 
 
 @pytest.mark.slow
@@ -87,4 +87,4 @@ def test_many_drawn_files_load_or_fail_with_a_message(kind: str, tmp_path: Path,
     assert failures == []
     assert found.total() == cases(kind)
     expected = ("ok",) if kind in NEVER_REFUSED else ("ok", "sentence")
-    assert min(found[each] for each in expected) > found.total() // 50
+    assert min(found[each] for each in expected) > found.total() // 20

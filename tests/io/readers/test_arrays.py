@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import read_npz
 from rnnviz.core.sequence import SequenceSource
-from rnnviz.io.readers import open_sequence
+from rnnviz.io.readers import open_npy, open_sequence
 
 
 class Bomb:
@@ -139,6 +139,15 @@ def test_a_shape_beyond_64_bits_is_refused_without_a_warning(tmp_path: Path, des
     np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
     path.write_bytes(header.getvalue() + bytes(64))
     assert "content is not what numpy writes" in refusal(read_sequence, path)
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_bytes_after_an_array_are_passed_over(tmp_path: Path, version: tuple[int, int]) -> None:
+    content = BytesIO()
+    np.lib.format.write_array(content, np.ones((2, 3)), version=version)
+    path = tmp_path / "x.npy"
+    path.write_bytes(content.getvalue() + b"rest")
+    assert open_npy(path).shape == (2, 3)
 
 
 def test_a_text_file_named_npy_is_refused(tmp_path: Path) -> None:
