@@ -99,12 +99,12 @@ def _copies(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatA
 
 def final_states(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
     """The final hidden states (L·D, N, U) of a trace where the fault takes them from."""
+    at_last = fault.final_at_last_timestep or fault.backward != "reversed"
     if fault.batch_as_time:
         # The last computed sample of each time step; there are as many states as samples.
         places = np.arange(inputs.batch_size) % inputs.timesteps
         lanes = np.ndindex(inputs.network.num_layers, inputs.network.directions)
-        return np.stack([trace.hidden[k][places, 0 if trace.backward(k[1]) else -1] for k in lanes])
-    at_last = fault.final_at_last_timestep or fault.backward != "reversed"
+        return np.stack([trace.hidden[k][places, 0 if trace.backward(k[1]) and not at_last else -1] for k in lanes])
     finals = [
         trace.hidden[layer, direction, 0]
         if trace.backward(direction) and not at_last

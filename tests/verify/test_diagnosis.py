@@ -154,9 +154,6 @@ def test_pair_of_bugs_is_diagnosed(cell: str) -> None:
             tried += 1
             continue
         tried += 1
-        if "batch-as-time" in (one.name, other.name):
-            # Final states that another bug moves as well are not reproduced.
-            continue
         names = diagnosis_of(inputs, made(both, inputs))
         # If one bug hides the other, or two pairs are equivalent, more than one name is correct.
         assert (one.name, other.name) in names or (one.name,) in names or (other.name,) in names, (one, other)
