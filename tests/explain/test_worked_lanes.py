@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.worked_lanes import worked_lane
+from rnnviz.explain.worked_lanes import values_behind, worked_lane
 from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
@@ -34,9 +35,14 @@ def compared(network: dict[str, Any], lengths: list[int] | None = None) -> None:
             for own in found.outcomes:
                 assert lane.bounds[own.symbol][timestep, column, unit] == pytest.approx(own.bound, rel=1e-6)
             pre = [part for gate in found.gates for part in gate.pre.parts]
-            # Of a projection, values of the units behind h are there, too.
-            across = [read[timestep, column] for read in lane.across.values()]
-            assert not across or any(np.array_equal(read, part.inputs) for read in across for part in pre)
+            behind = values_behind(inputs.network.kind, graph_of(inputs.network.kind)).values()
+            for node, read in lane.across.items():
+                if node not in behind:
+                    assert any(np.array_equal(read[timestep, column], part.inputs) for part in pre), node
+                    continue
+                for place, value in enumerate(read[timestep, column]):
+                    of_cell = explain(inputs, trace, Location(layer, direction, timestep, sample, place), size="H")
+                    assert value == pytest.approx(of_cell.number(node), rel=1e-12), node
 
 
 def test_the_arithmetic_of_a_lane_is_that_of_its_values() -> None:
