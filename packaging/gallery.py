@@ -253,16 +253,7 @@ def restore(window: MainWindow, _folder: Path) -> QWidget:
 
 def sweep(window: MainWindow, folder: Path) -> QWidget:
     """A sweep's rows and their heat map."""
-    path = folder / "grid.toml"
-    path.write_text(_SWEEP, encoding="utf-8")
-    window.sweeps.open(path)
-    assert window.sweeps.runner is not None
-    wait(window.sweeps.runner.opened)
-    window.sweeps.run()
-    wait(window.sweeps.runner.ended)
-    assert window.sweeps.window is not None
-    window.sweeps.window.resize(1000, 560)
-    return window.sweeps.window
+    return guide_scenes.sweep(window, folder, _SWEEP)
 
 
 SCENES: tuple[tuple[Scene, bool], ...] = (

@@ -245,10 +245,10 @@ def model(window: MainWindow, folder: Path) -> QWidget:
     raise TimeoutError("The list of a file's networks did not open.")
 
 
-def sweep(window: MainWindow, folder: Path) -> QWidget:
-    """A sweep's rows and their heat map."""
+def sweep(window: MainWindow, folder: Path, grid: str = _SWEEP) -> QWidget:
+    """A sweep's rows and their heat map; `grid` is its file."""
     path = folder / "grid.toml"
-    path.write_text(_SWEEP, encoding="utf-8")
+    path.write_text(grid, encoding="utf-8")
     window.sweeps.open(path)
     assert window.sweeps.runner is not None
     wait(window.sweeps.runner.opened)
