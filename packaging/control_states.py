@@ -287,7 +287,7 @@ def menu_states(menu: QMenu, submenus: list[QAction]) -> Iterator[Shot]:
 
 
 def menus(window: QWidget) -> Iterator[Shot]:
-    """Every menu of a window, those of its menu bar and buttons."""
+    """Every menu of a window, its menu bar and its buttons."""
     made = window.findChildren(QMenu)
     # Not by `QAction.menu`, which passes the ownership of a menu to Python.
     submenus = [menu.menuAction() for menu in made]

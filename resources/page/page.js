@@ -1738,7 +1738,7 @@ function lineBox(symbols, label, titles, texts) {
   return view;
 }
 
-/** The values of the units that a product with a matrix reads, by each engine: those of the gates, c and m. */
+/** The values of the units that a product with a matrix reads, by each engine: the gates, c and m. */
 function unitsView(steps, wasOpen) {
   const names = cell.behind.map(([name]) => name);
   const values = steps.map((step) => cell.behind.map(([, node]) => step.ofUnits(node)));

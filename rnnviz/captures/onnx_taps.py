@@ -31,7 +31,7 @@ _LIST_OPSET = 14
 
 @dataclass(frozen=True)
 class Tap:
-    """A recorded value: its name next to the node and that of the model's output.
+    """A recorded value: its name next to the node, and the name of the model's output.
 
     The output has `axes` of iterations before those of the value. If it is a list, it has a value for each call.
     """

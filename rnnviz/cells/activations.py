@@ -31,8 +31,8 @@ _SWISH_BEND = 2.3993572805154676
 class _Rule:
     """The definition of one activation.
 
-    `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta. At a kink the slope is that of
-    PyTorch's function (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree.
+    `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta. At a kink the slope equals
+    PyTorch's (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree.
     `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
     `slope_code` is that of f', in which {y} = f(x) may occur, too; it is a factor of a product.
     `low` and `high` are the least and largest value of f; infinite where there is no limit. f turns from falling to

@@ -522,7 +522,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def refuse_other_kind(values: Mapping[str, Any], *wanted: str) -> None:
-    """Raise a ConfigError if the tables are those of a kind of file that is not among `wanted`, the first of them."""
+    """Raise a ConfigError for tables of a kind of file that is not in `wanted`; the error names its first entry."""
     for kind, (keys, use) in _KINDS.items():
         found = next((key for key in keys if key in values), None)
         if found is not None:

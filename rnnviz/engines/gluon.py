@@ -240,7 +240,7 @@ class FusedLayer(AutogradLayer):
 class GluonEngine:
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
 
-    Gradients are those of the fused kernels called step by step, and of the fused stack next to them.
+    Gradients come from the fused kernels called step by step, and from the fused stack next to them.
     """
 
     provides_cell_state = False

@@ -58,7 +58,7 @@ class Recording:
     """One engine's arrays in an archive: `arrays` maps the names of a recording to those in the file.
 
     `others` are the arrays with other names, in the same way. `computed_in` is the name of the text that says in which
-    type they were computed, and `lengths` that of the lengths of the samples, "" if there are none.
+    type they were computed, and `lengths` the name of the samples' lengths, "" if there are none.
     """
 
     archive: NpzFile

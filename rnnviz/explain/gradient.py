@@ -129,7 +129,7 @@ class GradientBreakdown:
 
     @property
     def outcomes(self) -> tuple[StoredValue, ...]:
-        """The engine's own gradients besides those of the equations."""
+        """The engine's own gradients besides the equations' gradients."""
         return tuple(line.own for line in self.lines if line.own is not None)
 
     @property

@@ -188,7 +188,7 @@ def unit_size(cell: CellSpec, place: Place | ParameterPlace) -> str:
 
 
 def selected(cell: CellSpec, place: Place, selection: Location) -> Location | None:
-    """The selected value of a place: its step, with the selected unit if those of the place are not units of h.
+    """The selected value of a place: its step, with the selected unit if the place counts other units than h.
 
     None where no step computed the place.
     """

@@ -60,7 +60,7 @@ def across_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
 
 
 def values_behind(cell: CellSpec, graph: Graph) -> dict[str, Node]:
-    """The named values behind a product with a matrix, whose units are not those of h: i, f, g, o, c, m of an LSTM."""
+    """The named values behind a product with a matrix, with other units than h: i, f, g, o, c, m of an LSTM."""
     found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
     read = ordered([node.args[-1] for node in found if node.op == "matrix"])
     return {name: node for name, node in graph.values.items() if node in read and node.shape != graph.values["h"].shape}

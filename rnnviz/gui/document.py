@@ -271,7 +271,7 @@ class Document(QObject):
         self._take(config, EditOrigin(title))
 
     def take_step(self, config: Config) -> None:
-        """Set the config of another step of the open lesson. Undo restores what the user made of the step before."""
+        """Set the config of another step of the open lesson. Undo restores the user's version of the previous step."""
         self._stored = config
         self.edit(config, f"opening {self.origin.title}")
 

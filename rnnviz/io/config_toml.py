@@ -105,7 +105,7 @@ def is_unpacked(path: str) -> bool:
 
 
 def name_of_source(path: str) -> str:
-    """The name of the file at a path, or that of the session from which it was unpacked."""
+    """The name of the file at a path, or of the session from which it was unpacked."""
     if not is_unpacked(path):
         return PurePath(path).name
     *_, unpacked, _, _, name = PurePath(path).parts

@@ -44,8 +44,8 @@ _CHUNK = (
     'pass its state on; capture(model, join="all") joins them and shows where'
 )
 _NOT_FINAL = (
-    "the run starts from the initial state of the run in {path}; its final states are those of initial_state.final_of"
-    ' = "{engine}"'
+    "the run starts from the initial state of the run in {path}; initial_state.final_of = "
+    '"{engine}" reads its final states'
 )
 
 

@@ -412,7 +412,7 @@ def _unpack(
 ) -> Path:
     total, done = max(sum(info.file_size for info in copies), 1), 0
     try:
-        # The name of the session is that of the run in its reports.
+        # Reports of the run have the name of the session.
         prefix = f"{UNPACKED}{_UNSAFE.sub('_', path.name)[:_LONGEST_PREFIX]}-"
         target = Path(tempfile.mkdtemp(prefix=prefix, dir=folder()))
     except OSError as error:

@@ -106,7 +106,7 @@ def _moved(inputs: Inputs, trace: Trace) -> BackwardPasses:
 
 
 def _reproduces(fault: GradientFault, passes: BackwardPasses, moved: BackwardPasses, trace: Trace) -> bool:
-    """Whether every gradient that the engine stores is that of the fault, within rounding.
+    """Whether every gradient that the engine stores equals the fault's, within rounding.
 
     Of grad.out the one without the bug is as good: a bug may read another one than the engine stores.
     """
@@ -121,7 +121,7 @@ def _reproduces(fault: GradientFault, passes: BackwardPasses, moved: BackwardPas
         if name == gradient("h"):
             of_h = limit
         elif len(index) > 1:
-            # They are computed from that of h.
+            # They are computed from the gradient of h.
             limit = np.maximum(limit, of_h / _SMALL)
         if not within(found, expected, limit + np.finfo(found.dtype).tiny):
             return False

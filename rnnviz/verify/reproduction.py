@@ -46,7 +46,7 @@ def reproduces(
     fault : Fault
         The fault.
     inputs : Inputs
-        The inputs; of a bug of padding or a partial trace, those of a run that is small enough to be computed whole.
+        The inputs; for a bug of padding or a partial trace, of a run that is small enough to be computed whole.
     trace : Trace
         The engine's trace.
     windows : sequence of StepWindow
@@ -170,7 +170,7 @@ def _before(
     *,
     forgets: bool,
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """The previous hidden values (B, N, U) of each step of a block, and those of other states that are known."""
+    """The previous hidden values (B, N, U) of each step of a block, and the other states that are known."""
     found: dict[str, FloatArray] = {}
     for s, initial in steps.state.items():
         if s in own:
@@ -218,7 +218,7 @@ def _finals_follow(
     bounds: Mapping[str, FloatArray],
     last: NDArray[np.intp],
 ) -> bool:
-    """Whether the final states besides h are those of the steps `last` (N,), where the window reaches them."""
+    """Whether the final states besides h equal the states of the steps `last` (N,), where the window reaches them."""
     k = window.layer * inputs.network.directions + window.direction
     reached = last < len(steps.x)
     whole = len(steps.x) >= inputs.timesteps
@@ -238,7 +238,7 @@ def _finals_follow(
 
 
 def _run_gives(fault: Fault, inputs: Inputs, trace: Trace, *, padding_filled: bool) -> bool:
-    """Whether the arrays of a run with the fault are those of the trace."""
+    """Whether the arrays of a run with the fault equal the trace's."""
     plain, lengths = replace(fault, sample_order=None), inputs.lengths
     ordered = as_ordered(fault, inputs)
     made, other = faulty_trace(plain, ordered), faulty_trace(plain, _rounded(ordered, trace.eps))

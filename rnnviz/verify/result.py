@@ -167,7 +167,7 @@ class RunResult(Displayed):
 
     @property
     def by_importance(self) -> list[Comparison]:
-        """The comparisons, the worst verdict first; of equal ones first those of recordings and custom steps."""
+        """The comparisons, the worst verdict first; among equal ones recordings and custom steps first."""
 
         def key(comparison: Comparison) -> tuple[int, bool]:
             own = is_recording(comparison.candidate) or is_own(comparison.candidate)

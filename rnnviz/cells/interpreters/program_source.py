@@ -187,7 +187,7 @@ def _joined(symbols: tuple[str, ...]) -> str:
 def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> str:
     """The lines of a cell's step, each followed by the calls that compute it.
 
-    The values named in `wanted` are kept besides the states; `form` is that of the program whose calls are shown.
+    The values named in `wanted` are kept besides the states; `form` belongs to the program whose calls are shown.
     """
     path = trace(cell).path
     text: list[str] = []

@@ -89,7 +89,7 @@ class Schedule:
     `lanes` are the gates in the order of their lanes; the first `products` of them have their recurrent part computed
     at once. `halved` has the rows that are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
     The recurrent biases of the gates in `hoisted` are added to their input parts. `temporaries` has the size of each
-    temporary, "H" or "P", and `buffers` counts the buffers of lanes besides that of the recurrent parts.
+    temporary, "H" or "P", and `buffers` counts the buffers of lanes besides the one of the recurrent parts.
     """
 
     calls: tuple[Call, ...]

@@ -414,7 +414,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "coupled-gates-exchanged",
             "i and 1 - i exchanged",
-            "Code that takes the rows of the only gate as those of the forget gate.",
+            "Code that takes the rows of the only gate for the forget gate's.",
             _of_rows("igo", Fault(parameters=(change.gate_inverted("i"),))),
         ),
         KnownBug(

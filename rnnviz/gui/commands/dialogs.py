@@ -46,7 +46,7 @@ class RecentFiles(QObject):
         self.used.emit(path)
 
     def folder(self, kind: str) -> str:
-        """Folder of the last file of a kind, or of any kind, or else that of the user; never the program's."""
+        """Folder of the last file of a kind, or of any kind, or else the user's; never the program's."""
         folders = self._settings.folder(kind), *(str(path.parent) for path in self.paths()), str(Path.home())
         program = resource_path()
         return next((f for f in folders if os.path.isdir(f) and not Path(f).is_relative_to(program)), "")

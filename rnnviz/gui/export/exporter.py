@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def weight_files(network: "Network", source: str | None = None) -> str:
-    """The file dialog filters, one for each format of weights. The first is that of the `source` file, if any."""
+    """The file dialog filters, one for each format of weights. The first fits the `source` file, if any."""
     from rnnviz.io.model_formats.load import formats_offered
 
     return ";;".join(f"{form.title} (*{form.ending})" for form in formats_offered(network, source))
@@ -91,7 +91,7 @@ class ExportFormat:
 
     id: str
     ending: str
-    """Without a dot; "" for that of the first of the `filters`."""
+    """Without a dot; "" for the ending of the first of the `filters`."""
     title: str
     why: str
     filters: str | Callable[[RunResult], str]

@@ -1,4 +1,4 @@
-"""Pictures of a finished run without a window: verdict and unrolled network."""
+"""Pictures of a finished run without a window: verdict and lanes."""
 
 import sys
 from pathlib import Path

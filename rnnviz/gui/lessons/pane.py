@@ -440,7 +440,7 @@ class FoldedLesson(QWidget):
         super().__init__()
         self.setAccessibleName("Folded lesson")
         self.title = ElidedLabel()
-        self.resume = link_button("Resume", "Opens this step again. Undo returns to the current config.")
+        self.resume = link_button("Resume", "Opens this step again. Unsaved changes are asked about first.")
         self.close_button = QToolButton()
         self.close_button.setAutoRaise(True)
         self.close_button.setToolTip("Closes the lesson. It reopens at this step.")

@@ -106,7 +106,7 @@ class LinkLabel(QLabel):
     """A text with links. Tab moves to the first link, and skips a text without links. A click takes no focus."""
 
     clicked = Signal()
-    """A click next to the links that selects no text."""
+    """A click on no link that selects no text."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -88,7 +88,7 @@ class PinButton(QToolButton):
         return tuple(self._pinned)
 
     def pin(self, units: Iterable[int]) -> None:
-        """Replace the pinned units, up to the maximum number, by those of these that the network has."""
+        """Replace the pinned units, up to the maximum number, by the given ones that the network has."""
         known = (unit for unit in units if self._units is None or unit < self._units)
         self._pinned = list(dict.fromkeys(known))[:MOST_PINNED]
 

@@ -1,4 +1,4 @@
-"""View of the selected vector: the values of every engine, and the inputs of the time step."""
+"""View of the selected hidden state: the values of every engine, and the inputs of the time step."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -265,7 +265,7 @@ class VectorTable(ResultView):
 
     @property
     def _rows_are_units(self) -> bool:
-        """Whether the rows are the units of h: not those of the input, nor of the cell state besides a projection."""
+        """Whether the rows are units of h, not features of the input or other units of the cell state."""
         if self._result is None or self._kind in ("hidden", "gradient", "h0"):
             return True
         network = self._result.config.network

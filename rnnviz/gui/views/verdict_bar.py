@@ -102,7 +102,7 @@ _PREVIOUS = "Previous run: {verdict}"
 _CORRECT = "Correct the file (Ctrl+E opens it) and save it; then it runs again."
 _AGAIN = "Press F5 to try again."
 _WITHOUT = "Compares the other engines, without {engine}. Undo adds it again."
-_SIZES = "Reruns with the sizes in the file: {change}. Undo restores those of the settings."
+_SIZES = "Reruns with the sizes in the file: {change}. Undo restores the previous sizes."
 _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
 _OUT_OF_DATE = "Out of date: "
 _STALE = f"*{_OUT_OF_DATE.strip()}* "
@@ -132,7 +132,7 @@ class VerdictBar(ResultView):
     remedy_requested = Signal(object)
     """The user asks for a run of another config: one in which more known bugs are detectable, or an error is mended."""
     clicked = Signal()
-    """The banner was clicked next to its links and buttons."""
+    """The banner was clicked, but no link or button in it."""
     undetectable_requested = Signal()
     """The user asks for the list of undetectable bugs."""
 

@@ -159,7 +159,7 @@ def _samples(result: RunResult, start: Location) -> list[int]:
 
 
 def _checked(config: Config, fixed: float, each: float, count: int) -> tuple[float, float]:
-    """The bytes of a sample and of the room for samples in a page, of those of its arrays; they must fit."""
+    """The bytes of a sample, and of the room for samples in a page, by the bytes of its arrays; they must fit."""
     fixed, each = fixed * 4 / 3, each * 4 / 3
     room = LARGEST - _REST - len(dump_config(config)) - fixed
     if each > room:
@@ -400,7 +400,7 @@ def _backward_pass(result: RunResult, samples: list[int], numbers: Mapping[Node,
 
 
 def _backward(result: RunResult, blocks: GradientBlocks, samples: list[int]) -> dict[str, Any]:
-    """One engine's numbers that its gradients need besides those of the forward pass."""
+    """One engine's numbers that its gradients need besides the forward pass."""
     graph, numbers = result.config.network.graph, {n: k for k, n in enumerate(result.config.network.graph.nodes)}
     lanes = np.ndindex(*result.shape[:2])
     worked = [worked_gradients(blocks, layer, direction, samples) for layer, direction in lanes]

@@ -49,7 +49,7 @@ def code(*lines: str) -> NotebookCell:
 
 
 def definition(lines: Sequence[str]) -> NotebookCell:
-    """The definition of a function, below those of the functions that it uses besides NumPy's."""
+    """The definition of a function, below the functions that it uses besides NumPy's."""
     helpers = helper_lines(lines)
     return code(*((*helpers, "", "") if helpers else ()), *lines)
 

@@ -222,7 +222,7 @@ def _others(members: set[str], *known: str) -> list[str]:
 
 def _other_arrays(others: Sequence[str], more: int) -> str:
     if others:
-        return f'it holds "{others[0]}" next to its kernels and bias, and is not a plain cell of Keras'
+        return f'it holds "{others[0]}" in addition to its kernels and bias, and is not a plain cell of Keras'
     if more:
         return f"it holds {_MOST_ARRAYS + more} arrays, and a plain cell of Keras has at most {_MOST_ARRAYS}"
     return ""

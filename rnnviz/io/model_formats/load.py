@@ -411,7 +411,7 @@ _PICKLED = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def formats_offered(network: Network, source: str | None = None) -> list[WeightFormat]:
-    """All formats: that of the `source` of the weights, then others that can hold the network, then the rest."""
+    """All formats: the format of the `source` of the weights, then others that can hold the network, then the rest."""
     ending = "" if source is None else Path(source).suffix.lower()
     ending = TORCH_SAFETENSORS.ending if ending in _PICKLED else ending
 

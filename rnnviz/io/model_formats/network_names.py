@@ -209,7 +209,7 @@ def gluon_networks(tensors: Mapping[str, Tensor]) -> list[Found]:
 
 
 def _gluon_module(found: Found, cell: bool) -> "_Module":
-    """The module of a network, whose name is that of the block around its arrays."""
+    """The module of a network, named by the block around its arrays."""
     source = next((source for source in found.sources.values() if source is not None), "")
     checkpoint = _CHECKPOINT.match(source)
     prefix = checkpoint[0] if checkpoint else ""
@@ -334,7 +334,7 @@ _AROUND = re.compile(
 class _Module:
     """The prefix of the arrays of a recurrent module, whether it is a single cell, and the dict that holds them.
 
-    `scope` is that of its tensors.
+    `scope` is its tensors' scope.
     """
 
     prefix: str
@@ -397,7 +397,7 @@ class _Arrays:
             yield self._sorted[place]
 
     def around(self, prefix: str) -> list[str]:
-        """Names of the arrays of the module around the one that `prefix` begins with, without those of its modules."""
+        """Names of the arrays of the module around the one that `prefix` begins with, without its submodules."""
         return self._direct.get(_parent(prefix.rstrip("./")), []) if prefix[-1:] in tuple("./") else []
 
     def states(self, prefix: str) -> list[str]:

@@ -609,7 +609,7 @@ def _name(page: Page, symbol: str, names: dict[str, str]) -> str:
 
 
 def _is_own(line: EquationLine) -> bool:
-    """Whether the line has an engine's own value next to that of the equations."""
+    """Whether the line has an engine's own value next to the equations' value."""
     return line.result.text.startswith("stored ")
 
 
