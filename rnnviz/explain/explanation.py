@@ -254,8 +254,8 @@ def explain_value(
     """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
 
     `candidates` are those to compare with the reference, by default all. `size` is what the unit is counted in, by
-    default as those of h: see `unit_size`. A recording that lacks the step's inputs has no arithmetic, unless there is
-    no other engine. Raises an InputError in padding, which no step computes.
+    default like the units of h: see `unit_size`. A recording that lacks the step's inputs has no arithmetic, unless
+    there is no other engine. Raises an InputError in padding, which no step computes.
     """
     if no_step := padding_sentence(result.inputs, where):
         raise InputError(no_step)

@@ -222,7 +222,7 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity".
 
     "name" is the explained value, and "value" has each engine's, null where it does not give it. "gates" and
-    "previous" are those of "reference", the reference or the first engine that has them. "engines" has them for every
+    "previous" are from "reference", the reference or the first engine that has them. "engines" has them for every
     engine, with the results of the equations, the engine's own values and their differences; "units" has the named
     values of all units that a projection reads; "recomputed" names the values that the engine does not give. An engine
     has "likely_cause" where the equations with the known bugs of its verdict give its values. A gate's

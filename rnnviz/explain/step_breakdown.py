@@ -206,8 +206,8 @@ def explain(
     """The arithmetic of `trace.hidden[where.index]`, which must lie in the trace.
 
     `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any. `size`
-    is what the unit is counted in, by default as those of h. `read` has values to use in place of the layer input "x"
-    (I,) and of previous states (U,) by symbol.
+    is what the unit is counted in, by default like the units of h. `read` has values to use in place of the layer input
+    "x" (I,) and of previous states (U,) by symbol.
     """
     network = inputs.network
     size = size or network.kind.states[0].size

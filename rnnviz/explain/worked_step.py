@@ -254,7 +254,7 @@ class Term:
     """weight · input: one column of one row of a weight matrix, and the number that it is multiplied with.
 
     `index` is the column. `contribution` is the summand of the pre-activation: the product, or in a
-    GRU's candidate the reset gate times the product for a term of kind h2h. `name` and `reads` are those of the
+    GRU's candidate the reset gate times the product for a term of kind h2h. `name` and `reads` come from the
     term's part.
     """
 

@@ -33,7 +33,7 @@ SHOWN_SAMPLES = 4
 class TestPrediction:
     """Target and prediction of the first fixed sequence by time step, (T,).
 
-    With `of_samples` they are those of the fixed sequences at their only counted time step, (N,).
+    With `of_samples` there is one of each fixed sequence, at its only counted time step, (N,).
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class TestPrediction:
 
     @classmethod
     def of(cls, values: FloatArray, batch: Batch, source: BatchSource) -> Self:
-        """Those of a batch; `values` (T, N, O) are numbers, or probabilities of classes."""
+        """Target and prediction of a batch; `values` (T, N, O) are numbers, or probabilities of classes."""
         classes = source.classes
         predicted = values.argmax(axis=-1) if classes else values[..., 0]
         target = np.asarray(batch.target if classes else batch.target[..., 0])

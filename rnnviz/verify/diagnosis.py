@@ -255,7 +255,7 @@ def _as_joined(fault: Fault, trace: Trace) -> Trace:
 
 
 def _some_samples(inputs: Inputs, wrong: Location | None) -> NDArray[np.intp]:
-    """That of the first wrong step, the shortest one and the longest one."""
+    """The sample of the first wrong step, the shortest sample and the longest one."""
     lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
     return np.unique([0 if wrong is None else wrong.sample, lengths.argmin(), lengths.argmax()])
 

@@ -43,7 +43,7 @@ AT = Location(1, 1, 3, 2, 4)
 SHAPE = (2, 2, 4, 3, 5)
 """(L, D, T, N, H), the last place of which is `AT`."""
 SIZES: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "timesteps": 4, "batch_size": 3, "input_size": 7}
-"""Those of a run of this shape, but for its units."""
+"""The sizes of a run of this shape, without its units."""
 
 
 @pytest.mark.parametrize(

@@ -435,7 +435,7 @@ def test_one_number_has_no_cause(bug: str, tmp_path: Path) -> None:
 
 
 def test_equivalent_bugs_are_counted(tmp_path: Path) -> None:
-    """With one sample, a state that is not passed on is that of a batch in the place of time."""
+    """With one sample, a state that is not passed on is the same as with a batch in the place of time."""
     config = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4},
         "sequence": {"timesteps": 4, "batch_size": 1},

@@ -134,7 +134,7 @@ def test_every_variant_is_diagnosed(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
 def test_a_cause_reproduces_every_gradient(cell: str) -> None:
-    """An LSTM whose step passes the gradient of c on and not that of h is not truncated at one step."""
+    """An LSTM whose step passes the gradient of c on and not the gradient of h is not truncated at one step."""
     inputs = inputs_of(cell, dtype="float64")
     cut = GradientFault(cut=("h",))
     expected = () if cell == "lstm" else (("truncated-at-one-step",),)

@@ -37,7 +37,7 @@ def test_lookup_by_engine_name() -> None:
 
 
 def test_the_worst_verdict_comes_first_and_then_the_users_own_engines() -> None:
-    """After a correct port its verdict is the first one, not that of two engines of the program."""
+    """After a correct port its verdict is the first one, not the verdict on two engines of the program."""
     names = ("manual", "gluon", "recording:port.npz", "torch", "./mine.py")
     order = [c.candidate for c in make_result(names).by_importance]
     assert order == ["recording:port.npz", "./mine.py", "gluon", "torch"]

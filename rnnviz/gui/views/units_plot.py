@@ -206,7 +206,7 @@ class UnitsPlot(ResultView):
         if self.choice.findData(quantity) >= 0:
             self.choice.choose(quantity)
         else:
-            # The list is that of an earlier result: it is offered with the current one.
+            # The list belongs to an earlier result: the quantity is offered with the current one.
             self.choice.quantity = quantity
 
     def save_state(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ Frame: TypeAlias = NDArray[np.uint8]
 """Pixels in red, green and blue, of shape (height, width, 3). All frames of an animation have the same shape."""
 
 _COLORS, _EXACT = 255, 192
-"""Colors of a GIF besides the transparent one, and those of them that are kept exactly."""
+"""Colors of a GIF besides the transparent one, and how many of them are kept exactly."""
 _TRANSPARENT = 255
 _CHUNK = 1 << 12
 """Colors whose nearest ones are searched for at once."""

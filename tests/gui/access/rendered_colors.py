@@ -42,7 +42,7 @@ def ground(picture: QImage) -> QColor:
 def ink_contrast(picture: QImage) -> float:
     """Contrast of the text or mark in a picture: the largest of any of its colors with the most frequent one.
 
-    Smooth edges of letters have less; their stems have that of the text.
+    Smooth edges of letters have less; their stems have the contrast of the text.
     """
     behind = ground(picture)
     return max(contrast(QColor(int(color)), behind) for color in np.unique(_pixels(picture)))

@@ -76,7 +76,7 @@ def test_no_letter_opens_two_entries_of_a_menu(window):
 
 
 def words_of(widget: QWidget) -> str:
-    """The text of a control for a screen reader: its name, else its text; of a combo box that of its label.
+    """The text of a control for a screen reader: its name, else its text; of a combo box the text of its label.
 
     On Linux, Qt gives the current entry as the name of a combo box.
     """

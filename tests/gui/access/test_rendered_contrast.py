@@ -125,7 +125,7 @@ def faults(window: QWidget) -> list[tuple[str, str, float]]:
 
 
 def faults_of(shots: list[Shot]) -> Iterable[tuple[str, str, float]]:
-    """Those of one control."""
+    """The faults of one control."""
     by_state = {shot.state: shot for shot in shots}
     normal = shots[0]
     for shot in shots:

@@ -37,7 +37,7 @@ class PageRequest:
 
     `line` is the symbol of the line's result; a cell without this line shows its first. `top` is the number of
     listed terms, None for the default. `gradient` is the gradient that is explained in place of the value. `size` is
-    what the unit of `where` is counted in, by default as those of h.
+    what the unit of `where` is counted in, by default like the units of h.
     """
 
     result: RunResult
