@@ -17,7 +17,16 @@ from tests.cli.test_cli_program import ROOT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for a shell on Linux")
 
 CODES = {0, 1, 2, 3, 130, 143}
-NETWORK = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
+# The engines are named: where MXNet is missing, another line would say that the default one is not the reference.
+NETWORK = """\
+[network]
+cell = "gru"
+input_size = 3
+hidden_size = 4
+[compare]
+reference = "manual"
+candidates = ["onnx"]
+"""
 QUICK = f"--engines {WRONG} --audit off"
 
 CALLED = (

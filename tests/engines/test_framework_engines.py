@@ -217,6 +217,7 @@ def test_the_reason_why_an_engine_cannot_check_a_file_is_stated(monkeypatch: pyt
     single, double = Network("gru", 3, 4), Network("gru", 3, 4, dtype="float64")
     relu, single_relu = Network("rnn_relu", 3, 4, dtype="float64"), Network("rnn_relu", 3, 4)
     monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    monkeypatch.setattr(registry, "_why_mxnet_cannot_be_loaded", lambda: None)
     cases = {
         ("gluon", single): None,
         ("gluon", double): None,

@@ -12,6 +12,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.training.checkpoints import CheckpointFolder
 from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop
 from rnnviz.training.problems import batches_of
+from tests.needs import need_engine
 from tests.oracles.computed import computed
 from tests.training.tasks import task_of
 
@@ -33,6 +34,8 @@ def test_the_loss_falls() -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("library", [None, pytest.param("torch", marks=pytest.mark.slow), "gluon"])
 def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: str) -> None:
+    if library is not None:
+        need_engine(library)
     # The state passes from batch to batch.
     task = task_of("characters", library=library, optimizer=optimizer, checkpoint_every=100)
     loop = TrainingLoop(task)

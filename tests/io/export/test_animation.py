@@ -66,8 +66,10 @@ def test_a_gif_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_path: P
 
 def program(folder: Path, text: str) -> str:
     """An executable file that runs Python text in place of ffmpeg."""
-    path = folder / "ffmpeg"
-    path.write_text(f"#!{sys.executable}\n{text}")
+    # A first line of `#!` could not name a Python in a folder with spaces.
+    path, code = folder / "ffmpeg", folder / "ffmpeg.py"
+    code.write_text(text)
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{code}" "$@"\n')
     path.chmod(0o755)
     return str(path)
 
