@@ -142,20 +142,21 @@ $(ready): packaging/requirements-dev.txt pyproject.toml
 
 # The markers in the lock serve every Python and system that the project supports. The second file is held to the first,
 # so that the program is tested with what its users get.
+extras := --extra window --extra onnx --extra gluon
 lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
 lock: $(ready)
 	$(bin)/python -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
-	    pyproject.toml --output-file packaging/requirements.txt
+	    pyproject.toml $(extras) --output-file packaging/requirements.txt
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
-	    pyproject.toml --group dev --constraints packaging/requirements.txt \
+	    pyproject.toml $(extras) --extra notebook --extra cluster --group dev --constraints packaging/requirements.txt \
 	    --output-file packaging/requirements-dev.txt
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
-	    pyproject.toml --group installer --constraints packaging/requirements.txt \
+	    pyproject.toml $(extras) --group installer --constraints packaging/requirements.txt \
 	    --output-file packaging/requirements-build.txt
 
 clean:

@@ -46,9 +46,10 @@ def test_no_address_and_no_path_is_in_it(name: str) -> None:
 
 def test_the_lock_is_that_of_the_declared_dependencies() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    runtime = pyproject["project"]["dependencies"]
-    groups = pyproject["dependency-groups"]
-    for name, group in zip(LOCKS, ([], groups["dev"], groups["installer"]), strict=True):
+    extras, groups = pyproject["project"]["optional-dependencies"], pyproject["dependency-groups"]
+    runtime = [*pyproject["project"]["dependencies"], *extras["window"], *extras["onnx"], *extras["gluon"]]
+    development = [*extras["notebook"], *extras["cluster"], *groups["dev"]]
+    for name, group in zip(LOCKS, ([], development, groups["installer"]), strict=True):
         declared = [*runtime, *group]
         found = [requirement for requirement, _ in pins(read(name))]
         for line in declared:
@@ -59,6 +60,37 @@ def test_the_lock_is_that_of_the_declared_dependencies() -> None:
                 if canonicalize_name(pin.name) == canonicalize_name(wanted.name)
             ]
             assert any(wanted.specifier.contains(version) for version in versions), f"{line}: {name} has {versions}"
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize(
+    ("system", "machine", "with_mxnet"),
+    [
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", True),
+        ("linux", "riscv64", False),
+        ("darwin", "x86_64", True),
+        ("darwin", "arm64", False),
+        ("win32", "AMD64", False),
+        ("win32", "ARM64", False),
+    ],
+)
+def test_numpy_1_is_taken_where_mxnet_is(system: str, machine: str, with_mxnet: bool, python: str) -> None:
+    there = {
+        "sys_platform": system,
+        "platform_machine": machine,
+        "python_version": python,
+        "python_full_version": f"{python}.1",
+    }
+    chosen: dict[str, str] = {}
+    for requirement, _ in pins(read("requirements.txt")):
+        if requirement.marker is None or requirement.marker.evaluate(there):
+            assert requirement.name not in chosen
+            chosen[requirement.name] = str(requirement.specifier).removeprefix("==")
+    with_mxnet = with_mxnet and python in ("3.11", "3.12")
+    assert ("mxnet" in chosen) == with_mxnet
+    assert chosen["numpy"].startswith("1.26." if with_mxnet else "2.")
+    assert (chosen["pyside6-essentials"] == "6.9.3") == (python == "3.11")
 
 
 def test_the_runtime_lock_is_part_of_the_other_locks() -> None:
