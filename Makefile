@@ -131,8 +131,8 @@ format: $(ready)
 venv: $(ready)
 
 $(ready): packaging/requirements-dev.txt pyproject.toml
-	@python=$$(sh packaging/find-python) || exit 1; \
-	if ! $(bin)/python -m pip --version >/dev/null 2>&1; then \
+	@if ! $(bin)/python -m pip --version >/dev/null 2>&1; then \
+	    python=$$(sh packaging/find-python) || exit 1; \
 	    echo "Making .venv with $$python"; \
 	    "$$python" -m venv --clear .venv || exit 1; \
 	fi

@@ -36,6 +36,25 @@ def test_3_11_is_preferred(tmp_path: Path) -> None:
     assert find(tmp_path / "a", tmp_path / "b").stdout == f"{wanted}\n"
 
 
+@pytest.mark.parametrize("name", ["python3.12", "python3"])
+def test_a_python_with_gluon_is_preferred_wherever_it_is(tmp_path: Path, name: str) -> None:
+    fallback_engine(tmp_path / "a", "python3.13", 5)
+    wanted = fallback_engine(tmp_path / "b", name, 0)
+    answer = find(tmp_path / "a", tmp_path / "b")
+    assert (answer.stdout, answer.stderr) == (f"{wanted}\n", "")
+
+
+@pytest.mark.parametrize("name", ["python3.13", "python3.14", "python3"])
+def test_a_python_without_gluon_will_do_and_a_line_says_so(tmp_path: Path, name: str) -> None:
+    fallback_engine(tmp_path, "python3.12", 4)
+    wanted = fallback_engine(tmp_path, name, 5)
+    answer = find(tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, f"{wanted}\n")
+    assert answer.stderr == (
+        f"The engine gluon is left out: {wanted} is too new for MXNet, which needs Python 3.11 or 3.12.\n"
+    )
+
+
 def test_a_python_that_does_not_run_is_passed_over_for_one_behind_it(tmp_path: Path) -> None:
     fallback_engine(tmp_path / "shims", "python3.11", 127)
     fallback_engine(tmp_path / "shims", "python3.12", 127)
@@ -55,9 +74,7 @@ def test_a_missing_python_is_a_sentence(tmp_path: Path, versions: tuple[str, ...
     answer = find(tmp_path)
     assert answer.returncode == 1
     assert answer.stdout == ""
-    assert (
-        answer.stderr == "rnnviz needs Python 3.11 or 3.12, and neither python3.11 nor python3.12 was found to run.\n"
-    )
+    assert answer.stderr == "rnnviz needs Python 3.11, 3.12, 3.13 or 3.14, and none of them was found to run.\n"
 
 
 def test_a_python_without_venv_is_named_with_the_package_that_brings_it(tmp_path: Path) -> None:
