@@ -1,6 +1,6 @@
 """Correct engines stay within eight bounds, whatever the network."""
 
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import pytest
@@ -95,7 +95,9 @@ def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
     sizes = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
-    for (size, timesteps), scale, forget in product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,)):
+    cases = product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,))
+    # Every second one: the other type has the rest.
+    for (size, timesteps), scale, forget in islice(cases, dtype == "float64", None, 2):
         inputs = inputs_of(
             {"timesteps": timesteps, "batch_size": 2},
             {"scale": scale},
