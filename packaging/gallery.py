@@ -21,7 +21,7 @@ import guide_scenes
 import numpy as np
 from control_states import Shot
 from guide_scenes import finish_pending, wait
-from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtCore import QPoint, QSettings, Qt, qInstallMessageHandler
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
@@ -30,6 +30,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.commands import dialogs
 from rnnviz.gui.commands.table import COMMANDS
+from rnnviz.gui.export.offscreen_render import print_message
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.report_dialogs import CrashDialog
 from rnnviz.gui.recovery.session_recovery import RestoreBar
@@ -490,6 +491,7 @@ def page(parts: dict[str, dict[str, dict[str, str]]]) -> str:
 
 def draw_part(theme: str, percent: int, target: Path = TARGET) -> bool:
     """Draw everything in a theme and text size, and write what was drawn. Returns whether nothing is missing."""
+    qInstallMessageHandler(print_message)
     application = QApplication.instance() or make_application()
     with tempfile.TemporaryDirectory() as folder:
         gallery = Gallery(THEMES[theme], percent, Path(folder), target)

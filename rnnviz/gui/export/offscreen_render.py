@@ -84,13 +84,13 @@ def _application() -> QApplication:
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running
-    qInstallMessageHandler(_print_message)
+    qInstallMessageHandler(print_message)
     application = QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
     use_fonts(application)
     return application
 
 
-def _print_message(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
-    """Print Qt's messages, except one that the offscreen platform prints for every window."""
-    if "propagateSizeHints" not in message:
+def print_message(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+    """Print Qt's messages, except those that the offscreen platform prints for every window."""
+    if not message.startswith("This plugin does not support"):
         print(message, file=sys.stderr)
