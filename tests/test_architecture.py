@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # What each part may import beyond the standard library, where the answer is short enough to be a rule.
 THIRD_PARTY = {f"rnnviz.{part}": {"numpy"} for part in ("core", "verify", "explain", "quantities")}
-HEAVY = {"PySide6", "mxnet", "onnx", "onnxruntime", "polars", "pyqtgraph", "torch"}
+HEAVY = {"PySide6", "mxnet", "onnx", "onnxruntime", "pyqtgraph", "torch"}
 
 
 @pytest.fixture(scope="module")

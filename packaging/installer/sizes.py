@@ -6,10 +6,11 @@ from pathlib import Path
 _GROUPS = {
     "numpy.libs": "numpy",
     "h5py.libs": "h5py",
-    "_polars_runtime_32": "polars",
     "shiboken6": "PySide6",
     "python3.11": "Python",
     "python3.12": "Python",
+    "python3.13": "Python",
+    "python3.14": "Python",
     "base_library.zip": "Python",
     "rnnviz": "rnnviz",
 }

@@ -107,7 +107,7 @@ def shapes(config: Config) -> str:
     )
 
 
-_PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars", "onnx", "onnxruntime", "torch")
+_PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "onnx", "onnxruntime", "torch")
 _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
 
 

@@ -5,12 +5,11 @@ max_error_ratio, max_abs_error, audit_worst_ratio, first_wrong.engine and first_
 seconds.NAME for everything that was timed, reason, and config, the whole config of the row as JSON.
 """
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from rnnviz import __version__
 from rnnviz.core.config import Config
@@ -23,15 +22,19 @@ from rnnviz.sweeps.results import NUMBERS, SweepResult, SweepRow, SweepTable
 
 _PLACE = ("engine", "layer", "direction", "timestep", "sample", "unit")
 _WRONG, _SECONDS, _ASSUMPTIONS, _BACKWARD = "first_wrong.", "seconds.", "assumptions", "backward_verdict"
+_LONGEST_CELL = 1 << 30
 _TRUTH = {"true": True, "false": False}
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, pl.exceptions.PolarsError)
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, csv.Error)
 
 
 def write_sweep_csv(table: SweepTable, path: Path) -> None:
     """Write the rows that have a finding. Raises an InputError if the file cannot be written."""
     rows = [row for row in table.rows if row.finding is not None]
-    with atomic_write(path) as temporary, temporary.open("wb") as out:
-        _frame(table.keys, rows).write_csv(out)
+    columns = _columns(table.keys, rows)
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def write_sweep_json(table: SweepTable, path: Path) -> None:
@@ -80,7 +83,7 @@ def _why(error: Exception) -> str:
     return in_short(str(error))
 
 
-def _frame(keys: Sequence[str], rows: Sequence[SweepRow]) -> pl.DataFrame:
+def _columns(keys: Sequence[str], rows: Sequence[SweepRow]) -> dict[str, list[Any]]:
     found = [row.finding.to_mapping() for row in rows if row.finding is not None]
     wrong = [finding["first_wrong"] or {} for finding in found]
     timed = dict.fromkeys(name for finding in found for name in finding["seconds"])
@@ -100,7 +103,7 @@ def _frame(keys: Sequence[str], rows: Sequence[SweepRow]) -> pl.DataFrame:
         None if row.point.config is None else _text(json.dumps(row.point.config.to_mapping(), ensure_ascii=False))
         for row in rows
     ]
-    return pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String))
+    return texts
 
 
 def _text(value: Any) -> str | None:
@@ -114,13 +117,22 @@ def _text(value: Any) -> str | None:
 
 
 def _read_csv(path: Path) -> SweepTable:
-    frame = pl.read_csv(path, infer_schema=False)
-    if "verdict" not in frame.columns:
-        raise InputError("it has no column verdict.")
-    keys = _checked_keys(frame.columns[: frame.columns.index("verdict")])
-    return SweepTable(
-        keys, tuple(_csv_row(keys, index, cells) for index, cells in enumerate(frame.iter_rows(named=True)))
-    )
+    # A config may list the lengths of many samples.
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        header = next(rows, [])
+        if "verdict" not in header:
+            raise InputError("it has no column verdict.")
+        keys = _checked_keys(header[: header.index("verdict")])
+        return SweepTable(keys, tuple(_csv_row(keys, index, _named(header, row)) for index, row in enumerate(rows)))
+
+
+def _named(header: Sequence[str], row: Sequence[str]) -> dict[str, str | None]:
+    """The cells of a row by column, None where one is empty."""
+    if len(row) != len(header):
+        raise InputError(f"a row in it has {len(row)} cells, but the first has {len(header)}.")
+    return {name: cell or None for name, cell in zip(header, row, strict=True)}
 
 
 def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None]) -> SweepRow:

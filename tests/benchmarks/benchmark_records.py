@@ -16,7 +16,7 @@ import psutil
 from rnnviz.io.outputs import atomic_write
 from tests.benchmarks.rows import Row, Table
 
-_PACKAGES = ("rnnviz", "numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars")
+_PACKAGES = ("rnnviz", "numpy", "mxnet", "PySide6-Essentials", "pyqtgraph")
 
 
 @dataclass(frozen=True)

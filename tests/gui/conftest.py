@@ -48,7 +48,7 @@ def qtbot(qtbot: QtBot, request: pytest.FixtureRequest) -> PatientBot:
 
 
 def own_threads() -> Counter[str]:
-    """How many of the window's threads there are by name; Qt's and polars' pools are not ours to end."""
+    """How many of the window's threads there are by name; Qt's pool is not ours to end."""
     tasks = Path("/proc/self/task")
     names = []
     for task in tasks.iterdir() if tasks.is_dir() else ():

@@ -35,7 +35,6 @@ HEAVY = (
     "rnnviz.io.model_formats.formats",
     "rnnviz.io.session",
     "rnnviz.sweeps.grid",
-    "polars",
     "onnx",
     "onnxruntime",
     "mxnet",
@@ -175,12 +174,6 @@ def test_what_needs_no_qt_is_imported_before_it():
     qt, *after = _python(PARTS).stdout.split()
     assert qt == "False"
     assert len([name for name in after if not name.startswith("rnnviz.gui")]) <= 5
-
-
-@pytest.mark.slow
-def test_the_tables_of_a_sweep_are_imported_on_the_thread_that_reads_them():
-    done = _python("import sys, rnnviz.gui.sweep.runner, rnnviz.gui.sweep.sweep_window; print('polars' in sys.modules)")
-    assert done.stdout.strip() == "False"
 
 
 def test_where_no_window_can_be_opened_one_sentence_has_the_reason(monkeypatch, capsys):

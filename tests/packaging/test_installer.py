@@ -109,7 +109,7 @@ def test_the_bill_of_materials_lists_every_package_with_its_version_and_licence(
     bill = json.loads(made[".cdx.json"].read_text(encoding="utf-8"))
     assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
     parts = {part["name"]: part for part in bill["components"]}
-    assert {"mxnet", "numpy", "polars", "onnx", "onnxruntime", "pyside6-essentials", "qt", "cpython", "inter"} <= set(
+    assert {"mxnet", "numpy", "orjson", "onnx", "onnxruntime", "pyside6-essentials", "qt", "cpython", "inter"} <= set(
         parts
     )
     assert all(part.get("licenses") for part in parts.values() if part["type"] != "file")

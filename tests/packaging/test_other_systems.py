@@ -85,6 +85,6 @@ def test_the_wheel_installs_without_mxnet_where_there_is_none(
         item["metadata"]["name"].lower().replace("_", "-"): item["metadata"]["version"]
         for item in json.loads(answer.stdout)["install"]
     }
-    assert {"rnnviz", "numpy", "onnx", "onnxruntime", "pyside6-essentials", "polars"} <= set(installed)
+    assert {"rnnviz", "numpy", "onnx", "onnxruntime", "pyside6-essentials", "orjson"} <= set(installed)
     assert (installed["numpy"], installed["pyside6-essentials"]) == ("1.26.4", "6.9.3")
     assert not {"mxnet", "torch"} & set(installed)

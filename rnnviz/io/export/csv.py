@@ -1,12 +1,15 @@
 """Every hidden value, or every contribution to a gradient, as a row of a CSV file, streamed: no table is held."""
 
+import csv
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from io import StringIO
 from itertools import product
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from rnnviz.core.engine_spec import distinct_names
@@ -24,11 +27,15 @@ from rnnviz.verify.compare import compared
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 
-_BLOCK_ROWS = 1 << 17
-"""Number of rows that are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
+_BLOCK_ROWS = 1 << 15
+"""Number of rows that are formatted at a time: about 3 MB of text."""
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-_DIRECTION = pl.Enum(list(DIRECTIONS))
+
+_masked: Any = np.ma  # NumPy 1.26 gives it no types
+
+_Columns = Mapping[str, NDArray[Any]]
+"""Numbers, texts, or true and false (rows,) by the names of the columns; masked values are empty cells."""
 
 
 def write_csv(
@@ -46,9 +53,7 @@ def write_csv(
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         for block in _row_blocks(result, gates):
-            frame = _frame(result, block).rename(_cell_text)
-            frame.write_csv(out, include_header=rows == 0)
-            rows += frame.height
+            rows += _write_rows(out, _columns(result, block), with_header=rows == 0)
             progress(rows / size)
     return rows
 
@@ -100,16 +105,14 @@ def write_contributions(
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         for start in range(0, timesteps, steps):
             times = np.arange(start, min(start + steps, timesteps))
-            frame = pl.DataFrame(
-                {
-                    **_lane_of_rows(parameter.layer, parameter.backward, len(times) * units),
-                    "timestep": np.repeat(times, units),
-                    "unit": np.tile(np.arange(units), len(times)),
-                    "parameter": written * len(times),
-                    **{names[engine]: own.values[times].reshape(-1) for engine, own in found.items()},
-                }
-            )
-            frame.rename(_cell_text).write_csv(out, include_header=start == 0)
+            columns = {
+                **_lane_of_rows(parameter.layer, parameter.backward, len(times) * units),
+                "timestep": np.repeat(times, units),
+                "unit": np.tile(np.arange(units), len(times)),
+                "parameter": np.array(written * len(times)),
+                **{names[engine]: own.values[times].reshape(-1) for engine, own in found.items()},
+            }
+            _write_rows(out, columns, with_header=start == 0)
     return timesteps * units
 
 
@@ -118,15 +121,51 @@ def _cell_text(name: str) -> str:
     return f"'{name}" if name.startswith(_FORMULAS) else name
 
 
+def _write_rows(out: BinaryIO, columns: _Columns, *, with_header: bool) -> int:
+    """Write the rows of the columns, the first time with their names above, and return the number of rows."""
+    if with_header:
+        names = StringIO(newline="")
+        csv.writer(names, lineterminator="\n").writerow(map(_cell_text, columns))
+        out.write(names.getvalue().encode())
+    rows = len(next(iter(columns.values())))
+    if rows:
+        out.write(b"\n".join(map(b",".join, zip(*map(_cells, columns.values()), strict=True))) + b"\n")
+    return rows
+
+
+def _cells(values: NDArray[Any]) -> list[bytes]:
+    """Every value (rows,) as the text of a cell: a number in the fewest digits that read back as the same number."""
+    if values.dtype.kind == "U":
+        quoted = {text: _quoted(text) for text in set(values.tolist())}
+        return [quoted[text] for text in values.tolist()]
+    numbers = np.asarray(_masked.getdata(values))
+    cells = _json(numbers)[1:-1].split(b",")
+    for place in np.flatnonzero(~np.isfinite(numbers)).tolist():
+        cells[place] = b"NaN" if np.isnan(numbers[place]) else b"inf" if numbers[place] > 0 else b"-inf"
+    for place in np.flatnonzero(_masked.getmaskarray(values)).tolist():
+        cells[place] = b""
+    return cells
+
+
+def _json(numbers: NDArray[Any]) -> bytes:
+    try:
+        import orjson
+    except ImportError:
+        # An environment that was made before the program needed it: a quarter as fast.
+        return json.dumps(numbers.tolist(), separators=(",", ":")).encode()
+    return orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _quoted(text: str) -> bytes:
+    return f'"{text}"'.encode() if "," in text else text.encode()
+
+
 def _share(progress: Callable[[float], None], done: int, count: int, fraction: float) -> None:
     progress((done + fraction) / count)
 
 
-def _lane_of_rows(layer: int, backward: bool, rows: int) -> dict[str, pl.Series]:
-    return {
-        "layer": pl.repeat(layer, rows, dtype=pl.Int32, eager=True),
-        "direction": pl.repeat(DIRECTIONS[backward], rows, dtype=_DIRECTION, eager=True),
-    }
+def _lane_of_rows(layer: int, backward: bool, rows: int) -> dict[str, NDArray[Any]]:
+    return {"layer": np.full(rows, layer), "direction": np.full(rows, DIRECTIONS[backward])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +220,7 @@ def _lane_columns(
         yield times.start * width, times.stop * width, columns
 
 
-def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
+def _columns(result: RunResult, block: _Block) -> _Columns:
     rows = block.stop - block.start
     timestep, sample, unit = np.unravel_index(np.arange(block.start, block.stop), result.shape[2:])
     values = {
@@ -199,40 +238,40 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
         np.maximum(error, own, out=error, where=recorded)
         mismatch |= recorded & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
         known |= recorded
-    frame = pl.DataFrame(
-        {
-            **_lane_of_rows(block.layer, result.inputs.network.backward(block.direction), rows),
-            "timestep": timestep,
-            "sample": sample,
-            "unit": unit,
-            **{
-                names[name]: _with_gaps(
-                    own.astype(np.float64), _within(result[name].recorded(block.layer, block.direction), timestep)
-                )
-                for name, own in values.items()
-            },
-            "abs_error": _with_gaps(error, known),
-            "mismatch": mismatch,
-            **{
-                f"{names[name]}.{key}": array[block.layer, block.direction]
-                .reshape(-1)[block.start : block.stop]
-                .astype(np.float64)
-                for name, trace in result.traces.items()
-                for key, array in trace.items()
-                if key.startswith(GRADIENT) and array.shape == result.shape
-            },
-            **{name: own.astype(np.float64) for name, own in block.columns.items()},
-        }
-    )
+    columns = {
+        **_lane_of_rows(block.layer, result.inputs.network.backward(block.direction), rows),
+        "timestep": timestep,
+        "sample": sample,
+        "unit": unit,
+        **{
+            names[name]: _with_gaps(
+                own.astype(np.float64), _within(result[name].recorded(block.layer, block.direction), timestep)
+            )
+            for name, own in values.items()
+        },
+        "abs_error": _with_gaps(error, known),
+        "mismatch": mismatch,
+        **{
+            f"{names[name]}.{key}": array[block.layer, block.direction]
+            .reshape(-1)[block.start : block.stop]
+            .astype(np.float64)
+            for name, trace in result.traces.items()
+            for key, array in trace.items()
+            if key.startswith(GRADIENT) and array.shape == result.shape
+        },
+        **{name: own.astype(np.float64) for name, own in block.columns.items()},
+    }
     lengths = result.inputs.lengths
-    return frame.filter(timestep < np.asarray(lengths)[sample]) if lengths else frame
+    if not lengths:
+        return columns
+    computed = timestep < np.asarray(lengths)[sample]
+    return {name: values[computed] for name, values in columns.items()}
 
 
 def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:
     return np.asarray((timestep >= times.start) & (timestep < times.stop))
 
 
-def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> pl.Series:
+def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Empty where nothing is known, which NaN would not be."""
-    series = pl.Series(values)
-    return series if known.all() else series.set(~pl.Series(known), None)
+    return values if known.all() else np.asanyarray(_masked.array(values, mask=~known))
