@@ -48,6 +48,7 @@ __all__ = [
     "Trace",
     "__version__",
     "capture",
+    "close",
     "explain_gradient",
     "gradient_flow",
     "influence",
@@ -132,6 +133,10 @@ def load_config(path: str | PathLike[str]) -> "Config":
 def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     """Run every engine of the config in a separate process, and compare them.
 
+    The process is started by the first run and serves all later ones, until `close` or the end of Python. It reads the
+    environment, such as OPENBLAS_NUM_THREADS, when it starts: after a change call `close`. Runs of several threads take
+    turns. Ctrl-C stops a run, and a forked process has a separate worker.
+
     Parameters
     ----------
     config : Config
@@ -155,6 +160,16 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     from rnnviz.io.inputs import load_inputs
 
     return run(config, load_inputs, trusted=frozenset(trusted))
+
+
+def close() -> None:
+    """End the process that computes, and free its memory. Results stay valid, and the next run starts a new process.
+
+    A run of another thread is stopped with an EngineError. Python calls it at its end. It may be called twice.
+    """
+    from rnnviz.execution.supervisor import close
+
+    close()
 
 
 def show(run: "RunResult") -> None:

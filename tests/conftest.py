@@ -12,9 +12,9 @@ import pytest
 from tests import needs, profiles
 from tests.needs import missing, must_not_skip
 from tests.report_tables import report_table
-from tests.shared_worker import WARM
+from tests.shared_worker import WARM, pid_of_runs, runs_are_warm
 
-__all__ = ["profiles", "report_table"]
+__all__ = ["pid_of_runs", "profiles", "report_table", "runs_are_warm"]
 
 # Imports and collected tests are no garbage, and searches for it would take a quarter of the time of collecting.
 gc.disable()

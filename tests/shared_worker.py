@@ -1,6 +1,6 @@
 """Runs that share one worker process, because starting one takes longer than most tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -24,7 +24,7 @@ class WarmWorker(Supervisor):
         super().__init__(warm)
         self._turn = Lock()
 
-    def events(self, request: RunRequest) -> Iterator[Event]:
+    def events(self, request: RunRequest) -> Generator[Event, None, None]:
         with self._turn:
             yield from super().events(request)
 
@@ -57,10 +57,36 @@ def run_shared() -> Run:
 
 @contextmanager
 def commands_use(worker: WarmWorker) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (runs, driver):
-            patch.setattr(module, "Supervisor", lambda *_args, **_named: worker)
+    with runs_use(worker), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "Supervisor", lambda *_args, **_named: worker)
         yield
+
+
+@contextmanager
+def runs_use(worker: Supervisor | None) -> Iterator[None]:
+    """`rnnviz.run` and the commands use the worker; None lets the first run start one, which is closed at the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "_shared", worker)
+        yield
+        runs.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def runs_are_warm() -> Iterator[None]:
+    with runs_use(WARM):
+        yield
+
+
+@pytest.fixture
+def pid_of_runs() -> Iterator[Callable[[], int | None]]:
+    """The first run of the test starts a process of its own; the function returns the id of the one that lives."""
+
+    def pid() -> int | None:
+        shared = runs._shared
+        return None if shared is None or shared._process is None else shared._process.pid
+
+    with runs_use(None):
+        yield pid
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ are written, on arrays of any library (`arrays`). The backward pass derives the 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import Parameter as Argument
 from inspect import signature
 from math import prod
@@ -206,6 +206,13 @@ class KerasLayer:
     biases: int = 1
 
 
+@lru_cache(maxsize=256)
+def _defaults(step: StepFunction) -> dict[str, Any]:
+    """The defaults of a step's arguments by name. Each known bug makes a cell, and `signature` is slow."""
+    parameters = signature(step).parameters.items()
+    return {name: argument.default for name, argument in parameters if argument.default is not Argument.empty}
+
+
 @dataclass(frozen=True)
 class CellSpec:
     """One kind of recurrent cell: what it declares, and its step.
@@ -254,12 +261,7 @@ class CellSpec:
     def __post_init__(self) -> None:
         if self.recurrent_gates == ("*",):
             object.__setattr__(self, "recurrent_gates", self.gate_symbols)
-        defaults = {
-            name: argument.default
-            for name, argument in signature(self.step).parameters.items()
-            if argument.default is not Argument.empty
-        }
-        object.__setattr__(self, "activations", tuple((defaults | dict(self.activations)).items()))
+        object.__setattr__(self, "activations", tuple((_defaults(self.step) | dict(self.activations)).items()))
         # What is made of a cell is kept by it, and looked for often.
         object.__setattr__(self, "_hash", hash((self.name, self.step, self.gates, self.activations)))
 

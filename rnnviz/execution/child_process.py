@@ -4,6 +4,7 @@ A called function may crash, hang or run out of memory without harm.
 """
 
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import sys
@@ -36,8 +37,25 @@ def _kill_started() -> None:
             process.kill()
 
 
-# multiprocessing sends SIGTERM to those that are left, which they do not hear, and waits for them.
-util.Finalize(None, _kill_started, exitpriority=10)
+_at_exit = util.Finalize(None, _kill_started, exitpriority=10)
+
+
+def _forget_started() -> None:
+    """Close what a forked process has inherited of its parent's children: they would outlive the parent."""
+    global _starting
+    _starting = Lock()
+    for process in tuple(_started):
+        popen = getattr(process, "_popen", None)
+        if popen is not None and popen.finalizer.still_active():
+            for number in popen.finalizer._args:
+                os.close(number)
+            popen.finalizer.cancel()
+    _started.clear()
+    _at_exit.cancel()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_started)
 
 Outcome = TypeVar("Outcome")
 
@@ -144,13 +162,20 @@ def start(process: BaseProcess, threads: int | None) -> None:
 
     A spawned child runs the parent's main script again, which would start the user's own script, and with it this
     call, a second time. It has no need of it: the script is hidden while the child starts.
+
+    multiprocessing does not list the child. A program that joins all its children would wait for ever, and so would
+    multiprocessing itself at its exit: it sends SIGTERM first, which the child does not hear.
     """
+    global _at_exit
     with _starting, environment_of_children(threads), children_allowed(), _deaf_children():
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
             process.start()
             _started.add(process)
+            multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+            if not _at_exit.still_active():  # a process that multiprocessing forked has lost it
+                _at_exit = util.Finalize(None, _kill_started, exitpriority=10)
         finally:
             sys.modules["__main__"] = script
 

@@ -14,8 +14,8 @@ import re
 import shutil
 import tempfile
 import time
-import weakref
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock
 
@@ -99,12 +99,24 @@ def _storage() -> RunDirs:
     return RunDirs()
 
 
+def _forget_storage() -> None:
+    """Let a forked process make a storage for its own runs."""
+    global _making
+    _making = Lock()
+    _storage.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_storage)
+
+
 def remove_with(owner: object, folder: Path) -> None:
     """Remove `folder` when `owner` is no longer referenced, and at the latest when this process ends.
 
-    Arrays that are still mapped from it stay readable.
+    Arrays that are still mapped from it stay readable. A forked process has the owner, too, but removes nothing.
     """
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    # Unlike weakref's, it is called in this process only, and also at the end of one that multiprocessing forked.
+    Finalize(owner, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
 
 
 def remove_all_of(folder: Path) -> None:

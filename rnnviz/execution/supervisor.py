@@ -2,13 +2,15 @@
 
 import contextlib
 import multiprocessing
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 import rnnviz.text.tables  # noqa: F401 (gives results their representations)
@@ -83,26 +85,37 @@ class Supervisor:
             elif self._process is not None:
                 self._process.join()
 
-    def events(self, request: RunRequest) -> Iterator[Event]:
+    @property
+    def running(self) -> bool:
+        """Whether a run is in progress."""
+        return self._running is not None
+
+    def forget(self) -> None:
+        """Close the pipe in a forked process, and leave the child to the parent."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def events(self, request: RunRequest) -> Generator[Event, None, None]:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
         what = f"The run could not be stored in {temporary_place()}"
         try:
             folder = storage().run_folder(request.id)
             what = "The worker process could not be started"
+            place = os.getcwd()
             self.start()
         except OSError as error:
             yield Failed(request.id, "engine", f"{what}: {error.strerror or error}.")
             return
         handed_over = False
         try:
-            for event in self._converse(request, folder):
+            for event in self._converse(request, folder, place):
                 handed_over = handed_over or isinstance(event, Computed | Finished)
                 yield event
         finally:
             if not handed_over:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _converse(self, request: RunRequest, folder: Path) -> Iterator[Event]:
+    def _converse(self, request: RunRequest, folder: Path, place: str) -> Iterator[Event]:
         with self._lock:
             process, connection = self._process, self._connection
             self._running, self._killed = request.id, False
@@ -117,7 +130,7 @@ class Supervisor:
             computed: RunResult | None = None
             yield Progressed(request.id, last_stage, 0.0)
             try:
-                for kind, content in _ask(process, connection, request, str(folder)):
+                for kind, content in _ask(process, connection, (request, str(folder), place)):
                     if kind == worker.READY:
                         continue
                     if kind == "progress":
@@ -168,7 +181,7 @@ class Supervisor:
     def _died(self, request: RunRequest, process: BaseProcess, stage: Stage) -> Event:
         process.join()
         with self._lock:
-            if request.id in self._cancelled:
+            if request.id in self._cancelled or self._closed:
                 return Cancelled(request.id)
         log.warning("the worker process ended while %s (%s)", stage, describe_exit(process.exitcode))
         return Failed(
@@ -203,10 +216,10 @@ class _ChildDiedError(Exception):
     """The child is gone before it answered."""
 
 
-def _ask(process: BaseProcess, connection: Connection, request: RunRequest, folder: str) -> Iterator[tuple[str, Any]]:
+def _ask(process: BaseProcess, connection: Connection, asked: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     """Send a request and yield the child's messages up to the last one."""
     try:
-        connection.send((request, folder))
+        connection.send(asked)
         while True:
             wait([connection, process.sentinel])
             if not connection.poll():
@@ -233,6 +246,11 @@ def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tu
     return process, ours
 
 
+_turn = RLock()
+_shared: Supervisor | None = None
+"""Serves all runs of this process that need no separate supervisor."""
+
+
 def run(
     config: Config,
     load: Load,
@@ -240,7 +258,7 @@ def run(
     audit: AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
-    """Run a config once in a new worker process.
+    """Run a config in the worker process that all runs of this process share. Runs of several threads take turns.
 
     Parameters
     ----------
@@ -249,7 +267,7 @@ def run(
     load : Load
         Loads the inputs of the config, in the worker.
     notify : callable
-        Called with the stage and the fraction of it that is done.
+        Called with the stage and the fraction of it that is done. It may raise to stop the run.
     audit : {"auto", "full", "off"}
         The steps to recompute in float64.
     trusted : frozenset of str
@@ -265,21 +283,52 @@ def run(
     InputError
         If the config, or a file that it names, is not valid.
     EngineError
-        If an engine is missing, failed or died.
+        If an engine is missing, failed or died, or the worker was closed meanwhile.
     """
-    supervisor = Supervisor(warm=config.compare.engines)
+    global _shared
     request = RunRequest(config, load, audit, trusted)
-    try:
-        for event in supervisor.events(request):
-            match event:
-                case Progressed(_, stage, fraction):
-                    notify(stage, fraction)
-                case Finished(_, result):
-                    return result
-                case Failed(_, "input", sentence):
-                    raise InputError(sentence)
-                case Failed(_, _, sentence):
-                    raise EngineError(sentence)
-    finally:
+    with _turn:
+        supervisor = _shared = _shared or Supervisor(warm=config.compare.engines)
+        if supervisor.running:
+            raise EngineError("A run cannot start another run before it has ended.")
+        try:
+            with closing(supervisor.events(request)) as events:
+                for event in events:
+                    match event:
+                        case Progressed(_, stage, fraction):
+                            notify(stage, fraction)
+                        case Finished(_, result):
+                            finished = result
+                        case Failed(_, "input", sentence):
+                            raise InputError(sentence)
+                        case Failed(_, _, sentence):
+                            raise EngineError(sentence)
+                        case Cancelled():
+                            raise EngineError("The run was stopped.")
+        except (InputError, EngineError):
+            raise
+        except BaseException:
+            # A Ctrl-C may come anywhere, also while the supervisor settles.
+            close()
+            raise
+    return finished
+
+
+def close() -> None:
+    """End the shared worker process, and with it a run of another thread. The next run starts a new one."""
+    global _shared
+    supervisor, _shared = _shared, None
+    if supervisor is not None:
         supervisor.close()
-    raise EngineError("The run was stopped.")
+
+
+def _forget_shared() -> None:
+    """Let a forked process start a separate worker, and leave that of its parent alone."""
+    global _shared, _turn
+    if _shared is not None:
+        _shared.forget()
+    _shared, _turn = None, RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_shared)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from errno import ENOMEM
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -115,8 +116,11 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
         while True:
             if not connection.poll(_IDLE):
                 _rest()
-            request, folder = connection.recv()
+            request, folder, place = connection.recv()
             storages.add(Path(folder).parent)
+            # Relative paths are those of the parent. A folder that cannot be entered has no files to read.
+            with suppress(OSError):
+                os.chdir(place)
             notify = throttled(lambda stage, done: connection.send(("progress", (stage, done))))
             for message in _messages(request, Path(folder), notify):
                 connection.send(message)

@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import active_children
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
 from rnnviz.execution.child_process import call_in_subprocess, kept_flags, openblas_kernels
 from rnnviz.io.bounded_read import limited_memory
+from tests.leaks import children
 
 
 def parent_of(number: int) -> tuple[int, int]:
@@ -108,10 +108,10 @@ def refuse_to_wait(_fraction: float) -> None:
 
 
 def test_a_canceled_call_stops_its_process() -> None:
-    before = active_children()
+    before = children()
     with pytest.raises(LookupError):
         call_in_subprocess(hang, what="x", notify=refuse_to_wait)
-    assert active_children() == before
+    assert children() == before
 
 
 def do_half(whole: int) -> str:

@@ -82,9 +82,66 @@ print(*done["manual"].hidden.shape, done.comparison("bug:no-h2h-bias").first_mis
     assert answer(tmp_path, code) == ["1", "1", "2", "16", "4", "0"]
 
 
-@pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise ValueError", 1)])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX systems fork")
+def test_a_forked_process_starts_a_worker_of_its_own_and_leaves_that_of_its_parent(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, os, sys
+from rnnviz.execution import supervisor
+def pid():
+    return supervisor._shared._process.pid
+result = run(config(), load_inputs)
+print(pid(), flush=True)
+def compute():
+    print(run(config(), load_inputs).verdict, pid(), bool(result["manual"].hidden.any()), flush=True)
+forked = os.fork()
+if not forked:
+    compute()
+    sys.exit()
+os.waitpid(forked, 0)
+process = multiprocessing.get_context("fork").Process(target=compute)
+process.start()
+process.join()
+run(config(), load_inputs)
+print(pid(), result.folder.is_dir())
+"""
+    first, *others, last, there = answer(tmp_path, code)
+    assert others[0::3] == ["disagree"] * 2
+    assert others[2::3] == ["True"] * 2
+    assert len({first, *others[1::3]}) == 3
+    assert (last, there) == (first, "True")
+    assert all(gone(int(pid)) for pid in (first, *others[1::3]))
+
+
+def test_the_worker_of_a_program_that_is_killed_ends_although_a_forked_process_lives_on(tmp_path: Path) -> None:
+    code = """
+import os, signal, time
+from rnnviz.execution import supervisor
+run(config(), load_inputs)
+print(supervisor._shared._process.pid, flush=True)
+if not os.fork():
+    print(os.getpid(), flush=True)
+    time.sleep(100)
+time.sleep(100)
+"""
+    with subprocess.Popen(
+        script(tmp_path, code), env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        worker, forked = int(program.stdout.readline()), int(program.stdout.readline())
+        program.kill()
+        program.wait(timeout=100)
+        try:
+            assert gone(worker)
+            assert psutil.pid_exists(forked)
+        finally:
+            os.kill(forked, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise ValueError", 1), ("import os; os._exit(0)", 0)])
 def test_nothing_is_left_when_the_program_ends_with_a_result(tmp_path: Path, ending: str, code: int) -> None:
-    answer(tmp_path, f"import sys\nresult = run(config(), load_inputs)\n{ending}\n", code)
+    warm = "from rnnviz.execution import supervisor\nprint(supervisor._shared._process.pid)"
+    (pid,) = answer(tmp_path, f"import sys\nresult = run(config(), load_inputs)\n{warm}\n{ending}\n", code)
+    assert gone(int(pid))
 
 
 def test_nothing_is_left_when_the_program_ends_in_the_middle_of_a_run(tmp_path: Path) -> None:

@@ -1,18 +1,25 @@
 """A run in the child process: its events, its numbers, and how long what it stored stays."""
 
 import gc
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
 from pathlib import Path
+from threading import Event
 from time import sleep
 
 import numpy as np
 import psutil
 import pytest
 
+from rnnviz.core.errors import EngineError
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed, RunRequest
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed, RunRequest, Stage, StageKind
 from rnnviz.execution.folders import storage
-from rnnviz.execution.supervisor import Supervisor, run
+from rnnviz.execution.supervisor import Supervisor, close, run
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.execution import loads
@@ -143,16 +150,95 @@ def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
         other.close()
 
 
-@pytest.mark.slow
-def test_run_returns_the_result_and_ends_its_process() -> None:
-    before = children()
+def test_run_reports_progress_and_returns_the_result() -> None:
     told: list[float] = []
     result = run(config(), load_inputs, lambda stage, fraction: told.append(fraction))
     assert result.verdict == "disagree"
     assert told[0] == 0.0
     assert told == sorted(told)
-    psutil.wait_procs(children() - before, timeout=100)
+
+
+def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[], int | None], tmp_path: Path) -> None:
+    before = children()
+    results = [run(config(), load_inputs)]
+    first = pid_of_runs()
+    results.append(run(config(network={"hidden_size": 3}), load_inputs))
+    assert (pid_of_runs(), len(children() - before)) == (first, 1)
+    # A file saved in between, and another working directory, are those of the next run.
+    np.save(tmp_path / "x.npy", np.ones((5, 2, 3), np.float32))
+    with chdir(tmp_path):
+        relative = run(config(sequence={"source": "file", "path": "x.npy"}), load_inputs)
+    assert (relative.inputs.sequence == 1.0).all()
+    close()
+    close()
     assert children() == before
+    assert [result["manual"].hidden.shape[-1] for result in results] == [4, 3]
+    assert all(np.isfinite(result["manual"].hidden).all() and result.folder.is_dir() for result in results)
+    run(config(), load_inputs)
+    assert pid_of_runs() != first
+
+
+def test_a_process_that_dies_fails_its_run_and_the_next_run_starts_another(
+    pid_of_runs: Callable[[], int | None],
+) -> None:
+    pids = []
+    for load in (loads.crash, loads.die, loads.leave):
+        run(config(), load_inputs)
+        pids.append(pid_of_runs())
+        with pytest.raises(EngineError, match="ended while reading the inputs"):
+            run(config(), load)
+    run(config(), load_inputs)
+    idle = pid_of_runs()
+    assert idle is not None
+    os.kill(idle, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(idle)], timeout=100)
+    assert run(config(), load_inputs).verdict == "disagree"
+    assert len({*pids, idle, pid_of_runs()}) == 5
+
+
+def test_a_run_that_is_interrupted_is_stopped_and_the_next_one_works(pid_of_runs: Callable[[], int | None]) -> None:
+    before, stages = children(), []
+
+    def interrupt(stage: Stage, _fraction: float) -> None:
+        stages.append(stage.kind)
+        if stage.kind is StageKind.READING_INPUTS:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config(), loads.hang, interrupt)
+    assert children() == before
+    assert run(config(), load_inputs).verdict == "disagree"
+
+
+def test_runs_of_several_threads_take_turns(pid_of_runs: Callable[[], int | None]) -> None:
+    before = children()
+    sizes = (3, 4, 5, 6)
+    with ThreadPoolExecutor(len(sizes)) as pool:
+        results = list(pool.map(lambda size: run(config(network={"hidden_size": size}), load_inputs), sizes))
+    assert [result["manual"].hidden.shape[-1] for result in results] == list(sizes)
+    assert len(children() - before) == 1
+
+
+def test_closing_stops_the_run_of_another_thread(pid_of_runs: Callable[[], int | None]) -> None:
+    before, started = children(), Event()
+
+    def notify(stage: Stage, _fraction: float) -> None:
+        if stage.kind is StageKind.READING_INPUTS:
+            started.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(run, config(), loads.hang, notify)
+        started.wait()
+        close()
+        with pytest.raises(EngineError, match="The run was stopped"):
+            asked.result()
+    assert children() == before
+    assert run(config(), load_inputs).verdict == "disagree"
+
+
+def test_a_run_within_a_run_is_refused(pid_of_runs: Callable[[], int | None]) -> None:
+    with pytest.raises(EngineError, match="before it has ended"):
+        run(config(), load_inputs, lambda *_: run(config(), load_inputs) and None)
 
 
 def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(supervisor: Supervisor) -> None:
@@ -173,5 +259,5 @@ def test_closing_ends_a_run_in_progress_and_leaves_no_process() -> None:
     events = supervisor.events(RunRequest(config(), load_inputs))
     assert isinstance(next(events), Progressed)
     supervisor.close()
-    assert isinstance(list(events)[-1], Failed)
+    assert isinstance(list(events)[-1], Cancelled)
     assert children() == before

@@ -1,7 +1,6 @@
 """Model files in the window: opened, dropped, chosen among several; what cannot be run says why."""
 
 from dataclasses import replace
-from multiprocessing import active_children
 
 import numpy as np
 import onnx
@@ -16,6 +15,7 @@ from rnnviz.io.model_formats.model_file import Entry
 from tests.gui.commands.readings import read_half_for_ever
 from tests.io.model_formats.samples import write_onnx
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
+from tests.leaks import children
 
 Open = QDialogButtonBox.StandardButton.Open
 
@@ -206,7 +206,7 @@ def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_pat
 @pytest.mark.slow
 def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops(qtbot, window, tmp_path, monkeypatch):
     monkeypatch.setattr("rnnviz.io.model_formats.load.entries_of", read_half_for_ever)
-    before, path, processes = window.session.config, tmp_path / "w.pt", active_children()
+    before, path, processes = window.session.config, tmp_path / "w.pt", children()
     window.files.open(path)
     qtbot.waitUntil(lambda: any(d.value() == 50 for d in window.findChildren(QProgressDialog)), timeout=20_000)
     (waiting,) = window.findChildren(QProgressDialog)
@@ -215,7 +215,7 @@ def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops(qtbot, window,
     (stop,) = waiting.findChildren(QPushButton)
     assert stop.text() == "Stop"
     qtbot.mouseClick(stop, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: active_children() == processes)
+    qtbot.waitUntil(lambda: children() == processes)
     qtbot.waitUntil(lambda: not window.findChildren(QProgressDialog))
     assert window.session.config == before
     assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
