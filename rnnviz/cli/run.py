@@ -17,6 +17,7 @@ from rnnviz.cli.terminal import (
     Answer,
     Commands,
     add_cell_to,
+    add_input_to,
     all_written,
     answer_json,
     engine_names,
@@ -24,6 +25,7 @@ from rnnviz.cli.terminal import (
     print_answer,
     progress_bar,
     with_cell,
+    with_input,
 )
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.engine_spec import is_own
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 def add_run_to(commands: Commands) -> None:
     run = commands.add_parser("run", help="run a config or a session and compare its engines")
     run.add_argument("config", type=Path, help="a TOML config, or a session or capture (.rnnviz)")
+    add_input_to(run)
     comparison = run.add_argument_group("comparison")
     comparison.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
     comparison.add_argument("--reference", metavar="ENGINE", help="the reference, if it is not the first engine")
@@ -114,7 +117,7 @@ def _text(result: RunResult, options: Namespace) -> str:
 
 
 def _with_options(config: Config, options: Namespace) -> Config:
-    config = with_cell(config, options.cell)
+    config = with_input(with_cell(config, options.cell), options.input)
     compare = config.compare
     if options.engines is not None or options.reference is not None:
         engines = engine_names(options.engines, options.reference) or compare.engines
@@ -225,6 +228,7 @@ def _program(cell: str) -> str:
 def add_explain_to(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value, or of a gradient")
     explain.add_argument("config", type=Path, help="a TOML config, or a session or capture (.rnnviz)")
+    add_input_to(explain)
     explain.add_argument(
         "--layer",
         type=int,
@@ -271,7 +275,7 @@ def _explain(options: Namespace) -> Answer:
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
 
-    config = with_cell(load(options.config, options.engines), options.cell)
+    config = with_input(with_cell(load(options.config, options.engines), options.cell), options.input)
     named = engine_names(options.engines) or ()
     if named:
         config = config.with_engines(named)

@@ -322,6 +322,31 @@ def with_cell(config: Config, cell: str | None) -> Config:
     return replace(config, network=replace(config.network, cell=checked))
 
 
+def add_input_to(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Add the option that names a file of the sequence."""
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        help="input sequence to read instead: an .npy, .npz, .csv, .wav or .txt file, or FILE.npz#ARRAY",
+    )
+
+
+def with_input(config: Config, file: str | None) -> Config:
+    """The config with the sequence of --input.
+
+    Raises an InputError if the path is empty, or the config has keys that contradict it.
+    """
+    if file is None:
+        return config
+    if not file:
+        raise InputError("--input is empty: give the path of a file.")
+    path, _, array = file.rpartition("#") if ".npz#" in file.lower() else (file, "", "")
+    sequence = config.sequence.of_file(os.path.abspath(path))
+    if array:
+        sequence = replace(sequence, array=array)
+    return replace(config, sequence=sequence).checked()
+
+
 def complete(config: Config) -> Config:
     """Give a config a reference that can run here, and report on standard error if it is not the default one."""
     from rnnviz.engines.registry import with_fallback_reference

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import display_value
+from rnnviz.core.words import plural
 
 KEY = "sequence.lengths"
 
@@ -65,7 +66,9 @@ def checked_lengths(
     name, shown = name or key, display_value(list(lengths))
     if len(lengths) != batch_size:
         raise ConfigError(
-            key, f"{name} = {shown} has {len(lengths)} lengths, but there are {batch_size} samples: give one for each."
+            key,
+            f"{name} = {shown} has {plural(len(lengths), 'length')}, but there "
+            f"{'is' if batch_size == 1 else 'are'} {plural(batch_size, 'sample')}: give one for each.",
         )
     for sample, length in enumerate(lengths):
         if not 1 <= length <= timesteps:

@@ -129,9 +129,14 @@ class SequenceSource:
         return self.embedding is not None or self.embedding_path is not None
 
     def of_file(self, path: str) -> "SequenceSource":
-        """The same sizes and labels, with the sequence from a file."""
-        source = SequenceSource("file", self.batch_size, self.timesteps, self.seed, path)
-        return replace(source, labels=self.labels, sample_labels=self.sample_labels)
+        """The sequence from a file, with every key that goes with the file: sizes, lengths, labels, how it is read."""
+        source = replace(self, source="file", path=path, paths=None, text=None, texts=None)
+        if source.brings_lengths:
+            source = replace(source, lengths=None, lengths_path=None)
+        for key, (_, is_read) in _READ_WITH.items():
+            if not is_read(source):
+                source = replace(source, **{key: None})
+        return source
 
     def sized_by_text(self) -> "SequenceSource":
         """The source with the batch size and the number of time steps of its texts, if it has some."""

@@ -117,6 +117,12 @@ def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() ->
     assert written.of_file("x.npy").labels == "l.txt"
     own = replace(written, labels=None, sample_labels=("a.txt",))
     assert own.of_file("x.npy").sample_labels == ("a.txt",)
+    padded = replace(sine, lengths=(2, 5, 1))
+    assert padded.of_file("x.csv").lengths == (2, 5, 1)
+    assert padded.of_file("x.txt").lengths is None
+    archived = replace(sine.of_file("x.npz"), array="x", axes="TNI")
+    assert archived.of_file("y.npz") == replace(archived, path="y.npz")
+    assert archived.of_file("y.wav") == sine.of_file("y.wav")
     assert sine.sized_by_text() is sine
     several = replace(written, text=None, texts=("to be", "or")).sized_by_text()
     assert (several.batch_size, several.timesteps) == (2, 2)
