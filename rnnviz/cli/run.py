@@ -5,11 +5,13 @@ from argparse import Action, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.cli.next_command import next_commands
 from rnnviz.cli.terminal import (
     AGREE,
     DISAGREE,
@@ -96,6 +98,7 @@ def _run(options: Namespace) -> Answer:
         reading = partial(load_for_page, load=reading)
     with progress_bar(options.quiet) as notify:
         result = run(config, reading, notify, options.audit, _asked_for(options))
+    options.next = partial(next_commands, result, options=options)
     written = all_written(_writers(result, options))
     verdict = result.overall_verdict
     failed = verdict is Verdict.DISAGREE or (options.strict and verdict is not Verdict.AGREE)
@@ -106,14 +109,16 @@ def _text(result: RunResult, options: Namespace) -> str:
     if options.json == "-":
         from rnnviz.io.export.json_summary import json_text
 
-        return json_text(result)
+        return json_text(result, options.next)
     if options.quiet:
         return ""
     from rnnviz.core.engine_spec import display_name
     from rnnviz.text.tables import report
 
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
-    return "".join((f"{report(result)}\n", *printed))
+    commands = chain.from_iterable(map(options.next, result.by_importance))
+    advice = (f"Next: {command}\n" for command in islice(commands, 1))
+    return "".join((f"{report(result)}\n", *printed, *advice))
 
 
 def _with_options(config: Config, options: Namespace) -> Config:
@@ -178,7 +183,7 @@ def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], obj
     if options.json not in (None, "-"):
         from rnnviz.io.export.json_summary import write_json
 
-        yield lambda: write_json(result, Path(options.json))
+        yield lambda: write_json(result, Path(options.json), options.next)
     if options.report is not None:
         from rnnviz.gui.export.offscreen_render import report_picture
         from rnnviz.io.export.report import write_report

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,8 +135,8 @@ class SequenceSource:
         if source.brings_lengths:
             source = replace(source, lengths=None, lengths_path=None)
         for key, (_, is_read) in _READ_WITH.items():
-            if not is_read(source):
-                source = replace(source, **{key: None})
+            unread: dict[str, Any] = {} if is_read(source) else {key: None}
+            source = replace(source, **unread)
         return source
 
     def sized_by_text(self) -> "SequenceSource":

@@ -1,5 +1,6 @@
 """Consistency checks: out, state and the hidden states of one engine must be equal where they overlap."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,8 @@ class Check:
 
     `accumulates` says that its two arrays were computed separately, so that rounding accumulates between them.
     `known_issue` names the bug of a library that makes the check fail: the verdict does not depend on it.
-    `of_gradients` says that it compares gradients, and so belongs to the verdict on the backward pass.
+    `of_gradients` says that it compares gradients, and so belongs to the verdict on the backward pass. `fix` says what
+    to change in an engine that fails it, or is "".
     """
 
     name: str
@@ -42,6 +44,7 @@ class Check:
     accumulates: bool = False
     known_issue: str = ""
     of_gradients: bool = False
+    fix: str = ""
 
     @property
     def fails(self) -> bool:
@@ -63,6 +66,10 @@ class Check:
 
 PADDING_CHECK = "values in padding are 0"
 """The name of the check."""
+
+_FIX_PADDING = "Set the values in padding to 0."
+_FIX_OUTPUT = "Return the hidden states of the top layer as out, with the forward direction first."
+_FIX_STATE = "Return the last computed hidden state of each lane as its final state."
 
 
 def padding_check(trace: Trace) -> Check:
@@ -90,7 +97,7 @@ def padding_check(trace: Trace) -> Check:
             size += int(padding.sum()) * len(lanes) * array.shape[-1]
             others += sum(int(np.count_nonzero(lane[times][padding])) for lane in lanes)
     detail = f"{others:,} of {size:,} values in padding are not 0" if others else f"all {size:,} values are 0"
-    return Check(PADDING_CHECK, trace.engine, not others, detail)
+    return Check(PADDING_CHECK, trace.engine, not others, detail, fix=_FIX_PADDING)
 
 
 def equality(
@@ -161,8 +168,8 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     out_forward, out_backward = trace.output[..., :size], trace.output[..., size:]
     recorded = {"h", "out", "state.h"} - trace.missing
 
-    def check(name: str, left: FloatArray, right: FloatArray) -> Check:
-        return equality(name, trace.engine, left, right, rtol, atol)
+    def check(name: str, left: FloatArray, right: FloatArray, fix: str = _FIX_STATE) -> Check:
+        return replace(equality(name, trace.engine, left, right, rtol, atol), fix=fix)
 
     checks: list[Check] = []
     if recorded >= {"out", "state.h"}:
@@ -177,11 +184,11 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     if recorded >= {"h", "out"}:
         if directions == 2:
             checks += [
-                check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0]),
-                check("out[..., H:] is the top layer's backward hidden states", out_backward, top[1]),
+                check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0], _FIX_OUTPUT),
+                check("out[..., H:] is the top layer's backward hidden states", out_backward, top[1], _FIX_OUTPUT),
             ]
         else:
-            checks.append(check("out is the top layer's hidden states", out_forward, top[0]))
+            checks.append(check("out is the top layer's hidden states", out_forward, top[0], _FIX_OUTPUT))
     if not recorded >= {"h", "state.h"}:
         return checks
     checks += [

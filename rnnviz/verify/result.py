@@ -1,6 +1,6 @@
 """Result of a run: inputs, traces, verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
@@ -143,13 +143,16 @@ class RunResult(Displayed):
     def first_fault(self) -> tuple[str, Location] | None:
         """The first engine that is known to be wrong, candidates first, and its first wrong step; else the first
         candidate with a mismatch, and the first one; None where neither is known."""
+        return self.fault_in(self.by_importance)
+
+    def fault_in(self, comparisons: Sequence[Comparison]) -> tuple[str, Location] | None:
+        """The `first_fault` of some comparisons."""
         audits = {} if self.judgment is None else self.judgment.audits
-        candidates = [comparison.candidate for comparison in self.by_importance]
-        for engine in (*candidates, self.reference.engine):
+        for engine in (*(comparison.candidate for comparison in comparisons), self.reference.engine):
             audit = audits.get(engine)
             if audit is not None and audit.first_wrong is not None and self.wrong(engine):
                 return engine, audit.first_wrong.where
-        found = ((c.candidate, c.first_mismatch) for c in self.by_importance)
+        found = ((c.candidate, c.first_mismatch) for c in comparisons)
         return next(((candidate, first.where) for candidate, first in found if first is not None), None)
 
     def failed_checks(self, *engines: str, of_gradients: bool = False) -> list[Check]:

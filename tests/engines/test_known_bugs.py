@@ -85,13 +85,15 @@ def test_bugs_of_a_setting() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN_BUGS)
-def test_every_known_bug_has_a_name_a_cause_and_an_origin(name: str) -> None:
+def test_every_known_bug_has_a_name_a_cause_an_origin_and_a_fix(name: str) -> None:
     bug = KNOWN_BUGS[name]
     assert bug.name == name
     assert bug.engine == f"bug:{name}"
     assert bug.origin.endswith(".")
     assert bug.origin.replace("et al. ", "").count(". ") == 0
     assert not bug.cause.endswith(".")
+    assert bug.fix.endswith(".")
+    assert bug.fix.count(". ") == 0
     assert all(variants for variants in bug.variants.values())
     assert find_engine(bug.engine).bug is bug
 

@@ -16,6 +16,7 @@ import pytest
 
 import rnnviz
 from rnnviz.cli import _COMMANDS, main
+from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.io.resources import guide_pages, resource_path
 from tests.captures.test_onnx_capture import Model, layer, value, weights
 from tests.needs import need
@@ -168,6 +169,53 @@ def test_a_summary_is_read_as_in_the_page_on_ci(folder, capsys):
     assert main(["run", "check.toml", "--npz", "golden.npz", "--engines", "manual,onnx"]) == 0
     text = guide_pages()["ci"].text.replace("recording:golden.npz", "recording:golden.npz#onnx")
     assert perform(text, folder, capsys) == [0]
+
+
+_GATES = "i, f, {}, {} = np.split(x @ p.i2h_weight.T + p.i2h_bias + h @ p.h2h_weight.T + p.h2h_bias, 4, axis=-1)"
+PORT = """
+import numpy as np
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+def step(x, state, p):
+    h, c = state
+    GATES
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+"""
+
+
+@pytest.mark.slow
+def test_a_script_loops_until_a_port_is_correct_as_in_its_page(folder):
+    text = guide_pages()["scripts-and-agents"].text
+    blocks = dict(BLOCK.findall(text))
+    (folder / "check.toml").write_text(blocks["toml"], encoding="utf-8")
+    (folder / "check_port.py").write_text(blocks["python"], encoding="utf-8")
+    port, path = folder / "port.py", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    # The next version of the port at each call: what an agent does with the advice.
+    (folder / "change-port").write_text(
+        f"#!{sys.executable}\nimport sys, shutil, os\nversions = sorted(os.listdir('todo'))\n"
+        "shutil.copy(sys.argv[1], f'advice{len(versions)}.txt')\nshutil.move('todo/' + versions[0], 'port.py')\n",
+        encoding="utf-8",
+    )
+    (folder / "change-port").chmod(0o755)
+    (folder / "todo").mkdir()
+    versions = "raise SystemError", _GATES.format("o", "g"), _GATES.format("g", "o")
+    for number, gates in enumerate(versions):
+        (folder / "todo" / str(number)).write_text(PORT.replace("GATES", gates), encoding="utf-8")
+    port.write_text("def step(:", encoding="utf-8")
+    command = ["bash", "-c", blocks["bash"]]
+    done = subprocess.run(command, cwd=folder, env=os.environ | {"PATH": path}, timeout=120, capture_output=True)
+    assert (done.returncode, done.stderr, os.listdir(folder / "todo")) == (0, b"", [])
+    failed, raised, wrong = ((folder / f"advice{left}.txt").read_text(encoding="utf-8") for left in (3, 2, 1))
+    assert failed.startswith("rnnviz: ")
+    assert raised.startswith("rnnviz: ")
+    cause, fix, following = wrong.splitlines()
+    assert "i, f, o, g" in cause
+    assert fix == f"Fix: {KNOWN_BUGS['gates-i-f-o-g'].fix}"
+    assert following.startswith("Next: rnnviz explain check.toml --engines manual,./port.py --layer 0 --timestep 0")
+    assert (folder / "advice.txt").read_text(encoding="utf-8") == ""
 
 
 @pytest.mark.slow

@@ -22,7 +22,8 @@ from rnnviz.frozen import dataclass
 class KnownBug:
     """One known bug.
 
-    `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it. `variants` are the
+    `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it, and `fix` in a
+    sentence what to change, in any framework. `variants` are the
     ways to make it, by cell: the engine computes the first one, and a diagnosis tries all. `of_padding` says that only
     a run with lengths can have it, `of_seams` that only a sequence joined from several calls can, and `of_gradients`
     that it is a bug of the backward pass: then `of_cell` gives the variants of any cell.
@@ -31,6 +32,7 @@ class KnownBug:
     name: str
     cause: str
     origin: str
+    fix: str
     variants: dict[str, tuple[Fault, ...]]
     needs: Literal["", "forward", "backward", "bidirectional", "clip"] = ""
     of_padding: bool = False
@@ -229,6 +231,7 @@ def _of_gradients(
     name: str,
     cause: str,
     origin: str,
+    fix: str,
     changes: Callable[[CellSpec], tuple[GradientFault, ...]],
     needs: Literal["", "backward"] = "",
 ) -> KnownBug:
@@ -238,7 +241,7 @@ def _of_gradients(
         return tuple(Fault(gradient=gradient) for gradient in changes(cell))
 
     found = {name: of_cell(cell) for name, cell in CELLS.items()}
-    return KnownBug(name, cause, origin, {k: v for k, v in found.items() if v}, needs, of_cell=of_cell)
+    return KnownBug(name, cause, origin, fix, {k: v for k, v in found.items() if v}, needs, of_cell=of_cell)
 
 
 KNOWN_BUGS: dict[str, KnownBug] = {
@@ -248,12 +251,14 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "no-i2h-bias",
             "input-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
+            "Add the input-to-hidden bias to the input part u.",
             _of_all(Fault(parameters=(change.without_i2h_bias,))),
         ),
         KnownBug(
             "no-h2h-bias",
             "hidden-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
+            "Add the hidden-to-hidden bias to the recurrent part v.",
             _of_all(Fault(parameters=(change.without_h2h_bias,))),
             of_recurrent_rows=True,
         ),
@@ -261,6 +266,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "h2h-transposed",
             "hidden-to-hidden weight transposed",
             "Keras and TensorFlow store kernels as (input, output), and the shape of a square matrix does not show it.",
+            "Transpose each H × H block of the hidden-to-hidden weight.",
             _of_all(Fault(parameters=(change.h2h_transposed,))),
             of_recurrent_rows=True,
         ),
@@ -268,12 +274,14 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             NOT_CARRIED,
             "state not passed from step to step",
             "A loop that calls the cell with its begin_state again, or does not assign the state that it returns.",
+            "Pass the state that each step returns to the next step.",
             {name: _forgetting(cell) for name, cell in CELLS.items()},
         ),
         KnownBug(
             NOT_CARRIED_BETWEEN_CALLS,
             "state not passed from call to call",
             "A loop that calls the layer without the state that the last call returned; Keras without stateful=True.",
+            "Pass the state that each call returns to the next call.",
             {name: _forgetting(cell, at_seams=True) for name, cell in CELLS.items()},
             needs="forward",
             of_seams=True,
@@ -282,6 +290,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "states-swapped-between-calls",
             "h and c swapped from call to call",
             "PyTorch and Keras return h before c; TensorFlow 1 had c before h.",
+            "Pass h as h and c as c from each call to the next one.",
             _of(
                 lambda cell: cell.state_symbols == ("h", "c") and cell is not LSTM_PROJECTION,
                 Fault(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True),
@@ -293,12 +302,14 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "wrong-activation",
             "different activation function",
             "Gluon's RNN defaults to relu, PyTorch's and Keras's to tanh; ONNX and old Keras offer hard_sigmoid gates.",
+            "Use the activation functions of the network in each gate and in the candidate.",
             {name: _confusing(cell) for name, cell in CELLS.items()},
         ),
         KnownBug(
             "reverse-not-reversed",
             "backward direction reads the sequence from its start",
             "Two forward layers side by side look like a bidirectional one.",
+            "Let the backward direction read the sequence from its end.",
             _of_all(Fault(backward="not_reversed")),
             needs="backward",
         ),
@@ -306,6 +317,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "reverse-not-realigned",
             "backward outputs left in the order of computation",
             "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to reverse it.",
+            "Store each output of the backward direction at the time step that it read.",
             _of_all(Fault(backward="not_realigned")),
             needs="backward",
         ),
@@ -313,6 +325,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "concat-swapped",
             "backward direction concatenated before forward",
             "Code that joins the directions in the order in which it finished them.",
+            "Concatenate the forward direction before the backward direction on the feature axis.",
             _of_all(Fault(concat_swapped=True)),
             needs="bidirectional",
         ),
@@ -320,6 +333,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "final-state-at-last-timestep",
             "final state of the backward direction taken at t = T-1",
             "out[:, -1] is the final state of a forward layer only; backward ends at t = 0.",
+            "Take the final state of the backward direction at t = 0, its last computed time step.",
             _of_all(Fault(final_at_last_timestep=True)),
             needs="backward",
         ),
@@ -327,72 +341,84 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "batch-as-time",
             "batch axis and time axis swapped",
             "PyTorch's and Gluon's default is TNC, Keras's is NTC; data in the other layout runs without a complaint.",
+            "Exchange the batch axis and the time axis of the input.",
             _of_all(Fault(batch_as_time=True)),
         ),
         KnownBug(
             "gates-i-f-o-g",
             "gate rows in the order i, f, o, g",
             "The order of many lecture notes, which keep the three sigmoids together.",
+            "Read the gate rows of all weights and biases in the order i, f, g, o, not i, f, o, g.",
             _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
         ),
         KnownBug(
             "gates-i-o-f-g",
             "gate rows in the order i, o, f, g",
             "ONNX's order.",
+            "Read the gate rows of all weights and biases in the order i, f, g, o, not i, o, f, g.",
             _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "o", "f", "g")),))),
         ),
         KnownBug(
             "gates-i-g-f-o",
             "gate rows in the order i, g, f, o",
             "The order i, j, f, o of TensorFlow 1's BasicLSTMCell and LSTMCell, and of Sonnet and Haiku.",
+            "Read the gate rows of all weights and biases in the order i, f, g, o, not i, g, f, o.",
             _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "g", "f", "o")),))),
         ),
         KnownBug(
             "forget-bias-one",
             "1 added to the forget gate's bias",
             "TensorFlow's BasicLSTMCell adds forget_bias = 1 at every step; Gluon's LSTMBias writes it into the bias.",
+            "Add nothing to the bias of the forget gate: the stored bias is complete.",
             _of_rows("ifgo", Fault(parameters=(change.forget_bias_one,))),
         ),
         KnownBug(
             "cell-not-squashed",
             "tanh of the cell state missing: h = o · c",
             "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
+            "Apply the output activation to the cell state: h = o · tanh(c).",
             _of(lambda cell: "output" in dict(cell.activations), *_activations("output", linear)),
         ),
         KnownBug(
             "gates-z-r-n",
             "gate rows in the order z, r, n",
             "Keras's and ONNX's order.",
+            "Read the gate rows of all weights and biases in the order r, z, n, not z, r, n.",
             _of_rows("rzn", Fault(parameters=(change.read_in_order(("z", "r", "n")),))),
         ),
         KnownBug(
             "reset-before-matmul",
             "reset gate applied before the product W_hn h[t-1]",
             "The published GRU (Cho et al. 2014), Keras with reset_after=False, ONNX with linear_before_reset=0.",
+            "Multiply the product W_hn h[t-1] + b_hn by the reset gate, not h[t-1].",
             _of(lambda cell: cell.step is GRU.step, Fault(step=GRU_RESET_BEFORE.step)),
         ),
         KnownBug(
             "h2h-bias-outside-reset",
             "hidden-to-hidden bias of the candidate outside the reset gate",
             "Ports that add both biases up front, which is correct for every other gate.",
+            "Add the hidden-to-hidden bias of the candidate before the product with the reset gate.",
             _of(lambda cell: cell.step is GRU.step, Fault(parameters=(change.n_bias_outside_reset,))),
         ),
         KnownBug(
             "update-gate-inverted",
             "z and 1 - z swapped",
             "Half of the literature writes h = z · n + (1 - z) · h[t-1] (Chung et al. 2014).",
+            "Exchange z and 1 - z: h = (1 - z) · n + z · h[t-1].",
             _of_rows("rzn", Fault(parameters=(change.gate_inverted("z"),))),
         ),
         KnownBug(
             "reset-after-matmul",
             "reset gate applied after the product W_hn h[t-1]",
             "PyTorch, Gluon and cuDNN have this GRU only, and Keras has it by default.",
+            "Multiply h[t-1] by the reset gate before the product with W_hn.",
             _of(lambda cell: cell.step is GRU_RESET_BEFORE.step, Fault(step=GRU.step)),
         ),
         KnownBug(
             "peephole-from-old-cell-state",
             "output gate's peephole reads c[t-1]",
             "A loop that computes all gates at once, before c[t].",
+            "Compute c[t] before the output gate, whose peephole reads it.",
             {
                 name: (Fault(step=change.output_peephole_of_old_state(cell.step)),)
                 for name, cell in CELLS.items()
@@ -403,30 +429,35 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "no-peepholes",
             "peepholes missing",
             "A port to Keras or PyTorch, whose LSTM has none.",
+            "Add the peepholes to the pre-activations of the gates.",
             _of(lambda cell: change.peepholes(cell) != (), Fault(parameters=(change.without_peepholes,))),
         ),
         KnownBug(
             "peepholes-i-f-o",
             "peepholes in the order i, f, o",
             "ONNX's order is i, o, f; many frameworks store i, f, o.",
+            "Read the peepholes in the order i, o, f, not i, f, o.",
             _of_parameters({"c2f_weight", "c2o_weight"}, Fault(parameters=(change.peepholes_in_order_ifo,))),
         ),
         KnownBug(
             "coupled-gates-exchanged",
             "i and 1 - i exchanged",
             "Code that takes the rows of the only gate for the forget gate's.",
+            "Exchange i and 1 - i: c = (1 - i) · c[t-1] + i · g.",
             _of_rows("igo", Fault(parameters=(change.gate_inverted("i"),))),
         ),
         KnownBug(
             "projection-transposed",
             "projection weight read in transposed order",
             "TensorFlow stores the projection kernel as (H, P); a copied buffer has the size of (P, H).",
+            "Read the projection weight in the shape (P, H), not (H, P).",
             _of_parameters({"h2r_weight"}, Fault(parameters=(change.h2r_transposed,))),
         ),
         KnownBug(
             "clip-missing",
             "pre-activations not cut",
             "A port from ONNX to PyTorch or Keras, which have no clip.",
+            "Cut each pre-activation at the clip before its activation.",
             _of_all(Fault(unclipped=True)),
             needs="clip",
         ),
@@ -434,6 +465,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "lengths-ignored",
             "lengths ignored: padding computed as part of each sample",
             "A padded batch without packing, sequence_lens or a mask; MXNet's use_sequence_length on the CPU.",
+            "Stop each sample at its length, and start its backward direction there.",
             _of_all(
                 Fault(read_lengths=change.lengths_ignored, padding="kept"), Fault(read_lengths=change.lengths_ignored)
             ),
@@ -443,6 +475,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "state-at-last-timestep-of-batch",
             "final state taken at t = T-1, in the padding of shorter samples",
             "out[:, -1] of a padded batch, which is the last time step of the longest sample only.",
+            "Take the final state of each sample at its length minus 1.",
             _of_all(Fault(final_at_batch_end="forward"), Fault(final_at_batch_end="all")),
             needs="forward",
             of_padding=True,
@@ -451,6 +484,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "backward-starts-in-padding",
             "backward direction starts at t = T-1, in the padding of shorter samples",
             "A loop that flips the padded batch as a whole; the forward direction then shows nothing.",
+            "Start the backward direction of each sample at its length minus 1.",
             _of_all(
                 Fault(read_lengths=change.backward_lengths_ignored, padding="kept"),
                 Fault(read_lengths=change.backward_lengths_ignored),
@@ -463,6 +497,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             PADDING_NOT_ZEROED,
             "values in padding not 0",
             "A loop over all T time steps without a mask on its results, and Keras without zero_output_for_mask.",
+            "Set the hidden states and outputs in padding to 0.",
             _of_all(Fault(padding="computed")),
             of_padding=True,
         ),
@@ -470,6 +505,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "lengths-off-by-one",
             "one time step of each sample too few or too many",
             "A length taken as the index of the last time step, or the other way round.",
+            "Compute as many time steps of each sample as its length.",
             _of_all(
                 Fault(read_lengths=change.lengths_minus_one),
                 Fault(read_lengths=change.lengths_plus_one, padding="kept"),
@@ -481,6 +517,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "sorted-order-not-restored",
             "samples left in the order of their lengths",
             "A batch sorted for pack_padded_sequence, whose results are not put back in the order of the input.",
+            "Put the samples of all outputs and states back in the order of the input.",
             _of_all(
                 Fault(sample_order=change.longest_first),
                 Fault(sample_order=change.shortest_first_reversed),
@@ -494,36 +531,42 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "truncated-at-one-step",
             "no gradient passed from a time step to the one before it",
             "A loop that detaches the state at each step, or a call for each step with its own backward pass.",
+            "Pass the gradient of each state to the previous time step: do not detach it.",
             _truncated,
         ),
         _of_gradients(
             "weight-gradient-not-summed-over-time",
             "weight gradient of a single time step instead of the sum over all",
             "A loop with = where += is meant: each step overwrites the gradient of the step before.",
+            "Add the gradients of all time steps: += instead of =.",
             _not_summed,
         ),
         _of_gradients(
             "cell-gradient-dropped",
             "gradient of the cell state not passed to the previous time step",
             "A loop that carries dh but not dc, or detaches c alone.",
+            "Pass the gradient of c to the previous time step, multiplied by the forget gate.",
             _cell_dropped,
         ),
         _of_gradients(
             "direct-output-gradient-dropped",
             "gradients of the outputs missing, except at the last computed time step",
             "A loop that starts from dh at the end and does not add the gradient of each output.",
+            "Add the gradient of the output at each time step to that of h.",
             _direct_dropped,
         ),
         _of_gradients(
             "derivative-at-wrong-pre-activation",
             "derivative of an activation taken at another value than its pre-activation",
             "A derivative of tanh that expects a gets h, which is tanh of a already; or 1 - a² is written for 1 - h².",
+            "Take each derivative at its pre-activation: 1 - h² for h = tanh(a), not 1 - a².",
             _other_slopes,
         ),
         _of_gradients(
             "backward-direction-not-reversed-in-gradient",
             "gradients of the backward direction in the order of the input",
             "A backward direction that runs on a reversed sequence needs its output gradients reversed, too.",
+            "Reverse the output gradients of the backward direction, and its input gradients back.",
             _not_reversed,
             needs="backward",
         ),
@@ -531,18 +574,21 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "forward-bias-used-twice",
             "bias gradient counted twice",
             "Code that uses one bias for both parts, and gives its whole gradient to each.",
+            "Add the gradient of each bias once.",
             _counted_twice,
         ),
         _of_gradients(
             "reset-gate-gradient-missing",
             "gradient of the reset gate missing",
             "A hand-written GRU that takes r for a constant: r is hidden in a product inside the candidate.",
+            "Differentiate the reset gate, too: it is a factor inside the candidate.",
             _without_reset,
         ),
         _of_gradients(
             "initial-state-gradient-missing",
             "gradient of the initial state missing",
             "A loop that ends before the first step passes its gradient on; an initial state without requires_grad.",
+            "Return the gradient that the first time step passes on as that of the initial state.",
             _without_initial,
         ),
     )
@@ -559,7 +605,7 @@ def bug_of(engine: str) -> KnownBug | None:
     if not is_unknown(engine):
         return KNOWN_BUGS.get(engine.removeprefix(PREFIX))
     found = (bug for bug in KNOWN_BUGS.values() if unknown_engine(bug.name) == engine)
-    return next((replace(bug, name=engine, cause="", origin="") for bug in found), None)
+    return next((replace(bug, name=engine, cause="", origin="", fix="") for bug in found), None)
 
 
 def known_bugs_of(network: Network) -> list[KnownBug]:

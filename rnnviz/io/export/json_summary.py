@@ -2,8 +2,9 @@
 
 import json
 import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.io.config_toml import as_in_session
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gradient_flow import gradient_flow
+from rnnviz.text.causes import cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.backward_result import (
@@ -30,26 +32,36 @@ from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
+Commands: TypeAlias = Callable[[Comparison], Sequence[str]]
+"""The command lines that explain the differences of a candidate."""
 
-def write_json(result: RunResult, path: Path) -> None:
+
+def no_commands(_: Comparison) -> Sequence[str]:
+    """No command: a run that does not come from the command line has no config's path."""
+    return ()
+
+
+def write_json(result: RunResult, path: Path, commands: Commands = no_commands) -> None:
     """Write `summary` as JSON text."""
     with atomic_write(path) as temporary:
-        temporary.write_text(json_text(result), encoding="utf-8", errors="backslashreplace")
+        temporary.write_text(json_text(result, commands), encoding="utf-8", errors="backslashreplace")
 
 
-def json_text(result: RunResult) -> str:
+def json_text(result: RunResult, commands: Commands = no_commands) -> str:
     """`summary` as JSON text; it holds no bare NaN, which JSON does not know."""
-    return as_in_session(json.dumps(summary(result), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+    return as_in_session(json.dumps(summary(result, commands), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
-def summary(result: RunResult) -> dict[str, Any]:
+def summary(result: RunResult, commands: Commands = no_commands) -> dict[str, Any]:
     """The figures of the run: those of its worst candidate, and with several candidates all under "comparisons".
 
     Of a run with a backward pass "backward" has the figures of the gradients, and "overall_verdict" is the worse one of
     the two verdicts. Of candidates with the same verdict the one with the worst gradients comes first.
     Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
     """
-    each = [_of_comparison(result, comparison) for comparison in result.comparisons]
+    each = [
+        {**_of_comparison(result, comparison), "next": list(commands(comparison))} for comparison in result.comparisons
+    ]
     ranks = [
         (VERDICTS.index(result.comparison_verdict(comparison)), VERDICTS.index(result.candidate_verdict(comparison)))
         for comparison in result.comparisons
@@ -62,8 +74,11 @@ def summary(result: RunResult) -> dict[str, Any]:
 
 
 def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
+    cause = cause_of(result, comparison)
     return {
         "verdict": result.comparison_verdict(comparison),
+        "cause": cause and cause.to_json(),
+        "fix": fix_of(result, comparison),
         "reference": comparison.reference,
         "candidate": comparison.candidate,
         "elements": comparison.elements,

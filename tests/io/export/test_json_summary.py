@@ -15,6 +15,9 @@ from tests.golden.runs import RUNS
 
 KEYS = {
     "verdict",
+    "cause",
+    "fix",
+    "next",
     "reference",
     "candidate",
     "elements",
