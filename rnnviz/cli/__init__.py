@@ -28,6 +28,7 @@ from rnnviz.cli.terminal import (
     signals_raised,
 )
 from rnnviz.core.errors import EngineError, InputError, check_regular
+from rnnviz.core.extras import extra_of, not_installed
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import suggest, unreadable
 
@@ -81,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         return exit_code_of(interrupt)
     except Exception as error:  # noqa: BLE001 - any error is one sentence
+        package = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
+        if extra_of(package) is not None:
+            return _fail(error, ENGINE_FAILED, f"This command {not_installed(package)}.")
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(
             error, ENGINE_FAILED, f"Internal error: {reason}. Set RNNVIZ_DEBUG=1 for a traceback, and report it."

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rnnviz.cli.terminal import AGREE, Answer, Commands, progress_bar
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import display_value
 
 _ENDING = ".rnnviz"
@@ -66,7 +66,19 @@ def _files(given: list[str]) -> dict[str, str]:
     return files
 
 
+def _check_onnx(model: Path) -> None:
+    """Raise an InputError if the model cannot be read here, or an EngineError if it cannot be run."""
+    from rnnviz.engines.registry import ENGINES
+    from rnnviz.io.model_formats.formats import ONNX
+
+    ONNX.module_for(model)
+    reason = ENGINES["onnx"].unavailable
+    if reason is not None:
+        raise EngineError(reason)
+
+
 def _record(options: Namespace, files: dict[str, str]) -> Answer:
+    _check_onnx(options.model)
     from rnnviz.captures.onnx_model import record
     from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.io.outputs import atomic_write, check_outputs

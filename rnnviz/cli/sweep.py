@@ -19,6 +19,7 @@ from rnnviz.cli.terminal import (
     progress_bar,
 )
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.extras import missing
 from rnnviz.core.schema import FieldSpec
 from rnnviz.core.words import plural
 
@@ -140,9 +141,7 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
     try:
         from rnnviz.sweeps.cluster import ClusterScheduler
     except ImportError as error:
-        raise EngineError(
-            '--scheduler needs Dask, which is not installed: run pip install "rnnviz[cluster]".'
-        ) from error
+        raise EngineError(f"--scheduler {missing('distributed') or error}.") from error
     return ClusterScheduler(options.scheduler)
 
 

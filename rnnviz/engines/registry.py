@@ -16,6 +16,8 @@ from traceback import walk_tb
 from typing import TypeAlias
 from unicodedata import category
 
+import numpy as np
+
 from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Compare, Config, Network
@@ -29,6 +31,7 @@ from rnnviz.core.engine_spec import (
     is_unknown,
 )
 from rnnviz.core.errors import ConfigError, EngineError, check_regular
+from rnnviz.core.extras import EXTRAS, install_command, not_installed
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.schema import display_value
@@ -63,8 +66,8 @@ _WITHOUT_GRADIENTS = "onnx"
 class EngineEntry:
     """One engine that can be named in a config.
 
-    `package` is the required distribution, or None; `dtypes` are the types in which it computes. `bug` is the known
-    bug that it simulates.
+    `package` is the required distribution, or None; an engine with one has an extra of its name. `dtypes` are the types
+    in which it computes. `bug` is the known bug that it simulates.
     """
 
     name: str
@@ -88,16 +91,10 @@ class EngineEntry:
         """The end of a sentence about a package that the engine needs and that is not installed or useless, or None."""
         if self.package is None:
             return None
-        if find_spec(self.package) is not None:
+        lacking = next((package for package in EXTRAS[self.name] if find_spec(package) is None), None)
+        if lacking is None:
             return _why_mxnet_cannot_be_loaded() if self.package == "mxnet" else None
-        match self.package:
-            case "mxnet":
-                return f"needs mxnet 1.9.1, which {_why_no_mxnet()}"
-            case "torch" if getattr(sys, "frozen", False):
-                return "needs PyTorch, which this package does not contain (rnnviz in an environment of pip can use it)"
-            case "torch":
-                return 'needs PyTorch, which is not installed (pip install "torch>=2.9" brings it)'
-        return f"needs the package {self.package}, which is not installed"
+        return (_why_no_mxnet() if lacking == "mxnet" else None) or not_installed(lacking)
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the engine cannot compute this network, in one sentence, or None if it can."""
@@ -237,6 +234,8 @@ def with_fallback_reference(config: Config) -> tuple[Config, str]:
 
 @cache
 def _why_mxnet_cannot_be_loaded() -> str | None:
+    if not np.__version__.startswith("1."):
+        return f"needs NumPy 1, but NumPy {np.__version__} is installed ({install_command('gluon')} installs NumPy 1)"
     if sys.platform != "linux" or getattr(sys, "frozen", False):
         return None
     missing = []
@@ -251,11 +250,13 @@ def _why_mxnet_cannot_be_loaded() -> str | None:
     return f"needs {join_words(missing)}, which this system lacks (install {packages} on Debian and Ubuntu)"
 
 
-def _why_no_mxnet() -> str:
+def _why_no_mxnet() -> str | None:
     system, machine = platform.system(), platform.machine()
-    if (system, machine) in _MXNET_WHEELS:
-        return "is not installed (pip install mxnet==1.9.1 brings it)"
-    return f"has no wheel for {system} {machine}"
+    if (system, machine) not in _MXNET_WHEELS:
+        return f"needs mxnet 1.9.1, which has no wheel for {system} {machine}"
+    if sys.version_info >= (3, 13):
+        return f"needs mxnet 1.9.1, which runs on Python 3.11 and 3.12, not on {platform.python_version()}"
+    return None
 
 
 def load_engine(name: str) -> Engine:

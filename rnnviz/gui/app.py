@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnviz.core.extras import EXTRAS, missing
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 class PlatformError(RuntimeError):
     """Qt cannot open a window here. The message is one sentence."""
+
+
+class PackageMissingError(PlatformError):
+    """A Python package of the window is not installed."""
 
 
 class LibraryMissingError(PlatformError):
@@ -134,6 +139,9 @@ def check_platform(
     connect: Connect = _connect,
 ) -> None:
     """Raise PlatformError if Qt cannot start here."""
+    lacking = missing(*EXTRAS["window"])
+    if lacking is not None:
+        raise PackageMissingError(f"The window {lacking}. Commands such as rnnviz run work without it.")
     if system != "linux":
         # On other systems the wheels link only to libraries that are always present.
         return

@@ -1,9 +1,6 @@
 """Verdicts on the command line: step audit, diagnosis, undetectable bugs, and exit codes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -230,25 +227,6 @@ def test_onnx_refuses_float64(capsys: pytest.CaptureFixture[str], tmp_path: Path
     code, _, sentence = run(capsys, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
     assert code == 2
     assert "float32 only, but network.dtype is float64" in sentence
-
-
-@pytest.mark.slow
-def test_missing_torch_exits_with_3(tmp_path: Path) -> None:
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    # Python reads this file before any program, in the child process as well.
-    (hidden / "sitecustomize.py").write_text(
-        "import importlib.util as util\nfind = util.find_spec\n"
-        "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n",
-        encoding="utf-8",
-    )
-    words = [sys.executable, "-m", "rnnviz", "run", write(tmp_path), "--engines", "manual,torch"]
-    env = {**os.environ, "PYTHONPATH": str(hidden)}
-    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == (
-        'rnnviz: The engine torch needs PyTorch, which is not installed (pip install "torch>=2.9" brings it).\n'
-    )
 
 
 needs_gluon = needs("mxnet")

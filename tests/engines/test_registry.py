@@ -12,6 +12,7 @@ import pytest
 
 from rnnviz.core.config import Compare, Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
+from rnnviz.core.extras import not_installed
 from rnnviz.engines import registry
 from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.manual import ManualEngine
@@ -105,10 +106,11 @@ def test_the_manual_engine_is_available_everywhere() -> None:
     assert load_engine("manual").version == f"numpy {ENGINES['manual'].version}"
 
 
-def test_a_missing_package_is_a_sentence_that_names_it() -> None:
-    entry = replace(ENGINES["manual"], name="other", package="no_such_package")
-    assert entry.unavailable == "The engine other needs the package no_such_package, which is not installed."
-    assert entry.version is None
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_an_engine_needs_every_package_of_its_extra(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    missing(monkeypatch, package)
+    assert ENGINES["onnx"].unavailable == f"The engine onnx {not_installed(package)}."
+    assert replace(ENGINES["onnx"], package="no_such_package").version is None
 
 
 def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Windows", machine: str = "AMD64") -> None:
@@ -131,12 +133,23 @@ def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.Monk
 
 def test_the_command_to_install_mxnet_is_shown_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
-    with pytest.raises(EngineError) as caught:
-        load_engine("gluon")
-    assert str(caught.value) == (
-        "The engine gluon needs mxnet 1.9.1, which is not installed (pip install mxnet==1.9.1 brings it): "
-        "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
-    )
+    monkeypatch.setattr(registry.sys, "version_info", (3, 12, 0))
+    assert ENGINES["gluon"].missing_package == not_installed("mxnet")
+
+
+def test_a_python_that_mxnet_does_not_run_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
+    monkeypatch.setattr(registry.sys, "version_info", (3, 13, 5))
+    monkeypatch.setattr(registry.platform, "python_version", lambda: "3.13.5")
+    assert ENGINES["gluon"].missing_package == ("needs mxnet 1.9.1, which runs on Python 3.11 and 3.12, not on 3.13.5")
+
+
+def test_an_mxnet_beside_numpy_2_is_useless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    monkeypatch.setattr(registry.np, "__version__", "2.5.0")
+    registry._why_mxnet_cannot_be_loaded.cache_clear()
+    assert str(ENGINES["gluon"].missing_package).startswith("needs NumPy 1, but NumPy 2.5.0 is installed (")
+    registry._why_mxnet_cannot_be_loaded.cache_clear()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rnnviz.core.errors import InputError, check_regular
+from rnnviz.core.extras import missing
 from rnnviz.core.schema import listed
 from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
@@ -178,37 +179,42 @@ def other_format(path: Path, head: bytes) -> OtherFormat | None:
 class Format:
     """One format: its name, the endings that its files usually have, and where its reader is.
 
-    The module `reader` is imported when a file needs it. It has `open_model(path: Path) -> ModelFile`, and
-    `open_tensors(path: Path) -> TensorFile` for all arrays, those of no recurrent layer too.
+    The module `reader` is imported when a file needs it, and imports `package`. It has
+    `open_model(path: Path) -> ModelFile`, and `open_tensors(path: Path) -> TensorFile` for all arrays, those of no
+    recurrent layer too.
     """
 
     name: str
     endings: tuple[str, ...]
     reader: str
+    package: str | None = None
 
     def open(self, path: Path) -> ModelFile:
         """Open a file of this format, or a folder that holds one; raises an InputError if it is damaged."""
-        model: ModelFile = self.module.open_model(model_in(path))
+        model: ModelFile = self.module_for(path).open_model(model_in(path))
         return model
 
     def open_tensors(self, path: Path) -> TensorFile:
         """Open a file or folder as `open` does for its arrays; raises an InputError if it is damaged."""
-        tensors: TensorFile = self.module.open_tensors(model_in(path))
+        tensors: TensorFile = self.module_for(path).open_tensors(model_in(path))
         return tensors
 
     def files_beside(self, path: Path) -> list[str]:
         """The names of the files, in or below its folder, that a file is read with."""
-        return list(getattr(self.module, "files_beside", lambda _: [])(path))
+        return list(getattr(self.module_for(path), "files_beside", lambda _: [])(path))
 
-    @property
-    def module(self) -> ModuleType:
+    def module_for(self, path: Path) -> ModuleType:
+        """The reader of a file; raises an InputError if the package that it needs is not installed."""
+        lacking = None if self.package is None else missing(self.package)
+        if lacking is not None:
+            raise InputError(f"{path}: the format {self.name} {lacking}.")
         return import_module(f"rnnviz.io.model_formats.{self.reader}")
 
 
 MXNET = Format("MXNet parameters", (".params",), "mxnet_params")
 SAFETENSORS = Format("safetensors", (".safetensors",), "safetensors")
 TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"), "torch_files")
-ONNX = Format("ONNX", (".onnx",), "onnx")
+ONNX = Format("ONNX", (".onnx",), "onnx", "onnx")
 KERAS = Format("Keras", (".keras", ".h5", ".hdf5"), "keras")
 NUMPY = Format("numpy", (".npz",), "named_arrays")
 SHARDS = Format("index of shards", (".index.json",), "safetensors")

@@ -382,7 +382,7 @@ class WeightFormat:
         return f"The format does not contain the {things}: give {keys} when you read the file."
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
-        self.reader.module.write_weights(network, parameters, path)
+        self.reader.module_for(path).write_weights(network, parameters, path)
 
     def read(self, network: Network, path: Path) -> Parameters:
         """The weights of the one network like `network` in a file, by the program's own reader."""

@@ -1,0 +1,74 @@
+"""Commands without the packages of an extra: one sentence names it, and every other command works."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from rnnviz.core.extras import EXTRAS, extra_of, install_command
+from tests.cli.calls import WRONG, Called
+from tests.hidden_packages import hide
+
+Hide = Callable[..., None]
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Hide:
+    return lambda *packages: hide(monkeypatch, tmp_path_factory.mktemp("hidden"), *packages)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """An ONNX model, which is refused before anything is read of it."""
+    node = helper.make_node("Identity", ["x"], ["y"])
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(helper.make_graph([node], "g", values[:1], values[1:])), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("package", "words", "code"),
+    [
+        ("PySide6", [], 3),
+        ("pyqtgraph", ["CONFIG"], 3),
+        ("PySide6", ["run", "CONFIG", "--engines", WRONG, "--png", "a.png"], 2),
+        ("PySide6", ["run", "CONFIG", "--engines", WRONG, "--report", "a.html"], 2),
+        ("onnx", ["inspect", "MODEL"], 2),
+        ("onnx", ["config", "--from", "MODEL"], 2),
+        ("onnx", ["capture", "MODEL"], 2),
+        ("onnxruntime", ["capture", "MODEL"], 3),
+        ("onnx", ["run", "CONFIG", "--engines", "manual,onnx"], 3),
+        ("onnxruntime", ["run", "CONFIG", "--engines", "manual,onnx"], 3),
+        ("torch", ["run", "CONFIG", "--engines", "manual,torch"], 3),
+        ("torch", ["explain", "CONFIG", "--engines", "manual,torch"], 3),
+        ("distributed", ["sweep", "CONFIG", "--engines", WRONG, "--scheduler", "tcp://127.0.0.1:9"], 3),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_command(
+    rnnviz: Called, config: str, model: str, without: Hide, package: str, words: list[str], code: int
+) -> None:
+    without(package)
+    sentence = rnnviz.refused(*({"CONFIG": config, "MODEL": model}.get(word, word) for word in words), code=code)
+    extra = extra_of(package)
+    assert extra is not None
+    assert EXTRAS[extra][package] in sentence
+    assert install_command(extra) in sentence
+
+
+def test_the_base_computes_audits_explains_and_writes(
+    rnnviz: Called, config: str, without: Hide, tmp_path: Path
+) -> None:
+    without(*(package for packages in EXTRAS.values() for package in packages))
+    written = [tmp_path / f"a.{ending}" for ending in ("csv", "npz", "json", "html", "ipynb")]
+    options = [
+        f"--{kind}={path}" for kind, path in zip(("csv", "npz", "json", "page", "notebook"), written, strict=True)
+    ]
+    answer = rnnviz("run", config, "--engines", WRONG, *options)
+    assert (answer.code, answer.err) == (1, "")
+    assert all(path.stat().st_size for path in written)
+    place = ["--layer", "0", "--timestep", "1", "--unit", "0"]
+    assert rnnviz("explain", config, "--engines", WRONG, *place).code == 0
+    assert rnnviz("doctor").code == 0

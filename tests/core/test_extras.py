@@ -1,0 +1,62 @@
+"""Extras of pip, and the sentences about a package that is not installed."""
+
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from rnnviz.core import extras
+from rnnviz.core.extras import EXTRAS, extra_of, install_command, missing, not_installed
+from tests.needs import missing as missing_here
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def installed_by_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", "/home/me/venv")
+
+
+def test_each_extra_of_the_package_is_known() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = pyproject["project"]["optional-dependencies"]
+    assert declared.pop("all") == [f"rnnviz[{','.join(EXTRAS)}]"]
+    assert declared.keys() == EXTRAS.keys()
+    distributions = packages_distributions()
+    for extra, packages in EXTRAS.items():
+        brought = {canonicalize_name(Requirement(line).name) for line in declared[extra]}
+        for package in packages:
+            if not missing_here(package):
+                assert brought & {canonicalize_name(name) for name in distributions[package]}, package
+
+
+@pytest.mark.usefixtures("installed_by_pip")
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_a_missing_package_is_named_with_the_command_that_installs_its_extra(extra: str) -> None:
+    for package, title in EXTRAS[extra].items():
+        assert extra_of(package) == extra
+        assert not_installed(package) == (
+            f'needs {title}, which is not installed (pip install "rnnviz[{extra}]" installs it)'
+        )
+
+
+def test_in_the_environment_of_a_checkout_make_installs_what_the_lock_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))
+    assert install_command("window") == "make venv"
+    assert install_command("torch") == 'pip install "rnnviz[torch]"'
+
+
+def test_an_installer_has_no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert "pip install" not in not_installed("torch")
+
+
+def test_the_first_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("pyqtgraph", "PIL") else object())
+    assert missing("PySide6") is None
+    assert missing(*EXTRAS["window"]) == not_installed("pyqtgraph")
+    assert extra_of("numpy") is None
