@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the application for macOS and a disk image of it: sh packaging/macos/build.sh [DIST]
 #
-# It runs on the machine that it builds for, with Python 3.11 or 3.12. CODESIGN_IDENTITY names the certificate that signs
+# It runs on the machine that it builds for, with Python 3.11 to 3.14. CODESIGN_IDENTITY names the certificate that signs
 # the application; without it the signature is ad hoc, and macOS asks those who open the program for the first time.
 set -eu
 

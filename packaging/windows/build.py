@@ -1,6 +1,6 @@
 """Makes the installer for Windows: python packaging/windows/build.py [DIST]
 
-It runs on Windows with Python 3.11 or 3.12 and Inno Setup 6. MXNet has no wheel for Windows: the lock leaves it out,
+It runs on Windows with Python 3.11 to 3.14 and Inno Setup 6. MXNet has no wheel for Windows: the lock leaves it out,
 and ONNX Runtime is the reference of what is built.
 """
 

@@ -4,6 +4,7 @@ import plistlib
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -214,7 +215,8 @@ def test_the_release_builds_on_all_three_systems_before_it_is_drafted(workflow: 
 
 
 def test_every_action_is_pinned_to_a_commit_with_its_version() -> None:
-    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     uses = re.findall(r"uses: (.*)$", text, re.MULTILINE)
     assert len(uses) >= 8
     versions = {}
@@ -240,3 +242,16 @@ def test_scripts_of_the_release_are_in_the_tree(workflow: dict[Any, Any]) -> Non
         text = (PACKAGING / recipe).read_text(encoding="utf-8")
         for lock in re.findall(r"requirements[\w-]*\.txt", text):
             assert (PACKAGING / lock).is_file(), lock
+
+
+def test_the_wheel_is_tested_on_every_system_and_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    (job,) = workflow["jobs"].values()
+    tried = {(row["system"].partition("-")[0], row["python"]) for row in job["strategy"]["matrix"]["include"]}
+    assert {system for system, _ in tried} == {"ubuntu", "windows", "macos"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    versions = {name.rpartition(" ")[2] for name in project["classifiers"] if "Python :: 3." in name}
+    assert {python for _, python in tried} == versions
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
+    for script in re.findall(r"packaging/[\w.-]+", commands):
+        assert (ROOT / script).is_file()

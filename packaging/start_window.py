@@ -1,0 +1,41 @@
+"""Starts the window on a model file, waits for its first result and takes a picture:
+
+    python packaging/start_window.py MODEL PICTURE
+
+It imports the installed program, and ends with 1 if no result comes.
+"""
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+
+from rnnviz.gui.application import make_application, make_window
+from rnnviz.gui.settings import Settings
+
+_GIVE_UP_MS = 120_000
+_SETTLED_MS = 1_000
+
+
+def main(model: Path, picture: Path) -> int:
+    """Open, wait, and save the picture; 0 if there is a result in it."""
+    application = make_application()
+    window = make_window(Settings())
+    window.resize(1440, 900)
+
+    def shoot() -> None:
+        window.grab().save(str(picture))
+        window.leave()
+
+    window.usable.connect(lambda: window.begin(model))
+    window.runner.finished.connect(lambda *_: QTimer.singleShot(_SETTLED_MS, shoot))
+    window.closed.connect(application.quit)
+    QTimer.singleShot(_GIVE_UP_MS, window, window.leave)
+    window.show()
+    application.exec()
+    window.shut_down()
+    return 0 if picture.is_file() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
