@@ -93,8 +93,7 @@ def __dir__() -> list[str]:
 def load_config(path: str | PathLike[str]) -> "Config":
     """Read and validate a TOML config, or that of a session or a capture.
 
-    If the config names no reference and the default one is not installed, another one is chosen, with a warning. Copies
-    of files in a session are unpacked into a temporary folder, which is removed when Python ends.
+    Copies of files in a session are unpacked into a temporary folder, which is removed when Python ends.
 
     Parameters
     ----------
@@ -111,23 +110,10 @@ def load_config(path: str | PathLike[str]) -> "Config":
     rnnviz.InputError
         If the file cannot be read, or a key is unknown, missing, of another type or out of range.
     """
-    from rnnviz.engines.registry import with_fallback_reference
     from rnnviz.execution.folders import storage
     from rnnviz.io.session import read_config
 
-    sentences: list[str] = []
-
-    def complete(config: "Config") -> "Config":
-        config, sentence = with_fallback_reference(config)
-        sentences.append(sentence)
-        return config
-
-    config = read_config(path, lambda: storage().folder, complete)
-    if any(sentences):
-        import warnings
-
-        warnings.warn(sentences[0], stacklevel=2)
-    return config
+    return read_config(path, lambda: storage().folder)
 
 
 def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":

@@ -5,20 +5,16 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from html.parser import HTMLParser
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import rnnviz
-from rnnviz.engines import registry
 from rnnviz.io.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.index import find_lesson
 from tests.factories import make_result
-from tests.needs import missing
 from tests.shared_worker import WARM, commands_use
 
 _CLOSE_THE_WINDOW = """
@@ -143,21 +139,6 @@ def test_the_html_inherits_the_colors_of_the_page() -> None:
     styles = "; ".join(Reading(make_result()._repr_html_()).styles)
     assert not re.search(r"(?<![-\w])color: (?!inherit)", styles)
     assert not re.search(r"background(-color)?: (?!none)", styles)
-
-
-def test_where_the_usual_reference_is_missing_a_warning_names_the_replacement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "network.toml"
-    path.write_text('[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n', encoding="utf-8")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        if not missing("mxnet"):
-            assert rnnviz.load_config(path).compare.reference == "gluon"
-    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
-    with pytest.warns(UserWarning, match=r"onnx is the reference here: .* mxnet 1\.9\.1") as caught:
-        assert rnnviz.load_config(path).compare.reference == "onnx"
-    assert caught[0].filename == __file__
 
 
 _TYPED = """

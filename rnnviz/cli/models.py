@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, complete, print_note, progress_bar, with_cell
+from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, print_note, progress_bar, with_cell
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
@@ -155,7 +155,7 @@ def _config(options: Namespace) -> Answer:
         for clause in of_run(entry, config):
             print_note(f"{options.file}: {entry.name}: {clause}.")
         check_paths(config)
-        return AGREE, dump_config(complete(config), unused=False)
+        return AGREE, dump_config(config, unused=False)
     _refuse_options(options, ("entry", "cell", "initial_state"), "--from FILE")
     from rnnviz.lessons.index import find_lesson, lessons
 

@@ -85,7 +85,7 @@ def _run(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
     from rnnviz.io.inputs import load_inputs
 
-    config = _with_options(load(options.config, options.engines or options.reference), options)
+    config = _with_options(load(options.config), options)
     _check_outputs(config, options)
     reading: Load = load_inputs
     if options.notebook is not None:
@@ -125,8 +125,11 @@ def _with_options(config: Config, options: Namespace) -> Config:
     config = with_input(with_cell(config, options.cell), options.input)
     compare = config.compare
     if options.engines is not None or options.reference is not None:
-        engines = engine_names(options.engines, options.reference) or compare.engines
-        compare = config.with_engines(engines, options.reference).compare
+        named = engine_names(options.engines, options.reference)
+        if named is None and compare.candidates is None:
+            compare = replace(compare, reference=options.reference)
+        else:
+            compare = config.with_engines(named or compare.engines, options.reference).compare
     limits = declarations(Compare)
     for name in ("rtol", "atol"):
         value = getattr(options, name)
@@ -280,7 +283,7 @@ def _explain(options: Namespace) -> Answer:
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
 
-    config = with_input(with_cell(load(options.config, options.engines), options.cell), options.input)
+    config = with_input(with_cell(load(options.config), options.cell), options.input)
     named = engine_names(options.engines) or ()
     if named:
         config = config.with_engines(named)

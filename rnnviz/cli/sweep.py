@@ -13,7 +13,6 @@ from rnnviz.cli.terminal import (
     Answer,
     Commands,
     all_written,
-    complete,
     engine_names,
     print_note,
     progress_bar,
@@ -61,9 +60,9 @@ def _sweep(options: Namespace) -> Answer:
         return AGREE, resource_path("sweeps", "example.toml").read_text(encoding="utf-8")
     if options.sweep is None:
         raise InputError("A sweep file is missing; see rnnviz sweep --help.")
-    engines = engine_names(options.engines, at_least=1)
+    engines = engine_names(options.engines)
     cells = None if options.cell is None else tuple(cell.strip() for cell in options.cell.split(","))
-    sweep = load_sweep(options.sweep, engines, complete, cells)
+    sweep = load_sweep(options.sweep, engines, cells)
     check_engines(sweep)
     path = options.journal or journal_of(options.sweep)
     points = tuple(sweep.points())

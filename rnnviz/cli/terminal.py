@@ -291,17 +291,12 @@ def _name(action: Action) -> str:
     return action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest).upper()
 
 
-def load(path: Path, engines: str | None = None) -> Config:
-    """Read a config or a session.
-
-    If neither it nor `engines` names a reference, take one that can run here, and report it on standard error. Raises
-    an InputError if the file cannot be read, or a key is not valid.
-    """
+def load(path: Path) -> Config:
+    """Read a config or a session; raises an InputError if the file cannot be read, or a key is not valid."""
     from rnnviz.execution.folders import storage
-    from rnnviz.io.config_toml import unchanged
     from rnnviz.io.session import read_config
 
-    return read_config(path, lambda: storage().folder, complete if engines is None else unchanged)
+    return read_config(path, lambda: storage().folder)
 
 
 def add_cell_to(parser: ArgumentParser | _ArgumentGroup) -> None:
@@ -347,21 +342,10 @@ def with_input(config: Config, file: str | None) -> Config:
     return replace(config, sequence=sequence).checked()
 
 
-def complete(config: Config) -> Config:
-    """Give a config a reference that can run here, and report on standard error if it is not the default one."""
-    from rnnviz.engines.registry import with_fallback_reference
-
-    config, note = with_fallback_reference(config)
-    if note:
-        print_note(f"rnnviz: {note}")
-    return config
-
-
-def engine_names(engines: str | None, reference: str | None = None, at_least: int = 2) -> tuple[str, ...] | None:
+def engine_names(engines: str | None, reference: str | None = None) -> tuple[str, ...] | None:
     """The engines of --engines, checked, with those of --reference; None without --engines.
 
-    Raises an InputError if a name is unknown or given twice, or too few engines are named; the sentence names the
-    option.
+    Raises an InputError if a name is unknown or given twice; the sentence names the option.
     """
     from rnnviz.engines.registry import find_engine
 
@@ -374,6 +358,4 @@ def engine_names(engines: str | None, reference: str | None = None, at_least: in
         find_engine(name, "--engines")
         if names.count(name) > 1:
             raise InputError(f"--engines names {name} twice: name each engine once.")
-    if len({*names, *([] if reference is None else [reference])}) < at_least:
-        raise InputError("--engines needs at least two engines, a reference and a candidate, such as gluon,manual.")
     return names

@@ -270,8 +270,12 @@ class InitialStateSource:
 class Compare:
     """Engines that are run and compared, and the tolerance."""
 
-    reference: str = config_field("text", "Reference engine.", "gluon")
-    candidates: tuple[str, ...] = config_field("names", "Candidates: engines compared with the reference.", ("manual",))
+    reference: str = config_field("text", "Reference engine.", "manual")
+    candidates: tuple[str, ...] | None = config_field(
+        "names",
+        "Candidates: engines compared with the reference; if empty, an installed engine that computes the network.",
+        None,
+    )
     rtol: float | None = config_field(
         "float", "Relative tolerance (rtol); if empty, the default of the dtype.", None, minimum=0.0
     )
@@ -281,8 +285,8 @@ class Compare:
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """The reference first, then the candidates."""
-        return (self.reference, *self.candidates)
+        """The reference first, then the candidates that the config names."""
+        return (self.reference, *(self.candidates or ()))
 
     def tolerances(self, rtol: float, atol: float) -> tuple[float, float]:
         """Tolerances of the comparison.
@@ -448,9 +452,7 @@ class Config:
                 "but initial_state.path is missing.",
             )
         _check_backward(self)
-        if not self.compare.candidates:
-            raise ConfigError("compare.candidates", "compare.candidates = [] is not allowed: name at least one engine.")
-        if self.compare.reference in self.compare.candidates:
+        if self.compare.reference in (self.compare.candidates or ()):
             raise ConfigError(
                 "compare.candidates",
                 f'compare.candidates holds "{self.compare.reference}", which is the reference: '
@@ -494,7 +496,7 @@ class Config:
         Raises
         ------
         ConfigError
-            If fewer than two engines are left, or one is named twice.
+            If an engine is named twice.
         """
         chosen = reference if reference is not None else engines[0] if engines else self.compare.reference
         others = tuple(name for name in engines if name != chosen)

@@ -30,7 +30,7 @@ class MemoryEstimate:
 
 
 def demand(config: Config) -> MemoryEstimate:
-    """Lower bound of the memory that `config` needs, from its sizes alone."""
+    """Lower bound of the memory that a config with candidates needs, from its sizes alone."""
     network, sequence = config.network, config.sequence
     itemsize = 4 if network.dtype == "float32" else 8
     steps = sequence.timesteps * sequence.batch_size
@@ -67,13 +67,13 @@ def _pyramids(config: Config, itemsize: int) -> int:
     inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
     # Minima and maxima of an engine's values; of a candidate's differences, and its error ratios and marks.
     ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
-    engines, candidates = len(config.compare.engines) * values, len(config.compare.candidates) * values
+    engines, candidates = len(config.compare.engines) * values, (len(config.compare.engines) - 1) * values
     if config.backward.enabled:
         by_engine = {engine: _levels(_gradients(config, engine)) for engine in config.compare.engines}
         shared = by_engine[config.compare.reference]
         engines += sum(count for levels in by_engine.values() for count in levels.values())
         candidates += sum(
-            count for name in config.compare.candidates for key, count in by_engine[name].items() if key in shared
+            count for name in config.compare.engines[1:] for key, count in by_engine[name].items() if key in shared
         )
     return engines * ends + candidates * compared + inputs * ends
 

@@ -6,7 +6,7 @@ Nothing heavy is imported before an engine is loaded, so that a window can list 
 import os
 import platform
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from ctypes import CDLL
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ import numpy as np
 
 from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
-from rnnviz.core.config import Compare, Config, Network
+from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import (
     RECORDING,
     UNKNOWN_ENGINE,
@@ -32,6 +32,7 @@ from rnnviz.core.engine_spec import (
 )
 from rnnviz.core.errors import ConfigError, EngineError, check_regular
 from rnnviz.core.extras import EXTRAS, install_command, not_installed
+from rnnviz.core.frameworks import framework_of
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.schema import display_value
@@ -54,10 +55,8 @@ _MXNET_WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")
 MXNET_LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0"}
 """Libraries that MXNet's wheels for Linux link to and do not contain, with their packages on Debian."""
 
-_INSTEAD = "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
-
-_STAND_INS = ("onnx", "torch", "manual")
-"""The engines that may be the reference where the default one cannot run, the first that can."""
+_DEFAULT_CANDIDATES = ("manual", "gluon", "onnx", "torch")
+"""The default candidate is the first of these that can run and is not the reference."""
 
 _WITHOUT_GRADIENTS = "onnx"
 
@@ -80,11 +79,7 @@ class EngineEntry:
     def unavailable(self) -> str | None:
         """Why the engine cannot run here, in one sentence, or None if it can."""
         why = self.missing_package
-        if why is None:
-            return None
-        return (
-            f"The engine {self.name} {why}: {_INSTEAD}" if self.package == "mxnet" else f"The engine {self.name} {why}."
-        )
+        return None if why is None else f"The engine {self.name} {why}."
 
     @property
     def missing_package(self) -> str | None:
@@ -205,31 +200,35 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     return ENGINES[name]
 
 
-def fallback_engine(config: Config, taken: Collection[str]) -> str | None:
-    """An engine that can be the reference here besides those that are taken, or None if there is none.
+def with_candidates(config: Config) -> Config:
+    """The config with its candidates, or the default one where it names none, or no candidate where none can run.
 
-    With a backward pass an engine that has none comes last.
+    The default depends on this machine, so a config that is kept or written holds None in its place. The engine of the
+    framework that wrote the weights comes first after `manual`; with a backward pass, an engine without gradients last.
     """
-    for name in sorted(_STAND_INS, key=lambda name: config.backward.enabled and name == _WITHOUT_GRADIENTS):
-        entry = ENGINES[name]
-        if name not in taken and entry.unavailable is None and entry.unsupported_reason(config.network) is None:
-            return name
-    return None
+    compare = config.compare
+    if compare.candidates is not None:
+        return config
+
+    of_file = framework_of(config.parameters.path).engine
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        last = config.backward.enabled and name == _WITHOUT_GRADIENTS
+        return name != "manual", last, name != of_file
+
+    able = [
+        name
+        for name in sorted(_DEFAULT_CANDIDATES, key=rank)
+        if name != compare.reference
+        and ENGINES[name].unavailable is None
+        and ENGINES[name].unsupported_reason(config.network) is None
+    ]
+    return replace(config, compare=replace(compare, candidates=tuple(able[:1])))
 
 
-def with_fallback_reference(config: Config) -> tuple[Config, str]:
-    """A config that names no reference by one that can run here, and the sentence that says so, "" if nothing changes.
-
-    If none can, the config is unchanged, and its run reports the missing engine.
-    """
-    usual = ENGINES[Compare().reference]
-    name = None if usual.unavailable is None else fallback_engine(config, config.compare.candidates)
-    if name is None:
-        return config, ""
-    return (
-        replace(config, compare=replace(config.compare, reference=name)),
-        f"{name} is the reference here: the engine {usual.name} {usual.missing_package}.",
-    )
+def engines_of(config: Config) -> tuple[str, ...]:
+    """The engines that a run of the config computes here: the reference first, then the candidates."""
+    return with_candidates(config).compare.engines
 
 
 @cache

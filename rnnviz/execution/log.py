@@ -20,7 +20,7 @@ from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.memory_budget import available_memory, readable
-from rnnviz.engines.registry import ENGINES
+from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.execution.folders import make_state_folder, state_folder, temporary_place
 
 log = logging.getLogger("rnnviz")
@@ -96,7 +96,7 @@ def shapes(config: Config) -> str:
     network, sequence = config.network, config.sequence
     engines = ", ".join(
         "a recording" if is_recording(name) else "a custom step" if is_own(name) else name
-        for name in config.compare.engines
+        for name in engines_of(config)
     )
     # A file decides these, and is read by the run.
     steps = "T, N of a file" if sequence.source == "file" else f"T={sequence.timesteps} N={sequence.batch_size}"

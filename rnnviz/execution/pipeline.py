@@ -20,7 +20,7 @@ from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine, Equality
 from rnnviz.engines.faults.registry import gradient_bugs_in, known_bugs_in
-from rnnviz.engines.registry import find_engine, load_engine
+from rnnviz.engines.registry import engines_of, find_engine, load_engine, with_candidates
 from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
@@ -109,16 +109,16 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     sources = {name: source for name in config.code_files if (source := _source(Path(name)))}
     config = _with_cell(config)
     _check_engines(config)
-    check_demand(config, folder.parent)
+    check_demand(with_candidates(config), folder.parent)
     # A large file is a small part of the bar but takes long, so its own share is shown, too.
     with watched(lambda done: notify(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
         inputs = request.load(config)
     _check_recordings(inputs)
-    check_demand(inputs.config, folder.parent)
+    check_demand(with_candidates(inputs.config), folder.parent)
     inputs = save_inputs(folder / "inputs", inputs)
     build_values(folder / "inputs", "x", inputs.sequence[None, None])
 
-    names = config.compare.engines
+    names = engines_of(inputs.config)
     traces: dict[str, Trace] = {}
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
@@ -211,7 +211,7 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
         Audits, diagnoses and undetectable bugs.
     """
     inputs = open_inputs(folder / "inputs")
-    traces = open_traces(outcome.config, folder)
+    traces = open_traces(folder)
     comparisons, checks = outcome.comparisons, outcome.checks
     forward = 1.0 if inputs.loss is None else _FORWARD
     full = request.audit == "full"
@@ -337,22 +337,11 @@ def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> Iterator[dic
             path.rename(trace.folder / path.name)
 
 
-def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
-    """Open the traces of a computed run.
-
-    Parameters
-    ----------
-    config : Config
-        The config of the run.
-    folder : Path
-        The folder of `compute`.
-
-    Returns
-    -------
-    dict of str to Trace
-        Traces by engine, the reference first.
-    """
-    return {name: open_trace(folder / f"engine-{place}") for place, name in enumerate(config.compare.engines)}
+def open_traces(folder: Path) -> dict[str, Trace]:
+    """The traces of a run that `compute` left in a folder, by engine, the reference first."""
+    count = len(list(folder.glob("engine-*")))
+    traces = (open_trace(folder / f"engine-{place}") for place in range(count))
+    return {trace.engine: trace for trace in traces}
 
 
 def _check_trusted(config: Config, trusted: frozenset[str]) -> None:
@@ -447,7 +436,7 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:
     """Compare every array that a candidate shares with the reference, and leave the pyramids of all arrays."""
-    reference, candidates = config.compare.reference, config.compare.candidates
+    reference, *candidates = traces
     one, comparisons = traces[reference], []
     # The arrays without pyramids so far.
     rest = {

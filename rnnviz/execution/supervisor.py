@@ -17,6 +17,7 @@ import rnnviz.text.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs
+from rnnviz.engines.registry import engines_of
 from rnnviz.execution import worker
 from rnnviz.execution.child_process import describe_exit, start
 from rnnviz.execution.events import (
@@ -147,7 +148,7 @@ class Supervisor:
                         outcome, judgment = content
                         result = _open_result(request, outcome, folder) if computed is None else computed
                         if judgment is not None:
-                            traces, opened = result.traces, open_traces(outcome.config, folder)
+                            traces, opened = result.traces, open_traces(folder)
                             if any(len(opened[engine]) > len(trace) for engine, trace in traces.items()):
                                 # The audit has stored states that an engine does not give.
                                 traces = opened
@@ -207,7 +208,7 @@ def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResu
     inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
     # A result and the same one with its judgment share their inputs, and need the folder as long as either lives.
     remove_with(inputs, folder)
-    traces, found = open_traces(outcome.config, folder), {**vars(outcome)}
+    traces, found = open_traces(folder), {**vars(outcome)}
     del found["config"]
     return RunResult(request_id=request.id, inputs=inputs, traces=traces, folder=folder, **found)
 
@@ -288,7 +289,7 @@ def run(
     global _shared
     request = RunRequest(config, load, audit, trusted)
     with _turn:
-        supervisor = _shared = _shared or Supervisor(warm=config.compare.engines)
+        supervisor = _shared = _shared or Supervisor(warm=engines_of(config))
         if supervisor.running:
             raise EngineError("A run cannot start another run before it has ended.")
         try:

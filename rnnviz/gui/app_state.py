@@ -141,7 +141,7 @@ class AppState:
             config = config.with_custom_cell(result.config.network.custom)
         if candidate not in [comparison.candidate for comparison in result.comparisons]:
             # Select the worst verdict, so that a candidate that agrees cannot hide it.
-            candidate = result.by_importance[0].candidate
+            candidate = next((comparison.candidate for comparison in result.by_importance), None)
         if engine not in result.traces:
             engine = result.reference.engine
         state = replace(self, config=config, result=result, ran=ran, candidate=candidate, engine=engine)

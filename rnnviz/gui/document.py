@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.axis_labels import shortened, visible
 from rnnviz.core.config import Config
-from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.io.config_toml import save_config
@@ -137,45 +136,6 @@ def changed_key(before: Revision, after: Revision) -> str | None:
     return keys[0] if len(keys) == 1 else None
 
 
-_PACKAGES = {"mxnet": "MXNet", "torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
-_CANNOT_RUN = "This lesson cannot run here. {reasons}"
-_OTHER_REFERENCE = (
-    "{package} is not installed, so this lesson uses {other} as the reference. "
-    "Where the text says {title}, read {other}."
-)
-_OTHER_CANDIDATES = "{package} is not installed, so this lesson compares {candidates} with {reference}."
-
-
-def runnable(config: Config) -> tuple[Config, str]:
-    """Replace missing engines of a config by installed ones.
-
-    Returns the config to run and the sentence about the replacement, which is "" if every engine is installed. Missing
-    candidates are left out as long as one is left. Without enough engines the config is returned unchanged.
-    """
-    compare = config.compare
-    entries = [find_engine(name) for name in compare.engines]
-    missing = [entry for entry in entries if entry.unavailable is not None]
-    if not missing:
-        return config, ""
-    present = [entry.name for entry in entries if entry.unavailable is None]
-    if compare.reference not in present and (other := fallback_engine(config, present)) is not None:
-        present.insert(0, other)
-    while len(present) < 2 and (other := fallback_engine(config, present)) is not None:
-        present.append(other)
-    if len(present) < 2:
-        return config, _CANNOT_RUN.format(reasons=" ".join(str(entry.unavailable) for entry in missing))
-    reference, *candidates = present
-    changed = replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))
-    return changed.checked(), _sentence(entries[0], missing, reference, candidates)
-
-
-def _sentence(usual: EngineEntry, missing: list[EngineEntry], reference: str, candidates: list[str]) -> str:
-    package = _PACKAGES[str(missing[0].package)]
-    if usual in missing:
-        return _OTHER_REFERENCE.format(package=package, title=usual.title, other=find_engine(reference).title)
-    return _OTHER_CANDIDATES.format(package=package, candidates=" and ".join(candidates), reference=reference)
-
-
 class Document(QObject):
     """The config of the application state with its file and its undo history.
 
@@ -247,24 +207,13 @@ class Document(QObject):
         self.history.amend(config)
         self._show(self.history.present)
 
-    def open(self, path: Path) -> str:
-        """Open a config file.
-
-        Returns the sentence about a replaced reference, or "". Raises InputError for an invalid file.
-        """
+    def open(self, path: Path) -> None:
+        """Open a config file; raises an InputError for an invalid one."""
         # Imported with the first file, to shorten the start.
         from rnnviz.execution.folders import storage
         from rnnviz.io.session import read_config
 
-        sentences: list[str] = []
-
-        def complete(config: Config) -> Config:
-            config, sentence = with_fallback_reference(config)
-            sentences.append(sentence)
-            return config
-
-        self._take(read_config(path.absolute(), lambda: storage().folder, complete), EditOrigin.of_file(path))
-        return "".join(sentences)
+        self._take(read_config(path.absolute(), lambda: storage().folder), EditOrigin.of_file(path))
 
     def take(self, config: Config, title: str) -> None:
         """Set a config without a file, such as a lesson."""

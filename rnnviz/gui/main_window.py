@@ -184,9 +184,7 @@ class MainWindow(QMainWindow):
     def begin(self, path: Path | None) -> None:
         """Start the worker process and open `path`, or run the first lesson unless the welcome page is shown."""
         self.warm_up()
-        if path is None:
-            self.welcome.stay(self.files.make_runnable)
-        else:
+        if path is not None:
             self.files.open(path)
         if not self.welcome.shown:
             self.control.auto_run.schedule()

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 import tomli_w
 
@@ -94,10 +94,6 @@ def _excess(name: str, match: re.Match[str], excess: str) -> InputError:
     return InputError(f"{name} is not a valid TOML file: line {line} has {excess}.")
 
 
-Complete: TypeAlias = Callable[[Config], Config]
-"""Completes a config that names no reference; this package does not know the engines."""
-
-
 def is_unpacked(path: str) -> bool:
     """Whether a path is that of a copy that was unpacked from a session."""
     *_, unpacked, files, _, _ = ("", "", "", "", *PurePath(path).parts)
@@ -112,19 +108,13 @@ def name_of_source(path: str) -> str:
     return unpacked.removeprefix(UNPACKED).rpartition("-")[0] or name
 
 
-def unchanged(config: Config) -> Config:
-    return config
-
-
-def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) -> Config:
+def load_config(path: str | os.PathLike[str]) -> Config:
     """Read and validate a config.
 
     Parameters
     ----------
     path : str or path-like
         The TOML file. Paths in it are relative to its folder.
-    complete : callable
-        Completes a config that names no reference.
 
     Returns
     -------
@@ -139,17 +129,16 @@ def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) ->
         If a key is unknown or missing, or its value has another type or is out of range.
     """
     file = Path(path)
-    return _of_tables(read_toml(file, "config"), file.parent.absolute(), complete)
+    return _of_tables(read_toml(file, "config"), file.parent.absolute())
 
 
 def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
     """Validate the text of a config; paths in it are relative to `folder`, and error sentences call it `name`."""
-    return _of_tables(parse_toml(text, name), folder, unchanged)
+    return _of_tables(parse_toml(text, name), folder)
 
 
-def _of_tables(values: Mapping[str, Any], folder: Path, complete: Complete) -> Config:
-    config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
-    return config if "reference" in values.get("compare", {}) else complete(config)
+def _of_tables(values: Mapping[str, Any], folder: Path) -> Config:
+    return with_paths(Config.from_mapping(values), lambda path: str(folder / path))
 
 
 def dump_config(config: Config, folder: Path | None = None, unused: bool = True) -> str:
@@ -208,8 +197,11 @@ def with_paths(config: Config, change: Callable[[str], str]) -> Config:
         changed = {key: spec.with_paths(getattr(values, key), change) for key, spec in declarations(kind).items()}
         config = replace(config, **{section: replace(values, **changed)})
     compare = config.compare
-    reference, *candidates = (with_file(name, change) for name in compare.engines)
-    return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))
+    candidates = compare.candidates
+    if candidates is not None:
+        candidates = tuple(with_file(name, change) for name in candidates)
+    reference = with_file(compare.reference, change)
+    return replace(config, compare=replace(compare, reference=reference, candidates=candidates))
 
 
 def as_in_session(text: str) -> str:

@@ -30,13 +30,11 @@ from rnnviz.io.bounded_read import LARGEST_TEXT, reading
 from rnnviz.io.config_toml import (
     ENDING,
     UNPACKED,
-    Complete,
     check_paths,
     dump_config,
     files_read,
     load_config,
     parse_config,
-    unchanged,
     with_paths,
 )
 from rnnviz.io.model_formats.formats import by_ending, model_in
@@ -310,7 +308,7 @@ def read_session(
     return SavedSession(with_paths(config, found), document, look, choices, unpacked, manifest.captured)
 
 
-def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], complete: Complete = unchanged) -> Config:
+def read_config(path: str | os.PathLike[str], folder: Callable[[], Path]) -> Config:
     """Read a config from a TOML file, or from a session, which is a .rnnviz file.
 
     Parameters
@@ -319,8 +317,6 @@ def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], comple
         The file.
     folder : callable
         The folder into which copies of files in a session are unpacked.
-    complete : callable
-        Completes a TOML config that names no reference.
 
     Returns
     -------
@@ -333,7 +329,7 @@ def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], comple
         If the file cannot be read or is damaged, or a key is not valid.
     """
     if Path(path).suffix.lower() != ENDING:
-        return load_config(path, complete)
+        return load_config(path)
     return read_session(Path(path), folder).config
 
 

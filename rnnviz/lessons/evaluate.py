@@ -131,7 +131,7 @@ class Namespace:
             raise UnansweredError(f"gradient must be called as {LANES['gradient']}.")
         name, *place = arguments
         lane = self._lane(*place) if place else ()
-        engines = [engine_name(self._result, engine)] if engine else self._result.config.compare.engines
+        engines = [engine_name(self._result, engine)] if engine else self._result.traces
         traces = [self._result[name] for name in engines]
         stored = {gradient(str(name)), f"{OF_PARAMETERS}{name}"}
         for trace in traces:
@@ -180,10 +180,10 @@ def run_variable(result: RunResult, name: str) -> Any:
         case "verdict":
             judgment(result)
             return result.verdict
-        case "mismatched":
-            return max(comparison.mismatched for comparison in result.comparisons)
-        case "max_error_ratio":
-            return max(comparison.max_error_ratio for comparison in result.comparisons)
+        case "mismatched" | "max_error_ratio" | "rtol" | "atol":
+            if not result.comparisons:
+                raise UnansweredError(f"{result.reference.engine} ran alone: nothing was compared.")
+            return max(getattr(comparison, name) for comparison in result.comparisons)
         case "first_mismatch":
             found = (c.first_mismatch for c in result.comparisons if c.first_mismatch is not None)
             return next((tuple(mismatch.where.to_json().values()) for mismatch in found), ())
@@ -200,10 +200,6 @@ def run_variable(result: RunResult, name: str) -> Any:
             return result.backward_verdict if name == "gradient_verdict" else _named(backward.diagnoses)
         case "checks":
             return np.array([check.holds for check in result.checks], np.bool_)
-        case "rtol":
-            return max(comparison.rtol for comparison in result.comparisons)
-        case "atol":
-            return max(comparison.atol for comparison in result.comparisons)
     raise KeyError(f"{name} is not an outcome of a run")
 
 
@@ -234,8 +230,8 @@ def engine_name(result: RunResult, engine: str) -> str:
 
     Raises an UnansweredError if it was not run.
     """
-    compare = result.config.compare
-    name = {REFERENCE: compare.reference, CANDIDATE: compare.candidates[0]}.get(engine, engine)
+    reference, *candidates = result.traces
+    name = dict(zip((REFERENCE, CANDIDATE), (reference, *candidates), strict=False)).get(engine, engine)
     if name not in result.traces:
         raise UnansweredError(f"{name} was not run: this run holds {', '.join(result.traces)}.")
     return name

@@ -146,15 +146,16 @@ def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
 
 
 def finding(result: RunResult) -> SweepResult:
-    (comparison,) = result.comparisons
+    comparison = next(iter(result.comparisons), None)
+    candidate = None if comparison is None else comparison.candidate
     audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
     wrong = [FirstWrong(audit.engine, audit.first_wrong.where) for audit in audits if audit.first_wrong is not None]
-    words = (verdict_sentence(result, comparison.candidate), gradient_words(result, comparison.candidate))
+    words = (verdict_sentence(result, candidate), gradient_words(result, candidate))
     return SweepResult(
         result.overall_verdict,
         " ".join(f"{plain(own.sentence).removesuffix('.')}." for own in words if own is not None),
-        comparison.max_error_ratio,
-        comparison.max_abs_error,
+        None if comparison is None else comparison.max_error_ratio,
+        None if comparison is None else comparison.max_abs_error,
         _largest([audit.worst_ratio for audit in audits]),
         # That of the engine that goes wrong first in the order of the layers; of the reference, if both do at once.
         min(wrong, key=lambda first: first.where.layer, default=None),

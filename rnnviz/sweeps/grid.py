@@ -1,7 +1,6 @@
 """A sweep: the same run over a grid of config keys, seeds and engines, validated once, here; and its TOML file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -11,8 +10,9 @@ from rnnviz.core.config import SECTIONS, Compare, Config, refuse_other_kind
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value, dotted
+from rnnviz.engines.registry import with_candidates
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import Complete, read_toml, unchanged
+from rnnviz.io.config_toml import read_toml
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"
@@ -56,7 +56,7 @@ class Point:
 class Sweep:
     """Every combination of the axes' values, each put into the tables `base` of a config.
 
-    The last axis is "engine": each engine alone is compared with the reference.
+    The last axis is "engine": each engine alone is compared with the reference; the reference itself is only audited.
     """
 
     base: Mapping[str, Any]
@@ -96,7 +96,8 @@ class Sweep:
                 section, _, field = name.partition(".")
                 table = tables.setdefault(section, {})
                 if isinstance(table, dict):  # else the table itself is the error
-                    table[field] = [value] if key == ENGINE else value
+                    alone = key == ENGINE and value == table.get("reference", Compare().reference)
+                    table[field] = value if key != ENGINE else [] if alone else [value]
         return tables
 
     @classmethod
@@ -122,8 +123,9 @@ class Sweep:
             if taken is not None:
                 raise ConfigError(f"grid.{taken}", f"grid.{taken} and seeds both set {taken}: leave one of them out.")
             axes += (Axis(SEED, _checked_values("seeds", values["seeds"], _SEED)),)
-        axes += (Axis(ENGINE, _engines(values)),)
-        sweep = cls(base, axes, _AUDIT.check("audit", values.get("audit", "auto")))
+        audit = _AUDIT.check("audit", values.get("audit", "auto"))
+        axes += (Axis(ENGINE, _engines(values) or cls(base, axes, audit)._default_engines()),)
+        sweep = cls(base, axes, audit)
         if sweep.size > MOST_ROWS:
             longest = max(axes, key=lambda axis: len(axis.values))
             raise ConfigError(
@@ -133,6 +135,12 @@ class Sweep:
             )
         sweep._check_some_config()
         return sweep
+
+    def _default_engines(self) -> tuple[str, ...]:
+        """The default candidate of the first row that is a config, or the reference alone."""
+        config = next((point.config for point in self.points() if point.config is not None), None)
+        engines = (Compare().reference,) if config is None else with_candidates(config).compare.engines
+        return engines[1:] or engines
 
     def _check_some_config(self) -> None:
         """Refuse a sweep of which every row would say that it is not a config."""
@@ -175,14 +183,15 @@ def _axis(key: str, listed: Any) -> Axis:
     return Axis(key, _checked_values(f"grid.{key}", listed, config_field))
 
 
-def _engines(values: Mapping[str, Any]) -> tuple[str, ...]:
+def _engines(values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The engines that a sweep names; None if it names none."""
     config_field = declarations(Compare)["candidates"]
     key, engines = "engines", values.get("engines")
     if engines is None:
         compare = values.get("compare", {})
         key, engines = _CANDIDATES, compare.get("candidates") if isinstance(compare, Mapping) else None
-    checked: tuple[str, ...] = Compare().candidates if engines is None else config_field.check(key, engines)
-    if not checked:
+    checked: tuple[str, ...] | None = config_field.check(key, engines)
+    if checked == ():
         raise ConfigError(key, f"{key} = [] is not allowed: name at least one engine.")
     return checked
 
@@ -209,10 +218,8 @@ def _checked_values(key: str, listed: Any, config_field: FieldSpec) -> tuple[Any
 _ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
 
 
-def load_sweep(
-    path: Path, engines: Sequence[str] | None = None, complete: Complete = unchanged, cells: Sequence[str] | None = None
-) -> Sweep:
-    """Read and validate a sweep; `engines` and `cells` replace those that the file names; `complete` as for a config.
+def load_sweep(path: Path, engines: Sequence[str] | None = None, cells: Sequence[str] | None = None) -> Sweep:
+    """Read and validate a sweep; `engines` and `cells` replace those that the file names.
 
     `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
     file are relative to its own folder.
@@ -232,7 +239,7 @@ def load_sweep(
         own["engines"] = list(engines)
     if cells is not None:
         own |= _with_cells(own, cells)
-    return _with_reference(own, Sweep.from_mapping(own), complete)
+    return Sweep.from_mapping(own)
 
 
 def _with_cells(values: Mapping[str, Any], cells: Sequence[str]) -> dict[str, Any]:
@@ -259,19 +266,6 @@ def is_sweep(path: Path) -> bool:
     except InputError:
         return False
     return any(key in values for key in _ONLY_IN_SWEEPS)
-
-
-def _with_reference(values: dict[str, Any], sweep: Sweep, complete: Complete) -> Sweep:
-    """The sweep by the reference that can run its first row besides all its engines, if none is named."""
-    compare = values.get("compare", {})
-    if "reference" in compare or "compare.reference" in sweep.keys:
-        return sweep
-    first = next(point.config for point in sweep.points() if point.config is not None)
-    beside = replace(first, compare=replace(first.compare, candidates=sweep.engines))
-    reference = complete(beside).compare.reference
-    if reference == first.compare.reference:
-        return sweep
-    return Sweep.from_mapping({**values, "compare": {**compare, "reference": reference}})
 
 
 def _read_base(name: Any, folder: Path) -> dict[str, Any]:

@@ -77,7 +77,9 @@ def _key_in_words(dotted: str) -> str:
 
 def _short(value: Any, kind: str) -> str:
     """A value in few characters; of a path the file's name."""
-    if value is None:
+    if value is None and kind == "names":
+        return "default"
+    if value in (None, ()):
         return "none"
     if isinstance(value, bool):
         return "on" if value else "off"

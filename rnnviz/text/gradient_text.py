@@ -56,6 +56,7 @@ _WRONG_QUOTIENTS = (
 )
 _WRONG_CHECKS = "*Gradients of {engine} are wrong*: {checks}."
 _ALONE = "*Gradients of {engine} are not compared*: {reason}."
+_ONE_ENGINE = "no other engine ran"
 
 _EXCEED = "{mismatched} of {elements} gradients {exceed} the tolerance; max abs difference {error}"
 _EXCEED_NONFINITE = "{mismatched} of {elements} gradients {exceed} the tolerance; {apart} NaN or infinite in one only"
@@ -91,36 +92,37 @@ _TOLERANCE = "Largest difference of gradients: {times} the tolerance."
 _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
 
 
-def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
+def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | None:
     """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs.
 
     Parameters
     ----------
     result : RunResult
         The run.
-    candidate : str
-        An engine that was compared with the reference.
+    candidate : str or None
+        An engine that was compared with the reference; None if the reference ran alone.
 
     Returns
     -------
     VerdictWords or None
         The words, whose links lead to places of arrays over time; None if neither engine has gradients.
     """
-    comparison, judgment, network = result.comparison(candidate), result.backward_judgment, result.config.network
-    pair, gradients = (comparison.reference, candidate), comparison.every_gradient
+    comparison, judgment = None if candidate is None else result.comparison(candidate), result.backward_judgment
+    pair = (result.reference.engine,) if candidate is None else (result.reference.engine, candidate)
+    gradients, network = [] if comparison is None else comparison.every_gradient, result.config.network
     engines = [engine for engine in pair if result.traces[engine].has_gradients]
     if not engines:
         return None
-    verdict = result.gradients_verdict(comparison)
+    verdict = None if comparison is None else result.gradients_verdict(comparison)
     wrong = [engine for engine in engines if result.gradients_wrong(engine)]
     bugs = () if wrong else judgment.undetectable
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
-    first = first_gradient_mismatch(comparison, network)
+    first = None if comparison is None else first_gradient_mismatch(comparison, network)
     if wrong:
         sentence = _wrong(result, wrong)
-    elif verdict is None:
-        (other,) = (engine for engine in pair if engine not in engines)
-        reason = result.without_gradients[other]
+    elif comparison is None or verdict is None:
+        others = (result.without_gradients[engine] for engine in pair if engine not in engines)
+        reason = next(others, _ONE_ENGINE)
         sentence = fill(_ALONE, engine=display_name(engines[0]), reason=reason)
     elif first is not None:
         drift = _FOLLOW if result.comparison_verdict(comparison) is not Verdict.AGREE else _DRIFT
@@ -139,10 +141,10 @@ def gradient_words(result: RunResult, candidate: str) -> VerdictWords | None:
         *failed_checks(result.failed_checks(*engines, of_gradients=True)),
         *known_issues(result, engines, of_gradients=True),
         *first_wrong_values([judgment.audits[engine] for engine in wrong if engine in judgment.audits]),
-        *(_first_mismatch(comparison, first) if first is not None else ()),
+        *(_first_mismatch(comparison, first) if comparison is not None and first is not None else ()),
         *(undetectable_bugs(result, of_gradients=True) if bugs else ()),
         *(_tolerance(gradients) if gradients else ()),
-        *_arrays(comparison, network),
+        *(() if comparison is None else _arrays(comparison, network)),
     )
     audits = judgment.audits
     return VerdictWords(
@@ -193,7 +195,7 @@ def _rank(words: VerdictWords) -> int:
     return ("agree", "blind", "drift", "disagree").index(words.look)
 
 
-def gradient_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
+def gradient_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
     """The verdict on the gradients of a candidate as rows of a heading and a text; none without gradients."""
     words = gradient_words(result, candidate)
     if words is None:

@@ -243,8 +243,9 @@ def _first(result: RunResult) -> tuple[str, ...]:
 
 
 def verdicts(result: RunResult) -> list[VerdictWords]:
-    """The verdict on each candidate, the worst first, and after it the one on its gradients, if there are any."""
-    each = ((verdict_sentence(result, c.candidate), gradient_words(result, c.candidate)) for c in result.by_importance)
+    """The verdict on each candidate, or on the only engine, the worst first, each before that on its gradients."""
+    candidates: list[str | None] = [c.candidate for c in result.by_importance]
+    each = ((verdict_sentence(result, name), gradient_words(result, name)) for name in candidates or [None])
     return [words for pair in each for words in pair if words is not None]
 
 
@@ -265,7 +266,8 @@ def run_html(result: RunResult) -> str:
         parts.append(_bar(words.verdict, words.sentence))
         parts.append(f"<details><summary>{_DETAILS}</summary><ul>{listed}</ul></details>")
     columns = {display_name(c.candidate): _figures(c) for c in result.comparisons}
-    parts.append(_table(_CORNER.format(reference=display_name(result.reference.engine)), columns))
+    if columns:
+        parts.append(_table(_CORNER.format(reference=display_name(result.reference.engine)), columns))
     return _whole(parts)
 
 

@@ -428,6 +428,12 @@ def nonfinite(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
+def numbers(comparison: Comparison) -> tuple[str, ...]:
+    """The sizes of the differences, and of the tolerance."""
+    sizes = tolerance(comparison), passing(comparison), *ulp(comparison), *arrays(comparison)
+    return *nonfinite(comparison), *sizes
+
+
 def tolerance(comparison: Comparison) -> str:
     worst, exact = comparison.max_error_ratio, not comparison.atol and not comparison.rtol
     if isinf(worst):

@@ -18,7 +18,7 @@ from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.verdict import Verdict
+from rnnviz.verify.verdict import AuditVerdict, Verdict
 
 MARKS: dict[str, str] = {Verdict.AGREE: "✔", Verdict.DRIFT: "≈", Verdict.DISAGREE: "✘"}
 
@@ -54,6 +54,13 @@ _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
 _RECORDED = "*{engine} differs from what these weights and this input give*."
 _RECORDED_AT = "*{engine} differs from what these weights and this input give*, first at {place}."
 _RECORDED_CHECKS = "*{engine} differs from what these weights and this input give*: {checks}."
+_ALONE_CHECKED = "*No errors found in {engine}*, which ran alone: its steps were audited, and nothing was compared"
+_ALONE_BUT = (
+    "*No errors found in {engine}, but {bugs} would go undetected with these settings*; it ran alone: its steps were "
+    "audited, and nothing was compared"
+)
+_ALONE_CHECKS = "*{checks} in {engine}*, which ran alone: {names}"
+_ALONE_UNCHECKED = "*{engine} was not checked*: it ran alone, and no step was audited"
 _LINE = " First line that differs: *{line}*."
 _LINE_OF_FILE = " First line that differs: *{line}*, in line {number} of the file."
 _CAUSE = " Likely cause: *{cause}*."
@@ -139,11 +146,14 @@ def _filled(template: str, values: dict[str, str | TextPart]) -> Iterator[TextPa
             yield TextPart(text, strong=strong)
 
 
-def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
-    """The verdict on a candidate: wrong engines, the first difference, failed checks, undetectable bugs."""
-    comparison, judgment = result.comparison(candidate), result.judgment
-    engines = comparison.reference, candidate
-    verdict = result.comparison_verdict(comparison)
+def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
+    """The verdict on a candidate: wrong engines, the first difference, failed checks, undetectable bugs.
+
+    Without a candidate, that on the reference alone.
+    """
+    comparison, judgment = None if candidate is None else result.comparison(candidate), result.judgment
+    engines = (result.reference.engine,) if candidate is None else (result.reference.engine, candidate)
+    verdict = result.verdict if comparison is None else result.comparison_verdict(comparison)
     failed = result.failed_checks(*engines)
     audits = [] if judgment is None else [judgment.audits[e] for e in engines if e in judgment.audits]
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
@@ -152,7 +162,9 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     first: tuple[str, ...] = ()
     if judgment is not None and wrong:
         sentence, brief = _wrong(result, wrong, judgment, failed)
-        first = (details.size_of_difference(comparison),)
+        first = () if comparison is None else (details.size_of_difference(comparison),)
+    elif comparison is None:
+        sentence = brief = _alone(result, failed, blind)
     elif comparison.mismatched:
         drift = verdict is Verdict.DRIFT
         sentence, brief = _drift(comparison, audits) if drift else _differ(comparison, judgment)
@@ -164,7 +176,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         first = (f"{capital(details.values_and_error(comparison))}.",)
     else:
         sentence, brief = _agreement(comparison)
-    others = details.others(result, candidate)
+    others = None if candidate is None else details.others(result, candidate)
     notes = (
         # A green banner never hides a red one.
         *((others[0],) if others is not None and others[1] else ()),
@@ -174,17 +186,13 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         *details.audit_coverage(result, engines),
         *details.unrecorded(result, engines),
         *details.precisions(result, engines),
-        *(details.failed_checks(failed) if wrong or comparison.mismatched else ()),
+        *(details.failed_checks(failed) if wrong or (comparison is not None and comparison.mismatched) else ()),
         *details.known_issues(result, engines),
         *details.first_wrong_values(wrong),
         *details.first_lines(result, audits),
-        *(details.first_values(comparison) if not wrong else ()),
+        *(details.first_values(comparison) if comparison is not None and not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
-        *details.nonfinite(comparison),
-        details.tolerance(comparison),
-        details.passing(comparison),
-        *details.ulp(comparison),
-        *details.arrays(comparison),
+        *(() if comparison is None else details.numbers(comparison)),
         *((others[0],) if others is not None and not others[1] else ()),
     )
     return VerdictWords(
@@ -192,23 +200,43 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         sentence,
         _shortened(brief),
         notes,
-        None if comparison.first_mismatch is None else comparison.first_mismatch.where,
+        None if comparison is None or comparison.first_mismatch is None else comparison.first_mismatch.where,
         blind,
         details.remedy(result) if blind else "",
         min((a.coverage for a in audits if not result.traces[a.engine].partial), default=1.0 if audits else None),
-        comparison.unrecorded > 0,
+        not _audited(audits) if comparison is None else comparison.unrecorded > 0,
     )
 
 
-def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
+def _audited(audits: list[Audit]) -> bool:
+    return any(audit.verdict in (AuditVerdict.RIGHT, AuditVerdict.WRONG) for audit in audits)
+
+
+def _alone(result: RunResult, failed: list[Check], blind: tuple[str, ...]) -> tuple[TextPart, ...]:
+    """The reference that ran without a candidate and is not known to be wrong."""
+    engine = display_name(result.reference.engine)
+    if failed:
+        names = details.quoted_names(failed)
+        return fill(_ALONE_CHECKS, engine=engine, checks=capital(details.how_many(failed)), names=names)
+    if result.judgment is None or not _audited([*result.judgment.audits.values()]):
+        return fill(_ALONE_UNCHECKED, engine=engine)
+    if blind:
+        bugs = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
+        return fill(_ALONE_BUT, engine=engine, bugs=bugs)
+    return fill(_ALONE_CHECKED, engine=engine)
+
+
+def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
     """The verdict on a candidate as rows of a heading and a text: where, since when, likely cause, details."""
-    words, comparison, judgment = verdict_sentence(result, candidate), result.comparison(candidate), result.judgment
+    words, judgment = verdict_sentence(result, candidate), result.judgment
+    comparison = None if candidate is None else result.comparison(candidate)
     facts = [("Verdict", words.sentence)]
-    wrong = [e for e in (comparison.reference, candidate) if judgment is not None and result.wrong(e)]
+    pair = (result.reference.engine, candidate)
+    wrong = [e for e in pair if e is not None and judgment is not None and result.wrong(e)]
     place = _fault_place(result, comparison, wrong)
     if place is not None:
         facts.append(("Where", (_place(place),)))
-        since = _since(result, comparison)
+        since = () if comparison is None else _since(result, comparison)
         if since:
             facts.append(("Since", since))
     if place is not None or wrong:
@@ -248,11 +276,11 @@ def _since(result: RunResult, comparison: Comparison) -> tuple[TextPart, ...]:
     return tuple(text)
 
 
-def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) -> Location | None:
+def _fault_place(result: RunResult, comparison: Comparison | None, wrong: list[str]) -> Location | None:
     audits = {} if result.judgment is None else result.judgment.audits
     found = (audits[engine].first_wrong for engine in wrong if engine in audits)
     first = next((step.where for step in found if step is not None), None)
-    mismatch = comparison.first_mismatch
+    mismatch = None if comparison is None else comparison.first_mismatch
     return first if first is not None or mismatch is None else mismatch.where
 
 

@@ -161,12 +161,14 @@ class RunResult(Displayed):
 
     def _drifts(self, check: Check) -> bool:
         """Whether a broken check of an engine's second way to compute is what the network does to any two engines."""
-        return check.accumulates and self.judgment is not None and any(c.mismatched for c in self.comparisons)
+        apart = not self.comparisons or any(c.mismatched for c in self.comparisons)
+        return check.accumulates and self.judgment is not None and apart
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict on any candidate, of the forward pass."""
-        return _worst([self.comparison_verdict(c) for c in self.comparisons])
+        """The worst verdict on any candidate, of the forward pass; of one engine alone, disagree if it is wrong."""
+        wrong = [Verdict.DISAGREE for engine in self.traces if self.wrong(engine)]
+        return _worst([*wrong, *map(self.comparison_verdict, self.comparisons)])
 
     @property
     def by_importance(self) -> list[Comparison]:
@@ -263,7 +265,7 @@ class RunResult(Displayed):
             check.accumulates
             and self.judgment is not None
             and self.judgment.backward is not None
-            and any(g.mismatched for c in self.comparisons for g in c.every_gradient)
+            and (not self.comparisons or any(g.mismatched for c in self.comparisons for g in c.every_gradient))
         )
 
 

@@ -51,7 +51,7 @@ def measured(config: Config, folder: Path, rounds: int) -> tuple[float, float, f
         request = RunRequest(config, load_inputs)
         place = folder / str(turn)
         outcome = compute(request, place, lambda stage, done: None)
-        inputs, traces = open_inputs(place / "inputs"), open_traces(config, place)
+        inputs, traces = open_inputs(place / "inputs"), open_traces(place)
         began = perf_counter()
         found = [audit(inputs, trace, outcome.comparisons) for trace in traces.values()]
         audited = perf_counter()

@@ -13,8 +13,9 @@ import pytest
 from rnnviz import __version__, cli
 from rnnviz.cli import main, terminal
 from rnnviz.engines import registry
-from rnnviz.engines.registry import ENGINES
+from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.execution.engine_check import AVAILABLE, engine_states
+from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
 from tests.cli.calls import WRONG, Answer, Called, write
 from tests.needs import needs
@@ -199,11 +200,19 @@ def no_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.platform, "machine", lambda: "AMD64")
 
 
-def test_fallback_reference_without_mxnet(rnnviz: Called, config: str, no_mxnet: None) -> None:
+def test_a_config_without_candidates_runs_with_an_installed_one(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--json", "-")
     assert answer.code == 0
-    assert reference_of(answer) == ("onnx", ["manual"])
-    assert answer.err.startswith("rnnviz: onnx is the reference here: the engine gluon needs mxnet 1.9.1, which has no")
+    assert reference_of(answer) == ("manual", [engines_of(load_config(config))[1]])
+
+
+@pytest.mark.parametrize(("engines", "code", "verdict"), [("manual", 0, "agree"), (WRONG.split(",")[1], 1, "disagree")])
+def test_one_engine_alone_is_audited(rnnviz: Called, config: str, engines: str, code: int, verdict: str) -> None:
+    answer = rnnviz("run", config, "--engines", engines, "--json", "-")
+    figures = json.loads(answer.out)
+    assert answer.code == code
+    assert (figures["verdict"], figures["reference"], figures["candidate"]) == (verdict, engines, None)
+    assert list(figures["audit"]) == [engines]
 
 
 def test_program_without_a_console_exits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,12 +143,7 @@ from tests.strategies import any_config_mappings
             'parameters.entry = "encoder" names a layer of a file, but parameters.path is missing.',
         ),
         (
-            {"compare": {"candidates": []}},
-            "compare.candidates",
-            "compare.candidates = [] is not allowed: name at least one engine.",
-        ),
-        (
-            {"compare": {"reference": "manual"}},
+            {"compare": {"candidates": ["manual"]}},
             "compare.candidates",
             ('compare.candidates holds "manual", which is the reference: a candidate must be another engine.'),
         ),
@@ -246,10 +241,18 @@ def test_first_engine_is_the_default_reference() -> None:
     assert chosen.compare.engines == ("gluon", "manual", "onnx")
     chosen = config().with_engines(("manual",), "gluon")
     assert chosen.compare.engines == ("gluon", "manual")
+    alone = config().with_engines(("torch",))
+    assert (alone.compare.reference, alone.compare.candidates) == ("torch", ())
 
 
-@pytest.mark.parametrize("engines", [(), ("manual",), ("manual", "manual"), ("gluon", "manual", "manual")], ids=str)
-def test_too_few_or_repeated_engines_are_refused(engines: tuple[str, ...]) -> None:
+def test_candidates_that_no_one_named_are_not_written() -> None:
+    assert "candidates" not in config().to_mapping()["compare"]
+    alone = config(compare={"candidates": []})
+    assert Config.from_mapping(alone.to_mapping()) == alone != config()
+
+
+@pytest.mark.parametrize("engines", [("manual", "manual"), ("gluon", "manual", "manual")], ids=str)
+def test_repeated_engines_are_refused(engines: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         config().with_engines(engines)
     assert caught.value.key == "compare.candidates"

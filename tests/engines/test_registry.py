@@ -10,23 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.core.config import Compare, Config, Network
+from rnnviz.core.config import Backward, Compare, Config, Network, ParameterSource
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.extras import not_installed
+from rnnviz.core.frameworks import FRAMEWORKS, PYTORCH, framework_of
+from rnnviz.core.frameworks import GLUON as GLUON_FRAMEWORK
 from rnnviz.engines import registry
 from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import (
     ENGINES,
+    engines_of,
     find_engine,
     is_known_bug,
     known_bugs_of,
     load_engine,
     recordings_in,
-    with_fallback_reference,
+    with_candidates,
 )
 from rnnviz.engines.replay import RecordedEngine
 from rnnviz.engines.user_code.parent import OwnEngine
+from rnnviz.io.model_formats.formats import ENDINGS, NUMPY
 
 
 def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
@@ -125,10 +129,7 @@ def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.Monk
     missing(monkeypatch, "mxnet")
     with pytest.raises(EngineError) as caught:
         load_engine("gluon")
-    assert str(caught.value) == (
-        "The engine gluon needs mxnet 1.9.1, which has no wheel for Windows AMD64: "
-        "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
-    )
+    assert str(caught.value) == "The engine gluon needs mxnet 1.9.1, which has no wheel for Windows AMD64."
 
 
 def test_the_command_to_install_mxnet_is_shown_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,38 +174,71 @@ def test_an_mxnet_whose_libraries_the_system_lacks_is_missing() -> None:
     with pytest.raises(EngineError) as caught:
         load_engine("gluon")
     assert str(caught.value) == (
-        "The engine gluon needs libgomp.so.1, which this system lacks (install libgomp1 on Debian and Ubuntu): "
-        "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
+        "The engine gluon needs libgomp.so.1, which this system lacks (install libgomp1 on Debian and Ubuntu)."
     )
 
 
+GLUON, ONNX, TORCH = "mxnet", "onnxruntime", "torch"
+
+
 @pytest.mark.parametrize(
-    ("dtype", "candidates", "packages", "reference"),
+    ("changes", "hidden", "candidates"),
     [
-        ("float32", ("manual",), ["mxnet"], "onnx"),
-        ("float32", ("manual", "onnx"), ["mxnet"], "torch"),
-        ("float32", ("onnx",), ["mxnet", "torch"], "manual"),
-        ("float64", ("manual",), ["mxnet"], "torch"),
-        ("float64", ("manual",), ["mxnet", "torch"], None),
-        ("float32", ("manual",), ["torch"], None),
+        ({}, (), ("gluon",)),
+        ({}, (GLUON,), ("onnx",)),
+        ({}, (GLUON, ONNX), ("torch",)),
+        ({}, (GLUON, ONNX, TORCH), ()),
+        ({"dtype": "float64"}, (GLUON,), ("torch",)),
+        ({"dtype": "float64"}, (GLUON, TORCH), ()),
+        # PyTorch has no GRU with the reset before the product, and ONNX no activations per gate of a custom cell.
+        ({"cell": "gru_reset_before"}, (GLUON,), ("onnx",)),
+        ({"cell": "gru_reset_before"}, (GLUON, ONNX), ()),
+        ({"cell": "./mine.py"}, (GLUON,), ("torch",)),
+        ({"cell": "./mine.py"}, (GLUON, TORCH), ()),
+        # ONNX has no backward pass.
+        ({"backward": True}, (GLUON,), ("torch",)),
+        ({"backward": True}, (GLUON, TORCH), ("onnx",)),
+        # Any other reference is compared with manual.
+        *[({"reference": name}, (), ("manual",)) for name in ("gluon", "onnx", "torch", "./mine.py")],
+        # The engine of the framework that wrote the weights comes first.
+        ({"path": "/a/model.pt"}, (), ("torch",)),
+        ({"path": "/a/model.safetensors.index.fp16.json"}, (), ("torch",)),
+        ({"path": "/a/model.pt"}, (TORCH,), ("gluon",)),
+        ({"path": "/a/Model.ONNX"}, (), ("onnx",)),
+        ({"path": "/a/model.onnx", "dtype": "float64"}, (), ("gluon",)),
+        ({"path": "/a/model.keras"}, (), ("onnx",)),
+        ({"path": "/a/model.params"}, (), ("gluon",)),
+        ({"path": "/a/weights.npz"}, (), ("gluon",)),
+        ({"path": "/a/model.pt", "candidates": ("onnx",)}, (), ("onnx",)),
+        ({"candidates": ("gluon",)}, (GLUON,), ("gluon",)),
+        ({"candidates": ()}, (), ()),
     ],
 )
-def test_a_fallback_reference_replaces_one_that_cannot_run(
-    monkeypatch: pytest.MonkeyPatch,
-    dtype: str,
-    candidates: tuple[str, ...],
-    packages: list[str],
-    reference: str | None,
+def test_the_default_candidate(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], hidden: tuple[str, ...], candidates: tuple[str, ...]
 ) -> None:
-    missing(monkeypatch, *packages)
-    config = Config(Network("gru", 2, 3, dtype=dtype), compare=Compare(candidates=candidates))
-    changed, told = with_fallback_reference(config)
-    if reference is None:
-        assert (changed, told) == (config, "")
-    else:
-        assert changed == replace(config, compare=Compare(reference, candidates))
-        why = "which has no wheel for Windows AMD64."
-        assert told == f"{reference} is the reference here: the engine gluon needs mxnet 1.9.1, {why}"
+    missing(monkeypatch, *hidden)
+    config = Config(
+        Network(changes.get("cell", "gru"), 2, 3, dtype=changes.get("dtype", "float32")),
+        parameters=ParameterSource("file", path=changes["path"]) if "path" in changes else ParameterSource(),
+        compare=Compare(changes.get("reference", "manual"), changes.get("candidates")),
+        backward=Backward(enabled=changes.get("backward", False)),
+    )
+    found = with_candidates(config)
+    assert found == replace(config, compare=replace(config.compare, candidates=candidates))
+    assert engines_of(config) == (config.compare.reference, *candidates)
+
+
+def test_the_files_of_a_folder_say_its_framework(tmp_path: Path) -> None:
+    assert framework_of(str(tmp_path)) == GLUON_FRAMEWORK
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).touch()
+    assert framework_of(str(tmp_path)) == PYTORCH
+
+
+def test_every_format_but_arrays_has_a_framework() -> None:
+    known = [ending for framework in FRAMEWORKS for ending in framework.endings]
+    assert sorted(known) == sorted(set(ENDINGS) - set(NUMPY.endings))
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])

@@ -41,7 +41,7 @@ def run(folder: Path, audit: AuditMode, cell: str = "lstm") -> None:
 
 def test_the_audit_stores_the_cell_states_of_an_engine_that_gives_none(tmp_path: Path) -> None:
     run(tmp_path / "run", "auto")
-    traces = open_traces(config_of("lstm"), tmp_path / "run")
+    traces = open_traces(tmp_path / "run")
     assert traces["torch"].cell is None
     assert "derived.c" not in traces["manual"]
     np.testing.assert_allclose(traces["torch"]["derived.c"], traces["manual"]["c"], atol=1e-12)
@@ -53,7 +53,7 @@ def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path: Path) ->
     outcome = compute(request, folder, lambda *_: None)
 
     def open_meanwhile(*_: object) -> None:
-        array = open_traces(config_of("lstm"), folder)["torch"].get("derived.c")
+        array = open_traces(folder)["torch"].get("derived.c")
         seen.append("absent" if array is None else "complete" if array.all() else "incomplete")
 
     judge_computed(request, folder, outcome, open_meanwhile)
@@ -64,7 +64,7 @@ def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["c", "i"])
 def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, name: str) -> None:
     run(tmp_path / "run", "auto")
-    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(config_of("lstm"), tmp_path / "run")["torch"]
+    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(tmp_path / "run")["torch"]
     lane = 1, 1, 1, name, slice(0, 7), slice(0, 4)
     followed = GateReader(inputs, trace.with_arrays({"derived.c": None})).lane(*lane)
     np.testing.assert_allclose(GateReader(inputs, trace).lane(*lane), followed, atol=1e-12)
@@ -79,4 +79,4 @@ def test_no_cell_states_are_stored_of_a_sampled_audit_or_a_cell_without_them(
     monkeypatch.setattr(audit_sampling, "FULL", 10)
     run(tmp_path / "lstm", "auto")
     for cell in ("gru", "lstm"):
-        assert "derived.c" not in open_traces(config_of(cell), tmp_path / cell)["torch"]
+        assert "derived.c" not in open_traces(tmp_path / cell)["torch"]

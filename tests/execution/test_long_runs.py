@@ -36,7 +36,7 @@ def test_a_long_run_writes_pyramids_next_to_its_arrays(
     with_short_levels(monkeypatch)
     compute(RunRequest(config, load_inputs, "off"), tmp_path / "run", lambda *_: None)
     values, differences = ({f"{name}.{kind}" for name in arrays for kind in kinds} for kinds in (ENDS, DIFFERENCES))
-    reference, *candidates = open_traces(config, tmp_path / "run").values()
+    reference, *candidates = open_traces(tmp_path / "run").values()
     assert set(reference.pyramids) == values
     assert [set(trace.pyramids) for trace in candidates] == [values | differences] * 2
     assert set(open_inputs(tmp_path / "run" / "inputs").pyramids) == {"x.low", "x.high"}
@@ -50,11 +50,11 @@ def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path: Path, monkeypat
     config = replace(config_of("lstm"), compare=Compare("torch", ("manual",)))
     with_short_levels(monkeypatch)
     compute(RunRequest(config, load_inputs, "off"), tmp_path / "run", lambda *_: None)
-    reference, candidate = open_traces(config, tmp_path / "run").values()
+    reference, candidate = open_traces(tmp_path / "run").values()
     assert set(reference.pyramids) == {"h.low", "h.high"}
     assert {name for name in candidate.pyramids if name.startswith("c.")} == {"c.low", "c.high"}
 
 
 def test_a_short_run_leaves_none(tmp_path: Path) -> None:
     compute(RunRequest(config_of("gru"), load_inputs, "off"), tmp_path / "run", lambda *_: None)
-    assert all(trace.pyramids == {} for trace in open_traces(config_of("gru"), tmp_path / "run").values())
+    assert all(trace.pyramids == {} for trace in open_traces(tmp_path / "run").values())

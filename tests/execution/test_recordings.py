@@ -50,7 +50,7 @@ def config_of(*engines: str, cell: str = "lstm", **network: Any) -> Config:
 def outcome_of(config: Config, folder: Path) -> tuple[Outcome, dict[str, Audit]]:
     """The outcome of a run and the audit of each engine, without the slow search for undetectable bugs."""
     outcome = compute(RunRequest(config, load_inputs), folder, lambda stage, done: None)
-    inputs, traces = open_inputs(folder / "inputs"), open_traces(config, folder)
+    inputs, traces = open_inputs(folder / "inputs"), open_traces(folder)
     return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
 
 
@@ -136,12 +136,12 @@ def test_a_recorded_known_bug_is_named(
     config = config_of("manual", made, cell=cell, num_layers=layers)
     request = RunRequest(config, load_inputs)
     compute(request, tmp_path / "made", lambda stage, done: None)
-    trace = open_traces(config, tmp_path / "made")[made]
+    trace = open_traces(tmp_path / "made")[made]
     arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
     np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
     against = config_of("manual", port, cell=cell, num_layers=layers)
     _, audits = outcome_of(against, tmp_path / "run")
-    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(against, tmp_path / "run")[port]
+    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(tmp_path / "run")[port]
     assert diagnose(inputs, trace, audits[port]) == ((mistake,),)
     assert audits["manual"].verdict == "right"
 
@@ -270,7 +270,7 @@ def test_unrecorded_outputs_stay_missing_when_the_trace_is_opened_again(tmp_path
     config = config_of("manual", golden)
     np.savez(tmp_path / "golden.npz", hidden=torch_arrays(config)["hidden"])
     outcome, _ = outcome_of(config, tmp_path / "run")
-    trace = open_traces(config, tmp_path / "run")[golden]
+    trace = open_traces(tmp_path / "run")[golden]
     assert trace.missing == {"out", "state.h", "state.c"}
     assert trace.state_c is None
     assert not [check for check in outcome.checks if check.engine == golden]

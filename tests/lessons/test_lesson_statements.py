@@ -10,10 +10,10 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.engines import registry
+from rnnviz.engines.registry import with_candidates
 from rnnviz.explain.equations import equations, format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
-from rnnviz.gui.document import runnable
 from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.evaluate import check_statement
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _TERM = re.compile(r"(\S+\[\d\]) +(-?[\d.]+) × +(-?[\d.]+) = +(-?[\d.]+)")
 
 NEEDS_MXNET = "09-real-bug"
-"""The lesson about a bug of MXNet, some statements of which are about no other engine."""
+"""The lesson about a bug of MXNet."""
 
 Runs = Callable[[Config], RunResult]
 
@@ -99,22 +99,17 @@ def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(nam
     assert untrue(run_once(config), [step.task.check], where) == []
 
 
-@pytest.mark.parametrize("name", slow_except(STEPS, "05-lstm-4", "09-real-bug-3"))
+@pytest.mark.parametrize("name", slow_except([n for n in STEPS if not n.startswith(NEEDS_MXNET)], "05-lstm-4"))
 def test_every_statement_is_true_where_mxnet_is_missing(
     name: str, run_once: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = STEPS[name]
     by_torch = step.config.backward.enabled or step.config.network.dtype == "float64"
-    other, package = ("torch", "torch") if by_torch else ("onnx", "onnxruntime")
-    need(package)
+    need("torch" if by_torch else "onnxruntime")
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
-    config, _ = runnable(step.named_config)
-    statements = [statement for statement in step.statements if "gluon" not in statement.expression]
-    assert config.compare.reference == (
-        other if step.config.compare.reference == "gluon" else step.config.compare.reference
-    )
-    assert statements == list(step.statements) or name.startswith(NEEDS_MXNET)
-    assert untrue(run_once(config), statements, step.location(Location())) == []
+    config = with_candidates(step.named_config)
+    assert "gluon" not in config.compare.engines
+    assert untrue(run_once(config), step.statements, step.location(Location())) == []
 
 
 def test_the_selection_is_within_the_run() -> None:

@@ -11,6 +11,7 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.core.sequence import SequenceSource
+from rnnviz.engines import registry
 from rnnviz.sweeps import grid as sweep
 from rnnviz.sweeps.grid import Sweep, checked_value
 
@@ -71,7 +72,30 @@ def test_every_combination_is_one_row_with_its_config(
 def test_without_engines_the_candidates_of_the_config_are_a_row_each() -> None:
     sweep = Sweep.from_mapping({"network": NETWORK, "compare": {"candidates": ["onnx", "torch"]}})
     assert [point.values for point in sweep.points()] == [("onnx",), ("torch",)]
-    assert Sweep.from_mapping({"network": NETWORK}).engines == ("manual",)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "compare", "engine", "candidates"),
+    [
+        ((), {}, "gluon", ("gluon",)),
+        (("mxnet",), {}, "onnx", ("onnx",)),
+        (("mxnet", "onnxruntime", "torch"), {}, "manual", ()),
+        ((), {"reference": "gluon"}, "manual", ("manual",)),
+    ],
+)
+def test_without_engines_and_candidates_the_default_one_is_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+    hidden: tuple[str, ...],
+    compare: dict[str, str],
+    engine: str,
+    candidates: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name in hidden else object())
+    monkeypatch.setattr(registry, "_why_mxnet_cannot_be_loaded", lambda: None)
+    (point,) = Sweep.from_mapping({"network": NETWORK, "compare": compare}).points()
+    assert point.values == (engine,)
+    assert point.config is not None
+    assert point.config.compare.candidates == candidates
 
 
 def test_the_grid_may_set_keys_that_the_base_lacks() -> None:
@@ -81,14 +105,19 @@ def test_the_grid_may_set_keys_that_the_base_lacks() -> None:
 
 
 def test_values_without_a_valid_config_are_rows_with_a_reason() -> None:
-    grid = {"compare.reference": ["gluon", "manual"]}
-    first, second = Sweep.from_mapping({"network": NETWORK, "grid": grid, "engines": ["manual"]}).points()
+    grid = {"backward.value": [[0, 0, 0, 0, 0]], "backward.loss": ["value", "sum"]}
+    first, second = Sweep.from_mapping({"network": NETWORK, "grid": grid, "engines": ["onnx"]}).points()
     assert first.config is not None
     assert second.config is None
-    assert second.refusal == (
-        'compare.candidates holds "manual", which is the reference: a candidate must be another engine.'
-    )
+    assert second.refusal.startswith("backward.value = [0, 0, 0, 0, 0] is not read with")
     assert first.refusal == ""
+
+
+def test_the_reference_among_the_engines_runs_alone() -> None:
+    first, second = Sweep.from_mapping({"network": NETWORK, "engines": ["manual", "onnx"]}).points()
+    assert first.config is not None
+    assert second.config is not None
+    assert (first.config.compare.candidates, second.config.compare.candidates) == ((), ("onnx",))
 
 
 @pytest.mark.parametrize(

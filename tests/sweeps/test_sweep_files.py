@@ -1,13 +1,11 @@
 """Sweeps as files: what is asked for, and what was found."""
 
 import csv
-from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 
 import pytest
 
-from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.sweeps.driver import finding
@@ -176,25 +174,3 @@ def test_another_file_is_refused_with_its_name(tmp_path: Path, name: str, text: 
     assert not is_sweep_results(path)
     with pytest.raises(InputError, match=rf"{name} is not a table written by rnnviz sweep"):
         load_sweep_results(path)
-
-
-def completed_by_onnx(config: Config) -> Config:
-    """Complete a config as the engines' registry does where MXNet is missing."""
-    taken = "onnx" if "onnx" not in config.compare.candidates else "torch"
-    return replace(config, compare=replace(config.compare, reference=taken))
-
-
-@pytest.mark.parametrize(
-    ("text", "references"),
-    [
-        ("", {"onnx"}),
-        ('engines = ["manual", "onnx"]\n', {"torch"}),
-        ('[compare]\nreference = "gluon"\n', {"gluon"}),
-        ('[grid]\ncompare.reference = ["gluon", "torch"]\n', {"gluon", "torch"}),
-    ],
-)
-def test_a_sweep_without_a_reference_gets_one_that_is_none_of_its_engines(
-    tmp_path: Path, text: str, references: set[str]
-) -> None:
-    sweep = load_sweep(write(tmp_path / "s.toml", f"{text}{NETWORK}"), complete=completed_by_onnx)
-    assert {point.config.compare.reference for point in sweep.points() if point.config is not None} == references

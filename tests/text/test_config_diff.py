@@ -72,7 +72,8 @@ def test_a_change_back_is_described_by_its_target() -> None:
         ({"parameters": {"entry": "123456789_123456789_"}}, "entry none → 123456789_123456789_"),
         ({"parameters": {"entry": "123456789_123456789_1"}}, "entry none → 123456789_123456789…"),
         ({"parameters": {"entry": "two\n  lines"}}, "entry none → two lines"),
-        ({"compare": {"candidates": ("/a/mine.py", "onnx")}}, "candidates manual → mine.py, onnx"),
+        ({"compare": {"candidates": ("/a/mine.py", "onnx")}}, "candidates default → mine.py, onnx"),
+        ({"compare": {"candidates": ()}}, "candidates default → none"),
         ({"network": {"hidden_size": 12, "cell": "lstm"}}, "cell and hidden size"),
         ({"network": {"cell": "lstm"}, "sequence": {"seed": 1, "batch_size": 4}}, "cell and sequence seed"),
         (

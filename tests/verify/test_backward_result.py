@@ -234,7 +234,7 @@ def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch
     }
     assert {check.of_gradients for check in outcome.checks if check.name == "the same twice"} == {True}
     assert "manual.backward" in outcome.seconds
-    trace = pipeline.open_traces(config, tmp_path / "run")["bug:no-h2h-bias"]
+    trace = pipeline.open_traces(tmp_path / "run")["bug:no-h2h-bias"]
     assert ("grad.input.low" in trace.pyramids) == ("grad.input.marks" in trace.pyramids) == (timesteps > 6)
     if timesteps == 6:
         judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)

@@ -10,12 +10,12 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.core.config import Config, InitialStateSource, ParameterSource
+from rnnviz.core.config import Compare, Config, InitialStateSource, ParameterSource
 from rnnviz.core.engine_spec import RecordingName, display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.words import join_words
-from rnnviz.engines.registry import ENGINES
+from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
     CELLS,
@@ -31,7 +31,7 @@ from rnnviz.gui.commands.dialogs import (
     show_error_dialog,
 )
 from rnnviz.gui.commands.model_commands import ModelCommands
-from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.document import Document
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.io.templates import write_cell_starter, write_starter
 from rnnviz.lessons.index import Lesson
@@ -163,10 +163,9 @@ def of_cell(config: Config, path: Path) -> Config:
 def of_new_cell(config: Config, path: Path) -> Config:
     """The config with a new custom cell, by engines that compute it, and without files for another cell."""
     network = replace(config.network, cell=str(path), custom=None, projection_size=None, clip=None, activations=None)
-    usable = [n for n, e in ENGINES.items() if e.unavailable is None and e.unsupported_reason(network) is None]
-    chosen = [name for name in config.compare.engines if name in usable]
-    # A run compares two engines at least.
-    chosen += [name for name in usable if name not in chosen][: max(0, 2 - len(chosen))]
+    named = [name for name in config.compare.engines if name in ENGINES]
+    able = [n for n in named if ENGINES[n].unavailable is None and ENGINES[n].unsupported_reason(network) is None]
+    reference, *candidates = able or [Compare().reference]
     parameters, state = config.parameters, config.initial_state
     config = replace(
         config,
@@ -174,7 +173,8 @@ def of_new_cell(config: Config, path: Path) -> Config:
         parameters=ParameterSource() if parameters.initializer == "file" else parameters,
         initial_state=InitialStateSource() if state.source == "file" else state,
     )
-    return config.with_engines(tuple(chosen)) if len(chosen) > 1 else config.checked()
+    compare = replace(config.compare, reference=reference, candidates=tuple(candidates) or None)
+    return replace(config, compare=compare).checked()
 
 
 def left_out(before: Config, after: Config) -> str:
@@ -193,10 +193,8 @@ def left_out(before: Config, after: Config) -> str:
 
 
 def _comparing(config: Config, name: str) -> Config:
-    compare = config.compare
-    if name in compare.engines:
-        return config
-    return replace(config, compare=replace(compare, candidates=(*compare.candidates, name)))
+    engines = engines_of(config)
+    return config if name in engines else config.with_engines((*engines, name))
 
 
 class FileStamps:
@@ -282,13 +280,11 @@ class FileCommands(QObject):
             self._open_and_add((), [path])
             return
         try:
-            sentence = self._document.open(path)
+            self._document.open(path)
         except InputError as error:
             show_error_dialog(self._window, "Cannot open the config", error, "configs")
             return
         self._recent.add(path)
-        if sentence:
-            self.message.emit(sentence)
 
     def close(self) -> None:
         self._models.close()
@@ -337,20 +333,12 @@ class FileCommands(QObject):
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open the config of a lesson."""
-        config, sentence = runnable(lesson.config)
 
         def take() -> None:
-            self._document.take(config, lesson.title)
-            self.message.emit(sentence or lesson.summary)
+            self._document.take(lesson.config, lesson.title)
+            self.message.emit(lesson.summary)
 
         self.after_changes(take)
-
-    def make_runnable(self) -> None:
-        """Replace engines of the initial config that are not installed."""
-        config, sentence = runnable(self._session.config)
-        if sentence:
-            self._document.take_again(config)
-            self.message.emit(sentence)
 
     def save(self, then: Callable[[], None] = lambda: None) -> None:
         """Write the config or session to its file, or ask for a file; then call `then`."""
@@ -422,7 +410,7 @@ class FileCommands(QObject):
 
     def _select_added(self, config: Config) -> None:
         present = self._session.config.compare.engines
-        for name in config.compare.candidates:
+        for name in config.compare.engines:
             if name not in present:
                 self._session.set_candidate(name)
 

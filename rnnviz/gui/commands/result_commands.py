@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.registry import is_known_bug
+from rnnviz.engines.registry import engines_of, is_known_bug
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
@@ -57,11 +57,11 @@ class ResultCommands(QObject):
     def compute_bug(self, engine: str) -> None:
         """Run the engine of a known bug, which replaces another known bug among the candidates, and select it."""
         self._session.set_candidate(engine)
-        compare = self._session.config.compare
-        if engine not in compare.engines:
-            others = (name for name in compare.candidates if not is_known_bug(name))
-            changed = replace(compare, candidates=(*others, engine))
-            self._document.edit(replace(self._session.config, compare=changed), f"comparing with {engine}")
+        config = self._session.config
+        reference, *candidates = engines_of(config)
+        if engine not in (reference, *candidates):
+            others = (name for name in candidates if not is_known_bug(name))
+            self._document.edit(config.with_engines((reference, *others, engine)), f"comparing with {engine}")
         self._control.run()
 
     def compute_gradients(self) -> None:

@@ -57,13 +57,13 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
     sheet.setAutoFillBackground(True)
     sheet.setPalette(colors.palette())
     layout = QVBoxLayout(sheet)
-    candidate = max(result.comparisons, key=lambda comparison: comparison.mismatched)
-    first = candidate.first_mismatch
+    shown = max(result.comparisons, key=lambda comparison: comparison.mismatched, default=None)
+    first = None if shown is None else shown.first_mismatch
     lanes = UnrolledView(Session(result.config))
     for view, stretch in ((VerdictBar(), 0), (lanes, 1)):
         layout.addWidget(view, stretch)
         view.apply_theme(colors)
-        view.show_result(result, candidate.candidate)
+        view.show_result(result, None if shown is None else shown.candidate)
         view.show_location(Location() if first is None else first.where)
     lanes.hide_controls()
     for button in sheet.findChildren(QAbstractButton):

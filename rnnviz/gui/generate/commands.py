@@ -12,7 +12,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_file, show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -117,7 +117,7 @@ class GenerateCommands(QObject):
 
         def take() -> None:
             model = window.generator.model
-            self._shown = config = runnable(model.config(window.text_so_far))[0]
+            self._shown = config = model.config(window.text_so_far)
             self._document.take(config, f"Text of {model.path.name}")
             self._control.run()
             window.show_in_lanes(True)

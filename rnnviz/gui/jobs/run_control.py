@@ -14,6 +14,7 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import BACKWARD, display_name, is_recording, recording_name
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.npz import ZIP_DAMAGE
+from rnnviz.engines.registry import engines_of
 from rnnviz.execution.events import AuditMode, Failed
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.code_trust import CodeTrust, FileWatcher
@@ -85,7 +86,7 @@ def run_size(config: Config) -> float:
     hidden = network.num_layers * network.directions * steps * network.output_size
     # A custom cell has parameters only once a run has read its file.
     parameters = network.parameter_count if network.is_known else 0
-    return parameters + steps * network.input_size + len(config.compare.engines) * hidden
+    return parameters + steps * network.input_size + len(engines_of(config)) * hidden
 
 
 def _values_in(file: Path, array: str | None) -> float:
@@ -336,8 +337,8 @@ class RunControl(QObject):
 
 
 def _without(config: Config, engine: str) -> Config | None:
-    others = tuple(name for name in config.compare.engines if name != engine)
-    return config.with_engines(others) if len(others) > 1 else None
+    others = tuple(name for name in engines_of(config) if name != engine)
+    return config.with_engines(others) if others else None
 
 
 def _with_settings(config: Config, settings: Mapping[str, Any]) -> Config | None:

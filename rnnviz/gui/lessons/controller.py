@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import plural
+from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
@@ -315,7 +316,9 @@ class LessonController(QObject):
         self._window.session.set_lesson_step((self._entry.name, number))
         step = self.lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
-        self._config, note = runnable(step.config if self.asking else step.named_config)
+        self._config = step.config if self.asking else step.named_config
+        named = [ENGINES[name] for name in self._config.compare.engines if name in ENGINES]
+        note = " ".join(entry.unavailable for entry in named if entry.unavailable is not None)
         self.spotlight.clear()
         self._checker.reset()
         if scroll:

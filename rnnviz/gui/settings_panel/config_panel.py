@@ -15,6 +15,7 @@ from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.core.words import wrapped
+from rnnviz.engines.registry import engines_of, with_candidates
 from rnnviz.gui.settings_panel.editors import (
     ChoiceEditor,
     Editor,
@@ -360,7 +361,7 @@ class ConfigPanel(SectionForms):
         if result is not None:
             traces = result.traces.values()
             kind = next((kind for trace in traces if (kind := trace.half or trace.precision)), "")
-            self._of_recordings = (result.config.compare.engines, kind, defaults(result.config, *traces))
+            self._of_recordings = (tuple(result.traces), kind, defaults(result.config, *traces))
             self._show_default_tolerances()
         network = self._config.network if result is None else result.config.network
         if network.custom is not None and self._cells.get(network.cell) != network.custom:
@@ -531,13 +532,14 @@ class ConfigPanel(SectionForms):
         self._show_errors(errors)
         if not errors:
             self.summary.show_config(self._config)
+            self._candidates.show_default(with_candidates(self._config).compare.candidates)
             self._show_default_tolerances()
 
     def _show_default_tolerances(self) -> None:
         dtype = self._config.network.dtype
         usual = DEFAULT_TOLERANCES[dtype]
         engines, kind, recorded = self._of_recordings
-        if kind and engines == self._config.compare.engines:
+        if kind and engines == engines_of(self._config):
             dtype, usual = kind, recorded
         for key, default in zip(("rtol", "atol"), usual, strict=True):
             editor = self._fields[f"compare.{key}"].editor

@@ -12,7 +12,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from rnnviz.core.config import Compare
 from rnnviz.core.engine_spec import RecordingName, display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import wrapped
@@ -68,8 +67,8 @@ class ReferenceEditor(Editor):
 
     @property
     def warning(self) -> str:
-        """Reason why the selected engine, or else the default reference, is unavailable."""
-        return self._engines.get(self.value()) or self._engines.get(Compare().reference) or ""
+        """Reason why the selected engine is unavailable."""
+        return self._engines.get(self.value()) or ""
 
     def _read(self) -> Any:
         return self.combo.currentData()
@@ -123,15 +122,20 @@ class CandidatesEditor(Editor):
         """Exclude the reference. If it was a candidate, the previous reference replaces it."""
         if reference == self._reference:
             return
-        if reference in self._chosen and self._reference is not None:
+        if reference in self._chosen and self._reference is not None and self.value() is not None:
             self._chosen = [self._reference if name == reference else name for name in self._chosen]
             self._edited_by_user = True
         self._reference = reference
         self._list()
 
-    def show_pair(self, reference: str, candidates: tuple[str, ...]) -> None:
+    def show_pair(self, reference: str, candidates: tuple[str, ...] | None) -> None:
         self._reference = reference
         self.show_value(candidates)
+
+    def show_default(self, candidates: tuple[str, ...] | None) -> None:
+        """Check the default candidates while the config names none."""
+        if self.value() is None:
+            self._write(candidates)
 
     @property
     def warning(self) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from rnnviz.engines.registry import with_fallback_reference
 from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import Check, Report, StoppableTask
 from rnnviz.io.inputs import load_inputs
@@ -132,7 +131,7 @@ def _read(path: Path, check: Check) -> OpenedSweep:
             check()
             yield point
 
-    sweep = load_sweep(path, complete=lambda config: with_fallback_reference(config)[0])
+    sweep = load_sweep(path)
     check_engines(sweep)
     rows = earlier(sweep, points(), read_journal(journal_of(path)))
     return OpenedSweep(path, SweepFigures(SweepTable(sweep.keys, tuple(rows))), sweep)

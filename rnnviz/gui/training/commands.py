@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import plural
-from rnnviz.engines.registry import with_fallback_reference
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
     RecentFiles,
@@ -283,7 +282,7 @@ class TrainingCommands(QObject):
             self._document.follow(self._changed(saved.config), title)
         else:
             self.window.keep_colors.setChecked(False)
-            self._document.take(with_fallback_reference(saved.config)[0], title)
+            self._document.take(saved.config, title)
         self._shown = saved.config
         self._shown_at = monotonic()
         self._control.run()

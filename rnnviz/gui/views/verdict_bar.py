@@ -231,7 +231,7 @@ class VerdictBar(ResultView):
         self._result = result
         self._candidate = candidate
         self._words = None
-        if result is not None and candidate is not None:
+        if result is not None:
             self._words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
         self._compose()
 
@@ -362,7 +362,7 @@ class VerdictBar(ResultView):
             facts.append(("Advice", (TextPart(self._advice),)))
         if self.state in ("error", "stale") and self._result is not None:
             facts.append(("Out of date", (TextPart(_STALE_NOTE),)))
-        if self._result is not None and self._candidate is not None:
+        if self._result is not None:
             both = verdict_facts(self._result, self._candidate) + gradient_facts(self._result, self._candidate)
             # A sentence that the banner shows whole is not repeated.
             shown = self._words.sentence if self._words is not None and self._text.complete and not facts else ()

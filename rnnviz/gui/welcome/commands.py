@@ -1,6 +1,5 @@
 """Controller of the welcome page."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,7 +8,7 @@ from PySide6.QtCore import QObject
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.document import Document
 from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.runner import Runner
@@ -67,12 +66,6 @@ class WelcomeController(QObject):
         self._window.main_layout.cover(page)
         page.focus_first_lesson()
 
-    def stay(self, change: Callable[[], None]) -> None:
-        shown = self.shown
-        change()
-        if shown:
-            self.show()
-
     def leave(self) -> None:
         if self.shown:
             self._window.main_layout.uncover()
@@ -112,7 +105,7 @@ class WelcomeController(QObject):
     def _begin_small(self) -> None:
         from rnnviz.io.config_toml import load_config
 
-        config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))
+        config = load_config(resource_path("examples", "small-lstm.toml"))
         self._window.files.after_changes(partial(self._window.document.take, config, "Small LSTM"))
 
     def _remember(self, at_start: bool) -> None:

@@ -55,6 +55,8 @@ def json_text(result: RunResult, commands: Commands = no_commands) -> str:
 def summary(result: RunResult, commands: Commands = no_commands) -> dict[str, Any]:
     """The figures of the run: those of its worst candidate, and with several candidates all under "comparisons".
 
+    If the reference ran alone, "candidate" is null, and no figure of a comparison is there.
+
     Of a run with a backward pass "backward" has the figures of the gradients, and "overall_verdict" is the worse one of
     the two verdicts. Of candidates with the same verdict the one with the worst gradients comes first.
     Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
@@ -66,11 +68,17 @@ def summary(result: RunResult, commands: Commands = no_commands) -> dict[str, An
         (VERDICTS.index(result.comparison_verdict(comparison)), VERDICTS.index(result.candidate_verdict(comparison)))
         for comparison in result.comparisons
     ]
-    worst = each[ranks.index(max(ranks))]
-    figures = worst if len(each) == 1 else {**worst, "comparisons": each}
+    worst = each[ranks.index(max(ranks))] if each else _of_reference(result)
+    figures = {**worst, "comparisons": each} if len(each) > 1 else worst
     if result.inputs.loss is None:
         return figures
     return {**figures, "overall_verdict": result.overall_verdict, "backward": _of_backward(result)}
+
+
+def _of_reference(result: RunResult) -> dict[str, Any]:
+    """The figures of a reference that ran alone."""
+    engine = result.reference.engine
+    return {"verdict": result.verdict, "reference": engine, "candidate": None, **_of_engines(result, (engine,))}
 
 
 def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
@@ -93,6 +101,12 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "first_mismatch": comparison.first_mismatch and _of_mismatch(comparison.first_mismatch),
         **({"arrays": {name: _of_array(own) for name, own in comparison.arrays.items()}} if comparison.arrays else {}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
+        **_of_engines(result, (comparison.reference, comparison.candidate)),
+    }
+
+
+def _of_engines(result: RunResult, engines: tuple[str, ...]) -> dict[str, Any]:
+    return {
         "checks": [
             {
                 "name": check.name,
@@ -102,10 +116,10 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
                 **({"known_issue": check.known_issue} if check.known_issue and not check.holds else {}),
             }
             for check in result.checks
-            if check.engine in (comparison.reference, comparison.candidate)
+            if check.engine in engines
         ],
-        **_of_recordings(result, (comparison.reference, comparison.candidate)),
-        **_of_judgement(result, (comparison.reference, comparison.candidate)),
+        **_of_recordings(result, engines),
+        **_of_judgement(result, engines),
         **({"lengths": list(result.inputs.lengths)} if result.inputs.lengths else {}),
         **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
         "seconds": dict(result.seconds),
@@ -246,7 +260,7 @@ def versions(result: RunResult) -> dict[str, str]:
     return {"rnnviz": __version__, "python": platform.python_version(), "numpy": np.__version__, **result.versions}
 
 
-def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
+def _of_recordings(result: RunResult, engines: tuple[str, ...]) -> dict[str, Any]:
     """The arrays that recordings do not hold, of which no check speaks, and their types where not the network's."""
     missing = {name: arrays for name in engines if (arrays := unrecorded_arrays(result.traces[name]))}
     precisions = {name: kind for name in engines if (kind := result.traces[name].precision)}
@@ -255,7 +269,7 @@ def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any
     return {key: value for key, value in said.items() if value}
 
 
-def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
+def _of_judgement(result: RunResult, engines: tuple[str, ...]) -> dict[str, Any]:
     """The audit of two engines; empty without an audit.
 
     "diagnosis" has the known bug that explains a wrong engine; bugs that explain it together are joined by +.

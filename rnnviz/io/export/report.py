@@ -181,7 +181,7 @@ def error(value: float) -> Figure:
 def comparison_rows(result: RunResult) -> tuple[ReportRow, ...]:
     """A row for each figure that any candidate has, with a cell for each candidate."""
     each = [_figures(result, comparison) for comparison in result.comparisons]
-    rows = (ReportRow(name, tuple(figures[name] for figures in each)) for name in each[0])
+    rows = (ReportRow(name, tuple(figures[name] for figures in each)) for name in (each[0] if each else ()))
     return tuple(row for row in rows if any(row.cells))
 
 

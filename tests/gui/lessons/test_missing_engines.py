@@ -2,10 +2,6 @@
 
 import pytest
 
-from rnnviz.gui.document import runnable
-from rnnviz.lessons.index import find_lesson
-from rnnviz.text.config_diff import changed_keys
-
 
 @pytest.fixture
 def without_mxnet(monkeypatch):
@@ -14,34 +10,20 @@ def without_mxnet(monkeypatch):
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else find_spec(name))
 
 
-def test_a_missing_engine_is_replaced_with_a_note(without_mxnet):
-    config = find_lesson("lstm").config
-    adapted, note = runnable(config)
-    assert adapted.compare.reference == "onnx"
-    assert adapted.compare.candidates == ("manual",)
-    assert changed_keys(config, adapted) == ("compare.reference",)
-    assert note.startswith("MXNet is not installed")
-    assert note.endswith("read ONNX Runtime.")
+def opened(window, entries, name):
+    window.guide.open(next(entry for entry in entries if entry.name == name))
+    return window.guide.pane
 
 
-def test_a_lesson_about_gradients_has_an_engine_that_gives_them(without_mxnet):
-    pytest.importorskip("torch")
-    adapted, _ = runnable(find_lesson("backpropagation").config)
-    assert adapted.compare.reference == "torch"
-
-
-def test_where_every_engine_is_available_there_is_no_note():
-    config = find_lesson("lstm").config
-    assert runnable(config) == (config, "")
+def test_a_lesson_about_a_missing_engine_says_what_it_needs(window, entries, without_mxnet):
+    pane = opened(window, entries, "09-real-bug")
+    assert pane.note.isVisible()
+    assert "mxnet 1.9.1" in pane.note.text()
 
 
 @pytest.mark.slow
 def test_a_lesson_runs_without_mxnet(qtbot, window, entries, without_mxnet):
-    window.guide.open(entries[0])
-    pane = window.guide.pane
-    assert "read ONNX Runtime" in pane.note.text()
-    assert pane.note.isVisible()
+    pane = opened(window, entries, entries[0].name)
+    assert not pane.note.isVisible()
     qtbot.waitUntil(lambda: all(row.finding is not None and row.finding.holds for row in pane.rows), timeout=30_000)
     assert not pane.again.isVisible()
-    assert set(window.session.result.traces) == {"manual", "onnx"}
-    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)

@@ -14,7 +14,12 @@ from tests.leaks import nothing_is_left_running
 
 __all__ = ["nothing_is_left_running"]
 
-CONFIG = Config.from_mapping({"network": {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}})
+CONFIG = Config.from_mapping(
+    {
+        "network": {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10},
+        "compare": {"reference": "gluon", "candidates": ["manual"]},
+    }
+)
 ENGINES = {"gluon": None, "manual": None, "onnx": None, "torch": "The engine torch needs PyTorch."}
 
 
