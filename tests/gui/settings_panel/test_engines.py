@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
+from rnnviz.core.config import Config
 from tests.factories import make_result
 from tests.gui.settings_panel.conftest import CONFIG, ENGINES
 
@@ -41,10 +42,42 @@ def test_engines_are_added_in_the_order_in_which_they_are_checked(panel, candida
     assert panel.config.compare.candidates == ("onnx", "manual")
 
 
-def test_no_candidate_at_all_is_wrong_at_its_field(panel, candidates) -> None:
+def test_without_a_checked_candidate_the_reference_runs_alone(panel, candidates) -> None:
     check(candidates, "manual")
-    assert panel.errors == {"compare.candidates": "compare.candidates = [] is not allowed: name at least one engine."}
-    assert panel.config == CONFIG
+    assert panel.errors == {}
+    assert panel.config.compare.candidates == ()
+
+
+@pytest.fixture
+def without_torch(monkeypatch) -> None:
+    """A machine with Gluon and ONNX."""
+    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr("rnnviz.engines.registry._why_mxnet_cannot_be_loaded", lambda: None)
+
+
+def checked(candidates) -> set[str]:
+    return {name for name, box in candidates.boxes.items() if box.isChecked()}
+
+
+def test_a_default_candidate_is_checked_and_never_becomes_a_key(panel, candidates, choose, without_torch) -> None:
+    panel.show_config(Config(CONFIG.network))
+    assert checked(candidates) == {"gluon"}
+    choose("compare.reference", "gluon")
+    assert checked(candidates) == {"manual"}
+    choose("compare.reference", "manual")
+    assert checked(candidates) == {"gluon"}
+    choose("network.dtype", "float64")
+    assert panel.config.compare.candidates is None
+    check(candidates, "onnx")
+    assert panel.config.compare.candidates == ("gluon", "onnx")
+
+
+def test_another_default_candidate_is_checked_for_another_network(panel, candidates, monkeypatch, choose) -> None:
+    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else object())
+    panel.show_config(Config(CONFIG.network))
+    assert checked(candidates) == {"onnx"}
+    choose("network.dtype", "float64")
+    assert checked(candidates) == {"torch"}
 
 
 def test_the_reference_is_not_offered_as_a_candidate(candidates) -> None:
