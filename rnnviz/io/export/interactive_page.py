@@ -29,7 +29,6 @@ from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.registry import engines_of
 from rnnviz.explain.explanation import DIVERGENCE, LIKELY_CAUSE, STEP_READS, WRONG
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_explanation import engines_without_terms, gradient_blocks_of
@@ -189,7 +188,8 @@ def check_page_size(config: Config, timesteps: int, samples: int) -> None:
     layers, directions, _, _, units = network.hidden_shape(timesteps, samples)
     quantities = sum(1 for _ in _quantities(network, ()))
     step = units * item * quantities + _step_bytes(network, units)
-    each = timesteps * (item * network.input_size + len(engines_of(config)) * layers * directions * step)
+    engines = len(config.compare.engines) + (config.compare.candidates is None)
+    each = timesteps * (item * network.input_size + engines * layers * directions * step)
     _checked(config, item * network.parameter_count, each, samples)
 
 
