@@ -9,6 +9,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from rnnviz.execution.child_process import OLDEST_KERNELS
+
 KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX")
 # Whole numbers are multiplied without rounding, and integers without OpenBLAS.
 _TRY = """
@@ -30,7 +32,11 @@ def _python(kernel: str | None, *arguments: str) -> subprocess.CompletedProcess[
 
 def executable() -> list[str]:
     """The kernels that this processor can execute: a process that tries another one is killed, or computes nonsense."""
-    return [kernel for kernel in KERNELS if _python(kernel, "-c", _TRY).stdout.strip() == kernel]
+    return [kernel for kernel in KERNELS if _python(kernel, "-c", _TRY).stdout.strip() in _names(kernel)]
+
+
+def _names(kernel: str) -> set[str]:
+    return OLDEST_KERNELS if kernel in OLDEST_KERNELS else {kernel}
 
 
 def used() -> str:

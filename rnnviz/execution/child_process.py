@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.environment import THREADS, dropped_variables
@@ -63,6 +64,12 @@ _PROGRESS = "progress"
 _POLL_SECONDS = 0.1
 
 
+OLDEST_KERNELS = {"Prescott", "Katmai"}
+"""The name in numpy 1.26's OpenBLAS and in that of numpy 2, which has fewer kernels: of equal ones it names the first."""
+
+_LEVELS = {"X86_V3": {"AVX2", "FMA3"}, "X86_V4": {"AVX512_SKX"}}
+
+
 @cache
 def openblas_kernels() -> dict[str, str]:
     """Name the kernels for numpy's OpenBLAS in a new process, where it does not find them by itself.
@@ -70,14 +77,23 @@ def openblas_kernels() -> dict[str, str]:
     OpenBLAS knows processors by their model numbers. On one that is newer than itself it takes its oldest kernels,
     Prescott, and a matrix product takes up to three times as long. It reads the variable when numpy is imported.
     """
-    # numpy 1.26 has no public name for it.
-    from numpy.core._multiarray_umath import __cpu_features__ as has  # type: ignore[import-not-found]
-
     libraries = ThreadpoolController().select(internal_api="openblas").info()
-    if "OPENBLAS_CORETYPE" in os.environ or all(library["architecture"] != "Prescott" for library in libraries):
+    if "OPENBLAS_CORETYPE" in os.environ or all(library["architecture"] not in OLDEST_KERNELS for library in libraries):
         return {}
-    kernels = "SkylakeX" if has["AVX512_SKX"] else "Haswell" if has["AVX2"] and has["FMA3"] else None
+    found = simd_extensions()
+    kernels = "SkylakeX" if "X86_V4" in found else "Haswell" if "X86_V3" in found else None
     return {"OPENBLAS_CORETYPE": kernels} if kernels else {}
+
+
+def simd_extensions() -> set[str]:
+    """The vector instructions that numpy was built for and this processor has, with the levels of x86 in all versions.
+
+    numpy 2.4 and later name the levels, and earlier versions the instructions.
+    """
+    config: Any = np.show_config(mode="dicts")
+    extensions = config["SIMD Extensions"]
+    found = {*extensions["baseline"], *extensions["found"]}
+    return found | {level for level, instructions in _LEVELS.items() if instructions <= found}
 
 
 @contextmanager

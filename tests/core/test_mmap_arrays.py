@@ -119,7 +119,7 @@ def test_objects_are_never_unpickled_out_of_a_file(tmp_path: Path) -> None:
             return (tmp_path / "ran").write_text, ("ran",)
 
     (tmp_path / "a.npy").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match="allow_pickle="):
         open_mapped(tmp_path / "a.npy")
     assert not (tmp_path / "ran").exists()
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from numpy.core._multiarray_umath import __cpu_features__ as features
 from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
-from rnnviz.execution.child_process import call_in_subprocess, kept_flags, openblas_kernels
+from rnnviz.execution.child_process import OLDEST_KERNELS, call_in_subprocess, kept_flags, openblas_kernels, simd_extensions
 from rnnviz.io.bounded_read import limited_memory
 from tests.leaks import children
 
@@ -53,15 +52,36 @@ def test_a_child_multiplies_with_the_kernels_of_its_processor(monkeypatch: pytes
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     used = call_in_subprocess(kernels, what="x")
     assert used
-    if features["AVX2"] and features["FMA3"]:
-        assert "Prescott" not in used
+    if "X86_V3" in simd_extensions():
+        assert not used & OLDEST_KERNELS
     assert "OPENBLAS_CORETYPE" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("baseline", "found", "level"),
+    [
+        (["SSE", "SSE2"], ["SSE41", "AVX2", "FMA3"], {"X86_V3"}),
+        (["SSE", "SSE2"], ["AVX2", "FMA3", "AVX512_SKX"], {"X86_V3", "X86_V4"}),
+        (["X86_V2"], ["X86_V3"], {"X86_V3"}),
+        (["X86_V3"], ["X86_V4"], {"X86_V3", "X86_V4"}),
+        (["SSE", "SSE2"], ["AVX2"], set()),
+        (["NEON", "ASIMD"], ["ASIMDDP"], set()),
+    ],
+)
+def test_the_level_of_the_processor_in_both_numberings_of_numpy(
+    monkeypatch: pytest.MonkeyPatch, baseline: list[str], found: list[str], level: set[str]
+) -> None:
+    extensions = {"SIMD Extensions": {"baseline": baseline, "found": found, "not found": ["X86_V4"]}}
+    monkeypatch.setattr(np, "show_config", lambda mode: extensions)
+    assert simd_extensions() & {"X86_V3", "X86_V4"} == level
 
 
 @pytest.mark.usefixtures("fresh_kernels")
 def test_kernels_that_the_user_names_are_a_child_s_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    assert call_in_subprocess(kernels, what="x") == {"Prescott"}
+    used = call_in_subprocess(kernels, what="x")
+    assert used
+    assert used <= OLDEST_KERNELS
     assert os.environ["OPENBLAS_CORETYPE"] == "Prescott"
 
 

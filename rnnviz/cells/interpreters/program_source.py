@@ -136,6 +136,9 @@ class _Writer:
                 return [f"{self._activation(call.activation)}({operands[0]}, {out})"]
             case "copyto":
                 return [f"copyto({out}, {operands[0]})"]
+            case "maximum":
+                # The only one of these functions that NumPy 2.5 wants the keyword of.
+                return [f"maximum({', '.join(operands)}, out={out})"]
         return [f"{call.function}({', '.join((*operands, out))})"]
 
     def _factors(self, call: Call, x: str) -> str:
