@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.environment import THREADS, dropped_variables
@@ -65,7 +64,7 @@ _POLL_SECONDS = 0.1
 
 
 OLDEST_KERNELS = {"Prescott", "Katmai"}
-"""The name in numpy 1.26's OpenBLAS and in that of numpy 2, which has fewer kernels: of equal ones it names the first."""
+"""Their names in the OpenBLAS of numpy 1.26 and of numpy 2, which has fewer kernels."""
 
 _LEVELS = {"X86_V3": {"AVX2", "FMA3"}, "X86_V4": {"AVX512_SKX"}}
 
@@ -90,6 +89,9 @@ def simd_extensions() -> set[str]:
 
     numpy 2.4 and later name the levels, and earlier versions the instructions.
     """
+    # The first imports of a process are light.
+    import numpy as np
+
     config: Any = np.show_config(mode="dicts")
     extensions = config["SIMD Extensions"]
     found = {*extensions["baseline"], *extensions["found"]}

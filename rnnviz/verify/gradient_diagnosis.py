@@ -123,7 +123,7 @@ def _reproduces(fault: GradientFault, passes: BackwardPasses, moved: BackwardPas
         elif len(index) > 1:
             # They are computed from the gradient of h.
             limit = np.maximum(limit, of_h / _SMALL)
-        if not within(found, expected, limit + np.finfo(found.dtype).tiny):
+        if not within(found, expected, limit + float(np.finfo(found.dtype).tiny)):
             return False
     return True
 
@@ -167,7 +167,7 @@ def distance_of(
         for step in dict.fromkeys((skipped, 1)):
             one, two = expected[::step], other[::step]
             size = np.maximum(_sizes(one, over_time=over_time), _sizes(two, over_time=over_time))
-            size = np.maximum(np.maximum(size, least), np.finfo(other.dtype).tiny / tolerance)
+            size = np.maximum(np.maximum(size, least), float(np.finfo(other.dtype).tiny) / tolerance)
             apart = abs_error(two, one).max(axis=_axes(one, over_time=over_time))
             largest = max(largest, float(np.max(apart / size / tolerance)))
             if not largest <= limit:

@@ -12,7 +12,13 @@ from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
-from rnnviz.execution.child_process import OLDEST_KERNELS, call_in_subprocess, kept_flags, openblas_kernels, simd_extensions
+from rnnviz.execution.child_process import (
+    OLDEST_KERNELS,
+    call_in_subprocess,
+    kept_flags,
+    openblas_kernels,
+    simd_extensions,
+)
 from rnnviz.io.bounded_read import limited_memory
 from tests.leaks import children
 

@@ -44,11 +44,15 @@ def moved(vector: np.ndarray, *places: int) -> np.ndarray:
 CASES: list[tuple[StepBreakdown, Divergence]] = [
     (
         replace(OURS, x=moved(OURS.x, 2, 3), h_previous=moved(OURS.h_previous, 0)),
-        Divergence("input", "h[t=2, u=0] of layer 0, backward", OURS.x[2], OURS.x[2] + 0.5, None, "i2h", 2),
+        Divergence(
+            "input", "h[t=2, u=0] of layer 0, backward", float(OURS.x[2]), float(OURS.x[2] + 0.5), None, "i2h", 2
+        ),
     ),
     (
         replace(with_argument("i", 1.0), h_previous=moved(OURS.h_previous, 1)),
-        Divergence("input", "h[t=1, u=1] of layer 1, forward", *(OURS.h_previous[1] + [0, 0.5]), None, "h2h", 1),
+        Divergence(
+            "input", "h[t=1, u=1] of layer 1, forward", *(OURS.h_previous[1] + [0, 0.5]).tolist(), None, "h2h", 1
+        ),
     ),
     (
         gate(with_argument("f", 0.5), "g", value=9.0),

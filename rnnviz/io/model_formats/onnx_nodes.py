@@ -366,7 +366,7 @@ def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> A
 def _clip(attributes: Attributes) -> float | None:
     limit = attributes["clip"].f if "clip" in attributes else np.inf
     # The largest float, which some exporters write, limits nothing.
-    if limit >= np.finfo(np.float32).max:
+    if limit >= float(np.finfo(np.float32).max):
         return None
     if not limit > 0.0:
         raise UnreadableError(f"clip is {limit:g}: it must be above 0")
