@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from threading import Lock, Thread
 from time import monotonic
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
@@ -89,11 +89,11 @@ def simd_extensions() -> set[str]:
 
     numpy 2.4 and later name the levels, and earlier versions the instructions.
     """
-    # The first imports of a process are light.
+    # Late, as the first imports of a process are light.
     import numpy as np
 
-    config: Any = np.show_config(mode="dicts")
-    extensions = config["SIMD Extensions"]
+    # The types of numpy 1.26 do not know its argument.
+    extensions = cast("Any", np).show_config(mode="dicts")["SIMD Extensions"]
     found = {*extensions["baseline"], *extensions["found"]}
     return found | {level for level, instructions in _LEVELS.items() if instructions <= found}
 

@@ -7,6 +7,7 @@ also for arrays in float64: there 1 - 0.999 is 0.00099998713.
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from math import sqrt
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def update(
     rest_1, rest_2 = setting(1 - beta_1), setting(1 - beta_2)
     first = {name: beta_1 * state.velocity.get(name, 0.0) + rest_1 * g for name, g in gradients.items()}
     second = {name: beta_2 * state.second.get(name, 0.0) + rest_2 * (g * g) for name, g in gradients.items()}
-    bias_1, bias_2 = 1 - _BETA_1**count, np.sqrt(1 - _BETA_2**count)
+    bias_1, bias_2 = 1 - _BETA_1**count, sqrt(1 - _BETA_2**count)
     step = setting(rate * bias_2 / bias_1)
     if training.library != "gluon":
         epsilon *= bias_2
@@ -102,5 +103,5 @@ def in_float32(setting: float) -> float:
 
 
 def _in_dtype(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    # A float64 scalar does not change the type of a float32 array, but that of a 0-dimensional one.
+    # NumPy 1.26 computes 0-dimensional arrays and Python's numbers in float64.
     return {name: array.astype(old[name].dtype, copy=False) for name, array in new.items()}

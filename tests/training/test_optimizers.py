@@ -48,3 +48,21 @@ def test_the_type_of_the_parameters_stays(optimizer: str) -> None:
     arrays = {"a": np.ones((2, 2), np.float32)}
     new, _ = update(Training(optimizer=optimizer), OptimizerState(), arrays, arrays)
     assert new["a"].dtype == np.float32
+
+
+def test_adam_computes_float32_in_float32() -> None:
+    # Each operation is rounded correctly, so that the bits are those of every machine and version of NumPy.
+    rng = np.random.default_rng(3)
+    w, gradient = (rng.normal(size=(20, 30)).astype(np.float32) for _ in range(2))
+    gradient *= np.float32(1e-7)
+    one = np.float64(1.0)
+    step = np.float32(0.03 * np.sqrt(one - 0.999) / (one - 0.9))
+    epsilon = np.float32(1e-8 * np.sqrt(one - 0.999))
+    first = np.float32(one - 0.9) * gradient
+    second = np.float32(one - 0.999) * (gradient * gradient)
+    expected = w - step * first / (np.sqrt(second) + epsilon)
+    assert expected.dtype == np.float32
+    training = Training(optimizer="adam", learning_rate=0.03, library="torch")
+    new, state = update(training, OptimizerState(), {"w": w}, {"w": gradient})
+    np.testing.assert_array_equal(new["w"], expected, strict=True)
+    assert {array.dtype for array in (*state.first.values(), *state.second.values())} == {np.dtype(np.float32)}
