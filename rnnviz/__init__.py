@@ -19,7 +19,7 @@ from os import PathLike
 
 TYPE_CHECKING = False  # typing's own would make an import of the package, and so a start of the program, a third longer
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from typing import Any
 
     from rnnviz.captures.rnn_capture import Capture, CapturedSequence, capture
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
     from rnnviz.explain.gradient_explanation import explain_gradient
+    from rnnviz.notebooks.view import View
     from rnnviz.quantities.gradient_flow import gradient_flow
     from rnnviz.quantities.influence import influence
     from rnnviz.verify.compare import Comparison, Mismatch
@@ -55,6 +56,8 @@ __all__ = [
     "load_config",
     "run",
     "show",
+    "view",
+    "write_page",
 ]
 
 _MODULES = {
@@ -142,6 +145,7 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     rnnviz.EngineError
         If an engine is missing, failed or died.
     """
+    import rnnviz.notebooks  # noqa: F401 (gives results their HTML)
     from rnnviz.execution.supervisor import run
     from rnnviz.io.inputs import load_inputs
 
@@ -179,3 +183,61 @@ def show(run: "RunResult") -> None:
     from rnnviz.gui.app import show
 
     show(run)
+
+
+def view(run: "RunResult", selection: "Location | Iterable[int] | None" = None) -> "View":
+    """Show the interactive page of a run in a notebook, with one selection in the page and in Python.
+
+    The page works in Jupyter, VS Code, Colab and marimo. It needs the package anywidget, but no Qt.
+
+    Parameters
+    ----------
+    run : RunResult
+        The run.
+    selection : Location or five ints, optional
+        The value that is selected first: layer, direction, time step, sample, unit. By default the first mismatch.
+
+    Returns
+    -------
+    View
+        The widget: `selection`, which can be set and observed, and its `arithmetic` and `audit`.
+
+    Raises
+    ------
+    rnnviz.InputError
+        If the run is too large for a page, or `selection` is not a value of it.
+    RuntimeError
+        If anywidget is not installed.
+    """
+    try:
+        from rnnviz.notebooks.view import View
+    except ModuleNotFoundError as error:
+        if error.name not in ("anywidget", "traitlets"):
+            raise
+        raise RuntimeError('rnnviz.view needs the package anywidget: pip install "rnnviz[notebook]".') from None
+
+    return View(run, selection)
+
+
+def write_page(run: "RunResult", path: str | PathLike[str]) -> None:
+    """Write a run as an interactive page: one HTML file that works in any browser, without a network.
+
+    Parameters
+    ----------
+    run : RunResult
+        The run. If it is too large, the page has its first samples, and says so.
+    path : str or path-like
+        The file, whose name should end in .html.
+
+    Raises
+    ------
+    rnnviz.InputError
+        If one sample of the run is larger than a page may be.
+    OSError
+        If the file cannot be written.
+    """
+    from pathlib import Path
+
+    from rnnviz.io.export.interactive_page import write_page
+
+    write_page(run, Path(path))

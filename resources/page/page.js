@@ -947,8 +947,12 @@ const state = {
 const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
 const lanesBox = byId("lanes");
+/** Null in a notebook, whose theme the page follows. */
+const themeButton = byId("theme");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const darkWanted = matchMedia("(prefers-color-scheme: dark)");
+/** The document around the page, such as a notebook, which shares the selection and the theme; null without one. */
+const around = window.parent === window ? null : window.parent;
 
 function length(sample = state.at.sample) {
   return run.lengths[sample];
@@ -966,9 +970,11 @@ function select(changes) {
   at.sample = clamp(at.sample, 0, run.samples.length - 1);
   at.time = clamp(at.time, 0, run.lengths[at.sample] - 1);
   at.unit = clamp(at.unit, 0, run.units - 1);
+  const moved = Object.keys(at).some((name) => at[name] !== state.at[name]);
   state.at = at;
   bringIntoView();
   update();
+  if (moved) around?.postMessage({ selection: [at.layer, at.direction, at.time, run.samples[at.sample], at.unit] }, "*");
 }
 
 /** Select the lane above (1) or below (-1). */
@@ -2081,7 +2087,7 @@ function fillControls() {
 
 function setTheme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  byId("theme").setAttribute("aria-pressed", String(dark));
+  themeButton?.setAttribute("aria-pressed", String(dark));
   readPalette();
   draw();
 }
@@ -2113,7 +2119,10 @@ function onPointerUp(event) {
   }
 }
 
-/** The wheel zooms; sideways, or with Shift, it pans. Where there is nothing to zoom out, the page scrolls. */
+/**
+ * The wheel zooms; sideways, or with Shift, it pans. Where there is nothing to zoom out, the page scrolls. In another
+ * document, it zooms only with Ctrl, or reading on would.
+ */
 function onWheel(event) {
   const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
   if (Math.abs(sideways) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
@@ -2122,9 +2131,27 @@ function onWheel(event) {
     return;
   }
   if (event.deltaY > 0 && state.span >= run.timesteps) return;
+  if (around && !event.ctrlKey) return;
   event.preventDefault();
   const box = canvas.getBoundingClientRect();
   zoom(1.0015 ** -event.deltaY, timeAt(event.clientX - box.left));
+}
+
+/** What the document around the page says: which value to select, and whether its own colors are dark. */
+function onMessage({ source, data }) {
+  if (source !== around || data === null) return;
+  if (typeof data.dark === "boolean") {
+    darkWanted.removeEventListener("change", followReader);
+    setTheme(data.dark);
+  }
+  if (!Array.isArray(data.selection) || !data.selection.every(Number.isInteger)) return;
+  const [layer, direction, time, sample, unit] = data.selection;
+  pause();
+  select({ layer, direction, time, sample: run.samples.indexOf(sample), unit });
+}
+
+function followReader() {
+  setTheme(darkWanted.matches);
 }
 
 function listen() {
@@ -2146,8 +2173,9 @@ function listen() {
   click("play", () => play(1));
   click("next", () => select({ time: state.at.time + 1 }));
   click("last", () => select({ time: length() - 1 }));
-  click("theme", () => setTheme(document.documentElement.dataset.theme !== "dark"));
-  darkWanted.addEventListener("change", (event) => setTheme(event.matches));
+  themeButton?.addEventListener("click", () => setTheme(document.documentElement.dataset.theme !== "dark"));
+  darkWanted.addEventListener("change", followReader);
+  if (around) window.addEventListener("message", onMessage);
   byId("explore").addEventListener("keydown", onKey);
   canvas.addEventListener("pointerdown", onPointerDown);
   canvas.addEventListener("pointermove", onPointerMove);
@@ -2162,8 +2190,9 @@ function listen() {
 
 byId("explore").hidden = false;
 fillControls();
-setTheme(darkWanted.matches);
+followReader();
 arrange();
 listen();
 select({});
-lanesBox.focus({ preventScroll: true });
+// The focus of another document is not taken.
+if (!around) lanesBox.focus({ preventScroll: true });

@@ -34,7 +34,7 @@ from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.gradients import OF_PARAMETERS, gradient
 from rnnviz.core.schema import declarations, display_value
-from rnnviz.core.trace_index import DIRECTIONS, Location, first_timestep
+from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, first_timestep
 from rnnviz.core.words import join_words, suggest
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -387,7 +387,7 @@ def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
     found = _INDEXED.fullmatch(name)
     index = tuple(map(int, found["index"].split(","))) if found else ()
     if found and found["name"] in ("x", "input") and len(index) == 1:
-        _check(f"--gradient {found['name']}[I]", index[0], network.input_size, "feature")
+        check_index(f"--gradient {found['name']}[I]", index[0], network.input_size, "feature")
         names = result.inputs.names.of_sample(where.sample)
         return GradientOf(InputPlace(where.timestep, where.sample, index[0], names))
     if found and found["name"] in parameters:
@@ -430,9 +430,9 @@ def _check_place(config: Config, options: Namespace) -> bool:
     for name in ("layer", "timestep", "sample", "unit"):
         if getattr(options, name) is None:
             setattr(options, name, 0)
-    _check("--layer", options.layer, network.num_layers, "layer")
+    check_index("--layer", options.layer, network.num_layers, "layer")
     # A file may have other time steps, and a name another number of units.
-    _check("--unit", options.unit, max(network.output_size, network.hidden_size), "unit")
+    check_index("--unit", options.unit, max(network.output_size, network.hidden_size), "unit")
     if config.sequence.source != "file":
         _check_sequence(config, options)
     return True
@@ -454,7 +454,7 @@ def _place(result: RunResult, options: Namespace) -> tuple[Location, str]:
     where = Location(*at, reverse=network.reverse)
     if "unit" in _needed(options.gradient or ""):
         of = _value(network.kind, where, options.value) if options.gradient is None else None
-        _check("--unit", options.unit, _units(result, of or _gradient(result, where, options.gradient)), "unit")
+        check_index("--unit", options.unit, _units(result, of or _gradient(result, where, options.gradient)), "unit")
     return where, ""
 
 
@@ -509,12 +509,5 @@ def _needed(gradient: str) -> tuple[str, ...]:
 def _check_sequence(config: Config, options: Namespace) -> None:
     """Check the time step and the sample; the size of a sequence file is known only after it was read."""
     sequence = config.sequence
-    _check("--timestep", options.timestep, sequence.timesteps, "time step")
-    _check("--sample", options.sample, sequence.batch_size, "sample")
-
-
-def _check(option: str, value: int, count: int, noun: str) -> None:
-    if not 0 <= value < count:
-        allowed = "0" if count == 1 else f"from 0 to {count - 1}"
-        there_are = f"there is 1 {noun}" if count == 1 else f"there are {count:,} {noun}s"
-        raise InputError(f"{option} must be {allowed} (got {value}): {there_are}.")
+    check_index("--timestep", options.timestep, sequence.timesteps, "time step")
+    check_index("--sample", options.sample, sequence.batch_size, "sample")

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError
+from rnnviz.core.words import plural
 
 DIRECTIONS = ("forward", "backward")
 ARROWS = ("→", "←")
@@ -80,6 +82,14 @@ class Location:
     def __str__(self) -> str:
         direction = DIRECTIONS[self.backward]
         return f"layer {self.layer}, {direction}, t = {self.timestep}, sample {self.sample}, unit {self.unit}"
+
+
+def check_index(name: str, value: int, count: int, noun: str) -> None:
+    """Refuse an index that is not one of `count`; `name` is what the user calls it, `noun` the counted thing."""
+    if not 0 <= value < count:
+        allowed = "0" if count == 1 else f"from 0 to {count - 1}"
+        there_are = f"there is 1 {noun}" if count == 1 else f"there are {plural(count, noun)}"
+        raise InputError(f"{name} must be {allowed} (got {value}): {there_are}.")
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,11 @@ def report(result: RunResult) -> str:
 
 def run_html(result: RunResult) -> str:
     """A run: each candidate's verdict with details, and a table with a column for each."""
+    return whole_html([verdict_html(result), figures_html(result)])
+
+
+def verdict_html(result: RunResult) -> str:
+    """The network, and each candidate's verdict with details."""
     parts = [
         f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
     ]
@@ -265,16 +270,21 @@ def run_html(result: RunResult) -> str:
         listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
         parts.append(_bar(words.verdict, words.sentence))
         parts.append(f"<details><summary>{_DETAILS}</summary><ul>{listed}</ul></details>")
+    return "".join(parts)
+
+
+def figures_html(result: RunResult) -> str:
+    """A table with a column of figures for each candidate; "" without one."""
     columns = {display_name(c.candidate): _figures(c) for c in result.comparisons}
-    if columns:
-        parts.append(_table(_CORNER.format(reference=display_name(result.reference.engine)), columns))
-    return _whole(parts)
+    if not columns:
+        return ""
+    return _table(_CORNER.format(reference=display_name(result.reference.engine)), columns)
 
 
 def comparison_html(comparison: Comparison) -> str:
     sentence = (TextPart(comparison_in_words(comparison)),)
     columns = {display_name(comparison.candidate): _figures(comparison)}
-    return _whole(
+    return whole_html(
         [
             _bar(comparison.verdict, sentence),
             _table(_CORNER.format(reference=display_name(comparison.reference)), columns),
@@ -354,7 +364,7 @@ def _cell(tag: str, text: str, scope: str = "") -> str:
     return f'<{tag}{of} style="{_CELL}; font-weight: {weight}">{escape(text)}</{tag}>'
 
 
-def _whole(parts: Iterable[str]) -> str:
+def whole_html(parts: Iterable[str]) -> str:
     return f'<div style="font-family: sans-serif; color: inherit">{"".join(parts)}</div>'
 
 

@@ -95,11 +95,16 @@ def write_page(result: RunResult, path: Path, start: Location | None = None) -> 
     return len(content)
 
 
-def page_html(result: RunResult, written: datetime, start: Location | None = None) -> str:
-    """The page as text; its script and its style are allowed by their hashes alone."""
+def page_html(
+    result: RunResult, written: datetime, start: Location | None = None, *, framed: bool = False, limit: int = LARGEST
+) -> str:
+    """The page as text; its script and its style are allowed by their hashes alone.
+
+    With `framed`, it is the part for a frame of a notebook, without verdict and config. It has at most `limit` bytes.
+    """
     engine, first = _first_mismatch(result)
     start = first if start is None else start
-    samples = _samples(result, start)
+    samples = samples_of_page(result, start, limit)
     script, style = (resource_path("page", f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     data = json.dumps(_data(result, samples, engine, start), allow_nan=False, separators=(",", ":"))
     return (
@@ -114,7 +119,8 @@ def page_html(result: RunResult, written: datetime, start: Location | None = Non
             reference=display_name(result.reference.engine),
             candidates=[display_name(comparison.candidate) for comparison in result.comparisons],
             equations=equations_of_all_units(result.config.network.kind),
-            left_out=_left_out(result, samples),
+            left_out=_left_out(result, samples, limit),
+            framed=framed,
             config=as_in_session(dump_config(result.config)),
             version=__version__,
             written=written,
@@ -140,32 +146,38 @@ def _first_mismatch(result: RunResult) -> tuple[int, Location]:
     return 0, Location()
 
 
-def _left_out(result: RunResult, samples: list[int]) -> str:
+def first_selected(result: RunResult) -> Location:
+    """The value that a page selects first: the first mismatch, else the first value."""
+    return _first_mismatch(result)[1]
+
+
+def _left_out(result: RunResult, samples: list[int], limit: int) -> str:
     count = result.inputs.batch_size
     if len(samples) == count:
         return ""
-    return _LEFT_OUT.format(kept=len(samples), all=count, samples=", ".join(map(str, samples)), limit=LARGEST // 10**6)
+    return _LEFT_OUT.format(kept=len(samples), all=count, samples=", ".join(map(str, samples)), limit=limit // 10**6)
 
 
-def _samples(result: RunResult, start: Location) -> list[int]:
+def samples_of_page(result: RunResult, start: Location | None = None, limit: int = LARGEST) -> list[int]:
     """As many samples as fit: the one that is selected first, and then the first ones.
 
     Raises an InputError if one is too large.
     """
+    start = first_selected(result) if start is None else start
     count = result.inputs.batch_size
-    each, room = _checked(result.config, *_bytes(result), count)
+    each, room = _checked(result.config, *_bytes(result), count, limit)
     others = [sample for sample in range(count) if sample != start.sample]
     return sorted([start.sample, *others[: max(0, int(room // each) - 1)]])
 
 
-def _checked(config: Config, fixed: float, each: float, count: int) -> tuple[float, float]:
+def _checked(config: Config, fixed: float, each: float, count: int, limit: int = LARGEST) -> tuple[float, float]:
     """The bytes of a sample, and of the room for samples in a page, by the bytes of its arrays; they must fit."""
     fixed, each = fixed * 4 / 3, each * 4 / 3
-    room = LARGEST - _REST - len(dump_config(config)) - fixed
+    room = limit - _REST - len(dump_config(config)) - fixed
     if each > room:
         megabytes = number_format.error((fixed + each + _REST) / 10**6)
         sample = "one sample" if count > 1 else "its sample"
-        raise InputError(_TOO_LARGE.format(limit=LARGEST // 10**6, size=megabytes, sample=sample))
+        raise InputError(_TOO_LARGE.format(limit=limit // 10**6, size=megabytes, sample=sample))
     return each, room
 
 

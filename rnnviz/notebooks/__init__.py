@@ -1,0 +1,14 @@
+"""What a notebook shows of a run: its display, and a view that shares the selection with Python."""
+
+import rnnviz.text.tables  # noqa: F401 (gives results the representations that have no page)
+from rnnviz.verify.result import RunResult
+
+
+def _html(result: RunResult) -> str:
+    # Pages need packages that a script without a notebook should not wait for.
+    from rnnviz.notebooks.display import run_html
+
+    return run_html(result)
+
+
+RunResult.as_html = _html
