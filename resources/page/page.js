@@ -1242,7 +1242,8 @@ const LANE_TITLE = 20;
 const LANE_GAP = 6;
 const LEAST_ROW = 2;
 const MOST_ROW = 24;
-const WANTED_HEIGHT = 420;
+/** The lanes of a frame leave room for the controls next to them. */
+const WANTED_HEIGHT = document.documentElement.classList.contains("framed") ? 340 : 420;
 const FONT = "system-ui, sans-serif";
 
 /** Where everything is on the canvas, in CSS pixels. */

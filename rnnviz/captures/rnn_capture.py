@@ -29,9 +29,12 @@ import sys
 import tempfile
 import weakref
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from html import escape
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -44,6 +47,17 @@ _LISTED = 8
 """How many sequences of a layer a list shows."""
 _JOIN = '; join="all" joins calls that do not start from the final state of an earlier one'
 
+_PRODUCTS = 100_000_000
+"""How many products the runs of a display may need, which take about a second."""
+_STEP = 20_000
+"""How many products take as long as a time step of a layer without any."""
+_LARGE = "run() compares it"
+_COLORS = {"agree": "#2f9e5f", "drift": "#c98a1b", "disagree": "#dc4c4c"}
+_TABLE = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"
+_CELL = (
+    "text-align: left; vertical-align: top; padding: 2px 16px 2px 0; border: 0; "
+    "border-bottom: 1px solid rgba(128, 128, 128, 0.35); background: none"
+)
 _FROM_ZEROS = ': if they are chunks of one, the model does not pass its state on; join="all" shows where'
 
 
@@ -205,6 +219,7 @@ class CapturedSequence:
         self.calls = [first]
         self.state = ""
         self.from_zeros = 0
+        self._compared: tuple[str, list[str]] | None = None
 
     @property
     def network(self) -> Network:
@@ -277,6 +292,14 @@ class CapturedSequence:
         return None if any(part is None for part in parts) else np.concatenate(parts, axis=2)
 
     def __repr__(self) -> str:
+        return f"{self.name}: {'; '.join(self._in_words())}"
+
+    def _repr_html_(self) -> str:
+        """The sequence, and the verdict of `run` on it, which is called if that takes no second."""
+        return _html("", [(None, self)], [])
+
+    def _in_words(self) -> tuple[str, str]:
+        """The layer, and what it read."""
         network, first = self.network, self.calls[0]
         words = [network.cell, f"I = {network.input_size}", f"H = {network.hidden_size}"]
         if network.projection_size is not None:
@@ -293,7 +316,28 @@ class CapturedSequence:
         if len(self.calls) > 1:
             swapped = " (h and c)" if self.state == "swapped" else ""
             read.append(f"{len(self.calls)} calls, state {self.state}{swapped}")
-        return f"{self.name}: {', '.join(words)}; {', '.join(read)}"
+        return ", ".join(words), ", ".join(read)
+
+    def _verdict(self, *, small: bool) -> str:
+        """The verdict of `run` as HTML; if it was not called, it is called if the sequence is `small`."""
+        if self._compared is None and small:
+            try:
+                self.run()
+            except Exception as error:  # noqa: BLE001 - a display shows what it can
+                return escape(str(error))
+        if self._compared is None:
+            return _LARGE
+        verdict, lines = self._compared
+        style = f"border-left: 4px solid {_COLORS[verdict]}; padding-left: 8px"
+        return f'<div style="{style}">{"<br>".join(map(escape, lines))}</div>'
+
+    @property
+    def _products(self) -> int:
+        """About how many products a run computes, with what a time step costs besides."""
+        network = self.network
+        sizes = sum(int(array.size) for array in self.parameters.values())
+        each = sizes * self.calls[0].x.shape[1] + _STEP * network.num_layers * network.directions
+        return len(self.x) * int(each)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a session for rnnviz: the layer, its input, and its outputs as the reference.
@@ -328,7 +372,9 @@ class CapturedSequence:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         path = os.path.join(folder, f"{safe_name(self.name)}.rnnviz")
         self.save(path)
-        return rnnviz.run(rnnviz.load_config(path))
+        run = rnnviz.run(rnnviz.load_config(path))
+        self._compared = str(run.overall_verdict), repr(run).splitlines()[1:]
+        return run
 
     def show(self) -> None:
         """Open the window of rnnviz on the sequence; raises as `run` does."""
@@ -460,18 +506,37 @@ class Capture(Sequence[CapturedSequence]):
         return self._sequences[index]
 
     def __repr__(self) -> str:
+        listed = (f"[{index}] {sequence!r}" for index, sequence in self._listed())
+        return "\n  ".join((self._heading, *listed, *self._notes()))
+
+    def _repr_html_(self) -> str:
+        """The sequences, and the verdicts of `run` on those for which it takes no second."""
+        return _html(self._heading, self._listed(), self._notes())
+
+    @property
+    def _heading(self) -> str:
         count = len(self._sequences)
-        lines = [f"Capture of {self._title}: {count} sequence{'' if count == 1 else 's'}"]
-        listed: dict[str, int] = {}
+        return f"Capture of {self._title}: {count} sequence{'' if count == 1 else 's'}"
+
+    def _listed(self) -> list[tuple[int | None, CapturedSequence]]:
+        """The first sequences of each layer with their indices."""
+        numbers: Counter[str] = Counter()
+        found: list[tuple[int | None, CapturedSequence]] = []
         for index, sequence in enumerate(self._sequences):
-            listed[sequence.name] = number = listed.get(sequence.name, 0) + 1
-            if number <= _LISTED:
-                lines.append(f"  [{index}] {sequence!r}")
+            numbers[sequence.name] += 1
+            if numbers[sequence.name] <= _LISTED:
+                found.append((index, sequence))
+        return found
+
+    def _notes(self) -> list[str]:
+        """What the list leaves out, what join="all" would join, and what was not recorded."""
+        counts = Counter(sequence.name for sequence in self._sequences)
         zeros = {sequence.name: sequence.from_zeros for sequence in self._sequences if sequence.from_zeros}
-        lines += [f"  and {n - _LISTED:,} more of {name}{_JOIN}" for name, n in listed.items() if n > _LISTED]
-        lines += [f"  {count:,} sequences of {name} begin at zeros{_FROM_ZEROS}" for name, count in zeros.items()]
-        lines += [f"  not recorded: {name}: {reason}" for name, reason in self.skipped.items()]
-        return "\n".join(lines)
+        return [
+            *(f"and {n - _LISTED:,} more of {name}{_JOIN}" for name, n in counts.items() if n > _LISTED),
+            *(f"{count:,} sequences of {name} begin at zeros{_FROM_ZEROS}" for name, count in zeros.items()),
+            *(f"not recorded: {name}: {reason}" for name, reason in self.skipped.items()),
+        ]
 
     def save(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write each sequence as a session into a folder, and return the paths.
@@ -494,6 +559,28 @@ class Capture(Sequence[CapturedSequence]):
         for sequence, path in zip(self, paths):
             sequence.save(path)
         return paths
+
+
+def _html(heading: str, listed: Sequence[tuple[int | None, CapturedSequence]], notes: list[str]) -> str:
+    """Captured sequences as a table. Text and background have the colors of the page."""
+    installed = find_spec("rnnviz") is not None
+    head = ["Layer", "Network", "Sequence", *(["Verdict"] if installed else [])]
+    rows, left = [], _PRODUCTS
+    for index, sequence in listed:
+        cells = [sequence.name, *(text.replace(" = ", "\xa0=\xa0") for text in sequence._in_words())]
+        if index is not None:
+            cells[0] = f"[{index}] {cells[0]}"
+        row = "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in cells)
+        if installed:
+            small = sequence._products <= left
+            left -= sequence._products if small and sequence._compared is None else 0
+            row += f'<td style="{_CELL}">{sequence._verdict(small=small)}</td>'
+        rows.append(f'<tr style="background: none">{row}</tr>')
+    titles = "".join(f'<th scope="col" style="{_CELL}; font-weight: 600">{title}</th>' for title in head)
+    table = f'<table style="{_TABLE}"><thead><tr>{titles}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    lines = "".join(f"<div>{escape(note)}</div>" for note in notes)
+    title = f"<div>{escape(heading)}</div>" if heading else ""
+    return f'<div style="font-family: sans-serif; line-height: 1.5; color: inherit">{title}{table}{lines}</div>'
 
 
 @dataclass

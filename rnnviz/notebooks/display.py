@@ -19,7 +19,7 @@ _TOO_LARGE = (
 _CALLS = 'rnnviz.view(run)\nrnnviz.write_page(run, "run.html")'
 _FRAME = (
     '<iframe title="{title}" sandbox="allow-scripts" onload="{script}" srcdoc="{page}" '
-    'style="{style}" width="100%" height="640"></iframe>'
+    'style="{style}" width="100%" height="680"></iframe>'
 )
 _STYLE = (
     "display: block; box-sizing: border-box; max-height: 90vh; margin: 8px 0; "
