@@ -206,7 +206,7 @@ def view(run: "RunResult", selection: "Location | Iterable[int] | None" = None) 
     ------
     rnnviz.InputError
         If the run is too large for a page, or `selection` is not a value of it.
-    RuntimeError
+    ModuleNotFoundError
         If anywidget is not installed.
     """
     try:
@@ -214,7 +214,8 @@ def view(run: "RunResult", selection: "Location | Iterable[int] | None" = None) 
     except ModuleNotFoundError as error:
         if error.name not in ("anywidget", "traitlets"):
             raise
-        raise RuntimeError('rnnviz.view needs the package anywidget: pip install "rnnviz[notebook]".') from None
+        sentence = 'rnnviz.view needs anywidget, which is not installed: run pip install "rnnviz[notebook]".'
+        raise ModuleNotFoundError(sentence, name="anywidget") from None
 
     return View(run, selection)
 

@@ -78,6 +78,14 @@ class Browser:
         """The result of a script, which returns it."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
+    def run_later(self, script: str, *arguments: Any) -> Any:
+        """What a script passes to its last argument, which it calls when it is ready."""
+        return self._call("POST", "/execute/async", {"script": script, "args": list(arguments)})
+
+    def enter_frame(self, number: int | None) -> None:
+        """Run the next scripts in a frame of the page, or with None in the page."""
+        self._call("POST", "/frame", {"id": number})
+
     def press(self, *keys: str) -> None:
         """Press and release keys one after another; "Shift+N" holds Shift."""
         actions = []

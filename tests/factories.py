@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-import rnnviz.text.tables  # noqa: F401 (gives results their representations)
+import rnnviz.notebooks  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs

@@ -2145,7 +2145,8 @@ function onMessage({ source, data }) {
     darkWanted.removeEventListener("change", followReader);
     setTheme(data.dark);
   }
-  if (!Array.isArray(data.selection) || !data.selection.every(Number.isInteger)) return;
+  if (!Array.isArray(data.selection) || data.selection.length !== 5) return;
+  if (!data.selection.every(Number.isInteger)) return;
   const [layer, direction, time, sample, unit] = data.selection;
   pause();
   select({ layer, direction, time, sample: run.samples.indexOf(sample), unit });

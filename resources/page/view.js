@@ -2,6 +2,8 @@
 
 function render({ model, el }) {
   el.innerHTML = model.get("_html");
+  // That of other HTML in JupyterLab, whose widgets have less.
+  el.style.lineHeight = "1.5";
   const frame = el.querySelector("iframe");
   // The selection of the page, which is not sent back to it: it may have a later one by then.
   let known = "";

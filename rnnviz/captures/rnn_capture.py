@@ -529,7 +529,7 @@ class Capture(Sequence[CapturedSequence]):
         return found
 
     def _notes(self) -> list[str]:
-        """What the list leaves out, what join="all" would join, and what was not recorded."""
+        """Counts of sequences that are not listed or begin at zeros, and reasons why a layer was not recorded."""
         counts = Counter(sequence.name for sequence in self._sequences)
         zeros = {sequence.name: sequence.from_zeros for sequence in self._sequences if sequence.from_zeros}
         return [

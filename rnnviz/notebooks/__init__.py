@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: its display, and a view that shares the selection with Python."""
+"""Runs in a notebook: their display, and a view that shares its selection with Python."""
 
 import rnnviz.text.tables  # noqa: F401 (gives results the representations that have no page)
 from rnnviz.verify.result import RunResult

@@ -5,7 +5,7 @@ from html import escape
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.io.export.interactive_page import LARGEST, page_html, samples_of_page
+from rnnviz.io.export.interactive_page import page_html, samples_of_page
 from rnnviz.io.resources import resource_path
 from rnnviz.text.tables import figures_html, verdict_html, whole_html
 from rnnviz.verify.result import RunResult
@@ -34,7 +34,7 @@ def run_html(result: RunResult) -> str:
 
 def view_html(result: RunResult, start: Location) -> str:
     """The verdict of a run and its interactive page; raises an InputError if it is too large for one."""
-    return whole_html([verdict_html(result), _frame(result, start, LARGEST)])
+    return whole_html([verdict_html(result), _frame(result, start)])
 
 
 def _page(result: RunResult) -> str:
@@ -48,7 +48,7 @@ def _page(result: RunResult) -> str:
         return f"<p>{_TOO_LARGE.format(limit=LARGEST_DISPLAY // 10**6)}</p><pre>{escape(_CALLS)}</pre>"
 
 
-def _frame(result: RunResult, start: Location | None, limit: int) -> str:
+def _frame(result: RunResult, start: Location | None, limit: int | None = None) -> str:
     page = page_html(result, datetime.now(UTC), start, framed=True, limit=limit)
     script = resource_path("page", "frame.js").read_text(encoding="utf-8").strip()
     return _FRAME.format(title=_TITLE, script=escape(f"({script})(this)"), page=escape(page), style=_STYLE)

@@ -365,7 +365,7 @@ def _cell(tag: str, text: str, scope: str = "") -> str:
 
 
 def whole_html(parts: Iterable[str]) -> str:
-    return f'<div style="font-family: sans-serif; line-height: 1.5; color: inherit">{"".join(parts)}</div>'
+    return f'<div style="font-family: sans-serif; color: inherit">{"".join(parts)}</div>'
 
 
 # Lower layers import no text, so their classes get it here.

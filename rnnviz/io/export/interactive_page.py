@@ -96,11 +96,17 @@ def write_page(result: RunResult, path: Path, start: Location | None = None) -> 
 
 
 def page_html(
-    result: RunResult, written: datetime, start: Location | None = None, *, framed: bool = False, limit: int = LARGEST
+    result: RunResult,
+    written: datetime,
+    start: Location | None = None,
+    *,
+    framed: bool = False,
+    limit: int | None = None,
 ) -> str:
     """The page as text; its script and its style are allowed by their hashes alone.
 
-    With `framed`, it is the part for a frame of a notebook, without verdict and config. It has at most `limit` bytes.
+    With `framed`, it is the part for a frame of a notebook, without verdict and config. It has at most `limit` bytes,
+    by default `LARGEST`.
     """
     engine, first = _first_mismatch(result)
     start = first if start is None else start
@@ -151,14 +157,15 @@ def first_selected(result: RunResult) -> Location:
     return _first_mismatch(result)[1]
 
 
-def _left_out(result: RunResult, samples: list[int], limit: int) -> str:
+def _left_out(result: RunResult, samples: list[int], limit: int | None) -> str:
     count = result.inputs.batch_size
     if len(samples) == count:
         return ""
-    return _LEFT_OUT.format(kept=len(samples), all=count, samples=", ".join(map(str, samples)), limit=limit // 10**6)
+    listed, megabytes = ", ".join(map(str, samples)), (limit or LARGEST) // 10**6
+    return _LEFT_OUT.format(kept=len(samples), all=count, samples=listed, limit=megabytes)
 
 
-def samples_of_page(result: RunResult, start: Location | None = None, limit: int = LARGEST) -> list[int]:
+def samples_of_page(result: RunResult, start: Location | None = None, limit: int | None = None) -> list[int]:
     """As many samples as fit: the one that is selected first, and then the first ones.
 
     Raises an InputError if one is too large.
@@ -170,9 +177,9 @@ def samples_of_page(result: RunResult, start: Location | None = None, limit: int
     return sorted([start.sample, *others[: max(0, int(room // each) - 1)]])
 
 
-def _checked(config: Config, fixed: float, each: float, count: int, limit: int = LARGEST) -> tuple[float, float]:
+def _checked(config: Config, fixed: float, each: float, count: int, limit: int | None = None) -> tuple[float, float]:
     """The bytes of a sample, and of the room for samples in a page, by the bytes of its arrays; they must fit."""
-    fixed, each = fixed * 4 / 3, each * 4 / 3
+    fixed, each, limit = fixed * 4 / 3, each * 4 / 3, limit or LARGEST
     room = limit - _REST - len(dump_config(config)) - fixed
     if each > room:
         megabytes = number_format.error((fixed + each + _REST) / 10**6)

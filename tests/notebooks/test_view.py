@@ -1,0 +1,122 @@
+"""A view of a run: a selection that can be set, observed and refused, and what follows it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rnnviz
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.report import report
+from rnnviz.io.export import interactive_page
+from tests.factories import make_result, setting, with_judgment
+from tests.needs import need
+
+need("anywidget")
+
+
+def test_the_selection_begins_at_the_first_mismatch() -> None:
+    result = make_result(edits={"manual": setting((0, 0, 3, 1, 2), 0.5)})
+    assert rnnviz.view(result).selection == Location(0, 0, 3, 1, 2)
+    assert rnnviz.view(result, (0, 0, 1, 0, 3)).selection == Location(0, 0, 1, 0, 3)
+
+
+@pytest.mark.parametrize(
+    "value", [Location(1, 1, 4, 1, 3), (1, 1, 4, 1, 3), [1, 1, 4, 1, 3], np.array([1, 1, 4, 1, 3])], ids=type
+)
+def test_what_is_known_of_the_value_follows_the_selection(value) -> None:
+    result = with_judgment(make_result(("manual", "bug:no-h2h-bias"), num_layers=2, bidirectional=True))
+    view = rnnviz.view(result)
+    seen = []
+    for name in ("selection", "arithmetic", "audit"):
+        view.observe(lambda change: seen.append(change["name"]), name)
+    view.selection = value
+    where = Location(1, 1, 4, 1, 3)
+    assert view.selection == where
+    assert sorted(seen) == ["arithmetic", "audit", "selection"]
+    explanation = explain_value(result, where)
+    assert view.arithmetic == report(explanation)
+    assert {name: step["h"].right for name, step in view.audit.items()} == {"manual": True, "bug:no-h2h-bias": False}
+    assert view.audit["manual"]["h"].stored == result["manual"].hidden[where.index]
+    view.selection = value
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ((1, 0, 0, 0, 0), ("layer", "got 1", "1 layer")),
+        ((0, 1, 0, 0, 0), ("direction", "got 1", "1 direction")),
+        ((0, 0, 5, 0, 0), ("timestep", "from 0 to 4", "got 5")),
+        ((0, 0, -1, 0, 0), ("timestep", "from 0 to 4", "got -1")),
+        ((0, 0, 0, 2, 0), ("sample", "from 0 to 1", "got 2")),
+        (Location(unit=4), ("unit", "from 0 to 3", "got 4")),
+        ((0, 0, 3, 1, 0), ("t = 3", "padding", "2 time steps")),
+        ((0, 0, 0, 0), ("Location", "five indices")),
+        ((0, 0, 0, 0, 0, 0), ("Location", "five indices")),
+        ((0, 0.5, 0, 0, 0), ("Location", "five indices")),
+        ("abcde", ("Location", "five indices")),
+        (None, ("Location", "five indices")),
+    ],
+)
+def test_a_selection_outside_the_run_is_refused_and_names_what_is_allowed(value, words) -> None:
+    view = rnnviz.view(make_result(lengths=[5, 2]))
+    with pytest.raises(InputError) as caught:
+        view.selection = value
+    assert all(word in str(caught.value) for word in words)
+    assert view.selection == Location()
+    if value is not None:
+        with pytest.raises(InputError):
+            rnnviz.view(view.run, value)
+
+
+def test_a_selection_from_the_page_is_validated_like_one_from_python() -> None:
+    view = rnnviz.view(make_result())
+    view.set_state({"selection": [0, 0, 2, 1, 3]})
+    assert view.selection == Location(0, 0, 2, 1, 3)
+    assert view.get_state("selection") == {"selection": [0, 0, 2, 1, 3]}
+
+
+def test_samples_that_the_page_leaves_out_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interactive_page, "LARGEST", 250_000)
+    result = make_result(batch_size=200)
+    view = rnnviz.view(result, (0, 0, 0, 150, 0))
+    view.selection = (0, 0, 4, 0, 0)
+    with pytest.raises(InputError, match="got 199"):
+        view.selection = (0, 0, 0, 199, 0)
+    monkeypatch.setattr(interactive_page, "LARGEST", 200_000)
+    with pytest.raises(InputError, match="at most"):
+        rnnviz.view(result)
+
+
+def test_a_backward_network_names_its_direction() -> None:
+    view = rnnviz.view(make_result(reverse=True), (0, 0, 2, 0, 0))
+    assert "backward" in repr(view)
+    assert view.selection.backward
+
+
+def test_a_view_needs_anywidget_and_no_qt() -> None:
+    code = """
+import sys
+sys.modules["PySide6"] = None
+{hide}
+import rnnviz
+from tests.factories import make_result
+try:
+    print(rnnviz.view(make_result()).selection.index)
+except ModuleNotFoundError as error:
+    print(error)
+print("rnnviz.gui" in sys.modules)
+"""
+    for hide, expected in (
+        ("", "(0, 0, 0, 0, 0)"),
+        ('sys.modules["anywidget"] = None', 'run pip install "rnnviz[notebook]".'),
+    ):
+        answer = subprocess.run([sys.executable, "-c", code.format(hide=hide)], capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        first, second = answer.stdout.splitlines()
+        assert first.endswith(expected)
+        assert second == "False"
