@@ -6,7 +6,8 @@ The Python API::
     run = rnnviz.run(config)
     run["gluon"].hidden  # (L, D, T, N, H), read-only
     run.comparison("manual").first_mismatch
-    rnnviz.show(run)
+    rnnviz.show(run)  # in the window
+    rnnviz.view(run)  # in a notebook
 
     with rnnviz.capture(model) as captured:  # of PyTorch, Keras or Gluon
         model(x)
@@ -209,13 +210,12 @@ def view(run: "RunResult", selection: "Location | Iterable[int] | None" = None) 
     ModuleNotFoundError
         If anywidget is not installed.
     """
-    try:
-        from rnnviz.notebooks.view import View
-    except ModuleNotFoundError as error:
-        if error.name not in ("anywidget", "traitlets"):
-            raise
-        sentence = 'rnnviz.view needs anywidget, which is not installed: run pip install "rnnviz[notebook]".'
-        raise ModuleNotFoundError(sentence, name="anywidget") from None
+    from rnnviz.core.extras import missing
+
+    if lacking := missing("anywidget"):
+        raise ModuleNotFoundError(f"rnnviz.view {lacking}.", name="anywidget")
+
+    from rnnviz.notebooks.view import View
 
     return View(run, selection)
 

@@ -1,4 +1,4 @@
-"""The display of a run in a notebook: the verdict of the command line, and a page in a frame that runs its script only."""
+"""The display of a run in a notebook: the verdict of the command line, and a page in a frame that runs one script."""
 
 import json
 import re
