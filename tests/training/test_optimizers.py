@@ -65,4 +65,4 @@ def test_adam_computes_float32_in_float32() -> None:
     training = Training(optimizer="adam", learning_rate=0.03, library="torch")
     new, state = update(training, OptimizerState(), {"w": w}, {"w": gradient})
     np.testing.assert_array_equal(new["w"], expected, strict=True)
-    assert {array.dtype for array in (*state.first.values(), *state.second.values())} == {np.dtype(np.float32)}
+    assert {array.dtype for array in (*state.velocity.values(), *state.second.values())} == {np.dtype(np.float32)}
