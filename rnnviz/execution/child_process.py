@@ -8,7 +8,7 @@ import multiprocessing.process
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing import util
@@ -19,8 +19,6 @@ from time import monotonic
 from types import ModuleType
 from typing import Any, TypeVar, cast
 from weakref import WeakSet
-
-from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.environment import THREADS, dropped_variables
 from rnnviz.core.errors import EngineError, InputError
@@ -76,6 +74,9 @@ def openblas_kernels() -> dict[str, str]:
     OpenBLAS knows processors by their model numbers. On one that is newer than itself it takes its oldest kernels,
     Prescott, and a matrix product takes up to three times as long. It reads the variable when numpy is imported.
     """
+    import numpy as np  # noqa: F401 - loads the library that is asked
+    from threadpoolctl import ThreadpoolController
+
     libraries = ThreadpoolController().select(internal_api="openblas").info()
     if "OPENBLAS_CORETYPE" in os.environ or all(library["architecture"] not in OLDEST_KERNELS for library in libraries):
         return {}
@@ -99,13 +100,13 @@ def simd_extensions() -> set[str]:
 
 
 @contextmanager
-def environment_of_children(threads: int | None) -> Iterator[None]:
-    """Start children inside this context with `threads` threads and the processor's kernels; None leaves the number.
+def environment_of_children(threads: int | None, kernels: Mapping[str, str]) -> Iterator[None]:
+    """Start children inside this context with `threads` threads and the named kernels; None leaves the number.
 
     The libraries read both once, when they are loaded, which for numpy is before a child's own code begins. Other
     variables that they read, and options of the interpreter, are dropped.
     """
-    variables = openblas_kernels() | ({} if threads is None else dict.fromkeys(THREADS, str(threads)))
+    variables = {**kernels, **({} if threads is None else dict.fromkeys(THREADS, str(threads)))}
     dropped = dropped_variables(os.environ)
     before = {name: os.environ.get(name) for name in (*dropped, *variables)}
     for name in dropped:
@@ -175,8 +176,8 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start(process: BaseProcess, threads: int | None) -> None:
-    """Start a process that computes with `threads` threads; None leaves the number to it.
+def start(process: BaseProcess, threads: int | None, kernels: Mapping[str, str] | None = None) -> None:
+    """Start a process that computes with `threads` threads; None leaves the number to it, and the processor's kernels.
 
     A spawned child runs the parent's main script again, which would start the user's own script, and with it this
     call, a second time. It has no need of it: the script is hidden while the child starts.
@@ -185,7 +186,8 @@ def start(process: BaseProcess, threads: int | None) -> None:
     multiprocessing itself at its exit: it sends SIGTERM first, which the child does not hear.
     """
     global _at_exit
-    with _starting, environment_of_children(threads), children_allowed(), _deaf_children():
+    kernels = openblas_kernels() if kernels is None else kernels
+    with _starting, environment_of_children(threads, kernels), children_allowed(), _deaf_children():
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:

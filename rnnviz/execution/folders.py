@@ -14,13 +14,11 @@ import re
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock
-
-import psutil
-from platformdirs import user_state_path
 
 _PREFIX = "rnnviz-"
 _PROCESS = re.compile(rf"{_PREFIX}(\d{{1,9}})-", re.ASCII)
@@ -36,6 +34,8 @@ _KEPT_SECONDS, _ALWAYS_KEPT = 30 * 24 * 3600.0, 3
 
 def state_folder() -> Path:
     """State folder of the platform; on Linux below XDG_STATE_HOME. It need not exist."""
+    from platformdirs import user_state_path
+
     folder = user_state_path("rnnviz", appauthor=False)
     # XDG has a path that is not absolute ignored: it would be another one in each folder.
     return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "rnnviz"
@@ -129,6 +129,8 @@ def remove_all_of(folder: Path) -> None:
 
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*-*"):
+        import psutil
+
         owner = _PROCESS.match(folder.name)
         if owner is not None and not psutil.pid_exists(int(owner[1])):
             shutil.rmtree(folder, ignore_errors=True)
@@ -231,6 +233,10 @@ def _started(process: int) -> str:
             status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
             state, *fields = status.rpartition(")")[2].split()
             return "" if state in "ZX" else fields[18]
-        return str(psutil.Process(process).create_time())
-    except (OSError, IndexError, psutil.Error):
-        return ""
+        import psutil
+
+        with suppress(psutil.Error):
+            return str(psutil.Process(process).create_time())
+    except (OSError, IndexError):
+        pass
+    return ""

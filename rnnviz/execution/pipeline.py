@@ -24,7 +24,7 @@ from rnnviz.engines.registry import engines_of, find_engine, load_engine, with_c
 from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
-from rnnviz.frozen import dataclass
+from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.quantities.gates import gradient_extents
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
@@ -62,20 +62,6 @@ _AUDIT, _DIAGNOSE = 0.85, 0.1
 
 _LARGEST_SOURCE = 1 << 20
 """The largest size of a user's code that is kept, in bytes."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The results of a run, small enough for a pipe; the arrays remain in the run's folder."""
-
-    config: Config
-    comparisons: tuple[Comparison, ...]
-    checks: tuple[Check, ...]
-    seconds: dict[str, float]
-    versions: dict[str, str]
-    extents: dict[str, float]
-    printed: dict[str, str]
-    sources: dict[str, str]
 
 
 def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
@@ -335,13 +321,6 @@ def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> Iterator[dic
             build_values(folder, f"{DERIVED}{symbol}", array)
         for path in folder.iterdir():
             path.rename(trace.folder / path.name)
-
-
-def open_traces(folder: Path) -> dict[str, Trace]:
-    """The traces of a run that `compute` left in a folder, by engine, the reference first."""
-    count = len(list(folder.glob("engine-*")))
-    traces = (open_trace(folder / f"engine-{place}") for place in range(count))
-    return {trace.engine: trace for trace in traces}
 
 
 def _check_trusted(config: Config, trusted: frozenset[str]) -> None:

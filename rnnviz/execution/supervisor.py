@@ -1,7 +1,6 @@
 """Manages the worker process: start, request, kill, restart."""
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
@@ -18,8 +17,8 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs
 from rnnviz.engines.registry import engines_of
-from rnnviz.execution import worker
-from rnnviz.execution.child_process import describe_exit, start
+from rnnviz.execution import worker, worker_start
+from rnnviz.execution.child_process import describe_exit
 from rnnviz.execution.events import (
     STARTING,
     AuditMode,
@@ -35,7 +34,7 @@ from rnnviz.execution.events import (
 )
 from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
-from rnnviz.execution.pipeline import Outcome, open_traces
+from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.verify.result import RunResult
 
 
@@ -46,13 +45,23 @@ class Supervisor:
     interrupted, so cancelling kills the child, and a new one warms up behind it.
     """
 
-    def __init__(self, warm: tuple[str, ...] = ("manual", "gluon"), threads: int | None = None) -> None:
-        """`warm` names the engines that the child imports first; `threads` is how many it computes with, if not all."""
+    def __init__(
+        self,
+        warm: tuple[str, ...] = ("manual", "gluon"),
+        threads: int | None = None,
+        started: worker_start.Worker | None = None,
+    ) -> None:
+        """Set up the runs; a child is started by the first one, unless it was `started` before.
+
+        `warm` names the engines that the child imports first; `threads` is how many it computes with, if not all.
+        """
         self._warm = warm
         self._threads = threads
         self._lock = Lock()
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
+        if started is not None:
+            self._process, self._connection = started
         self._running: int | None = None
         self._killed = False
         self._cancelled: set[int] = set()
@@ -65,7 +74,7 @@ class Supervisor:
             if self._closed or self._running is not None or (self._process is not None and _lives(self._process)):
                 return
             self._drop_child()
-            self._process, self._connection = _start_child(self._warm, self._threads, storage().folder)
+            self._process, self._connection = worker_start.start(self._warm, self._threads)
 
     def cancel(self, request_id: int) -> None:
         """Stop the run of that id, now or before it begins. Other runs are not touched."""
@@ -238,15 +247,6 @@ def _lives(process: BaseProcess) -> bool:
     return not wait([process.sentinel], 0)
 
 
-def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tuple[BaseProcess, Connection]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=worker.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
-    start(process, threads)
-    theirs.close()
-    return process, ours
-
-
 _turn = RLock()
 _shared: Supervisor | None = None
 """Serves all runs of this process that need no separate supervisor."""
@@ -289,7 +289,7 @@ def run(
     global _shared
     request = RunRequest(config, load, audit, trusted)
     with _turn:
-        supervisor = _shared = _shared or Supervisor(warm=engines_of(config))
+        supervisor = _shared = _shared or Supervisor(engines_of(config), started=worker_start.take())
         if supervisor.running:
             raise EngineError("A run cannot start another run before it has ended.")
         try:

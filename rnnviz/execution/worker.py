@@ -89,11 +89,17 @@ def preallocate_blas_buffers() -> None:
 def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
     """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one.
 
+    The first message has variables for the import of numpy: the parent finds them while this process starts.
     `storage` is the parent's folder for runs, which goes with the parent.
 
     A process that cannot even begin ends at once, with the code 1: where memory is missing, what numpy's libraries do
     at a regular end may wait for ever for threads that never got theirs.
     """
+    try:
+        os.environ.update(connection.recv())
+    except (EOFError, OSError):
+        remove_all_of(storage)
+        os._exit(0)
     try:
         begin()
     except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to notify it and end

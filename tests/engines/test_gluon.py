@@ -221,3 +221,18 @@ def test_the_inputs_are_left_as_they_were(gluon: Engine) -> None:
     after = [inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_parts_of_mxnet_that_are_imported_later_work() -> None:
+    from rnnviz.engines.gluon import mx
+
+    for name in ("requests", "h5py", "mxnet.contrib.onnx"):
+        assert getattr(sys.modules.get(name), "__spec__", True) is not None, name
+    symbol = mx.sym.FullyConnected(mx.sym.var("x"), num_hidden=3)
+    assert symbol.list_arguments()[0] == "x"
+    layer = mx.gluon.nn.Dense(3)
+    layer.initialize()
+    x = mx.nd.ones((2, 4))
+    eager = layer(x).asnumpy()
+    layer.hybridize()
+    np.testing.assert_array_equal(layer(x).asnumpy(), eager)

@@ -82,6 +82,14 @@ print(*done["manual"].hidden.shape, done.comparison("bug:no-h2h-bias").first_mis
     assert answer(tmp_path, code) == ["1", "1", "2", "16", "4", "0"]
 
 
+def test_a_command_that_fails_before_its_run_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rnnviz", "run", str(tmp_path / "missing.toml")]
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX systems fork")
 def test_a_forked_process_starts_a_worker_of_its_own_and_leaves_that_of_its_parent(tmp_path: Path) -> None:
     code = """

@@ -60,6 +60,7 @@ def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_p
     process = context.Process(target=partial(_start_without_memory, theirs, (), tmp_path))
     process.start()
     theirs.close()
+    ours.send({})
     process.join(60)
     assert process.exitcode == 1
     assert "MemoryError: none is left" in capfd.readouterr().err
