@@ -1,4 +1,4 @@
-"""What a computed run leaves: its figures, which travel through a pipe, and the traces in its folder.
+"""The outcome of a computed run: its figures, which travel through a pipe, and the traces in its folder.
 
 The parent of the worker process imports this module and nothing that computes.
 """
