@@ -52,6 +52,7 @@ __all__ = [
     "capture",
     "close",
     "explain_gradient",
+    "figure",
     "gradient_flow",
     "influence",
     "load_config",
@@ -161,6 +162,66 @@ def close() -> None:
     from rnnviz.execution.supervisor import close
 
     close()
+
+
+def figure(
+    run: "RunResult",
+    path: str | PathLike[str],
+    *,
+    view: str = "lanes",
+    width: str = "85mm",
+    height: str | None = None,
+    quantity: str | None = None,
+    engine: str | None = None,
+    theme: str = "print",
+    resolution: int = 300,
+    title: str = "",
+    layer: int = 0,
+    direction: str = "forward",
+    sample: int = 0,
+    unit: int = 0,
+) -> None:
+    """Write a figure of a run for a paper. It needs the extra `window`, but no display.
+
+    Parameters
+    ----------
+    run : RunResult
+        The run.
+    path : str or path-like
+        The file to write, which ends in .pdf, .svg or .png.
+    view : str
+        "lanes", "units" (a unit over time), "error", "histogram" or "gradient-flow".
+    width, height : str
+        Lengths in mm, cm, in, pt or px, such as "85mm". Without a height the figure has that of its content.
+    quantity : str, optional
+        Lanes: "h", "c", a gate, "difference", "error_ratio" or a gradient such as "grad.h". Units: a state or a
+        gradient. Error: "error_ratio", "error", "mismatched" or "audit". Gradient flow: a state.
+    engine : str, optional
+        The engine whose values are shown; by default the reference.
+    theme : str
+        "print" (black on white), "light" or "dark".
+    resolution : int
+        Dots per inch of a PNG.
+    title : str
+        A line above the figure.
+    layer, direction, sample, unit : int or str
+        The place that the figure shows, each as far as the view has it.
+
+    Raises
+    ------
+    rnnviz.InputError
+        If an option is not valid, the run lacks what the figure shows, or Qt is not installed.
+    """
+    from dataclasses import replace
+    from pathlib import Path
+
+    from rnnviz.io.export.paper import figure_place, paper_figure
+
+    checked = paper_figure(Path(path), view, width, height, quantity, engine, theme, resolution, title)
+    where = figure_place(run.config.network, layer, direction, sample, unit)
+    from rnnviz.gui.export.paper import write_figure
+
+    write_figure(run, Path(path), replace(checked, where=where))
 
 
 def show(run: "RunResult") -> None:

@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, generate, lesson, models, run, sweep, train
+from rnnviz.cli import capture, figure, generate, lesson, models, run, sweep, train
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
@@ -54,6 +54,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "sweep": sweep.add_to,
     "train": train.add_to,
     "explain": run.add_explain_to,
+    "figure": figure.add_to,
     "config": models.add_config_to,
     "inspect": models.add_inspect_to,
     "convert": models.add_convert_to,

@@ -413,7 +413,6 @@ _PLACE = ("layer", "timestep", "unit")
 
 def _check_place(config: Config, options: Namespace) -> bool:
     """Check the options of the place as far as the config says what it may be; False if none names a place."""
-    network = config.network
     needed = _needed(options.gradient or "")
     missing = [name for name in needed if getattr(options, name) is None]
     given = [name for name in (*_PLACE, "direction", "sample") if getattr(options, name) is not None]
@@ -423,6 +422,13 @@ def _check_place(config: Config, options: Namespace) -> bool:
         raise InputError(
             _MISSING.format(options=_options(missing), be="is" if len(missing) == 1 else "are", needed=_options(needed))
         )
+    check_place(config, options)
+    return True
+
+
+def check_place(config: Config, options: Namespace) -> None:
+    """Check a place as far as the config says what it may be; what is not named is 0."""
+    network = config.network
     if options.direction == "forward" and network.reverse:
         raise InputError("This network has a backward direction only: leave out --direction forward.")
     if options.direction == "backward" and not (network.bidirectional or network.reverse):
@@ -435,7 +441,6 @@ def _check_place(config: Config, options: Namespace) -> bool:
     check_index("--unit", options.unit, max(network.output_size, network.hidden_size), "unit")
     if config.sequence.source != "file":
         _check_sequence(config, options)
-    return True
 
 
 _MISSING = "{options} {be} missing: {needed} name the value, and without all of them the first wrong one is explained."

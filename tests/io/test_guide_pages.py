@@ -78,7 +78,7 @@ def test_every_command_line_parses():
             assert len(words) == 1, line
             assert "." in words[0], line
             continue
-        if len(words) == 1 and words[0] in {"run", "explain", "inspect", "convert", "sweep"}:
+        if len(words) == 1 and words[0] in {"run", "explain", "figure", "inspect", "convert", "sweep"}:
             continue  # The command by its name, as in "option of `rnnviz run`".
         parser = Parser(prog="rnnviz")
         _COMMANDS[words[0]](parser.add_subparsers(required=True))

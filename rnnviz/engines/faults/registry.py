@@ -376,7 +376,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "cell-not-squashed",
             "tanh of the cell state missing: h = o · c",
             "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
-            "Apply the output activation to the cell state: h = o · tanh(c).",
+            "Apply the output activation to the cell state before the product with the output gate.",
             _of(lambda cell: "output" in dict(cell.activations), *_activations("output", linear)),
         ),
         KnownBug(
@@ -559,7 +559,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "derivative-at-wrong-pre-activation",
             "derivative of an activation taken at another value than its pre-activation",
             "A derivative of tanh that expects a gets h, which is tanh of a already; or 1 - a² is written for 1 - h².",
-            "Take each derivative at its pre-activation: 1 - h² for h = tanh(a), not 1 - a².",
+            "Take each derivative at its pre-activation: that of tanh is 1 - h² of its value h, not of its argument.",
             _other_slopes,
         ),
         _of_gradients(

@@ -37,16 +37,16 @@ def save_png(
     InputError
         If the file cannot be written.
     """
-    application = _application()
+    running = application()
     write_picture(_draw(result, theme, width, height, scale), path)
-    del application
+    del running
 
 
 def report_picture(result: RunResult) -> ReportPicture:
     """The picture for a report, in light and dark."""
-    application = _application()
+    running = application()
     light, dark = (png_of(_draw(result, theme, _WIDTH, _HEIGHT, 1)) for theme in ("light", "dark"))
-    del application
+    del running
     return ReportPicture("The verdict, and the lanes below it.", LANES_IN_WORDS, _WIDTH, light, dark)
 
 
@@ -80,7 +80,7 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
         QCoreApplication.sendPostedEvents(sheet, QEvent.Type.DeferredDelete)
 
 
-def _application() -> QApplication:
+def application() -> QApplication:
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running

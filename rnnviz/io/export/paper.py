@@ -1,0 +1,106 @@
+"""Options of a figure for a paper, which is drawn by `rnnviz.gui.export.paper`."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError
+from rnnviz.core.schema import display_value
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import suggest
+from rnnviz.frozen import dataclass
+
+VIEWS = ("lanes", "units", "error", "histogram", "gradient-flow")
+"""The kinds of figures."""
+PAPERS = ("print", "light", "dark")
+"""The names of the colors."""
+ENDINGS = (".pdf", ".svg", ".png")
+
+MM = 7200 / 254
+"""Tenths of a point in a millimeter."""
+_UNITS = {"mm": MM, "cm": 10 * MM, "in": 720.0, "pt": 10.0, "px": 7.5}
+_LENGTH = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)\s*")
+_SIDES_MM, _RESOLUTIONS = (30, 1000), (72, 1200)
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """Content and size of a figure. Lengths are tenths of a point; without a height, the content decides.
+
+    `quantity` and `engine` have defaults for each view, and `where` is the lane, the sample and the unit. `dashes` are
+    those of an option in sentences about it.
+    """
+
+    view: str = "lanes"
+    width: float = 85 * MM
+    height: float | None = None
+    quantity: str | None = None
+    engine: str | None = None
+    theme: str = "print"
+    resolution: int = 300
+    title: str = ""
+    where: Location | None = None
+    dashes: str = ""
+
+    def refused(self, option: str, allowed: str, got: object, hint: str = "") -> InputError:
+        """The error of an option."""
+        return InputError(f"{self.dashes}{option} must be {allowed} (got {display_value(got)}).{hint}")
+
+    def chosen(self, option: str, choices: tuple[str, ...], got: str) -> None:
+        """Refuse a value that is none of some choices."""
+        if got not in choices:
+            raise self.refused(option, f"one of {', '.join(choices)}", got, suggest(got, choices))
+
+
+def paper_figure(
+    path: Path,
+    view: str = "lanes",
+    width: str = "85mm",
+    height: str | None = None,
+    quantity: str | None = None,
+    engine: str | None = None,
+    theme: str = "print",
+    resolution: int = 300,
+    title: str = "",
+    dashes: str = "",
+) -> PaperFigure:
+    """Check options, and that the figure can be drawn here. A length has a unit: mm, cm, in, pt or px (96 per inch).
+
+    Raises
+    ------
+    InputError
+        If one is not valid, the ending of the path is unknown, or Qt is not installed.
+    """
+    figure = PaperFigure(
+        view, quantity=quantity, engine=engine, theme=theme, resolution=resolution, title=title, dashes=dashes
+    )
+    if find_spec("PySide6") is None:
+        raise InputError('A figure is drawn by PySide6, which is not installed: run pip install "rnnviz[window]".')
+    if path.suffix.lower() not in ENDINGS:
+        name = "-o" if dashes else "path"
+        raise InputError(f"{name} must end in .pdf, .svg or .png (got {display_value(str(path))}).")
+    figure.chosen("view", VIEWS, view)
+    figure.chosen("theme", PAPERS, theme)
+    low, high = _RESOLUTIONS
+    if not low <= resolution <= high:
+        raise figure.refused("resolution", f"from {low} to {high:,}", resolution)
+    sides = _length(figure, "width", width), None if height is None else _length(figure, "height", height)
+    return PaperFigure(view, *sides, quantity, engine, theme, resolution, title, dashes=dashes)
+
+
+def _length(figure: PaperFigure, option: str, text: str) -> float:
+    found = _LENGTH.fullmatch(text)
+    if found is None or found[2] not in _UNITS:
+        raise figure.refused(option, "a length such as 85mm, 3.3in or 1000px", text)
+    length = float(found[1]) * _UNITS[found[2]]
+    low, high = _SIDES_MM
+    if not low * MM <= length <= high * MM + 0.5:
+        raise figure.refused(option, f"from {low} mm to {high:,} mm", text)
+    return length
+
+
+def figure_place(network: Network, layer: int, direction: str | None, sample: int, unit: int) -> Location:
+    """The lane, sample and unit of a figure."""
+    backward = int(direction == DIRECTIONS[1] and network.bidirectional)
+    return Location(layer, backward, 0, sample, unit, reverse=network.reverse)

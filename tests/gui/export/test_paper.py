@@ -1,0 +1,173 @@
+"""Figures for papers: sizes, formats, contents, and one sentence for each option that is not valid."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QImage
+
+import rnnviz
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.export.paper import write_figure
+from rnnviz.io.export.paper import MM, PAPERS, VIEWS, PaperFigure
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result
+from tests.golden.runs import BOTH, EXACT, edited, judged
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+@pytest.fixture(scope="module")
+def result() -> RunResult:
+    """Two layers in both directions with gradients, two samples of different lengths, and a wrong engine."""
+    made = make_result(
+        BOTH, bidirectional=True, num_layers=2, gradients=BOTH, lengths=(2, 5), edits={"manual": edited(9.0)}
+    )
+    return judged(made)
+
+
+def texts(result: RunResult, path: Path, **options: object) -> list[str]:
+    """The texts of a figure as SVG."""
+    rnnviz.figure(result, path, **options)
+    return re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_path: Path, view: str) -> None:
+    found = texts(result, tmp_path / "figure.svg", view=view, title="A title")
+    assert found[0] == "A title"
+    label = "error ratio: difference / tolerance" if view == "histogram" else "time step"
+    assert label in found
+    assert not [text for text in found if "Show" in text or "agree" in text or "differ " in text]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "words"),
+    [
+        ("h", ["hidden state h of gluon", "input x"]),
+        ("pre_h", ["pre-activation of h of gluon"]),
+        ("norm", ["norm of h of gluon"]),
+        ("grad.h", ["gradient of h of gluon", "gradient of the input x"]),
+        ("difference", ["difference manual − gluon"]),
+        ("error_ratio", ["error ratio (1 is the limit)"]),
+    ],
+)
+def test_the_scale_of_lanes_has_its_quantity(
+    result: RunResult, tmp_path: Path, quantity: str, words: list[str]
+) -> None:
+    found = texts(result, tmp_path / "lanes.svg", quantity=quantity, width="170mm")
+    lanes = [text for text in found if text.startswith("layer")]
+    assert [lane.partition(",")[0] for lane in lanes] == ["layer 1", "layer 1", "layer 0", "layer 0"]
+    assert [word for word in [*words, "padding"] if word not in found] == []
+
+
+@pytest.mark.parametrize(("width", "height", "size"), [("85mm", "90mm", (85.0, 90.0)), ("3in", None, (76.2, None))])
+def test_a_file_has_the_size_in_millimeters(
+    result: RunResult, tmp_path: Path, width: str, height: str | None, size: tuple[float, float | None]
+) -> None:
+    paths = [tmp_path / f"figure.{ending}" for ending in ("svg", "pdf", "png")]
+    for path in paths:
+        rnnviz.figure(result, path, width=width, height=height, resolution=254)
+    svg = re.search(r'width="([\d.]+)mm" height="([\d.]+)mm"', paths[0].read_text(encoding="utf-8"))
+    box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", paths[1].read_bytes())
+    image = QImage(str(paths[2]))
+    assert svg is not None
+    assert box is not None
+    found = [tuple(map(float, svg.groups())), tuple(float(side) / 72 * 25.4 for side in box.groups())]
+    found += [(image.width() / 10, image.height() / 10)]
+    for across, down in found:
+        assert across == pytest.approx(size[0], abs=0.3)
+        assert down == pytest.approx(found[0][1] if size[1] is None else size[1], abs=0.3)
+
+
+def test_values_are_drawn_in_their_places(tmp_path: Path) -> None:
+    pictures = []
+    for value in (0.0, -0.5):
+
+        def edit(trace: Trace, value: float = value) -> None:
+            trace.hidden[:] = 0.0
+            trace.hidden[0, 0, 0, 0, 0] = 0.5
+            trace.hidden[0, 0, 4, 0, 3] = value
+
+        run = make_result(edits={"gluon": edit, "manual": edit})
+        write_figure(run, tmp_path / "one.png", PaperFigure(width=60 * MM))
+        image = QImage(str(tmp_path / "one.png"))
+        pictures.append(
+            np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)[:, : image.width()].copy()
+        )
+    rows, columns = np.nonzero(pictures[0] != pictures[1])
+    height, width = pictures[0].shape
+    # The last of five time steps; the last of four units of the only lane, which is above the input.
+    assert columns.min() > 0.75 * width
+    assert columns.max() - columns.min() == pytest.approx(width / 5, rel=0.2)
+    assert (rows.max() - rows.min()) * 4 < height / 2
+
+
+@pytest.mark.parametrize("theme", PAPERS)
+def test_the_ground_is_that_of_the_theme(result: RunResult, tmp_path: Path, theme: str) -> None:
+    rnnviz.figure(result, tmp_path / "units.png", view="units", theme=theme, width="400px", resolution=96)
+    image = QImage(str(tmp_path / "units.png"))
+    assert image.size().width() == QSize(400, 1).width()
+    assert (image.pixelColor(399, 0).lightness() < 128) == (theme == "dark")
+
+
+def test_many_time_steps_and_many_lanes_are_drawn_in_a_small_figure(tmp_path: Path) -> None:
+    long = make_result(timesteps=3_000, num_layers=5, bidirectional=True)
+    for view in ("lanes", "units", "error"):
+        write_figure(long, tmp_path / f"{view}.pdf", PaperFigure(view))
+        assert (tmp_path / f"{view}.pdf").stat().st_size > 1_000
+    assert "largest of all lanes" in texts(long, tmp_path / "error.svg", view="error")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"view": "lane"}, ["view must be one of lanes, units", "lanes"]),
+        ({"theme": "black"}, ["theme must be one of print, light, dark"]),
+        ({"width": "85"}, ["width must be a length such as 85mm", "85"]),
+        ({"width": "2m"}, ["width must be a length"]),
+        ({"width": "2000mm"}, ["width must be from 30 mm to 1,000 mm"]),
+        ({"height": "31mm"}, ["height must be at least", "31mm"]),
+        ({"resolution": 5}, ["resolution must be from 72 to 1,200"]),
+        ({"quantity": "hh"}, ["quantity must be one of h, ", "grad.h"]),
+        ({"view": "error", "quantity": "h"}, ["quantity must be one of error_ratio"]),
+        ({"view": "units", "quantity": "x"}, ["quantity must be one of "]),
+        ({"engine": "torch"}, ["engine must be one of gluon, manual"]),
+        ({"sample": 2}, ["sample 2", "(2, 2, 5, 2, 4)"]),
+        ({"layer": -1}, ["layer -1"]),
+    ],
+)
+def test_an_option_that_is_not_valid_is_one_sentence(
+    result: RunResult, tmp_path: Path, options: dict[str, object], parts: list[str]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        rnnviz.figure(result, tmp_path / "figure.pdf", **options)
+    sentence = str(caught.value)
+    assert [part for part in parts if part not in sentence] == [], sentence
+    assert sentence.endswith((".", "?"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_ending_and_missing_libraries_are_one_sentence(
+    result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"path must end in .pdf, .svg or .png"):
+        rnnviz.figure(result, tmp_path / "figure.jpg")
+    monkeypatch.setattr("rnnviz.io.export.paper.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install \"rnnviz\[window\]\""):
+        rnnviz.figure(result, tmp_path / "figure.pdf")
+
+
+def test_gradients_and_audits_that_a_run_lacks_are_one_sentence(tmp_path: Path) -> None:
+    bare = make_result(edits={"manual": edited(9.0, Location())}, compare_with=EXACT)
+    for options, part in (
+        ({"view": "gradient-flow"}, "backward.enabled"),
+        ({"view": "error", "quantity": "audit"}, "audit"),
+    ):
+        with pytest.raises(InputError, match=part):
+            rnnviz.figure(replace(bare), tmp_path / "figure.pdf", **options)
