@@ -216,7 +216,12 @@ function tolerances(quantity) {
 
 /** The engine that is compared with the reference: the one that is shown, or the first candidate. */
 function candidate() {
-  return state.engine || 1;
+  return state.engine || Math.min(1, engines.length - 1);
+}
+
+/** The reference and the candidate, or the only engine. */
+function comparedEngines() {
+  return [...new Set([0, candidate()])];
 }
 
 function signedDifference(reference, other) {
@@ -244,7 +249,7 @@ function isMismatch(reference, other, limits) {
   return !(absError(reference, other) <= tolerance(reference, limits));
 }
 
-const OF_COMPARISON = ["difference", "error_ratio"];
+const OF_COMPARISON = engines.length > 1 ? ["difference", "error_ratio"] : [];
 
 /** A function that reads a quantity at a place of a lane and a unit; undefined where an engine has none. */
 function valueReader(quantity, engine) {
@@ -1625,7 +1630,7 @@ function showSelected() {
   const names = [...new Set(["h", OF_COMPARISON.includes(quantity) ? "h" : quantity])];
   const rows = [];
   for (const name of names) {
-    for (const engine of [0, candidate()]) {
+    for (const engine of comparedEngines()) {
       const array = engines[engine].arrays[name];
       if (array === undefined || !isRecorded(name, engine, at)) continue;
       const value = laneValue(name, engine, at);
@@ -1859,7 +1864,6 @@ function resultTable(titles, rows) {
 /** The selected time step as tables: every unit of the lane, and the input. */
 function showStep() {
   const { at } = state;
-  const other = candidate();
   const columns = [];
   const ofEngine = (name, engine, title) => {
     const array = engines[engine].arrays[name];
@@ -1867,8 +1871,7 @@ function showStep() {
     const text = (value) => [state.exact ? full(value, array.single) : short(value), full(value, array.single)];
     columns.push([title, (unit) => text(laneValue(name, engine, at, unit))]);
   };
-  ofEngine("h", 0, `h of ${engines[0].title}`);
-  ofEngine("h", other, `h of ${engines[other].title}`);
+  for (const engine of comparedEngines()) ofEngine("h", engine, `h of ${engines[engine].title}`);
   for (const name of isRecorded("difference", 0, at) ? OF_COMPARISON : []) {
     const text = (value) => [state.exact ? full(value) : twoDigits(value), full(value)];
     columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
@@ -2082,6 +2085,7 @@ function fillControls() {
   options(byId("speed"), [["", FACTORS.map((factor) => [String(factor), `${factor}×`])]]);
   byId("speed").value = "1";
   byId("sample-label").hidden = run.samples.length === 1;
+  byId("mismatches").hidden = engines.length === 1;
   byId("key-table").tBodies[0].append(...KEYS.map(([, name, text]) =>
     element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, name)), element("td", {}, text))));
 }

@@ -366,7 +366,7 @@ DISAGREEING = Config.from_mapping(
     {
         "network": {"cell": "lstm", "input_size": 4, "hidden_size": 8, "num_layers": 2, "bidirectional": True},
         "sequence": {"timesteps": 12, "batch_size": 2, "lengths": [12, 7]},
-        "compare": {"candidates": ["manual", "bug:gates-i-f-o-g"]},
+        "compare": {"reference": "gluon", "candidates": ["manual", "bug:gates-i-f-o-g"]},
         "backward": {"enabled": True},
     }
 )
@@ -377,6 +377,19 @@ def mismatches(reference: np.ndarray, candidate: np.ndarray, rtol: float, atol: 
 
 
 AT = "return [state.at.layer, state.at.direction, state.at.time, state.at.sample, state.at.unit];"
+
+
+def test_a_page_of_one_engine_compares_nothing(page: Browser, open_page: Any) -> None:
+    result = make_result(("manual",), cell="lstm")
+    open_page(result)
+    page.press("Right", "Down", "n", "q", "q", "q")
+    assert page.messages() == []
+    assert page.run(AT) == [0, 0, 1, 0, 1]
+    assert not {"difference", "error_ratio"} & set(page.run("return quantityNames();"))
+    assert page.run("return byId('mismatches').hidden;")
+    rows = page.run("return [...byId('selected').tBodies[0].rows].map((row) => row.textContent);")
+    assert rows[0].startswith("h of manual")
+    check_arithmetic(page, result, Location(0, 0, 3, 1, 2))
 
 
 def test_keys_reach_everything(page: Browser, open_page: Any, run_shared: Run) -> None:
