@@ -3,8 +3,11 @@
 import os
 import shlex
 import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
 
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
@@ -24,7 +27,18 @@ def next_commands(result: RunResult, comparison: Comparison, options: Namespace)
     if result.candidate_verdict(comparison) is not Verdict.DISAGREE:
         return []
     run = _options_of_run(result, options)
-    return [_joined(["rnnviz", "explain", *run, *place]) for place in _places(result, comparison)]
+    return [_joined([*_program(), "explain", *run, *place]) for place in _places(result, comparison)]
+
+
+def _program() -> list[str]:
+    """The words that start this program: as it was called where the shell does not find it by its name."""
+    called = Path(sys.argv[0])
+    if which("rnnviz") is None:
+        if called.stem == "rnnviz":
+            return [sys.argv[0]]
+        if called.name == "__main__.py" and called.parent.name == "rnnviz":
+            return [sys.executable, "-m", "rnnviz"]
+    return ["rnnviz"]
 
 
 def _options_of_run(result: RunResult, options: Namespace) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,25 @@ def test_the_command_explains_the_first_wrong_value(
     assert shown["where"] == {key: first[key] for key in shown["where"]}
     assert shown["value"][engine] == value
     assert rnnviz("run", path, *words).out.endswith(f"\nNext: {command}\n")
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "program"),
+    [
+        ("/usr/bin/rnnviz", "/usr/bin/rnnviz", ["rnnviz"]),
+        (".venv/bin/rnnviz", None, [".venv/bin/rnnviz"]),
+        ("/some where/rnnviz/__main__.py", None, [sys.executable, "-m", "rnnviz"]),
+        ("/a/test/__main__.py", None, ["rnnviz"]),
+    ],
+)
+def test_the_command_starts_the_program_as_it_was_called(
+    rnnviz: Called, tmp_path: Path, monkeypatch, called: str, found: str | None, program: list[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", [called])
+    monkeypatch.setattr("rnnviz.cli.next_command.which", lambda name: found)
+    answer = rnnviz("run", config(tmp_path), "--engines", WRONG)
+    words = shlex.split(answer.out.rpartition("Next: ")[2])
+    assert words[: len(program) + 1] == [*program, "explain"]
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,8 @@ def test_the_readme_is_performed_from_a_checkout(folder, capsys):
 @pytest.mark.slow
 def test_the_outputs_in_the_readme_are_printed(folder, capsys):
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    text = text.replace(".venv/bin/rnnviz ", "").replace("resources/models/sample-lstm.safetensors", SAMPLE)
+    text = re.sub(r"^\.venv/bin/rnnviz ", "", text, flags=re.MULTILINE).replace(".venv/bin/rnnviz", "rnnviz")
+    text = text.replace("resources/models/sample-lstm.safetensors", SAMPLE)
     shown = re.findall(r"^```sh\n([^`]*)^```\n\n```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(shown) == 2
     for commands, output in shown:
