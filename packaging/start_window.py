@@ -2,7 +2,7 @@
 
     python packaging/start_window.py MODEL PICTURE
 
-It imports the installed program, and ends with 1 if no result comes.
+It imports the installed program, and ends with 1 if no result comes; the picture shows why.
 """
 
 import sys
@@ -13,7 +13,7 @@ from PySide6.QtCore import QTimer
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.settings import Settings
 
-_GIVE_UP_MS = 120_000
+_GIVE_UP_MS = 90_000
 _SETTLED_MS = 1_000
 
 
@@ -23,18 +23,22 @@ def main(model: Path, picture: Path) -> int:
     window = make_window(Settings())
     window.resize(1440, 900)
 
+    results: list[object] = []
+
     def shoot() -> None:
         window.grab().save(str(picture))
         window.leave()
 
     window.usable.connect(lambda: window.begin(model))
-    window.runner.finished.connect(lambda *_: QTimer.singleShot(_SETTLED_MS, shoot))
+    window.runner.finished.connect(lambda result, _: results.append(result))
+    for ended in (window.runner.finished, window.runner.failed):
+        ended.connect(lambda *_: QTimer.singleShot(_SETTLED_MS, shoot))
     window.closed.connect(application.quit)
-    QTimer.singleShot(_GIVE_UP_MS, window, window.leave)
+    QTimer.singleShot(_GIVE_UP_MS, window, shoot)
     window.show()
     application.exec()
     window.shut_down()
-    return 0 if picture.is_file() else 1
+    return 0 if results else 1
 
 
 if __name__ == "__main__":
