@@ -8,7 +8,7 @@ from rnnviz.gui.app import QT_LIBRARIES
 
 EXCLUDED_MODULES = [
     # Extras, which are installed with pip or not at all, and what else a developer's environment may hold.
-    *("torch", "distributed", "dask", "IPython", "pytest", "hypothesis", "nbformat", "nbclient"),
+    *("torch", "distributed", "dask", "anywidget", "IPython", "pytest", "hypothesis", "nbformat", "nbclient"),
     # Tests, build tools and debuggers that libraries import beside what they are used for.
     *("numpy.f2py", "numpy.distutils", "numpy.tests", "onnx.reference", "onnx.backend", "onnx.test"),
     *("pyqtgraph.examples", "pyqtgraph.opengl", "pyqtgraph.jupyter", "pyqtgraph.console", "pyqtgraph.flowchart"),

@@ -29,7 +29,7 @@ SYSTEMS = {
         {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
     ),
 }
-CASES = [("windows", "3.12"), ("mac-arm64", "3.11")]
+CASES = [("windows", "3.14"), ("mac-arm64", "3.11")]
 """Each with one Python: what pip wants to know it reads out of whole wheels, 200 MB of them."""
 
 
@@ -68,7 +68,7 @@ def answers(
         words = ["--disable-pip-version-check", "--quiet", "install", "--dry-run", "--ignore-installed"]
         words += [word for tag in tags for word in ("--platform", tag)]
         words += ["--only-binary=:all:", "--python-version", python, "--target", str(target), "--report", "-"]
-        command = [sys.executable, "-c", _PIP_ELSEWHERE, json.dumps(environment), *words, str(wheel)]
+        command = [sys.executable, "-c", _PIP_ELSEWHERE, json.dumps(environment), *words, f"{wheel}[window,onnx,gluon]"]
         return subprocess.run(command, capture_output=True, text=True, timeout=400)
 
     with ThreadPoolExecutor(len(CASES)) as pool:
@@ -86,5 +86,6 @@ def test_the_wheel_installs_without_mxnet_where_there_is_none(
         for item in json.loads(answer.stdout)["install"]
     }
     assert {"rnnviz", "numpy", "onnx", "onnxruntime", "pyside6-essentials", "orjson"} <= set(installed)
-    assert (installed["numpy"], installed["pyside6-essentials"]) == ("1.26.4", "6.9.3")
+    assert int(installed["numpy"].partition(".")[0]) >= 2
+    assert (installed["pyside6-essentials"] == "6.9.3") == (python == "3.11")
     assert not {"mxnet", "torch"} & set(installed)

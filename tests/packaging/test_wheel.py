@@ -8,9 +8,14 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Callable
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from rnnviz.core.extras import EXTRAS
 
 pytestmark = pytest.mark.slow
 
@@ -20,21 +25,28 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripts folder of a fresh environment that holds the built wheel and, of this one, only the dependencies."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), str(ROOT)]
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True, timeout=200)
-    (wheel,) = (folder / "dist").iterdir()
+    (wheel,) = folder.iterdir()
+    return wheel
 
-    environment = folder / "environment"
-    venv.create(environment, symlinks=os.name != "nt")
-    names = sysconfig.get_paths(vars={"base": str(environment), "platbase": str(environment)}, scheme="venv")
-    bin_folder, site = Path(names["scripts"]), Path(names["purelib"])
-    install = [*pip, "--python", str(environment), "install", "--no-deps", "--no-index", str(wheel)]
+
+def environment_of(wheel: Path, folder: Path) -> tuple[Path, Path]:
+    """The folders of scripts and of packages of a fresh environment in `folder` that holds the wheel alone."""
+    venv.create(folder, symlinks=os.name != "nt")
+    names = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)}, scheme="venv")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(folder)]
+    install = [*pip, "install", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=200)
+    return Path(names["scripts"]), Path(names["purelib"])
 
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts folder of a fresh environment that holds the built wheel and, of this one, only the dependencies."""
+    bin_folder, site = environment_of(wheel, tmp_path_factory.mktemp("wheel"))
     # A folder named in a .pth file is searched for packages, but the .pth files in it are not read. So the dependencies
     # are found, and the project itself, which this file points to, is not.
     here = Path(sysconfig.get_path("purelib"))
@@ -45,14 +57,68 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bin_folder
 
 
+def base_distributions() -> list[Distribution]:
+    """What pip installs with the wheel without its extras."""
+    found, waiting = {}, ["rnnviz"]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in found:
+            found[name] = distribution(name)
+            wanted = [Requirement(line) for line in found[name].requires or ()]
+            waiting += [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    del found["rnnviz"]
+    return list(found.values())
+
+
+@pytest.fixture(scope="module")
+def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `scripts`, but of the dependencies those alone that belong to no extra."""
+    bin_folder, site = environment_of(wheel, tmp_path_factory.mktemp("base"))
+    for package in base_distributions():
+        for top in {file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            (site / top).symlink_to(Path(str(package.locate_file(top))))
+    return bin_folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there that few have")
+def test_the_base_computes_and_names_each_extra_that_is_missing(base: Path, tmp_path: Path) -> None:
+    here = caller(base, tmp_path)
+    model = ROOT / "resources" / "models" / "sample-lstm.safetensors"
+    packages = [package for extra in EXTRAS.values() for package in extra]
+    code = f"from importlib.util import find_spec; print([name for name in {packages} if find_spec(name)])"
+    listed = here("python", "-c", code)
+    assert (listed.stdout, listed.stderr) == ("[]\n", "")
+    (tmp_path / "sample.toml").write_text(here("rnnviz", "config", "--from", str(model)).stdout, encoding="utf-8")
+    engines = "manual,bug:gates-i-f-o-g"
+    done = here(
+        "rnnviz", "run", "sample.toml", "--engines", engines, "--json", "-", "--page", "a.html", "--csv", "a.csv"
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout)["verdict"] == "disagree"
+    assert here("rnnviz", "explain", "sample.toml", "--engines", engines).returncode == 0
+    assert here("rnnviz", "doctor").returncode == 0
+    window = here("rnnviz")
+    assert (window.returncode, len(window.stderr.splitlines())) == (3, 1)
+    assert 'pip install "rnnviz[window]"' in window.stderr
+
+
+def test_the_base_takes_at_most_250_megabytes(wheel: Path) -> None:
+    files = [Path(str(file.locate())) for package in base_distributions() for file in package.files or ()]
+    assert wheel.stat().st_size + sum(path.stat().st_size for path in files if path.is_file()) < 250e6
+
+
 @pytest.fixture
 def run(scripts: Path, tmp_path: Path) -> Run:
-    """Runs a script of the fresh environment in a separate folder."""
+    return caller(scripts, tmp_path)
+
+
+def caller(scripts: Path, folder: Path) -> Run:
+    """A function that runs a script of a fresh environment in a folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
     def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(scripts / script), *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=inherited, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=folder, env=inherited, capture_output=True, text=True, timeout=120)
 
     return run
 

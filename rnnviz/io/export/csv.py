@@ -1,7 +1,6 @@
 """Every hidden value, or every contribution to a gradient, as a row of a CSV file, streamed: no table is held."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import StringIO
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from rnnviz.core.engine_spec import distinct_names
@@ -139,21 +139,13 @@ def _cells(values: NDArray[Any]) -> list[bytes]:
         quoted = {text: _quoted(text) for text in set(values.tolist())}
         return [quoted[text] for text in values.tolist()]
     numbers = np.asarray(_masked.getdata(values))
-    cells = _json(numbers)[1:-1].split(b",")
+    # Four times as fast as Python's own text of a float.
+    cells = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
     for place in np.flatnonzero(~np.isfinite(numbers)).tolist():
         cells[place] = b"NaN" if np.isnan(numbers[place]) else b"inf" if numbers[place] > 0 else b"-inf"
     for place in np.flatnonzero(_masked.getmaskarray(values)).tolist():
         cells[place] = b""
     return cells
-
-
-def _json(numbers: NDArray[Any]) -> bytes:
-    try:
-        import orjson
-    except ImportError:
-        # An environment that was made before the program needed it: a quarter as fast.
-        return json.dumps(numbers.tolist(), separators=(",", ":")).encode()
-    return orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _quoted(text: str) -> bytes:
