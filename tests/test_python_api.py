@@ -8,6 +8,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rnnviz
@@ -96,6 +97,21 @@ def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path: Path) -> 
     with commands_use(WARM):
         assert rnnviz.run(config, {mine}).verdict == "agree"
     assert ran.exists()
+
+
+def test_a_further_run_in_the_same_process_reads_changed_files_again(tmp_path: Path) -> None:
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+    config = rnnviz.Config.from_mapping({"network": network}).with_engines(("manual", str(tmp_path / "mine.py")))
+    own, verdicts = Path(config.compare.candidates[0]), []
+    recorded = config.with_engines(("manual", f"recording:{tmp_path / 'recorded.npz'}"))
+    for factor in (1, 0):
+        own.write_text(f"{starter('gru')}\nright = step\n", encoding="utf-8")
+        with own.open("a", encoding="utf-8") as file:
+            file.write(f"\ndef step(x, state, p):\n    return right({factor} * x, state, p)\n")
+        run = rnnviz.run(config, {str(own)})
+        np.savez(tmp_path / "recorded.npz", hidden=factor * np.array(run["manual"].hidden))
+        verdicts.append((run.verdict, rnnviz.run(recorded).verdict))
+    assert verdicts == [("agree", "agree"), ("disagree", "disagree")]
 
 
 def test_every_name_is_there_and_every_function_fully_annotated() -> None:
