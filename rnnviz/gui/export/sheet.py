@@ -6,6 +6,7 @@ Lengths are tenths of a point. Text has one size, whatever the width of the figu
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QPointF, QRect, QRectF, QSizeF, Qt
@@ -25,7 +26,8 @@ LINE = 0.5 * POINT
 TICK = 2.5 * POINT
 _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1.2, 1.6), (6, 2, 1.2, 2))
 _MOST_PIXELS = 1 << 28
-_SVG_SIZE = re.compile(rb'width="[^"]*" height="[^"]*"')
+_SVG_SIZE = re.compile(r'width="[^"]*" height="[^"]*"')
+_SVG_TEXT = re.compile(r"<text(?P<rest>[^>]*)>(?P<text>[^<]*)</text>")
 
 PRINT = replace(LIGHT, window="#ffffff", text="#000000", muted="#333333", border="#808080", grid="#d0d0d0")
 """Black text on white paper."""
@@ -38,6 +40,8 @@ class Sheet:
     def __init__(self, painter: QPainter, theme: Theme, width: float, height: float) -> None:
         self.painter, self.theme, self.width, self.height = painter, theme, width, height
         self.em = text_size(width)
+        self.written: dict[str, float] = {}
+        """Widths of the texts."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def font(self, *, bold: bool = False) -> QFont:
@@ -46,7 +50,7 @@ class Sheet:
     def text(self, x: float, y: float, text: str, *, at: float = 0.0, bold: bool = False, color: str = "text") -> float:
         """Write a line with its baseline at y, of whose width the share `at` is left of x; returns its width."""
         font = self.font(bold=bold)
-        wide = QFontMetricsF(font).horizontalAdvance(text)
+        wide = self.written[text] = QFontMetricsF(font).horizontalAdvance(text)
         self.painter.setFont(font)
         self.painter.setPen(self.theme.color(color))
         self.painter.drawText(QPointF(x - at * wide, y), text)
@@ -128,10 +132,12 @@ def save(path: Path, draw: Draw, theme: Theme, width: float, height: float, reso
         temporary.write_bytes(content)
 
 
-def _paint(painter: QPainter, draw: Draw, theme: Theme, width: float, height: float) -> None:
+def _paint(painter: QPainter, draw: Draw, theme: Theme, width: float, height: float) -> Sheet:
     painter.fillRect(QRectF(0, 0, width, height), theme.color("base"))
-    draw(Sheet(painter, theme, width, height))
+    sheet = Sheet(painter, theme, width, height)
+    draw(sheet)
     painter.end()
+    return sheet
 
 
 def _image(draw: Draw, theme: Theme, width: float, height: float, resolution: int) -> QImage:
@@ -173,9 +179,17 @@ def _svg(draw: Draw, theme: Theme, width: float, height: float, title: str) -> b
     box = QRect(0, 0, round(width), round(height))
     writer.setSize(box.size())
     writer.setViewBox(box)
-    _paint(QPainter(writer), draw, theme, width, height)
+    widths = _paint(QPainter(writer), draw, theme, width, height).written
+
+    def fitted(found: re.Match[str]) -> str:
+        # A program that lacks the font takes another one, whose letters are wider.
+        wide = widths.get(unescape(found["text"]))
+        length = "" if wide is None else f' textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs"'
+        return f"<text{length}{found['rest']}>{found['text']}</text>"
+
     across, down = (side / PER_INCH * 25.4 for side in (width, height))
-    return _SVG_SIZE.sub(f'width="{across:g}mm" height="{down:g}mm"'.encode(), bytes(out.data().data()), count=1)
+    text = _SVG_TEXT.sub(fitted, bytes(out.data().data()).decode())
+    return _SVG_SIZE.sub(f'width="{across:g}mm" height="{down:g}mm"', text, count=1).encode()
 
 
 def _open_buffer() -> QBuffer:

@@ -46,6 +46,15 @@ def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_
     assert not [text for text in found if "Show" in text or "agree" in text or "differ " in text]
 
 
+def test_texts_of_an_svg_keep_their_width_in_another_font(result: RunResult, tmp_path: Path) -> None:
+    words = texts(result, tmp_path / "lanes.svg", title="A < B & C")
+    assert words[0] == "A &lt; B &amp; C"
+    content = (tmp_path / "lanes.svg").read_text(encoding="utf-8")
+    lengths = [float(length) for length in re.findall(r'<text textLength="([\d.]+)"', content)]
+    assert len(lengths) == len(words)
+    assert min(lengths) > 10
+
+
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [
