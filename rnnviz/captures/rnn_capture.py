@@ -569,7 +569,7 @@ def _html(heading: str, listed: Sequence[tuple[int | None, CapturedSequence]], n
     for index, sequence in listed:
         cells = [sequence.name, *(text.replace(" = ", "\xa0=\xa0") for text in sequence._in_words())]
         if index is not None:
-            cells[0] = f"[{index}] {cells[0]}"
+            cells[0] = f"[{index}]\xa0{cells[0]}"
         row = "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in cells)
         if installed:
             small = sequence._products <= left
