@@ -495,9 +495,10 @@ class _Units(_Plot):
     def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
         super().__init__()
         where, name = figure.where or Location(), figure.quantity or "h"
-        own = [trace for trace in result.traces.values() if name in trace and name not in trace.missing]
+        held = {trace.engine: set(trace) - trace.missing for trace in result.traces.values()}
+        own = [trace for trace in result.traces.values() if name in held[trace.engine]]
         known = sorted(
-            {n for trace in result.traces.values() for n in trace if trace[n].shape[:-1] == result.shape[:-1]}
+            {n for t in result.traces.values() for n in held[t.engine] if t[n].shape[:-1] == result.shape[:-1]}
         )
         figure.chosen("quantity", tuple(known), name)
         where = replace(where, unit=min(where.unit, own[0][name].shape[-1] - 1))
