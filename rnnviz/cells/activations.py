@@ -320,8 +320,8 @@ _RULES: dict[str, _Rule] = {
     "gelu": _Rule(
         lambda x, a, b: np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))),
         lambda x, y, a, b: _gelu_slopes(x),
-        "(0.5 * {X} * (1 + erf({X} / np.sqrt(2))))",
-        "(0.5 * (1 + erf({x} / np.sqrt(2))) + {x} * np.exp(-0.5 * {x} ** 2) / np.sqrt(2 * np.pi))",
+        "(0.5 * {X} * (1 + erf({X} / 2**0.5)))",
+        "(0.5 * (1 + erf({x} / 2**0.5)) + {x} * np.exp(-0.5 * {x} ** 2) / (2 * np.pi) ** 0.5)",
         low=-0.17,
         rounding="argument",
         turns=(_GELU_MINIMUM,),

@@ -137,6 +137,14 @@ def test_the_source_of_an_activation_of_a_difference() -> None:
         np.testing.assert_allclose(eval(code, names), activation.values(a - b), rtol=1e-12, err_msg=name)
 
 
+def test_the_source_of_an_activation_keeps_float32() -> None:
+    # A number of NumPy's type, such as np.sqrt(2), makes float64 of it with NumPy 2, and not with 1.26.
+    names = {"np": np, "x": np.array([0.5, -2.0, 3.0], np.float32), "erf": np.abs, "sigmoid": np.abs}
+    codes = {name: activation.code("x") for name, activation in ACTIVATIONS.items()}
+    for name, code in (codes | {"slope of gelu": gelu.slope_code("x", "y")}).items():
+        assert eval(code, names).dtype == np.float32, name
+
+
 def test_helpers_are_those_that_the_lines_use() -> None:
     assert helper_lines(code_lines(RNN_RELU)) == []
     assert helper_lines(code_lines(GRU))[0] == "def sigmoid(v):"
