@@ -128,7 +128,8 @@ def add_config_to(commands: Commands) -> None:
     config.add_argument(
         "--initial-state",
         metavar="STATE",
-        help="zeros, normal (random numbers) or an .npz file with h, and c for an LSTM; default: that of the model",
+        help="zeros, uniform (random between -0.9 and 0.9), normal (random) or an .npz file with h, and c for an LSTM; "
+        "default: that in the file, else uniform",
     )
     examples = tuple(sorted(path.stem for path in resource_path("cells").glob("*.py")))
     config.add_argument(
@@ -191,12 +192,12 @@ def config_from_model(
     """A config that runs a recurrent network in a model file, with the entry of the file that it runs.
 
     `name` is that of the entry, which may be None if there is only one; `cell` is needed if the file does not name it.
-    `initial_state` is "zeros", "normal" or the path of an .npz file; None takes the state from the model file. The
+    `initial_state` is one of `DRAWN` or the path of an .npz file; None takes it from the model file, or draws it. The
     config contains the absolute path of the file, so that it can be saved anywhere.
 
     Raises an InputError if no entry has that name, it cannot be run, or the cell or the initial state must be given.
     """
-    from rnnviz.io.model_formats.load import choose, config_of, nothing_recognized, open_state
+    from rnnviz.io.model_formats.load import DRAWN, choose, config_of, nothing_recognized, open_state
 
     entries = entries_in_subprocess(path)
     if not entries:
@@ -208,11 +209,11 @@ def config_from_model(
     if entry.supported and entry.leaves_initial_state_open and initial_state is None:
         raise InputError(
             f"{path}: {entry.name} needs an initial state: {open_state(entry)}. "
-            "Give --initial-state zeros, --initial-state normal or --initial-state FILE.npz."
+            "Give --initial-state zeros, --initial-state uniform or --initial-state FILE.npz."
         )
-    if initial_state not in (None, "zeros", "normal") and not Path(initial_state).is_file():
+    if initial_state not in (None, *DRAWN) and not Path(initial_state).is_file():
         raise InputError(
-            f"--initial-state must be zeros, normal or an existing .npz file (got {display_value(initial_state)})."
+            f"--initial-state must be {', '.join(DRAWN)} or an existing .npz file (got {display_value(initial_state)})."
         )
     return config_of(path, entry, cell, initial_state), entry
 

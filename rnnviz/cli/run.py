@@ -33,6 +33,7 @@ from rnnviz.core.config import Compare, Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.gradients import OF_PARAMETERS, gradient
+from rnnviz.core.naming import gluon_name, names_of_file, with_parameters_in_columns
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, first_timestep
 from rnnviz.core.words import join_words, suggest
@@ -288,6 +289,7 @@ def _explain(options: Namespace) -> Answer:
     if named:
         config = config.with_engines(named)
     if options.gradient is not None:
+        options.gradient = gluon_name(options.gradient)
         config = replace(config, backward=replace(config.backward, enabled=True))
     placed = _check_place(config, options)
     if options.top is not None and options.top < 1:
@@ -304,7 +306,7 @@ def _explain(options: Namespace) -> Answer:
     if options.csv is not None:
         from rnnviz.io.export.csv import write_contributions
 
-        parameter = _gradient(result, where, options.gradient).of
+        parameter = _gradient(result, where, str(options.gradient)).of
         assert isinstance(parameter, ParameterPlace)
         with progress_bar(options.quiet) as notify:
             write_contributions(result, parameter, options.csv, lambda done: notify(f"writing {options.csv}", done))
@@ -321,7 +323,8 @@ def _explain(options: Namespace) -> Answer:
         return AGREE, ""
     from rnnviz.text.verdict_details import assumptions
 
-    lines = (*([f"{why}\n"] if why else []), text_of(options.top), *assumptions(result))
+    text = with_parameters_in_columns(text_of(options.top), names_of_file(config.parameters.path))
+    lines = (*([f"{why}\n"] if why else []), text, *assumptions(result))
     return AGREE, "".join(f"{line}\n" for line in lines)
 
 

@@ -257,7 +257,10 @@ class InitialStateSource:
     """Source of the initial state: h_0, and c_0 of an LSTM."""
 
     source: str = config_field(
-        "choice", "Initial hidden state (and cell state for an LSTM).", "zeros", choices=("zeros", "normal", "file")
+        "choice",
+        "Initial hidden state (and cell state for an LSTM): zeros, random between -0.9 and 0.9 or normal, or a file.",
+        "zeros",
+        choices=("zeros", "uniform", "normal", "file"),
     )
     seed: int = config_field("int", "Seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
     path: str | None = config_field("path", ".npz file with h, and c for an LSTM.", None)

@@ -9,22 +9,22 @@ from rnnviz.frozen import dataclass
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework by its title, the engine that runs the networks of its files, and the endings of these."""
+    """A framework by its names of parameters, the engine for the networks of its files, and the endings of these."""
 
-    title: str
+    names: str
     engine: str
     endings: tuple[str, ...]
 
 
-GLUON = Framework("Gluon", "gluon", (".params",))
+GLUON = Framework("gluon", "gluon", (".params",))
 PYTORCH = Framework(
-    "PyTorch",
+    "pytorch",
     "torch",
     (".safetensors", ".index.json", ".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"),
 )
-ONNX = Framework("ONNX", "onnx", (".onnx",))
+ONNX = Framework("onnx", "onnx", (".onnx",))
 # No engine is Keras; most of its networks exist in ONNX.
-KERAS = Framework("Keras", "onnx", (".keras", ".h5", ".hdf5"))
+KERAS = Framework("keras", "onnx", (".keras", ".h5", ".hdf5"))
 FRAMEWORKS = (GLUON, PYTORCH, ONNX, KERAS)
 
 # Variants of shards have their names within it, as in model.safetensors.index.fp16.json.

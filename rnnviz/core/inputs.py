@@ -59,6 +59,10 @@ class State:
         return tuple(self.by_symbol.values())
 
 
+UNIFORM_STATE = 0.9
+"""Limit of a uniform initial state: a hidden state of most cells lies between -1 and 1."""
+
+
 def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
     """Draw the initial state.
 
@@ -67,7 +71,7 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
     network : Network
         The network.
     source : InitialStateSource
-        Zeros, or N(0, 1) by `numpy.random.default_rng(seed)`: first h, then c.
+        Zeros, U(-0.9, 0.9) or N(0, 1) by `numpy.random.default_rng(seed)`: first h, then c.
     batch_size : int
         N.
 
@@ -78,10 +82,13 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
     """
     generator = np.random.default_rng(source.seed)
     shapes = {name: network.state_shape(batch_size, name) for name in network.kind.state_symbols}
-    arrays = {
-        name: generator.normal(size=shape) if source.source == "normal" else np.zeros(shape)
-        for name, shape in shapes.items()
-    }
+
+    def draw(shape: tuple[int, ...]) -> FloatArray:
+        if source.source == "uniform":
+            return generator.uniform(-UNIFORM_STATE, UNIFORM_STATE, shape)
+        return generator.normal(size=shape) if source.source == "normal" else np.zeros(shape)
+
+    arrays = {name: draw(shape) for name, shape in shapes.items()}
     return checked_state(network, batch_size, arrays)
 
 

@@ -15,7 +15,7 @@ from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
 from rnnviz.core.config import InitialStateSource, Network, SequenceSource, parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import UNIFORM_STATE, Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, state_row
 from rnnviz.core.words import capital, plural
@@ -417,7 +417,7 @@ def _loss_origin(inputs: Inputs, place: LossPlace) -> InputSource:
 
 _SOURCES = {
     "normal": "It was drawn from the standard normal distribution, seed {seed}.",
-    "uniform": "It was drawn uniformly from between -1 and 1, seed {seed}.",
+    "uniform": "It was drawn uniformly from between -{limit:g} and {limit:g}, seed {seed}.",
     "impulse": "x is an impulse: 1 at t = 0 in feature n mod I of sample n, and 0 elsewhere.",
     "sine": "x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N).",
     "file": "It was read from the file {file}.",
@@ -426,7 +426,8 @@ _SOURCES = {
 
 def _source(source: SequenceSource | InitialStateSource, path: str | None) -> str:
     template = _SOURCES.get(source.source, _SOURCES["file"])
-    return template.format(seed=source.seed, file=PurePath(path or "").name)
+    limit = 1.0 if isinstance(source, SequenceSource) else UNIFORM_STATE
+    return template.format(seed=source.seed, file=PurePath(path or "").name, limit=limit)
 
 
 def _sequence(inputs: Inputs, place: InputPlace) -> str:

@@ -34,7 +34,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
-from rnnviz.gui.naming import use_names
+from rnnviz.gui.naming import use_file, use_names
 from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.settings import Settings
@@ -419,6 +419,8 @@ class MainWindow(QMainWindow):
 
     def _on_document(self) -> None:
         document = self.document
+        if use_file(self.session.config.parameters.path):
+            self._on_names()
         self.setWindowTitle(f"{document.origin.title}[*]")
         self.setWindowModified(document.modified)
         self.toolbar.show_lesson(document.origin.title)

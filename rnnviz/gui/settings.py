@@ -9,12 +9,13 @@ from typing import Generic, TypeVar
 
 from PySide6.QtCore import QByteArray, QLockFile, QObject, QSettings, QStandardPaths, Qt, QThread, QTimer, Signal, Slot
 
+from rnnviz.core.naming import NAMES
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
 DIMMING_CHOICES = ("on", "off")
-NAMES_CHOICES = ("gluon", "pytorch")
+NAMES_CHOICES = ("file", *NAMES)
 _LAYOUT = "window/layout"
 _LOCK_MS = 500
 """The longest that a lock of another window is waited for; Qt would wait for half a minute."""

@@ -111,8 +111,8 @@ def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> St
     arrays, name = stored.initial_state, stored.entry.name
     if not arrays:
         raise InputError(
-            f'the model file stores no initial state of {name}: initial_state.source must be "zeros" or "normal", '
-            "or initial_state.path an .npz file."
+            f'the model file stores no initial state of {name}: initial_state.source must be "zeros", "uniform" '
+            'or "normal", or initial_state.path an .npz file.'
         )
     samples = arrays["h"].shape[1]
     if samples not in (1, batch_size):

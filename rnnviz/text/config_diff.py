@@ -12,6 +12,7 @@ _WORDS = {
     ("parameters", "bias", "uniform"): "random biases",
     ("parameters", "bias", "zeros"): "zero biases",
     ("initial_state", "source", "normal"): "a random initial state",
+    ("initial_state", "source", "uniform"): "a random initial state",
     ("initial_state", "source", "zeros"): "an initial state of zeros",
     ("sequence", "source", "normal"): "a random sequence",
     ("sequence", "source", "uniform"): "a random sequence",

@@ -214,7 +214,7 @@ def load_character_model(path: Path) -> CharacterModel:
     if path.suffix.lower() != ".safetensors":
         raise InputError(f"{path} is not a character model: give a .safetensors file that rnnviz train wrote.")
     characters = read_characters(path)
-    config = config_of(path, choose(entries_of(path), None, path))
+    config = config_of(path, choose(entries_of(path), None, path), initial_state="zeros")
     network = replace(config.network, layout="TNC")
     tensors = format_of(path).open_tensors(path)
     shapes = {_LINEAR_WEIGHT: (len(characters), network.output_size), _LINEAR_BIAS: (len(characters),)}

@@ -39,8 +39,11 @@ _DIMMING_WORDS = {
     "off": ("O&ff", "Show every pane at full brightness."),
 }
 _NAMES_WORDS = {
+    "file": ("&Model file", "Show the names of the framework that wrote the model file, or Gluon's without a file."),
     "gluon": ("&Gluon", "Show l0_i2h_weight, out and state, as Gluon names them."),
     "pytorch": ("&PyTorch", "Show weight_ih_l0, output, h_n and c_n, as PyTorch names them."),
+    "onnx": ("&ONNX", "Show W[0], Y and Y_h, as ONNX names them."),
+    "keras": ("&Keras", "Show kernel and recurrent_kernel, as Keras names them."),
 }
 
 

@@ -44,7 +44,7 @@ _INITIAL_STATES = {
     "input": "model input",
     "computed": "computed by model",
 }
-_CHOICES = (("Zeros", "zeros"), ("Random", "normal"), ("File…", None))
+_CHOICES = (("Zeros", "zeros"), ("Random", "uniform"), ("File…", None))
 _FILE = len(_CHOICES) - 1
 _CHOOSE = "Choose…"
 _NUMBERS = range(2, 5)

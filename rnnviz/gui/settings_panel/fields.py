@@ -300,7 +300,7 @@ def _initial_state(values: Values) -> dict[str, FieldState]:
         uses["initial_state.path"] = _LEFT_OUT
     if source != "file" or values["initial_state.final_of"] is None:
         uses["initial_state.final_of"] = _LEFT_OUT
-    if source != "normal":
+    if source not in ("uniform", "normal"):
         uses["initial_state.seed"] = _HIDDEN
     return uses
 

@@ -27,6 +27,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT, gradient
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import DIVERGENCE, LIKELY_CAUSE, STEP_READS, WRONG
@@ -112,7 +113,9 @@ def page_html(
     start = first if start is None else start
     samples = samples_of_page(result, start, limit)
     script, style = (resource_path("page", f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    names = names_of_file(result.config.parameters.path)
     data = json.dumps(_data(result, samples, engine, start), allow_nan=False, separators=(",", ":"))
+    data = with_parameters(data, names)
     return (
         html_environment("page")
         .get_template("page.html")
@@ -124,7 +127,7 @@ def page_html(
             assumptions=[line.strip() for line in assumptions(result)],
             reference=display_name(result.reference.engine),
             candidates=[display_name(comparison.candidate) for comparison in result.comparisons],
-            equations=equations_of_all_units(result.config.network.kind),
+            equations=[with_parameters(line, names) for line in equations_of_all_units(result.config.network.kind)],
             left_out=_left_out(result, samples, limit),
             framed=framed,
             config=as_in_session(dump_config(result.config)),

@@ -16,6 +16,7 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
+from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
 from rnnviz.explain.explanation import Divergence, explain_value
@@ -66,7 +67,7 @@ def report_html(
     result: RunResult, pictures: Sequence[ReportPicture], written: datetime, *, outdated: bool = False
 ) -> str:
     """The report as text: every value in it is escaped by the template's environment."""
-    return (
+    html = (
         html_environment("report")
         .get_template("report.html")
         .render(
@@ -102,6 +103,7 @@ def report_html(
             seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},
         )
     )
+    return with_parameters(html, names_of_file(result.config.parameters.path))
 
 
 def run_title(result: RunResult) -> str:

@@ -29,6 +29,11 @@ from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, SHARDS, Format, format_of, open_model
 from rnnviz.io.model_formats.model_file import EVERY_STEP, RNN_CELLS, Entry, ModelFile, cells_of_arrays
 
+DRAWN = ("zeros", "uniform", "normal")
+"""The initial states that no file holds."""
+
+_TIMESTEPS, _SAMPLES = 16, 3
+
 _OPEN = {
     "input": "the caller of the model gives its initial state",
     "computed": "another part of the model computes its initial state",
@@ -125,8 +130,8 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
 def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
     """A config that runs an entry of a model file on a random sequence; `cell` is needed if the file does not name it.
 
-    `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
-    holds one, else zeros.
+    `initial_state` is one of `DRAWN` or the path of an `.npz` file. None is the stored initial state where the file
+    holds one, else random between -0.9 and 0.9: zeros would leave many bugs undetected.
     """
     try:
         network = entry.network(cell)
@@ -136,9 +141,8 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
         raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
     file = str(path.absolute())
     stored = initial_state is None and entry.initial_state == "stored"
-    start = file if stored else initial_state or "zeros"
-    start = start if start in ("zeros", "normal") else str(Path(start).absolute())
-    sequence = SequenceSource()
+    start = file if stored else initial_state or "uniform"
+    sequence = SequenceSource(timesteps=_TIMESTEPS, batch_size=_SAMPLES)
     if stored and entry.batch_size is not None:
         sequence = replace(sequence, batch_size=entry.batch_size)
     if entry.lengths:
@@ -147,7 +151,7 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
         network,
         sequence,
         ParameterSource(initializer="file", path=file, entry=entry.name),
-        InitialStateSource(start) if start in ("zeros", "normal") else InitialStateSource("file", path=start),
+        InitialStateSource(start) if start in DRAWN else InitialStateSource("file", path=str(Path(start).absolute())),
     ).checked()
 
 
@@ -180,7 +184,8 @@ def of_run(entry: Entry, config: Config, padded: bool = False) -> tuple[str, ...
         clauses = [clause for clause in clauses if clause != EVERY_STEP]
         if entry.lengths and not lengths_of(entry, config):
             clauses.append("the model has other lengths, and the run has those of the config or its input")
-    used = {"zeros": "zeros", "normal": "random numbers"}.get(source.source, f"the numbers in {source.path}")
+    used = "zeros" if source.source == "zeros" else "random numbers" if source.path is None else ""
+    used = used or f"the numbers in {source.path}"
     if entry.initial_state == "stored" and source.path != config.parameters.path:
         clauses.append(f"the model file stores an initial state, and the run starts from {used} instead")
     elif entry.leaves_initial_state_open:

@@ -1,0 +1,128 @@
+"""Names of parameters, outputs and states in texts: those of Gluon, or those of another framework."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from rnnviz.core.frameworks import FRAMEWORKS, framework_of
+from rnnviz.frozen import dataclass
+
+NAMES = tuple(framework.names for framework in FRAMEWORKS)
+"""The frameworks by which a text can name parameters."""
+
+_PARAMETER = re.compile(r"\b([lr])(\d+)_(i2h|h2h|h2r)_(weight|bias)\b(?!\w)(\[\d+(?:, ?\d+)?\])?")
+_SYMBOL = re.compile(r"\b([Wb])_(i2h|h2h)\b")
+_STATE = re.compile(r"\bstate\[([01])\]")
+_OUT = re.compile(r"\bout\b")
+_CELL = re.compile(r"(\S.*?)( {2,}|$)", re.MULTILINE)
+_TORCH = re.compile(r"\b(weight|bias)_(ih|hh|hr)_l(\d+)(_reverse)?\b")
+_IN_TORCH = {"i2h": "ih", "h2h": "hh", "h2r": "hr"}
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A framework's names. `parameter` is called with the layer, whether it is backward, the part and the kind.
+
+    `rows` is whether weights have the rows and columns of Gluon's, so that an index may follow the name.
+    """
+
+    parameter: Callable[[int, bool, str, str], str]
+    symbols: Mapping[str, str]
+    states: tuple[str, str]
+    out: str
+    words: Mapping[str, str]
+    rows: bool = False
+
+
+def _torch(layer: int, backward: bool, part: str, kind: str) -> str:
+    return f"{kind}_{_IN_TORCH[part]}_l{layer}{'_reverse' * backward}"
+
+
+def _onnx(layer: int, backward: bool, part: str, kind: str) -> str:
+    """ONNX has a node for each layer, and a row of its arrays for each direction."""
+    name = {"i2h weight": "W", "h2h weight": "R", "i2h bias": "Wb", "h2h bias": "Rb"}.get(f"{part} {kind}")
+    node = f"node{layer}." * (layer > 0)
+    return "" if name is None else f"{node}{name}[{int(backward)}]"
+
+
+def _keras(layer: int, backward: bool, part: str, kind: str) -> str:
+    name = {"i2h weight": "kernel", "h2h weight": "recurrent_kernel", "i2h bias": "bias"}.get(f"{part} {kind}")
+    return "" if name is None else f"{f'layer{layer}.' * (layer > 0)}{'backward_layer.' * backward}{name}"
+
+
+_OF = {
+    "pytorch": _Words(
+        _torch,
+        {"W_i2h": "W_ih", "W_h2h": "W_hh", "b_i2h": "b_ih", "b_h2h": "b_hh"},
+        ("h_n", "c_n"),
+        "output",
+        {"NTC, batch first": "batch_first=True", "TNC, time first": "batch_first=False", "[h, c]": "(h_n, c_n)"},
+        rows=True,
+    ),
+    "onnx": _Words(
+        _onnx,
+        {"W_i2h": "W", "W_h2h": "R", "b_i2h": "Wb", "b_h2h": "Rb"},
+        ("Y_h", "Y_c"),
+        "Y",
+        {"[h, c]": "(Y_h, Y_c)"},
+    ),
+    "keras": _Words(
+        _keras,
+        {"W_i2h": "kernel", "W_h2h": "recurrent_kernel", "b_i2h": "bias", "b_h2h": "b_h2h"},
+        ("state_h", "state_c"),
+        "out",
+        {},
+    ),
+}
+
+
+def names_of_file(path: str | None) -> str:
+    """The names of the framework that wrote a model file; Gluon's without one."""
+    return framework_of(path).names
+
+
+def named(text: str, names: str) -> str:
+    """A text with Gluon's names, in the names of another framework.
+
+    PyTorch's are `weight_ih_l0` and `bias_hh_l0_reverse` for parameters, `output`, `h_n`, `c_n` and `batch_first`.
+    """
+    words = _OF.get(names)
+    if words is None:
+        return text
+    for gluon, other in words.words.items():
+        text = text.replace(gluon, other)
+    text = _STATE.sub(lambda found: words.states[int(found[1])], with_parameters(text, names))
+    return _OUT.sub(words.out, text)
+
+
+def with_parameters(text: str, names: str) -> str:
+    """A text in which only the names and symbols of parameters are those of a framework.
+
+    A parameter with an index keeps Gluon's name where the framework transposes the weights or orders gates otherwise.
+    """
+    words = _OF.get(names)
+    if words is None:
+        return text
+
+    def name(found: re.Match[str]) -> str:
+        index = found[5] or ""
+        if index and not words.rows:
+            return found[0]
+        return f"{words.parameter(int(found[2]), found[1] == 'r', found[3], found[4]) or found[0]}{index}"
+
+    return _SYMBOL.sub(lambda found: words.symbols[found[0]], _PARAMETER.sub(name, text))
+
+
+def with_parameters_in_columns(text: str, names: str) -> str:
+    """A text as `with_parameters` returns it, with the columns of its tables below each other."""
+
+    def cell(found: re.Match[str]) -> str:
+        word = with_parameters(found[1], names)
+        return word + " " * max(2, len(found[0]) - len(word)) if found[2] else word
+
+    return _CELL.sub(cell, text)
+
+
+def gluon_name(text: str) -> str:
+    """A text with PyTorch's names of parameters, in Gluon's: the inverse of `with_parameters`."""
+    parts = {torch: gluon for gluon, torch in _IN_TORCH.items()}
+    return _TORCH.sub(lambda m: f"{'r' if m[4] else 'l'}{m[3]}_{parts[m[2]]}_{m[1]}", text)
