@@ -123,7 +123,10 @@ def test_config_of_an_entry_runs_with_its_weights(
         "path": str(model),
         "entry": "encoder.lstm",
     }
-    assert "seed" not in tomllib.loads(text)["initial_state"]
+    tables = tomllib.loads(text)
+    assert tables["initial_state"]["source"] == "uniform"
+    assert (tables["sequence"]["timesteps"], tables["sequence"]["batch_size"]) == (16, 3)
+    assert "candidates" not in tables["compare"]
     config, result = tmp_path / "elsewhere" / "c.toml", tmp_path / "r.npz"
     config.parent.mkdir()
     config.write_text(text, encoding="utf-8")
@@ -212,7 +215,7 @@ def test_open_initial_state_must_be_chosen(
     error = refusal(capsys, "config", "--from", open_state)
     assert 'it starts from the final state of "enc"' in error
     assert "--initial-state" in error
-    assert "--initial-state must be zeros, normal or" in refusal(
+    assert "--initial-state must be zeros, uniform, normal or" in refusal(
         capsys, "config", "--from", open_state, "--initial-state", "zero"
     )
     np.savez(tmp_path / "s.npz", h=np.ones((4, 2, 4)), c=np.ones((4, 2, 4)))
