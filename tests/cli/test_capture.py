@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,10 @@ def test_the_engine_may_be_missing_or_fail(model: Path, rnnviz: Called, monkeypa
     graph.graph.node[0].op_type = "Unknown"
     onnx.save(graph, "unknown.onnx")
     assert "unknown.onnx" in rnnviz.refused("capture", "unknown.onnx", "--input", "x=x.npy", code=3)
-    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda package: None)
-    assert "onnxruntime" in rnnviz.refused("capture", "model.onnx", "--input", "x=x.npy", code=3)
+    monkeypatch.setattr(
+        "rnnviz.engines.registry.find_spec", lambda name: None if name == "onnxruntime" else find_spec(name)
+    )
+    assert "needs ONNX Runtime" in rnnviz.refused("capture", "model.onnx", "--input", "x=x.npy", code=3)
 
 
 def test_the_helper_is_printed_as_it_is(rnnviz: Called) -> None:

@@ -11,6 +11,9 @@ from rnnviz.core.extras import EXTRAS, extra_of, install_command
 from tests.cli.calls import WRONG, Called
 from tests.hidden_packages import hide
 
+# A worker that is warm has imported the packages.
+pytestmark = pytest.mark.usefixtures("pid_of_runs")
+
 Hide = Callable[..., None]
 
 

@@ -68,7 +68,7 @@ def test_a_config_is_logged_by_names_and_shapes_alone():
     words = shapes(Config.from_mapping(text))
     assert "gru L=1 D=1 T=15 N=1" in words
     assert "H=321" in words
-    assert "by gluon, a custom step, a recording" in words
+    assert "by manual, a custom step, a recording" in words
     for secret in ("secret", "424242", "717171", "0.0625", "0.0375", "home", "thesis", "golden", "private"):
         assert secret not in words
 

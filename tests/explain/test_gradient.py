@@ -205,7 +205,7 @@ def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> No
 
 def test_an_entry_is_explained_by_the_name_of_its_array() -> None:
     inputs, trace, _ = case_of(cell="gru")
-    result = result_of(inputs, {"gluon": trace})
+    result = result_of(inputs, {"manual": trace})
     explained = explain_gradient(result, "grad.parameters.l1_i2h_bias", (4,))
     assert explained.reference.line.own is not None
     assert explained.reference.line.own.right
@@ -222,11 +222,11 @@ def test_the_first_number_that_differs_is_named() -> None:
     def parting(name: str, at: Location) -> tuple[str, str | None]:
         edited = gradients[name].copy()
         edited[at.index] += 0.5
-        other = replace(trace, engine="manual").with_arrays({name: edited})
+        other = replace(trace, engine="gluon").with_arrays({name: edited})
         explained = explain_gradient(
-            result_of(inputs, {"gluon": replace(trace, engine="gluon"), "manual": other}), "grad.h", where.index
+            result_of(inputs, {"manual": replace(trace, engine="manual"), "gluon": other}), "grad.h", where.index
         )
-        found = explained.partings["manual"]
+        found = explained.partings["gluon"]
         assert found is not None
         assert explained.flagged
         assert len(explained.sentences) > 1, "an engine is wrong, and they differ"

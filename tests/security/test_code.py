@@ -37,6 +37,7 @@ ALLOWED = {
     ("a clock that jumps", "execution/folders.py"),
     ("a clock that jumps", "io/export/report.py"),
     ("a clock that jumps", "io/export/interactive_page.py"),
+    ("a clock that jumps", "notebooks/display.py"),
 }
 IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}
 # The window hears signals by a pair of sockets.
