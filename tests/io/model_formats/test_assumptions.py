@@ -12,7 +12,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import formats
-from rnnviz.io.model_formats.load import config_of, entries_of, of_run, of_weights
+from rnnviz.io.model_formats.load import config_of, entries_of, lengths_of, of_run, of_weights
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import network, random_arrays, weights_of
 
@@ -70,6 +70,13 @@ def test_a_stored_initial_state_is_used_by_the_config(opened, samples: int) -> N
         assert read.shape == (4, config.sequence.batch_size, 4)
         np.testing.assert_array_equal(read, np.broadcast_to(array, read.shape))
     assert inputs.assumptions == ()
+
+
+def test_lengths_in_the_file_decide_the_samples_and_the_time_steps_of_the_config(opened) -> None:
+    path, entry = opened(masking="those after its length", lengths=(4, 2))
+    config = config_of(path, entry)
+    assert (config.sequence.batch_size, config.sequence.timesteps) == (2, 4)
+    assert lengths_of(entry, config) == (4, 2)
 
 
 def test_a_state_stored_for_other_samples_names_their_number(opened) -> None:

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.model_formats.load import config_of, entries_of
 from rnnviz.io.model_formats.model_file import EVERY_STEP, Entry
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Array, Graph, H, N, T, in_time, normal, runtime
@@ -157,6 +157,10 @@ def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
     graph.outputs = [graph.recurrent("LSTM", x, "a", states=[state, state])]
     entry = run_graph(graph, tmp_path / "m.onnx")
     assert (entry.initial_state, entry.assumptions) == ("zeros", ())
+    # Zeros of the graph are the model's own; where it has none, zeros would leave bugs undetected.
+    config = config_of(tmp_path / "m.onnx", entry)
+    assert config.initial_state.source == ("uniform" if made == "absent" else "zeros")
+    assert (config.sequence.timesteps, config.sequence.batch_size) == (16, 3)
 
 
 @pytest.mark.parametrize("declared", [True, False])
