@@ -146,7 +146,7 @@ def test_defaults() -> None:
         "sequence": {"source": "normal", "batch_size": 16, "timesteps": 2, "seed": 0},
         "parameters": {"initializer": "xavier", "bias": "uniform", "scale": 0.1, "seed": 1},
         "initial_state": {"source": "zeros", "seed": 2},
-        "compare": {"reference": "gluon", "candidates": ["manual"]},
+        "compare": {"reference": "manual"},
     }
 
 

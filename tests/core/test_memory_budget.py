@@ -40,7 +40,7 @@ def _small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_demand_counts_every_array(cell: str, dtype: str) -> None:
     asked = config(
-        {"cell": cell, "num_layers": 3, "bidirectional": True, "dtype": dtype}, {"candidates": ["manual", "torch"]}
+        {"cell": cell, "num_layers": 3, "bidirectional": True, "dtype": dtype}, {"candidates": ["gluon", "torch"]}
     )
     itemsize = 4 if dtype == "float32" else 8
     rows = (4 if cell == "lstm" else 3) * 8
@@ -56,7 +56,7 @@ def test_demand_counts_every_array(cell: str, dtype: str) -> None:
 def test_demand_counts_coarse_copies() -> None:
     long = {"network": {"num_layers": 2, "hidden_size": 64, "input_size": 128}, "timesteps": 1 << 15, "batch_size": 3}
     network, timesteps, samples = long["network"], long["timesteps"], long["batch_size"]
-    asked = config(network, {"candidates": ["manual", "torch", "onnx"]}, timesteps=timesteps, batch_size=samples)
+    asked = config(network, {"candidates": ["gluon", "torch", "onnx"]}, timesteps=timesteps, batch_size=samples)
     steps = timesteps * samples
     plain = 4 * (4 * (2 * 2 * steps * 64 + steps * 64) + steps * 128 + 4 * 64 * (128 + 64 + 2 + 64 + 64 + 2))
     blocks = (1 << 15) // 16 * samples

@@ -243,9 +243,10 @@ def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path: Path) -> N
 
 
 def test_values_that_are_not_a_config_are_rows(tmp_path: Path) -> None:
-    asked = sweep(grid={"network.hidden_size": [4], "compare.reference": ["manual", "onnx"]}, engines=["onnx"])
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "bidirectional": True}
+    asked = sweep(network=network, grid={"network.reverse": [False, True]}, engines=["onnx"])
     rows = computed(asked, tmp_path / "j", LocalScheduler(workers=1))
     assert verdicts(rows) == ["agree", "refused"]
     assert rows[1].point.config is None
     assert rows[1].finding is not None
-    assert 'compare.candidates holds "onnx"' in rows[1].finding.reason
+    assert "network.reverse = true needs network.bidirectional = false" in rows[1].finding.reason

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.engines.registry import engines_of
 from rnnviz.gui.commands.file_commands import config_with
 from rnnviz.io.config_toml import save_config
 from rnnviz.lessons.index import lessons
@@ -30,7 +31,7 @@ def test_a_recording_is_compared_as_well(tmp_path: Path, names: tuple[str, ...])
     np.savez(path, **dict.fromkeys(names, np.zeros(1)))
     before = lessons()[0].config
     after = config_with(before, path).checked()
-    assert after.compare.candidates == (*before.compare.candidates, f"recording:{path}")
+    assert after.compare.engines == (*engines_of(before), f"recording:{path}")
     assert replace(after, compare=before.compare) == before
     assert config_with(after, path) == after
 
@@ -47,15 +48,17 @@ def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: P
     path = tmp_path / name
     np.savez(tmp_path / "x.npz", recorded=np.zeros((2, 3)), lengths=[3, 2])
     network = {"cell": "gru", "hidden_size": 2}
-    text = {"text": "a", "tokens": "words", "vocabulary": "v.txt", "unknown": "?", "embedding_path": "e.npy"}
-    before = Config.from_mapping({"network": network, "sequence": {**text, "labels": "l.txt"}})
+    how = {"tokens": "words", "vocabulary": "v.txt", "unknown": "?", "embedding_path": "e.npy"}
+    before = Config.from_mapping({"network": network, "sequence": {"text": "a", **how, "labels": "l.txt"}})
+    # A file of texts is read as the text before it.
+    kept = how if name == "x.txt" else {}
     after = config_with(before, path).checked()
     assert (
         after.sequence
         == Config.from_mapping(
             {
                 "network": {**network, "input_size": 1},
-                "sequence": {"path": str(path), "batch_size": 1, "timesteps": 1, "labels": "l.txt"},
+                "sequence": {"path": str(path), "batch_size": 1, "timesteps": 1, "labels": "l.txt", **kept},
             }
         ).sequence
     )

@@ -131,7 +131,7 @@ def test_facts_missing_in_the_file_must_be_chosen_before_it_is_opened(chooser):
     assert not dialog.cell.isVisible()
     assert not dialog.initial_state.isVisible()
     choose(dialog, "dec")
-    for choice, value in ((dialog.cell, "gru"), (dialog.initial_state, "normal")):
+    for choice, value in ((dialog.cell, "gru"), (dialog.initial_state, "uniform")):
         assert choice.isVisible()
         assert not dialog.buttons.button(Open).isEnabled()
         dialog.accept()
@@ -139,7 +139,7 @@ def test_facts_missing_in_the_file_must_be_chosen_before_it_is_opened(chooser):
         choice.setCurrentIndex(choice.findData(value))
     assert dialog.buttons.button(Open).isEnabled()
     dialog.accept()
-    assert chosen == [("dec", "gru", "normal")]
+    assert chosen == [("dec", "gru", "uniform")]
 
 
 def test_an_initial_state_may_be_read_from_a_file(qtbot, chooser, tmp_path):

@@ -145,7 +145,7 @@ def test_an_archive_brings_lengths_unless_the_config_gives_some() -> None:
     [
         ([0, 1], "lengths in x.npz has the length 0 for sample 0: a length must be from 1 to"),
         ([5, 1], "has the length 5 for sample 0: a length must be from 1 to the number of time steps, 4"),
-        ([1], "has 1 lengths, but there are 2 samples"),
+        ([1], "has 1 length, but there are 2 samples"),
         ([1.0, 2.0], "lengths in x.npz holds float64 of the shape (2,): lengths must be integers"),
     ],
 )
@@ -178,7 +178,7 @@ def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths: list[float],
         ({"lengths": [1, 0]}, "sequence.lengths", "a list of integers of at least 1"),
         ({"lengths": [1, 2.0]}, "sequence.lengths", "a list of integers of at least 1"),
         ({"lengths": [1, 3], "batch_size": 2}, "sequence.lengths", "from 1 to the number of time steps, 2"),
-        ({"lengths": [1]}, "sequence.lengths", "has 1 lengths, but there are 16 samples"),
+        ({"lengths": [1]}, "sequence.lengths", "has 1 length, but there are 16 samples"),
     ],
 )
 def test_input_that_does_not_fit_is_refused(keys: dict[str, Any], key: str, words: str) -> None:

@@ -53,7 +53,7 @@ def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: 
     np.testing.assert_array_equal(after.sequence, before.sequence)
     np.testing.assert_array_equal(after.initial_state.arrays[0], before.initial_state.arrays[0])
     assert after.names == before.names
-    assert [Path(name).name for name in session.config.compare.candidates] == ["manual", "mine.py", "golden.npz#torch"]
+    assert [Path(name).name for name in session.config.compare.candidates] == ["onnx", "mine.py", "golden.npz#torch"]
     assert b"here" not in moved.read_bytes()
 
 
