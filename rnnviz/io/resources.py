@@ -110,18 +110,20 @@ def guide_pages() -> dict[str, GuidePage]:
 
 
 def find_in_guide(query: str) -> tuple[Hit, ...]:
-    """The sections that contain every word of `query`, also as part of a word; matches in headings come first."""
+    """The sections that contain every word of `query`, also as part of a word; the most alike headings come first."""
     words = query.casefold().split()
     if not words:
         return ()
-    found: list[tuple[int, Hit]] = []
+    found: list[tuple[tuple[int, int, int], Hit]] = []
     for page in guide_pages().values():
         if page.name == INDEX:
             continue
         for section in page.sections:
             heading, text = section.heading.casefold(), section.text.casefold()
             if all(word in text or word in heading or word in page.title.casefold() for word in words):
-                rank = -sum(3 * (word in heading) + (word in text) for word in words)
+                # Of headings with the same words, the one with the fewest others is closest to the query.
+                named = sum(word in heading for word in words)
+                rank = (-named, len(heading) if named else 0, -sum(word in text for word in words))
                 found.append((rank, Hit(page, section, _line_around(section.text, words))))
     # Equal ranks stay in the order of the pages.
     return tuple(hit for _, hit in sorted(found, key=lambda item: item[0]))

@@ -114,6 +114,7 @@ def test_a_search_finds_all_words_in_a_section_whatever_their_case(query, first)
 
 
 def test_hits_in_headings_are_before_hits_in_text():
+    assert [hit.section.heading for hit in find_in_guide("exit code")[:1]] == ["Exit codes"]
     assert find_in_guide("audit")[0].section.heading.casefold().find("audit") >= 0
     assert find_in_guide("zzzz") == ()
     assert find_in_guide("  ") == ()
