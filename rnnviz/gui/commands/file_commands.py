@@ -173,7 +173,9 @@ def of_new_cell(config: Config, path: Path) -> Config:
         parameters=ParameterSource() if parameters.initializer == "file" else parameters,
         initial_state=InitialStateSource() if state.source == "file" else state,
     )
-    compare = replace(config.compare, reference=reference, candidates=tuple(candidates) or None)
+    # Where no named candidate fits, the default one is compared; a config without candidates stays without them.
+    kept = config.compare.candidates and (tuple(candidates) or None)
+    compare = replace(config.compare, reference=reference, candidates=kept)
     return replace(config, compare=compare).checked()
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
-from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
+from rnnviz.core.config import Compare, Config, InitialStateSource, Network, ParameterSource
+from rnnviz.engines.registry import engines_of
 from rnnviz.engines.user_code.cell_file import load_cell
 from rnnviz.gui.commands.file_commands import config_with, left_out, of_new_cell
 from rnnviz.gui.main_window import MainWindow
@@ -103,12 +104,15 @@ def test_a_new_cell_is_written_and_runs_without_a_question(qtbot: Any, window: M
 
 
 def test_a_dropped_cell_is_the_network_s_cell_and_a_dropped_step_an_engine(mine: Path, tmp_path: Path) -> None:
-    config = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}})
+    network = {"cell": "lstm", "input_size": 2, "hidden_size": 3}
+    config = Config.from_mapping({"network": network, "compare": {"reference": "gluon", "candidates": ["manual"]}})
     assert config_with(config, mine).network.cell == str(mine)
     step = tmp_path / "step.py"
     step.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
-    # No engine that the user selected is dropped.
-    assert config_with(config, step).compare.candidates == ("manual", str(step))
+    # No engine that the user selected is dropped, nor one that is computed by default.
+    assert config_with(config, step).compare.engines == ("gluon", "manual", str(step))
+    config = Config.from_mapping({"network": network})
+    assert config_with(config, step).compare.engines == (*engines_of(config), str(step))
 
 
 def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
@@ -129,6 +133,15 @@ def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
     said = left_out(config, changed)
     assert all(name in said for name in ("onnx", "no-i2h-bias", "step.py", "weights.npz", "state.npz"))
     assert "manual" not in said
+
+
+@pytest.mark.parametrize(("named", "kept"), [(None, None), ([], ()), (["onnx"], None)])
+def test_a_new_cell_takes_the_default_candidate_only_where_one_was_wanted(
+    named: list[str] | None, kept: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    compare = {} if named is None else {"candidates": named}
+    config = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}, "compare": compare})
+    assert of_new_cell(config, tmp_path / "my_cell.py").compare == Compare(candidates=kept)
 
 
 def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
