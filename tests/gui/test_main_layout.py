@@ -207,7 +207,7 @@ def test_controls_of_the_toolbar_stay_where_they_are(run_config, window):
     run_config(
         {"cell": "lstm", "input_size": 2, "hidden_size": 3},
         sequence={"timesteps": 80, "batch_size": 120},
-        compare={"candidates": ["manual"]},
+        compare={"candidates": ["onnx"]},
     )
     window.session.set_color_by("error_ratio")
     QTest.qWait(0)

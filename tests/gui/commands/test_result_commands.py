@@ -7,6 +7,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.registry import engines_of
 from rnnviz.gui.commands.result_commands import text_of_location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings_panel.editors import ValueEditor
@@ -26,23 +27,23 @@ def tab(window: MainWindow) -> KnownBugsView:
 
 
 def test_a_chosen_known_bug_is_computed_and_shown(qtbot: Any, window: MainWindow) -> None:
-    view = tab(window)
+    view, candidates = tab(window), engines_of(window.session.config)[1:]
     view.choose("no-h2h-bias")
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
     assert window.session.candidate == "bug:no-h2h-bias"
     assert window.verdict.state == "disagree"
     assert "hidden-to-hidden bias" in window.verdict.text
-    assert window.session.config.compare.candidates == ("manual", "bug:no-h2h-bias")
+    assert window.session.config.compare.candidates == (*candidates, "bug:no-h2h-bias")
 
 
 def test_another_known_bug_replaces_the_first_and_undo_restores_the_config(qtbot: Any, window: MainWindow) -> None:
     before = window.session.config
-    view = tab(window)
+    view, candidates = tab(window), engines_of(before)[1:]
     for name in ("bug:no-i2h-bias", "bug:h2h-transposed"):
         with qtbot.waitSignal(window.runner.finished, timeout=20_000):
             view.bug_requested.emit(name)
-    assert window.session.config.compare.candidates == ("manual", "bug:h2h-transposed")
+    assert window.session.config.compare.candidates == (*candidates, "bug:h2h-transposed")
     assert window.session.candidate == "bug:h2h-transposed"
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.document.undo()

@@ -112,7 +112,7 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     qtbot, window, settings, figure, tmp_path
 ):
     dialog = figure("lanes")
-    assert dialog.caption.text() == "The values of gluon."
+    assert dialog.caption.text() == "The values of manual."
     dialog.title.setText("An <LSTM>")
     dialog.width_.setValue(100)
     dialog.height_.setValue(80)
@@ -122,7 +122,7 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     assert (width * 25.4 / 72, height * 25.4 / 72) == pytest.approx((100, 80), abs=0.3)
     width, height = map(float, re.search(r'<svg width="([\d.]+)mm" height="([\d.]+)mm"', svg).groups())
     assert (width, height) == pytest.approx((100, 80), abs=0.3)
-    assert {"An &lt;LSTM&gt;", "The values of gluon.", "time step"} <= set(re.findall(r">\s*([^<>]+?)\s*<", svg))
+    assert {"An &lt;LSTM&gt;", "The values of manual.", "time step"} <= set(re.findall(r">\s*([^<>]+?)\s*<", svg))
     assert dialog.figure.image(192).width() == 2 * round(100 / 25.4 * 96)
     dialog.format.setCurrentText("PNG")
     dialog.resolution.setValue(192)
@@ -233,7 +233,8 @@ def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
         with qtbot.waitSignal(window.jobs.done, timeout=20_000):
             export(entry, tmp_path / f"run.{entry}")
     with np.load(tmp_path / "run.npz") as archive:
-        np.testing.assert_array_equal(archive["gluon.hidden"], window.session.result["gluon"].hidden)
+        for name, trace in window.session.result.traces.items():
+            np.testing.assert_array_equal(archive[f"{name}.hidden"], trace.hidden)
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
 
 
@@ -307,9 +308,9 @@ def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, t
     (picture,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
     image = QImage.fromData(b64decode(picture[0]))
     assert image.width() == int(picture[1]) > 1500
-    assert "Lanes. The values of gluon." in text
+    assert "Lanes. The values of manual." in text
     window.lanes.fit()
-    assert str(verdict_sentence(window.session.result, "manual")) in html.unescape(text)
+    assert str(verdict_sentence(window.session.result, window.session.candidate)) in html.unescape(text)
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
 
 
@@ -529,8 +530,8 @@ def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, c
     lines = clipboard().splitlines()
     assert lines[0].split("\t") == ["engine", "layer", "direction", "timestep", "sample", "unit", "value"]
     name, *place, value = lines[1].split("\t")
-    assert (name, place) == ("gluon", ["0", "forward", "0", "0", "3"])
-    assert np.float32(value) == window.session.result["gluon"].hidden[0, 0, 0, 0, 3]
+    assert (name, place) == ("manual", ["0", "forward", "0", "0", "3"])
+    assert np.float32(value) == window.session.result["manual"].hidden[0, 0, 0, 0, 3]
 
 
 def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(qtbot, window, tmp_path):

@@ -297,8 +297,8 @@ def test_the_report_holds_the_last_failure(window, clipboard):
 def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     # Gluon computes this cell in float32, whatever the dtype.
     network = {**SMALL, "cell": "rnn_relu", "dtype": "float64"}
-    run_config(network, sequence={"timesteps": 4}, compare={"rtol": 0.0, "atol": 1e-12})
-    comparison = window.session.result.comparison("manual")
+    run_config(network, sequence={"timesteps": 4}, compare={"candidates": ["gluon"], "rtol": 0.0, "atol": 1e-12})
+    comparison = window.session.result.comparison("gluon")
     assert comparison.mismatched > 2
     tabs = window.main_layout.tabs
     assert f"Mismatches  {comparison.mismatched}" in [tabs.tabText(place) for place in range(tabs.count())]

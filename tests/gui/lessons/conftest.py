@@ -57,8 +57,10 @@ expression = "all(c(0) == 0)"
 
 ## The third step
 ```step
+[set]
+"compare.candidates" = ["onnx"]
 [look]
-engine = "manual"
+engine = "onnx"
 ```
 """
 

@@ -36,7 +36,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert not window.isWindowModified()
     assert read.marks == ["True", "True"]
     assert read.highlighted.title == "Selected hidden state"
-    vector = window.session.result["gluon"].output[0, 0]
+    vector = window.session.result.reference.output[0, 0]
     assert pane.rows[0].shown_numbers[1] == "[" + " ".join(f"{value:.3f}" for value in vector) + "]"
     assert pane.rows[1].shown_numbers == ("T = 1",)
     assert pane.rows[0].accessibleName() == "True: The output is the state."
@@ -74,7 +74,7 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     assert window.main_layout.tabs.currentWidget().title == "Checks"
     key(window, Qt.Key.Key_PageDown, CONTROL)
     read.finish_pending()
-    assert window.session.engine == "manual"
+    assert window.session.engine == "onnx"
     assert read.highlighted is None
     key(window, Qt.Key.Key_PageUp, CONTROL)
     read.finish_pending()
@@ -444,7 +444,7 @@ def test_a_change_of_theme_reaches_the_pane(qtbot, read):
 
 def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     read.pane.rows[0].actions()[0].trigger()
-    values = read.window.session.result["gluon"].output[0, 0]
+    values = read.window.session.result.reference.output[0, 0]
     copied = clipboard().splitlines()
     assert copied[0] == "The output is the state."
     assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()

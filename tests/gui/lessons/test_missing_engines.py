@@ -2,6 +2,8 @@
 
 import pytest
 
+from rnnviz.lessons.index import find_entry, lesson_entries
+
 
 @pytest.fixture
 def without_mxnet(monkeypatch):
@@ -10,20 +12,20 @@ def without_mxnet(monkeypatch):
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else find_spec(name))
 
 
-def opened(window, entries, name):
-    window.guide.open(next(entry for entry in entries if entry.name == name))
+def opened(window, entry):
+    window.guide.open(entry)
     return window.guide.pane
 
 
-def test_a_lesson_about_a_missing_engine_says_what_it_needs(window, entries, without_mxnet):
-    pane = opened(window, entries, "09-real-bug")
+def test_a_lesson_about_a_missing_engine_says_what_it_needs(window, without_mxnet):
+    pane = opened(window, find_entry("real-bug", lesson_entries()))
     assert pane.note.isVisible()
     assert "mxnet 1.9.1" in pane.note.text()
 
 
 @pytest.mark.slow
 def test_a_lesson_runs_without_mxnet(qtbot, window, entries, without_mxnet):
-    pane = opened(window, entries, entries[0].name)
+    pane = opened(window, entries[0])
     assert not pane.note.isVisible()
     qtbot.waitUntil(lambda: all(row.finding is not None and row.finding.holds for row in pane.rows), timeout=30_000)
     assert not pane.again.isVisible()

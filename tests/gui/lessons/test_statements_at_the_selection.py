@@ -31,7 +31,7 @@ expression = "timestep == 0"
 def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, window, make_entry):
     reading = Read(qtbot, window, make_entry(FOLLOWING))
     reading.open()
-    hidden = window.session.result["gluon"].hidden
+    hidden = window.session.result.reference.hidden
     for where, second in ((Location(timestep=2, sample=5, unit=3), "False"), (Location(unit=9), "True")):
         window.session.set_location(where)
         shown = f"{hidden[where.index]:.3f}"
@@ -54,7 +54,7 @@ def test_the_first_lesson_ends_with_any_number_of_the_users_network(qtbot, windo
     own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
     window.document.edit(own)
     reading.finish_pending()
-    hidden = window.session.result["gluon"].hidden
+    hidden = window.session.result.reference.hidden
     of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
     for place in np.argwhere(hidden > 0)[::23].tolist():
         where = Location(*place)

@@ -32,7 +32,7 @@ TEXT = """
 network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
 sequence = { path = "x.npy" }
 initial_state = { source = "normal" }
-compare = { candidates = ["manual", "bug:no-h2h-bias"] }
+compare = { candidates = ["onnx", "bug:no-h2h-bias"] }
 """
 
 
