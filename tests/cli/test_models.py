@@ -86,7 +86,6 @@ def test_inspect_json_equals_the_table(
         "clip": None,
         "activations": None,
         "lengths": [],
-        "zeros_given": False,
         "part": False,
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)

@@ -326,9 +326,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
     known = is_read(layer.item)
     both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
     entry = _described(Entry("/".join(layer.chain), num_layers=count, bidirectional=both), matched.within)
-    start = layer.start
-    entry = replace(entry, initial_state=start.kind, masking=layer.masking, assumptions=layer.assumptions)
-    entry = replace(entry, zeros_given=start.kind == "zeros" and bool(start.states))
+    entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
         entry = replace(entry, cell=computed.cell, activations=computed.activations)

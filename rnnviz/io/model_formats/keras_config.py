@@ -340,7 +340,7 @@ class Call:
 class Start:
     """Where a layer starts from: `kind` is one of INITIAL_STATES; `clause` says where its states come from.
 
-    `states` are the numbers where the model gives nothing but constants, and `layers` those layers that compute others.
+    `states` are the numbers where the kind is "stored", and `layers` those layers that compute the others.
     """
 
     kind: str
@@ -384,7 +384,7 @@ class Calls:
         starts = [self._start(call) for call in self._calls[name]]
         kinds = {start.kind for start in starts}
         if kinds <= {"zeros"}:
-            return Start("zeros", states=starts[0].states if starts else ())
+            return Start("zeros")
         if len(starts) == 1:
             return starts[0]
         layers = frozenset(layer for start in starts for layer in start.layers)
@@ -423,7 +423,7 @@ class Calls:
             return Start("zeros")
         arrays = tuple(state for state in call.states if isinstance(state, np.ndarray))
         if len(arrays) == len(call.states):
-            return Start("stored" if any(array.any() for array in arrays) else "zeros", states=arrays)
+            return Start("stored", states=arrays) if any(array.any() for array in arrays) else Start("zeros")
         sources = [self._source(state) for state in call.states if isinstance(state, Ref)]
         if len(sources) + len(arrays) < len(call.states):
             return Start("computed", "the model gives this network an initial state that is not read")

@@ -130,8 +130,8 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
 def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
     """A config that runs an entry of a model file on a random sequence; `cell` is needed if the file does not name it.
 
-    `initial_state` is one of `DRAWN` or the path of an `.npz` file. None is the initial state that the file holds,
-    else random between -0.9 and 0.9: zeros would leave many bugs undetected.
+    `initial_state` is one of `DRAWN` or the path of an `.npz` file. None is the stored initial state where the file
+    holds one, else random between -0.9 and 0.9: zeros would leave many bugs undetected.
     """
     try:
         network = entry.network(cell)
@@ -141,7 +141,7 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
         raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
     file = str(path.absolute())
     stored = initial_state is None and entry.initial_state == "stored"
-    start = file if stored else initial_state or ("zeros" if entry.zeros_given else "uniform")
+    start = file if stored else initial_state or "uniform"
     sequence = SequenceSource(timesteps=_TIMESTEPS, batch_size=_SAMPLES)
     if stored and entry.batch_size is not None:
         sequence = replace(sequence, batch_size=entry.batch_size)

@@ -120,9 +120,8 @@ class Entry:
     `assumptions` are conditions of a run of this entry that the file does not state; each is worded like `reason`, and
     inspect, config --from, run, the banner and convert repeat them. `batch_size` is N of a stored initial state, None
     where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
-    direction reads the sequence from its end. `zeros_given` is whether the model itself gives the zeros from which it
-    starts, rather than no initial state. `projection_size`, `clip` and `activations` are the keys of a config; None
-    where the file does not give them. `part` is whether the network is a layer of another entry.
+    direction reads the sequence from its end. `projection_size`, `clip` and `activations` are the keys of a config;
+    None where the file does not give them. `part` is whether the network is a layer of another entry.
     """
 
     name: str
@@ -145,7 +144,6 @@ class Entry:
     clip: float | None = None
     activations: tuple[str, ...] | None = None
     lengths: tuple[int, ...] = ()
-    zeros_given: bool = False
     part: bool = False
 
     def __post_init__(self) -> None:
@@ -335,7 +333,6 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
         biases=any(entry.biases for entry in entries),
         masking="; ".join(dict.fromkeys(entry.masking for entry in entries if entry.masking)),
         assumptions=tuple(dict.fromkeys(text for entry in entries for text in entry.assumptions)),
-        zeros_given=any(entry.zeros_given for entry in entries),
     )
 
     def read() -> Arrays:

@@ -417,7 +417,6 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         clip=_clip(attributes),
         activations=_activations(placed, cell, attributes),
         lengths=held,
-        zeros_given=state.kind == _ZEROS and any(placed.input(name) for name in ("initial_h", "initial_c")),
     )
     return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 

@@ -51,15 +51,15 @@ def computed_on(
 ) -> Computed:
     """The entry of a file, or its only one, run on x (N, T, I), with these lengths or those of the file.
 
-    `state` are h, and c of an LSTM, each (L·D, N, H), or "zeros"; None is the one in the file, and zeros, as the
-    framework starts, where the file gives none.
+    `state` are h, and c of an LSTM, each (L·D, N, H), or "zeros"; None is the one in the file, and zeros where the
+    file starts from zeros or gives none.
     """
     np.save(path.parent / "corpus-x.npy", x)
     if isinstance(state, Mapping):
         np.savez(path.parent / "corpus-state.npz", **state)
         state = str(path.parent / "corpus-state.npz")
     entry = entry_of(path, name)
-    if state is None and entry.initial_state in ("unknown", "zeros") and not entry.zeros_given:
+    if state is None and entry.initial_state in ("unknown", "zeros"):
         state = "zeros"
     config = config_of(path, entry, None if entry.cell else cell, state)
     sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"), lengths=lengths)

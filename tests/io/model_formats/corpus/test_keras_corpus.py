@@ -505,7 +505,6 @@ def test_the_initial_state_is_where_the_model_takes_it_from(name: str, ending: s
     layer, kind, clause = STARTS[name]
     entry = entry_of(saved(CASES[name].build(), tmp_path / f"m.{ending}"), layer)
     assert entry.initial_state == kind
-    assert entry.zeros_given == (name == "zeros as a state")
     assert clause in " ".join(entry.assumptions)
     assert bool(entry.assumptions) == bool(clause)
 

@@ -157,9 +157,9 @@ def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
     graph.outputs = [graph.recurrent("LSTM", x, "a", states=[state, state])]
     entry = run_graph(graph, tmp_path / "m.onnx")
     assert (entry.initial_state, entry.assumptions) == ("zeros", ())
-    # Zeros of the graph are the model's own; where it has none, zeros would leave bugs undetected.
+    # Exporters write zeros where the model's code gives no state; they would leave bugs undetected.
     config = config_of(tmp_path / "m.onnx", entry)
-    assert config.initial_state.source == ("uniform" if made == "absent" else "zeros")
+    assert config.initial_state.source == "uniform"
     assert (config.sequence.timesteps, config.sequence.batch_size) == (16, 3)
 
 
