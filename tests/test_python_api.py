@@ -77,7 +77,7 @@ def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_pa
     )
     assert answer.returncode == 0, answer.stderr
     told = answer.stdout
-    assert "manual agree" in told
+    assert re.search(r"^✔ manual and \w+ agree", told, re.MULTILINE)
     assert re.search(r"^layer 0, forward, t = 0, sample 0, unit 0 \S+ \S+$", told, re.MULTILINE)
     assert "bug:no-h2h-bias wrong (('no-h2h-bias',)" in told
     assert "no-such-file.toml does not exist" in told

@@ -11,11 +11,17 @@ from packaging.utils import canonicalize_name
 _PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
+EXTRAS = "window", "onnx", "gluon"
+"""The extras of `pyproject.toml` that the packages contain."""
+
+
 @cache
 def distributions() -> dict[str, Distribution]:
-    """What `pyproject.toml` asks for at run time and what that needs in turn, by canonical names, sorted."""
+    """What `pyproject.toml` asks for with `EXTRAS`, and what that needs in turn, by canonical names, sorted."""
     found: dict[str, Distribution] = {}
-    for line in loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]:
+    project = loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for line in (*project["dependencies"], *(line for extra in EXTRAS for line in extras[extra])):
         _add(line, found)
     return dict(sorted(found.items()))
 

@@ -241,5 +241,6 @@ def test_the_outputs_in_the_readme_are_printed(folder, capsys):
             printed = capsys.readouterr().out
             if target:
                 Path(target).write_text(printed, encoding="utf-8")
-        # The last digits differ between processors.
+        # Where PyTorch is installed, it is the default candidate. The last digits differ between processors.
+        printed = printed.replace("manual and torch", "manual and gluon")
         assert re.sub(r"[\d.,e+-]+", "#", printed) == re.sub(r"[\d.,e+-]+", "#", output)

@@ -45,7 +45,7 @@ print(json.dumps([peak.above, told == sorted(told), told[0], told[-1], (folder /
 def test_the_memory_of_an_export_does_not_grow_with_it(tmp_path: Path, kind: str, gates: str) -> None:
     """Measured in a separate process, above the memory after a small export."""
     above = []
-    for timesteps in (5_000, 20_000) if gates == "gates" else (5_000, 40_000):
+    for timesteps in (3_000, 12_000) if gates == "gates" else (5_000, 40_000):
         words = [sys.executable, "-c", _MEASURED, kind, str(timesteps), str(tmp_path), gates]
         done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=110)
         taken, rising, first, last, size = json.loads(done.stdout)

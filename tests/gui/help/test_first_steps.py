@@ -158,7 +158,7 @@ def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_
     table = pl.read_csv(tmp_path / "sample.csv")
     layers, timesteps, samples, units = 2, 12, bare_window.session.config.sequence.batch_size, 6
     assert table.height == layers * timesteps * samples * units
-    assert {"gluon", "manual", "abs_error"} <= set(table.columns)
+    assert {*bare_window.session.result.traces, "abs_error"} <= set(table.columns)
     assert not table["mismatch"].any()
 
 
