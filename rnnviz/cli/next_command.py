@@ -22,7 +22,7 @@ from rnnviz.verify.verdict import Verdict
 def next_commands(result: RunResult, comparison: Comparison, options: Namespace) -> list[str]:
     """The commands that explain the first wrong value and the first wrong gradient of a candidate.
 
-    `options` are those of the run. [] where the candidate agrees, or drifts, or only a copy of a state differs.
+    `options` are the options of the run. [] where the candidate agrees, or drifts, or only a copy of a state differs.
     """
     if result.candidate_verdict(comparison) is not Verdict.DISAGREE:
         return []
@@ -53,7 +53,7 @@ def _options_of_run(result: RunResult, options: Namespace) -> list[str]:
 
 
 def _engines(result: RunResult, options: Namespace) -> list[str]:
-    """The engines of --engines and --reference, the reference first; [] if they are those of the config."""
+    """The engines of --engines and --reference, the reference first; [] if the config names them."""
     if options.engines is None and options.reference is None:
         return []
     named = result.config.compare.engines if options.engines is None else options.engines.split(",")

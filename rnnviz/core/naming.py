@@ -1,4 +1,4 @@
-"""Names of parameters, outputs and states in texts: those of Gluon, or those of another framework."""
+"""Names of parameters, outputs and states in texts, as in Gluon or another framework."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -106,7 +106,7 @@ def named(text: str, names: str) -> str:
 
 
 def with_parameters(text: str, names: str) -> str:
-    """A text in which only the names and symbols of parameters are those of a framework.
+    """A text with the names and symbols of parameters in a framework.
 
     Parameters
     ----------

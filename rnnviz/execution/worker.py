@@ -124,7 +124,7 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
                 _rest()
             request, folder, place = connection.recv()
             storages.add(Path(folder).parent)
-            # Relative paths are those of the parent. A folder that cannot be entered has no files to read.
+            # Relative paths start from the parent's folder. A folder that cannot be entered has no files to read.
             with suppress(OSError):
                 os.chdir(place)
             notify = throttled(lambda stage, done: connection.send(("progress", (stage, done))))

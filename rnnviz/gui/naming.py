@@ -1,4 +1,4 @@
-"""Names of parameters, outputs and states in views: those of the model file's framework, or of the user's choice."""
+"""Names of parameters, outputs and states in views, as in the model file's framework or in the user's choice."""
 
 from PySide6.QtWidgets import QApplication
 

@@ -164,7 +164,7 @@ def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[]
     first = pid_of_runs()
     results.append(run(config(network={"hidden_size": 3}), load_inputs))
     assert (pid_of_runs(), len(children() - before)) == (first, 1)
-    # A file saved in between, and another working directory, are those of the next run.
+    # A file saved in between, and another working directory, apply to the next run.
     np.save(tmp_path / "x.npy", np.ones((5, 2, 3), np.float32))
     with chdir(tmp_path):
         relative = run(config(sequence={"source": "file", "path": "x.npy"}), load_inputs)
