@@ -3,6 +3,8 @@
 The parent of the worker process imports this module and nothing that computes.
 """
 
+from collections.abc import Iterable
+from errno import ENOENT
 from pathlib import Path
 
 from rnnviz.core.config import Config
@@ -26,8 +28,14 @@ class Outcome:
     sources: dict[str, str]
 
 
-def open_traces(folder: Path) -> dict[str, Trace]:
-    """The traces of a run that `compute` left in a folder, by engine, the reference first."""
+def open_traces(folder: Path, engines: Iterable[str] = ()) -> dict[str, Trace]:
+    """The traces of a run that `compute` left in a folder, by engine, the reference first.
+
+    FileNotFoundError if one of `engines` is not there: others may remove files, as a cleaner of temporary files does.
+    """
     count = len(list(folder.glob("engine-*")))
-    traces = (open_trace(folder / f"engine-{place}") for place in range(count))
-    return {trace.engine: trace for trace in traces}
+    traces = [open_trace(folder / f"engine-{place}") for place in range(count)]
+    found = {trace.engine: trace for trace in traces}
+    if gone := [engine for engine in engines if engine not in found]:
+        raise FileNotFoundError(ENOENT, f"the values of {gone[0]} are gone", str(folder))
+    return found

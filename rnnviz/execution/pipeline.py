@@ -197,7 +197,7 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
         Audits, diagnoses and undetectable bugs.
     """
     inputs = open_inputs(folder / "inputs")
-    traces = open_traces(folder)
+    traces = open_traces(folder, outcome.versions)
     comparisons, checks = outcome.comparisons, outcome.checks
     forward = 1.0 if inputs.loss is None else _FORWARD
     full = request.audit == "full"

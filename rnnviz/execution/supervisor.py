@@ -157,7 +157,7 @@ class Supervisor:
                         outcome, judgment = content
                         result = _open_result(request, outcome, folder) if computed is None else computed
                         if judgment is not None:
-                            traces, opened = result.traces, open_traces(folder)
+                            traces, opened = result.traces, open_traces(folder, outcome.versions)
                             if any(len(opened[engine]) > len(trace) for engine, trace in traces.items()):
                                 # The audit has stored states that an engine does not give.
                                 traces = opened
@@ -217,7 +217,7 @@ def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResu
     inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
     # A result and the same one with its judgment share their inputs, and need the folder as long as either lives.
     remove_with(inputs, folder)
-    traces, found = open_traces(folder), {**vars(outcome)}
+    traces, found = open_traces(folder, outcome.versions), {**vars(outcome)}
     del found["config"]
     return RunResult(request_id=request.id, inputs=inputs, traces=traces, folder=folder, **found)
 

@@ -1,6 +1,7 @@
 """Runs without a result: stopped, failed, or with a dead worker; the next run works."""
 
 import os
+import shutil
 from pathlib import Path
 from threading import Timer
 
@@ -10,7 +11,17 @@ import pytest
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, RunRequest, Stage, StageKind
+from rnnviz.execution.events import (
+    Cancelled,
+    Computed,
+    Event,
+    Failed,
+    Finished,
+    Progressed,
+    RunRequest,
+    Stage,
+    StageKind,
+)
 from rnnviz.execution.folders import storage
 from rnnviz.execution.log import keep_log, log_path
 from rnnviz.execution.pipeline import compute
@@ -223,6 +234,18 @@ def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, mo
         assert failure.kind == "engine"
         assert "No such file or directory" in failure.sentence
         finished(events_of(supervisor))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor: Supervisor, place: int) -> None:
+    seen: list[Event] = []
+    for event in supervisor.events(RunRequest(config(), load_inputs)):
+        seen.append(event)
+        if isinstance(event, Computed):
+            shutil.rmtree(event.result.folder / f"engine-{place}")
+    failure = failed(seen)
+    assert failure.kind == "engine"
+    finished(events_of(supervisor))
 
 
 @pytest.mark.parametrize(
