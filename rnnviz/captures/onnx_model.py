@@ -56,32 +56,8 @@ def record(
 ) -> Recording:
     """Run a model, and write a session for each sequence that its networks read; to be called in a subprocess.
 
-    Parameters
-    ----------
-    path : Path
-        The ONNX model.
-    given : mapping of str to str
-        The files of the model's inputs, .npy or .npz, the latter with # and the name of an array if it has several.
-    entry : str, optional
-        The network to record, by its name in the list of `rnnviz inspect`; by default all but the layers of others.
-    folder : Path
-        The folder of the sessions.
-    single : bool
-        Whether there must be only one session.
-    shown : Path, optional
-        The file of a single session, or the folder, that an error names in place of `folder`.
-
-    Returns
-    -------
-    Recording
-        The names of the sessions in the folder.
-
-    Raises
-    ------
-    InputError
-        If the model or an input cannot be read or does not fit, or no network was recorded.
-    EngineError
-        If ONNX Runtime is missing, or refuses or fails to run the model.
+    Raises InputError if the model or an input cannot be read or does not fit, or no network was recorded; EngineError
+    if ONNX Runtime is missing, or refuses or fails to run the model.
     """
     load_engine("onnx")
     with limited_memory(available_memory() or 1 << 62):

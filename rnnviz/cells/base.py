@@ -317,10 +317,7 @@ class CellSpec:
 
         >>> LSTM.with_activations(gate=hard_sigmoid)
 
-        Raises
-        ------
-        CellError
-            If the cell has no such role.
+        Raises CellError if the cell has no such role.
         """
         known = dict(self.activations)
         for role in roles:

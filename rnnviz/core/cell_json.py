@@ -111,13 +111,7 @@ def _operation(node: Node, places: Mapping[Node, int]) -> tuple[Operand, ...]:
 
 
 def cell_from_json(text: str) -> CellSpec:
-    """The cell that `cell_to_json` wrote.
-
-    Raises
-    ------
-    CellError
-        If the text does not declare a cell.
-    """
+    """The cell that `cell_to_json` wrote. Raises CellError if the text does not declare a cell."""
     try:
         values = json.loads(text)
         operations = tuple(_checked(place, *operation) for place, operation in enumerate(values["operations"]))

@@ -125,10 +125,7 @@ _OTHERS = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
 def check_regular(path: str | os.PathLike[str]) -> None:
     """Refuse a pipe, a device or a socket. The reader refuses missing files and folders.
 
-    Raises
-    ------
-    InputError
-        With the kind of file that it is.
+    Raises InputError with the kind of file that it is.
     """
     try:
         kind = _OTHERS.get(stat.S_IFMT(os.stat(path).st_mode))

@@ -30,34 +30,12 @@ the one value. The gradients of the final states and those from the lane's own n
 
 
 def gradient(symbol: str) -> str:
-    """The name of the gradient of a state, a gate's pre-activation, or an initial state: "grad.h", "grad.i", "grad.h0".
-
-    Parameters
-    ----------
-    symbol : str
-        Symbol of the value.
-
-    Returns
-    -------
-    str
-        Name of the array in a trace.
-    """
+    """Name of the gradient of a state, a gate's pre-activation or an initial state: "grad.h", "grad.i", "grad.h0"."""
     return f"{GRADIENT}{symbol}"
 
 
 def gradient_names(network: Network) -> tuple[str, ...]:
-    """Names of the gradients over time that a complete backward pass gives.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-
-    Returns
-    -------
-    tuple of str
-        Those of the states, then of the pre-activations of the gates, such as "grad.h" and "grad.i", then "grad.out".
-    """
+    """Names of the gradients over time that a complete backward pass gives."""
     symbols = dict.fromkeys((*network.kind.state_symbols, *network.kind.gate_symbols))
     return (*map(gradient, symbols), OF_OUTPUT)
 
@@ -67,21 +45,8 @@ def gradient_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of the gradients of a trace.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    timesteps, batch_size : int
-        T and N.
-    names : iterable of str
-        Names of the gradients over time that an engine gives, and perhaps of others; without any there are no
-        gradients.
-
-    Returns
-    -------
-    dict of str to tuple of int
-        (L, D, T, N, U) of each gradient over time, (T, N, I) of "grad.input", (L·D, N, U) of "grad.h0" and those of
-        further initial states, and the shape of each parameter.
+    Returns dict of str to tuple of int: (L, D, T, N, U) of each gradient over time, (T, N, I) of "grad.input", (L·D, N,
+    U) of "grad.h0" and those of further initial states, and the shape of each parameter.
     """
     names = tuple(names)
     if not names:
@@ -116,21 +81,7 @@ class LossGradient:
 
         The gradients of the final states are not in it.
 
-        Parameters
-        ----------
-        network : Network
-            The network.
-        layer, direction : int
-            The lane.
-        times : range
-            B time steps.
-        samples : int
-            N.
-
-        Returns
-        -------
-        ndarray of shape (B, N, H), or None
-            The gradients, which are not to be written to; None where all are 0.
+        Returns an array (B, N, H), or None: the gradients, which are not to be written to; None where all are 0.
         """
         size = network.output_size
         if self.value is not None:
@@ -145,42 +96,14 @@ class LossGradient:
         return self.out[times.start : times.stop, :, direction * size : (direction + 1) * size]
 
     def cuts(self, t: int) -> bool:
-        """Whether truncation lets no gradient pass between the time steps t - 1 and t.
-
-        Parameters
-        ----------
-        t : int
-            The later time step.
-
-        Returns
-        -------
-        bool
-            False without truncation. The initial state is not cut off.
-        """
+        """Whether truncation lets no gradient pass between the time steps t - 1 and t."""
         return self.truncate is not None and t > 0 and t % self.truncate == 0
 
 
 def draw_loss(config: Config, lengths: tuple[int, ...], read: Mapping[str, FloatArray] | None) -> LossGradient | None:
     """The loss gradients of a config, or None if it has no backward pass.
 
-    Parameters
-    ----------
-    config : Config
-        The config, with its final sizes.
-    lengths : tuple of int
-        The length of each sample, () if none has padding.
-    read : mapping of str to ndarray, optional
-        The arrays of the file of `backward.path`: "output" (T, N, D·H), "state" and "cell_state" (L·D, N, H).
-
-    Returns
-    -------
-    LossGradient or None
-        Gradients in the network's dtype. Random ones are drawn by `numpy.random.default_rng(seed)`: out, then h, c.
-
-    Raises
-    ------
-    ConfigError
-        If the one value is outside the network or in padding.
+    `read` is (T, N, D·H). Raises ConfigError if the one value is outside the network or in padding.
     """
     backward, network = config.backward, config.network
     if not backward.enabled:
@@ -214,35 +137,14 @@ def draw_loss(config: Config, lengths: tuple[int, ...], read: Mapping[str, Float
 
 
 def state_key(symbol: str) -> str:
-    """The name of the gradient of a final state in a file: "state" of h, "cell_state" of c, "m_state" of another m.
-
-    Parameters
-    ----------
-    symbol : str
-        Symbol of the state.
-
-    Returns
-    -------
-    str
-        Name of an array.
-    """
+    """The name of the gradient of a final state in a file: "state" of h, "cell_state" of c, "m_state" of another m."""
     return {"h": "state", "c": "cell_state"}.get(symbol, f"{symbol}_state")
 
 
 def check_loss_shapes(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Check the arrays of a file of loss gradients before their values are read.
 
-    Parameters
-    ----------
-    config : Config
-        The config, with its final sizes.
-    shapes : mapping of str to tuple of int
-        Shapes by name.
-
-    Raises
-    ------
-    InputError
-        If no array is there, or one is unknown or has another shape.
+    Raises InputError if no array is there, or one is unknown or has another shape.
     """
     network, n = config.network, config.sequence.batch_size
     needed = {"output": (config.sequence.timesteps, n, network.directions * network.output_size)}
@@ -276,20 +178,7 @@ def _check_value(config: Config, lengths: tuple[int, ...]) -> None:
 
 
 def of_samples(loss: LossGradient | None, samples: NDArray[np.intp]) -> LossGradient | None:
-    """The loss gradients of some samples, in this order.
-
-    Parameters
-    ----------
-    loss : LossGradient or None
-        The loss gradients of N samples.
-    samples : ndarray of shape (S,)
-        Indices of samples.
-
-    Returns
-    -------
-    LossGradient or None
-        None without a loss, or where the one value is not of these samples.
-    """
+    """The loss gradients of some samples, in this order. `samples` is (S,)."""
     if loss is None:
         return None
     if loss.value is not None and loss.value[3] not in samples:

@@ -64,22 +64,7 @@ UNIFORM_STATE = 0.9
 
 
 def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
-    """Draw the initial state.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    source : InitialStateSource
-        Zeros, U(-0.9, 0.9) or N(0, 1) by `numpy.random.default_rng(seed)`: first h, then c.
-    batch_size : int
-        N.
-
-    Returns
-    -------
-    State
-        h and, for an LSTM, c, each of shape (L·D, N, H).
-    """
+    """Draw the initial state. Returns State: h and, for an LSTM, c, each of shape (L·D, N, H)."""
     generator = np.random.default_rng(source.seed)
     shapes = {name: network.state_shape(batch_size, name) for name in network.kind.state_symbols}
 
@@ -93,27 +78,7 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
 
 
 def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatArray]) -> State:
-    """Check and convert a given initial state.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    batch_size : int
-        N.
-    arrays : mapping of str to ndarray
-        "h" and, for an LSTM, "c", each of shape (L·D, N, H).
-
-    Returns
-    -------
-    State
-        Read-only arrays in the network's dtype.
-
-    Raises
-    ------
-    InputError
-        As `check_state`.
-    """
+    """Check and convert a given initial state. `arrays` is (L·D, N, H). Raises InputError as `check_state`."""
     check_state(network, batch_size, {name: array.shape for name, array in arrays.items()})
     return State.of({name: read_only(arrays[name], network.dtype) for name in network.kind.state_symbols})
 
@@ -121,19 +86,8 @@ def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatA
 def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Check the shapes of an initial state before its values are read.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    batch_size : int
-        N.
-    shapes : mapping of str to tuple of int
-        Shapes of "h" and "c". Each must be (L·D, N, H).
-
-    Raises
-    ------
-    InputError
-        If h, or c of an LSTM, is missing or has another shape, or the cell has no c.
+    `shapes` is (L·D, N, H). Raises InputError if h, or c of an LSTM, is missing or has another shape, or the cell has
+    no c.
     """
     names = network.kind.state_symbols
     for name in names:
@@ -225,22 +179,7 @@ Load: TypeAlias = Callable[[Config], Inputs]
 def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
     """Set the sizes of a config to those of a sequence.
 
-    Parameters
-    ----------
-    config : Config
-        The config. Its I is kept unless files determine it.
-    shape : tuple of int
-        (T, N, I) of the sequence.
-
-    Returns
-    -------
-    Config
-        The config with T, N and I.
-
-    Raises
-    ------
-    InputError
-        If the sequence and the network differ in I; the sentence has both shapes.
+    `shape` is (T, N, I). Raises InputError if the sequence and the network differ in I; the sentence has both shapes.
     """
     timesteps, batch_size, features = shape
     if config.sequence.brings_input_size:
@@ -260,25 +199,7 @@ _SEQUENCE, _NUMBERS, _LOSS = "input.npy", "numbers.npy", "loss.npy"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
-    """Write inputs to a new folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder, which must not exist.
-    inputs : Inputs
-        Sequence (T, N, I), parameters and initial state.
-
-    Returns
-    -------
-    Inputs
-        The same arrays, mapped from the files.
-
-    Raises
-    ------
-    OSError
-        If the folder exists or the disk is full.
-    """
+    """Write inputs to a new folder. `inputs` is (T, N, I). Raises OSError if the folder exists or the disk is full."""
     folder.mkdir(parents=True)
     (folder / _CONFIG).write_bytes(json.dumps(inputs.config.to_mapping()).encode())
     if inputs.network.custom is not None:
@@ -324,10 +245,7 @@ def _open_loss(folder: Path, config: Config, batch_size: int) -> LossGradient | 
 def open_inputs(folder: Path) -> Inputs:
     """The inputs that `save_inputs` wrote, read-only and mapped.
 
-    Raises
-    ------
-    OSError, ValueError
-        If the folder does not hold them.
+    Raises OSError or ValueError if the folder does not hold them.
     """
     config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
     if (folder / _CELL).exists():

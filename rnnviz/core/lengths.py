@@ -21,18 +21,6 @@ def draw_lengths(seed: int, batch_size: int, timesteps: int) -> tuple[int, ...]:
     """Draw lengths of 1 to T, all equally likely.
 
     A separate generator draws them, so that the sequence is drawn as without lengths.
-
-    Parameters
-    ----------
-    seed : int
-        The seed of the sequence.
-    batch_size, timesteps : int
-        N and T.
-
-    Returns
-    -------
-    tuple of int
-        N lengths.
     """
     return tuple(int(n) for n in np.random.default_rng([seed, 1]).integers(1, timesteps, batch_size, endpoint=True))
 
@@ -42,26 +30,7 @@ def checked_lengths(
 ) -> tuple[int, ...]:
     """The lengths, or () if no sample has padding.
 
-    Parameters
-    ----------
-    lengths : sequence of int
-        The number of time steps of each sample.
-    batch_size, timesteps : int
-        N and T.
-    key : str
-        The config key of an error.
-    name : str
-        What the sentence of an error calls the lengths; the key by default.
-
-    Returns
-    -------
-    tuple of int
-        N lengths, or ().
-
-    Raises
-    ------
-    ConfigError
-        If there are not N lengths, or one is not from 1 to T.
+    Raises ConfigError if there are not N lengths, or one is not from 1 to T.
     """
     name, shown = name or key, display_value(list(lengths))
     if len(lengths) != batch_size:
@@ -81,33 +50,12 @@ def checked_lengths(
 
 
 def padding_mask(lengths: Sequence[int], times: slice | range) -> NDArray[np.bool_]:
-    """Where some time steps are padding.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        The length of each sample.
-    times : slice or range
-        B time steps.
-
-    Returns
-    -------
-    ndarray of shape (B, N)
-        True in padding.
-    """
+    """Where some time steps are padding. Returns an array (B, N): true in padding."""
     return np.arange(times.start, times.stop)[:, np.newaxis] >= np.asarray(lengths)
 
 
 def clear_padding(lengths: Sequence[int], array: NDArray[Any]) -> None:
-    """Set the padding of an array to 0.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        The length of each sample.
-    array : ndarray of shape (..., T, N, U)
-        The array.
-    """
+    """Set the padding of an array to 0."""
     for sample, length in enumerate(lengths):
         array[..., length:, sample, :] = 0
 
@@ -117,21 +65,7 @@ def computed_parts(
 ) -> Iterator[tuple[range, NDArray[np.intp]]]:
     """Parts of some time steps, in which no sample ends.
 
-    Parameters
-    ----------
-    lengths : sequence of int
-        The length of each sample; without lengths there is one part.
-    times : range
-        The time steps.
-    backward : bool
-        Whether the last time step is computed first.
-
-    Yields
-    ------
-    range
-        A part, in the order of computation.
-    ndarray of shape (S,)
-        The samples that are computed in all of it; the others are padding in all of it.
+    Yields an array (S,): the samples that are computed in all of it; the others are padding in all of it.
     """
     ends = sorted({times.stop, *(length for length in lengths if times.start < length < times.stop)})
     parts = [range(start, stop) for start, stop in zip([times.start, *ends], ends, strict=False)]
@@ -142,17 +76,7 @@ def computed_parts(
 def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]:
     """Reverse the time steps of each sample, and leave its padding where it is.
 
-    Parameters
-    ----------
-    lengths : sequence of int
-        The length of each sample.
-    array : ndarray of shape (T, N, U)
-        The array.
-
-    Returns
-    -------
-    ndarray of shape (T, N, U)
-        A copy.
+    `array` is (T, N, U). Returns an array (T, N, U): a copy.
     """
     reversed_array = array.copy()
     for sample, length in enumerate(lengths):
@@ -161,20 +85,7 @@ def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]
 
 
 def last_steps(array: NDArray[Any], lengths: Sequence[int]) -> NDArray[Any]:
-    """Values at the last time step of each sample.
-
-    Parameters
-    ----------
-    array : ndarray of shape (T, N, U)
-        The array.
-    lengths : sequence of int
-        The length of each sample; without lengths it is T.
-
-    Returns
-    -------
-    ndarray of shape (N, U)
-        The values.
-    """
+    """Values at the last time step of each sample. `array` is (T, N, U). Returns an array (N, U): the values."""
     if not lengths:
         return np.asarray(array[-1])
     return np.asarray(array[np.asarray(lengths) - 1, np.arange(len(lengths))])

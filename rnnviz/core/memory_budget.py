@@ -87,17 +87,8 @@ def _levels(gradients: dict[str, tuple[int, ...]]) -> dict[str, int]:
 def check_demand(config: Config, folder: Path) -> None:
     """Refuse a run that this machine cannot hold.
 
-    Parameters
-    ----------
-    config : Config
-        The config of the run.
-    folder : Path
-        The folder of the run's files.
-
-    Raises
-    ------
-    ConfigError
-        If the memory or the disk is too small. The sentence has the size of the run and its largest part.
+    Raises ConfigError if the memory or the disk is too small. The sentence has the size of the run and its largest
+    part.
     """
     check_memory(config)
     needed = demand(config)

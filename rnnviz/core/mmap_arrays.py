@@ -30,17 +30,7 @@ _IN_MEMORY_BYTES = 1 << 26
 def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
     """Convert an array to contiguous and read-only.
 
-    Parameters
-    ----------
-    array : ndarray
-        An array of any shape.
-    dtype : str
-        Type of the result.
-
-    Returns
-    -------
-    ndarray of the same shape
-        A view if possible, else a copy.
+    Returns an array of the same shape: a view if possible, else a copy.
     """
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
         result = np.ascontiguousarray(array, dtype=dtype)
@@ -53,24 +43,8 @@ def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
 def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> Any:
     """Create an array of zeros in a new `.npy` file.
 
-    Parameters
-    ----------
-    path : Path
-        The file, which must not exist.
-    dtype : str or dtype
-        Type; a structured dtype with the shape () is a record of several arrays.
-    shape : tuple of int
-        Shape.
-
-    Returns
-    -------
-    ndarray of the given shape
-        A writable memory map.
-
-    Raises
-    ------
-    OSError
-        If the file exists, cannot be created or the disk is full.
+    Returns an array of the given shape: a writable memory map. Raises OSError if the file exists, cannot be created or
+    the disk is full.
     """
     header = _header(dtype, shape)
     size = len(header) + prod(shape) * np.dtype(dtype).itemsize
@@ -87,22 +61,8 @@ def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]
 def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
     """Allocate a writable array.
 
-    Parameters
-    ----------
-    dtype : str
-        Type.
-    shape : tuple of int
-        Shape.
-
-    Returns
-    -------
-    ndarray of the given shape
-        In memory, or in an unnamed temporary file if it is large. Not initialized.
-
-    Raises
-    ------
-    OSError
-        If the disk is full.
+    Returns an array of the given shape: in memory, or in an unnamed temporary file if it is large. Not initialized.
+    Raises OSError if the disk is full.
     """
     size = prod(shape) * np.dtype(dtype).itemsize
     if size <= _IN_MEMORY_BYTES:
@@ -115,22 +75,8 @@ def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
 def store_mapped(path: Path, array: FloatArray) -> FloatArray:
     """Write an array to a new `.npy` file.
 
-    Parameters
-    ----------
-    path : Path
-        The file, which must not exist.
-    array : ndarray
-        An array of any shape.
-
-    Returns
-    -------
-    ndarray of the same shape
-        A read-only memory map of the file.
-
-    Raises
-    ------
-    OSError
-        If the file exists, cannot be created or the disk is full.
+    Returns an array of the same shape: a read-only memory map of the file. Raises OSError if the file exists, cannot be
+    created or the disk is full.
     """
     header = _header(array.dtype.str, array.shape)
     with path.open("xb+", buffering=0) as file:
@@ -145,22 +91,8 @@ def store_mapped(path: Path, array: FloatArray) -> FloatArray:
 def open_mapped(path: Path, *, writable: bool = False) -> Any:
     """Map the array of a `.npy` file; no values are read.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    writable : bool
-        Whether to map it for writing.
-
-    Returns
-    -------
-    ndarray of the file's shape
-        A memory map.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the file is missing or is not an array of numbers.
+    Returns an array of the file's shape: a memory map. Raises OSError or ValueError if the file is missing or is not an
+    array of numbers.
     """
     mapped = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
     # An ordinary array is quicker to slice, and keeps the map open.

@@ -47,20 +47,7 @@ def levels_of(shape: tuple[int, ...]) -> tuple[Level, ...]:
 
 
 def level_shape(shape: tuple[int, ...], level: Level) -> tuple[int, ...]:
-    """Shape of a level.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (L, D, T, N, U) of the array.
-    level : Level
-        Sizes of a block.
-
-    Returns
-    -------
-    tuple of int
-        (L, D, blocks of time, N, blocks of units). The last blocks may be smaller.
-    """
+    """Shape of a level. `shape` is (L, D, T, N, U)."""
     layers, directions, timesteps, samples, units = shape
     return layers, directions, -(-timesteps // level.times), samples, -(-units // level.units)
 
@@ -79,26 +66,7 @@ NO_PYRAMID: Pyramid = {}
 def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Pyramid:
     """Create the writable levels of an array in new files.
 
-    Parameters
-    ----------
-    folder : Path
-        An existing folder.
-    name : str
-        Name of the pyramid.
-    dtype : str
-        Type.
-    shape : tuple of int
-        (L, D, T, N, U) of the array.
-
-    Returns
-    -------
-    Pyramid
-        The levels, memory-mapped.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be created or the disk is full.
+    `shape` is (L, D, T, N, U). Raises OSError if a file cannot be created or the disk is full.
     """
     return {
         level: create_mapped(_path(folder, name, level), dtype, level_shape(shape, level)) for level in levels_of(shape)
@@ -108,10 +76,7 @@ def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) 
 def open_pyramids(folder: Path) -> dict[str, Pyramid]:
     """The pyramids in a folder by name, mapped and read-only: opening reads no numbers.
 
-    Raises
-    ------
-    OSError, ValueError
-        If a file is none of ours.
+    Raises OSError or ValueError if a file is none of ours.
     """
     found: dict[str, dict[Level, LevelArray]] = {}
     for path in sorted(folder.glob("*.level-*x*.npy")):

@@ -81,21 +81,7 @@ def names_of_file(path: str | None) -> str:
 
 
 def named(text: str, names: str) -> str:
-    """A text with Gluon's names, in the names of another framework.
-
-    Parameters
-    ----------
-    text : str
-        The text, such as "out is the input of l1_i2h_weight".
-    names : str
-        One of `NAMES`.
-
-    Returns
-    -------
-    str
-        The text; PyTorch's names are `weight_ih_l0` and `bias_hh_l0_reverse` for parameters, `output`, `h_n`, `c_n`
-        and `batch_first`.
-    """
+    """A text with Gluon's names, in the names of another framework."""
     words = _OF.get(names)
     if words is None:
         return text
@@ -106,21 +92,7 @@ def named(text: str, names: str) -> str:
 
 
 def with_parameters(text: str, names: str) -> str:
-    """A text with the names and symbols of parameters in a framework.
-
-    Parameters
-    ----------
-    text : str
-        The text, with Gluon's names.
-    names : str
-        One of `NAMES`.
-
-    Returns
-    -------
-    str
-        The text. A parameter with an index keeps Gluon's name where the framework transposes the weights or orders
-        gates otherwise.
-    """
+    """A text with the names and symbols of parameters in a framework."""
     words = _OF.get(names)
     if words is None:
         return text
@@ -135,20 +107,7 @@ def with_parameters(text: str, names: str) -> str:
 
 
 def with_parameters_in_columns(text: str, names: str) -> str:
-    """A text as `with_parameters` returns it, with the columns of its tables below each other.
-
-    Parameters
-    ----------
-    text : str
-        The text, with Gluon's names; two spaces or more separate columns.
-    names : str
-        One of `NAMES`.
-
-    Returns
-    -------
-    str
-        The text, in which a column begins where it began, unless a name is too long.
-    """
+    """A text as `with_parameters` returns it, with the columns of its tables below each other."""
 
     def cell(found: re.Match[str]) -> str:
         word = with_parameters(found[1], names)

@@ -64,22 +64,7 @@ class NpyHeader:
 def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
     """Read the header of an `.npy` file; nothing is unpickled.
 
-    Parameters
-    ----------
-    file : binary file
-        The file, at its beginning.
-    size : int
-        Bytes of the file.
-
-    Returns
-    -------
-    NpyHeader
-        Shape, order, dtype and offset of the values.
-
-    Raises
-    ------
-    ValueError
-        If NumPy does not write this header, or the array does not fill the file exactly.
+    Raises ValueError if NumPy does not write this header, or the array does not fill the file exactly.
     """
     header = _parse_npy_header(file)
     if header.numeric and (any(length < 0 for length in header.shape) or header.size != size):
@@ -106,17 +91,7 @@ def _parse_npy_header(file: IO[bytes]) -> NpyHeader:
 def check_npy_size(file: IO[bytes], size: int) -> None:
     """Refuse an `.npy` file whose array would have more bytes than the file; NumPy judges everything else.
 
-    Parameters
-    ----------
-    file : binary file
-        The file, at its beginning.
-    size : int
-        Its bytes.
-
-    Raises
-    ------
-    ValueError
-        If the array is larger than the file.
+    Raises ValueError if the array is larger than the file.
     """
     try:
         needed = _parse_npy_header(file).size
@@ -127,20 +102,7 @@ def check_npy_size(file: IO[bytes], size: int) -> None:
 
 
 def check_numeric(dtype: np.dtype[Any], name: str) -> None:
-    """Refuse a dtype other than real numbers.
-
-    Parameters
-    ----------
-    dtype : dtype
-        Type of an array.
-    name : str
-        Name of the array in the sentence.
-
-    Raises
-    ------
-    InputError
-        If the type is not one of real numbers.
-    """
+    """Refuse a dtype other than real numbers. Raises InputError if the type is not one of real numbers."""
     if dtype.hasobject:
         raise InputError(f"{name} holds Python objects, which are never unpickled: it must hold numbers.")
     if dtype.kind not in "fiub":
@@ -171,22 +133,8 @@ class NpzFile:
     def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
         """Read an array piece by piece, in the order of the file.
 
-        Parameters
-        ----------
-        name : str
-            Name of the array.
-
-        Yields
-        ------
-        int
-            Flat index of the first value of the piece.
-        ndarray of shape (K,)
-            The values.
-
-        Raises
-        ------
-        InputError
-            If the values are not real numbers, or the checksum at the end differs.
+        Yields an array (K,): the values. Raises InputError if the values are not real numbers, or the checksum at the
+        end differs.
         """
         header = self._of_numbers(name)
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
@@ -208,20 +156,7 @@ class NpzFile:
     def read(self, name: str) -> FloatArray:
         """Read an array, and report the progress (see `progress`).
 
-        Parameters
-        ----------
-        name : str
-            Name of the array.
-
-        Returns
-        -------
-        ndarray of the header's shape
-            The array in its own type.
-
-        Raises
-        ------
-        InputError
-            As `pieces`.
+        Returns an array of the header's shape: the array in its own type. Raises InputError as `pieces`.
         """
         header = self._of_numbers(name)
         with self._explained_errors():
@@ -234,10 +169,7 @@ class NpzFile:
     def text(self, name: str) -> str:
         """The text that an array without axes holds, "" if it holds none or one that is longer than a word.
 
-        Raises
-        ------
-        InputError
-            If the file is damaged.
+        Raises InputError if the file is damaged.
         """
         header = self.headers[name]
         if header.dtype.kind != "U" or header.shape or header.dtype.itemsize > _WORD_BYTES:
@@ -279,24 +211,8 @@ def read_npz(
 ) -> dict[str, FloatArray]:
     """Read the arrays of an `.npz` file.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    prefix : str
-        If names begin with it, only those are read, and the prefix is removed.
-    check : callable
-        Gets the shapes by name before any value is read; raises an InputError to refuse them.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Arrays of the file's shapes, floating; integers as float64.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, does not end with `.npz`, is damaged, or an array is not numeric.
+    Returns dict of str to ndarray: arrays of the file's shapes, floating; integers as float64. Raises InputError if the
+    file is missing, does not end with `.npz`, is damaged, or an array is not numeric.
     """
     if path.suffix.lower() != ".npz":
         raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')

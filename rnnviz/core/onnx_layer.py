@@ -78,19 +78,7 @@ def attributes(network: Network) -> dict[str, Any]:
 def weights(network: Network, parameters: Parameters, layer: int) -> dict[str, FloatArray]:
     """The weights of a layer in ONNX's order of gates.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    parameters : Parameters
-        Its parameters.
-    layer : int
-        Index of the layer.
-
-    Returns
-    -------
-    dict of str to array
-        W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H), and P (D, 3·H) of peepholes.
+    Returns dict of str to array: w (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H), and P (D, 3·H) of peepholes.
     """
     node, gates = operator(network.kind), network.kind.gate_symbols
     sides = [parameters.layer(layer, side) for side in range(network.directions)]

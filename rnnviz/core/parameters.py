@@ -34,10 +34,7 @@ class Parameters(Mapping[str, FloatArray]):
     def __init__(self, network: Network, arrays: Mapping[str, FloatArray]) -> None:
         """Keep `arrays` in Gluon's order.
 
-        Raises
-        ------
-        InputError
-            If an array is missing, superfluous or misshapen; the sentence says both shapes.
+        Raises InputError if an array is missing, superfluous or misshapen; the sentence says both shapes.
         """
         check_shapes(network, {name: array.shape for name, array in arrays.items()})
         self._names = tuple(network.kind.initializers())
@@ -55,17 +52,7 @@ class Parameters(Mapping[str, FloatArray]):
     def layer(self, layer: int, direction: int) -> LayerParameters:
         """Parameters of one lane.
 
-        Parameters
-        ----------
-        layer : int
-            Index of the layer.
-        direction : int
-            0 for forward, 1 for backward.
-
-        Returns
-        -------
-        LayerParameters
-            Weights (G·H, I) and (G·H, H), biases (G·H,), and the cell's own parameters.
+        Returns LayerParameters: weights (G·H, I) and (G·H, H), biases (G·H,), and the cell's own parameters.
         """
         return LayerParameters(**{name: self._arrays[parameter_name(layer, direction, name)] for name in self._names})
 
@@ -89,17 +76,7 @@ def pytorch_name(name: str) -> str:
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Check the shapes of a network's parameters before their values are read.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    shapes : mapping of str to tuple of int
-        Shapes by Gluon's names.
-
-    Raises
-    ------
-    InputError
-        If an array is missing, unexpected or has another shape; the sentence has both shapes.
+    Raises InputError if an array is missing, unexpected or has another shape; the sentence has both shapes.
     """
     needed = network.parameter_shapes()
     for name, shape in needed.items():
@@ -117,18 +94,6 @@ def draw_parameters(network: Network, source: ParameterSource) -> Parameters:
 
     "xavier" is Gluon's default: U(-w, w) with w = sqrt(3 / ((rows + columns) / 2)). "orthogonal" gives matrices with
     orthonormal columns, or rows if there are fewer. The numbers are drawn in float64 and then rounded to the dtype.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    source : ParameterSource
-        Distribution, scale and seed.
-
-    Returns
-    -------
-    Parameters
-        Weights and biases of every layer and direction.
     """
     generator = np.random.default_rng(source.seed)
     arrays = {}

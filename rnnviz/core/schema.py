@@ -90,10 +90,7 @@ class FieldSpec:
     def check(self, key: str, value: Any) -> Any:
         """Return `value` as the dataclass holds it.
 
-        Raises
-        ------
-        ConfigError
-            If the value has the wrong type or is out of range; the sentence has the allowed values.
+        Raises ConfigError if the value has the wrong type or is out of range; the sentence has the allowed values.
         """
         if value is None and self.optional:
             return None
@@ -234,10 +231,7 @@ def declarations(section: type) -> dict[str, FieldSpec]:
 def section_from_mapping(section: type[Section], name: str, values: Any, **fixed: Any) -> Section:
     """Build one section of a config from a mapping as TOML gives it.
 
-    Raises
-    ------
-    ConfigError
-        If `values` is not a table, or a key is unknown, missing, of a wrong type or out of range.
+    Raises ConfigError if `values` is not a table, or a key is unknown, missing, of a wrong type or out of range.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(
@@ -268,10 +262,7 @@ _CALL = re.compile(r"(\w+)(?:\(([^()]*)\))?")
 def parse_activation(text: str) -> Activation:
     """The activation of a name with or without its constants: "tanh", "leaky_relu(0.1)", "hard_sigmoid(0.2, 0.5)".
 
-    Raises
-    ------
-    ValueError
-        If no activation has the name, or the constants are not as many finite numbers as it has at most.
+    Raises ValueError if no activation has the name, or the constants are not as many finite numbers as it has at most.
     """
     match = _CALL.fullmatch(text.strip())
     if match is None or match[1] not in ACTIVATIONS:

@@ -156,20 +156,7 @@ def alphabet(texts: Sequence[Sequence[str]]) -> Sequence[str]:
 
 
 def check_sequence(source: SequenceSource, weights: str | None) -> None:
-    """Check keys that depend on each other.
-
-    Parameters
-    ----------
-    source : SequenceSource
-        The table `sequence`.
-    weights : str, optional
-        The key `parameters.path`.
-
-    Raises
-    ------
-    ConfigError
-        If a key has no effect, or one is missing.
-    """
+    """Check keys that depend on each other. Raises ConfigError if a key has no effect, or one is missing."""
     for one, several in (("text", "texts"), ("path", "paths"), ("labels", "sample_labels")):
         if None not in (getattr(source, one), getattr(source, several)):
             raise ConfigError(
@@ -219,10 +206,7 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
 def check_sample_labels(source: SequenceSource) -> None:
     """Check that there is a file of labels for each sample, if there are any.
 
-    Raises
-    ------
-    ConfigError
-        If there are more or fewer.
+    Raises ConfigError if there are more or fewer.
     """
     files = source.sample_labels
     if files is not None and len(files) != source.batch_size:
@@ -234,20 +218,7 @@ def check_sample_labels(source: SequenceSource) -> None:
 
 
 def check_seams(source: SequenceSource, count: int | None) -> None:
-    """Check the seams.
-
-    Parameters
-    ----------
-    source : SequenceSource
-        The table `sequence`.
-    count : int, optional
-        T, once it is known.
-
-    Raises
-    ------
-    ConfigError
-        If they do not rise, or one is not from 1 to T - 1.
-    """
+    """Check the seams. Raises ConfigError if they do not rise, or one is not from 1 to T - 1."""
     seams = source.seams or ()
     for before, seam in pairwise(seams):
         if before >= seam:
@@ -297,24 +268,7 @@ def draw_sequence(source: SequenceSource, input_size: int, dtype: str) -> FloatA
 
     Random numbers are drawn time first, so that a longer sequence begins with the numbers of a shorter one.
 
-    Parameters
-    ----------
-    source : SequenceSource
-        The kind of sequence, T, N and the seed.
-    input_size : int
-        I.
-    dtype : str
-        Type of the result.
-
-    Returns
-    -------
-    ndarray of shape (T, N, I)
-        x, read-only.
-
-    Raises
-    ------
-    OSError
-        If the disk is full. A long sequence is stored in a file.
+    Returns an array (T, N, I): x, read-only. Raises OSError if the disk is full. A long sequence is stored in a file.
     """
     if source.source == "text":
         letters = alphabet(source.symbols)
@@ -357,41 +311,13 @@ def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[i
 
 
 def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:
-    """Indices of symbols in an alphabet.
-
-    Parameters
-    ----------
-    symbols : sequence of str
-        T symbols.
-    letters : sequence of str
-        The distinct symbols.
-
-    Returns
-    -------
-    ndarray of shape (T,)
-        The index of each symbol in `letters`.
-    """
+    """Indices of symbols in an alphabet. Returns an array (T,): the index of each symbol in `letters`."""
     places = {letter: place for place, letter in enumerate(letters)}
     return np.array([places[symbol] for symbol in symbols], np.intp)
 
 
 def one_hot(places: Sequence[NDArray[np.intp]], features: int, dtype: str) -> FloatArray:
-    """One-hot vectors, padded with 0.
-
-    Parameters
-    ----------
-    places : sequence of ndarray
-        For each sample the feature that is 1 at each time step.
-    features : int
-        I.
-    dtype : str
-        Type of the result.
-
-    Returns
-    -------
-    ndarray of shape (T, N, I)
-        x, read-only.
-    """
+    """One-hot vectors, padded with 0. Returns an array (T, N, I): x, read-only."""
     x = allocate_array(dtype, (max(map(len, places)), len(places), features))
     x[:] = 0.0
     for sample, own in enumerate(places):

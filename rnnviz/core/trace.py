@@ -221,20 +221,7 @@ class Trace(Mapping[str, FloatArray]):
         return layers * directions * units * sum(self.lengths)
 
     def of_samples(self, samples: NDArray[np.intp], lengths: tuple[int, ...]) -> "Trace":
-        """The arrays of some samples, without the gradients of parameters.
-
-        Parameters
-        ----------
-        samples : ndarray of int
-            Indices of the samples.
-        lengths : tuple of int
-            Their lengths; empty without padding.
-
-        Returns
-        -------
-        Trace
-            Copies of the arrays.
-        """
+        """The arrays of some samples, without the gradients of parameters."""
         arrays = {name: array for name, array in self.items() if not name.startswith(OF_PARAMETERS)}
         own = {name: np.ascontiguousarray(array[..., samples, :]) for name, array in arrays.items()}
         return replace(self, arrays=own, lengths=lengths)
@@ -247,16 +234,6 @@ class Trace(Mapping[str, FloatArray]):
         """The time steps of a lane with hidden states: all, except in a recording.
 
         "out" alone has those of the top layer, and "state.h" the last one of each lane.
-
-        Parameters
-        ----------
-        layer, direction : int
-            The lane.
-
-        Returns
-        -------
-        range
-            Time steps, empty if there are none.
         """
         layers, _, timesteps, *_ = self.shape
         if "h" not in self.missing or (layer == layers - 1 and "out" not in self.missing):
@@ -270,48 +247,15 @@ class Trace(Mapping[str, FloatArray]):
         return range(last, last + 1)
 
     def holds(self, layer: int, direction: int, timestep: int) -> bool:
-        """Whether the trace has the hidden states of a step.
-
-        Parameters
-        ----------
-        layer, direction, timestep : int
-            The step.
-
-        Returns
-        -------
-        bool
-            False only in a recording.
-        """
+        """Whether the trace has the hidden states of a step."""
         return timestep in self.recorded(layer, direction)
 
     def output_in(self, layout: str) -> FloatArray:
-        """`out` in a layout.
-
-        Parameters
-        ----------
-        layout : {"NTC", "TNC"}
-            Batch first or time first.
-
-        Returns
-        -------
-        ndarray of shape (N, T, D·H) or (T, N, D·H)
-            A view of "out".
-        """
+        """`out` in a layout. Returns an array (N, T, D·H) or (T, N, D·H): a view of "out"."""
         return self.output.swapaxes(0, 1) if layout == "NTC" else self.output
 
     def lane(self, layer: int, direction: int, sample: int) -> FloatArray:
-        """Hidden states of one lane and sample.
-
-        Parameters
-        ----------
-        layer, direction, sample : int
-            The lane, and the index in the batch.
-
-        Returns
-        -------
-        ndarray of shape (T, H)
-            A view of "h".
-        """
+        """Hidden states of one lane and sample. Returns an array (T, H): a view of "h"."""
         lane: FloatArray = self.hidden[layer, direction, :, sample, :]
         return lane
 
@@ -321,21 +265,8 @@ def array_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays of a trace.
 
-    Parameters
-    ----------
-    network : Network
-        The network.
-    timesteps, batch_size : int
-        T and N.
-    names : iterable of str
-        Names of the arrays over time. "c" is left out of a cell without a cell state. States besides h and c are in any
-        case among them. With gradients over time there are those of the input, the initial states and the parameters.
-
-    Returns
-    -------
-    dict of str to tuple of int
-        (L, D, T, N, U) of each array over time, (T, N, D·H) of "out", (L·D, N, H) of each final state, and those of
-        `gradient_shapes`.
+    Returns dict of str to tuple of int: (L, D, T, N, U) of each array over time, (T, N, D·H) of "out", (L·D, N, H) of
+    each final state, and those of `gradient_shapes`.
     """
     symbols, names = network.kind.state_symbols, tuple(names)
     gradients = [name for name in names if name.startswith(GRADIENT)]
@@ -359,33 +290,7 @@ def create_trace(
     names: Iterable[str] = ("h",),
     lengths: tuple[int, ...] = (),
 ) -> Trace:
-    """Create a writable trace in a new folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder, which must not exist.
-    engine : str
-        Name of the engine.
-    network : Network
-        The network.
-    timesteps, batch_size : int
-        T and N.
-    names : iterable of str
-        Names of the arrays over time; see `array_shapes`.
-    lengths : tuple of int
-        The length of each sample, if one has padding.
-
-    Returns
-    -------
-    Trace
-        Memory-mapped arrays of zeros.
-
-    Raises
-    ------
-    OSError
-        If the folder exists or the disk is full.
-    """
+    """Create a writable trace in a new folder. Raises OSError if the folder exists or the disk is full."""
     folder.mkdir(parents=True)
     shapes = array_shapes(network, timesteps, batch_size, names)
     name_bytes = engine.encode()
@@ -409,49 +314,15 @@ def create_trace(
 def add_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
     """Create another array in the folder of a stored trace, where `open_trace` finds it.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    name, dtype : str
-        Name and type of the array.
-    shape : tuple of int
-        Its shape, such as (L, D, T, N, U).
-
-    Returns
-    -------
-    ndarray of the given shape
-        A writable memory map of zeros.
-
-    Raises
-    ------
-    OSError
-        If the file exists or the disk is full.
+    `shape` is (L, D, T, N, U). Returns an array of the given shape: a writable memory map of zeros. Raises OSError if
+    the file exists or the disk is full.
     """
     array: FloatArray = create_mapped(_path(folder, name), dtype, shape)
     return array
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
-    """Open the trace in a folder; no values are read.
-
-    Parameters
-    ----------
-    folder : Path
-        A folder of `create_trace`.
-    writable : bool
-        Whether to map the arrays for writing.
-
-    Returns
-    -------
-    Trace
-        Memory-mapped arrays.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the folder is not a trace.
-    """
+    """Open the trace in a folder; no values are read. Raises OSError or ValueError if the folder is not a trace."""
     arrays: dict[str, Any] = {
         path.name.removesuffix(_SUFFIX): open_mapped(path, writable=writable)
         for path in sorted(folder.glob(f"*{_SUFFIX}"))
@@ -483,27 +354,7 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
-    """Mark arrays of a trace as missing, and record the types of a recording.
-
-    Parameters
-    ----------
-    trace : Trace
-        The trace, whose folder stores the marks.
-    missing : iterable of str
-        Names of missing arrays.
-    precision, computed_in : str
-        Types in which the values were recorded and computed; empty for the network's own.
-
-    Returns
-    -------
-    Trace
-        The marked trace.
-
-    Raises
-    ------
-    OSError
-        If the disk is full.
-    """
+    """Mark arrays of a trace as missing, and record the types of a recording. Raises OSError if the disk is full."""
     missing = sorted(missing)
     if trace.folder is not None and missing:
         (trace.folder / _MISSING).write_bytes(" ".join(missing).encode())

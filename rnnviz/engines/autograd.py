@@ -65,21 +65,9 @@ class StepGraph(ABC):
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
         """The gradients of all steps as samples of one step.
 
-        Parameters
-        ----------
-        before : mapping of str to ndarray of shape (B·S, U)
-            The states before each step.
-        of_states : mapping of str to ndarray of shape (B·S, U)
-            The gradients of the states after each step, from outside of the step.
-
-        Returns
-        -------
-        mapping of str to ndarray
-            (B·S, U) by symbol: the gradients of the states and of the pre-activations, as far as they are known.
-        ndarray of shape (B·S, I)
-            That of the layer input.
-        mapping of str to ndarray
-            Those of the parameters.
+        `before` is (B·S, U); `of_states` is (B·S, U). Returns mapping of str to ndarray: (B·S, U) by symbol: the
+        gradients of the states and of the pre-activations, as far as they are known. Returns an array (B·S, I): that of
+        the layer input.
         """
 
 

@@ -123,21 +123,6 @@ def run_stack_backward(
     """Fill the trace's gradients.
 
     Parameters of several blocks are summed in float64.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        The inputs, with a loss.
-    trace : Trace
-        The trace of the forward pass, with gradients to fill.
-    layer : BackwardLayer
-        Computes the gradients of a block of time steps.
-    progress : callable
-        Gets the fraction that is done.
-    longest : int, optional
-        The most time steps of a block, besides the limit of its values.
-    lane_type : type, optional
-        How the time steps of a lane become blocks; by default those in which the same samples are computed.
     """
     network = inputs.network
     lanes = [
@@ -163,16 +148,9 @@ _LARGEST_STACK = 1 << 27
 def stack_gradient(inputs: Inputs) -> FloatArray | None:
     """The gradient of out, from which a library's stack of layers gives the gradients of a run.
 
-    Parameters
-    ----------
-    inputs : Inputs
-        The inputs, with a loss.
-
-    Returns
-    -------
-    ndarray of shape (T, N, D·H), or None
-        None if the stack would give others: it has no truncation, and returns the hidden values of the top layer only.
-        None as well if it would hold too many values, since it holds those of all its time steps.
+    Returns an array (T, N, D·H), or None: none if the stack would give others: it has no truncation, and returns the
+    hidden values of the top layer only. None as well if it would hold too many values, since it holds those of all its
+    time steps.
     """
     network, loss = inputs.network, inputs.loss
     assert loss is not None

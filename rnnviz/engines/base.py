@@ -65,49 +65,14 @@ class Engine(Protocol):
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """Compute the network.
 
-        Parameters
-        ----------
-        inputs : Inputs
-            Sequence (T, N, I), parameters and initial state.
-        trace : Trace
-            The writable trace to fill.
-        progress : callable
-            Gets the fraction that is done.
-
-        Returns
-        -------
-        EngineReport
-            Times, consistency checks and missing arrays.
-
-        Raises
-        ------
-        EngineError
-            If the engine cannot compute this network; the sentence says why.
-        InputError
-            If the file that the engine is named by is not valid.
+        `inputs` is (T, N, I). Raises EngineError if the engine cannot compute this network; the sentence says why;
+        InputError if the file that the engine is named by is not valid.
         """
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """Compute the gradients of the loss `inputs.loss` after `run`.
 
-        Parameters
-        ----------
-        inputs : Inputs
-            As of `run`, with a loss.
-        trace : Trace
-            The trace that `run` filled, and in which every gradient is filled.
-        progress : callable
-            Gets the fraction that is done.
-
-        Returns
-        -------
-        EngineReport
-            Times, consistency checks and missing gradients.
-
-        Raises
-        ------
-        EngineError
-            If the engine cannot compute the gradients; the sentence says why.
+        Raises EngineError if the engine cannot compute the gradients; the sentence says why.
         """
 
 
@@ -118,22 +83,7 @@ class NoGradients:
         return ()
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """Do nothing: the trace has no gradients to fill.
-
-        Parameters
-        ----------
-        inputs : Inputs
-            Not read.
-        trace : Trace
-            A trace without gradients.
-        progress : callable
-            Not called.
-
-        Returns
-        -------
-        EngineReport
-            An empty report.
-        """
+        """Do nothing: the trace has no gradients to fill."""
         return EngineReport()
 
 

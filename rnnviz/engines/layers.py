@@ -129,21 +129,7 @@ def run_in_parts(
     Padding is neither read nor written. A sample of a backward layer enters at its own length - 1 with its initial
     state; one of a forward layer leaves there with its final one.
 
-    Parameters
-    ----------
-    lengths : sequence of int
-        The length of each sample.
-    run_layer : callable
-        Runs the layer on samples of one length.
-    task : LayerTask
-        The whole layer.
-    progress : callable
-        Gets the fraction that is done.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (N, H)
-        The state after the last computed step of each sample, by name.
+    Returns dict of str to ndarray of shape (N, H): the state after the last computed step of each sample, by name.
     """
     states = {name: np.array(array) for name, array in task.state.items()}
     timesteps, samples, features = task.x.shape
@@ -220,15 +206,7 @@ def unrolled(
     to_library: Callable[[FloatArray], Any],
     to_numpy: Callable[[Any], FloatArray],
 ) -> RunLayer:
-    """A way to run one layer; see `engines.layers.RunLayer`.
-
-    Parameters
-    ----------
-    step_of:
-        Gives the step of a layer with these parameters.
-    to_library, to_numpy:
-        Convert an array of NumPy to one of the library, and back.
-    """
+    """A way to run one layer; see `engines.layers.RunLayer`."""
 
     def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         step = step_of(task, {name: to_library(array) for name, array in vars(task.parameters).items()})

@@ -66,20 +66,6 @@ def packing(lengths: tuple[int, ...], call: float, copy: float, begin: float | N
     """The cheapest of some ways: one sample in each row, or as many as fit below the longest sample.
 
     These begin at any step, or at few steps only, so that many of them begin in the same call.
-
-    Parameters
-    ----------
-    lengths : tuple of int
-        The length of each sample.
-    call, copy : float
-        The cost of a call, and that of a sample in it, in time steps of one row.
-    begin : float, optional
-        The cost of samples that begin at the same step of rows, by default that of a call.
-
-    Returns
-    -------
-    Packing
-        The places of the samples.
     """
     samples = sorted(range(len(lengths)), key=lambda sample: -lengths[sample])
     longest = lengths[samples[0]]
@@ -138,23 +124,7 @@ def run_packed(
     Padding of the layer input is not read, and no padding is written. The final state of a sample is taken from the
     series that have it; of other states `run_layer` must keep those of a row whose padding has begun.
 
-    Parameters
-    ----------
-    call : callable
-        call(weights): the cost of a call in multiplications, for the number of the layer's weights.
-    lengths : sequence of int
-        The length of each sample.
-    run_layer : callable
-        Runs the layer on rows; `LayerTask.computed` is given.
-    task : LayerTask
-        The whole layer.
-    progress : callable
-        Gets the fraction that is done.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (N, H)
-        The state after the last computed step of each sample, by name.
+    Returns dict of str to ndarray of shape (N, H): the state after the last computed step of each sample, by name.
     """
     weights = sum(array.size for array in vars(task.parameters).values())
     packed = packing(tuple(lengths), call(weights) / weights, _COPY / weights)

@@ -67,26 +67,8 @@ _LARGEST_SOURCE = 1 << 20
 def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     """Run every engine of a request and compare them.
 
-    Parameters
-    ----------
-    request : RunRequest
-        The request.
-    folder : Path
-        The folder for the arrays.
-    notify : callable
-        Gets the stage and the fraction of it that is done.
-
-    Returns
-    -------
-    Outcome
-        Comparisons, checks, times and versions.
-
-    Raises
-    ------
-    InputError
-        If the config, or a file that it names, is not valid.
-    EngineError
-        If an engine is missing or fails.
+    Raises InputError if the config, or a file that it names, is not valid; EngineError if an engine is missing or
+    fails.
     """
     config = request.config
     _check_trusted(config, request.trusted)
@@ -178,24 +160,7 @@ def _progress(notify: Notify, stage: Stage, start: float, share: float) -> Calla
 
 
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:
-    """Audit a computed run.
-
-    Parameters
-    ----------
-    request : RunRequest
-        The request.
-    folder : Path
-        The folder of `compute`.
-    outcome : Outcome
-        The result of `compute`.
-    notify : callable
-        Gets the stage and the fraction of it that is done.
-
-    Returns
-    -------
-    Judgment
-        Audits, diagnoses and undetectable bugs.
-    """
+    """Audit a computed run."""
     inputs = open_inputs(folder / "inputs")
     traces = open_traces(folder, outcome.versions)
     comparisons, checks = outcome.comparisons, outcome.checks

@@ -261,30 +261,8 @@ def run(
 ) -> RunResult:
     """Run a config in the worker process that all runs of this process share. Runs of several threads take turns.
 
-    Parameters
-    ----------
-    config : Config
-        The network, its input and its engines.
-    load : Load
-        Loads the inputs of the config, in the worker.
-    notify : callable
-        Called with the stage and the fraction of it that is done. It may raise to stop the run.
-    audit : {"auto", "full", "off"}
-        The steps to recompute in float64.
-    trusted : frozenset of str
-        The engines that may run code of the user, as in a `RunRequest`.
-
-    Returns
-    -------
-    RunResult
-        The traces, comparisons and audits.
-
-    Raises
-    ------
-    InputError
-        If the config, or a file that it names, is not valid.
-    EngineError
-        If an engine is missing, failed or died, or the worker was closed meanwhile.
+    Raises InputError if the config, or a file that it names, is not valid; EngineError if an engine is missing, failed
+    or died, or the worker was closed meanwhile.
     """
     global _shared
     request = RunRequest(config, load, audit, trusted)

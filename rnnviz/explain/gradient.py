@@ -158,21 +158,7 @@ def line_name(cell: CellSpec, place: GradientOf) -> str:
 
 
 def gradient_breakdown(blocks: GradientBlocks, place: GradientOf) -> GradientBreakdown:
-    """The terms of a gradient of one engine.
-
-    Parameters
-    ----------
-    blocks : GradientBlocks
-        The backward pass of an engine that gives grad.h.
-    place : GradientOf
-        A gradient of the run; not one in padding.
-
-    Returns
-    -------
-    GradientBreakdown
-        Every gradient of the step that the place belongs to, or the one of an input value, an initial state or a
-        parameter.
-    """
+    """The terms of a gradient of one engine."""
     with np.errstate(all="ignore"):
         return _Explainer(blocks, place).explain()
 
@@ -182,19 +168,7 @@ def unit_contributions(
 ) -> Floats:
     """The contribution of each time step to the gradient of a parameter's numbers, summed over the samples.
 
-    Parameters
-    ----------
-    blocks : GradientBlocks
-        The backward pass of an engine that gives grad.h.
-    place : ParameterPlace
-        One of the numbers. The others are those of the same gate and column, one for each unit.
-    check : callable, optional
-        Gets the fraction that is done; may raise an exception to cancel.
-
-    Returns
-    -------
-    ndarray of float64
-        (T, U). The sum over time of a column is the gradient of the number of this unit.
+    Returns an array of float64: (T, U). The sum over time of a column is the gradient of the number of this unit.
     """
     with np.errstate(all="ignore"):
         return _Explainer(blocks, GradientOf(place)).unit_contributions(place, check)

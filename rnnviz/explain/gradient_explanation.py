@@ -85,20 +85,7 @@ _TRUNCATED = "Truncation: no gradient passes from t = {later} to t = {earlier}."
 
 
 def gradient_blocks_of(result: RunResult, cells: Mapping[str, CellStates] | None = None) -> dict[str, GradientBlocks]:
-    """The backward passes of the engines that give gradients, for `explain_gradients`.
-
-    Parameters
-    ----------
-    result : RunResult
-        A run.
-    cells : mapping of str to CellStates, optional
-        The caches of `cell_states_of`.
-
-    Returns
-    -------
-    dict of str to GradientBlocks
-        By engine; empty for a run without a backward pass.
-    """
+    """The backward passes of the engines that give gradients, for `explain_gradients`."""
     if result.inputs.loss is None:
         return {}
     known, layers = cells or {}, Layers()
@@ -117,26 +104,7 @@ def explain_gradients(
 ) -> GradientExplanation:
     """Explain a gradient of a run by its terms.
 
-    Parameters
-    ----------
-    result : RunResult
-        A run with a backward pass.
-    place : GradientOf
-        The gradient, which must lie in the run.
-    blocks : mapping of str to GradientBlocks, optional
-        From `gradient_blocks_of`, for further gradients.
-    candidates : collection of str, optional
-        The engines to compare with the reference; by default all.
-
-    Returns
-    -------
-    GradientExplanation
-        The terms by engine.
-
-    Raises
-    ------
-    InputError
-        In padding, without a backward pass, or where no engine gives the gradient.
+    Raises InputError in padding, without a backward pass, or where no engine gives the gradient.
     """
     inputs = result.inputs
     if inputs.loss is None:
@@ -171,24 +139,7 @@ def engines_without_terms(result: RunResult, blocks: Mapping[str, GradientBlocks
 def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> GradientExplanation:
     """Explain an entry of a gradient by its terms, by the name of its array in a trace.
 
-    Parameters
-    ----------
-    result : RunResult
-        A run with a backward pass.
-    name : str
-        Name of the array, such as "grad.h", "grad.h0" or "grad.parameters.l0_i2h_weight".
-    index : sequence of int
-        Index of the entry, such as [layer, direction, t, sample, unit].
-
-    Returns
-    -------
-    GradientExplanation
-        The terms by engine.
-
-    Raises
-    ------
-    InputError
-        If no engine gives the array, or it has no such entry, or that is in padding.
+    Raises InputError if no engine gives the array, or it has no such entry, or that is in padding.
     """
     array = next((trace[name] for trace in result.traces.values() if name in trace), None)
     if array is None or not name.startswith(GRADIENT):
@@ -204,26 +155,7 @@ def contributions_over_time(
 ) -> Floats:
     """The contributions (T, U) of the time steps to a parameter's gradient, by `gradient.unit_contributions`.
 
-    Parameters
-    ----------
-    result : RunResult
-        A run with a backward pass.
-    engine : str
-        The engine whose gradients are read.
-    place : ParameterPlace
-        The number of the parameter, in the run.
-    check : callable, optional
-        Gets the fraction that is done; may raise an exception to cancel.
-
-    Returns
-    -------
-    ndarray of float64
-        (T, U): those of the number of each unit in the same gate and column.
-
-    Raises
-    ------
-    InputError
-        Without a backward pass, or if the engine does not give the gradients.
+    Raises InputError without a backward pass, or if the engine does not give the gradients.
     """
     if result.inputs.loss is None:
         raise InputError(_NO_GRADIENTS)
@@ -307,26 +239,7 @@ def gradient_table(
 ) -> TermTable:
     """The table of the line that gives a gradient: every term is a factor times another gradient.
 
-    Parameters
-    ----------
-    each : sequence of GradientBreakdown
-        The same gradients of some engines.
-    name : str
-        Name of the line, such as "grad.h".
-    order : {"index", "weight"}
-        The order of the backward pass, or the largest terms of the first engine first.
-    top : int, optional
-        The number of listed terms; by default all if they are few. The others are summed.
-
-    Returns
-    -------
-    TermTable
-        The rows.
-
-    Raises
-    ------
-    KeyError
-        If there is no such line.
+    Raises KeyError if there is no such line.
     """
     return _Rows([breakdown.by_name[name] for breakdown in each]).table(order, top)
 
@@ -410,20 +323,7 @@ class GradientBars:
 
 
 def gradient_bars(each: Sequence[GradientBreakdown], name: str) -> GradientBars:
-    """The bars of the line that gives a gradient.
-
-    Parameters
-    ----------
-    each : sequence of GradientBreakdown
-        The same gradients of some engines.
-    name : str
-        Name of the line.
-
-    Returns
-    -------
-    GradientBars
-        A bar for each part of a line, or for each time step of the gradient of a parameter.
-    """
+    """The bars of the line that gives a gradient."""
     place = each[0].place.of
     if isinstance(place, ParameterPlace) and each[0].contributions is not None:
         values = np.array([breakdown.contributions for breakdown in each])

@@ -26,20 +26,7 @@ _LEGENDS = {
 
 
 def gradient_report(explanation: GradientExplanation, top: int | None = None) -> str:
-    """Write every line of a gradient as text.
-
-    Parameters
-    ----------
-    explanation : GradientExplanation
-        The gradients.
-    top : int, optional
-        The number of listed terms of each line; by default all if they are few.
-
-    Returns
-    -------
-    str
-        Lines of text.
-    """
+    """Write every line of a gradient as text."""
     each = list(explanation.breakdowns.values())
     engines = [breakdown.engine for breakdown in each]
     lines = [f"{_heading(explanation.place)}: {explanation.reference.cell.title}"]
@@ -88,16 +75,6 @@ def gradient_to_json(explanation: GradientExplanation) -> dict[str, Any]:
     "lines" in the order of the backward pass. Each has the name of a gradient, its equation, its "value" and its
     "parts", whose terms are "factor" · "gradient". Where the engine gives the gradient, "own" has it, with the
     difference and the rounding bound. "over_time" has the sum of each time step of the gradient of a parameter.
-
-    Parameters
-    ----------
-    explanation : GradientExplanation
-        The gradients.
-
-    Returns
-    -------
-    dict
-        Objects of JSON.
     """
     where, place = step_of(explanation.place), explanation.place.of
     return {

@@ -52,22 +52,7 @@ def owed_nodes(graph: Graph) -> list[Node]:
 
 
 def worked_gradients(blocks: GradientBlocks, layer: int, direction: int, samples: Sequence[int]) -> WorkedGradients:
-    """The backward pass of a lane for some samples.
-
-    Parameters
-    ----------
-    blocks : GradientBlocks
-        The backward pass of an engine that gives grad.h.
-    layer, direction : int
-        The lane.
-    samples : sequence of int
-        Indices of the N samples.
-
-    Returns
-    -------
-    WorkedGradients
-        Arrays (T, N, ...); 0 in padding.
-    """
+    """The backward pass of a lane for some samples."""
     inputs, graph = blocks.inputs, blocks.inputs.network.graph
     given = [symbol for symbol in graph.cell.state_symbols if gradient(symbol) not in blocks.trace]
     found = WorkedGradients(

@@ -67,24 +67,7 @@ def values_behind(cell: CellSpec, graph: Graph) -> dict[str, Node]:
 
 
 def worked_lane(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> WorkedLane:
-    """The arithmetic of a lane of an engine for some samples.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        The inputs of the run.
-    trace : Trace
-        The engine's arrays.
-    layer, direction : int
-        The lane.
-    samples : sequence of int
-        Indices of the N samples.
-
-    Returns
-    -------
-    WorkedLane
-        Arrays (T, N, ...); numbers in padding have no meaning.
-    """
+    """The arithmetic of a lane of an engine for some samples."""
     network, timesteps, chosen = inputs.network, inputs.timesteps, np.asarray(samples, np.intp)
     cell, graph, every = network.kind, network.graph, slice(0, timesteps)
     x = layer_input(inputs, trace, layer, every, chosen).astype(np.float64)

@@ -251,10 +251,7 @@ def main(path: str | None) -> int:
 def show(result: "RunResult") -> None:
     """Open a window on a finished run. Blocks until it closes, unless an event loop is already running.
 
-    Raises
-    ------
-    PlatformError
-        If no window can be opened. The message gives the reason.
+    Raises PlatformError if no window can be opened. The message gives the reason.
     """
     check_platform()
     from rnnviz.gui.application import show_result

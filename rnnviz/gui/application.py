@@ -31,14 +31,6 @@ class GcTimer(QObject):
 
     Python collects on the thread that allocates. A worker thread would delete menus, pixmaps and timers of a closed
     window, which Qt allows only on the window's thread.
-
-    Parameters
-    ----------
-    parent
-        Object on the window's thread that lives as long as windows may be open.
-    spare
-        Allocations minus deallocations after which Python collects anyway; None: never. For a host process that may
-        block Qt's events for long.
     """
 
     def __init__(self, parent: QObject, spare: int | None = None) -> None:

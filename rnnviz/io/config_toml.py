@@ -111,22 +111,8 @@ def name_of_source(path: str) -> str:
 def load_config(path: str | os.PathLike[str]) -> Config:
     """Read and validate a config.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The TOML file. Paths in it are relative to its folder.
-
-    Returns
-    -------
-    Config
-        The config, with absolute paths.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not TOML.
-    ConfigError
-        If a key is unknown or missing, or its value has another type or is out of range.
+    Raises InputError if the file cannot be read or is not TOML; ConfigError if a key is unknown or missing, or its
+    value has another type or is out of range.
     """
     file = Path(path)
     return _of_tables(read_toml(file, "config"), file.parent.absolute())

@@ -40,15 +40,7 @@ def check_output(path: str | Path | None) -> None:
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Mapping[str, str | Path]) -> None:
     """Refuse outputs that cannot be written, that are one file, or that are an input.
 
-    Parameters
-    ----------
-    outputs, inputs : mapping of str to path
-        Paths by their names in sentences, such as "--csv" and "the file of sequence.path".
-
-    Raises
-    ------
-    InputError
-        As `check_output`, or if two paths are the same file.
+    Raises InputError as `check_output`, or if two paths are the same file.
     """
     earlier: dict[str, str | Path] = {}
     for option, path in outputs.items():

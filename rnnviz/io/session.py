@@ -311,22 +311,7 @@ def read_session(
 def read_config(path: str | os.PathLike[str], folder: Callable[[], Path]) -> Config:
     """Read a config from a TOML file, or from a session, which is a .rnnviz file.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    folder : callable
-        The folder into which copies of files in a session are unpacked.
-
-    Returns
-    -------
-    Config
-        The config, with absolute paths.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is damaged, or a key is not valid.
+    Raises InputError if the file cannot be read or is damaged, or a key is not valid.
     """
     if Path(path).suffix.lower() != ENDING:
         return load_config(path)

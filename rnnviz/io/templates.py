@@ -55,20 +55,7 @@ def backward(x, state, p, d_state):
 
 
 def starter(cell: str | CellSpec, *, backward: bool = False) -> str:
-    """The text of a file that computes a cell and says what step gets and returns.
-
-    Parameters
-    ----------
-    cell : str or CellSpec
-        The cell, or its name.
-    backward : bool
-        Whether the file also defines `backward`, its gradients.
-
-    Returns
-    -------
-    str
-        The file.
-    """
+    """The text of a file that computes a cell and says what step gets and returns."""
     kind = CELLS[cell] if isinstance(cell, str) else cell
     lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
     pairs = ", ".join(f'"{name}": {name}' for name in graph_of(kind).values if name not in states)

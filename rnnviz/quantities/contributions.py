@@ -78,26 +78,7 @@ def contributions(
 ) -> Contributions:
     """The contributions of the time steps to the gradient of a number of a parameter.
 
-    Parameters
-    ----------
-    result : RunResult
-        A run with a backward pass.
-    parameter : ParameterPlace
-        The number, in the run.
-    engine : str, optional
-        The engine whose gradients are read; by default the reference.
-    check : callable, optional
-        Gets the fraction that is done; may raise an exception to cancel.
-
-    Returns
-    -------
-    Contributions
-        Values in float64. Their sum over time is the gradient of the parameter.
-
-    Raises
-    ------
-    rnnviz.InputError
-        If the engine does not give the gradients.
+    Raises rnnviz.InputError if the engine does not give the gradients.
     """
     engine, kind = result.reference.engine if engine is None else engine, result.inputs.network.kind
     values = contributions_over_time(result, engine, parameter, check)

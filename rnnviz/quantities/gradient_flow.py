@@ -80,22 +80,7 @@ class Flow:
 
 
 def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
-    """The way of a gradient through a lane.
-
-    Parameters
-    ----------
-    norms : ndarray of shape (T,)
-        Its norm at each computed time step, without padding.
-    backward : bool
-        Whether the lane reads the sequence from its end; its backward pass then begins at t = 0.
-    truncated : bool
-        Whether the backward pass is truncated: the steps behind the last cut have no gradient, which has not vanished.
-
-    Returns
-    -------
-    Flow
-        Verdict, norms and time steps.
-    """
+    """The way of a gradient through a lane. `norms` is (T,)."""
     order = np.arange(len(norms))[:: 1 if backward else -1]
     (met,) = np.nonzero(norms[order] != 0.0)
     if not len(met):
@@ -148,19 +133,8 @@ def flow_sentence(flow: Flow) -> str:
 def norms_over_time(trace: Trace, name: str = "grad.h", check: Check | None = None) -> Floats:
     """The norm over the units of an array, of every lane, time step and sample.
 
-    Parameters
-    ----------
-    trace : Trace
-        A trace that has the array.
-    name : str
-        Name of an array (L, D, T, N, U), such as "grad.h".
-    check : callable, optional
-        Called between blocks of time.
-
-    Returns
-    -------
-    ndarray of shape (L, D, T, N)
-        Norms, in float64. They do not overflow where the values do not.
+    `name` is (L, D, T, N, U). Returns an array (L, D, T, N): norms, in float64. They do not overflow where the values
+    do not.
     """
     array = trace[name]
     norms: Floats = np.empty(array.shape[:-1])
@@ -224,22 +198,7 @@ class EngineFlow:
 
 
 def gradient_flow(result: RunResult, engine: str | None = None, check: Check | None = None) -> EngineFlow | None:
-    """The gradient flow of an engine.
-
-    Parameters
-    ----------
-    result : RunResult
-        A finished run.
-    engine : str, optional
-        An engine of the run; by default the reference, or else the first one that gives "grad.h".
-    check : callable, optional
-        Called between blocks of time.
-
-    Returns
-    -------
-    EngineFlow or None
-        None if the engine, or without a name every engine, gives no gradient of the hidden states.
-    """
+    """The gradient flow of an engine."""
     name = gradient("h")
     names = [engine] if engine is not None else [result.reference.engine, *result.traces]
     found = next((result[each] for each in names if name in result[each]), None)

@@ -83,26 +83,7 @@ def influence(
 ) -> Influence:
     """The influence of every state and input of a sample on one of its hidden values.
 
-    Parameters
-    ----------
-    result : RunResult
-        A finished run.
-    where : Location
-        The value, not in padding.
-    engine : str, optional
-        The engine whose states are read; by default the reference.
-    check : callable, optional
-        Gets the fraction that is done; may raise an exception to cancel.
-
-    Returns
-    -------
-    Influence
-        Norms in float64.
-
-    Raises
-    ------
-    rnnviz.InputError
-        If the engine is a recording that lacks hidden states.
+    Raises rnnviz.InputError if the engine is a recording that lacks hidden states.
     """
     engine = result.reference.engine if engine is None else engine
     if not is_known(result, where, engine):

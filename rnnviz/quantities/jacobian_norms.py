@@ -103,20 +103,7 @@ class JacobianNorms:
 
 
 def jacobian_norms(steps: LaneSteps, check: Check) -> JacobianNorms:
-    """The spectral norms of the Jacobians of a lane, of as many steps as take about a second.
-
-    Parameters
-    ----------
-    steps : LaneSteps
-        The steps of an engine's lane and sample, of which all is known.
-    check : callable
-        Gets the fraction that is done.
-
-    Returns
-    -------
-    JacobianNorms
-        The norms, in the order of time.
-    """
+    """The spectral norms of the Jacobians of a lane, of as many steps as take about a second."""
     symbols = tuple(steps.sizes)
     size = sum(steps.sizes.values())
     effort = 60.0 * size**3 if size <= EXACT_UP_TO else 64.0 * steps.weights

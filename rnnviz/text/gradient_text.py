@@ -93,20 +93,7 @@ _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
 
 
 def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | None:
-    """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs.
-
-    Parameters
-    ----------
-    result : RunResult
-        The run.
-    candidate : str or None
-        An engine that was compared with the reference; None if the reference ran alone.
-
-    Returns
-    -------
-    VerdictWords or None
-        The words, whose links lead to places of arrays over time; None if neither engine has gradients.
-    """
+    """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs."""
     comparison, judgment = None if candidate is None else result.comparison(candidate), result.backward_judgment
     pair = (result.reference.engine,) if candidate is None else (result.reference.engine, candidate)
     gradients, network = [] if comparison is None else comparison.every_gradient, result.config.network
@@ -161,20 +148,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
 
 
 def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> VerdictWords:
-    """The verdict on a candidate with that on its gradients: the worse one, with the other among its notes.
-
-    Parameters
-    ----------
-    forward : VerdictWords
-        The verdict on the hidden states.
-    gradients : VerdictWords or None
-        The verdict on the gradients, or None without a backward pass.
-
-    Returns
-    -------
-    VerdictWords
-        The words of the worse verdict, of equal ones those of the hidden states.
-    """
+    """The verdict on a candidate with that on its gradients: the worse one, with the other among its notes."""
     if gradients is None:
         return forward
     # Gradients that are not compared are no reason to put the hidden states second.

@@ -60,13 +60,7 @@ class CharacterModel:
         return Config(self.network, sequence.sized_by_text(), weights).checked()
 
     def check(self, text: str) -> None:
-        """Check that the model knows each character of a text.
-
-        Raises
-        ------
-        InputError
-            If it does not know one.
-        """
+        """Check that the model knows each character of a text. Raises InputError if it does not know one."""
         for place, character in enumerate(text):
             if character not in self.characters:
                 known = display_value(self.characters)
@@ -116,10 +110,7 @@ class Generator:
     def read(self, text: str) -> None:
         """Add a text to the prefix, as long as nothing is drawn.
 
-        Raises
-        ------
-        InputError
-            If the model does not know a character.
+        Raises InputError if the model does not know a character.
         """
         self.model.check(text)
         for character in text:
@@ -128,15 +119,7 @@ class Generator:
     def probabilities(self, count: int | None = None) -> FloatArray:
         """The prediction after the first characters of the text, or after all of them.
 
-        Parameters
-        ----------
-        count : int, optional
-            Number of characters.
-
-        Returns
-        -------
-        ndarray of shape (V,)
-            The probability of each character to be the next one, at the temperature.
+        Returns an array (V,): the probability of each character to be the next one, at the temperature.
         """
         logits = self._logits[-1 if count is None else count].astype(np.float64)
         if self.temperature < _COLDEST:
@@ -181,21 +164,7 @@ def entropy(probabilities: FloatArray) -> float:
 def save_character_model(path: Path, network: Network, parameters: Mapping[str, FloatArray], characters: str) -> None:
     """Write a model with PyTorch's names: `rnn.weight_ih_l0`, ..., `linear.weight` and `linear.bias`.
 
-    Parameters
-    ----------
-    path : Path
-        A `.safetensors` file.
-    network : Network
-        The network; a cell that PyTorch has.
-    parameters : mapping of str to ndarray
-        Its parameters by Gluon's names, and the linear layer's.
-    characters : str
-        The V characters.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    Raises InputError if the file cannot be written.
     """
     layers = {f"{_LAYERS}{pytorch_name(name)}": parameters[name] for name in network.parameter_shapes()}
     linear = {_LINEAR_WEIGHT: parameters[LINEAR_WEIGHT], _LINEAR_BIAS: parameters[LINEAR_BIAS]}
@@ -206,10 +175,7 @@ def save_character_model(path: Path, network: Network, parameters: Mapping[str, 
 def load_character_model(path: Path) -> CharacterModel:
     """Read a model that `save_character_model` wrote, or one like it.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read, has several networks, or lacks the linear layer or the characters.
+    Raises InputError if the file cannot be read, has several networks, or lacks the linear layer or the characters.
     """
     if path.suffix.lower() != ".safetensors":
         raise InputError(f"{path} is not a character model: give a .safetensors file that rnnviz train wrote.")

@@ -103,23 +103,7 @@ class CheckpointFolder:
         np.save(folder / "sequence.npy", np.ascontiguousarray(self._shown.x).astype(task.network.dtype))
 
     def save(self, checkpoint: Checkpoint) -> SavedCheckpoint:
-        """Write the files of a checkpoint.
-
-        Parameters
-        ----------
-        checkpoint : Checkpoint
-            The checkpoint.
-
-        Returns
-        -------
-        SavedCheckpoint
-            Its config is a run of the first test sequences with these parameters, whose loss is that of the task.
-
-        Raises
-        ------
-        OSError
-            If a file cannot be written.
-        """
+        """Write the files of a checkpoint. Raises OSError if a file cannot be written."""
         network = self._task.network
         state = carried_state(network, self._shown, None)
         prediction, _, _ = self._gradients(checkpoint.parameters, state, self._shown)
@@ -156,26 +140,7 @@ def linear_file(path: Path) -> Path:
 def write_trained(path: Path, network: Network, parameters: Mapping[str, FloatArray], notify: Notify) -> RoundtripCheck:
     """Write the weights in the format of the path's ending, and the linear layer to `linear_file`.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    network : Network
-        The network, with its I.
-    parameters : mapping of str to ndarray
-        Those of a checkpoint.
-    notify : callable
-        Gets the fraction that is done; it may raise to cancel, and existing files stay unchanged then.
-
-    Returns
-    -------
-    RoundtripCheck
-        The verification of the file.
-
-    Raises
-    ------
-    InputError, EngineError
-        If writing or verification fails.
+    Raises InputError or EngineError if writing or verification fails.
     """
     form = format_for(path)
     form.check(network, path)

@@ -99,10 +99,7 @@ class TrainingHistory:
     def write_csv(self, path: Path) -> None:
         """Write a row for each training step, and for each checkpoint its loss and accuracy on the test batch.
 
-        Raises
-        ------
-        InputError
-            If the file cannot be written.
+        Raises InputError if the file cannot be written.
         """
         tested = {saved.step: (saved.loss, saved.accuracy) for saved in self.checkpoints}
         with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:

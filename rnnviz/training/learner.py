@@ -84,23 +84,8 @@ class ManualGradients:
     ) -> tuple[Prediction, dict[str, FloatArray], State]:
         """Predictions of a batch, the gradients of all parameters by name, and the final state.
 
-        Parameters
-        ----------
-        parameters : mapping of str to ndarray
-            The network's parameters by Gluon's names, `linear_weight` (O, D·H) and `linear_bias` (O,).
-        state : State
-            The initial state, (L·D, N, H) each.
-        batch : Batch
-            The sequences and targets.
-
-        Returns
-        -------
-        Prediction
-            The predictions, (T, N, O), and their loss.
-        dict of str to ndarray
-            The gradients of all parameters, in their shapes.
-        State
-            The final state, (L·D, N, H) each.
+        `parameters` is (O, D·H); `state` is (L·D, N, H). Returns Prediction: the predictions, (T, N, O), and their
+        loss. Returns State: the final state, (L·D, N, H) each.
         """
         network = self._task.network
         inputs = training_inputs(self._task, parameters, state, batch)
@@ -240,23 +225,8 @@ class LibraryLearner(ABC):
     ) -> tuple[float, FloatArray, list[FloatArray]]:
         """Compute the loss and all gradients of a batch.
 
-        Parameters
-        ----------
-        chunks : sequence of ndarray of shape (T', N, I)
-            The sequences; no gradient passes from one chunk to the one before.
-        states : sequence of ndarray of shape (L·D, N, H)
-            The initial states.
-        targets : Targets
-            The counted targets.
-
-        Returns
-        -------
-        float
-            The loss.
-        ndarray of shape (K, O)
-            The counted predictions: logits or numbers.
-        list of ndarray of shape (L·D, N, H)
-            The final states.
+        `states` is (L·D, N, H). Returns an array (K, O): the counted predictions: logits or numbers. Returns list of
+        ndarray of shape (L·D, N, H): the final states.
         """
 
     @abstractmethod

@@ -75,21 +75,7 @@ class TrainingLoop:
     def __init__(self, task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None) -> None:
         """Make the batches and the learners.
 
-        Parameters
-        ----------
-        task : TrainingTask
-            The task.
-        source : BatchSource, optional
-            Its batches, if they are made already.
-        resume : Checkpoint, optional
-            Go on from it, with the steps of an uninterrupted training.
-
-        Raises
-        ------
-        InputError
-            If the text of the task cannot be read.
-        EngineError
-            If the library is not installed.
+        Raises InputError if the text of the task cannot be read; EngineError if the library is not installed.
         """
         self.source = batches_of(task) if source is None else source
         self.task = task.with_input_size(self.source.input_size)

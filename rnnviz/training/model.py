@@ -57,21 +57,7 @@ def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *,
 
     The loss of numbers is their mean squared error, that of classes the mean cross-entropy.
 
-    Parameters
-    ----------
-    parameters : dict of str to ndarray
-        The linear layer, (O, D·H) and (O,); others are not read.
-    out : ndarray of shape (T, N, D·H)
-        What the network returns, time first.
-    batch : Batch
-        The targets.
-    classes : bool
-        Whether the targets are classes.
-
-    Returns
-    -------
-    Prediction
-        Values and gradients in the dtype of `out`.
+    `parameters` is (O, D·H); `out` is (T, N, D·H).
     """
     weight, bias = parameters[LINEAR_WEIGHT], parameters[LINEAR_BIAS]
     logits = out @ weight.T + bias
@@ -103,17 +89,8 @@ def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *,
 def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, FloatArray]:
     """The parameters before the first step: the network's by Gluon's names, then the linear layer's.
 
-    Parameters
-    ----------
-    task : TrainingTask
-        The task, with its I.
-    source : BatchSource
-        Its batches.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Arrays in the network's dtype. The linear layer's weights are uniform within ±1/sqrt(D·H), its biases 0.
+    Returns dict of str to ndarray: arrays in the network's dtype. The linear layer's weights are uniform within
+    ±1/sqrt(D·H), its biases 0.
     """
     network, training = task.network, task.training
     arrays = {name: np.array(array) for name, array in draw_parameters(network, task.parameters).items()}

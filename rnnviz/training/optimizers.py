@@ -54,24 +54,7 @@ def update(
     parameters: Mapping[str, FloatArray],
     gradients: Mapping[str, FloatArray],
 ) -> tuple[dict[str, FloatArray], OptimizerState]:
-    """One step of the optimizer.
-
-    Parameters
-    ----------
-    training : Training
-        Optimizer, learning rate and momentum.
-    state : OptimizerState
-        What the step before left.
-    parameters, gradients : mapping of str to ndarray
-        Arrays of the same shapes by name; the gradients are clipped already.
-
-    Returns
-    -------
-    parameters : dict of str to ndarray
-        The new parameters, in the dtype of the old ones.
-    state : OptimizerState
-        What the next step needs.
-    """
+    """One step of the optimizer. `parameters` and `gradients` are of the same shapes."""
     count, rate, setting = state.count + 1, training.learning_rate, _setting_of(training)
     if training.optimizer == "sgd":
         rate, momentum = setting(rate), setting(training.momentum)

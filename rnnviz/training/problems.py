@@ -93,23 +93,7 @@ _Draw: TypeAlias = Callable[[np.random.Generator], Batch]
 
 
 def batches_of(task: TrainingTask) -> BatchSource:
-    """The batches of a task.
-
-    Parameters
-    ----------
-    task : TrainingTask
-        The task.
-
-    Returns
-    -------
-    BatchSource
-        The batches.
-
-    Raises
-    ------
-    InputError
-        If the text of the characters cannot be read or is too short.
-    """
+    """The batches of a task. Raises InputError if the text of the characters cannot be read or is too short."""
     return _SOURCES[task.problem.kind](task.problem)
 
 

@@ -35,13 +35,7 @@ class TrainingProcess:
     """
 
     def __init__(self, task: TrainingTask, resume: Checkpoint | None = None) -> None:
-        """Start to train, or go on from a checkpoint.
-
-        Raises
-        ------
-        EngineError
-            If no process can be started.
-        """
+        """Start to train, or go on from a checkpoint. Raises EngineError if no process can be started."""
         self.ended = False
         """Whether the last training step is done, and its events were received."""
         network, gates = task.network, task.network.kind.gate_count
@@ -59,20 +53,7 @@ class TrainingProcess:
     def events(self, seconds: float) -> tuple[TrainingEvent, ...]:
         """The events since the last call, in order.
 
-        Parameters
-        ----------
-        seconds : float
-            The longest time to wait for some.
-
-        Returns
-        -------
-        tuple of StepDone or Checkpoint
-            () if there are none in that time, or training has ended.
-
-        Raises
-        ------
-        InputError, EngineError
-            The error that ended the training.
+        Raises InputError or EngineError the error that ended the training.
         """
         kind, content = self._received(seconds)
         return content if kind == _EVENTS else ()

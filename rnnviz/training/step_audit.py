@@ -70,22 +70,7 @@ class StepAuditor:
         batch: Batch,
         done: TrainingStep,
     ) -> StepAudit:
-        """Audit a step.
-
-        Parameters
-        ----------
-        parameters, optimizer, state :
-            The learner's own before the step.
-        batch : Batch
-            The batch.
-        done : TrainingStep
-            What the learner computed.
-
-        Returns
-        -------
-        StepAudit
-            The largest errors.
-        """
+        """Audit a step."""
         own = _in_float64(parameters)
         before = State.of(_in_float64(state.by_symbol))
         prediction, expected, _ = self._gradients(own, before, batch)

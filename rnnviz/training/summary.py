@@ -168,21 +168,6 @@ def training_json(task: TrainingTask, summary: TrainingSummary, events: list[Tra
     """A training as JSON.
 
     Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
-
-    Parameters
-    ----------
-    task : TrainingTask
-        The task.
-    summary : TrainingSummary
-        The summary after the last event.
-    events : list of StepDone or Checkpoint
-        All events.
-
-    Returns
-    -------
-    dict
-        "loss", "norm" and "accuracy" of the manual learner by step, the same of all under "learners", "test" by
-        checkpoint, "distance" and "audit" with two learners, the verdict and the task.
     """
     steps = [event for event in events if isinstance(event, StepDone)]
     checkpoints = [event for event in events if isinstance(event, Checkpoint)]

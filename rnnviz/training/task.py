@@ -84,20 +84,7 @@ class TrainingTask:
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingTask":
         """Validate the tables of a task.
 
-        Parameters
-        ----------
-        values : mapping
-            The tables `problem`, `network`, `parameters` and `training`, as TOML gives them.
-
-        Returns
-        -------
-        TrainingTask
-            The task; `network.input_size` is 1 until the problem is made.
-
-        Raises
-        ------
-        ConfigError
-            On the first key that is unknown, of a wrong type, out of range or not possible here.
+        Raises ConfigError on the first key that is unknown, of a wrong type, out of range or not possible here.
         """
         refuse_other_kind(values, "training task")
         names = [section.name for section in fields(cls)]
@@ -126,10 +113,7 @@ class TrainingTask:
     def checked(self) -> "TrainingTask":
         """Check keys that depend on each other, and return the task.
 
-        Raises
-        ------
-        ConfigError
-            If keys contradict each other.
+        Raises ConfigError if keys contradict each other.
         """
         problem, network = self.problem, self.network
         if network.cell.endswith(".py"):
@@ -211,10 +195,7 @@ class TrainingTask:
 def save_task(task: TrainingTask, path: Path) -> None:
     """Write a task as a TOML file, with a path in its folder relative to it.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    Raises InputError if the file cannot be written.
     """
     text, folder = task.problem.path, path.parent.absolute()
     if text is not None and Path(text).is_relative_to(folder):
@@ -234,10 +215,7 @@ def is_task(path: Path) -> bool:
 def load_task(path: Path) -> TrainingTask:
     """Read and validate the TOML file of a task; paths in it are relative to its folder.
 
-    Raises
-    ------
-    InputError, ConfigError
-        If the file cannot be read, or is not valid.
+    Raises InputError or ConfigError if the file cannot be read, or is not valid.
     """
     task = TrainingTask.from_mapping(read_toml(path, "training task"))
     if task.problem.path is None:

@@ -64,10 +64,7 @@ def audit(
     `folder` if there is one and they are many. `derived` has arrays (L, D, T, N, U) by name that are filled with the
     states of the steps that are followed, such as the "c" that the trace lacks.
 
-    Raises
-    ------
-    OSError
-        If the folder takes no more.
+    Raises OSError if the folder takes no more.
     """
     layers, directions, *_ = trace.shape
     tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), reverse=trace.reverse)

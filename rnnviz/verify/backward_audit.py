@@ -82,32 +82,7 @@ def gradient_audit(
 ) -> GradientAudit:
     """Audit the gradients of one engine, all of them if `full` or if the run is small.
 
-    Parameters
-    ----------
-    inputs : Inputs
-        Inputs with a loss.
-    trace : Trace
-        The engine's trace, with gradients.
-    comparisons : sequence of Comparison
-        Those that the engine takes part in: samples near the tolerance are audited in any case.
-    traces : mapping of str to Trace
-        The traces of the engines that it is compared with: undetermined values are looked up in them.
-    full : bool
-        Whether to audit everything.
-    progress : callable
-        Gets the fraction that is done.
-    folder : Path, optional
-        Where the figures of each time step lie if they are many.
-
-    Returns
-    -------
-    GradientAudit
-        The figures. Gradients that a recording lacks are not audited, nor those that follow from them.
-
-    Raises
-    ------
-    OSError
-        If the folder takes no more.
+    Raises OSError if the folder takes no more.
     """
     tally = GradientAccumulator(inputs, trace, comparisons, traces, folder)
     with np.errstate(all="ignore"):

@@ -71,22 +71,7 @@ class GradientPlace:
 def gradient_place(
     own: Comparison | GradientComparison, where: Location | tuple[int, ...], network: Network
 ) -> GradientPlace:
-    """The place of an entry of a comparison of gradients.
-
-    Parameters
-    ----------
-    own : Comparison or GradientComparison
-        The comparison of a gradient.
-    where : Location or tuple of int
-        A place of it; of the gradient of the sequence the first lane, and the feature as the unit.
-    network : Network
-        The network.
-
-    Returns
-    -------
-    GradientPlace
-        The place, with the index into the array of a trace.
-    """
+    """The place of an entry of a comparison of gradients."""
     index = where if isinstance(where, tuple) else where.index[2:] if own.name == OF_INPUT else where.index
     return GradientPlace(own.name, index, network.directions, network.reverse)
 
@@ -205,20 +190,7 @@ class GradientMismatch:
 
 
 def mismatch_of(own: Comparison | GradientComparison, network: Network) -> GradientMismatch | None:
-    """The first mismatch of one gradient.
-
-    Parameters
-    ----------
-    own : Comparison or GradientComparison
-        The comparison of the gradient.
-    network : Network
-        The network.
-
-    Returns
-    -------
-    GradientMismatch or None
-        None if all of it agrees.
-    """
+    """The first mismatch of one gradient."""
     first = own.first_mismatch
     if first is None:
         return None
@@ -226,20 +198,7 @@ def mismatch_of(own: Comparison | GradientComparison, network: Network) -> Gradi
 
 
 def first_gradient_mismatch(comparison: Comparison, network: Network) -> GradientMismatch | None:
-    """The first mismatch of gradients in the order of the backward pass.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison of a candidate.
-    network : Network
-        The network.
-
-    Returns
-    -------
-    GradientMismatch or None
-        That of the lanes, else that of the sequence, else that of the initial states and parameters.
-    """
+    """The first mismatch of gradients in the order of the backward pass."""
     found = [first for own in comparison.every_gradient if (first := mismatch_of(own, network)) is not None]
     lanes = [
         ((*at.gradient_order[:3], first.where.name != OF_OUTPUT), first)

@@ -71,10 +71,7 @@ class OverTime:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the arrays that lie in files, and protect the others again, for a pipe forgets that they were.
 
-        Raises
-        ------
-        OSError, ValueError
-            If a file is gone.
+        Raises OSError or ValueError if a file is gone.
         """
         self.__dict__.update(state)
         if self.stored is not None:
@@ -87,26 +84,8 @@ def over_time(
 ) -> tuple[dict[str, NDArray[Any]], Path | None]:
     """Make writable zeros, in new files if they are many.
 
-    Parameters
-    ----------
-    folder : Path or None
-        Folder of the files; None keeps the arrays in memory.
-    kind : str
-        Beginning of the names of the files.
-    dtypes : dict of str to str
-        Type of each array by name.
-    shape : tuple of int
-        (L, D, T).
-
-    Returns
-    -------
-    tuple[dict[str, ndarray], Path | None]
-        Arrays (L, D, T) by name, and the beginning of their paths if they lie in files.
-
-    Raises
-    ------
-    OSError
-        If a file exists, cannot be made or the disk is full.
+    `shape` is (L, D, T). Returns tuple[dict[str, ndarray], Path | None]: arrays (L, D, T) by name, and the beginning of
+    their paths if they lie in files. Raises OSError if a file exists, cannot be made or the disk is full.
     """
     if folder is None or prod(shape) < _MANY:
         return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, None
@@ -441,16 +420,6 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
 
     Gates and cell states that an engine does not give are derived from its h, so that comparing them would say no more
     than comparing h. Out and the final states are compared with h by the consistency checks.
-
-    Parameters
-    ----------
-    reference, candidate : Trace
-        Two traces of one network. Of recordings that lack hidden states, h alone is compared.
-
-    Returns
-    -------
-    list of str
-        Names, h first.
     """
     if reference.partial or candidate.partial:
         return ["h"]
@@ -459,38 +428,14 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
 
 
 def shared_gradients(reference: Trace, candidate: Trace) -> list[str]:
-    """Names of the gradients that both engines give.
-
-    Parameters
-    ----------
-    reference, candidate : Trace
-        Two traces of one network.
-
-    Returns
-    -------
-    list of str
-        Those over time, such as "grad.h" and "grad.input", and then those of initial states and parameters.
-    """
+    """Names of the gradients that both engines give."""
     over_time = reference.gradients_over_time()
     others = (name for name in reference if name.startswith(GRADIENT) and name not in over_time)
     return [name for name in (*over_time, *others) if name in candidate]
 
 
 def gradient_atol(atol: float, reference: FloatArray) -> float:
-    """The absolute tolerance of gradients, which have no scale: they are as large as the loss makes them.
-
-    Parameters
-    ----------
-    atol : float
-        Absolute tolerance of values near 1.
-    reference : ndarray
-        The reference's gradients.
-
-    Returns
-    -------
-    float
-        `atol` times the largest finite magnitude of the gradients, if that is above 1.
-    """
+    """The absolute tolerance of gradients, which have no scale: they are as large as the loss makes them."""
     return atol * max(1.0, largest_magnitude(reference))
 
 
@@ -509,30 +454,7 @@ def compare(
 
     Values that a recording lacks are not compared.
 
-    Parameters
-    ----------
-    reference, candidate : Trace
-        Two traces of one network and sequence.
-    rtol, atol : float
-        Relative and absolute tolerance.
-    progress : callable
-        Gets the fraction that is done.
-    watch : callable
-        Gets every block and its errors; see `Watch`.
-    name : str
-        Name of the array (L, D, T, N, U).
-    folder : Path, optional
-        Stores large arrays over time (L, D, T) as files.
-
-    Returns
-    -------
-    Comparison
-        Errors, mismatches and histograms.
-
-    Raises
-    ------
-    OSError
-        If the disk is full.
+    `name` is (L, D, T, N, U); `folder` is (L, D, T). Raises OSError if the disk is full.
     """
     ours, theirs = reference.in_lanes(name), candidate.in_lanes(name)
     tally, differences = _Accumulator(reference, candidate, rtol, atol, name, folder), BlockDifferences(rtol, atol)
@@ -556,22 +478,7 @@ def compare(
 
 
 def compare_entries(reference: Trace, candidate: Trace, rtol: float, atol: float, name: str) -> GradientComparison:
-    """Compare the gradients of a parameter or of an initial state.
-
-    Parameters
-    ----------
-    reference, candidate : Trace
-        Two traces of one network and sequence.
-    rtol, atol : float
-        Relative and absolute tolerance.
-    name : str
-        Name of the array, such as "grad.h0".
-
-    Returns
-    -------
-    GradientComparison
-        Errors and mismatches.
-    """
+    """Compare the gradients of a parameter or of an initial state."""
     ours, theirs, differences = reference[name], candidate[name], BlockDifferences(rtol, atol)
     mismatched = apart = max_ulp = start = 0
     largest, largest_at, largest_ratio = -1.0, 0, 0.0
@@ -618,20 +525,7 @@ def _computed(trace: Trace, times: slice) -> NDArray[np.intp] | None:
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
-    """Time steps of a lane at which both traces have hidden states.
-
-    Parameters
-    ----------
-    reference, candidate : Trace
-        Two traces of one network.
-    layer, direction : int
-        The lane.
-
-    Returns
-    -------
-    range
-        Time steps, empty if there are none.
-    """
+    """Time steps of a lane at which both traces have hidden states."""
     recorded = [trace.recorded(layer, direction) for trace in (reference, candidate)]
     start = max(part.start for part in recorded)
     return range(start, max(start, min(part.stop for part in recorded)))

@@ -64,23 +64,7 @@ _EPS = float(np.finfo(np.float64).eps)
 def finite_differences(
     inputs: Inputs, traces: Mapping[str, Trace], progress: Callable[[float], None] = lambda _: None
 ) -> FiniteDifferences | None:
-    """Compare the gradients of engines with difference quotients of the loss.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Inputs with a loss.
-    traces : mapping of str to Trace
-        The engines' traces; those without gradients are left out.
-    progress : callable
-        Gets the fraction that is done.
-
-    Returns
-    -------
-    FiniteDifferences or None
-        The quotients; None where no engine has gradients. Truncated gradients are not derivatives of the loss, and
-        where too few quotients would take longer than the engines do, none is made: the result then has the reason.
-    """
+    """Compare the gradients of engines with difference quotients of the loss."""
     traces = {name: trace for name, trace in traces.items() if trace.has_gradients}
     if not traces or inputs.loss is None:
         return None

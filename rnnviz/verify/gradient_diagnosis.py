@@ -42,18 +42,6 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     them that the engine has within rounding (`reproduction`), and far better than the correct backward pass does. Of
     several, those that come nearest explain them. Of two bugs at once each is tried as its own engine has it. In a
     large run some samples are looked at, and not the gradients of parameters.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        The inputs, with a loss.
-    trace : Trace
-        An engine's trace with gradients.
-
-    Returns
-    -------
-    tuple of tuple of str
-        Names of known bugs.
     """
     layers, directions, timesteps, samples, _ = trace.shape
     steps, kept = layers * directions * timesteps, _MOST_VALUES * samples // trace.hidden.size

@@ -73,18 +73,7 @@ _FIX_STATE = "Return the last computed hidden state of each lane as its final st
 
 
 def padding_check(trace: Trace) -> Check:
-    """Check that the arrays over time are 0 in padding, in those that the engine returned.
-
-    Parameters
-    ----------
-    trace : Trace
-        The trace of an engine, of samples with lengths.
-
-    Returns
-    -------
-    Check
-        The outcome, with the number of other values.
-    """
+    """Check that the arrays over time are 0 in padding, in those that the engine returned."""
     size = others = 0
     for name in trace.with_padding():
         if name in trace.missing:
@@ -110,24 +99,7 @@ def equality(
     *,
     accumulates: bool = False,
 ) -> Check:
-    """Check that two arrays are equal within the tolerance.
-
-    Parameters
-    ----------
-    name, engine : str
-        Name of the check, and the engine whose arrays they are.
-    left, right : ndarray
-        Two arrays of one shape, such as (N, H). The tolerance is relative to `right`.
-    rtol, atol : float
-        Relative and absolute tolerance.
-    accumulates : bool
-        Whether rounding accumulates between the arrays.
-
-    Returns
-    -------
-    Check
-        The outcome, with the number of differing values and the largest difference.
-    """
+    """Check that two arrays are equal within the tolerance. `left` and `right` are (N, H)."""
     worst, outside = 0.0, 0
     for a, b in zip(blocks(left), blocks(right), strict=True):
         if np.array_equal(a, b):
@@ -150,18 +122,6 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     The forward final state is the output at t = T-1, the backward one the output at t = 0. The first H features of out
     are forward, the others backward. The hidden states of the top layer are out. `state` has each layer's last computed
     hidden state. Arrays that the engine did not return are not checked.
-
-    Parameters
-    ----------
-    trace : Trace
-        The trace of the engine.
-    rtol, atol : float
-        Relative and absolute tolerance.
-
-    Returns
-    -------
-    list of Check
-        One check for each pair of arrays.
     """
     layers, directions, _, _, size = trace.shape
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])
@@ -238,20 +198,7 @@ class Agreement:
 
 
 def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
-    """Last computed step of each lane, from the top layer down, forward first.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    timesteps, sample : int
-        The length of the sample, and its index in the batch.
-
-    Returns
-    -------
-    list of Location
-        L·D locations.
-    """
+    """Last computed step of each lane, from the top layer down, forward first."""
     return [
         Location(
             layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
@@ -262,20 +209,7 @@ def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
 
 
 def places(network: Network, last: Location) -> list[Place]:
-    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    last : Location
-        The last computed step of a lane.
-
-    Returns
-    -------
-    list of Place
-        Two places, or three for an LSTM.
-    """
+    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state."""
     if in_out(network, last):
         source = Place("out", last, out_text(network, last))
     else:
@@ -287,22 +221,7 @@ def places(network: Network, last: Location) -> list[Place]:
 
 
 def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None:
-    """Values of an engine in one place.
-
-    Parameters
-    ----------
-    trace : Trace
-        The trace of the engine.
-    network : Network
-        The network.
-    place : Place
-        The place.
-
-    Returns
-    -------
-    ndarray of shape (H,), optional
-        None if the trace lacks them.
-    """
+    """Values of an engine in one place. Returns an array (H,), optional: none if the trace lacks them."""
     where = place.where
     known = trace.holds(*where.index[:3]) if place.array == "h" else place.array not in trace.missing
     if place.array not in trace or not known:
@@ -316,24 +235,7 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
 
 
 def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
-    """Compare a lane's part of `state` with the same vector in out or in the hidden states.
-
-    Parameters
-    ----------
-    trace : Trace
-        The trace of the engine.
-    network : Network
-        The network.
-    last : Location
-        The last computed step of a lane.
-    rtol, atol : float
-        Relative and absolute tolerance.
-
-    Returns
-    -------
-    Agreement
-        The verdict, and the largest difference.
-    """
+    """Compare a lane's part of `state` with the same vector in out or in the hidden states."""
     source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
     if source is None or state is None:
         return Agreement("missing")

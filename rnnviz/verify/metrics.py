@@ -23,15 +23,8 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
     """Absolute error |candidate - reference| in float64.
 
-    Parameters
-    ----------
-    reference, candidate : ndarray
-        Two arrays of one shape, such as (B, N, H).
-
-    Returns
-    -------
-    ndarray of the same shape, such as (B, N, H)
-        0 for two NaNs or two equal infinities, infinite for other pairs that are not finite.
+    `reference` and `candidate` are (B, N, H). Returns an array of the same shape, such as (B, N, H): 0 for two NaNs or
+    two equal infinities, infinite for other pairs that are not finite.
     """
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -51,17 +44,8 @@ def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: F
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
     """Tolerance atol + rtol · |reference|; atol where the reference is not finite.
 
-    Parameters
-    ----------
-    reference : ndarray
-        An array of any shape, such as (B, N, H).
-    rtol, atol : float
-        Relative and absolute tolerance.
-
-    Returns
-    -------
-    ndarray of the same shape, such as (B, N, H)
-        Finite, so that NaN and infinity are never within it.
+    `reference` is (B, N, H). Returns an array of the same shape, such as (B, N, H): finite, so that NaN and infinity
+    are never within it.
     """
     magnitude = np.abs(reference.astype(np.float64))
     strange = ~np.isfinite(magnitude)
@@ -78,15 +62,8 @@ def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.flo
 def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
     """Error ratio: error / limit.
 
-    Parameters
-    ----------
-    error, limit : ndarray
-        Absolute error and tolerance, of one shape, such as (B, N, H).
-
-    Returns
-    -------
-    ndarray of the same shape, such as (B, N, H)
-        1 is the limit. With a limit of zero, 0 for no error and infinite for any other.
+    `error` and `limit` are (B, N, H). Returns an array of the same shape, such as (B, N, H): 1 is the limit. With a
+    limit of zero, 0 for no error and infinite for any other.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result = error / limit
@@ -98,17 +75,8 @@ def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
 def error_ratio(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
     """Error ratio: |candidate - reference| / (atol + rtol · |reference|).
 
-    Parameters
-    ----------
-    reference, candidate : ndarray
-        Two arrays of one shape, such as (B, N, H).
-    rtol, atol : float
-        Relative and absolute tolerance.
-
-    Returns
-    -------
-    ndarray of the same shape, such as (B, N, H)
-        Above 1, the pair is a mismatch.
+    `reference` and `candidate` are (B, N, H). Returns an array of the same shape, such as (B, N, H): above 1, the pair
+    is a mismatch.
     """
     return error_ratio_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
 
@@ -116,17 +84,8 @@ def error_ratio(reference: FloatArray, candidate: FloatArray, rtol: float, atol:
 def mismatching(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BoolArray:
     """Whether a pair of values differs by more than its tolerance.
 
-    Parameters
-    ----------
-    reference, candidate : ndarray
-        Two arrays of one shape, such as (B, N, H).
-    rtol, atol : float
-        Relative and absolute tolerance.
-
-    Returns
-    -------
-    ndarray of bool of the same shape, such as (B, N, H)
-        True, too, where one value alone is NaN or infinite.
+    `reference` and `candidate` are (B, N, H). Returns an array of bool of the same shape, such as (B, N, H): true, too,
+    where one value alone is NaN or infinite.
     """
     return np.asarray(~(abs_error(reference, candidate) <= tolerance(reference, rtol, atol)))
 
@@ -136,17 +95,7 @@ def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) ->
 
     The sum is rounded as in `tolerance`.
 
-    Parameters
-    ----------
-    error, relative : ndarray of shape (K,)
-        Absolute errors, and the relative parts of their tolerances, not negative.
-    least : float
-        Lower bound of the result.
-
-    Returns
-    -------
-    float
-        The atol; infinite if an error is infinite.
+    `error` and `relative` are (K,).
     """
     # A sum beyond the largest float is infinite, and no finite error exceeds it, as intended.
     with np.errstate(over="ignore"):
@@ -187,15 +136,8 @@ def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
 
     Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
 
-    Parameters
-    ----------
-    reference, candidate : ndarray
-        Two arrays of one shape, such as (B, N, H).
-
-    Returns
-    -------
-    unsigned ndarray of the same shape, such as (B, N, H)
-        0 for two NaNs, the largest integer for one.
+    `reference` and `candidate` are (B, N, H). Returns unsigned ndarray of the same shape, such as (B, N, H): 0 for two
+    NaNs, the largest integer for one.
     """
     r, c = _ordered(reference), _ordered(candidate)
     # Unsigned subtraction is correct even where the signed one would overflow.
@@ -224,15 +166,8 @@ def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
 def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
     """Difference candidate - reference in float64.
 
-    Parameters
-    ----------
-    reference, candidate : ndarray
-        Two arrays of one shape, such as (B, N, H).
-
-    Returns
-    -------
-    ndarray of the same shape, such as (B, N, H)
-        0 for two NaNs and for two equal infinities. NaN for one NaN, which has no sign.
+    `reference` and `candidate` are (B, N, H). Returns an array of the same shape, such as (B, N, H): 0 for two NaNs and
+    for two equal infinities. NaN for one NaN, which has no sign.
     """
     r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -260,17 +195,7 @@ class BlockDifference:
 def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
     """Errors of every pair of two blocks.
 
-    Parameters
-    ----------
-    reference, candidate : ndarray
-        Two arrays of one shape, such as (B, N, H).
-    rtol, atol : float
-        Relative and absolute tolerance.
-
-    Returns
-    -------
-    BlockDifference
-        Arrays of the same shape (B, N, H).
+    `reference` and `candidate` are (B, N, H). Returns BlockDifference: arrays of the same shape (B, N, H).
     """
     error = abs_error(reference, candidate)
     finite = np.isfinite(reference) & np.isfinite(candidate)
@@ -299,15 +224,8 @@ class BlockDifferences:
     def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
         """Errors of every pair of two blocks; see `block_difference`.
 
-        Parameters
-        ----------
-        reference, candidate : ndarray of shape (B, N, H)
-            Blocks of one dtype.
-
-        Returns
-        -------
-        BlockDifference
-            Arrays of the same shape (B, N, H), valid until the next call.
+        `reference` and `candidate` are (B, N, H). Returns BlockDifference: arrays of the same shape (B, N, H), valid
+        until the next call.
         """
         if not (self._plain and reference.dtype == candidate.dtype == np.float32):
             return block_difference(reference, candidate, self._rtol, self._atol)

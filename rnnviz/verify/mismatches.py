@@ -70,21 +70,7 @@ def mismatch_rows(
 ) -> MismatchRows:
     """Collect the mismatches of a comparison in the order of computation.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison of the two traces.
-    reference, candidate : Trace
-        The traces.
-    lanes : list of (layer, direction), optional
-        Lanes to include; all by default.
-    largest : int
-        Limit of the number of rows.
-
-    Returns
-    -------
-    MismatchRows
-        Locations (K, 5), and values and errors (K,).
+    Returns MismatchRows: locations (K, 5), and values and errors (K,).
     """
     layers, directions, *_ = reference.shape
     if lanes is None:
@@ -152,22 +138,7 @@ _PIECE = 1 << 14
 
 
 def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:
-    """Mismatches of one step.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison of the two traces.
-    reference, candidate : Trace
-        The traces.
-    where : Location
-        The lane and the time step.
-
-    Returns
-    -------
-    ndarray of bool of shape (N, H)
-        True for each mismatch; padding has none.
-    """
+    """Mismatches of one step. Returns an array of bool of shape (N, H): true for each mismatch; padding has none."""
     index = where.layer, where.direction, where.timestep
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
     mismatched = mismatching(r, c, comparison.rtol, comparison.atol)
@@ -183,22 +154,6 @@ def neighbor_mismatch(
 
     The order is by layer from the bottom, direction, computed step, sample, unit; that of gradients by layer from the
     top, direction, step from the last computed one, sample, unit.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison of the two traces.
-    reference, candidate : Trace
-        The traces.
-    here : Location
-        The selected value.
-    forward : bool
-        Whether to find the next one.
-
-    Returns
-    -------
-    Location, optional
-        None if there are no mismatches.
     """
     if not comparison.mismatched:
         return None

@@ -39,26 +39,7 @@ _MOVEMENTS, _ROUNDINGS = 8.0, 64.0
 def reproduces(
     fault: Fault, inputs: Inputs, trace: Trace, windows: Sequence[StepWindow], *, padding_filled: bool
 ) -> bool:
-    """Whether a trace is the one of a fault, within rounding.
-
-    Parameters
-    ----------
-    fault : Fault
-        The fault.
-    inputs : Inputs
-        The inputs; for a bug of padding or a partial trace, of a run that is small enough to be computed whole.
-    trace : Trace
-        The engine's trace.
-    windows : sequence of StepWindow
-        The steps of each lane that are looked at.
-    padding_filled : bool
-        Whether the engine returned other values than 0 in padding.
-
-    Returns
-    -------
-    bool
-        False if any stored number is outside its limit.
-    """
+    """Whether a trace is the one of a fault, within rounding."""
     if padding_filled and not fault.of_padding:
         return False
     if trace.partial or fault.of_padding:

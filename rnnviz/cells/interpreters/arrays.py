@@ -48,20 +48,7 @@ def _compiled(activation: Activation) -> CodeType:
 
 
 class NamedFunctions:
-    """The NumPy source of the activations, evaluated with another library's functions.
-
-    Parameters
-    ----------
-    product:
-        See `Library.product`.
-    sigmoid, erf:
-        Functions of an array.
-    numpy:
-        An object with the functions of NumPy that the activations call: `tanh`, `exp`, `where`, ...
-    kinked:
-        f(x, activation) by the activation's name, where NumPy's functions have another slope at a kink than
-        `Activation.slopes`.
-    """
+    """The NumPy source of the activations, evaluated with another library's functions."""
 
     def __init__(
         self,

@@ -44,24 +44,7 @@ class Derivatives(ABC, Generic[T]):
         return self._slopes[node]
 
     def owed(self, graph: Graph, hub: Node, gradient: Any, stops: Collection[Node]) -> dict[Node, Any]:
-        """The gradients that a hub owes to the nearest `stops` and leaves before it.
-
-        Parameters
-        ----------
-        graph:
-            The graph of the step.
-        hub:
-            The node. Of a matrix product, what its operand owes is given.
-        gradient:
-            The gradient of the hub, or of a product's operand. 1.0 gives partial derivatives.
-        stops:
-            Nodes that pass nothing on.
-
-        Returns
-        -------
-        dict
-            The gradients by node. One that is the same array for two nodes is the same object.
-        """
+        """The gradients that a hub owes to the nearest `stops` and leaves before it."""
         found: dict[Node, Any] = {}
 
         def add(terms: Iterable[tuple[Node, Any]]) -> None:

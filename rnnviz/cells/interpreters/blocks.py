@@ -48,24 +48,7 @@ class StepBlock(ABC, Generic[T]):
     def follow(
         self, carried: Mapping[str, T], names: Sequence[str] = (), *, backward: bool = False, whole: bool = False
     ) -> tuple[dict[str, T], dict[str, T]]:
-        """Compute named values from step to step.
-
-        Parameters
-        ----------
-        carried:
-            The states besides h before the block's first computed step, which is its last time step if `backward`.
-        names:
-            The named values that are wanted; by default the states.
-        backward:
-            Whether the last time step is computed first.
-        whole:
-            Whether `computed` gets the carried states before each step, too.
-
-        Returns
-        -------
-        values, carried
-            The wanted values over time (B, ...), and the states besides h after the last computed step, by name.
-        """
+        """Compute named values from step to step."""
         carried, values_of = dict(carried), self.graph.values
         plan = _plan(self.graph, tuple(carried), tuple(names or self.graph.cell.state_symbols))
         self.known = known = evaluate(plan.at_once, self.leaf, self.apply, self.known)

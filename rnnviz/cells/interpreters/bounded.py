@@ -93,10 +93,7 @@ class BoundedLayer:
         and `x_stored_as` when they were stored; "" if they were not. `half` is the type of half precision in which the
         engine computes, or "".
 
-        Raises
-        ------
-        ValueError
-            If there are `units`, and a step computes them from values of others: see `Graph.mixes_units`.
+        Raises ValueError if there are `units`, and a step computes them from values of others: see `Graph.mixes_units`.
         """
         self.cell, self.graph = cell, trace(cell)
         if units is not None and self.graph.mixes_units:
@@ -343,21 +340,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
         own: Mapping[str, FloatArray],
         first: int,
     ) -> None:
-        """Prepare a block.
-
-        Parameters
-        ----------
-        layer:
-            The layer, prepared for units U.
-        x, before:
-            The layer input (B, N, I) and the previous hidden values (B, N, H) of each step, as the engine itself had
-            them.
-        own:
-            The engine's own states after each step, (B, N, U) by name. The carried states are narrowed by them every
-            few steps, so that their bounds do not grow with the sequence. A step itself is not judged by them.
-        first:
-            The time step at which the block begins, so that the same steps are narrowed whatever the blocks.
-        """
+        """Prepare a block. `x` and `before` are (B, N, I); `own` is (B, N, U)."""
         super().__init__(layer.graph, len(x))
         self._layer, self._before = layer, before
         self._own, self._first = own, first

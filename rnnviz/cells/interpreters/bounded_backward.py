@@ -55,17 +55,7 @@ class BoundedBackward(Derivatives[BoundedArray]):
     """The backward pass of a block whose forward pass was followed with `whole`."""
 
     def __init__(self, layer: BoundedLayer, block: BoundedBlock, x: FloatArray, before: FloatArray) -> None:
-        """Prepare a block.
-
-        Parameters
-        ----------
-        layer:
-            The layer, prepared for all units.
-        block:
-            The forward pass of the block, after `follow(..., whole=True)`.
-        x, before:
-            The layer input (B, N, I) and the previous hidden values (B, N, H) or (B, N, P), as in `block`.
-        """
+        """Prepare a block. `x` and `before` are (B, N, I)."""
         super().__init__()
         self._layer, self._block, self._known = layer, block, dict(block.computed)
         self._x, self._before = layer.read_input(x), layer.leaf(before, layer.stored_as)
@@ -95,27 +85,7 @@ class BoundedBackward(Derivatives[BoundedArray]):
         cuts: Sequence[int] = (),
         stored_as: str = "",
     ) -> BoundedGradients:
-        """Compute the gradients of the block.
-
-        Parameters
-        ----------
-        given:
-            The engine's own gradients of its states, (B, N, H) or (B, N, P) by name, that of h among them.
-        carried:
-            Of each other state: what the loss and the steps that are computed after the block owe to its last one,
-            (N, H) by name.
-        backward:
-            Whether the last time step is computed first, so that its gradients come last.
-        cuts:
-            Steps of the block that owe nothing to the state before them: truncation.
-        stored_as:
-            The type to which the engine's gradients were rounded when they were stored, or "".
-
-        Returns
-        -------
-        BoundedGradients
-            The gradients.
-        """
+        """Compute the gradients of the block. `given` is (B, N, H); `carried` is (N, H)."""
         layer, graph = self._layer, self._layer.graph
         self._own = {symbol: layer.leaf(array, stored_as) for symbol, array in given.items()}
         self._totals |= {graph.values[s]: d for s, d in self._own.items() if symbols_of(graph, graph.values[s])[0] == s}

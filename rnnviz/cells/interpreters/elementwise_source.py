@@ -215,21 +215,7 @@ class ElementwiseCalls:
         sizes: Mapping[str, int],
         dtype: np.dtype[Any],
     ) -> None:
-        """Compute all rows.
-
-        Parameters
-        ----------
-        inputs:
-            The values of nodes (R, H) or (R, P), without biases; those of parameters and biases (H,).
-        weights:
-            Gives the weight (K, H) of a product's node.
-        kept:
-            Where the kept results go, by name.
-        sizes:
-            H and P.
-        dtype:
-            The type of all arrays.
-        """
+        """Compute all rows. `inputs` is (R, H); `weights` is (K, H)."""
         known: dict[str, Any] = dict(_FUNCTIONS)
         for name, value in self.constants.items():
             known[name] = weights(value) if isinstance(value, Node) else value

@@ -305,10 +305,7 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
 def trace(cell: CellSpec) -> Graph:
     """The graph of a cell's step.
 
-    Raises
-    ------
-    CellError
-        If the step uses what the cell does not declare, mixes sizes, or does not give the states.
+    Raises CellError if the step uses what the cell does not declare, mixes sizes, or does not give the states.
     """
     tracer = _Tracer(cell)
     u = Values("u", {gate: tracer.node("u", name=gate, shape=("H",)) for gate in cell.gate_symbols})

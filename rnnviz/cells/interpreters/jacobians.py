@@ -33,19 +33,7 @@ class StepJacobians(Derivatives[Any]):
     def __init__(
         self, cell: CellSpec, parameters: Mapping[str, Floats], x: Floats, before: Mapping[str, Floats]
     ) -> None:
-        """Prepare the partial derivatives.
-
-        Parameters
-        ----------
-        cell : CellSpec
-            The cell.
-        parameters : mapping of str to ndarray
-            Parameters of the shapes of `CellSpec.parameter_shapes`, in float64.
-        x : ndarray of shape (B, I)
-            Layer input of each step.
-        before : mapping of str to ndarray
-            Previous state of each step by name, (B, H) or (B, P).
-        """
+        """Prepare the partial derivatives. `x` is (B, I); `before` is (B, H)."""
         super().__init__()
         self.cell, self._graph, self.steps = cell, trace(cell), len(x)
         self._layer, self._parameters = ArrayLayer.of(cell, parameters), parameters
@@ -84,20 +72,7 @@ class StepJacobians(Derivatives[Any]):
         return gate_parts(self.cell.recurrent_gates, self._parameters, "h2h", self._before[self.cell.state_symbols[0]])
 
     def transposed(self, d: Mapping[str, Floats], at: slice = slice(None)) -> Vectors:
-        """Jᵀ d: what the gradients of the new state owe to the previous state.
-
-        Parameters
-        ----------
-        d : mapping of str to ndarray
-            Gradients of the new state by name, (..., B, H); a state that is missing has none.
-        at : slice
-            The steps that are meant, if not all B of them.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Gradients of the previous state, (..., B, H).
-        """
+        """Jᵀ d: what the gradients of the new state owe to the previous state."""
         found: dict[Node, Any] = {}
         for hub, partial in zip(self._hubs, self._partial, strict=True):
             given = [d[symbol] for symbol in symbols_of(self._graph, hub) if symbol in d]
@@ -119,18 +94,7 @@ class StepJacobians(Derivatives[Any]):
         }
 
     def times(self, change: Mapping[str, Floats]) -> Vectors:
-        """J v: how the new state changes with the previous state.
-
-        Parameters
-        ----------
-        change : mapping of str to ndarray
-            Changes of the previous state by name, (..., B, H); a state that is missing has none.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Changes of the new state, (..., B, H).
-        """
+        """J v: how the new state changes with the previous state."""
         found: dict[Node, Any] = {self._states[name]: a for name, a in change.items() if name in self._states}
         first = self.cell.state_symbols[0]
         if first in change:
@@ -158,18 +122,8 @@ class StepJacobians(Derivatives[Any]):
     def spectral_norms(self, symbols: Sequence[str], check: Callable[[], None] = lambda: None) -> Floats:
         """The largest singular value of the Jacobian of some states with respect to the same states, of each step.
 
-        Parameters
-        ----------
-        symbols : sequence of str
-            The states: all for the Jacobian of the whole state, ("h",) for that of h alone.
-        check : callable
-            Called between products; may raise an exception to cancel.
-
-        Returns
-        -------
-        ndarray of shape (B,)
-            Spectral norms; of a large Jacobian a lower bound that is within about 0.1% of it. NaN where a partial
-            derivative is not finite.
+        Returns an array (B,): spectral norms; of a large Jacobian a lower bound that is within about 0.1% of it. NaN
+        where a partial derivative is not finite.
         """
         with np.errstate(all="ignore"):
             if sum(self.sizes[symbol] for symbol in symbols) <= EXACT_UP_TO:

@@ -119,29 +119,8 @@ class NumpyBackward:
     ) -> BlockGradients:
         """Compute the gradients of a block.
 
-        Parameters
-        ----------
-        x:
-            The layer input (B, N, I), in the order of the forward pass, as all that follows.
-        before, after:
-            The states before and after each step, (B, N, H) or (B, N, P) by name. States that are missing in `after`
-            are computed again.
-        direct:
-            What the loss and the layer above owe to h, (B, N, H) or (B, N, P). None is zeros.
-        carried:
-            What the steps after the block owe to its last states, (N, H) or (N, P) by name.
-        pass_on:
-            By step, that which changes its gradients of the states before it, (N, H) or (N, P) by name: truncation, or
-            another sample in a row.
-        reverse:
-            Whether the last step comes first in all arrays (B, ...), also in those of the result.
-        during_steps:
-            Entered for the loop over the steps, whose products are small.
-
-        Returns
-        -------
-        BlockGradients
-            The gradients.
+        `x` is (B, N, I); `before` and `after` are (B, N, H); `direct` is (B, N, H); `carried` is (N, H); `pass_on` is
+        (N, H).
         """
         block = _Block(self, x, before, after, direct, carried)
         return block.gradients(pass_on, reverse=reverse, during_steps=during_steps or nullcontext())

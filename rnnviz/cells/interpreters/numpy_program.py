@@ -35,23 +35,7 @@ class NumpyProgram:
         order: Order | None = None,
         arranged: dict[Hashable, FloatArray] | None = None,
     ) -> None:
-        """Compile the program.
-
-        Parameters
-        ----------
-        cell:
-            The cell.
-        parameters:
-            Its parameters by name, of the shapes of `CellSpec.parameter_shapes`, in the type that is computed in.
-        batch_size:
-            N.
-        wanted:
-            The named values besides the states that are kept for every time step, such as gates.
-        order:
-            The memory order; by default the one that suits the sizes.
-        arranged:
-            The weights of the same layer as programs of other batch sizes arranged them; it gets those of this one.
-        """
+        """Compile the program."""
         self._arranged = {} if arranged is None else arranged
         self.cell, self._parameters = cell, parameters
         bias = parameters["i2h_bias"]
@@ -83,28 +67,8 @@ class NumpyProgram:
     ) -> dict[str, FloatArray]:
         """Compute all time steps.
 
-        Parameters
-        ----------
-        x:
-            The layer input (T, N, I).
-        state:
-            The state before the first step, (N, H) or (N, P) by name.
-        out:
-            Where the states and the wanted values go, (T, N, H) or (T, N, P) by name. Other values are not kept.
-        backward:
-            Whether the last time step is computed first.
-        progress:
-            Called with the fraction of the time steps that is done.
-
-        Returns
-        -------
-        dict
-            The state after the last step that is computed, (N, H) or (N, P) by name.
-
-        Raises
-        ------
-        KeyError
-            If `out` has a name that is neither a state nor wanted.
+        `x` is (T, N, I); `state` is (N, H); `out` is (T, N, H). Returns dict: the state after the last step that is
+        computed, (N, H) or (N, P) by name. Raises KeyError if `out` has a name that is neither a state nor wanted.
         """
         layout, source, timesteps = self._layout, self._source, len(x)
         if not out.keys() <= set(source.series):

@@ -35,17 +35,7 @@ class BackwardPasses:
     """Backward passes over one forward pass."""
 
     def __init__(self, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str) -> None:
-        """Begin with none.
-
-        Parameters
-        ----------
-        inputs : Inputs
-            The inputs, with a loss.
-        states : mapping of str to ndarray
-            The states of the forward pass by symbol, each (L, D, T, N, U).
-        dtype : str
-            The type of the computation.
-        """
+        """Begin with none. `states` is (L, D, T, N, U)."""
         self._inputs, self._states, self._dtype = inputs, states, dtype
         lanes = product(range(inputs.network.num_layers), range(inputs.network.directions))
         self._parameters = {
@@ -204,12 +194,7 @@ class _Lane(Derivatives[Any]):
     def run(self, direct: FloatArray, most: int | None = None) -> FloatArray:
         """Follow every step, or the first `most`, and return the gradient of the layer input (T, N, I).
 
-        Parameters
-        ----------
-        direct:
-            What the loss and the layer above owe to h, (T, N, H): grad.out, even if the bug reads another one.
-        most:
-            Number of steps.
+        `direct` is (T, N, H).
         """
         timesteps, samples, _ = self._x.shape
         if most is None:

@@ -62,12 +62,8 @@ class _File:
 def load_cell(path: Path) -> CellSpec:
     """The cell that a file declares, checked by a run of its step on symbols. This runs the file's code.
 
-    Raises
-    ------
-    CellError
-        If the file does not declare a cell; one sentence, with the line where there is one.
-    OSError
-        If the file cannot be read.
+    Raises CellError if the file does not declare a cell; one sentence, with the line where there is one; OSError if the
+    file cannot be read.
     """
     file = _run(path)
     step = file.names.get("step")
@@ -251,10 +247,7 @@ def _check_distinct(file: _File, cell: CellSpec) -> None:
 def _check_step(file: _File, cell: CellSpec, path: Path) -> None:
     """Run the step on symbols.
 
-    Raises
-    ------
-    CellError
-        If it does what the algebra has no operation for, or does not give what the cell declares.
+    Raises CellError if it does what the algebra has no operation for, or does not give what the cell declares.
     """
     try:
         graph = trace(cell)

@@ -85,10 +85,7 @@ class OwnEngine:
 def custom_cell(path: str) -> CellSpec:
     """The cell that a user's file declares. A separate process runs the file.
 
-    Raises
-    ------
-    EngineError
-        If the file does not declare a cell, crashes or does not return; one sentence.
+    Raises EngineError if the file does not declare a cell, crashes or does not return; one sentence.
     """
     try:
         return cell_from_json(_declared(path).cell)

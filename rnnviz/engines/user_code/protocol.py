@@ -71,10 +71,8 @@ def encode(message: Message) -> bytes:
 def decode(line: bytes) -> Message:
     """The message of a line.
 
-    Raises
-    ------
-    ValueError, KeyError, TypeError, AttributeError, RecursionError
-        If the line is none, as when code below Python writes to standard output.
+    Raises ValueError or KeyError or TypeError or AttributeError or RecursionError if the line is none, as when code
+    below Python writes to standard output.
     """
     name, content = json.loads(line)
     kind = _KINDS[name]

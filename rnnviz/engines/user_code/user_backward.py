@@ -16,18 +16,7 @@ from rnnviz.engines.user_code.user_step import AddLine, Arrays, UserFunction, de
 
 
 def defines_backward(path: Path) -> bool:
-    """Whether a file defines `backward` at its top level; no code of it runs.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    bool
-        False for a file that cannot be read; an error is reported when it is run.
-    """
+    """Whether a file defines `backward` at its top level; no code of it runs."""
     with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         for statement in ast.parse(path.read_bytes()).body:
             match statement:

@@ -44,10 +44,7 @@ class RecurrenceError(Exception):
 def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
     """The cell that a file declares; the file's code runs inside of `watched`.
 
-    Raises
-    ------
-    RecurrenceError
-        If the file does not declare a cell; one sentence with the line, where it is known.
+    Raises RecurrenceError if the file does not declare a cell; one sentence with the line, where it is known.
     """
     with watched:
         try:
@@ -79,10 +76,7 @@ class UserFunction:
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
         """Run the file once and take its function.
 
-        Raises
-        ------
-        RecurrenceError
-            If it cannot be read, is not a Python, raises, exits, or does not define the function.
+        Raises RecurrenceError if it cannot be read, is not a Python, raises, exits, or does not define the function.
         """
         self._path = path
         self._definition = str(path)

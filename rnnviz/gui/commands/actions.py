@@ -32,23 +32,7 @@ Host = TypeVar("Host")
 
 @dataclass(frozen=True)
 class Command(Generic[Host]):
-    """A command of the window.
-
-    Parameters
-    ----------
-    text
-        The menu entry with its mnemonic.
-    keys
-        Shortcuts in Qt's portable notation; the menu shows the first.
-    why
-        The tooltip.
-    icon
-        A name in `resources/icons`.
-    enabled
-        Whether it can run now; None: always.
-    target
-        The thing that it changes now, appended to the text. An empty target disables it.
-    """
+    """A command of the window."""
 
     id: str
     text: str

@@ -95,10 +95,7 @@ def _is_for_the_network(names: set[str]) -> bool:
 def config_with(config: Config, path: Path) -> Config:
     """The config with a file added: a sequence, weights, an initial state, recorded outputs, or a custom step or cell.
 
-    Raises
-    ------
-    InputError
-        If the file is not supported.
+    Raises InputError if the file is not supported.
     """
     # Formats are imported with the first file, to shorten the start.
     from rnnviz.io.config_toml import ENDING

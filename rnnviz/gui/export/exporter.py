@@ -55,10 +55,7 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
 
     `progress` may raise to cancel; an existing file then stays unchanged.
 
-    Raises
-    ------
-    InputError, EngineError
-        If writing or verification fails.
+    Raises InputError or EngineError if writing or verification fails.
     """
     from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.execution.export_weights import write_verified

@@ -200,13 +200,7 @@ class Figure(QWidget):
             self.resize((QSizeF(self._size) * self._shrunk).toSize())
 
     def image(self, resolution: int) -> QImage:
-        """The figure as pixels.
-
-        Raises
-        ------
-        InputError
-            If the picture is too large for the memory.
-        """
+        """The figure as pixels. Raises InputError if the picture is too large for the memory."""
         scale = resolution / SCREEN_DPI
         size = (QSizeF(self._size) * scale).toSize()
         made = QImage(size, QImage.Format.Format_RGB32)

@@ -32,10 +32,7 @@ def save_png(
 
     The first mismatch, if any, is selected. No display is needed.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    Raises InputError if the file cannot be written.
     """
     running = application()
     write_picture(_draw(result, theme, width, height, scale), path)

@@ -53,10 +53,7 @@ _MOST_LINES = 8
 def write_figure(result: RunResult, path: Path, figure: PaperFigure) -> None:
     """Write a figure as PDF, SVG or PNG, by the ending of the path. No display is needed.
 
-    Raises
-    ------
-    InputError
-        If the run lacks what the figure shows, the size is too small, or the file cannot be written.
+    Raises InputError if the run lacks what the figure shows, the size is too small, or the file cannot be written.
     """
     if figure.where is not None and figure.where.within(result.shape) != figure.where:
         raise InputError(

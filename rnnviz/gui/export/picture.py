@@ -22,13 +22,7 @@ _STRIP_PIXELS = 1 << 20
 
 
 def render_widget(widget: QWidget, scale: int) -> QImage:
-    """Render a widget at `scale` times its resolution.
-
-    Raises
-    ------
-    InputError
-        If the picture is too large.
-    """
+    """Render a widget at `scale` times its resolution. Raises InputError if the picture is too large."""
     image = allocate_image(widget, scale)
     flush_scene_updates(widget)
     draw_part(image, widget, QRegion(widget.rect()))
@@ -36,13 +30,7 @@ def render_widget(widget: QWidget, scale: int) -> QImage:
 
 
 def allocate_image(widget: QWidget, scale: int) -> QImage:
-    """Create an uninitialized image of the picture's size.
-
-    Raises
-    ------
-    InputError
-        As `render_widget` does.
-    """
+    """Create an uninitialized image of the picture's size. Raises InputError as `render_widget` does."""
     size = widget.size() * scale
     image = QImage()
     if max(size.width(), size.height()) <= _LARGEST_SIDE:
@@ -91,10 +79,7 @@ def write_picture(image: QImage, path: Path, progress: Callable[[float], None] =
 
     `progress` may raise to cancel; an existing file then stays unchanged.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    Raises InputError if the file cannot be written.
     """
     from rnnviz.io.export.png import write_png
 
@@ -150,10 +135,7 @@ class IncrementalGrab(QObject):
         instead of `taken` if the widget is resized; the picture must then be started again. `pixels` is the
         largest number of them in a turn, by default AT_ONCE.
 
-        Raises
-        ------
-        InputError
-            If the picture is too large.
+        Raises InputError if the picture is too large.
         """
         super().__init__(widget.window())
         make_ready()

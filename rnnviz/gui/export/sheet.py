@@ -119,10 +119,7 @@ def text_font(size: float, *, bold: bool = False) -> QFont:
 def save(path: Path, draw: Draw, theme: Theme, width: float, height: float, resolution: int, title: str) -> None:
     """Write a figure in the format of the path's ending; `resolution` in dots per inch is that of a PNG.
 
-    Raises
-    ------
-    InputError
-        If the picture is too large, or the file cannot be written.
+    Raises InputError if the picture is too large, or the file cannot be written.
     """
     if path.suffix.lower() == ".png":
         write_picture(_image(draw, theme, width, height, resolution), path)

@@ -37,18 +37,7 @@ def bars_of(
 ) -> tuple[Bar, ...]:
     """The most probable characters, the most probable first; the one that follows replaces the last if it is rarer.
 
-    Parameters
-    ----------
-    characters : str
-        The V characters.
-    probabilities : ndarray of shape (V,)
-        Of each to be the next one.
-    following : str
-        The one that follows in the text, or that is drawn.
-    drawn : bool
-        Whether it is drawn.
-    before : ndarray of shape (V,), optional
-        The probabilities after the prefix before.
+    `probabilities` is (V,); `before` is (V,).
     """
     ranked = np.argsort(-probabilities, kind="stable")[:MOST].tolist()
     place = characters.find(following)

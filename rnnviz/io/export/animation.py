@@ -64,17 +64,7 @@ class SharedPalette:
 def write_gif(frames: Iterable[Frame], samples: Sequence[Frame], seconds: float, path: Path) -> None:
     """Write a GIF that repeats, atomically. Each frame has only the rectangle that changes.
 
-    Parameters
-    ----------
-    samples
-        Frames whose colors are the palette of all.
-    seconds
-        Duration of a frame. A GIF counts in hundredths of a second; rounding errors do not add up.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    Raises InputError if the file cannot be written.
     """
     palette = SharedPalette(samples)
     with atomic_write(path) as temporary, temporary.open("wb") as out:
@@ -134,21 +124,7 @@ _BT709 = "bt709"
 def write_mp4(frames: Iterable[Frame], seconds: float, path: Path, program: str, check: Callable[[], object]) -> None:
     """Write an MP4 with H.264, atomically.
 
-    Parameters
-    ----------
-    frames
-        Their width and height are even.
-    seconds
-        Duration of a frame.
-    program
-        The path of ffmpeg. The process ends with this function.
-    check
-        Called while ffmpeg is busy; may raise to cancel.
-
-    Raises
-    ------
-    InputError
-        If ffmpeg cannot be started or fails, or the file cannot be written.
+    Raises InputError if ffmpeg cannot be started or fails, or the file cannot be written.
     """
     with atomic_write(path) as temporary, tempfile.TemporaryFile() as errors:
         process: subprocess.Popen[bytes] | None = None

@@ -67,26 +67,7 @@ def write_contributions(
     `parameter`. Columns: layer, direction, timestep, unit, parameter (such as "l0_i2h_weight[3, 2]"), and one for each
     engine as in `write_csv`, but only those that give the gradients. The sum of a number's rows is its gradient.
 
-    Parameters
-    ----------
-    result : RunResult
-        A run with a backward pass.
-    parameter : ParameterPlace
-        One of the numbers.
-    path : Path
-        The file.
-    progress : callable, optional
-        Gets the fraction that is done; may raise an exception to cancel.
-
-    Returns
-    -------
-    int
-        The number of rows.
-
-    Raises
-    ------
-    InputError
-        Without a backward pass, or if no engine gives the gradients.
+    Raises InputError without a backward pass, or if no engine gives the gradients.
     """
     found: dict[str, Contributions] = {}
     missing: list[InputError] = []

@@ -76,19 +76,7 @@ _NO_ROLE = ("change", "norm")
 def write_page(result: RunResult, path: Path, start: Location | None = None) -> int:
     """Write a run as an interactive page, and return the size of the file in bytes.
 
-    Parameters
-    ----------
-    result : RunResult
-        The run. If it is too large, the page has its first samples, and says so.
-    path : Path
-        The file, which ends in .html.
-    start : Location, optional
-        The value that is selected first; by default the first mismatch.
-
-    Raises
-    ------
-    InputError
-        If one sample of the run is larger than a page may be.
+    Raises InputError if one sample of the run is larger than a page may be.
     """
     content = page_html(result, datetime.now(UTC), start).encode("utf-8", "backslashreplace")
     with atomic_write(path) as temporary:

@@ -67,10 +67,7 @@ def paper_figure(
 ) -> PaperFigure:
     """Check options, and that the figure can be drawn here. A length has a unit: mm, cm, in, pt or px (96 per inch).
 
-    Raises
-    ------
-    InputError
-        If one is not valid, the ending of the path is unknown, or Qt is not installed.
+    Raises InputError if one is not valid, the ending of the path is unknown, or Qt is not installed.
     """
     figure = PaperFigure(
         view, quantity=quantity, engine=engine, theme=theme, resolution=resolution, title=title, dashes=dashes

@@ -85,10 +85,7 @@ CHARACTERS = "characters"
 def read_characters(path: Path) -> str:
     """The characters of a character model, in the order of its input features.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read or names none.
+    Raises InputError if the file cannot be read or names none.
     """
     from safetensors import SafetensorError, safe_open
 

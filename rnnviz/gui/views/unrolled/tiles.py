@@ -219,10 +219,7 @@ class Request(NamedTuple):
     def draw(self, wanted: Wanted = always) -> Tile:
         """Read the values and render the tile.
 
-        Raises
-        ------
-        CancelledError
-            If values must be computed, and the tile is no longer `wanted`.
+        Raises CancelledError if values must be computed, and the tile is no longer `wanted`.
         """
         times, units, lane, density = self.times, self.units, self.key.lane, self.key.sheet.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
