@@ -22,6 +22,8 @@ SAMPLE ?= 1000
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
+# How many drawn configs `make equality` runs.
+CONFIGS ?= 500
 # `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
 UPGRADE ?=
 
@@ -34,7 +36,7 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow test-drawn test-kernels golden bench bench-compare soak long-run monkey mutants screenshots gallery installer lint format lock clean
+.PHONY: help venv run test test-slow test-drawn test-kernels golden bench bench-compare equality soak long-run monkey mutants screenshots gallery installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -45,6 +47,7 @@ help:
 	@echo 'make golden          update the golden files: texts that tests compare'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
+	@echo 'make equality        compare what drawn runs write with what they wrote at a commit: A=COMMIT CONFIGS=500'
 	@echo 'make soak            use the window at random; nothing may grow; MINUTES=10'
 	@echo 'make monkey          use every control at random; nothing may break; ACTIONS=20000 SEED=0'
 	@echo 'make mutants         change the core in one place at a time; a test must fail; PATHS=FILE... SAMPLE=1000'
@@ -84,6 +87,14 @@ bench: $(ready)
 
 bench-compare: $(ready)
 	@$(bin)/python -m tests.benchmarks.compare $(A) $(B)
+
+# What the code wrote at A, in a checkout of its own, against what it writes now.
+equality: $(ready)
+	rm -rf build/equality && mkdir -p build/equality && git archive $(A) | tar -x -C build/equality
+	rm -rf build/equality/tools && cp -r tools build/equality/tools
+	cd build/equality && PYTHONPATH=. $(CURDIR)/$(bin)/python -m tools.equality.dump $(CONFIGS) before.json
+	$(bin)/python -m tools.equality.dump $(CONFIGS) build/equality/after.json
+	$(bin)/python -m tools.equality build/equality/before.json build/equality/after.json
 
 soak: $(ready)
 	$(bin)/python -m tests.soak $(MINUTES)
