@@ -58,7 +58,7 @@ STEP = """import numpy as np
 
 def step(x, state, p):
     a = x @ p.i2h_weight.T + p.i2h_bias + state[0] @ p.h2h_weight.T + p.h2h_bias
-    return np.tanh(a) * (1 + {change}), {{"h": np.tanh(a)}}
+    return (np.tanh(a) * (1 + {change}),)
 """
 RECORDING = "recording:recording.npz"
 
