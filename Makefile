@@ -75,7 +75,7 @@ test-drawn: $(ready)
 # The tests of what rounds, with the kernels of other processors.
 test-kernels: $(ready)
 	$(bin)/python -m tests.kernels $(or $(TESTS),tests/cells tests/core tests/engines tests/verify \
-	    --ignore=tests/engines/user_code)
+	    --ignore=tests/engines/custom_code)
 
 golden: $(ready)
 	$(bin)/python -m pytest -q tests/golden --golden
@@ -83,10 +83,10 @@ golden: $(ready)
 bench: $(ready)
 	env $$($(bin)/python -c 'from rnnviz.execution.child_process import openblas_kernels as k; print(*map("=".join, k().items()))') \
 	    $(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 \
-	    --bench-json $(JSON) $(and $(QUICK),--quick) $(or $(TESTS),tests/benchmarks)
+	    --bench-json $(JSON) $(and $(QUICK),--quick) $(or $(TESTS),tools/benchmarks)
 
 bench-compare: $(ready)
-	@$(bin)/python -m tests.benchmarks.compare $(A) $(B)
+	@$(bin)/python -m tools.benchmarks.compare $(A) $(B)
 
 # What the code wrote at A, in a checkout of its own, against what it writes now.
 equality: $(ready)
@@ -97,17 +97,17 @@ equality: $(ready)
 	$(bin)/python -m tools.equality build/equality/before.json build/equality/after.json
 
 soak: $(ready)
-	$(bin)/python -m tests.soak $(MINUTES)
+	$(bin)/python -m tools.soak $(MINUTES)
 
 long-run: $(ready)
-	$(bin)/python -m tests.soak.long_run runs 2000
-	$(bin)/python -m tests.soak.long_run playing 12
+	$(bin)/python -m tools.soak.long_run runs 2000
+	$(bin)/python -m tools.soak.long_run playing 12
 
 monkey: $(ready)
-	$(bin)/python -m tests.monkey $(ACTIONS) --seed $(SEED)
+	$(bin)/python -m tools.monkey $(ACTIONS) --seed $(SEED)
 
 mutants: $(ready)
-	$(bin)/python -m tests.mutation $(or $(PATHS),--sample $(SAMPLE))
+	$(bin)/python -m tools.mutation $(or $(PATHS),--sample $(SAMPLE))
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py

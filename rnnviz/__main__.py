@@ -41,12 +41,12 @@ def main() -> int:
 if __name__ == "__main__":
     import multiprocessing
 
-    from rnnviz.engines.user_code.parent import HOST_ARGUMENT
+    from rnnviz.engines.custom_code.parent import HOST_ARGUMENT
 
     # In a bundle the child process is this program once more, and this call is where it goes its own way.
     multiprocessing.freeze_support()
     if sys.argv[1:2] == [HOST_ARGUMENT]:
-        from rnnviz.engines.user_code.worker import main as run_recurrence
+        from rnnviz.engines.custom_code.worker import main as run_recurrence
 
         # The interpreter's own end would wait for threads that the user's code may have left running.
         os._exit(run_recurrence(sys.argv[2:]))

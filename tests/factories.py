@@ -14,15 +14,15 @@ from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
-from rnnviz.engines.faults.engine import KnownBugEngine
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
+from rnnviz.engines.known_bugs.engine import KnownBugEngine
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.quantities.gates import gradient_extents
 from rnnviz.verify.audit import audit
 from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
 from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment, RunResult
 

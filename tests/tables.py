@@ -19,12 +19,12 @@ README = ROOT / "tests" / "README.md"
 _TESTS = ("pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0", "-o", "faulthandler_timeout=0")
 TABLES = {
     "relations": (*_TESTS, "tests/engines/test_relations.py"),
-    "mutants": ("tests.mutation", "--sample", "1000"),
-    "fuzz": (*_TESTS, "tests/fuzz/test_fuzz.py"),
+    "mutants": ("tools.mutation", "--sample", "1000"),
+    "fuzz": (*_TESTS, "tools/fuzz/test_fuzz.py"),
     "model-files": (*_TESTS, "tests/io/model_formats/test_fuzz.py"),
     "faults": (*_TESTS, "tests/gui/jobs/test_faults.py"),
-    "long-run": (*_TESTS, "tests/soak/test_long_run.py"),
-    "walk": ("tests.monkey", "20000", "--seed", "1"),
+    "long-run": (*_TESTS, "tools/soak/test_long_run.py"),
+    "walk": ("tools.monkey", "20000", "--seed", "1"),
 }
 """The Python module that creates each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""
 

@@ -18,7 +18,7 @@ DOCUMENTS = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECUR
 LINK = re.compile(r"(?<!`)\[[^\]]+\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
-IN_REPOSITORY = re.compile(r"(tests|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
+IN_REPOSITORY = re.compile(r"(tests|tools|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
 IN_PACKAGE = re.compile(
     r"(captures|cells|core|cli|engines|io|gui|verify|execution|sweeps|text|training|explain|quantities|lessons)/[\w./]+\.py"
 )
@@ -66,7 +66,7 @@ def test_the_map_lists_every_package() -> None:
     listed = re.findall(r"^\| `([\w/]+)` \|", text, re.MULTILINE)
     packages = sorted(f"rnnviz/{path.parent.name}" for path in (ROOT / "rnnviz").glob("*/__init__.py"))
     assert sorted(name for name in listed if "/" in name) == packages
-    assert {name for name in listed if "/" not in name} == {"resources", "packaging", "tests"}
+    assert {name for name in listed if "/" not in name} == {"resources", "packaging", "tests", "tools"}
 
 
 def test_the_readme_is_short_and_its_commands_parse() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from manual_page import options, takes_value
 
 from rnnviz.cli import command_parsers, window_parser
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.formats import ENDINGS
 from rnnviz.lessons.index import lessons

@@ -293,7 +293,7 @@ def _config_of(source: Path, options: Namespace) -> Config:
 
 def _with_custom_cell(config: Config, source: Path, trusted: str | None) -> Config:
     """The config with the definition of its cell, whose file runs if --cell names it."""
-    from rnnviz.engines.user_code.parent import custom_cell
+    from rnnviz.engines.custom_code.parent import custom_cell
 
     cell = config.network.cell
     if cell != trusted:

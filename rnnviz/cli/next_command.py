@@ -12,7 +12,7 @@ from shutil import which
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.trace_index import DIRECTIONS, Location
-from rnnviz.explain.provenance import unit_size, value_place
+from rnnviz.explain.value_sources import unit_size, value_place
 from rnnviz.verify.backward_result import FiniteDifferences, GradientPlace, first_gradient_mismatch
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult

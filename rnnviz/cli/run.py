@@ -43,7 +43,7 @@ from rnnviz.verify.verdict import Verdict
 if TYPE_CHECKING:
     from rnnviz.core.inputs import Load
     from rnnviz.execution.events import AuditMode
-    from rnnviz.explain.provenance import CellPlace, GatePlace, GradientOf, Place
+    from rnnviz.explain.value_sources import CellPlace, GatePlace, GradientOf, Place
 
 
 def add_run_to(commands: Commands) -> None:
@@ -218,7 +218,7 @@ class _PrintProgram(Action):
 def _program(cell: str) -> str:
     """The listing of a cell; that of a custom one is made by the process that runs its file."""
     if is_own(cell):
-        from rnnviz.engines.user_code.parent import custom_program
+        from rnnviz.engines.custom_code.parent import custom_program
 
         try:
             return custom_program(cell)
@@ -279,7 +279,7 @@ def add_explain_to(commands: Commands) -> None:
 
 def _explain(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
-    from rnnviz.explain.provenance import ParameterPlace
+    from rnnviz.explain.value_sources import ParameterPlace
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
@@ -334,8 +334,8 @@ def _explained(
     """The explanation as text and as JSON."""
     if options.gradient is None:
         from rnnviz.explain.explanation import explain_value
-        from rnnviz.explain.provenance import unit_size
         from rnnviz.explain.report import report, to_json
+        from rnnviz.explain.value_sources import unit_size
 
         kind = result.config.network.kind
         explanation = explain_value(result, where, size=unit_size(kind, _value(kind, where, options.value)))
@@ -352,7 +352,7 @@ _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
 
 def _value(kind: CellSpec, where: Location, name: str | None) -> "Location | CellPlace | GatePlace":
     """The place of --value NAME."""
-    from rnnviz.explain.provenance import value_place
+    from rnnviz.explain.value_sources import value_place
 
     values = graph_of(kind).values
     if name is not None and name not in values:
@@ -363,7 +363,7 @@ def _value(kind: CellSpec, where: Location, name: str | None) -> "Location | Cel
 def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
     """The place of --gradient NAME."""
     from rnnviz.explain.gradient_symbols import gate_name
-    from rnnviz.explain.provenance import (
+    from rnnviz.explain.value_sources import (
         GatePlace,
         GradientOf,
         InitialPlace,
@@ -468,7 +468,7 @@ def _place(result: RunResult, options: Namespace) -> tuple[Location, str]:
 
 def _units(result: RunResult, place: "Place") -> int:
     """How many units there are of the kind of a place."""
-    from rnnviz.explain.provenance import unit_size
+    from rnnviz.explain.value_sources import unit_size
 
     network = result.config.network
     return network.sizes(0).of(unit_size(network.kind, place))

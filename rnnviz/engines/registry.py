@@ -39,12 +39,12 @@ from rnnviz.core.schema import display_value
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import Engine, EngineReport, Progress
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, bug_of
-from rnnviz.engines.faults.registry import KnownBug as KnownBug
-from rnnviz.engines.faults.registry import gradient_bugs_in as gradient_bugs_in
-from rnnviz.engines.faults.registry import known_bugs_in as known_bugs_in
-from rnnviz.engines.faults.registry import known_bugs_of as known_bugs_of
-from rnnviz.engines.faults.registry import unknown_engine as unknown_engine
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, bug_of
+from rnnviz.engines.known_bugs.registry import KnownBug as KnownBug
+from rnnviz.engines.known_bugs.registry import gradient_bugs_in as gradient_bugs_in
+from rnnviz.engines.known_bugs.registry import known_bugs_in as known_bugs_in
+from rnnviz.engines.known_bugs.registry import known_bugs_of as known_bugs_of
+from rnnviz.engines.known_bugs.registry import unknown_engine as unknown_engine
 from rnnviz.frozen import dataclass
 
 _NOT_TEXT = ("Cc", "Cs")
@@ -153,7 +153,7 @@ def recordings_in(path: Path) -> tuple[str, ...]:
 
     Raises an InputError if the file cannot be read or is damaged.
     """
-    from rnnviz.engines.replay import engines_in
+    from rnnviz.engines.recorded_outputs import engines_in
 
     return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path)) or (
         str(RecordingName(str(path))),
@@ -285,13 +285,13 @@ def _is_ours(error: AttributeError) -> bool:
 
 def _load(name: str) -> Engine:
     if is_recording(name):
-        from rnnviz.engines.replay import RecordedEngine
+        from rnnviz.engines.recorded_outputs import RecordedEngine
 
         return RecordedEngine(name)
     if is_own(name):
-        from rnnviz.engines.user_code.parent import OwnEngine
+        from rnnviz.engines.custom_code.parent import CustomEngine
 
-        return OwnEngine(name)
+        return CustomEngine(name)
     if name == "gluon":
         from rnnviz.engines.gluon import GluonEngine
 
@@ -305,7 +305,7 @@ def _load(name: str) -> Engine:
 
         return TorchEngine()
     if is_known_bug(name) or is_unknown(name):
-        from rnnviz.engines.faults.engine import KnownBugEngine
+        from rnnviz.engines.known_bugs.engine import KnownBugEngine
 
         return KnownBugEngine(name)
     from rnnviz.engines.manual import ManualEngine

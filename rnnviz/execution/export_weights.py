@@ -28,7 +28,7 @@ from rnnviz.engines.registry import FileWeightsEngine, load_file_engine, unsuppo
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 """N differs from T, since equal sizes would hide exchanged axes."""

@@ -11,7 +11,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.trace import Trace, open_trace
 from rnnviz.frozen import dataclass
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine, Equality
-from rnnviz.engines.faults.registry import gradient_bugs_in, known_bugs_in
+from rnnviz.engines.custom_code.parent import custom_cell
+from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
+from rnnviz.engines.recorded_outputs import check_recording, open_recording
 from rnnviz.engines.registry import engines_of, find_engine, load_engine, with_candidates
-from rnnviz.engines.replay import check_recording, open_recording
-from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.quantities.gates import gradient_extents
@@ -41,13 +41,13 @@ from rnnviz.verify.compare import (
     shared_gradients,
     tolerances,
 )
+from rnnviz.verify.consistency_checks import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.diagnosis import Names, diagnose, distinguishable
-from rnnviz.verify.fault_coverage import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
-from rnnviz.verify.invariants import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
+from rnnviz.verify.undetectable_bugs import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.verdict import AuditVerdict
 
 Notify = Callable[[Stage, float], None]

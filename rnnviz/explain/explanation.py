@@ -15,8 +15,8 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
 from rnnviz.explain.equations import format_distinct, format_short
 from rnnviz.explain.likely_cause import StepWithBugs, step_with_bugs
-from rnnviz.explain.provenance import in_words, input_source
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
+from rnnviz.explain.value_sources import in_words, input_source
 from rnnviz.explain.worked_step import Floats, Kind
 from rnnviz.frozen import dataclass
 from rnnviz.text.verdict_text import likely_cause

@@ -36,7 +36,8 @@ from rnnviz.explain.gradient_symbols import (
     texts,
     through_weights,
 )
-from rnnviz.explain.provenance import (
+from rnnviz.explain.step_breakdown import StoredValue
+from rnnviz.explain.value_sources import (
     CellPlace,
     GatePlace,
     GradientOf,
@@ -48,7 +49,6 @@ from rnnviz.explain.provenance import (
     Place,
     notation,
 )
-from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.step_inputs import rounded_once

@@ -22,7 +22,8 @@ from rnnviz.explain.gradient import (
     unit_contributions,
 )
 from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
-from rnnviz.explain.provenance import (
+from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
+from rnnviz.explain.value_sources import (
     GradientOf,
     InitialPlace,
     ParameterPlace,
@@ -30,7 +31,6 @@ from rnnviz.explain.provenance import (
     gradient_entry,
     step_of,
 )
-from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates

@@ -7,7 +7,6 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import json_number
 from rnnviz.explain.gradient import GradientLine
 from rnnviz.explain.gradient_explanation import GradientExplanation, gradient_table
-from rnnviz.explain.provenance import GradientOf, ParameterPlace, in_words, step_of
 from rnnviz.explain.report import (
     Row,
     equation_lines,
@@ -18,6 +17,7 @@ from rnnviz.explain.report import (
     table_lines,
 )
 from rnnviz.explain.step_breakdown import StoredValue
+from rnnviz.explain.value_sources import GradientOf, ParameterPlace, in_words, step_of
 
 _LEGENDS = {
     "above": "  ↑ marks the layer above: Wᵀ grad.i is the sum over its units of W_i2h times grad.i.",

@@ -12,8 +12,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.frozen import dataclass
 from rnnviz.text.verdict_text import likely_cause
@@ -52,17 +52,17 @@ def step_with_bugs(result: RunResult, own: StepBreakdown) -> StepWithBugs | None
     return None
 
 
-def _faults(inputs: Inputs, bugs: tuple[str, ...]) -> Iterator[Fault]:
+def _faults(inputs: Inputs, bugs: tuple[str, ...]) -> Iterator[BugVariant]:
     """Every variant of known bugs, together."""
     for variants in product(*(KNOWN_BUGS[bug].faults(inputs.network) for bug in bugs)):
-        fault: Fault | None = Fault()
+        fault: BugVariant | None = BugVariant()
         for other in variants:
             fault = None if fault is None else fault.together_with(other)
         if fault is not None:
             yield fault
 
 
-def _with_fault(fault: Fault, inputs: Inputs, where: Location) -> Inputs:
+def _with_fault(fault: BugVariant, inputs: Inputs, where: Location) -> Inputs:
     """The inputs with the cell of the fault, and with the parameters of a lane as the fault reads them."""
     cell = inputs.network.kind
     network = replace(inputs.network, custom=fault.changed(cell), clip=None, activations=None)
@@ -73,7 +73,7 @@ def _with_fault(fault: Fault, inputs: Inputs, where: Location) -> Inputs:
     return replace(inputs, config=config, parameters=Parameters(network, arrays))
 
 
-def _read(fault: Fault, inputs: Inputs, trace: Trace, where: Location) -> dict[str, FloatArray]:
+def _read(fault: BugVariant, inputs: Inputs, trace: Trace, where: Location) -> dict[str, FloatArray]:
     """Values that the step reads from another place with the fault: the layer input "x" (I,), and previous states (U,).
 
     A step of a direction that is not reversed has its previous state at t - 1, and so has one whose values were left

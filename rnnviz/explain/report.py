@@ -14,9 +14,9 @@ from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
 from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.likely_cause import StepWithBugs
-from rnnviz.explain.provenance import notation, own_previous, previous_cell, state_place
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, first_parted_sum, ledger
+from rnnviz.explain.value_sources import notation, own_previous, previous_cell, state_place
 from rnnviz.frozen import dataclass
 
 _BETWEEN = "  "

@@ -11,7 +11,8 @@ from rnnviz.cells.interpreters.symbols import expression, short_equations
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import ARROWS, Location
 from rnnviz.explain.explanation import Divergence
-from rnnviz.explain.provenance import (
+from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
+from rnnviz.explain.value_sources import (
     CellPlace,
     InitialPlace,
     ParameterPlace,
@@ -22,7 +23,6 @@ from rnnviz.explain.provenance import (
     previous_cell,
     value_place,
 )
-from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
 from rnnviz.explain.worked_step import Kind
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import mismatching

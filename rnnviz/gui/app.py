@@ -205,7 +205,7 @@ def _require(libraries: Iterable[Library], load: Load) -> None:
 
 _WITHOUT_QT = (
     "engines.registry",
-    "explain.provenance",
+    "explain.value_sources",
     "execution.events",
     "io.templates",
     "lessons.index",

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import ParameterPlace
+from rnnviz.explain.value_sources import ParameterPlace
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gates import Quantity, gradients_of, is_gradient, quantity_for
 from rnnviz.quantities.steps import Region

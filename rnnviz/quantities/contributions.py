@@ -5,7 +5,7 @@ import numpy as np
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.gradient_explanation import contributions_over_time
-from rnnviz.explain.provenance import GatePlace, GradientOf, ParameterPlace, notation
+from rnnviz.explain.value_sources import GatePlace, GradientOf, ParameterPlace, notation
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gate_lanes import LaneGates

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.frozen import dataclass
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.backward_result import BackwardJudgment

@@ -14,7 +14,7 @@ from rnnviz.verify.audit import Audit
 from rnnviz.verify.audit_accumulator import JUDGED_ROUNDINGS
 from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict
 

@@ -16,7 +16,7 @@ from rnnviz.text import verdict_details as details
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
 

@@ -17,7 +17,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.verify.audit_sampling import AuditedBlock
 from rnnviz.verify.cell_states import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.compare import Comparison, OverTime, over_time
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.metrics import error_ratio
 from rnnviz.verify.verdict import AuditVerdict
 

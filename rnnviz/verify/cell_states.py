@@ -27,7 +27,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import last_timestep, time_blocks
 from rnnviz.verify.audit_sampling import FULL
-from rnnviz.verify.invariants import Check, equality
+from rnnviz.verify.consistency_checks import Check, equality
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden
 
 _FAR_BELOW, _NEGLIGIBLE = 2.0**-20, 2.0**-60

@@ -14,13 +14,13 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
-from rnnviz.engines.faults.registry import PADDING_NOT_ZEROED, KnownBug, known_bugs_in
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
+from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, KnownBug, known_bugs_in
 from rnnviz.engines.layers import LayerTask, layer_output
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.invariants import PADDING_CHECK, Check
+from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
 from rnnviz.verify.reproduction import final_states, reproduces
 
@@ -64,7 +64,7 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
     if trace.partial and trace.hidden.size > _MOST_VALUES:
         return ()
     wrong = None if audit.first_wrong is None else audit.first_wrong.where
-    correct = _distance(Fault(), inputs, trace, wrong, np.inf)
+    correct = _distance(BugVariant(), inputs, trace, wrong, np.inf)
     names = {check.name for check in failing}
     if not audit.wrong and correct <= 1.0 and names == {PADDING_CHECK}:
         return ((PADDING_NOT_ZEROED,),)
@@ -94,7 +94,7 @@ class _Seen:
     limit: float
     padding_filled: bool
 
-    def explanations(self, faults: Iterable[tuple[Names, Fault]]) -> tuple[Names, ...]:
+    def explanations(self, faults: Iterable[tuple[Names, BugVariant]]) -> tuple[Names, ...]:
         """The names of those faults that give the whole trace, the nearest ones of them."""
         within = [
             (names, distance)
@@ -104,7 +104,7 @@ class _Seen:
         ]
         return nearest(self.inputs, within, self.limit, self.trace)
 
-    def _reproduces(self, fault: Fault) -> bool:
+    def _reproduces(self, fault: BugVariant) -> bool:
         inputs, trace = self.inputs, _as_joined(fault, self.trace)
         large = trace.hidden.size > _MOST_VALUES
         if fault.of_padding and large:
@@ -120,7 +120,7 @@ class _Seen:
         return reproduces(fault, inputs, trace, windows, padding_filled=self.padding_filled)
 
 
-def _pairs(inputs: Inputs, trace: Trace) -> Iterator[tuple[Names, Fault]]:
+def _pairs(inputs: Inputs, trace: Trace) -> Iterator[tuple[Names, BugVariant]]:
     faults = [
         (bug, fault)
         for bug, fault in _faults(inputs)
@@ -148,7 +148,7 @@ def own_tolerance(inputs: Inputs, trace: Trace) -> float:
     return max(own, 2.0 * trace.spacing) if trace.precision or trace.half else own
 
 
-def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
+def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, BugVariant]]:
     """Every variant of every known bug that changes a step or a final state."""
     for bug in known_bugs_in(inputs):
         if bug.name != PADDING_NOT_ZEROED:
@@ -156,7 +156,7 @@ def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
                 yield bug, fault
 
 
-def _distance(fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None, limit: float) -> float:
+def _distance(fault: BugVariant, inputs: Inputs, trace: Trace, wrong: Location | None, limit: float) -> float:
     """How far the trace is from what the fault gives, in tolerances; above `limit`, any number that is.
 
     The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough as they.
@@ -172,7 +172,7 @@ def _distance(fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
 
 
 def _evidence(
-    fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
+    fault: BugVariant, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Pairs of arrays: with the fault, and in the trace. The cheapest and most discriminating pairs come first."""
     if fault.of_padding and inputs.lengths and not trace.partial:
@@ -191,7 +191,7 @@ def _evidence(
             yield expected_and_found(fault, inputs, trace, part)
 
 
-def _beside_padding(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
+def _beside_padding(fault: BugVariant, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
     """The first steps of layer 0, which need no other layer, of the sample with the least padding.
 
     Most known bugs of padding are refuted by them, and all time steps need not be computed.
@@ -224,7 +224,7 @@ def _beside_padding(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tupl
 
 
 def _returned(
-    fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
+    fault: BugVariant, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """All that the network with the fault returns, and that of the trace, of some samples if all are too many."""
     samples = np.arange(inputs.batch_size)
@@ -248,7 +248,7 @@ def _computed(lengths: Sequence[int], array: FloatArray) -> FloatArray:
     return array
 
 
-def _as_joined(fault: Fault, trace: Trace) -> Trace:
+def _as_joined(fault: BugVariant, trace: Trace) -> Trace:
     """The trace with the directions of a fault, where its hidden states were taken from the halves of its output."""
     from_output = len(trace.hidden) == 1 and "h" in trace.missing and "out" not in trace.missing
     return trace.with_arrays({"h": trace.hidden[:, ::-1]}) if fault.concat_swapped and from_output else trace
@@ -260,7 +260,7 @@ def _some_samples(inputs: Inputs, wrong: Location | None) -> NDArray[np.intp]:
     return np.unique([0 if wrong is None else wrong.sample, lengths.argmin(), lengths.argmax()])
 
 
-def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
+def _parts(fault: BugVariant, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
     """The compared window of each lane, beginning with the lane of the first step outside its bound."""
     network = inputs.network
     lanes = list(product(range(network.num_layers), range(network.directions)))
@@ -283,7 +283,7 @@ def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> 
         yield StepWindow(*lane, max(steps, reach), tuple(chosen)[:_SAMPLES])
 
 
-def _output(fault: Fault, trace: Trace) -> tuple[FloatArray, FloatArray]:
+def _output(fault: BugVariant, trace: Trace) -> tuple[FloatArray, FloatArray]:
     """out is the top layer's directions as the fault joins them."""
     top = np.asarray(trace.hidden[-1][:, :_STEPS])
     joined = layer_output(top[::-1] if fault.concat_swapped else top)

@@ -11,10 +11,10 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.backward import BackwardPasses, Gradient
-from rnnviz.engines.faults.changes import Fault, GradientFault
-from rnnviz.engines.faults.engine import faulty_trace
-from rnnviz.engines.faults.registry import gradient_bugs_in
+from rnnviz.engines.known_bugs.backward import BackwardPasses, Gradient
+from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.registry import gradient_bugs_in
 from rnnviz.verify.diagnosis import ALLOWED, BETTER, Names, nearest, own_tolerance
 from rnnviz.verify.metrics import abs_error
 from rnnviz.verify.reproduction import limits, randomly_rounded, within
@@ -55,9 +55,9 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in unread}
     tolerance = own_tolerance(inputs, trace)
 
-    def distance(fault: GradientFault, limit: float) -> float:
+    def distance(fault: GradientBug, limit: float) -> float:
         # The loop without a bug is computed anyway.
-        whole = fault.loop == GradientFault() or "stored" in fault.unreversed
+        whole = fault.loop == GradientBug() or "stored" in fault.unreversed
         glances = [most for most in _GLANCES if most < timesteps and not whole]
         for most in (*glances, None):
             largest = distance_of(passes.gradients(fault, most), given, tolerance, limit)
@@ -65,12 +65,12 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
                 break
         return largest
 
-    limit = min(ALLOWED, distance(GradientFault(), ALLOWED * BETTER) / BETTER)
+    limit = min(ALLOWED, distance(GradientBug(), ALLOWED * BETTER) / BETTER)
     if limit == 0.0:
         return ()
     moved = _moved(inputs, trace)
 
-    def explanations(faults: Iterable[tuple[Names, Fault]]) -> tuple[Names, ...]:
+    def explanations(faults: Iterable[tuple[Names, BugVariant]]) -> tuple[Names, ...]:
         within_limit = [
             (names, found)
             for names, fault in faults
@@ -93,7 +93,7 @@ def _moved(inputs: Inputs, trace: Trace) -> BackwardPasses:
     return BackwardPasses(replace(inputs, parameters=Parameters(inputs.network, parameters)), states, "float64")
 
 
-def _reproduces(fault: GradientFault, passes: BackwardPasses, moved: BackwardPasses, trace: Trace) -> bool:
+def _reproduces(fault: GradientBug, passes: BackwardPasses, moved: BackwardPasses, trace: Trace) -> bool:
     """Whether every gradient that the engine stores equals the fault's, within rounding.
 
     Of grad.out the one without the bug is as good: a bug may read another one than the engine stores.
@@ -129,7 +129,7 @@ def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
     symbols = inputs.network.kind.state_symbols
     names = [trace.stored(s) for s in symbols]
     if trace.partial or None in names:
-        trace, names = faulty_trace(Fault(), inputs), [*symbols]
+        trace, names = faulty_trace(BugVariant(), inputs), [*symbols]
     return {s: trace[name or s] for s, name in zip(symbols, names, strict=True)}
 
 
@@ -174,7 +174,7 @@ def _axes(array: FloatArray, *, over_time: bool) -> tuple[int, ...]:
     return tuple(range(1 if over_time else 0, array.ndim))
 
 
-def _pairs(inputs: Inputs) -> Iterator[tuple[tuple[str, ...], Fault]]:
+def _pairs(inputs: Inputs) -> Iterator[tuple[tuple[str, ...], BugVariant]]:
     bugs = [(bug.name, bug.faults(inputs.network)[0]) for bug in gradient_bugs_in(inputs)]
     for (first, one), (second, other) in combinations(bugs, 2):
         both = one.together_with(other)

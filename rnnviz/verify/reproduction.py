@@ -24,8 +24,8 @@ from rnnviz.core.lengths import clear_padding, last_steps, padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
 from rnnviz.engines.layers import layer_output
 from rnnviz.verify.audit_accumulator import settle_nonfinite
 from rnnviz.verify.metrics import abs_error
@@ -37,7 +37,7 @@ _MOVEMENTS, _ROUNDINGS = 8.0, 64.0
 
 
 def reproduces(
-    fault: Fault, inputs: Inputs, trace: Trace, windows: Sequence[StepWindow], *, padding_filled: bool
+    fault: BugVariant, inputs: Inputs, trace: Trace, windows: Sequence[StepWindow], *, padding_filled: bool
 ) -> bool:
     """Whether a trace is the one of a fault, within rounding."""
     if padding_filled and not fault.of_padding:
@@ -55,7 +55,7 @@ def within(found: FloatArray, expected: FloatArray, limit: FloatArray | float) -
     return bool((abs_error(np.asarray(found, np.float64), np.asarray(expected, np.float64)) <= limit).all())
 
 
-def _copies(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+def _copies(fault: BugVariant, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
     """The arrays that hold hidden states again: in the trace, as the fault takes them, and how far they may be off."""
     pairs = []
     if "out" not in trace.missing:
@@ -78,7 +78,7 @@ def _copies(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatA
         )
 
 
-def final_states(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
+def final_states(fault: BugVariant, inputs: Inputs, trace: Trace) -> FloatArray:
     """The final hidden states (L·D, N, U) of a trace where the fault takes them from."""
     at_last = fault.final_at_last_timestep or fault.backward != "reversed"
     if fault.batch_as_time:
@@ -95,7 +95,7 @@ def final_states(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
     return np.stack(finals)
 
 
-def _steps_give(fault: Fault, inputs: Inputs, trace: Trace, window: StepWindow) -> bool:
+def _steps_give(fault: BugVariant, inputs: Inputs, trace: Trace, window: StepWindow) -> bool:
     """Whether every value of the steps of a window follows from the engine's own values before it."""
     steps = read_steps(fault, inputs, trace, window)
     cell = fault.changed(inputs.network.kind)
@@ -143,7 +143,7 @@ def _steps_give(fault: Fault, inputs: Inputs, trace: Trace, window: StepWindow) 
 
 
 def _before(
-    fault: Fault,
+    fault: BugVariant,
     steps: ReadSteps,
     own: Mapping[str, FloatArray],
     carried: Mapping[str, BoundedArray],
@@ -169,7 +169,7 @@ def _before(
     return found.pop("h"), found
 
 
-def _restart(fault: Fault, steps: ReadSteps, own: Mapping[str, FloatArray], begin: int) -> dict[str, FloatArray]:
+def _restart(fault: BugVariant, steps: ReadSteps, own: Mapping[str, FloatArray], begin: int) -> dict[str, FloatArray]:
     """The forgotten states from which a call begins at a step, as far as they do not follow from a carried one."""
     if fault.forgotten_is == "swapped":
         pairs = zip(fault.forgotten, reversed(fault.forgotten), strict=True)
@@ -218,7 +218,7 @@ def _finals_follow(
     return True
 
 
-def _run_gives(fault: Fault, inputs: Inputs, trace: Trace, *, padding_filled: bool) -> bool:
+def _run_gives(fault: BugVariant, inputs: Inputs, trace: Trace, *, padding_filled: bool) -> bool:
     """Whether the arrays of a run with the fault equal the trace's."""
     plain, lengths = replace(fault, sample_order=None), inputs.lengths
     ordered = as_ordered(fault, inputs)

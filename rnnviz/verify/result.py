@@ -14,7 +14,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, Displayed
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
 

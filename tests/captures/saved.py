@@ -8,7 +8,7 @@ import rnnviz
 from rnnviz.captures.rnn_capture import Capture, CapturedSequence
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.replay import RecordedEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.explain.explanation import cell_states_of, explain_value
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session

@@ -13,10 +13,10 @@ from rnnviz.cells.float_types import rounded_when_read
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import faulty_trace
-from rnnviz.engines.faults.registry import known_bugs_in
+from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.registry import known_bugs_in
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.replay import RecordedEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_config
 from rnnviz.text.verdict_details import precisions

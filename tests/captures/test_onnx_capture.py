@@ -24,7 +24,7 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.replay import RecordedEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats.load import settings_in_float32
 from rnnviz.io.model_formats.onnx import write_weights

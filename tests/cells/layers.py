@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.numpy_backward import BlockGradients, NumpyBackward
-from rnnviz.engines.user_code.cell_file import load_cell
+from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.explain.worked_step import WorkedLine, worked_step
 
 ROOT = Path(__file__).parents[2]

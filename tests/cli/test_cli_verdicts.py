@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from tests.engines.seeded_faults import RIGHT
+from tests.engines.seeded_bugs import RIGHT
 from tests.needs import need_engine, needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from tests.cli.calls import WRONG, Called, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import run_fault
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import run_fault
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from tests.oracles.computed import assert_near, empty_trace
 from tests.verify.audit_helpers import inputs_of
 
@@ -140,7 +140,7 @@ def written_out(inputs: Inputs, equation: Equation, carried: Carried = lambda ow
     return hidden, cells
 
 
-def assert_is(fault: Fault, inputs: Inputs, expected: tuple[Vector, Vector]) -> None:
+def assert_is(fault: BugVariant, inputs: Inputs, expected: tuple[Vector, Vector]) -> None:
     trace = empty_trace(inputs, cell=True)
     run_fault(fault, inputs, trace, lambda done: None)
     assert_near(trace.hidden, expected[0], 1e-12)

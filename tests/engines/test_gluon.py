@@ -19,7 +19,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import consistency_checks, equality
+from rnnviz.verify.consistency_checks import consistency_checks, equality
 from tests.needs import needs
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence

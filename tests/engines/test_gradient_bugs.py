@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.faults.backward import BackwardPasses
-from rnnviz.engines.faults.changes import Fault, GradientFault
-from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
+from rnnviz.engines.known_bugs.backward import BackwardPasses
+from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
 from rnnviz.io.inputs import load_inputs
 from tests.engines.backward_bugs import WAYS, users_gradients
 from tests.engines.test_gradients import losses, with_gradients
@@ -40,9 +40,9 @@ def inputs_of(cell: str, loss: dict[str, Any] | None = None, **network: Any) -> 
 def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObject) -> None:
     pytest.importorskip("torch")
     inputs = data.draw(losses(data.draw(padded_inputs())))
-    expected, trace = oracle_gradients(inputs), faulty_trace(Fault(), inputs)
+    expected, trace = oracle_gradients(inputs), faulty_trace(BugVariant(), inputs)
     tolerance = 1e-10 if inputs.network.dtype == "float64" else 1e-4
-    for name, index, array in BackwardPasses(inputs, trace, "float64").once(GradientFault()):
+    for name, index, array in BackwardPasses(inputs, trace, "float64").once(GradientBug()):
         assert_near(array, expected[name][index], tolerance, name)
 
 
@@ -54,7 +54,7 @@ def test_a_bug_has_the_gradients_of_a_users_code(name: str) -> None:
     assert any(not np.allclose(correct[key], expected[key]) for key in correct)
     for key, array in expected.items():
         assert_near(trace[key], array, 1e-12, key)
-    assert_near(trace.hidden, faulty_trace(Fault(), inputs).hidden, 0.0)
+    assert_near(trace.hidden, faulty_trace(BugVariant(), inputs).hidden, 0.0)
 
 
 def test_only_a_run_with_a_backward_pass_has_them() -> None:
@@ -79,7 +79,9 @@ def test_every_way_of_a_users_code_is_of_a_known_bug() -> None:
 
 
 def test_two_bugs_of_the_backward_pass_go_together_unless_they_contradict_each_other() -> None:
-    one, other = (Fault(gradient=GradientFault(**change)) for change in ({"cut": ("c",)}, {"doubled": ("i2h_bias",)}))
-    assert one.together_with(other) == Fault(gradient=GradientFault(cut=("c",), doubled=("i2h_bias",)))
-    assert one.together_with(Fault(gradient=GradientFault(cut=("h",)))) is None
-    assert one.together_with(Fault(unclipped=True)) == Fault(unclipped=True, gradient=one.gradient)
+    one, other = (
+        BugVariant(gradient=GradientBug(**change)) for change in ({"cut": ("c",)}, {"doubled": ("i2h_bias",)})
+    )
+    assert one.together_with(other) == BugVariant(gradient=GradientBug(cut=("c",), doubled=("i2h_bias",)))
+    assert one.together_with(BugVariant(gradient=GradientBug(cut=("h",)))) is None
+    assert one.together_with(BugVariant(unclipped=True)) == BugVariant(unclipped=True, gradient=one.gradient)

@@ -12,14 +12,14 @@ from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import KnownBugEngine, run_fault, trace_in_memory
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, known_bugs_of
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, run_fault, trace_in_memory
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 from tests.cells.layers import EXAMPLES
 from tests.oracles.cell_loops import in_test_of
 from tests.oracles.computed import assert_near, computed, empty_trace
@@ -120,7 +120,7 @@ def test_an_unknown_bug_is_refused() -> None:
 def test_an_empty_fault_equals_the_manual_recurrence(config: Config) -> None:
     inputs = load_inputs(config)
     trace = empty_trace(inputs, cell=True)
-    run_fault(Fault(), inputs, trace, lambda done: None)
+    run_fault(BugVariant(), inputs, trace, lambda done: None)
     right, _ = computed(ManualEngine(), inputs)
     tolerance = 1e-12 if config.network.dtype == "float64" else 2e-5
     for name in ("hidden", "output", "state_h", "state_c", "cell"):
@@ -305,15 +305,15 @@ def test_a_trace_for_a_part_of_a_run_has_the_networks_arrays_and_floats(cell: st
 
 
 def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
-    one, other = Fault(activations=(("output", linear),)), Fault(activations=(("candidate", relu),))
+    one, other = BugVariant(activations=(("output", linear),)), BugVariant(activations=(("candidate", relu),))
     both = one.together_with(other)
-    assert both == Fault(activations=(("output", linear), ("candidate", relu)))
-    assert other.together_with(Fault(activations=(("candidate", sigmoid),))) is None
-    assert one.together_with(Fault()) == one
+    assert both == BugVariant(activations=(("output", linear), ("candidate", relu)))
+    assert other.together_with(BugVariant(activations=(("candidate", sigmoid),))) is None
+    assert one.together_with(BugVariant()) == one
     ways = [KNOWN_BUGS[name].variants["gru"][0] for name in ("no-i2h-bias", "h2h-transposed", "no-h2h-bias")]
     chained = ways[0].together_with(ways[1])
     assert chained is not None
-    assert chained.together_with(ways[2]) == Fault(parameters=tuple(way.parameters[0] for way in ways))
+    assert chained.together_with(ways[2]) == BugVariant(parameters=tuple(way.parameters[0] for way in ways))
 
 
 def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell() -> None:

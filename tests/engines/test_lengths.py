@@ -19,7 +19,7 @@ from rnnviz.verify import audit_sampling
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 from tests.needs import need_engine
 from tests.oracles.computed import assert_near, computed
 from tests.oracles.recurrence import recurrence

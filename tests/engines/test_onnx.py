@@ -12,7 +12,7 @@ from rnnviz.core.errors import EngineError
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 from tests.needs import needs
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence

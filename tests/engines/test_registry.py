@@ -16,8 +16,10 @@ from rnnviz.core.extras import not_installed
 from rnnviz.core.frameworks import FRAMEWORKS, PYTORCH, framework_of
 from rnnviz.core.frameworks import GLUON as GLUON_FRAMEWORK
 from rnnviz.engines import registry
-from rnnviz.engines.faults.engine import KnownBugEngine
+from rnnviz.engines.custom_code.parent import CustomEngine
+from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.engines.registry import (
     ENGINES,
     engines_of,
@@ -28,8 +30,6 @@ from rnnviz.engines.registry import (
     recordings_in,
     with_candidates,
 )
-from rnnviz.engines.replay import RecordedEngine
-from rnnviz.engines.user_code.parent import OwnEngine
 from rnnviz.io.model_formats.formats import ENDINGS, NUMPY
 
 
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_there_is_named(name: str) -> None:
     [
         ("manual", "manual", ManualEngine),
         ("bug:no-h2h-bias", "bug:no-h2h-bias", KnownBugEngine),
-        ("mine.py", "mine.py", OwnEngine),
+        ("mine.py", "mine.py", CustomEngine),
         ("recording:golden.npz", "recording:golden.npz", RecordedEngine),
     ],
 )

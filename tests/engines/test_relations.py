@@ -13,12 +13,12 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, EngineReport, Progress
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import run_fault
-from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
+from rnnviz.engines.custom_code.custom_step import CustomStep
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import run_fault
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.engines.user_code.user_step import OwnRecurrence
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import write_starter
 from tests.engines.relations import RELATIONS
@@ -41,7 +41,7 @@ class Starters:
         with TemporaryDirectory() as folder:
             path = Path(folder, "mine.py")
             write_starter(inputs.network.cell, path)
-            run_stack(inputs, trace, OwnRecurrence(path).run_layer(), progress)
+            run_stack(inputs, trace, CustomStep(path).run_layer(), progress)
         return EngineReport()
 
 
@@ -54,14 +54,14 @@ class Faulty:
     provides_cell_state = True
     version = "faulty"
 
-    def __init__(self, fault: Fault, layout: str | None = None) -> None:
+    def __init__(self, fault: BugVariant, layout: str | None = None) -> None:
         self._deviation = fault
         self._layout = layout
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         makes_it = self._layout in (None, inputs.network.layout)
-        run_fault(self._deviation if makes_it else Fault(), inputs, trace, progress)
+        run_fault(self._deviation if makes_it else BugVariant(), inputs, trace, progress)
         return EngineReport()
 
 
@@ -188,6 +188,6 @@ def test_reading_one_layout_as_the_other_breaks_the_relation_of_layouts() -> Non
     relation = "the_layout_of_out_changes_no_number"
     assert {*BROKEN_BY, relation} == set(RELATIONS)
     inputs = inputs_for(relation, "lstm")
-    assert not breaks(relation, Faulty(Fault()), inputs)
+    assert not breaks(relation, Faulty(BugVariant()), inputs)
     for layout in ("NTC", "TNC"):
-        assert breaks(relation, Faulty(Fault(batch_as_time=True), layout), inputs)
+        assert breaks(relation, Faulty(BugVariant(batch_as_time=True), layout), inputs)

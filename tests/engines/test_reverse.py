@@ -9,12 +9,12 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.engines.registry import load_engine
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from tests.oracles.computed import Answer, assert_agrees, computed
 from tests.oracles.recurrence import recurrence

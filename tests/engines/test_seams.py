@@ -14,16 +14,16 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
-from rnnviz.engines.faults.registry import NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS, known_bugs_in
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.known_bugs.registry import NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS, known_bugs_in
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.replay import RecordedEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
+from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.fault_coverage import undetectable
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.undetectable_bugs import undetectable
 from tests.oracles.computed import computed
 
 BUG = NOT_CARRIED_BETWEEN_CALLS
@@ -72,7 +72,7 @@ def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, k
     inputs = inputs_of(seams, cell)
     found = in_calls(inputs, kept)
     lost = tuple(name for name in inputs.network.kind.state_symbols if name not in kept)
-    made = faulty_trace(Fault(forgotten=lost, forgotten_is="initial", at_seams=True), inputs)
+    made = faulty_trace(BugVariant(forgotten=lost, forgotten_is="initial", at_seams=True), inputs)
     np.testing.assert_allclose(made.hidden, found["hidden"], rtol=0, atol=1e-6)
     trace = recorded(tmp_path, found, inputs)
     first = audit(inputs, trace).first_wrong

@@ -12,7 +12,7 @@ from rnnviz.engines import registry
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.consistency_checks import consistency_checks
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs

@@ -11,8 +11,8 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.provenance import InitialPlace, InputPlace, Source
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, explain
+from rnnviz.explain.value_sources import InitialPlace, InputPlace, Source
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result

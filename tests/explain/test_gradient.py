@@ -18,7 +18,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.gradient import GradientBreakdown, GradientLine, gradient_breakdown, unit_contributions
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_explanation import explain_gradient
-from rnnviz.explain.provenance import (
+from rnnviz.explain.value_sources import (
     CellPlace,
     GatePlace,
     GradientOf,

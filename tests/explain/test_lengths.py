@@ -12,9 +12,9 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location, last_timestep
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import explain_value, padding_sentence
-from rnnviz.explain.provenance import InitialPlace, own_previous
 from rnnviz.explain.step_breakdown import explain
-from rnnviz.verify.invariants import agreement, lanes, places, values_at
+from rnnviz.explain.value_sources import InitialPlace, own_previous
+from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from tests.engines.test_lengths import alone, padded_inputs
 from tests.factories import make_result
 from tests.oracles.computed import computed

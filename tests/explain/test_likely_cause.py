@@ -8,8 +8,8 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.engine import faulty_trace
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.explanation import Explanation, explain_value
 from rnnviz.explain.report import report, to_json
 from rnnviz.verify.result import RunResult

@@ -8,9 +8,9 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import Divergence
-from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, ledger
+from rnnviz.explain.value_sources import CellPlace, GatePlace, InitialPlace, InputPlace
 from tests.explain.arithmetics import tidy_result
 
 WHERE = Location(0, 1, 3, 1, 0)

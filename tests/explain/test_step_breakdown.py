@@ -10,9 +10,10 @@ from hypothesis import given
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.engine import KnownBugEngine
+from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.explain.equations import equations
-from rnnviz.explain.provenance import (
+from rnnviz.explain.step_breakdown import explain
+from rnnviz.explain.value_sources import (
     CellPlace,
     InitialPlace,
     InputPlace,
@@ -20,7 +21,6 @@ from rnnviz.explain.provenance import (
     own_previous,
     previous_cell,
 )
-from rnnviz.explain.step_breakdown import explain
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from tests.explain.arithmetics import (

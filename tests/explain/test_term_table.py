@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import EquationLine, Token, equations, outcomes
 from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.provenance import (
+from rnnviz.explain.step_breakdown import StepBreakdown, activation_curve
+from rnnviz.explain.term_table import TermTable, ledger
+from rnnviz.explain.value_sources import (
     CellPlace,
     GatePlace,
     InitialPlace,
@@ -19,8 +21,6 @@ from rnnviz.explain.provenance import (
     step_of,
     token_source,
 )
-from rnnviz.explain.step_breakdown import StepBreakdown, activation_curve
-from rnnviz.explain.term_table import TermTable, ledger
 from tests.explain.arithmetics import activated, argument_of, arithmetic_of, explained
 from tests.factories import make_result
 

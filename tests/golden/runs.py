@@ -15,7 +15,7 @@ from rnnviz.verify.backward_result import (
     WrongGradient,
 )
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result, with_judgment
 

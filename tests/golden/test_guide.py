@@ -11,7 +11,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.symbols import equations
 from rnnviz.core.config import CELL_NAMES, Network
 from rnnviz.core.words import join_words
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import ENGINES
 from rnnviz.lessons.index import chapters, lesson_entries
 

@@ -17,8 +17,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.replay import engines_in, open_recording
-from rnnviz.explain.provenance import ParameterPlace
+from rnnviz.engines.recorded_outputs import engines_in, open_recording
+from rnnviz.explain.value_sources import ParameterPlace
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.export import csv as table
 from rnnviz.io.export.csv import write_contributions, write_csv

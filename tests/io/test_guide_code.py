@@ -16,7 +16,7 @@ import pytest
 
 import rnnviz
 from rnnviz.cli import _COMMANDS, main
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.io.resources import guide_pages, resource_path
 from tests.captures.test_onnx_capture import Model, layer, value, weights
 from tests.needs import need

@@ -15,8 +15,8 @@ from rnnviz.cells import CELLS
 from rnnviz.cli import main
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations
-from rnnviz.engines.faults.registry import KNOWN_BUGS
-from rnnviz.engines.user_code import protocol
+from rnnviz.engines.custom_code import protocol
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui import document
 from rnnviz.gui.export import picture
 from rnnviz.gui.jobs import run_control

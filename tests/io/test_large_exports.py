@@ -25,8 +25,8 @@ import json, sys
 from pathlib import Path
 from rnnviz.io.export.npz import write_npz
 from rnnviz.io.export.csv import write_csv
-from tests.benchmarks.large_results import large_result
-from tests.benchmarks.private_memory import watched
+from tools.benchmarks.large_results import large_result
+from tools.benchmarks.private_memory import watched
 
 write = {"csv": write_csv, "npz": write_npz}[sys.argv[1]]
 timesteps, folder, gates = int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "gates"

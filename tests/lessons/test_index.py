@@ -10,7 +10,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import Lesson, find_entry, find_lesson, lesson_entries, lessons
-from rnnviz.verify.fault_coverage import undetectable
+from rnnviz.verify.undetectable_bugs import undetectable
 from tests.needs import need
 from tests.shared_worker import Run, run_shared
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import find_engine, unknown_engine
 from rnnviz.lessons.content import GuidedLesson, parse_lesson
 from rnnviz.lessons.evaluate import check_statement

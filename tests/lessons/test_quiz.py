@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.config import Backward, Compare, Config
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import unknown_engine
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.json_summary import json_text

@@ -24,8 +24,8 @@ CALLS = {
 }
 ALLOWED = {
     # The user's own file, which they have been asked about.
-    ("evaluation", "engines/user_code/user_step.py"),
-    ("evaluation", "engines/user_code/cell_file.py"),
+    ("evaluation", "engines/custom_code/custom_step.py"),
+    ("evaluation", "engines/custom_code/cell_file.py"),
     # The program's own source of an activation.
     ("evaluation", "cells/interpreters/arrays.py"),
     # The program's own source of the loops of a backward pass.

@@ -10,7 +10,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.text.tables import (
     AuditRow,
     ToleranceRow,

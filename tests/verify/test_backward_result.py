@@ -33,7 +33,7 @@ from rnnviz.verify.backward_result import (
     first_gradient_mismatch,
 )
 from rnnviz.verify.compare import EntryMismatch
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
 from tests.factories import make_result, with_judgment

@@ -19,21 +19,21 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine
-from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import StepWindow, run_fault
-from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
+from rnnviz.engines.custom_code.custom_step import CustomStep
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.engine import StepWindow, run_fault
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.user_code.user_step import OwnRecurrence
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
-from rnnviz.verify.fault_coverage import undetectable
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.step_inputs import layer_input, previous_hidden
-from tests.engines.seeded_faults import RIGHT, Planted, planted
+from rnnviz.verify.undetectable_bugs import undetectable
+from tests.engines.seeded_bugs import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import slow_except
 from tests.strategies import configs
@@ -43,7 +43,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 Diagnosis = tuple[tuple[str, ...], ...]
 
 
-def made(fault: Fault, inputs: Inputs) -> Trace:
+def made(fault: BugVariant, inputs: Inputs) -> Trace:
     trace = empty_trace(inputs, cell=True)
     run_fault(fault, inputs, trace, lambda done: None)
     return trace
@@ -55,7 +55,7 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
 
 def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm", hidden_size=4)
-    assert _distance(Fault(), inputs, computed(ManualEngine(), inputs)[0], None, np.inf) < 0.1
+    assert _distance(BugVariant(), inputs, computed(ManualEngine(), inputs)[0], None, np.inf) < 0.1
 
 
 @pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "lstm"))
@@ -94,7 +94,7 @@ def test_detectable_bug_is_among_its_diagnoses(config: Config, data: st.DataObje
 def computed_by(path: Path, inputs: Inputs) -> Trace:
     """Trace of a custom step, computed in this process."""
     trace = empty_trace(inputs, cell=True, engine=str(path))
-    run_stack(inputs, trace, OwnRecurrence(path).run_layer(), lambda done: None)
+    run_stack(inputs, trace, CustomStep(path).run_layer(), lambda done: None)
     return trace
 
 
@@ -213,7 +213,7 @@ def test_a_batch_in_the_place_of_time_has_its_final_states() -> None:
     assert diagnosis_of(inputs, changed(trace, "state.h", (1, 2, 0), 1e-4)) == ()
 
 
-def faulty_gates(fault: Fault, inputs: Inputs, trace: Trace) -> FloatArray:
+def faulty_gates(fault: BugVariant, inputs: Inputs, trace: Trace) -> FloatArray:
     """The forget gates (L, D, T, N, H) of an LSTM with a changed layer, from its own states."""
     gates = np.zeros(trace.shape)
     for layer, direction in np.ndindex(trace.shape[:2]):
@@ -233,7 +233,7 @@ def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
     right, _ = computed(ManualEngine(), inputs)
     assert diagnosis_of(inputs, right) == ()
-    strange = made(Fault(), inputs)
+    strange = made(BugVariant(), inputs)
     strange.hidden[0, 0, 2, 1, 3] += 0.25
     assert audit(inputs, strange).verdict == "wrong"
     assert diagnosis_of(inputs, strange) == ()
@@ -300,7 +300,7 @@ def test_late_bug_is_diagnosed() -> None:
         )
     )
     quiet = with_sequence(zero, sequence)
-    trace = made(Fault(activations=(("activation", tanh),)), quiet)
+    trace = made(BugVariant(activations=(("activation", tanh),)), quiet)
     found = audit(quiet, trace)
     assert found.first_wrong is not None
     assert found.first_wrong.where.timestep == 150
@@ -347,13 +347,13 @@ def test_a_recorded_output_is_diagnosed(name: str) -> None:
 def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
     inputs = inputs_of({"timesteps": 100, "batch_size": 9}, cell="gru", hidden_size=4, num_layers=2, bidirectional=True)
     wrong = Location(1, 1, 30, 5, 2)
-    windows = list(_parts(Fault(), inputs, wrong, 24))
+    windows = list(_parts(BugVariant(), inputs, wrong, 24))
     # The backward direction computes t = 30 after 69 others.
     assert windows[0] == StepWindow(1, 1, 71, (5, 0, 8))
     assert windows[1:] == [StepWindow(*lane, 24, (5, 0, 8)) for lane in ((0, 0), (0, 1), (1, 0))]
-    assert [w.steps for w in _parts(Fault(), inputs, wrong, 3)] == [3] * 4
-    assert next(iter(_parts(Fault(), inputs, None, 24))) == StepWindow(0, 0, 24, (0, 8, 1))
-    swapped = next(_parts(Fault(batch_as_time=True), inputs, Location(0, 0, 30, 5, 2), 24))
+    assert [w.steps for w in _parts(BugVariant(), inputs, wrong, 3)] == [3] * 4
+    assert next(iter(_parts(BugVariant(), inputs, None, 24))) == StepWindow(0, 0, 24, (0, 8, 1))
+    swapped = next(_parts(BugVariant(batch_as_time=True), inputs, Location(0, 0, 30, 5, 2), 24))
     assert swapped == StepWindow(0, 0, 24, (30, 0, 99))
 
 
@@ -378,7 +378,7 @@ def judged(folder: Path, config: dict[str, Any], arrays: Callable[[Trace], dict[
     path = folder / "recording.npz"
     compared = {"reference": "manual", "candidates": [f"recording:{path}"]}
     inputs = load_inputs(Config.from_mapping(config))
-    np.savez(path, **arrays(made(Fault(), inputs)))
+    np.savez(path, **arrays(made(BugVariant(), inputs)))
     request = RunRequest(Config.from_mapping({**config, "compare": compared}), load_inputs)
     outcome = compute(request, folder / "run", lambda stage, done: None)
     return judge_computed(request, folder / "run", outcome, lambda stage, done: None)

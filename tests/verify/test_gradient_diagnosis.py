@@ -16,25 +16,25 @@ from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.backward import BackwardPasses
-from rnnviz.engines.faults.changes import Fault, GradientFault
-from rnnviz.engines.faults.engine import KnownBugEngine, faulty_trace
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
+from rnnviz.engines.known_bugs.backward import BackwardPasses
+from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify import gradient_diagnosis
 from rnnviz.verify.backward_audit import gradient_audit
-from rnnviz.verify.fault_coverage import suggested_config, undetectable_gradients
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
+from rnnviz.verify.undetectable_bugs import suggested_config, undetectable_gradients
 from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
+from tests.engines.custom_code.files import written
+from tests.engines.custom_code.test_backward import computed as both_passes
 from tests.engines.test_gradient_bugs import BUGS, inputs_of
 from tests.engines.test_gradients import inputs_of as inputs_of_cell
 from tests.engines.test_gradients import losses, with_gradients
 from tests.engines.test_lengths import padded_inputs
-from tests.engines.user_code.files import written
-from tests.engines.user_code.test_backward import computed as both_passes
 from tests.profiles import examples
 from tests.strategies import configs
 
@@ -44,10 +44,10 @@ Arrays = Mapping[str, NDArray[Any]]
 def recorded(inputs: Inputs, gradients: Arrays, kept: Collection[str] = ()) -> Trace:
     """A correct forward pass with the gradients of a user's code, all or some by the beginning of their names."""
     own = {key: array for key, array in gradients.items() if not kept or key.startswith(tuple(kept))}
-    return faulty_trace(Fault(), inputs).with_arrays(own)
+    return faulty_trace(BugVariant(), inputs).with_arrays(own)
 
 
-def trace_with(fault: GradientFault, inputs: Inputs) -> Trace:
+def trace_with(fault: GradientBug, inputs: Inputs) -> Trace:
     engine = KnownBugEngine("bug:truncated-at-one-step")
     trace, _ = with_gradients(engine, inputs)
     for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
@@ -138,7 +138,7 @@ def test_every_variant_is_diagnosed(cell: str) -> None:
 def test_a_cause_reproduces_every_gradient(cell: str) -> None:
     """An LSTM whose step passes the gradient of c on and not the gradient of h is not truncated at one step."""
     inputs = inputs_of(cell, dtype="float64")
-    cut = GradientFault(cut=("h",))
+    cut = GradientBug(cut=("h",))
     expected = () if cell == "lstm" else (("truncated-at-one-step",),)
     assert diagnose_gradients(inputs, trace_with(cut, inputs)) == expected
     bug = KNOWN_BUGS["forward-bias-used-twice"].faults(inputs.network)[0].gradient
@@ -151,7 +151,7 @@ def test_a_cause_reproduces_every_gradient(cell: str) -> None:
 
 def test_two_bugs_at_once_are_diagnosed() -> None:
     inputs = inputs_of("rnn_relu", bidirectional=False, num_layers=1)
-    fault = GradientFault(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
+    fault = GradientBug(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
     found = diagnose_gradients(inputs, trace_with(fault, inputs))
     assert found == (("truncated-at-one-step", "forward-bias-used-twice"),)
 
@@ -159,7 +159,7 @@ def test_two_bugs_at_once_are_diagnosed() -> None:
 def test_correct_and_unexplained_gradients_have_no_diagnosis() -> None:
     inputs = inputs_of("rnn_tanh", bidirectional=False, num_layers=1)
     assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs))) == ()
-    strange = trace_with(GradientFault(), inputs)
+    strange = trace_with(GradientBug(), inputs)
     strange["grad.h"][0, 0, 1, 0, 2] += 0.25
     assert diagnose_gradients(inputs, strange) == ()
 

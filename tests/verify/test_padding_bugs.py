@@ -15,17 +15,17 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace, with_missing
-from rnnviz.engines.faults.engine import KnownBugEngine, StepWindow, expected_and_found, faulty_trace
-from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_in
-from rnnviz.engines.replay import RecordedEngine
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, StepWindow, expected_and_found, faulty_trace
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_in
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify import diagnosis
 from rnnviz.verify.audit import audit
+from rnnviz.verify.consistency_checks import PADDING_CHECK, Check, consistency_checks, padding_check
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.fault_coverage import suggested_config, undetectable
-from rnnviz.verify.invariants import PADDING_CHECK, Check, consistency_checks, padding_check
+from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from tests.oracles.computed import computed
 from tests.profiles import slow_except
 from tests.strategies import configs

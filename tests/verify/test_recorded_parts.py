@@ -7,8 +7,8 @@ import pytest
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import run_fault
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.engine import run_fault
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import compare as compare_module
 from rnnviz.verify.audit import audit

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import VERDICTS
 from tests.factories import make_result, with_judgment

@@ -15,7 +15,7 @@ from rnnviz.lessons.evaluate import Namespace
 from rnnviz.lessons.statements import UnansweredError
 from rnnviz.quantities.steps import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify.invariants import agreement, lanes, places, values_at
+from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 

@@ -24,15 +24,15 @@ import rnnviz
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.outcome import open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.gradient_explanation import explain_gradients
 from rnnviz.explain.gradient_report import gradient_report, gradient_to_json
-from rnnviz.explain.provenance import GradientOf
 from rnnviz.explain.report import report, to_json
+from rnnviz.explain.value_sources import GradientOf
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.interactive_page import page_html
 from rnnviz.io.export.json_summary import summary

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import (
+from rnnviz.explain.value_sources import (
     GradientOf,
     InputPlace,
     LossPlace,

@@ -13,7 +13,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
-from rnnviz.explain.provenance import ParameterPlace
+from rnnviz.explain.value_sources import ParameterPlace
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of

@@ -13,7 +13,7 @@ from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
-from rnnviz.explain.provenance import GradientOf, ParameterPlace, notation
+from rnnviz.explain.value_sources import GradientOf, ParameterPlace, notation
 from rnnviz.gui.app_state import Followed, Session
 from rnnviz.gui.jobs.task_queue import BusyObject, Check, LatestTask
 from rnnviz.verify.result import RunResult

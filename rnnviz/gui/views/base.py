@@ -59,7 +59,7 @@ class ResultView(QWidget):
     location_requested = Signal(object)
 
     explanation_requested = Signal(object)
-    """A `Place` of `rnnviz.explain.provenance`, whose arithmetic is to be shown."""
+    """A `Place` of `rnnviz.explain.value_sources`, whose arithmetic is to be shown."""
 
     highlight_requested = Signal(object)
     """A tuple of `Region`: the regions that the pointer highlights, empty to clear them."""

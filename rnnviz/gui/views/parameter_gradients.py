@@ -10,7 +10,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.explain.provenance import GradientOf, ParameterPlace, gradient_entry
+from rnnviz.explain.value_sources import GradientOf, ParameterPlace, gradient_entry
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint

@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import join_words, wrapped
-from rnnviz.explain.provenance import quantity_place
+from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme

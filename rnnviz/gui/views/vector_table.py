@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import shortened, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text
-from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.explain.value_sources import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.views.base import ResultView, across, down

@@ -17,7 +17,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.explain.provenance import ParameterPlace, notation
+from rnnviz.explain.value_sources import ParameterPlace, notation
 from rnnviz.frozen import dataclass
 from rnnviz.io.export.npz import gate_key, gate_names
 from rnnviz.io.outputs import atomic_write

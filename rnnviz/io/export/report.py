@@ -20,10 +20,10 @@ from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
 from rnnviz.explain.explanation import Divergence, explain_value
-from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.report import recomputed_of
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
+from rnnviz.explain.value_sources import notation, own_previous, previous_cell
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.json_summary import versions

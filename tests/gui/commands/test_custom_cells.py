@@ -9,8 +9,8 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Compare, Config, InitialStateSource, Network, ParameterSource
+from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.engines.registry import engines_of
-from rnnviz.engines.user_code.cell_file import load_cell
 from rnnviz.gui.commands.file_commands import config_with, left_out, of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_commands import view_state_of

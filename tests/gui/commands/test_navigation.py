@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
+from rnnviz.explain.value_sources import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.main_window import MainWindow

@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import ParameterPlace
+from rnnviz.explain.value_sources import ParameterPlace
 from rnnviz.gui.export import picture as pictures
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png

@@ -19,9 +19,9 @@ from rnnviz.io import inputs
 from rnnviz.io.inputs import load_inputs
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
 from tests.leaks import children
-from tests.monkey.heartbeat import Heartbeat
 from tests.report_tables import ReportTable
 from tests.shared_worker import WarmWorker
+from tools.monkey.heartbeat import Heartbeat
 
 pytestmark = [
     pytest.mark.slow,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import GatePlace, GradientOf, ParameterPlace
+from rnnviz.explain.value_sources import GatePlace, GradientOf, ParameterPlace
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower

@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QWidget
 
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.io.config_toml import dump_config

@@ -4,7 +4,7 @@ from PySide6.QtCore import QPoint, QRect, QVariantAnimation
 from PySide6.QtWidgets import QStyle
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import GradientOf
+from rnnviz.explain.value_sources import GradientOf
 from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.lessons.index import PARTS

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from rnnviz.core.trace import Trace
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.checks import ChecksTable
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from tests.factories import make_result
 from tests.gui.views.tables import texts
 

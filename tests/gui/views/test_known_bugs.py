@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.known_bugs import Detection, KnownBugsView
 from rnnviz.verify.result import RunResult

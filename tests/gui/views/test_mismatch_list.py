@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import GradientOf
+from rnnviz.explain.value_sources import GradientOf
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.text.verdict_details import arrays

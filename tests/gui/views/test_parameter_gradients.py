@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.explain.provenance import InitialPlace, ParameterPlace
+from rnnviz.explain.value_sources import InitialPlace, ParameterPlace
 from rnnviz.gui.views import parameter_gradients
 from rnnviz.gui.views.parameter_gradients import ParameterGradients
 from rnnviz.quantities.parameter_gradients import array_rows, entries_of

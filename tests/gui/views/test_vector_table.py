@@ -11,7 +11,7 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import CellPlace
+from rnnviz.explain.value_sources import CellPlace
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.table import INSET, in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable

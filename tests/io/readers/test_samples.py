@@ -10,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.engines.registry import load_engine
-from rnnviz.explain.provenance import InputPlace, origin
+from rnnviz.explain.value_sources import InputPlace, origin
 from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Sweep

@@ -27,8 +27,8 @@ from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.gradient_symbols import gate_name
 from rnnviz.explain.likely_cause import StepWithBugs
-from rnnviz.explain.provenance import Place, in_words, token_source
 from rnnviz.explain.report import recomputed_of
+from rnnviz.explain.value_sources import Place, in_words, token_source
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled

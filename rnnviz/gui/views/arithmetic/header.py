@@ -20,8 +20,8 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
 from rnnviz.explain.explanation import divergence_sentence
-from rnnviz.explain.provenance import Place, in_words, lane_of, notation
 from rnnviz.explain.term_table import Order, TermTable
+from rnnviz.explain.value_sources import Place, in_words, lane_of, notation
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme

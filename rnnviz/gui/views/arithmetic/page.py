@@ -20,9 +20,9 @@ from rnnviz.explain.gradient_explanation import (
     gradient_table,
 )
 from rnnviz.explain.likely_cause import StepWithBugs
-from rnnviz.explain.provenance import GradientOf
 from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
+from rnnviz.explain.value_sources import GradientOf
 from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.verify.cell_states import CellStates

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.equations import format_short, told_apart_briefly
-from rnnviz.explain.provenance import GradientOf, in_words
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues
+from rnnviz.explain.value_sources import GradientOf, in_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme

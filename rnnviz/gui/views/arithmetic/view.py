@@ -19,7 +19,8 @@ from rnnviz.explain.explanation import explain_value, padding_sentence
 from rnnviz.explain.gradient import line_name
 from rnnviz.explain.gradient_explanation import GradientExplanation, explain_gradients
 from rnnviz.explain.gradient_report import gradient_report
-from rnnviz.explain.provenance import (
+from rnnviz.explain.report import report
+from rnnviz.explain.value_sources import (
     CellPlace,
     GatePlace,
     GradientOf,
@@ -36,7 +37,6 @@ from rnnviz.explain.provenance import (
     step_of,
     unit_size,
 )
-from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line, first_line

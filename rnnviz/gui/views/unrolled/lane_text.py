@@ -9,7 +9,7 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
-from rnnviz.explain.provenance import GradientOf, notation
+from rnnviz.explain.value_sources import GradientOf, notation
 from rnnviz.frozen import dataclass
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray

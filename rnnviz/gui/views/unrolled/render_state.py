@@ -13,7 +13,7 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.core.words import plural
-from rnnviz.explain.provenance import GradientOf, InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.explain.value_sources import GradientOf, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
@@ -509,7 +509,7 @@ def is_padding(shown: RenderState, cell: CellGeometry, *, boxes: bool) -> bool:
 
 
 def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: bool = True) -> Place:
-    """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection.
+    """Place of `rnnviz.explain.value_sources` for a cell's number; `at` is the selection.
 
     For padding it is that of the sample's last time step.
     """

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.equations import format_distinct, format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.cards import MARKS

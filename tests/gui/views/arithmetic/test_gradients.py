@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, Qt
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.provenance import (
+from rnnviz.explain.value_sources import (
     CellPlace,
     GatePlace,
     GradientOf,

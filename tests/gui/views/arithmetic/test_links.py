@@ -8,7 +8,7 @@ from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from rnnviz.explain.equations import format_short
-from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
+from rnnviz.explain.value_sources import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.header import Breadcrumbs
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.provenance import InitialPlace, InputPlace
+from rnnviz.explain.value_sources import InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE

@@ -7,7 +7,7 @@ from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.explain.gradient_explanation import explain_gradients
-from rnnviz.explain.provenance import GatePlace, GradientOf, ParameterPlace
+from rnnviz.explain.value_sources import GatePlace, GradientOf, ParameterPlace
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.lane_text import describe
 from rnnviz.gui.views.unrolled.render_state import place_of

@@ -5,7 +5,7 @@ import numpy as np
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.explain.provenance import CellPlace, GradientOf, InitialPlace, InputPlace
+from rnnviz.explain.value_sources import CellPlace, GradientOf, InitialPlace, InputPlace
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.views.unrolled.color_bar import limit_of, ticks
 from rnnviz.gui.views.unrolled.colormap import DECADES, STEPS, ColorScale

@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from rnnviz.core.trace_index import Location
-from tests.benchmarks.large_results import large_result
 from tests.gui.views.unrolled.seen import empty_view, picture_complete
+from tools.benchmarks.large_results import large_result
 
 TIMESTEPS, UNITS = 300_000, 128
 

@@ -11,7 +11,7 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.explain.provenance import InitialPlace, InputPlace
+from rnnviz.explain.value_sources import InitialPlace, InputPlace
 from rnnviz.gui.app_state import Limit, RangeName, Session
 from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.gui.views.unrolled import color_bar

@@ -11,7 +11,7 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.explanation import explain_value
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.io.export import interactive_page

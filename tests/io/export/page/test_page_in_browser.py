@@ -19,8 +19,8 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.equations import equations, format_distinct, format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.gradient_explanation import explain_gradients
-from rnnviz.explain.provenance import GradientOf
 from rnnviz.explain.term_table import ledger
+from rnnviz.explain.value_sources import GradientOf
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ratio_scale
 from rnnviz.io.export.interactive_page import write_page

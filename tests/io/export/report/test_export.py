@@ -16,7 +16,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.export.report import error_chart, report_html, write_report
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify.invariants import Check
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment
 from tests.io.export.report.reading import numbers, parsed, rows, section, table, text_of

@@ -1,0 +1,391 @@
+"""The backward pass of a network with a known bug in it: backpropagation through time, written plainly.
+
+The forward pass is known. Each lane goes from its last computed time step to its first, and at each step the gradients
+of the new states follow the cell's graph to all that the step reads.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
+from rnnviz.cells.interpreters.backward import Derivatives, hubs, symbols_of
+from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
+from rnnviz.core.config import parameter_name
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import reversed_within
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.engines.known_bugs.changes import GradientBug
+from rnnviz.engines.manual import threads_for
+from rnnviz.frozen import dataclass
+
+Gradient: TypeAlias = tuple[str, tuple[Any, ...], FloatArray]
+"""The name of a gradient in a trace, the index of a part of it, and this part: that of a lane, or the whole array."""
+
+_BLOCK_VALUES = 1 << 18
+"""Values of a state in the time steps whose forward values are in memory at once."""
+
+
+class BackwardPasses:
+    """Backward passes over one forward pass."""
+
+    def __init__(self, inputs: Inputs, states: Mapping[str, FloatArray], dtype: str) -> None:
+        """Begin with none. `states` is (L, D, T, N, U)."""
+        self._inputs, self._states, self._dtype = inputs, states, dtype
+        lanes = product(range(inputs.network.num_layers), range(inputs.network.directions))
+        self._parameters = {
+            lane: {name: np.asarray(array, dtype) for name, array in vars(inputs.parameters.layer(*lane)).items()}
+            for lane in lanes
+        }
+        self._computed: list[_Lane | FloatArray] = []
+        self._rest = self._lanes(GradientBug())
+
+    def gradients(self, fault: GradientBug, most: int | None = None) -> Iterator[Gradient]:
+        """The gradients with a fault, from the top layer to the input, in parts.
+
+        The loop over time without a bug is computed once, and kept. With `most` it is this number of steps of each
+        lane of the top layer.
+        """
+        shared = fault.loop == GradientBug() and most is None
+        for part in self._shared() if shared else self._lanes(fault, most):
+            yield from _gradients(part, fault, most)
+
+    def once(self, fault: GradientBug) -> Iterator[Gradient]:
+        """As `gradients`, of which nothing is kept."""
+        for part in self._lanes(fault):
+            yield from _gradients(part, fault)
+
+    def _shared(self) -> Iterator["_Lane | FloatArray"]:
+        yield from self._computed
+        for part in self._rest:
+            self._computed.append(part)
+            yield part
+
+    def _lanes(self, fault: GradientBug, most: int | None = None) -> Iterator["_Lane | FloatArray"]:
+        """Every lane after its backward pass, from the top, and without `most` the gradient of the input."""
+        inputs, states, dtype = self._inputs, self._states, self._dtype
+        network, loss = inputs.network, inputs.loss
+        assert loss is not None
+        above: FloatArray | None = None
+        size, timesteps = network.output_size, range(inputs.timesteps)
+        for layer in reversed(range(network.num_layers) if most is None else [network.num_layers - 1]):
+            x = inputs.sequence if layer == 0 else np.concatenate(list(states["h"][layer - 1]), axis=-1)
+            below = np.zeros(x.shape, dtype)
+            for direction in range(network.directions):
+                given = np.zeros(states["h"][layer, direction].shape, dtype)
+                own = loss.direct(network, layer, direction, timesteps, inputs.batch_size)
+                if own is not None:
+                    given += own
+                if above is not None:
+                    given += above[..., direction * size : (direction + 1) * size]
+                lane = _Lane(fault, inputs, (layer, direction), x, states, self._parameters[layer, direction], dtype)
+                weights = self._parameters[layer, direction]["i2h_weight"].size
+                with np.errstate(all="ignore"), threads_for(inputs.batch_size * weights, inputs.timesteps * weights):
+                    below += lane.run(given, most)
+                yield lane
+            above = below
+        if most is None and above is not None:
+            yield above
+
+
+def _gradients(part: "_Lane | FloatArray", fault: GradientBug, most: int | None = None) -> Iterator[Gradient]:
+    if not isinstance(part, _Lane):
+        yield OF_INPUT, (), part
+    elif most is None:
+        yield from part.gradients(fault)
+    else:
+        yield from part.first_gradients(most)
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """A term of the gradient of some rows of a parameter: d (N, R) times the operand (N, K), or d of a vector."""
+
+    name: str
+    d: FloatArray
+    operand: FloatArray | None = None
+    rows: slice = field(default_factory=lambda: slice(None))
+
+    @property
+    def product(self) -> FloatArray:
+        """The sum over the samples, (R, K) or (R,)."""
+        summed: FloatArray = self.d.sum(axis=0) if self.operand is None else self.d.T @ self.operand
+        return summed
+
+    def of(self, samples: NDArray[np.intp]) -> "_Term":
+        """That of some samples, a copy."""
+        operand = None if self.operand is None else self.operand[samples]
+        return replace(self, d=self.d[samples], operand=operand)
+
+
+class _Lane(Derivatives[Any]):
+    """The backward pass of one layer in one direction."""
+
+    def __init__(
+        self,
+        fault: GradientBug,
+        inputs: Inputs,
+        lane: tuple[int, int],
+        x: FloatArray,
+        states: Mapping[str, FloatArray],
+        parameters: dict[str, FloatArray],
+        dtype: str,
+    ) -> None:
+        super().__init__()
+        network, loss = inputs.network, inputs.loss
+        assert loss is not None
+        self._fault, self._lane, self._loss, self._x, self._dtype = fault, lane, loss, x, dtype
+        layer, direction = lane
+        self._row = layer * network.directions + direction
+        self._cell, self._graph = network.kind, trace(network.kind)
+        self._hubs = hubs(self._graph)
+        self._backward = network.backward(direction)
+        # In which order the steps are followed: that of the forward direction is from T-1 to 0.
+        self._ascends = self._backward and not fault.from_end
+        self._p = parameters
+        self._layer = ArrayLayer.of(self._cell, self._p)
+        self._above = not fault.direct_above or layer == network.num_layers - 1
+        self._lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
+        self._after = {s: states[s][layer, direction] for s in network.kind.state_symbols}
+        self._initial = {s: array[self._row] for s, array in inputs.initial_state.by_symbol.items()}
+        shapes = {s: (*x.shape[:2], array.shape[-1]) for s, array in self._after.items()}
+        self._size = len(self._p["i2h_bias"]) // self._cell.gate_count
+        gates = dict.fromkeys(self._cell.gate_symbols, (*x.shape[:2], self._size))
+        self._found = {name: np.zeros(shape, dtype) for name, shape in {**shapes, **gates, **shapes}.items()}
+        self._of_out: FloatArray
+        self._sums: dict[str, FloatArray] = {}
+        self._terms: dict[str, list[_Term]] = {"last": [], "first": []}
+        self._known: dict[Node, Any] = {}
+        self._to_initial = {s: np.zeros(array.shape, dtype) for s, array in self._initial.items()}
+        self._at = 0
+
+    def gradients(self, fault: GradientBug) -> Iterator[Gradient]:
+        """The gradients after `run`, of a fault that has the same loop over time."""
+        yield OF_OUTPUT, self._lane, self._of_out
+        for symbol, array in self._found.items():
+            yield gradient(symbol), self._lane, self._reversed("stored", array)
+        for symbol, array in self._to_initial.items():
+            missing = symbol in fault.without_initial
+            yield gradient(f"{symbol}0"), (self._row,), np.zeros_like(array) if missing else array
+        for name in self._p:
+            array = self._kept(name, fault.kept_step) if name in fault.kept else self._sums[name]
+            twice = name in fault.doubled and not (fault.doubled_forward and self._backward)
+            yield f"{OF_PARAMETERS}{parameter_name(*self._lane, name)}", (), 2.0 * array if twice else array
+
+    def _kept(self, name: str, step: str) -> FloatArray:
+        """The gradient of a parameter at one step of the backward pass, its last or first."""
+        found = np.zeros_like(self._p[name])
+        for term in self._terms[step]:
+            if term.name == name:
+                found[term.rows] += term.product
+        return found
+
+    def first_gradients(self, most: int) -> Iterator[Gradient]:
+        """The gradients over time of the first `most` steps."""
+        part = slice(0, most) if self._ascends else slice(max(0, len(self._x) - most), len(self._x))
+        for symbol, array in self._found.items():
+            yield gradient(symbol), (*self._lane, part), array[part]
+
+    def run(self, direct: FloatArray, most: int | None = None) -> FloatArray:
+        """Follow every step, or the first `most`, and return the gradient of the layer input (T, N, I).
+
+        `direct` is (T, N, H).
+        """
+        timesteps, samples, _ = self._x.shape
+        if most is None:
+            self._sums = {name: np.zeros_like(array) for name, array in self._p.items()}
+        self._of_out, direct = direct, self._reversed("output", direct)
+        carried = {s: np.zeros_like(array) for s, array in self._to_initial.items()}
+        below = np.zeros(self._x.shape, self._dtype)
+        steps = (range(timesteps) if self._ascends else range(timesteps)[::-1])[:most]
+        block = max(1, _BLOCK_VALUES // (samples * self._size))
+        for begin in range(0, len(steps), block):
+            part = steps[begin : begin + block]
+            rows = np.array(part)
+            self._read(rows)
+            u, v = (
+                np.zeros((len(rows), samples, len(gates), self._size), self._dtype)
+                for gates in (self._cell.gate_symbols, self._cell.recurrent_gates)
+            )
+            for self._at, t in enumerate(part):
+                self._step(t, direct[t], carried, u[self._at], v[self._at])
+            self._add_products(rows, u, v)
+            weight = self._p["i2h_weight"]
+            below[rows] = u.reshape(*u.shape[:2], -1) @ weight
+        self._known, self._slopes = {}, {}
+        return self._reversed("input", below)
+
+    def _step(self, t: int, direct: FloatArray, carried: dict[str, FloatArray], u: FloatArray, v: FloatArray) -> None:
+        """Follow one step: `carried` is what the next step owes to the states, and then what this one owes."""
+        fault, h = self._fault, self._cell.state_symbols[0]
+        ends = self._lengths[:, np.newaxis] - 1
+        computed = t <= ends
+        last, first = computed & (t == (0 if self._ascends else ends)), computed & (t == (ends if self._ascends else 0))
+        for symbol, array in self._loss.state.items():
+            final = array[self._row] if not (fault.cut_final and symbol in fault.cut) else 0.0
+            carried[symbol] = np.where(last, final, carried[symbol])
+        if fault.direct == "none" and self._above:
+            direct = np.zeros_like(direct)
+        elif fault.direct == "last" and self._above:
+            direct = np.where(last, direct, 0.0)
+        given = {s: np.where(computed, array, 0.0) for s, array in carried.items()}
+        given[h] = given[h] + np.where(computed, direct, 0.0)
+        owed = self._owed_by_step(t, given)
+        for k, gate in enumerate(self._cell.gate_symbols):
+            u[:, k] = np.where(computed, owed.get(("u", gate), 0.0), 0.0)
+            if gate not in self._found or gate not in self._cell.state_symbols:
+                self._found[gate][t] = u[:, k]
+        for k, gate in enumerate(self._cell.recurrent_gates):
+            part = owed.get(("u" if gate in fault.unscaled else "v", gate), 0.0)
+            v[:, k] = np.where(computed, part, 0.0)
+        before = {s: owed.get(("state", s), np.zeros_like(array)) for s, array in carried.items()}
+        if self._cell.recurrent_gates:
+            passed = np.array([gate not in fault.not_passed for gate in self._cell.recurrent_gates])
+            rows = np.where(passed[:, np.newaxis], v, 0.0).reshape(len(v), -1)
+            before[h] = before[h] + rows @ self._p["h2h_weight"]
+        cut = self._loss.cuts(t + 1 if self._ascends else t)
+        for symbol, array in before.items():
+            if symbol in fault.cut and fault.cut_initial:
+                array = np.zeros_like(array)
+            self._to_initial[symbol] = np.where(first, array, self._to_initial[symbol])
+            carried[symbol] = np.zeros_like(array) if cut or symbol in fault.cut else array
+
+    def _owed_by_step(self, t: int, given: Mapping[str, FloatArray]) -> dict[tuple[str, str], Any]:
+        """The gradients of the leaves of a step by their kind and name, from those of its states."""
+        owed: dict[Node, Any] = {}
+
+        def add(terms: Mapping[Node, Any]) -> None:
+            for node, term in terms.items():
+                owed[node] = owed[node] + term if node in owed else term
+
+        for symbol, array in given.items():
+            add({self._graph.values[symbol]: array})
+        for hub in self._hubs:
+            d = owed.pop(hub, None)
+            if d is None:
+                continue
+            for symbol in symbols_of(self._graph, hub):
+                self._found[symbol][t] = d
+            if hub.op == "recurrent":
+                place = self._cell.recurrent_gates.index(hub.name) * self._size
+                rows = slice(place, place + self._size)
+                self._add(t, _Term("h2h_weight", d, self.value(hub.args[0]), rows))
+                self._add(t, _Term("h2h_bias", d, None, rows))
+                d = d @ self._layer.weights[hub.name]
+            elif hub.op == "matrix":
+                matrix, operand = hub.args
+                self._add(t, _Term(matrix.name, d, self.value(operand)))
+                d = d @ self.value(matrix)
+            add(self.owed(self._graph, hub, d, self._hubs))
+        leaves: dict[tuple[str, str], Any] = {(node.op, node.name): array for node, array in owed.items()}
+        for (op, name), array in leaves.items():
+            if op == "parameter":
+                self._add(t, _Term(name, array))
+        return leaves
+
+    def _add_products(self, rows: NDArray[np.intp], u: FloatArray, v: FloatArray) -> None:
+        """Add the gradients of the weights and biases of some time steps, from those of their rows."""
+        if not self._sums:
+            return
+        parts = [("i2h", u, self._x[rows])]
+        if self._cell.recurrent_gates:
+            parts.append(("h2h", v, self._state_before(rows, self._cell.state_symbols[0])))
+        for kind, d, read in parts:
+            d, read = d.reshape(*d.shape[:2], -1), np.asarray(read, self._dtype)
+            whole = [array.reshape(-1, array.shape[-1]) for array in (d, read)]
+            self._sums[f"{kind}_weight"] += whole[0].T @ whole[1]
+            self._sums[f"{kind}_bias"] += whole[0].sum(axis=0)
+            for place, t in enumerate(rows.tolist()):
+                self._keep(t, _Term(f"{kind}_weight", d[place], read[place]), _Term(f"{kind}_bias", d[place]))
+
+    def _add(self, t: int, term: "_Term") -> None:
+        """Add the term of a time step to the gradient of a parameter."""
+        if self._sums:
+            self._sums[term.name][term.rows] += term.product
+            self._keep(t, term)
+
+    def _keep(self, t: int, *terms: "_Term") -> None:
+        """Keep the terms of the samples of which a time step is the last or the first one of the backward pass."""
+        if t and t + 1 not in self._lengths:
+            return
+        ends = np.zeros_like(self._lengths), self._lengths - 1
+        for step, end in zip(self._terms, ends[::-1] if self._ascends else ends, strict=True):
+            samples = np.flatnonzero(end == t)
+            if len(samples):
+                self._terms[step] += [term.of(samples) for term in terms]
+
+    def _read(self, rows: NDArray[np.intp]) -> None:
+        """Compute the forward values of some time steps, and the slopes of their activations."""
+        self._known, self._slopes = self._values(rows), {}
+        fault, known = self._fault, self._known
+        # Python's index -1 is the last step.
+        count = len(self._x)
+        earlier = self._values((rows + (1 if self._backward else -1)) % count) if fault.slope == "previous" else {}
+        names = {node: name for name, node in self._graph.values.items() if name in self._cell.gate_symbols}
+        for node in self._graph.nodes:
+            if node.activation is None:
+                continue
+            argument, value = known[node.args[0]], known[node]
+            name = names.get(node, "")
+            if (not fault.slope_of or name in fault.slope_of) and node.activation.name != "clip":
+                if fault.slope == "value":
+                    argument, value = value, node.activation.values(value)
+                elif fault.slope == "formula":
+                    value = argument
+                elif fault.slope == "previous":
+                    argument, value = earlier[node.args[0]], earlier[node]
+                elif fault.slope == "input" and name:
+                    argument = known[next(n for n in self._graph.nodes if (n.op, n.name) == ("u", name))]
+                    value = node.activation.values(argument)
+            slopes = node.activation.slopes(argument, value)
+            self._slopes[node] = np.zeros_like(slopes) if name in fault.constant else slopes
+
+    def _values(self, rows: NDArray[np.intp]) -> dict[Node, Any]:
+        """The values of every node at some time steps, (B, N, U) each, but for parameters and numbers."""
+        state = {s: self._state_before(rows, s) for s in self._after}
+        read = {
+            "u": gate_parts(self._cell.gate_symbols, self._p, "i2h", np.asarray(self._x[rows], self._dtype)),
+            "v": gate_parts(self._cell.recurrent_gates, self._p, "h2h", state[self._cell.state_symbols[0]]),
+            "state": state,
+            "parameter": self._p,
+        }
+        after = {self._graph.values[s]: np.asarray(array[rows], self._dtype) for s, array in self._after.items()}
+        known = {node: array for node, array in after.items() if node.op not in LEAVES}
+        with np.errstate(all="ignore"):
+            return evaluate(
+                self._graph.nodes,
+                lambda n: n.number if n.op == "number" else read[n.op][n.name],
+                self._layer.apply,
+                known,
+            )
+
+    def _state_before(self, rows: NDArray[np.intp], symbol: str) -> FloatArray:
+        """A state before some time steps, (B, N, U)."""
+        after = self._after[symbol]
+        earlier = after[np.clip(rows + (1 if self._backward else -1), 0, len(after) - 1)]
+        first = rows[:, np.newaxis] == (self._lengths - 1 if self._backward else 0)
+        return np.where(first[..., np.newaxis], self._initial[symbol], earlier).astype(self._dtype)
+
+    def _reversed(self, name: str, array: FloatArray) -> FloatArray:
+        """The array (T, N, U), with the time steps of each sample reversed if the backward direction leaves them so."""
+        if self._backward and name in self._fault.unreversed:
+            return reversed_within(self._lengths.tolist(), array)
+        return array
+
+    def value(self, node: Node) -> Any:
+        """The value of a node at the current step."""
+        return self._present(self._known[node])
+
+    def activation_slope(self, node: Node) -> Any:
+        """The slope of an activation at the current step, or at another one if the bug takes it there."""
+        return self._present(self._slopes[node])
+
+    slope = activation_slope
+
+    def _present(self, array: Any) -> Any:
+        return array[self._at] if np.ndim(array) == 3 else array

@@ -1,0 +1,306 @@
+"""Engines with a known bug: the compiled program of a changed cell or of changed parameters, in a changed loop.
+
+A trace is compared with a bug from its own layer inputs and previous hidden states. That keeps lanes and steps apart:
+a known bug is recognized from a few steps of each lane, however large the network and however chaotic.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
+from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError
+from rnnviz.core.gradients import gradient, gradient_names
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.known_bugs.backward import BackwardPasses
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.registry import bug_of
+from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
+from rnnviz.frozen import dataclass
+
+_NO_SEAMS = np.zeros(0, np.int64)
+
+
+class KnownBugEngine:
+    """The engine `bug:NAME` or `unknown:DIGEST`.
+
+    A bug of the backward pass has a forward pass without errors, others have no gradients.
+    """
+
+    provides_cell_state = True
+    version = f"numpy {np.__version__}"
+
+    def __init__(self, name: str) -> None:
+        bug = bug_of(name)
+        assert bug is not None, "the registry refuses other names"
+        self._bug = bug
+
+    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run`."""
+        unsupported_reason = self._bug.unsupported_reason(inputs.network)
+        if unsupported_reason is not None:
+            raise EngineError(unsupported_reason)
+        if self._bug.of_padding and not inputs.has_lengths:
+            raise EngineError(
+                f"{self._bug.engine} is a bug of samples with padding, but this run has no lengths: "
+                "set sequence.lengths."
+            )
+        if self._bug.of_seams and not len(inputs.seams):
+            raise EngineError(
+                f"{self._bug.engine} is a bug of a sequence that is read in several calls, but this run has one call: "
+                "set sequence.seams."
+            )
+        run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
+        return EngineReport()
+
+    def gradients(self, network: Network) -> tuple[str, ...]:
+        """See `Engine.gradients`."""
+        return gradient_names(network) if self._bug.of_gradients else ()
+
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run_backward`."""
+        fault = self._bug.faults(inputs.network)[0].gradient
+        lanes = 0
+        for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
+            trace[name][index] = array
+            lanes += name == gradient("h")
+            progress(lanes / (inputs.network.num_layers * inputs.network.directions))
+        return EngineReport()
+
+
+def run_fault(fault: BugVariant, inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    """Fill the trace as a network with that fault does."""
+    join = _backward_first if fault.concat_swapped else layer_output
+    with np.errstate(all="ignore"):
+        if fault.batch_as_time:
+            exchanged = _exchange(inputs)
+            faulty = trace_in_memory(exchanged)
+            run_stack(exchanged, faulty, faulty_layer(fault), progress, join)
+            _put_back(faulty, trace)
+        else:
+            read = as_ordered(fault, inputs)
+            # The layers themselves know the lengths, since a bug may read others.
+            run_stack(replace(read, lengths=()), trace, faulty_layer(fault, read.lengths, read.seams), progress, join)
+    if fault.state_order and inputs.lengths:
+        for name in inputs.network.kind.state_symbols:
+            state = trace[f"state.{name}"]
+            state[:] = state[:, fault.state_order(inputs.lengths)]
+
+
+def as_ordered(fault: BugVariant, inputs: Inputs) -> Inputs:
+    """The inputs with the samples in the order of the results."""
+    return inputs.of_samples(fault.sample_order(inputs.lengths)) if fault.sample_order and inputs.lengths else inputs
+
+
+def faulty_trace(fault: BugVariant, inputs: Inputs) -> Trace:
+    """The trace of a network with that fault, in no folder."""
+    trace = trace_in_memory(inputs)
+    run_fault(fault, inputs, trace, lambda _: None)
+    return trace
+
+
+def faulty_layer(
+    fault: BugVariant,
+    lengths: Sequence[int] = (),
+    seams: NDArray[np.int64] = _NO_SEAMS,
+    carried: FloatArray | None = None,
+) -> RunLayer:
+    """A way to run one layer with the bug; see `engines.layers.RunLayer`.
+
+    `lengths` are those of the samples, `seams` the time steps at which a new call begins. `carried` (T, N, H) holds the
+    hidden states that each step hands to the next one in its own place: those of an engine that is compared with the
+    bug step by step, since a chaotic network makes more of every rounding.
+    """
+
+    def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        p = fault.read(task.cell, task.parameters)
+        program = NumpyProgram(fault.changed(task.cell), vars(p), task.x.shape[1])
+
+        def handed(state: dict[str, FloatArray]) -> dict[str, FloatArray]:
+            """The state from which a step starts that does not get that of the step before."""
+            if fault.forgotten_is == "swapped":
+                other = [state[name] for name in reversed(fault.forgotten)]
+            elif fault.forgotten_is == "zeros":
+                other = [np.zeros_like(task.state[name]) for name in fault.forgotten]
+            else:
+                other = [initial[name][task.samples] for name in fault.forgotten]
+            return state | dict(zip(fault.forgotten, other, strict=True))
+
+        timesteps, state = len(task.x), dict(task.state)
+        begins = set() if task.backward else {t for t in (seams - task.start).tolist() if 0 <= t < timesteps}
+        steps: Iterable[int] = range(1, timesteps)
+        if carried is None:
+            steps = sorted(begins - {0}) if fault.at_seams else steps if fault.forgotten else ()
+        parts = list(pairwise((0, *steps, timesteps)))
+        for begin, end in reversed(parts) if task.backward else parts:
+            out = {name: array[begin:end] for name, array in task.series.items()}
+            forgets = not fault.at_seams or begin in begins
+            state = program.run(task.x[begin:end], handed(state) if forgets else state, out, backward=task.backward)
+            if carried is not None:
+                state["h"] = carried[begin]
+        progress(1.0)
+        return state
+
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        timesteps, samples, _ = task.x.shape
+        given, series = lengths or (timesteps,) * samples, task.series
+        read = fault.read_lengths(given, timesteps, task.backward) if fault.read_lengths else given
+        in_order = replace(task, backward=task.backward and fault.backward != "not_reversed")
+        run = partial(run_computed, task.state)
+        if fault.padding == "computed":
+            run(in_order, progress)
+        state = run_in_parts(read, run, in_order, progress) if lengths else run(in_order, progress)
+        if lengths and fault.padding == "zeros":
+            for array in series.values():
+                clear_padding(given, array)
+        if task.backward and fault.backward == "not_realigned":
+            for array in series.values():
+                array[:] = reversed_within(given, array)
+        if fault.final_at_last_timestep:
+            state |= {name: last_steps(array, given) for name, array in series.items()}
+        if fault.final_at_batch_end == "all" or (fault.final_at_batch_end == "forward" and not task.backward):
+            state |= {name: array[-1] for name, array in series.items()}
+        return state
+
+    return run_layer
+
+
+def _backward_first(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    return layer_output(hidden[::-1], out)
+
+
+def _exchange(inputs: Inputs) -> Inputs:
+    """The sequence with its samples as time steps; the states of the samples are dealt out again to the time steps."""
+    sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
+    places = np.arange(inputs.timesteps) % inputs.batch_size
+    return Inputs(inputs.config, sequence, inputs.parameters, inputs.initial_state.at(np.s_[:, places]))
+
+
+def trace_in_memory(inputs: Inputs) -> Trace:
+    """A writable trace that is in no folder, for parts of a run."""
+    network = inputs.network
+    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, network.kind.state_symbols)
+    # Padding stays 0.
+    make = np.zeros if inputs.lengths else np.empty
+    arrays = {name: make(shape, network.dtype) for name, shape in shapes.items()}
+    return Trace("exchanged", arrays, reverse=network.reverse, lengths=inputs.lengths)
+
+
+def _put_back(faulty: Trace, trace: Trace) -> None:
+    # The state has one row for each time step where one for each sample is wanted.
+    places = np.arange(trace.shape[3]) % trace.shape[2]
+    for name, array in trace.items():
+        if name.startswith("state."):
+            array[:] = faulty[name][:, places]
+        else:
+            array[:] = faulty[name].swapaxes(-3, -2)
+    trace.clear_padding()
+
+
+@dataclass(frozen=True)
+class StepWindow:
+    """The first steps of one lane in its order of computation: `steps` of them, for some of the samples."""
+
+    layer: int
+    direction: int
+    steps: int
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ReadSteps:
+    """The steps (S, N) of a window in the order of computation, as a fault reads them from a trace.
+
+    `x` (S, N, I) are their layer inputs, `state` (N, U) by name the initial states, `computed` (S, N) says which steps
+    a sample has: after its last one, that one is repeated. `seams` are the steps at which a call begins.
+    """
+
+    fault: BugVariant
+    layer: int
+    direction: int
+    samples: NDArray[np.intp]
+    stored: NDArray[np.intp]
+    computed: NDArray[np.bool_]
+    x: FloatArray
+    state: Mapping[str, FloatArray]
+    seams: NDArray[np.int64]
+
+    def of(self, array: FloatArray) -> FloatArray:
+        """These steps of an array (L, D, T, N, U): (S, N, U)."""
+        lane = array[self.layer, self.direction]
+        return np.asarray((lane.swapaxes(0, 1) if self.fault.batch_as_time else lane)[self.stored, self.samples])
+
+
+def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow) -> ReadSteps:
+    """The steps of a window as the fault reads them.
+
+    They are in the order of computation, which begins at each sample's own first step. Axes that the bug exchanges are
+    exchanged; then only time steps that no sample has as padding are looked at.
+    """
+    layer, direction, network = part.layer, part.direction, inputs.network
+    k = layer * network.directions + direction
+    x, timesteps = _layer_inputs(fault, inputs, trace, layer), inputs.timesteps
+    state = {name: array[k] for name, array in inputs.initial_state.by_symbol.items()}
+    lengths, count = np.array([inputs.length(sample) for sample in range(inputs.batch_size)]), inputs.batch_size
+    if fault.batch_as_time:
+        x = [array.swapaxes(0, 1) for array in x]
+        places = np.arange(inputs.timesteps) % inputs.batch_size
+        state = {name: array[places] for name, array in state.items()}
+        timesteps, lengths, count = inputs.batch_size, np.full(timesteps, inputs.batch_size), int(lengths.min())
+    samples = np.array([sample for sample in part.samples if sample < count])
+    last = lengths[samples] - 1
+    steps = np.arange(min(part.steps, timesteps))[:, np.newaxis]
+    computed = steps <= last
+    steps = np.minimum(steps, last)
+    backward = network.backward(direction) and fault.backward != "not_reversed"
+    read = last - steps if backward else steps
+    return ReadSteps(
+        fault,
+        layer,
+        direction,
+        samples,
+        steps if fault.backward == "not_realigned" else read,
+        computed,
+        np.concatenate([array[read, samples] for array in x], axis=-1),
+        {name: np.ascontiguousarray(array[samples]) for name, array in state.items()},
+        _NO_SEAMS if network.backward(direction) or fault.batch_as_time else inputs.seams,
+    )
+
+
+def expected_and_found(
+    fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow
+) -> tuple[FloatArray, FloatArray]:
+    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H); see `read_steps`.
+
+    They are equal after a sample's last step.
+    """
+    steps = read_steps(fault, inputs, trace, part)
+    found = steps.of(trace.hidden)
+    hidden = np.empty_like(found)
+    task = LayerTask(
+        cell=inputs.network.kind,
+        parameters=inputs.parameters.layer(part.layer, part.direction),
+        x=steps.x,
+        state=steps.state,
+        series={"h": hidden},
+        backward=False,
+    )
+    with np.errstate(all="ignore"):
+        faulty_layer(fault, seams=steps.seams, carried=found)(task, lambda _: None)
+    return np.where(steps.computed[..., np.newaxis], hidden, found), found
+
+
+def _layer_inputs(fault: BugVariant, inputs: Inputs, trace: Trace, layer: int) -> list[FloatArray]:
+    """The sequence (T, N, I), or the directions of the layer below (T, N, H) as the fault joins them."""
+    if layer == 0:
+        return [inputs.sequence]
+    return list(trace.hidden[layer - 1][:: -1 if fault.concat_swapped else 1])

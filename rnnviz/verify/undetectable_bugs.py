@@ -1,0 +1,242 @@
+"""Undetectable known bugs of a config: a green verdict verifies nothing about them.
+
+Every known bug that the network can have is made on purpose, on a part of the run that is small enough, and audited
+as any engine is.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from itertools import combinations, product
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.inputs import Inputs, Load
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace
+from rnnviz.engines.known_bugs.backward import BackwardPasses
+from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
+from rnnviz.verify.audit import audit
+from rnnviz.verify.consistency_checks import consistency_checks, padding_check
+from rnnviz.verify.gradient_diagnosis import distance_of, states_of
+
+_PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
+"""Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
+
+_LEAST_STEPS = 3
+_GLANCE_UNITS = 32
+
+_TELLING_SCALE = 0.5
+"""Weights and biases of this size neither vanish next to the rounding nor saturate the gates."""
+
+Change: TypeAlias = tuple[tuple[str, str], Any]
+"""A section and a key of a config, and the value that the key gets."""
+
+
+def undetectable(inputs: Inputs, among: Collection[str] | None = None) -> tuple[str, ...]:
+    """The names of the known bugs, all or some, that these inputs cannot reveal, in the catalog's order."""
+    blind = [bug for bug in known_bugs_in(inputs) if among is None or bug.name in among]
+    for part in _parts(inputs):
+        blind = [bug for bug in blind if not _reveals(part, bug.faults(inputs.network)[0])]
+        if not blind:
+            break
+    return tuple(bug.name for bug in blind)
+
+
+def undetectable_gradients(inputs: Inputs, among: Collection[str] | None = None) -> tuple[str, ...]:
+    """As `undetectable`, of the known bugs of the backward pass."""
+    blind = [bug for bug in gradient_bugs_in(inputs) if among is None or bug.name in among]
+    if not blind:
+        return ()
+    tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
+    for part in _parts(inputs):
+        states = states_of(part, faulty_trace(BugVariant(), part))
+        correct: dict[str, Any] = {}
+        passes = BackwardPasses(part, states, "float64")
+        for name, index, array in passes.gradients(GradientBug()):
+            correct.setdefault(name, {})[index] = array
+        blind = [
+            bug
+            for bug in blind
+            if distance_of(passes.gradients(bug.faults(inputs.network)[0].gradient), correct, tolerance, 1.0) <= 1.0
+        ]
+        if not blind:
+            break
+    return tuple(bug.name for bug in blind)
+
+
+def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
+    """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more.
+
+    Bugs without an effect are undetectable, such as a transposed weight of a single unit. The network is unchanged.
+    """
+    changes = list(_changes(inputs.config))
+    fewest = len(blind) - 1
+    if len(changes) > 1:
+        # What all changes together do not reveal, fewer need not be tried for.
+        fewest = min(fewest, _left(_changed(inputs.config, changes), load, blind, fewest))
+    for count in range(1, len(changes) + 1):
+        for chosen in combinations(changes, count):
+            if len({field for field, _ in chosen}) == count:
+                config = _changed(inputs.config, chosen)
+                if _left(config, load, blind, fewest) <= fewest:
+                    return config
+    return None
+
+
+def _left(config: Config, load: Load, blind: tuple[str, ...], limit: int) -> int:
+    """Number of known bugs that the config cannot reveal; that of `blind` alone if it is above the limit.
+
+    If the files of the config do not fit it, that is all of them.
+    """
+    try:
+        inputs = load(_short(config))
+    except InputError:
+        return len(blind)
+    # Few of `blind` are quickly tried, and refute most configs.
+    left = 0
+    for bugs in (blind, None):
+        left = len(undetectable(inputs, bugs)) + len(undetectable_gradients(inputs, bugs))
+        if left > limit:
+            break
+    return left
+
+
+def _changed(config: Config, changes: Iterable[Change]) -> Config:
+    for (section, key), value in changes:
+        config = replace(config, **{section: replace(getattr(config, section), **{key: value})})
+    return config
+
+
+def _changes(config: Config) -> Iterator[Change]:
+    """Single changes of a key, the mildest first; a key may come twice with its last value the strongest."""
+    parameters, sequence = config.parameters, config.sequence
+    if parameters.initializer != "file" and parameters.bias == "zeros":
+        yield ("parameters", "bias"), "uniform"
+    if config.initial_state.source == "zeros":
+        yield ("initial_state", "source"), "normal"
+    if sequence.source not in ("file", "text"):
+        yield from ((("sequence", "timesteps"), steps) for steps in (2, 3) if sequence.timesteps < steps)
+        if sequence.batch_size < 2:
+            yield ("sequence", "batch_size"), 2
+        if sequence.source in ("impulse", "sine"):
+            yield ("sequence", "source"), "normal"
+        if sequence.lengths is not None and sequence.lengths != "file":
+            yield ("sequence", "lengths"), "uniform"
+    if config.backward.enabled:
+        if config.backward.truncate is not None:
+            yield ("backward", "truncate"), None
+        if config.backward.loss == "sum":
+            yield ("backward", "loss"), "normal"
+        if config.backward.final_state == "zeros":
+            yield ("backward", "final_state"), "normal"
+    if parameters.initializer != "file" and parameters.scale != _TELLING_SCALE:
+        yield ("parameters", "scale"), _TELLING_SCALE
+
+
+def _short(config: Config) -> Config:
+    """The config with as much of a drawn sequence as is looked at."""
+    most_samples, most_steps, _ = _PARTS[-1]
+    sequence = config.sequence
+    if sequence.source in ("file", "text"):
+        return config
+    # The initial state of a file has one row for each sample, and the loss of a file a gradient of each output.
+    whole = config.backward.loss in ("file", "value")
+    files = whole or "file" in (config.initial_state.source, sequence.lengths)
+    samples = sequence.batch_size if files else min(sequence.batch_size, most_samples)
+    steps = sequence.timesteps if whole or sequence.lengths == "file" else min(sequence.timesteps, most_steps)
+    lengths = sequence.lengths
+    if isinstance(lengths, tuple):
+        lengths = _scaled(lengths[:samples], sequence.timesteps, steps)
+    seams = tuple(seam for seam in sequence.seams or () if seam < steps) or None
+    sequence = replace(sequence, batch_size=samples, timesteps=steps, lengths=lengths, seams=seams)
+    return replace(config, sequence=sequence)
+
+
+def _scaled(lengths: tuple[int, ...], timesteps: int, steps: int) -> tuple[int, ...]:
+    """Lengths of fewer time steps: a sample with padding has some left."""
+    return tuple(max(1, length * steps // timesteps) for length in lengths)
+
+
+def _parts(inputs: Inputs) -> Iterator[Inputs]:
+    """The first time steps of some samples, spread evenly: enough for every known bug to show, if it does at all."""
+    network = inputs.network
+    per_step = 0
+    for layer in range(network.num_layers):
+        rows = network.directions * network.kind.gate_count * network.hidden_size
+        per_step += rows * (network.layer_input_size(layer) + network.output_size)
+    seen: set[tuple[int, int]] = set()
+    for most_samples, most_steps, work in _PARTS:
+        samples = min(inputs.batch_size, most_samples, max(_PARTS[0][0], work // (_LEAST_STEPS * per_step)))
+        steps = min(inputs.timesteps, most_steps, max(_LEAST_STEPS, work // (per_step * samples)))
+        if (samples, steps) not in seen:
+            seen.add((samples, steps))
+            yield _part(inputs, np.linspace(0, inputs.batch_size - 1, samples).round().astype(np.intp), steps)
+
+
+def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
+    value = None if inputs.loss is None else inputs.loss.value
+    part = inputs.of_samples(samples if value is None else np.union1d(samples, [value[3]]))
+    lengths = _scaled(part.lengths, inputs.timesteps, steps)
+    # Where no call begins in the part, one does in proportion.
+    seams = tuple(inputs.seams[inputs.seams < steps].tolist())
+    seams = seams or tuple(sorted(set(_scaled(tuple(inputs.seams.tolist()), inputs.timesteps, steps))))
+    config = replace(part.config, sequence=replace(part.config.sequence, seams=seams or None))
+    part = replace(part, config=config, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
+    if part.loss is None or part.loss.value is None:
+        return part
+    # The one value that is the loss stays in the part, and is at the last time step if it was.
+    layer, direction, t, sample, unit = part.loss.value
+    last = part.length(sample) - 1
+    t = last if value and t == inputs.length(value[3]) - 1 else min(t, max(0, last - 1))
+    return replace(part, loss=replace(part.loss, value=(layer, direction, t, sample, unit)))
+
+
+def _reveals(inputs: Inputs, fault: BugVariant) -> bool:
+    """Whether a step is wrong or a check broken; what costs least is looked at first, since most known bugs show
+    soon."""
+    if _idle(inputs, fault):
+        return False
+    if inputs.network.num_layers > 1:
+        bottom = _bottom_layer(inputs)
+        if _glance(bottom, faulty_trace(fault, bottom)):
+            return True
+    trace = faulty_trace(fault, inputs)
+    return (
+        _glance(inputs, trace)
+        or (inputs.lengths and not padding_check(trace).holds)
+        or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
+        or bool(audit(inputs, trace, full=True).wrong)
+    )
+
+
+def _idle(inputs: Inputs, fault: BugVariant) -> bool:
+    """Whether the fault changes nothing but parameters, and those not at all."""
+    if fault != BugVariant(parameters=fault.parameters):
+        return False
+    network = inputs.network
+    for layer, direction in product(range(network.num_layers), range(network.directions)):
+        right = inputs.parameters.layer(layer, direction)
+        changed = fault.read(network.kind, right)
+        for name, array in vars(right).items():
+            if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
+                return False
+    return True
+
+
+def _bottom_layer(inputs: Inputs) -> Inputs:
+    """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
+    network = replace(inputs.network, num_layers=1)
+    parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
+    state = inputs.initial_state.at(slice(network.directions))
+    config = replace(inputs.config, network=network)
+    return Inputs(config, inputs.sequence, parameters, state, lengths=inputs.lengths)
+
+
+def _glance(inputs: Inputs, trace: Trace) -> bool:
+    return bool(audit(inputs, trace, units=_GLANCE_UNITS).wrong)

@@ -1,0 +1,171 @@
+"""Lines that a custom step returns beside its states: stored, compared, and narrowed to the first that differs."""
+
+import errno
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import LINE, Trace, create_trace, open_trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
+from rnnviz.engines.custom_code.worker import add_line
+from rnnviz.engines.layers import run_stack
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.report import report as explanation_report
+from rnnviz.explain.report import to_json
+from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.report import audit_rows
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.templates import starter
+from rnnviz.text.tables import report
+from rnnviz.verify.audit import audit
+from tests.cells.layers import EXAMPLES
+from tests.engines.custom_code.files import SIZES, written
+from tests.oracles.computed import empty_trace
+from tests.shared_worker import Run, run_shared
+from tests.verify.audit_helpers import inputs_of
+
+__all__ = ["run_shared"]
+
+HARD = "np.clip(0.2 * (u_f + v_f) + 0.5, 0, 1)"
+"""A hard sigmoid in place of the forget gate's: no known bug."""
+
+
+def computed(inputs: Inputs, code: str, folder: Path) -> Trace:
+    """The trace of a custom step with its returned lines."""
+    lines: dict[str, FloatArray | None] = {}
+    trace = empty_trace(inputs, cell=inputs.network.kind.has_cell_state)
+
+    def add_line(name: str, units: int) -> FloatArray:
+        lines[f"{LINE}{name}"] = array = np.full((*trace.shape[:4], units), np.nan, trace.hidden.dtype)
+        return array
+
+    run_stack(inputs, trace, CustomStep(written(folder, code)).run_layer(add_line), lambda done: None)
+    return trace.with_arrays(lines)
+
+
+@pytest.mark.parametrize(
+    ("cell", "old", "new", "line"),
+    [
+        ("lstm", "", "", None),
+        ("lstm", "f = sigmoid(u_f + v_f)", f"f = {HARD}", "f"),
+        ("lstm", "c = f * c + i * g", "c = f * c + 1.01 * i * g", "c"),
+        ("lstm", "h = o * np.tanh(c)", "h = o * c", "h"),
+        ("gru", "n = np.tanh(u_n + r * v_n)", "n = np.tanh(r * (u_n + v_n))", "n"),
+        ("gru", "h = (1 - z) * n + z * h", "h = (1 - z) * h + z * n", "h"),
+    ],
+)
+def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
+    cell: str, old: str, new: str, line: str | None, tmp_path: Path
+) -> None:
+    inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, **SIZES)
+    trace = computed(inputs, starter(cell).replace(old, new), tmp_path)
+    gates = inputs.network.kind.gate_symbols
+    assert tuple(trace.lines) == gates
+    assert not any(np.isnan(array).any() for array in trace.lines.values())
+    found = audit(inputs, trace)
+    assert found.lines == (*gates, *(("c",) if cell == "lstm" else ()), "h")
+    assert (found.first_line and found.first_line.name) == line
+    assert bool(found.wrong) == (line is not None)
+
+
+def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
+    inputs, folder = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES), tmp_path / "trace"
+    trace = create_trace(folder, "mine", inputs.network, 3, 2, names=("h", "c"))
+    step = CustomStep(written(tmp_path, starter("lstm")))
+    run_stack(inputs, trace, step.run_layer(partial(add_line, folder, trace)), lambda done: None)
+    stored, expected = open_trace(folder), computed(inputs, starter("lstm"), tmp_path)
+    assert stored.lines.keys() == expected.lines.keys() == set("ifgo")
+    for name, array in expected.lines.items():
+        assert stored.lines[name].dtype == array.dtype == np.float32
+        np.testing.assert_array_equal(stored.lines[name], array)
+
+
+def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path: Path) -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", reverse=True, hidden_size=4)
+    code = starter("lstm").replace("    i = sig", "    global CALLS\n    CALLS += 1\n    i = (CALLS > 2) * sig")
+    found = audit(inputs, computed(inputs, f"{code}\n\nCALLS = 0\n", tmp_path)).first_line
+    assert found is not None
+    assert (found.name, found.value, found.where) == ("i", 0.0, Location(0, 0, 4, 0, 0, reverse=True))
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, "lstm_projection", "lstm_coupled"])
+def test_the_lines_of_every_starter_are_within_rounding(name: str, tmp_path: Path) -> None:
+    cell = {"cell": "lstm", "projection_size": 3} if name == "lstm_projection" else {"cell": name}
+    if name in EXAMPLES:
+        cell = {"cell": "./mine.py"}
+    mapping = {"network": {"hidden_size": 4, "input_size": 4, **cell}, "sequence": {"timesteps": 20}}
+    config = Config.from_mapping({**mapping, "initial_state": {"source": "normal"}})
+    inputs = load_inputs(config.with_custom_cell(EXAMPLES.get(name)))
+    found = audit(inputs, computed(inputs, starter(inputs.network.kind), tmp_path))
+    assert (found.first_line, found.wrong) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('{"q": h}', "step returned the line q at forward, t = 0, but the cell has r, z, n."),
+        ("{1: h}", "step returned the line a value of the type int at forward, t = 0, but the cell has r, z, n."),
+        ('{"r": h[:1]}', "step returned r of the shape (1, 4) at forward, t = 0, but it must be (2, 4)."),
+        (
+            '{"z" if CALLS.append(1) or len(CALLS) > 1 else "r": h}',
+            "step returned other lines at forward, t = 1 than in its first call.",
+        ),
+    ],
+)
+def test_lines_that_the_cell_does_not_have_are_refused(lines: str, said: str, tmp_path: Path) -> None:
+    inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
+    code = f"def step(x, state, p):\n    (h,) = state\n    return h, {lines}\n\n\nCALLS = []\n"
+    with pytest.raises(CustomCodeError) as caught:
+        computed(inputs, code, tmp_path)
+    assert str(caught.value) == f"{tmp_path / 'mine.py'}, line 1: {said}"
+
+
+def test_a_line_of_a_cell_that_has_none_is_refused(tmp_path: Path) -> None:
+    inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="rnn_tanh", hidden_size=4)
+    code = "def step(x, state, p):\n    (h,) = state\n    return h, {'q': h}\n"
+    with pytest.raises(CustomCodeError, match="the line q at forward, t = 0, but the cell has no lines besides its"):
+        computed(inputs, code, tmp_path)
+
+
+def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path) -> None:
+    inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
+    own = CustomStep(written(tmp_path, starter("gru")))
+
+    def add_line(name: str, units: int) -> FloatArray:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(CustomCodeError, match="the returned lines cannot be stored: No space left on device"):
+        run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer(add_line), lambda done: None)
+
+
+@pytest.mark.slow
+def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_path: Path, run_shared: Run) -> None:
+    path = str(written(tmp_path, starter("lstm").replace("sigmoid(u_f + v_f)", HARD)))
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
+    config = Config.from_mapping({"network": network, "compare": {"candidates": [path]}})
+    result = run_shared(config, trusted=frozenset({path}))
+    assert result.sources == {path: Path(path).read_text(encoding="utf-8")}
+    assert result.judgment is not None
+    line = result.judgment.audits[path].first_line
+    assert line is not None
+    found = summary(result)["audit"][path]
+    assert found["lines"] == ["i", "f", "g", "o", "c", "h"]
+    assert (found["first_line"]["name"], found["first_line"]["value"]) == ("f", line.value)
+    number = found["first_line"]["line_number"]
+    assert f"First line that differs: f, in line {number} of the file." in report(result)
+    assert HARD in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
+    assert [row.line for row in audit_rows(result)] == ["", "f"]
+
+    explanation = explain_value(result, line.where)
+    divergence, own = explanation.partings[path], explanation.arithmetics[path]
+    assert divergence is not None
+    assert (divergence.step, divergence.gate, divergence.candidate) == ("stored_line", "f", line.value)
+    assert [value.symbol for value in own.outcomes if not value.right] == ["f"]
+    assert to_json(explanation)["engines"][path]["returned"]["f"] == line.value
+    assert "f of the engine" in explanation_report(explanation)

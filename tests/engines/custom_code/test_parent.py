@@ -1,0 +1,200 @@
+"""Start, messages and end of the process of a custom step, without a real process."""
+
+import os
+import signal
+import sys
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rnnviz
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import create_trace
+from rnnviz.engines.custom_code import parent as own_engine
+from rnnviz.engines.custom_code.protocol import Advanced, Alive, Done, Failed, Printed, encode
+
+
+class Process:
+    """One that has said all that it will say."""
+
+    pid = 123
+
+    def __init__(self, said: bytes, code: int = 0) -> None:
+        self.stdin, self.stdout, self.returncode = BytesIO(), BytesIO(said), code
+        self.did: list[str] = []
+
+    def kill(self) -> None:
+        self.did.append("killed")
+
+    def wait(self) -> None:
+        self.did.append("waited")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Recorded system calls: `arguments`, `keywords`, `groups`; `process` is returned."""
+    known: dict[str, Any] = {"groups": []}
+
+    def popen(arguments: list[str], **keywords: object) -> Process:
+        known.update(arguments=arguments, keywords=keywords)
+        process: Process = known["process"]
+        return process
+
+    monkeypatch.setattr(own_engine.subprocess, "Popen", popen)
+
+    def killpg(*asked: int) -> None:
+        known["groups"].append(asked)
+        raise ProcessLookupError
+
+    monkeypatch.setattr(own_engine.os, "killpg", killpg)
+    return known
+
+
+def heard(
+    inputs: Inputs, folder: Path, started: dict[str, Any], *said: bytes, code: int = 0, process: Any = None
+) -> tuple[str, list[float]]:
+    """The engine's report or else its error, and the reported progress."""
+    started["process"] = process or Process(b"".join(said), code)
+    trace = create_trace(folder, "mine", inputs.network, inputs.timesteps, inputs.batch_size, names=("h", "c"))
+    told: list[float] = []
+    try:
+        return own_engine.CustomEngine("mine.py").run(inputs, trace, told.append).printed, told
+    except EngineError as error:
+        return str(error), told
+    finally:
+        process = started["process"]
+        assert process.did[-2:] == ["killed", "waited"]
+        assert process.stdin.closed
+        assert process.stdout.closed
+        assert started["groups"][-1] == (123, signal.SIGKILL)
+
+
+def test_messages_are_received_in_order_and_noise_is_ignored(
+    inputs: Inputs, tmp_path: Path, started: dict[str, Any]
+) -> None:
+    said = [Advanced(0.25), Printed("lo"), Alive(), Printed("ü\n\udc80"), Advanced(0.75), Done(), Failed("Not heard.")]
+    lines = [line for message in said for line in (encode(message), b"noise\n", b"[1, 2]\n", b"3\n")]
+    assert heard(inputs, tmp_path / "trace", started, *lines) == ("loü\n\\udc80", [0.25, 0.75])
+    assert started["arguments"] == [
+        *(sys.executable, "-P", "-m", "rnnviz.engines.custom_code.worker", "mine.py"),
+        *(str(inputs.folder), str(tmp_path / "trace")),
+    ]
+    keywords = started["keywords"]
+    pipe, nowhere = own_engine.subprocess.PIPE, own_engine.subprocess.DEVNULL
+    assert (keywords["stdin"], keywords["stdout"], keywords["stderr"]) == (pipe, pipe, nowhere)
+    assert keywords["start_new_session"] is True
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "sentence"),
+    [
+        ((Failed("It broke."),), 1, "It broke."),
+        ((Printed("one\ntw"), Printed("o\n \n"), Failed("It broke.")), 1, "It broke. Last it printed: two"),
+        ((), 5, "mine.py ended its process (exit code 5)."),
+        ((), 0, "mine.py ended its process (exit code 0)."),
+        ((), -signal.SIGSEGV, "mine.py ended its process (killed by SIGSEGV)."),
+        ((), -1000, "mine.py ended its process (exit code -1000)."),
+        ((Printed("one"),), 3, "mine.py ended its process (exit code 3). Last it printed: one"),
+    ],
+    ids=repr,
+)
+def test_an_end_without_a_trace_is_a_sentence(
+    said: tuple[Any, ...], code: int, sentence: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
+) -> None:
+    assert heard(inputs, tmp_path / "trace", started, *map(encode, said), code=code) == (sentence, [])
+
+
+@pytest.mark.parametrize(("beside", "before"), [("", ""), ("/other", os.pathsep + "/other")])
+def test_the_process_finds_this_program_before_others(
+    beside: str, before: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", beside)
+    monkeypatch.setenv("KEPT", "as it is")
+    heard(inputs, tmp_path / "trace", started, encode(Done()))
+    environment = started["keywords"]["env"]
+    assert environment["PYTHONPATH"] == f"{Path(rnnviz.__file__).parents[1]}{before}"
+    assert environment["KEPT"] == "as it is"
+
+
+def test_a_bundle_calls_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert own_engine._command() == [sys.executable, "--recurrence-host"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "kept"),
+    [
+        (["x" * 20_000], "x" * 20_000),
+        (["x" * 19_999, "yz", "w"], "x" * 19_999 + "y\n(There was more: 20,000 characters are kept.)\n"),
+        (["x" * 20_000, "y"], "x" * 20_000 + "\n(There was more: 20,000 characters are kept.)\n"),
+        ([], ""),
+    ],
+    ids=["the limit", "beyond", "just beyond", "nothing"],
+)
+def test_printed_text_is_limited(
+    parts: list[str], kept: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
+) -> None:
+    said = [encode(Printed(part)) for part in parts]
+    assert heard(inputs, tmp_path / "trace", started, *said, encode(Done())) == (kept, [])
+
+
+def test_a_process_that_is_silent_for_too_long_is_killed_and_an_active_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)
+    now = [100.0]
+    monkeypatch.setattr(own_engine, "monotonic", lambda: now[0])
+    monkeypatch.setattr(own_engine.os, "killpg", lambda *_: None)
+    process = Process(b"")
+    with own_engine.SilenceWatchdog(process) as silence:
+        now[0] = 100.0 + own_engine._SILENCE_SECONDS
+        silence._over.wait(0.02)
+        assert not silence.killed
+        silence.heard()
+        now[0] += own_engine._SILENCE_SECONDS
+        silence._over.wait(0.02)
+        assert (silence.killed, process.did) == (False, [])
+        now[0] += 0.5
+        silence._thread.join(10)
+    assert (silence.killed, process.did) == (True, ["killed"])
+    assert own_engine._manner(-9, silence.killed) == "killed after 15 s of silence"
+
+
+class Mute(Process):
+    """One that says nothing until it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__(b"", -signal.SIGKILL)
+        reading, self.writing = os.pipe()
+        self.stdout = os.fdopen(reading, "rb")
+
+    def kill(self) -> None:
+        if "killed" not in self.did:
+            os.close(self.writing)
+        super().kill()
+
+
+def test_the_sentence_about_a_killed_process_mentions_silence(
+    inputs: Inputs, tmp_path: Path, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)
+    monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 0.01)
+    sentence = "mine.py ended its process (killed after 0 s of silence)."
+    assert heard(inputs, tmp_path / "trace", started, process=Mute()) == (sentence, [])
+
+
+def test_a_file_is_known_by_its_name_and_when_it_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.touch()
+    os.utime(path, (1_000_000_000.75,) * 2)
+    known = own_engine.CustomEngine(str(path)).version
+    name, _, saved = known.partition(", saved ")
+    assert name == "mine.py"
+    assert datetime.fromisoformat(saved).timestamp() == 1_000_000_000
+    assert len(saved) == len("2001-09-09 01:46:40")
+    path.unlink()
+    assert own_engine.CustomEngine(str(path)).version == "mine.py"

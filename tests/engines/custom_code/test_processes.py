@@ -1,0 +1,260 @@
+"""A custom step cannot harm other processes; its own process and its children end."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import psutil
+import pytest
+
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs, save_inputs
+from rnnviz.core.trace import create_trace
+from rnnviz.engines.custom_code import parent as own_engine
+from rnnviz.engines.custom_code.parent import CustomEngine
+from tests.engines.custom_code.files import run, sentence_of, written
+from tests.engines.seeded_bugs import RIGHT
+from tests.oracles.computed import assert_near
+from tests.oracles.recurrence import recurrence
+from tests.profiles import slow_except
+from tests.verify.audit_helpers import inputs_of
+
+pytestmark = pytest.mark.slow
+
+DYING = {
+    "os._exit": ("import os\n\n\ndef step(x, state, p):\n    os._exit(5)\n", " ended its process (exit code 5)."),
+    "a crash": (
+        "import ctypes\n\n\ndef step(x, state, p):\n    ctypes.string_at(0)\n",
+        " ended its process (killed by SIGSEGV).",
+    ),
+    "an abort": ("import os\nos.abort()\n", " ended its process (killed by SIGABRT)."),
+}
+
+
+@pytest.mark.parametrize("name", slow_except(DYING, "os._exit", "a crash"))
+def test_the_death_of_its_process_is_a_sentence(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code, sentence = DYING[name]
+    assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == sentence
+
+
+IMPATIENT = (
+    "import sys; from rnnviz.engines.custom_code import worker; worker.STEP_SECONDS = worker._OUTSIDE_SECONDS = 0.4; "
+    "sys.exit(worker.main(sys.argv[1:]))"
+)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second counts as endless, in the process and outside of it."""
+    monkeypatch.setattr(own_engine, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
+    monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
+
+
+DEEP = """import time
+
+
+def step(x, state, p):
+    deep(3)
+
+
+def deep(n):
+    return deep(n - 1) if n else time.sleep(1000)
+"""
+
+ENDLESS = {
+    "in step": ("def step(x, state, p):\n    n = 0\n    while True:\n        n += 1\n", (3, 4)),
+    "while it loads": ("import time\ntime.sleep(1000)\n", (2,)),
+    "below its own lines": (
+        DEEP,
+        (9,),
+    ),
+    "printing": ("def step(x, state, p):\n    while True:\n        print('x' * 50)\n", (2, 3)),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", slow_except(ENDLESS, "in step", "below its own lines"))
+def test_an_endless_loop_is_stopped_and_its_line_reported(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code, lines = ENDLESS[name]
+    sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
+    assert any(sentence.startswith(f", line {line}: the custom step was stopped: it did not") for line in lines)
+
+
+OBJECTS = {
+    "the text of its error": "class Odd(Exception):\n    __str__ = endless\ndef step(x, state, p): raise Odd",
+    "the name of its error": (
+        "class Odd(type):\n    __name__ = property(endless)\nclass Error(Exception, metaclass=Odd): pass\n"
+        "def step(x, state, p): raise Error"
+    ),
+    "the length of its answer": "class Odd(tuple):\n    __len__ = endless\ndef step(x, state, p): return Odd(state)",
+    "the values of its answer": "class Odd(tuple):\n    __iter__ = endless\ndef step(x, state, p): return Odd(state)",
+    "the type of its answer": ("class Odd:\n    __class__ = property(endless)\ndef step(x, state, p): return Odd()"),
+    "an array of its own": "class Odd:\n    __array__ = endless\ndef step(x, state, p): return (Odd(),)",
+    "a number of its own": (
+        "import numpy\nclass Odd:\n    __float__ = endless\n"
+        "def step(x, state, p): return (numpy.full(state[0].shape, Odd()),)"
+    ),
+    "the end of its answer": "class Odd(tuple):\n    __del__ = endless\ndef step(x, state, p): return Odd(state)",
+    "a step that is made when it is asked for": "__getattr__ = endless",
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", slow_except(OBJECTS, "the type of its answer", "the values of its answer"))
+def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code = f"def endless(*_):\n    while True: pass\n{OBJECTS[name]}\n"
+    sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
+    assert sentence.startswith(", line 2: the custom step was stopped")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n\n\ndef hook(frame, *_):\n    if frame.f_code.co_name == 'advance':\n"
+        "        time.sleep(1000)\n\n\nsys.setprofile(hook)\n\n\ndef step(x, state, p):\n    return state\n"
+    )
+    assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
+        " ended its process (killed after 2 s of silence)."
+    )
+
+
+HARMLESS = {
+    "another working directory": "import os, tempfile\nos.chdir(tempfile.gettempdir())",
+    "its own file is gone": "import os\nos.unlink(__file__)",
+    "messages of its own": (
+        'import os\nfor fd in range(3, 30):\n    try:\n        os.write(fd, b\'["Printed", {"text": 5}]\\n'
+        '["Advanced", {"fraction": null}]\\n7\\n["Done", 3]\\n\' + b\'[\' * 100_000 + b\'\\n\')\n'
+        "    except OSError:\n        pass"
+    ),
+    "much in one line": "print('x' * 5_000_000)",
+    "a lone surrogate": "print('\\udc80')",
+    "a thread that prints without end": (
+        "import threading\ndef speak():\n    while True: print('x')\n"
+        "threading.Thread(target=speak, daemon=True).start()"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", slow_except(HARMLESS, "its own file is gone", "messages of its own"))
+def test_harmless_side_effects_change_no_number(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    trace, report = run(written(tmp_path, f"{HARMLESS[name]}\n{RIGHT['rnn_tanh']}"), inputs, tmp_path / "trace")
+    assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
+    assert len(report.printed.encode("utf-8")) < 21_000
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.slow
+def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs: Inputs, tmp_path: Path) -> None:
+    code = "import re\n\n\ndef step(x, state, p):\n    re.match('(a+)+b', 'a' * 60)\n"
+    began = monotonic()
+    assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
+        " ended its process (killed after 2 s of silence)."
+    )
+    assert monotonic() - began < 100
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_process_that_shuts_its_output_and_lives_on_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
+    code = (
+        "import os, time\n\n\ndef step(x, state, p):\n    os.closerange(1, 50)\n    time.sleep(0.1)\n    return state\n"
+    )
+    path = written(tmp_path, code)
+    with pytest.raises(EngineError, match="ended its process"):
+        run(path, inputs, tmp_path / "trace")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_many_short_steps_are_not_an_endless_loop(tmp_path: Path) -> None:
+    asked = inputs_of({"timesteps": 35, "batch_size": 1}, cell="rnn_tanh", hidden_size=3)
+    asked = save_inputs(tmp_path / "long", asked)
+    code = RIGHT["rnn_tanh"].replace("    h = np", "    import time; time.sleep(0.02)\n    h = np")
+    told: list[float] = []
+    trace = create_trace(tmp_path / "trace", "mine", asked.network, 35, 1, names=("h", "c"))
+    CustomEngine(str(written(tmp_path, code))).run(asked, trace, told.append)
+    assert told == sorted(told)
+    assert len(told) > 3
+
+
+def test_threads_that_it_leaves_behind_keep_nothing_waiting(inputs: Inputs, tmp_path: Path) -> None:
+    code = f"import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n{RIGHT['rnn_tanh']}"
+    began = monotonic()
+    run(written(tmp_path, code), inputs, tmp_path / "trace")
+    assert monotonic() - began < 100
+
+
+def sleepers(mark: str) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and mark in p.info["cmdline"]]
+
+
+def gone(mark: str) -> bool:
+    """Whether no process with that word on its command line is left, given a moment to go."""
+    psutil.wait_procs(sleepers(mark), timeout=100)
+    return sleepers(mark) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+@pytest.mark.parametrize("ending", ["return state", "os._exit(3)", "raise ValueError"])
+@pytest.mark.slow
+def test_processes_that_it_starts_end_with_it(ending: str, inputs: Inputs, tmp_path: Path) -> None:
+    seconds = str(90_000 + abs(hash((ending, tmp_path))) % 9_000)
+    code = (
+        f"import os, subprocess\nsubprocess.Popen(['sleep', '{seconds}'])\n\n\ndef step(x, state, p):\n    {ending}\n"
+    )
+    path = written(tmp_path, code)
+    if "return" in ending:
+        run(path, inputs, tmp_path / "trace")
+    else:
+        sentence_of(path, inputs, tmp_path / "trace")
+    assert gone(seconds)
+
+
+HUNG = {
+    "waiting": "import time\ntime.sleep(1000)\n",
+    "holding Python's lock": "import re\nre.match('(a+)+b', 'a' * 60)\n",
+}
+
+PARENT = """
+import sys
+from pathlib import Path
+from rnnviz.engines.custom_code.parent import CustomEngine
+from rnnviz.core.inputs import open_inputs
+from rnnviz.core.trace import open_trace
+CustomEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sys.argv[3]), writable=True), print)
+"""
+
+
+@pytest.mark.parametrize("name", HUNG)
+@pytest.mark.slow
+def test_no_process_is_left_when_the_one_that_asked_is_killed(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    path = written(tmp_path, f"open({str(started)!r}, 'w').close()\n{HUNG[name]}")
+    create_trace(tmp_path / "trace", str(path), inputs.network, 3, 2, names=("h", "c"))
+    arguments = [str(path), str(inputs.folder), str(tmp_path / "trace")]
+    parent = psutil.Popen([sys.executable, "-c", PARENT, *arguments])
+    assert eventually(started.exists)
+    (host,) = parent.children(recursive=True)
+    parent.kill()
+    parent.wait(timeout=100)
+    _, left = psutil.wait_procs([host], timeout=100)
+    assert left == []
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within some seconds."""
+    end, pause = monotonic() + 100, Event()
+    while not holds() and monotonic() < end:
+        pause.wait(0.01)
+    return holds()
+
+
+def test_an_error_in_the_listener_ends_the_process(inputs: Inputs, tmp_path: Path) -> None:
+    def burst(_: float) -> None:
+        raise LookupError
+
+    path = written(tmp_path, RIGHT["rnn_tanh"])
+    trace = create_trace(tmp_path / "trace", "mine", inputs.network, 3, 2, names=("h", "c"))
+    with pytest.raises(LookupError):
+        CustomEngine(str(path)).run(inputs, trace, burst)

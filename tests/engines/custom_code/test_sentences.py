@@ -1,0 +1,206 @@
+"""An error in a custom step is one sentence with its line."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
+from rnnviz.engines.layers import run_stack
+from tests.engines.custom_code.files import sentence_of, written
+from tests.oracles.computed import empty_trace
+
+ODD = """class Odd(Exception):
+    def __str__(self):
+        return 1 / 0
+
+
+def step(x, state, p):
+    raise Odd
+"""
+
+TENSOR = """class Tensor:
+    def __array__(self, *a):
+        raise RuntimeError('no')
+
+
+def step(x, state, p):
+    return (Tensor(),)
+"""
+
+
+NUMBERS = "it must be an array of numbers."
+
+BROKEN: dict[str, tuple[str, str]] = {
+    "a syntax error": ("import numpy\n\ndef step(x, state, p)\n    pass\n", ", line 3: SyntaxError: expected ':'."),
+    "an error while it loads": ("x = 1\ny = x / 0\n", ", line 2: ZeroDivisionError: division by zero."),
+    "an error in step": (
+        "def helper(v):\n    return v['no']\n\n\ndef step(x, state, p):\n    return helper({})\n",
+        ", line 2 at forward, t = 0: KeyError: 'no'.",
+    ),
+    "an error without words": (
+        "def step(x, state, p):\n    raise RuntimeError\n",
+        ", line 2 at forward, t = 0: RuntimeError.",
+    ),
+    "an error that cannot be printed": (ODD, ", line 7 at forward, t = 0: Odd."),
+    "an error of many lines": (
+        "def step(x, state, p):\n    raise ValueError('one\\n  two.\\n')\n",
+        ", line 2 at forward, t = 0: ValueError: one two.",
+    ),
+    "an error as long as it may be": (f"raise ValueError('{'x' * 500}')\n", f", line 1: ValueError: {'x' * 500}."),
+    "an error that is too long": (f"raise ValueError('{'x' * 501}')\n", f", line 1: ValueError: {'x' * 500} ..."),
+    "no step": (
+        "def stepp(x, state, p):\n    pass\n",
+        " does not define step(x, state, p), the function of a custom step.",
+    ),
+    "a step that is no function": ("step = 3\n", " does not define step(x, state, p), the function of a custom step."),
+    "nothing returned": (
+        "\ndef step(x, state, p):\n    pass\n",
+        ", line 2: step returned nothing at forward, t = 0, but it must return the tuple (h,).",
+    ),
+    "an array in place of a tuple": (
+        "def step(x, state, p):\n    return state[0]\n",
+        ", line 1: step returned an array of the shape (2, 4) at forward, t = 0, but it must return the tuple (h,).",
+    ),
+    "no state": (
+        "def step(x, state, p):\n    return ()\n",
+        ", line 1: step returned 0 values at forward, t = 0, but it must return the tuple (h,).",
+    ),
+    "too many states": (
+        "def step(x, state, p):\n    return state[0], state[0]\n",
+        ", line 1: step returned 2 values at forward, t = 0, but it must return the tuple (h,).",
+    ),
+    "a step that is an object": (
+        "class Step:\n    def __call__(self, x, state, p):\n        return 3\n\n\nstep = Step()\n",
+        ": step returned a value of the type int at forward, t = 0, but it must return the tuple (h,).",
+    ),
+    "a wrong shape": (
+        "def step(x, state, p):\n    return (state[0].T,)\n",
+        ", line 1: step returned h of the shape (4, 2) at forward, t = 0, but it must be (2, 4).",
+    ),
+    "a scalar": (
+        "def step(x, state, p):\n    return (0.5,)\n",
+        ", line 1: step returned h of the shape () at forward, t = 0, but it must be (2, 4).",
+    ),
+    "objects": (
+        "import numpy as np\n\n\ndef step(x, state, p):\n    return (np.full(state[0].shape, object()),)\n",
+        f", line 4: step returned an array of the shape (2, 4) for h at forward, t = 0, but {NUMBERS}",
+    ),
+    "a dictionary": (
+        "def step(x, state, p):\n    return ({},)\n",
+        f", line 1: step returned a value of the type dict for h at forward, t = 0, but {NUMBERS}",
+    ),
+    "complex numbers": (
+        "def step(x, state, p):\n    return (state[0] + 1j,)\n",
+        ", line 1: step returned h of complex64 at forward, t = 0, but it must hold real numbers.",
+    ),
+    "text": (
+        "def step(x, state, p):\n    return (state[0].astype(str),)\n",
+        ", line 1: step returned h of <U32 at forward, t = 0, but it must hold real numbers.",
+    ),
+    "an array whose conversion fails": (TENSOR, ", line 3 at forward, t = 0: RuntimeError: no."),
+    "sys.exit while it loads": (
+        "import sys\nsys.exit(0)\n",
+        ", line 2: the custom step called sys.exit, which would end the run.",
+    ),
+    "sys.exit in step": (
+        "import sys\n\n\ndef step(x, state, p):\n    sys.exit('bye')\n",
+        ", line 5 at forward, t = 0: the custom step called sys.exit, which would end the run.",
+    ),
+    "an error whose text raises what ends a program": (
+        (
+            "class Odd(BaseException):\n    def __str__(self):\n        raise KeyboardInterrupt\n\n\n"
+            "def step(x, state, p):\n    raise Odd\n"
+        ),
+        ", line 7 at forward, t = 0: Odd.",
+    ),
+    "an error without a trace": (
+        "class Odd(Exception):\n    __traceback__ = None\n\n\ndef step(x, state, p):\n    raise Odd\n",
+        ", line 6 at forward, t = 0: Odd.",
+    ),
+    "a keyboard interrupt": (
+        "def step(x, state, p):\n    raise KeyboardInterrupt\n",
+        ", line 2 at forward, t = 0: KeyboardInterrupt.",
+    ),
+}
+
+SAID_BY_PYTHON: dict[str, tuple[str, str]] = {
+    "wrong indentation": ("def step(x, state, p):\npass\n", ", line 2: IndentationError: expected an indented block"),
+    "a module that is not there": ("import no_such_module\n", ", line 1: ModuleNotFoundError: No module named"),
+    "a step of other arguments": (
+        "def step(x, h):\n    return (h,)\n",
+        ", line 1 at forward, t = 0: TypeError: step() takes 2 positional",
+    ),
+    "a ragged list": (
+        "def step(x, state, p):\n    return ([[1], [2, 3]],)\n",
+        ", line 1 at forward, t = 0: ValueError: setting an array",
+    ),
+    "endless recursion": (
+        "def step(x, state, p):\n    return step(x, state, p)\n",
+        ", line 2 at forward, t = 0: RecursionError: ",
+    ),
+    "null bytes": ("x = 1\0\n", ""),
+}
+
+
+def said_of(code: str, inputs: Inputs, folder: Path) -> str:
+    """The error of a file, without its path."""
+    path = written(folder, code)
+    with pytest.raises(CustomCodeError) as caught:
+        run_stack(inputs, empty_trace(inputs, cell=True), CustomStep(path).run_layer(), lambda done: None)
+    sentence = str(caught.value)
+    assert sentence.startswith(str(path))
+    return sentence.removeprefix(str(path))
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_error_in_a_file_is_one_sentence_with_its_line(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code, sentence = BROKEN[name]
+    assert said_of(code, inputs, tmp_path) == sentence
+
+
+@pytest.mark.parametrize("name", SAID_BY_PYTHON)
+def test_an_error_of_python_is_one_sentence(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code, words = SAID_BY_PYTHON[name]
+    sentence = said_of(code, inputs, tmp_path)
+    assert sentence.startswith(words)
+    assert sentence.endswith(".")
+    assert not sentence.endswith("..")
+    assert "\n" not in sentence
+    assert "None" not in sentence
+
+
+@pytest.mark.parametrize("name", ["a syntax error", "an error in step", "a wrong shape", "sys.exit in step"])
+def test_the_sentence_reaches_the_engine(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code, words = BROKEN[name]
+    assert words in sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
+
+
+def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs: Inputs, tmp_path: Path) -> None:
+    code = (
+        "CALLS = []\n\n\ndef step(x, state, p):\n    CALLS.append(x)\n    return (state[0] if len(CALLS) < 5 else x,)\n"
+    )
+    assert said_of(code, inputs, tmp_path) == (
+        ", line 4: step returned h of the shape (2, 5) at backward, t = 1, but it must be (2, 4)."
+    )
+
+
+def test_a_missing_or_binary_file_is_a_sentence(inputs: Inputs, tmp_path: Path) -> None:
+    assert sentence_of(tmp_path / "gone.py", inputs, tmp_path / "a") == f" does not exist in {tmp_path}."
+    path = tmp_path / "mine.py"
+    path.write_bytes(b"\xff\xfe\x00x")
+    assert "mine.py" in str(path)
+    assert sentence_of(path, inputs, tmp_path / "b").endswith(".")
+
+
+def test_a_pipe_is_a_sentence_and_is_not_waited_for(inputs: Inputs, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.py")
+    assert sentence_of(tmp_path / "mine.py", inputs, tmp_path / "trace").startswith(" cannot be read: it is a pipe")
+
+
+def test_an_error_includes_the_last_printed_line(inputs: Inputs, tmp_path: Path) -> None:
+    code = "print('before')\nprint('the reason')\n1 / 0\n"
+    assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
+        ", line 3: ZeroDivisionError: division by zero. Last it printed: the reason"
+    )

@@ -1,0 +1,257 @@
+"""A recording becomes a trace that holds its numbers, and says which it did not hold."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core import npz
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.consistency_checks import consistency_checks
+from tests.engines.recordings import Arrays, network_inputs, recorded
+from tests.oracles.computed import assert_agrees, computed
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs
+
+
+def engine_of(path: Path, arrays: Arrays) -> RecordedEngine:
+    np.savez(path, **arrays)
+    return RecordedEngine(f"recording:{path}")
+
+
+@given(config=configs(), fortran=st.booleans(), bytes_at_once=st.sampled_from((16, 1 << 20)))
+def test_every_number_is_at_its_index(
+    tmp_path_factory: pytest.TempPathFactory, config: Config, fortran: bool, bytes_at_once: int
+) -> None:
+    inputs = load_inputs(config)
+    order: Any = "F" if fortran else "C"
+    arrays = {name: np.asarray(array, order=order) for name, array in recorded(inputs).items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npz, "_PIECE_BYTES", bytes_at_once)
+        trace, report = computed(engine_of(tmp_path_factory.mktemp("recorded") / "a.npz", arrays), inputs)
+    assert (report.missing, report.precision) == (frozenset(), "")
+    assert_agrees(trace, recurrence(inputs), 1e-6 if config.network.dtype == "float32" else 0.0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn_tanh"])
+def test_unrecorded_outputs_follow_from_the_hidden_states_and_are_listed(tmp_path: Path, cell: str) -> None:
+    inputs = network_inputs(cell)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {"hidden": recorded(inputs)["hidden"]}), inputs)
+    assert report.missing == {"out", "state.h"} | ({"state.c"} if cell == "lstm" else set())
+    answer = recurrence(inputs)
+    np.testing.assert_allclose(trace.output, answer.output, atol=1e-6)
+    np.testing.assert_allclose(trace.state_h, answer.state_h, atol=1e-6)
+    assert trace.cell is None
+
+
+def test_progress_reaches_the_whole(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    told: list[float] = []
+    engine = engine_of(tmp_path / "a.npz", recorded(inputs))
+    trace, _ = computed(engine, inputs)
+    engine.run(inputs, trace, told.append)
+    # An array at a time: hidden, output, state, cell, cell_state.
+    np.testing.assert_allclose(told, np.cumsum([120, 60, 24, 120, 24]) / 348)
+    assert engine.provides_cell_state
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_the_output_of_one_layer_is_its_hidden_sequence(tmp_path: Path, layout: str) -> None:
+    inputs = network_inputs("gru", num_layers=1, layout=layout)
+    arrays = recorded(inputs)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {"output": arrays["output"]}), inputs)
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
+    np.testing.assert_array_equal(trace.state_h, arrays["state"])
+    assert report.missing == {"h", "state.h"}
+
+
+@pytest.mark.parametrize(("also", "missing"), [((), {"h", "out"}), (("output",), {"h"})])
+def test_the_state_after_one_time_step_is_every_hidden_state(
+    tmp_path: Path, also: tuple[str, ...], missing: set[str]
+) -> None:
+    inputs = network_inputs("lstm", timesteps=1)
+    arrays = recorded(inputs)
+    kept = {name: arrays[name] for name in ("state", "cell_state", *also)}
+    trace, report = computed(engine_of(tmp_path / "a.npz", kept), inputs)
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
+    np.testing.assert_array_equal(trace.output_in("NTC"), arrays["output"])
+    assert report.missing == missing
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numbers_of_another_type_or_not_finite_are_at_their_index(tmp_path: Path, dtype: str, order: Any) -> None:
+    inputs = network_inputs()
+    arrays = {name: np.asarray(array, dtype, order=order) for name, array in recorded(inputs).items()}
+    arrays["hidden"][1, 0, 3, 1, 2], arrays["hidden"][0, 1, 0, 0, 0] = np.nan, -np.inf
+    trace, report = computed(engine_of(tmp_path / "a.npz", arrays), inputs)
+    assert report.precision == dtype
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"].astype(np.float32))
+
+
+def test_the_type_of_the_computation_is_reported_and_has_to_be_one(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    arrays = {"hidden": recorded(inputs)["hidden"].astype(np.float16)}
+    _, report = computed(engine_of(tmp_path / "a.npz", {**arrays, "computed_in": np.array("float32")}), inputs)
+    assert (report.precision, report.computed_in) == ("float16", "float32")
+    arrays["hidden"] = arrays["hidden"].astype(np.float32)
+    _, report = computed(engine_of(tmp_path / "a.npz", {**arrays, "computed_in": np.array("bfloat16")}), inputs)
+    assert (report.precision, report.computed_in) == ("", "bfloat16")
+    path = tmp_path / "b.npz"
+    for text, shown in ((np.array("int8"), "int8"), (np.ones(3), "no short text")):
+        with pytest.raises(InputError) as caught:
+            computed(engine_of(path, {**arrays, "computed_in": text}), inputs)
+        assert str(caught.value) == (
+            f"computed_in in {path} is {shown}: it must be bfloat16, float16, float32 or float64, "
+            'as np.array("float32") stores it.'
+        )
+
+
+def test_inconsistent_arrays_are_read_as_recorded(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    arrays = {name: array + place for place, (name, array) in enumerate(recorded(inputs).items())}
+    trace, report = computed(engine_of(tmp_path / "a.npz", arrays), inputs)
+    assert report.missing == frozenset()
+    kept = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    for name, array in kept.items():
+        np.testing.assert_array_equal(array, arrays[name], name)
+
+
+def test_a_number_beyond_the_networks_floats_becomes_infinite_without_a_warning(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    hidden = recorded(inputs)["hidden"].astype(np.float64)
+    hidden[1, 1, 2, 1, 0] = -1e300
+    trace, _ = computed(engine_of(tmp_path / "a.npz", {"hidden": hidden}), inputs)
+    assert trace.hidden[1, 1, 2, 1, 0] == -np.inf
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("kept", [("output",), ("state",), ("output", "state")])
+def test_values_that_a_recording_does_not_determine_are_nan_and_missing(
+    tmp_path: Path, layers: int, kept: tuple[str, ...]
+) -> None:
+    inputs = network_inputs("gru", num_layers=layers)
+    arrays = recorded(inputs)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {name: arrays[name] for name in kept}), inputs)
+    trace = replace(trace, missing=report.missing)
+    assert trace.partial == (layers == 2 or "output" not in kept)
+    for layer, direction in np.ndindex(layers, 2):
+        told = trace.recorded(layer, direction)
+        whole = "output" in kept and layer == layers - 1
+        last = 0 if direction else 4
+        assert list(told) == (list(range(5)) if whole else [last] if "state" in kept else [])
+        for timestep in range(5):
+            lane = trace.hidden[layer, direction, timestep]
+            if timestep in told:
+                np.testing.assert_array_equal(lane, arrays["hidden"][layer, direction, timestep])
+            else:
+                assert np.isnan(lane).all()
+
+
+def test_a_recording_that_no_longer_fits_is_refused_as_at_first(tmp_path: Path) -> None:
+    path, inputs = tmp_path / "a.npz", network_inputs()
+    engine = engine_of(path, recorded(inputs))
+    np.savez(path, **recorded(network_inputs(timesteps=4)))
+    with pytest.raises(InputError, match=r"has the shape \(2, 2, 4, 2, 3\)"):
+        computed(engine, inputs)
+
+
+def test_the_version_is_the_file_and_when_it_was_saved(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path / "golden.npz", {"hidden": np.ones(1)})
+    assert engine.version.startswith("golden.npz, saved 2")
+    assert not engine.provides_cell_state
+
+
+def checks_of(inputs: Inputs, path: Path, *kept: str) -> int:
+    engine = engine_of(path, {name: array for name, array in recorded(inputs).items() if name in kept})
+    trace, report = computed(engine, inputs)
+    checks = consistency_checks(replace(trace, missing=report.missing), 0.0, 0.0)
+    assert all(check.holds for check in checks)
+    return len(checks)
+
+
+def test_only_recorded_values_are_checked(tmp_path: Path) -> None:
+    inputs, path = network_inputs("gru"), tmp_path / "a.npz"
+    assert checks_of(inputs, path, "hidden", "output", "state") == 8
+    assert checks_of(inputs, path, "hidden", "output") == 2
+    assert checks_of(inputs, path, "hidden", "state") == 4
+    assert checks_of(inputs, path, "hidden") == 0
+    one_layer = network_inputs("gru", num_layers=1)
+    assert checks_of(one_layer, path, "output", "state") == 2
+    assert checks_of(one_layer, path, "output") == 0
+
+
+LENGTHS = (2, 5, 1)
+
+
+def padded(*, bidirectional: bool = True, layers: int = 2) -> tuple[Inputs, Arrays]:
+    """Samples of different lengths, and all that a recording may hold of them."""
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 3, "num_layers": layers, "bidirectional": bidirectional}
+    sequence = {"batch_size": 3, "timesteps": 5, "lengths": list(LENGTHS)}
+    inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
+    trace, _ = computed(ManualEngine(), inputs)
+    assert trace.cell is not None
+    assert trace.state_c is not None
+    arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    return inputs, {**arrays, "cell": trace.cell, "cell_state": trace.state_c}
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_state_is_that_of_each_samples_last_step(tmp_path: Path, bidirectional: bool) -> None:
+    inputs, arrays = padded(bidirectional=bidirectional)
+    for name in ("hidden", "state"):
+        trace, _ = computed(engine_of(tmp_path / "a.npz", {name: arrays[name]}), inputs)
+        np.testing.assert_array_equal(trace.state_h, arrays["state"])
+        for sample, length in enumerate(LENGTHS):
+            assert not trace.hidden[:, :, length:, sample].any()
+            last = np.s_[:, 0, length - 1, sample]
+            np.testing.assert_array_equal(trace.hidden[last], arrays["hidden"][last])
+            if bidirectional:
+                np.testing.assert_array_equal(trace.hidden[:, 1, 0, sample], arrays["hidden"][:, 1, 0, sample])
+
+
+def test_a_recorded_output_of_one_layer_has_each_samples_final_state(tmp_path: Path) -> None:
+    inputs, arrays = padded(layers=1)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {"output": arrays["output"]}), inputs)
+    assert report.missing == {"h", "state.h", "state.c"}
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
+    np.testing.assert_array_equal(trace.state_h, arrays["state"])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error"),
+    [
+        (LENGTHS, ""),
+        ((2.0, 5.0, 1.0), ""),
+        ((2, 5, 3), "is 3 for sample 2, expected 1"),
+        ((2, 5, np.nan), "is nan for sample 2, expected 1"),
+        ((2, 5), "has the shape (2,), expected (N,) = (3,)"),
+        (5, "has the shape (), expected (N,) = (3,)"),
+        (("a", "b", "c"), "must be real numbers"),
+    ],
+)
+def test_recorded_lengths_are_those_of_the_run(tmp_path: Path, lengths: Any, error: str) -> None:
+    inputs, arrays = padded()
+    engine = engine_of(tmp_path / "a.npz", {**arrays, "lengths": np.array(lengths)})
+    if not error:
+        computed(engine, inputs)
+        return
+    with pytest.raises(InputError) as caught:
+        computed(engine, inputs)
+    assert error in str(caught.value)
+
+
+def test_recorded_lengths_of_a_run_without_any_are_t(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 5])}), inputs)
+    with pytest.raises(InputError):
+        computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 4])}), inputs)

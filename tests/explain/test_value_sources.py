@@ -1,0 +1,287 @@
+"""Where numbers come from: places, their names, and numbers that no step computed, word for word."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.explain.equations import Token, equations
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.report import report, to_json
+from rnnviz.explain.step_breakdown import explain
+from rnnviz.explain.value_sources import (
+    CellPlace,
+    GatePlace,
+    GradientOf,
+    InitialPlace,
+    InputPlace,
+    InputSource,
+    OutputPlace,
+    ParameterPlace,
+    Place,
+    counterpart,
+    gradient_entry,
+    in_words,
+    input_source,
+    lane_of,
+    lies_in,
+    notation,
+    origin,
+    own_previous,
+    previous_cell,
+    quantity_place,
+    selected,
+    step_of,
+    token_source,
+)
+from tests.explain.arithmetics import tidy_result
+from tests.factories import make_result
+
+AT = Location(1, 1, 3, 2, 4)
+SHAPE = (2, 2, 4, 3, 5)
+"""(L, D, T, N, H), the last place of which is `AT`."""
+SIZES: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "timesteps": 4, "batch_size": 3, "input_size": 7}
+"""The sizes of a run of this shape, without its units."""
+
+
+@pytest.mark.parametrize(
+    ("place", "index", "words", "lane", "step"),
+    [
+        (AT, "h[t=3, u=4]", "h[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (CellPlace(AT), "c[t=3, u=4]", "c[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (GatePlace(AT, "f"), "f[t=3, u=4]", "f[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (InitialPlace("c", 1, 0, 2, 4), "c0[u=4]", "c0[u=4] of layer 1, forward", Lane(1, 0), None),
+        (InputPlace(3, 2, 1), "x[t=3, i=1]", "x[t=3, i=1]", None, None),
+        (InputPlace(3, 2, 1, Names((), ("a", "b"))), 'x[t=3, i="b"]', 'x[t=3, i="b"]', None, None),
+    ],
+)
+def test_a_place_has_a_notation_a_lane_and_a_step(
+    place: Place, index: str, words: str, lane: Lane | None, step: Location | None
+) -> None:
+    assert (notation(place), in_words(place), lane_of(place), step_of(place)) == (index, words, lane, step)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "place"),
+    [
+        ("c", CellPlace(AT)),
+        *((symbol, GatePlace(AT, symbol)) for symbol in "ifgorzn"),
+        ("pre_f", GatePlace(AT, "f")),
+        ("pre_n", GatePlace(AT, "n")),
+        *((other, AT) for other in ("h", "pre_h", "change", "norm")),
+    ],
+)
+def test_a_quantity_leads_to_the_arithmetic_of_its_gate_or_its_step(quantity: str, place: Place) -> None:
+    assert quantity_place(AT, quantity) == place
+
+
+@pytest.mark.parametrize("beyond", range(5))
+def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> None:
+    index = list(AT.index)
+    index[beyond] += 1
+    layer, direction, timestep, sample, unit = index
+    run = make_result(cell="gru", hidden_size=5, **SIZES).inputs
+    assert run.hidden_shape == SHAPE
+    for make in (Location, lambda *i: CellPlace(Location(*i)), lambda *i: GatePlace(Location(*i), "z")):
+        assert lies_in(make(*AT.index), run)
+        assert not lies_in(make(*index), run)
+    assert lies_in(InitialPlace("h", 1, 1, 2, 4), run)
+    assert lies_in(InitialPlace("h", layer, direction, sample, unit), run) == (beyond == 2)
+    assert lies_in(InputPlace(3, 2, 6), run)
+    assert lies_in(InputPlace(timestep, sample, 6), run) == (beyond not in (2, 3))
+    assert not lies_in(InputPlace(3, 2, 7), run)
+
+
+def test_units_of_a_projected_cell_are_counted_by_its_own_size() -> None:
+    run = make_result(cell="lstm", hidden_size=9, projection_size=5, **SIZES).inputs
+    assert run.hidden_shape == SHAPE
+    last = AT.moved(unit=8)
+    for place in (CellPlace(last), GatePlace(last, "i"), GatePlace(last, "m"), InitialPlace("c", 1, 1, 2, 8)):
+        for own in (place, GradientOf(place)):
+            assert lies_in(own, run)
+            assert selected(run.network.kind, own, AT.moved(unit=2)) in (AT.moved(unit=2), None)
+    for place in (last, InitialPlace("h", 1, 1, 2, 8), CellPlace(last.moved(unit=9)), OutputPlace(last)):
+        assert not lies_in(place, run)
+        assert not lies_in(GradientOf(place), run)
+    assert selected(run.network.kind, AT, AT.moved(unit=2)) == AT
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_the_inputs_of_a_step_are_the_layer_below_and_the_previous_step(direction: int) -> None:
+    result = tidy_result(cell="lstm", hidden_size=4, num_layers=2, bidirectional=True)
+    where = Location(1, direction, 2, 1, 3)
+    own = explain(result.inputs, result["gluon"], where)
+    before = Location(1, direction, 3 if direction else 1, 1, 3)
+    assert [input_source(own, "i2h", index) for index in (0, 3, 4, 7)] == [
+        Location(0, 0, 2, 1, 0), Location(0, 0, 2, 1, 3), Location(0, 1, 2, 1, 0), Location(0, 1, 2, 1, 3),
+    ]  # fmt: skip
+    assert input_source(own, "h2h", 2) == before.moved(unit=2)
+    assert own_previous(own) == before
+    assert previous_cell(own) == CellPlace(before)
+    first = where.moved(layer=0, timestep=3 if direction else 0)
+    own = explain(result.inputs, result["gluon"], first)
+    assert input_source(own, "h2h", 2) == InitialPlace("h", 0, direction, 1, 2)
+    assert input_source(own, "i2h", 2) == InputPlace(first.timestep, 1, 2)
+    assert own_previous(own) == InitialPlace("h", 0, direction, 1, 3)
+    assert previous_cell(own) == InitialPlace("c", 0, direction, 1, 3)
+
+
+def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none() -> None:
+    result = tidy_result(cell="gru", hidden_size=2)
+    where = Location(0, 0, 2, 1, 1)
+    own = explain(result.inputs, result["gluon"], where)
+    before, (_, _, n, h) = where.moved(timestep=1), equations(own)
+    gates = {symbol: GatePlace(where, symbol) for symbol in "rzn"}
+    assert [token_source(own, token) for token in n.tokens] == [
+        gates["n"],
+        None,
+        None,
+        None,
+        gates["r"],
+        None,
+        None,
+        None,
+    ]
+    sources = [gates["z"], None, gates["n"], None, gates["z"], None, before]
+    assert [token_source(own, token) for token in h.tokens] == [None, None, *sources]
+    lstm = tidy_result(cell="lstm", hidden_size=2)
+    own = explain(lstm.inputs, lstm["gluon"], where)
+    assert token_source(own, Token("c[t-1]", 0.5)) == CellPlace(before)
+    assert token_source(own, Token("c", 0.5)) == CellPlace(where)
+
+
+INPUTS = tidy_result(cell="lstm", num_layers=2, bidirectional=True).inputs
+X = InputPlace(1, 0, 2)
+WORDS = {"source": "text", "text": "to be or", "tokens": "words"}
+LETTERS = Names(tuple("abca"), tuple("abc"))
+
+
+def found(place: InputPlace | InitialPlace, names: Names = UNNAMED, **sections: dict[str, Any]) -> InputSource:
+    """The origin for this source in the config, without its file."""
+    changes = {name: replace(getattr(INPUTS.config, name), **fields) for name, fields in sections.items()}
+    return origin(replace(INPUTS, config=replace(INPUTS.config, **changes), names=names), place)
+
+
+@pytest.mark.parametrize(
+    ("source", "names", "words"),
+    [
+        ({"seed": 7}, UNNAMED, "It was drawn from the standard normal distribution, seed 7."),
+        ({"source": "uniform", "seed": 8}, UNNAMED, "It was drawn uniformly from between -1 and 1, seed 8."),
+        ({"source": "impulse"}, UNNAMED,
+         "x is an impulse: 1 at t = 0 in feature n mod I of sample n, and 0 elsewhere."),
+        ({"source": "sine"}, UNNAMED, "x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N)."),
+        ({"source": "file", "path": "/far/away/x.npy"}, UNNAMED, "It was read from the file x.npy."),
+        ({"source": "text", "text": "abca"}, LETTERS,
+         'At t = 1 the text has "b", and feature 2 stands for "c": so it is 0.'),
+        ({"source": "text", "text": "acca"}, LETTERS,
+         'At t = 1 the text has "c", and feature 2 stands for "c": so it is 1.'),
+        ({"source": "text", "text": "axca", "unknown": "c"}, LETTERS,
+         'At t = 1 the text has "x", read as "c", and feature 2 stands for "c": so it is 1.'),
+        ({"source": "text", "text": "abca", "unknown": "c"}, LETTERS,
+         'At t = 1 the text has "b", and feature 2 stands for "c": so it is 0.'),
+        ({**WORDS, "embedding": "emb.weight"}, UNNAMED,
+         'At t = 1 the text has "be", and this is element 2 of its row in emb.weight.'),
+        ({**WORDS, "embedding_path": "/far/away/e.npy"}, UNNAMED,
+         'At t = 1 the text has "be", and this is element 2 of its row in e.npy.'),
+        ({**WORDS, "embedding_path": "/far/away/a.npz", "embedding": "e", "unknown": "<unk>"}, UNNAMED,
+         (
+             'At t = 1 the text has "be", and this is element 2 of its row, '
+             'or that of "<unk>" if the vocabulary lacks it, in e.'
+         )),
+    ],
+)  # fmt: skip
+def test_a_number_of_the_sequence_has_its_source(source: dict[str, Any], names: Names, words: str) -> None:
+    said = found(X, names, sequence=source)
+    assert said.heading == "This is the input: no step computed it."
+    assert (said.place, said.value) == (X, INPUTS.sequence[1, 0, 2])
+    assert said.sentences[1:] == (words,)
+
+
+def test_a_number_of_the_sequence_is_called_by_its_indices_and_names() -> None:
+    plain, named = found(X), found(X, Names(("Mon", "Tue"), ("open", "", "close")))
+    assert (plain.name, plain.sentences[0]) == ("x[t=1, i=2]", "Feature 2 of x at t = 1, sample 0.")
+    assert (named.name, named.sentences[0]) == (
+        'x[t=1, i="close"]',
+        "Feature 2 'close' of x at t = 1 'Tue', sample 0.",
+    )
+
+
+@pytest.mark.parametrize("state", ["h", "c"])
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"source": "zeros"}, "The network starts with {}0 = 0 everywhere."),
+        ({"source": "normal", "seed": 9}, "It was drawn from the standard normal distribution, seed 9."),
+        ({"source": "file", "path": "/far/away/state.npz"}, "It was read from the file state.npz."),
+    ],
+)
+def test_a_number_of_the_initial_state_has_its_place_in_the_array(
+    state: str, source: dict[str, Any], words: str
+) -> None:
+    said = found(InitialPlace(state, 1, 1, 0, 2), initial_state=source)
+    assert said.heading == "This is the initial state: no step computed it."
+    array = getattr(INPUTS.initial_state, state)
+    assert said.place == InitialPlace(state, 1, 1, 0, 2)
+    assert (said.name, said.value) == (f"{state}0[u=2]", array[3, 0, 2])
+    assert said.sentences == (
+        f"{state}0[u=2] of layer 1, backward, sample 0: {state}0[3, 0, 2] of shape (L·D, N, H).",
+        words.format(state),
+    )
+
+
+NAMES = Names(("Mon", "", "Wed", "Thu", "Fri"), ("open", "", "close"))
+RESULT = make_result(cell="lstm", num_layers=2)
+NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
+
+
+def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
+    named, plain = (report(explain_value(result, Location(timestep=2))).splitlines() for result in (NAMED, RESULT))
+    assert named[0].startswith("h[t=2, u=0] of layer 0 forward →, sample 0, t = 2 'Wed': ")
+    assert [line for line in named if line.startswith('  x[t=2, i="open"] ')]
+    assert [line for line in named if line.startswith("  x[t=2, i=1] ")]
+    assert [line.split()[2:] for line in named if '"close"' in line] == [
+        line.split()[2:] for line in plain if line.startswith("  x[t=2, i=2]")
+    ]
+
+
+def test_unnamed_time_steps_and_upper_layers_are_unchanged() -> None:
+    where = Location(layer=1, timestep=1)
+    assert report(explain_value(NAMED, where)) == report(explain_value(RESULT, where))
+
+
+def test_json_has_names_and_indices() -> None:
+    found = to_json(explain_value(NAMED, Location(timestep=2)))
+    assert found["names"] == {"timestep": "Wed", "features": ["open", "", "close"]}
+    plain = to_json(explain_value(RESULT, Location(timestep=2)))
+    assert {key: value for key, value in found.items() if key != "names"} == plain
+
+
+def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
+    place = InputPlace(2, 0, 0, NAMES)
+    assert place == InputPlace(2, 0, 0)
+    assert hash(place) == hash(InputPlace(2, 0, 0))
+    assert in_words(place) == 'x[t=2, i="open"]'
+    found = origin(NAMED.inputs, InputPlace(2, 0, 0))
+    assert found.name == 'x[t=2, i="open"]'
+    assert found.sentences[0] == "Feature 0 'open' of x at t = 2 'Wed', sample 0."
+
+
+def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
+    network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
+    where = Location(1, 1, 2, 0, 1)
+    assert gradient_entry(network, "grad.h", where.index) == GradientOf(where)
+    output = GradientOf(OutputPlace(where))
+    assert gradient_entry(network, "grad.out", where.index) == quantity_place(where, "grad.out") == output
+    assert in_words(output) == "grad.out[t=2, u=1] of layer 1, backward"
+    assert (step_of(output), counterpart(output, where)) == (where, where)
+    assert gradient_entry(network, "grad.z", where.index) == GradientOf(GatePlace(where, "z"))
+    assert gradient_entry(network, "grad.h0", (3, 0, 1)) == GradientOf(InitialPlace("h", 1, 1, 0, 1))
+    assert gradient_entry(network, "grad.input", (2, 0, 1)) == GradientOf(InputPlace(2, 0, 1))
+    place = GradientOf(ParameterPlace(1, 1, "h2h_weight", (4, 2)))
+    assert gradient_entry(network, "grad.parameters.r1_h2h_weight", (4, 2)) == place
+    assert in_words(place) == "grad.r1_h2h_weight[4, 2] of layer 1, backward"
+    assert counterpart(place, where) == where
+    assert counterpart(where, where) == GradientOf(where)
+    assert counterpart(GradientOf(GatePlace(where, "z")), where) == GatePlace(where, "z")

@@ -1,0 +1,89 @@
+"""Rows that meet their targets, the table, its file, and the comparison with another run."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tools.benchmarks import compare
+from tools.benchmarks.benchmark_records import read_run, write_run
+from tools.benchmarks.rows import Row, Table, as_text
+
+
+@pytest.mark.parametrize(
+    ("figure", "op", "passed"),
+    [
+        (0.8, "<=", True),
+        (0.81, "<=", False),
+        (math.nan, "<=", False),
+        (5.0, ">=", True),
+        (4.9, ">=", False),
+        (math.nan, ">=", False),
+    ],
+)
+def test_a_figure_is_compared_with_its_target(figure: float, op: str, passed: bool) -> None:
+    assert Row("a", "b", figure, "x", 0.8 if op == "<=" else 5.0, op).passed is passed
+
+
+def test_a_row_without_a_target_neither_passes_nor_fails() -> None:
+    assert Row("a", "b", 1.0).passed is None
+
+
+def test_two_rows_of_one_name_are_refused() -> None:
+    table = Table()
+    table.add(Row("csv", "values", 6.0))
+    with pytest.raises(ValueError, match=r"The row csv: values is already in the table\."):
+        table.add(Row("csv", "values", 7.0))
+
+
+def test_the_table_shows_target_figure_and_pass_or_fail() -> None:
+    lines = as_text(
+        [
+            Row("start", "seconds", 0.4, "s"),
+            Row("start", "window / bare window", 1.43, "x", 1.5),
+            Row("csv", "values", 4.2, "M/s", 5.0, ">="),
+        ]
+    ).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["start", "window", "/", "bare", "window", "<=", "1.5", "x", "1.43", "x", "pass"],
+        ["csv", "values", ">=", "5", "M/s", "4.2", "M/s", "FAIL"],
+        ["start", "seconds", "0.4", "s"],
+    ]
+
+
+def test_a_written_run_reads_back(tmp_path: Path) -> None:
+    table = Table()
+    table.add(Row("frames", "pan p95", 14.0, "ms", 16.0), Row("memory", "not measured", math.nan, "MB", 256.0))
+    table.details["memory"] = {"sizes": [1, 2]}
+    run = read_run(write_run(table, tmp_path / "new" / "run.json", quick=True))
+    assert run.rows[0] == table.rows[0]
+    assert math.isnan(run.rows[1].figure)
+    assert run.rows[1].passed is False
+    assert run.quick
+    assert run.machine["cores"] >= 1
+
+
+def test_runs_are_compared_row_by_row() -> None:
+    before = (Row("a", "kept", 1.0, "x", 1.5), Row("a", "lost", 1.0, "x", 1.5), Row("a", "dropped", 3.0, "s"))
+    after = (Row("a", "lost", 2.0, "x", 1.5), Row("a", "kept", 1.1, "x", 1.5), Row("a", "added", 2.0, "s"))
+    lines = {line.split()[1]: line for line in compare.as_text(before, after).splitlines()[1:]}
+    assert list(lines) == ["lost", "kept", "added", "dropped"]
+    assert "+100%" in lines["lost"]
+    assert lines["lost"].endswith("FAILS NOW")
+    assert "+10%" in lines["kept"]
+    assert lines["kept"].endswith("<= 1.5 x")
+    assert lines["added"].endswith("new")
+    assert lines["dropped"].endswith("gone")
+
+
+@pytest.mark.parametrize(("figure", "code"), [(1.4, 0), (1.6, 1)])
+def test_comparing_fails_where_a_met_target_is_missed(
+    tmp_path: Path, figure: float, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = []
+    for name, value in (("before", 1.3), ("after", figure)):
+        table = Table()
+        table.add(Row("start", "window / bare window", value, "x", 1.5))
+        paths.append(str(write_run(table, tmp_path / f"{name}.json", quick=False)))
+    assert compare.main(paths) == code
+    assert "window / bare window" in capsys.readouterr().out

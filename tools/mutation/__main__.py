@@ -1,0 +1,127 @@
+"""Change the core in one place at a time, and see that a test fails: python -m tools.mutation [PATH...].
+
+Without a path all of rnnviz/cells, rnnviz/core, rnnviz/engines and rnnviz/verify is changed; `--sample` draws this
+number of mutants from a seed. Prints a table by folder, the mutants that no test failed for, and stale reasons in
+`accepted_mutants`. At least 96% have to be killed of those that are not accepted with a reason.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tqdm import tqdm
+
+from tests.report_tables import FOLDER, Rows
+from tools.mutation.mutants import Mutant, copied
+from tools.mutation.reasons import Reasons
+from tools.mutation.workers import TESTS, Reached, reached, tried
+
+WANTED = 0.96
+
+
+def main() -> int:
+    """0 if enough mutants were killed, and no reason is stale; otherwise 1."""
+    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders of rnnviz to mutate")
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="try so many mutants, drawn from the seed (default: all)"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--tests", nargs="+", default=list(TESTS), metavar="PATH", help="the tests to kill them with")
+    parser.add_argument(
+        "--reached",
+        type=Path,
+        metavar="FILE",
+        help="keep there what each test calls, and read it again while the code is the same",
+    )
+    parser.add_argument("--results", type=Path, metavar="FILE", help="write the outcome of each mutant there, as JSON")
+    parser.add_argument(
+        "--again", type=Path, metavar="FILE", help="try only those that were not killed in these results"
+    )
+    asked = parser.parse_args()
+    outcomes: list[tuple[Mutant, str]] = []
+    with TemporaryDirectory() as folder:
+        tree = Path(folder, "tree")
+        tree.mkdir()
+        every = copied(tree, asked.paths)
+        mutants = _chosen(every, asked)
+        calls = _calls(tree, asked.tests, asked.processes, asked.reached)
+        with tqdm(total=len(mutants), unit="mutant", smoothing=0.05) as bar:
+
+            def tell(mutant: Mutant, outcome: str) -> None:
+                outcomes.append((mutant, outcome))
+                bar.update()
+                if asked.results:
+                    asked.results.write_text(
+                        json.dumps([[*m.identity, said] for m, said in outcomes]), encoding="utf-8"
+                    )
+
+            tried(tree, mutants, calls, tell, tests=asked.tests, processes=asked.processes)
+    return _print_outcomes(outcomes, Reasons().stale(every))
+
+
+def _chosen(mutants: list[Mutant], asked: argparse.Namespace) -> list[Mutant]:
+    if asked.again:
+        results = json.loads(asked.again.read_text(encoding="utf-8"))
+        left = {tuple(identity) for *identity, outcome in results if outcome in ("survived", "unreached")}
+        mutants = [mutant for mutant in mutants if mutant.identity in left]
+    if asked.sample is None or asked.sample >= len(mutants):
+        return mutants
+    chosen = set(random.Random(asked.seed).sample(range(len(mutants)), asked.sample))
+    return [mutant for index, mutant in enumerate(mutants) if index in chosen]
+
+
+def _calls(tree: Path, tests: list[str], processes: int, kept: Path | None) -> Reached:
+    if kept and kept.exists():
+        return json.loads(kept.read_text(encoding="utf-8"))
+    calls = reached(tree, tests, processes)
+    if kept:
+        kept.write_text(json.dumps(calls), encoding="utf-8")
+    return calls
+
+
+def _print_outcomes(outcomes: list[tuple[Mutant, str]], stale: list[dict[str, str]]) -> int:
+    reasons = Reasons()
+    by_folder: dict[str, Counter[str]] = {}
+    for mutant, outcome in outcomes:
+        why = reasons.of(mutant) if outcome in ("survived", "unreached") else None
+        for folder in (mutant.file.split("/")[1], "together"):
+            by_folder.setdefault(folder, Counter())["accepted" if why else outcome] += 1
+        if outcome in ("survived", "unreached"):
+            print(f"{outcome}: {mutant.file}, {mutant.function}\n  - {mutant.before}\n  + {mutant.after}")
+            print(f"  why: {why or 'not said'}")
+    rows = Rows()
+    for folder, counts in sorted(by_folder.items(), key=lambda item: (item[0] == "together", item[0])):
+        killed = counts["killed"] + counts["hung"]
+        rows.add(
+            folder,
+            mutants=counts.total(),
+            killed=killed,
+            accepted=counts["accepted"],
+            survived=counts["survived"],
+            **{"not reached": counts["unreached"], "score": f"{_score(counts):.1%}"},
+        )
+    print(rows.markdown())
+    if FOLDER in os.environ:
+        Path(os.environ[FOLDER], "mutants.md").write_text(rows.markdown(), encoding="utf-8")
+    for entry in stale:
+        print(f"stale reason: {entry}")
+    score = _score(by_folder.get("together", Counter()))
+    print(f"A score of {score:.1%}, where {WANTED:.0%} are asked for.")
+    return 0 if score >= WANTED and not stale else 1
+
+
+def _score(counts: Counter[str]) -> float:
+    """Killed mutants, as a part of those without a reason."""
+    killed = counts["killed"] + counts["hung"]
+    return killed / max(1, counts.total() - counts["accepted"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
