@@ -130,6 +130,7 @@ def digests(number: int, folder: Path) -> dict[str, str]:
         _record(text, folder, random)
     if "./step.py" in text:
         (folder / "step.py").write_text(STEP.format(change=random.choice(["0.0", "1e-3"])), encoding="utf-8")
+        os.utime(folder / "step.py", (1e9, 1e9))
     config = rnnviz.load_config(folder / "config.toml")
     request = RunRequest(config, load_inputs, random.choice(["auto", "full"]), frozenset(config.compare.engines))
     run = folder / "run"
@@ -141,7 +142,9 @@ def digests(number: int, folder: Path) -> dict[str, str]:
     found["checks"] = outcome.checks + judgment.checks
     inputs = replace(open_inputs(run / "inputs"), config=outcome.config)
     result = RunResult(1, inputs, traces=open_traces(run), folder=run, judgment=judgment, **found)
-    return {name: _clean(value, folder) for name, value in _written(result, folder, random)}
+    return {
+        name.replace(str(folder), "FOLDER"): _clean(value, folder) for name, value in _written(result, folder, random)
+    }
 
 
 def _written(result: RunResult, folder: Path, random: Random) -> Iterator[tuple[str, str | bytes]]:
