@@ -113,7 +113,7 @@ def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
     assert (figures["rtol"], figures["atol"], figures["verdict"]) == (0.0, 10.0, "agree")
     needed = json.loads(rnnviz(*words, "--rtol", "0").out)["smallest_passing_atol"]
     assert rnnviz(*words, "--rtol", "0", "--atol", repr(needed)).code == 0
-    assert rnnviz(*words, "--rtol", "0", "--atol", repr(np.nextafter(needed, 0))).code == 1
+    assert rnnviz(*words, "--rtol", "0", "--atol", repr(float(np.nextafter(needed, 0)))).code == 1
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.usefixtures("shared_worker"), needs("PySide6")]
 
 def test_a_config_becomes_a_figure_of_the_size(rnnviz: Called, tmp_path: Path) -> None:
     out = tmp_path / "flow.svg"
-    words = ("--view", "gradient-flow", "--width", "100mm", "--height", "6cm", "--engines", "manual,torch")
+    words = ("--view", "gradient-flow", "--width", "100mm", "--height", "6cm", "--engines", "manual,bug:no-h2h-bias")
     answer = rnnviz("figure", write(tmp_path), "-o", out, *words)
     assert (answer.code, answer.out, answer.err) == (0, "", "")
     assert re.search(r'width="100mm" height="60mm"', out.read_text(encoding="utf-8"))

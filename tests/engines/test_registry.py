@@ -31,6 +31,7 @@ from rnnviz.engines.registry import (
     with_candidates,
 )
 from rnnviz.io.model_formats.formats import ENDINGS, NUMPY
+from tests.needs import needs
 
 
 def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
@@ -169,6 +170,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry._why_mxnet_cannot_be_loaded.cache_clear()
 
 
+@needs("mxnet")
 @pytest.mark.usefixtures("lacking")
 def test_an_mxnet_whose_libraries_the_system_lacks_is_missing() -> None:
     with pytest.raises(EngineError) as caught:

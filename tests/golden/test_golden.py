@@ -34,7 +34,8 @@ def report_text(name: str) -> str:
     """The body of the HTML report of a run, without its figures, charts and the version."""
     html = report_html(RUNS[name](), [], datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
     body = re.sub("<svg.*?</svg>", "<svg>", html[html.index("<body>") :], flags=re.DOTALL)
-    return masked(re.sub(r"by rnnviz [\d.]+\d", "by rnnviz #", re.sub(r"<data [^>]*>[^L<]*</data>", "#", body)))
+    body = re.sub(r"<data [^>]*>[^L<]*</data>", "#", body)
+    return masked(re.sub(r"(?<=by rnnviz )[\d.]+\d|(?<=<td>)\d+\.\d+\.\d+(?=</td>)", "#", body))
 
 
 FOUND: dict[str, Callable[[], str]] = {

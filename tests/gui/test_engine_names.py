@@ -63,7 +63,7 @@ def run(qtbot: Any, window: MainWindow, *candidates: str, hidden_size: int = 3) 
         {
             "network": {"cell": "lstm", "input_size": 2, "hidden_size": hidden_size},
             "sequence": {"timesteps": 4},
-            "compare": {"reference": "gluon", "candidates": candidates},
+            "compare": {"reference": "manual", "candidates": candidates},
         }
     )
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
@@ -72,25 +72,25 @@ def run(qtbot: Any, window: MainWindow, *candidates: str, hidden_size: int = 3) 
 
 
 def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(qtbot: Any, window: MainWindow) -> None:
-    run(qtbot, window, "manual", BUG)
+    run(qtbot, window, OTHER_BUG, BUG)
     window.session.set_engine(BUG)
     assert_same_engines(window)
-    run(qtbot, window, "manual")
-    assert window.session.engine == "gluon"
+    run(qtbot, window, OTHER_BUG)
+    assert window.session.engine == "manual"
     assert_same_engines(window)
-    run(qtbot, window, "manual", BUG)
-    assert window.session.engine == "gluon"
+    run(qtbot, window, OTHER_BUG, BUG)
+    assert window.session.engine == "manual"
     assert_same_engines(window)
 
 
 def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: MainWindow) -> None:
     window.resize(1280, 800)
-    run(qtbot, window, "manual", BUG)
+    run(qtbot, window, OTHER_BUG, BUG)
     window.session.set_candidate(BUG)
     assert window.toolbar.candidate.shown_text() == f"vs {BUG}"
     window.session.set_swiping(True)
     assert swiped_to(window.lanes) == BUG
-    run(qtbot, window, "manual", OTHER_BUG)
+    run(qtbot, window, OTHER_BUG)
     assert window.session.swipe == OTHER_BUG
     assert_same_engines(window)
     window.session.set_swiping(False)
@@ -99,8 +99,8 @@ def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: Ma
 
 @pytest.mark.slow
 def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window: MainWindow) -> None:
-    run(qtbot, window, "manual", BUG)
-    for engine in ("gluon", BUG):
+    run(qtbot, window, OTHER_BUG, BUG)
+    for engine in ("manual", BUG):
         for command in COMMANDS:
             if command.id in DIALOGS or command.id.startswith("lesson"):
                 continue

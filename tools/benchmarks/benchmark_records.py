@@ -5,9 +5,10 @@ import math
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def write_run(table: Table, path: Path, *, quick: bool) -> Path:
         "commit": _commit(),
         "quick": quick,
         "machine": machine(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "rows": [{**asdict(row), "figure": _finite(row.figure), "passed": row.passed} for row in table.rows],
         "details": table.details,
     }
@@ -45,6 +46,14 @@ def write_run(table: Table, path: Path, *, quick: bool) -> Path:
     with atomic_write(path) as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def read_run(path: Path) -> Recorded:

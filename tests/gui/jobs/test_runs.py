@@ -11,6 +11,7 @@ from rnnviz.core.parameters import draw_parameters
 from rnnviz.execution.events import Failed
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog
+from tests.needs import needs
 
 AGREEMENT = ("agree", "blind")
 """The state of the verdict bar for equal numbers, with and without undetectable bugs."""
@@ -289,11 +290,12 @@ def test_the_report_holds_the_last_failure(window, clipboard):
     dialog = window.findChild(BugReportDialog)
     dialog.copy.click()
     dialog.close()
-    assert "gluon: installed" in clipboard()
+    assert "gluon: " in clipboard()
     assert "It broke." in clipboard()
     assert "Traceback: here" in clipboard()
 
 
+@needs("mxnet")
 def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     # Gluon computes this cell in float32, whatever the dtype.
     network = {**SMALL, "cell": "rnn_relu", "dtype": "float64"}
