@@ -8,7 +8,7 @@ from textwrap import wrap
 from rnnviz import __version__
 from rnnviz.cli import command_parsers, terminal, window_parser
 from rnnviz.core.words import capital
-from rnnviz.engines.registry import ENGINES
+from rnnviz.engines.registry import ENGINES, FAMILIES
 
 EXIT_STATUS = {
     terminal.AGREE: "The engines agree, or they drift and --strict was not given.",
@@ -16,19 +16,6 @@ EXIT_STATUS = {
     terminal.WRONG_INPUT: "The config, a file or the command is wrong; standard error names the cause.",
     terminal.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
     terminal.INTERRUPTED: "The command was stopped by Ctrl-C; by another signal, 128 and its number.",
-}
-
-_ENGINES = {
-    "gluon": "MXNet Gluon: its fused kernels, layer by layer and as a whole stack.",
-    "manual": "The cell's equations, evaluated with NumPy.",
-    "onnx": "ONNX Runtime, in float32.",
-    "torch": "PyTorch, if it is installed.",
-}
-
-_OTHER_ENGINES = {
-    "./mine.py": "A custom step: a file that defines step(x, state, p). It runs only if an option names it.",
-    "bug:NAME": "A known bug, simulated, such as bug:no-h2h-bias.",
-    "recording:FILE.npz": "Outputs that other code saved; #ENGINE after the path selects one of several recordings.",
 }
 
 _ENVIRONMENT = {
@@ -71,7 +58,10 @@ def manual_page(day: date) -> str:
     for name, parser in commands.items():
         lines += [f".SS rnnviz {_escaped(name)}", *_usage(f"rnnviz {name}", parser), ".PP"]
         lines += [*_text(parser.description or ""), *_arguments(parser)]
-    lines += [".SH ENGINES", *_terms({name: _ENGINES[name] for name in ENGINES} | _OTHER_ENGINES)]
+    lines += [
+        ".SH ENGINES",
+        *_terms({name: entry.about for name, entry in ENGINES.items()} | {f.form: f.about for f in FAMILIES}),
+    ]
     lines += [".SH EXIT STATUS", *_terms({str(code): meaning for code, meaning in EXIT_STATUS.items()})]
     lines += [".SH ENVIRONMENT", *_terms(_ENVIRONMENT)]
     lines += [".SH EXAMPLES", *_terms(_EXAMPLES)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.frozen import dataclass
 
@@ -85,6 +86,30 @@ class NoGradients:
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """Do nothing: the trace has no gradients to fill."""
         return EngineReport()
+
+
+@dataclass(frozen=True)
+class FileWeightsEngine(NoGradients):
+    """The forward pass of `engine` on the weights that `read`, its framework's own reader, finds in the file.
+
+    `read` raises an EngineError if it refuses the file.
+    """
+
+    engine: Engine
+    read: Callable[[Path, Network], Parameters]
+    path: Path
+
+    @property
+    def provides_cell_state(self) -> bool:
+        return self.engine.provides_cell_state
+
+    @property
+    def version(self) -> str:
+        return self.engine.version
+
+    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run`; the parameters of `inputs` are not looked at."""
+        return self.engine.run(replace(inputs, parameters=self.read(self.path, inputs.network)), trace, progress)
 
 
 def file_version(path: Path) -> str:

@@ -34,7 +34,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer, CellGraph, StepGraph
 from rnnviz.engines.backward import Arrays, BackwardTask, run_stack_backward, stack_equalities, stack_gradient
-from rnnviz.engines.base import EngineReport, Equality, Progress
+from rnnviz.engines.base import Engine, EngineReport, Equality, FileWeightsEngine, Progress
 from rnnviz.engines.layers import (
     LayerTask,
     RunLayer,
@@ -341,6 +341,11 @@ def read_parameters(path: Path, network: Network) -> Parameters:
     except (mx.base.MXNetError, AssertionError, ValueError) as error:
         raise EngineError(f"Gluon refused the file: {last_line(error)}") from error
     return Parameters(network, arrays)
+
+
+def read_file(path: Path) -> Engine:
+    """Gluon on a `.params` file of weights."""
+    return FileWeightsEngine(GluonEngine(), read_parameters, path)
 
 
 def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatArray, ...]:

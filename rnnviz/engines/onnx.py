@@ -22,7 +22,7 @@ from rnnviz.core.errors import EngineError, failed, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import plural
-from rnnviz.engines.base import EngineReport, NoGradients, Progress
+from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress
 from rnnviz.engines.layers import fill_layer, initial_states
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -173,3 +173,8 @@ class OnnxModelEngine(NoGradients):
             trace.state_c[:] = given["c_n"]
         progress(1.0)
         return EngineReport()
+
+
+def read_file(path: Path) -> Engine:
+    """ONNX Runtime on a model file."""
+    return OnnxModelEngine(path)

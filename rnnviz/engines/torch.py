@@ -28,7 +28,7 @@ from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.trace import Trace
 from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer
 from rnnviz.engines.backward import run_stack_backward, stack_equalities, stack_gradient
-from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.base import Engine, EngineReport, FileWeightsEngine, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
 
 LIBRARY = NamedFunctions(
@@ -162,6 +162,11 @@ def read_parameters(path: Path, network: Network) -> Parameters:
     return Parameters(
         network, {name: to_numpy(getattr(module, pytorch_name(name)).detach()) for name in network.parameter_shapes()}
     )
+
+
+def read_file(path: Path) -> Engine:
+    """PyTorch on a `.safetensors` file of weights."""
+    return FileWeightsEngine(TorchEngine(), read_parameters, path)
 
 
 def _arranged(inputs: Inputs, array: FloatArray) -> FloatArray:

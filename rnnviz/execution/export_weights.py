@@ -22,9 +22,9 @@ from rnnviz.core.progress import stage
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.engines.base import Engine
+from rnnviz.engines.base import Engine, FileWeightsEngine
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.registry import FileWeightsEngine, load_file_engine, unsupported_reason
+from rnnviz.engines.registry import ENGINES, load_file_engine
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
@@ -125,7 +125,7 @@ def check_roundtrip(
     )
     with stage(0.0, 0.5):
         check_computes(FileWeightsEngine(ManualEngine(), lambda *_: read_back, path), inputs)
-    reason = "" if library is None else unsupported_reason(library, network) or ""
+    reason = "" if library is None else ENGINES[library].unjudged_reason(network) or ""
     if library is None or reason:
         return RoundtripCheck(network.parameter_count, "", reason)
     with stage(0.5, 1.0):

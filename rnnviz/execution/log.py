@@ -19,6 +19,7 @@ from types import MappingProxyType, TracebackType
 from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
+from rnnviz.core.extras import EXTRAS
 from rnnviz.core.memory_budget import available_memory, readable
 from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.execution.folders import make_state_folder, state_folder, temporary_place
@@ -107,7 +108,12 @@ def shapes(config: Config) -> str:
     )
 
 
-_PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "onnx", "onnxruntime", "torch")
+_PACKAGES = (
+    "numpy",
+    "PySide6-Essentials",
+    "pyqtgraph",
+    *(package for entry in ENGINES.values() if entry.package for package in EXTRAS[entry.name]),
+)
 _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
 
 

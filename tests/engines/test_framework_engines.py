@@ -14,7 +14,7 @@ from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines import registry
 from rnnviz.engines.base import Engine
-from rnnviz.engines.registry import ENGINES, load_engine, load_file_engine, unsupported_reason
+from rnnviz.engines.registry import ENGINES, load_engine, load_file_engine
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
 from tests.io.model_formats.writing.saved_models import made, write
@@ -208,11 +208,6 @@ def test_one_line_of_a_library_error_is_used_or_else_its_type(text: str, first: 
     assert (first_line(ValueError(text)), last_line(ValueError(text))) == (first, last)
 
 
-def test_only_three_frameworks_read_files(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=r"^manual reads no files$"):
-        load_file_engine("manual", tmp_path / "w.npz")
-
-
 def test_the_reason_why_an_engine_cannot_check_a_file_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     single, double = Network("gru", 3, 4), Network("gru", 3, 4, dtype="float64")
     relu, single_relu = Network("rnn_relu", 3, 4, dtype="float64"), Network("rnn_relu", 3, 4)
@@ -227,6 +222,6 @@ def test_the_reason_why_an_engine_cannot_check_a_file_is_stated(monkeypatch: pyt
         ("onnx", single): None,
         ("onnx", double): "ONNX Runtime computes in float32 only",
     }
-    assert {(name, network): unsupported_reason(name, network) for name, network in cases} == cases
+    assert {(name, network): ENGINES[name].unjudged_reason(network) for name, network in cases} == cases
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    assert unsupported_reason("torch", single) == "PyTorch is not installed"
+    assert ENGINES["torch"].unjudged_reason(single) == "PyTorch is not installed"

@@ -22,6 +22,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.engines.registry import (
     ENGINES,
+    EngineEntry,
     engines_of,
     find_engine,
     is_known_bug,
@@ -245,18 +246,18 @@ def test_every_format_but_arrays_has_a_framework() -> None:
 
 @pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])
 def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
-    def load(name: str) -> None:
+    def load(entry: EngineEntry) -> None:
         raise error("libgfortran.so.4 is missing")
 
-    monkeypatch.setattr("rnnviz.engines.registry._load", load)
+    monkeypatch.setattr("rnnviz.engines.registry._class", load)
     with pytest.raises(EngineError, match=r"The engine manual could not be loaded: libgfortran\.so\.4 is missing\."):
         load_engine("manual")
 
 
 def test_an_error_of_the_program_is_not_taken_for_a_failed_import(monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {"__name__": "rnnviz.engines.manual"}
-    exec("def load(name):\n    name.no_such_attribute", names)
-    monkeypatch.setattr("rnnviz.engines.registry._load", names["load"])
+    exec("def load(entry):\n    entry.no_such_attribute", names)
+    monkeypatch.setattr("rnnviz.engines.registry._class", names["load"])
     with pytest.raises(AttributeError, match="no_such_attribute"):
         load_engine("manual")
 
