@@ -11,9 +11,10 @@ from shutil import which
 
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.explain.value_sources import unit_size, value_place
-from rnnviz.verify.backward_result import FiniteDifferences, GradientPlace, first_gradient_mismatch
+from rnnviz.verify.backward_result import FiniteDifferences, first_gradient_mismatch
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -85,7 +86,7 @@ def _of_value(result: RunResult, where: Location) -> list[str]:
     return [*_of_place(result, where), *_option("--value", next(named))]
 
 
-def _first_gradient(result: RunResult, comparison: Comparison) -> GradientPlace | None:
+def _first_gradient(result: RunResult, comparison: Comparison) -> Place | None:
     """The first wrong gradient of the candidate, else of the reference, else the first mismatch."""
     judgment = result.backward_judgment
     differences = judgment.finite_differences or FiniteDifferences()
@@ -100,18 +101,18 @@ def _first_gradient(result: RunResult, comparison: Comparison) -> GradientPlace 
     return None if first is None else first.where
 
 
-def _of_gradient(result: RunResult, place: GradientPlace) -> list[str]:
-    name = place.name.removeprefix(GRADIENT)
+def _of_gradient(result: RunResult, place: Place) -> list[str]:
+    name = place.array.removeprefix(GRADIENT)
     if place.location is not None:
         return [*_of_place(result, place.location), "--gradient", name]
-    if place.name == OF_INPUT:
+    if place.array == OF_INPUT:
         timestep, sample, feature = place.index
         return ["--timestep", str(timestep), "--sample", str(sample), "--gradient", f"x[{feature}]"]
-    if place.of_initial_state:
+    if place.kind == "initial":
         at = place.to_json()
         return [word for axis, value in at.items() for word in (f"--{axis}", str(value))] + ["--gradient", name]
     index = ",".join(map(str, place.index))
-    return ["--gradient", f"{place.name.removeprefix(OF_PARAMETERS)}[{index}]"]
+    return ["--gradient", f"{place.array.removeprefix(OF_PARAMETERS)}[{index}]"]
 
 
 def _of_place(result: RunResult, where: Location) -> list[str]:

@@ -12,6 +12,20 @@ DIRECTIONS = ("forward", "backward")
 ARROWS = ("→", "←")
 
 
+@dataclass(frozen=True)
+class Lane:
+    """One layer in one direction, or with `layer` None the input sequence; `reverse` as in `Location`."""
+
+    layer: int | None
+    direction: int = 0
+    reverse: bool = field(default=False, compare=False, repr=False, kw_only=True)
+
+    @property
+    def backward(self) -> bool:
+        """Whether the lane reads the sequence from its end."""
+        return self.reverse or self.direction == 1
+
+
 @dataclass(frozen=True, order=True)
 class Location:
     """Indices from 0 into a trace of shape (L, D, T, N, H).
@@ -54,6 +68,11 @@ class Location:
         return self.layer, self.direction, self.timestep, self.sample, self.unit
 
     @property
+    def lane(self) -> Lane:
+        """The layer and the direction."""
+        return Lane(self.layer, self.direction, reverse=self.reverse)
+
+    @property
     def order(self) -> tuple[int, int, int, int, int]:
         """The key that sorts places in the order of computation."""
         return self.layer, self.direction, -self.timestep if self.backward else self.timestep, self.sample, self.unit
@@ -90,20 +109,6 @@ def check_index(name: str, value: int, count: int, noun: str) -> None:
         allowed = "0" if count == 1 else f"from 0 to {count - 1}"
         there_are = f"there is 1 {noun}" if count == 1 else f"there are {plural(count, noun)}"
         raise InputError(f"{name} must be {allowed} (got {value}): {there_are}.")
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One layer in one direction, or with `layer` None the input sequence; `reverse` as in `Location`."""
-
-    layer: int | None
-    direction: int = 0
-    reverse: bool = field(default=False, compare=False, repr=False, kw_only=True)
-
-    @property
-    def backward(self) -> bool:
-        """Whether the lane reads the sequence from its end."""
-        return self.reverse or self.direction == 1
 
 
 INPUT = Lane(None)

@@ -7,6 +7,7 @@ from math import isinf
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name, is_recording
+from rnnviz.core.places import Place
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.text.verdict_details import (
     AuditTemplates,
@@ -20,7 +21,7 @@ from rnnviz.text.verdict_details import (
     without_errors,
 )
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
-from rnnviz.verify.backward_result import GradientMismatch, GradientPlace, first_gradient_mismatch, gradient_place
+from rnnviz.verify.backward_result import GradientMismatch, first_gradient_mismatch, gradient_place
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -191,7 +192,7 @@ def _without(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _place(place: GradientPlace) -> TextPart:
+def _place(place: Place) -> TextPart:
     return TextPart(str(place), place.location)
 
 

@@ -12,6 +12,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_recording
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
@@ -20,7 +21,7 @@ from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
 from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit, GradientPlace
+from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -74,7 +75,7 @@ class AuditRow:
     engine: str
     verdict: AuditVerdict
     ratio: float
-    where: Location | GradientPlace
+    where: Location | Place
     coverage: str
     reason: str
     audited: bool = True
@@ -83,7 +84,7 @@ class AuditRow:
     @property
     def location(self) -> Location | None:
         """The place in a lane; None of a parameter."""
-        return self.where.location if isinstance(self.where, GradientPlace) else self.where
+        return self.where.location if isinstance(self.where, Place) else self.where
 
 
 def audit_rows(result: RunResult) -> list[AuditRow]:
@@ -103,7 +104,7 @@ def audit_rows(result: RunResult) -> list[AuditRow]:
     return rows
 
 
-_UNKNOWN_PLACE = GradientPlace("grad.h", (0, 0, 0, 0, 0))
+_UNKNOWN_PLACE = Place.at("grad.h", Location())
 
 
 def _gradient_row(audit: GradientAudit, cause: str) -> AuditRow:

@@ -3,84 +3,31 @@
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT
-from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.places import Place, entry_place
+from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit_accumulator import AuditFigures
 from rnnviz.verify.compare import Comparison, GradientComparison
 
 
-@dataclass(frozen=True)
-class GradientPlace:
-    """An entry of a gradient: the name of the array in a trace, such as "grad.h", and its index.
-
-    `directions` and `reverse` are those of the network.
-    """
-
-    name: str
-    index: tuple[int, ...]
-    directions: int = 1
-    reverse: bool = False
-
-    @property
-    def location(self) -> Location | None:
-        """The place of an array (L, D, T, N, U); None of other arrays."""
-        return Location(*self.index, reverse=self.reverse) if len(self.index) == 5 else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The index by the names of its axes, as `Location.to_json` has them; of a parameter "index"."""
-        if self.location is not None:
-            return self.location.to_json()
-        if self.name == OF_INPUT:
-            return dict(zip(("timestep", "sample", "feature"), self.index, strict=True))
-        if self.of_initial_state:
-            row, sample, unit = self.index
-            layer, direction = divmod(row, self.directions)
-            word = DIRECTIONS[self.reverse or direction]
-            return {"layer": layer, "direction": word, "sample": sample, "unit": unit}
-        return {"index": list(self.index)}
-
-    @property
-    def short(self) -> str:
-        """The place in little room: "grad.h L0→ t=3 n=3 u=1"; `str` gives the long form."""
-        return str(self) if self.location is None else f"{self.name} {self.location.short}"
-
-    def __str__(self) -> str:
-        if self.location is not None:
-            return f"{self.name} of {self.location}"
-        if self.name == OF_INPUT:
-            t, sample, feature = self.index
-            return f"{self.name} at t = {t}, sample {sample}, feature {feature}"
-        if self.of_initial_state:
-            place = "layer {layer}, {direction}, sample {sample}, unit {unit}".format(**self.to_json())
-            return f"{self.name} of {place}"
-        return f"{self.name}[{', '.join(map(str, self.index))}]"
-
-    @property
-    def of_initial_state(self) -> bool:
-        """Whether the array is the gradient (L·D, N, U) of an initial state."""
-        return len(self.index) == 3 and self.name != OF_INPUT
-
-
-def gradient_place(
-    own: Comparison | GradientComparison, where: Location | tuple[int, ...], network: Network
-) -> GradientPlace:
+def gradient_place(own: Comparison | GradientComparison, where: Location | tuple[int, ...], network: Network) -> Place:
     """The place of an entry of a comparison of gradients."""
     index = where if isinstance(where, tuple) else where.index[2:] if own.name == OF_INPUT else where.index
-    return GradientPlace(own.name, index, network.directions, network.reverse)
+    return entry_place(network, own.name, index)
 
 
 @dataclass(frozen=True)
 class WrongGradient:
     """A gradient outside its bound: the engine's, and the one that follows from the engine's own next gradients."""
 
-    where: GradientPlace
+    where: Place
     value: float
     expected: float
 
@@ -99,7 +46,7 @@ class GradientAudit(AuditFigures):
 
     engine: str
     worst_ratio: float
-    worst_at: GradientPlace | None
+    worst_at: Place | None
     wrong: int
     first_wrong: WrongGradient | None
     audited: int
@@ -118,7 +65,7 @@ class DifferenceQuotient:
     rounding admit.
     """
 
-    where: GradientPlace
+    where: Place
     value: float
     error: float
     gradients: Mapping[str, float]
@@ -184,7 +131,7 @@ class BackwardJudgment:
 class GradientMismatch:
     """A gradient in which two engines differ by more than the tolerance, and what each has there."""
 
-    where: GradientPlace
+    where: Place
     reference: float
     candidate: float
 
@@ -201,7 +148,7 @@ def first_gradient_mismatch(comparison: Comparison, network: Network) -> Gradien
     """The first mismatch of gradients in the order of the backward pass."""
     found = [first for own in comparison.every_gradient if (first := mismatch_of(own, network)) is not None]
     lanes = [
-        ((*at.gradient_order[:3], first.where.name != OF_OUTPUT), first)
+        ((*at.gradient_order[:3], first.where.array != OF_OUTPUT), first)
         for first in found
         if (at := first.where.location) is not None
     ]

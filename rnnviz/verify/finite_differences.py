@@ -23,9 +23,10 @@ from rnnviz.core.config import lane_name, parameter_name
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.frozen import dataclass
-from rnnviz.verify.backward_result import DifferenceQuotient, FiniteDifferences, GradientPlace
+from rnnviz.verify.backward_result import DifferenceQuotient, FiniteDifferences
 from rnnviz.verify.perturbed_loss import Copy, PerturbedLoss
 
 _MOST = 48
@@ -110,13 +111,13 @@ class _Steps:
 class _Quotient:
     """The estimate of a derivative, its error, and how far random rounding moves it; NaN at a kink."""
 
-    where: GradientPlace
+    where: Place
     value: float
     error: float
     movement: float
 
 
-def _entries(inputs: Inputs, traces: Mapping[str, Trace]) -> Iterator[GradientPlace]:
+def _entries(inputs: Inputs, traces: Mapping[str, Trace]) -> Iterator[Place]:
     """Entries of all gradients without time, and of the sequence: of each kind first, then of the lanes in turn.
 
     A recording may lack some: each is read from the first engine that gives it.
@@ -133,9 +134,7 @@ def _entries(inputs: Inputs, traces: Mapping[str, Trace]) -> Iterator[GradientPl
     for _ in range(4):
         for turn in zip_longest(*kinds):
             for name, lane in filter(None, turn):
-                yield GradientPlace(
-                    name, _index(generator, given[name], name, lane, inputs), network.directions, network.reverse
-                )
+                yield entry_place(network, name, _index(generator, given[name], name, lane, inputs))
 
 
 def _index(
@@ -157,7 +156,7 @@ def _index(
     return (*first, *(int(i) for i in np.unravel_index(int(flat), rows.shape)))
 
 
-def _affordable(inputs: Inputs, engines: int, steps: _Steps, entries: Iterator[GradientPlace]) -> list[GradientPlace]:
+def _affordable(inputs: Inputs, engines: int, steps: _Steps, entries: Iterator[Place]) -> list[Place]:
     """The first of the entries whose quotients take no longer than the engines; none, if not each kind is among them.
 
     The cost is counted in multiplications.
@@ -170,7 +169,7 @@ def _affordable(inputs: Inputs, engines: int, steps: _Steps, entries: Iterator[G
     of_engines = engines * (6 * samples * of_row + _CALLS * lanes)
     widest = max(network.directions * network.output_size if network.num_layers > 1 else 1, 1)
     most = min(of_engines // of_row, _MOST_VALUES // (inputs.timesteps * widest))
-    chosen: dict[GradientPlace, None] = {}
+    chosen: dict[Place, None] = {}
     bases: set[int] = set()
     rows = 0
     for entry in entries:
@@ -187,7 +186,7 @@ def _affordable(inputs: Inputs, engines: int, steps: _Steps, entries: Iterator[G
 
 
 def _quotients(
-    inputs: Inputs, entries: Sequence[GradientPlace], steps: _Steps, progress: Callable[[float], None]
+    inputs: Inputs, entries: Sequence[Place], steps: _Steps, progress: Callable[[float], None]
 ) -> list[_Quotient]:
     used = sorted({sample for entry in entries for sample in _samples(inputs, entry)})
     # The rows of the copies without a step, by draw and sample.
@@ -213,13 +212,13 @@ def _quotients(
     return found
 
 
-def _samples(inputs: Inputs, entry: GradientPlace) -> Sequence[int]:
+def _samples(inputs: Inputs, entry: Place) -> Sequence[int]:
     """The samples whose losses depend on an entry."""
-    return range(inputs.batch_size) if entry.name.startswith(OF_PARAMETERS) else [entry.index[1]]
+    return range(inputs.batch_size) if entry.array.startswith(OF_PARAMETERS) else [entry.index[1]]
 
 
 def _extrapolated(
-    where: GradientPlace, differences: NDArray[np.float64], scale: float, steps: _Steps, magnitude: float
+    where: Place, differences: NDArray[np.float64], scale: float, steps: _Steps, magnitude: float
 ) -> _Quotient:
     """The derivative from the losses (K, 2) above that without a step, with steps up and down."""
     count = len(steps.sizes)
@@ -247,20 +246,20 @@ def _extrapolated(
     return _Quotient(where, value, error, movement)
 
 
-def _scale(inputs: Inputs, entry: GradientPlace) -> float:
+def _scale(inputs: Inputs, entry: Place) -> float:
     """The change of an entry that moves pre-activations by about 1, but no more than the entry's own scale."""
     network, parameters = inputs.network, inputs.parameters
-    if entry.name == OF_INPUT:
+    if entry.array == OF_INPUT:
         own = abs(inputs.sequence[entry.index])
         names = [parameter_name(0, d, "i2h_weight") for d in range(network.directions)]
-    elif not entry.name.startswith(OF_PARAMETERS):
-        symbol = entry.name.removeprefix("grad.").removesuffix("0")
+    elif not entry.array.startswith(OF_PARAMETERS):
+        symbol = entry.array.removeprefix("grad.").removesuffix("0")
         layer, direction = divmod(entry.index[0], network.directions)
         own = abs(inputs.initial_state.by_symbol[symbol][entry.index])
         names = [parameter_name(layer, direction, "h2h_weight")] if symbol == "h" else []
     else:
-        own, names = abs(parameters[entry.name.removeprefix(OF_PARAMETERS)][entry.index]), []
-        if len(entry.index) == 2 and entry.name.endswith("0_i2h_weight"):
+        own, names = abs(parameters[entry.array.removeprefix(OF_PARAMETERS)][entry.index]), []
+        if len(entry.index) == 2 and entry.array.endswith("0_i2h_weight"):
             largest = float(np.abs(inputs.sequence[:, :, entry.index[1]]).max(initial=0.0))
             return 1.0 / max(1.0, largest)
     factors = [np.abs(parameters[name][:, entry.index[-1]]).max(initial=0.0) for name in names if name in parameters]
@@ -270,8 +269,8 @@ def _scale(inputs: Inputs, entry: GradientPlace) -> float:
 def _compared(inputs: Inputs, traces: Mapping[str, Trace], quotient: _Quotient) -> DifferenceQuotient | None:
     """The quotient with the engines' gradients; None if it is to be skipped."""
     where, value = quotient.where, quotient.value
-    giving = {name: trace for name, trace in traces.items() if _gives(trace, where.name)}
-    gradients = {name: float(trace[where.name][where.index]) for name, trace in giving.items()}
+    giving = {name: trace for name, trace in traces.items() if _gives(trace, where.array)}
+    gradients = {name: float(trace[where.array][where.index]) for name, trace in giving.items()}
     terms = {name: _terms(inputs, traces, name, where) for name in gradients}
     settled = quotient.error <= _SETTLED * max(terms.values(), default=0.0)
     if not (np.isfinite(value) and settled and quotient.movement <= _MOVED * abs(value)):
@@ -291,7 +290,7 @@ def _gives(trace: Trace, name: str) -> bool:
     return name in trace and name not in trace.missing
 
 
-def _terms(inputs: Inputs, traces: Mapping[str, Trace], engine: str, where: GradientPlace) -> float:
+def _terms(inputs: Inputs, traces: Mapping[str, Trace], engine: str, where: Place) -> float:
     """The sum of the magnitudes of the terms of a gradient, or an estimate of it.
 
     The terms are gradients of pre-activations, of this engine or another one, times a weight or the numbers that the
@@ -299,24 +298,26 @@ def _terms(inputs: Inputs, traces: Mapping[str, Trace], engine: str, where: Grad
     """
     gates = [gradient(gate) for gate in inputs.network.kind.gate_symbols]
     trace = next((t for t in (traces[engine], *traces.values()) if all(_gives(t, gate) for gate in gates)), None)
-    own = traces[engine][where.name]
+    own = traces[engine][where.array]
     if trace is not None:
-        if where.name.startswith(OF_PARAMETERS):
+        if where.array.startswith(OF_PARAMETERS):
             found = _terms_of_parameter(inputs, trace, where, gates)
         else:
             found = _terms_of_number(inputs, trace, where, gates)
         if found is not None:
             return max(found, abs(float(own[where.index])))
-    if where.name == OF_INPUT:
+    if where.array == OF_INPUT:
         return float(np.abs(own[where.index[:2]]).max()) * inputs.network.hidden_size
-    count = inputs.timesteps * inputs.batch_size if where.name.startswith(OF_PARAMETERS) else inputs.network.hidden_size
+    count = (
+        inputs.timesteps * inputs.batch_size if where.array.startswith(OF_PARAMETERS) else inputs.network.hidden_size
+    )
     return float(np.abs(own).max()) * float(np.sqrt(count))
 
 
-def _terms_of_parameter(inputs: Inputs, trace: Trace, where: GradientPlace, gates: Sequence[str]) -> float | None:
+def _terms_of_parameter(inputs: Inputs, trace: Trace, where: Place, gates: Sequence[str]) -> float | None:
     """Σ |gradient of the pre-activation| · max |number read|; None of a parameter of the cell's own."""
     network = inputs.network
-    lane, _, name = where.name.removeprefix(OF_PARAMETERS).partition("_")
+    lane, _, name = where.array.removeprefix(OF_PARAMETERS).partition("_")
     kind, _, part = name.partition("_")
     if (kind, part) not in product(("i2h", "h2h"), ("weight", "bias")):
         return None
@@ -342,13 +343,13 @@ def _read(inputs: Inputs, trace: Trace, kind: str, layer: int, direction: int, k
     return column
 
 
-def _terms_of_number(inputs: Inputs, trace: Trace, where: GradientPlace, gates: Sequence[str]) -> float | None:
+def _terms_of_number(inputs: Inputs, trace: Trace, where: Place, gates: Sequence[str]) -> float | None:
     """Σ |weight| · |gradient of the pre-activation| of a number of the sequence or of h0; None of another state."""
     network = inputs.network
-    if where.name == OF_INPUT:
+    if where.array == OF_INPUT:
         t, sample, feature = where.index
         places = [(0, direction, t, "i2h") for direction in range(network.directions)]
-    elif where.name == gradient(f"{network.kind.state_symbols[0]}0") and network.kind.recurrent_gates:
+    elif where.array == gradient(f"{network.kind.state_symbols[0]}0") and network.kind.recurrent_gates:
         row, sample, feature = where.index
         layer, direction = divmod(row, network.directions)
         t = inputs.length(sample) - 1 if network.backward(direction) else 0

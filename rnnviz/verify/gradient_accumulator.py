@@ -11,10 +11,11 @@ from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, stora
 from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit_accumulator import JUDGED_ROUNDINGS, settle_nonfinite
-from rnnviz.verify.backward_result import GradientAudit, GradientPlace, WrongGradient
+from rnnviz.verify.backward_result import GradientAudit, WrongGradient
 from rnnviz.verify.compare import Comparison, over_time
 from rnnviz.verify.metrics import error_ratio
 
@@ -89,7 +90,7 @@ class GradientAccumulator:
         self._over_time["ratio_over_time"][...] = np.nan
         self._largest = float(np.finfo(inputs.network.dtype).max)
         self._worst = -1.0
-        self._worst_at: GradientPlace | None = None
+        self._worst_at: Place | None = None
         self._wrong = self._audited = self._undetermined = 0
         self._mismatches = {other.engine: 0 for _, other in self._compared}
         self._first: tuple[tuple[int, ...], WrongGradient] | None = None
@@ -139,8 +140,8 @@ class GradientAccumulator:
         if self._first is None or order < self._first[0]:
             self._first = order, WrongGradient(self._place(block, first), float(own[first]), float(value[first]))
 
-    def _place(self, block: GradientBlock, at: Sequence[Any]) -> GradientPlace:
-        return GradientPlace(block.name, block.index(at), self._network.directions, self._network.reverse)
+    def _place(self, block: GradientBlock, at: Sequence[Any]) -> Place:
+        return entry_place(self._network, block.name, block.index(at))
 
     def _count_undetermined(self, block: GradientBlock, own: FloatArray, unknown: NDArray[np.bool_]) -> None:
         count = int(unknown.sum())

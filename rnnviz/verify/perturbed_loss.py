@@ -17,10 +17,10 @@ from rnnviz.core.config import lane_name
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.engines.manual import threads_for
 from rnnviz.frozen import dataclass
-from rnnviz.verify.backward_result import GradientPlace
 
 _BLOCK_VALUES = 1 << 19
 
@@ -41,7 +41,7 @@ class Copy:
     sample: int
     base: int
     draw: int = 0
-    entry: GradientPlace | None = None
+    entry: Place | None = None
     step: float = 0.0
 
 
@@ -63,7 +63,7 @@ class PerturbedLoss:
         rows: dict[str, list[int]] = {}
         for row, copy in enumerate(copies):
             if copy.entry is not None:
-                rows.setdefault(copy.entry.name, []).append(row)
+                rows.setdefault(copy.entry.array, []).append(row)
         self._changed = {name: _Changes.of(found, copies) for name, found in rows.items()}
         self.differences = np.zeros(len(copies))
         """(R,): how much each copy's loss is above that of its base."""

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
     DifferenceQuotient,
     FiniteDifferences,
-    GradientPlace,
     WrongGradient,
 )
 from rnnviz.verify.compare import compare
@@ -88,7 +88,7 @@ def other_gradients(trace: Trace) -> None:
 
 def differences(value: float, error: float = 1e-9) -> FiniteDifferences:
     """One difference quotient, of a gradient that both engines have."""
-    place = GradientPlace(WEIGHT, (2, 1), 2)
+    place = Place(WEIGHT, (2, 1))
     quotient = DifferenceQuotient(place, value, error, dict.fromkeys(BOTH, 0.25), dict.fromkeys(BOTH, 1e-3))
     return FiniteDifferences((quotient,), skipped=1)
 
@@ -112,7 +112,7 @@ def with_wrong_gradient(result: RunResult) -> RunResult:
     )
     assert result.judgment is not None
     assert result.judgment.backward is not None
-    place = GradientPlace("grad.h", (1, 1, 4, 0, 3), 2)
+    place = Place.at("grad.h", Location(1, 1, 4, 0, 3))
     wrong = replace(result.judgment.backward.audits["manual"], wrong=2, first_wrong=WrongGradient(place, 9.0, 0.5))
     backward = replace(result.judgment.backward, audits={**result.judgment.backward.audits, "manual": wrong})
     return replace(result, judgment=replace(result.judgment, backward=backward))

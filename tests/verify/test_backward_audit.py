@@ -167,7 +167,7 @@ def test_a_changed_gradient_is_the_first_wrong_one(engine: Engine, index: tuple[
     found = gradient_audit(inputs, trace)
     assert found.verdict is AuditVerdict.WRONG
     assert found.first_wrong is not None
-    assert (found.first_wrong.where.name, found.first_wrong.where.index) == index
+    assert (found.first_wrong.where.array, found.first_wrong.where.index) == index
     assert found.first_wrong.expected == pytest.approx(right, rel=1e-4, abs=1e-6)
 
 
@@ -182,7 +182,7 @@ def test_a_changed_sum_is_the_only_wrong_one(engine: Engine, name: str) -> None:
     found = gradient_audit(inputs, trace)
     assert found.wrong == 1
     assert found.first_wrong is not None
-    assert (found.first_wrong.where.name, found.first_wrong.where.index) == (name, at)
+    assert (found.first_wrong.where.array, found.first_wrong.where.index) == (name, at)
 
 
 def without(inputs: Inputs, **loss: object) -> Inputs:
@@ -209,7 +209,7 @@ def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine: Eng
     for changed, name, index in first.values():
         found = gradient_audit(inputs, traced(engine, changed)).first_wrong
         assert found is not None
-        assert (found.where.name, found.where.index[: len(index)]) == (name, index)
+        assert (found.where.array, found.where.index[: len(index)]) == (name, index)
 
 
 def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine: Engine) -> None:
@@ -218,8 +218,8 @@ def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine: Engi
     trace[f"{OF_PARAMETERS}l0_h2h_weight"][...] = last[f"{OF_PARAMETERS}l0_h2h_weight"]
     found = gradient_audit(inputs, trace)
     assert found.first_wrong is not None
-    assert found.first_wrong.where.name == f"{OF_PARAMETERS}l0_h2h_weight"
-    assert found.wrong <= trace[found.first_wrong.where.name].size
+    assert found.first_wrong.where.array == f"{OF_PARAMETERS}l0_h2h_weight"
+    assert found.wrong <= trace[found.first_wrong.where.array].size
 
 
 def test_gradients_that_are_not_finite(engine: Engine) -> None:
@@ -298,7 +298,7 @@ def test_the_first_wrong_gradient_of_known_bugs(bug: str, name: str, index: tupl
     inputs = backward_inputs(num_layers=2, bidirectional=True)
     first = gradient_audit(inputs, traced(load_engine(f"bug:{bug}"), inputs)).first_wrong
     assert first is not None
-    assert (first.where.name, first.where.index[: len(index)]) == (name, index)
+    assert (first.where.array, first.where.index[: len(index)]) == (name, index)
 
 
 @pytest.fixture
@@ -323,7 +323,7 @@ def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
         trace[name][0] += 0.1
         changed = gradient_audit(inputs, trace).first_wrong
         assert changed is not None
-        assert (changed.where.name, changed.where.index[0]) == (name, 0)
+        assert (changed.where.array, changed.where.index[0]) == (name, 0)
     trace["grad.h"][1, 0, 3, 0, 0] += 0.1
     changed = gradient_audit(inputs, trace).first_wrong
     assert changed is not None

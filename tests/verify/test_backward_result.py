@@ -12,6 +12,7 @@ import pytest
 from rnnviz.core.config import Backward, Compare, Config, Network, SequenceSource
 from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import EngineReport, Equality, Progress
@@ -28,7 +29,6 @@ from rnnviz.verify.backward_result import (
     BackwardJudgment,
     DifferenceQuotient,
     FiniteDifferences,
-    GradientPlace,
     WrongGradient,
     first_gradient_mismatch,
 )
@@ -113,7 +113,7 @@ def test_tolerance_of_gradients_grows_with_their_magnitude() -> None:
     ],
 )
 def test_text_of_a_place(name: str, index: tuple[int, ...], text: str) -> None:
-    place = GradientPlace(name, index, directions=2)
+    place = entry_place(Network("lstm", 3, 4, num_layers=2, bidirectional=True), name, index)
     assert str(place) == text
     assert place.location == (Location(*index) if len(index) == 5 else None)
 
@@ -129,7 +129,7 @@ def with_backward(result: RunResult, judgment: BackwardJudgment) -> RunResult:
     return replace(result, judgment=replace(result.judgment, backward=judgment))
 
 
-PLACE = GradientPlace("grad.h", (0, 0, 1, 0, 2))
+PLACE = Place.at("grad.h", Location(0, 0, 1, 0, 2))
 
 
 def test_mismatch_of_correct_gradients_is_drift() -> None:
@@ -245,6 +245,6 @@ def test_the_initial_state_of_a_reversed_network_is_backward() -> None:
     result = make_result(BOTH, gradients=BOTH, edits={"manual": adding("grad.h0", (0, 0, 1), 0.5)}, reverse=True)
     first = first_gradient_mismatch(result.comparisons[0], result.config.network)
     assert first is not None
-    assert first.where == GradientPlace("grad.h0", (0, 0, 1), 1, reverse=True)
+    assert first.where == Place("grad.h0", (0, 0, 1))
     ((_, rows),) = gradient_tables(result)
     assert [row.cells[4] for row in rows if row.name == "grad.h0"] == [str(first.where)]

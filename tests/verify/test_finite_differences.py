@@ -39,7 +39,7 @@ def test_correct_gradients_agree(name: str) -> None:
     found = differences(inputs)
     assert found.wrong == {}
     assert found.skipped <= 2
-    kinds = {entry.where.name.rpartition("_")[0].rpartition("_")[2] or entry.where.name for entry in found.entries}
+    kinds = {entry.where.array.rpartition("_")[0].rpartition("_")[2] or entry.where.array for entry in found.entries}
     assert {"grad.input", "grad.h0", "i2h", "h2h"} <= kinds
     digits = {"float32": 1e-4, "float64": 1e-7}[inputs.network.dtype]
     largest = max(abs(entry.value) for entry in found.entries)
@@ -53,7 +53,7 @@ def test_other_gradients_are_contradicted(part: str) -> None:
     trace[part][...] *= 1.001
     found = differences(inputs, trace)
     assert found.wrong.keys() == {ENGINE}
-    assert {entry.where.name for entry in found.entries if entry.contradicts(ENGINE)} == {part}
+    assert {entry.where.array for entry in found.entries if entry.contradicts(ENGINE)} == {part}
 
 
 def test_gradients_that_the_first_engine_lacks_are_those_of_another() -> None:
@@ -67,8 +67,8 @@ def test_gradients_that_the_first_engine_lacks_are_those_of_another() -> None:
     assert both is not None
     assert alone is not None
     assert both.wrong == alone.wrong == {}
-    assert {entry.where.name for entry in both.entries} > {entry.where.name for entry in alone.entries}
-    assert all(entry.where.name.startswith(OF_PARAMETERS) for entry in alone.entries)
+    assert {entry.where.array for entry in both.entries} > {entry.where.array for entry in alone.entries}
+    assert all(entry.where.array.startswith(OF_PARAMETERS) for entry in alone.entries)
 
 
 def test_rounding_of_recorded_gradients_is_no_contradiction() -> None:
@@ -86,7 +86,7 @@ def test_a_kink_is_skipped() -> None:
     inputs = backward_inputs(cell="rnn_relu", sequence={"timesteps": 1, "source": "impulse"}, dtype="float64")
     weights = {name: 0.0 * array for name, array in inputs.parameters.items()}
     found = differences(with_parameters(inputs, lambda name, _: weights[name]))
-    biases = [entry for entry in found.entries if entry.where.name.endswith("bias")]
+    biases = [entry for entry in found.entries if entry.where.array.endswith("bias")]
     assert found.skipped > 0
     assert not biases
 

@@ -185,7 +185,7 @@ def _of_gradients(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "verdict": result.gradients_verdict(comparison),
         "reference": comparison.reference,
         "candidate": comparison.candidate,
-        "first_mismatch": first and {"array": first.where.name, **_of_mismatch(first)},
+        "first_mismatch": first and {"array": first.where.array, **_of_mismatch(first)},
         "arrays": {own.name: _of_gradient(own, network) for own in comparison.every_gradient},
     }
 
@@ -218,7 +218,7 @@ def _of_gradient_audit(audit: GradientAudit) -> dict[str, Any]:
     return {
         "verdict": audit.verdict,
         "worst_ratio": json_number(audit.worst_ratio) if audit.audited else None,
-        "first_wrong": wrong and {"array": wrong.where.name, **_of_step(wrong)},
+        "first_wrong": wrong and {"array": wrong.where.array, **_of_step(wrong)},
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
     }
@@ -232,7 +232,7 @@ def _of_differences(differences: FiniteDifferences) -> dict[str, Any]:
         "reason": differences.reason,
         "entries": [
             {
-                "array": entry.where.name,
+                "array": entry.where.array,
                 **entry.where.to_json(),
                 "value": json_number(entry.value),
                 "error": json_number(entry.error),

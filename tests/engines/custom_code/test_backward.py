@@ -61,7 +61,7 @@ def test_an_error_in_the_gradient_of_x_is_found_in_that_of_the_output_below(tmp_
     path = written(tmp_path, f"{starter('gru', backward=True)}\n\n{DOUBLED_D_X}")
     first = gradient_audit(inputs, computed(inputs, path)).first_wrong
     assert first is not None
-    assert (first.where.name, first.where.index[:3]) == ("grad.out", (0, 0, 6))
+    assert (first.where.array, first.where.index[:3]) == ("grad.out", (0, 0, 6))
 
 
 DOUBLED_D_X = """

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
@@ -18,7 +19,6 @@ from rnnviz.verify.backward_result import (
     BackwardJudgment,
     DifferenceQuotient,
     FiniteDifferences,
-    GradientPlace,
     WrongGradient,
 )
 from rnnviz.verify.result import RunResult
@@ -183,11 +183,11 @@ def test_tolerances_and_audits_are_whole_beside_a_lesson(view: AuditTable, wrong
 
 def test_gradients_and_difference_quotients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:
     result = with_judgment(make_result(gradients=("gluon", "manual")))
-    place = GradientPlace("grad.h", PLACE.index)
+    place = Place.at("grad.h", PLACE)
     wrong = gradient_audit(result, "manual")
     wrong = replace(wrong, wrong=2, worst_ratio=50.0, worst_at=place, first_wrong=WrongGradient(place, 1.0, 2.0))
     entry = DifferenceQuotient(
-        GradientPlace("grad.parameters.l0_h2h_bias", (2,)),
+        Place("grad.parameters.l0_h2h_bias", (2,)),
         2.0,
         1e-9,
         {"gluon": 2.0, "manual": 1.0},
