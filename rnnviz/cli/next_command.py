@@ -14,7 +14,7 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.explain.value_sources import unit_size, value_place
-from rnnviz.verify.backward_result import FiniteDifferences, first_gradient_mismatch
+from rnnviz.verify.backward_result import first_gradient_mismatch
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -89,14 +89,10 @@ def _of_value(result: RunResult, where: Location) -> list[str]:
 def _first_gradient(result: RunResult, comparison: Comparison) -> Place | None:
     """The first wrong gradient of the candidate, else of the reference, else the first mismatch."""
     judgment = result.backward_judgment
-    differences = judgment.finite_differences or FiniteDifferences()
     for engine in (comparison.candidate, comparison.reference):
         audit = judgment.audits.get(engine)
         if audit is not None and audit.first_wrong is not None:
             return audit.first_wrong.where
-        quotient = differences.first_wrong(engine)
-        if quotient is not None:
-            return quotient.where
     first = first_gradient_mismatch(comparison, result.config.network)
     return None if first is None else first.where
 

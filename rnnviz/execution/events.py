@@ -54,7 +54,6 @@ class StageKind(Enum):
     DIAGNOSING = "searching for the likely cause in {engine}"
     TESTING_BUGS = "searching for undetectable bugs"
     AUDITING_GRADIENTS = "auditing the gradients of {engine}"
-    DIFFERENCES = "computing finite differences"
 
 
 _AFTER_COMPUTED = (
@@ -62,7 +61,6 @@ _AFTER_COMPUTED = (
     StageKind.DIAGNOSING,
     StageKind.TESTING_BUGS,
     StageKind.AUDITING_GRADIENTS,
-    StageKind.DIFFERENCES,
 )
 
 

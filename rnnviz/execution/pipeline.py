@@ -43,7 +43,6 @@ from rnnviz.verify.compare import (
 )
 from rnnviz.verify.consistency_checks import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.diagnosis import Names, diagnose, distinguishable
-from rnnviz.verify.finite_differences import finite_differences
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
@@ -234,9 +233,9 @@ def _judge_backward(
     *,
     full: bool,
 ) -> BackwardJudgment:
-    """Audit the gradients of every engine that has any, and compare them with finite differences."""
+    """Audit the gradients of every engine that has any."""
     given = {name: trace for name, trace in traces.items() if trace.has_gradients}
-    share = (1.0 - _FORWARD) / (len(given) + 1)
+    share = (1.0 - _FORWARD) / max(1, len(given))
     audits: dict[str, GradientAudit] = {}
     for place, (name, trace) in enumerate(given.items()):
 
@@ -246,12 +245,8 @@ def _judge_backward(
         audits[name] = gradient_audit(
             inputs, trace, comparisons, traces=given, full=full, progress=progress, folder=trace.folder
         )
-    differences = finite_differences(
-        inputs, given, lambda done: notify(Stage(StageKind.DIFFERENCES), 1.0 - share * (1.0 - done))
-    )
-    contradicted = () if differences is None else differences.wrong
     explained: dict[str, tuple[Names, ...]] = {}
-    wrong = {name for name, found in audits.items() if found.wrong or name in contradicted}
+    wrong = {name for name, found in audits.items() if found.wrong}
     for name, trace in given.items():
         audited = audits[name]
         unjudged = audited.verdict is not AuditVerdict.RIGHT or audited.undetermined_mismatches
@@ -259,12 +254,12 @@ def _judge_backward(
             c for c in comparisons if name in (c.reference, c.candidate) and not wrong & {c.reference, c.candidate}
         ]
         apart = any(gradient.mismatched for c in pairs for gradient in c.every_gradient)
-        if not is_unknown(name) and (audited.wrong or name in contradicted or (unjudged and apart)):
+        if not is_unknown(name) and (audited.wrong or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), 1.0)
             explained[name] = diagnose_gradients(inputs, trace)
     diagnoses, ambiguous = _causes(explained, blind, {e for e in given if distinguishable(given[e], audits[e].wrong)})
     causes = {bug.name: bug.cause for bug in gradient_bugs_in(inputs)}
-    return BackwardJudgment(audits, differences, diagnoses, blind, causes, ambiguous)
+    return BackwardJudgment(audits, diagnoses, blind, causes, ambiguous)
 
 
 @contextmanager

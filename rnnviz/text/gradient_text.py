@@ -8,7 +8,7 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.places import Place
-from rnnviz.core.words import capital, join_words, plural
+from rnnviz.core.words import capital, plural
 from rnnviz.text.verdict_details import (
     AuditTemplates,
     failed_checks,
@@ -47,14 +47,7 @@ _WRONG = "*Gradients of {engine} are wrong*."
 _WRONG_AT = "*Gradients of {engine} are wrong*, first in {place}."
 _RECORDED = "*Gradients of {engine} differ from what these weights and this input give*."
 _RECORDED_AT = "*Gradients of {engine} differ from what these weights and this input give*, first in {place}."
-_RECORDED_QUOTIENTS = (
-    "*Gradients of {engine} differ from what these weights and this input give*: {wrong} of {count} difference "
-    "quotients differ, first in {place}."
-)
 _RECORDED_CHECKS = "*Gradients of {engine} differ from what these weights and this input give*: {checks}."
-_WRONG_QUOTIENTS = (
-    "*Gradients of {engine} are wrong*: {wrong} of {count} difference quotients differ, first in {place}."
-)
 _WRONG_CHECKS = "*Gradients of {engine} are wrong*: {checks}."
 _ALONE = "*Gradients of {engine} are not compared*: {reason}."
 _ONE_ENGINE = "no other engine ran"
@@ -81,13 +74,6 @@ _TEMPLATES = AuditTemplates(
     ),
     undetermined="Audit of gradients of {engine}: {share} of them undetermined, as rounding could hide an error.",
 )
-_QUOTIENTS = "Finite differences: {quotients} with the gradients of {engines}."
-_QUOTIENTS_WRONG = (
-    "Finite differences: {wrong} of {count} differ from the gradients of {engine}, first in {place}: {value}; "
-    "difference quotient: {expected}."
-)
-_UNSETTLED = "Finite differences: {entries} skipped: the quotients do not converge, as at a kink."
-_NO_QUOTIENTS = "No finite differences: {reason}."
 _WITHOUT = "No gradients of {engine}: {reason}."
 _TOLERANCE = "Largest difference of gradients: {times} the tolerance."
 _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
@@ -125,7 +111,6 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         *((f"{capital(_values(gradients))}.",) if blind and gradients and first is None else ()),
         *(_without(result, pair) if wrong else ()),
         *_audit_notes(result, engines, apart=first is not None),
-        *_finite_differences(result, engines),
         *failed_checks(result.failed_checks(*engines, of_gradients=True)),
         *known_issues(result, engines, of_gradients=True),
         *first_wrong_values([judgment.audits[engine] for engine in wrong if engine in judgment.audits]),
@@ -204,24 +189,18 @@ def _short(part: TextPart) -> str:
 
 def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
     """Name each engine with wrong gradients, the first of them and its likely cause."""
-    judgment, differences = result.backward_judgment, result.backward_judgment.finite_differences
+    judgment = result.backward_judgment
     text: list[TextPart] = []
     for engine in engines:
         audit = judgment.audits.get(engine)
-        quotient = None if differences is None else differences.first_wrong(engine)
         checks, name = result.failed_checks(engine, of_gradients=True), display_name(engine)
-        wrong_at, wrong_quotients, wrong_checks, wrong = (
-            (_RECORDED_AT, _RECORDED_QUOTIENTS, _RECORDED_CHECKS, _RECORDED)
-            if is_recording(engine)
-            else (_WRONG_AT, _WRONG_QUOTIENTS, _WRONG_CHECKS, _WRONG)
+        wrong_at, wrong_checks, wrong = (
+            (_RECORDED_AT, _RECORDED_CHECKS, _RECORDED) if is_recording(engine) else (_WRONG_AT, _WRONG_CHECKS, _WRONG)
         )
         if text:
             text.append(TextPart(" "))
         if audit is not None and audit.first_wrong is not None:
             text += fill(wrong_at, engine=name, place=_place(audit.first_wrong.where))
-        elif differences is not None and quotient is not None:
-            counts = {"wrong": f"{differences.wrong[engine]:,}", "count": f"{differences.count:,}"}
-            text += fill(wrong_quotients, engine=name, place=_place(quotient.where), **counts)
         elif checks:
             text += fill(wrong_checks, engine=name, checks=how_many(checks))
         else:
@@ -272,37 +251,6 @@ def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple
     if not audited:
         return (_NOT_AUDITED_APART if apart and result.judgment is None else _NOT_AUDITED,)
     return without_errors([a for a in audited if not result.gradients_wrong(a.engine)], _TEMPLATES)
-
-
-def _finite_differences(result: RunResult, engines: list[str]) -> Iterator[str]:
-    differences = result.backward_judgment.finite_differences
-    if differences is None:
-        return
-    if differences.reason:
-        yield _NO_QUOTIENTS.format(reason=differences.reason)
-        return
-    # Difference quotients are of correct hidden states.
-    engines = [engine for engine in engines if not result.wrong(engine)]
-    for engine in engines:
-        first = differences.first_wrong(engine)
-        if first is not None:
-            value, expected = number_format.format_pair(first.gradients[engine], first.value)
-            yield _QUOTIENTS_WRONG.format(
-                engine=display_name(engine),
-                wrong=number_format.count(differences.wrong[engine]),
-                count=number_format.count(differences.count),
-                place=first.where,
-                value=value,
-                expected=expected,
-            )
-    agreeing = [e for e in engines if e not in differences.wrong and any(e in d.gradients for d in differences.entries)]
-    if agreeing:
-        quotients = plural(
-            differences.count, "difference quotient in float64 agrees", "difference quotients in float64 agree"
-        )
-        yield _QUOTIENTS.format(quotients=quotients, engines=join_words(map(display_name, agreeing)))
-    if differences.skipped:
-        yield _UNSETTLED.format(entries=plural(differences.skipped, "entry", "entries"))
 
 
 def _first_mismatch(comparison: Comparison, first: GradientMismatch) -> Iterator[str]:

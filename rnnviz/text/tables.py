@@ -6,7 +6,6 @@ the verdict is a word, too.
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from math import nan
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
@@ -21,7 +20,7 @@ from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
 from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import FiniteDifferences, GradientAudit
+from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -41,7 +40,6 @@ _RECORDED_CAUSE = "{engine} differs from what these weights and this input give:
 _STEPS = "{values} more than {allowed:g} rounding bounds off"
 _GRADIENTS = "The gradients of {engine} are wrong: {reasons}."
 _GRADIENTS_CAUSE = "The gradients of {engine} are wrong: {reasons}. Likely cause: {cause}."
-_QUOTIENTS = "{wrong} of {quotients} contradict the gradients of {engine}."
 _FIRST_LINE = "the first line that differs is {line}"
 _NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
 _NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
@@ -65,7 +63,7 @@ _RULE = "|c − r| ≤ atol + rtol · |r|"
 
 @dataclass(frozen=True)
 class AuditRow:
-    """The step audit of one engine, the audit of its gradients, or its comparison with difference quotients.
+    """The step audit of one engine, or the audit of its gradients.
 
     `what` names the values. `verdict` is that of the audit, or wrong if a consistency check fails; `ratio` the largest
     error of a step in rounding bounds; `where` the first wrong step, else the step with the largest ratio; `reason`
@@ -94,13 +92,9 @@ def audit_rows(result: RunResult) -> list[AuditRow]:
         return []
     rows = [_row(result, audit) for name in result.traces if (audit := judgment.audits.get(name)) is not None]
     if judgment.backward is not None:
-        audits, differences = judgment.backward.audits, judgment.backward.finite_differences
+        audits = judgment.backward.audits
         engines = [name for name in result.traces if name in audits]
         rows += [_gradient_row(audits[name], likely_cause(judgment.backward, name)) for name in engines]
-        if differences is not None:
-            # Difference quotients are of correct hidden states.
-            correct = [name for name in result.gradient_engines if not result.wrong(name)]
-            rows += [row for name in correct if (row := _difference_row(differences, name)) is not None]
     return rows
 
 
@@ -120,26 +114,6 @@ def _gradient_row(audit: GradientAudit, cause: str) -> AuditRow:
         reason=template.format(engine=name, reasons=values, cause=cause) if audit.wrong else "",
         audited=audit.audited > 0 and (audit.worst_at is not None or wrong is not None),
         what="gradients",
-    )
-
-
-def _difference_row(differences: FiniteDifferences, engine: str) -> AuditRow | None:
-    """The difference quotients of an engine; None if there are none."""
-    entries = [entry for entry in differences.entries if engine in entry.gradients]
-    if not entries:
-        return None
-    wrong, first = differences.wrong.get(engine, 0), differences.first_wrong(engine)
-    quotients = plural(len(entries), "difference quotient")
-    name = display_name(engine)
-    return AuditRow(
-        engine=name,
-        verdict=AuditVerdict.WRONG if wrong else AuditVerdict.RIGHT,
-        ratio=nan,
-        where=entries[0].where if first is None else first.where,
-        coverage=quotients,
-        reason=_QUOTIENTS.format(engine=name, wrong=wrong, quotients=quotients) if wrong else "",
-        audited=False,
-        what="finite differences",
     )
 
 

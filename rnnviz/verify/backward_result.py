@@ -1,4 +1,4 @@
-"""Results of the backward pass: the audit of an engine's gradients, difference quotients, and likely causes."""
+"""Results of the backward pass: the audit of an engine's gradients, and likely causes."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -58,65 +58,14 @@ class GradientAudit(AuditFigures):
 
 
 @dataclass(frozen=True)
-class DifferenceQuotient:
-    """A central difference quotient of the loss for one entry, and an estimate of its error.
-
-    `gradients` has the gradient of each engine, and `limits` the largest |gradient - value| that the estimate and
-    rounding admit.
-    """
-
-    where: Place
-    value: float
-    error: float
-    gradients: Mapping[str, float]
-    limits: Mapping[str, float]
-
-    def contradicts(self, engine: str) -> bool:
-        """Whether the gradient of an engine is outside its limit."""
-        return engine in self.gradients and not abs(self.gradients[engine] - self.value) <= self.limits[engine]
-
-
-@dataclass(frozen=True)
-class FiniteDifferences:
-    """Difference quotients of some entries in float64.
-
-    `skipped` counts entries at which the quotients do not settle, as at a kink of the loss. `reason` says in a clause
-    why none was made, else it is "".
-    """
-
-    entries: tuple[DifferenceQuotient, ...] = ()
-    skipped: int = 0
-    reason: str = ""
-
-    @property
-    def count(self) -> int:
-        """The number of difference quotients."""
-        return len(self.entries)
-
-    @property
-    def wrong(self) -> dict[str, int]:
-        """How many difference quotients contradict an engine, of the engines that any does."""
-        counts: dict[str, int] = {}
-        for entry in self.entries:
-            for engine in filter(entry.contradicts, entry.gradients):
-                counts[engine] = counts.get(engine, 0) + 1
-        return counts
-
-    def first_wrong(self, engine: str) -> DifferenceQuotient | None:
-        """The first difference quotient that contradicts an engine."""
-        return next((entry for entry in self.entries if entry.contradicts(engine)), None)
-
-
-@dataclass(frozen=True)
 class BackwardJudgment:
     """Results of the audit of the backward pass.
 
-    `audits` by engine that gives gradients. `finite_differences` is None where no engine gives any. `diagnoses`,
-    `ambiguous`, `undetectable` and `causes` are as in `Judgment`, of known bugs of the backward pass.
+    `audits` by engine that gives gradients. `diagnoses`, `ambiguous`, `undetectable` and `causes` are as in `Judgment`,
+    of known bugs of the backward pass.
     """
 
     audits: Mapping[str, GradientAudit] = field(default_factory=dict)
-    finite_differences: FiniteDifferences | None = None
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     undetectable: tuple[str, ...] = ()
     causes: Mapping[str, str] = field(default_factory=dict)

@@ -224,9 +224,8 @@ class RunResult(Displayed):
         """The verdict on the gradients of one candidate; None if one of the two engines has none.
 
         It follows from the gradients as `comparison_verdict` does from the hidden states: disagree if a gradient of
-        either engine is outside its bound or contradicts a difference quotient, or numbers that are not finite are in
-        different places; drift if the gradients differ by more than the tolerance, but every step of both backward
-        passes is correct.
+        either engine is outside its bound, or numbers that are not finite are in different places; drift if the
+        gradients differ by more than the tolerance, but every step of both backward passes is correct.
         """
         pair, gradients = (comparison.reference, comparison.candidate), comparison.every_gradient
         if not all(self.traces[engine].has_gradients for engine in pair):
@@ -238,15 +237,9 @@ class RunResult(Displayed):
         return Verdict.DRIFT if self._gradients_known(*pair) else Verdict.DISAGREE
 
     def gradients_wrong(self, engine: str) -> bool:
-        """Whether gradients of an engine are known to be wrong, as `wrong` says of its hidden states.
-
-        Difference quotients are of correct hidden states, and say nothing of the gradients of others.
-        """
+        """Whether gradients of an engine are known to be wrong, as `wrong` says of its hidden states."""
         audit = self.backward_judgment.audits.get(engine)
-        differences = self.backward_judgment.finite_differences
         if audit is not None and audit.wrong:
-            return True
-        if differences is not None and engine in differences.wrong and not self.wrong(engine):
             return True
         return any(not self._gradients_drift(check) for check in self.failed_checks(engine, of_gradients=True))
 

@@ -58,14 +58,8 @@ def test_gradients_are_audited_after_the_forward_pass(tmp_path: Path) -> None:
     verdicts = {name: audit.verdict for name, audit in judgment.backward.audits.items()}
     assert verdicts["manual"] is AuditVerdict.RIGHT
     assert verdicts[bug] is AuditVerdict.WRONG
-    differences = judgment.backward.finite_differences
-    assert differences is not None
-    assert differences.count > 5
-    assert bug in differences.wrong
-    assert "manual" not in differences.wrong
     kinds = [stage.kind for stage, _ in told]
     assert kinds.index(StageKind.AUDITING_GRADIENTS) > kinds.index(StageKind.AUDITING)
-    assert StageKind.DIFFERENCES in kinds
     assert [done for _, done in told] == sorted(done for _, done in told)
     assert told[-1][1] <= 1.0
 

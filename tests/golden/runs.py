@@ -8,12 +8,7 @@ import numpy as np
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.backward_result import (
-    BackwardJudgment,
-    DifferenceQuotient,
-    FiniteDifferences,
-    WrongGradient,
-)
+from rnnviz.verify.backward_result import BackwardJudgment, WrongGradient
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
@@ -86,13 +81,6 @@ def other_gradients(trace: Trace) -> None:
     trace[WEIGHT][2, 1] = np.float32(0.5)
 
 
-def differences(value: float, error: float = 1e-9) -> FiniteDifferences:
-    """One difference quotient, of a gradient that both engines have."""
-    place = Place(WEIGHT, (2, 1))
-    quotient = DifferenceQuotient(place, value, error, dict.fromkeys(BOTH, 0.25), dict.fromkeys(BOTH, 1e-3))
-    return FiniteDifferences((quotient,), skipped=1)
-
-
 def judged(result: RunResult, **changes: object) -> RunResult:
     """The result with every gradient audited, and changes of the judgment on them."""
     result = with_judgment(result)
@@ -104,12 +92,7 @@ def judged(result: RunResult, **changes: object) -> RunResult:
 
 def with_wrong_gradient(result: RunResult) -> RunResult:
     """The result with a wrong gradient of manual, and its likely cause."""
-    result = judged(
-        result,
-        diagnoses={"manual": (("a",),)},
-        causes={"a": "cell gradient dropped"},
-        finite_differences=differences(0.5),
-    )
+    result = judged(result, diagnoses={"manual": (("a",),)}, causes={"a": "cell gradient dropped"})
     assert result.judgment is not None
     assert result.judgment.backward is not None
     place = Place.at("grad.h", Location(1, 1, 4, 0, 3))
@@ -137,12 +120,9 @@ RUNS: dict[str, Callable[[], RunResult]] = {
         ambiguous={"manual": 2},
     ),
     "wrong-checks": lambda: with_judgment(made(edits={"manual": other_state})),
-    "gradients-agree": lambda: judged(made(gradients=BOTH), finite_differences=differences(0.25)),
+    "gradients-agree": lambda: judged(made(gradients=BOTH)),
     "gradients-differ-unaudited": lambda: made(gradients=BOTH, edits={"manual": other_gradients}),
-    "gradients-drift": lambda: judged(
-        made(gradients=BOTH, edits={"manual": other_gradients}),
-        finite_differences=FiniteDifferences(reason="the gradients are truncated"),
-    ),
+    "gradients-drift": lambda: judged(made(gradients=BOTH, edits={"manual": other_gradients})),
     "gradients-of-one-engine": lambda: judged(made(("gluon", "manual", "onnx"), gradients=BOTH), undetectable=("a",)),
     "gradients-wrong": lambda: with_wrong_gradient(made(gradients=BOTH, edits={"manual": other_gradients})),
     "three-engines": lambda: with_judgment(made(("gluon", "manual", "torch"), edits={"torch": edited(9.0)})),

@@ -24,11 +24,8 @@ from rnnviz.gui.app_state import AppState
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.report import gradient_tables
 from rnnviz.io.inputs import load_inputs
-from rnnviz.text.tables import audit_rows
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
-    DifferenceQuotient,
-    FiniteDifferences,
     WrongGradient,
     first_gradient_mismatch,
 )
@@ -152,30 +149,6 @@ def test_mismatch_of_correct_gradients_is_drift() -> None:
     ):
         other = with_backward(result, replace(judgment, audits={**judgment.audits, "manual": changed}))
         assert other.backward_verdict is other.overall_verdict is Verdict.DISAGREE
-
-
-def test_difference_quotient_outside_its_limit_disagrees() -> None:
-    entry = DifferenceQuotient(PLACE, 1.0, 1e-9, {"gluon": 1.0, "manual": 1.5}, {"gluon": 1e-3, "manual": 1e-3})
-    differences = FiniteDifferences((entry, replace(entry, gradients={"gluon": 1.0, "manual": math.nan})))
-    assert differences.count == 2
-    assert differences.wrong == {"manual": 2}
-    assert differences.first_wrong("manual") is entry
-    assert differences.first_wrong("gluon") is None
-    result = with_judgment(make_result(gradients=BOTH))
-    assert result.backward_verdict is Verdict.AGREE
-    result = with_backward(result, replace(backward(result), finite_differences=differences))
-    assert (result.verdict, result.backward_verdict) == (Verdict.AGREE, Verdict.DISAGREE)
-
-
-def test_difference_quotients_say_nothing_of_an_engine_with_wrong_hidden_states() -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 1, 0, 0] += 1.0
-
-    result = with_judgment(make_result(gradients=BOTH, edits={"manual": edit}))
-    entry = DifferenceQuotient(PLACE, 1.0, 1e-9, {"manual": 1.5}, {"manual": 1e-3})
-    result = with_backward(result, replace(backward(result), finite_differences=FiniteDifferences((entry,))))
-    assert (result.verdict, result.backward_verdict) == (Verdict.DISAGREE, Verdict.AGREE)
-    assert [row.what for row in audit_rows(result)] == ["hidden states"] * 2 + ["gradients"] * 2
 
 
 def test_the_candidate_with_the_worst_gradients_is_first() -> None:

@@ -95,7 +95,6 @@ _STATES = {
     StageKind.DIAGNOSING: "Searching for the likely cause in {engine}…",
     StageKind.TESTING_BUGS: "Searching for undetectable bugs…",
     StageKind.AUDITING_GRADIENTS: "Checking the gradients of {engine} step by step…",
-    StageKind.DIFFERENCES: "Computing finite differences…",
 }
 _RUNNING = "*Running*: {stage}"
 _PREVIOUS = "Previous run: {verdict}"

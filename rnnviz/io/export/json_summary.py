@@ -20,7 +20,6 @@ from rnnviz.text.causes import cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.backward_result import (
-    FiniteDifferences,
     GradientAudit,
     GradientMismatch,
     WrongGradient,
@@ -128,7 +127,7 @@ def _of_engines(result: RunResult, engines: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _of_backward(result: RunResult) -> dict[str, Any]:
-    """The figures of the gradients; audits and finite differences are missing without an audit."""
+    """The figures of the gradients; audits are missing without an audit."""
     judgment = None if result.judgment is None else result.judgment.backward
     seconds = {name: s for name, s in result.seconds.items() if name.endswith(BACKWARD)}
     figures: dict[str, Any] = {
@@ -140,11 +139,9 @@ def _of_backward(result: RunResult) -> dict[str, Any]:
     }
     if judgment is None:
         return figures
-    differences = judgment.finite_differences
     return {
         **figures,
         "audit": {name: _of_gradient_audit(audit) for name, audit in judgment.audits.items()},
-        "finite_differences": None if differences is None else _of_differences(differences),
         "diagnosis": [" + ".join(names) for engine in judgment.diagnoses for names in judgment.diagnoses[engine]],
         "ambiguous": sum(judgment.ambiguous.values()),
         "undetectable": list(judgment.undetectable),
@@ -221,26 +218,6 @@ def _of_gradient_audit(audit: GradientAudit) -> dict[str, Any]:
         "first_wrong": wrong and {"array": wrong.where.array, **_of_step(wrong)},
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
-    }
-
-
-def _of_differences(differences: FiniteDifferences) -> dict[str, Any]:
-    return {
-        "count": differences.count,
-        "skipped": differences.skipped,
-        "wrong": differences.wrong,
-        "reason": differences.reason,
-        "entries": [
-            {
-                "array": entry.where.array,
-                **entry.where.to_json(),
-                "value": json_number(entry.value),
-                "error": json_number(entry.error),
-                "gradients": {name: json_number(own) for name, own in entry.gradients.items()},
-                "limits": {name: json_number(own) for name, own in entry.limits.items()},
-            }
-            for entry in differences.entries
-        ],
     }
 
 

@@ -37,10 +37,10 @@ from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit, WrongStep
-from rnnviz.verify.backward_result import BackwardJudgment, DifferenceQuotient, GradientAudit, gradient_place
+from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit, gradient_place
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.verdict import AuditVerdict, Verdict
+from rnnviz.verify.verdict import AuditVerdict
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that HTML does not permit; names and program output may contain them."""
@@ -90,7 +90,6 @@ def report_html(
                 if gradient("h") in comparison.gradients
             ],
             gradient_audits=gradient_audit_rows(result),
-            differences=difference_rows(result),
             gradient_engines=[display_name(engine) for engine in result.gradient_engines],
             allowed=ALLOWED_BOUNDS,
             checks=[(display_name(check.engine), check) for check in result.checks],
@@ -271,33 +270,6 @@ def gradient_audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
     """A row for each engine whose gradients were audited."""
     judgment = result.backward_judgment
     return tuple(_audit_row(judgment, audit, "") for audit in judgment.audits.values())
-
-
-def difference_rows(result: RunResult) -> tuple[ReportRow, ...]:
-    """A row for each difference quotient: it, its estimated error, and the gradient of each engine."""
-    differences = result.backward_judgment.finite_differences
-    if differences is None:
-        return ()
-    engines = result.gradient_engines
-    return tuple(
-        ReportRow(
-            str(entry.where),
-            (
-                error(entry.value),
-                error(entry.error),
-                *(_of_engine(entry, engine) for engine in engines),
-            ),
-        )
-        for entry in differences.entries
-    )
-
-
-def _of_engine(entry: DifferenceQuotient, engine: str) -> TableCell:
-    if engine not in entry.gradients:
-        return ""
-    shown = number_format.error(entry.gradients[engine])
-    mark = f"{MARKS[Verdict.DISAGREE]} " if entry.contradicts(engine) else ""
-    return Figure(f"{mark}{shown}", number_format.full(entry.gradients[engine]))
 
 
 def _position(where: Location) -> Figure:

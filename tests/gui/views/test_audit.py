@@ -17,8 +17,6 @@ from rnnviz.gui.views.audit import AuditTable
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
-    DifferenceQuotient,
-    FiniteDifferences,
     WrongGradient,
 )
 from rnnviz.verify.result import RunResult
@@ -181,29 +179,24 @@ def test_tolerances_and_audits_are_whole_beside_a_lesson(view: AuditTable, wrong
     assert intro.natural_width() <= intro.width()
 
 
-def test_gradients_and_difference_quotients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:
+def test_gradients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:
     result = with_judgment(make_result(gradients=("gluon", "manual")))
     place = Place.at("grad.h", PLACE)
     wrong = gradient_audit(result, "manual")
     wrong = replace(wrong, wrong=2, worst_ratio=50.0, worst_at=place, first_wrong=WrongGradient(place, 1.0, 2.0))
-    entry = DifferenceQuotient(
-        Place("grad.parameters.l0_h2h_bias", (2,)),
-        2.0,
-        1e-9,
-        {"gluon": 2.0, "manual": 1.0},
-        {"gluon": 1e-6, "manual": 1e-6},
-    )
     assert result.judgment is not None
-    backward = BackwardJudgment({"manual": wrong}, FiniteDifferences((entry,)))
+    of_bias = replace(
+        wrong, engine="gluon", first_wrong=WrongGradient(Place("grad.parameters.l0_h2h_bias", (2,)), 1.0, 2.0)
+    )
+    backward = BackwardJudgment({"manual": wrong, "gluon": of_bias})
     view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
     assert [(row[0], row[1], row[2]) for row in texts(view.model)] == [
+        ("wrong", "gluon", "gradients"),
         ("wrong", "manual", "gradients"),
-        ("wrong", "manual", "finite differences"),
         ("no errors", "gluon", "hidden states"),
         ("no errors", "manual", "hidden states"),
-        ("no errors", "gluon", "finite differences"),
     ]
-    assert texts(view.model)[0][4] == place.short
+    assert [row[4] for row in texts(view.model)[:2]] == ["grad.parameters.l0_h2h_bias[2]", place.short]
     asked: list[Location] = []
     view.location_requested.connect(asked.append)
     for row in (0, 1):
