@@ -35,15 +35,15 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.gradients import OF_PARAMETERS, gradient
 from rnnviz.core.naming import gluon_name, names_of_file, with_parameters_in_columns
 from rnnviz.core.schema import declarations, display_value
-from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, first_timestep
+from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, first_timestep, state_row
 from rnnviz.core.words import join_words, suggest
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.core.inputs import Load
+    from rnnviz.core.places import Place
     from rnnviz.execution.events import AuditMode
-    from rnnviz.explain.value_sources import CellPlace, GatePlace, GradientOf, Place
 
 
 def add_run_to(commands: Commands) -> None:
@@ -279,7 +279,6 @@ def add_explain_to(commands: Commands) -> None:
 
 def _explain(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
-    from rnnviz.explain.value_sources import ParameterPlace
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
@@ -307,7 +306,6 @@ def _explain(options: Namespace) -> Answer:
         from rnnviz.io.export.csv import write_contributions
 
         parameter = _gradient(result, where, str(options.gradient)).of
-        assert isinstance(parameter, ParameterPlace)
         with progress_bar(options.quiet) as notify:
             write_contributions(result, parameter, options.csv, lambda done: notify(f"writing {options.csv}", done))
     if options.json is not None:
@@ -350,54 +348,41 @@ def _explained(
 _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
 
 
-def _value(kind: CellSpec, where: Location, name: str | None) -> "Location | CellPlace | GatePlace":
+def _value(kind: CellSpec, where: Location, name: str | None) -> "Place":
     """The place of --value NAME."""
     from rnnviz.explain.value_sources import value_place
 
     values = graph_of(kind).values
     if name is not None and name not in values:
         raise InputError(f"--value must be one of {', '.join(values)} (got {name}).{suggest(name, values)}")
-    return where if name is None else value_place(kind, where, name)
+    return value_place(kind, where, name or "h")
 
 
-def _gradient(result: RunResult, where: Location, name: str) -> "GradientOf":
+def _gradient(result: RunResult, where: Location, name: str) -> "Place":
     """The place of --gradient NAME."""
+    from rnnviz.core.places import INPUT_VALUES, Place, entry_place
     from rnnviz.explain.gradient_symbols import gate_name
-    from rnnviz.explain.value_sources import (
-        GatePlace,
-        GradientOf,
-        InitialPlace,
-        InputPlace,
-        OutputPlace,
-        gradient_entry,
-        value_place,
-    )
 
     network, parameters = result.config.network, result.inputs.parameters
     kind = network.kind
-    gates = {gate_name(kind, gate): gate for gate in kind.gate_symbols}
     # "u" is the pre-activation of an RNN, whose only gate is its state.
-    if name in gates:
-        return GradientOf(GatePlace(where, gates[name]))
-    if name in graph_of(kind).values:
-        return GradientOf(value_place(kind, where, name))
-    if name == "out":
-        return GradientOf(OutputPlace(where))
+    gates = [gate_name(kind, gate) for gate in kind.gate_symbols]
+    if name in gates or name in graph_of(kind).values or name == "out":
+        return Place.at(gradient(name), where)
     initial = [f"{symbol}0" for symbol in kind.state_symbols]
     if name in initial:
-        at = where.layer, where.direction, where.sample, where.unit
-        return GradientOf(InitialPlace(name.removesuffix("0"), *at, reverse=network.reverse))
+        return entry_place(network, gradient(name), (state_row(network, where), where.sample, where.unit))
     found = _INDEXED.fullmatch(name)
     index = tuple(map(int, found["index"].split(","))) if found else ()
     if found and found["name"] in ("x", "input") and len(index) == 1:
         check_index(f"--gradient {found['name']}[I]", index[0], network.input_size, "feature")
         names = result.inputs.names.of_sample(where.sample)
-        return GradientOf(InputPlace(where.timestep, where.sample, index[0], names))
+        return Place(gradient(INPUT_VALUES), (where.timestep, where.sample, index[0]), names=names)
     if found and found["name"] in parameters:
         shape = parameters[found["name"]].shape
         if len(index) != len(shape) or any(k >= size for k, size in zip(index, shape, strict=True)):
             raise InputError(f"--gradient {name} is outside the parameter: its shape is {shape}.")
-        return gradient_entry(network, f"{OF_PARAMETERS}{found['name']}", index)
+        return entry_place(network, f"{OF_PARAMETERS}{found['name']}", index)
     if name in ("x", "input"):
         raise InputError(f"--gradient {name} needs a feature, such as {name}[0]: there are {network.input_size}.")
     if name in parameters:

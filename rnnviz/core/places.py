@@ -91,14 +91,44 @@ class Place:
         return Location(*self.index, reverse=self.lane.reverse)
 
     @property
+    def layer(self) -> int:
+        """The layer of a place in a lane."""
+        assert self.lane is not None
+        assert self.lane.layer is not None
+        return self.lane.layer
+
+    @property
+    def direction(self) -> int:
+        """The direction of a place in a lane."""
+        assert self.lane is not None
+        return self.lane.direction
+
+    @property
     def sample(self) -> int | None:
         """The sample; None of a parameter."""
         return None if self.kind == "parameter" else self.index[-2]
 
     @property
+    def unit(self) -> int:
+        """The unit, feature, or last index of a parameter."""
+        return self.index[-1]
+
+    @property
+    def timestep(self) -> int | None:
+        """The time step; None of an initial state and a parameter."""
+        if self.kind in ("initial", "parameter"):
+            return None
+        return self.index[-3]
+
+    @property
     def parameter(self) -> str:
         """The name of a parameter in a network: "l0_i2h_weight"."""
         return self.symbol.removeprefix(PARAMETERS)
+
+    @property
+    def name_in_lane(self) -> str:
+        """The name of a parameter in its lane: "i2h_weight"."""
+        return self.parameter.partition("_")[2]
 
     def to_json(self) -> dict[str, Any]:
         """The index by the names of its axes, as `Location.to_json` has them; of a parameter "index"."""

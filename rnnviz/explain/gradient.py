@@ -19,9 +19,10 @@ from rnnviz.cells.interpreters.graph import Graph, Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound, stored
 from rnnviz.core.axis_labels import Names
-from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array
+from rnnviz.core.places import LOSS, Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row
 from rnnviz.explain.equations import EquationLine, Token
@@ -37,18 +38,7 @@ from rnnviz.explain.gradient_symbols import (
     through_weights,
 )
 from rnnviz.explain.step_breakdown import StoredValue
-from rnnviz.explain.value_sources import (
-    CellPlace,
-    GatePlace,
-    GradientOf,
-    InitialPlace,
-    InputPlace,
-    LossPlace,
-    OutputPlace,
-    ParameterPlace,
-    Place,
-    notation,
-)
+from rnnviz.explain.value_sources import notation
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.step_inputs import rounded_once
@@ -75,7 +65,7 @@ class GradientPart:
     gradients: Floats
     name: Callable[[int], str] = field(repr=False)
     source: Callable[[int], Place | None] = field(repr=False)
-    weight: Callable[[int], ParameterPlace | None] = field(default=lambda _: None, repr=False)
+    weight: Callable[[int], Place | None] = field(default=lambda _: None, repr=False)
 
     @cached_property
     def products(self) -> Floats:
@@ -116,7 +106,7 @@ class GradientBreakdown:
     each time step, of a parameter.
     """
 
-    place: GradientOf
+    place: Place
     engine: str
     cell: CellSpec
     lines: tuple[GradientLine, ...]
@@ -135,43 +125,31 @@ class GradientBreakdown:
     @property
     def line(self) -> GradientLine:
         """The line of `place`."""
-        return self.by_name.get(line_name(self.cell, self.place), self.lines[0])
+        return self.by_name.get(line_name(self.place), self.lines[0])
 
 
-def line_name(cell: CellSpec, place: GradientOf) -> str:
+def line_name(place: Place) -> str:
     """The name of the line that gives a gradient: "grad.h", "grad.i"."""
-    match place.of:
-        case GatePlace():
-            return gradient(gate_name(cell, place.of.gate))
-        case CellPlace():
-            return gradient(place.of.symbol)
-        case Location():
-            return gradient(cell.state_symbols[0])
-        case OutputPlace():
-            return OF_OUTPUT
-        case InputPlace():
-            return gradient("x")
-        case InitialPlace():
-            return gradient(f"{place.of.state}0")
-        case ParameterPlace():
-            return notation(place)
+    if place.kind == "input":
+        return gradient("x")
+    return notation(place) if place.kind == "parameter" else place.array
 
 
-def gradient_breakdown(blocks: GradientBlocks, place: GradientOf) -> GradientBreakdown:
+def gradient_breakdown(blocks: GradientBlocks, place: Place) -> GradientBreakdown:
     """The terms of a gradient of one engine."""
     with np.errstate(all="ignore"):
         return _Explainer(blocks, place).explain()
 
 
 def unit_contributions(
-    blocks: GradientBlocks, place: ParameterPlace, check: Callable[[float], None] = lambda fraction: None
+    blocks: GradientBlocks, place: Place, check: Callable[[float], None] = lambda fraction: None
 ) -> Floats:
     """The contribution of each time step to the gradient of a parameter's numbers, summed over the samples.
 
     Returns an array of float64: (T, U). The sum over time of a column is the gradient of the number of this unit.
     """
     with np.errstate(all="ignore"):
-        return _Explainer(blocks, GradientOf(place)).unit_contributions(place, check)
+        return _Explainer(blocks, place.gradient).unit_contributions(place, check)
 
 
 class _Line:
@@ -235,7 +213,7 @@ class _Line:
 
 
 class _Explainer:
-    def __init__(self, blocks: GradientBlocks, place: GradientOf) -> None:
+    def __init__(self, blocks: GradientBlocks, place: Place) -> None:
         self._blocks, self._place = blocks, place
         self._inputs: Inputs = blocks.inputs
         self._trace: Trace = blocks.trace
@@ -246,28 +224,25 @@ class _Explainer:
         self._symbols: GradientSymbols = gradient_symbols(self._graph)
 
     def explain(self) -> GradientBreakdown:
-        of, contributions = self._place.of, None
+        place, contributions = self._place, None
         lines: tuple[GradientLine, ...]
-        match of:
-            case InputPlace():
-                lines = (self._input(of),)
-                sample = of.sample
-            case InitialPlace():
-                lines = (self._initial(of),)
-                sample = of.sample
-            case ParameterPlace():
-                line, contributions = self._parameter(of)
-                lines, sample = (line,), 0
-            case CellPlace() | GatePlace() | OutputPlace():
-                lines, sample = self._step(of.where), of.where.sample
-            case Location():
-                lines, sample = self._step(of), of.sample
+        match place.kind:
+            case "input":
+                lines = (self._input(place),)
+            case "initial":
+                lines = (self._initial(place),)
+            case "parameter":
+                line, contributions = self._parameter(place)
+                lines = (line,)
+            case _:
+                assert place.location is not None
+                lines = self._step(place.location)
         return GradientBreakdown(
             self._place,
             self._trace.engine,
             self._network.kind,
             lines,
-            self._inputs.names.of_sample(sample),
+            self._inputs.names.of_sample(place.sample or 0),
             contributions,
         )
 
@@ -275,7 +250,7 @@ class _Explainer:
 
     def _step(self, where: Location) -> tuple[GradientLine, ...]:
         # A gate or a cell state belongs to another unit than an h that is projected.
-        of_gates = isinstance(self._place.of, CellPlace | GatePlace)
+        of_gates = self._place.array not in (gradient(self._network.kind.state_symbols[0]), OF_OUTPUT)
         size = ("H",) if of_gates else self._graph.values[self._network.kind.state_symbols[0]].shape
         step = self._blocks.step(where.layer, where.direction, where.timestep, where.sample)
         lines = []
@@ -297,7 +272,7 @@ class _Explainer:
             for symbol in copies:
                 # The same value under another name.
                 d = self._at(step.own(symbol), where.unit)
-                self._add_given(line, "step", gradient(symbol), d, GradientOf(CellPlace(where, symbol)))
+                self._add_given(line, "step", gradient(symbol), d, Place.at(gradient(symbol), where))
             if node.op != "state":
                 self._add_inner(line, step, node, where)
             # A value of a step may be called "input".
@@ -318,7 +293,7 @@ class _Explainer:
         after = carried_to(self._network, where, self._inputs.length(where.sample))
         if after is None:
             value = self._loss.state[state][state_row(self._network, where), where.sample, where.unit]
-            self._add_loss(line, "final", float(value), LossPlace(where, state))
+            self._add_loss(line, "final", float(value), Place.at(f"{LOSS}{state}", where))
         elif not self._blocks.cut_before(where.direction, after):
             self._add_next(line, where.moved(timestep=after), state)
 
@@ -336,13 +311,13 @@ class _Explainer:
         if OF_OUTPUT in self._trace:
             own = np.array([self._trace[OF_OUTPUT][where.index]], np.float64)
             found = stored(own, self._trace.stored_as, self._trace.eps)[0]
-        self._add_given(line, "out", OF_OUTPUT, found, GradientOf(OutputPlace(where)))
+        self._add_given(line, "out", OF_OUTPUT, found, Place.at(OF_OUTPUT, where))
 
     def _add_direct(self, line: _Line, where: Location) -> None:
         times = range(where.timestep, where.timestep + 1)
         direct = self._loss.direct(self._network, where.layer, where.direction, times, self._inputs.batch_size)
         if direct is not None:
-            self._add_loss(line, "direct", float(direct[0, where.sample, where.unit]), LossPlace(where))
+            self._add_loss(line, "direct", float(direct[0, where.sample, where.unit]), Place.at(f"{LOSS}out", where))
 
     def _add_loss(self, line: _Line, text: str, value: float, place: Place) -> None:
         self._add_given(line, "loss", text, exact(np.array(value), self._trace.eps), place)
@@ -377,7 +352,7 @@ class _Explainer:
                 part = self._vector("above", name, "i2h_weight", node.name, column, owed, symbol.text, there, mark)
                 line.parts.append(part)
             name = f"{text}{arrow}" if text else f"Wᵀ {gradient('u')}{arrow}"
-            line.add_sum(name, line.parts[first:], GradientOf(there) if text else None)
+            line.add_sum(name, line.parts[first:], Place.at(gradient("h"), there) if text else None)
 
     def _add_next(self, line: _Line, there: Location, state: str) -> None:
         """Add the terms of a state that come from the next step."""
@@ -395,7 +370,7 @@ class _Explainer:
                 part = self._vector("next", text, "h2h_weight", gate, there.unit, d, texts(owed), there)
                 line.parts.append(part)
             if parts:
-                line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], GradientOf(there))
+                line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], Place.at(gradient("h"), there))
         leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
         if leaf is not None:
             line.add_to_total(self._at(step.gradient(leaf), there.unit))
@@ -478,12 +453,10 @@ class _Explainer:
         def source(unit: int) -> Place | None:
             if unit >= self._network.output_size:
                 return None
-            there = where.moved(unit=unit)
-            return GradientOf(GatePlace(there, gate) if gate else there)
+            return Place.at(gradient(gate_name(kind, gate) if gate else "h"), where.moved(unit=unit))
 
-        def weight(unit: int) -> ParameterPlace:
-            index = first + unit, column
-            return ParameterPlace(where.layer, where.direction, parameter, index, reverse=where.reverse)
+        def weight(unit: int) -> Place:
+            return parameter_place(where.lane, parameter, (first + unit, column))
 
         return GradientPart(
             way,
@@ -544,38 +517,30 @@ class _Explainer:
             return None
         kind, names = self._network.kind, {n: name for name, n in self._graph.values.items()}
         name = names.get(node, "")
-        if name == kind.state_symbols[0]:
-            return where
-        if name in kind.state_symbols:
-            return CellPlace(where, name)
-        return GatePlace(where, name) if name in kind.gate_symbols else None
+        return Place.at(name, where) if name in (*kind.state_symbols, *kind.gate_symbols) else None
 
     def _gradient_place(self, node: Node, where: Location) -> Place:
-        kind, name = self._network.kind, self._symbols.names.get(node, "")
-        if name == kind.state_symbols[0]:
-            return GradientOf(where)
-        if name in kind.state_symbols:
-            return GradientOf(CellPlace(where, name))
-        gate = next((g for g in kind.gate_symbols if gate_name(kind, g) == name), name)
-        return GradientOf(GatePlace(where, gate))
+        return Place.at(gradient(self._symbols.names.get(node, "")), where)
 
     # What no step computed, and parameters
 
-    def _input(self, place: InputPlace) -> GradientLine:
+    def _input(self, place: Place) -> GradientLine:
         line = _Line(gradient("x"))
-        reader = Location(0, 0, place.timestep, place.sample, reverse=self._network.reverse)
-        self._add_input_parts(line, reader, place.feature, "")
-        return self._finish(line, OF_INPUT, (place.timestep, place.sample, place.feature))
+        t, sample, feature = place.index
+        reader = Location(0, 0, t, sample, reverse=self._network.reverse)
+        self._add_input_parts(line, reader, feature, "")
+        return self._finish(line, OF_INPUT, place.index)
 
-    def _initial(self, place: InitialPlace) -> GradientLine:
-        line = _Line(gradient(f"{place.state}0"))
-        length = self._inputs.length(place.sample)
-        first = length - 1 if self._network.backward(place.direction) else 0
-        there = Location(place.layer, place.direction, first, place.sample, place.unit, reverse=self._network.reverse)
-        self._add_next(line, there, place.state)
-        return self._finish(line, line.name, (state_row(self._network, there), place.sample, place.unit))
+    def _initial(self, place: Place) -> GradientLine:
+        line = _Line(place.array)
+        row, sample, unit = place.index
+        layer, direction = divmod(row, self._network.directions)
+        first = self._inputs.length(sample) - 1 if self._network.backward(direction) else 0
+        there = Location(layer, direction, first, sample, unit, reverse=self._network.reverse)
+        self._add_next(line, there, place.symbol.removesuffix("0"))
+        return self._finish(line, place.array, place.index)
 
-    def _parameter(self, place: ParameterPlace) -> tuple[GradientLine, Floats]:
+    def _parameter(self, place: Place) -> tuple[GradientLine, Floats]:
         timesteps, samples = self._inputs.timesteps, self._inputs.batch_size
         factors, gradients, bounds = (np.zeros((timesteps, samples)) for _ in range(3))
         gate, unit, text = "", place.index[0], "grad"
@@ -605,38 +570,38 @@ class _Explainer:
 
         part = GradientPart(
             "time",
-            f"Σ {text}{'' if place.name.endswith('bias') else ' · ' + self._read_name(place)}",
+            f"Σ {text}{'' if place.name_in_lane.endswith('bias') else ' · ' + self._read_name(place)}",
             factors.reshape(-1),
             gradients.reshape(-1),
             name,
-            lambda k: GradientOf(GatePlace(where(k), gate) if gate else where(k)),
+            lambda k: Place.at(gradient(gate_name(self._network.kind, gate) if gate else "h"), where(k)),
         )
         line.add_vector(part, None)
         layer = self._blocks.layer(place.layer, place.direction, np.array([0]))
         summed, magnitude, reach = (np.array(a.sum()) for a in (products, np.abs(products), bounds))
         line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))
-        return self._finish(line, f"{OF_PARAMETERS}{place.key}", place.index), products.sum(axis=1)
+        return self._finish(line, place.array, place.index), products.sum(axis=1)
 
-    def _owing(self, place: ParameterPlace) -> list[Node]:
+    def _owing(self, place: Place) -> list[Node]:
         """The node of a step whose gradient a parameter's number is owed, times what it is multiplied with."""
         kind, size = self._network.kind, self._network.hidden_size
-        if place.name not in kind.own_parameters:
-            of_input = place.name.startswith("i2h_")
+        if place.name_in_lane not in kind.own_parameters:
+            of_input = place.name_in_lane.startswith("i2h_")
             gate = (kind.gate_symbols if of_input else kind.recurrent_gates)[place.index[0] // size]
             ops = ("u",) if of_input else ("v", "recurrent")
             return [n for n in self._graph.nodes if n.op in ops and n.name == gate]
         return [
             n
             for n in self._graph.nodes
-            if (n.op == "matrix" and n.args[0].name == place.name)
-            or ((n.op, n.name) == ("parameter", place.name) and len(n.shape) == 1)
+            if (n.op == "matrix" and n.args[0].name == place.name_in_lane)
+            or ((n.op, n.name) == ("parameter", place.name_in_lane) and len(n.shape) == 1)
         ]
 
-    def unit_contributions(self, place: ParameterPlace, check: Callable[[float], None]) -> Floats:
+    def unit_contributions(self, place: Place, check: Callable[[float], None]) -> Floats:
         """(T, U): see the function of this name."""
         timesteps, nodes = self._inputs.timesteps, self._owing(place)
-        rows = self._inputs.parameters[place.key].shape[0]
-        units = rows if place.name in self._network.kind.own_parameters else self._network.hidden_size
+        rows = self._inputs.parameters[place.parameter].shape[0]
+        units = rows if place.name_in_lane in self._network.kind.own_parameters else self._network.hidden_size
         values: Floats = np.asarray(allocate_array("float64", (timesteps, units)))
         values[...] = 0.0
         done, steps = 0, sum(map(self._inputs.length, range(self._inputs.batch_size)))
@@ -651,7 +616,7 @@ class _Explainer:
             check(done / steps)
         return values
 
-    def _over_time(self, place: ParameterPlace, unit: int | None) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
+    def _over_time(self, place: Place, unit: int | None) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
         """Blocks of all steps: time steps, samples, gradients of a unit or of all, and the unit's column in them."""
         mixes = unit is None or self._graph.mixes_units
         units = None if mixes else np.array([unit])
@@ -669,7 +634,7 @@ class _Explainer:
                 step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, units)
                 yield times, group, step, (unit or 0) if mixes else 0
 
-    def _weights(self, place: ParameterPlace) -> list[FloatArray]:
+    def _weights(self, place: Place) -> list[FloatArray]:
         """The weights that a step of the lane reads its inputs through."""
         arrays = vars(self._inputs.parameters.layer(place.layer, place.direction))
         return [arrays[name] for name in ("i2h_weight", "h2h_weight") if name in arrays]
@@ -680,7 +645,7 @@ class _Explainer:
             return [slice(0, self._inputs.batch_size)]
         return [slice(n, n + 1) for n in range(self._inputs.batch_size)]
 
-    def _read(self, place: ParameterPlace, node: Node, step: BackwardBlock) -> FloatArray | float:
+    def _read(self, place: Place, node: Node, step: BackwardBlock) -> FloatArray | float:
         """(B, S): what the parameter's number is multiplied with; 1 for a bias and for a number of each unit."""
         if len(place.index) == 1:
             return 1.0
@@ -689,8 +654,8 @@ class _Explainer:
             return step.value(node.args[-1]).value[..., column]
         return step.read(node.op)[..., column]
 
-    def _read_name(self, place: ParameterPlace) -> str:
+    def _read_name(self, place: Place) -> str:
         if len(place.index) == 1:
             return "1"
-        read = "x" if place.name == "i2h_weight" else "h[t-1]" if place.name == "h2h_weight" else "operand"
+        read = {"i2h_weight": "x", "h2h_weight": "h[t-1]"}.get(place.name_in_lane, "operand")
         return f"{read}[{place.index[1]}]"

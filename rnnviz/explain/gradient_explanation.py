@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
-from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
+from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import Divergence, divergence_sentences, padding_sentence, wrong_sentences
@@ -23,14 +24,6 @@ from rnnviz.explain.gradient import (
 )
 from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
 from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
-from rnnviz.explain.value_sources import (
-    GradientOf,
-    InitialPlace,
-    ParameterPlace,
-    Place,
-    gradient_entry,
-    step_of,
-)
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.verify.cell_states import CellStates
@@ -47,7 +40,7 @@ class GradientExplanation:
     `unread` has the engines without the gradient, and why; `notes` are about the place, such as truncation.
     """
 
-    place: GradientOf
+    place: Place
     breakdowns: Mapping[str, GradientBreakdown]
     partings: Mapping[str, Divergence | None]
     unread: Mapping[str, str] = field(default_factory=dict)
@@ -98,7 +91,7 @@ def gradient_blocks_of(result: RunResult, cells: Mapping[str, CellStates] | None
 
 def explain_gradients(
     result: RunResult,
-    place: GradientOf,
+    place: Place,
     blocks: Mapping[str, GradientBlocks] | None = None,
     candidates: Collection[str] | None = None,
 ) -> GradientExplanation:
@@ -109,7 +102,7 @@ def explain_gradients(
     inputs = result.inputs
     if inputs.loss is None:
         raise InputError(_NO_GRADIENTS)
-    where = step_of(place)
+    where = place.location
     if where is not None and (no_step := padding_sentence(inputs, where)):
         raise InputError(no_step)
     known = gradient_blocks_of(result) if blocks is None else blocks
@@ -130,7 +123,7 @@ def explain_gradients(
 
 def engines_without_terms(result: RunResult, blocks: Mapping[str, GradientBlocks]) -> dict[str, str]:
     """Sentences on the engines with a gradient that has no terms, by engine; `blocks` is of `gradient_blocks_of`."""
-    reasons = {name: _missing(result, name, GradientOf(Location()), blocks) for name in result.traces}
+    reasons = {name: _missing(result, name, Place.at(gradient("h"), Location()), blocks) for name in result.traces}
     return {
         name: _UNREAD.format(engine=display_name(name), reason=reason) for name, reason in reasons.items() if reason
     }
@@ -147,11 +140,11 @@ def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> Grad
         raise InputError(f"name must be one of {', '.join(names) or 'no gradients: the run has none'} (got {name}).")
     if len(index) != array.ndim or not all(0 <= k < size for k, size in zip(index, array.shape, strict=True)):
         raise InputError(f"index must be inside the shape {array.shape} of {name} (got {list(index)}).")
-    return explain_gradients(result, gradient_entry(result.config.network, name, index))
+    return explain_gradients(result, entry_place(result.config.network, name, index))
 
 
 def contributions_over_time(
-    result: RunResult, engine: str, place: ParameterPlace, check: Callable[[float], None] = lambda fraction: None
+    result: RunResult, engine: str, place: Place, check: Callable[[float], None] = lambda fraction: None
 ) -> Floats:
     """The contributions (T, U) of the time steps to a parameter's gradient, by `gradient.unit_contributions`.
 
@@ -160,12 +153,12 @@ def contributions_over_time(
     if result.inputs.loss is None:
         raise InputError(_NO_GRADIENTS)
     blocks = gradient_blocks_of(result)
-    if reason := _missing(result, engine, GradientOf(place), blocks):
+    if reason := _missing(result, engine, place, blocks):
         raise InputError(_NO_CONTRIBUTIONS.format(engine=display_name(engine), reason=reason))
     return unit_contributions(blocks[engine], place, check)
 
 
-def _missing(result: RunResult, name: str, place: GradientOf, blocks: Mapping[str, GradientBlocks]) -> str:
+def _missing(result: RunResult, name: str, place: Place, blocks: Mapping[str, GradientBlocks]) -> str:
     """Why an engine's gradient cannot be explained, in a clause; "" if it can."""
     if name in result.without_gradients:
         return result.without_gradients[name]
@@ -179,10 +172,9 @@ def _missing(result: RunResult, name: str, place: GradientOf, blocks: Mapping[st
     return ""
 
 
-def _lowest(place: GradientOf) -> int:
+def _lowest(place: Place) -> int:
     """The lowest layer whose steps the gradient reads."""
-    of = step_of(place) or place.of
-    return of.layer if isinstance(of, Location | InitialPlace | ParameterPlace) else 0
+    return place.layer if place.lane is not None else 0
 
 
 def _notes(result: RunResult, where: Location | None) -> tuple[str, ...]:
@@ -210,16 +202,12 @@ def _first_parting(
     return next((d for d in found if d.step == "stored_line" and d.gate in wrong and d.differs), None)
 
 
-def _array(trace: Trace, place: GradientOf) -> FloatArray:
+def _array(trace: Trace, place: Place) -> FloatArray:
     """The engine's gradients at the step of a place, whose largest one is the scale of the tolerance."""
-    where = step_of(place)
+    where = place.location
     if where is not None:
         return np.asarray(trace[gradient("h")][where.layer, where.direction, where.timestep, where.sample])
-    of = place.of
-    name = f"{OF_PARAMETERS}{of.key}" if isinstance(of, ParameterPlace) else OF_INPUT
-    if isinstance(of, InitialPlace):
-        name = gradient(f"{of.state}0")
-    return np.asarray(trace.get(name, np.ones(1)))
+    return np.asarray(trace.get(place.array, np.ones(1)))
 
 
 def _numbers(ours: GradientBreakdown, theirs: GradientBreakdown) -> Iterator[Divergence]:
@@ -324,8 +312,7 @@ class GradientBars:
 
 def gradient_bars(each: Sequence[GradientBreakdown], name: str) -> GradientBars:
     """The bars of the line that gives a gradient."""
-    place = each[0].place.of
-    if isinstance(place, ParameterPlace) and each[0].contributions is not None:
+    if each[0].contributions is not None:
         values = np.array([breakdown.contributions for breakdown in each])
         part = each[0].lines[0].parts[0]
         width = len(part.factors) // values.shape[1]

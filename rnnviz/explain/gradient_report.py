@@ -5,6 +5,7 @@ from typing import Any
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import json_number
+from rnnviz.core.places import Place
 from rnnviz.explain.gradient import GradientLine
 from rnnviz.explain.gradient_explanation import GradientExplanation, gradient_table
 from rnnviz.explain.report import (
@@ -17,7 +18,7 @@ from rnnviz.explain.report import (
     table_lines,
 )
 from rnnviz.explain.step_breakdown import StoredValue
-from rnnviz.explain.value_sources import GradientOf, ParameterPlace, in_words, step_of
+from rnnviz.explain.value_sources import in_words
 
 _LEGENDS = {
     "above": "  ↑ marks the layer above: Wᵀ grad.i is the sum over its units of W_i2h times grad.i.",
@@ -42,9 +43,8 @@ def gradient_report(explanation: GradientExplanation, top: int | None = None) ->
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _heading(place: GradientOf) -> str:
-    of = step_of(place) or place.of
-    return f"{in_words(place)}, sample {of.sample}" if hasattr(of, "sample") else in_words(place)
+def _heading(place: Place) -> str:
+    return in_words(place) if place.sample is None else f"{in_words(place)}, sample {place.sample}"
 
 
 def _terms(explanation: GradientExplanation, name: str, top: int | None) -> Iterator[str]:
@@ -76,11 +76,12 @@ def gradient_to_json(explanation: GradientExplanation) -> dict[str, Any]:
     "parts", whose terms are "factor" · "gradient". Where the engine gives the gradient, "own" has it, with the
     difference and the rounding bound. "over_time" has the sum of each time step of the gradient of a parameter.
     """
-    where, place = step_of(explanation.place), explanation.place.of
+    place = explanation.place
+    where = place.location
     return {
         "gradient": in_words(explanation.place),
         **({} if where is None else {"where": where.to_json()}),
-        **({"parameter": place.key, "index": list(place.index)} if isinstance(place, ParameterPlace) else {}),
+        **({"parameter": place.parameter, "index": list(place.index)} if place.kind == "parameter" else {}),
         "reference": explanation.reference.engine,
         "engines": {
             name: {

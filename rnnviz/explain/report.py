@@ -16,7 +16,7 @@ from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.likely_cause import StepWithBugs
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, first_parted_sum, ledger
-from rnnviz.explain.value_sources import notation, own_previous, previous_cell, state_place
+from rnnviz.explain.value_sources import notation, previous_place, state_place
 from rnnviz.frozen import dataclass
 
 _BETWEEN = "  "
@@ -121,7 +121,7 @@ def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
             tuple(format_short(a.previous.by_symbol[symbol]) for a in each),
         )
         for symbol in first.previous.by_symbol
-        for place in (own_previous(first) if symbol == "h" else previous_cell(first, symbol),)
+        for place in (previous_place(first, symbol),)
     ]
     yield from table_lines([display_name(a.engine) for a in each], rows)
 

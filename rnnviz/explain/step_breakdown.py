@@ -137,6 +137,7 @@ class StepBreakdown:
     recomputed: frozenset[str] = frozenset()
     size: str = "H"
     hidden_size: int = 0
+    directions: int = 1
 
     @cached_property
     def by_symbol(self) -> dict[str, GateArithmetic]:
@@ -274,6 +275,7 @@ def explain(
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
         size=size,
         hidden_size=network.hidden_size,
+        directions=network.directions,
         returned=tuple(
             StoredValue(name, float(trace.lines[name][where.index]), line.value, bounds[name])
             for name, line in lines.items()

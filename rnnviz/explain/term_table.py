@@ -9,20 +9,11 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.symbols import expression, short_equations
 from rnnviz.core import number_format
-from rnnviz.core.trace_index import ARROWS, Location
+from rnnviz.core.places import Place, parameter_place
+from rnnviz.core.trace_index import ARROWS
 from rnnviz.explain.explanation import Divergence
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
-from rnnviz.explain.value_sources import (
-    CellPlace,
-    InitialPlace,
-    ParameterPlace,
-    Place,
-    input_source,
-    notation,
-    own_previous,
-    previous_cell,
-    value_place,
-)
+from rnnviz.explain.value_sources import input_source, notation, previous_place
 from rnnviz.explain.worked_step import Kind
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import mismatching
@@ -63,7 +54,7 @@ class TermRow:
     figures: tuple[TermValues, ...]
     source: Place | None = None
     parts: bool = False
-    weight: ParameterPlace | None = None
+    weight: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +182,7 @@ class _GateRows:
         weight = self._parameter(terms[0].kind, matrix, terms[0].index)
         return TermRow("term", name, figures, source, parts=place == self._marked, weight=weight)
 
-    def _parameter(self, kind: Kind, name: str, *column: int) -> ParameterPlace | None:
+    def _parameter(self, kind: Kind, name: str, *column: int) -> Place | None:
         """The place of a weight or a bias of the unit's row."""
         if kind == "value":
             return None
@@ -200,7 +191,7 @@ class _GateRows:
         if kind != "matrix":
             gates = first.cell.gate_symbols if kind == "i2h" else first.cell.recurrent_gates
             row += gates.index(symbol) * first.hidden_size
-        return ParameterPlace(where.layer, where.direction, name, (row, *column), reverse=where.reverse)
+        return parameter_place(where.lane, name, (row, *column))
 
     def _rest(self, places: NDArray[np.intp], *, listed: bool) -> list[TermRow]:
         if not len(places):
@@ -240,13 +231,9 @@ class _GateRows:
 def term_name(first: StepBreakdown, place: Place) -> str:
     """The value that a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
     text = notation(place)
-    if (
-        not isinstance(place, Location | InitialPlace)
-        or place.layer == first.where.layer
-        or len(first.x) == len(first.h_previous)
-    ):
+    if place.lane is None or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
         return text
-    return f"{text} {ARROWS[place.backward]}"
+    return f"{text} {ARROWS[place.lane.backward]}"
 
 
 def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None) -> TermTable:
@@ -287,10 +274,9 @@ def _products(node: Node) -> Iterator[Node]:
 def _source(arithmetic: StepBreakdown, node: Node) -> Place:
     """Where the second factor of a product comes from; of tanh(c) where c does."""
     if node.op == "state":
-        return own_previous(arithmetic) if node.name == "h" else previous_cell(arithmetic, node.name)
+        return previous_place(arithmetic, node.name)
     names = {value: name for name, value in arithmetic.graph.values.items()}
-    name = names.get(node)
-    return CellPlace(arithmetic.where) if name is None else value_place(arithmetic.cell, arithmetic.where, name)
+    return Place.at(names.get(node, "c"), arithmetic.where)
 
 
 def first_parted_sum(

@@ -10,8 +10,9 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import ParameterPlace
+from rnnviz.explain.value_sources import lies_in
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gates import Quantity, gradients_of, is_gradient, quantity_for
 from rnnviz.quantities.steps import Region
@@ -98,7 +99,7 @@ class AppState:
     """The quantity that follows the selection."""
     followed: "Influence | Contributions | None" = None
     """The one that was computed last, for the present selection or for the one before."""
-    parameter: ParameterPlace | None = None
+    parameter: Place | None = None
     """The selected number of a parameter whose gradient is shown."""
     lesson_step: tuple[str, int] | None = None
     ran: Config | None = None
@@ -149,7 +150,7 @@ class AppState:
             # The regions and the range may not exist in other values.
             state = replace(state, highlighted=(), selected_range=None, followed=None)
             at = state.parameter
-            if at is not None and not (result.inputs.loss is not None and at.is_in(result.inputs.parameters)):
+            if at is not None and not (result.inputs.loss is not None and lies_in(at, result.inputs)):
                 state = state.with_parameter(None)
         return replace(state, location=state.inside(self.wanted))._at_first_fault()
 
@@ -169,7 +170,7 @@ class AppState:
         candidate = self.candidate if engine == result.reference.engine else engine
         return replace(state, engine=engine, candidate=candidate, location=state.inside(where), wanted=where)
 
-    def with_parameter(self, parameter: ParameterPlace | None) -> "AppState":
+    def with_parameter(self, parameter: Place | None) -> "AppState":
         """The state with another selected parameter; without one, contributions are not shown."""
         state = replace(self, parameter=parameter)
         return replace(state, following=None) if parameter is None and self.following == "contributions" else state
@@ -366,11 +367,11 @@ class Session(QObject):
         self.replace(replace(self._state, followed=followed))
 
     @property
-    def parameter(self) -> ParameterPlace | None:
+    def parameter(self) -> Place | None:
         """The selected number of a parameter whose gradient is shown."""
         return self._state.parameter
 
-    def set_parameter(self, parameter: ParameterPlace) -> None:
+    def set_parameter(self, parameter: Place) -> None:
         self.replace(self._state.with_parameter(parameter))
 
     def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:

@@ -1,11 +1,15 @@
 """The contributions of the time steps to the gradient of a parameter, and a reader of them as values of a lane."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from rnnviz.core.gradients import GRADIENT
-from rnnviz.core.trace_index import Lane, Location
+from rnnviz.core.gradients import GRADIENT, gradient
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.explain.gradient_explanation import contributions_over_time
-from rnnviz.explain.value_sources import GatePlace, GradientOf, ParameterPlace, notation
+from rnnviz.explain.gradient_symbols import gate_name
+from rnnviz.explain.value_sources import notation
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gate_lanes import LaneGates
@@ -28,7 +32,7 @@ class Contributions:
     parameter:
         The number.
     gate:
-        The symbol of its gate; "" of a parameter without gates.
+        The name of its gate in a gradient; "" of a parameter without gates.
     samples:
         How many samples are summed.
     values:
@@ -38,7 +42,7 @@ class Contributions:
     """
 
     engine: str
-    parameter: ParameterPlace
+    parameter: Place
     gate: str
     samples: int
     values: Floats
@@ -47,7 +51,7 @@ class Contributions:
     @property
     def name(self) -> str:
         """The gradient that the contributions sum to, such as "grad.l0_i2h_weight[3, 2]"."""
-        return notation(GradientOf(self.parameter))
+        return notation(self.parameter.gradient)
 
     @property
     def quantity(self) -> GateQuantity:
@@ -55,26 +59,25 @@ class Contributions:
 
     @property
     def lane(self) -> Lane:
-        return Lane(self.parameter.layer, self.parameter.direction, reverse=self.parameter.reverse)
+        return self.parameter.lane or INPUT
 
     @property
     def unit(self) -> int:
         """The unit of the number."""
         return self.parameter.index[0] % self.values.shape[1]
 
-    def number_of(self, unit: int) -> ParameterPlace:
+    def number_of(self, unit: int) -> Place:
         """The number of another unit in the same gate and column."""
         row, *column = self.parameter.index
-        at = self.parameter
-        return ParameterPlace(at.layer, at.direction, at.name, (row - self.unit + unit, *column), reverse=at.reverse)
+        return replace(self.parameter, index=(row - self.unit + unit, *column))
 
-    def source(self, where: Location) -> GradientOf:
+    def source(self, where: Location) -> Place:
         """The gradient that the contribution of a step of the lane is a multiple of."""
-        return GradientOf(GatePlace(where, self.gate) if self.gate else where)
+        return Place.at(gradient(self.gate or "h"), where)
 
 
 def contributions(
-    result: RunResult, parameter: ParameterPlace, engine: str | None = None, check: Check = lambda fraction: None
+    result: RunResult, parameter: Place, engine: str | None = None, check: Check = lambda fraction: None
 ) -> Contributions:
     """The contributions of the time steps to the gradient of a number of a parameter.
 
@@ -83,9 +86,9 @@ def contributions(
     engine, kind = result.reference.engine if engine is None else engine, result.inputs.network.kind
     values = contributions_over_time(result, engine, parameter, check)
     gate = ""
-    if parameter.name not in kind.own_parameters:
-        gates = kind.gate_symbols if parameter.name.startswith("i2h_") else kind.recurrent_gates
-        gate = gates[parameter.index[0] // values.shape[1]]
+    if parameter.name_in_lane not in kind.own_parameters:
+        gates = kind.gate_symbols if parameter.name_in_lane.startswith("i2h_") else kind.recurrent_gates
+        gate = gate_name(kind, gates[parameter.index[0] // values.shape[1]])
     return Contributions(engine, parameter, gate, result.inputs.batch_size, values, largest_magnitude(values))
 
 

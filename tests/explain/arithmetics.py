@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.parameters import Parameters
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, explain
-from rnnviz.explain.value_sources import InitialPlace, InputPlace, Source
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -55,15 +55,14 @@ def argument_of(gate: GateArithmetic, reset: float | None) -> float:
     return a + b if reset is None else a + reset * b
 
 
-def stored_value(inputs: Inputs, trace: Trace, place: Source) -> float:
+def stored_value(inputs: Inputs, trace: Trace, place: Place) -> float:
     """The number at a source, read from where the source says that it is."""
-    if isinstance(place, InputPlace):
-        return float(inputs.sequence[place.timestep, place.sample, place.feature])
-    if isinstance(place, InitialPlace):
-        state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
-        assert state is not None
-        return float(state[place.layer * inputs.network.directions + place.direction, place.sample, place.unit])
-    return float(trace.hidden[place.index])
+    match place.kind:
+        case "input":
+            return float(inputs.sequence[place.index])
+        case "initial":
+            return float(inputs.initial_state.by_symbol[place.array[:-1]][place.index])
+    return float(trace[place.array][place.index])
 
 
 def near(a: float, b: float) -> bool:

@@ -12,22 +12,13 @@ from rnnviz.cells import CellSpec, Gate, ParameterSpec, StateSpec, Step, Values,
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.gradient import GradientBreakdown, GradientLine, gradient_breakdown, unit_contributions
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_explanation import explain_gradient
-from rnnviz.explain.value_sources import (
-    CellPlace,
-    GatePlace,
-    GradientOf,
-    InitialPlace,
-    InputPlace,
-    LossPlace,
-    OutputPlace,
-    ParameterPlace,
-)
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
 from tests.factories import result_of
@@ -123,35 +114,37 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     inputs, trace, gradients = case_of(bidirectional=True, **NETWORKS[name])
     blocks = GradientBlocks(inputs, trace)
     for where in steps(inputs, trace):
-        found = gradient_breakdown(blocks, GradientOf(where))
+        found = gradient_breakdown(blocks, Place.at("grad.h", where))
         assert found.line.name == "grad.h"
         check_step(found, where, gradients)
         if inputs.network.kind.projects:
             # The gates and the cell state of the same index belong to another unit.
-            found = gradient_breakdown(blocks, GradientOf(CellPlace(where)))
+            found = gradient_breakdown(blocks, Place.at("grad.c", where))
             check_step(found, where, gradients)
         assert {line.name for line in found.lines} >= {f"grad.{g}" for g in inputs.network.kind.gate_symbols}
     rows = [0, prod(inputs.parameters["l0_i2h_bias"].shape) - 1]
     for layer, direction in np.ndindex(trace.shape[:2]):
         for symbol, array in inputs.initial_state.by_symbol.items():
-            initial = InitialPlace(symbol, layer, direction, 1, array.shape[-1] - 1)
-            if initial.unit < trace.shape[-1]:
-                (line,) = gradient_breakdown(blocks, GradientOf(initial)).lines
+            initial = Place(f"{symbol}0", (layer * trace.shape[1] + direction, 1, array.shape[-1] - 1))
+            if initial.index[-1] < trace.shape[-1]:
+                (line,) = gradient_breakdown(blocks, initial.gradient).lines
                 check(line, gradients[f"grad.{symbol}0"][2 * layer + direction, 1, initial.unit])
         for key, array in vars(inputs.parameters.layer(layer, direction)).items():
             for row in rows:
-                place = ParameterPlace(layer, direction, key, (row % len(array), *(s - 1 for s in array.shape[1:])))
-                explained = gradient_breakdown(blocks, GradientOf(place))
-                check(explained.lines[0], gradients[f"grad.parameters.{place.key}"][place.index])
+                place = parameter_place(
+                    Lane(layer, direction), key, (row % len(array), *(s - 1 for s in array.shape[1:]))
+                )
+                explained = gradient_breakdown(blocks, place.gradient)
+                check(explained.lines[0], gradients[place.gradient.array][place.index])
                 assert explained.contributions is not None
                 assert explained.contributions.sum() == pytest.approx(explained.lines[0].value)
                 # Those of every unit's number in the same gate and column.
                 each = unit_contributions(blocks, place)
                 first = place.index[0] // each.shape[1] * each.shape[1]
-                of = gradients[f"grad.parameters.{place.key}"][(slice(first, first + each.shape[1]), *place.index[1:])]
+                of = gradients[place.gradient.array][(slice(first, first + each.shape[1]), *place.index[1:])]
                 np.testing.assert_allclose(each.sum(axis=0), of, rtol=1e-9, atol=1e-12)
                 np.testing.assert_allclose(each[:, place.index[0] - first], explained.contributions, atol=1e-12)
-    (line,) = gradient_breakdown(blocks, GradientOf(InputPlace(2, 1, 0))).lines
+    (line,) = gradient_breakdown(blocks, Place("grad.input", (2, 1, 0))).lines
     check(line, gradients["grad.input"][2, 1, 0])
 
 
@@ -176,30 +169,32 @@ def test_lengths_truncation_and_other_losses(
     for given in (trace, trace.with_arrays({"grad.c": None, "grad.out": None})):
         blocks = GradientBlocks(inputs, given)
         for where in steps(inputs, given):
-            found = gradient_breakdown(blocks, GradientOf(where))
+            found = gradient_breakdown(blocks, Place.at("grad.h", where))
             check_step(found, where, gradients)
             assert ("grad.c" in given) == ("grad.c" in {own.symbol for own in found.outcomes})
         for key in ("i2h_weight", "h2h_bias"):
             for direction in range(trace.shape[1]):
-                place = ParameterPlace(0, direction, key, (1, 2)[: 1 + key.endswith("weight")])
-                (line,) = gradient_breakdown(blocks, GradientOf(place)).lines
-                check(line, gradients[f"grad.parameters.{place.key}"][place.index])
+                place = parameter_place(Lane(0, direction), key, (1, 2)[: 1 + key.endswith("weight")])
+                (line,) = gradient_breakdown(blocks, place.gradient).lines
+                check(line, gradients[place.gradient.array][place.index])
 
 
 def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> None:
     inputs, trace, gradients = case_of(cell="lstm", dtype="float32")
     rounded = {name: array.astype(np.float32) for name, array in gradients.items()}
     where = Location(0, 0, 1, 1, 2)
-    right = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
+    right = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), Place.at("grad.h", where))
     assert all(own.right for own in right.outcomes)
     assert [own.symbol for own in right.outcomes] == [f"grad.{s}" for s in ("out", *"hcogfi")]
     half = {name: array.astype(np.float16).astype(np.float32) for name, array in gradients.items()}
     recorded = replace(trace.with_arrays(half), precision="float16")
-    outputs = [gradient_breakdown(GradientBlocks(inputs, recorded), GradientOf(where.moved(layer=k))) for k in (0, 1)]
+    outputs = [
+        gradient_breakdown(GradientBlocks(inputs, recorded), Place.at("grad.h", where.moved(layer=k))) for k in (0, 1)
+    ]
     assert all(found.by_name["grad.out"].own.right for found in outputs)
     rounded["grad.f"] = rounded["grad.f"].copy()
     rounded["grad.f"][where.index] *= 1.0001
-    wrong = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), GradientOf(where))
+    wrong = gradient_breakdown(GradientBlocks(inputs, trace.with_arrays(rounded)), Place.at("grad.h", where))
     assert [own.symbol for own in wrong.outcomes if not own.right] == ["grad.f"]
 
 
@@ -241,21 +236,21 @@ def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
     inputs, trace, _ = case_of(cell="lstm")
     blocks = GradientBlocks(inputs, trace)
     where = Location(0, 0, 1, 0, 2)
-    found = gradient_breakdown(blocks, GradientOf(where))
-    line, output = found.line, GradientOf(OutputPlace(where))
+    found = gradient_breakdown(blocks, Place.at("grad.h", where))
+    line, output = found.line, Place.at("grad.out", where)
     assert (line.parts[0].way, line.parts[0].source(0)) == ("out", output)
     assert gradient_breakdown(blocks, output).line.name == "grad.out"
     above, later = found.by_name["grad.out"].parts[0], line.parts[-1]
-    assert (above.way, above.source(1)) == ("above", GradientOf(GatePlace(Location(1, 0, 1, 0, 1), "i")))
-    assert (later.way, later.source(1)) == ("next", GradientOf(GatePlace(Location(0, 0, 2, 0, 1), "o")))
+    assert (above.way, above.source(1)) == ("above", Place.at("grad.i", Location(1, 0, 1, 0, 1)))
+    assert (later.way, later.source(1)) == ("next", Place.at("grad.o", Location(0, 0, 2, 0, 1)))
     assert later.name(1) == "grad.o[t=2, u=1]"
-    carried = gradient_breakdown(blocks, GradientOf(CellPlace(where))).line
+    carried = gradient_breakdown(blocks, Place.at("grad.c", where)).line
     assert carried.name == "grad.c"
     assert [part.source(0) for part in carried.parts] == [
-        GradientOf(CellPlace(where.moved(timestep=2))),
-        GradientOf(where),
+        Place.at("grad.c", where.moved(timestep=2)),
+        Place.at("grad.h", where),
     ]
     last = Location(1, 0, 3, 0, 0)
-    top = gradient_breakdown(blocks, GradientOf(last))
-    assert [part.source(0) for part in top.by_name["grad.out"].parts] == [LossPlace(last)]
-    assert [part.source(0) for part in top.line.parts] == [GradientOf(OutputPlace(last)), LossPlace(last, "h")]
+    top = gradient_breakdown(blocks, Place.at("grad.h", last))
+    assert [part.source(0) for part in top.by_name["grad.out"].parts] == [Place.at("loss.out", last)]
+    assert [part.source(0) for part in top.line.parts] == [Place.at("grad.out", last), Place.at("loss.h", last)]

@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import Location, last_timestep
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import explain_value, padding_sentence
 from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.value_sources import InitialPlace, own_previous
+from rnnviz.explain.value_sources import previous_place
 from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from tests.engines.test_lengths import alone, padded_inputs
 from tests.factories import make_result
@@ -39,7 +39,7 @@ def test_a_step_is_explained_as_that_of_the_sample_alone(inputs: Inputs, data: s
     np.testing.assert_array_equal(own.h_previous, expected.h_previous)
     assert [gate.value for gate in own.gates] == [gate.value for gate in expected.gates]
     first = where.timestep == (length - 1 if inputs.network.backward(direction) else 0)
-    assert isinstance(own_previous(own), InitialPlace) == first
+    assert (previous_place(own).kind == "initial") == first
 
 
 @given(inputs=padded_inputs(), data=st.data())

@@ -6,11 +6,11 @@ from math import inf, nan, tanh
 import numpy as np
 import pytest
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import Divergence
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, ledger
-from rnnviz.explain.value_sources import CellPlace, GatePlace, InitialPlace, InputPlace
 from tests.explain.arithmetics import tidy_result
 
 WHERE = Location(0, 1, 3, 1, 0)
@@ -42,7 +42,7 @@ def expected(each: list[StepBreakdown], symbol: str) -> list[TermRow]:
     subscript = "_n" if symbol == "n" else ""
     for half, side, kind in (("u", [g.pre.u for g in gates], "i2h"), ("v", [g.pre.v for g in gates], "h2h")):
         for index in range(len(side[0].products)):
-            source = InputPlace(3, 1, index) if half == "u" else InitialPlace("h", 0, 1, 1, index)
+            source = Place("input", (3, 1, index)) if half == "u" else Place("h0", (1, 1, index))
             name = f"x[t=3, i={index}]" if half == "u" else f"h0[u={index}]"
             numbers = [
                 (s.weights[index], s.inputs[index], s.products[index], s.factor * s.products[index]) for s in side
@@ -162,8 +162,8 @@ def test_a_cell_state_is_the_kept_plus_the_new_part() -> None:
     make = TermValues(v["i"], v["g"], new, new, kept, kept + new)
     whole = TermValues(product=own.c, stop=own.c)
     rows = [
-        TermRow("term", "f · c[t-1]", (keep, keep), InitialPlace("c", 0, 1, 1, 0)),
-        TermRow("term", "i · g", (make, make), GatePlace(WHERE, "g")),
+        TermRow("term", "f · c[t-1]", (keep, keep), Place("c0", (1, 1, 0))),
+        TermRow("term", "i · g", (make, make), Place.at("g", WHERE)),
         TermRow("total", "c", (whole, whole)),
     ]
     same(found.rows, rows)
@@ -173,7 +173,7 @@ def test_a_cell_state_is_the_kept_plus_the_new_part() -> None:
     last = [TermValues(product=h, stop=h) for h in (own.h, 7.0)]
     same(
         ledger([own, replace(other, h=7.0)], "h").rows,
-        [TermRow("term", "o · tanh(c)", (out, out), CellPlace(WHERE)), TermRow("total", "h", tuple(last))],
+        [TermRow("term", "o · tanh(c)", (out, out), Place.at("c", WHERE)), TermRow("total", "h", tuple(last))],
     )
 
 
@@ -189,8 +189,8 @@ def test_a_grus_hidden_value_is_the_new_plus_the_kept_part() -> None:
     same(
         ledger(each, "h").rows,
         [
-            TermRow("term", "(1 - z) · n", (make, make), GatePlace(here, "n")),
-            TermRow("term", "z · h[t-1]", (keep, keep), WHERE),
+            TermRow("term", "(1 - z) · n", (make, make), Place.at("n", here)),
+            TermRow("term", "z · h[t-1]", (keep, keep), Place.at("h", WHERE)),
             TermRow("total", "h", (whole, whole)),
         ],
     )

@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given
 
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.explain.equations import equations
 from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.value_sources import (
-    CellPlace,
-    InitialPlace,
-    InputPlace,
-    input_source,
-    own_previous,
-    previous_cell,
-)
+from rnnviz.explain.value_sources import input_source, previous_place
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from tests.explain.arithmetics import (
@@ -102,14 +96,14 @@ def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
             assert term.input == stored_value(inputs, trace, input_source(arithmetic, term.kind, term.index))
         assert gate.pre.u.bias == inputs.parameters[f"{prefix}i2h_bias"][row]
         assert gate.pre.v.bias == inputs.parameters[f"{prefix}h2h_bias"][row]
-    assert arithmetic.previous.h == stored_value(inputs, trace, own_previous(arithmetic))
+    assert arithmetic.previous.h == stored_value(inputs, trace, previous_place(arithmetic))
     if arithmetic.previous.c is not None:
-        came_from = previous_cell(arithmetic)
-        if isinstance(came_from, InitialPlace):
+        came_from = previous_place(arithmetic, "c")
+        if came_from.kind == "initial":
             assert arithmetic.previous.c == stored_value(inputs, trace, came_from)
         else:
-            assert arithmetic.previous.timestep == came_from.where.timestep
-            assert trace.cell is None or arithmetic.previous.c == trace.cell[came_from.where.index]
+            assert arithmetic.previous.timestep == came_from.timestep
+            assert trace.cell is None or arithmetic.previous.c == trace.cell[came_from.index]
 
 
 def test_links_lead_through_both_directions_to_the_input() -> None:
@@ -118,19 +112,19 @@ def test_links_lead_through_both_directions_to_the_input() -> None:
     top = explain(inputs, trace, Location(1, 1, 2, 1, 0))
     terms = top.gates[0].pre.terms()
     assert [input_source(top, term.kind, term.index) for term in terms] == [
-        *(Location(0, 0, 2, 1, unit) for unit in range(3)),
-        *(Location(0, 1, 2, 1, unit) for unit in range(3)),
-        *(Location(1, 1, 3, 1, unit) for unit in range(3)),
+        *(Place("h", (0, 0, 2, 1, unit)) for unit in range(3)),
+        *(Place("h", (0, 1, 2, 1, unit)) for unit in range(3)),
+        *(Place("h", (1, 1, 3, 1, unit)) for unit in range(3)),
     ]
-    assert previous_cell(top) == CellPlace(Location(1, 1, 3, 1, 0))
+    assert previous_place(top, "c") == Place.at("c", Location(1, 1, 3, 1, 0))
     start = explain(inputs, trace, Location(0, 1, 3, 1, 2))
     assert [input_source(start, term.kind, term.index) for term in start.gates[1].pre.terms()] == [
-        *(InputPlace(3, 1, feature) for feature in range(5)),
-        *(InitialPlace("h", 0, 1, 1, unit) for unit in range(3)),
+        *(Place("input", (3, 1, feature)) for feature in range(5)),
+        *(Place("h0", (1, 1, unit)) for unit in range(3)),
     ]
     assert start.previous.timestep is None
-    assert own_previous(start) == InitialPlace("h", 0, 1, 1, 2)
-    assert previous_cell(start) == InitialPlace("c", 0, 1, 1, 2)
+    assert previous_place(start) == Place("h0", (1, 1, 2))
+    assert previous_place(start, "c") == Place("c0", (1, 1, 2))
 
 
 @given(explained())

@@ -5,22 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import EquationLine, Token, equations, outcomes
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.step_breakdown import StepBreakdown, activation_curve
 from rnnviz.explain.term_table import TermTable, ledger
-from rnnviz.explain.value_sources import (
-    CellPlace,
-    GatePlace,
-    InitialPlace,
-    InputPlace,
-    in_words,
-    lane_of,
-    notation,
-    step_of,
-    token_source,
-)
+from rnnviz.explain.value_sources import in_words, notation, token_source
 from tests.explain.arithmetics import activated, argument_of, arithmetic_of, explained
 from tests.factories import make_result
 
@@ -110,27 +101,27 @@ def test_the_numbers_of_an_equation_lead_to_their_sources() -> None:
     own = arithmetics(where, cell="lstm")[0]
     *_, c, h = equations(own)
     assert [token_source(own, token) for token in c.tokens if token.value is not None] == [
-        CellPlace(where),
-        GatePlace(where, "f"),
-        CellPlace(where.moved(timestep=1)),
-        GatePlace(where, "i"),
-        GatePlace(where, "g"),
+        Place.at("c", where),
+        Place.at("f", where),
+        Place.at("c", where.moved(timestep=1)),
+        Place.at("i", where),
+        Place.at("g", where),
     ]
-    assert token_source(own, h.tokens[-2]) == CellPlace(where)
+    assert token_source(own, h.tokens[-2]) == Place.at("c", where)
     first = arithmetics(where.moved(timestep=0), cell="gru")[0]
-    assert token_source(first, equations(first)[-1].tokens[-1]) == InitialPlace("h", 1, 0, 1, 1)
+    assert token_source(first, equations(first)[-1].tokens[-1]) == Place("h0", (2, 1, 1))
 
 
 def test_places_are_named() -> None:
     where = Location(layer=1, direction=1, timestep=3, unit=2)
-    assert [notation(p) for p in (where, CellPlace(where), GatePlace(where, "f"))] == [
+    assert [notation(p) for p in (Place.at("h", where), Place.at("c", where), Place.at("f", where))] == [
         "h[t=3, u=2]",
         "c[t=3, u=2]",
         "f[t=3, u=2]",
     ]
-    assert in_words(GatePlace(where, "f")) == "f[t=3, u=2] of layer 1, backward"
-    assert step_of(CellPlace(where)) == where
-    assert step_of(InputPlace(0, 0, 0)) is lane_of(InputPlace(0, 0, 0)) is None
+    assert in_words(Place.at("f", where)) == "f[t=3, u=2] of layer 1, backward"
+    assert Place.at("c", where).location == where
+    assert Place("input", (0, 0, 0)).location is None
 
 
 def test_the_outcome_shows_the_error_of_the_engine() -> None:

@@ -6,34 +6,23 @@ from typing import Any
 import pytest
 
 from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.places import Place, entry_place, parameter_place
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.equations import Token, equations
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report, to_json
 from rnnviz.explain.step_breakdown import explain
 from rnnviz.explain.value_sources import (
-    CellPlace,
-    GatePlace,
-    GradientOf,
-    InitialPlace,
-    InputPlace,
     InputSource,
-    OutputPlace,
-    ParameterPlace,
-    Place,
     counterpart,
-    gradient_entry,
     in_words,
     input_source,
-    lane_of,
     lies_in,
     notation,
     origin,
-    own_previous,
-    previous_cell,
+    previous_place,
     quantity_place,
     selected,
-    step_of,
     token_source,
 )
 from tests.explain.arithmetics import tidy_result
@@ -49,28 +38,28 @@ SIZES: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "timesteps": 4,
 @pytest.mark.parametrize(
     ("place", "index", "words", "lane", "step"),
     [
-        (AT, "h[t=3, u=4]", "h[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
-        (CellPlace(AT), "c[t=3, u=4]", "c[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
-        (GatePlace(AT, "f"), "f[t=3, u=4]", "f[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
-        (InitialPlace("c", 1, 0, 2, 4), "c0[u=4]", "c0[u=4] of layer 1, forward", Lane(1, 0), None),
-        (InputPlace(3, 2, 1), "x[t=3, i=1]", "x[t=3, i=1]", None, None),
-        (InputPlace(3, 2, 1, Names((), ("a", "b"))), 'x[t=3, i="b"]', 'x[t=3, i="b"]', None, None),
+        (Place.at("h", AT), "h[t=3, u=4]", "h[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (Place.at("c", AT), "c[t=3, u=4]", "c[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (Place.at("f", AT), "f[t=3, u=4]", "f[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (Place("c0", (2, 2, 4), Lane(1, 0)), "c0[u=4]", "c0[u=4] of layer 1, forward", Lane(1, 0), None),
+        (Place("input", (3, 2, 1)), "x[t=3, i=1]", "x[t=3, i=1]", None, None),
+        (Place("input", (3, 2, 1), names=Names((), ("a", "b"))), 'x[t=3, i="b"]', 'x[t=3, i="b"]', None, None),
     ],
 )
 def test_a_place_has_a_notation_a_lane_and_a_step(
     place: Place, index: str, words: str, lane: Lane | None, step: Location | None
 ) -> None:
-    assert (notation(place), in_words(place), lane_of(place), step_of(place)) == (index, words, lane, step)
+    assert (notation(place), in_words(place), place.lane, place.location) == (index, words, lane, step)
 
 
 @pytest.mark.parametrize(
     ("quantity", "place"),
     [
-        ("c", CellPlace(AT)),
-        *((symbol, GatePlace(AT, symbol)) for symbol in "ifgorzn"),
-        ("pre_f", GatePlace(AT, "f")),
-        ("pre_n", GatePlace(AT, "n")),
-        *((other, AT) for other in ("h", "pre_h", "change", "norm")),
+        ("c", Place.at("c", AT)),
+        *((symbol, Place.at(symbol, AT)) for symbol in "ifgorzn"),
+        ("pre_f", Place.at("f", AT)),
+        ("pre_n", Place.at("n", AT)),
+        *((other, Place.at("h", AT)) for other in ("h", "pre_h", "change", "norm")),
     ],
 )
 def test_a_quantity_leads_to_the_arithmetic_of_its_gate_or_its_step(quantity: str, place: Place) -> None:
@@ -84,28 +73,34 @@ def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> N
     layer, direction, timestep, sample, unit = index
     run = make_result(cell="gru", hidden_size=5, **SIZES).inputs
     assert run.hidden_shape == SHAPE
-    for make in (Location, lambda *i: CellPlace(Location(*i)), lambda *i: GatePlace(Location(*i), "z")):
-        assert lies_in(make(*AT.index), run)
-        assert not lies_in(make(*index), run)
-    assert lies_in(InitialPlace("h", 1, 1, 2, 4), run)
-    assert lies_in(InitialPlace("h", layer, direction, sample, unit), run) == (beyond == 2)
-    assert lies_in(InputPlace(3, 2, 6), run)
-    assert lies_in(InputPlace(timestep, sample, 6), run) == (beyond not in (2, 3))
-    assert not lies_in(InputPlace(3, 2, 7), run)
+    for array in ("h", "c", "z"):
+        assert lies_in(Place.at(array, AT), run)
+        assert not lies_in(Place.at(array, Location(*index)), run)
+    assert lies_in(entry_place(run.network, "h0", (3, 2, 4)), run)
+    assert lies_in(entry_place(run.network, "h0", (2 * layer + direction, sample, unit)), run) == (beyond == 2)
+    assert lies_in(Place("input", (3, 2, 6)), run)
+    assert lies_in(Place("input", (timestep, sample, 6)), run) == (beyond not in (2, 3))
+    assert not lies_in(Place("input", (3, 2, 7)), run)
 
 
 def test_units_of_a_projected_cell_are_counted_by_its_own_size() -> None:
     run = make_result(cell="lstm", hidden_size=9, projection_size=5, **SIZES).inputs
     assert run.hidden_shape == SHAPE
-    last = AT.moved(unit=8)
-    for place in (CellPlace(last), GatePlace(last, "i"), GatePlace(last, "m"), InitialPlace("c", 1, 1, 2, 8)):
-        for own in (place, GradientOf(place)):
+    last, initial = AT.moved(unit=8), {s: entry_place(run.network, s, (3, 2, 8)) for s in ("h0", "c0")}
+    for place in (
+        Place.at("c", last),
+        Place.at("i", last),
+        Place.at("m", last),
+        initial["c0"],
+    ):
+        for own in (place, place.gradient):
             assert lies_in(own, run)
             assert selected(run.network.kind, own, AT.moved(unit=2)) in (AT.moved(unit=2), None)
-    for place in (last, InitialPlace("h", 1, 1, 2, 8), CellPlace(last.moved(unit=9)), OutputPlace(last)):
+    beyond = Place.at("c", last.moved(unit=9))
+    for place in (Place.at("h", last), initial["h0"], beyond, Place.at("out", last)):
         assert not lies_in(place, run)
-        assert not lies_in(GradientOf(place), run)
-    assert selected(run.network.kind, AT, AT.moved(unit=2)) == AT
+        assert not lies_in(place.gradient, run)
+    assert selected(run.network.kind, Place.at("h", AT), AT.moved(unit=2)) == AT
 
 
 @pytest.mark.parametrize("direction", [0, 1])
@@ -115,17 +110,17 @@ def test_the_inputs_of_a_step_are_the_layer_below_and_the_previous_step(directio
     own = explain(result.inputs, result["gluon"], where)
     before = Location(1, direction, 3 if direction else 1, 1, 3)
     assert [input_source(own, "i2h", index) for index in (0, 3, 4, 7)] == [
-        Location(0, 0, 2, 1, 0), Location(0, 0, 2, 1, 3), Location(0, 1, 2, 1, 0), Location(0, 1, 2, 1, 3),
-    ]  # fmt: skip
-    assert input_source(own, "h2h", 2) == before.moved(unit=2)
-    assert own_previous(own) == before
-    assert previous_cell(own) == CellPlace(before)
+        Place("h", index) for index in ((0, 0, 2, 1, 0), (0, 0, 2, 1, 3), (0, 1, 2, 1, 0), (0, 1, 2, 1, 3))
+    ]
+    assert input_source(own, "h2h", 2) == Place.at("h", before.moved(unit=2))
+    assert previous_place(own) == Place.at("h", before)
+    assert previous_place(own, "c") == Place.at("c", before)
     first = where.moved(layer=0, timestep=3 if direction else 0)
     own = explain(result.inputs, result["gluon"], first)
-    assert input_source(own, "h2h", 2) == InitialPlace("h", 0, direction, 1, 2)
-    assert input_source(own, "i2h", 2) == InputPlace(first.timestep, 1, 2)
-    assert own_previous(own) == InitialPlace("h", 0, direction, 1, 3)
-    assert previous_cell(own) == InitialPlace("c", 0, direction, 1, 3)
+    assert input_source(own, "h2h", 2) == Place("h0", (direction, 1, 2))
+    assert input_source(own, "i2h", 2) == Place("input", (first.timestep, 1, 2))
+    assert previous_place(own) == Place("h0", (direction, 1, 3))
+    assert previous_place(own, "c") == Place("c0", (direction, 1, 3))
 
 
 def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none() -> None:
@@ -133,7 +128,7 @@ def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none(
     where = Location(0, 0, 2, 1, 1)
     own = explain(result.inputs, result["gluon"], where)
     before, (_, _, n, h) = where.moved(timestep=1), equations(own)
-    gates = {symbol: GatePlace(where, symbol) for symbol in "rzn"}
+    gates = {symbol: Place.at(symbol, where) for symbol in "rzn"}
     assert [token_source(own, token) for token in n.tokens] == [
         gates["n"],
         None,
@@ -144,21 +139,21 @@ def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none(
         None,
         None,
     ]
-    sources = [gates["z"], None, gates["n"], None, gates["z"], None, before]
+    sources = [gates["z"], None, gates["n"], None, gates["z"], None, Place.at("h", before)]
     assert [token_source(own, token) for token in h.tokens] == [None, None, *sources]
     lstm = tidy_result(cell="lstm", hidden_size=2)
     own = explain(lstm.inputs, lstm["gluon"], where)
-    assert token_source(own, Token("c[t-1]", 0.5)) == CellPlace(before)
-    assert token_source(own, Token("c", 0.5)) == CellPlace(where)
+    assert token_source(own, Token("c[t-1]", 0.5)) == Place.at("c", before)
+    assert token_source(own, Token("c", 0.5)) == Place.at("c", where)
 
 
 INPUTS = tidy_result(cell="lstm", num_layers=2, bidirectional=True).inputs
-X = InputPlace(1, 0, 2)
+X = Place("input", (1, 0, 2))
 WORDS = {"source": "text", "text": "to be or", "tokens": "words"}
 LETTERS = Names(tuple("abca"), tuple("abc"))
 
 
-def found(place: InputPlace | InitialPlace, names: Names = UNNAMED, **sections: dict[str, Any]) -> InputSource:
+def found(place: Place, names: Names = UNNAMED, **sections: dict[str, Any]) -> InputSource:
     """The origin for this source in the config, without its file."""
     changes = {name: replace(getattr(INPUTS.config, name), **fields) for name, fields in sections.items()}
     return origin(replace(INPUTS, config=replace(INPUTS.config, **changes), names=names), place)
@@ -220,10 +215,10 @@ def test_a_number_of_the_sequence_is_called_by_its_indices_and_names() -> None:
 def test_a_number_of_the_initial_state_has_its_place_in_the_array(
     state: str, source: dict[str, Any], words: str
 ) -> None:
-    said = found(InitialPlace(state, 1, 1, 0, 2), initial_state=source)
+    said = found(Place(f"{state}0", (3, 0, 2), Lane(1, 1)), initial_state=source)
     assert said.heading == "This is the initial state: no step computed it."
     array = getattr(INPUTS.initial_state, state)
-    assert said.place == InitialPlace(state, 1, 1, 0, 2)
+    assert said.place == Place(f"{state}0", (3, 0, 2), Lane(1, 1))
     assert (said.name, said.value) == (f"{state}0[u=2]", array[3, 0, 2])
     assert said.sentences == (
         f"{state}0[u=2] of layer 1, backward, sample 0: {state}0[3, 0, 2] of shape (L·D, N, H).",
@@ -259,11 +254,11 @@ def test_json_has_names_and_indices() -> None:
 
 
 def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
-    place = InputPlace(2, 0, 0, NAMES)
-    assert place == InputPlace(2, 0, 0)
-    assert hash(place) == hash(InputPlace(2, 0, 0))
+    place = Place("input", (2, 0, 0), names=NAMES)
+    assert place == Place("input", (2, 0, 0))
+    assert hash(place) == hash(Place("input", (2, 0, 0)))
     assert in_words(place) == 'x[t=2, i="open"]'
-    found = origin(NAMED.inputs, InputPlace(2, 0, 0))
+    found = origin(NAMED.inputs, Place("input", (2, 0, 0)))
     assert found.name == 'x[t=2, i="open"]'
     assert found.sentences[0] == "Feature 0 'open' of x at t = 2 'Wed', sample 0."
 
@@ -271,17 +266,17 @@ def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
 def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
     network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
     where = Location(1, 1, 2, 0, 1)
-    assert gradient_entry(network, "grad.h", where.index) == GradientOf(where)
-    output = GradientOf(OutputPlace(where))
-    assert gradient_entry(network, "grad.out", where.index) == quantity_place(where, "grad.out") == output
+    assert entry_place(network, "grad.h", where.index) == Place.at("grad.h", where)
+    output = Place.at("grad.out", where)
+    assert entry_place(network, "grad.out", where.index) == quantity_place(where, "grad.out") == output
     assert in_words(output) == "grad.out[t=2, u=1] of layer 1, backward"
-    assert (step_of(output), counterpart(output, where)) == (where, where)
-    assert gradient_entry(network, "grad.z", where.index) == GradientOf(GatePlace(where, "z"))
-    assert gradient_entry(network, "grad.h0", (3, 0, 1)) == GradientOf(InitialPlace("h", 1, 1, 0, 1))
-    assert gradient_entry(network, "grad.input", (2, 0, 1)) == GradientOf(InputPlace(2, 0, 1))
-    place = GradientOf(ParameterPlace(1, 1, "h2h_weight", (4, 2)))
-    assert gradient_entry(network, "grad.parameters.r1_h2h_weight", (4, 2)) == place
+    assert (output.location, counterpart(output, where)) == (where, Place.at("h", where))
+    assert entry_place(network, "grad.z", where.index) == Place.at("grad.z", where)
+    assert entry_place(network, "grad.h0", (3, 0, 1)) == Place("grad.h0", (3, 0, 1))
+    assert entry_place(network, "grad.input", (2, 0, 1)) == Place("grad.input", (2, 0, 1))
+    place = parameter_place(Lane(1, 1), "h2h_weight", (4, 2)).gradient
+    assert entry_place(network, "grad.parameters.r1_h2h_weight", (4, 2)) == place
     assert in_words(place) == "grad.r1_h2h_weight[4, 2] of layer 1, backward"
-    assert counterpart(place, where) == where
-    assert counterpart(where, where) == GradientOf(where)
-    assert counterpart(GradientOf(GatePlace(where, "z")), where) == GatePlace(where, "z")
+    assert counterpart(place, where) == Place.at("h", where)
+    assert counterpart(Place.at("h", where), where) == Place.at("grad.h", where)
+    assert counterpart(Place.at("grad.z", where), where) == Place.at("z", where)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
+from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Lane
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import engines_in, open_recording
-from rnnviz.explain.value_sources import ParameterPlace
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.export import csv as table
 from rnnviz.io.export.csv import write_contributions, write_csv
@@ -59,7 +60,7 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
     # The first engine has the gradients of a backward pass; the second has others, and the third none.
     gradients = traced(ManualEngine(), result.inputs)
     result = replace(result, traces={**result.traces, "gluon": Trace("gluon", dict(gradients))})
-    parameter = ParameterPlace(0, 1, key, index)
+    parameter = Place("parameters.r0_e", index)
     assert write_contributions(result, parameter, tmp_path / "out.csv") == 5 * 4
     header, rows = rows_of(tmp_path / "out.csv")
     assert header == ["layer", "direction", "timestep", "unit", "parameter", "gluon", "manual"]
@@ -78,14 +79,14 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
 
 def test_contributions_need_gradients_and_can_be_stopped(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="backward"):
-        write_contributions(make_result(**LSTM), ParameterPlace(0, 0, "h2h_bias", (0,)), tmp_path / "out.csv")
+        write_contributions(make_result(**LSTM), parameter_place(Lane(0), "h2h_bias", (0,)), tmp_path / "out.csv")
 
     def stop(_: float) -> None:
         raise KeyboardInterrupt
 
     result = make_result(gradients=("gluon",), **LSTM)
     with pytest.raises(KeyboardInterrupt):
-        write_contributions(result, ParameterPlace(0, 0, "h2h_bias", (0,)), tmp_path / "out.csv", stop)
+        write_contributions(result, parameter_place(Lane(0), "h2h_bias", (0,)), tmp_path / "out.csv", stop)
     assert not list(tmp_path.iterdir())
 
 

@@ -22,7 +22,9 @@ import numpy as np
 
 import rnnviz
 from rnnviz.core.errors import InputError
+from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import open_inputs
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.execution.events import RunRequest
@@ -32,7 +34,6 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.gradient_explanation import explain_gradients
 from rnnviz.explain.gradient_report import gradient_report, gradient_to_json
 from rnnviz.explain.report import report, to_json
-from rnnviz.explain.value_sources import GradientOf
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.interactive_page import page_html
 from rnnviz.io.export.json_summary import summary
@@ -178,7 +179,7 @@ def _written(result: RunResult, folder: Path, random: Random) -> Iterator[tuple[
         except InputError as error:
             yield f"explain {at.short}", str(error)
         if result.has_gradients:
-            gradients = explain_gradients(result, GradientOf(at))
+            gradients = explain_gradients(result, Place.at(gradient("h"), at))
             told = json.dumps(gradient_to_json(gradients), ensure_ascii=False)
             yield f"gradient {at.short}", told + gradient_report(gradients, 3)
 

@@ -4,17 +4,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.value_sources import (
-    GradientOf,
-    InputPlace,
-    LossPlace,
-    ParameterPlace,
-    Place,
     quantity_place,
     same_kind,
     selected,
-    step_of,
 )
 from rnnviz.gui.app_state import Session
 
@@ -37,7 +32,7 @@ class NavigationHistory(QObject):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._places: list[Place] = [session.location]
+        self._places: list[Place] = [Place.at("h", session.location)]
         self.at = 0
         self._extent: tuple[object, ...] = ()
         session.on_change(self._on_location, "location")
@@ -69,10 +64,10 @@ class NavigationHistory(QObject):
         self._places.append(place)
         self.go_to(self.at + 1)
 
-    def begin(self, place: Place) -> None:
-        """Restart the history at a place."""
+    def begin(self, place: Place | Location) -> None:
+        """Restart the history at a place, or at a hidden value."""
         if self._session.result is not None:
-            self._places = [place]
+            self._places = [Place.at("h", place) if isinstance(place, Location) else place]
             self.go_to(0)
 
     def explain_selection(self) -> None:
@@ -81,12 +76,12 @@ class NavigationHistory(QObject):
 
     def explain_gradient(self) -> None:
         """Restart the history at the gradient of the selected value."""
-        self.begin(GradientOf(self._session.location))
+        self.begin(Place.at("grad.h", self._session.location))
 
     def explain(self, *, gradient: bool) -> None:
         """Restart the history at the selected value, or at its gradient, unless one of the same kind is shown."""
-        if gradient != isinstance(self.place, GradientOf | LossPlace):
-            self.begin(GradientOf(self._session.location) if gradient else self._session.location)
+        if gradient != self.place.in_backward_pass:
+            self.explain_gradient() if gradient else self.begin(self._session.location)
 
     def bind(self, view: "ArithmeticView") -> None:
         self.changed.connect(lambda: view.show_history(self.places, self.at))
@@ -113,11 +108,11 @@ class NavigationHistory(QObject):
         """The selection for the current place: its step, or the step that read the input or initial state."""
         here, result = self._session.location, self._session.result
         for place in reversed(self._places[: self.at + 1]):
-            step = step_of(place) if result is None else selected(result.config.network.kind, place, here)
+            step = place.location if result is None else selected(result.config.network.kind, place, here)
             if step is not None:
                 return step
-        read = self.place.of if isinstance(self.place, GradientOf) else self.place
-        return here.moved(timestep=read.timestep) if isinstance(read, InputPlace) else here
+        timestep = self.place.timestep
+        return here if timestep is None else here.moved(timestep=timestep)
 
     def _on_location(self) -> None:
         location, found = self._session.location, self._session.contributions
@@ -128,17 +123,16 @@ class NavigationHistory(QObject):
             and (self._parameter is not None or self._selection() != location)
         ):
             # The gradient that the lane shows at this step, after the one to which it contributes.
-            self._places, self.at = [GradientOf(found.parameter), found.source(location)], 1
+            self._places, self.at = [found.parameter.gradient, found.source(location)], 1
             self.changed.emit()
         elif self._selection() != location:
             self._places, self.at = [same_kind(location, self.place)], 0
             self.changed.emit()
 
     @property
-    def _parameter(self) -> ParameterPlace | None:
+    def _parameter(self) -> Place | None:
         """The parameter whose gradient is the current place."""
-        of = self.place.of if isinstance(self.place, GradientOf) else None
-        return of if isinstance(of, ParameterPlace) else None
+        return self.place.of if self.place.kind == "parameter" else None
 
     def _tell_parameter(self) -> None:
         if self._parameter is not None:

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
-from rnnviz.explain.value_sources import ParameterPlace
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of
@@ -103,7 +103,7 @@ def _write_csv(result: RunResult, path: Path, progress: Progress, *, gates: bool
     return f"{write_csv(result, path, progress, gates=gates):,} rows"
 
 
-def _write_contributions(result: RunResult, path: Path, progress: Progress, *, parameter: ParameterPlace) -> str:
+def _write_contributions(result: RunResult, path: Path, progress: Progress, *, parameter: Place) -> str:
     from rnnviz.io.export.csv import write_contributions
 
     return f"{write_contributions(result, parameter, path, progress):,} rows"

@@ -11,9 +11,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
-from rnnviz.explain.value_sources import GradientOf, ParameterPlace, notation
+from rnnviz.explain.value_sources import notation
 from rnnviz.gui.app_state import Followed, Session
 from rnnviz.gui.jobs.task_queue import BusyObject, Check, LatestTask
 from rnnviz.verify.result import RunResult
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Found: TypeAlias = Influence | Contributions
 
-Key: TypeAlias = tuple[str | None, Location | ParameterPlace]
+Key: TypeAlias = tuple[str | None, Location | Place]
 """The engine, and the value or the parameter."""
 
 _AFTER = 120
@@ -139,14 +140,14 @@ class LaneQuantityFollower(BusyObject):
     def _tell_progress(self, fraction: float) -> None:
         parameter = self._session.parameter
         if self.busy and parameter is not None and self._session.following == "contributions":
-            name, percent = notation(GradientOf(parameter)), number_format.percent(fraction)
+            name, percent = notation(parameter.gradient), number_format.percent(fraction)
             self.message.emit(_COMPUTING.format(name=name, percent=percent))
 
 
 def _computed(
     result: RunResult,
     engine: str,
-    of: Location | ParameterPlace,
+    of: Location | Place,
     check: Check,
     progress: Callable[[float], object],
 ) -> "Found | str":
@@ -157,7 +158,7 @@ def _computed(
         progress(fraction)
 
     try:
-        if isinstance(of, ParameterPlace):
+        if isinstance(of, Place):
             from rnnviz.quantities.contributions import contributions
 
             return contributions(result, of, engine, report)

@@ -10,7 +10,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.explain.value_sources import GradientOf, ParameterPlace, gradient_entry
+from rnnviz.core.places import Place, entry_place
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
@@ -74,7 +74,7 @@ class ParameterGradients(ResultView):
 
     presence_changed = Signal(bool)
     parameter_selected = Signal(object)
-    """The `ParameterPlace` of the selected entry."""
+    """The `Place` of the selected entry."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,15 +147,15 @@ class ParameterGradients(ResultView):
 
     def _on_entry(self, current: QModelIndex, _previous: QModelIndex) -> None:
         place = self._place_at(current)
-        if place is not None and isinstance(place.of, ParameterPlace):
+        if place is not None and place.kind == "parameter":
             self.parameter_selected.emit(place.of)
 
-    def _place_at(self, index: QModelIndex) -> GradientOf | None:
+    def _place_at(self, index: QModelIndex) -> Place | None:
         """The gradient in a row of the entries."""
         if self.entries is None or self._result is None or not index.isValid():
             return None
         where = self.entries.index[self.entry_model.row(index.row())].tolist()
-        return gradient_entry(self._result.config.network, self.entries.row.name, where)
+        return entry_place(self._result.config.network, self.entries.row.name, where)
 
     def _sort(self, row: ArrayRow) -> None:
         """Find the entries with the largest errors, of a large array on a thread."""

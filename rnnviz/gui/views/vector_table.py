@@ -11,8 +11,9 @@ from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import shortened, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text
-from rnnviz.explain.value_sources import CellPlace, InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.core.places import INPUT_VALUES, Place, entry_place
+from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text, state_row
+from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.views.base import ResultView, across, down
@@ -302,19 +303,20 @@ class VectorTable(ResultView):
         where, row = self._location, index.row()
         match self._kind:
             case "hidden" | "gradient":
-                place: Place = quantity_place(where.moved(unit=row), self._quantity_of(index.column()))
+                place = quantity_place(where.moved(unit=row), self._quantity_of(index.column()))
             case "cell":
-                place = CellPlace(where.moved(unit=row))
+                place = Place.at("c", where.moved(unit=row))
             case "h0" | "c0":
-                place = InitialPlace(
-                    self._kind[0], where.layer, where.direction, where.sample, row, reverse=where.reverse
-                )
+                network = self._result.inputs.network
+                place = entry_place(network, self._kind, (state_row(network, where), where.sample, row))
             case "input":
-                place = InputPlace(where.timestep, where.sample, row, self._result.inputs.names.of_sample(where.sample))
+                names = self._result.inputs.names.of_sample(where.sample)
+                place = Place(INPUT_VALUES, (where.timestep, where.sample, row), names=names)
                 if where.layer > 0:
                     direction, unit = divmod(row, self._result.inputs.network.output_size)
-                    place = where.moved(layer=where.layer - 1, direction=direction, unit=unit)
-                    self.location_requested.emit(place)
+                    below = where.moved(layer=where.layer - 1, direction=direction, unit=unit)
+                    self.location_requested.emit(below)
+                    place = Place.at("h", below)
         self.explanation_requested.emit(place)
 
     def _quantity_of(self, column: int) -> Quantity:

@@ -16,8 +16,9 @@ from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.explain.value_sources import ParameterPlace, notation
+from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
 from rnnviz.io.export.npz import gate_key, gate_names
 from rnnviz.io.outputs import atomic_write
@@ -59,7 +60,7 @@ def write_csv(
 
 
 def write_contributions(
-    result: RunResult, parameter: ParameterPlace, path: Path, progress: Callable[[float], None] = lambda _: None
+    result: RunResult, parameter: Place, path: Path, progress: Callable[[float], None] = lambda _: None
 ) -> int:
     """Write the contributions of the time steps to the gradients of some numbers of a parameter.
 
@@ -87,7 +88,7 @@ def write_contributions(
         for start in range(0, timesteps, steps):
             times = np.arange(start, min(start + steps, timesteps))
             columns = {
-                **_lane_of_rows(parameter.layer, parameter.backward, len(times) * units),
+                **_lane_of_rows(parameter.layer, first.lane.backward, len(times) * units),
                 "timestep": np.repeat(times, units),
                 "unit": np.tile(np.arange(units), len(times)),
                 "parameter": np.array(written * len(times)),

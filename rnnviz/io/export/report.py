@@ -23,7 +23,7 @@ from rnnviz.explain.explanation import Divergence, explain_value
 from rnnviz.explain.report import recomputed_of
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
-from rnnviz.explain.value_sources import notation, own_previous, previous_cell
+from rnnviz.explain.value_sources import notation, previous_place
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.json_summary import versions
@@ -351,9 +351,9 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         )
         for gate in explanation.reference.gates
     )
-    states = [_row(f"h[t-1] = {notation(own_previous(each[0]))}", [a.previous.h for a in each])]
+    states = [_row(f"h[t-1] = {notation(previous_place(each[0]))}", [a.previous.h for a in each])]
     if cells := [a.previous.c for a in each if a.previous.c is not None]:
-        states.append(_row(f"c[t-1] = {notation(previous_cell(each[0]))}{recomputed_of(each, 'c')}", cells))
+        states.append(_row(f"c[t-1] = {notation(previous_place(each[0], 'c'))}{recomputed_of(each, 'c')}", cells))
     return ReportArithmetic(
         place=str(where),
         why=why,

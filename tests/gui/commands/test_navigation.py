@@ -8,8 +8,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.main_window import MainWindow
@@ -23,7 +23,11 @@ from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers
 
 TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
-INPUT = InputPlace(4, 0, 2)
+INPUT = Place("input", (4, 0, 2))
+
+
+def hidden(where: Location, **moved: int) -> Place:
+    return Place.at("h", where.moved(**moved))
 
 
 @pytest.fixture
@@ -41,16 +45,16 @@ def trail(session: Session) -> NavigationHistory:
 
 
 def test_the_selection_follows_the_history_forward_and_back(session: Session, trail: NavigationHistory) -> None:
-    for place in (GatePlace(TOP, "f"), BELOW, CellPlace(BELOW.moved(timestep=3)), INPUT):
+    for place in (Place.at("f", TOP), hidden(BELOW), Place.at("c", BELOW.moved(timestep=3)), INPUT):
         trail.visit(place)
     assert session.location == BELOW.moved(timestep=3)
     trail.back()
     trail.back()
-    assert (trail.place, session.location) == (BELOW, BELOW)
+    assert (trail.place, session.location) == (hidden(BELOW), BELOW)
     trail.back()
-    assert (trail.place, session.location) == (GatePlace(TOP, "f"), TOP)
+    assert (trail.place, session.location) == (Place.at("f", TOP), TOP)
     trail.back()
-    assert trail.place == TOP
+    assert trail.place == hidden(TOP)
     assert not trail.can_go_back
     trail.back()
     for _ in range(4):
@@ -60,35 +64,35 @@ def test_the_selection_follows_the_history_forward_and_back(session: Session, tr
 
 
 def test_a_link_within_the_history_drops_the_forward_entries(trail: NavigationHistory) -> None:
-    for place in (BELOW, INPUT):
+    for place in (hidden(BELOW), INPUT):
         trail.visit(place)
     trail.back()
-    trail.visit(InitialPlace("h", 0, 0, 0, 1))
-    assert trail.places == (TOP, BELOW, InitialPlace("h", 0, 0, 0, 1))
+    trail.visit(Place("h0", (0, 0, 1)))
+    assert trail.places == (hidden(TOP), hidden(BELOW), Place("h0", (0, 0, 1)))
 
 
 def test_other_lengths_start_a_new_history(session: Session, trail: NavigationHistory) -> None:
     # The selection is before padding, but the places before it are not.
     session.set_result(make_result(cell="lstm", num_layers=2))
-    trail.visit(BELOW.moved(timestep=1))
+    trail.visit(hidden(BELOW, timestep=1))
     session.set_result(make_result(cell="lstm", num_layers=2, lengths=[3, 5]))
-    assert trail.places == (BELOW.moved(timestep=1),)
+    assert trail.places == (hidden(BELOW, timestep=1),)
 
 
 def test_a_selection_that_moves_by_other_means_starts_a_new_history(session: Session, trail: NavigationHistory) -> None:
-    trail.visit(BELOW)
+    trail.visit(hidden(BELOW))
     session.set_location(BELOW.moved(timestep=0))
-    assert trail.places == (BELOW.moved(timestep=0),)
+    assert trail.places == (hidden(BELOW, timestep=0),)
 
 
 def test_a_history_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
     session.set_result(make_result(cell="lstm", num_layers=2))
-    trail.visit(BELOW)
+    trail.visit(hidden(BELOW))
     trail.visit(INPUT)
     session.set_result(make_result(cell="lstm", num_layers=2))
     assert trail.place == INPUT
     session.set_result(make_result(cell="gru", num_layers=2))
-    assert trail.places == (session.location,)
+    assert trail.places == (hidden(session.location),)
 
 
 @pytest.fixture
@@ -121,7 +125,7 @@ def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input
     arithmetic.table.setFocus()
     arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(2, 0))
     qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
-    assert arithmetic.place == InputPlace(3, 0, 2)
+    assert arithmetic.place == Place("input", (3, 0, 2))
     assert "This is the input" in arithmetic.end.text
     assert arithmetic.crumbs.names == [
         "layer 2 → h[t=3, u=1]",
@@ -169,12 +173,12 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     assert (tabs.currentIndex(), window.session.location.unit) == (front, 2)
     vector.choose("input")
     double_click(vector.table, vector.model.index(1, 1))
-    assert arithmetic.place == InputPlace(0, 0, 1)
+    assert arithmetic.place == Place("input", (0, 0, 1))
 
     tabs.setCurrentWidget(mismatches)
     double_click(mismatches.table, mismatches.model.index(4, 0))
     assert tabs.currentIndex() == front
-    assert arithmetic.place == mismatches.location(4)
+    assert arithmetic.place == hidden(mismatches.location(4))
 
     tabs.setCurrentWidget(units)
     ground = units.plot.view_box.sceneBoundingRect()
@@ -257,7 +261,7 @@ def test_a_unit_of_a_projected_cell_leaves_the_selected_hidden_value(qapp: Any) 
     session.set_result(result)
     session.set_location(TOP)
     trail = NavigationHistory(session)
-    for place in (CellPlace(TOP.moved(unit=5)), GatePlace(BELOW.moved(unit=4), "i")):
+    for place in (Place.at("c", TOP.moved(unit=5)), Place.at("i", BELOW.moved(unit=4))):
         trail.visit(place)
         assert trail.place == place
-        assert session.location == place.where.moved(unit=TOP.unit)
+        assert session.location == place.location.moved(unit=TOP.unit)

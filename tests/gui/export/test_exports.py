@@ -28,8 +28,8 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
-from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import ParameterPlace
+from rnnviz.core.places import parameter_place
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export import picture as pictures
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
@@ -251,7 +251,7 @@ def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp
         entry.trigger()
         assert not asked
         assert "Parameters" in window.statusBar().currentMessage()
-        window.session.set_parameter(ParameterPlace(0, 0, "h2h_bias", (1,)))
+        window.session.set_parameter(parameter_place(Lane(0), "h2h_bias", (1,)))
         entry.trigger()
         write = asked[0][-1]
         assert write(tmp_path / "out.csv", lambda done: None) == f"{5 * 4} rows"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import GatePlace, GradientOf, ParameterPlace
+from rnnviz.core.places import Place, parameter_place
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
@@ -66,19 +66,19 @@ def test_contributions_follow_the_selected_parameter(qtbot, monkeypatch) -> None
     try:
         follower.toggle("contributions")
         assert (session.following, len(said)) == (None, 1)
-        parameter = ParameterPlace(0, 0, "h2h_weight", (5, 1))
-        history.begin(GradientOf(parameter))
+        parameter = parameter_place(Lane(0), "h2h_weight", (5, 1))
+        history.begin(parameter.gradient)
         follower.toggle("contributions")
         qtbot.waitUntil(lambda: session.contributions is not None)
         assert session.contributions.parameter == parameter
         # The selected step shows its gradient, and leads back to the parameter.
         where = Location(0, 0, 3, 1, 2)
         session.set_location(where)
-        assert history.place == GradientOf(GatePlace(where, "z"))
+        assert history.place == Place.at("grad.z", where)
         assert not follower.busy
         history.back()
-        assert history.place == GradientOf(parameter)
-        other = ParameterPlace(0, 0, "i2h_bias", (2,))
+        assert history.place == parameter.gradient
+        other = parameter_place(Lane(0), "i2h_bias", (2,))
         session.set_parameter(other)
         qtbot.waitUntil(lambda: session.contributions.parameter == other)
         # Another quantity replaces it.

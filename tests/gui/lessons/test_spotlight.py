@@ -4,7 +4,6 @@ from PySide6.QtCore import QPoint, QRect, QVariantAnimation
 from PySide6.QtWidgets import QStyle
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import GradientOf
 from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.lessons.index import PARTS
@@ -45,7 +44,7 @@ def test_every_part_is_highlighted_at_its_place(window, run_config):
         assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
         assert window.main_layout.tabs.currentWidget().title == title
         if title == "Arithmetic":
-            assert isinstance(window.navigation.place, GradientOf) == (part == "gradient")
+            assert window.navigation.place.is_gradient == (part == "gradient")
     for part, section in SECTION_OF.items():
         area = highlighted(window, spotlight, part)
         assert spotlight.target.accessibleName() == SECTION_TITLES[section]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import GradientOf
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.text.verdict_details import arrays
@@ -143,6 +143,6 @@ def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view: Mi
     asked: list[object] = []
     view.explanation_requested.connect(asked.append)
     view._on_activated(view.model.index(0, 0))
-    assert asked == [GradientOf(Location(0, 0, 2, 1, 3))]
+    assert asked == [Place.at("grad.h", Location(0, 0, 2, 1, 3))]
     view.show_result(make_result(), "manual")
     assert not view.array.isVisible()

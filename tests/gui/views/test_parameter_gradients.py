@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
-from rnnviz.explain.value_sources import InitialPlace, ParameterPlace
+from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views import parameter_gradients
 from rnnviz.gui.views.parameter_gradients import ParameterGradients
 from rnnviz.quantities.parameter_gradients import array_rows, entries_of
@@ -52,12 +53,12 @@ def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, v
         assert texts(view.entry_model)[0][0] == str(list(index))
     with qtbot.waitSignal(view.explanation_requested) as asked:
         view.entry_table.activated.emit(view.entry_model.index(0, 0))
-    assert asked.args[0].of in (ParameterPlace(0, 0, "h2h_bias", (2,)), InitialPlace("h", 0, 0, 1, 3))
-    selected: list[ParameterPlace] = []
+    assert asked.args[0].of in (parameter_place(Lane(0), "h2h_bias", (2,)), Place("h0", (0, 1, 3)))
+    selected: list[Place] = []
     view.parameter_selected.connect(selected.append)
     view.table.choose(next(k for k, row in enumerate(rows) if row.name == BIAS))
     view.entry_table.choose(0)
-    assert selected == [ParameterPlace(0, 0, "h2h_bias", (2,))]
+    assert selected == [parameter_place(Lane(0), "h2h_bias", (2,))]
     view.table.choose(1)
     # The selected array stays with another run.
     view.show_result(make_result(gradients=("gluon", "manual")), "manual")

@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QApplication, QTabBar
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import Names
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import CellPlace
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.table import INSET, in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable
@@ -255,7 +255,7 @@ def test_the_cell_states_of_a_projection_are_other_units(qtbot, view: VectorTabl
         view.table.choose(5)
     with qtbot.waitSignal(view.explanation_requested) as asked:
         view._on_activated(view.model.index(5, 1))
-    assert asked.args == [CellPlace(Location(timestep=3, unit=5))]
+    assert asked.args == [Place.at("c", Location(timestep=3, unit=5))]
 
 
 def test_a_smaller_result_replaces_a_larger_one(view: VectorTable) -> None:

@@ -9,8 +9,9 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
+from rnnviz.core.places import Place
 from rnnviz.engines.registry import load_engine
-from rnnviz.explain.value_sources import InputPlace, origin
+from rnnviz.explain.value_sources import origin
 from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Sweep
@@ -80,9 +81,9 @@ def test_a_text_file_has_one_sample_a_line() -> None:
     inputs = loaded(path=written("words.txt", "\n".join(WORDS) + "\n"))
     assert_reads_the_words(inputs)
     assert inputs.network.input_size == len(LETTERS)
-    place = InputPlace(1, 1, LETTERS.index("o"))
+    place = Place("input", (1, 1, LETTERS.index("o")))
     assert origin(inputs, place).sentences[1].endswith('feature 4 stands for "o": so it is 1.')
-    assert "It is padding" in origin(inputs, InputPlace(2, 1, 0)).sentences[1]
+    assert "It is padding" in origin(inputs, Place("input", (2, 1, 0))).sentences[1]
     assert "input_size" not in dump_config(inputs.config)
 
 
@@ -109,7 +110,7 @@ def test_each_file_of_several_is_one_sample() -> None:
     np.testing.assert_array_equal(inputs.sequence.swapaxes(0, 1), [[[1, 2], [3, 4]], [[5, 6], [0, 0]]])
     assert inputs.lengths == (2, 1)
     assert inputs.names.features == ("open", "close")
-    assert "read from the file b.csv" in origin(inputs, InputPlace(0, 1, 0)).sentences[1]
+    assert "read from the file b.csv" in origin(inputs, Place("input", (0, 1, 0))).sentences[1]
     Path("a.wav").write_bytes(wav(np.arange(6, dtype="<i2").tobytes(), 16))
     Path("b.wav").write_bytes(wav(np.arange(2, dtype="<i2").tobytes(), 16))
     assert loaded(paths=["a.wav", "b.wav"], frame=2).lengths == (3, 1)

@@ -11,8 +11,9 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
+from rnnviz.core.places import Place
 from rnnviz.engines.registry import load_engine
-from rnnviz.explain.value_sources import InputPlace, origin
+from rnnviz.explain.value_sources import origin
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_near, computed
@@ -172,15 +173,15 @@ def test_a_config_without_an_input_size_survives_the_way_through_a_file_and_a_ru
 def test_an_input_is_explained_by_its_token(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
     keys = {"text": "the dog", "tokens": "words", "vocabulary": vocabulary, "unknown": "<unk>"}
     inputs = loaded(**keys)
-    assert origin(inputs, InputPlace(0, 0, 1, inputs.names)).sentences[-1] == (
+    assert origin(inputs, Place("input", (0, 0, 1), names=inputs.names)).sentences[-1] == (
         'At t = 0 the text has "the", and feature 1 stands for "the": so it is 1.'
     )
-    assert origin(inputs, InputPlace(1, 0, 1, inputs.names)).sentences[-1] == (
+    assert origin(inputs, Place("input", (1, 0, 1), names=inputs.names)).sentences[-1] == (
         'At t = 1 the text has "dog", read as "<unk>", and feature 1 stands for "the": so it is 0.'
     )
     np.save(tmp_path / "e.npy", matrix)
     inputs = loaded(**keys, embedding_path=str(tmp_path / "e.npy"))
-    found = origin(inputs, InputPlace(0, 0, 5, inputs.names))
+    found = origin(inputs, Place("input", (0, 0, 5), names=inputs.names))
     assert found.value == matrix[1, 5]
     assert found.sentences[-1].endswith(
         'this is element 5 of its row, or that of "<unk>" if the vocabulary lacks it, in e.npy.'

@@ -22,13 +22,14 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QVBoxL
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.gradient_symbols import gate_name
 from rnnviz.explain.likely_cause import StepWithBugs
 from rnnviz.explain.report import recomputed_of
-from rnnviz.explain.value_sources import Place, in_words, token_source
+from rnnviz.explain.value_sources import in_words, token_source
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled

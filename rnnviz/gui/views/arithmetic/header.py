@@ -17,11 +17,12 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
 from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.term_table import Order, TermTable
-from rnnviz.explain.value_sources import Place, in_words, lane_of, notation
+from rnnviz.explain.value_sources import in_words, notation
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -182,8 +183,8 @@ class Breadcrumbs(QWidget):
 
 def crumb_text(place: Place, before: Place | None) -> str:
     """Name of a place, with its lane if it differs from the previous one's."""
-    lane = lane_of(place)
-    if lane is None or (before is not None and lane_of(before) == lane):
+    lane = place.lane
+    if lane is None or (before is not None and before.lane == lane):
         return notation(place)
     return f"layer {lane.layer} {ARROWS[lane.backward]} {notation(place)}"
 

@@ -6,6 +6,7 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Divergence, Explanation, cell_states_of, explain_value
@@ -22,7 +23,6 @@ from rnnviz.explain.gradient_explanation import (
 from rnnviz.explain.likely_cause import StepWithBugs
 from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
-from rnnviz.explain.value_sources import GradientOf
 from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.verify.cell_states import CellStates
@@ -46,7 +46,7 @@ class PageRequest:
     line: str
     order: Order
     top: int | None
-    gradient: GradientOf | None = None
+    gradient: Place | None = None
     size: str = ""
 
     def same_as(self, other: "PageRequest | None") -> bool:

@@ -15,9 +15,10 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.places import Place
 from rnnviz.explain.equations import format_short, told_apart_briefly
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues
-from rnnviz.explain.value_sources import GradientOf, in_words
+from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -298,10 +299,10 @@ class TermTableModel(TableModel):
             lines.append(f"Click the weight, or press Shift+Enter, to go to {in_words(weight)}.")
         return "\n".join(lines)
 
-    def weight_of(self, line: TermTableLine) -> GradientOf | None:
+    def weight_of(self, line: TermTableLine) -> Place | None:
         """The gradient of a row's weight or bias, if the run has gradients."""
         weight = line.row.weight
-        return GradientOf(weight) if weight is not None and self.has_gradients else None
+        return weight.gradient if weight is not None and self.has_gradients else None
 
     def is_weight(self, line: TermTableLine, column: int) -> bool:
         """Whether a cell has a weight or a bias with a gradient."""

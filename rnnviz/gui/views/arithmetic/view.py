@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QLabel, QSplitter, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.gradients import GRADIENT, gradient
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.equations import format_short
@@ -21,20 +22,12 @@ from rnnviz.explain.gradient_explanation import GradientExplanation, explain_gra
 from rnnviz.explain.gradient_report import gradient_report
 from rnnviz.explain.report import report
 from rnnviz.explain.value_sources import (
-    CellPlace,
-    GatePlace,
-    GradientOf,
-    InitialPlace,
-    InputPlace,
     InputSource,
-    LossPlace,
-    Place,
     counterpart,
     lies_in,
     origin,
     same_kind,
     selected,
-    step_of,
     unit_size,
 )
 from rnnviz.gui.theme.palettes import Theme
@@ -180,7 +173,7 @@ class ArithmeticView(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._location = Location()
-        self.place: Place = self._location
+        self.place = Place.at("h", self._location)
         self._line = ""
         self._divergence_wanted = False
         self.page: Page | None = None
@@ -222,7 +215,7 @@ class ArithmeticView(ResultView):
     @property
     def ends(self) -> bool:
         """Whether the shown number has no equations: an input value, an initial state or a loss gradient."""
-        return self._result is not None and isinstance(self.place, InputPlace | InitialPlace | LossPlace)
+        return self._result is not None and self.place.is_given
 
     def copy_text(self) -> str:
         """The whole arithmetic of every engine, or the text of the source."""
@@ -232,7 +225,7 @@ class ArithmeticView(ResultView):
             return self.end.text
         if unexplained := self._unexplained():
             return unexplained
-        if isinstance(self.place, GradientOf):
+        if self.place.is_gradient:
             explained = None if self.page is None or not self.complete else self.page.explained
             if not isinstance(explained, GradientExplanation):
                 explained = explain_gradients(self._result, self.place)
@@ -261,17 +254,13 @@ class ArithmeticView(ResultView):
         """Show a place of a navigation history, with its breadcrumbs."""
         self.place = places[at]
         self.crumbs.show_history(places, at)
-        match self.place:
-            case GatePlace():
-                self._line = self.place.gate
-            case CellPlace():
-                self._line = self.place.symbol
-            case GradientOf(of=Location()) if len(places) == 1 and self._line.startswith(GRADIENT):
-                # The selection moved: the line stays.
-                pass
-            case GradientOf() if self._result is not None:
-                self._line = line_name(self._result.config.network.kind, self.place)
-        self.kind.show_kind(gradient=isinstance(self.place, GradientOf | LossPlace))
+        # Where only the selection moved, the line stays.
+        moved = len(places) == 1 and self._line.startswith(GRADIENT) and self.place.array == gradient("h")
+        if self.place.is_gradient and not moved:
+            self._line = line_name(self.place)
+        elif self.place.kind == "step" and self.place.array not in ("h", gradient("h")):
+            self._line = self.place.array
+        self.kind.show_kind(gradient=self.place.in_backward_pass)
         step = self._selected()
         if step is not None:
             self._location = step
@@ -322,13 +311,13 @@ class ArithmeticView(ResultView):
     def _selected(self) -> Location | None:
         """The selected value of the place: `provenance.selected`."""
         if self._result is None:
-            return step_of(self.place)
+            return self.place.location
         return selected(self._result.config.network.kind, self.place, self._location)
 
     @property
     def _where(self) -> Location:
         """The step and the unit of the place, which is not the selected one if the place counts others."""
-        return step_of(self.place) or self._location
+        return self.place.location or self._location
 
     @property
     def _size(self) -> str:
@@ -360,7 +349,7 @@ class ArithmeticView(ResultView):
             self._task.request = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
-        elif isinstance(self.place, InputPlace | InitialPlace | LossPlace):
+        elif self.place.is_given:
             self._task.request = None
             if self.page is not None and self.page.request.result is not result:
                 self.page = None
@@ -379,10 +368,10 @@ class ArithmeticView(ResultView):
         """Why the place has no arithmetic: padding, or a gradient without a backward pass; "" if it has one."""
         if self._result is None:
             return ""
-        if isinstance(self.place, GradientOf):
+        if self.place.is_gradient:
             if self._result.inputs.loss is None:
                 return _NO_GRADIENTS
-            if step_of(self.place) is None:
+            if self.place.location is None:
                 return ""
         return padding_sentence(self._result.inputs, self._location)
 
@@ -403,7 +392,7 @@ class ArithmeticView(ResultView):
             self._line,
             self.list_options.order,
             self._top(self._location),
-            self.place if isinstance(self.place, GradientOf) else None,
+            self.place if self.place.is_gradient else None,
             self._size,
         )
         if self.page is not None and self.page.request.same_as(request):
@@ -452,7 +441,7 @@ class ArithmeticView(ResultView):
                 self.show_divergence()
 
     def _on_kind(self, gradient: bool) -> None:
-        if gradient != isinstance(self.place, GradientOf | LossPlace):
+        if gradient != self.place.in_backward_pass:
             self.place_requested.emit(counterpart(self.place, self._location))
 
     def _on_stepped(self, by: int) -> None:

@@ -9,7 +9,7 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
-from rnnviz.explain.value_sources import GradientOf, notation
+from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
@@ -213,7 +213,7 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
             return ""
         # Not of the selected sample, but of all.
         place = ", ".join((f"layer {lane.layer}", DIRECTIONS[lane.backward], _time_in_words(shown, t), f"unit {unit}"))
-        name = notation(GradientOf(shown.contributions.number_of(unit)))
+        name = notation(shown.contributions.number_of(unit).gradient)
         samples = plural(shown.contributions.samples, "sample")
         return f"{place}\ncontribution to {name}, summed over {samples}\n{display_name(shown.engine)} {number}"
     if shown.gate is not None and not shown.gradient:

@@ -9,11 +9,12 @@ import numpy as np
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.gradients import GRADIENT, OF_INPUT
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import INPUT_VALUES, Place, entry_place
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.core.words import plural
-from rnnviz.explain.value_sources import GradientOf, InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.explain.value_sources import quantity_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
@@ -521,16 +522,19 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: boo
         where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=cell.unit)
         return found.source(where)
     if lane.layer is None:
-        place = InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names.of_sample(at.sample))
-        return place if shown.input_gradient is None else GradientOf(place)
+        names = shown.result.inputs.names.of_sample(at.sample)
+        place = Place(INPUT_VALUES, (cell.timestep, at.sample, cell.unit), names=names)
+        return place if shown.input_gradient is None else place.gradient
     if not 0 <= cell.timestep < timesteps:
         state = shown.quantity.removeprefix(GRADIENT)
         state = state if state in shown.cell.state_symbols else "h"
-        initial = InitialPlace(state, lane.layer, lane.direction, at.sample, cell.unit, reverse=lane.reverse)
-        return GradientOf(initial) if shown.gradient else initial
+        network = shown.result.inputs.network
+        row = lane.layer * network.directions + lane.direction
+        initial = entry_place(network, f"{state}0", (row, at.sample, cell.unit))
+        return initial.gradient if shown.gradient else initial
     # A norm belongs to all units, so the selected unit stays.
     unit = cell.unit if shown.per_unit else at.unit
     where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
     if found is not None:
-        return GradientOf(where)
+        return Place.at(gradient("h"), where)
     return quantity_place(where, shown.quantity)

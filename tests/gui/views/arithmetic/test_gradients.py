@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
 
+from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace, array_shapes
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.value_sources import (
-    CellPlace,
-    GatePlace,
-    GradientOf,
-    InputPlace,
-    LossPlace,
-    OutputPlace,
-    ParameterPlace,
-)
 from rnnviz.gui.export.figure import Figure, FigureOptions
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.inputs import load_inputs
@@ -50,10 +42,10 @@ def with_gradients(cell: str = "lstm", **edits: float) -> RunResult:
 
 @pytest.fixture
 def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
-    def show(result: RunResult, place: Any = WHERE) -> RunResult:
+    def show(result: RunResult, place: Place | None = None) -> RunResult:
         view.show_result(result, "manual")
         view.show_location(WHERE)
-        view.show_history((WHERE, GradientOf(place)), 1)
+        view.show_history((Place.at("h", WHERE), (place or Place.at("h", WHERE)).gradient), 1)
         qtbot.waitUntil(lambda: view.complete and view.page is not None)
         return result
 
@@ -64,7 +56,7 @@ def test_no_equations_of_a_value_are_shown_while_its_gradient_is_computed(
     qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
 ) -> None:
     show_gradient(with_gradients())
-    view.show_history((WHERE,), 0)
+    view.show_history((Place.at("h", WHERE),), 0)
     assert not view.cards.isVisible()
     qtbot.waitUntil(lambda: view.complete)
     assert view.cards.isVisible()
@@ -73,7 +65,7 @@ def test_no_equations_of_a_value_are_shown_while_its_gradient_is_computed(
 def test_a_picture_shows_the_gradient_that_the_tab_shows(
     qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
 ) -> None:
-    result = show_gradient(with_gradients(), GatePlace(WHERE, "f"))
+    result = show_gradient(with_gradients(), Place.at("f", WHERE))
     figure = Figure(view, result, "manual", WHERE)
     figure.arrange(FigureOptions().size, "light", True, "", "")
     assert view.page is not None
@@ -86,14 +78,14 @@ def test_the_switch_leads_to_the_gradient_and_back(qtbot: Any, view: ArithmeticV
     show()
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.mouseClick(view.kind.gradient, Qt.MouseButton.LeftButton)
-    where = asked.args[0].of
-    assert asked.args == [GradientOf(where)]
-    view.show_history((where, GradientOf(where)), 1)
+    (place,) = asked.args
+    assert (place.array, place.of.array) == ("grad.h", "h")
+    view.show_history((place.of, place), 1)
     assert view.kind.gradient.isChecked()
     assert "Shift+G" in view.copy_text(), "the run has no backward pass"
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.mouseClick(view.kind.value, Qt.MouseButton.LeftButton)
-    assert asked.args == [where]
+    assert asked.args == [place.of]
 
 
 def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
@@ -107,25 +99,25 @@ def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
     assert [own.content.name for own in view.cards.cards[:4]] == names
     with qtbot.waitSignal(view.place_requested) as asked:
         view.table.follow(row(view, "grad.out"))
-    assert asked.args == [GradientOf(OutputPlace(WHERE))]
+    assert asked.args == [Place.at("grad.out", WHERE)]
     at = row(view, "grad.o[t=2, u=1]")
     with qtbot.waitSignal(view.place_requested) as asked:
         view.table.follow(at)
-    assert asked.args == [GradientOf(GatePlace(WHERE.moved(timestep=2, unit=1), "o"))]
+    assert asked.args == [Place.at("grad.o", WHERE.moved(timestep=2, unit=1))]
     view.table.setCurrentIndex(view.table.term_model.index(at, 0))
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.keyClick(view.table, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
-    assert asked.args == [GradientOf(ParameterPlace(0, 0, "h2h_weight", (3 * 4 + 1, 2)))]
+    assert asked.args == [parameter_place(Lane(0), "h2h_weight", (3 * 4 + 1, 2)).gradient]
     # A value in an equation leads to its own arithmetic, and a gradient of the next step to that step.
     cell = card(view, "grad.c")
     sources = [cell.content.sources[k] for k in cell.links]
     assert sources[:3] == [
-        GradientOf(CellPlace(WHERE.moved(timestep=2))),
-        GatePlace(WHERE.moved(timestep=2), "f"),
-        GradientOf(WHERE),
+        Place.at("grad.c", WHERE.moved(timestep=2)),
+        Place.at("f", WHERE.moved(timestep=2)),
+        Place.at("grad.h", WHERE),
     ]
     view.show_location(WHERE.moved(unit=0))
-    assert view.place == GradientOf(WHERE.moved(unit=0)), "the selection keeps the kind"
+    assert view.place == Place.at("grad.h", WHERE.moved(unit=0)), "the selection keeps the kind"
     qtbot.waitUntil(lambda: view.complete)
     view.choose_line("grad.c")
     view.show_location(WHERE)
@@ -138,14 +130,14 @@ def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
     qtbot: Any, view: ArithmeticView, show_gradient: Any
 ) -> None:
     result = show_gradient(with_gradients("rnn_tanh"))
-    view.show_history((WHERE,), 0)
+    view.show_history((Place.at("h", WHERE),), 0)
     qtbot.waitUntil(lambda: view.complete)
     index = view.table.term_model.index(row(view, "x[t=1, i=0]"), column(view, "weight"))
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=view.table.visualRect(index).center())
-    place = GradientOf(ParameterPlace(0, 0, "i2h_weight", (2, 0)))
+    place = parameter_place(Lane(0), "i2h_weight", (2, 0)).gradient
     assert asked.args == [place]
-    view.show_history((WHERE, place), 1)
+    view.show_history((Place.at("h", WHERE), place), 1)
     qtbot.waitUntil(lambda: view.complete)
     bars = view.panes.bars
     assert bars.isVisible()
@@ -157,7 +149,7 @@ def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
     assert bars.bar_at(point) == 2
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.mouseClick(bars, Qt.MouseButton.LeftButton, pos=point.toPoint())
-    assert asked.args[0].of.where.timestep == 2
+    assert asked.args[0].timestep == 2
     bars.setFocus()
     qtbot.keyClick(bars, Qt.Key.Key_Home)
     assert "t=0" in bars.accessibleName()
@@ -174,14 +166,14 @@ def test_a_gradient_that_its_terms_do_not_give_is_marked(view: ArithmeticView, s
 def test_the_trail_ends_in_the_loss(view: ArithmeticView, show_gradient: Any) -> None:
     result = show_gradient(with_gradients("gru"))
     top = Location(1, 0, 2, 0, 1)
-    view.show_history((WHERE, LossPlace(top)), 1)
+    view.show_history((Place.at("h", WHERE), Place.at("loss.out", top)), 1)
     assert view.ends
     assert view.end.text.startswith("d_out[t=2, u=1] = ")
     assert result.inputs.loss.out is not None
-    view.show_history((WHERE, GradientOf(InputPlace(1, 0, 2))), 1)
+    view.show_history((Place.at("h", WHERE), Place("grad.input", (1, 0, 2))), 1)
     assert not view.ends
     # A result without the parameter's number starts anew at the selection.
-    view.show_history((WHERE, GradientOf(ParameterPlace(1, 0, "i2h_weight", (11, 3)))), 1)
+    view.show_history((Place.at("h", WHERE), parameter_place(Lane(1), "i2h_weight", (11, 3)).gradient), 1)
     assert view.page is not None
     view.show_result(with_gradients("rnn_tanh"), "manual")
-    assert view.place == GradientOf(top)
+    assert view.place == Place.at("grad.h", top)

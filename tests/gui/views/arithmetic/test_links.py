@@ -7,8 +7,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import Lane
 from rnnviz.explain.equations import format_short
-from rnnviz.explain.value_sources import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.header import Breadcrumbs
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row
@@ -64,7 +65,7 @@ def test_a_term_leads_to_its_source(qtbot: Any, view: ArithmeticView, show: Any,
                 view.table.setFocus()
                 view.table.setCurrentIndex(index)
                 qtbot.keyClick(view.table, Qt.Key.Key_Return)
-        assert asked.args == [place]
+        assert asked.args == [Place.at("h", place)]
 
 
 def test_a_double_click_follows_one_link_only(qtbot: Any, view: ArithmeticView, show: Any) -> None:
@@ -86,7 +87,7 @@ def test_the_numbers_of_an_equation_lead_to_their_sources(qtbot: Any, view: Arit
     for token in own.links:
         qtbot.mouseClick(own, Qt.MouseButton.LeftButton, pos=own.link_rect(token).center().toPoint())
     previous = WHERE.moved(timestep=3)
-    assert asked == [GatePlace(WHERE, "f"), CellPlace(previous), GatePlace(WHERE, "i"), GatePlace(WHERE, "g")]
+    assert asked == [Place.at("f", WHERE), Place.at("c", previous), Place.at("i", WHERE), Place.at("g", WHERE)]
 
 
 def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: ArithmeticView, show: Any) -> None:
@@ -102,22 +103,25 @@ def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: Ari
     assert own.accessibleName() == "o: Enter goes to o[t=2, u=1] of layer 1, backward"
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.keyClick(own, Qt.Key.Key_Return)
-    assert asked.args == [GatePlace(WHERE, "o")]
+    assert asked.args == [Place.at("o", WHERE)]
 
 
 def test_the_input_and_the_initial_state_end_a_history(view: ArithmeticView, show: Any) -> None:
     result = show(cell="lstm")
     for place, said in (
-        (InputPlace(2, 1, 0), "x[t=2, i=0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
-        (InitialPlace("c", 1, 1, 1, 2), "c0[u=2] = " + format_short(float(result.inputs.initial_state.c[3, 1, 2]))),
+        (Place("input", (2, 1, 0)), "x[t=2, i=0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
+        (
+            Place("c0", (3, 1, 2), Lane(1, 1)),
+            f"c0[u=2] = {format_short(float(result.inputs.initial_state.c[3, 1, 2]))}",
+        ),
     ):
-        view.show_history((WHERE, place), 1)
+        view.show_history((Place.at("h", WHERE), place), 1)
         assert view.ends
         assert view.end.isVisible()
         assert said in view.end.text
         assert "no step computed it" in view.end.text
         assert said in view.copy_text()
-    view.show_history((WHERE, InputPlace(2, 1, 0)), 0)
+    view.show_history((Place.at("h", WHERE), Place("input", (2, 1, 0))), 0)
     assert not view.ends
     assert view.table.isVisible()
 
@@ -164,7 +168,7 @@ def test_names_fit_a_row_that_new_ones_resize(view: ArithmeticView, show: Any, m
         crumbs.resize(160, crumbs.height())
 
     monkeypatch.setattr(crumbs, "_remake", remake_and_shrink)
-    view.show_history([WHERE.moved(timestep=t) for t in (3, 2, 1, 0)], 3)
+    view.show_history([Place.at("h", WHERE.moved(timestep=t)) for t in (3, 2, 1, 0)], 3)
     assert wide > 160
     assert crumbs.names
 
@@ -181,8 +185,8 @@ def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(
         view.table.setCurrentIndex(index)
         qtbot.keyClick(view.table, Qt.Key.Key_Return)
     (place,) = asked.args
-    assert place == GatePlace(where.moved(unit=4), "m")
-    view.show_history((where, place), 1)
+    assert place == Place.at("m", where.moved(unit=4))
+    view.show_history((Place.at("h", where), place), 1)
     qtbot.waitUntil(lambda: view.complete)
     view.show_location(where)
     qtbot.waitUntil(lambda: view.complete)
@@ -195,4 +199,4 @@ def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(
     # Another time step begins again at the selected hidden value.
     view.show_location(where.moved(timestep=1))
     qtbot.waitUntil(lambda: view.complete)
-    assert (view.place, view.page.term_table.line) == (where.moved(timestep=1), "h")
+    assert (view.place, view.page.term_table.line) == (Place.at("h", where.moved(timestep=1)), "h")

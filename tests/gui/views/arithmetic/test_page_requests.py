@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import InitialPlace, InputPlace
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE
@@ -58,7 +58,7 @@ def test_a_late_answer_after_the_end_of_the_history_changes_nothing(
     show(cell="lstm")
     late = view.page
     view.show_location(WHERE.moved(unit=2))
-    view.show_history((WHERE.moved(unit=2), InputPlace(2, 1, 0)), 1)
+    view.show_history((Place.at("h", WHERE.moved(unit=2)), Place("input", (2, 1, 0))), 1)
     view._task._task.done.emit(late)
     assert view.end.isVisible()
     assert view.complete
@@ -84,7 +84,7 @@ def test_hiding_the_view_cancels_the_pending_request(qtbot: Any, view: Arithmeti
 
 def test_the_end_of_a_history_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
-    view.show_history((WHERE, InputPlace(2, 1, 0)), 1)
+    view.show_history((Place.at("h", WHERE), Place("input", (2, 1, 0))), 1)
     other = make_result(cell="lstm", num_layers=2, bidirectional=True)
     view.show_result(other, "manual")
     view.show_location(WHERE)
@@ -96,8 +96,8 @@ def test_the_end_of_a_history_stays_while_the_network_is_run_again(view: Arithme
 
 @pytest.mark.parametrize(
     "place",
-    [Location(1, 0, 40, 0, 2), InputPlace(40, 0, 1), InitialPlace("h", 3, 0, 0, 1)],
-    ids=lambda place: type(place).__name__,
+    [Place.at("h", Location(1, 0, 40, 0, 2)), Place("input", (40, 0, 1)), Place("h0", (3, 0, 1), Lane(3))],
+    ids=lambda place: place.array,
 )
 def test_a_history_through_a_pending_result_is_waited_for(
     qtbot: Any, view: ArithmeticView, show: Any, place: Any
@@ -113,7 +113,7 @@ def test_a_history_through_a_pending_result_is_waited_for(
 
 def test_a_source_does_not_keep_the_page_of_an_earlier_result(view: ArithmeticView, show: Any) -> None:
     earlier = weakref.ref(show())
-    view.show_history((WHERE, InputPlace(2, 1, 0)), 1)
+    view.show_history((Place.at("h", WHERE), Place("input", (2, 1, 0))), 1)
     assert view.ends
     view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     assert view.ends

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
+from rnnviz.core.places import Place
 from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.term_table import _width
@@ -187,7 +188,7 @@ def test_arrows_go_through_the_lines_and_enter_follows_either_of_an_entry(
         assert table.currentIndex().row() == line
         with qtbot.waitSignal(view.place_requested) as asked:
             qtbot.keyClick(table, Qt.Key.Key_Return)
-        assert asked.args == [WHERE.moved(layer=0, timestep=3, unit=0)]
+        assert asked.args == [Place.at("h", WHERE.moved(layer=0, timestep=3, unit=0))]
         qtbot.keyClick(table, Qt.Key.Key_Down)
 
 

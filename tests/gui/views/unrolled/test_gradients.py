@@ -3,9 +3,9 @@
 import numpy as np
 
 from rnnviz.core import number_format
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.explain.value_sources import CellPlace, GradientOf, InitialPlace, InputPlace
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.views.unrolled.color_bar import limit_of, ticks
 from rnnviz.gui.views.unrolled.colormap import DECADES, STEPS, ColorScale
@@ -132,6 +132,5 @@ def test_gradients_of_the_input_and_of_an_initial_state_lead_to_their_explanatio
     for lane, timestep in ((INPUT, 2), (Lane(0), -1), (Lane(0), 1)):
         view._explain(CellGeometry(lane, timestep, 1))
     where = Location(0, 0, 1, 0, 1)
-    assert asked[1:] == [GradientOf(InitialPlace("c", 0, 0, 0, 1)), GradientOf(CellPlace(where))]
-    assert isinstance(asked[0], GradientOf)
-    assert isinstance(asked[0].of, InputPlace)
+    assert asked[1:] == [Place("grad.c0", (0, 0, 1)), Place.at("grad.c", where)]
+    assert (asked[0].is_gradient, asked[0].kind) == (True, "input")

@@ -9,9 +9,9 @@ from PySide6.QtGui import QImage, QPainter
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.explain.value_sources import InitialPlace, InputPlace
 from rnnviz.gui.app_state import Limit, RangeName, Session
 from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.gui.views.unrolled import color_bar
@@ -99,10 +99,10 @@ def test_only_boxes_have_an_initial_state_behind_the_sample(view: UnrolledView) 
     assert len(view.highlights.frames) == 1
     cell = CellGeometry(BACKWARD, 260, 1)
     assert describe(shown, cell, boxes=False) == "padding at t = 260: sample 0 has 260 time steps"
-    assert place_of(shown, Location(), cell, boxes=False) == begin
-    assert place_of(shown, Location(), cell) == InitialPlace("h", 0, 1, 0, 1)
-    assert place_of(shown, Location(), CellGeometry(FORWARD, 260, 1)) == begin.moved(direction=0)
-    assert place_of(shown, Location(), CellGeometry(INPUT, 300, 1)) == InputPlace(259, 0, 1)
+    assert place_of(shown, Location(), cell, boxes=False) == Place.at("h", begin)
+    assert place_of(shown, Location(), cell) == Place("h0", (1, 0, 1))
+    assert place_of(shown, Location(), CellGeometry(FORWARD, 260, 1)) == Place.at("h", begin.moved(direction=0))
+    assert place_of(shown, Location(), CellGeometry(INPUT, 300, 1)) == Place("input", (259, 0, 1))
     changes = replace(shown, quantity="change")
     assert describe(changes, cell) == describe(shown, cell, boxes=False)
 

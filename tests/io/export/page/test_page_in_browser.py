@@ -14,13 +14,13 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.equations import equations, format_distinct, format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.gradient_explanation import explain_gradients
 from rnnviz.explain.term_table import ledger
-from rnnviz.explain.value_sources import GradientOf
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ratio_scale
 from rnnviz.io.export.interactive_page import write_page
@@ -283,7 +283,7 @@ return BackwardStep.at(engine, {{ layer, direction, time, sample, unit }}).gradi
 
 def check_gradients(page: Browser, result: RunResult, where: Location) -> None:
     """Every part, term and sum of the gradients of a step."""
-    for name, own in explain_gradients(result, GradientOf(where)).breakdowns.items():
+    for name, own in explain_gradients(result, Place.at("grad.h", where)).breakdowns.items():
         found = page.run(GRADIENTS, list(result.traces).index(name), *where.index)
         assert [line[0] for line in found] == [line.name for line in own.lines]
         largest = max(1e-300, *(abs(line.value) for line in own.lines))
