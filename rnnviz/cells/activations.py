@@ -82,6 +82,11 @@ class Activation:
         """f'(x), of the shape of x; y is f(x)."""
         return np.asarray(_RULES[self.name].slopes(x, y, self.alpha, self.beta), x.dtype)
 
+    @property
+    def slope_reads_value(self) -> bool:
+        """Whether f'(x) follows from f(x) alone."""
+        return self.name in ("sigmoid", "tanh")
+
     def code(self, x: str) -> str:
         """NumPy source of f(x); `sigmoid` and `erf` in it are functions of the notebook's own."""
         operand = x if x.isidentifier() else f"({x})"

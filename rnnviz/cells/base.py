@@ -16,7 +16,7 @@ by these operations and no others:
 
 `step` runs once, on symbols that record its operations (`interpreters.graph`). Each interpreter runs the operations in
 another way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), and as they
-are written, on arrays of any library (`arrays`). The backward pass derives the gradients (`backward`): on arrays
+are written, on arrays of any library (`arrays`). `backward_graph` derives the gradients, which are computed on arrays
 (`numpy_backward`), and with rounding bounds (`bounded_backward`).
 """
 

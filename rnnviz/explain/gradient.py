@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.interpreters.backward import PRODUCTS
+from rnnviz.cells.interpreters.backward_graph import PRODUCTS
 from rnnviz.cells.interpreters.graph import Graph, Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound, stored
@@ -342,7 +342,7 @@ class _Explainer:
             arrow = f" {ARROWS[self._network.backward(direction)]}" if self._network.directions > 1 else ""
             parts = self._parts("u", step)
             by_gate = {node.name: owed for node, owed in parts.items()}
-            found = self._blocks.layer(there.layer, direction).owed_to_input(by_gate)
+            found = self._blocks.layer(there.layer, direction).gradient_of_input(by_gate)
             line.add_to_total(None if found is None else found[0, 0, column])
             mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
             first = len(line.parts)
@@ -360,7 +360,7 @@ class _Explainer:
         if state == self._network.kind.state_symbols[0]:
             parts = {node.name: (node, d) for node, d in self._parts("v", step).items()}
             by_gate = {gate: d for gate, (_, d) in parts.items()}
-            found = self._blocks.layer(there.layer, there.direction).owed_to_hidden(by_gate)
+            found = self._blocks.layer(there.layer, there.direction).gradient_of_hidden(by_gate)
             line.add_to_total(None if found is None else found[0, 0, there.unit])
             first = len(line.parts)
             for gate in (g for g in self._network.kind.recurrent_gates if g in parts):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.backward import PRODUCTS, symbols_of
+from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients
 from rnnviz.cells.interpreters.graph import LEAVES, Node
@@ -54,15 +54,15 @@ class BackwardBlock(BoundedBackward):
         graph = self._layer.graph
         for node in reversed(graph.nodes):
             if node in self._totals and symbols_of(graph, node):
-                # A new state that is the previous one owes it its gradient.
+                # A new state that is the previous one contributes its gradient to it.
                 owed = self._found.get(node) if node.op in LEAVES else None
                 self._found[node] = self._totals[node] if owed is None else owed + self._totals[node]
             if node not in self._found or node.op in LEAVES:
                 continue
             if node.op in PRODUCTS:
-                terms = [(node.args[-1], self._layer.owed_to_operand(node, self._found[node]))]
+                terms = [(node.args[-1], self._layer.gradient_of_operand(node, self._found[node]))]
             else:
-                terms = list(self._products(node, self._found[node]))
+                terms = self.contributed(self._backward.of_operation[node], self._found[node])
             for place, (operand, term) in enumerate(terms):
                 self._by_consumer[node, len(node.args) - 1 if node.op in PRODUCTS else place] = term
                 known = self._found.get(operand)
@@ -72,6 +72,10 @@ class BackwardBlock(BoundedBackward):
     def gradient(self, node: Node) -> BoundedArray | None:
         """The gradient of a node, (B, S, U); of a state the engine's own. None where the loss does not depend on it."""
         return self._found.get(node)
+
+    def slope(self, node: Node) -> BoundedArray:
+        """The slope of an activation, (B, S, U)."""
+        return self.value(self._backward.slope(node))
 
     def own(self, symbol: str) -> BoundedArray:
         """The engine's own gradient of a state, or the carried one, (B, S, U)."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.cells.interpreters.backward import PRODUCTS, symbols_of
+from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
 from rnnviz.cells.interpreters.graph import Graph, Node
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs

@@ -93,7 +93,14 @@ class ArrayLayer:
         if node.op == "matrix":
             return self.library.product(args[1], args[0])
         assert node.activation is not None, node.op
+        if node.op == "slope":
+            return node.activation.slopes(*args)
         return self.library.activate(node.activation, args[0])
+
+
+def product_weight(product: Node, recurrent: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
+    """The weight (M, K) of a matrix product; `recurrent` has the recurrent rows of each gate."""
+    return recurrent[product.name] if product.op == "recurrent" else parameters[product.args[0].name]
 
 
 class ArrayBlock(StepBlock[Any]):

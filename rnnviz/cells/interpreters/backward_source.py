@@ -7,6 +7,7 @@ gradient of a value is called `d_` and its name.
 from collections.abc import Iterator, Mapping, Sequence
 
 from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.backward_graph import backward_graph
 from rnnviz.cells.interpreters.graph import LEAVES, Node, trace
 from rnnviz.cells.interpreters.symbols import code_lines, source_of
 
@@ -44,6 +45,7 @@ class _Backward:
 
     def __init__(self, cell: CellSpec) -> None:
         self._cell, self._graph = cell, trace(cell)
+        self._backward = backward_graph(self._graph)
         self._names = {node: name for name, node in self._graph.values.items() if node.op not in LEAVES}
         self._terms: dict[Node, list[str]] = {}
         # Of the rows of a gate that the step reads from another value: the gradient of the product, and that value.
@@ -82,19 +84,6 @@ class _Backward:
             d = name
         left, right = node.args[0], node.args[-1]
         match node.op:
-            case "plus" | "minus":
-                self._add(left, d)
-                self._add(right, d if node.op == "plus" else _negative(d))
-            case "times":
-                for one, other in ((left, right), (right, left)):
-                    if one.op != "number":
-                        self._add(one, f"{d} * {_factor(self._source(other))}")
-            case "activation":
-                assert node.activation is not None
-                self._add(
-                    left,
-                    f"{d} * {node.activation.slope_code(_factor(self._source(left)), _factor(self._source(node)))}",
-                )
             case "matrix":
                 self._add(left, f"np.dot({_transposed(d)}, {self._source(right)})")
                 self._add(right, f"np.dot({d}, {left.name})")
@@ -108,6 +97,22 @@ class _Backward:
                     f"np.split(h2h_weight, {len(gates)})[{gates.index(node.name)}]" if len(gates) > 1 else "h2h_weight"
                 )
                 self._add(left, f"np.dot({d}, {rows})")
+            case _:
+                for operand, term in self._backward.of_operation[node].terms:
+                    if operand.op != "number":
+                        self._add(operand, self._term(term, d))
+
+    def _term(self, term: Node, d: str) -> str:
+        """A gradient d times a factor, by which it contributes to an operand."""
+        if not term.args:
+            return d
+        sign, factor = term.args
+        if sign.op == "number":
+            return _negative(d)
+        if factor.op == "slope":
+            assert factor.activation is not None
+            return f"{d} * {factor.activation.slope_code(*(_factor(self._source(arg)) for arg in factor.args))}"
+        return f"{d} * {_factor(self._source(factor))}"
 
     def _leaves(self) -> Iterator[str]:
         leaves: Mapping[tuple[str, str], Node] = {

@@ -213,22 +213,24 @@ class BoundedLayer:
         # It is no part of a gate's pre-activation.
         return BoundedArray(result.value, result.bound, self.eps)
 
-    def owed_to_input(self, u: Mapping[str, BoundedArray]) -> BoundedArray | None:
+    def gradient_of_input(self, u: Mapping[str, BoundedArray]) -> BoundedArray | None:
         """The gradient of the layer input, (..., I), from those of the input parts, each (..., H)."""
-        return self._owed(u, self._input, self._gates["u"])
+        return self._through_rows(u, self._input, self._gates["u"])
 
-    def owed_to_hidden(self, v: Mapping[str, BoundedArray]) -> BoundedArray | None:
+    def gradient_of_hidden(self, v: Mapping[str, BoundedArray]) -> BoundedArray | None:
         """The gradient of the previous h by way of the recurrent parts, from those of these, each (..., H)."""
-        return None if self._recurrent is None else self._owed(v, self._recurrent, self._gates["v"])
+        return None if self._recurrent is None else self._through_rows(v, self._recurrent, self._gates["v"])
 
-    def owed_to_operand(self, product: Node, d: BoundedArray) -> BoundedArray:
+    def gradient_of_operand(self, product: Node, d: BoundedArray) -> BoundedArray:
         """The gradient of the operand of `recurrent` or of a matrix product, from that of its result."""
         if product.op == "recurrent":
             return self._transposed(d, self._by_gate[product.name])
         weight = self._parameters[product.args[0].name].T
         return self._transposed(d, _Rows(weight, self._magnitude(weight), np.zeros(())))
 
-    def _owed(self, parts: Mapping[str, BoundedArray], rows: _Rows, gates: Sequence[str]) -> BoundedArray | None:
+    def _through_rows(
+        self, parts: Mapping[str, BoundedArray], rows: _Rows, gates: Sequence[str]
+    ) -> BoundedArray | None:
         if not self._every:
             raise ValueError("The gradient of a layer's input needs all units of the layer.")
         chosen = [gate for gate in gates if gate in parts]
@@ -358,7 +360,8 @@ class BoundedBlock(StepBlock[BoundedArray]):
 
     def apply(self, node: Node, args: Sequence[BoundedArray]) -> BoundedArray:
         if node.activation is not None:
-            return args[0].activated(node.activation)
+            is_slope = node.op == "slope"
+            return args[0].slopes(node.activation, args[1]) if is_slope else args[0].activated(node.activation)
         if node.op == "recurrent":
             return self._layer.recurrent(node.name, args[0])
         if node.op == "matrix":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnnviz.cells.activations import FloatArray
-from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
+from rnnviz.cells.interpreters.backward_graph import Contributions, SharedNode, backward_graph
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray
@@ -51,30 +51,25 @@ class BoundedGradients:
     carried: dict[str, BoundedArray]
 
 
-class BoundedBackward(Derivatives[BoundedArray]):
+class BoundedBackward:
     """The backward pass of a block whose forward pass was followed with `whole`."""
 
     def __init__(self, layer: BoundedLayer, block: BoundedBlock, x: FloatArray, before: FloatArray) -> None:
         """Prepare a block. `x` and `before` are (B, N, I)."""
-        super().__init__()
         self._layer, self._block, self._known = layer, block, dict(block.computed)
         self._x, self._before = layer.read_input(x), layer.leaf(before, layer.stored_as)
         self._shape = x.shape[:2]
-        self._hubs = hubs(layer.graph)
-        self._owed: dict[Node, BoundedArray] = {}
+        self._backward = backward_graph(layer.graph)
+        self._shared = self._backward.shared
+        self._contributed: dict[Node, BoundedArray] = {}
         self._own: dict[str, BoundedArray] = {}
         self._totals: dict[Node, BoundedArray] = {}
 
     def value(self, node: Node) -> BoundedArray:
+        """A value of the forward pass or a partial derivative over time."""
         if node not in self._known:
             self._known = evaluate([node], self._block.leaf, self._block.apply, self._known)
         return self._known[node]
-
-    def activation_slope(self, node: Node) -> BoundedArray:
-        assert node.activation is not None, node
-        if node.activation.name in ("sigmoid", "tanh"):
-            return self.value(node).slopes(node.activation, self.value(node))
-        return self.value(node.args[0]).slopes(node.activation, self.value(node))
 
     def gradients(
         self,
@@ -86,51 +81,52 @@ class BoundedBackward(Derivatives[BoundedArray]):
         stored_as: str = "",
     ) -> BoundedGradients:
         """Compute the gradients of the block. `given` is (B, N, H); `carried` is (N, H)."""
-        layer, graph = self._layer, self._layer.graph
+        layer = self._layer
         self._own = {symbol: layer.leaf(array, stored_as) for symbol, array in given.items()}
-        self._totals |= {graph.values[s]: d for s, d in self._own.items() if symbols_of(graph, graph.values[s])[0] == s}
+        first = {one.symbols[0]: one.node for one in self._shared if one.symbols}
+        self._totals |= {first[symbol]: d for symbol, d in self._own.items() if symbol in first}
         late = self._late()
-        for hub in self._hubs:
-            if hub not in late:
-                self._pass_on(hub)
+        for shared in self._shared:
+            if shared not in late:
+                self._pass_on(shared)
         carried = self._carry(late, carried, backward=backward, cuts=cuts)
-        for hub in late:
-            self._pass_on(hub)
+        for shared in late:
+            self._pass_on(shared)
         return self._result(carried, cuts)
 
-    def _late(self) -> list[Node]:
-        """The hubs whose gradients wait for a carried one, the last computed one first."""
-        late: list[Node] = []
-        for hub in self._hubs:
-            waits = symbols_of(self._layer.graph, hub) or any(self._reaches(other, hub) for other in late)
-            if waits and hub not in self._totals:
-                late.append(hub)
+    def _late(self) -> list[SharedNode]:
+        """The shared nodes whose gradients wait for a carried one, the last computed one first."""
+        late: list[SharedNode] = []
+        for shared in self._shared:
+            waits = shared.symbols or any(shared.node in other.partial for other in late)
+            if waits and shared.node not in self._totals:
+                late.append(shared)
         return late
 
-    def _reaches(self, hub: Node, other: Node) -> bool:
-        waiting = list(hub.args)
-        while waiting:
-            node = waiting.pop()
-            if node is other:
-                return True
-            if node not in self._hubs:
-                waiting += node.args
-        return False
-
-    def _pass_on(self, hub: Node) -> None:
-        """Add what a hub owes to others, once its own gradient is complete."""
-        if hub not in self._totals:
-            if hub not in self._owed:
+    def _pass_on(self, shared: SharedNode) -> None:
+        """Add what a shared node contributes to others, once its own gradient is complete."""
+        node = shared.node
+        if node not in self._totals:
+            if node not in self._contributed:
                 return
-            self._totals[hub] = self._owed[hub]
-        elif hub in self._owed and symbols_of(self._layer.graph, hub):
-            self._totals[hub] = self._as_used(self._totals[hub], self._owed[hub])
-        d = self._totals[hub]
-        if hub.op in PRODUCTS:
-            d = self._layer.owed_to_operand(hub, d)
-        for node, term in self.owed(self._layer.graph, hub, d, self._hubs).items():
+            self._totals[node] = self._contributed[node]
+        elif node in self._contributed and shared.symbols:
+            self._totals[node] = self._as_used(self._totals[node], self._contributed[node])
+        d = self._totals[node]
+        if shared.is_product:
+            d = self._layer.gradient_of_operand(node, d)
+        for other, term in self.contributed(shared.contributions, d):
             self._layer.forget_overflow(term)
-            self._owed[node] = self._owed[node] + term if node in self._owed else term
+            known = self._contributed.get(other)
+            self._contributed[other] = term if known is None else known + term
+
+    def contributed(self, made: Contributions, d: BoundedArray) -> list[tuple[Node, BoundedArray]]:
+        """The contributions of a gradient d to others."""
+        for node in made.read:
+            self.value(node)
+        terms, known = [term for _, term in made.terms], {**self._known, made.gradient: d}
+        found = evaluate(terms, self._block.leaf, self._block.apply, known)
+        return [(node, found[term]) for node, term in made.terms]
 
     def _as_used(self, own: BoundedArray, within: BoundedArray) -> BoundedArray:
         """An engine's own gradient of a state with a bound on how far it is from the one that the engine goes on with.
@@ -142,36 +138,37 @@ class BoundedBackward(Derivatives[BoundedArray]):
         return BoundedArray(own.value, bound, own.eps)
 
     def _carry(
-        self, late: Sequence[Node], carried: Mapping[str, BoundedArray], *, backward: bool, cuts: Sequence[int]
+        self, late: Sequence[SharedNode], carried: Mapping[str, BoundedArray], *, backward: bool, cuts: Sequence[int]
     ) -> dict[str, BoundedArray]:
-        """The gradients of late hubs over time, from step to step; returns those before the block."""
+        """The gradients of late nodes over time, from step to step; returns those before the block."""
         layer, graph, carried = self._layer, self._layer.graph, dict(carried)
         if not carried:
             return {}
-        partial = [self.owed(graph, hub, 1.0, self._hubs) for hub in late]
+        partial = [{node: self.value(d) for node, d in shared.partial.items()} for shared in late]
         leaves = {node.name: node for node in graph.nodes if node.op == "state" and node.name in carried}
         zeros = {name: layer.leaf(np.zeros(state.value.shape)) for name, state in carried.items()}
-        rooms: dict[Any, list[BoundedArray]] = {key: [] for key in (*late, *carried)}
+        rooms: dict[Any, list[BoundedArray]] = {key: [] for key in (*(shared.node for shared in late), *carried)}
 
-        def at(value: Any, t: int) -> Any:
-            return value[t] if isinstance(value, BoundedArray) and value.value.ndim == 3 else value
+        def at(value: BoundedArray, t: int) -> BoundedArray:
+            return value[t] if value.value.ndim == 3 else value
 
         steps = range(self._shape[0])
         for t in steps if backward else reversed(steps):
             vectors: list[BoundedArray] = []
 
             def total(node: Node | None, given: list[BoundedArray], vectors: list[BoundedArray], t: int) -> Any:
-                terms = given if node is None or node not in self._owed else [*given, self._owed[node][t]]
-                owing = zip(partial, vectors, strict=False)
-                terms += [at(terms_of[node], t) * vector for terms_of, vector in owing if node in terms_of]
+                known = None if node is None else self._contributed.get(node)
+                terms = given if known is None else [*given, known[t]]
+                readers = zip(partial, vectors, strict=False)
+                terms += [at(of_reader[node], t) * vector for of_reader, vector in readers if node in of_reader]
                 return sum(terms[1:], start=terms[0]) if terms else None
 
-            for hub in late:
-                symbols = symbols_of(graph, hub)
-                given = [carried[symbol] if symbol in carried else self._own[symbol][t] for symbol in symbols]
-                found = total(None if hub.op in LEAVES else hub, given, vectors, t)
-                rooms[hub].append(found)
-                vectors.append(layer.owed_to_operand(hub, found) if hub.op in PRODUCTS else found)
+            for shared in late:
+                node = shared.node
+                given = [carried[symbol] if symbol in carried else self._own[symbol][t] for symbol in shared.symbols]
+                found = total(None if node.op in LEAVES else node, given, vectors, t)
+                rooms[node].append(found)
+                vectors.append(layer.gradient_of_operand(node, found) if shared.is_product else found)
             for name, value in carried.items():
                 rooms[name].append(value)
             for name in carried:
@@ -193,10 +190,10 @@ class BoundedBackward(Derivatives[BoundedArray]):
     def _result(self, carried: dict[str, BoundedArray], cuts: Sequence[int]) -> BoundedGradients:
         layer, graph = self._layer, self._layer.graph
         parts: dict[str, dict[str, BoundedArray]] = {
-            op: {node.name: d for node, d in self._owed.items() if node.op == op} for op in ("u", "v", "state")
+            op: {node.name: d for node, d in self._contributed.items() if node.op == op} for op in ("u", "v", "state")
         }
         before, first = parts["state"], graph.cell.state_symbols[0]
-        by_rows = layer.owed_to_hidden(parts["v"])
+        by_rows = layer.gradient_of_hidden(parts["v"])
         if by_rows is not None:
             before[first] = before[first] + by_rows if first in before else by_rows
         sizes = {symbol: self._totals[graph.values[symbol]].value.shape[-1] for symbol in graph.cell.state_symbols}
@@ -208,21 +205,22 @@ class BoundedBackward(Derivatives[BoundedArray]):
                 d.value[[*cuts]], d.bound[[*cuts]] = 0.0, 0.0
         states: dict[str, BoundedArray] = {}
         within: dict[str, BoundedArray] = {}
-        for hub in self._hubs:
+        for shared in self._shared:
             # Of two states that are the same value, the second is a copy of the first.
-            for k, symbol in enumerate(symbols_of(graph, hub)):
-                states[symbol] = self._own[symbol] if k else self._totals[hub]
-                owed = self._own[symbol] if k else self._owed.get(hub) if hub.op not in LEAVES else None
-                if owed is not None:
-                    original = symbols_of(graph, hub)[0]
-                    within[original] = within[original] + owed if original in within else owed
-        x = layer.owed_to_input(parts["u"])
+            for k, symbol in enumerate(shared.symbols):
+                states[symbol] = self._own[symbol] if k else self._totals[shared.node]
+                of_others = None if shared.node.op in LEAVES else self._contributed.get(shared.node)
+                added = self._own[symbol] if k else of_others
+                if added is not None:
+                    original = shared.symbols[0]
+                    within[original] = within[original] + added if original in within else added
+        x = layer.gradient_of_input(parts["u"])
         if x is None:
             x = layer.leaf(np.zeros(self._x.value.shape))
         return BoundedGradients(states, within, before, parts["u"], parts["v"], x, carried)
 
     def add_parameters(self, found: BoundedGradients, sums: dict[str, "BoundedSum"]) -> None:
-        """Add what the block owes to each parameter; `sums` has some by the parameters' names, or gets them.
+        """Add what the block contributes to each parameter; `sums` has some by the parameters' names, or gets them.
 
         The gradients of the weights and biases of the gates are by gate: "i2h_weight.i" (H, I), "i2h_bias.i" (H,).
         """
@@ -234,13 +232,13 @@ class BoundedBackward(Derivatives[BoundedArray]):
             for gate, d in parts.items():
                 add(f"{kind}_weight.{gate}", d, read)
                 add(f"{kind}_bias.{gate}", d, None)
-        for hub, d in self._totals.items():
-            if hub.op == "recurrent":
-                add(f"h2h_weight.{hub.name}", d, self.value(hub.args[0]))
-                add(f"h2h_bias.{hub.name}", d, None)
-            elif hub.op == "matrix":
-                add(hub.args[0].name, d, self.value(hub.args[1]))
-        for node, d in self._owed.items():
+        for product, d in self._totals.items():
+            if product.op == "recurrent":
+                add(f"h2h_weight.{product.name}", d, self.value(product.args[0]))
+                add(f"h2h_bias.{product.name}", d, None)
+            elif product.op == "matrix":
+                add(product.args[0].name, d, self.value(product.args[1]))
+        for node, d in self._contributed.items():
             if node.op == "parameter":
                 add(node.name, d, None)
 

@@ -10,14 +10,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives
-from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Node, evaluate, lone_sums
+from rnnviz.cells.activations import FloatArray
+from rnnviz.cells.interpreters.backward_graph import PRODUCTS
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, lone_sums
 from rnnviz.frozen import dataclass
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.matmul, np.copyto)
 }
+_ARITHMETIC = {"plus": "add", "minus": "subtract", "times": "multiply"}
 _CACHED_VALUES = 1 << 14
 """Values of a buffer: some twenty of them fit into the cache of a core."""
 
@@ -33,30 +34,12 @@ class Operand:
     `size` is "H" or "P"; `over_time` whether it has rows, as parameters and what follows from them alone have not.
     """
 
-    code: "ElementwiseSource"
     name: str
     size: str
     over_time: bool
 
-    def __add__(self, other: "Operand | float") -> "Operand":
-        return self.code.call("add", self, other)
 
-    def __sub__(self, other: "Operand | float") -> "Operand":
-        return self.code.call("subtract", self, other)
-
-    def __mul__(self, other: "Operand | float") -> "Operand":
-        return self.code.call("multiply", self, other)
-
-    def __neg__(self) -> "Operand":
-        return self.code.call("multiply", self, -1.0)
-
-    def __rsub__(self, other: float) -> "Operand":
-        return self.code.call("subtract", other, self)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-
-class ElementwiseSource(Derivatives[Any]):
+class ElementwiseSource:
     """Records the calls that values and partial derivatives take."""
 
     def __init__(self, graph: Graph, known: Collection[Node]) -> None:
@@ -64,7 +47,6 @@ class ElementwiseSource(Derivatives[Any]):
 
         Besides them the leaves are given, and the sums u.k + v.k, as far as something reads them: without their biases.
         """
-        super().__init__()
         self.inputs: dict[str, Key] = {}
         self.constants: dict[str, Any] = {}
         self.results: dict[str, Operand] = {}
@@ -78,19 +60,6 @@ class ElementwiseSource(Derivatives[Any]):
             self._values = evaluate([node], self._leaf, self._apply, self._values)
         return self._values[node]
 
-    def activation_slope(self, node: Node) -> Operand:
-        assert node.activation is not None, node
-        y = self.value(node)
-        match node.activation.name:
-            case "sigmoid":
-                return self.call("multiply", y, 1.0 - y)
-            case "tanh":
-                return self.call("subtract", 1.0, y * y)
-            case "relu":
-                # It is positive where its argument is.
-                return self._activated(node.activation.slopes, y, y)
-        return self._activated(node.activation.slopes, self.value(node.args[0]), y)
-
     def call(self, function: str, *args: Operand | float) -> Operand:
         """Record a call of two operands, or of one."""
         operands = [arg for arg in args if isinstance(arg, Operand)]
@@ -99,7 +68,7 @@ class ElementwiseSource(Derivatives[Any]):
         return self._record(function, names, operands[0].size, over_time=over_time)
 
     def _record(self, function: str, names: tuple[str, ...], size: str, *, over_time: bool) -> Operand:
-        result = Operand(self, f"r{len(self.results)}", size, over_time)
+        result = Operand(f"r{len(self.results)}", size, over_time)
         self.results[result.name] = result
         self._lines.append((function, names, result.name))
         return result
@@ -107,7 +76,7 @@ class ElementwiseSource(Derivatives[Any]):
     def _input(self, key: "Key", *, over_time: bool) -> Operand:
         name = f"a{len(self.inputs)}"
         self.inputs[name] = key
-        return Operand(self, name, (key if isinstance(key, Node) else key[0]).shape[0], over_time)
+        return Operand(name, (key if isinstance(key, Node) else key[0]).shape[0], over_time)
 
     def _leaf(self, node: Node) -> Any:
         if node.op == "number":
@@ -116,7 +85,7 @@ class ElementwiseSource(Derivatives[Any]):
         return self._biased(node, array) if node.op in ("u", "v") else array
 
     def _biased(self, node: Node, product: Operand) -> Operand:
-        return product + self._input((node, "bias"), over_time=False)
+        return self.call("add", product, self._input((node, "bias"), over_time=False))
 
     def _constant(self, value: Any) -> str:
         known = next((name for name, other in self.constants.items() if other is value or other == value), None)
@@ -134,24 +103,31 @@ class ElementwiseSource(Derivatives[Any]):
         return self._record(name, tuple(arg.name for arg in args), args[0].size, over_time=args[0].over_time)
 
     def _apply(self, node: Node, args: Sequence[Any]) -> Any:
-        if node.op in ARITHMETIC:
-            return ARITHMETIC[node.op](*args)
+        if node.op in _ARITHMETIC:
+            return self.call(_ARITHMETIC[node.op], *args)
         if node.op in PRODUCTS:
             operand = args[-1]
             product = self._record(
                 "matmul", (operand.name, self._constant(node)), node.shape[0], over_time=operand.over_time
             )
             return self._biased(node, product) if node.op == "recurrent" else product
-        activation = node.activation
-        assert activation is not None, node.op
-        return self._activate(activation, args[0])
-
-    def _activate(self, activation: Activation, x: Operand) -> Operand:
-        if activation.name == "tanh":
-            return self.call("tanh", x)
-        if activation.name == "sigmoid":
-            return (self.call("tanh", x * 0.5) + 1.0) * 0.5
-        return self._activated(activation.values, x)
+        assert node.activation is not None, node.op
+        match node.op, node.activation.name:
+            case "activation", "tanh":
+                return self.call("tanh", args[0])
+            case "activation", "sigmoid":
+                halved = self.call("multiply", args[0], 0.5)
+                return self.call("multiply", self.call("add", self.call("tanh", halved), 1.0), 0.5)
+            case "activation", _:
+                return self._activated(node.activation.values, args[0])
+            case "slope", "sigmoid":
+                return self.call("multiply", args[1], self.call("subtract", 1.0, args[1]))
+            case "slope", "tanh":
+                return self.call("subtract", 1.0, self.call("multiply", args[1], args[1]))
+            case "slope", "relu":
+                # It is positive where its argument is.
+                return self._activated(node.activation.slopes, args[1], args[1])
+        return self._activated(node.activation.slopes, *args)
 
     def compiled(self, kept: Collection[str]) -> "ElementwiseCalls":
         """The calls that the results `kept` take, each of which gets a separate place."""

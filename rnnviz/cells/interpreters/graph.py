@@ -22,7 +22,19 @@ from rnnviz.cells.base import CellError, CellSpec, Step, Value, Values
 from rnnviz.frozen import dataclass
 
 Op: TypeAlias = Literal[
-    "u", "v", "state", "parameter", "number", "plus", "minus", "times", "activation", "recurrent", "matrix"
+    "u",
+    "v",
+    "state",
+    "parameter",
+    "number",
+    "gradient",
+    "plus",
+    "minus",
+    "times",
+    "activation",
+    "slope",
+    "recurrent",
+    "matrix",
 ]
 
 T = TypeVar("T", bound=Value)
@@ -36,7 +48,7 @@ MOST_OPERATIONS = 300
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"plus": operator.add, "minus": operator.sub, "times": operator.mul}
 """The operations of two operands, unit by unit."""
 
-LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
+LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number", "gradient"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +56,16 @@ class Node(Value):
     """One value of a step.
 
     `op` gives it: a leaf, or an operation on `args`. `name` is the gate of "u", "v" and "recurrent", or a state or a
-    parameter; `number` belongs to "number", `activation` to "activation". `shape` is ("H",) or ("P",), () of a number,
-    and of a matrix both of its sizes. `line` of the cell's file has the operation; 0 of a leaf.
+    parameter; `number` belongs to "number", `activation` to "activation" and its "slope", which has the activation as
+    its last operand. A "gradient" and a "slope" are in backward graphs only. `shape` is ("H",) or ("P",), () of a
+    number, and of a matrix both of its sizes. `line` of the cell's file has the operation; 0 of a leaf.
     """
 
     op: Op
     args: tuple["Node", ...]
     shape: tuple[str, ...]
     line: int
-    tracer: "_Tracer" = field(repr=False)
+    tracer: "Tracer" = field(repr=False)
     name: str = ""
     number: float = 0.0
     activation: Activation | None = None
@@ -96,11 +109,11 @@ class Node(Value):
         return self.name if self.op in ("u", "v", "recurrent") else None
 
 
-class _Tracer:
-    """Makes nodes, the same one for the same operation on the same values."""
+class Tracer:
+    """Makes nodes, the same one for the same operation on the same values, and `most` operations."""
 
-    def __init__(self, cell: CellSpec) -> None:
-        self._cell = cell
+    def __init__(self, cell: CellSpec, most: float = MOST_OPERATIONS) -> None:
+        self._cell, self._most = cell, most
         self.path: str = getattr(getattr(cell.step, "__code__", None), "co_filename", "")
         self._known: dict[tuple[Any, ...], Node] = {}
         self._operations = 0
@@ -117,8 +130,8 @@ class _Tracer:
         if key not in self._known:
             line = 0 if op in LEAVES else self.line()
             self._operations += op not in LEAVES
-            if self._operations > MOST_OPERATIONS:
-                raise self.error(f"The step has more than {MOST_OPERATIONS} operations, the most that a cell may have")
+            if self._operations > self._most:
+                raise self.error(f"The step has more than {self._most} operations, the most that a cell may have")
             self._known[key] = Node(op, args, shape, line, self, **details)
         return self._known[key]
 
@@ -307,7 +320,7 @@ def trace(cell: CellSpec) -> Graph:
 
     Raises CellError if the step uses what the cell does not declare, mixes sizes, or does not give the states.
     """
-    tracer = _Tracer(cell)
+    tracer = Tracer(cell)
     u = Values("u", {gate: tracer.node("u", name=gate, shape=("H",)) for gate in cell.gate_symbols})
     v = Values("v", {gate: tracer.node("v", name=gate, shape=("H",)) for gate in cell.recurrent_gates})
     state = Values("state", {s.symbol: tracer.node("state", name=s.symbol, shape=(s.size,)) for s in cell.states})

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
-from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts, product_weight
+from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -27,31 +27,21 @@ EXACT_UP_TO = 64
 _MOST_PRODUCTS, _FIRST_PRODUCTS, _CLOSE = 40, 8, 1e-4
 
 
-class StepJacobians(Derivatives[Any]):
+class StepJacobians:
     """The Jacobians of B steps of one layer, each of one time step or sample, in float64."""
 
     def __init__(
         self, cell: CellSpec, parameters: Mapping[str, Floats], x: Floats, before: Mapping[str, Floats]
     ) -> None:
         """Prepare the partial derivatives. `x` is (B, I); `before` is (B, H)."""
-        super().__init__()
         self.cell, self._graph, self.steps = cell, trace(cell), len(x)
         self._layer, self._parameters = ArrayLayer.of(cell, parameters), parameters
         self._x, self._before = x, before
         self.sizes = {symbol: array.shape[-1] for symbol, array in before.items()}
-        self._known: dict[Node, Any] = {}
-        self._hubs = hubs(self._graph)
+        self._shared = backward_graph(self._graph).shared
+        derivatives = [derivative for shared in self._shared for derivative in shared.partial.values()]
         with np.errstate(all="ignore"):
-            self._partial = [self.owed(self._graph, hub, 1.0, self._hubs) for hub in self._hubs]
-
-    def value(self, node: Node) -> Any:
-        if node not in self._known:
-            self._known = evaluate([node], self._leaf, self._layer.apply, self._known)
-        return self._known[node]
-
-    def activation_slope(self, node: Node) -> Any:
-        assert node.activation is not None, node
-        return node.activation.slopes(self.value(node.args[0]), self.value(node))
+            self._value = evaluate(derivatives, self._leaf, self._layer.apply)
 
     def _leaf(self, node: Node) -> Any:
         match node.op:
@@ -72,16 +62,16 @@ class StepJacobians(Derivatives[Any]):
         return gate_parts(self.cell.recurrent_gates, self._parameters, "h2h", self._before[self.cell.state_symbols[0]])
 
     def transposed(self, d: Mapping[str, Floats], at: slice = slice(None)) -> Vectors:
-        """Jᵀ d: what the gradients of the new state owe to the previous state."""
+        """Jᵀ d: what the gradients of the new state contribute to the previous state."""
         found: dict[Node, Any] = {}
-        for hub, partial in zip(self._hubs, self._partial, strict=True):
-            given = [d[symbol] for symbol in symbols_of(self._graph, hub) if symbol in d]
-            total: Any = sum(given, found.pop(hub, 0.0))
+        for shared in self._shared:
+            given = [d[symbol] for symbol in shared.symbols if symbol in d]
+            total: Any = sum(given, found.pop(shared.node, 0.0))
             if np.ndim(total) == 0:
                 continue
-            vector = total @ self._weight(hub) if hub.op in PRODUCTS else total
-            for node, factor in partial.items():
-                found[node] = found.get(node, 0.0) + self._at(factor, at) * vector
+            vector = total @ self._weight(shared) if shared.is_product else total
+            for node, derivative in shared.partial.items():
+                found[node] = found.get(node, 0.0) + self._at(self._value[derivative], at) * vector
         first = self.cell.state_symbols[0]
         before = dict.fromkeys(self.sizes, 0.0) | {n: found.get(node, 0.0) for n, node in self._states.items()}
         for node, gradient in found.items():
@@ -101,12 +91,12 @@ class StepJacobians(Derivatives[Any]):
             for node in self._graph.nodes:
                 if node.op == "v":
                     found[node] = change[first] @ self._layer.weights[node.name].T
-        for hub, partial in zip(reversed(self._hubs), reversed(self._partial), strict=True):
-            if hub.op in LEAVES:
+        for shared in reversed(self._shared):
+            if shared.node.op in LEAVES:
                 continue
-            total: Any = sum(factor * found[node] for node, factor in partial.items() if node in found)
+            total: Any = sum(self._value[d] * found[node] for node, d in shared.partial.items() if node in found)
             if np.ndim(total):
-                found[hub] = total @ self._weight(hub).T if hub.op in PRODUCTS else total
+                found[shared.node] = total @ self._weight(shared).T if shared.is_product else total
         example = next(iter(change.values()))
         return {
             name: found.get(self._graph.values[name], np.zeros((*example.shape[:-1], size)))
@@ -159,8 +149,8 @@ class StepJacobians(Derivatives[Any]):
     def _joined(self, vectors: Vectors, symbols: Sequence[str]) -> Floats:
         return np.concatenate([vectors[symbol] for symbol in symbols], axis=-1)
 
-    def _weight(self, hub: Node) -> Floats:
-        weight: Floats = self._layer.weights[hub.name] if hub.op == "recurrent" else self._parameters[hub.args[0].name]
+    def _weight(self, shared: SharedNode) -> Floats:
+        weight: Floats = product_weight(shared.node, self._layer.weights, self._parameters)
         return weight
 
     def _at(self, factor: Any, at: slice) -> Any:

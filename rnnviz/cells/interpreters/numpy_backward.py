@@ -23,8 +23,8 @@ import numpy as np
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows
-from rnnviz.cells.interpreters.backward import PRODUCTS, Derivatives, hubs, symbols_of
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows, product_weight
+from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
 from rnnviz.cells.interpreters.elementwise_source import ElementwiseCalls, ElementwiseSource, Key, Operand
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, choose_order, has_small_products, tile_columns
@@ -80,7 +80,7 @@ class NumpyBackward:
         self._input_weights: dict[tuple[str, tuple[str, ...]], FloatArray] = {}
         gates = {"i2h": (cell.gate_symbols, self.plan.u), "h2h": (cell.recurrent_gates, self.plan.v)}
         self.weights = {
-            kind: _rows(parameters[f"{kind}_weight"], given, lanes) for kind, (given, lanes) in gates.items() if lanes
+            kind: _rows(parameters[f"{kind}_weight"], given, slots) for kind, (given, slots) in gates.items() if slots
         }
 
     def input_weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
@@ -128,25 +128,23 @@ class NumpyBackward:
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """The order of the lanes of a step.
+    """The order of the gate slots of a step.
 
-    `u` and `v` are the gates whose parts the states depend on. The gates in `shared` have one gradient for both parts:
-    they are the last of `u` and the first of `v`, so that each is a row of lanes.
+    `u` and `v` are the gates whose parts the states depend on. The gates in `joined` have one gradient for both parts:
+    they are the last of `u` and the first of `v`, so that each is a row of slots.
     """
 
     u: tuple[str, ...]
     v: tuple[str, ...]
-    shared: tuple[str, ...]
+    joined: tuple[str, ...]
     leaves: Mapping[tuple[str, str], Node]
-    hubs: tuple[Node, ...]
+    shared: tuple[SharedNode, ...]
 
 
 @lru_cache(maxsize=256)
 def _plan(graph: Graph) -> _Plan:
-    found = hubs(graph)
-    of = _Shapes()
-    owed = [of.owed(graph, hub, 1.0, found) for hub in found]
-    reached = {node for terms in owed for node in terms}
+    shared = backward_graph(graph).shared
+    reached = {node for one in shared for node in one.partial}
     leaves: dict[tuple[str, str], Node] = {
         (node.op, node.name): node for node in graph.nodes if node.op in ("u", "v", "state", "parameter")
     }
@@ -158,26 +156,16 @@ def _plan(graph: Graph) -> _Plan:
 
     def same(gate: str) -> bool:
         pair = [leaves[op, gate] for op in ("u", "v")]
-        return all(terms.get(pair[0]) is terms.get(pair[1]) for terms in owed)
+        return all(one.partial.get(pair[0]) is one.partial.get(pair[1]) for one in shared)
 
-    shared = [gate for gate in v if gate in u and same(gate)]
+    joined = [gate for gate in v if gate in u and same(gate)]
     return _Plan(
-        u=(*(gate for gate in u if gate not in shared), *shared),
-        v=(*shared, *(gate for gate in v if gate not in shared)),
-        shared=tuple(shared),
+        u=(*(gate for gate in u if gate not in joined), *joined),
+        v=(*joined, *(gate for gate in v if gate not in joined)),
+        joined=tuple(joined),
         leaves=leaves,
-        hubs=found,
+        shared=shared,
     )
-
-
-class _Shapes(Derivatives[Any]):
-    """Symbolic value used to record derivatives: each derivative is another object."""
-
-    def value(self, node: Node) -> Any:
-        return np.ones(1)
-
-    def activation_slope(self, node: Node) -> Any:
-        return np.ones(1)
 
 
 class _Source:
@@ -225,8 +213,8 @@ def _compiled(series: tuple[str, ...], constants: tuple[str, ...], lines: tuple[
 class _Recorded:
     """The calls that give the partial derivatives of a step whose states are known.
 
-    `partial` has those of each hub by node, `operands` what each matrix product reads. In each range of `runs` the
-    slots of v depend on one shared node only.
+    `partial` has those of each shared node by node, `operands` what each matrix product reads. In each range of `runs`
+    the slots of v depend on one shared node only.
     """
 
     calls: ElementwiseCalls
@@ -239,16 +227,16 @@ class _Recorded:
 @lru_cache(maxsize=256)
 def _recorded(graph: Graph, known: tuple[Node, ...]) -> _Recorded:
     plan, source = _plan(graph), ElementwiseSource(graph, known)
-    partial = [source.owed(graph, hub, 1.0, plan.hubs) for hub in plan.hubs]
-    operands = {hub: source.value(hub.args[-1]) for hub in plan.hubs if hub.op in PRODUCTS}
+    partial = [{node: source.value(d) for node, d in shared.partial.items()} for shared in plan.shared]
+    operands = {shared.node: source.value(shared.node.args[-1]) for shared in plan.shared if shared.is_product}
     values = [*operands.values(), *(operand for terms in partial for operand in terms.values())]
     kept = dict.fromkeys(v.name for v in values if isinstance(v, Operand) and v.name in source.results)
-    owing = [[k for k, terms in enumerate(partial) if plan.leaves["v", gate] in terms] for gate in plan.v]
+    readers = [[k for k, terms in enumerate(partial) if plan.leaves["v", gate] in terms] for gate in plan.v]
     runs = []
-    for hub, lanes in groupby(range(len(owing)), lambda lane: owing[lane]):
-        several = list(lanes)
-        if len(hub) == 1 and len(several) > 1:
-            runs.append((range(several[0], several[-1] + 1), hub[0]))
+    for only, slots in groupby(range(len(readers)), lambda slot: readers[slot]):
+        several = list(slots)
+        if len(only) == 1 and len(several) > 1:
+            runs.append((range(several[0], several[-1] + 1), only[0]))
     return _Recorded(source.compiled(kept), source.inputs, partial, operands, runs)
 
 
@@ -276,7 +264,7 @@ class _Block:
         self._compute(_recorded(of.graph, tuple(self._known)))
 
     def _compute(self, recorded: _Recorded) -> None:
-        """Compute the partial derivatives, those of lanes that one hub owes side by side."""
+        """Compute the partial derivatives, side by side those of slots that depend on one shared node only."""
         of, rows = self._of, prod(self._shape)
         sizes = {"H": of.size} | {
             state.size: array.shape[1] for state, array in zip(of.cell.states, self._carried.values(), strict=True)
@@ -284,11 +272,11 @@ class _Block:
         places: dict[str, FloatArray] = {}
         self._factors: list[tuple[range, int, FloatArray]] = []
         copies: list[tuple[FloatArray, Any]] = []
-        for lanes, hub in recorded.runs:
-            factor = np.empty((rows, len(lanes), of.size), self._dtype)
-            self._factors.append((lanes, hub, factor))
-            for k, lane in enumerate(lanes):
-                operand = recorded.partial[hub][self._plan.leaves["v", self._plan.v[lane]]]
+        for slots, only in recorded.runs:
+            factor = np.empty((rows, len(slots), of.size), self._dtype)
+            self._factors.append((slots, only, factor))
+            for k, slot in enumerate(slots):
+                operand = recorded.partial[only][self._plan.leaves["v", self._plan.v[slot]]]
                 name = operand.name if isinstance(operand, Operand) else ""
                 if name in recorded.calls.kept and operand.over_time and name not in places:
                     places[name] = factor[:, k]
@@ -309,9 +297,9 @@ class _Block:
 
         for place, operand in copies:
             place[...] = found(operand)
-        # What each hub owes: its partial derivatives by node, times a vector over time (B, N, H).
+        # A contribution is a partial derivative times the vector over time (B, N, H) of its shared node.
         self._partial = [{node: found(operand) for node, operand in terms.items()} for terms in recorded.partial]
-        self._operands = {hub: found(operand) for hub, operand in recorded.operands.items()}
+        self._operands = {node: found(operand) for node, operand in recorded.operands.items()}
 
     def _products(self, nodes: Sequence[Node]) -> dict[Key, FloatArray]:
         """The input parts, the recurrent parts and their sums, without biases: (B·N, H) by node."""
@@ -346,12 +334,11 @@ class _Block:
 
     def _weight(self, node: Node) -> FloatArray:
         """The weight (K, H) of a matrix product."""
-        weight = self._of.layer.weights[node.name] if node.op == "recurrent" else self._of.parameters[node.args[0].name]
-        return np.asarray(weight.T)
+        return np.asarray(product_weight(node, self._of.layer.weights, self._of.parameters).T)
 
-    def _rows(self, hub: Node) -> FloatArray:
+    def _rows(self, product: Node) -> FloatArray:
         """The operand of a matrix product as rows (B·N, H), also one of parameters alone."""
-        operand = self._operands[hub]
+        operand = self._operands[product]
         return np.broadcast_to(operand, (prod(self._shape), operand.shape[-1]))
 
     def gradients(
@@ -363,9 +350,9 @@ class _Block:
     ) -> BlockGradients:
         """Run the loop, and compute what follows from all steps."""
         plan, of, size = self._plan, self._of, self._of.size
-        own = len(plan.u) - len(plan.shared)
-        lanes = np.empty((*self._shape, own + len(plan.v), size), self._dtype)
-        states = self._write_loop(lanes[:, :, own:])
+        own = len(plan.u) - len(plan.joined)
+        slots = np.empty((*self._shape, own + len(plan.v), size), self._dtype)
+        states = self._write_loop(slots[:, :, own:])
         count, last_first = self._shape[0], slice(None, None, 1 if reverse else -1)
         with during_steps:
             for start, stop in reversed([*pairwise([0, *sorted(pass_on), count])]):
@@ -373,15 +360,15 @@ class _Block:
                 if start in pass_on:
                     pass_on[start](self._carried)
         for k, gate in enumerate(plan.u[:own]):
-            lanes[:, :, k] = self._sum(plan.leaves["u", gate])
-        rows = lanes.reshape(prod(self._shape), -1)
+            slots[:, :, k] = self._sum(plan.leaves["u", gate])
+        rows = slots.reshape(prod(self._shape), -1)
         d_u, d_v = rows[:, : len(plan.u) * size], rows[:, own * size :]
         parameters: dict[str, FloatArray] = {}
         # A product with ones is faster than a sum over rows.
         sums = np.ones(len(rows), self._dtype) @ rows
         h = self._before[of.cell.state_symbols[0]]
         of_u, of_v = sums[: len(plan.u) * size], sums[own * size :]
-        if plan.shared == plan.u == plan.v:
+        if plan.joined == plan.u == plan.v:
             both = rows.T @ self._joined
             weights = both[:, : self._x.shape[1]], both[:, self._x.shape[1] :]
         else:
@@ -395,34 +382,34 @@ class _Block:
                 _by_row(array, plan.v, gates[1], size) for array in (weights[1], of_v)
             )
         parameters |= {name: np.zeros_like(of.parameters[name]) for name in of.cell.own_parameters}
-        for hub, total in zip(plan.hubs, self._totals, strict=True):
-            d = _flat(total)
-            if hub.op == "recurrent":
-                gate_rows(parameters["h2h_weight"], gates[1])[hub.name][...] += d.T @ self._rows(hub)
-                gate_rows(parameters["h2h_bias"], gates[1])[hub.name][...] += d.sum(axis=0)
-            elif hub.op == "matrix":
-                parameters[hub.args[0].name] += d.T @ self._rows(hub)
+        for shared, total in zip(plan.shared, self._totals, strict=True):
+            d, node = _flat(total), shared.node
+            if node.op == "recurrent":
+                gate_rows(parameters["h2h_weight"], gates[1])[node.name][...] += d.T @ self._rows(node)
+                gate_rows(parameters["h2h_bias"], gates[1])[node.name][...] += d.sum(axis=0)
+            elif node.op == "matrix":
+                parameters[node.args[0].name] += d.T @ self._rows(node)
         for (op, name), node in plan.leaves.items():
             if op == "parameter" and any(node in partial for partial in self._partial):
                 parameters[name] += _flat(self._sum(node)).sum(axis=0)
         x = d_u @ of.weights["i2h"] if plan.u else np.zeros_like(self._x)
         return BlockGradients(
             states,
-            {gate: lanes[:, :, k] for k, gate in enumerate(plan.u)},
-            {gate: lanes[:, :, own + k] for k, gate in enumerate(plan.v)},
+            {gate: slots[:, :, k] for k, gate in enumerate(plan.u)},
+            {gate: slots[:, :, own + k] for k, gate in enumerate(plan.v)},
             x.reshape(*self._shape, -1),
             self._carried,
             parameters,
         )
 
-    def _write_loop(self, lanes: FloatArray) -> dict[str, FloatArray]:
-        """Write the lines of a step, which fill the `lanes` of v (B, N, R, H); returns the states' gradients."""
-        plan, graph, source, cell = self._plan, self._of.graph, self._source, self._of.cell
+    def _write_loop(self, slots: FloatArray) -> dict[str, FloatArray]:
+        """Write the lines of a step, which fill the `slots` of v (B, N, R, H); returns the states' gradients."""
+        plan, source, cell = self._plan, self._source, self._of.cell
         first = cell.state_symbols[0]
         states: dict[str, FloatArray] = {}
         carried = {name: source.name(array, over_time=False) for name, array in self._carried.items()}
-        for hub in plan.hubs:
-            symbols = symbols_of(graph, hub)
+        for shared in plan.shared:
+            symbols, node = shared.symbols, shared.node
             given = [carried[symbol] for symbol in symbols]
             if first in symbols and self._direct is not None:
                 given.append(source.name(self._direct, over_time=True))
@@ -431,30 +418,30 @@ class _Block:
                 source.call("copyto", source.name(states[symbol], over_time=True), carried[symbol])
             total = self._empty(self._carried[symbols[0]].shape[1] if symbols else self._of.size)
             states |= dict.fromkeys(symbols[:1], total)
-            # A leaf that is a new state owes its gradient to itself.
-            self._add_up(total, source.name(total, over_time=True), None if hub.op in LEAVES else hub, given)
+            # A leaf that is a new state contributes its gradient to itself.
+            self._add_up(total, source.name(total, over_time=True), None if node.op in LEAVES else node, given)
             self._totals.append(total)
-            self._vectors.append(self._through(hub, total) if hub.op in PRODUCTS else total)
-        self._fill_lanes(lanes)
+            self._vectors.append(self._through(node, total) if shared.is_product else total)
+        self._fill_slots(slots)
         for symbol, array in self._carried.items():
             given = []
             if symbol == first and plan.v:
-                self._write_product(lanes, array, carried[symbol])
+                self._write_product(slots, array, carried[symbol])
                 given = [carried[symbol]]
             self._add_up(array, carried[symbol], plan.leaves.get(("state", symbol)), given)
         return states
 
-    def _write_product(self, lanes: FloatArray, out: FloatArray, name: str) -> None:
+    def _write_product(self, slots: FloatArray, out: FloatArray, name: str) -> None:
         """Write dv W_h2h, in the memory order that suits the sizes; see `layout`.
 
         That is a product for each gate and tile of columns where this keeps the products small.
         """
         source, weight, (samples, size) = self._source, self._of.weights["h2h"], out.shape
-        gates, units = lanes.shape[2:]
+        gates, units = slots.shape[2:]
         small = samples > 1 and samples * len(weight) * size > SMALL_PRODUCT and has_small_products()
         columns = tile_columns(samples, units, size) if small else 0
         if not columns:
-            row = lanes.reshape(*self._shape, -1)
+            row = slots.reshape(*self._shape, -1)
             if choose_order(samples, 1, len(weight), size, self._dtype) == "samples":
                 source.call("dot", source.name(row, over_time=True), source.name(weight, over_time=False), name)
                 return
@@ -465,7 +452,7 @@ class _Block:
             return
         tiles = self._of.tiles(columns)
         parts = np.empty((gates, samples, size), self._dtype)
-        by_gate = lanes.swapaxes(1, 2)[:, :, np.newaxis]
+        by_gate = slots.swapaxes(1, 2)[:, :, np.newaxis]
         by_tile = parts.reshape(gates, samples, -1, columns).swapaxes(1, 2)
         arrays = source.name(tiles, over_time=False), source.name(by_tile, over_time=False)
         source.call("matmul", source.name(by_gate, over_time=True), *arrays)
@@ -474,18 +461,18 @@ class _Block:
     def _empty(self, size: int) -> FloatArray:
         return np.empty((*self._shape, size), self._dtype)
 
-    def _through(self, hub: Node, total: FloatArray) -> FloatArray:
+    def _through(self, product: Node, total: FloatArray) -> FloatArray:
         """The gradient of a matrix product's operand."""
-        weight = self._of.layer.weights[hub.name] if hub.op == "recurrent" else self._of.parameters[hub.args[0].name]
+        weight = product_weight(product, self._of.layer.weights, self._of.parameters)
         vector = self._empty(weight.shape[1])
         names = self._source.name(total, over_time=True), self._source.name(weight, over_time=False)
         self._source.call("dot", *names, self._source.name(vector, over_time=True))
         return vector
 
     def _terms(self, node: Node | None) -> list[tuple[Any, FloatArray]]:
-        """The partial derivatives of the hubs so far by a node, each with its vector."""
-        owing = zip(self._partial, self._vectors, strict=False)
-        return [(partial[node], vector) for partial, vector in owing if node in partial]
+        """The partial derivatives of the shared nodes so far by a node, each with its vector."""
+        readers = zip(self._partial, self._vectors, strict=False)
+        return [(partial[node], vector) for partial, vector in readers if node in partial]
 
     def _sum(self, node: Node) -> FloatArray:
         """The gradient of a node at every step, (B, N, H), after the loop."""
@@ -534,18 +521,18 @@ class _Block:
             self._room[size] = self._source.name(room, over_time=False)
         return self._room[size]
 
-    def _fill_lanes(self, lanes: FloatArray) -> None:
-        """Write the lines for the gradients of v: of lanes side by side that one hub owes, in one call."""
+    def _fill_slots(self, slots: FloatArray) -> None:
+        """Write the lines for the gradients of v: in one call those of slots that depend on one shared node only."""
         plan, source = self._plan, self._source
         alone = set(range(len(plan.v)))
-        for run, hub, factor in self._factors:
+        for run, only, factor in self._factors:
             alone -= set(run)
-            out, vector = lanes[:, :, run.start : run.stop], self._vectors[hub][:, :, np.newaxis]
+            out, vector = slots[:, :, run.start : run.stop], self._vectors[only][:, :, np.newaxis]
             arrays = factor.reshape(*self._shape, len(run), -1), vector, out
             source.call("multiply", *(source.name(array, over_time=True) for array in arrays))
-        for lane in sorted(alone):
-            out = lanes[:, :, lane]
-            self._add_up(out, source.name(out, over_time=True), plan.leaves["v", plan.v[lane]], [])
+        for slot in sorted(alone):
+            out = slots[:, :, slot]
+            self._add_up(out, source.name(out, over_time=True), plan.leaves["v", plan.v[slot]], [])
 
 
 def pass_nothing(carried: Mapping[str, FloatArray]) -> None:
@@ -574,12 +561,12 @@ def _rows(weight: FloatArray, given: Sequence[str], wanted: Sequence[str]) -> Fl
     return np.concatenate([by_gate[gate] for gate in wanted])
 
 
-def _by_row(array: FloatArray, lanes: Sequence[str], gates: Sequence[str], size: int) -> FloatArray:
-    """Gradients (K·H, ...) in the order of the lanes in that of the gates; zeros for a gate without a lane."""
-    if tuple(lanes) == tuple(gates):
+def _by_row(array: FloatArray, slots: Sequence[str], gates: Sequence[str], size: int) -> FloatArray:
+    """Gradients (K·H, ...) in the order of the slots in that of the gates; zeros for a gate without a slot."""
+    if tuple(slots) == tuple(gates):
         return array
     rows = np.zeros((len(gates) * size, *array.shape[1:]), array.dtype)
     by_gate = gate_rows(rows, tuple(gates))
-    for gate, part in gate_rows(array, tuple(lanes)).items():
+    for gate, part in gate_rows(array, tuple(slots)).items():
         by_gate[gate][...] = part
     return rows

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
-from rnnviz.cells.interpreters.backward import Derivatives, hubs, symbols_of
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts, product_weight
+from rnnviz.cells.interpreters.backward_graph import backward_graph
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
@@ -123,7 +123,7 @@ class _Term:
         return replace(self, d=self.d[samples], operand=operand)
 
 
-class _Lane(Derivatives[Any]):
+class _Lane:
     """The backward pass of one layer in one direction."""
 
     def __init__(
@@ -136,14 +136,13 @@ class _Lane(Derivatives[Any]):
         parameters: dict[str, FloatArray],
         dtype: str,
     ) -> None:
-        super().__init__()
         network, loss = inputs.network, inputs.loss
         assert loss is not None
         self._fault, self._lane, self._loss, self._x, self._dtype = fault, lane, loss, x, dtype
         layer, direction = lane
         self._row = layer * network.directions + direction
         self._cell, self._graph = network.kind, trace(network.kind)
-        self._hubs = hubs(self._graph)
+        self._contributions = backward_graph(self._graph)
         self._backward = network.backward(direction)
         # In which order the steps are followed: that of the forward direction is from T-1 to 0.
         self._ascends = self._backward and not fault.from_end
@@ -217,11 +216,11 @@ class _Lane(Derivatives[Any]):
             self._add_products(rows, u, v)
             weight = self._p["i2h_weight"]
             below[rows] = u.reshape(*u.shape[:2], -1) @ weight
-        self._known, self._slopes = {}, {}
+        self._known = {}
         return self._reversed("input", below)
 
     def _step(self, t: int, direct: FloatArray, carried: dict[str, FloatArray], u: FloatArray, v: FloatArray) -> None:
-        """Follow one step: `carried` is what the next step owes to the states, and then what this one owes."""
+        """Follow one step: `carried` is what the next step contributes to the states, and then what this one does."""
         fault, h = self._fault, self._cell.state_symbols[0]
         ends = self._lengths[:, np.newaxis] - 1
         computed = t <= ends
@@ -235,15 +234,15 @@ class _Lane(Derivatives[Any]):
             direct = np.where(last, direct, 0.0)
         given = {s: np.where(computed, array, 0.0) for s, array in carried.items()}
         given[h] = given[h] + np.where(computed, direct, 0.0)
-        owed = self._owed_by_step(t, given)
+        found = self._leaves_of_step(t, given)
         for k, gate in enumerate(self._cell.gate_symbols):
-            u[:, k] = np.where(computed, owed.get(("u", gate), 0.0), 0.0)
+            u[:, k] = np.where(computed, found.get(("u", gate), 0.0), 0.0)
             if gate not in self._found or gate not in self._cell.state_symbols:
                 self._found[gate][t] = u[:, k]
         for k, gate in enumerate(self._cell.recurrent_gates):
-            part = owed.get(("u" if gate in fault.unscaled else "v", gate), 0.0)
+            part = found.get(("u" if gate in fault.unscaled else "v", gate), 0.0)
             v[:, k] = np.where(computed, part, 0.0)
-        before = {s: owed.get(("state", s), np.zeros_like(array)) for s, array in carried.items()}
+        before = {s: found.get(("state", s), np.zeros_like(array)) for s, array in carried.items()}
         if self._cell.recurrent_gates:
             passed = np.array([gate not in fault.not_passed for gate in self._cell.recurrent_gates])
             rows = np.where(passed[:, np.newaxis], v, 0.0).reshape(len(v), -1)
@@ -255,34 +254,36 @@ class _Lane(Derivatives[Any]):
             self._to_initial[symbol] = np.where(first, array, self._to_initial[symbol])
             carried[symbol] = np.zeros_like(array) if cut or symbol in fault.cut else array
 
-    def _owed_by_step(self, t: int, given: Mapping[str, FloatArray]) -> dict[tuple[str, str], Any]:
+    def _leaves_of_step(self, t: int, given: Mapping[str, FloatArray]) -> dict[tuple[str, str], Any]:
         """The gradients of the leaves of a step by their kind and name, from those of its states."""
-        owed: dict[Node, Any] = {}
+        found: dict[Node, Any] = {}
 
-        def add(terms: Mapping[Node, Any]) -> None:
-            for node, term in terms.items():
-                owed[node] = owed[node] + term if node in owed else term
+        def add(node: Node, term: Any) -> None:
+            found[node] = found[node] + term if node in found else term
 
         for symbol, array in given.items():
-            add({self._graph.values[symbol]: array})
-        for hub in self._hubs:
-            d = owed.pop(hub, None)
+            add(self._graph.values[symbol], array)
+        known = {n: array[self._at] if np.ndim(array) == 3 else array for n, array in self._known.items()}
+        for shared in self._contributions.shared:
+            node, d = shared.node, found.pop(shared.node, None)
             if d is None:
                 continue
-            for symbol in symbols_of(self._graph, hub):
+            for symbol in shared.symbols:
                 self._found[symbol][t] = d
-            if hub.op == "recurrent":
-                place = self._cell.recurrent_gates.index(hub.name) * self._size
+            if node.op == "recurrent":
+                place = self._cell.recurrent_gates.index(node.name) * self._size
                 rows = slice(place, place + self._size)
-                self._add(t, _Term("h2h_weight", d, self.value(hub.args[0]), rows))
+                self._add(t, _Term("h2h_weight", d, known[node.args[0]], rows))
                 self._add(t, _Term("h2h_bias", d, None, rows))
-                d = d @ self._layer.weights[hub.name]
-            elif hub.op == "matrix":
-                matrix, operand = hub.args
-                self._add(t, _Term(matrix.name, d, self.value(operand)))
-                d = d @ self.value(matrix)
-            add(self.owed(self._graph, hub, d, self._hubs))
-        leaves: dict[tuple[str, str], Any] = {(node.op, node.name): array for node, array in owed.items()}
+            elif node.op == "matrix":
+                self._add(t, _Term(node.args[0].name, d, known[node.args[1]]))
+            if shared.is_product:
+                d = d @ product_weight(node, self._layer.weights, self._p)
+            made = shared.contributions
+            terms = evaluate([term for _, term in made.terms], _number, self._layer.apply, {**known, made.gradient: d})
+            for other, term in made.terms:
+                add(other, terms[term])
+        leaves: dict[tuple[str, str], Any] = {(node.op, node.name): array for node, array in found.items()}
         for (op, name), array in leaves.items():
             if op == "parameter":
                 self._add(t, _Term(name, array))
@@ -321,7 +322,7 @@ class _Lane(Derivatives[Any]):
 
     def _read(self, rows: NDArray[np.intp]) -> None:
         """Compute the forward values of some time steps, and the slopes of their activations."""
-        self._known, self._slopes = self._values(rows), {}
+        self._known = self._values(rows)
         fault, known = self._fault, self._known
         # Python's index -1 is the last step.
         count = len(self._x)
@@ -343,7 +344,7 @@ class _Lane(Derivatives[Any]):
                     argument = known[next(n for n in self._graph.nodes if (n.op, n.name) == ("u", name))]
                     value = node.activation.values(argument)
             slopes = node.activation.slopes(argument, value)
-            self._slopes[node] = np.zeros_like(slopes) if name in fault.constant else slopes
+            known[self._contributions.slope(node)] = np.zeros_like(slopes) if name in fault.constant else slopes
 
     def _values(self, rows: NDArray[np.intp]) -> dict[Node, Any]:
         """The values of every node at some time steps, (B, N, U) each, but for parameters and numbers."""
@@ -377,15 +378,6 @@ class _Lane(Derivatives[Any]):
             return reversed_within(self._lengths.tolist(), array)
         return array
 
-    def value(self, node: Node) -> Any:
-        """The value of a node at the current step."""
-        return self._present(self._known[node])
 
-    def activation_slope(self, node: Node) -> Any:
-        """The slope of an activation at the current step, or at another one if the bug takes it there."""
-        return self._present(self._slopes[node])
-
-    slope = activation_slope
-
-    def _present(self, array: Any) -> Any:
-        return array[self._at] if np.ndim(array) == 3 else array
+def _number(node: Node) -> float:
+    return node.number
