@@ -140,7 +140,7 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             "Export a view as PDF, SVG or PNG, with a chosen size, title and caption.",
             lambda w: w.exports.ask_picture(), enabled=lambda w: w.session.result is not None, icon="picture"),
         Command("export_animation", "Export ani&mation…", ("Ctrl+Shift+M",),
-            "Export playback as GIF or MP4, in stages or in time steps.",
+            "Export playback as GIF, in stages or in time steps.",
             lambda w: w.exports.ask_animation(w.lanes, w.player), icon="film",
             enabled=lambda w: w.session.result is not None),
         Command("export_handout", "Export &handout…", (),

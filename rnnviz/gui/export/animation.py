@@ -1,4 +1,4 @@
-"""Animations of playback: the lanes step by step, drawn without the window, as GIF or MP4."""
+"""Animations of playback: the lanes step by step, drawn without the window, as GIF."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -6,18 +6,16 @@ from itertools import chain
 from math import ceil
 from pathlib import Path
 from queue import Empty, Queue
-from shutil import which
 from threading import Event
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar
 
-from PySide6.QtCore import QObject, QSize, Qt, QTimer
-from PySide6.QtGui import QImage, QStandardItemModel
+from PySide6.QtCore import QObject, QSize, QTimer
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.playback import FACTORS, ORDERS, STAGE_MS, Player, factor_text, speed
@@ -26,11 +24,10 @@ from rnnviz.gui.export.picture import IncrementalGrab, pixels_of
 from rnnviz.gui.jobs.task_queue import Progress
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.io.export.animation import Frame, write_gif, write_mp4
+from rnnviz.io.export.animation import Frame, write_gif
 from rnnviz.quantities.steps import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.verify.result import RunResult
 
-AnimationFormat: TypeAlias = Literal["gif", "mp4"]
 SIDES, SCALES = (160, 3840), (1, 2)
 """Smallest and largest width or height in pixels; pixels for each pixel of the screen."""
 _FRAMES_PER_SECOND = 25.0
@@ -43,7 +40,6 @@ class AnimationOptions(ExportOptions):
     """Choices for an animation: width and height in pixels; `factor` is a speed of playback."""
 
     CHOICES: ClassVar = {
-        "format": get_args(AnimationFormat),
         "stages": (True, False),
         "factor": FACTORS,
         "scale": SCALES,
@@ -52,7 +48,6 @@ class AnimationOptions(ExportOptions):
     }
     LIMITS: ClassVar = {"width": SIDES, "height": SIDES}
 
-    format: AnimationFormat = "gif"
     stages: bool = True
     factor: float = 1.0
     width: int = 960
@@ -63,8 +58,8 @@ class AnimationOptions(ExportOptions):
 
     @property
     def size(self) -> QSize:
-        """Size before it is scaled. It is even, as H.264 requires."""
-        return QSize(self.width // self.scale // 2 * 2, self.height // self.scale // 2 * 2)
+        """Size before it is scaled."""
+        return QSize(self.width // self.scale, self.height // self.scale)
 
 
 class FrameSequence:
@@ -104,8 +99,6 @@ class Animation:
     frames: FrameSequence
     result: RunResult
     options: AnimationOptions
-    program: str | None
-    """The path of ffmpeg, if any."""
 
     def show(self, number: int) -> None:
         """Select the step of a frame, and highlight and describe its stage."""
@@ -140,11 +133,6 @@ class AnimationDialog(ExportDialog):
         result = session.result
         assert result is not None
         self._result, self._player, self._save = result, player, save
-        self._program = which("ffmpeg")
-        self.format = choice_box("Format", "GIF: repeats, up to 255 colors. MP4: video; needs ffmpeg.", _FORMATS)
-        if self._program is None:
-            self._disable_mp4()
-        self.format.setCurrentIndex(0 if self._program is None else self.format.findData(options.format))
         length = session.length
         last, times = length - 1, player.loop_range() or range(length)
         self.first = number_box("First time step", "The first time step of each lane.", (0, last), times.start)
@@ -164,8 +152,8 @@ class AnimationDialog(ExportDialog):
         self.hide_future = check_box(
             "&Hide future", "Hide values that are computed after the selected step.", on=player.revealing
         )
-        self.width_ = number_box("Width", "Width in pixels; even.", SIDES, options.width, " px")
-        self.height_ = number_box("Height", "Height in pixels; even.", SIDES, options.height, " px")
+        self.width_ = number_box("Width", "Width in pixels.", SIDES, options.width, " px")
+        self.height_ = number_box("Height", "Height in pixels.", SIDES, options.height, " px")
         for side in (self.width_, self.height_):
             side.setSingleStep(4)
         self.scale = choice_box(
@@ -177,7 +165,6 @@ class AnimationDialog(ExportDialog):
         self.summary = QLabel()
         self.summary.setAccessibleName("Frames and duration")
         self._add_rows(
-            ("&Format", self.format),
             ("F&irst t", self.first),
             ("L&ast t", self.last),
             ("La&nes", self.order),
@@ -191,17 +178,9 @@ class AnimationDialog(ExportDialog):
         self._form.addRow("", self.summary)
         self._show_figure(lanes)
 
-    def _disable_mp4(self) -> None:
-        place, model = self.format.findData("mp4"), self.format.model()
-        assert isinstance(model, QStandardItemModel)
-        model.item(place).setEnabled(False)
-        self.format.setItemData(place, _NO_FFMPEG, Qt.ItemDataRole.ToolTipRole)
-        self.format.setToolTip(wrapped(f"{self.format.toolTip()}\n{_NO_FFMPEG}"))
-
     @property
     def options(self) -> AnimationOptions:
         return AnimationOptions(
-            self.format.currentData(),
             self.stages.currentData(),
             self.factor.currentData(),
             self.width_.value(),
@@ -223,7 +202,7 @@ class AnimationDialog(ExportDialog):
         )
         first, last = sorted((self.first.value(), self.last.value()))
         frames = FrameSequence(walk, range(first, last + 1), session.location, options.factor, stages=options.stages)
-        return Animation(self.figure, frames, self._result, options, self._program)
+        return Animation(self.figure, frames, self._result, options)
 
     def accept(self) -> None:
         self._arrange()
@@ -247,9 +226,7 @@ class AnimationDialog(ExportDialog):
         )
 
 
-_FORMATS = (("GIF", "gif"), ("MP4", "mp4"))
 _FRAME_CHOICES = (("Stages", True), ("Time steps", False))
-_NO_FFMPEG = "MP4 needs the program ffmpeg, which was not found on PATH."
 
 _WAITING = 2
 """Frames that are drawn before they are encoded."""
@@ -266,12 +243,12 @@ class AnimationExport(QObject):
         self._animation, self._writing = animation, writing
         count = len(animation.frames)
         samples = sorted({round(part * (count - 1) / (_SAMPLES - 1)) for part in range(_SAMPLES)})
-        self._samples = len(samples) if animation.options.format == "gif" else 0
+        self._samples = len(samples)
         self._total = self._samples + count
-        self._numbers = chain(samples[: self._samples], range(count))
+        self._numbers = chain(samples, range(count))
         self._drawn: Queue[QImage | InputError] = Queue(_WAITING)
         self._over = Event()
-        self._share, self._closed = 0.0, False
+        self._closed = False
         self._turns = QTimer(self, singleShot=True, interval=0)
         self._turns.timeout.connect(self._draw)
 
@@ -288,24 +265,19 @@ class AnimationExport(QObject):
 
     def write(self, path: Path, progress: Progress) -> str:
         """Encode the frames as they come, on the thread of exports. `progress` may raise to cancel."""
-        frames, options, program = self._animation.frames, self._animation.options, self._animation.program
+        frames = self._animation.frames
         try:
             come = self._frames(progress)
-            if options.format == "gif":
-                write_gif(come, [next(come) for _ in range(self._samples)], frames.seconds, path)
-            else:
-                assert program is not None, "the choice is disabled"
-                write_mp4(come, frames.seconds, path, program, lambda: progress(self._share))
+            write_gif(come, [next(come) for _ in range(self._samples)], frames.seconds, path)
         finally:
             self._over.set()
         return f"{number_format.count(len(frames))} frames, {len(frames) * frames.seconds:.1f} s"
 
     def _frames(self, progress: Progress) -> Iterator[Frame]:
         for number in range(self._total):
-            self._share = number / self._total
             drawn = None
             while drawn is None:
-                progress(self._share)
+                progress(number / self._total)
                 try:
                     drawn = self._drawn.get(timeout=_POLL_SECONDS)
                 except Empty:

@@ -194,7 +194,7 @@ FORMATS = (
 )
 
 
-_ENDINGS = {".csv", ".gif", ".html", ".ipynb", ".json", ".mp4", ".npz", ".pdf", ".png", ".svg"}
+_ENDINGS = {".csv", ".gif", ".html", ".ipynb", ".json", ".npz", ".pdf", ".png", ".svg"}
 """Endings of names that promise the format of an export."""
 
 
@@ -328,8 +328,7 @@ class ExportCommands(QObject):
         self._settings.animation = animation.options.texts()
         export = AnimationExport(animation, lambda: self._jobs.busy, self)
         self._closing.connect(export.close)
-        kind = animation.options.format
-        dialog = self._ask("Export animation", f"Animations (*.{kind})", kind, self._stem, export.write)
+        dialog = self._ask("Export animation", "Animations (*.gif)", "gif", self._stem, export.write)
         dialog.accepted.connect(export.start)
         dialog.rejected.connect(export.close)
 

@@ -1,19 +1,13 @@
-"""Animations as GIF, by Pillow, and MP4, by ffmpeg. Frames are encoded as they come, so that memory stays bounded."""
+"""Animations as GIF, by Pillow. Frames are encoded as they come, so that memory stays bounded."""
 
-import os
 import struct
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from time import sleep
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.errors import InputError
 from rnnviz.io.outputs import atomic_write
 
 Frame: TypeAlias = NDArray[np.uint8]
@@ -112,82 +106,3 @@ def _packed(frame: Frame) -> NDArray[np.int32]:
 def _unpacked(colors: NDArray[np.int32]) -> NDArray[np.uint8]:
     parts: NDArray[np.uint8] = np.stack((colors >> 16, colors >> 8 & 255, colors & 255), axis=-1).astype(np.uint8)
     return parts
-
-
-_SLOWEST_RATE = 10
-"""Frames per second below which frames are repeated, because some players cannot show fewer."""
-_POLL_SECONDS = 0.001
-_PIPE_BYTES = 1 << 20
-_BT709 = "bt709"
-
-
-def write_mp4(frames: Iterable[Frame], seconds: float, path: Path, program: str, check: Callable[[], object]) -> None:
-    """Write an MP4 with H.264, atomically.
-
-    Raises InputError if ffmpeg cannot be started or fails, or the file cannot be written.
-    """
-    with atomic_write(path) as temporary, tempfile.TemporaryFile() as errors:
-        process: subprocess.Popen[bytes] | None = None
-        try:
-            for frame in frames:
-                process = process or _start(program, frame, seconds, temporary, errors)
-                assert process.stdin is not None
-                if not _feed(process.stdin.fileno(), frame, check):
-                    break
-            if process is not None:
-                assert process.stdin is not None
-                process.stdin.close()
-                while process.poll() is None:
-                    check()
-                    sleep(_POLL_SECONDS)
-                _refuse_failure(process.returncode, path, errors)
-        finally:
-            if process is not None and process.stdin is not None:
-                process.kill()
-                process.stdin.close()
-                process.wait()
-
-
-def _start(program: str, frame: Frame, seconds: float, path: Path, errors: BinaryIO) -> "subprocess.Popen[bytes]":
-    height, width, _ = frame.shape
-    rate = 1 / Fraction(seconds).limit_denominator(1000)
-    repeats = -(-_SLOWEST_RATE // rate) if rate < _SLOWEST_RATE else 1
-    source = "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}", "-framerate", str(rate)
-    # Without the names of the color space, players guess it from the size.
-    names = "-colorspace", _BT709, "-color_primaries", _BT709, "-color_trc", _BT709
-    colors = "-vf", f"scale=out_color_matrix={_BT709}:out_range=tv", "-pix_fmt", "yuv420p", *names
-    quality = "-c:v", "libx264", "-crf", "18", "-r", str(rate * repeats), "-movflags", "+faststart"
-    target = "-f", "mp4", "-y", f"file:{path.absolute()}"
-    command = program, "-hide_banner", "-loglevel", "error", *source, "-i", "pipe:0", "-an", *colors, *quality, *target
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the program was found on PATH, and there is no shell
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pipesize=_PIPE_BYTES, bufsize=0
-        )
-    except OSError as error:
-        raise InputError(f"{program} cannot be started: {error.strerror or error}. Export a GIF instead.") from error
-    assert process.stdin is not None
-    # A blocked write could not be canceled.
-    os.set_blocking(process.stdin.fileno(), False)
-    return process
-
-
-def _feed(pipe: int, frame: Frame, check: Callable[[], object]) -> bool:
-    """Write the pixels of a frame; False once the reader has ended."""
-    left = memoryview(np.ascontiguousarray(frame).data).cast("B")
-    while left:
-        try:
-            left = left[os.write(pipe, left) :]
-        except BlockingIOError:
-            check()
-            sleep(_POLL_SECONDS)
-        except BrokenPipeError:
-            return False
-    return True
-
-
-def _refuse_failure(code: int, path: Path, errors: BinaryIO) -> None:
-    errors.seek(0)
-    lines = errors.read(1 << 16).decode(errors="replace").split("\n")
-    if code:
-        reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}").rstrip(".")
-        raise InputError(f"{path} cannot be written: ffmpeg failed ({reason}). Export a GIF instead.")
