@@ -15,15 +15,12 @@ _SENTENCE = "Likely cause of the errors of {engine}: {cause}."
 
 @dataclass(frozen=True)
 class Cause:
-    """The known bugs that together reproduce the numbers of a wrong engine."""
+    """Likely cause: the known bug, or bugs joined by +, that reproduces all numbers of a wrong engine, or all its
+    gradients."""
 
+    name: str
     engine: str
-    bugs: tuple[str, ...]
     sentence: str
-
-    def to_json(self) -> dict[str, str]:
-        """The name as `diagnosis` has it, the engine, and the sentence."""
-        return {"name": " + ".join(self.bugs), "engine": self.engine, "sentence": self.sentence}
 
 
 def cause_of(result: RunResult, comparison: Comparison) -> Cause | None:
@@ -38,7 +35,7 @@ def fix_of(result: RunResult, comparison: Comparison) -> str | None:
     """The fix of each bug of the likely cause, else of a failed check, as a sentence; None without any."""
     cause = cause_of(result, comparison)
     if cause is not None:
-        return " ".join(KNOWN_BUGS[bug].fix for bug in cause.bugs if bug in KNOWN_BUGS) or None
+        return " ".join(KNOWN_BUGS[bug].fix for bug in cause.name.split(" + ") if bug in KNOWN_BUGS) or None
     failed = result.failed_checks(comparison.candidate, comparison.reference)
     return next((check.fix for check in failed if check.fix), None)
 
@@ -50,4 +47,4 @@ def _causes(result: RunResult, comparison: Comparison) -> Iterator[Cause]:
             cause = "" if judgment is None else likely_cause(judgment, engine)
             if judgment is not None and cause:
                 sentence = _SENTENCE.format(engine=display_name(engine), cause=cause)
-                yield Cause(engine, judgment.diagnoses[engine][0], sentence)
+                yield Cause(" + ".join(judgment.diagnoses[engine][0]), engine, sentence)

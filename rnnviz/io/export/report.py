@@ -26,12 +26,12 @@ from rnnviz.explain.term_table import ledger
 from rnnviz.explain.value_sources import notation, previous_place
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
-from rnnviz.io.export.json_summary import versions
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 from rnnviz.quantities.error_series import ERROR_RATIO, error_series
 from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
+from rnnviz.results.summary import versions
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.tables import AUDIT_WORDS, headline, verdicts

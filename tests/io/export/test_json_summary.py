@@ -12,6 +12,7 @@ from rnnviz.io.resources import resource_path
 from rnnviz.verify.compare import compare
 from tests.factories import make_result, setting
 from tests.golden.runs import RUNS
+from tools import summary_schema
 
 KEYS = {
     "verdict",
@@ -31,6 +32,7 @@ KEYS = {
     "smallest_passing_atol",
     "first_mismatch",
     "nonfinite",
+    "nonfinite_apart",
     "checks",
     "seconds",
     "versions",
@@ -100,6 +102,12 @@ def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
     for each in figures["comparisons"]:
         assert set(each) == KEYS
         assert {check["engine"] for check in each["checks"]} == {"gluon", each["candidate"]}
+
+
+def test_the_schema_is_that_of_the_records() -> None:
+    assert json.loads(summary_schema.PATH.read_text(encoding="utf-8")) == summary_schema.schema(), (
+        "renew it: python -m tools.summary_schema"
+    )
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -1,0 +1,1 @@
+"""The results of a run as records, which JSON, reports and tables show; it needs no window."""

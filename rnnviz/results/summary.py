@@ -1,0 +1,467 @@
+"""The figures of a run as records: the keys of its JSON summary are their fields, and its JSON schema is made of them.
+
+A field with a default is absent from the JSON where it has that value. The keys of a place, and of the records in
+`BESIDE`, stand next to the other keys of their record.
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+
+from rnnviz import __version__
+from rnnviz.core.engine_spec import BACKWARD
+from rnnviz.core.number_format import json_number
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
+from rnnviz.quantities.gradient_flow import FlowVerdict, gradient_flow
+from rnnviz.text.causes import Cause, cause_of, fix_of
+from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
+from rnnviz.verify.audit import Audit, WrongLine, WrongStep
+from rnnviz.verify.backward_result import (
+    BackwardJudgment,
+    GradientAudit,
+    GradientMismatch,
+    WrongGradient,
+    first_gradient_mismatch,
+    gradient_place,
+    mismatch_of,
+)
+from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
+from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
+
+BESIDE = ("where", "figures", "engines")
+"""Fields whose own keys stand next to those of their record."""
+
+Commands: TypeAlias = Callable[[Comparison], Sequence[str]]
+"""The command lines that explain the differences of a candidate."""
+AnyPlace: TypeAlias = Location | Place
+Count: TypeAlias = Annotated[int, ">= 0"]
+Share: TypeAlias = Annotated[float, "0 to 1"]
+Exact: TypeAlias = Annotated[float, ">= 0"]
+"""A number that is never NaN or infinite."""
+
+
+def no_commands(_: Comparison) -> Sequence[str]:
+    """No command: a run that does not come from the command line has no config's path."""
+    return ()
+
+
+@dataclass(frozen=True)
+class LargestDifference:
+    """Largest absolute difference and its position."""
+
+    value: float
+    where: AnyPlace
+
+
+@dataclass(frozen=True)
+class DifferingValues:
+    """First mismatch in the order of computation, with both values."""
+
+    where: AnyPlace
+    reference: float
+    candidate: float
+    array: Annotated[str | None, "Name of a gradient, such as grad.h."] = None
+
+
+@dataclass(frozen=True)
+class WrongValue:
+    """First wrong step or gradient: the engine's value, and the float64 recomputation."""
+
+    where: AnyPlace
+    value: float
+    expected: float
+    array: Annotated[str | None, "Name of a gradient, such as grad.h."] = None
+
+
+@dataclass(frozen=True)
+class WrongLineSummary:
+    """First line that differs at the first time step at which any does."""
+
+    name: str
+    line_number: Annotated[int | None, ">= 1", "Line of the file, where it is known."]
+    where: AnyPlace
+    value: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class ArraySummary:
+    """Comparison of one array of a candidate with that of the reference. Positions have the axes of the array."""
+
+    elements: Annotated[Count, "Compared values."]
+    mismatched: Annotated[Count, "Values with an error ratio above 1."]
+    rtol: Exact
+    atol: Annotated[Exact, "Absolute tolerance; of a gradient times the largest gradient of the reference, if above 1."]
+    max_abs_error: LargestDifference
+    max_error_ratio: Annotated[float, "Largest error ratio: difference / tolerance."]
+    max_ulp: Annotated[Count, "Largest distance in units in the last place."]
+    first_mismatch: DifferingValues | None
+    nonfinite_apart: Annotated[Count, "Values that are NaN or infinite in one engine only."]
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """Audit of one pass of an engine."""
+
+    verdict: AuditVerdict
+    worst_ratio: Annotated[float | None, "Largest |value - expected| / rounding bound; 8 is the limit."]
+    first_wrong: WrongValue | None
+    coverage: Annotated[Share, "Share of the values that were audited."]
+    undetermined: Annotated[Share, "Share of the audited values about which the rounding bound says nothing."]
+    lines: Annotated[
+        tuple[str, ...], "Compared lines of a custom step that returns lines, in the order of computation."
+    ] = ()
+    first_line: WrongLineSummary | None = None
+
+
+@dataclass(frozen=True)
+class CheckSummary:
+    """A consistency check of an engine."""
+
+    name: str
+    engine: str
+    holds: bool
+    detail: str
+    known_issue: Annotated[
+        str, "Bug of a library that makes the check fail; the verdict does not depend on the check."
+    ] = ""
+
+
+@dataclass(frozen=True)
+class NonfiniteCounts:
+    """NaN and infinite values of each engine."""
+
+    reference: Count
+    candidate: Count
+
+
+@dataclass(frozen=True)
+class EnginesSummary:
+    """Results that do not depend on a comparison: those of one engine, or of two that are compared."""
+
+    checks: Annotated[tuple[CheckSummary, ...], "Consistency checks of both engines."]
+    seconds: Mapping[str, Exact]
+    versions: Mapping[str, str]
+    unrecorded: Annotated[Mapping[str, tuple[str, ...]] | None, "Arrays that a recording lacks, by engine."] = None
+    recorded_as: Annotated[Mapping[str, str] | None, "Type of a recording where it differs from dtype, by engine."] = (
+        None
+    )
+    computed_in: Annotated[
+        Mapping[str, str] | None, "Type in which a recording says that it was computed, by engine."
+    ] = None
+    audit: Annotated[Mapping[str, AuditSummary] | None, "Step audit by engine; absent with --audit off."] = None
+    diagnosis: Annotated[
+        tuple[str, ...] | None,
+        "Known bugs that reproduce the numbers of a wrong engine; two together are joined by +.",
+    ] = None
+    ambiguous: Annotated[
+        Count | None,
+        "Number of known bugs that fit where the numbers do not distinguish them, so that none is named.",
+    ] = None
+    undetectable: Annotated[tuple[str, ...] | None, "Known bugs that this run could not reveal."] = None
+    lengths: Annotated[
+        tuple[Annotated[int, ">= 1"], ...],
+        "Number of time steps of each sample; absent where no sample has padding.",
+    ] = ()
+    assumptions: Annotated[tuple[str, ...], "Assumptions of a run of a model file."] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceSummary:
+    """A reference that ran alone."""
+
+    verdict: Verdict
+    reference: str
+    candidate: None
+    engines: EnginesSummary
+
+
+@dataclass(frozen=True)
+class CandidateSummary:
+    """One candidate: the comparison of its hidden values, `figures`, and of further arrays."""
+
+    verdict: Verdict
+    cause: Cause | None
+    fix: Annotated[str | None, "What to change, where the likely cause or the failed check has a fix."]
+    reference: str
+    candidate: str
+    figures: ArraySummary
+    coverage: Annotated[Share, "Share of the hidden values that were compared."]
+    smallest_passing_atol: float
+    nonfinite: NonfiniteCounts
+    engines: EnginesSummary
+    next: Annotated[tuple[str, ...], "Commands that explain the first wrong values; empty where all values agree."]
+    arrays: Annotated[
+        Mapping[str, ArraySummary] | None,
+        "Comparisons of the other arrays that both engines give, by name, such as the cell states, c.",
+    ] = None
+
+
+@dataclass(frozen=True)
+class FlowLaneSummary:
+    """Norms of grad.h of one layer in one direction."""
+
+    layer: Count
+    direction: Annotated[str, DIRECTIONS]
+    verdict: Annotated[
+        FlowVerdict,
+        "Vanishing: the ratio is below 1e-6. Exploding: a norm is above 1,000 times that at the beginning, or not "
+        "finite.",
+    ]
+    since: Annotated[
+        Count | None,
+        "Time step from which on the gradient has vanished or exploded, in the order of the backward pass.",
+    ]
+    begins: Annotated[Count | None, "Time step at which the backward pass of the lane meets its first gradient."]
+    ends: Annotated[
+        Count | None,
+        "Last time step of the backward pass of the lane; with truncation the last one that has a gradient.",
+    ]
+    norm_at_begin: float
+    norm_at_end: float
+    ratio: Annotated[float, "norm_at_end / norm_at_begin."]
+    per_step: Annotated[float, "Mean factor of the norm per time step, a geometric mean."]
+    samples: Annotated[Mapping[str, Annotated[int, ">= 1"]], "Number of samples with each verdict."]
+
+
+@dataclass(frozen=True)
+class FlowSummary:
+    """Gradient flow: norms of grad.h over all samples."""
+
+    engine: str
+    lanes: tuple[FlowLaneSummary, ...]
+
+
+@dataclass(frozen=True)
+class GradientsSummary:
+    """Gradients of one candidate; the verdict is null where one of the engines has none."""
+
+    verdict: Verdict | None
+    reference: str
+    candidate: str
+    first_mismatch: Annotated[DifferingValues | None, "First mismatch of all arrays in the order of the backward pass."]
+    arrays: Annotated[Mapping[str, ArraySummary], "Gradients that both engines give, by name."]
+
+
+@dataclass(frozen=True)
+class BackwardSummary:
+    """Results of the backward pass, of a run with one."""
+
+    verdict: Annotated[Verdict | None, "Verdict on the gradients; null without any."]
+    comparisons: Annotated[tuple[GradientsSummary, ...], "Gradients of each candidate."]
+    flow: Annotated[FlowSummary | None, "null where no engine gives grad.h."]
+    without_gradients: Annotated[Mapping[str, str], "Why an engine has no gradients, by engine."]
+    seconds: Annotated[Mapping[str, Exact], "Time of each engine's backward pass."]
+    audit: Annotated[Mapping[str, AuditSummary] | None, "Audit of the gradients, by engine."] = None
+    diagnosis: Annotated[tuple[str, ...] | None, "Known bugs that reproduce wrong gradients."] = None
+    ambiguous: Annotated[
+        Count | None,
+        "Number of known bugs that fit where the numbers do not distinguish them, so that none is named.",
+    ] = None
+    undetectable: Annotated[
+        tuple[str, ...] | None, "Known bugs of the backward pass that this run could not reveal."
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The output of rnnviz run --json: the worst comparison of a run, and all of them where there are several.
+
+    Of candidates with the same verdict the one with the worst gradients is in `figures`.
+    """
+
+    figures: CandidateSummary | ReferenceSummary
+    comparisons: Annotated[tuple[CandidateSummary, ...], "With several candidates: one comparison each."] = ()
+    overall_verdict: Annotated[
+        Verdict | None, "The worse one of verdict and backward.verdict, of a run with a backward pass."
+    ] = None
+    backward: BackwardSummary | None = None
+
+
+def to_json(value: Any) -> Any:
+    """A record, or what a field of one holds, as JSON; numbers that JSON lacks are their names."""
+    if isinstance(value, AnyPlace):
+        return value.to_json()
+    if is_dataclass(value):
+        found: dict[str, Any] = {}
+        for own in fields(value):
+            held = getattr(value, own.name)
+            if own.name in BESIDE:
+                found |= to_json(held)
+            elif own.default is MISSING or held != own.default:
+                found[own.name] = to_json(held)
+        return found
+    if isinstance(value, Mapping):
+        return {name: to_json(held) for name, held in value.items()}
+    if isinstance(value, tuple):
+        return [to_json(held) for held in value]
+    return json_number(value) if isinstance(value, float) else value
+
+
+def run_summary(result: RunResult, commands: Commands = no_commands) -> RunSummary:
+    """The figures of a run; `commands` explain the differences of each candidate."""
+    each = tuple(_candidate(result, comparison, commands) for comparison in result.comparisons)
+    ranks = [
+        (VERDICTS.index(result.comparison_verdict(comparison)), VERDICTS.index(result.candidate_verdict(comparison)))
+        for comparison in result.comparisons
+    ]
+    worst = each[ranks.index(max(ranks))] if each else _reference(result)
+    several = each if len(each) > 1 else ()
+    if result.inputs.loss is None:
+        return RunSummary(worst, several)
+    return RunSummary(worst, several, result.overall_verdict, _backward(result))
+
+
+def versions(result: RunResult) -> dict[str, str]:
+    """The versions of rnnviz, Python and NumPy, then of each engine, by name."""
+    return {"rnnviz": __version__, "python": platform.python_version(), "numpy": np.__version__, **result.versions}
+
+
+def _reference(result: RunResult) -> ReferenceSummary:
+    engine = result.reference.engine
+    return ReferenceSummary(result.verdict, engine, None, _engines(result, (engine,)))
+
+
+def _candidate(result: RunResult, comparison: Comparison, commands: Commands) -> CandidateSummary:
+    arrays = {name: _array(result, own) for name, own in comparison.arrays.items()}
+    return CandidateSummary(
+        result.comparison_verdict(comparison),
+        cause_of(result, comparison),
+        fix_of(result, comparison),
+        comparison.reference,
+        comparison.candidate,
+        _array(result, comparison),
+        comparison.coverage,
+        comparison.smallest_passing_atol,
+        NonfiniteCounts(comparison.nonfinite_reference, comparison.nonfinite_candidate),
+        _engines(result, (comparison.reference, comparison.candidate)),
+        tuple(commands(comparison)),
+        arrays or None,
+    )
+
+
+def _array(result: RunResult, own: Comparison | GradientComparison) -> ArraySummary:
+    network = result.config.network
+    return ArraySummary(
+        own.elements,
+        own.mismatched,
+        own.rtol,
+        own.atol,
+        LargestDifference(own.max_abs_error, gradient_place(own, own.max_abs_error_at, network)),
+        own.max_error_ratio,
+        own.max_ulp,
+        _differing(mismatch_of(own, network)),
+        own.nonfinite_apart,
+    )
+
+
+def _differing(first: Mismatch | GradientMismatch | None, array: str | None = None) -> DifferingValues | None:
+    return None if first is None else DifferingValues(first.where, first.reference, first.candidate, array)
+
+
+def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
+    traces, judgment = [result.traces[name] for name in engines], result.judgment
+    return EnginesSummary(
+        tuple(
+            CheckSummary(check.name, check.engine, check.holds, check.detail, "" if check.holds else check.known_issue)
+            for check in result.checks
+            if check.engine in engines
+        ),
+        dict(result.seconds),
+        versions(result),
+        unrecorded={t.engine: tuple(missing) for t in traces if (missing := unrecorded_arrays(t))} or None,
+        recorded_as={t.engine: t.precision for t in traces if t.precision} or None,
+        computed_in={t.engine: t.computed_in for t in traces if t.computed_in} or None,
+        lengths=tuple(result.inputs.lengths),
+        assumptions=tuple(result.assumptions),
+        **({} if judgment is None else _judged(result, judgment, judgment.audits, engines)),
+    )
+
+
+def _judged(
+    result: RunResult,
+    judgment: Judgment | BackwardJudgment,
+    audits: Mapping[str, Audit] | Mapping[str, GradientAudit],
+    engines: tuple[str, ...],
+) -> dict[str, Any]:
+    """The audit of some engines, and the known bugs that explain a wrong one, by the names of the fields."""
+    return {
+        "audit": {name: _audit(result, audits[name]) for name in engines},
+        "diagnosis": tuple(" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())),
+        "ambiguous": sum(judgment.ambiguous.get(engine, 0) for engine in engines),
+        "undetectable": judgment.undetectable,
+    }
+
+
+def _audit(result: RunResult, audit: Audit | GradientAudit) -> AuditSummary:
+    line = audit.first_line if isinstance(audit, Audit) else None
+    return AuditSummary(
+        audit.verdict,
+        audit.worst_ratio if audit.audited else None,
+        _wrong(audit.first_wrong),
+        audit.coverage,
+        audit.undetermined,
+        tuple(audit.lines) if isinstance(audit, Audit) else (),
+        _line(result, audit, line) if isinstance(audit, Audit) and line is not None else None,
+    )
+
+
+def _wrong(wrong: WrongStep | WrongGradient | None) -> WrongValue | None:
+    if wrong is None:
+        return None
+    array = wrong.where.array if isinstance(wrong.where, Place) else None
+    return WrongValue(wrong.where, wrong.value, wrong.expected, array)
+
+
+def _line(result: RunResult, audit: Audit, line: WrongLine) -> WrongLineSummary:
+    return WrongLineSummary(line.name, first_line_in_source(result, audit), line.where, line.value, line.expected)
+
+
+def _backward(result: RunResult) -> BackwardSummary:
+    network, judgment = result.config.network, None if result.judgment is None else result.judgment.backward
+    compared = []
+    for own in result.comparisons:
+        first = first_gradient_mismatch(own, network)
+        arrays = {gradient.name: _array(result, gradient) for gradient in own.every_gradient}
+        verdict, apart = result.gradients_verdict(own), _differing(first, None if first is None else first.where.array)
+        compared.append(GradientsSummary(verdict, own.reference, own.candidate, apart, arrays))
+    return BackwardSummary(
+        result.backward_verdict,
+        tuple(compared),
+        _flow(result),
+        result.without_gradients,
+        {name.removesuffix(BACKWARD): own for name, own in result.seconds.items() if name.endswith(BACKWARD)},
+        **({} if judgment is None else _judged(result, judgment, judgment.audits, tuple(judgment.audits))),
+    )
+
+
+def _flow(result: RunResult) -> FlowSummary | None:
+    """The gradient flow of the first engine that gives it."""
+    found = gradient_flow(result)
+    if found is None:
+        return None
+    lanes = []
+    for layer, direction in found.lanes():
+        flow, counts = found.of_lane(layer, direction), found.counts(layer, direction)
+        lanes.append(
+            FlowLaneSummary(
+                layer,
+                DIRECTIONS[result.config.network.backward(direction)],
+                flow.verdict,
+                flow.since,
+                flow.begins,
+                flow.ends,
+                flow.at_begin,
+                flow.at_end,
+                flow.ratio,
+                flow.per_step,
+                {verdict: count for verdict, count in counts.items() if count},
+            )
+        )
+    return FlowSummary(found.engine, tuple(lanes))
