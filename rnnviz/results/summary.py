@@ -1,7 +1,7 @@
 """The figures of a run as records: the keys of its JSON summary are their fields, and its JSON schema is made of them.
 
-A field with a default is absent from the JSON where it has that value. The keys of a place, and of the records in
-`BESIDE`, stand next to the other keys of their record.
+A field with a default is absent from the JSON where it has that value. The keys of a place, and of a record in a field of
+`BESIDE`, are next to the other keys of their record.
 """
 
 import platform
@@ -35,7 +35,7 @@ from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
 BESIDE = ("where", "figures", "engines")
-"""Fields whose own keys stand next to those of their record."""
+"""Fields whose own keys are next to those of their record."""
 
 Commands: TypeAlias = Callable[[Comparison], Sequence[str]]
 """The command lines that explain the differences of a candidate."""
@@ -188,7 +188,7 @@ class CandidateSummary:
 
     verdict: Verdict
     cause: Cause | None
-    fix: Annotated[str | None, "What to change, where the likely cause or the failed check has a fix."]
+    fix: Annotated[str | None, "The change that fixes the likely cause or the failed check."]
     reference: str
     candidate: str
     figures: ArraySummary
