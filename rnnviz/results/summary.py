@@ -1,7 +1,7 @@
 """The figures of a run as records: the keys of its JSON summary are their fields, and its JSON schema is made of them.
 
-A field with a default is absent from the JSON where it has that value. The keys of a place, and of a record in a field of
-`BESIDE`, are next to the other keys of their record.
+A field with a default is absent from the JSON where it has that value. The keys of a place, and of a record in a
+field of `BESIDE`, are next to the other keys of their record.
 """
 
 import platform
