@@ -13,14 +13,16 @@ from rnnviz.core.config import Config
 from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.quantities.gates import gradient_extents
-from rnnviz.verify.audit import audit
-from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
+from rnnviz.verify.audit import Audit, audit
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.metrics import largest_magnitude
@@ -111,11 +113,12 @@ def _comparison(reference: Trace, candidate: Trace, rtol: float, atol: float) ->
     )
 
 
-def gradient_audit(result: RunResult, engine: str) -> GradientAudit:
+def gradient_audit(result: RunResult, engine: str) -> Audit:
     """An audit of every gradient of an engine that found none outside its bound."""
     trace = result.traces[engine]
     elements = sum(array.size for name, array in trace.items() if name.startswith(GRADIENT))
-    return GradientAudit(engine, 0.0, None, 0, None, elements, elements, np.zeros(result.shape[:3]))
+    place, zeros = Place.at("grad.h", Location()), np.zeros(result.shape[:3])
+    return Audit(engine, 0.0, place, 0, None, elements, elements, zeros, zeros, way="backward")
 
 
 def with_judgment(

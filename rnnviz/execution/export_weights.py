@@ -154,9 +154,9 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
     with stage(0.5, 1.0) as notify:
         found = audit(inputs, trace, full=True, progress=notify)
     if found.first_wrong is not None:
-        wrong = found.first_wrong
+        value, expected = found.first_wrong.value, found.first_wrong.expected
         raise EngineError(
-            f"{engine.version} computes {wrong.value:.9g} from it at {wrong.where}, expected {wrong.expected:.9g}."
+            f"{engine.version} computes {value:.9g} from it at {found.first_location}, expected {expected:.9g}."
         )
     for check in consistency_checks(trace, *inputs.config.tolerances):
         if not check.holds:

@@ -27,10 +27,10 @@ from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.quantities.gates import gradient_extents
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
-from rnnviz.verify.audit import Audit, audit
+from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audit_sampling import follows_all
-from rnnviz.verify.backward_audit import gradient_audit
-from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
+from rnnviz.verify.backward_pass import BackwardPass
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.cell_states import cell_checks, state_equality
 from rnnviz.verify.compare import (
     Comparison,
@@ -43,6 +43,7 @@ from rnnviz.verify.compare import (
 )
 from rnnviz.verify.consistency_checks import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.diagnosis import Names, diagnose, distinguishable
+from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
@@ -172,16 +173,8 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
             notify(Stage(StageKind.AUDITING, name), forward * _AUDIT * (place + done) / len(traces))
 
         with _derived_states(inputs, trace, full=full) as derived:
-            audits[name] = audit(
-                inputs,
-                trace,
-                comparisons,
-                traces=traces,
-                full=full,
-                progress=progress,
-                folder=trace.folder,
-                derived=derived,
-            )
+            way = ForwardPass(inputs, trace, comparisons, full=full, derived=derived)
+            audits[name] = audit_pass(way, traces, progress, trace.folder)
     known = {(check.engine, check.name) for check in checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
     blind, blind_backward = undetectable(inputs), undetectable_gradients(inputs)
@@ -236,15 +229,14 @@ def _judge_backward(
     """Audit the gradients of every engine that has any."""
     given = {name: trace for name, trace in traces.items() if trace.has_gradients}
     share = (1.0 - _FORWARD) / max(1, len(given))
-    audits: dict[str, GradientAudit] = {}
+    audits: dict[str, Audit] = {}
     for place, (name, trace) in enumerate(given.items()):
 
         def progress(done: float, name: str = name, place: int = place) -> None:
             notify(Stage(StageKind.AUDITING_GRADIENTS, name), _FORWARD + share * (place + done))
 
-        audits[name] = gradient_audit(
-            inputs, trace, comparisons, traces=given, full=full, progress=progress, folder=trace.folder
-        )
+        way = BackwardPass(inputs, trace, comparisons, full=full)
+        audits[name] = audit_pass(way, given, progress, trace.folder)
     explained: dict[str, tuple[Names, ...]] = {}
     wrong = {name for name, found in audits.items() if found.wrong}
     for name, trace in given.items():

@@ -16,7 +16,6 @@ from rnnviz.quantities.gates import is_gradient
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.mismatches import mismatching_at
 from rnnviz.verify.result import RunResult
@@ -128,7 +127,7 @@ def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
     return [audit for audit in found if audit is not None]
 
 
-def _gradient_audits(result: RunResult, comparison: Comparison) -> list[GradientAudit]:
+def _gradient_audits(result: RunResult, comparison: Comparison) -> list[Audit]:
     """The audits of the gradients of the candidate, then of the reference; they have those of grad.h over time."""
     if comparison.name != gradient("h"):
         return []

@@ -20,12 +20,10 @@ from rnnviz.frozen import dataclass
 from rnnviz.quantities.gradient_flow import FlowVerdict, gradient_flow
 from rnnviz.text.causes import Cause, cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
-from rnnviz.verify.audit import Audit, WrongLine, WrongStep
+from rnnviz.verify.audit import Audit, WrongValue
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
-    GradientAudit,
     GradientMismatch,
-    WrongGradient,
     first_gradient_mismatch,
     gradient_place,
     mismatch_of,
@@ -70,7 +68,7 @@ class DifferingValues:
 
 
 @dataclass(frozen=True)
-class WrongValue:
+class WrongSummary:
     """First wrong step or gradient: the engine's value, and the float64 recomputation."""
 
     where: AnyPlace
@@ -111,7 +109,7 @@ class AuditSummary:
 
     verdict: AuditVerdict
     worst_ratio: Annotated[float | None, "Largest |value - expected| / rounding bound; 8 is the limit."]
-    first_wrong: WrongValue | None
+    first_wrong: WrongSummary | None
     coverage: Annotated[Share, "Share of the values that were audited."]
     undetermined: Annotated[Share, "Share of the audited values about which the rounding bound says nothing."]
     lines: Annotated[
@@ -387,7 +385,7 @@ def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
 def _judged(
     result: RunResult,
     judgment: Judgment | BackwardJudgment,
-    audits: Mapping[str, Audit] | Mapping[str, GradientAudit],
+    audits: Mapping[str, Audit],
     engines: tuple[str, ...],
 ) -> dict[str, Any]:
     """The audit of some engines, and the known bugs that explain a wrong one, by the names of the fields."""
@@ -399,27 +397,27 @@ def _judged(
     }
 
 
-def _audit(result: RunResult, audit: Audit | GradientAudit) -> AuditSummary:
-    line = audit.first_line if isinstance(audit, Audit) else None
+def _audit(result: RunResult, audit: Audit) -> AuditSummary:
+    line = audit.first_line
     return AuditSummary(
         audit.verdict,
         audit.worst_ratio if audit.audited else None,
         _wrong(audit.first_wrong),
         audit.coverage,
         audit.undetermined,
-        tuple(audit.lines) if isinstance(audit, Audit) else (),
-        _line(result, audit, line) if isinstance(audit, Audit) and line is not None else None,
+        audit.lines,
+        None if line is None else _line(result, audit, line),
     )
 
 
-def _wrong(wrong: WrongStep | WrongGradient | None) -> WrongValue | None:
+def _wrong(wrong: WrongValue | None) -> WrongSummary | None:
     if wrong is None:
         return None
-    array = wrong.where.array if isinstance(wrong.where, Place) else None
-    return WrongValue(wrong.where, wrong.value, wrong.expected, array)
+    array = wrong.where.array if wrong.where.is_gradient else None
+    return WrongSummary(wrong.where, wrong.value, wrong.expected, array)
 
 
-def _line(result: RunResult, audit: Audit, line: WrongLine) -> WrongLineSummary:
+def _line(result: RunResult, audit: Audit, line: WrongValue) -> WrongLineSummary:
     return WrongLineSummary(line.name, first_line_in_source(result, audit), line.where, line.value, line.expected)
 
 

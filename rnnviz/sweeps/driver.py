@@ -149,7 +149,7 @@ def finding(result: RunResult) -> SweepResult:
     comparison = next(iter(result.comparisons), None)
     candidate = None if comparison is None else comparison.candidate
     audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
-    wrong = [FirstWrong(audit.engine, audit.first_wrong.where) for audit in audits if audit.first_wrong is not None]
+    wrong = [FirstWrong(audit.engine, first) for audit in audits if (first := audit.first_location) is not None]
     words = (verdict_sentence(result, candidate), gradient_words(result, candidate))
     return SweepResult(
         result.overall_verdict,

@@ -20,7 +20,6 @@ from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
 from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -98,10 +97,7 @@ def audit_rows(result: RunResult) -> list[AuditRow]:
     return rows
 
 
-_UNKNOWN_PLACE = Place.at("grad.h", Location())
-
-
-def _gradient_row(audit: GradientAudit, cause: str) -> AuditRow:
+def _gradient_row(audit: Audit, cause: str) -> AuditRow:
     name, wrong = display_name(audit.engine), audit.first_wrong
     template = _GRADIENTS_CAUSE if cause else _GRADIENTS
     values = _STEPS.format(values=plural(audit.wrong, "gradient"), allowed=ALLOWED)
@@ -109,10 +105,10 @@ def _gradient_row(audit: GradientAudit, cause: str) -> AuditRow:
         engine=name,
         verdict=audit.verdict,
         ratio=audit.worst_ratio,
-        where=(audit.worst_at if wrong is None else wrong.where) or _UNKNOWN_PLACE,
+        where=audit.worst_at if wrong is None else wrong.where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
         reason=template.format(engine=name, reasons=values, cause=cause) if audit.wrong else "",
-        audited=audit.audited > 0 and (audit.worst_at is not None or wrong is not None),
+        audited=audit.audited > 0,
         what="gradients",
     )
 
@@ -129,6 +125,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
     if failed:
         reasons.append(how_many(failed))
     cause = likely_cause(result.judgment, audit.engine)
+    where = audit.worst_at if audit.first_wrong is None else audit.first_wrong.where
     templates = (_RECORDED, _RECORDED_CAUSE) if is_recording(audit.engine) else (_REASON, _REASON_CAUSE)
     template = templates[bool(cause)]
     name = display_name(audit.engine)
@@ -136,7 +133,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
         engine=name,
         verdict=AuditVerdict.WRONG if wrong else audit.verdict,
         ratio=audit.worst_ratio,
-        where=audit.worst_at if audit.first_wrong is None else audit.first_wrong.where,
+        where=where.location or where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
         reason=template.format(engine=name, reasons=", ".join(reasons), cause=cause) if wrong else "",
         audited=audit.audited > 0,

@@ -11,10 +11,9 @@ from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.audit_accumulator import JUDGED_ROUNDINGS
-from rnnviz.verify.backward_result import GradientAudit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import Check
+from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict
 
@@ -286,7 +285,7 @@ def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ..
     return *without_errors(known, _TEMPLATES), *unauditable
 
 
-def without_errors(audits: Sequence[Audit | GradientAudit], templates: AuditTemplates) -> tuple[str, ...]:
+def without_errors(audits: Sequence[Audit], templates: AuditTemplates) -> tuple[str, ...]:
     """The engines in which audits found no errors, and the share of values that each could not judge."""
     undetermined = tuple(
         templates.undetermined.format(engine=display_name(a.engine), share=covered(share) if share < 1.0 else "100%")
@@ -361,10 +360,10 @@ def covered(coverage: float) -> str:
     return f"{int(percent)}%"
 
 
-def first_wrong_values(audits: Sequence[Audit | GradientAudit]) -> tuple[str, ...]:
+def first_wrong_values(audits: Sequence[Audit]) -> tuple[str, ...]:
     """The first wrong value of each wrong engine, and the recomputed value."""
     return tuple(
-        _FIRST[isinstance(audit, Audit), is_recording(audit.engine)].format(
+        _FIRST[audit.way == "forward", is_recording(audit.engine)].format(
             engine=display_name(audit.engine),
             **dict(zip(("value", "expected"), number_format.format_pair(wrong.value, wrong.expected), strict=True)),
         )
@@ -382,7 +381,7 @@ def first_lines(result: RunResult, audits: list[Audit]) -> tuple[str, ...]:
             value, expected = number_format.format_pair(line.value, line.expected)
             number = first_line_in_source(result, audit)
             template = _FIRST_LINE if number is None else _FIRST_LINE_OF_FILE
-            values = {"place": line.where, "value": value, "expected": expected}
+            values = {"place": line.where.location, "value": value, "expected": expected}
             notes.append(template.format(line=line.name, number=number, **values, **names))
         elif audit.lines:
             notes.append(_LINES.format(**names))

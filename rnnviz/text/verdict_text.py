@@ -278,8 +278,8 @@ def _since(result: RunResult, comparison: Comparison) -> tuple[TextPart, ...]:
 
 def _fault_place(result: RunResult, comparison: Comparison | None, wrong: list[str]) -> Location | None:
     audits = {} if result.judgment is None else result.judgment.audits
-    found = (audits[engine].first_wrong for engine in wrong if engine in audits)
-    first = next((step.where for step in found if step is not None), None)
+    found = (audits[engine].first_location for engine in wrong if engine in audits)
+    first = next((place for place in found if place is not None), None)
     mismatch = None if comparison is None else comparison.first_mismatch
     return first if first is not None or mismatch is None else mismatch.where
 
@@ -382,9 +382,9 @@ def _wrong(result: RunResult, audits: list[Audit], judgment: Judgment, failed: l
             text.append(TextPart(" "))
         engine, own = display_name(audit.engine), [check for check in failed if check.engine == audit.engine]
         recorded = is_recording(audit.engine)
-        if audit.first_wrong is not None:
+        if audit.first_location is not None:
             template = _RECORDED_AT if recorded else _WRONG_AT
-            text += fill(template, engine=engine, place=_place(audit.first_wrong.where))
+            text += fill(template, engine=engine, place=_place(audit.first_location))
         elif own:
             template = _RECORDED_CHECKS if recorded else _WRONG_CHECKS
             text += fill(template, engine=engine, checks=details.how_many(own))

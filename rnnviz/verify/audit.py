@@ -1,45 +1,117 @@
-"""The step audit: every step of an engine is checked by itself.
+"""The step audit: every step of an engine is checked by itself, in the forward and in the backward pass.
 
 From the engine's own previous state and its own layer input, the next hidden state is computed in float64 and
-must be met within eight running rounding bounds (`running_error`). Errors of earlier steps do not add up, so the
-audit shows which of two engines is wrong, and a chaotic network, in which two correct engines diverge, is still
-found right.
+must be met within eight running rounding bounds (`running_error`); from its own gradients of the next step, the
+gradient of a state. Errors of earlier steps do not add up, so the audit shows which of two engines is wrong, and a
+chaotic network, in which two correct engines diverge, is still found right.
 
-The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
-the bound does not grow with the length of the sequence, what is carried is narrowed every few steps to what the
-engine's own cell state can have been: what its hidden value admits, h = o · tanh(c), and its stored cell state, where
-the trace has one. Limits that contradict the carried state are left out, so that a wrong value makes no later step
-wrong.
-
-Where eight bounds are more than `JUDGED` of the largest hidden value that a cell can have, a step within them is
-neither right nor wrong: it is *undetermined*. So it is for infinite bounds, for arguments so large that rounding alone
-may move an activation, and for whatever is computed in float16, or recorded as float16 by code that does not say in
-which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what is known of it is relative
-to its terms. A value that no argument could give, such as 7 of a tanh, is wrong whatever the bound.
+Where eight bounds are too many, a value within them is neither right nor wrong: it is *undetermined*. Of a hidden value
+that is more than `forward_pass.JUDGED` of the largest that a cell can have. So it is for infinite bounds, for arguments
+so large that rounding alone may move an activation, and for whatever is computed in float16, or recorded as float16 by
+code that does not say in which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what
+is known of it is relative to its terms. A value that no argument could give, such as 7 of a tanh, is wrong whatever the
+bound. A gradient is undetermined if eight bounds are more than 1/64 of the largest gradient of its vector.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.bounded import BoundedBlock
-from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray
+from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import time_blocks
-from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongLine, WrongStep, undetermined
-from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock, all_columns, plan_lane, some_columns
-from rnnviz.verify.compare import Comparison
-from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden
+from rnnviz.core.places import Place, entry_place
+from rnnviz.core.trace import LINE, Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
+from rnnviz.verify.audited import Block, Expected, Pass, walk
+from rnnviz.verify.backward_pass import BackwardPass
+from rnnviz.verify.compare import Comparison, GradientComparison, OverTime, over_time
+from rnnviz.verify.consistency_checks import Check
+from rnnviz.verify.forward_pass import ForwardPass
+from rnnviz.verify.metrics import error_ratio
+from rnnviz.verify.verdict import AuditVerdict, PassName
 
-__all__ = ["Audit", "WrongLine", "WrongStep", "audit"]
 
-_BLOCK_VALUES = 1 << 19
+@dataclass(frozen=True)
+class WrongValue:
+    """A value outside its bound: the engine's, and the one that follows from the engine's own numbers."""
+
+    where: Place
+    value: float
+    expected: float
+
+    @property
+    def name(self) -> str:
+        """The name of a line that a custom step returns."""
+        return self.where.array.removeprefix(LINE)
+
+
+@dataclass(frozen=True)
+class Audit(OverTime):
+    """Result of the audit of one pass of one engine.
+
+    `worst_ratio` is the largest |value - expected| / bound, infinite where a NaN or an infinity is out of place.
+    `first_wrong` is the first wrong value in the order of the pass. `ratio_over_time` and `error_over_time`, both
+    (L, D, T), hold the largest ratio and the largest |value - expected| of h, or of grad.h, of each lane and time step,
+    and NaN where nothing was looked at.
+
+    Of `elements` values `audited` were looked at and `wrong` are outside their bounds. `undetermined_count` is how many
+    of the audited ones are neither wrong nor known to be right, because their bound says too little;
+    `undetermined_mismatches` is how many of those are outside the tolerance, by the other engine.
+
+    `lines` are the lines that were compared, in the order of computation: those that a custom step returns, and its
+    states; `first_line` is the first of them that differs, at the first time step at which any does.
+    `checks` compare the cell states of an LSTM without wrong steps with those that follow from its hidden values.
+    """
+
+    NAMES: ClassVar = ("ratio_over_time", "error_over_time")
+
+    engine: str
+    worst_ratio: float
+    worst_at: Place
+    wrong: int
+    first_wrong: WrongValue | None
+    audited: int
+    elements: int
+    ratio_over_time: NDArray[np.float64] = field(repr=False)
+    error_over_time: NDArray[np.float64] = field(repr=False)
+    stored: Path | None = None
+    undetermined_count: int = 0
+    undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    lines: tuple[str, ...] = ()
+    first_line: WrongValue | None = None
+    way: PassName = "forward"
+
+    @property
+    def verdict(self) -> AuditVerdict:
+        """Right speaks of the values that could be judged."""
+        if not self.audited:
+            return AuditVerdict.NOT_AUDITED
+        if self.wrong:
+            return AuditVerdict.WRONG
+        return AuditVerdict.UNDETERMINED if self.undetermined_count == self.audited else AuditVerdict.RIGHT
+
+    @property
+    def first_location(self) -> Location | None:
+        """The location of the first wrong value; None without one, and where it is of no array (L, D, T, N, U)."""
+        return None if self.first_wrong is None else self.first_wrong.where.location
+
+    @property
+    def undetermined(self) -> float:
+        """The fraction of the audited values that the audit can say nothing of, 0 to 1."""
+        return self.undetermined_count / self.audited if self.audited else 0.0
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of the values that were looked at, 0 to 1."""
+        return self.audited / self.elements
 
 
 def audit(
@@ -47,194 +119,172 @@ def audit(
     trace: Trace,
     comparisons: Sequence[Comparison] = (),
     *,
+    way: PassName = "forward",
     traces: Mapping[str, Trace] = {},
     full: bool = False,
-    units: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
     folder: Path | None = None,
-    derived: Mapping[str, FloatArray] = {},
 ) -> Audit:
-    """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
+    """Audit a pass of one engine, all of it if `full` or if it is small; see `audit_pass`."""
+    made = {"forward": ForwardPass, "backward": BackwardPass}[way]
+    return audit_pass(made(inputs, trace, comparisons, full=full), traces, progress, folder)
 
-    `traces` holds those of the engines that it is compared with: undetermined values are looked up in them.
 
-    Steps of which a recording lacks the result or what they read are not audited.
+def audit_pass(
+    way: Pass,
+    traces: Mapping[str, Trace] = {},
+    progress: Callable[[float], None] = lambda _: None,
+    folder: Path | None = None,
+) -> Audit:
+    """Compare an engine's values with those that each step gives.
 
-    `units` asks for a glance at this many units of each lane and nothing more. The figures of each time step lie in
-    `folder` if there is one and they are many. `derived` has arrays (L, D, T, N, U) by name that are filled with the
-    states of the steps that are followed, such as the "c" that the trace lacks.
+    `traces` holds those of the engines that it is compared with: undetermined values are looked up in them. The figures
+    of each time step lie in `folder` if there is one and they are many.
 
     Raises OSError if the folder takes no more.
     """
-    layers, directions, *_ = trace.shape
-    tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), reverse=trace.reverse)
-    near = _error_ratios(trace.engine, comparisons)
+    steps, lines = _Tally(way, traces), _First(way)
+    figures, stored = over_time(folder, f"{way.name}_audit", dict.fromkeys(Audit.NAMES, "float64"), way.trace.shape[:3])
+    for array in figures.values():
+        array[...] = np.nan
     with np.errstate(all="ignore"):
-        for lane, (layer, direction) in enumerate(np.ndindex(layers, directions)):
-            times = followed(inputs, trace, layer, direction)
-            if not times:
+        for expected in walk(way, progress):
+            block = expected.block
+            own = block.read(way.trace[block.name])
+            error, ratio = _error_and_ratio(own, expected.value)
+            if expected.line:
+                lines.note(expected, own, ratio)
                 continue
-            error_ratio = None if near is None else near[layer, direction]
-            plan = plan_lane(trace.shape, error_ratio, full=full, whole=inputs.network.graph.mixes_units)
-            if units is not None:
-                plan = [some_columns(*trace.shape[3:], units)]
-            for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, derived, ends=units is None):
-                progress((lane + done) / (layers * directions))
-    return tally.audit(trace)
+            steps.add(expected, own, ratio)
+            if block.name == way.over_time:
+                for name, values in zip(Audit.NAMES, (ratio, error), strict=True):
+                    row, times = figures[name][block.prefix], block.axes[0]
+                    row[times] = np.fmax(row[times], values.max(axis=tuple(range(1, values.ndim))))
+    return Audit(
+        engine=way.trace.engine,
+        worst_ratio=max(steps.worst, 0.0),
+        worst_at=steps.worst_at,
+        wrong=steps.wrong,
+        first_wrong=steps.first.found,
+        audited=steps.audited,
+        elements=sum(_computed_count(way.trace, name) for name in way.arrays),
+        **figures,
+        stored=stored,
+        undetermined_count=steps.undetermined,
+        undetermined_mismatches={name: count for name, count in steps.mismatches.items() if count},
+        # A wrong step has a wrong cell state as well: the check would say it twice.
+        checks=() if steps.wrong else way.checks(),
+        lines=way.lines,
+        first_line=lines.found,
+        way=way.name,
+    )
 
 
-def _error_ratios(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] | None:
-    """(L, D, N, H): the largest error ratio of each column in the comparisons that the engine takes part in."""
-    own = [c.error_ratio_by_column for c in comparisons if engine in (c.reference, c.candidate)]
-    return np.maximum.reduce(own) if own else None
+def settle_nonfinite(error: FloatArray, ratio: FloatArray, own: FloatArray, expected: BoundedArray) -> None:
+    """Decide where arithmetic on NaN and infinity does not.
 
-
-def _compared(engine: str, comparisons: Sequence[Comparison], traces: Mapping[str, Trace]) -> list[Compared]:
-    """The comparisons that the engine takes part in, each with the trace of the other engine."""
-    pairs = [(c, c.candidate if engine == c.reference else c.reference) for c in comparisons]
-    return [
-        Compared(c, traces[other]) for c, other in pairs if other in traces and engine in (c.reference, c.candidate)
-    ]
-
-
-def _audit_lane(
-    inputs: Inputs,
-    trace: Trace,
-    layer: int,
-    direction: int,
-    times: range,
-    plan: list[SampleUnitBlock],
-    tally: AuditAccumulator,
-    derived: Mapping[str, FloatArray],
-    *,
-    ends: bool,
-) -> Iterator[float]:
-    """Follow the plan's columns through one lane, look at the ends of the others, and yield the fraction done."""
-    widest = inputs.network.kind.gate_count * inputs.network.hidden_size
-    followed = np.zeros(trace.shape[3:], np.bool_)
-    parts = [part for columns in plan for part in columns.parts(max(1, _BLOCK_VALUES // widest))]
-    whole, before = sum(part.count for part in parts), 0
-    for part in parts:
-        followed[np.ix_(part.samples, part.units)] = True
-        blocks = _blocks(inputs, part, direction, times)
-        for done in _audit_columns(inputs, trace, layer, direction, part, blocks, tally, derived):
-            yield (before + done * part.count) / whole
-        before += part.count
-    if followed.all() or not ends:
+    A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an
+    infinite bound says that nothing can be known.
+    """
+    # A maximum hands a NaN on, and takes one pass.
+    if ratio.max(initial=0.0) < np.inf and expected.bound.max(initial=0.0) < np.inf:
         return
-    for part in all_columns(*followed.shape).parts(max(1, _BLOCK_VALUES // widest)):
-        for step, samples in _ends(inputs, direction, times, part.samples):
-            some = SampleUnitBlock(samples, part.units)
-            fresh = ~followed[np.ix_(samples, part.units)]
-            yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, some, [step], tally, {}, fresh))
+    strange = ~np.isfinite(ratio) | ~np.isfinite(expected.bound)
+    same = (own == expected.value) | (np.isnan(own) & np.isnan(expected.value))
+    verdict = np.where(same | ~np.isfinite(expected.bound), 0.0, np.inf)
+    np.copyto(ratio, verdict, where=strange)
+    np.copyto(error, verdict, where=strange & ~np.isfinite(error))
 
 
-def _ends(
-    inputs: Inputs, direction: int, times: range, samples: NDArray[np.intp]
-) -> Iterator[tuple[slice, NDArray[np.intp]]]:
-    """The first of some steps that a lane computes, and the last one where it follows from the trace alone.
-
-    Each comes with the samples of which it is the first or the last.
-    """
-    stops = np.array([min(inputs.length(sample), times.stop) for sample in samples])
-    start = slice(times.start, times.start + 1)
-    ends = [(slice(int(stop) - 1, int(stop)), samples[stops == stop]) for stop in np.unique(stops)]
-    backward = inputs.network.backward(direction)
-    yield from ends if backward else [(start, samples)]
-    if len(inputs.network.kind.state_symbols) == 1:
-        # A sample of one step has no other one.
-        longer = [(start, samples[stops > start.stop])] if backward else ends
-        yield from ((step, some) for step, some in longer if len(some) and (backward or step != start))
+def _error_and_ratio(own: FloatArray, expected: BoundedArray) -> tuple[FloatArray, FloatArray]:
+    """|own - expected|, and how many bounds that is."""
+    error = np.abs(own - expected.value)
+    ratio = error / expected.bound
+    ratio[error == 0.0] = 0.0
+    settle_nonfinite(error, ratio, own, expected)
+    return error, ratio
 
 
-def _audit_columns(
-    inputs: Inputs,
-    trace: Trace,
-    layer: int,
-    direction: int,
-    columns: SampleUnitBlock,
-    blocks: Iterable[slice],
-    tally: AuditAccumulator,
-    derived: Mapping[str, FloatArray],
-    fresh: NDArray[np.bool_] | None = None,
-) -> Iterator[float]:
-    """Audit blocks of time of some columns, in the order of computation, and yield the fraction of time that is done.
-
-    States besides h are carried from block to block, beginning with the initial ones.
-    """
-    network = inputs.network
-    # Where a unit is computed from others, all are computed, and the chosen ones are counted.
-    whole = network.graph.mixes_units
-    bounded = bounded_layer(inputs, trace, layer, direction, None if whole else columns.units)
-    k = layer * network.directions + direction
-    chosen: Any = (..., columns.units if whole else slice(None))
-    states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
-    every, all_fresh = columns, fresh
-    units = {name: np.arange(state.shape[-1]) if whole else columns.units for name, state in states.items()}
-    kept = {
-        name: bounded.leaf(state[k][np.ix_(every.samples, units[name])])
-        for name, state in states.items()
-        if name != "h"
-    }
-    returned = trace.lines if fresh is None else {}
-    for times in blocks:
-        # A block holds no end of a sample, so that a sample is computed in all of it or padding.
-        rows = np.flatnonzero(np.asarray(inputs.lengths)[every.samples] >= times.stop) if inputs.lengths else None
-        if rows is None or len(rows) == len(every.samples):
-            rows, columns, fresh, carried = None, every, all_fresh, kept
-        elif not len(rows):
-            continue
-        else:
-            columns = SampleUnitBlock(every.samples[rows], every.units)
-            fresh = None if all_fresh is None else all_fresh[rows]
-            carried = {name: state[rows] for name, state in kept.items()}
-        own = {name: np.ix_(columns.samples, units[name]) for name in states}
-        x = layer_input(inputs, trace, layer, times, columns.samples)
-        before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
-        engine = {
-            name: np.asarray(trace[name][layer, direction, times])[:, columns.samples][..., own[name][1][0]]
-            for name in states
-            if name in trace
-        }
-        values, carried = BoundedBlock(bounded, x, before, engine, times.start).follow(
-            carried, (*states, *returned), backward=network.backward(direction)
-        )
-        kept = carried if rows is None else {name: _with_rows(kept[name], rows, carried[name]) for name in kept}
-        for name, array in derived.items():
-            array[layer, direction, times][(slice(None), *own[name])] = values[name].value
-        h, step = engine["h"], values["h"]
-        if "c" in values and fresh is None:
-            tally.add_cell_states(trace, k, times, own["c"], engine.get("c"), values["c"])
-        block = AuditedBlock(layer, direction, times, columns, trace.reverse)
-        if returned:
-            read = slice(None) if whole else columns.units
-            lines = engine | {
-                name: np.asarray(array[layer, direction, times])[:, columns.samples][..., read]
-                for name, array in returned.items()
-            }
-            tally.add_lines(block, {name: lines[name] for name in network.graph.values if name in lines}, values)
-        if trace.stored_as or trace.half:
-            np.add(step.bound, storage_bound(h, trace.stored_as, trace.half), out=step.bound)
-        unknown = undetermined(bounded, step, h, before)
-        unknown = None if unknown is None else unknown.at(chosen)
-        tally.add(block, h[chosen], step[chosen], fresh, unknown)
-        yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
+def _computed_count(trace: Trace, name: str) -> int:
+    """The number of values of an array that are not padding."""
+    size = trace[name].size
+    if not trace.lengths or name not in trace.with_padding():
+        return size
+    return size // (trace.shape[2] * trace.shape[3]) * sum(trace.lengths)
 
 
-def _with_rows(state: BoundedArray, rows: NDArray[np.intp], new: BoundedArray) -> BoundedArray:
-    """A state (S, U) with other values in some rows."""
-    value, bound = np.array(state.value), np.array(np.broadcast_to(state.bound, state.value.shape))
-    value[rows], bound[rows] = new.value, new.bound
-    return BoundedArray(value, bound, new.eps)
+class _First:
+    """The first wrong value in the order of a pass."""
+
+    def __init__(self, way: Pass) -> None:
+        self._way = way
+        self._order: tuple[int, ...] | None = None
+        self.found: WrongValue | None = None
+
+    def note(self, expected: Expected, own: FloatArray, ratio: FloatArray) -> None:
+        """Look for a wrong value in a block."""
+        wrong, block = ratio > ALLOWED, expected.block
+        if not wrong.any():
+            return
+        at = block.first(wrong)
+        order = block.order_of(at)
+        if self._order is None or order < self._order:
+            self._order = order
+            where = entry_place(self._way.inputs.network, block.name, block.index(at))
+            value = float(expected.value.value[at])
+            self.found = WrongValue(where, float(own[at]), value)
 
 
-def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: range) -> Iterator[slice]:
-    """Slices of time in the order of computation, small enough for the temporaries to stay in the cache.
+class _Tally:
+    """The running figures of one audit."""
 
-    No slice holds time steps on both sides of a sample's end.
-    """
-    widest = max(inputs.network.kind.gate_count * len(columns.units), inputs.network.hidden_size)
-    length = max(1, _BLOCK_VALUES // (len(columns.samples) * widest))
-    backward = inputs.network.backward(direction)
-    for part, _ in computed_parts(inputs.lengths, times, backward=backward):
-        yield from time_blocks(part, length, backward=backward)
+    def __init__(self, way: Pass, traces: Mapping[str, Trace]) -> None:
+        self._way, engine = way, way.trace.engine
+        pairs = [(c, c.candidate if engine == c.reference else c.reference) for c in way.comparisons]
+        self._compared = [
+            (c, traces[other]) for c, other in pairs if other in traces and engine in (c.reference, c.candidate)
+        ]
+        self.mismatches = {other.engine: 0 for _, other in self._compared}
+        self.worst, self.worst_at = -1.0, entry_place(way.inputs.network, way.over_time, (0, 0, 0, 0, 0))
+        self.wrong = self.audited = self.undetermined = 0
+        self.first = _First(way)
+
+    def add(self, expected: Expected, own: FloatArray, ratio: FloatArray) -> None:
+        """Count a block; its ratios become those beyond what any argument gives where its bound does not judge."""
+        block, fresh = expected.block, expected.fresh
+        if expected.limit is not None:
+            unknown = ~(expected.value.bound <= expected.limit)
+            if expected.beyond is not None:
+                # Elsewhere the bound judges: errors of saturated gates may add up to several eps beyond 1.
+                np.fmax(ratio, expected.beyond, out=ratio, where=unknown)
+            unknown = unknown & (ratio <= ALLOWED)
+            self._count_undetermined(block, own, unknown if fresh is None else unknown & fresh)
+        self.audited += own.size if fresh is None else len(own) * int(fresh.sum())
+        flat = int(ratio.argmax())
+        largest = float(ratio.flat[flat])
+        if largest > self.worst:
+            at = block.index(np.unravel_index(flat, ratio.shape))
+            self.worst, self.worst_at = largest, entry_place(self._way.inputs.network, block.name, at)
+        if largest > ALLOWED:
+            wrong = ratio > ALLOWED
+            self.wrong += int((wrong if fresh is None else wrong & fresh).sum())
+            self.first.note(expected, own, ratio)
+
+    def _count_undetermined(self, block: Block, own: FloatArray, unknown: NDArray[np.bool_]) -> None:
+        count = int(unknown.sum())
+        if not count:
+            return
+        self.undetermined += count
+        for comparison, other in self._compared:
+            found = _comparison_of(comparison, block.name)
+            if found is not None:
+                theirs = block.read(other[block.name])
+                pair = (own, theirs) if comparison.reference == self._way.trace.engine else (theirs, own)
+                outside = error_ratio(*pair, found.rtol, found.atol) > 1.0
+                self.mismatches[other.engine] += int((outside & unknown).sum())
+
+
+def _comparison_of(comparison: Comparison, name: str) -> Comparison | GradientComparison | None:
+    if not name.startswith(GRADIENT):
+        return comparison.of(name)
+    return comparison.gradients.get(name) or comparison.parameter_gradients.get(name)

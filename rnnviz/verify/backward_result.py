@@ -2,18 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path
-from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT
 from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
-from rnnviz.verify.audit_accumulator import AuditFigures
+from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, GradientComparison
 
 
@@ -24,40 +19,6 @@ def gradient_place(own: Comparison | GradientComparison, where: Location | tuple
 
 
 @dataclass(frozen=True)
-class WrongGradient:
-    """A gradient outside its bound: the engine's, and the one that follows from the engine's own next gradients."""
-
-    where: Place
-    value: float
-    expected: float
-
-
-@dataclass(frozen=True)
-class GradientAudit(AuditFigures):
-    """Result of the audit of the backward pass of one engine.
-
-    `worst_ratio` is the largest |gradient - expected| / bound, infinite where a NaN or an infinity is out of place.
-    `first_wrong` is the first one in the order of the backward pass. `ratio_over_time` (L, D, T) holds the largest
-    ratio of grad.h of each lane and time step, and NaN where nothing was looked at. `elements` counts the entries of
-    all gradients, and `undetermined_mismatches` the undetermined ones outside the tolerance, by the other engine.
-    """
-
-    NAMES: ClassVar = ("ratio_over_time",)
-
-    engine: str
-    worst_ratio: float
-    worst_at: Place | None
-    wrong: int
-    first_wrong: WrongGradient | None
-    audited: int
-    elements: int
-    ratio_over_time: NDArray[np.float64] = field(repr=False)
-    stored: Path | None = None
-    undetermined_count: int = 0
-    undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class BackwardJudgment:
     """Results of the audit of the backward pass.
 
@@ -65,7 +26,7 @@ class BackwardJudgment:
     of known bugs of the backward pass.
     """
 
-    audits: Mapping[str, GradientAudit] = field(default_factory=dict)
+    audits: Mapping[str, Audit] = field(default_factory=dict)
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     undetectable: tuple[str, ...] = ()
     causes: Mapping[str, str] = field(default_factory=dict)

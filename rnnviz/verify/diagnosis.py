@@ -63,7 +63,7 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
     """
     if trace.partial and trace.hidden.size > _MOST_VALUES:
         return ()
-    wrong = None if audit.first_wrong is None else audit.first_wrong.where
+    wrong = audit.first_location
     correct = _distance(BugVariant(), inputs, trace, wrong, np.inf)
     names = {check.name for check in failing}
     if not audit.wrong and correct <= 1.0 and names == {PADDING_CHECK}:

@@ -27,7 +27,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
 from rnnviz.engines.layers import layer_output
-from rnnviz.verify.audit_accumulator import settle_nonfinite
+from rnnviz.verify.audit import settle_nonfinite
 from rnnviz.verify.metrics import abs_error
 
 _BLOCK_VALUES = 1 << 19

@@ -150,8 +150,8 @@ class RunResult(Displayed):
         audits = {} if self.judgment is None else self.judgment.audits
         for engine in (*(comparison.candidate for comparison in comparisons), self.reference.engine):
             audit = audits.get(engine)
-            if audit is not None and audit.first_wrong is not None and self.wrong(engine):
-                return engine, audit.first_wrong.where
+            if audit is not None and audit.first_location is not None and self.wrong(engine):
+                return engine, audit.first_location
         found = ((c.candidate, c.first_mismatch) for c in comparisons)
         return next(((candidate, first.where) for candidate, first in found if first is not None), None)
 

@@ -21,8 +21,9 @@ from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
-from rnnviz.verify.audit import audit
+from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
+from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.gradient_diagnosis import distance_of, states_of
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
@@ -239,4 +240,4 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
 
 
 def _glance(inputs: Inputs, trace: Trace) -> bool:
-    return bool(audit(inputs, trace, units=_GLANCE_UNITS).wrong)
+    return bool(audit_pass(ForwardPass(inputs, trace, units=_GLANCE_UNITS)).wrong)

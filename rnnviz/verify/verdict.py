@@ -1,6 +1,9 @@
 """Results of a comparison, of a step audit and of a consistency check."""
 
 from enum import StrEnum
+from typing import Literal, TypeAlias
+
+PassName: TypeAlias = Literal["forward", "backward"]
 
 
 class Verdict(StrEnum):

@@ -303,7 +303,7 @@ def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path: Path) -> None:
     inputs = load_inputs(config)
     wrong = audit(inputs, recorded_in(config, inputs), full=True).first_wrong
     assert wrong is not None
-    assert wrong.where.timestep == 1
+    assert wrong.where.location.timestep == 1
 
 
 def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_the_order_of_computation_starts_at_the_end() -> None:
     assert neighbor_mismatch(comparison, reference, other, second, forward=False) == first
     wrong = audit(inputs, other).first_wrong
     assert wrong is not None
-    assert (wrong.where, str(wrong.where).split(", ")[1]) == (first, "backward")
+    assert (wrong.where.location, str(wrong.where.location).split(", ")[1]) == (first, "backward")
 
 
 def test_the_bugs_of_the_direction_apply_and_the_others_do_not() -> None:

@@ -77,7 +77,7 @@ def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, k
     trace = recorded(tmp_path, found, inputs)
     first = audit(inputs, trace).first_wrong
     assert first is not None
-    assert first.where.timestep == seams[0]
+    assert first.where.location.timestep == seams[0]
     assert causes(inputs, trace) == ((BUG,),)
     named = {bug.name for bug in known_bugs_in(inputs)}
     assert (NOT_CARRIED in named) == (len(seams) < 39)

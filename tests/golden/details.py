@@ -6,10 +6,11 @@ from math import inf, nextafter
 from typing import Any
 
 from rnnviz.core.number_format import UNDEFINED_ULP
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.text import verdict_details
 from rnnviz.text.tables import audit_rows, comparison_in_words, tolerance_remark
-from rnnviz.verify.audit import WrongStep
+from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import Judgment, RunResult
 from tests.factories import make_result, setting, with_judgment
@@ -119,7 +120,7 @@ def of_audits(result: RunResult) -> Iterator[str]:
     yield f"audit_coverage off: {said(verdict_details.audit_coverage(result, ('gluon', MINE)))}"
     wrong = make_result(("gluon", MINE), edits={MINE: WRONG})
     yield f"audit_coverage off, mismatch: {said(verdict_details.audit_coverage(wrong, ('gluon', MINE)))}"
-    step = with_audit(result, wrong=2, first_wrong=WrongStep(Location(), 0.25001, 0.25))
+    step = with_audit(result, wrong=2, first_wrong=WrongValue(Place.at("h", Location()), 0.25001, 0.25))
     assert step.judgment is not None
     audits = list(step.judgment.audits.values())
     yield f"first_wrong_values: {said(verdict_details.first_wrong_values(audits))}"

@@ -8,7 +8,8 @@ import numpy as np
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.backward_result import BackwardJudgment, WrongGradient
+from rnnviz.verify.audit import WrongValue
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
@@ -96,7 +97,7 @@ def with_wrong_gradient(result: RunResult) -> RunResult:
     assert result.judgment is not None
     assert result.judgment.backward is not None
     place = Place.at("grad.h", Location(1, 1, 4, 0, 3))
-    wrong = replace(result.judgment.backward.audits["manual"], wrong=2, first_wrong=WrongGradient(place, 9.0, 0.5))
+    wrong = replace(result.judgment.backward.audits["manual"], wrong=2, first_wrong=WrongValue(place, 9.0, 0.5))
     backward = replace(result.judgment.backward, audits={**result.judgment.backward.audits, "manual": wrong})
     return replace(result, judgment=replace(result.judgment, backward=backward))
 

@@ -65,7 +65,7 @@ def test_a_right_engine_shows_its_largest_ratio_and_no_reason() -> None:
         engine="onnx",
         verdict=AuditVerdict.RIGHT,
         ratio=audit.worst_ratio,
-        where=audit.worst_at,
+        where=audit.worst_at.location,
         coverage="25%",
         reason="",
         audited=True,

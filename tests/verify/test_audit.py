@@ -14,7 +14,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify.audit import audit
+from rnnviz.verify.audit import audit, audit_pass
+from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.step_inputs import bounded_layer
 from tests.oracles.computed import computed
 from tests.profiles import slow_except
@@ -54,7 +55,7 @@ def test_a_value_that_is_moved_beyond_its_bound_is_the_first_wrong_step(config: 
     found = audit(inputs, moved)
     assert found.verdict == "wrong"
     assert found.first_wrong is not None
-    assert found.first_wrong.where == where
+    assert found.first_wrong.where.location == where
     assert found.first_wrong.value == moved.hidden[where.index]
     assert found.first_wrong.expected == pytest.approx(float(trace.hidden[where.index]), abs=1e-4)
     flagged = {tuple(place) for place in np.argwhere(found.ratio_over_time > ALLOWED)}
@@ -89,7 +90,7 @@ def test_an_engine_that_continues_from_a_wrong_value_is_wrong_only_there(config:
     found = audit(inputs, touched_trace(inputs, touch))
     assert found.wrong == 1
     assert found.first_wrong is not None
-    assert found.first_wrong.where == where == found.worst_at
+    assert found.first_wrong.where.location == where == found.worst_at.location
     assert found.error_over_time[where.index[:3]] == pytest.approx(0.25, rel=1e-4)
     assert np.count_nonzero(found.error_over_time > 1e-4) == 1
 
@@ -108,7 +109,7 @@ def test_the_first_wrong_step_is_the_first_in_the_order_of_computation(config: C
     first = min(places, key=lambda p: (p.layer, p.direction, -p.timestep if p.direction else p.timestep, *p.index[3:]))
     assert found.wrong == len(places)
     assert found.first_wrong is not None
-    assert found.first_wrong.where == first
+    assert found.first_wrong.where.location == first
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -142,7 +143,7 @@ def test_an_unexpected_nonfinite_value_is_infinitely_wrong() -> None:
         found = audit(inputs, changed(trace, {Location(0, 0, 1, 3, 2): value}))
         assert found.worst_ratio == np.inf
         assert found.first_wrong is not None
-        assert found.first_wrong.where == Location(0, 0, 1, 3, 2)
+        assert found.first_wrong.where.location == Location(0, 0, 1, 3, 2)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -184,7 +185,7 @@ def test_an_infinity_that_leads_to_nan_must_be_nan() -> None:
     assert len(nans)
     found = audit(inputs, changed(trace, {Location(0, 0, 0, 0, int(nans[0, 0])): 1.0}))
     assert found.first_wrong is not None
-    assert found.first_wrong.where == Location(0, 0, 0, 0, int(nans[0, 0]))
+    assert found.first_wrong.where.location == Location(0, 0, 0, 0, int(nans[0, 0]))
     assert np.isnan(found.first_wrong.expected)
 
 
@@ -232,7 +233,7 @@ def test_a_nan_in_the_input_shows_only_gluons_relu_as_wrong(cell: str) -> None:
     found = audit_of(engine_or_skip("gluon"), inputs)
     assert found.verdict == ("wrong" if cell == "rnn_relu" else "right")
     if found.first_wrong is not None:
-        assert found.first_wrong.where == Location(0, 0, 1, 4, 0)
+        assert found.first_wrong.where.location == Location(0, 0, 1, 4, 0)
         assert found.first_wrong.value == 0.0
         assert np.isnan(found.first_wrong.expected)
     assert audit_of(ManualEngine(), inputs).verdict == "right"
@@ -248,32 +249,23 @@ def test_progress_reaches_1() -> None:
     assert len(told) > 2
 
 
-def test_progress_is_the_fraction_of_all_steps_for_any_block_size(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from rnnviz.verify import audit as module
-
+def test_progress_is_the_fraction_of_all_steps_for_any_block_size() -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell="rnn_tanh", hidden_size=5, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
     for values, steps in ((1 << 19, 1), (30, 2), (15, 4), (1, 12)):
-        monkeypatch.setattr(module, "_BLOCK_VALUES", values)
         told: list[float] = []
-        audit(inputs, trace, progress=told.append)
+        audit_pass(ForwardPass(inputs, trace, block_values=values), progress=told.append)
         assert told == pytest.approx([step / steps / 2 for step in range(1, 2 * steps + 1)])
 
 
-def test_blocks_of_time_and_samples_are_seamless(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnnviz.verify import audit as module
-
+def test_blocks_of_time_and_samples_are_seamless() -> None:
     for cell in CELLS:
         sizes = {"hidden_size": 5, "num_layers": 2, "bidirectional": True}
         inputs = inputs_of({"timesteps": 23, "batch_size": 7}, cell=cell, **sizes)
         trace, _ = computed(ManualEngine(), inputs)
         whole = audit(inputs, trace)
         assert whole.verdict == "right"
-        monkeypatch.setattr(module, "_BLOCK_VALUES", 200)
-        found = audit(inputs, trace)
-        monkeypatch.undo()
+        found = audit_pass(ForwardPass(inputs, trace, block_values=200))
         assert found.audited == whole.audited
         np.testing.assert_allclose(found.ratio_over_time, whole.ratio_over_time, rtol=1e-6, atol=1e-6)
 

@@ -54,7 +54,7 @@ def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name
     hidden[where.index] *= 1.001
     wrong = audit(inputs, trace.with_arrays({"h": hidden})).first_wrong
     assert wrong is not None
-    assert wrong.where == where
+    assert wrong.where.location == where
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.verify import audit_sampling as audit_plan
-from rnnviz.verify.audit_sampling import FULL, NEAR, SampleUnitBlock, all_columns, plan_lane, some_columns
+from rnnviz.verify.audit_sampling import FULL, NEAR, Columns, all_columns, plan_lane, some_columns
 
 Shape = tuple[int, int, int, int, int]
 
 
-def held(plan: list[SampleUnitBlock], shape: Shape) -> np.ndarray:
+def held(plan: list[Columns], shape: Shape) -> np.ndarray:
     """(N, H): how often the plan holds each column."""
     times = np.zeros(shape[3:], int)
     for columns in plan:

@@ -17,8 +17,9 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify import backward_audit
-from rnnviz.verify.backward_audit import gradient_audit
+from rnnviz.verify import audit_sampling
+from rnnviz.verify.audit import audit, audit_pass
+from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.verdict import AuditVerdict
 from tests.cells.test_random_steps import random_cell
 from tests.oracles.finite_differences import slopes
@@ -52,7 +53,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", slow_except(NETWORKS, "lstm", "reverse"))
 def test_correct_engines_are_within_their_bounds(each_engine: Engine, name: str) -> None:
-    found = gradient_audit(NETWORKS[name], traced(each_engine, NETWORKS[name]))
+    found = audit(NETWORKS[name], traced(each_engine, NETWORKS[name]), way="backward")
     assert found.verdict is AuditVerdict.RIGHT
     assert found.worst_ratio < RIGHT, found.worst_at
     assert found.coverage == 1.0
@@ -89,7 +90,7 @@ def test_correct_engines_are_never_wrong(config: Config, loss: str, truncate: in
         if reason is None and (name, inputs.network.dtype) != ("gluon", "float64"):
             traces[name] = traced(engine_or_skip(name), inputs, name)
     for trace in traces.values():
-        found = gradient_audit(inputs, trace)
+        found = audit(inputs, trace, way="backward")
         assert found.worst_ratio < RIGHT, (trace.engine, found.worst_at)
 
 
@@ -108,14 +109,14 @@ def test_custom_cells(each_engine: Engine, seeds: Sequence[int]) -> None:
     for seed in seeds:
         inputs = custom_inputs(seed)
         trace = traced(each_engine, inputs)
-        found = gradient_audit(inputs, trace)
+        found = audit(inputs, trace, way="backward")
         assert found.worst_ratio < RIGHT, (seed, found.worst_at)
         assert_slopes(inputs, trace)
 
 
 def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found() -> None:
     inputs = backward_inputs(cell="rnn_relu", num_layers=2, dtype="float64")
-    found = gradient_audit(inputs, traced(engine_or_skip("gluon"), inputs))
+    found = audit(inputs, traced(engine_or_skip("gluon"), inputs), way="backward")
     assert found.verdict is AuditVerdict.WRONG
     assert found.first_wrong is not None
     assert found.first_wrong.value == pytest.approx(found.first_wrong.expected, rel=1e-6)
@@ -123,7 +124,7 @@ def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found()
 
 def test_an_activation_of_which_one_branch_is_a_number() -> None:
     inputs = backward_inputs(cell="gru", activations=["sigmoid", "thresholded_relu"])
-    found = gradient_audit(inputs, traced(engine_or_skip("gluon"), inputs))
+    found = audit(inputs, traced(engine_or_skip("gluon"), inputs), way="backward")
     assert found.verdict is AuditVerdict.RIGHT
 
 
@@ -137,7 +138,7 @@ def test_cells_of_open_forget_gates_keep_their_bounds(each_engine: Engine) -> No
         return array
 
     inputs = with_parameters(inputs, opened)
-    found = gradient_audit(inputs, traced(each_engine, inputs))
+    found = audit(inputs, traced(each_engine, inputs), way="backward")
     assert found.worst_ratio < RIGHT
     assert found.undetermined < 0.2
 
@@ -147,10 +148,9 @@ def test_blocks_of_time_and_parts_of_the_samples_change_nothing(
 ) -> None:
     inputs = NETWORKS["lstm"]
     trace = traced(engine, inputs)
-    whole = gradient_audit(inputs, trace)
-    monkeypatch.setattr(backward_audit, "_BLOCK_VALUES", 2 * 24)
-    monkeypatch.setattr(backward_audit, "_MOST_VALUES", 1)
-    parts = gradient_audit(inputs, trace)
+    whole = audit(inputs, trace, way="backward")
+    monkeypatch.setattr(audit_sampling, "_MOST_VALUES", 1)
+    parts = audit_pass(BackwardPass(inputs, trace, block_values=2 * 24))
     assert (parts.audited, parts.wrong) == (whole.audited, 0)
     np.testing.assert_allclose(parts.ratio_over_time, whole.ratio_over_time, rtol=0.2, atol=0.05)
 
@@ -171,7 +171,7 @@ def test_a_changed_gradient_is_the_first_wrong_one(engine: Engine, index: tuple[
     trace = traced(engine, inputs)
     right = float(trace[name][at])
     trace[name][at] += 0.01
-    found = gradient_audit(inputs, trace)
+    found = audit(inputs, trace, way="backward")
     assert found.verdict is AuditVerdict.WRONG
     assert found.first_wrong is not None
     assert (found.first_wrong.where.array, found.first_wrong.where.index) == index
@@ -186,7 +186,7 @@ def test_a_changed_sum_is_the_only_wrong_one(engine: Engine, name: str) -> None:
     trace = traced(engine, inputs)
     at = tuple(size // 2 for size in trace[name].shape)
     trace[name][at] += 0.01
-    found = gradient_audit(inputs, trace)
+    found = audit(inputs, trace, way="backward")
     assert found.wrong == 1
     assert found.first_wrong is not None
     assert (found.first_wrong.where.array, found.first_wrong.where.index) == (name, at)
@@ -214,7 +214,7 @@ def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine: Eng
         ),
     }
     for changed, name, index in first.values():
-        found = gradient_audit(inputs, traced(engine, changed)).first_wrong
+        found = audit(inputs, traced(engine, changed), way="backward").first_wrong
         assert found is not None
         assert (found.where.array, found.where.index[: len(index)]) == (name, index)
 
@@ -223,7 +223,7 @@ def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine: Engi
     inputs = backward_inputs(cell="rnn_tanh")
     trace, last = traced(engine, inputs), traced(engine, without(inputs, truncate=1))
     trace[f"{OF_PARAMETERS}l0_h2h_weight"][...] = last[f"{OF_PARAMETERS}l0_h2h_weight"]
-    found = gradient_audit(inputs, trace)
+    found = audit(inputs, trace, way="backward")
     assert found.first_wrong is not None
     assert found.first_wrong.where.array == f"{OF_PARAMETERS}l0_h2h_weight"
     assert found.wrong <= trace[found.first_wrong.where.array].size
@@ -234,7 +234,7 @@ def test_gradients_that_are_not_finite(engine: Engine) -> None:
     inputs = backward_inputs(cell="rnn_tanh")
     trace = traced(engine, inputs)
     trace["grad.h"][0, 0, 4, 0, 1] = np.nan
-    found = gradient_audit(inputs, trace)
+    found = audit(inputs, trace, way="backward")
     assert found.first_wrong is not None
     assert found.first_wrong.where.index == (0, 0, 4, 0, 1)
     assert found.worst_ratio == np.inf
@@ -246,10 +246,10 @@ def test_gradients_that_a_recording_lacks_are_not_audited(engine: Engine) -> Non
     missing = {"grad.h0", "grad.input", f"{OF_PARAMETERS}l0_h2h_bias"}
     changed = {name: np.full_like(trace[name], np.nan) for name in missing}
     recorded = replace(trace.with_arrays(changed), missing=frozenset(missing))
-    found = gradient_audit(inputs, recorded)
+    found = audit(inputs, recorded, way="backward")
     assert (found.verdict, found.coverage) == (AuditVerdict.RIGHT, 1.0)
     without_h = replace(trace, missing=frozenset({"grad.h"}))
-    assert gradient_audit(inputs, without_h).verdict is AuditVerdict.NOT_AUDITED
+    assert audit(inputs, without_h, way="backward").verdict is AuditVerdict.NOT_AUDITED
 
 
 @pytest.mark.parametrize("computed_in", ["", "float32"])
@@ -258,7 +258,7 @@ def test_gradients_recorded_in_half_precision(engine: Engine, computed_in: str) 
     trace = traced(engine, inputs)
     rounded = {name: array.astype(np.float16).astype(array.dtype) for name, array in trace.items()}
     recorded = replace(trace.with_arrays(rounded), precision="float16", computed_in=computed_in)
-    assert gradient_audit(inputs, recorded).verdict is AuditVerdict.RIGHT
+    assert audit(inputs, recorded, way="backward").verdict is AuditVerdict.RIGHT
 
 
 def test_kinks_are_undetermined(engine: Engine) -> None:
@@ -279,7 +279,7 @@ def test_kinks_are_undetermined(engine: Engine) -> None:
         }
         other = {f"{OF_PARAMETERS}l0_{name}": array for name, array in of_parameters.items()}
         other["grad.input"] = d * [1.0, -1.0]
-        found = gradient_audit(inputs, trace.with_arrays(other))
+        found = audit(inputs, trace.with_arrays(other), way="backward")
         assert found.wrong == 0
         assert found.undetermined_count > 4
 
@@ -299,7 +299,7 @@ def test_kinks_are_undetermined(engine: Engine) -> None:
 )
 def test_the_first_wrong_gradient_of_known_bugs(bug: str, name: str, index: tuple[int, ...]) -> None:
     inputs = backward_inputs(num_layers=2, bidirectional=True)
-    first = gradient_audit(inputs, traced(load_engine(f"bug:{bug}"), inputs)).first_wrong
+    first = audit(inputs, traced(load_engine(f"bug:{bug}"), inputs), way="backward").first_wrong
     assert first is not None
     assert (first.where.array, first.where.index[: len(index)]) == (name, index)
 
@@ -307,8 +307,8 @@ def test_the_first_wrong_gradient_of_known_bugs(bug: str, name: str, index: tupl
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits of small runs as of large ones."""
-    monkeypatch.setattr(backward_audit, "FULL", 10)
-    monkeypatch.setattr(backward_audit, "_WORK", 1)
+    monkeypatch.setattr(audit_sampling, "FULL", 10)
+    monkeypatch.setattr(audit_sampling, "WORK", 1)
 
 
 @pytest.mark.usefixtures("sampled")
@@ -316,19 +316,19 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
     inputs = backward_inputs(cell=cell, num_layers=2, sequence={"batch_size": 12})
     trace = traced(each_engine, inputs)
-    found = gradient_audit(inputs, trace)
+    found = audit(inputs, trace, way="backward")
     assert 0.1 < found.coverage < 0.5
     assert found.verdict is AuditVerdict.RIGHT
     assert found.worst_ratio < RIGHT
-    assert gradient_audit(inputs, trace, full=True).coverage == 1.0
+    assert audit(inputs, trace, full=True, way="backward").coverage == 1.0
     name = f"{OF_PARAMETERS}l1_i2h_weight"
     if "grad.i" in trace or "grad.r" in trace:
         trace[name][0] += 0.1
-        changed = gradient_audit(inputs, trace).first_wrong
+        changed = audit(inputs, trace, way="backward").first_wrong
         assert changed is not None
         assert (changed.where.array, changed.where.index[0]) == (name, 0)
     trace["grad.h"][1, 0, 3, 0, 0] += 0.1
-    changed = gradient_audit(inputs, trace).first_wrong
+    changed = audit(inputs, trace, way="backward").first_wrong
     assert changed is not None
     assert changed.where.index == (1, 0, 3, 0, 0)
 
@@ -337,13 +337,13 @@ def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
 def test_a_long_run_is_audited_in_blocks_of_time() -> None:
     inputs = backward_inputs(num_layers=2, bidirectional=True, sequence={"batch_size": 1, "timesteps": 400})
     trace = traced(engine_or_skip("manual"), inputs)
-    found = gradient_audit(inputs, trace)
+    found = audit(inputs, trace, way="backward")
     assert 0.1 < found.coverage < 0.5
     assert found.verdict is AuditVerdict.RIGHT
     looked = np.isfinite(found.ratio_over_time)
     assert looked[..., [0, -1]].all()
     assert not looked.all()
     trace["grad.h"][0, 1, 0, 0, 2] += 0.1
-    changed = gradient_audit(inputs, trace).first_wrong
+    changed = audit(inputs, trace, way="backward").first_wrong
     assert changed is not None
     assert changed.where.index == (0, 1, 0, 0, 2)

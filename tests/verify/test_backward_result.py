@@ -24,9 +24,9 @@ from rnnviz.gui.app_state import AppState
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.report import gradient_tables
 from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
-    WrongGradient,
     first_gradient_mismatch,
 )
 from rnnviz.verify.compare import EntryMismatch
@@ -145,7 +145,7 @@ def test_mismatch_of_correct_gradients_is_drift() -> None:
     for changed in (
         replace(audit, undetermined_mismatches={"gluon": 1}),
         replace(audit, undetermined_count=audit.audited),
-        replace(audit, wrong=1, first_wrong=WrongGradient(PLACE, 1.0, 2.0)),
+        replace(audit, wrong=1, first_wrong=WrongValue(PLACE, 1.0, 2.0)),
     ):
         other = with_backward(result, replace(judgment, audits={**judgment.audits, "manual": changed}))
         assert other.backward_verdict is other.overall_verdict is Verdict.DISAGREE

@@ -303,7 +303,7 @@ def test_late_bug_is_diagnosed() -> None:
     trace = made(BugVariant(activations=(("activation", tanh),)), quiet)
     found = audit(quiet, trace)
     assert found.first_wrong is not None
-    assert found.first_wrong.where.timestep == 150
+    assert found.first_wrong.where.location.timestep == 150
     assert diagnose(quiet, trace, found) == (("wrong-activation",),)
 
 

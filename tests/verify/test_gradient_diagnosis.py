@@ -25,7 +25,7 @@ from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify import gradient_diagnosis
-from rnnviz.verify.backward_audit import gradient_audit
+from rnnviz.verify.audit import audit
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable_gradients
 from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
@@ -120,7 +120,7 @@ def test_the_audit_finds_every_detectable_bug(data: st.DataObject) -> None:
     inputs = data.draw(losses(data.draw(padded_inputs())))
     bug = data.draw(st.sampled_from(gradient_bugs_in(inputs)))
     if bug.name not in undetectable_gradients(inputs):
-        found = gradient_audit(inputs, with_gradients(KnownBugEngine(bug.engine), inputs)[0], full=True)
+        found = audit(inputs, with_gradients(KnownBugEngine(bug.engine), inputs)[0], way="backward", full=True)
         assert found.wrong, bug.name
 
 

@@ -117,7 +117,7 @@ def test_a_value_that_no_cell_can_have_is_wrong_whatever_its_bound(cell: str, sc
     for value in (7.0, -2.0, np.inf):
         found = audit(inputs, plain_trace(inputs, one_step(4, lambda before, h, v=value: np.full_like(h, v))))
         assert found.first_wrong is not None
-        assert found.first_wrong.where == Location(timestep=4)
+        assert found.first_wrong.where.location == Location(timestep=4)
 
 
 def test_a_relu_is_never_below_zero_though_its_sum_may_overflow() -> None:
@@ -126,7 +126,7 @@ def test_a_relu_is_never_below_zero_though_its_sum_may_overflow() -> None:
     inputs = with_sequence(inputs, inputs.sequence * np.float32(100.0))
     assert audit(inputs, plain_trace(inputs)).verdict == "undetermined"
     found = audit(inputs, plain_trace(inputs, one_step(1, lambda before, h: np.full_like(h, -1.0))))
-    assert (found.verdict, found.first_wrong and found.first_wrong.where) == ("wrong", Location(timestep=1))
+    assert (found.verdict, found.first_location) == ("wrong", Location(timestep=1))
 
 
 @pytest.mark.parametrize("cell", BOUNDED)
@@ -210,7 +210,7 @@ def test_a_step_is_found_however_late_in_an_lstm_that_forgets_nothing(cell: bool
     found = audit(inputs, plain_trace(inputs, one_step(at, lambda before, h: h + np.float32(1e-4)), cell=cell))
     assert found.wrong == 2
     assert found.first_wrong is not None
-    assert found.first_wrong.where == Location(timestep=at)
+    assert found.first_wrong.where.location == Location(timestep=at)
     assert found.worst_ratio > 10 * ALLOWED
 
 
@@ -218,8 +218,8 @@ def test_the_arithmetic_of_a_late_step_is_as_sharp_as_the_audit() -> None:
     inputs = integrating(1500)
     trace = plain_trace(inputs, one_step(1400, lambda before, h: h + np.float32(1e-4)))
     found = audit(inputs, trace)
-    assert found.worst_at.timestep == 1400
-    explained = explain(inputs, trace, found.worst_at)
+    assert found.worst_at.location.timestep == 1400
+    explained = explain(inputs, trace, found.worst_at.location)
     assert explained.outcomes[-1].ratio == pytest.approx(found.worst_ratio, rel=0.05)
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import audit_sampling
-from rnnviz.verify.audit import audit
+from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.compare import compare
+from rnnviz.verify.forward_pass import ForwardPass
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
 from tests.verify.traces import changed
@@ -65,7 +66,7 @@ def test_a_sampled_audit_sees_both_ends_of_every_lane(cell: str, end: str, data:
     found = audit(inputs, changed(trace, {where: 9.0}))
     if cell != "lstm" or end == "first":
         assert found.first_wrong is not None
-        assert found.first_wrong.where == where
+        assert found.first_wrong.where.location == where
 
 
 @pytest.mark.usefixtures("small_limit")
@@ -82,7 +83,7 @@ def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell:
     assert 0.5 < comparison.max_error_ratio < 1.0
     found = audit(inputs, moved, [comparison])
     assert found.first_wrong is not None
-    assert found.first_wrong.where == where
+    assert found.first_wrong.where.location == where
     assert audit(inputs, trace, [comparison]).verdict == "right"
     assert audit(inputs, trace, [comparison]).audited == found.audited
 
@@ -107,7 +108,7 @@ def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
         first = where.timestep == (9 if where.direction else 0)
         seen = first or (where.timestep == 9 and ends == 2)
         moved = audit(inputs, changed(trace, {where: 3.0}))
-        assert (moved.first_wrong is not None and moved.first_wrong.where == where) == seen, where
+        assert (moved.first_wrong is not None and moved.first_wrong.where.location == where) == seen, where
         assert (moved.audited, moved.wrong > 0) == (found.audited, moved.first_wrong is not None)
 
 
@@ -132,7 +133,7 @@ def test_a_full_audit_sees_everything() -> None:
 def test_a_limited_audit_covers_some_units_of_every_sample_and_time_step() -> None:
     inputs = inputs_of({"timesteps": 6, "batch_size": 4}, cell="lstm", hidden_size=20, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
-    assert audit(inputs, trace, units=3).audited == 2 * 6 * 4 * 3
-    assert audit(inputs, trace, units=30).coverage == 1.0
-    assert audit(inputs, changed(trace, {Location(0, 1, 0, 3, 19): 5.0}), units=3).verdict == "wrong"
-    assert audit(inputs, changed(trace, {Location(0, 1, 0, 3, 18): 5.0}), units=3).verdict == "right"
+    assert audit_pass(ForwardPass(inputs, trace, units=3)).audited == 2 * 6 * 4 * 3
+    assert audit_pass(ForwardPass(inputs, trace, units=30)).coverage == 1.0
+    assert audit_pass(ForwardPass(inputs, changed(trace, {Location(0, 1, 0, 3, 19): 5.0}), units=3)).verdict == "wrong"
+    assert audit_pass(ForwardPass(inputs, changed(trace, {Location(0, 1, 0, 3, 18): 5.0}), units=3)).verdict == "right"

@@ -15,12 +15,13 @@ from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import open_pyramids
 from rnnviz.core.parameters import Parameters
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.gates import gradient_extents
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit
+from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.result import Judgment, RunResult
@@ -182,11 +183,11 @@ def _audit(trace: Trace) -> Audit:
     """A full audit of a correct engine."""
     ratio = np.full(trace.shape[:3], 0.7)
     elements = trace.hidden.size
-    return Audit(trace.engine, 0.7, Location(), 0, None, elements, elements, ratio, ratio * 6e-8)
+    return Audit(trace.engine, 0.7, Place.at("h", Location()), 0, None, elements, elements, ratio, ratio * 6e-8)
 
 
-def _gradient_audit(trace: Trace) -> GradientAudit:
+def _gradient_audit(trace: Trace) -> Audit:
     """A full audit of correct gradients."""
     elements = sum(array.size for name, array in trace.items() if name.startswith(GRADIENT))
     ratio = np.full(trace.shape[:3], 0.7)
-    return GradientAudit(trace.engine, 0.7, None, 0, None, elements, elements, ratio)
+    return Audit(trace.engine, 0.7, Place.at("grad.h", Location()), 0, None, elements, elements, ratio, ratio * 6e-8)

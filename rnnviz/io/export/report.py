@@ -36,8 +36,8 @@ from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.text.verdict_text import MARKS, likely_cause
-from rnnviz.verify.audit import Audit, WrongStep
-from rnnviz.verify.backward_result import BackwardJudgment, GradientAudit, gradient_place
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.backward_result import BackwardJudgment, gradient_place
 from rnnviz.verify.compare import Comparison, GradientComparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
@@ -222,16 +222,19 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
     return _audit_row(judgment, audit, "" if audit.first_line is None else audit.first_line.name)
 
 
-def _audit_row(judgment: Judgment | BackwardJudgment, audit: Audit | GradientAudit, line: str) -> AuditTableRow:
+def _audit_row(judgment: Judgment | BackwardJudgment, audit: Audit, line: str) -> AuditTableRow:
     wrong = audit.first_wrong
     has = ("", "") if wrong is None else _apart(wrong.value, wrong.expected)
+    place: TableCell = "" if wrong is None else str(wrong.where)
+    if audit.way == "forward" and audit.first_location is not None:
+        place = _position(audit.first_location)
     return AuditTableRow(
         display_name(audit.engine),
         audit.verdict,
         AUDIT_WORDS[audit.verdict],
         "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage),
         error(audit.worst_ratio) if audit.audited else "",
-        "" if wrong is None else _position(wrong.where) if isinstance(wrong, WrongStep) else str(wrong.where),
+        place,
         has[0],
         has[1],
         line,
@@ -372,9 +375,9 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
         return comparison.first_mismatch.where, "The first value that differs"
     audits = {} if result.judgment is None else result.judgment.audits
     for engine in (comparison.reference, comparison.candidate):
-        wrong = audits[engine].first_wrong if engine in audits else None
+        wrong = audits[engine].first_location if engine in audits else None
         if wrong is not None:
-            return wrong.where, f"No value differs, but {display_name(engine)} is wrong first in the value"
+            return wrong, f"No value differs, but {display_name(engine)} is wrong first in the value"
     return None, ""
 
 

@@ -17,7 +17,7 @@ from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
 from rnnviz.engines.layers import run_stack
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.verify.backward_audit import gradient_audit
+from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import written
 from tests.engines.test_gradients import assert_gradients, inputs_of
@@ -59,7 +59,7 @@ def test_the_template_gives_every_gradient(cell: str, tmp_path: Path) -> None:
 def test_an_error_in_the_gradient_of_x_is_found_in_that_of_the_output_below(tmp_path: Path) -> None:
     inputs = inputs_of("gru", {"loss": "normal"}, None)
     path = written(tmp_path, f"{starter('gru', backward=True)}\n\n{DOUBLED_D_X}")
-    first = gradient_audit(inputs, computed(inputs, path)).first_wrong
+    first = audit(inputs, computed(inputs, path), way="backward").first_wrong
     assert first is not None
     assert (first.where.array, first.where.index[:3]) == ("grad.out", (0, 0, 6))
 

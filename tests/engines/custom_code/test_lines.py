@@ -91,7 +91,7 @@ def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path: Path
     code = starter("lstm").replace("    i = sig", "    global CALLS\n    CALLS += 1\n    i = (CALLS > 2) * sig")
     found = audit(inputs, computed(inputs, f"{code}\n\nCALLS = 0\n", tmp_path)).first_line
     assert found is not None
-    assert (found.name, found.value, found.where) == ("i", 0.0, Location(0, 0, 4, 0, 0, reverse=True))
+    assert (found.name, found.value, found.where.location) == ("i", 0.0, Location(0, 0, 4, 0, 0, reverse=True))
 
 
 @pytest.mark.parametrize("name", [*EXAMPLES, "lstm_projection", "lstm_coupled"])
@@ -162,7 +162,7 @@ def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_p
     assert HARD in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
     assert [row.line for row in audit_rows(result)] == ["", "f"]
 
-    explanation = explain_value(result, line.where)
+    explanation = explain_value(result, line.where.location)
     divergence, own = explanation.partings[path], explanation.arithmetics[path]
     assert divergence is not None
     assert (divergence.step, divergence.gate, divergence.candidate) == ("stored_line", "f", line.value)

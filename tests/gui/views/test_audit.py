@@ -15,9 +15,9 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit import AuditTable
 from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
-    WrongGradient,
 )
 from rnnviz.verify.result import RunResult
 from tests.factories import gradient_audit, make_result, with_judgment
@@ -183,10 +183,10 @@ def test_gradients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:
     result = with_judgment(make_result(gradients=("gluon", "manual")))
     place = Place.at("grad.h", PLACE)
     wrong = gradient_audit(result, "manual")
-    wrong = replace(wrong, wrong=2, worst_ratio=50.0, worst_at=place, first_wrong=WrongGradient(place, 1.0, 2.0))
+    wrong = replace(wrong, wrong=2, worst_ratio=50.0, worst_at=place, first_wrong=WrongValue(place, 1.0, 2.0))
     assert result.judgment is not None
     of_bias = replace(
-        wrong, engine="gluon", first_wrong=WrongGradient(Place("grad.parameters.l0_h2h_bias", (2,)), 1.0, 2.0)
+        wrong, engine="gluon", first_wrong=WrongValue(Place("grad.parameters.l0_h2h_bias", (2,)), 1.0, 2.0)
     )
     backward = BackwardJudgment({"manual": wrong, "gluon": of_bias})
     view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")

@@ -195,7 +195,7 @@ def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
     audits = table(section(document, "audit"), "The step audit of each engine")
     assert [text_of(cells[0]) for cells in audits.values()] == ["✔ no errors", "✘ wrong"]
     cells = audits[engine]
-    assert text_of(cells[3]) == wrong.where.short
+    assert text_of(cells[3]) == wrong.where.location.short
     assert numbers(cells[4:6]) == [wrong.value, wrong.expected]
     assert text_of(cells[6]) == "hidden-to-hidden bias missing"
 

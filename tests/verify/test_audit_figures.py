@@ -1,6 +1,8 @@
-"""The counts of an audit equal a plain count over every value, in blocks of any size."""
+"""The figures of an audit equal a plain count over every value, in blocks of any size."""
 
 import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from math import inf, nan
 from pathlib import Path
 
@@ -8,35 +10,65 @@ import numpy as np
 import pytest
 
 from rnnviz.cells.interpreters.running_error import BoundedArray
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as comparing
-from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, Undetermined
-from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock
+from rnnviz.verify.audit import Audit, audit_pass
+from rnnviz.verify.audit_sampling import Columns
+from rnnviz.verify.audited import Block, Expected
+from rnnviz.verify.compare import Comparison
+from tests.verify.audit_helpers import inputs_of
 from tests.verify.traces import in_order, trace_of
 
 SHAPE = (2, 2, 5, 3, 4)
 EPS = 2.0**-23
+EVERY = Columns(np.arange(3), np.arange(4))
 
 
-def add(
-    tally: AuditAccumulator,
-    lane: tuple[int, int],
-    times: slice,
-    columns: SampleUnitBlock,
-    h: np.ndarray,
-    step: BoundedArray,
-    **other: object,
-) -> None:
-    """Count some columns of a block of arrays of the whole trace."""
-    index = (*lane, times)
-    rows = np.ix_(range(times.stop - times.start), columns.samples, columns.units)
-    part = BoundedArray(step.value[index][rows], step.bound[index][rows], EPS)
-    with np.errstate(all="ignore"):
-        tally.add(AuditedBlock(*lane, times, columns), h[index][rows], part, **other)
+@dataclass
+class GivenPass:
+    """A pass whose steps give the numbers of `value` with the bounds of `bound`, in blocks as they are added."""
+
+    inputs: Inputs
+    h: np.ndarray
+    value: np.ndarray
+    bound: np.ndarray
+    engine: str = "engine"
+    comparisons: Sequence[Comparison] = ()
+    found: list[Expected] = field(default_factory=list)
+    name = "forward"
+    over_time = "h"
+    arrays = ("h",)
+    lines = ()
+
+    @property
+    def trace(self) -> Trace:
+        return trace_of(self.h, self.engine)
+
+    def add(self, lane: tuple[int, int], times: slice, columns: Columns = EVERY, **more: object) -> None:
+        axes = np.arange(times.start, times.stop), columns.samples, columns.units
+        block = Block("h", lane, axes, (*lane, 0), last_first=lane[1] == 1)
+        self.found.append(Expected(block, BoundedArray(block.read(self.value), block.read(self.bound), EPS), **more))
+
+    def legs(self) -> list[object]:
+        return []
+
+    def end(self) -> list[Expected]:
+        return self.found
+
+    def checks(self) -> tuple[()]:
+        return ()
 
 
-def lanes() -> list[tuple[int, int]]:
-    return [(layer, direction) for layer in range(SHAPE[0]) for direction in range(SHAPE[1])]
+def given(h: np.ndarray, value: np.ndarray | None = None, bound: np.ndarray | None = None, **more: object) -> GivenPass:
+    """A pass over hidden values; the steps give 0 with the bound 1 unless a test says otherwise."""
+    layers, directions, timesteps, samples, units = h.shape
+    sizes = {"hidden_size": units, "num_layers": layers, "bidirectional": directions == 2}
+    inputs = inputs_of({"timesteps": timesteps, "batch_size": samples}, cell="rnn_tanh", **sizes)
+    return GivenPass(
+        inputs, h, np.zeros(h.shape) if value is None else value, np.ones(h.shape) if bound is None else bound, **more
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -47,17 +79,17 @@ def test_figures_equal_a_plain_count(seed: int, length: int) -> None:
     if seed == 3:
         bound += 100.0  # right everywhere
     followed = np.array([[0, 2], [1, 3]])  # samples 0 and 2 with all units, sample 1 with units 1 and 3
-    parts = [SampleUnitBlock(followed[0], np.arange(4)), SampleUnitBlock(np.array([1]), followed[1])]
+    parts = [Columns(followed[0], np.arange(4)), Columns(np.array([1]), followed[1])]
     seen = np.zeros(SHAPE[3:], bool)
     seen[followed[0]] = True
     seen[1, followed[1]] = True
-    tally = AuditAccumulator(SHAPE)
-    for lane in lanes():
+    way = given(h, value, bound)
+    for lane in np.ndindex(SHAPE[:2]):
         for columns in parts:
             starts = range(0, 5, length)
             for start in reversed(starts) if lane[1] else starts:
-                add(tally, lane, slice(start, min(start + length, 5)), columns, h, BoundedArray(value, bound, EPS))
-    found = tally.audit(trace_of(h, "engine"))
+                way.add(lane, slice(start, min(start + length, 5)), columns)
+    found = audit_pass(way)
     error = np.where(seen, np.abs(h - value), -1.0)
     ratio = np.where(seen, np.abs(h - value) / bound, -1.0)
     np.testing.assert_array_equal(found.error_over_time, error.max(axis=(3, 4)))
@@ -70,7 +102,7 @@ def test_figures_equal_a_plain_count(seed: int, length: int) -> None:
     assert found.verdict == ("wrong" if wrong else "right")
     assert (found.first_wrong is None) == (not wrong) == (seed == 3)
     if found.first_wrong is not None:
-        where = found.first_wrong.where
+        where = found.first_location
         assert where == wrong[0]
         assert (found.first_wrong.value, found.first_wrong.expected) == (h[where.index], value[where.index])
 
@@ -78,12 +110,11 @@ def test_figures_equal_a_plain_count(seed: int, length: int) -> None:
 def test_a_column_that_another_block_counts_is_seen_but_not_counted_again() -> None:
     h = np.zeros(SHAPE)
     h[0, 0, 1, 2] = 9.0
-    step = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
-    tally, every = AuditAccumulator(SHAPE), SampleUnitBlock(np.arange(3), np.arange(4))
     fresh = np.zeros((3, 4), bool)
     fresh[2, :3] = True
-    add(tally, (0, 0), slice(1, 3), every, h, step, fresh=fresh)
-    found = tally.audit(trace_of(h))
+    way = given(h)
+    way.add((0, 0), slice(1, 3), fresh=fresh)
+    found = audit_pass(way)
     assert (found.audited, found.wrong, found.worst_ratio) == (2 * 3, 3, 9.0)
     assert np.isnan(found.ratio_over_time).sum() == 20 - 2
     assert found.ratio_over_time[0, 0, 1:3].tolist() == [9.0, 0.0]
@@ -98,14 +129,10 @@ def test_a_step_exactly_eight_bounds_off_is_right() -> None:
 
 def one(h: float, value: float, bound: float) -> Audit:
     """The audit of one value, next to a correct one."""
-    shape = (1, 1, 1, 1, 2)
-    hidden, step = np.array([h, 1.0]).reshape(shape), np.array([value, 0.5]).reshape(shape)
-    tally = AuditAccumulator(shape)
-    bounds = np.array([bound, 1.0]).reshape(shape)
-    add(
-        tally, (0, 0), slice(0, 1), SampleUnitBlock(np.arange(1), np.arange(2)), hidden, BoundedArray(step, bounds, EPS)
-    )
-    return tally.audit(trace_of(hidden))
+    pairs = ((h, 1.0), (value, 0.5), (bound, 1.0))
+    way = given(*(np.array(pair).reshape(1, 1, 1, 1, 2) for pair in pairs))
+    way.add((0, 0), slice(0, 1), Columns(np.arange(1), np.arange(2)))
+    return audit_pass(way)
 
 
 @pytest.mark.parametrize(
@@ -135,32 +162,28 @@ def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(
     # The other value is half a bound off.
     assert (found.worst_ratio, found.ratio_over_time[0, 0, 0]) == (ratio, ratio)
     assert found.error_over_time[0, 0, 0] == error
-    assert found.worst_at == Location(unit=int(ratio == 0.5))
+    assert found.worst_at.location == Location(unit=int(ratio == 0.5))
     assert found.verdict == ("wrong" if ratio == inf else "right")
 
 
 def test_of_equal_ratios_the_first_computed_location_is_reported() -> None:
     h = np.zeros(SHAPE)
     h[0, 0, 1, 2, 3] = h[0, 0, 4, 0, 0] = h[1, 1, 0, 0, 0] = 9.0
-    step, every = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS), SampleUnitBlock(np.arange(3), np.arange(4))
-    tally = AuditAccumulator(SHAPE)
+    way = given(h)
     for lane, start in (((0, 0), 0), ((0, 0), 3), ((1, 1), 0)):
-        add(tally, lane, slice(start, start + 2), every, h, step)
-    found = tally.audit(trace_of(h))
-    assert found.first_wrong is not None
-    assert found.worst_at == found.first_wrong.where == Location(0, 0, 1, 2, 3)
+        way.add(lane, slice(start, start + 2))
+    found = audit_pass(way)
+    assert found.worst_at.location == found.first_location == Location(0, 0, 1, 2, 3)
 
 
 def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparing, "_MANY", 20)
-    tally = AuditAccumulator(SHAPE, tmp_path)
-    step = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
-    add(tally, (1, 0), slice(2, 4), SampleUnitBlock(np.arange(3), np.arange(4)), np.full(SHAPE, 2.0), step)
-    found = tally.audit(trace_of(np.full(SHAPE, 2.0)))
-    assert found.stored == tmp_path / "audit"
-    assert {path.name for path in tmp_path.iterdir()} == {"audit.ratio_over_time.npy", "audit.error_over_time.npy"}
+    way = given(np.full(SHAPE, 2.0))
+    way.add((1, 0), slice(2, 4))
+    found = audit_pass(way, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
     expected = np.full(SHAPE[:3], nan)
     expected[1, 0, 2:4] = 2.0
     for audit in (found, pickle.loads(pickle.dumps(found))):
@@ -169,8 +192,8 @@ def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
 
 
 def test_an_audit_of_nothing_has_no_verdict() -> None:
-    found = AuditAccumulator(SHAPE).audit(trace_of(np.zeros(SHAPE)))
-    assert (found.verdict, found.worst_ratio, found.worst_at, found.first_wrong) == (
+    found = audit_pass(given(np.zeros(SHAPE)))
+    assert (found.verdict, found.worst_ratio, found.worst_at.location, found.first_wrong) == (
         "not audited",
         0.0,
         Location(),
@@ -182,25 +205,13 @@ def test_an_audit_of_nothing_has_no_verdict() -> None:
     assert not found.ratio_over_time.flags.writeable
 
 
-def test_a_step_is_right_up_to_eight_bounds() -> None:
-    h, step = np.zeros(SHAPE), BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
-    h[0, 0, 0, 0] = 3.0, np.nextafter(3.0, 4.0), 8.0, np.nextafter(8.0, 9.0)
-    tally = AuditAccumulator(SHAPE)
-    add(tally, (0, 0), slice(0, 5), SampleUnitBlock(np.arange(3), np.arange(4)), h, step)
-    found = tally.audit(trace_of(h))
-    assert (found.undetermined_count, found.wrong) == (0, 1)
-
-
 def test_the_range_of_a_cell_judges_undetermined_values_alone() -> None:
-    h, step = np.zeros(SHAPE), BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
-    unknown = np.zeros(SHAPE[2:], np.bool_)
-    unknown[0, 0, :2] = True
-    beyond = np.full(SHAPE[2:], 9.0)
+    limit, beyond = np.full(SHAPE[2:], 1.0), np.full(SHAPE[2:], 9.0)
+    limit[0, 0, :2] = np.nextafter(1.0, 0.0)
     beyond[0, 0, 0] = 8.0
-    tally = AuditAccumulator(SHAPE)
-    every = SampleUnitBlock(np.arange(3), np.arange(4))
-    add(tally, (0, 0), slice(0, 5), every, h, step, undetermined=Undetermined(unknown, beyond))
-    found = tally.audit(trace_of(h))
+    way = given(np.zeros(SHAPE))
+    way.add((0, 0), slice(0, 5), limit=limit, beyond=beyond)
+    found = audit_pass(way)
     assert (found.undetermined_count, found.wrong) == (1, 1)
 
 
@@ -208,11 +219,9 @@ def test_the_range_of_a_cell_judges_undetermined_values_alone() -> None:
 def test_undetermined_mismatches_are_relative_to_the_reference(engine: str, mismatches: dict[str, int]) -> None:
     """2 is more than 60% from 1, but 1 is not from 2."""
     traces = {name: trace_of(np.full((1, 1, *SHAPE[2:]), value), name) for name, value in (("one", 1.0), ("two", 2.0))}
-    own, other = traces.pop(engine), *traces.values()
-    step = BoundedArray(own.hidden, np.full(own.shape, np.inf), EPS)
-    values = np.ones(SHAPE[2:], np.bool_)
-    tally = AuditAccumulator(own.shape, compared=[Compared(comparing.compare(own, other, 0.6, 0.0), other)])
-    every = SampleUnitBlock(np.arange(3), np.arange(4))
-    add(tally, (0, 0), slice(0, 5), every, own.hidden, step, undetermined=Undetermined(values, np.zeros(values.shape)))
-    found = tally.audit(own)
+    own = traces.pop(engine)
+    comparison = comparing.compare(own, *traces.values(), 0.6, 0.0)
+    way = given(own.hidden, own.hidden, engine=engine, comparisons=[comparison])
+    way.add((0, 0), slice(0, 5), limit=-1.0)
+    found = audit_pass(way, traces)
     assert (found.undetermined_count, found.undetermined_mismatches) == (60, mismatches)

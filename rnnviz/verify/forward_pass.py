@@ -1,0 +1,222 @@
+"""The steps of a forward pass, each from the engine's own previous states and its own layer input.
+
+The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
+the bound does not grow with the length of the sequence, what is carried is narrowed every few steps to what the
+engine's own cell state can have been: what its hidden value admits, h = o · tanh(c), and its stored cell state, where
+the trace has one. Limits that contradict the carried state are left out, so that a wrong value makes no later step
+wrong.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer, largest_magnitude
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import computed_parts
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import LINE, Trace
+from rnnviz.core.trace_index import time_blocks
+from rnnviz.verify.audit_sampling import Columns, all_columns, ends, plan_lane, some_columns
+from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States
+from rnnviz.verify.cell_states import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.consistency_checks import Check
+from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden
+from rnnviz.verify.verdict import PassName
+
+JUDGED = 2.0**-8
+"""How much of the largest hidden value eight bounds may be if they are to judge a step."""
+
+JUDGED_ROUNDINGS = 96.0
+"""How many eps it may be of a recording that was computed in half precision."""
+
+
+class ForwardPass:
+    """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audit_sampling`.
+
+    Steps of which a recording lacks the result or what they read are left out.
+
+    `units` asks for a glance at this many units of each lane and nothing more. `derived` has arrays (L, D, T, N, U) by
+    name that are filled with the states of the steps that are followed, such as the "c" that the trace lacks.
+    """
+
+    name: PassName = "forward"
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        trace: Trace,
+        comparisons: Sequence[Comparison] = (),
+        *,
+        full: bool = False,
+        units: int | None = None,
+        derived: Mapping[str, FloatArray] = {},
+        block_values: int = BLOCK_VALUES,
+    ) -> None:
+        self.inputs, self.trace, self.comparisons = inputs, trace, comparisons
+        self._full, self._glance, self._derived, self._block_values = full, units, derived, block_values
+        self._cell, self._graph = inputs.network.kind, inputs.network.graph
+        # Where a unit is computed from others, all are computed, and the chosen ones are counted.
+        self._whole = self._graph.mixes_units
+        self.over_time, *_ = self._cell.state_symbols
+        values = (*self._cell.state_symbols, *trace.lines)
+        self.lines = tuple(name for name in self._graph.values if name in values and self._line(name) in trace)
+        self.lines = self.lines if trace.lines else ()
+        self._cells, self._finals = CellStateTally(), CellStateTally()
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        return (self.over_time,)
+
+    def _line(self, name: str) -> str:
+        """The array of a line that a custom step returns: a state or another value."""
+        return name if name in self._cell.state_symbols else f"{LINE}{name}"
+
+    def legs(self) -> list[tuple[Lane, Columns]]:
+        """The columns of the plan in each lane, then the ends of the others."""
+        size = max(1, self._block_values // (self._cell.gate_count * self.inputs.network.hidden_size))
+        return [
+            (lane, part)
+            for lane in product(range(self.trace.shape[0]), range(self.trace.shape[1]))
+            if (times := followed(self.inputs, self.trace, *lane))
+            for part in self._parts(lane, times, size)
+        ]
+
+    def _parts(self, lane: Lane, times: range, size: int) -> Iterator[Columns]:
+        shape = self.trace.shape
+        if self._glance is not None:
+            yield from some_columns(*shape[3:], self._glance).parts(size)
+            return
+        seen = np.zeros(shape[3:], np.bool_)
+        engine = self.trace.engine
+        own = [c.error_ratio_by_column[lane] for c in self.comparisons if engine in (c.reference, c.candidate)]
+        near = np.maximum.reduce(own) if own else None
+        for columns in plan_lane(shape, near, full=self._full, whole=self._whole):
+            seen[np.ix_(columns.samples, columns.units)] = True
+            yield from columns.parts(size)
+        if not seen.all():
+            for part in all_columns(*seen.shape).parts(size):
+                for step, samples in ends(self.inputs, lane[1], times, part.samples):
+                    yield Columns(samples, part.units, ~seen[np.ix_(samples, part.units)], (step,))
+
+    def start(self, lane: Lane, part: Columns) -> States:
+        """The initial states but that of h."""
+        self._layer = bounded_layer(self.inputs, self.trace, *lane, None if self._whole else part.units)
+        k = lane[0] * self.inputs.network.directions + lane[1]
+        return {
+            symbol: self._layer.leaf(state[k][np.ix_(part.samples, self._units(symbol, part))])
+            for symbol, state in self.inputs.initial_state.by_symbol.items()
+            if symbol != self.over_time
+        }
+
+    def _units(self, symbol: str, part: Columns) -> NDArray[np.intp]:
+        """The units of a state that are computed."""
+        return np.arange(self.inputs.initial_state.by_symbol[symbol].shape[-1]) if self._whole else part.units
+
+    def blocks(self, lane: Lane, part: Columns) -> Sequence[slice]:
+        if part.only is not None:
+            return part.only
+        backward = self.inputs.network.backward(lane[1])
+        widest = max(self._cell.gate_count * len(part.units), self.inputs.network.hidden_size)
+        length = max(1, self._block_values // (len(part.samples) * widest))
+        times = followed(self.inputs, self.trace, *lane)
+        parts = computed_parts(self.inputs.lengths, times, backward=backward)
+        return [block for some, _ in parts for block in time_blocks(some, length, backward=backward)]
+
+    def step(self, lane: Lane, part: Columns, times: slice, carried: States) -> tuple[list[Expected], States]:
+        inputs, trace, h = self.inputs, self.trace, self.over_time
+        backward, steps = inputs.network.backward(lane[1]), np.arange(times.start, times.stop)
+        x = layer_input(inputs, trace, lane[0], times, part.samples)
+        before = previous_hidden(inputs, trace, *lane, times, part.samples)
+        symbols = self._cell.state_symbols
+        axes = {s: (steps, part.samples, self._units(s, part)) for s in symbols}
+        own = {s: Block(s, lane, axes[s], ()).read(trace[s]) for s in symbols if s in trace}
+        values, after = BoundedBlock(self._layer, x, before, own, times.start).follow(
+            carried, (*symbols, *trace.lines), backward=backward
+        )
+        chosen: Any = (..., part.units if self._whole else slice(None))
+
+        def expected(name: str, rank: int, **more: Any) -> Expected:
+            axes = steps, part.samples, part.units
+            return Expected(Block(name, lane, axes, (*lane, rank), last_first=backward), **more)
+
+        found = []
+        if part.fresh is None:
+            for symbol, array in self._derived.items():
+                array[lane][times][(slice(None), *np.ix_(*axes[symbol][1:]))] = values[symbol].value
+            if "c" in values:
+                self._count_cells(lane, times, axes["c"][1:], own.get("c"), values["c"])
+            found = [
+                expected(self._line(name), rank, value=values[name][chosen], line=True)
+                for rank, name in enumerate(self.lines)
+            ]
+        step = values[h]
+        if trace.stored_as or trace.half:
+            bound = step.bound + storage_bound(own[h], trace.stored_as, trace.half)
+            step = BoundedArray(step.value, bound, step.eps)
+        limit, beyond = limits(self._layer, step, own[h], before)
+        if isinstance(limit, np.ndarray) and limit.ndim and self._whole:
+            limit = np.broadcast_to(limit, step.value.shape)[chosen]
+        beyond = None if beyond is None else beyond[chosen]
+        found.append(expected(h, 0, value=step[chosen], limit=limit, beyond=beyond, fresh=part.fresh))
+        return found, after
+
+    def end(self) -> Iterator[Expected]:
+        return iter(())
+
+    def _count_cells(
+        self,
+        lane: Lane,
+        times: slice,
+        columns: tuple[NDArray[np.intp], NDArray[np.intp]],
+        cells: FloatArray | None,
+        expected: BoundedArray,
+    ) -> None:
+        """Count the trace's cell states (B, S, U) of a block, if it has any, and after its last step the final ones."""
+        trace, (samples, units) = self.trace, columns
+        if cells is not None:
+            self._cells.add(cells, expected, trace.stored_as)
+        if trace.state_c is None:
+            return
+        backward = self.inputs.network.backward(lane[1])
+        last = 0 if backward else len(expected.value) - 1
+        stops = np.array([trace.length(sample) for sample in samples])
+        final = np.flatnonzero(np.full(len(samples), times.start == 0) if backward else stops == times.stop)
+        if len(final):
+            states = trace.state_c[lane[0] * trace.shape[1] + lane[1]][np.ix_(samples[final], units)]
+            self._finals.add(states, expected[last, final], trace.stored_as)
+
+    def checks(self) -> tuple[Check, ...]:
+        """Compare the cell states of an LSTM with those that follow from its hidden values."""
+        trace = self.trace
+        stored = (self._cells, CELL_FOLLOWS, trace.cell), (self._finals, STATE_FOLLOWS, trace.state_c)
+        return tuple(
+            tally.check(name, trace.engine, trace.computed_count(array))
+            for tally, name, array in stored
+            if array is not None and tally.looked
+        )
+
+
+def limits(
+    layer: BoundedLayer, step: BoundedArray, h: FloatArray, before: FloatArray
+) -> tuple[FloatArray | float | None, FloatArray | None]:
+    """The largest bound that judges a step (B, S, U), and by how many bounds h is outside what a cell can have.
+
+    `before` (B, S, H) are the engine's own previous hidden values. None if every bound judges.
+    """
+    share = max(JUDGED, JUDGED_ROUNDINGS * step.eps) if layer.half else JUDGED
+    limit: FloatArray | float = -1.0
+    if ALLOWED * step.eps <= share:
+        # An unlimited value is judged relative to its terms, unless its bound is infinite.
+        limit = np.minimum(layer.hidden_scale * (share / ALLOWED), np.finfo(np.float64).max)
+        if step.bound.max(initial=0.0) <= limit.min():
+            return None, None
+    low, high = between = layer.hidden_limits(before)
+    own, scale = h.astype(np.float64), largest_magnitude(between)
+    beyond = np.maximum(low - own, own - high) - ALLOWED * storage_bound(h, layer.stored_as)
+    return limit, beyond / (step.eps * np.where(np.isinf(scale), 1.0, scale))
