@@ -26,45 +26,23 @@ from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
 from rnnviz.frozen import dataclass
 
+State: TypeAlias = Mapping[str, FloatArray]
+"""The arrays of a state by symbol, in the order of the cell's states: each (L·D, N, H) with index layer·D + direction.
 
-@dataclass(frozen=True)
-class State:
-    """h, and c for an LSTM (else None), each (L·D, N, H) with index layer·D + direction.
-
-    With a projection h has P units and c has H. `further` has the other states of a custom cell.
-    """
-
-    h: FloatArray
-    c: FloatArray | None = None
-    further: Mapping[str, FloatArray] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, FloatArray]) -> "State":
-        """The state with these arrays by symbol, each (L·D, N, H)."""
-        further = {name: array for name, array in arrays.items() if name not in ("h", "c")}
-        return cls(arrays["h"], arrays.get("c"), further)
-
-    def at(self, index: Any) -> "State":
-        """Some rows or samples of every array."""
-        return State.of({name: np.ascontiguousarray(array[index]) for name, array in self.by_symbol.items()})
-
-    @property
-    def by_symbol(self) -> dict[str, FloatArray]:
-        """The arrays by symbol: h, c, then further ones, each of shape (L·D, N, H)."""
-        return {"h": self.h, **({} if self.c is None else {"c": self.c}), **self.further}
-
-    @property
-    def arrays(self) -> tuple[FloatArray, ...]:
-        """(h,) or (h, c), then further states, each of shape (L·D, N, H)."""
-        return tuple(self.by_symbol.values())
-
+With a projection h has P units.
+"""
 
 UNIFORM_STATE = 0.9
 """Limit of a uniform initial state: a hidden state of most cells lies between -1 and 1."""
 
 
+def part_of_state(state: State, index: Any) -> State:
+    """Some rows or samples of every array."""
+    return {name: np.ascontiguousarray(array[index]) for name, array in state.items()}
+
+
 def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
-    """Draw the initial state. Returns State: h and, for an LSTM, c, each of shape (L·D, N, H)."""
+    """Draw the initial state."""
     generator = np.random.default_rng(source.seed)
     shapes = {name: network.state_shape(batch_size, name) for name in network.kind.state_symbols}
 
@@ -80,7 +58,7 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
 def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatArray]) -> State:
     """Check and convert a given initial state. `arrays` is (L·D, N, H). Raises InputError as `check_state`."""
     check_state(network, batch_size, {name: array.shape for name, array in arrays.items()})
-    return State.of({name: read_only(arrays[name], network.dtype) for name in network.kind.state_symbols})
+    return {name: read_only(arrays[name], network.dtype) for name in network.kind.state_symbols}
 
 
 def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -163,7 +141,7 @@ class Inputs:
         sequence = np.ascontiguousarray(self.sequence[:, samples])
         lengths = tuple(self.length(sample) for sample in samples)
         lengths = () if set(lengths) == {self.timesteps} else lengths
-        state, loss = self.initial_state.at(np.s_[:, samples]), of_samples(self.loss, samples)
+        state, loss = part_of_state(self.initial_state, np.s_[:, samples]), of_samples(self.loss, samples)
         return Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss)
 
     @cached_property
@@ -212,7 +190,7 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     if inputs.lengths:
         (folder / _LENGTHS).write_bytes(json.dumps(inputs.lengths).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
-    arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
+    arrays = (*inputs.parameters.values(), *inputs.initial_state.values())
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
@@ -270,7 +248,7 @@ def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: P
     numbers.flags.writeable = False
     parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
     parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
-    state = State.of(dict(zip(network.kind.state_symbols, parts[len(shapes) :], strict=True)))
+    state = dict(zip(network.kind.state_symbols, parts[len(shapes) :], strict=True))
     return Inputs(config, sequence, parameters, state, folder, names=names)
 
 

@@ -290,7 +290,7 @@ class Lane:
 
     def _start_states(self, blocks: Sequence[_Part]) -> list[Arrays]:
         """The states (S, U) before each block: stored ones, or those that the layer computes from block to block."""
-        carried = {s: np.array(array[self._row]) for s, array in self._inputs.initial_state.by_symbol.items()}
+        carried = {s: np.array(array[self._row]) for s, array in self._inputs.initial_state.items()}
         stored = {s: self._trace[s][self._lane] for s in carried if s in self._trace}
         starts: list[Arrays] = []
         for block, following in zip(blocks, [*blocks[1:], None], strict=True):

@@ -440,7 +440,7 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     lengths = [mx.nd.array(inputs.lengths, dtype="int32")] if inputs.lengths else []
     stack = _stack(inputs, **({"use_sequence_length": True} if lengths else {}))
     x = _nd_array(_arranged(inputs.network, inputs.sequence))
-    states = [_nd_array(array) for array in inputs.initial_state.arrays]
+    states = [_nd_array(array) for array in inputs.initial_state.values()]
     mx.nd.waitall()
     start = perf_counter()
     out, states = stack(x, states, *lengths)
@@ -480,7 +480,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
         return EngineReport()
     stack, library = _stack(inputs), FusedAutograd()
     # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
-    x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.arrays)]
+    x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.values())]
     given = [_nd_array(_arranged(network, of_out)), *map(_nd_array, loss.state.values())]
     with library.recording():
         out, finals = stack(x, states)

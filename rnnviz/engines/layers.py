@@ -89,7 +89,7 @@ def run_stack(
     (L, D, T, N, H) to fill for each other value that `run_layer` gives.
     """
     network = inputs.network
-    states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
+    states = dict(inputs.initial_state)
     lanes = network.num_layers * network.directions
     x = inputs.sequence
     for layer in range(network.num_layers):
@@ -174,7 +174,7 @@ def layer_rows(layer: int, directions: int) -> slice:
 
 def initial_states(state: State, layer: int, directions: int) -> list[FloatArray]:
     """h0, and c0 of an LSTM, of one layer, each (D, N, H)."""
-    return [np.ascontiguousarray(array[layer_rows(layer, directions)]) for array in state.arrays]
+    return [np.ascontiguousarray(array[layer_rows(layer, directions)]) for array in state.values()]
 
 
 def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[FloatArray]) -> None:

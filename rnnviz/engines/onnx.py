@@ -162,7 +162,7 @@ class OnnxModelEngine(NoGradients):
         states = inputs.network.kind.state_symbols
         wanted = [*layers, "output", *(f"{name}_n" for name in states)]
         feeds = {"input": np.ascontiguousarray(inputs.sequence)}
-        feeds |= {f"{name}_0": array for name, array in zip(states, inputs.initial_state.arrays, strict=True)}
+        feeds |= {f"{name}_0": array for name, array in zip(states, inputs.initial_state.values(), strict=True)}
         given = run_model(model, feeds, wanted)
         for layer, name in enumerate(layers):
             # Y is (T, D, N, H).

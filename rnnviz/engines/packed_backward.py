@@ -124,7 +124,7 @@ class PackedLane(Lane):
     def _initial(self, t: int) -> tuple[list[int], Arrays]:
         """The rows in which samples begin at a step, and the initial states of these, (S', U) by symbol."""
         samples = [place.sample for place in self._begins[t]]
-        states = self._inputs.initial_state.by_symbol
+        states = self._inputs.initial_state
         return [place.row for place in self._begins[t]], {s: a[self._row][samples] for s, a in states.items()}
 
     def _pass_on(self, t: int, carried: Arrays) -> None:

@@ -194,7 +194,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
     with torch.no_grad():
         for layer in range(network.num_layers):
             _set_parameters(module, inputs, layer, at=layer)
-    x, states = autograd.leaf(_arranged(inputs, inputs.sequence)), [*map(autograd.leaf, inputs.initial_state.arrays)]
+    x, states = autograd.leaf(_arranged(inputs, inputs.sequence)), [*map(autograd.leaf, inputs.initial_state.values())]
     with catch_warnings():
         simplefilter("ignore", UserWarning)
         out, finals = _called(module, inputs, x, states)

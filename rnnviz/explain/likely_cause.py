@@ -95,7 +95,7 @@ def _read(fault: BugVariant, inputs: Inputs, trace: Trace, where: Location) -> d
     row = layer * network.directions + direction
     initial = {
         symbol: array[row, t % inputs.batch_size if fault.batch_as_time else sample]
-        for symbol, array in inputs.initial_state.by_symbol.items()
+        for symbol, array in inputs.initial_state.items()
     }
     own = {symbol: trace[symbol][layer, direction] for symbol in initial if symbol in trace}
     if moved:

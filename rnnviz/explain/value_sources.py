@@ -207,7 +207,7 @@ def origin(inputs: Inputs, place: Place) -> InputSource:
     heading = "This is the initial state: no step computed it."
     name = f"{place.array}[{', '.join(map(str, place.index))}]"
     located = f"{in_words(place)}, sample {place.sample}: {name} of shape (L·D, N, H)."
-    value = inputs.initial_state.by_symbol[place.array.removesuffix("0")][place.index]
+    value = inputs.initial_state[place.array.removesuffix("0")][place.index]
     return InputSource(place, notation(place), value, heading, (located, _initial(inputs, place.array)))
 
 

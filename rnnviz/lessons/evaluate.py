@@ -74,7 +74,7 @@ class Namespace:
             case "dat":
                 return inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
             case "initial_state":
-                return list(inputs.initial_state.arrays)
+                return list(inputs.initial_state.values())
             case "T" | "N" | "I" | "H" | "L" | "D":
                 sizes = {"T": timesteps, "N": samples, "I": network.input_size, "H": size, "L": layers, "D": directions}
                 return sizes[name]

@@ -91,9 +91,7 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
     first layer the input is the hidden state of the engine's layer below at the same time step.
     """
     if kind == "h0" or kind == "c0":
-        state = result.inputs.initial_state
-        array = state.h if kind == "h0" else state.c
-        assert array is not None, "kinds_at offers c0 for an LSTM only"
+        array = result.inputs.initial_state[kind[0]]
         return Vector((("every engine", array[state_row(result.inputs.network, where), where.sample]),))
     if kind == "input" and where.layer == 0:
         return Vector((("every engine", result.inputs.sequence[where.timestep, where.sample]),))

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnviz.core.config import Config, Network, ParameterSource
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.schema import display_value
@@ -149,7 +149,7 @@ class Generator:
     def _read(self, character: str) -> None:
         network, model = self.model.network, self.model
         x = one_hot([indices(character, model.characters)], len(model.characters), network.dtype)
-        self._engine.run(Inputs(self._config, x, model.parameters, State.of(self._state)), self._trace, lambda _: None)
+        self._engine.run(Inputs(self._config, x, model.parameters, self._state), self._trace, lambda _: None)
         self._state = {symbol: np.array(self._trace[f"state.{symbol}"]) for symbol in self._state}
         self._logits.append(self._trace.output[0, 0] @ model.weight.T + model.bias)
         self.text += character

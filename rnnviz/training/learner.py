@@ -96,7 +96,7 @@ class ManualGradients:
         loss = replace(inputs.loss, out=prediction.out)
         self._engine.run_backward(replace(inputs, loss=loss), trace, lambda _: None)
         gradients = {name: np.array(trace[f"{OF_PARAMETERS}{name}"]) for name in network.parameter_shapes()}
-        final = State.of({symbol: np.array(trace[f"state.{symbol}"]) for symbol in network.kind.state_symbols})
+        final = {symbol: np.array(trace[f"state.{symbol}"]) for symbol in network.kind.state_symbols}
         return prediction, gradients | prediction.parameters, final
 
     def _trace_for(self, network: Network, batch: Batch) -> Trace:
@@ -186,14 +186,14 @@ class LibraryLearner(ABC):
         chunks = [x[start : start + length] for start in range(0, len(x), length)]
         title = ENGINES[self._task.training.library or ""].title
         try:
-            loss, logits, final = self.backward(chunks, self.state(batch).arrays, targets)
+            loss, logits, final = self.backward(chunks, tuple(self.state(batch).values()), targets)
             gradients = self.gradients()
             self.update()
         # The errors of both libraries.
         except RuntimeError as error:
             raise EngineError(f"{title} failed: {last_line(error)}") from error
         accuracy = float((logits.argmax(axis=-1) == targets.values).mean()) if self._classes else float("nan")
-        self._final = State.of(dict(zip(network.kind.state_symbols, final, strict=True)))
+        self._final = dict(zip(network.kind.state_symbols, final, strict=True))
         self._count += 1
         return TrainingStep(loss, accuracy, gradients, global_norm(gradients), self.parameters)
 
@@ -258,7 +258,7 @@ def training_inputs(task: TrainingTask, parameters: Mapping[str, FloatArray], st
 def carried_state(network: Network, batch: Batch, final: State | None) -> State:
     """The final state of the batch before where the batch continues it, else zeros."""
     samples = batch.x.shape[1]
-    if batch.continues and final is not None and final.h.shape[1] == samples:
+    if batch.continues and final is not None and final["h"].shape[1] == samples:
         return final
     shapes = {symbol: network.state_shape(samples, symbol) for symbol in network.kind.state_symbols}
-    return State.of({symbol: np.zeros(shape, network.dtype) for symbol, shape in shapes.items()})
+    return {symbol: np.zeros(shape, network.dtype) for symbol, shape in shapes.items()}

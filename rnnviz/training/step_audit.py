@@ -72,7 +72,7 @@ class StepAuditor:
     ) -> StepAudit:
         """Audit a step."""
         own = _in_float64(parameters)
-        before = State.of(_in_float64(state.by_symbol))
+        before = _in_float64(state)
         prediction, expected, _ = self._gradients(own, before, batch)
         rounding, ratios = self._eps * prediction.scale, {}
         for name, exact in expected.items():

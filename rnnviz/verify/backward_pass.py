@@ -150,7 +150,7 @@ class BackwardPass:
         """The blocks of the plan; the states that the trace lacks are followed once, and kept where a block begins."""
         backward = self._network.backward(lane[1])
         order = self._plan.blocks[::-1] if backward else self._plan.blocks
-        initial = self.inputs.initial_state.by_symbol
+        initial = self.inputs.initial_state
         kept: States = {
             s: self._layer.leaf(initial[s][self._k][part.samples]) for s in self._symbols[1:] if s not in self._stored
         }

@@ -72,13 +72,12 @@ class CellStates:
         budget: int = _CHECKPOINT_BYTES,
         blocks: Blocks | None = None,
     ) -> None:
-        assert inputs.initial_state.c is not None, "the cell has no cell state"
         self._inputs, self._trace = inputs, trace
         self._blocks = blocks
         graph = inputs.network.graph
         self._decay = graph.decay("c")
         self._whole = graph.mixes_units
-        self._c0 = inputs.initial_state.c
+        self._c0 = inputs.initial_state["c"]
         self._eps = trace.eps
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)

@@ -200,7 +200,7 @@ def _beside_padding(fault: BugVariant, inputs: Inputs, trace: Trace) -> Iterator
     sample = max((n for n, length in enumerate(ordered.lengths) if length < timesteps), key=ordered.length)
     length, own = ordered.length(sample), inputs.length(sample)
     one = ordered.of_samples(np.array([sample]))
-    states = dict(zip(inputs.network.kind.state_symbols, one.initial_state.arrays, strict=True))
+    states = dict(one.initial_state)
     for direction in range(inputs.network.directions):
         backward = inputs.network.backward(direction)
         # A step more than is compared, since a known bug may read a length that is shorter by one.

@@ -110,13 +110,13 @@ class ForwardPass:
         k = lane[0] * self.inputs.network.directions + lane[1]
         return {
             symbol: self._layer.leaf(state[k][np.ix_(part.samples, self._units(symbol, part))])
-            for symbol, state in self.inputs.initial_state.by_symbol.items()
+            for symbol, state in self.inputs.initial_state.items()
             if symbol != self.over_time
         }
 
     def _units(self, symbol: str, part: Columns) -> NDArray[np.intp]:
         """The units of a state that are computed."""
-        return np.arange(self.inputs.initial_state.by_symbol[symbol].shape[-1]) if self._whole else part.units
+        return np.arange(self.inputs.initial_state[symbol].shape[-1]) if self._whole else part.units
 
     def blocks(self, lane: Lane, part: Columns) -> Sequence[slice]:
         if part.only is not None:

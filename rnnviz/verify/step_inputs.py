@@ -55,7 +55,7 @@ def previous_state(
 ) -> FloatArray:
     """(B, S, H): a stored state before each step; before the first one, the initial state."""
     lane = trace[trace.stored(symbol) or symbol][layer, direction]
-    initial = inputs.initial_state.by_symbol[symbol]
+    initial = inputs.initial_state[symbol]
     h0 = initial[layer * inputs.network.directions + direction][samples][np.newaxis]
     if inputs.network.backward(direction):
         after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, samples]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import Inputs, Load
+from rnnviz.core.inputs import Inputs, Load, part_of_state
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.backward import BackwardPasses
@@ -234,7 +234,7 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
     network = replace(inputs.network, num_layers=1)
     parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
-    state = inputs.initial_state.at(slice(network.directions))
+    state = part_of_state(inputs.initial_state, slice(network.directions))
     config = replace(inputs.config, network=network)
     return Inputs(config, inputs.sequence, parameters, state, lengths=inputs.lengths)
 

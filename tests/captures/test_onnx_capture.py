@@ -291,7 +291,7 @@ def test_iterations_of_a_scan_are_one_sequence_with_seams(tmp_path: Path) -> Non
     np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("all", **fed)[0][:, 0])
     assert inputs.config.sequence.seams == (1, 2, 3, 4)
     np.testing.assert_array_equal(inputs.sequence, fed["x"])
-    np.testing.assert_array_equal(inputs.initial_state.h, fed["h0"])
+    np.testing.assert_array_equal(inputs.initial_state["h"], fed["h0"])
 
 
 def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path: Path) -> None:
@@ -569,10 +569,7 @@ def test_written_networks_of_every_cell_are_recorded(config: Config) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         write_weights(network, inputs.parameters, path)
-        fed = {
-            f"{name}_0": array
-            for name, array in zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
-        }
+        fed = {f"{name}_0": array for name, array in inputs.initial_state.items()}
         np.savez(Path(folder, "fed.npz"), input=inputs.sequence, **fed)
         recording = record(path, dict.fromkeys(("input", *fed), f"{folder}/fed.npz"), None, Path(folder), True)
         ours, _ = checked(Path(folder, recording.files[0][0]), 1e-4)
@@ -580,4 +577,4 @@ def test_written_networks_of_every_cell_are_recorded(config: Config) -> None:
         np.testing.assert_array_equal(ours.parameters[name], array)
     assert settings_in_float32(ours.network) == settings_in_float32(network)
     np.testing.assert_array_equal(ours.sequence, inputs.sequence)
-    np.testing.assert_array_equal(ours.initial_state.h, inputs.initial_state.h)
+    np.testing.assert_array_equal(ours.initial_state["h"], inputs.initial_state["h"])

@@ -83,7 +83,7 @@ def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
     state = inputs.initial_state
     names = {
         "dat": sequence,
-        "initial_state": [state.h, state.c],
+        "initial_state": [state["h"], state.get("c")],
         "state": [trace.state_h, trace.state_c],
         "out": trace.output_in(layout),
         "__builtins__": {},
@@ -91,8 +91,8 @@ def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
     where = Location(1, 1, 2, 1, 3)
     told = {
         input_text(network, where): inputs.sequence[2, 1],
-        initial_text(network, where): state.h[3, 1],
-        initial_text(network, where, cell=True): state.c[3, 1] if state.c is not None else None,
+        initial_text(network, where): state["h"][3, 1],
+        initial_text(network, where, cell=True): state["c"][3, 1] if state.get("c") is not None else None,
         state_text(network, where): trace.state_h[3, 1],
         state_text(network, where, cell=True): trace.state_c[3, 1] if trace.state_c is not None else None,
         out_index(network, where): trace.output[2, 1],

@@ -75,9 +75,9 @@ def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(
         assert (list(kept.names.timesteps), list(kept.names.features)) == (list(names.timesteps), list(names.features))
         assert kept.assumptions == inputs.assumptions
         assert list(kept.parameters) == list(inputs.parameters)
-        assert len(kept.initial_state.arrays) == (2 if cell == "lstm" else 1)
-        held = (kept.sequence, *kept.parameters.values(), *kept.initial_state.arrays)
-        given = (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays)
+        assert len(kept.initial_state.values()) == (2 if cell == "lstm" else 1)
+        held = (kept.sequence, *kept.parameters.values(), *kept.initial_state.values())
+        given = (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values())
         for array, expected in zip(held, given, strict=True):
             np.testing.assert_array_equal(array, expected)
             assert array.dtype == dtype

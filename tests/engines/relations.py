@@ -227,7 +227,7 @@ def _with(inputs: Inputs, arrays: "Parameters | dict[str, Array]", state: State)
 
 
 def _each(state: State, change: Callable[[Array], Array]) -> State:
-    return State(*(np.ascontiguousarray(change(array)) for array in state.arrays))
+    return {symbol: np.ascontiguousarray(change(array)) for symbol, array in state.items()}
 
 
 def _part(inputs: Inputs, times: slice, state: State) -> Inputs:
@@ -238,12 +238,11 @@ def _part(inputs: Inputs, times: slice, state: State) -> Inputs:
 
 def _mixed(state: State, trace: Trace, direction: int) -> State:
     """The state with what the trace ended with in place of its lanes of that direction; of one direction, all of it."""
-    finals = [trace.state_h] if trace.state_c is None else [trace.state_h, trace.state_c]
-    mixed = [np.array(array) for array in state.arrays]
+    mixed = {symbol: np.array(array) for symbol, array in state.items()}
     lanes = slice(None) if trace.shape[1] == 1 else slice(direction, direction + 1)
-    for array, final in zip(mixed, finals, strict=True):
-        array[lanes] = final[lanes]
-    return State(*mixed)
+    for symbol, array in mixed.items():
+        array[lanes] = trace[f"state.{symbol}"][lanes]
+    return mixed
 
 
 def _answer(

@@ -127,8 +127,8 @@ def written_out(inputs: Inputs, equation: Equation, carried: Carried = lambda ow
 
         for n in range(samples):
             lane = layer * directions + d
-            h0 = inputs.initial_state.h[lane, n]
-            c0 = np.zeros(size) if inputs.initial_state.c is None else inputs.initial_state.c[lane, n]
+            h0 = inputs.initial_state["h"][lane, n]
+            c0 = np.zeros(size) if inputs.initial_state.get("c") is None else inputs.initial_state["c"][lane, n]
             state = h0, c0
             for t in reversed(range(timesteps)) if d else range(timesteps):
                 h, c = carried(state, (h0, c0))

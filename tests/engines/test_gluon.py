@@ -74,14 +74,14 @@ def test_one_time_step_is_out_and_state(gluon: Engine) -> None:
     trace, _ = computed(gluon, inputs)
     out = trace.output_in("NTC")
     np.testing.assert_array_equal(out[0, 0], trace.state_h[0, 0])
-    assert_near(notebook_step(inputs, "l", 0)(inputs.sequence[0, 0], inputs.initial_state.h[0, 0]), out[0, 0], 1e-6)
+    assert_near(notebook_step(inputs, "l", 0)(inputs.sequence[0, 0], inputs.initial_state["h"][0, 0]), out[0, 0], 1e-6)
 
 
 def test_the_state_is_the_output_of_the_last_time_step(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
     out, step = trace.output_in("NTC"), notebook_step(inputs, "l", 0)
-    first = step(inputs.sequence[0, 0], inputs.initial_state.h[0, 0])
+    first = step(inputs.sequence[0, 0], inputs.initial_state["h"][0, 0])
     second = step(inputs.sequence[1, 0], first)
     assert_near(first, out[0, 0], 1e-6)
     assert_near(second, out[0, 1], 1e-6)
@@ -92,7 +92,7 @@ def test_the_state_is_the_output_of_the_last_time_step(gluon: Engine) -> None:
 def test_out_has_forward_then_backward_and_the_backward_state_is_that_of_the_first_time_step(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(bidirectional=True, sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
-    out, h0 = trace.output_in("NTC"), inputs.initial_state.h
+    out, h0 = trace.output_in("NTC"), inputs.initial_state["h"]
     forward, backward = notebook_step(inputs, "l", 0), notebook_step(inputs, "r", 0)
     forward_1 = forward(inputs.sequence[0, 0], h0[0, 0])
     forward_2 = forward(inputs.sequence[1, 0], forward_1)
@@ -106,7 +106,7 @@ def test_out_has_forward_then_backward_and_the_backward_state_is_that_of_the_fir
 def test_the_states_of_a_stack_are_each_layers_last_hidden_state(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(num_layers=2, sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
-    out, h0 = trace.output_in("NTC"), inputs.initial_state.h
+    out, h0 = trace.output_in("NTC"), inputs.initial_state["h"]
     bottom, top = notebook_step(inputs, "l", 0), notebook_step(inputs, "l", 1)
     bottom_1 = bottom(inputs.sequence[0, 0], h0[0, 0])
     bottom_2 = bottom(inputs.sequence[1, 0], bottom_1)
@@ -216,9 +216,9 @@ def test_progress_grows_to_one(gluon: Engine) -> None:
 
 def test_the_inputs_are_left_as_they_were(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(cell="lstm", sequence={}))
-    before = [np.array(a) for a in (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays)]
+    before = [np.array(a) for a in (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values())]
     computed(gluon, inputs)
-    after = [inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays]
+    after = [inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values()]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
 

@@ -190,13 +190,13 @@ def test_the_loops_are_those_of_differences(cell: str) -> None:
 
     def loss_with(name: str, index: tuple[int, ...], change: float) -> float:
         arrays = {f"grad.parameters.{key}": np.array(array) for key, array in inputs.parameters.items()}
-        arrays |= {"grad.input": np.array(inputs.sequence), "grad.h0": np.array(inputs.initial_state.h)}
+        arrays |= {"grad.input": np.array(inputs.sequence), "grad.h0": np.array(inputs.initial_state["h"])}
         arrays[name][index] += change
         parameters = {key: arrays[f"grad.parameters.{key}"] for key in inputs.parameters}
         changed = replace(
             inputs,
             sequence=arrays["grad.input"],
-            initial_state=replace(inputs.initial_state, h=arrays["grad.h0"]),
+            initial_state={**inputs.initial_state, "h": arrays["grad.h0"]},
             parameters=type(inputs.parameters)(inputs.network, parameters),
         )
         answer = recurrence(changed)

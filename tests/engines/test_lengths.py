@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.trace import Trace
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
@@ -41,7 +41,7 @@ def padded_inputs(draw: st.DrawFn) -> Inputs:
 def alone(inputs: Inputs, sample: int) -> Inputs:
     """One sample, cut to its length."""
     x = np.ascontiguousarray(inputs.sequence[: inputs.length(sample), sample : sample + 1])
-    state = inputs.initial_state.at(np.s_[:, sample : sample + 1])
+    state = part_of_state(inputs.initial_state, np.s_[:, sample : sample + 1])
     return replace(inputs, sequence=x, initial_state=state, lengths=(), folder=None)
 
 
@@ -118,7 +118,7 @@ def test_cell_states_follow_from_the_hidden_states(inputs: Inputs, data: st.Data
     followed = CellStates(inputs, trace.with_arrays({"c": None}))
     start = data.draw(st.integers(0, inputs.timesteps - 1))
     times, units = slice(start, inputs.timesteps), slice(0, inputs.network.hidden_size)
-    c0 = inputs.initial_state.by_symbol["c"]
+    c0 = inputs.initial_state["c"]
     for layer, direction in np.ndindex(trace.shape[:2]):
         c = followed.after(layer, direction, times, slice(0, inputs.batch_size), units)
         assert np.all(np.abs(c.value - trace.cell[layer, direction, times]) <= 8.0 * c.bound + 1e-300)

@@ -43,7 +43,7 @@ def in_calls(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """The outputs of calls in turn: each starts from the initial state, but for the states that are kept or swapped."""
     edges = [0, *inputs.seams.tolist(), inputs.timesteps]
-    first = inputs.initial_state.by_symbol
+    first = inputs.initial_state
     state, hidden, trace = first, [], None
     for begin, end in pairwise(edges):
         part = replace(inputs, sequence=inputs.sequence[begin:end], initial_state=type(inputs.initial_state).of(state))

@@ -327,7 +327,7 @@ def gate_values(inputs: Inputs, hidden: NDArray[Any], gate: str) -> NDArray[np.f
     for layer, direction in np.ndindex(hidden.shape[:2]):
         p = inputs.parameters.layer(layer, direction)
         x = inputs.sequence if layer == 0 else np.concatenate([*hidden[layer - 1]], axis=-1)
-        initial = inputs.initial_state.h[layer * hidden.shape[1] + direction][np.newaxis]
+        initial = inputs.initial_state["h"][layer * hidden.shape[1] + direction][np.newaxis]
         own = hidden[layer, direction]
         before = np.concatenate([own[1:], initial] if direction else [initial, own[:-1]])
         sums = x @ p.i2h_weight[rows].T + p.i2h_bias[rows] + before @ p.h2h_weight[rows].T + p.h2h_bias[rows]

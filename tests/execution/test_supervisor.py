@@ -81,7 +81,7 @@ def arrays_of(result: RunResult) -> list[np.ndarray]:
         *comparisons,
         inputs.sequence,
         *inputs.parameters.values(),
-        *inputs.initial_state.arrays,
+        *inputs.initial_state.values(),
     ]
     return [value for value in everything if isinstance(value, np.ndarray)]
 

@@ -6,7 +6,7 @@ from math import exp, fsum, tanh
 import numpy as np
 from hypothesis import strategies as st
 
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
@@ -61,7 +61,7 @@ def stored_value(inputs: Inputs, trace: Trace, place: Place) -> float:
         case "input":
             return float(inputs.sequence[place.index])
         case "initial":
-            return float(inputs.initial_state.by_symbol[place.array[:-1]][place.index])
+            return float(inputs.initial_state[place.array[:-1]][place.index])
     return float(trace[place.array][place.index])
 
 
@@ -82,12 +82,12 @@ def tidy_result(engines: tuple[str, ...] = ("gluon", "manual"), **network: objec
     lstm = inputs.network.kind.has_cell_state
     shapes = {name: array.shape for name, array in inputs.parameters.items()}
     parameters = Parameters(inputs.network, {name: tidy(shape, k) for k, (name, shape) in enumerate(shapes.items())})
-    state = inputs.initial_state.h.shape
+    state = inputs.initial_state["h"].shape
     inputs = replace(
         inputs,
         sequence=tidy(inputs.sequence.shape, 1),
         parameters=parameters,
-        initial_state=State(tidy(state, 2), tidy(state, 3) if lstm else None),
+        initial_state={s: tidy(state, k) for k, s in enumerate(inputs.network.kind.state_symbols, 2)},
     )
     hidden, cell = tidy(inputs.hidden_shape, 4), tidy(inputs.hidden_shape, 6) if lstm else None
     traces = {name: trace.with_arrays({"h": hidden.copy(), "c": cell}) for name, trace in made.traces.items()}

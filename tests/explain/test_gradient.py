@@ -124,7 +124,7 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
         assert {line.name for line in found.lines} >= {f"grad.{g}" for g in inputs.network.kind.gate_symbols}
     rows = [0, prod(inputs.parameters["l0_i2h_bias"].shape) - 1]
     for layer, direction in np.ndindex(trace.shape[:2]):
-        for symbol, array in inputs.initial_state.by_symbol.items():
+        for symbol, array in inputs.initial_state.items():
             initial = Place(f"{symbol}0", (layer * trace.shape[1] + direction, 1, array.shape[-1] - 1))
             if initial.index[-1] < trace.shape[-1]:
                 (line,) = gradient_breakdown(blocks, initial.gradient).lines

@@ -428,8 +428,11 @@ def _alike(expected: Any, found: Any, rel: float) -> bool:
 def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_previous_time_step() -> None:
     result = tidy_result(cell="lstm", input_size=1, hidden_size=1)
     found = to_json(explain_value(result, Location(sample=1)))
-    x, h, c = result.inputs.sequence[0, 1, 0], result.inputs.initial_state.h[0, 1, 0], result.inputs.initial_state.c
-    assert c is not None
+    x, h, c = (
+        result.inputs.sequence[0, 1, 0],
+        result.inputs.initial_state["h"][0, 1, 0],
+        result.inputs.initial_state["c"],
+    )
     kinds = zip("ifgo", ("input gate", "forget gate", "candidate", "output gate"), rows_of(result), strict=True)
     gates = [gate(s, title, "tanh" if s == "g" else "sigmoid", row, x, h) for s, title, row in kinds]
     i, f, g, o = (own["value"] for own in gates)

@@ -71,9 +71,9 @@ def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of
     first = t == (inputs.timesteps - 1 if direction else 0)
     place = layer * inputs.network.directions + direction
     before = t + (1 if direction else -1)
-    h = inputs.initial_state.h[place, sample] if first else trace.hidden[layer, direction, before, sample]
+    h = inputs.initial_state["h"][place, sample] if first else trace.hidden[layer, direction, before, sample]
     c = None
-    if inputs.initial_state.c is not None:
+    if inputs.initial_state.get("c") is not None:
         whole = CellStates(inputs, trace).before(layer, direction, t, slice(sample, sample + 1), slice(0, len(h)))
         c = whole.value[0]
     expected, c_next = next_state(inputs.network.cell, weights, x.astype(np.float64), h.astype(np.float64), c)

@@ -217,7 +217,7 @@ def test_a_number_of_the_initial_state_has_its_place_in_the_array(
 ) -> None:
     said = found(Place(f"{state}0", (3, 0, 2), Lane(1, 1)), initial_state=source)
     assert said.heading == "This is the initial state: no step computed it."
-    array = getattr(INPUTS.initial_state, state)
+    array = INPUTS.initial_state[state]
     assert said.place == Place(f"{state}0", (3, 0, 2), Lane(1, 1))
     assert (said.name, said.value) == (f"{state}0[u=2]", array[3, 0, 2])
     assert said.sentences == (

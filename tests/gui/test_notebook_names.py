@@ -117,7 +117,7 @@ class Seen:
 def computed_steps(inputs: Inputs, steps: Steps) -> dict[str, NDArray[Any]]:
     """The steps as one writes them down: relu of two products and two biases."""
     dat = inputs.sequence.swapaxes(0, 1)
-    known: dict[str, Any] = {"dat": dat, "initial_state": [inputs.initial_state.h], "__builtins__": {}}
+    known: dict[str, Any] = {"dat": dat, "initial_state": [inputs.initial_state["h"]], "__builtins__": {}}
     for name, (prefix, read, before, _) in steps.items():
         weights = {kind: inputs.parameters[f"{prefix}_{kind}"] for kind in _SHAPES}
         from_input = np.dot(eval(read, known), weights["i2h_weight"].T) + weights["i2h_bias"]

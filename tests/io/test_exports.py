@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
-from rnnviz.core.places import Place, parameter_place
+from rnnviz.core.places import parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
 from rnnviz.engines.manual import ManualEngine
@@ -60,12 +60,12 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
     # The first engine has the gradients of a backward pass; the second has others, and the third none.
     gradients = traced(ManualEngine(), result.inputs)
     result = replace(result, traces={**result.traces, "gluon": Trace("gluon", dict(gradients))})
-    parameter = Place("parameters.r0_e", index)
+    parameter = parameter_place(Lane(0, 1), key, index)
     assert write_contributions(result, parameter, tmp_path / "out.csv") == 5 * 4
     header, rows = rows_of(tmp_path / "out.csv")
     assert header == ["layer", "direction", "timestep", "unit", "parameter", "gluon", "manual"]
     assert [row[:4] for row in rows] == [["0", "backward", str(t), str(u)] for t in range(5) for u in range(4)]
-    lane, h0 = gradients["h"][0, 1], result.inputs.initial_state.h[1]
+    lane, h0 = gradients["h"][0, 1], result.inputs.initial_state["h"][1]
     read = {"i2h_weight": result.inputs.sequence, "h2h_weight": np.concatenate([lane[1:], h0[np.newaxis]])}
     for unit, own in enumerate(others):
         named = [row for row in rows if row[3] == str(unit)]
@@ -234,10 +234,10 @@ def test_a_writing_that_is_stopped_leaves_nothing_and_an_existing_file_as_it_was
 
 def expected_arrays(result: RunResult) -> dict[str, Any]:
     """The contract's names, written down plainly."""
-    arrays: dict[str, Any] = {"input": result.inputs.sequence, "initial_state.h": result.inputs.initial_state.h}
+    arrays: dict[str, Any] = {"input": result.inputs.sequence, "initial_state.h": result.inputs.initial_state["h"]}
     arrays["lengths"] = np.full(result.inputs.batch_size, result.inputs.timesteps, np.int64)
-    if result.inputs.initial_state.c is not None:
-        arrays["initial_state.c"] = result.inputs.initial_state.c
+    if result.inputs.initial_state.get("c") is not None:
+        arrays["initial_state.c"] = result.inputs.initial_state.get("c")
     for name, array in result.inputs.parameters.items():
         arrays[f"parameters.{name}"] = array
     for name, trace in result.traces.items():
@@ -301,7 +301,7 @@ def test_the_parameters_of_an_archive_can_be_read_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.sequence, result.inputs.sequence)
     for name, array in again.parameters.items():
         np.testing.assert_array_equal(array, result.inputs.parameters[name])
-    for left, right in zip(again.initial_state.arrays, result.inputs.initial_state.arrays, strict=True):
+    for left, right in zip(again.initial_state.values(), result.inputs.initial_state.values(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 

@@ -44,7 +44,7 @@ def test_inputs_are_drawn_from_the_three_seeds_alone(asked: Config) -> None:
     for name, array in inputs.parameters.items():
         np.testing.assert_array_equal(array, parameters[name])
     state = draw_initial_state(asked.network, asked.initial_state, asked.sequence.batch_size)
-    for left, right in zip(inputs.initial_state.arrays, state.arrays, strict=True):
+    for left, right in zip(inputs.initial_state.values(), state.values(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -54,7 +54,7 @@ def test_a_float32_run_reads_the_rounded_numbers_of_the_float64_run(asked: Confi
     rounded = load_inputs(replace(asked, network=replace(asked.network, dtype="float32")))
     pairs = [(exact.sequence, rounded.sequence)]
     pairs += [(exact.parameters[name], rounded.parameters[name]) for name in exact.parameters]
-    pairs += list(zip(exact.initial_state.arrays, rounded.initial_state.arrays, strict=True))
+    pairs += list(zip(exact.initial_state.values(), rounded.initial_state.values(), strict=True))
     for left, right in pairs:
         assert (left.dtype, right.dtype) == (np.float64, np.float32)
         np.testing.assert_array_equal(left.astype(np.float32), right)
@@ -65,7 +65,7 @@ def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path: Pat
     inputs = load_inputs(config(sequence={"path": str(tmp_path / "x.npy"), "timesteps": 99, "batch_size": 99}))
     assert inputs.sequence.shape == (7, 5, 3)
     assert (inputs.config.sequence.timesteps, inputs.config.sequence.batch_size) == (7, 5)
-    assert inputs.initial_state.h.shape == (1, 5, 4)
+    assert inputs.initial_state["h"].shape == (1, 5, 4)
     assert inputs.sequence.dtype == np.float32
     assert not inputs.sequence.flags.writeable
 
@@ -152,8 +152,8 @@ def test_a_state_is_read_from_its_file(tmp_path: Path) -> None:
     h, c = np.full((1, 16, 4), 0.25), np.arange(64.0).reshape(1, 16, 4)
     np.savez(tmp_path / "s.npz", h=h, c=c)
     state = load_inputs(config(initial_state={"path": str(tmp_path / "s.npz")})).initial_state
-    np.testing.assert_array_equal(state.h, h)
-    np.testing.assert_array_equal(state.c, c)
+    np.testing.assert_array_equal(state["h"], h)
+    np.testing.assert_array_equal(state.get("c"), c)
 
 
 def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
@@ -178,5 +178,5 @@ def test_parameters_and_initial_state_are_read_from_an_exported_run(tmp_path: Pa
     )
     for name, array in first.inputs.parameters.items():
         np.testing.assert_array_equal(again.parameters[name], array)
-    for ours, theirs in zip(again.initial_state.arrays, first.inputs.initial_state.arrays, strict=True):
+    for ours, theirs in zip(again.initial_state.values(), first.inputs.initial_state.values(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -21,7 +21,7 @@ def slopes(inputs: Inputs, trace: Trace) -> Iterator[tuple[str, float, float]]:
     """
     generator = np.random.default_rng(0)
     given = {f"grad.parameters.{name}": array for name, array in inputs.parameters.items()}
-    given |= {f"grad.{s}0": array for s, array in inputs.initial_state.by_symbol.items()}
+    given |= {f"grad.{s}0": array for s, array in inputs.initial_state.items()}
     given |= {"grad.input": inputs.sequence}
     given = {name: array.astype(np.float64) for name, array in given.items()}
     for name, array in given.items():

@@ -40,7 +40,7 @@ def gates_of(
         own = {name.removeprefix(prefix): a for name, a in inputs.parameters.items() if name.startswith(prefix)}
         parameters = Layer(own)
         names = inputs.network.kind.state_symbols
-        initial = zip(names, inputs.initial_state.arrays, strict=True)
+        initial = zip(names, inputs.initial_state.values(), strict=True)
         state = {name: array[place, n].tolist() for name, array in initial}
         for t in range(timesteps - 1, -1, -1) if direction else range(timesteps):
             x = inputs.sequence[t, n].tolist()

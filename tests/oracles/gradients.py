@@ -24,7 +24,7 @@ def oracle_gradients(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
     network, loss = inputs.network, inputs.loss
     assert loss is not None
     p = {name: _leaf(array) for name, array in inputs.parameters.items()}
-    start = {s: _leaf(array) for s, array in inputs.initial_state.by_symbol.items()}
+    start = {s: _leaf(array) for s, array in inputs.initial_state.items()}
     x = _leaf(inputs.sequence)
     states: dict[tuple[str, int, int, int, int], Any] = {}
     total = torch.zeros((), dtype=torch.float64)

@@ -89,7 +89,7 @@ def _layer_constants(inputs: Inputs, layer: int) -> dict[str, NDArray[np.generic
     network = inputs.network
     sides = [inputs.parameters.layer(layer, direction) for direction in range(network.directions)]
     rows = slice(layer * network.directions, (layer + 1) * network.directions)
-    states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
+    states = dict(inputs.initial_state)
     return {
         f"W{layer}": np.stack([in_onnx_order(side.i2h_weight, network.cell) for side in sides]),
         f"R{layer}": np.stack([in_onnx_order(side.h2h_weight, network.cell) for side in sides]),

@@ -21,7 +21,7 @@ def _of_loops(inputs: Inputs) -> Answer:
     """The network of any cell, by `cell_loops`."""
     network = inputs.network
     symbols = network.kind.state_symbols
-    states = dict(zip(symbols, inputs.initial_state.arrays, strict=True))
+    states = dict(inputs.initial_state)
     series: dict[str, list[Vector]] = {name: [] for name in symbols}
     finals: dict[str, list[Vector]] = {name: [] for name in symbols}
     below = inputs.sequence.astype(np.float64)
@@ -135,11 +135,11 @@ def recurrence(inputs: Inputs) -> Answer:
                 order.reverse()
             for n in range(samples):
                 place = layer * directions + direction
-                h = inputs.initial_state.h[place, n].astype(np.float64)
+                h = inputs.initial_state["h"][place, n].astype(np.float64)
                 c = None
                 if network.cell == "lstm":
-                    assert inputs.initial_state.c is not None
-                    c = inputs.initial_state.c[place, n].astype(np.float64)
+                    assert inputs.initial_state.get("c") is not None
+                    c = inputs.initial_state["c"][place, n].astype(np.float64)
                 for t in order:
                     h, c = next_state(network.cell, weights, below[t, n], h, c)
                     hidden[layer, direction, t, n] = h

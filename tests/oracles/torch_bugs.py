@@ -43,7 +43,7 @@ def torch_gradients(inputs: Inputs, bug: str) -> dict[str, NDArray[Any]]:
     assert loss.out is not None
     p = {name: torch.tensor(array, requires_grad=True) for name, array in inputs.parameters.items()}
     x = torch.tensor(inputs.sequence, requires_grad=True)
-    initial = {s: torch.tensor(a, requires_grad=True) for s, a in inputs.initial_state.by_symbol.items()}
+    initial = {s: torch.tensor(a, requires_grad=True) for s, a in inputs.initial_state.items()}
     flip = _FlipForward.apply if bug == "backward-direction-not-reversed-in-gradient" else lambda a: a.flip(0)
     tanh = _WrongTanh.apply if bug == "derivative-at-wrong-pre-activation" else torch.tanh
     outputs, total = [], torch.zeros((), dtype=x.dtype)

@@ -20,7 +20,7 @@ def answers_of_torch(inputs: Inputs) -> Answer:
     for layer in range(network.num_layers):
         module = _module(inputs, layer)
         rows = slice(layer * directions, (layer + 1) * directions)
-        states = tuple(torch.from_numpy(np.array(array[rows])) for array in inputs.initial_state.arrays)
+        states = tuple(torch.from_numpy(np.array(array[rows])) for array in inputs.initial_state.values())
         with torch.no_grad():
             x, final = module(x, states if network.kind.has_cell_state else states[0])
         finals.append(final if network.kind.has_cell_state else (final,))

@@ -151,7 +151,7 @@ def test_the_extent_of_a_large_result_samples_some_units() -> None:
         hidden = np.zeros(result.shape)
         hidden[1, 0, 0, 1, unit] = 3.0
         state = result.inputs.initial_state
-        quiet = replace(result, inputs=replace(result.inputs, initial_state=replace(state, h=np.zeros_like(state.h))))
+        quiet = replace(result, inputs=replace(result.inputs, initial_state={**state, "h": np.zeros_like(state["h"])}))
         found = LaneGates(with_hidden(quiet, "manual", hidden)).extent("manual", "change")
         assert found.largest == (5.0 if unit < 2 else 0.0)
 
@@ -368,7 +368,7 @@ def test_lanes_of_gates_are_those_of_plain_python_at_every_resolution(data: st.D
 
 def test_changes_and_norms_are_of_the_engines_own_vectors() -> None:
     result = result_of("gru")
-    hidden, h0 = result["manual"].hidden[1, 1, :, 1], result.inputs.initial_state.h[3, 1]
+    hidden, h0 = result["manual"].hidden[1, 1, :, 1], result.inputs.initial_state["h"][3, 1]
     before = np.concatenate([hidden[1:], h0[None]])
     whole = every_cell(0, 40), every_cell(0, 4)
     change = MultiscaleReader(result, "manual", None, 1, "change").read(Lane(1, 1), *whole).values

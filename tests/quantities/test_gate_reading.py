@@ -35,7 +35,7 @@ def result_of(cell: str, dtype: str = "float64") -> RunResult:
 def expected_of(result: RunResult, trace: Trace) -> dict[str, np.ndarray]:
     """Every quantity by name, (L, D, T, N, H) or of the norm (L, D, T, N, 1)."""
     hidden = trace.hidden.astype(np.float64)
-    h0 = result.inputs.initial_state.h.reshape(2, 2, 1, N, H)
+    h0 = result.inputs.initial_state["h"].reshape(2, 2, 1, N, H)
     before = np.stack(
         [np.concatenate([h0[:, 0], hidden[:, 0, :-1]], 1), np.concatenate([hidden[:, 1, 1:], h0[:, 1]], 1)], 1
     )

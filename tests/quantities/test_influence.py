@@ -46,9 +46,7 @@ def by_torch(result: RunResult, where: Location) -> tuple[np.ndarray, np.ndarray
             outs = []
             for direction in range(network.directions):
                 k, run, out = layer * network.directions + direction, step(layer, direction), [None] * length
-                state = {
-                    s: torch.from_numpy(np.array(a[k, n : n + 1])) for s, a in inputs.initial_state.by_symbol.items()
-                }
+                state = {s: torch.from_numpy(np.array(a[k, n : n + 1])) for s, a in inputs.initial_state.items()}
                 for t in range(length)[:: -1 if network.backward(direction) else 1]:
                     found = run(layer_input[t][None], state)
                     state = {s: found[s] for s in state}

@@ -84,10 +84,9 @@ def test_the_initial_state_is_there_at_the_step_that_reads_it() -> None:
     assert [{"h0", "c0"} <= set(kinds_at(padded, Location(0, 1, 1, n))) for n in range(2)] == [False, True]
     assert not {"h0", "c0"} & set(kinds_at(result, Location(0, 0, 2)))
     state = result.inputs.initial_state
-    assert state.c is not None
     where = Location(0, 1, 2, 1)
-    assert np.array_equal(vector_at(result, "manual", where, "h0").columns[0][1], state.h[1, 1])
-    assert np.array_equal(vector_at(result, "manual", where, "c0").columns[0][1], state.c[1, 1])
+    assert np.array_equal(vector_at(result, "manual", where, "h0").columns[0][1], state["h"][1, 1])
+    assert np.array_equal(vector_at(result, "manual", where, "c0").columns[0][1], state["c"][1, 1])
     assert "c0" not in kinds_at(make_result(timesteps=1), Location())
 
 
@@ -145,7 +144,7 @@ def test_a_place_has_the_kinds_of_vectors_of_its_cell_and_its_engines() -> None:
 def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
     state = result.inputs.initial_state
-    for kind, array in (("h0", state.h), ("c0", state.c)):
+    for kind, array in (("h0", state["h"]), ("c0", state.get("c"))):
         vector = vector_at(result, "manual", Location(1, 1, 2, 1), kind)
         assert array is not None
         assert [label for label, _ in vector.columns] == ["every engine"]

@@ -275,7 +275,7 @@ def test_kinks_are_undetermined(engine: Engine) -> None:
             "i2h_bias": d[0],
             "h2h_bias": d[0],
             "i2h_weight": d * inputs.sequence[0],
-            "h2h_weight": d * inputs.initial_state.h[0],
+            "h2h_weight": d * inputs.initial_state["h"][0],
         }
         other = {f"{OF_PARAMETERS}l0_{name}": array for name, array in of_parameters.items()}
         other["grad.input"] = d * [1.0, -1.0]

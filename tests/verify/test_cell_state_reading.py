@@ -45,8 +45,8 @@ def steady(dtype: str = "float64", timesteps: int = 200) -> tuple[Inputs, Trace]
     """A forget gate of one half at every step, and an initial cell state of 2: after k steps 2 ** (1 - k) is left."""
     inputs, trace = lstm(0.0, dtype, timesteps)
     inputs = with_parameters(inputs, lambda name, array: np.zeros_like(array))
-    c0 = np.full_like(inputs.initial_state.h, 2.0)
-    return replace(inputs, initial_state=replace(inputs.initial_state, c=c0)), trace
+    c0 = np.full_like(inputs.initial_state["h"], 2.0)
+    return replace(inputs, initial_state={**inputs.initial_state, "c": c0}), trace
 
 
 CASES = {bias: lstm(bias) for bias in (-4.0, 0.0, 40.0)}
@@ -96,7 +96,7 @@ def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
 ) -> None:
     small_searches(monkeypatch, 4, 16, 7)
     inputs, trace = CASES[bias]
-    c0 = inputs.initial_state.c
+    c0 = inputs.initial_state.get("c")
     assert c0 is not None
     c = gates_of(inputs, trace.hidden)["c"]
     cells = CellStates(inputs, trace, blocks=own_blocks(inputs, trace) if given else None)
@@ -117,11 +117,11 @@ def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
 @pytest.mark.parametrize("direction", [0, 1])
 def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_start(direction: int) -> None:
     inputs, trace = CASES[40.0]
-    c0 = inputs.initial_state.c
+    c0 = inputs.initial_state.get("c")
     assert c0 is not None
     layer = bounded_layer(inputs, trace, 0, direction, np.arange(1, 4))
     c = BoundedArray(c0[direction, 1:3, 1:4].astype(np.float64), np.zeros((2, 3)), trace.eps)
-    h = inputs.initial_state.h[direction, 1:3]
+    h = inputs.initial_state["h"][direction, 1:3]
     cells, narrowed = CellStates(inputs, trace), False
     for t in reversed(range(T)) if direction else range(T):
         found = cells.before(0, direction, t, slice(1, 3), slice(1, 4))
@@ -154,8 +154,8 @@ def test_cell_states_of_an_engine_are_as_exact_as_its_precision() -> None:
         after = cells.after(1, direction, slice(3, 6), slice(1, 3), slice(0, 2))
         assert np.array_equal(after.value, cell[1, direction, 3:6, 1:3, 0:2])
     initial = cells.before(1, 1, T - 1, slice(0, N), slice(0, H))
-    assert inputs.initial_state.c is not None
-    assert np.array_equal(initial.value, inputs.initial_state.c[3])
+    assert inputs.initial_state.get("c") is not None
+    assert np.array_equal(initial.value, inputs.initial_state["c"][3])
     assert not initial.bound.any()
     assert cells._checkpoints.used == 0
 

@@ -45,10 +45,10 @@ def before(cells: CellStates, direction: int, t: int) -> FloatArray:
 def expected(inputs: Inputs, trace: Trace, direction: int, t: int) -> FloatArray:
     """c[t-1] of the step at t as the engine itself had it."""
     assert trace.cell is not None
-    assert inputs.initial_state.c is not None
+    assert inputs.initial_state.get("c") is not None
     previous = t + 1 if direction else t - 1
     if previous in (-1, inputs.timesteps):
-        return inputs.initial_state.c[direction]
+        return inputs.initial_state["c"][direction]
     return trace.cell[0, direction, previous]
 
 

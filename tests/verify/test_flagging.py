@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
@@ -48,9 +48,9 @@ def with_parameter(inputs: Inputs, name: str, row: int = 0) -> Inputs:
 
 
 def with_initial_state(inputs: Inputs, place: int, sample: int = 0) -> Inputs:
-    h = np.array(inputs.initial_state.h)
+    h = np.array(inputs.initial_state["h"])
     h[place, sample] += 1.0
-    return replace(inputs, initial_state=State(h, inputs.initial_state.c))
+    return replace(inputs, initial_state={**inputs.initial_state, "h": h})
 
 
 def knows_of_input(inputs: Inputs, t: int) -> Cells:

@@ -84,8 +84,8 @@ def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vec
                 if bug == "lengths-off-by-one":
                     length = min(length + more, timesteps)
                 p, out = inputs.parameters.layer(layer, d), hidden[layer, d, :, row]
-                h = inputs.initial_state.h[k, sample]
-                c = np.zeros(size) if inputs.initial_state.c is None else inputs.initial_state.c[k, sample]
+                h = inputs.initial_state["h"][k, sample]
+                c = np.zeros(size) if inputs.initial_state.get("c") is None else inputs.initial_state["c"][k, sample]
                 cells = np.zeros((timesteps, size))
                 for t in reversed(range(length)) if backward else range(length):
                     h, c = step(network.cell, p, below[t], h, c)

@@ -152,7 +152,7 @@ def test_a_step_reads_the_layer_below_and_the_vector_before_it(times: slice, sam
         for column, n in enumerate(chosen):
             assert below[row, column].tolist() == [*trace.hidden[0, 0, t, n], *trace.hidden[0, 1, t, n]]
             for d, previous in ((0, t - 1), (1, t + 1)):
-                h0 = inputs.initial_state.h[2 + d, n]
+                h0 = inputs.initial_state["h"][2 + d, n]
                 expected = trace.hidden[1, d, previous, n] if 0 <= previous < 5 else h0
                 assert before[d][row, column].tolist() == expected.tolist()
 

@@ -81,7 +81,7 @@ def _read_sequence(path: Path) -> None:
 def _read_state(path: Path) -> None:
     config = network_of()
     state = read_state(path, config.network, 2)
-    assert all(array.shape == config.network.state_shape(2) for array in state.arrays)
+    assert all(array.shape == config.network.state_shape(2) for array in state.values())
 
 
 def _read_session(path: Path) -> None:

@@ -151,7 +151,7 @@ class _Lane:
         self._above = not fault.direct_above or layer == network.num_layers - 1
         self._lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
         self._after = {s: states[s][layer, direction] for s in network.kind.state_symbols}
-        self._initial = {s: array[self._row] for s, array in inputs.initial_state.by_symbol.items()}
+        self._initial = {s: array[self._row] for s, array in inputs.initial_state.items()}
         shapes = {s: (*x.shape[:2], array.shape[-1]) for s, array in self._after.items()}
         self._size = len(self._p["i2h_bias"]) // self._cell.gate_count
         gates = dict.fromkeys(self._cell.gate_symbols, (*x.shape[:2], self._size))

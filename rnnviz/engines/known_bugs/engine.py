@@ -16,7 +16,7 @@ from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.gradients import gradient, gradient_names
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
@@ -182,7 +182,7 @@ def _exchange(inputs: Inputs) -> Inputs:
     """The sequence with its samples as time steps; the states of the samples are dealt out again to the time steps."""
     sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
     places = np.arange(inputs.timesteps) % inputs.batch_size
-    return Inputs(inputs.config, sequence, inputs.parameters, inputs.initial_state.at(np.s_[:, places]))
+    return Inputs(inputs.config, sequence, inputs.parameters, part_of_state(inputs.initial_state, np.s_[:, places]))
 
 
 def trace_in_memory(inputs: Inputs) -> Trace:
@@ -249,7 +249,7 @@ def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow
     layer, direction, network = part.layer, part.direction, inputs.network
     k = layer * network.directions + direction
     x, timesteps = _layer_inputs(fault, inputs, trace, layer), inputs.timesteps
-    state = {name: array[k] for name, array in inputs.initial_state.by_symbol.items()}
+    state = {name: array[k] for name, array in inputs.initial_state.items()}
     lengths, count = np.array([inputs.length(sample) for sample in range(inputs.batch_size)]), inputs.batch_size
     if fault.batch_as_time:
         x = [array.swapaxes(0, 1) for array in x]

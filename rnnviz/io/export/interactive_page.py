@@ -331,7 +331,7 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
             for layer in range(layers)
             for direction in range(directions)
         ],
-        "initial": {name: _packed(array[:, chosen]) for name, array in inputs.initial_state.by_symbol.items()},
+        "initial": {name: _packed(array[:, chosen]) for name, array in inputs.initial_state.items()},
         "x": _packed(inputs.sequence[:, chosen]),
         "startEngine": engine,
         "start": [start.layer, start.direction, start.timestep, samples.index(start.sample), start.unit],

@@ -248,7 +248,7 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
             "and `out` and hidden states are 0 there."
         )
         yield code(f"lengths = np.array({list(inputs.lengths)})")
-    arrays = zip(kind.state_symbols, inputs.initial_state.arrays, strict=True)
+    arrays = zip(kind.state_symbols, inputs.initial_state.values(), strict=True)
     yield code(
         *(assignment(f"initial_{name}", array) for name, array in arrays),
         f"initial_state = [{', '.join(f'initial_{name}' for name in kind.state_symbols)}]",
@@ -433,7 +433,7 @@ def load_for_notebook(config: Config) -> Inputs:
 
 def check_size(inputs: Inputs) -> None:
     """Refuse a run whose numbers, those that it computes included, are too many."""
-    arrays = [*inputs.parameters.values(), *inputs.initial_state.arrays, inputs.sequence]
+    arrays = [*inputs.parameters.values(), *inputs.initial_state.values(), inputs.sequence]
     hidden = prod(inputs.hidden_shape) * inputs.sequence.dtype.itemsize
     _check(hidden + sum(array.nbytes for array in arrays))
 

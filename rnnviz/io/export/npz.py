@@ -150,7 +150,7 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     inputs = result.inputs
     arrays["input"] = inputs.sequence
     arrays["lengths"] = np.array([inputs.length(sample) for sample in range(inputs.batch_size)], np.int64)
-    states = zip(inputs.network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
+    states = inputs.initial_state.items()
     arrays |= {f"initial_state.{name}": array for name, array in states}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
     return arrays

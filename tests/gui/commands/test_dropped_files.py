@@ -146,7 +146,7 @@ def test_a_dropped_state_becomes_the_initial_state(qtbot, window, drop, tmp_path
     np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         drop(tmp_path / "s.npz")
-    assert np.all(window.session.result.inputs.initial_state.h == 0.5)
+    assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         drop(_weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
     assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
-    assert np.all(window.session.result.inputs.initial_state.h == 0.5)
+    assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 
 
 def _useless_files(folder: Path) -> list[Path]:

@@ -66,7 +66,7 @@ def test_a_stored_initial_state_is_used_by_the_config(opened, samples: int) -> N
     assert (entry.batch_size, samples) in ((None, 1), (config.sequence.batch_size, 5))
     inputs = load_inputs(Config.from_mapping(config.to_mapping()))
     for name, array in state(samples).items():
-        read = getattr(inputs.initial_state, name)
+        read = inputs.initial_state[name]
         assert read.shape == (4, config.sequence.batch_size, 4)
         np.testing.assert_array_equal(read, np.broadcast_to(array, read.shape))
     assert inputs.assumptions == ()
@@ -106,7 +106,7 @@ def test_another_initial_state_than_the_stored_one_is_an_assumption(opened) -> N
     first, second = load_inputs(config).assumptions
     assert first == CLAUSE
     assert "starts from zeros instead" in second
-    assert not load_inputs(config).initial_state.h.any()
+    assert not load_inputs(config).initial_state["h"].any()
 
 
 @pytest.mark.parametrize("kind", ["input", "computed"])

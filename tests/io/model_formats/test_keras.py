@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config, Network
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.model_formats.keras import open_model
@@ -23,7 +23,7 @@ STACKS = ("uni1", "uni3", "bi1", "bi3")
 def output_of(network, arrays, x):
     """(N, T, D·H), from x (N, T, I) and a state of zeros."""
     zeros = np.zeros(network.state_shape(len(x)), network.dtype)
-    state = State(zeros, zeros if network.kind.has_cell_state else None)
+    state = dict.fromkeys(network.kind.state_symbols, zeros)
     inputs = Inputs(Config(network), x.swapaxes(0, 1), Parameters(network, arrays), state)
     return computed(ManualEngine(), inputs)[0].output.swapaxes(0, 1)
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.core.config import Config, Network
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.model_formats.onnx import open_model
@@ -87,7 +87,7 @@ def test_an_export_of_pytorch_is_read_to_the_same_weights_and_outputs(cell, both
         Config(network),
         inner.swapaxes(0, 1) if both else inner,
         Parameters(network, arrays),
-        State(zeros, zeros if network.kind.has_cell_state else None),
+        dict.fromkeys(network.kind.state_symbols, zeros),
     )
     output = computed(ManualEngine(), inputs)[0].output
     assert_near(output.swapaxes(0, 1) if both else output, given, 1e-5)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from rnnviz.core.config import Config
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
@@ -63,7 +63,10 @@ def theirs(path: Path, given: Arrays) -> list[NDArray[np.floating]]:
 def ours(model: ModelFile, name: str, x: NDArray[np.floating], states: list[NDArray[np.floating]]) -> Trace:
     network = next(entry for entry in model.entries if entry.name == name).network()
     parameters = Parameters(network, dict(model.parameters(name)))
-    return computed(ManualEngine(), Inputs(Config(network), x, parameters, State(*states)))[0]
+    return computed(
+        ManualEngine(),
+        Inputs(Config(network), x, parameters, dict(zip(network.kind.state_symbols, states, strict=True))),
+    )[0]
 
 
 def concatenated(y: NDArray[np.floating]) -> NDArray[np.floating]:

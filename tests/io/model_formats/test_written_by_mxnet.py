@@ -52,7 +52,7 @@ def block(mx: Any, cell: str, layers: int = 1, both: bool = False, **options: An
 
 def answer(mx: Any, made: Any, cell: str, layers: int, both: bool) -> Source:
     inputs = sequence_and_states(cell, layers, both)
-    states = [mx.nd.array(np.array(state)) for state in inputs.initial_state.arrays]
+    states = [mx.nd.array(np.array(state)) for state in inputs.initial_state.values()]
     out, final = made(mx.nd.array(np.array(inputs.sequence)), states)
     return Source(out.asnumpy(), tuple(state.asnumpy() for state in final))
 
@@ -135,7 +135,7 @@ def checkpoint(mx: Any, tmp_path: Path) -> Callable[..., tuple[Path, Source]]:
     def write(cell: str, layers: int, both: bool) -> tuple[Path, Source]:
         fused = mx.rnn.FusedRNNCell(HIDDEN, layers, mode=cell, bidirectional=both, prefix="enc_", get_next_state=True)
         inputs = sequence_and_states(cell, layers, both)
-        begins = {f"begin{k}": np.array(array) for k, array in enumerate(inputs.initial_state.arrays)}
+        begins = {f"begin{k}": np.array(array) for k, array in enumerate(inputs.initial_state.values())}
         out, states = fused.unroll(
             5, mx.sym.Variable("x"), [mx.sym.Variable(name) for name in begins], layout="TNC", merge_outputs=True
         )

@@ -40,7 +40,7 @@ def module(cell: str, layers: int = 1, both: bool = False, **options: Any) -> An
 
 def answer(made: Any, cell: str, layers: int, both: bool) -> Source:
     inputs = sequence_and_states(cell, layers, both)
-    states = tuple(torch.tensor(np.array(state)) for state in inputs.initial_state.arrays)
+    states = tuple(torch.tensor(np.array(state)) for state in inputs.initial_state.values())
     with torch.no_grad():
         out, final = made(torch.tensor(np.array(inputs.sequence)), states if cell == "lstm" else states[0])
     return Source(out.numpy(), tuple(state.numpy() for state in (final if cell == "lstm" else (final,))))
@@ -87,7 +87,7 @@ def test_a_cell_computes_its_own_results_step_by_step(tmp_path: Path, cell: str,
     torch.manual_seed(8)
     made = kinds.get(cell, torch.nn.RNNCell)(INPUT, HIDDEN, bias=bias, **options)
     inputs, path, out = sequence_and_states(cell, 1, False), tmp_path / "w.bin", []
-    states = tuple(torch.tensor(np.array(state[0])) for state in inputs.initial_state.arrays)
+    states = tuple(torch.tensor(np.array(state[0])) for state in inputs.initial_state.values())
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.normal_(0.0, 0.5)

@@ -51,7 +51,7 @@ def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: 
     assert session.unpacked.stat().st_mode & 0o077 == 0
     after = load_inputs(session.config)
     np.testing.assert_array_equal(after.sequence, before.sequence)
-    np.testing.assert_array_equal(after.initial_state.arrays[0], before.initial_state.arrays[0])
+    np.testing.assert_array_equal(after.initial_state["h"], before.initial_state["h"])
     assert after.names == before.names
     assert [Path(name).name for name in session.config.compare.candidates] == ["onnx", "mine.py", "golden.npz#torch"]
     assert b"here" not in moved.read_bytes()

@@ -286,9 +286,8 @@ class RenderState:
         if self.gradient:
             return np.asarray(self.result[self.engine][self.initial_name][row, self.sample])
         if self.quantity == "c":
-            assert state.c is not None, "only an LSTM has c"
-            return np.asarray(state.c[row, self.sample])
-        h: FloatArray = state.h[row, self.sample]
+            return np.asarray(state["c"][row, self.sample])
+        h: FloatArray = state["h"][row, self.sample]
         return np.asarray(np.linalg.norm(h.astype(np.float64), keepdims=True)) if self.quantity == "norm" else h
 
     def mismatched(self, lane: Lane) -> int | None:

@@ -112,7 +112,7 @@ def test_the_input_and_the_initial_state_end_a_history(view: ArithmeticView, sho
         (Place("input", (2, 1, 0)), "x[t=2, i=0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
         (
             Place("c0", (3, 1, 2), Lane(1, 1)),
-            f"c0[u=2] = {format_short(float(result.inputs.initial_state.c[3, 1, 2]))}",
+            f"c0[u=2] = {format_short(float(result.inputs.initial_state['c'][3, 1, 2]))}",
         ),
     ):
         view.show_history((Place.at("h", WHERE), place), 1)

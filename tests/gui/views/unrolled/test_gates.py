@@ -76,7 +76,7 @@ def test_only_quantities_with_an_initial_state_show_one(view: UnrolledView) -> N
     for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
         view.session.set_color_by(quantity)
         before = {unit: text for (t, unit), text in texts(view).items() if t < 0}
-        array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
+        array = None if state is None else result.inputs.initial_state[state][0, 0]
         assert before == ({} if array is None else {unit: number_format.short(v) for unit, v in enumerate(array)})
         if state is not None:
             assert view._canvas.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]

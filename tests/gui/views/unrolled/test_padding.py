@@ -47,7 +47,7 @@ def texts(view: UnrolledView, lane: Lane) -> dict[int, str]:
 def test_boxes_have_numbers_up_to_the_end_of_the_sample(qtbot: Any, view: UnrolledView) -> None:
     result = padded()
     view.show_result(result, "manual")
-    h0 = result.inputs.initial_state.h
+    h0 = result.inputs.initial_state["h"]
     for sample, length in ((0, 3), (1, 5), (0, 3)):
         view.show_location(Location(sample=sample))
         hidden = result["gluon"].hidden[0, :, :, sample, 0]

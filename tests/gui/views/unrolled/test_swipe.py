@@ -74,7 +74,7 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
             for t in range(4)
             for unit in range(10)
         }
-        initial = result.inputs.initial_state.h[direction, 0]
+        initial = result.inputs.initial_state["h"][direction, 0]
         expected |= {(4 if direction else -1, unit): number_format.short(initial[unit]) for unit in range(10)}
         assert texts(view, Lane(0, direction)) == expected
     x = result.inputs.sequence[:, 0]

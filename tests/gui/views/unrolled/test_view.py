@@ -90,7 +90,7 @@ def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timestep
         for unit in range(10):
             for t in range(timesteps):
                 expected[CellGeometry(lane, t, unit)] = written(result["gluon"].hidden[0, direction, t, 0, unit])
-            expected[CellGeometry(lane, first, unit)] = written(result.inputs.initial_state.h[direction, 0, unit])
+            expected[CellGeometry(lane, first, unit)] = written(result.inputs.initial_state["h"][direction, 0, unit])
     for unit in range(5):
         for t in range(timesteps):
             expected[CellGeometry(INPUT, t, unit)] = written(result.inputs.sequence[t, 0, unit])

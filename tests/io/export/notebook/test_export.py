@@ -107,7 +107,7 @@ def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path: Path) -> No
     for name, array in inputs.parameters.items():
         np.testing.assert_array_equal(names[name], array, strict=True)
     np.testing.assert_array_equal(names["dat"], inputs.sequence.swapaxes(0, 1), strict=True)
-    for own, array in zip(names["initial_state"], inputs.initial_state.arrays, strict=True):
+    for own, array in zip(names["initial_state"], inputs.initial_state.values(), strict=True):
         np.testing.assert_array_equal(own, array, strict=True)
     np.testing.assert_array_equal(names["recorded_out"], result.reference.output_in("NTC"), strict=True)
 

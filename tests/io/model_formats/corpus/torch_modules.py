@@ -44,7 +44,7 @@ def rnn(**options: Any) -> Any:
 def expected(module: Any, ran: Computed) -> tuple[Any, tuple[Any, ...]]:
     """out and the final states of the module on the inputs of a run."""
     sequence = torch.tensor(np.array(ran.inputs.sequence))
-    states = tuple(torch.tensor(np.array(state)) for state in ran.inputs.initial_state.arrays)
+    states = tuple(torch.tensor(np.array(state)) for state in ran.inputs.initial_state.values())
     sequence, states = sequence.to(dtype_of(module)), tuple(state.to(dtype_of(module)) for state in states)
     with torch.no_grad():
         if isinstance(module, nn.RNNBase):

@@ -33,7 +33,7 @@ def test_gluon_s_layer_loads_the_file_and_computes_the_same(
     inputs = made(cell, layers, both)
     block = layer(mx, cell, layers, both)
     block.load_parameters(str(write(inputs, tmp_path / "w.params")))
-    states = [mx.nd.array(array) for array in inputs.initial_state.arrays]
+    states = [mx.nd.array(array) for array in inputs.initial_state.values()]
     out, final = block(mx.nd.array(inputs.sequence), states)
     assert_reproduces(inputs, out.asnumpy(), [state.asnumpy() for state in final])
 

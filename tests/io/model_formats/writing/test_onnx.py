@@ -19,7 +19,7 @@ from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS,
 def run(path: Path, inputs: Inputs) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     feeds = {"input": inputs.sequence}
-    feeds |= {f"{name}_0": array for name, array in zip("hc", inputs.initial_state.arrays, strict=False)}
+    feeds |= {f"{name}_0": array for name, array in zip("hc", inputs.initial_state.values(), strict=False)}
     return session.run(None, feeds)
 
 

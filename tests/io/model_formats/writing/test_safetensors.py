@@ -33,7 +33,7 @@ def test_pytorch_s_module_loads_the_file_and_computes_the_same(
     assert {tensor.dtype for tensor in loaded.values()} == {getattr(torch, dtype)}
     theirs = module(cell, layers, both, dtype)
     theirs.load_state_dict(loaded)
-    states = tuple(torch.from_numpy(np.array(array)) for array in inputs.initial_state.arrays)
+    states = tuple(torch.from_numpy(np.array(array)) for array in inputs.initial_state.values())
     with torch.no_grad():
         out, final = theirs(torch.from_numpy(np.array(inputs.sequence)), states if cell == "lstm" else states[0])
     assert_reproduces(inputs, out.numpy(), [state.numpy() for state in (final if cell == "lstm" else (final,))])
