@@ -4,12 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray, QEvent, QLockFile, QObject, QSettings, QSize, Qt, QThread, QTimer
+from PySide6.QtCore import QByteArray, QLockFile, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -81,20 +79,6 @@ def test_settings_are_unchanged_on_a_full_disk_until_it_has_free_space(tmp_path)
     assert b"/a/long/path/199" in path.read_bytes()
 
 
-@pytest.mark.slow
-def test_values_of_another_kind_count_as_not_set(make_window, settings, supervisor):
-    store = settings
-    for key in ("window/geometry", "window/layout/whole", "window/layout/side"):
-        store.set_value(key, QByteArray(b"no layout at all"))
-    store.set_value("appearance/theme", 17)
-    store.set_value("files/recent", {"a": 1})
-    assert settings.theme == "desktop"
-    assert settings.recent == ()
-    window = make_window(supervisor, None)
-    assert window.size() == first_size(window)
-    assert all(size > 100 for size in window.main_layout._whole.sizes())
-
-
 # As Qt packs it: a mark, a version, the number of sizes, and behind the sizes and a flag how wide a handle is.
 PACKED = bytes.fromhex("000000ff 00000001 00000002 000002ae 0000014a 00")
 
@@ -133,48 +117,6 @@ def test_the_theme_is_chosen_in_the_menu_and_saved(window, settings):
         window.findChild(QAction, f"theme_{choice}").trigger()
         assert window.palette().window().color() == theme.color("window")
         assert settings.theme == choice
-
-
-@pytest.mark.slow
-def test_a_change_of_theme_polishes_each_widget_at_most_twice(qapp, window):
-    polished = Counter()
-
-    class Watch(QObject):
-        def eventFilter(self, watched, event):
-            polished[watched] += event.type() == QEvent.Type.StyleChange
-            return False
-
-    watch = Watch()
-    qapp.installEventFilter(watch)
-    window.findChild(QAction, "theme_dark").trigger()
-    qapp.removeEventFilter(watch)
-    assert polished[window.lanes] > 0
-    assert max(polished.values()) <= 2
-
-
-@pytest.mark.slow
-def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_was_painted(qtbot, window):
-    log = []
-
-    class Watch(QObject):
-        def eventFilter(self, _watched, event):
-            if event.type() == QEvent.Type.Paint:
-                log.append("painted")
-            return False
-
-    def draw(theme):
-        log.append(theme.name)
-        # Of the next turn, and so before another part is drawn.
-        QTimer.singleShot(0, lambda: log.append("turn"))
-
-    watch = Watch()
-    window.lanes.installEventFilter(watch)
-    window._theme_manager.add(draw)
-    window._theme_manager.add(draw)
-    window.findChild(QAction, "theme_dark").trigger()
-    assert log == []
-    qtbot.waitUntil(lambda: "painted" in log, timeout=20_000)
-    assert log[: log.index("painted")] == ["dark", "turn", "dark", "turn"]
 
 
 def test_the_desktop_theme_is_followed_while_it_is_chosen(qtbot, qapp, monkeypatch):
@@ -247,20 +189,6 @@ def test_a_set_value_is_read_back_at_once_and_is_in_the_file_once_saved(path):
     assert Settings(ini(path)).value("a/b") == ["x", "y"]
 
 
-def test_a_set_value_is_written_soon_without_a_save_or_the_event_loop(qapp, path):
-    store = Settings(ini(path))
-    store.set_value("before", "any thread")
-    store.write_at_once()
-    store.write_at_once()
-    store.set_value("after", QByteArray(b"\x00\xff"))
-    deadline = time.monotonic() + 100
-    while not (path.exists() and b"after" in path.read_bytes() and b"before" in path.read_bytes()):
-        assert time.monotonic() < deadline, "nothing was written"
-        QThread.msleep(1)
-    assert store._writer._file.thread() is not qapp.thread()
-    assert store.save()
-
-
 def test_a_file_locked_by_another_program_does_not_block_until_the_end(qtbot, path):
     """Qt waits for other writers of the same file, as it does for a disk that is busy."""
     store = Settings(ini(path))
@@ -295,18 +223,6 @@ def test_values_written_by_others_stay_except_for_the_same_key(path):
     assert (last.value("theirs"), last.value("both")) == ("1", "ours")
     other.save()
     assert Settings(ini(path)).value("both") == "ours"
-
-
-def test_saving_ends_the_writer_thread_which_can_start_again(qapp, path):
-    store = Settings(ini(path))
-    for value in ("1", "2", "3"):
-        store.write_at_once()
-        thread = store._writer.thread()
-        store.set_value("a", value)
-        assert thread.isRunning()
-        assert store.save()
-        assert store._writer is None
-        assert Settings(ini(path)).value("a") == value
 
 
 @pytest.mark.slow

@@ -11,11 +11,9 @@ from weakref import ref
 
 import pytest
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
 from rnnviz.gui import application
-from rnnviz.gui.application import GcTimer
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
@@ -90,20 +88,3 @@ def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
     results.clear()
     gc.collect()
     assert kept() is None
-
-
-@pytest.mark.slow
-def test_python_searches_for_garbage_as_before_once_the_last_shown_window_is_closed(
-    qtbot: Any, show: Callable[[RunResult], MainWindow], collector: GcTimer
-) -> None:
-    collector.setParent(None)
-    before = gc.get_threshold()
-    try:
-        first, second = show(make_result()), show(make_result())
-        qtbot.waitUntil(lambda: gc.get_threshold()[0] == 200_000)
-        first.close()
-        assert gc.get_threshold()[0] == 200_000
-        second.close()
-        assert gc.get_threshold() == before
-    finally:
-        collector.setParent(QApplication.instance())

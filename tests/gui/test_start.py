@@ -16,7 +16,6 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.gui.view_sync import TABS
 
 HEAVY = (
     "importlib.metadata",
@@ -119,18 +118,6 @@ def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[M
     window.close()
     window.deleteLater()
     QTest.qWait(0)
-
-
-def test_the_lanes_are_created_before_the_engines_and_these_before_the_views_behind_tabs(qtbot, window):
-    order: list[str] = []
-    window.first_painted.connect(lambda: order.append(f"first picture {hasattr(window, 'lanes')}"))
-    window.usable.connect(lambda: order.append(f"usable {window.lanes.isVisible()}"))
-    window.usable.connect(window.warm_up)
-    window.runner._warming.connect(lambda: order.append("engines"))
-    window._lazy_views.made.connect(lambda _view: order.append("view"))
-    with qtbot.waitSignal(window.completed, timeout=20_000):
-        window.show()
-    assert order == ["first picture False", "usable True", "engines", *["view"] * len(TABS)]
 
 
 @pytest.mark.parametrize("turns", range(4))

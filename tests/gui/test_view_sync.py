@@ -5,11 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.number_format import short, true_minus
-from rnnviz.gui import view_sync
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
@@ -83,85 +81,6 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
     assert (view.result, view.candidate) == (second, session.candidate)
 
 
-def test_views_of_a_large_result_show_another_location_or_candidate_in_turns_of_their_own(
-    qtbot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[tuple[str, int]] = []
-    candidates: dict[str, str] = {}
-
-    class View(ResultView):
-        def show_result(self, result, candidate):
-            candidates[self.title] = candidate
-
-        def show_location(self, location):
-            shown.append((self.title, location.timestep))
-
-        def follow_array(self, name):
-            before, self.followed = getattr(self, "followed", "h"), name
-            return before != name
-
-    def go(timestep: int) -> list[tuple[str, int]]:
-        shown.clear()
-        session.set_location(session.location.moved(timestep=timestep))
-        return list(shown)
-
-    monkeypatch.setattr(view_sync, "_AT_ONCE", 0)
-    window, result = QWidget(), make_result(("gluon", "manual", "torch"), timesteps=9, gradients=("gluon", "manual"))
-    qtbot.addWidget(window)
-    session = Session(result.config)
-    views, layout = ViewSynchronizer(session, window), QVBoxLayout(window)
-    for title in "abc":
-        view = View(window)
-        view.title = title
-        layout.addWidget(view)
-        views.add(view)
-    view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    window.show()
-    session.set_result(result)
-    assert go(1) == [("a", 1)]
-    qtbot.waitUntil(lambda: shown == [("a", 1), ("b", 1), ("c", 1)])
-    # The one with the keyboard first; none waits for another that moves on.
-    view.setFocus()
-    qtbot.waitUntil(view.hasFocus)
-    assert go(2) == [("c", 2)]
-    assert go(3) == [("c", 3)]
-    qtbot.waitUntil(lambda: shown[1:] == [("a", 3), ("b", 3)])
-    # Before a picture.
-    go(4)
-    views.finish_pending()
-    assert shown == [("c", 4), ("a", 4), ("b", 4)]
-    # Another array.
-    shown.clear()
-    session.set_color_by("grad.h")
-    assert shown == [("c", 4)]
-    qtbot.waitUntil(lambda: shown == [("c", 4), ("a", 4), ("b", 4)])
-    # Another candidate; a hidden view follows for the title of its tab, at last.
-    hidden = View(window)
-    hidden.title = "d"
-    views.add(hidden, eager=True)
-    hidden.hide()
-    session.set_candidate("torch")
-    session.set_location(session.location.moved(timestep=6))
-    assert candidates == {"a": "manual", "b": "manual", "c": "torch", "d": "manual"}
-    qtbot.waitUntil(lambda: set(candidates.values()) == {"torch"})
-    assert shown[-3:] == [("a", 6), ("b", 6), ("d", 6)]
-    monkeypatch.undo()
-    assert go(5) == [("a", 5), ("b", 5), ("c", 5)]
-
-
-def test_a_view_catches_up_when_its_tab_is_chosen(qtbot, window, run_config):
-    tabs = window.main_layout.tabs
-    titles = [tabs.tabText(place).partition("  ")[0] for place in range(tabs.count())]
-    tabs.setCurrentIndex(titles.index("Units over time"))
-    units = tabs.currentWidget()
-    tabs.setCurrentIndex(titles.index("Checks"))
-    run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4})
-    # Emptied while out of sight, and the newest result's when it is seen.
-    assert units._result is None
-    tabs.setCurrentIndex(titles.index("Units over time"))
-    assert units._result is window.session.result
-
-
 def _lazy_views(qtbot: Any) -> tuple[MainLayout, LazyViews]:
     main_layout = MainLayout(QWidget(), ResultView(), (), TABS)
     qtbot.addWidget(main_layout)
@@ -189,19 +108,6 @@ def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any, m
     for text in (texts[0], "another"):
         main_layout.set_tab_text(TABS[0], text)
     assert laid_out == ["another"]
-
-
-def test_a_tab_that_is_chosen_has_its_view_at_once(qtbot: Any) -> None:
-    main_layout, late = _lazy_views(qtbot)
-    made: list[str] = []
-    late.made.connect(lambda view: made.append(view.title))
-    main_layout.tabs.setCurrentIndex(4)
-    assert isinstance(main_layout.tabs.currentWidget(), ResultView)
-    assert made == [TABS[4]]
-    with qtbot.waitSignal(late.completed):
-        late.begin()
-    assert sorted(made) == sorted(TABS)
-    assert main_layout.tabs.currentIndex() == 4
 
 
 def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot: Any) -> None:

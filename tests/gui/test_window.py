@@ -83,16 +83,6 @@ def test_keys_move_the_selection_and_stop_at_the_edges(run_config, window, press
         assert window.toolbar.sample.value() == after.sample
 
 
-@pytest.mark.slow
-def test_a_spin_box_in_use_keeps_its_arrows(run_config, window):
-    run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
-    box = window.toolbar.sample
-    box.setFocus()
-    for key in (Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Home):
-        QTest.keyClick(box, key)
-    assert window.session.location == Location(sample=1)
-
-
 def test_a_field_of_the_panel_keeps_letters_and_arrows(window):
     line = window.panel.field("network.hidden_size").editor.line
     line.setFocus()
@@ -223,20 +213,6 @@ def test_no_two_commands_share_a_key():
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.slow
-def test_every_control_fits_a_small_window_even_with_long_sequences(run_config, window):
-    compare = {"candidates": ["onnx", "bug:no-h2h-bias"]}
-    run_config(
-        {"cell": "rnn_tanh", "input_size": 1, "hidden_size": 1},
-        sequence={"timesteps": 10_000, "batch_size": 100},
-        compare=compare,
-    )
-    assert window.width() == 1280
-    assert window.toolbar.export.isVisible()
-    assert window.toolbar.transport.label.text() == "t = 0 of 0–9999"
-    assert window.toolbar.candidate.isVisible()
-
-
 def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config, window):
     run_config(
         {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3},
@@ -249,11 +225,3 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
     box.activated.emit(box.currentIndex())
     assert window.session.candidate == "onnx"
     assert window.verdict.state in AGREEMENT
-
-
-@pytest.mark.slow
-def test_the_lanes_grow_with_the_window_at_least_as_much_as_the_side_views(qtbot, window):
-    lanes, side = window.lanes.width(), window.main_layout._side.width()
-    window.resize(window.width() + 700, window.height())
-    qtbot.waitUntil(lambda: window.lanes.width() + window.main_layout._side.width() > lanes + side + 600)
-    assert window.lanes.width() - lanes > window.main_layout._side.width() - side

@@ -9,7 +9,6 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
-    QAbstractItemView,
     QAbstractScrollArea,
     QAbstractSlider,
     QAbstractSpinBox,
@@ -302,12 +301,6 @@ def test_every_control_of_the_unfolded_verdict_and_the_presentation_has_a_name(r
     window.presentation.leave()
 
 
-def test_names_of_tables_differ(window):
-    tables = [w for w in own_controls(window) if isinstance(w, QAbstractItemView)]
-    names = [w.accessibleName() for w in tables]
-    assert len(set(names)) == len(names)
-
-
 def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     window.lanes.setFocus()
     parts = [part for part in window.main_layout.parts if part.isVisible()]
@@ -332,11 +325,3 @@ def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
         assert held is None or QApplication.focusWidget() is held
     QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6, Qt.KeyboardModifier.ShiftModifier)
     assert QApplication.focusWidget() is table
-
-
-def test_the_views_behind_tabs_can_take_height_from_others_and_return_it(window, press):
-    before = window.main_layout.tabs.height()
-    press("E", Qt.KeyboardModifier.ShiftModifier)
-    assert window.main_layout.tabs.height() > 1.4 * before
-    press("E", Qt.KeyboardModifier.ShiftModifier)
-    assert window.main_layout.tabs.height() == before

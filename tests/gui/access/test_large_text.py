@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from PySide6.QtGui import QFont, QFontMetrics
+from PySide6.QtGui import QFont
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -26,7 +26,6 @@ from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.scaling import scaled
 
 LARGE = 2560, 1440
-SHOWN = (QLabel, QAbstractButton, QComboBox, QTabBar, QAbstractSpinBox)
 SLACK = 4
 """Pixels that a style may take of a margin."""
 
@@ -96,17 +95,6 @@ def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
     QTest.qWait(0)
     assert cut_texts(large_window) == []
     assert large_window.findChild(QToolBar).height() >= scaled(18)
-
-
-@pytest.mark.slow
-def test_the_picture_grows_with_the_text(large_window):
-    stage = large_window.lanes._canvas
-    assert scaled(11) == 22
-    assert stage.color_bar.size().width() == scaled(92)
-    assert large_window.toolbar.transport.slider.height() >= scaled(14)
-    assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()
-    # The label of the axis begins below the numbers.
-    assert stage.axis.label.y() >= stage.axis.style["tickTextHeight"] - SLACK
 
 
 def test_no_text_of_the_other_windows_is_cut_off(large_window, qtbot):

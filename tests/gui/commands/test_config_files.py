@@ -91,18 +91,6 @@ def test_a_window_is_opened_on_a_file(qtbot, bare_window, config_file):
 
 
 @pytest.mark.slow
-def test_a_lesson_that_was_changed_is_saved_to_a_new_file(window, press, choose_file, tmp_path):
-    window.document.edit(CONFIG)
-    assert window.isWindowModified()
-    press(Qt.Key.Key_S, CONTROL)
-    choose_file(tmp_path / "new.toml")
-    assert load_config(tmp_path / "new.toml") == CONFIG
-    assert window.windowTitle() == "new.toml[*]"
-    assert not window.isWindowModified()
-    assert "Saved" in window.statusBar().currentMessage()
-
-
-@pytest.mark.slow
 def test_a_file_that_was_opened_is_saved_in_place(window, press, config_file):
     window.files.open(config_file)
     changed = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}})
@@ -158,16 +146,6 @@ def test_recent_files_are_listed_latest_first_without_missing_ones(window, tmp_p
     assert names == ["5.toml", "11.toml", "9.toml", "8.toml", "7.toml", "6.toml", "4.toml", "3.toml", "2.toml"]
     next(action for action in menu.actions() if action.data() == paths[8]).trigger()
     assert window.document.path == paths[8]
-
-
-@pytest.mark.slow
-def test_recent_files_can_be_forgotten(window, config_file):
-    window.files.open(config_file)
-    menu = window.findChild(RecentMenu)
-    menu.aboutToShow.emit()
-    menu.actions()[-1].trigger()
-    menu.aboutToShow.emit()
-    assert [action.text() for action in menu.actions()] == ["No recent files"]
 
 
 @pytest.mark.slow
@@ -269,41 +247,6 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, message, co
     QTest.mouseClick(message().button(Buttons.Discard), Qt.MouseButton.LeftButton)
     assert window.document.origin.title == "Small LSTM"
     assert not window.document.history.can_undo
-
-
-@pytest.mark.slow
-def test_edits_made_while_a_file_is_read_are_asked_about_once(qtbot, window, message, tmp_path):
-    session = tmp_path / "mine.rnnviz"
-    write_session(SavedSession(CONFIG, SavedDocument("mine"), SavedViewState()), session)
-    model = resource_path("models", "sample-lstm.safetensors")
-    changed, newer = lessons()[1].config, lessons()[2].config
-    for path in (session, model):
-        window.document.take(changed, "changed")
-        window.files.open(path)
-        window.document.edit(newer)
-        box = message()
-        assert window.session.config == newer
-        QTest.mouseClick(box.button(Buttons.Discard), Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda path=path: path.name in window.document.origin.title, timeout=20_000)
-        # No second question about edits that were given up before the file was read.
-        window.document.edit(newer)
-        window.files.open(path)
-        QTest.mouseClick(message().button(Buttons.Discard), Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: window.session.config != newer, timeout=20_000)
-        assert not window.document.modified
-
-
-@pytest.mark.slow
-def test_changes_are_saved_before_another_file_replaces_them(window, message, config_file, tmp_path):
-    other = tmp_path / "other.toml"
-    save_config(lessons()[2].config, other)
-    window.files.open(config_file)
-    changed = lessons()[1].config
-    window.document.edit(changed)
-    window.files.open(other)
-    QTest.mouseClick(message().button(Buttons.Save), Qt.MouseButton.LeftButton)
-    assert window.document.path == other
-    assert load_config(config_file) == changed
 
 
 @pytest.mark.slow

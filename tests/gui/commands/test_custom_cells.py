@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
-from rnnviz.core.config import Compare, Config, InitialStateSource, Network, ParameterSource
+from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
 from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.engines.registry import engines_of
 from rnnviz.gui.commands.file_commands import config_with, left_out, of_new_cell
@@ -133,15 +133,6 @@ def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
     said = left_out(config, changed)
     assert all(name in said for name in ("onnx", "no-i2h-bias", "step.py", "weights.npz", "state.npz"))
     assert "manual" not in said
-
-
-@pytest.mark.parametrize(("named", "kept"), [(None, None), ([], ()), (["onnx"], None)])
-def test_a_new_cell_takes_the_default_candidate_only_where_one_was_wanted(
-    named: list[str] | None, kept: tuple[str, ...] | None, tmp_path: Path
-) -> None:
-    compare = {} if named is None else {"candidates": named}
-    config = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}, "compare": compare})
-    assert of_new_cell(config, tmp_path / "my_cell.py").compare == Compare(candidates=kept)
 
 
 def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:

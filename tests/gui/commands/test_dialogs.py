@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Network
 from rnnviz.gui.commands.dialogs import (
@@ -14,7 +13,6 @@ from rnnviz.gui.commands.dialogs import (
     ask_new_file,
     model_files,
     openable_files,
-    show_error_dialog,
     suffix_of,
 )
 from rnnviz.gui.export.exporter import weight_files
@@ -87,20 +85,3 @@ def test_a_dialog_starts_where_the_last_file_of_its_kind_was(qtbot, settings, tm
     # A folder that is gone.
     models.rmdir()
     assert folder(model_files()) == other
-
-
-def test_an_error_in_the_background_leaves_the_keyboard_to_a_user_who_types(qtbot):
-    parent = QWidget()
-    typed, button = QLineEdit(parent), QPushButton(parent)
-    qtbot.addWidget(parent)
-    parent.show()
-    parent.activateWindow()
-    qtbot.waitUntil(parent.isActiveWindow)
-    for control, modal in ((typed, False), (button, True)):
-        control.setFocus()
-        box = show_error_dialog(parent, "The sweep ended early", "No space is left.", in_background=True)
-        assert box.isModal() is modal
-        assert box.testAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating) is not modal
-        box.reject()
-        parent.activateWindow()
-        qtbot.waitUntil(parent.isActiveWindow)

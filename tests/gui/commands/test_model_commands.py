@@ -157,14 +157,6 @@ def test_an_initial_state_may_be_read_from_a_file(qtbot, chooser, tmp_path):
     assert chosen == [("dec", None, str(tmp_path / "s.npz"))]
 
 
-def test_the_only_cell_that_a_file_admits_is_shown_and_taken(chooser):
-    entry = Entry("enc", None, 3, 4, 1, False, "float32", cells=("lstm",), reason="choose")
-    dialog, chosen = chooser(entry)
-    assert dialog.cell.isVisible()
-    dialog.accept()
-    assert chosen == [("enc", "lstm", None)]
-
-
 def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
     entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="zeros")
     dialog, _ = chooser(replace(entry, masking="those of zeros", assumptions=("every time step is computed",)))
@@ -173,23 +165,6 @@ def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
     assert "those of zeros" in dialog.note.text()
     assert "every time step is computed" in dialog.note.text()
     dialog.reject()
-
-
-@pytest.mark.slow
-def test_assumptions_about_the_only_network_of_a_file_are_shown_before_the_run(qtbot, window, tmp_path, dialog):
-    write_onnx(tmp_path / "m.onnx")
-    model = onnx.load(tmp_path / "m.onnx")
-    del model.graph.node[1:]
-    model.graph.node[0].input.append("lengths")
-    model.graph.input.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, None))
-    onnx.save(model, tmp_path / "m.onnx")
-    window.files.open(tmp_path / "m.onnx")
-    chooser = dialog()
-    assert "Skipped time steps" in chooser.note.text()
-    assert chooser.buttons.button(Open).isEnabled()
-    assert not chooser.cell.isVisible()
-    assert chooser.list.verticalScrollBar().maximum() == 0
-    chooser.reject()
 
 
 def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
@@ -219,11 +194,6 @@ def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops(qtbot, window,
     qtbot.waitUntil(lambda: not window.findChildren(QProgressDialog))
     assert window.session.config == before
     assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
-
-
-def test_the_window_closes_while_a_file_is_read(window, several):
-    window.files.open(several)
-    window.leave()
 
 
 def test_names_in_an_archive_distinguish_a_model_from_weights_for_the_network(tmp_path):

@@ -1,7 +1,6 @@
 """Playing: every step of a short sequence, and of a long one those that the clock says."""
 
-from dataclasses import replace
-from itertools import count, pairwise
+from itertools import count
 from typing import Any
 
 import pytest
@@ -39,33 +38,6 @@ def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
     qtbot.waitUntil(lambda: len(seen) >= 4)
     player.pause()
     assert seen == list(range(1, len(seen) + 1))
-
-
-def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: Any) -> None:
-    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
-    times = iter([0.0, 0.016, 0.032, 0.132, 0.148, *[0.148] * 1000])
-    player = Player(session, clock=times.__next__)
-    seen = [0]
-    session.on_change(lambda: seen.append(session.location.timestep), "location")
-    player.toggle()
-    qtbot.waitUntil(lambda: len(seen) >= 5)
-    player.pause()
-    assert [after - before for before, after in pairwise(seen)] == [16, 16, 100, 16]
-
-
-def test_playing_continues_after_the_audit_of_its_run_and_ends_with_another_run(qtbot: Any) -> None:
-    result = make_result(timesteps=6)
-    session = session_on(result)
-    player = Player(session)
-    player.toggle()
-    stage, highlighted = player.stepper.stage, session.highlighted
-    assert highlighted
-    session.set_result(replace(result, seconds={"gluon": 1.0}))
-    assert player.playing
-    assert (player.stepper.stage, session.highlighted) == (stage, highlighted)
-    session.set_result(make_result(timesteps=6))
-    assert not player.playing
-    assert (player.stepper.stage, session.highlighted) == (None, ())
 
 
 def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
@@ -138,17 +110,6 @@ def test_at_high_speed_only_the_selection_moves_and_backward_reverses(qtbot: Any
     assert highlighted == []
 
 
-def test_stages_are_shown_for_short_or_readable_lanes() -> None:
-    player = Player(session_on(make_result(timesteps=25, batch_size=1)))
-    assert not player.in_stages
-    player.numbers_in_view = lambda: True
-    assert player.in_stages
-    player.change_speed(1)
-    assert player.in_stages
-    player.change_speed(1)
-    assert not player.in_stages
-
-
 def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qtbot: Any) -> None:
     session = session_on(make_result(timesteps=12, bidirectional=True))
     player = Player(session)
@@ -168,20 +129,6 @@ def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qt
             assert player.playing
             player.pause()
             player.stepper.stop()
-
-
-def test_a_loop_without_a_range_is_the_whole_sequence_and_ends_once_it_is_off() -> None:
-    session = session_on(make_result(timesteps=400))
-    player = Player(session)
-    player.toggle_loop()
-    session.set_location(Location(timestep=399))
-    player.toggle()
-    player._step()
-    assert (session.location.timestep, player.playing) == (0, True)
-    player.toggle_loop()
-    session.set_location(Location(timestep=398))
-    player._step()
-    assert (session.location.timestep, player.playing) == (399, False)
 
 
 def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot: Any) -> None:

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
-from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import engines_of
-from rnnviz.gui.commands.result_commands import text_of_location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings_panel.editors import ValueEditor
 from rnnviz.gui.views.known_bugs import KnownBugsView
-from tests.factories import make_result
 
 
 @pytest.fixture
@@ -81,10 +78,3 @@ def test_gradients_are_computed_by_a_command_and_those_of_the_selected_value_by_
         window.document.undo()
     qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
     session.set_color_by("value")
-
-
-def test_the_selected_gradient_is_copied_of_the_engines_that_give_it() -> None:
-    result, where = make_result(gradients=("gluon",)), Location(0, 0, 2, 1, 3)
-    rows = [line.split("\t") for line in text_of_location(result, where, "grad.h").splitlines()]
-    assert rows[0][-1] == "grad.h"
-    assert [row[-1] for row in rows[1:]] == [str(result["gluon"]["grad.h"][where.index]), ""]

@@ -11,14 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPointF
-from PySide6.QtGui import QImage, QRegion
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.export import figure
 from rnnviz.gui.export.animation import AnimationDialog, AnimationExport, AnimationOptions, FrameSequence
-from rnnviz.gui.export.picture import draw_part, render_widget
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -82,33 +79,6 @@ def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]],
     place = view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + 2.0)))
     within = view.canvas.mapTo(view.window(), place)
     return picture(within.x(), within.y())
-
-
-def test_a_preview_is_drawn_in_several_turns_until_another_begins(
-    qtbot: Any, window: MainWindow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dialog, parts = opened(window), list[int]()
-
-    def draw(image: QImage, widget: QWidget, part: QRegion) -> None:
-        parts.append(part.boundingRect().top())
-        draw_part(image, widget, part)
-
-    monkeypatch.setattr("rnnviz.gui.export.picture.draw_part", draw)
-    monkeypatch.setattr(figure, "_PREVIEW_PIXELS", 480 * 100)
-    dialog._look()
-    assert parts == []
-    qtbot.waitUntil(lambda: len(parts) > 1)
-    dialog._look()
-    parts.clear()
-    dialog._due.clear()
-    qtbot.waitUntil(lambda: dialog._grab is None)
-    assert parts[:4] == [0, 100, 200, 300]
-    assert dialog.figure is not None
-    whole = figure._preview(render_widget(dialog.figure, 1), dialog._room, 1.0)
-    assert dialog._preview.pixmap().toImage() == whole.toImage()
-    dialog._look()
-    dialog.reject()
-    assert dialog._grab is None
 
 
 @pytest.mark.slow

@@ -1,23 +1,20 @@
 """Pictures, numbers and what Ctrl+C copies."""
 
 import csv
-import gc
 import html
 import json
 import re
 import threading
-import weakref
 from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt, QThread
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
-    QBoxLayout,
     QComboBox,
     QFileDialog,
     QLabel,
@@ -35,14 +32,12 @@ from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.export.picture import write_picture
 from rnnviz.gui.jobs.task_queue import BackgroundTask
-from rnnviz.gui.views.arithmetic.cards import Cards
 from rnnviz.io.export import csv as csv_table
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_text import verdict_sentence
 from tests.factories import make_result
 from tests.io.model_formats.sources import read_parameters
-from tests.profiles import slow_except
 
 
 @pytest.fixture
@@ -64,16 +59,6 @@ def export(qtbot, window):
         dialog.accept()
 
     return export
-
-
-@pytest.mark.parametrize("scale", slow_except(range(1, 5), 2))
-def test_a_picture_of_the_window_is_scaled(qtbot, window, export, tmp_path, scale):
-    path = tmp_path / "window.png"
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        export(f"png_window_{scale}", path)
-    image = QImage(str(path))
-    assert image.size() == window.size() * scale
-    assert f"{image.width():,} × {image.height():,} pixels" in window.statusBar().currentMessage()
 
 
 @pytest.fixture
@@ -137,59 +122,6 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
 
 
 @pytest.mark.slow
-def test_a_picture_of_one_column_has_smaller_texts_and_the_whole_network(window, figure):
-    dialog = figure("lanes")
-    dialog.width_.setValue(85)
-    dialog.height_.setValue(60)
-    dialog._arrange()
-    lanes, image = dialog.figure.copy, dialog.figure.image(96)
-    assert (image.width(), image.height()) == (321, 227)
-    assert dialog.figure.width() == 480
-    geometry = lanes.geometry_in_view
-    assert len(list(geometry.lane_rects_in_view())) == len(geometry.picture.lanes)
-    assert geometry.stack.height <= geometry.height + 1.0
-    assert geometry.width > 0.54 * dialog.figure.width()
-    corners = {image.pixelColor(x, y).name() for x in (0, image.width() - 1) for y in (0, image.height() - 1)}
-    assert corners == {"#ffffff"}
-
-
-@pytest.mark.parametrize(
-    "title", ["Arithmetic", "Checks", *(pytest.param(t, marks=pytest.mark.slow) for t in ("Audit", "Mismatches"))]
-)
-def test_a_picture_of_one_column_has_whole_tables(figure, title):
-    dialog = figure(title)
-    dialog.width_.setValue(85)
-    dialog.height_.setValue(60)
-    dialog._arrange()
-    tables = [table for table in dialog.figure.findChildren(QTableView) if table.isVisible()]
-    assert tables or title == "Mismatches"
-    assert all(table.horizontalHeader().length() <= table.viewport().width() for table in tables)
-    if dialog.figure.copy.stacked_width is not None:
-        tops = [table.mapTo(dialog.figure, QPoint()).y() for table in tables]
-        assert tops == sorted(set(tops)), "one below another"
-    assert dialog.figure.image(96).width() == 321
-    assert all(table.whole_rows for table in tables)
-    for area in dialog.figure.findChildren(Cards):
-        shown = [card.geometry() for card in area.cards if not card.isHidden()]
-        assert shown
-        assert max(place.bottom() for place in shown) < area.viewport().height()
-
-
-@pytest.mark.slow
-def test_a_picture_of_tables_that_do_not_fit_is_stacked_before_it_is_shrunk(window, figure):
-    dialog = figure("Checks")
-    dialog.width_.setValue(170)
-    dialog._arrange()
-    assert dialog.figure.copy.panes.direction() == QBoxLayout.Direction.LeftToRight
-    before = dialog.figure.width()
-    wordy = {"gluon": "a version with so many words that it does not fit beside the checks"}
-    dialog.figure.copy.show_result(replace(window.session.result, versions=wordy), None)
-    dialog._arrange()
-    assert dialog.figure.copy.panes.direction() == QBoxLayout.Direction.TopToBottom
-    assert dialog.figure.width() == before
-
-
-@pytest.mark.slow
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):
     dialog = figure("lanes")
     drawn = []
@@ -209,12 +141,6 @@ def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left
     dialog._arrange()
     assert not any(part.isVisible() for part in dialog.figure.findChildren(QComboBox))
     assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
-
-
-@pytest.mark.parametrize("texts", [(), ("width=9", "height=x", "theme=blue", "format=gif"), ("width=٣٣٣", "no")])
-def test_unknown_options_of_a_picture_are_those_of_a_new_one(texts):
-    assert FigureOptions.of(texts) == FigureOptions()
-    assert FigureOptions.of(FigureOptions("svg", 80, 60, 600, "dark", legend=False).texts()).theme == "dark"
 
 
 def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export, tmp_path):
@@ -260,19 +186,6 @@ def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp
         window.session.replace(before)
 
 
-@pytest.mark.slow
-def test_gates_are_exported_by_separate_entries(qtbot, window, export, tmp_path):
-    for entry, path in (("csv_gates", tmp_path / "gates.csv"), ("npz_gates", tmp_path / "gates.npz")):
-        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-            export(entry, path)
-        assert "own states" in window.findChild(QAction, f"export_{entry}").toolTip().replace("\n", " ")
-    cell = window.session.result.config.network.kind
-    with (tmp_path / "gates.csv").open() as lines:
-        assert {f"manual.recomputed.pre_{gate.symbol}" for gate in cell.gates} <= set(csv.DictReader(lines).fieldnames)
-    with np.load(tmp_path / "gates.npz") as archive:
-        assert {f"manual.recomputed.pre_{gate.symbol}" for gate in cell.gates} <= set(archive.files)
-
-
 @pytest.mark.parametrize("ending", ["onnx", pytest.param("npz", marks=pytest.mark.slow)])
 def test_weights_are_exported_and_verified(qtbot, window, export, tmp_path, ending):
     path = tmp_path / f"w.{ending}"
@@ -287,16 +200,6 @@ def test_weights_are_exported_and_verified(qtbot, window, export, tmp_path, endi
     read = read_parameters(path, entries_of(path)[0].name, config.network)
     for name, array in window.session.result.inputs.parameters.items():
         np.testing.assert_array_equal(read[name], array)
-
-
-@pytest.mark.slow
-def test_an_export_of_weights_that_is_stopped_leaves_nothing(qtbot, window, export, tmp_path):
-    path = tmp_path / "w.params"
-    with qtbot.waitSignal(window.jobs.stopped, timeout=20_000):
-        export("weights", path)
-        qtbot.waitUntil(lambda: window.exporting.text.startswith("writing w.params "), timeout=10_000)
-        window.stop()
-    assert list(tmp_path.glob("*w.params*")) == []
 
 
 def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, tmp_path):
@@ -363,16 +266,6 @@ def colored(width, height):
         for x in range(width):
             image.setPixelColor(x, y, QColor((37 * x) % 256, (91 * y) % 256, (x * y) % 256))
     return image
-
-
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (5, 7), (61, 40)])
-def test_a_written_picture_has_every_pixel(tmp_path, monkeypatch, qapp, width, height):
-    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 130)
-    image, told = colored(width, height), []
-    write_picture(image, tmp_path / "picture.png", told.append)
-    assert QImage(str(tmp_path / "picture.png")).convertToFormat(image.format()) == image
-    assert told == sorted(told)
-    assert told[-1] == 1.0
 
 
 def test_a_picture_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_path, monkeypatch, qapp):
@@ -486,21 +379,6 @@ def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbo
     assert path.read_text() == "whole"
 
 
-@pytest.mark.slow
-def test_an_export_canceled_with_the_window_leaves_nothing_of_it(qtbot, window, export, endless, tmp_path):
-    path = tmp_path / "out" / "values.csv"
-    path.parent.mkdir()
-    export("csv", path)
-    qtbot.waitUntil(endless.is_set)
-    path.write_text("kept")
-    window.close()
-    (box,) = (box for box in window.findChildren(QMessageBox) if box.isVisible())
-    next(button for button in box.buttons() if button.text() == "&Cancel and quit").click()
-    assert not window.isVisible()
-    assert [thread for thread in window.findChildren(QThread) if thread.isRunning()] == []
-    assert [entry.read_text() for entry in path.parent.iterdir()] == ["kept"]
-
-
 def test_a_snapshot_needs_no_window(tmp_path, qapp):
     for theme, scale in (("light", 1), ("dark", 2)):
         save_png(make_result(), tmp_path / f"{theme}.png", theme, 900, 600, scale)
@@ -554,37 +432,6 @@ def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(
     assert "initial_state.path" in box.text()
     box.accept()
     assert path.read_bytes() == before
-
-
-def test_a_picture_keeps_no_result(qapp, tmp_path):
-    result = make_result()
-    kept = weakref.ref(result)
-    save_png(result, tmp_path / "a.png", "light", 900, 600)
-    del result
-    gc.collect()
-    assert kept() is None
-
-
-@pytest.mark.slow
-def test_a_picture_and_a_report_do_not_depend_on_the_text_size_of_the_window(qtbot, window, figure):
-    def label_height():
-        dialog = figure("lanes")
-        dialog._arrange()
-        made = dialog.figure
-        height = made.fontMetrics().height() / made._shrunk, made.image(96).size()
-        # A picture of fewer pixels than it is drawn with keeps the patterns of clipped values.
-        assert len(colors_of(made.image(72))) > 3
-        dialog.reject()
-        return height
-
-    usual = label_height()
-    window._settings.text_size = 175
-    window.step_text_size(1)
-    large = label_height()
-    window.step_text_size(0)
-    qtbot.waitUntil(window.updatesEnabled)
-    assert large[0] == pytest.approx(usual[0], rel=0.05)
-    assert large[1] == usual[1]
 
 
 @pytest.mark.slow

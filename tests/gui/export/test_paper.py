@@ -46,15 +46,6 @@ def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_
     assert not [text for text in found if "Show" in text or "agree" in text or "differ " in text]
 
 
-def test_texts_of_an_svg_keep_their_width_in_another_font(result: RunResult, tmp_path: Path) -> None:
-    words = texts(result, tmp_path / "lanes.svg", title="A < B & C")
-    assert words[0] == "A &lt; B &amp; C"
-    content = (tmp_path / "lanes.svg").read_text(encoding="utf-8")
-    lengths = [float(length) for length in re.findall(r'<text textLength="([\d.]+)"', content)]
-    assert len(lengths) == len(words)
-    assert min(lengths) > 10
-
-
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [
@@ -123,14 +114,6 @@ def test_the_ground_is_that_of_the_theme(result: RunResult, tmp_path: Path, them
     image = QImage(str(tmp_path / "units.png"))
     assert image.size().width() == QSize(400, 1).width()
     assert (image.pixelColor(399, 0).lightness() < 128) == (theme == "dark")
-
-
-def test_many_time_steps_and_many_lanes_are_drawn_in_a_small_figure(tmp_path: Path) -> None:
-    long = make_result(timesteps=3_000, num_layers=5, bidirectional=True)
-    for view in ("lanes", "units", "error"):
-        write_figure(long, tmp_path / f"{view}.pdf", PaperFigure(view))
-        assert (tmp_path / f"{view}.pdf").stat().st_size > 1_000
-    assert "largest of all lanes" in texts(long, tmp_path / "error.svg", view="error")
 
 
 @pytest.mark.parametrize(

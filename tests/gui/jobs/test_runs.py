@@ -30,17 +30,6 @@ def window(shared_window):
     return shared_window
 
 
-def test_of_many_quick_runs_only_the_last_one_counts(qtbot, window):
-    finished = []
-    window.runner.finished.connect(lambda result, config: finished.append(config))
-    configs = [Config.from_mapping({"network": {**SMALL, "hidden_size": size}}) for size in range(2, 9)]
-    for config in configs:
-        window.runner.run(config)
-    qtbot.waitUntil(lambda: bool(finished), timeout=20_000)
-    qtbot.waitUntil(lambda: not window.runner.busy)
-    assert finished == [configs[-1]]
-
-
 def test_stopping_before_the_run_started_stops_it(qtbot, supervisor):
     runner = Runner(supervisor)
     finished = []
@@ -96,14 +85,6 @@ def test_the_run_button_and_both_keys_run(qtbot, window, press):
             ask()
 
 
-@pytest.mark.slow
-def test_enter_in_a_field_runs(qtbot, window):
-    line = window.panel.field("network.hidden_size").editor.line
-    line.setFocus()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        QTest.keyClick(line, Qt.Key.Key_Return)
-
-
 def fail(window, key="compare.atol"):
     window.control._on_failed(Failed(1, "input", "It is too strict.", key))
 
@@ -155,22 +136,6 @@ def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, t
     assert not use.isVisible()
     window.document.undo()
     assert window.session.config == before
-    window.control.auto_run.cancel()
-
-
-def test_sizes_that_the_input_decides_are_not_offered(qtbot, window, tmp_path):
-    np.savez(tmp_path / "w.npz", **draw_parameters(LARGE.network, LARGE.parameters))
-    tables = {"cell": "lstm", "hidden_size": 256, "num_layers": 2, "bidirectional": True}
-    from_file = {"initializer": "file", "path": str(tmp_path / "w.npz")}
-    text = {"source": "text", "text": "abc"}
-    offered = []
-    window.control.sizes_found.connect(lambda *found: offered.append(found))
-    with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
-        window.document.edit(Config.from_mapping({"network": tables, "parameters": from_file, "sequence": text}))
-        window.control.run()
-    assert "network.input_size" in failed.args[0].settings
-    assert offered == []
-    window.document.undo()
     window.control.auto_run.cancel()
 
 
@@ -315,11 +280,6 @@ def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     assert window.session.location == comparison.first_mismatch.where
     window.verdict.next_requested.emit()
     assert window.session.location == second
-
-
-def test_without_a_mismatch_the_keys_show_a_message(window, press):
-    press(Qt.Key.Key_N)
-    assert window.statusBar().currentMessage() == "No mismatches."
 
 
 def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_config):

@@ -7,7 +7,6 @@ import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core.config import Config
-from rnnviz.gui.jobs.runner import Runner
 from tests.shared_worker import WarmWorker
 
 LIGHT = {"compare": {"reference": "manual", "candidates": ["onnx"]}}
@@ -108,21 +107,3 @@ def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, windo
         window.document.edit(OTHER)
         window.control.run()
     assert set(shown) == {OTHER}
-
-
-@pytest.mark.slow
-def test_a_newer_run_leaves_engines_alone_that_are_still_starting(qtbot, monkeypatch):
-    # An import of ONNX Runtime during the run takes longer than a replaced run is given here.
-    supervisor = LightSupervisor(warm=("manual", "onnx"))
-    runner = Runner(supervisor)
-    runner._grace.setInterval(20)
-    stop, computing = runner._cancel_work, []
-    monkeypatch.setattr(runner, "_cancel_work", lambda: (computing.append(runner._computing), stop()))
-    runner.run(SMALL)
-    with qtbot.waitSignal(runner.finished, timeout=60_000) as finished:
-        runner.run(OTHER)
-    runner.close()
-    supervisor.really_close()
-    assert finished.args[1] == OTHER
-    # Only a run that already computes may be stopped.
-    assert all(computing)

@@ -2,20 +2,17 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, QRect, Qt
-from PySide6.QtGui import QAction, QRegion
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from rnnviz.core.trace_index import Lane, Location
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.pane import FoldedLesson
-from rnnviz.gui.theme.scaling import use_motion
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.lessons.index import find_lesson, lesson_entries
 from tests.gui.lessons.conftest import Read, changed
-from tests.gui.shown import details
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -50,16 +47,6 @@ def test_a_click_on_next_leaves_the_keyboard_where_it_was(read):
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         read.finish_pending()
         assert read.window.focusWidget() is read.window.lanes
-
-
-def test_false_and_unanswered_statements_are_marked_differently(read):
-    key(read.window, Qt.Key.Key_PageDown, CONTROL)
-    read.finish_pending()
-    assert read.marks[:2] == ["True", "False"]
-    assert read.marks[2].startswith("Not checked: The cell rnn_relu has no c")
-    assert read.pane.rows[1].shown_numbers[0].startswith("max(out) = ")
-    images = [row._icon.pixmap().toImage() for row in read.pane.rows]
-    assert all(images[a] != images[b] for a, b in ((0, 1), (1, 2), (0, 2)))
 
 
 def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, settings):
@@ -215,115 +202,6 @@ def test_tab_moves_from_the_buttons_over_the_text_to_the_statements(read):
     assert way == [pane.next, pane.look, pane.scroll_area, *pane.rows]
 
 
-def test_next_by_key_leads_from_the_pane_to_the_text_and_leaves_the_keyboard_of_the_lanes(read):
-    window, pane = read.window, read.pane
-    pane.next.setFocus()
-    key(window, Qt.Key.Key_Space)
-    assert QApplication.focusWidget() is pane.scroll_area
-    assert pane.scroll_area.accessibleDescription().startswith("The second step. Nothing is said.")
-    window.lanes.setFocus()
-    key(window, Qt.Key.Key_PageUp, Qt.KeyboardModifier.ControlModifier)
-    assert pane.step_title.text() == "The first step"
-    assert QApplication.focusWidget() is window.lanes
-
-
-@pytest.mark.slow
-def test_the_link_of_a_step_is_broken_where_the_pane_is_narrower(read):
-    pane = read.pane
-    pane.resize(120, pane.height())
-    assert pane.look.text() == "Look at the\nselected vector"
-    assert pane.look.accessibleName() == "Look at the selected vector"
-    pane.resize(400, pane.height())
-    assert "\n" not in pane.look.text()
-
-
-@pytest.mark.slow
-def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(read):
-    window, pane = read.window, read.pane
-    assert pane.counter.text() == "2 of 2 true"
-    window.guide.next()
-    assert pane.counter.text() == "not checked yet"
-    read.finish_pending()
-    assert pane.counter.text() == "1 of 3 true"
-    assert pane.counter.accessibleName() == "Statements: 1 of 3 true"
-    window.main_layout.fold("settings", folded=False)
-    window.main_layout.column.setSizes([10, 1000])
-    pane.counter.click()
-    assert QApplication.focusWidget() is pane.rows[1]
-    read.qtbot.waitUntil(lambda: not pane.rows[1].visibleRegion().isEmpty())
-    window.guide.next()
-    assert not pane.counter.isVisible()
-    read.finish_pending()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", ["arithmetic", "gradient-flow"])
-def test_a_part_with_equations_or_curves_borrows_height_from_the_lanes(read, part):
-    tabs, highlighter = read.window.main_layout.tabs, read.window.guide._highlighter
-    highlighter.highlight("lanes")
-    before = tabs.height()
-    highlighter.highlight(part)
-    assert tabs.height() > before
-    highlighter.highlight("lanes")
-    assert tabs.height() == before
-
-
-@pytest.mark.slow
-def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
-    window, dimmer = read.window, read.window.guide._highlighter.dimmer
-    vector, banner, tabs = read.highlighted, window.verdict, window.main_layout.tabs
-
-    def dims(pane):
-        center = pane.mapTo(window, pane.rect().center())
-        return dimmer.isVisible() and dimmer.mask().contains(center)
-
-    qtbot.waitUntil(lambda: dims(banner))
-    assert [dims(pane) for pane in (read.pane, vector, tabs)] == [False, False, True]
-    # The selected value in the dimmed lanes.
-    geometry, at = window.lanes.geometry_in_view, window.session.location
-    cell = geometry.rect(CellGeometry(Lane(at.layer, at.direction), at.timestep, at.unit))
-    place = window.lanes.box.mapToScene(QPointF(cell.x + cell.width / 2, cell.y + cell.height / 2))
-    canvas = window.lanes.canvas
-    assert dimmer.mask().contains(canvas.mapTo(window, QPoint(4, 4)))
-    assert not dimmer.mask().contains(canvas.mapTo(window, canvas.mapFromScene(place)))
-    whole = QRect(canvas.mapTo(window, QPoint()), canvas.size())
-    free = (QRegion(whole) - dimmer.mask()).boundingRect()
-    assert free == window.lanes.selection_area.translated(whole.topLeft())
-    assert max(abs(free.width() - cell.width), abs(free.height() - cell.height)) <= 7
-    center = banner.mapTo(window, banner.rect().center())
-    assert window.childAt(center) is not dimmer
-    # An unfolded verdict is above the dimmed panes and the frame, also when the frame moves.
-    banner.toggle_details()
-    window.guide.spotlight.refresh()
-    above = window.children()[-1]
-    assert above.objectName() == "verdict_details"
-    read.pane.look.click()
-    assert details(banner) == ""
-    window.lanes.setFocus()
-    qtbot.waitUntil(lambda: not dims(window.lanes))
-    settings.dimming = "off"
-    window.guide.refresh_dimming()
-    assert not dimmer.isVisible()
-    settings.dimming = "on"
-    window.guide.refresh_dimming()
-    assert dims(banner)
-    window.main_layout.present(on=True)
-    qtbot.waitUntil(lambda: not dimmer.isVisible())
-    window.main_layout.present(on=False)
-    qtbot.waitUntil(lambda: dims(banner))
-    use_motion("reduced")
-    window.guide.refresh_dimming()
-    assert not dimmer.isVisible()
-    use_motion("desktop")
-    key(window, Qt.Key.Key_Escape)
-    assert not dimmer.isVisible()
-    read.pane.part_requested.emit("verdict")
-    assert not dims(banner)
-    assert dims(tabs)
-    window.verdict.undetectable_requested.emit()
-    qtbot.waitUntil(lambda: not dims(tabs))
-
-
 @pytest.mark.slow
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     spotlight = read.window.guide.spotlight
@@ -384,20 +262,6 @@ def test_units_over_time_show_the_quantity_of_the_step(qtbot, window, make_entry
 
 
 @pytest.mark.slow
-def test_closing_the_lesson_restores_the_width_of_the_panel(qtbot, window, entries, settings):
-    width = window.panel.width()
-    window.guide.open(entries[0])
-    pane = window.guide.pane
-    assert settings.open_lesson == entries[0].name
-    qtbot.waitUntil(lambda: pane.width() >= 340)
-    pane.close_button.click()
-    assert not pane.isVisible()
-    qtbot.waitUntil(lambda: window.panel.width() == width)
-    assert settings.open_lesson == ""
-    assert not window.actions_["lesson_next"].isEnabled()
-
-
-@pytest.mark.slow
 def test_a_lesson_that_was_open_is_open_at_the_next_start(qtbot, bare_window, entries, settings):
     settings.open_lesson = entries[1].name
     settings.set_lesson_step(entries[1].name, 1)
@@ -433,39 +297,9 @@ def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
 
 
-@pytest.mark.slow
-def test_a_change_of_theme_reaches_the_pane(qtbot, read):
-    before = read.pane.prose.palette().text().color()
-    with qtbot.waitSignal(read.window._theme_manager.theme_changed):
-        read.window._theme_manager.choose("dark")
-    assert read.pane.prose.palette().text().color() != before
-    read.window._theme_manager.choose("light")
-
-
 def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     read.pane.rows[0].actions()[0].trigger()
     values = read.window.session.result.reference.output[0, 0]
     copied = clipboard().splitlines()
     assert copied[0] == "The output is the state."
     assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()
-
-
-@pytest.mark.slow
-def test_the_lesson_has_the_column_and_the_panel_unfolds_for_what_a_step_names(read):
-    window, pane, layout = read.window, read.pane, read.window.main_layout
-    assert layout.column.width() == 420
-    assert not window.panel.isVisible()
-    assert pane.height() >= layout.column.height() - 2
-    assert pane.lesson_title.wordWrap()
-    assert pane.dots.accessibleDescription() == "step 1 of 3"
-    pane.part_requested.emit("panel.parameters")
-    assert window.panel.isVisible()
-    pane.highlight_requested.emit()
-    assert not window.panel.isVisible()
-    QTest.mouseClick(pane.dots, Qt.MouseButton.LeftButton, pos=QPoint(24, 8))
-    read.finish_pending()
-    assert pane.place.text() == "step 2 of 3"
-    window.guide.leave()
-    assert window.panel.isVisible()
-    assert not layout.is_folded("settings")
-    assert layout.column.width() < 420

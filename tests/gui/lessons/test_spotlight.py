@@ -1,9 +1,7 @@
 """Every part that a lesson can name highlights the intended widget."""
 
-from PySide6.QtCore import QPoint, QRect, QVariantAnimation
-from PySide6.QtWidgets import QStyle
+from PySide6.QtCore import QPoint, QRect
 
-from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.lessons.index import PARTS
@@ -56,58 +54,5 @@ def test_every_part_is_highlighted_at_its_place(window, run_config):
     assert shapes.isVisible()
     assert area.contains(place(window, shapes))
     assert place(window, window.panel).contains(area)
-    spotlight.clear()
-    spotlight.deleteLater()
-
-
-def test_the_selected_lane_is_highlighted_wherever_the_selection_moves(window, run_config):
-    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4, "bidirectional": True})
-    spotlight = Spotlight(window)
-    forward = highlighted(window, spotlight, "lane")
-    canvas = window.lanes.canvas
-    units = window.lanes._canvas.headers.sceneBoundingRect().left()
-    assert forward.left() == canvas.mapTo(window, canvas.mapFromScene(units, 0.0)).x()
-    window.session.set_location(Location(direction=1))
-    spotlight.refresh()
-    backward = spotlight.highlighted
-    assert forward.size() == backward.size()
-    assert backward.bottom() < forward.top()
-    assert place(window, window.lanes).contains(forward.united(backward))
-    spotlight.clear()
-    spotlight.deleteLater()
-
-
-def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
-    spotlight = Spotlight(window)
-    highlighted(window, spotlight, "verdict")
-    before = spotlight.geometry()
-    assert window.childAt(spotlight.highlighted.center()) is not spotlight
-    assert window.childAt(spotlight.highlighted.topLeft()) is not spotlight
-    assert not spotlight.mask().contains(spotlight.rect().center())
-    window.resize(window.width() + 120, window.height())
-    qtbot.waitUntil(lambda: spotlight.geometry().width() == before.width() + 120)
-    window.verdict.hide()
-    assert not spotlight.isVisible()
-    window.verdict.show()
-    assert spotlight.isVisible()
-    spotlight.clear()
-    assert not spotlight.isVisible()
-    spotlight.deleteLater()
-
-
-def test_the_spotlight_is_not_animated_without_style_animations(window, monkeypatch):
-    spotlight = Spotlight(window)
-    highlighted(window, spotlight, "verdict")
-    assert spotlight._fade.state() == QVariantAnimation.State.Running
-
-    hint = type(window.style()).styleHint
-
-    def still(style, which, *others):
-        return 0 if which == QStyle.StyleHint.SH_Widget_Animation_Duration else hint(style, which, *others)
-
-    monkeypatch.setattr(type(window.style()), "styleHint", still)
-    highlighted(window, spotlight, "lanes")
-    assert spotlight._fade.state() != QVariantAnimation.State.Running
-    assert spotlight.isVisible()
     spotlight.clear()
     spotlight.deleteLater()

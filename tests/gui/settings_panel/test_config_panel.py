@@ -1,27 +1,23 @@
 """The panel as a whole: every edit makes a config, or says at its field why it makes none."""
 
 from dataclasses import replace
-from itertools import combinations
 from typing import Any
 
 import pytest
 from hypothesis import given
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QWidget
 
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.fields import label
-from rnnviz.gui.settings_panel.widgets import FreeSpinBox, PathLineEdit
-from rnnviz.gui.theme.palettes import DARK, LIGHT
+from rnnviz.gui.settings_panel.widgets import PathLineEdit
 from tests.gui.settings_panel.conftest import CONFIG
 from tests.profiles import slow_except
 from tests.strategies import any_config_mappings
 
-DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 KEYS = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
 
 
@@ -219,19 +215,6 @@ def test_enter_leads_to_the_wrong_field_instead_of_running(panel, qtbot, type_in
     assert panel.field("network.hidden_size").editor.line.hasFocus()
 
 
-def test_an_error_of_a_run_leaves_the_focus_and_what_is_in_sight(panel, qtbot) -> None:
-    panel.resize(240, 260)
-    line = panel.field("network.num_layers").editor.line
-    line.setFocus()
-    before = line.mapTo(panel, QPoint())
-    assert panel.show_error("network.cell", "This cell is long. " * 9)
-    assert panel.show_error("compare.atol", "This is too strict.")
-    assert line.hasFocus()
-    assert line.mapTo(panel, QPoint()) == before
-    panel.clear_errors()
-    assert line.mapTo(panel, QPoint()) == before
-
-
 def test_a_revealed_field_is_focused_and_scrolled_to_with_its_error(panel, qtbot) -> None:
     panel.resize(240, 260)
     field = panel.field("compare.atol")
@@ -258,24 +241,6 @@ def test_an_error_without_a_visible_field_is_returned(panel) -> None:
     assert not panel.show_error("network", "Nothing of that name.")
 
 
-def test_the_wheel_scrolls_and_changes_no_value(panel, qtbot) -> None:
-    panel.resize(240, 260)
-    bar = panel.verticalScrollBar()
-    qtbot.waitUntil(lambda: bar.maximum() > 0)
-    controls = [c for c in (*panel.findChildren(QComboBox), *panel.findChildren(FreeSpinBox)) if c.isVisible()]
-    assert len(controls) > 10
-    before = panel.config
-    for control in controls:
-        bar.setValue(bar.minimum())
-        panel.ensureWidgetVisible(control)
-        control.setFocus()
-        stood = bar.value()
-        where, turn = QPointF(control.mapTo(panel, control.rect().center())), 120 if stood else -120
-        QTest.wheelEvent(panel.windowHandle(), where, QPoint(0, turn))
-        qtbot.waitUntil(lambda: bar.value() != stood)  # noqa: B023 - asked before the loop goes on
-        assert panel.config == before
-
-
 def test_every_mnemonic_belongs_to_one_field_and_to_no_menu() -> None:
     letters = [text[text.index("&") + 1].upper() for text in map(label, KEYS) if "&" in text]
     assert len(set(letters)) == len(letters)
@@ -286,32 +251,6 @@ def test_a_mnemonic_reaches_its_field(panel, qtbot) -> None:
     panel.activateWindow()
     QTest.keyClick(panel, Qt.Key.Key_D, Qt.KeyboardModifier.AltModifier)
     qtbot.waitUntil(lambda: panel.field("network.hidden_size").editor.controls[0].hasFocus())
-
-
-@pytest.mark.parametrize("cell", slow_except(["rnn_relu", "rnn_tanh", "lstm", "gru"], "lstm"))
-def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell) -> None:
-    choose("network.cell", cell)
-    type_into("network.hidden_size", "99999")
-    panel.summary.unfold.click()
-    type_into("sequence.timesteps", "x" * 80)
-    content = panel.widget()
-
-    def everything_fits() -> None:
-        assert content.width() <= 240
-        for widget in content.findChildren(QWidget):
-            if widget.isVisible():
-                assert widget.mapTo(content, QPoint(widget.width(), 0)).x() <= content.width(), widget
-                assert widget.height() >= widget.heightForWidth(widget.width()), widget
-        fields = [panel.field(key) for key in KEYS if key.startswith("network.")]
-        assert panel.summary.y() > max(field.editor.widget.geometry().bottom() for field in fields if field.shown)
-        equation = panel.summary.equation
-        assert equation.width() >= equation.sizeHint().width()
-        assert panel.summary.shapes.height() >= panel.summary.shapes.sizeHint().height()
-        form = panel.summary.parentWidget()
-        rows = [row.geometry() for row in form.findChildren(QWidget, options=DIRECT) if row.isVisible()]
-        assert not any(one.intersects(other) for one, other in combinations(rows, 2))
-
-    qtbot.waitUntil(everything_fits)
 
 
 def test_a_field_that_becomes_visible_gets_its_control_in_the_order_of_the_schema(panel, qtbot, choose) -> None:
@@ -325,36 +264,3 @@ def test_a_field_that_becomes_visible_gets_its_control_in_the_order_of_the_schem
         assert tops == sorted(tops)
 
     qtbot.waitUntil(in_order)
-
-
-def test_the_panel_follows_the_theme(panel, qtbot, type_into) -> None:
-    type_into("network.hidden_size", "0")
-    line = panel.field("network.hidden_size").editor.line
-    for theme in (DARK, LIGHT):
-        panel.apply_theme(theme)
-        assert line.palette().base().color() == theme.color("wrong_surface")
-        picture = panel.field("network.hidden_size").note.grab().toImage()
-        colors = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
-        assert theme.wrong in colors
-
-
-def test_the_edited_field_stays_in_its_place_when_rows_appear_above_it(qtbot, panel, type_into) -> None:
-    panel.resize(260, 420)
-    panel.show()
-    qtbot.waitExposed(panel)
-    control = panel.field("sequence.timesteps").editor.controls[0]
-    panel.ensureWidgetVisible(control)
-    control.setFocus()
-    QTest.qWait(0)
-    place = control.mapTo(panel, QPoint())
-    for typed in ("100000000", "3"):
-        type_into("sequence.timesteps", typed)
-        QTest.qWait(20)
-        assert control.mapTo(panel, QPoint()) == place
-
-
-def test_another_config_is_shown_from_its_first_row(qtbot, panel) -> None:
-    panel.summary.unfold.setFocus()
-    network = replace(CONFIG.network, bidirectional=True, num_layers=2, cell="lstm")
-    panel.show_config(replace(CONFIG, network=network))
-    assert panel.verticalScrollBar().value() == 0

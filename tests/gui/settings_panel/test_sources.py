@@ -76,15 +76,6 @@ def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(
     assert panel.config.sequence.path == "/data/x.npy"
 
 
-def test_a_path_survives_a_change_of_source(panel, choose, type_into) -> None:
-    choose("sequence.source", "file")
-    type_into("sequence.path", "/data/x.npy")
-    choose("sequence.source", "sine")
-    assert panel.config == Config.from_mapping({**CONFIG.to_mapping(), "sequence": {"source": "sine"}})
-    choose("sequence.source", "file")
-    assert panel.config.sequence.path == "/data/x.npy"
-
-
 def test_a_file_decides_batch_size_and_time_steps_and_the_shapes_show_it(panel, choose, type_into) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", "/data/x.npy")
@@ -201,18 +192,6 @@ def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path
     always = {"source", "batch_size", "timesteps", "path", "paths", "labels", "lengths"}
     assert shown(panel, "sequence") == always | keys
     assert panel.errors == {}
-
-
-def test_long_lengths_and_texts_show_the_first_samples_and_paths_the_last_name(panel) -> None:
-    sequence = {"batch_size": 40, "timesteps": 1000, "lengths": [1000] * 39 + [7]}
-    network = {"cell": "gru", "input_size": 3, "hidden_size": 4}
-    panel.show_config(Config.from_mapping({"network": network, "sequence": sequence}))
-    assert panel.field("sequence.lengths").editor.line.cursorPosition() == 0
-    sequence = {"source": "text", "texts": ["cat", "elephant"], "sample_labels": ["/tmp/a.txt", "/tmp/b.txt"]}
-    panel.show_config(Config.from_mapping({"network": {"cell": "gru", "hidden_size": 4}, "sequence": sequence}))
-    assert panel.field("sequence.texts").editor.line.cursorPosition() == 0
-    labels = panel.field("sequence.sample_labels").editor.line
-    assert labels.cursorPosition() == len(labels.text())
 
 
 def test_seams_are_shown_where_the_config_has_some(panel, type_into) -> None:

@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox
 
-from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, FieldMessage, FreeSpinBox, NoWheelComboBox, WrappedText
+from rnnviz.gui.settings_panel.widgets import FieldMessage, FreeSpinBox
 
 
 @pytest.fixture
@@ -51,37 +51,8 @@ def test_a_button_steps_and_is_dead_at_the_limit(box, qtbot) -> None:
     assert box.stepEnabled() == QAbstractSpinBox.StepEnabledFlag.StepUpEnabled
 
 
-def test_a_long_engine_name_loses_its_middle_and_keeps_both_ends(qtbot) -> None:
-    widget = ElidedCheckBox("bug:final-state-at-last-timestep & more")
-    qtbot.addWidget(widget)
-    widget.resize(150, 20)
-    widget.show()
-    assert widget.text().startswith("bug:")
-    assert widget.text().endswith("more")
-    assert "…" in widget.text()
-    widget.resize(600, 20)
-    qtbot.waitUntil(lambda: widget.text() == "bug:final-state-at-last-timestep && more")
-
-
-def test_a_path_without_a_space_is_wrapped(qtbot) -> None:
-    text = WrappedText()
-    qtbot.addWidget(text)
-    text.show_text("/a-very-long-folder-name" * 8)
-    one_line = text.fontMetrics().height()
-    assert text.heightForWidth(150) > 4 * one_line
-    assert text.heightForWidth(4000) < 2 * one_line
-
-
 def test_a_note_is_read_aloud_as_its_sentence(qtbot) -> None:
     note = FieldMessage()
     qtbot.addWidget(note)
     note.show_sentence("A sentence.", note.palette().text().color())
     assert note.accessibleName() == "A sentence."
-
-
-def test_a_long_placeholder_does_not_widen_a_form(qtbot) -> None:
-    plain, hinted = NoWheelComboBox(), NoWheelComboBox()
-    hinted.setPlaceholderText("NTI (TNI: exported), and more")
-    for box in (plain, hinted):
-        qtbot.addWidget(box)
-    assert hinted.minimumSizeHint() == plain.minimumSizeHint()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.theme.palettes import DARK
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping
-from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.results import SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
 from tests.profiles import slow_except
@@ -124,20 +122,6 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.reason.text()
     window.document.undo()
     assert window.session.config == worst.point.config
-
-
-def test_the_map_shows_that_it_has_the_keyboard(qtbot: Any, shown: SweepWindow) -> None:
-    shown.activateWindow()
-    qtbot.waitUntil(shown.isActiveWindow)
-    heat = shown.findChild(HeatmapPanel).map
-    edge = [QPoint(heat.width() // 2, 0), QPoint(0, heat.height() // 2)]
-    seen = []
-    for give in (heat.setFocus, heat.clearFocus):
-        give()
-        picture = heat.grab().toImage()
-        seen.append({picture.pixelColor(point).name() for point in edge})
-    theme = shown.findChild(HeatmapPanel).map._theme
-    assert seen == [{theme.accent}, {theme.base}]
 
 
 def test_the_question_about_code_belongs_to_the_sweep(
@@ -296,31 +280,6 @@ def test_closing_the_main_window_ends_a_sweep(
     qtbot.waitUntil(lambda: shown.figures.done > 0, timeout=60_000)
     window.close()
     assert not shown.isVisible()
-
-
-@pytest.mark.slow
-def test_closing_the_window_does_not_wait_for_a_sweep_to_be_read(
-    qtbot: Any, bare_window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun = Event()
-    first = next(sweep().points())
-
-    def without_end(_self: Sweep) -> Iterator[Point]:
-        while True:
-            yield first
-            begun.set()
-
-    path = tmp_path / "s.toml"
-    path.write_text(SWEEP, encoding="utf-8")
-    bare_window.sweeps.open(path)
-    qtbot.waitUntil(lambda: bare_window.sweeps.window is not None)
-    monkeypatch.setattr(Sweep, "points", without_end)
-    monkeypatch.setattr(Sweep, "_check_some_config", lambda _self: None)
-    bare_window.sweeps.open(path)
-    qtbot.waitUntil(begun.is_set)
-    bare_window.close()
-    assert bare_window.sweeps.window is not None
-    assert not bare_window.sweeps.window.isVisible()
 
 
 def test_a_sweep_that_is_dropped_is_opened(qtbot: Any, window: MainWindow, results: SweepTable, tmp_path: Path) -> None:

@@ -22,15 +22,6 @@ Words with `code` and a [link](there).
 """ + "\n".join(f"| `{key}` | this |" for key in range(40))
 
 
-def test_a_page_is_laid_out_a_few_times_and_not_for_every_line(qtbot):
-    browser = QTextBrowser()
-    qtbot.addWidget(browser)
-    changes = []
-    browser.document().contentsChanged.connect(lambda: changes.append(True))
-    show_markdown(browser, TEXT, DARK, surface="base")
-    assert 0 < len(changes) <= 6
-
-
 @pytest.mark.slow
 def test_earlier_pages_leave_no_objects(qtbot):
     browser = QTextBrowser()

@@ -14,7 +14,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit import AuditTable
-from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
@@ -160,23 +159,6 @@ def test_the_table_is_cleared_with_the_result(view: AuditTable, wrong: RunResult
     view.show_result(None, None)
     assert texts(view.model) == []
     assert view.copy_text() == ""
-
-
-def test_a_low_pane_has_the_tolerances_above_their_remark(view: AuditTable, wrong: RunResult) -> None:
-    view.show_result(wrong, "manual")
-    view.resize(900, 150)
-    assert view.tolerances.geometry().bottom() < view.remark.geometry().top()
-    assert view.remark.geometry().bottom() < view.reasons.geometry().top()
-
-
-def test_tolerances_and_audits_are_whole_beside_a_lesson(view: AuditTable, wrong: RunResult) -> None:
-    view.resize(826, 190)
-    view.show_result(wrong, "manual")
-    QApplication.processEvents()
-    for table in (view.table, view.tolerances):
-        assert table.horizontalScrollBar().maximum() == 0
-    intro = view.findChild(ElidedLabel)
-    assert intro.natural_width() <= intro.width()
 
 
 def test_gradients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:

@@ -95,26 +95,3 @@ def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
 def test_a_custom_step_is_named_by_its_file_without_the_folder(view: ChecksTable) -> None:
     view.show_result(replace(make_result(), checks=(Check("c", "/home/me/mine.py", False, "d"),)), "manual")
     assert texts(view.model)[0][2] == "mine.py"
-
-
-def test_a_long_file_name_leaves_room_for_the_details(view: ChecksTable) -> None:
-    result = make_result()
-    long = "/home/me/the_recurrent_step_of_the_speech_tagger_kernel.py"
-    checks = tuple(replace(check, engine=long) for check in result.checks)
-    view.resize(990, 180)
-    view.show_result(replace(result, checks=checks, seconds={**result.seconds, long: 0.1}), "manual")
-    assert view.table.horizontalScrollBar().maximum() == 0
-    assert view.engines.columnViewportPosition(2) < view.engines.viewport().width()
-
-
-def test_checks_are_whole_and_short_engines_are_not_elided_beside_a_lesson(view: ChecksTable) -> None:
-    view.resize(700, 200)
-    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
-    header, metrics = view.table.horizontalHeader(), view.table.fontMetrics()
-    names = [column.name for column in view.model.columns]
-    for name in ("check", "engine"):
-        place = names.index(name)
-        widest = max(metrics.horizontalAdvance(row[place]) for row in texts(view.model))
-        assert header.sectionSize(place) > widest
-    check = names.index("check")
-    assert header.sectionPosition(check) + header.sectionSize(check) <= view.table.viewport().width()

@@ -106,15 +106,6 @@ def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
     assert asked.args == [Location(0, 0, 6)]
 
 
-def test_a_click_behind_the_sample_selects_the_longest_one(qtbot, view: ErrorPlot) -> None:
-    view.show_result(make_result(lengths=[2, 4]), "manual")
-    asked: list[Location] = []
-    view.location_requested.connect(asked.append)
-    for timestep in (1, 3):
-        view.plot.timestep_requested.emit(timestep)
-    assert asked == [Location(timestep=1), Location(timestep=3, sample=1)]
-
-
 def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> None:
     view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     assert len(view.curves.others) == 3
@@ -159,11 +150,6 @@ def test_copying_copies_the_lane_in_full(view: ErrorPlot) -> None:
     comparison = result.comparison("manual")
     assert [float(row[2]) for row in rows[1:]] == comparison.error_over_time[0, 1].tolist()
     assert [int(row[3]) for row in rows[1:]] == comparison.mismatched_over_time[0, 1].tolist()
-
-
-def test_copying_ends_with_the_longest_sample(view: ErrorPlot) -> None:
-    view.show_result(make_result(lengths=[3, 4]), "manual")
-    assert [line.split("\t")[0] for line in view.copy_text().splitlines()[1:]] == ["0", "1", "2", "3"]
 
 
 def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:

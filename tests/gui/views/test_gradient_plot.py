@@ -30,14 +30,6 @@ def vanishing() -> RunResult:
     return result
 
 
-def test_the_verdict_fits_beside_a_long_name_of_an_engine(view: GradientFlowPlot) -> None:
-    view.resize(1000, 180)
-    view.show_result(with_gradients(make_result(("manual", "bug:no-h2h-bias"), cell="lstm")), "manual")
-    view.engines.setCurrentIndex(1)
-    view.verdict.setText("Neither vanishing nor exploding: 0.99× from t = 11 to t = 0, 0.98× per time step.")
-    assert view.verdict.width() >= view.verdict.natural_width()
-
-
 def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: GradientFlowPlot) -> None:
     result = vanishing()
     view.show_result(result, "manual")

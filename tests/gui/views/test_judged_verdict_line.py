@@ -1,14 +1,11 @@
 """The verdict strip once every step is audited: who is wrong, what stayed hidden, and what to do about it."""
 
 import numpy as np
-import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace import Trace
 from rnnviz.execution.events import Stage, StageKind
-from rnnviz.gui.views.labels import NOTE_GAP
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
@@ -54,29 +51,6 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictBar
     assert line.state == "disagree"
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     assert line.state == "running"
-
-
-def test_large_text_has_three_lines_for_the_likely_cause(
-    line: VerdictBar, mismatching: RunResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    line.show_result(evaluated(mismatching), "manual")
-    line.resize(460, line.height())
-    assert CAUSES["no-h2h-bias"] not in line._text.shown.replace("\n", " ")
-    monkeypatch.setattr("rnnviz.gui.views.labels.text_scale", lambda: 2.0)
-    line.resize(461, line.sizeHint().height())
-    assert CAUSES["no-h2h-bias"] in line._text.shown.replace("\n", " ")
-
-
-def test_the_muted_line_has_whole_notes(line: VerdictBar) -> None:
-    result = evaluated(make_result())
-    line.show_result(result, "manual")
-    notes = tuple(map(true_minus_in, verdict_sentence(result, "manual").notes))
-    for width in (850, 1100, 1600):
-        line.resize(width, line.height())
-        beneath = line._text.shown.partition("\n")[2]
-        shown = [note for note in beneath.split(NOTE_GAP) if note != "…"]
-        assert tuple(shown) == notes[: len(shown)]
-        assert (len(shown) == len(notes)) == (not beneath.endswith("…"))
 
 
 def test_drift_is_explained_in_a_clause(line: VerdictBar) -> None:
@@ -139,23 +113,6 @@ def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: Ver
     line.show_stale(True)
     assert not button(line, "Change and rerun").isVisible()
     assert not button(line, "Run full audit").isVisible()
-
-
-@pytest.mark.parametrize("width", [1800, 1000, 700])
-def test_with_all_notes_the_bar_keeps_its_height_and_its_text_inside(line: VerdictBar, width: int) -> None:
-    height = line.sizeHint().height()
-    line.resize(width, height)
-    line.show_result(evaluated(drifting(), blind=True, coverage=0.5), "manual")
-    assert line.sizeHint().height() == height
-    assert line.minimumSizeHint().width() <= 700
-    text = sentence_label(line)
-    assert "<b>Numerical drift</b>" in text.text()
-    assert text.heightForWidth(text.width()) <= height if text.wordWrap() else text.sizeHint().width() <= text.width()
-    for action in (button(line, "Run full audit"), button(line, "Change and rerun")):
-        assert action.isVisible()
-        assert action.width() >= action.sizeHint().width()
-    short = button(line, "Run full audit").text() == "Full audit"
-    assert short == (width == 700)
 
 
 def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mismatching: RunResult) -> None:

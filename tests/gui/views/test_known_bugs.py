@@ -59,18 +59,6 @@ def test_undetectable_bugs_are_marked(view: KnownBugsView) -> None:
     assert view.description.startswith("Detectable")
 
 
-def test_the_bug_that_is_described_is_in_view(qtbot, computed: RunResult) -> None:
-    view = KnownBugsView()
-    qtbot.addWidget(view)
-    # A tab shows its result before it has its height.
-    view.show_result(computed, MISTAKE)
-    view.resize(900, 150)
-    view.show()
-    qtbot.waitUntil(lambda: view.table.viewport().rect().contains(view.table.visualRect(view.table.currentIndex())))
-    view.choose(view.entries[-1].name)
-    assert view.table.viewport().rect().contains(view.table.visualRect(view.table.currentIndex()))
-
-
 def test_before_the_audit_detection_is_unknown(view: KnownBugsView) -> None:
     view.show_result(make_result(), "manual")
     assert {row[1] for row in texts(view.model)} == {Detection.UNKNOWN}

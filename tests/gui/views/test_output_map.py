@@ -7,7 +7,6 @@ from PySide6.QtCore import QPoint, Qt
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
 from tests.factories import make_result
@@ -147,20 +146,6 @@ def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
     assert isinstance(row, PlaceRow)
     assert result["gluon"].state_c is not None
     assert np.array_equal(view.rows.values(row), result["gluon"].state_c[0, 0])
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_a_deep_network_scrolls_and_draws_only_visible_rows(
-    view: OutputMap, theme, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    view.apply_theme(theme)
-    view.show_result(make_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
-    read: list[str] = []
-    values = view.rows.values
-    monkeypatch.setattr(view.rows, "values", lambda row: (read.append(row.place.text), values(row))[1])
-    view.list.viewport().grab()
-    assert 0 < len(read) < 40
-    assert view.list.verticalScrollBar().maximum() > 0
 
 
 def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:

@@ -1,8 +1,6 @@
 """Units over time: the curves are the trace's, gaps are marked, a click moves the selection."""
 
 from collections import Counter
-from threading import current_thread, main_thread
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +13,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views import unit_lines
-from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from rnnviz.quantities.gates import Quantity
-from rnnviz.quantities.plot_series import Outline, unit_outline
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
@@ -203,20 +199,6 @@ def test_one_time_step_is_drawn(view: UnitsPlot) -> None:
     view.grab()
 
 
-def test_moving_in_time_or_back_to_a_sample_reads_no_curve_again(view: UnitsPlot) -> None:
-    view.show_result(make_result(), "manual")
-    before = view.curve("manual", 0)
-    view.show_location(Location(0, 0, 3))
-    assert view.curve("manual", 0) is before
-    assert view.plot._cursor.value() == 3
-    view.show_location(Location(0, 0, 3, 1))
-    assert view.curve("manual", 0) is not before
-    view.show_location(Location(0, 0, 3))
-    assert view.curve("manual", 0) is before
-    view.show_result(make_result(), "manual")
-    assert view.curve("manual", 0) is not before
-
-
 def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 77_777, 0, 1] = 9.0
@@ -277,65 +259,6 @@ def test_a_curve_ends_with_its_sample(qtbot, view: UnitsPlot, quantity: Quantity
     assert len(view.curve("gluon", 0).low) == 0
 
 
-def test_long_curves_are_read_on_a_thread_and_the_earlier_ones_stay_labeled_until_then(
-    qtbot: Any, view: UnitsPlot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read_on: list[bool] = []
-
-    def read(*arguments: Any) -> Outline:
-        read_on.append(current_thread() is main_thread())
-        return unit_outline(*arguments)
-
-    def shows(sample: int, unit: int, timestep: int) -> bool:
-        """Whether heading, curve, legend and selection are all of one location."""
-        drawn, where = view.curve("gluon", unit), view.plot._cursor.value()
-        if drawn is None or f"Unit {unit}, " not in view.heading.text() or where != timestep:
-            return False
-        assert view.heading.text().endswith(f"sample {sample}")
-        values = result["gluon"].hidden[0, 0, :, sample, unit]
-        assert np.array_equal(drawn.low, values)
-        assert view.keys[0].accessibleName().endswith(number_format.true_minus(number_format.short(values[timestep])))
-        return True
-
-    monkeypatch.setattr(unit_lines, "unit_outline", read)
-    monkeypatch.setattr(unit_lines, "_PAGES_AT_ONCE", 0)
-    result = make_result(timesteps=5, batch_size=2, hidden_size=4, gradients=("gluon", "manual"))
-    view.show_result(result, "manual")
-    view.show_location(Location())
-    assert shows(0, 0, 0)
-    # So is a gradient, which is stored, too.
-    read_on.clear()
-    view.follow_array("grad.h")
-    view.show_result(result, "manual")
-    assert shows(0, 0, 0)
-    gradient = result["gluon"]["grad.h"][0, 0, :, 0, 0]
-    qtbot.waitUntil(lambda: np.array_equal(view.curve("gluon", 0).low, gradient))
-    assert read_on == [False, False]
-    view.follow_array("h")
-    view.show_result(result, "manual")
-    assert shows(0, 0, 0)
-    read_on.clear()
-    view.show_location(Location(sample=1, unit=2))
-    view.show_location(Location(sample=1, unit=2, timestep=3))
-    assert shows(0, 0, 0)
-    qtbot.waitUntil(lambda: shows(1, 2, 3))
-    assert read_on == [False, False]
-    # Back at once: the curves are known.
-    view.show_location(Location(timestep=1))
-    assert shows(0, 0, 1)
-    view.show_location(Location(sample=1, unit=3))
-    view.finish_pending()
-    assert shows(1, 3, 0)
-    # Those of an earlier result do not come in.
-    view.show_location(Location(sample=1, unit=1))
-    result = make_result(
-        timesteps=5, batch_size=2, hidden_size=4, edits={"gluon": lambda trace: trace.hidden.fill(0.5)}
-    )
-    view.show_result(result, "manual")
-    view.show_location(Location(sample=1, unit=1))
-    qtbot.waitUntil(lambda: shows(1, 1, 0))
-
-
 def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
     view.show_result(make_result(lengths=[3, 5]), "manual")
     for sample, length in ((0, 3), (1, 5)):
@@ -359,21 +282,6 @@ def curve_colors(view: UnitsPlot) -> Counter[int]:
     return Counter(image.pixel(x, y) for x in range(image.width()) for y in range(image.height()))
 
 
-def test_axes_have_names(view: UnitsPlot) -> None:
-    view.show_result(make_result(cell="lstm"), "manual")
-    assert [view.plot.getAxis(side).labelText for side in ("bottom", "left")] == ["time step", "h"]
-    assert view.plot.getAxis("left").tickStrings([-0.5, 0.5], 1.0, 0.5) == ["−0.5", "0.5"]
-    view.choice.choose("i")
-    assert view.plot.getAxis("left").labelText == view.choice.quantity
-
-
-def test_lines_are_smooth_while_there_are_few_points(view: UnitsPlot) -> None:
-    view.show_result(make_result(timesteps=90, batch_size=1), "manual")
-    few = len(curve_colors(view))
-    view.show_result(make_result(timesteps=1500, batch_size=1), "manual")
-    assert few > 2 * len(curve_colors(view))
-
-
 def test_of_many_equal_values_both_engines_are_seen(view: UnitsPlot) -> None:
     view.show_result(make_result(timesteps=5000, batch_size=1), "manual")
     seen = curve_colors(view)
@@ -381,31 +289,6 @@ def test_of_many_equal_values_both_engines_are_seen(view: UnitsPlot) -> None:
     assert not seen[QColor(series[1]).rgb()]
     mixed = [color for color, count in seen.items() if count > 500 and color != QColor(THEMES["light"].base).rgb()]
     assert mixed
-
-
-def test_a_plot_takes_over_the_visible_part_only_of_one_with_the_same_time_steps(qtbot):
-    plots = [TimePlot() for _ in range(3)]
-    for plot, timesteps in zip(plots, (12, 12, 5), strict=True):
-        qtbot.addWidget(plot)
-        plot.show_timesteps(timesteps, np.zeros(0, np.int64))
-    copy, zoomed, other = plots
-    copy.show_part_of(other)
-    assert copy.timesteps_in_sight == range(12)
-    zoomed.view_box.setXRange(2.5, 7.5, padding=0)
-    copy.show_part_of(zoomed)
-    assert copy.timesteps_in_sight == range(3, 8)
-
-
-def test_a_long_name_in_the_legend_leaves_room_for_the_others(qtbot, view) -> None:
-    long = "/home/me/the_recurrent_step_of_the_speech_tagger_kernel.py"
-    view.show_result(make_result(("gluon", "manual", long)), long)
-    view.resize(900, 300)
-    assert [key.shown_name for key in view.keys[:2]] == ["gluon", "manual"]
-    assert view.keys[2].shown_name.startswith("the_rec")
-    assert view.keys[2].shown_name.endswith("kernel.py")
-    before = view.keys[0].sizeHint().width()
-    view.hide_selection()
-    assert view.keys[0].sizeHint().width() < before, "no room for a value"
 
 
 @pytest.mark.parametrize("quantity", ["value", "f", "norm"])

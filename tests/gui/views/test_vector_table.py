@@ -13,7 +13,6 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.table import INSET, in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
 from tests.gui.shown import passage
@@ -88,49 +87,6 @@ def test_another_engine_has_a_column_without_a_difference(view: VectorTable) -> 
     assert marked(view) == []
 
 
-def test_a_narrow_table_has_titles_in_two_lines_and_no_column_that_is_cut(qtbot, view: VectorTable) -> None:
-    view.resize(270, 500)
-    view.show_result(make_result(("gluon", "bug:gates-i-f-o-g", "torch"), cell="lstm"), "bug:gates-i-f-o-g")
-    header, metrics = view.table.horizontalHeader(), view.table.horizontalHeader().fontMetrics()
-    assert view.table.horizontalScrollBar().maximum() == 0
-    titles = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(5)]
-    assert titles[2].startswith("bug:")
-    assert titles[2].endswith("-f-o-g")
-    for place, title in enumerate(titles):
-        assert max(map(metrics.horizontalAdvance, title.split("\n"))) <= header.sectionSize(place)
-    assert view.table.isColumnHidden(5)
-    assert view.copy_text().splitlines()[0].endswith("\tulp")
-    view.resize(500, 500)
-    assert not view.table.isColumnHidden(5)
-    assert "\n" not in view.model.headerData(2, Qt.Orientation.Horizontal)
-
-
-def test_a_long_file_name_shows_its_beginning_and_its_end(view: VectorTable) -> None:
-    metrics = view.table.horizontalHeader().fontMetrics()
-    room = metrics.horizontalAdvance("step_wit")
-    first, last = in_two_lines("step_of_the_speech_kernel.py", metrics, room).split("\n")
-    assert first.startswith("step_")
-    assert first.endswith("…")
-    assert last.endswith("kernel")
-    assert max(map(metrics.horizontalAdvance, (first, last))) <= room
-    assert in_two_lines("step_two.py", metrics, room) == "step_\ntwo.py"
-
-
-def test_lines_of_a_title_are_never_cut_by_the_edge_of_the_column(view: VectorTable) -> None:
-    bug = "bug:h2h-transposed"
-    view.show_result(make_result(("gluon", bug)), bug)
-    header, margin, broken = view.table.horizontalHeader(), 4, set()
-    for width in range(240, 330, 3):
-        view.resize(width, 500)
-        title = view.model.headerData(2, Qt.Orientation.Horizontal)
-        if "\n" in title:
-            broken.add(title)
-            wide = max(map(header.fontMetrics().horizontalAdvance, title.split("\n")))
-            # The style sheet of the window has a margin at both sides.
-            assert wide <= header.sectionSize(2) - 2 * margin
-    assert "bug:h2h-\ntransposed" in broken
-
-
 def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, :2] = np.nan, -np.inf
@@ -190,19 +146,6 @@ def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: Vector
     assert lines[0] == "unit\tgluon\tmanual\tdifference\tulp"
     assert [line.split("\t")[0] for line in lines[1:]] == ["1", "3"]
     assert [np.float32(line.split("\t")[1]) for line in lines[1:]] == [values[1], values[3]]
-
-
-def test_another_candidate_is_written_once(view: VectorTable) -> None:
-    result = make_result(("gluon", "manual", "torch"))
-    view.show_result(result, "manual")
-    view.show_location(Location(timestep=1))
-    written: list[object] = []
-    view.model.dataChanged.connect(lambda *cells: written.append(cells))
-    view.model.modelReset.connect(lambda: written.append("reset"))
-    view.show_result(result, "torch")
-    view.show_location(Location(timestep=1))
-    assert len(written) == 1
-    assert view.heading.text() == "Layer 0, t = 1, sample 0"
 
 
 def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
@@ -283,18 +226,6 @@ def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> No
         for y in range(rect.top(), rect.bottom())
     }
     assert theme.wrong in seen
-
-
-@pytest.mark.slow
-def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    view.show_result(make_result(hidden_size=4096, timesteps=2), "manual")
-    written: list[int] = []
-    cell = view.model.cell
-    monkeypatch.setattr(view.model, "cell", lambda row, column: (written.append(row), cell(row, column))[1])
-    view.show_location(Location(0, 0, 1, 0, 2000))
-    view.table.viewport().grab()
-    assert 2000 in written
-    assert len(set(written)) < 60
 
 
 def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view: VectorTable) -> None:
@@ -381,19 +312,6 @@ def test_a_session_brings_the_tab_back_where_there_is_one_and_an_older_one_chang
     for words in (["f"], ["tab c0", "f"], ["tab", "tab x", "f"]):
         view.restore_state(words)
         assert view.save_state() == ("tab hidden", "f")
-
-
-def test_three_engines_that_agree_leave_each_number_its_margin(view: VectorTable) -> None:
-    view.resize(290, 300)
-    view.show_result(make_result(("gluon", "manual", "torch"), hidden_size=16), "manual")
-    texts = view.model.widest()
-    metrics = view.table.fontMetrics()
-    seen = [c for c in range(len(texts)) if not view.table.isColumnHidden(c)]
-    assert all(metrics.horizontalAdvance(texts[c]) + 2 * INSET <= view.table.columnWidth(c) for c in seen)
-    # With mismatches the indices leave room for the marks.
-    width = metrics.horizontalAdvance(texts[0])
-    view.show_result(make_result(("gluon", "bug:no-h2h-bias", "torch"), hidden_size=16), "bug:no-h2h-bias")
-    assert metrics.horizontalAdvance(view.model.widest()[0]) > width
 
 
 def test_a_gradient_has_a_tab_with_every_engine_that_gives_it(view: VectorTable) -> None:

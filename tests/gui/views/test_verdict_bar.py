@@ -143,39 +143,6 @@ def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
     assert line.state == "agree"
 
 
-@pytest.mark.parametrize("width", [1800, 1000, 700, 420])
-@pytest.mark.parametrize(
-    "state",
-    [
-        lambda line, result: None,
-        lambda line, result: line.show_result(result, "manual"),
-        lambda line, result: (line.show_result(result, "manual"), line.show_stale(True)),
-        lambda line, result: (line.show_result(result, "manual"), line.show_error("The disk is full. " * 12)),
-    ],
-    ids=["empty", "disagree", "stale", "error"],
-)
-def test_the_bar_keeps_its_height_and_its_text_stays_inside(
-    line: VerdictBar, mismatching: RunResult, width: int, state: Callable[[VerdictBar, RunResult], object]
-) -> None:
-    height = line.sizeHint().height()
-    line.resize(width, height)
-    state(line, mismatching)
-    assert line.sizeHint().height() == height
-    assert line.minimumSizeHint().width() <= 420
-    text = next(w for w in line.findChildren(QLabel) if w.isVisible() and w.textFormat() == Qt.TextFormat.RichText)
-    needed = text.heightForWidth(text.width()) if text.wordWrap() else text.sizeHint().height()
-    assert needed <= height
-    assert text.wordWrap() or text.sizeHint().width() <= text.width() + 1
-
-
-def test_a_narrow_bar_drops_the_notes_before_the_place(line: VerdictBar, mismatching: RunResult) -> None:
-    line.show_result(mismatching, "manual")
-    assert "The step audit did not run" in shown(line)
-    line.resize(700, line.height())
-    assert "The step audit did not run" not in shown(line)
-    assert 'href="0"' in shown(line)
-
-
 def test_engine_names_are_text_and_not_markup(line: VerdictBar) -> None:
     result = make_result(("gluon", "<b>&mine.py"))
     line.show_result(result, "<b>&mine.py")

@@ -68,13 +68,6 @@ def test_the_keyboard_starts_at_the_first_lesson_and_arrows_move_between_entries
     assert welcomed.guide.lesson.title == lesson_entries()[0].title
 
 
-def test_a_lesson_of_the_page_is_opened_and_a_run_uncovers_the_picture(welcomed, qtbot):
-    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
-        entry_of(welcomed, lesson_entries()[0].title).click()
-    assert welcomed.guide.lesson.title == lesson_entries()[0].title
-    assert welcomed.lanes.isVisible()
-
-
 @pytest.mark.slow
 def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welcomed, settings, tmp_path, qtbot):
     file = tmp_path / "mine.toml"

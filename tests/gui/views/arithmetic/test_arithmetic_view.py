@@ -1,6 +1,5 @@
 """The arithmetic of a value: its numbers, the first divergence, and the number of listed terms."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
-from PySide6.QtTest import QTest
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.equations import format_distinct, format_short
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.table import FULL_ROLE
 from tests.explain.arithmetics import explained
@@ -154,41 +151,6 @@ def test_the_sentence_of_an_earlier_result_is_not_shown(view: ArithmeticView, sh
     assert not view.note.isVisible()
 
 
-def test_labels_of_equations_are_shortened_by_whole_words(view: ArithmeticView, show: Any) -> None:
-    show(WHERE.moved(layer=0), cell="gru")
-    for each in view.cards.cards:
-        whole = " ".join((each.content.name, *(engines for _, engines in each.content.rows))).split()
-        for width in range(each.minimumSizeHint().width(), each.sizeHint().width() + 90, 30):
-            each.resize(width, each.height())
-            assert set(" ".join(each.labels).split()) <= {*whole, *MARKS}
-        assert " ".join(each.labels).split() == whole
-    each = next(own for own in view.cards.cards if "recomputed" in own.content.name)
-    each.resize(each.sizeHint().width() - 30, each.height())
-    assert each.labels[0] == "recomputed"
-    each = view.cards.cards[0]
-    each.resize(each.minimumSizeHint().width() + 40, each.height())
-    assert each.labels[1] == " ".join(MARKS)
-
-
-def test_cards_ask_for_the_names_of_engines_and_are_not_scrolled_sideways(view: ArithmeticView, show: Any) -> None:
-    show(WHERE.moved(layer=0), engines=("gluon", LONGER), candidate=LONGER, cell="lstm")
-    view.cards.setFixedWidth(view.cards.natural_width)
-    QTest.qWait(0)
-    for each in view.cards.cards:
-        name = ("≠ " if each.content.parts else "") + each.content.name
-        assert each.labels == (name, *(own for _, own in each.content.rows))
-    # An engine whose name does not fit in one card has its mark in all of them.
-    for width in range(200, view.cards.natural_width + 40, 40):
-        view.cards.setFixedWidth(width)
-        QTest.qWait(0)
-        labels = {label for each in view.cards.cards for label in each.labels[1:]}
-        assert len([label for label in labels if label.startswith("□")]) <= 1
-    view.cards.setFixedWidth(150)
-    view.cards.reveal(len(view.cards.cards) - 1)
-    assert view.cards.horizontalScrollBar().maximum() > 0
-    assert view.cards.horizontalScrollBar().value() == 0
-
-
 def test_numbers_of_equations_have_true_minus_signs(view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), cell="lstm")
     texts = [text for own in view.cards.cards for token in own._columns for text in token.numbers]
@@ -257,27 +219,6 @@ def test_every_part_is_painted_in_the_themes_colors(view: ArithmeticView, show: 
     for part, y, ground in ((view.cards, -2, "window"), (view.plot, -2, "base"), (view.note, 1, "window")):
         at = part.mapTo(view, QPoint(1, y % part.height()))
         assert image.pixelColor(at) == colors.color(ground), part
-
-
-def test_points_of_a_narrow_curve_are_whole(view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm")
-    curve = replace(view.plot.curve, points=((-3.822e32, 0.0),))
-    for width, shown in ((400, "sigmoid(−3.822e+32) = 0.000"), (130, "−3.822e+32 → 0.000"), (70, "→ 0.000")):
-        view.plot.resize(width, 100)
-        assert view.plot._texts(curve) == [shown]
-
-
-@pytest.mark.parametrize("bug", ["manual", "bug:reset-before-matmul"])
-def test_beside_a_lesson_every_equation_and_the_sentence_are_whole(view: ArithmeticView, show: Any, bug: str) -> None:
-    """At 1280 x 800 the view is 826 px wide."""
-    view.resize(826, 330)
-    for unit in range(4):
-        show(WHERE.moved(layer=0, direction=0, timestep=2, unit=unit), bug, engines=("gluon", bug), cell="gru")
-        view.choose_line("h")
-        view.finish_pending()
-        assert view.cards.horizontalScrollBar().maximum() == 0
-        assert view.table.horizontalScrollBar().maximum() == 0
-        assert "…" not in view.note.shown_text
 
 
 def test_padding_has_a_sentence_in_place_of_numbers(view: ArithmeticView) -> None:

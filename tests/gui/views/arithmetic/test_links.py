@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Lane
 from rnnviz.explain.equations import format_short
-from rnnviz.gui.views.arithmetic.header import Breadcrumbs
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row
 
@@ -138,39 +136,6 @@ def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: Arithm
     for control in [*view.findChildren(QAbstractButton), *wanted]:
         if control.isVisible() and control.focusPolicy() & Qt.FocusPolicy.TabFocus:
             assert control.accessibleName(), control
-
-
-def test_names_in_the_history_have_room_after_a_change_of_the_text_size(view: ArithmeticView, show: Any) -> None:
-    show()
-    history = view.findChild(Breadcrumbs)
-    font = QFont(history.font())
-    font.setPointSizeF(2.0 * font.pointSizeF())
-    history.setFont(font)
-    assert history.sizeHint().height() >= QFontMetrics(font).height() + 6
-
-
-def test_a_row_without_names_can_be_shown(qtbot: Any) -> None:
-    crumbs = Breadcrumbs()
-    qtbot.addWidget(crumbs)
-    crumbs.show()
-    crumbs.resize(1000, 30)
-    assert crumbs.names == []
-
-
-def test_names_fit_a_row_that_new_ones_resize(view: ArithmeticView, show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    show(WHERE)
-    crumbs, remake = view.crumbs, view.crumbs._remake
-    wide = crumbs.width()
-
-    def remake_and_shrink(count: int) -> None:
-        monkeypatch.setattr(crumbs, "_remake", remake)
-        remake(count)
-        crumbs.resize(160, crumbs.height())
-
-    monkeypatch.setattr(crumbs, "_remake", remake_and_shrink)
-    view.show_history([Place.at("h", WHERE.moved(timestep=t)) for t in (3, 2, 1, 0)], 3)
-    assert wide > 160
-    assert crumbs.names
 
 
 def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(

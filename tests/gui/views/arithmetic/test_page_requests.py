@@ -36,34 +36,6 @@ def test_a_late_answer_after_returning_changes_nothing(qtbot: Any, view: Arithme
     assert view.page.request.where == there.request.where
 
 
-def test_a_moving_selection_is_followed_in_passing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    """Answers that come late are better than none until the selection halts."""
-    show(cell="lstm", timesteps=60)
-    with qtbot.waitSignal(view.shown):
-        view.show_location(WHERE.moved(timestep=7))
-    late = view.page
-    with qtbot.waitSignal(view.shown):
-        view.show_location(WHERE)
-    view.show_location(WHERE.moved(timestep=8))
-    view._task._task.done.emit(late)
-    assert view.page.request.where.timestep == 7
-    assert not view.complete
-    qtbot.waitUntil(lambda: view.complete)
-    assert view.page.request.where.timestep == 8
-
-
-def test_a_late_answer_after_the_end_of_the_history_changes_nothing(
-    qtbot: Any, view: ArithmeticView, show: Any
-) -> None:
-    show(cell="lstm")
-    late = view.page
-    view.show_location(WHERE.moved(unit=2))
-    view.show_history((Place.at("h", WHERE.moved(unit=2)), Place("input", (2, 1, 0))), 1)
-    view._task._task.done.emit(late)
-    assert view.end.isVisible()
-    assert view.complete
-
-
 def test_a_picture_shows_the_latest_request(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_location(WHERE.moved(unit=2))

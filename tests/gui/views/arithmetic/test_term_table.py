@@ -11,17 +11,11 @@ from rnnviz.core import number_format
 from rnnviz.core.places import Place
 from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.arithmetic.term_table import _width
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, column, row, text
-from tests.profiles import slow_except
 
 MISTAKE = "bug:no-h2h-bias"
-LONG = "/far/away/" + "a_recurrence_of_my_own_whose_name_is_as_long_as_a_name_may_be".ljust(61, "_") + ".py"
-SMALL = 1001, 190
-"""Of the view in a window of 1280 x 800."""
 DISPLAY, FULL = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole
-LINES = [("gru", "r"), ("gru", "n"), ("gru", "h"), ("lstm", "i"), ("lstm", "c"), ("lstm", "h"), ("rnn_tanh", "h")]
 
 
 def sums(view: ArithmeticView, engine: str) -> list[str]:
@@ -93,74 +87,6 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
     assert read == f"term h[t=3, u=0] of {MISTAKE}, first divergence"
 
 
-@pytest.mark.parametrize(("cell", "line"), LINES)
-@pytest.mark.parametrize("other", slow_except(["manual", MISTAKE, LONG], LONG))
-def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
-    view: ArithmeticView, show: Any, cell: str, line: str, other: str
-) -> None:
-    view.resize(*SMALL)
-    edits = {LONG: lambda trace: trace.hidden.__iadd__(0.3)} if other == LONG else None
-    show(WHERE.moved(layer=0), engines=("gluon", other), candidate=other, cell=cell, edits=edits)
-    view.choose_line(line)
-    show(WHERE.moved(layer=0), engines=("gluon", other), candidate=other, cell=cell, edits=edits)
-    table = view.table
-    assert table.term_model.term_table.line == line
-    assert table.horizontalScrollBar().maximum() == 0
-    names = [table.term_model.cell(place, 0) for place, own in enumerate(table.term_model.rows) if not own.engine]
-    metrics, room = table.fontMetrics(), table.columnWidth(0) - 8
-    shown = [
-        metrics.elidedText(name.text, Qt.TextElideMode.ElideRight, room - 16 * (name.mark is not None))
-        for name in names
-    ]
-    assert len(set(shown)) == len(shown)
-    for place, own in enumerate(table.term_model.rows):
-        # Where bars do not fit, a whole name may not either: its tooltip has it.
-        for at, words in enumerate(own.texts[:-1]):
-            if at == 0 and table.isColumnHidden(table.term_model.bar_column):
-                continue
-            face = table._painter._bold if table.term_model.cell(place, at).bold else table._painter._plain
-            mark = 16 if table.term_model.cell(place, at).mark is not None else 0
-            # As `CellPainter` has it: a number takes some of the margin rather than lose a digit.
-            assert face.width(words) + mark <= table.columnWidth(at) - (8 if mark else 5), (words, own.row.name)
-
-
-def test_a_wide_table_has_whole_file_names(view: ArithmeticView, show: Any) -> None:
-    name = "step_of_the_speech_tagger_kernel.py"
-    view.resize(2300, 300)
-    show(engines=("gluon", f"/home/me/{name}"), candidate=f"/home/me/{name}")
-    heading = view.table.term_model.headerData(column(view, f"{name} sum"), Qt.Orientation.Horizontal, DISPLAY)
-    assert name in heading
-
-
-def test_a_long_name_is_elided_in_the_middle_and_whole_in_the_tooltip(view: ArithmeticView, show: Any) -> None:
-    view.resize(*SMALL)
-    show(engines=("gluon", LONG), candidate=LONG)
-    name = LONG.rpartition("/")[2]
-    assert len(name) == 64
-    model, place = view.table.term_model, column(view, f"{name} sum")
-    above, _, beneath = model.headerData(place, Qt.Orientation.Horizontal, DISPLAY).partition("\n")
-    assert above.startswith("□ ")
-    assert "…" in above
-    assert beneath == "sum"
-    metrics = view.table.horizontalHeader().fontMetrics()
-    assert metrics.horizontalAdvance(above) <= view.table.columnWidth(place)
-    assert model.headerData(place, Qt.Orientation.Horizontal, FULL).startswith(f"{name}:")
-    first = model.headerData(place - 1, Qt.Orientation.Horizontal, DISPLAY)
-    assert first == "● gluon\nsum"
-
-
-def test_bars_return_when_the_view_is_wide_enough(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
-    view.choose_line("n")
-    show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
-    table = view.table
-    view.resize(900, 190)
-    qtbot.waitUntil(lambda: table.isColumnHidden(table.term_model.bar_column))
-    view.resize(1600, 190)
-    qtbot.waitUntil(lambda: not table.isColumnHidden(table.term_model.bar_column))
-    assert table.columnWidth(table.term_model.bar_column) > 90
-
-
 def test_copying_has_every_number_of_both_engines_in_full(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     view.table.setFocus()
@@ -229,36 +155,3 @@ def test_the_mark_of_the_sums_has_the_themes_color(view: ArithmeticView, show: A
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
     cell = view.table.term_model.cell(row(view, split_at(view)[0]), column(view, f"{MISTAKE} sum"))
     assert cell.color == THEMES[theme].color("wrong")
-
-
-@pytest.mark.parametrize(("cell", "line"), [("lstm", "i"), ("rnn_tanh", "h")])
-def test_in_the_width_beside_a_lesson_every_name_and_every_sum_is_whole(
-    view: ArithmeticView, show: Any, cell: str, line: str
-) -> None:
-    view.resize(820, 290)
-    show(WHERE.moved(layer=0), cell=cell)
-    view.choose_line(line)
-    show(WHERE.moved(layer=0), cell=cell)
-    table = view.table
-    model = table.term_model
-    assert table.horizontalScrollBar().maximum() == 0
-    assert not model.brief
-    names = [table.fontMetrics().horizontalAdvance(own.row.name) for own in model.rows]
-    assert max(names) + 8 <= table.columnWidth(0)
-    assert [
-        model.headerData(place, Qt.Orientation.Horizontal, DISPLAY).split("\n")[0] for place in model.sum_columns
-    ] == ["● gluon", "□ manual"]
-
-
-def test_the_widest_text_of_a_column_is_the_widest_in_the_font(view: ArithmeticView) -> None:
-    texts = ["× input", "weight", "= prod.", "-0.0090", "-8.8e-4", "0.035", "● gluon"]
-    pixels = {text: view.table.fontMetrics().horizontalAdvance(number_format.true_minus(text)) for text in texts}
-    assert max(pixels.values()) <= pixels[max(texts, key=_width)] + 2
-
-
-def test_a_new_result_has_columns_of_its_own_widths(view: ArithmeticView, show: Any) -> None:
-    show(cell="gru", engines=("gluon", MISTAKE), candidate=MISTAKE)
-    wide, needed = view.cards.natural_width, view.table.least_widths[1]
-    show(cell="rnn_tanh")
-    assert view.cards.natural_width < wide
-    assert view.table.least_widths[1] < needed

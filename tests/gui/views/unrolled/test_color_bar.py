@@ -1,6 +1,5 @@
 """Range of the colors: what it covers, how it is chosen, and its ticks."""
 
-from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.views.unrolled.color_bar import RangeDialog, limit_of, reach_of, ticks
+from rnnviz.gui.views.unrolled.color_bar import RangeDialog, limit_of, ticks
 from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, rounded_up
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -92,21 +91,6 @@ def test_zero_has_the_middle_color_between_any_ends() -> None:
 @pytest.mark.parametrize(("value", "expected"), [(0.9, 1.0), (1.0, 1.0), (1.01, 2.0), (0.0021, 0.005), (70.0, 100.0)])
 def test_an_end_is_rounded_up_to_a_round_number(value: float, expected: float) -> None:
     assert rounded_up(value) == expected
-
-
-@pytest.mark.slow
-def test_the_range_of_a_sample_is_read_once(qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Location] = []
-
-    def reach(*_: Any) -> None:
-        read.append(view._location)
-
-    view.show_result(make_result(timesteps=40, batch_size=2), "manual")
-    monkeypatch.setattr("rnnviz.gui.views.unrolled.view.reach_of", reach)
-    for sample in (1, 0, 1):
-        view.show_location(Location(sample=sample))
-        qtbot.waitUntil(lambda: not view._settled.isActive())
-    assert read.count(Location(sample=1)) == 1
 
 
 def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
@@ -195,34 +179,3 @@ def test_an_initial_state_counts_where_its_column_is_in_view(view: UnrolledView)
         ends[any(timestep is not None for timestep in in_view)] = end(view)
     assert ends[False] == 0.15
     assert ends[True] > 0.5
-
-
-def test_the_range_of_a_large_result_is_read_on_a_thread(
-    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rnnviz.gui.views.unrolled.view._AT_ONCE", 0)
-    read: list[Thread] = []
-
-    def reach(*arguments: Any) -> Any:
-        read.append(current_thread())
-        return reach_of(*arguments)
-
-    monkeypatch.setattr("rnnviz.gui.views.unrolled.view.reach_of", reach)
-    view.show_result(make_result(hidden_size=8, timesteps=400, edits={"manual": flat}), "manual")
-    before = end(view)
-    view.session.set_engine("manual")
-    assert end(view) == before, "The colors stay until the new range is known."
-    qtbot.waitUntil(lambda: end(view) == 0.15)
-    assert read[-1] is not main_thread()
-    view._caches.reaches.clear()
-    view.session.set_engine("gluon")
-    view.finish_pending()
-    assert (end(view), read[-1]) == (before, main_thread())
-    # A range that is known is shown at once, in one picture.
-    drawn: list[float] = []
-    monkeypatch.setattr(view._canvas, "show_lanes", lambda *_: drawn.append(end(view)))
-    view.session.set_color_by("difference")
-    qtbot.waitUntil(lambda: not view._reaching.busy)
-    drawn.clear()
-    view.session.set_color_by("value")
-    assert drawn == [before]

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.unrolled import heatmap
-from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.tiles import Request, Tile
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
@@ -108,39 +107,6 @@ def test_a_picture_that_is_taken_of_the_window_lacks_nothing(view: UnrolledView,
         assert likeness(before, pixels(view, taken=True)) < 0.5
 
 
-@pytest.mark.parametrize("factor", [1.3, 8.0])
-def test_while_zooming_the_picture_as_it_was_is_stretched_until_the_new_one_is_there(
-    qtbot: Any, view: UnrolledView, gate: Event, factor: float
-) -> None:
-    view.show_result(long_result(), "manual")
-    view.show_location(Location(timestep=400))
-    complete(qtbot, view)
-    for zoom in (factor, 1.0 / factor):
-        with held(gate):
-            view.zoom_time(zoom)
-            meanwhile = pixels(view)
-        complete(qtbot, view)
-        assert likeness(meanwhile, pixels(view)) > 0.3
-        assert np.array_equal(pixels(view), pixels(view, taken=True))
-
-
-def test_the_next_visible_part_is_drawn_ahead(qtbot: Any, view: UnrolledView, gate: Event) -> None:
-    view.show_result(long_result(), "manual")
-    view.zoom_time(6.0)
-    complete(qtbot, view)
-    store = view.findChild(UnrolledCanvas).lanes.findChild(heatmap.HeatmapLayer).store
-    qtbot.waitUntil(lambda: max(key.across for key in _current(view, store)) > view.box.width() // 256)
-    with held(gate):
-        view.box.pan_asked.emit(-150.0, 0.0)
-        QApplication.processEvents()
-        assert picture_complete(view)
-
-
-def _current(view: UnrolledView, store: Any) -> list[Any]:
-    pitch = view.geometry_in_view.pitch
-    return [key for key in store._tiles if key.sheet.times == pytest.approx(pitch)]
-
-
 @pytest.mark.parametrize("change", ["colors", "engine", "sample", "result"])
 def test_another_picture_replaces_the_old_one_as_a_whole(
     qtbot: Any, view: UnrolledView, gate: Event, change: str
@@ -168,19 +134,6 @@ def test_another_picture_replaces_the_old_one_as_a_whole(
     assert np.array_equal(after, pixels(view, taken=True))
 
 
-def test_pieces_of_an_earlier_result_are_dropped(qtbot: Any, view: UnrolledView, gate: Event) -> None:
-    with held(gate):
-        view.show_result(long_result(), "manual")
-        QApplication.processEvents()
-        view.show_result(long_result(edits={}, timesteps=1400), "manual")
-        QApplication.processEvents()
-    complete(qtbot, view)
-    store = view.findChild(UnrolledCanvas).lanes.findChild(heatmap.HeatmapLayer).store
-    assert {key.style.turn for key in store._tiles} == {2}
-    view.show_result(None, None)
-    assert len(store) == 0
-
-
 def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
     qtbot: Any, view: UnrolledView, gate: Event
 ) -> None:
@@ -194,13 +147,3 @@ def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
     complete(qtbot, view)
     view.close()
     assert threads_left() == Counter()
-
-
-def test_a_small_change_is_drawn_within_the_frame(
-    qtbot: Any, view: UnrolledView, gate: Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 1 << 30)
-    with held(gate):
-        view.show_result(long_result(), "manual")
-        QApplication.processEvents()
-        assert picture_complete(view)

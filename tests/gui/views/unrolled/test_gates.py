@@ -16,11 +16,10 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import computing, picture_complete, visible_numbers, visible_outlines
+from tests.gui.views.unrolled.seen import visible_numbers, visible_outlines
 from tests.oracles.gates import gates_of
 
 LANE = Lane(0, 0)
-SIZE = (1000, 600)
 
 
 def spoil(trace: Trace) -> None:
@@ -137,28 +136,3 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 0)
     yield gate
     gate.set()
-
-
-def test_headers_show_the_quantity_being_computed(qtbot: Any, view: UnrolledView, gate: Event) -> None:
-    view.show_result(small(timesteps=1500, hidden_size=32, num_layers=2), "manual")
-    qtbot.waitUntil(lambda: picture_complete(view))
-    gate.clear()
-    view.session.set_color_by("i")
-    qtbot.waitUntil(lambda: computing(view) == {Lane(0, 0), Lane(1, 0)})
-    assert not picture_complete(view)
-    gate.set()
-    qtbot.waitUntil(lambda: picture_complete(view))
-    assert computing(view) == frozenset()
-
-
-def test_a_superseded_quantity_is_not_computed_to_its_end(qtbot: Any, view: UnrolledView, gate: Event) -> None:
-    view.show_result(small(timesteps=20_000, hidden_size=16), "manual")
-    qtbot.waitUntil(lambda: picture_complete(view))
-    gate.clear()
-    view.session.set_color_by("i")
-    qtbot.waitUntil(lambda: bool(computing(view)))
-    view.session.set_color_by("value")
-    qtbot.waitUntil(lambda: not computing(view))
-    gate.set()
-    qtbot.waitUntil(lambda: picture_complete(view))
-    assert view.color_bar.heading() == ("h of gluon",)

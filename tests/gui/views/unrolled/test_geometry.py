@@ -8,11 +8,8 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
 from rnnviz.gui.views.unrolled.geometry import (
-    MARGIN,
-    NUMBER_ROW,
     SHORTEST_INPUT,
     SHORTEST_LANE,
-    TALLEST_ROW,
     Camera,
     CellGeometry,
     Geometry,
@@ -20,7 +17,6 @@ from rnnviz.gui.views.unrolled.geometry import (
     Scene,
     layout_for,
     limits_of,
-    stack_lanes,
 )
 
 
@@ -108,33 +104,12 @@ def test_the_notebooks_networks_are_boxes_with_every_number_at_once(
     assert geometry.camera.span == timesteps + directions
 
 
-def test_a_short_sequence_of_more_units_is_scrolled_rather_than_drawn_without_numbers() -> None:
-    geometry = fitted(picture(2, 2, 20, 5, 2))
-    assert geometry.boxes
-    assert geometry.stack.height > geometry.height
-    assert geometry.stack.lane_rects[0].row >= NUMBER_ROW
-
-
-def test_a_long_sequence_is_a_heat_map_from_edge_to_edge() -> None:
-    geometry = fitted(picture(2, 2, 256, 32, 1000))
-    assert not geometry.boxes
-    assert (geometry.camera.start, geometry.camera.span) == (-0.5, 1000.0)
-    assert geometry.stack.height <= geometry.height
-    assert geometry.box_width == geometry.pitch
-
-
 def test_the_initial_state_is_before_the_first_computed_step() -> None:
     geometry = fitted(picture(1, 2, 10, 5, 2))
     left, right = geometry.column(-1)[0], geometry.column(2)[0]
     assert 0.0 <= left < geometry.column(0)[0]
     assert geometry.column(1)[0] < right < geometry.width
     assert fitted(picture(1, 1, 10, 5, 2)).camera.span == 3.0
-
-
-def test_a_row_is_as_tall_in_the_input_as_in_the_other_lanes() -> None:
-    geometry = fitted(picture(1, 1, 10, 5, 2))
-    rows = {lane_rect.lane: lane_rect.row for lane_rect in geometry.stack.lane_rects}
-    assert rows[INPUT] == pytest.approx(rows[Lane(0, 0)], abs=0.2)
 
 
 def test_the_view_scrolls_to_the_selection_only_as_far_as_needed() -> None:
@@ -161,13 +136,6 @@ def test_every_cell_is_shown_on_the_pixels_of_its_span(scale: Scale) -> None:
         assert all(cell in shown[pixel] for pixel in range(first, min(stop, len(shown))))
 
 
-@given(SCALES)
-def test_spans_are_adjacent_or_share_a_pixel(scale: Scale) -> None:
-    spans = [scale.span(cell) for cell in range(scale.cells)]
-    for (_, stop), (first, _) in pairwise(spans):
-        assert first == stop or (scale.size < 1 and stop - 1 <= first)
-
-
 @given(SCALES, st.data())
 def test_a_click_on_a_cells_pixel_hits_it(scale: Scale, data: st.DataObject) -> None:
     cell = data.draw(st.integers(0, scale.cells - 1))
@@ -191,36 +159,5 @@ def test_a_place_beyond_the_ends_is_the_nearest_cell() -> None:
     assert (scale.cell_at(-5.0), scale.cell_at(1e9)) == (0, 3)
 
 
-ROWS = st.integers(1, 400)
-
-
 def lanes(layers: int, directions: int, units: int, features: int) -> list[tuple[Lane, int]]:
     return [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
-
-
-@given(st.integers(1, 8), st.integers(1, 2), ROWS, ROWS, st.integers(100, 1500), st.booleans())
-def test_lanes_fill_the_height_as_far_as_their_shortest_and_tallest_allow(
-    layers: int, directions: int, units: int, features: int, height: int, boxes: bool
-) -> None:
-    stack = stack_lanes(lanes(layers, directions, units, features), height, 1.0, boxes=boxes)
-    hidden = [lane_rect for lane_rect in stack.lane_rects if lane_rect.lane != INPUT]
-    shortest = (
-        all(lane_rect.height == SHORTEST_LANE for lane_rect in hidden) and stack.lane_rects[-1].height == SHORTEST_INPUT
-    )
-    tallest = any(lane_rect.row > TALLEST_ROW - 1.0 for lane_rect in hidden)
-    assert stack.height <= height or shortest
-    assert stack.height > height - len(stack.lane_rects) or tallest
-    assert len({lane_rect.height for lane_rect in hidden}) == 1
-
-
-def test_lanes_smaller_than_the_view_are_centered() -> None:
-    stack = stack_lanes(lanes(1, 1, 1, 1), 1000.0, 1.0, boxes=True)
-    above, below = stack.lane_rects[0].top, 1000.0 - stack.lane_rects[-1].bottom
-    assert above > MARGIN
-    assert abs(above - below) <= 1.0
-
-
-def test_zoomed_lanes_are_scaled_by_the_zoom() -> None:
-    rest, zoomed = (stack_lanes(lanes(2, 1, 256, 256), 600.0, zoom, boxes=False) for zoom in (1.0, 3.0))
-    assert abs(zoomed.lane_rects[0].height - 3.0 * rest.lane_rects[0].height) <= 3.0
-    assert zoomed.height > 600.0

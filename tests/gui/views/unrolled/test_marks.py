@@ -3,14 +3,11 @@
 from itertools import product
 
 import pytest
-from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor
 
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.gui.views.unrolled import strips
-from rnnviz.gui.views.unrolled.marks import Frame
-from rnnviz.quantities.steps import STAGES, Region, stage_regions
+from rnnviz.quantities.steps import STAGES, stage_regions
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import empty_view, settled
 
@@ -44,16 +41,6 @@ def test_time_steps_after_the_selected_step_are_covered(view, order, place, cove
     assert [len(times) for times in found] == [stop - start for start, stop in covered]
     assert all(times == range(*ends) for times, ends in zip(found, covered, strict=True) if times)
     assert len(view._canvas.future.times(INPUT)) == 0
-
-
-def test_the_selected_column_ends_with_the_lanes(view):
-    view.resize(900, 1200)
-    view.show_result(make_result(timesteps=5), "manual")
-    geometry, column = view.geometry_in_view, view._canvas.selection.column.rect
-    tops = [geometry.top_of(lane) for lane in geometry.stack.lane_rects]
-    assert tops[0] > 100.0
-    assert column.top() == pytest.approx(tops[0], abs=8.0)
-    assert column.bottom() == pytest.approx(tops[-1] + geometry.stack.lane_rects[-1].height, abs=8.0)
 
 
 def test_the_selection_changes_no_color_of_a_value(qtbot, view):
@@ -118,19 +105,6 @@ def test_a_covered_value_has_no_color_until_its_step_is_reached(view):
     view.reveal_as_computed(None)
     view.show_location(Location())
     assert color(60) == shown
-
-
-def test_badges_grow_with_the_text_size(qtbot, monkeypatch):
-    minimap = strips.Minimap()
-    badges = strips.StageBadges(minimap)
-    frame = Frame(Region(INPUT, range(1), range(3), "read"), QRectF(9, 9, 9, 9), "read")
-    badges.show_frames([frame], 400.0, LIGHT)
-    before = badges.badges[0].rect
-    monkeypatch.setattr(strips, "scaled", lambda size: 2 * size)
-    badges.show_frames([frame], 400.0, LIGHT)
-    after = badges.badges[0].rect
-    assert after.height() > 1.9 * before.height()
-    assert after.width() > 1.5 * before.width()
 
 
 def test_of_gradients_earlier_steps_and_lower_layers_are_covered_and_the_input_comes_last(view):

@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import hint, long_result, settled, small, turn_wheel, visible_numbers
+from tests.gui.views.unrolled.seen import hint, long_result, small, turn_wheel, visible_numbers
 
 
 def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
@@ -66,14 +66,6 @@ def test_a_rerun_of_the_same_shape_keeps_the_part_in_view(view: UnrolledView) ->
     assert view.geometry_in_view.camera.span == 300.0
 
 
-def test_a_window_that_grows_still_shows_the_whole_sequence(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    width = view.geometry_in_view.width
-    view.resize(1200, 900)
-    qtbot.waitUntil(lambda: view.geometry_in_view.width > width)
-    assert view.geometry_in_view.camera.span == 400.0
-
-
 def test_the_selection_stays_in_view(view: UnrolledView) -> None:
     view.show_result(long_result(), "manual")
     view.zoom_time(20.0)
@@ -84,21 +76,6 @@ def test_the_selection_stays_in_view(view: UnrolledView) -> None:
         )
         assert 0.0 <= x + width / 2.0 <= view.geometry_in_view.width
         assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
-
-
-def test_moving_the_selection_does_not_read_the_lanes_again(
-    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    view.show_result(long_result(), "manual")
-    view.grab()
-    qtbot.waitUntil(lambda: settled(view))
-    read: list[Any] = []
-    monkeypatch.setattr(
-        "rnnviz.quantities.lane_reader.MultiscaleReader.read", lambda *arguments: read.append(arguments)
-    )
-    view.show_location(Location(timestep=200, unit=3))
-    view.grab()
-    assert read == []
 
 
 def hover(view: UnrolledView, *, here: bool) -> None:
@@ -133,15 +110,6 @@ def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: Un
     assert hint(view) == ""
     view.show_result(long_result(), "manual")
     assert hint(view) != ""
-
-
-def test_a_hint_that_does_not_fit_is_omitted(qtbot: Any, view: UnrolledView) -> None:
-    view.resize(420, 400)
-    view.show_result(long_result(), "manual")
-    hover(view, here=False)
-    with qtbot.waitSignal(view.box.hovered):
-        hover(view, here=True)
-    assert hint(view) == ""
 
 
 def test_a_shape_that_returns_has_the_part_in_view_that_it_had_in_this_document(view: UnrolledView) -> None:

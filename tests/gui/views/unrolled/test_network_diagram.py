@@ -36,13 +36,6 @@ def test_the_diagram_has_a_lane_for_each_layer_and_direction_and_says_the_sizes(
         assert text in diagram.accessibleDescription()
 
 
-def test_layers_that_have_no_room_are_left_out(diagram):
-    diagram.show_config(config_of(num_layers=1000))
-    lanes = diagram.lanes()
-    assert len(lanes) == 9
-    assert (lanes[0], lanes[1], lanes[-1]) == (Lane(999), None, INPUT)
-
-
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(
     "keys", [{}, {"num_layers": 3, "bidirectional": True}, {"reverse": True}, {"cell": "./mine.py"}]

@@ -17,7 +17,6 @@ from tests.factories import make_result
 from tests.gui.views.unrolled.seen import order_text, visible_numbers, visible_outlines
 
 LANE = Lane(0, 0)
-SIZE = (1000, 600)
 
 
 def spoil(trace: Trace) -> None:
@@ -77,18 +76,6 @@ def test_the_description_of_a_unit_has_its_own_values(view: UnrolledView, quanti
         assert f"unit {unit}\n" in told
         value = float(told.splitlines()[1].split(" = ")[1].split(":")[0])
         assert value == pytest.approx(expected[unit], abs=1e-6)
-
-
-def test_a_slow_order_is_computed_in_the_background(
-    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(unit_order, "_AT_ONCE", 0)
-    view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
-    view.session.set_order("component")
-    assert order_text(view) == "computing the order …"
-    assert rows_of(view) == list(range(6))
-    qtbot.waitUntil(lambda: "first component" in order_text(view))
-    assert sorted(rows_of(view)) == list(range(6))
 
 
 @pytest.mark.parametrize("at_once", [unit_order._AT_ONCE, 0])

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QImage, QPainter
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
@@ -14,7 +13,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit, RangeName, Session
 from rnnviz.gui.views.checks import ChecksTable
-from rnnviz.gui.views.unrolled import color_bar
 from rnnviz.gui.views.unrolled.colormap import PADDING
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
 from rnnviz.gui.views.unrolled.lane_text import describe
@@ -26,7 +24,6 @@ from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import legend, settled, visible_numbers
 
-SIZE = (1000, 600)
 FORWARD, BACKWARD = Lane(0, 0), Lane(0, 1)
 
 
@@ -126,29 +123,6 @@ def test_the_legend_names_padding_before_it_is_in_view(view: UnrolledView) -> No
         view.show_location(Location(sample=sample))
         assert view._shown is not None
         assert view._shown.seen == special
-
-
-def test_the_swatch_of_padding_is_beside_its_name_in_large_texts(
-    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    view.show_result(padded(), "manual")
-    qtbot.waitUntil(lambda: settled(view))
-    for factor in (1.0, 2.5):
-        monkeypatch.setattr(color_bar, "scaled", lambda pixels, factor=factor: round(factor * pixels))
-        picture = QImage(200, 60, QImage.Format.Format_RGB32)
-        picture.fill(view._shown.theme.color("base"))
-        painter = QPainter(picture)
-        font = painter.font()
-        font.setPixelSize(color_bar.scaled(11))
-        painter.setFont(font)
-        view.color_bar._paint_legend(painter, view._shown, view.geometry_in_view, 0.0)
-        painter.end()
-        pixels = np.frombuffer(picture.constBits(), np.uint32).reshape(60, 200)
-        # "padding" has parts above and below the line, by about as much.
-        swatch, name = (
-            np.flatnonzero((part != pixels[-1, -1]).any(axis=1)) for part in (pixels[:, :30], pixels[:, 34:])
-        )
-        assert abs(swatch.mean() - name.mean()) < 2.0 + factor
 
 
 def test_the_selection_stays_before_padding() -> None:

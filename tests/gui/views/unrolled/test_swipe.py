@@ -16,12 +16,9 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.verify.result import RunResult
 from tests.gui.views.unrolled.seen import legend, settled, shown_engine, split, swipe_names, swiped_to
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
-
-SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
@@ -107,64 +104,6 @@ def test_a_swipe_repaint_equals_a_whole_repaint(view: UnrolledView) -> None:
         view.canvas.viewport().update()
         whole = on_screen(view)
         assert piecewise == whole
-
-
-def test_a_swipe_to_and_fro_reads_and_draws_no_lane_twice(view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
-    swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": off}), 399)
-    view.grab()
-    made: list[Any] = []
-    read = MultiscaleReader.read
-
-    def counted(lanes: MultiscaleReader, lane: Lane, *bins: Any) -> Any:
-        made.append(lane)
-        return read(lanes, lane, *bins)
-
-    monkeypatch.setattr(MultiscaleReader, "read", counted)
-    view.show_location(Location(timestep=0))
-    view.grab()
-    assert 0 < len(made) < 20
-    assert INPUT not in made
-    made.clear()
-    for timestep in (399, 0, 123, 250, 31):
-        view.show_location(Location(timestep=timestep))
-        view.grab()
-    assert made == []
-
-
-def test_both_names_are_at_the_line_and_an_engine_out_of_view_has_none(view: UnrolledView) -> None:
-    swipe(view, small(timesteps=400, edits={"manual": off}), 200)
-    names = swipe_names(view)
-    edge = view.geometry_in_view.edge(200)
-    assert [name.text for name in names] == ["gluon", "manual"]
-    assert names[0].right < edge < names[1].left
-    view.show_location(Location(timestep=0))
-    assert [name.text for name in swipe_names(view)] == ["manual"]
-    view.show_location(Location(timestep=200))
-    view.zoom_time(10.0)
-    view.box.pan_asked.emit(-1e9, 0.0)
-    assert [name.text for name in swipe_names(view)] == ["manual"]
-    view.box.pan_asked.emit(1e9, 0.0)
-    assert [name.text for name in swipe_names(view)] == ["gluon"]
-
-
-def test_a_name_is_never_shortened_where_its_side_is_narrow(view: UnrolledView) -> None:
-    swipe(view, small(timesteps=400, edits={"manual": off}), 200)
-    width = view.geometry_in_view.width
-    for timestep in (6, 20, 200, 380, 394):
-        view.show_location(Location(timestep=timestep))
-        first, second = swipe_names(view)
-        assert (first.text, second.text) == ("gluon", "manual")
-        assert 0.0 <= first.left < first.right < second.left < second.right <= width
-
-
-def test_a_swipe_reserves_space_for_its_names_only_while_it_is_on(view: UnrolledView) -> None:
-    view.show_result(small(), "manual")
-    before = view.geometry_in_view
-    split(view, "manual")
-    assert view.geometry_in_view.height < before.height
-    split(view, None)
-    assert view.geometry_in_view == before
-    assert swipe_names(view) == []
 
 
 def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(view: UnrolledView) -> None:

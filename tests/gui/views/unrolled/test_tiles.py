@@ -70,14 +70,6 @@ def test_a_large_cell_is_outlined_along_its_own_edge() -> None:
     assert (cell[6:-6, 6:-6] == GROUND).all()
 
 
-def test_the_outline_of_a_low_cell_leaves_its_digits_free() -> None:
-    times, units = Scale(60.0, 1), Scale(14.0, 1)
-    pixels = np.full((14, 60), GROUND, np.uint32)
-    mark_cells(pixels, np.ones(pixels.shape, bool), 0, 0, times, units, LIGHT, 1)
-    assert (pixels == OUTLINE).any()
-    assert (pixels[2:-2, 2:-2] == GROUND).all()
-
-
 @pytest.mark.parametrize("share", [0.0005, 0.005, 0.02, 0.05, 0.1])
 def test_scattered_marks_are_all_there_and_do_not_drown_the_values(share: float) -> None:
     marks = scattered(share)

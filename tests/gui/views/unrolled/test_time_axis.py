@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtGui import QPicture
@@ -89,55 +88,9 @@ def test_every_character_is_drawn_where_it_fits_and_some_elsewhere() -> None:
     assert {name.timestep % (far[1].timestep - far[0].timestep) for name in far} == {0}
 
 
-def test_words_that_fit_are_not_thinned_for_a_rare_long_one() -> None:
-    words = ("the", "cat", "sat", "on") * 10 + ("extraordinarily",)
-    found = TickLabels(words).in_view(-0.5, 41.0, 41.0 * (3.0 * WIDE + 8.0), METRICS)
-    assert [name.text for name in found[:40]] == list(words[:40])
-
-
-def test_characters_are_spaced_as_in_a_text_despite_a_rare_wide_one() -> None:
-    text = "ab" * 20 + "\N{GRINNING FACE}" + "ab" * 20
-    metrics = Metrics(15.0, lambda text: 15.0 if text == "\N{GRINNING FACE}" else WIDE, lambda text, _width: text)
-    found = TickLabels(text).in_view(-0.5, 81.0, 81.0 * (WIDE + 1.5), metrics)
-    assert "".join(name.text for name in found) == text
-    wide = TickLabels("\N{GRINNING FACE}" * 40).in_view(-0.5, 40.0, 40.0 * (WIDE + 1.5), metrics)
-    assert 0 < len(wide) <= 20
-
-
 def test_a_step_without_a_name_is_left_out_and_a_long_name_is_cut_to_its_place() -> None:
     names = TickLabels(("Mon", "", "a name that has no end in sight", " "))
     found = names.in_view(-0.5, 4.0, 400.0, METRICS)
     assert [(name.timestep, name.text) for name in found] == [(0, "Mon"), (2, "a name tha…"), (3, "␣")]
     wider = names.in_view(1.5, 1.0, 400.0, METRICS)
     assert [name.text for name in wider] == ["a name that has no end in sight"]
-
-
-@given(st.floats(-0.5, 900.0))
-def test_moving_the_view_brings_no_other_names_up(start: float) -> None:
-    names = TickLabels(tuple("x" * (t % 7) for t in range(1000)))
-    step = names.step(10.0, METRICS)
-    assert step > 1
-    found = {name.timestep for name in names.in_view(start, 60.0, 600.0, METRICS)}
-    assert found == {t for t in range(0, 1000, step) if start <= t <= start + 60.0 and t % 7}
-
-
-@pytest.mark.parametrize("names", [(), "", ("", "")])
-def test_a_sequence_without_names_reserves_no_space(names: tuple[str, ...] | str) -> None:
-    assert not TickLabels(names)
-    assert TickLabels(names).in_view(0.0, 2.0, 100.0, METRICS) == []
-
-
-def test_only_names_in_view_are_measured() -> None:
-    measured: list[str] = []
-
-    def advance(text: str) -> float:
-        measured.append(text)
-        return len(text) * WIDE
-
-    names = TickLabels(tuple(f"name {t}" for t in range(10_000)))
-    found = names.in_view(5000.0, 30.0, 3000.0, Metrics(15.0, advance, elided))
-    assert len(found) == 31
-    assert len(measured) <= 400 + 32
-    measured.clear()
-    names.in_view(5010.0, 30.0, 3000.0, Metrics(15.0, advance, elided))
-    assert len(measured) <= 32

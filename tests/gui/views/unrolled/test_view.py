@@ -1,26 +1,22 @@
 """The unrolled network on a screen: drawing, clicks, tooltips, and no lost values."""
 
-import gc
-import sys
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter
-from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
-from rnnviz.gui.views.unrolled import header
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.colormap import pixel
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import (
@@ -70,13 +66,6 @@ def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: Unro
     view.show_result(small(), "manual")
     view.show_result(None, None)
     assert visible_numbers(view) == []
-
-
-def test_every_column_stays_in_view_when_the_view_becomes_narrow(view: UnrolledView) -> None:
-    view.show_result(small(timesteps=6), "manual")
-    view.grab()
-    view.resize(120, view.height())
-    assert view._canvas._grid.size().width() == view.canvas.width()
 
 
 @pytest.mark.parametrize("timesteps", [1, 2])
@@ -307,25 +296,6 @@ def test_the_tooltip_has_every_engines_value_in_full(view: UnrolledView) -> None
     assert view.description_at(QPointF(-5.0, -5.0)) == ""
 
 
-def test_a_picture_at_three_times_the_pixels_is_drawn_in_them(view: UnrolledView) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 1, 123, 0, 31] += 0.1
-
-    view.show_result(long_result(edit), "manual")
-    view.show_location(Location(timestep=399))
-    image = QImage(view.size() * 3, QImage.Format.Format_RGB32)
-    image.setDevicePixelRatio(3.0)
-    image.fill(0)
-    painter = QPainter(image)
-    view.render(painter, QPoint())
-    painter.end()
-    pixels = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
-    outline = np.argwhere(pixels == (QColor(LIGHT.outline).rgb() & 0xFFFFFFFF))
-    assert len(outline) >= 8
-    # An enlarged picture would hold nothing but blocks of three equal pixels.
-    assert (pixels[:, 300::3] != pixels[:, 301::3]).mean() > 0.02
-
-
 def test_copied_numbers_read_back_to_the_same_floats(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
@@ -333,71 +303,6 @@ def test_copied_numbers_read_back_to_the_same_floats(view: UnrolledView) -> None
     assert lines[0].split("\t") == ["layer 0 → forward", "h0", "t=0", "t=1"]
     row = lines[1 + 4].split("\t")
     assert np.float32(row[2]) == result["gluon"].hidden[0, 0, 0, 0, 4]
-
-
-@pytest.mark.slow
-def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) -> None:
-    view.show_result(make_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
-
-    def frames(count: int) -> None:
-        for frame in range(count):
-            view.zoom_time(1.3 if frame % 20 < 10 else 1.0 / 1.3)
-            view.show_location(Location(timestep=frame % 40, unit=frame % 10))
-            view.grab()
-
-    frames(20)
-    gc.collect()
-    before = sys.getrefcount(None)
-    frames(300)
-    gc.collect()
-    assert abs(sys.getrefcount(None) - before) < 150
-
-
-def test_marks_in_headers_grow_with_the_text(qapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    widths = []
-    for factor in (1, 2):
-        monkeypatch.setattr(header, "scaled", lambda pixels, factor=factor: round(factor * pixels))
-        image = QImage(64, 64, QImage.Format.Format_ARGB32)
-        image.fill(0)
-        painter = QPainter(image)
-        header._verdict_mark(painter, 4.0, QRectF(0.0, 0.0, 64.0, 40.0), True, LIGHT)
-        painter.end()
-        filled = [x for x in range(64) if any(image.pixel(x, y) for y in range(64))]
-        widths.append(filled[-1] - filled[0] - 2)
-    assert abs(widths[1] - 2 * widths[0]) <= 3
-
-
-def test_headers_and_color_bar_are_not_repainted_with_lanes_and_axis(view: UnrolledView) -> None:
-    view.show_result(make_result(timesteps=40), "manual")
-    canvas = view.findChild(UnrolledCanvas)
-    for part in (canvas.headers, canvas.color_bar):
-        for beside in (canvas.box, canvas.axis, canvas.order):
-            # Qt repaints what is within a pixel of a change.
-            near = beside.sceneBoundingRect().adjusted(-2.0, -2.0, 2.0, 2.0)
-            assert not part.sceneBoundingRect().intersects(near)
-
-
-def test_headers_are_repainted_only_when_they_change(
-    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    view.show_result(make_result(timesteps=40, batch_size=2), "manual")
-    view.grab()
-    painted: list[Headers] = []
-    monkeypatch.setattr(Headers, "paint_lanes", lambda headers, *_: painted.append(headers))
-    view.show_location(Location(sample=1))
-    qtbot.waitUntil(lambda: not view._settled.isActive())
-    QApplication.processEvents()
-    painted.clear()
-    for change in (
-        lambda: view.show_location(Location()),
-        lambda: view.session.set_engine("manual"),
-        lambda: view.session.set_color_by("error_ratio"),
-    ):
-        change()
-        QApplication.processEvents()
-    assert painted == []
-    view.apply_theme(DARK)
-    qtbot.waitUntil(lambda: painted != [])
 
 
 def test_a_duplicate_keeps_the_engine_that_was_shown(qtbot: Any, view: UnrolledView) -> None:
