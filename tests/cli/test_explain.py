@@ -11,9 +11,6 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.program_source import program_source
 from rnnviz.cli import main
-from rnnviz.engines.registry import engines_of
-from rnnviz.io.config_toml import load_config
-from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -64,29 +61,11 @@ def test_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.Captu
         assert total == pytest.approx(sums[side], abs=0.01)
 
 
-def test_first_divergence_of_running_sums_is_marked(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = called(capsys, notebook, *AT)
-    (marked,) = [line for line in out.splitlines() if line.startswith("≠")]
-    for line in out.partition(marked)[0].splitlines():
-        if line.startswith(("  x[", "  h[t=0, ")):
-            _, _, *numbers = line.replace(", ", ",").split()
-            assert numbers[:3] == numbers[3:]
-    _, ours, theirs = (float(marked[2:].replace(", ", ",").split()[k]) for k in (1, 4, 7))
-    assert ours != theirs
-
-
 def test_wrong_engine_is_explained_with_exit_code_0(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
     assert "bug:no-h2h-bias is wrong here: it returned h = " in out
     assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees, but the stored h differs")
-
-
-def test_top_limits_the_terms(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = called(capsys, notebook, *AT, "--top", "2")
-    assert sum(line[2:].startswith(("x[", "h[t=0, ")) for line in out.splitlines()) == 2
-    left = [line.split()[:2] for line in out.splitlines() if line.split()[1:2] in (["more"], ["terms"])]
-    assert sum(int(count) for count, _ in left) == 13
 
 
 def test_json_to_standard_output(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,12 +79,6 @@ def test_json_to_standard_output(notebook: str, capsys: pytest.CaptureFixture[st
     total = sum(term["product"] for term in gate["terms"]) + gate["i2h_bias"] + gate["h2h_bias"]
     assert total == pytest.approx(gate["sum"], abs=1e-14)
     assert max(total, 0.0) == pytest.approx(found["value"]["manual"], abs=1e-6)
-
-
-def test_quiet_writes_only_the_file(notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "value.json"
-    assert called(capsys, notebook, *AT, "--json", str(path), "--quiet") == (0, "", "")
-    assert json.loads(path.read_text(encoding="utf-8"))["formula"] == "h = relu(u + v)"
 
 
 def test_engines_option(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,20 +163,6 @@ def test_custom_step_is_compared_with_the_arithmetic(
     assert said in out + err
 
 
-@needs("mxnet")
-def test_the_last_value_of_a_lessons_backward_direction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "lesson.toml"
-    assert main(["config", "bidirectional"]) == 0
-    path.write_text(capsys.readouterr().out, encoding="utf-8")
-    at = ("--layer", "0", "--direction", "backward", "--timestep", "0", "--unit", "9", "--sample", "15")
-    code, out, err = called(capsys, str(path), *at)
-    assert (code, err) == (0, "")
-    assert "sample 15" in out
-    assert "h[t-1] = h[t=1, u=9]" in out
-    reference, candidate = engines_of(load_config(path))
-    assert out.rstrip().endswith(f"No divergence: {reference} and {candidate} agree on every line (within tolerance).")
-
-
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -221,14 +180,6 @@ def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(capsys: py
     code, out, err = called(capsys, "--program", "gur")
     assert (code, out) == (2, "")
     assert all(cell in err for cell in CELLS)
-
-
-def test_padding_has_one_sentence(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = NOTEBOOK + "[sequence]\nbatch_size = 2\ntimesteps = 3\nlengths = [3, 1]\n"
-    Path(notebook).write_text(text, encoding="utf-8")
-    code, out, err = called(capsys, notebook, *AT, "--sample", "1")
-    assert (code, out, err) == (2, "", "rnnviz: t = 1 is padding: sample 1 has 1 time step.\n")
-    assert called(capsys, notebook, *AT)[0] == 0
 
 
 GRADIENTS = """
@@ -363,33 +314,6 @@ def test_each_gradient_of_a_step_is_that_of_its_name(
     code, _, err = called(capsys, projection, *at, "--unit", str(unit + 1), "--gradient", name)
     assert code == 2
     assert "--unit" in err
-
-
-def test_input_is_another_name_of_x(projection: str, capsys: pytest.CaptureFixture[str]) -> None:
-    at = projection, "--timestep", "1", "--gradient"
-    assert explained(capsys, *at, "input[1]") == explained(capsys, *at, "x[1]")
-
-
-def test_every_line_of_a_projected_cell_is_reached(projection: str, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = explained(capsys, projection, *STEP, "--unit", "2")
-    assert figures["name"] == "h[t=1, u=2]"
-    manual = figures["engines"]["manual"]
-    (gate,) = manual["gates"]
-    assert [term["input"] for term in gate["terms"]] == manual["units"]["m"]
-    assert [line["symbols"].partition(" = ")[0] for line in manual["equations"]] == ["h"]
-    for name in ("c", "i", "m"):
-        unit = explained(capsys, projection, *STEP, "--unit", "6", "--value", name)["engines"]["manual"]
-        assert [line["symbols"].partition(" = ")[0] for line in unit["equations"]] == ["i", "f", "g", "o", "c", "m"]
-        assert {gate["name"]: gate["value"] for gate in unit["gates"]} == pytest.approx(
-            {symbol: manual["units"][symbol][6] for symbol in "ifgo"}
-        )
-        assert unit["right"]
-    code, out, _ = called(capsys, projection, *STEP, "--unit", "6", "--value", "c")
-    assert (code, out.partition(" of ")[0]) == (0, "c[t=1, u=6]")
-    assert called(capsys, projection, *STEP, "--unit", "6")[0] == 2
-    code, out, _ = called(capsys, projection, *STEP, "--unit", "2")
-    (table,) = [block for block in out.split("\n\n") if block.startswith("The units that h reads by manual, 7 of 7")]
-    assert table.splitlines()[1].split() == ["i", "f", "g", "o", "c", "m"]
 
 
 def test_without_a_place_the_first_wrong_step_is_explained(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -168,13 +168,6 @@ def test_run_repeats_assumptions_in_every_output(
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
 
-def test_convert_repeats_assumptions(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = str(tmp_path / "w.onnx")
-    assert main(["convert", str(model), target, "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["Assumption: the file does not say the activation: rnn_tanh was chosen."]
-
-
 def test_run_uses_the_stored_initial_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "h0": (1, 3, 4), "c0": (1, 3, 4)}
     arrays = random_arrays(shapes, seed=5)
@@ -238,26 +231,6 @@ def test_table_shows_directions(bidirectional: bool | None, reverse: bool, shown
     assert table([entry]).splitlines()[1].split()[5] == shown
 
 
-def test_table_columns() -> None:
-    entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="stored", batch_size=5)
-    lines = table([replace(entry, masking="those of zeros", assumptions=("every step is computed",))]).splitlines()
-    assert lines[1].split() == [
-        "enc",
-        "lstm",
-        "3",
-        "4",
-        "1",
-        "forward",
-        "no",
-        "stored",
-        "for",
-        "5",
-        "samples",
-        "float32",
-    ]
-    assert lines[2:] == ["  skipped time steps: those of zeros", "  assumption: every step is computed"]
-
-
 def test_config_prints_assumptions_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(tmp_path / "w.weights.h5")
     write_keras_weights(Path(model))
@@ -294,11 +267,6 @@ def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path: Path) -> 
     assert choose((*layers, stack), None, path) == stack
     with pytest.raises(InputError):
         choose(layers, None, path)
-
-
-def test_an_empty_path_is_not_the_working_directory(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["inspect"], ["config", "--from"], ["convert", "x.onnx"], ["run"], ["capture"]):
-        assert "is empty" in refusal(capsys, *words, "")
 
 
 def test_model_options_need_a_model_file(capsys: pytest.CaptureFixture[str]) -> None:

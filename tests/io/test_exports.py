@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting
 from tests.full_disk import files_of_at_most
-from tests.profiles import examples, slow_except
+from tests.profiles import examples
 from tests.verify.gradient_traces import traced
 
 Write = Callable[[RunResult, Path], object]
@@ -181,25 +180,6 @@ def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]
     signs = np.signbit([float(row[6]) for row in rows[:6]])
     known = ~np.isnan(values)
     np.testing.assert_array_equal(signs[known], np.signbit(values)[known])
-
-
-def test_progress_counts_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "_BLOCK_ROWS", 8)
-    told: list[float] = []
-    write_csv(make_result(), tmp_path / "out.csv", told.append)
-    assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", slow_except(["NTC", "TNC"], "NTC"))
-def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path, layout: str) -> None:
-    result = make_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)
-    told: list[float] = []
-    write_npz(result, tmp_path / "out.npz", told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    # An array of 36 MB takes several progress steps.
-    assert max(b - a for a, b in pairwise(told)) < 0.15
 
 
 def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path: Path) -> None:

@@ -101,20 +101,6 @@ def test_the_same_weights_are_read_from_their_places(
     assert bool(told) == large
 
 
-def test_a_large_tensor_is_left_without_being_asked(tmp_path: Path) -> None:
-    path, hidden = tmp_path / "m.onnx", 100
-    rng = np.random.default_rng(3)
-    values = {name: rng.normal(size=(1, hidden, hidden)).astype(np.float64) * 0.1 for name in "WR"}
-    node = helper.make_node("RNN", ["x", "W", "R"], ["Y"], hidden_size=hidden)
-    output = helper.make_tensor_value_info("Y", TensorProto.DOUBLE, None)
-    tensors = [numpy_helper.from_array(array, name) for name, array in values.items()]
-    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", 11, None)], [output], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    with path.open("rb") as file:
-        assert len(outline(memoryview(file.read()))) < 1000
-    np.testing.assert_array_equal(open_model(path).parameters("Y")["l0_h2h_weight"], values["R"][0])
-
-
 def test_zeros_in_place_of_fields_are_refused_at_the_first_of_them() -> None:
     content = model().SerializeToString()
     for begin in (0, len(content)):

@@ -5,7 +5,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rnnviz.cells import CELLS
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.onnx import open_model
 
@@ -89,23 +88,9 @@ def test_a_node_that_no_cell_computes_is_refused_by_name(operator, attributes, r
         open_model(tmp_path / "m.onnx").parameters("Y")
 
 
-def test_attributes_that_no_cell_has_are_refused(tmp_path, monkeypatch):
-    monkeypatch.delitem(CELLS, "lstm_coupled")
-    entry = only(save(tmp_path / "m.onnx", [node("LSTM", input_forget=1)], tensors(weights("LSTM"))))
-    assert entry.reason == "no cell here has input_forget = 1"
-
-
 def test_weights_that_are_computed_are_refused_with_the_operator(tmp_path):
     nodes = [helper.make_node("Mul", ["W", "x"], ["scaled"]), node("RNN", inputs=("x", "scaled", "R"))]
     assert "W is computed by Mul" in only(save(tmp_path / "m.onnx", nodes, tensors(weights("RNN")))).reason
-
-
-def test_quantised_layers_are_refused_by_name(tmp_path):
-    inputs = ("x", "W", "R", "B", "", "", "", "", "s", "z", "s", "z")
-    quantized = helper.make_node("DynamicQuantizeLSTM", inputs, ["Y"], domain="com.microsoft", hidden_size=H)
-    entry = only(save(tmp_path / "m.onnx", [quantized]))
-    assert (entry.cell, entry.supported) == ("lstm", False)
-    assert "DynamicQuantizeLSTM" in entry.reason
 
 
 @pytest.mark.parametrize(
@@ -148,17 +133,6 @@ def test_directions_of_different_activations_are_refused(tmp_path):
     assert "different activations" in only(save(tmp_path / "m.onnx", [both], tensors(weights("GRU", 2)))).reason
 
 
-@pytest.mark.parametrize("operator", GATES)
-def test_a_missing_bias_is_zeros(operator, tmp_path):
-    arrays = weights(operator)
-    for inputs in (("x", "W", "R"), ("x", "W", "R", "", "", "h0")):
-        path = save(tmp_path / "m.onnx", [node(operator, inputs=inputs)], tensors(arrays))
-        read = open_model(path).parameters("Y")
-        assert not read["l0_i2h_bias"].any()
-        assert not read["l0_h2h_bias"].any()
-        assert read["l0_h2h_weight"].any()
-
-
 def test_the_layout_of_the_sequence_changes_no_weight(tmp_path):
     arrays = tensors(weights("GRU"))
     read = [open_model(save(tmp_path / f"{k}.onnx", [node("GRU", layout=k)], arrays)).parameters("Y") for k in (0, 1)]
@@ -196,54 +170,6 @@ def test_integer_weights_and_weights_of_two_types_are_refused(tmp_path):
     assert "int8" in only(whole).reason
     mixed = save(tmp_path / "n.onnx", [node("RNN")], tensors(arrays | {"R": arrays["R"].astype(np.float64)}))
     assert "one type" in only(mixed).reason
-
-
-def test_constants_behind_casts_are_read_as_they_are_cast(tmp_path):
-    half = {name: array.astype(np.float16) for name, array in weights("RNN").items()}
-    nodes = [helper.make_node("Cast", [f"{name}h"], [name], to=TensorProto.FLOAT) for name in half]
-    path = save(tmp_path / "m.onnx", [*nodes, node("RNN")], tensors({f"{n}h": a for n, a in half.items()}))
-    assert only(path).dtype == "float32"
-    np.testing.assert_array_equal(open_model(path).parameters("Y")["l0_i2h_weight"], half["W"][0].astype(np.float32))
-
-
-def test_layers_in_branches_and_loops_are_found_with_the_weights_around_them(tmp_path):
-    inner = helper.make_graph(
-        [node("RNN", outputs=("inner",))], "then", [], [helper.make_tensor_value_info("inner", 1, None)]
-    )
-    other = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["else"])], "else", [], [helper.make_tensor_value_info("else", 1, None)]
-    )
-    outer = helper.make_graph(
-        [helper.make_node("If", ["c"], ["inner2"], then_branch=inner, else_branch=other)],
-        "body",
-        [],
-        [helper.make_tensor_value_info("inner2", 1, None)],
-    )
-    arrays = weights("RNN")
-    nodes = [helper.make_node("If", ["c"], ["Y"], then_branch=outer, else_branch=other)]
-    model = open_model(save(tmp_path / "m.onnx", nodes, tensors(arrays), inputs=("x", "c")))
-    assert [entry.name for entry in model.entries] == ["inner"]
-    np.testing.assert_array_equal(model.parameters("inner")["l0_i2h_weight"], arrays["W"][0])
-
-
-def test_a_function_is_read_at_each_of_its_calls(tmp_path):
-    body = helper.make_node("LSTM", ["a", "w", "r"], ["b"])
-    size = body.attribute.add()
-    size.name, size.ref_attr_name, size.type = "hidden_size", "units", onnx.AttributeProto.INT
-    function = helper.make_function(
-        "local", "Recurrent", ["a", "w", "r"], ["b"], [body], [helper.make_opsetid("", 22)], attributes=["units"]
-    )
-    first, second = weights("LSTM", seed=1), weights("LSTM", seed=2)
-    nodes = [
-        helper.make_node("Recurrent", ["x", "W", "R"], ["mid"], domain="local", units=H),
-        helper.make_node("Recurrent", ["x", "W2", "R2"], ["Y"], domain="local", units=H),
-    ]
-    constants = first | {"W2": second["W"], "R2": second["R"]}
-    model = open_model(save(tmp_path / "m.onnx", nodes, tensors(constants), functions=[function]))
-    assert [entry.name for entry in model.entries] == ["b", "b#2"]
-    assert all(entry.supported for entry in model.entries)
-    i, o, f, c = np.split(second["R"][0], 4)
-    np.testing.assert_array_equal(model.parameters("b#2")["l0_h2h_weight"], np.concatenate([i, f, c, o]))
 
 
 def test_a_function_that_calls_itself_is_refused(tmp_path):

@@ -98,62 +98,6 @@ def test_a_node_computes_the_parsed_network(operator: str, direction: str, given
     assert_near(trace.state_h, final, 1e-5)
 
 
-RNN_ACTIVATIONS: dict[str, dict[str, Any]] = {
-    "Relu": {},
-    "Sigmoid": {},
-    "Affine": {"activation_alpha": [0.3], "activation_beta": [0.1]},
-    "LeakyRelu": {"activation_alpha": [0.1]},
-    "ThresholdedRelu": {"activation_alpha": [0.2]},
-    "ScaledTanh": {"activation_alpha": [0.9], "activation_beta": [0.7]},
-    "HardSigmoid": {"activation_alpha": [0.3], "activation_beta": [0.4]},
-    "Elu": {"activation_alpha": [0.8]},
-    "Softsign": {},
-    "Softplus": {},
-}
-NODES: dict[str, tuple[str, dict[str, Any]]] = {
-    "peepholes": ("LSTM", {}),
-    "coupled": ("LSTM", {"input_forget": 1}),
-    "clip": ("LSTM", {"clip": 0.4}),
-    "coupled, clip": ("LSTM", {"input_forget": 1, "clip": 0.4}),
-    "peepholes, clip": ("LSTM", {"clip": 0.4}),
-    "lstm activations": ("LSTM", {"activations": ["HardSigmoid", "Softsign", "Elu"]}),
-    "constants of some": (
-        "LSTM",
-        {
-            "activations": ["HardSigmoid", "Relu", "Elu"],
-            "activation_alpha": [0.3, 0.7],
-            "activation_beta": [0.4],
-        },
-    ),
-    "reset before": ("GRU", {"linear_before_reset": 0}),
-    "reset before, clip": ("GRU", {"linear_before_reset": 0, "clip": 0.4}),
-    "gru clip": ("GRU", {"clip": 0.4}),
-    "gru activations": ("GRU", {"activations": ["HardSigmoid", "LeakyRelu"], "activation_alpha": [0.2, 0.1]}),
-    "rnn clip": ("RNN", {"clip": 0.4}),
-} | {name: ("RNN", {"activations": [name], **constants}) for name, constants in RNN_ACTIVATIONS.items()}
-
-
-@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-@pytest.mark.parametrize("kind", NODES)
-def test_attributes_compute_the_parsed_network(kind: str, direction: str, tmp_path: Path) -> None:
-    operator, attributes = NODES[kind]
-    directions = 1 + (direction == "bidirectional")
-    attributes = {k: v * directions if isinstance(v, list) else v for k, v in attributes.items()}
-    constants, x = weights_of(operator, directions), normal(T, N, FEATURES, seed=9)
-    states = [normal(directions, N, H, seed=10 + k) for k in range(1 + (operator == "LSTM"))]
-    fed: Arrays = {"x": x} | dict(zip(("h", "c"), states, strict=False))
-    inputs = ["x", "W", "R", "B", "", *[name for name in fed if name != "x"]]
-    if "peepholes" in kind:
-        constants["P"] = normal(directions, 3 * H, seed=12)
-        inputs.append("P")
-    node = node_of(operator, inputs, ["Y", "Y_h"], direction=direction, name="n", **attributes)
-    model = save(tmp_path / "m.onnx", [node], constants, list(fed), ["Y", "Y_h"])
-    y, final = theirs(tmp_path / "m.onnx", fed)
-    trace = ours(model, "n", x, states)
-    assert_near(trace.output, concatenated(y), 1e-5)
-    assert_near(trace.state_h, final, 1e-5)
-
-
 @pytest.mark.parametrize("directions", [("reverse", "reverse"), ("forward", "reverse"), ("reverse", "forward")])
 def test_backward_layers_are_one_network_only_with_each_other(directions: tuple[str, str], tmp_path: Path) -> None:
     lower, upper = weights_of("LSTM", 1), weights_of("LSTM", 1, H, seed=20)

@@ -25,7 +25,6 @@ from tests.io.model_formats.sources import (
     weights_of,
 )
 from tests.needs import needs
-from tests.profiles import slow_except
 
 pytestmark = needs("mxnet")
 
@@ -57,25 +56,6 @@ def answer(mx: Any, made: Any, cell: str, layers: int, both: bool) -> Source:
     return Source(out.asnumpy(), tuple(state.asnumpy() for state in final))
 
 
-@pytest.mark.parametrize("form", slow_except(("structured", "prefixed"), "structured"))
-@pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_a_layers_file_computes_the_results_of_the_layer(
-    mx: Any, tmp_path: Path, cell: str, layers: int, both: bool, form: str
-) -> None:
-    made, path = block(mx, cell, layers, both), tmp_path / "w.params"
-    if form == "structured":
-        made.save_parameters(str(path))
-    else:
-        made.collect_params().save(str(path))
-    (entry,) = entries_of(path)
-    assert (entry.cell, entry.num_layers, entry.bidirectional) == (
-        None if cell.startswith("rnn") else cell,
-        layers,
-        both,
-    )
-    assert_computes(path, cell, answer(mx, made, cell, layers, both))
-
-
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_other_types_are_widened_or_preserved(mx: Any, tmp_path: Path, dtype: str) -> None:
     made, path = block(mx, "gru"), tmp_path / "w.params"
@@ -105,19 +85,6 @@ def model(mx: Any) -> Any:
         made.add(nn.Dense(2, in_units=HIDDEN))
     made.initialize()
     return made
-
-
-def test_every_recurrent_block_is_found_among_others(mx: Any, tmp_path: Path) -> None:
-    path = tmp_path / "w.params"
-    model(mx).save_parameters(str(path))
-    found = {e.name: (e.cell, e.hidden_size, e.num_layers, e.bidirectional, e.supported) for e in entries_of(path)}
-    assert found == {
-        "1": ("lstm", HIDDEN, 2, True, True),
-        "2.0": (None, HIDDEN, 1, False, True),
-        "2.1": (None, HIDDEN, 1, False, True),
-        "3": ("gru", 5, 1, True, True),
-        "4.base_cell": (None, INPUT, 1, False, True),
-    }
 
 
 def test_a_module_s_checkpoint_is_read_as_the_block_s_own_file(mx: Any, tmp_path: Path) -> None:
@@ -229,14 +196,6 @@ def test_gates_of_which_one_is_missing_or_another_are_not_joined(mx: Any, tmp_pa
         (entry,) = entries_of(path)
         assert not entry.supported
         assert "h2h_weight" in entry.reason
-
-
-def test_a_projection_has_its_own_size(mx: Any, tmp_path: Path) -> None:
-    made, path = mx.gluon.rnn.LSTM(HIDDEN, projection_size=2, input_size=INPUT), tmp_path / "w.params"
-    made.initialize()
-    made.collect_params().save(str(path))
-    (entry,) = entries_of(path)
-    assert (entry.cell, entry.hidden_size, entry.projection_size) == ("lstm", HIDDEN, 2)
 
 
 def test_numpy_arrays_and_scalars_are_read_from_their_own_file_version(mx: Any, tmp_path: Path) -> None:

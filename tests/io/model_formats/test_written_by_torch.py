@@ -10,7 +10,6 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import (
     HIDDEN,
     INPUT,
@@ -21,7 +20,7 @@ from tests.io.model_formats.sources import (
     read_parameters,
     sequence_and_states,
 )
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 torch = pytest.importorskip("torch")
 
@@ -55,7 +54,7 @@ def save(state: Any, path: Path, form: str) -> None:
         torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
 
 
-@pytest.mark.parametrize("form", slow_except(("zip", "legacy", "safetensors"), "zip"))
+@pytest.mark.parametrize("form", nightly_except(("zip", "legacy", "safetensors"), "zip"))
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
 def test_a_state_dict_computes_the_results_of_the_module(
     tmp_path: Path, cell: str, layers: int, both: bool, form: str
@@ -68,93 +67,6 @@ def test_a_state_dict_computes_the_results_of_the_module(
     assert (entry.input_size, entry.hidden_size, entry.dtype, entry.supported) == (INPUT, HIDDEN, "float32", True)
     assert ("rnn_tanh" in entry.reason) == (told is None)
     assert_computes(path, cell, answer(made, cell, layers, both))
-
-
-@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_a_module_without_biases_has_biases_of_zeros(tmp_path: Path, cell: str) -> None:
-    made, path = module(cell, 2, True, bias=False), tmp_path / "w.pt"
-    torch.save(made.state_dict(), path)
-    assert_computes(path, cell, answer(made, cell, 2, True))
-    assert not read_parameters(path, None, network(cell, 2, True))["r1_h2h_bias"].any()
-
-
-@pytest.mark.parametrize("form", ["zip", "safetensors"])
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
-def test_a_cell_computes_its_own_results_step_by_step(tmp_path: Path, cell: str, bias: bool, form: str) -> None:
-    kinds = {"lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}
-    options = {} if cell in kinds else {"nonlinearity": cell.removeprefix("rnn_")}
-    torch.manual_seed(8)
-    made = kinds.get(cell, torch.nn.RNNCell)(INPUT, HIDDEN, bias=bias, **options)
-    inputs, path, out = sequence_and_states(cell, 1, False), tmp_path / "w.bin", []
-    states = tuple(torch.tensor(np.array(state[0])) for state in inputs.initial_state.values())
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.normal_(0.0, 0.5)
-        for x in torch.tensor(np.array(inputs.sequence)):
-            states = made(x, states) if cell == "lstm" else (made(x, states[0]),)
-            out.append(states[0].numpy())
-    save({f"net.step.{name}": array for name, array in made.state_dict().items()}, path, form)
-    (entry,) = entries_of(path)
-    assert (entry.name, entry.num_layers, entry.bidirectional) == ("net.step", 1, False)
-    assert_computes(path, cell, Source(np.stack(out), tuple(state.numpy()[None] for state in states)))
-
-
-class Tagger(torch.nn.Module):
-    """Recurrent modules of every kind among others."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = torch.nn.Embedding(9, INPUT)
-        self.encoder = torch.nn.ModuleDict({"lstm": module("lstm", 2, True), "gru": module("gru")})
-        self.cells = torch.nn.ModuleList([torch.nn.LSTMCell(INPUT, 5), torch.nn.GRUCell(INPUT, 6)])
-        self.rnn = torch.nn.RNNCell(INPUT, HIDDEN)
-        self.head = torch.nn.Linear(HIDDEN, 2)
-
-
-def layout(entry: Entry) -> tuple[Any, ...]:
-    return entry.name, entry.cell, entry.hidden_size, entry.num_layers, entry.bidirectional
-
-
-TAGGER = [
-    ("encoder.lstm", "lstm", HIDDEN, 2, True),
-    ("encoder.gru", "gru", HIDDEN, 1, False),
-    ("cells.0", "lstm", 5, 1, False),
-    ("cells.1", "gru", 6, 1, False),
-    ("rnn", None, HIDDEN, 1, False),
-]
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
-def test_every_recurrent_module_is_found_among_others(tmp_path: Path, form: str) -> None:
-    tagger, path = Tagger(), tmp_path / "w.bin"
-    save(tagger.state_dict(), path, form)
-    assert sorted(map(layout, entries_of(path)), key=str) == sorted(TAGGER, key=str)
-    made = tagger.encoder["lstm"]
-    assert_computes(path, "lstm", answer(made, "lstm", 2, True), "encoder.lstm")
-
-
-def test_a_checkpoint_s_dict_within_a_dict_is_found(tmp_path: Path) -> None:
-    made, path = module("gru"), tmp_path / "w.ckpt"
-    torch.save({"epoch": 3, "model": made.state_dict(), "rate": 0.1, "name": "x", "list": [1, None, True]}, path)
-    assert [entry.name for entry in entries_of(path)] == ["model"]
-    assert_computes(path, "gru", answer(made, "gru", 1, False))
-
-
-def turned(tensor: Any) -> Any:
-    return tensor.mT if tensor.ndim == 2 else tensor
-
-
-def test_parameters_and_views_of_one_storage_are_read(tmp_path: Path) -> None:
-    """A layer that was on a GPU has all its weights in one storage, some of them transposed."""
-    made, path = module("lstm"), tmp_path / "w.pt"
-    flat = torch.cat([turned(parameter.detach()).reshape(-1) for parameter in made.parameters()])
-    state, begin = {}, 0
-    for name, parameter in made.named_parameters():
-        part = flat[begin : begin + parameter.numel()].reshape(turned(parameter).shape)
-        state[name], begin = torch.nn.Parameter(turned(part)), begin + parameter.numel()
-    torch.save(state, path)
-    assert_computes(path, "lstm", answer(made, "lstm", 1, False))
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
@@ -179,21 +91,6 @@ def test_float64_weights_are_not_rounded_unasked(tmp_path: Path) -> None:
     torch.save(exact, path)
     read = read_parameters(path, None, network("gru", 1, False))
     np.testing.assert_array_equal(read["l0_h2h_bias"], exact["bias_hh_l0"].numpy())
-
-
-def test_a_projection_has_its_own_size(tmp_path: Path) -> None:
-    path = tmp_path / "w.pt"
-    torch.save(module("lstm", proj_size=2).state_dict(), path)
-    (entry,) = entries_of(path)
-    assert (entry.cell, entry.hidden_size, entry.projection_size) == ("lstm", HIDDEN, 2)
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy"])
-def test_a_whole_module_is_refused_with_the_fix(tmp_path: Path, form: str) -> None:
-    path = tmp_path / "w.pt"
-    save(module("lstm"), path, form)
-    with pytest.raises(InputError, match=r"torch\.nn\.modules\.rnn\.LSTM.*code in a file is never run.*state_dict"):
-        open_model(path)
 
 
 class Spy:

@@ -100,12 +100,6 @@ def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Pa
     np.testing.assert_array_equal(other.sequence, first["manual"].output)
 
 
-def test_an_input_among_other_arrays_is_not_an_exported_run(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", input=numbers(N, T, I), other=numbers(2))
-    assert refusal(tmp_path / "x.npz").key == "sequence.array"
-    np.testing.assert_array_equal(loaded(tmp_path / "x.npz", array="input").sequence, numbers(N, T, I).swapaxes(0, 1))
-
-
 def test_another_width_is_refused_before_a_number_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "x.npz", numbers(N, T, I))
     monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))

@@ -74,24 +74,6 @@ def test_a_notebook_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, bidire
     assert printed.count("largest difference") > 3 * layers
 
 
-@pytest.mark.parametrize("way", ["bidirectional", "reverse"])
-@pytest.mark.parametrize("layout", ["NTC", "TNC"])
-def test_a_notebook_of_a_run_with_padding_runs_clean(tmp_path: Path, kernel: Kernel, way: str, layout: str) -> None:
-    path = tmp_path / "run.ipynb"
-    write_notebook(make_result(cell="lstm", layout=layout, num_layers=2, lengths=(2, 5), **{way: True}), path)
-    printed = execute(read(path), kernel)
-    assert "Without MXNet" not in printed
-    assert printed.count("largest difference") > 3 * 2
-
-
-@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
-@pytest.mark.parametrize("layout", ["NTC", "TNC"])
-def test_a_notebook_of_a_backward_network_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, layout: str) -> None:
-    path = tmp_path / "run.ipynb"
-    write_notebook(make_result(cell=cell, layout=layout, num_layers=2, reverse=True), path)
-    assert "Without MXNet" not in execute(read(path), kernel)
-
-
 @pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
 def test_a_notebook_fails_with_one_weight_perturbed(tmp_path: Path, kernel: Kernel, cell: str) -> None:
     path = tmp_path / "run.ipynb"

@@ -94,13 +94,6 @@ def test_a_page_names_the_likely_cause_of_an_engine() -> None:
     assert causes == ["", KNOWN_BUGS["no-h2h-bias"].cause]
 
 
-def test_the_size_of_a_page_is_known_before_it_is_written() -> None:
-    for cell in ("rnn_relu", "lstm", "gru"):
-        result = make_result(cell=cell, timesteps=200, batch_size=1, hidden_size=8, gradients=("gluon",))
-        size, (fixed, each) = len(page_html(result, WHEN)), interactive_page._bytes(result)
-        assert size <= 4 / 3 * (fixed + each) + interactive_page._REST
-
-
 def test_texts_of_a_run_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     result = make_result(("manual", "gluon"))
     monkeypatch.setattr(interactive_page, "distinct_names", lambda names: dict.fromkeys(names, "</script><b>"))

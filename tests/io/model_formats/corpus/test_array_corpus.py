@@ -41,12 +41,6 @@ def test_names_in_an_npz_with_every_separator(tmp_path: Path, separator: str) ->
     check(tmp_path / "w.npz", by_name(separator))
 
 
-def test_names_in_a_folder(tmp_path: Path) -> None:
-    for name, array in named(".").items():
-        np.save(tmp_path / f"{name}.npy", np.asfortranarray(array))
-    check(tmp_path, by_name("."))
-
-
 @pytest.mark.parametrize("kind", [">f4", "<f4", "f8"])
 def test_types_of_an_npz(tmp_path: Path, kind: str) -> None:
     made = seeded(torch.nn.GRU(3, 4, 2)).to(torch.float64 if kind == "f8" else torch.float32)
@@ -79,15 +73,6 @@ def test_one_pickled_array_among_others_is_the_reason(tmp_path: Path) -> None:
     check(tmp_path / "w.npz", {"a": "pickled"})
 
 
-def test_half_weights_in_an_npz_are_widened(tmp_path: Path) -> None:
-    made = seeded(torch.nn.LSTM(3, 4))
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.copy_(parameter.half().float())
-    np.savez(tmp_path / "w.npz", **{name: OTHERS["float16"](array) for name, array in arrays(made).items()})
-    check(tmp_path / "w.npz", {"lstm": made})
-
-
 def test_a_pickled_state_dict_in_an_npz_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", model=np.array(arrays(MODULES["gru"]), dtype=object))
     check(tmp_path / "w.npz", "never unpickled")
@@ -97,12 +82,6 @@ def test_arrays_without_names_are_listed(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", *arrays(MODULES["gru"]).values())
     assert entries_of(tmp_path / "w.npz") == ()
     assert list(arrays_of(tmp_path / "w.npz"))[:2] == ["arr_0", "arr_1"]
-
-
-def test_recorded_arrays_next_to_weights_change_nothing(tmp_path: Path) -> None:
-    made = MODULES["cell"]
-    np.savez(tmp_path / "w.npz", x=np.ones((5, 2, 3)), y=np.ones((5, 2, 4)), text=np.array("x"), **arrays(made))
-    check(tmp_path / "w.npz", {"lstm": made})
 
 
 @pytest.mark.parametrize(
@@ -165,10 +144,6 @@ def test_one_array_of_another_type_is_the_reason(tmp_path: Path) -> None:
     state = torch.nn.GRU(3, 4).state_dict()
     state["weight_hh_l0"] = state["weight_hh_l0"].to(torch.float8_e4m3fn)
     check(save(state, tmp_path / "w.safetensors"), {"gru": "float8_e4m3fn"})
-
-
-def test_safetensors_without_arrays(tmp_path: Path) -> None:
-    assert entries_of(save({}, tmp_path / "w.safetensors")) == ()
 
 
 def test_a_network_without_units_has_the_reason(tmp_path: Path) -> None:

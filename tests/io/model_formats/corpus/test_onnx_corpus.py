@@ -270,15 +270,6 @@ def test_layers_with_rows_in_another_order_or_the_same_rows_are_separate(tmp_pat
         assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1", "l2"]
 
 
-def test_layers_whose_states_are_of_several_kinds_are_separate(tmp_path: Path) -> None:
-    def mixed(graph: Graph, k: int, kind: str) -> str:
-        return "" if k == 1 else graph.constant(f"{kind}{k}", normal(1, N, H, seed=k))
-
-    graph = stack("GRU", mixed)
-    assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1", "l2"]
-    assert [entry.initial_state for entry in entries_of(tmp_path / "m.onnx")] == ["stored", "zeros", "stored"]
-
-
 @pytest.mark.parametrize("reads", ["another sequence", "the encoder's outputs"])
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_an_encoder_and_its_decoder_are_two_networks(operator: str, reads: str, tmp_path: Path) -> None:
@@ -299,22 +290,6 @@ def test_an_encoder_and_its_decoder_are_two_networks(operator: str, reads: str, 
     sequence = X if z == x else in_time(enc)
     state = dict(zip("hc", final, strict=False))
     assert_near(computed_on(tmp_path / "m.onnx", sequence.swapaxes(0, 1), "dec", state=state).out, in_time(dec), 1e-5)
-
-
-def test_a_decoder_of_two_layers_is_one_network_that_names_both_layers_of_the_encoder(tmp_path: Path) -> None:
-    graph = Graph()
-    x = graph.input("x", None, None, FEATURES)
-    for part in ("enc", "dec"):
-        y = x
-        for k in range(2):
-            states = [f"enc{k}_h"] if part == "dec" else []
-            y = graph.recurrent("GRU", y, f"{part}{k}", features=H if k else FEATURES, states=states, seed=k + 1)
-            y = graph.node("Squeeze", [y, graph.constant("axis_1", integers(1))], f"{part}{k}_x")
-    graph.outputs = ["dec1_y"]
-    assert names_in(graph, tmp_path / "m.onnx") == ["enc0..enc1", "enc0", "enc1", "dec0..dec1", "dec0", "dec1"]
-    decoder = entry_of(tmp_path / "m.onnx", "dec0..dec1")
-    assert decoder.initial_state == "computed"
-    assert [f'"enc{k}"' in text for k, text in enumerate(decoder.assumptions)] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -467,20 +442,6 @@ def test_other_attributes_are_read(
     assert entry.biases is attributes.get("bias", True)
 
 
-def test_peepholes_of_zeros_are_none(tmp_path: Path) -> None:
-    graph = one("LSTM", peepholes="P")
-    graph.constant("P", np.zeros((1, 3 * H), np.float32))
-    assert run_graph(graph, tmp_path / "m.onnx").cell == "lstm"
-    graph.constant("P", normal(1, 3 * H))
-    assert run_graph(graph, tmp_path / "p.onnx").cell == "lstm_peephole"
-
-
-def test_the_bias_of_zeros_is_a_bias(tmp_path: Path) -> None:
-    graph = one("GRU")
-    graph.constant("a_B", np.zeros((1, 6 * H), np.float32))
-    assert run_graph(graph, tmp_path / "m.onnx").biases is True
-
-
 @pytest.mark.parametrize("per", ["tensor", "axis"])
 @pytest.mark.parametrize("kind", [np.int8, np.uint8])
 def test_weights_behind_dequantize_are_those_of_onnx_runtime(kind: type, per: str, tmp_path: Path) -> None:
@@ -551,15 +512,6 @@ def test_weights_computed_by_the_graph_from_constants_are_read(made: str, tmp_pa
             graph.node("Tile", [weight, graph.constant("twice", integers(1, 2, 1))], "a_W")
     graph.nodes = [*graph.nodes[1:], graph.nodes[0]]
     assert run_graph(graph, tmp_path / "m.onnx").supported
-
-
-def test_weights_that_are_scattered_are_the_reason(tmp_path: Path) -> None:
-    graph = one("LSTM")
-    graph.constant("w", graph.constants.pop("a_W"))
-    given = ["w", graph.constant("at", integers(0).reshape(1, 1)), graph.constant("new", normal(1, 4 * H, FEATURES))]
-    graph.node("ScatterND", given, "a_W")
-    entry = entry_of(graph.save(tmp_path / "m.onnx"))
-    assert (entry.supported, "W is computed by ScatterND" in entry.reason) == (False, True)
 
 
 @pytest.mark.parametrize("swapped", [False, True])

@@ -179,33 +179,6 @@ def test_weights_stored_as_direction_and_length_are_combined(folding: bool, tmp_
     compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], do_constant_folding=folding)
 
 
-class EncoderAndDecoder(torch.nn.Module):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = torch.nn.LSTM(FEATURES, H, 2)
-        self.decoder = torch.nn.LSTM(FEATURES, H, 2)
-
-    def forward(self, x: Any) -> Any:
-        return self.decoder(x, self.encoder(x)[1])[0]
-
-
-def test_each_layer_of_a_decoder_names_the_layer_that_it_starts_from(tmp_path: Path) -> None:
-    torch.manual_seed(7)
-    module = EncoderAndDecoder().eval()
-    x = torch.randn(T, N, FEATURES)
-    export(module, tmp_path / "m.onnx", x, dynamo=False)
-    encoder, _, _, decoder, *layers = entries_of(tmp_path / "m.onnx")
-    names = [f'the model starts this network from the final state of "/encoder/LSTM{k}"' for k in ("", "_1")]
-    assert [entry.assumptions for entry in (encoder, decoder, *layers)] == [(), tuple(names), *[(n,) for n in names]]
-    with torch.no_grad():
-        out, state = module.encoder(x)
-        expected = [out, module(x)]
-    states = [None, dict(zip("hc", [part.numpy() for part in state], strict=True))]
-    for entry, given, y in zip((encoder, decoder), states, expected, strict=True):
-        ran = computed_on(tmp_path / "m.onnx", x.numpy().swapaxes(0, 1), entry.name, state=given)
-        assert_near(ran.out, y.numpy(), 1e-5)
-
-
 def test_layers_that_share_their_weights_without_a_sequence_are_not_listed(tmp_path: Path) -> None:
     linear = torch.nn.Linear(H, H)
     export(torch.nn.Sequential(linear, torch.nn.Tanh(), linear), tmp_path / "m.onnx", torch.randn(N, H), dynamo=False)
