@@ -36,12 +36,13 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow test-drawn test-kernels golden bench bench-compare equality soak long-run monkey mutants screenshots gallery installer lint format lock clean
+.PHONY: help venv run test test-slow test-nightly test-drawn test-kernels golden bench bench-compare equality soak long-run monkey mutants screenshots gallery installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
 	@echo 'make test            run the tests; TESTS=... narrows them'
 	@echo 'make test-slow       run the slow tests'
+	@echo 'make test-nightly    run the full products of options, random use, long runs and other systems'
 	@echo 'make test-drawn      run property-based tests with more examples'
 	@echo 'make test-kernels    run the numeric tests with every matrix kernel that this processor can execute'
 	@echo 'make golden          update the golden files: texts that tests compare'
@@ -67,10 +68,13 @@ test: $(ready)
 	$(bin)/python -m pytest $(workers) $(TESTS)
 
 test-slow: $(ready)
-	$(bin)/python -m pytest -m slow $(workers) $(TESTS)
+	$(bin)/python -m pytest -m 'slow and not nightly' $(workers) $(TESTS)
+
+test-nightly: $(ready)
+	HYPOTHESIS_PROFILE=many $(bin)/python -m pytest -m nightly $(workers) $(TESTS)
 
 test-drawn: $(ready)
-	HYPOTHESIS_PROFILE=many $(bin)/python -m pytest -m 'drawn and not slow' $(workers) $(TESTS) || test $$? = 5
+	HYPOTHESIS_PROFILE=many $(bin)/python -m pytest -m 'drawn and not slow and not nightly' $(workers) $(TESTS) || test $$? = 5
 
 # The tests of what rounds, with the kernels of other processors.
 test-kernels: $(ready)

@@ -1,8 +1,8 @@
 """Profiles of hypothesis, chosen by HYPOTHESIS_PROFILE: the number of examples, and whether they are random.
 
 `quick` is the default. `gate` and `many` draw the same examples every time, so that a change cannot fail by chance: the
-first is for the slow tests of .ci/run, the second for its others and for `make test-drawn`. `deep` is for the tables
-of tests/README.md.
+first is for the slow tests of .ci/run, the second for its others, for `make test-drawn` and for `make test-nightly`.
+`deep` is for the tables of tests/README.md.
 """
 
 import os
@@ -30,9 +30,9 @@ def examples(count: int) -> int:
     return count if _PROFILE in ("many", "deep") else max(1, count // 8)
 
 
-def slow_except(cases: Iterable[Any], *kept: Any) -> list[ParameterSet]:
-    """Return the cases, each a value or a tuple of several, as parameters; all but the kept ones are marked slow."""
+def nightly_except(cases: Iterable[Any], *kept: Any) -> list[ParameterSet]:
+    """Return the cases, each a value or a tuple of several, as parameters; all but the kept ones are marked nightly."""
     return [
-        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if case in kept else pytest.mark.slow)
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if case in kept else pytest.mark.nightly)
         for case in cases
     ]

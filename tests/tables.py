@@ -16,14 +16,14 @@ from tests.report_tables import FOLDER
 ROOT = Path(__file__).parents[1]
 README = ROOT / "tests" / "README.md"
 # Some of them take longer than any other test may.
-_TESTS = ("pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0", "-o", "faulthandler_timeout=0")
+_TESTS = ("pytest", "-m", "slow or nightly", "-n", "0", "-q", "-o", "timeout=0", "-o", "faulthandler_timeout=0")
 TABLES = {
     "relations": (*_TESTS, "tests/engines/test_relations.py"),
     "mutants": ("tools.mutation", "--sample", "1000"),
-    "fuzz": (*_TESTS, "tools/fuzz/test_fuzz.py"),
+    "fuzz": (*_TESTS, "tests/tools/test_fuzz.py"),
     "model-files": (*_TESTS, "tests/io/model_formats/test_fuzz.py"),
     "faults": (*_TESTS, "tests/gui/jobs/test_faults.py"),
-    "long-run": (*_TESTS, "tools/soak/test_long_run.py"),
+    "long-run": (*_TESTS, "tests/tools/test_long_run.py"),
     "walk": ("tools.monkey", "20000", "--seed", "1"),
 }
 """The Python module that creates each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""

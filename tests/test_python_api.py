@@ -66,7 +66,7 @@ class Reading(HTMLParser):
         return " ".join(self.words)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_path: Path) -> None:
     (tmp_path / "lstm.toml").write_text(find_lesson("lstm").path.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "mine.py").write_text(starter("gru"), encoding="utf-8")
@@ -176,7 +176,7 @@ rnnviz.run("lstm.toml")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(examples() + _TYPED, encoding="utf-8")

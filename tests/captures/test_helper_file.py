@@ -47,7 +47,7 @@ def test_the_helper_runs_on_python_3_9_and_imports_numpy_alone() -> None:
     assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names == {"numpy"}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_capture_with_numpy_2_opens_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     venv.create(tmp_path / "environment", with_pip=False)
     python = tmp_path / "environment" / ("Scripts" if os.name == "nt" else "bin") / "python"

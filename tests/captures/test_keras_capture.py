@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import Capture, capture
 from tests.captures.saved import assert_computed, assert_explained
-from tests.profiles import examples, slow_except
+from tests.profiles import examples, nightly_except
 
 if importlib.util.find_spec("torch") is not None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -487,7 +487,7 @@ DOCUMENTED: dict[str, tuple[Callable[[], Iterator[tuple[Any, Any]]], int]] = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(DOCUMENTED))
+@pytest.mark.parametrize("name", nightly_except(DOCUMENTED))
 def test_captures_of_documented_models_open_agree_and_explain(name: str, tmp_path: Path) -> None:
     make, count = DOCUMENTED[name]
     keras.utils.set_random_seed(5)

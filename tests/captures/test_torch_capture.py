@@ -18,7 +18,7 @@ from rnnviz.io.session import read_session
 from rnnviz.verify.verdict import Verdict
 from tests.captures.saved import assert_computed, opened
 from tests.needs import need_autocast
-from tests.profiles import examples, slow_except
+from tests.profiles import examples, nightly_except
 
 torch = pytest.importorskip("torch")
 rnn = torch.nn.utils.rnn
@@ -491,7 +491,7 @@ def recorded_loss(captured: Capture, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-@pytest.mark.parametrize("form", slow_except(["batch first", "packed", "projected", "cell"], "packed"))
+@pytest.mark.parametrize("form", nightly_except(["batch first", "packed", "projected", "cell"], "packed"))
 def test_gradients_of_outputs_and_parameters_are_recorded(form: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     options = {"num_layers": 2, "bidirectional": True}

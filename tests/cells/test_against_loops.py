@@ -171,7 +171,7 @@ def test_the_oracle_s_own_sigmoid_does_not_overflow() -> None:
     assert (logistic(-800.0), logistic(800.0)) == (0.0, 1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_layer_with_many_samples_and_blocks_of_time() -> None:
     """Long enough that the input parts are computed in several blocks, in both directions and orders."""
     for name in ("lstm", "gru_reset_before", "lstm_projection"):

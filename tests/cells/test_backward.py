@@ -27,7 +27,7 @@ from tests.cells.layers import (
     gradients_of,
     stepwise_states,
 )
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 STEP = 1e-6
 SMOOTH = [name for name in ACTIVATIONS if "relu" not in name and "hard" not in name]
@@ -78,7 +78,7 @@ def test_gradients_of_everything_that_a_layer_reads(name: str) -> None:
     assert_gradients(draw_layer(ALL_CELLS[name], timesteps=3, batch_size=2, hidden_size=3))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
 def test_gradients_of_drawn_layers(name: str, data: st.DataObject) -> None:
@@ -87,7 +87,9 @@ def test_gradients_of_drawn_layers(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    slow_except([*SMOOTH, "relu", "leaky_relu", "hard_sigmoid", "keras_hard_sigmoid", "hard_tanh"], "softsign", "relu"),
+    nightly_except(
+        [*SMOOTH, "relu", "leaky_relu", "hard_sigmoid", "keras_hard_sigmoid", "hard_tanh"], "softsign", "relu"
+    ),
 )
 @pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
 def test_gradients_of_every_activation(cell: CellSpec, name: str) -> None:

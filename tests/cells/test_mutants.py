@@ -20,7 +20,7 @@ from rnnviz.cells.activations import Activation, hard_sigmoid, scaled_tanh, soft
 from rnnviz.cells.interpreters.arrays import step_values
 from tests.cells.layers import ALL_CELLS, draw_layer
 from tests.oracles.cell_loops import cell_values, function
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 LEAST = {"rnn_tanh": 4, "indrnn": 4, "lstm_projection": 3, "mingru": 12}
 """The fewest mutants that the steps of few operations have; of the others at least twenty."""
@@ -161,7 +161,7 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize(
-    "name", slow_except([name for name in ALL_CELLS if name != "rnn_relu"], "rnn_tanh", "lstm", "gru", "mgu")
+    "name", nightly_except([name for name in ALL_CELLS if name != "rnn_relu"], "rnn_tanh", "lstm", "gru", "mgu")
 )
 def test_every_change_of_a_step_is_seen(name: str) -> None:
     """The step of rnn_relu is that of rnn_tanh."""

@@ -280,7 +280,7 @@ def test_nan_in_the_input_makes_only_gluons_relu_wrong(
 
 
 @needs_gluon
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_chaotic_network_drifts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     config = write(
         tmp_path,

@@ -208,7 +208,7 @@ def test_calls_keep_the_contract(folder: Path, rnnviz: Called, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "lines", [pytest.param(STARTED, id="started"), pytest.param(RUNS, id="runs", marks=pytest.mark.slow)]
+    "lines", [pytest.param(STARTED, id="started"), pytest.param(RUNS, id="runs", marks=pytest.mark.nightly)]
 )
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchanged")

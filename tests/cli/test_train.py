@@ -17,6 +17,7 @@ from rnnviz.io.resources import resource_path
 from rnnviz.training.checkpoints import linear_file, write_trained
 from rnnviz.training.step_audit import GRADIENT_TOLERANCE
 from rnnviz.training.task import load_task
+from tests.profiles import nightly_except
 
 TASK = """
 [problem]
@@ -71,7 +72,7 @@ def test_characters_become_a_model_that_generates(tmp_path: Path, capsys: pytest
     assert set(said) <= set("abcdefgh ")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_library_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(_written(tmp_path)), "--library", "gluon", "--json", "-"]) == 0
     figures = json.loads(capsys.readouterr().out)
@@ -164,7 +165,7 @@ def test_a_signal_while_the_weights_are_verified_keeps_them(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", nightly_except([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIGTERM))
 def test_a_signal_keeps_the_trained_weights(tmp_path: Path, number: signal.Signals) -> None:
     path, weights = _written(tmp_path, TASK.replace("steps = 7", "steps = 1000000")), tmp_path / "w.safetensors"
     words = [sys.executable, "-m", "rnnviz", "train", str(path), "--json", str(tmp_path / "a.json")]

@@ -28,7 +28,7 @@ from tests.needs import need_engine
 from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.gradients import oracle_gradients
 from tests.oracles.recurrence import recurrence
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 ENGINES = ("manual", "torch", "gluon")
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
@@ -109,7 +109,7 @@ def inputs_of(cell: str, loss: dict[str, Any], lengths: list[int] | None, **netw
 
 
 @pytest.mark.parametrize("name", ["torch", "gluon"])
-@pytest.mark.parametrize("cell", slow_except(["lstm", "mgu", "sru"], "mgu"))
+@pytest.mark.parametrize("cell", nightly_except(["lstm", "mgu", "sru"], "mgu"))
 def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     need_engine(name)
     monkeypatch.setattr(backward, "PART_VALUES", 100)
@@ -172,7 +172,7 @@ def test_numbers_that_overflow_are_results(name: str) -> None:
     assert np.isfinite(trace["grad.h"][0, 0, -1]).all()
 
 
-@pytest.mark.parametrize("cell", slow_except(["lstm", "rnn_tanh"], "lstm"))
+@pytest.mark.parametrize("cell", nightly_except(["lstm", "rnn_tanh"], "lstm"))
 def test_a_large_fused_layer_is_recorded_by_its_lines(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     need_engine("gluon")
     monkeypatch.setattr(import_module("rnnviz.engines.gluon"), "_LARGEST_RECORDED", 1)

@@ -17,7 +17,7 @@ from rnnviz.io.inputs import load_inputs
 from tests.engines.test_gradients import assert_gradients, with_gradients
 from tests.engines.test_lengths import assert_each_sample_is_as_alone
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(tuple)
 
@@ -50,7 +50,7 @@ def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few() -> N
 
 
 @pytest.mark.parametrize("name", ["manual", "gluon"])
-@pytest.mark.parametrize("cell", slow_except(("lstm", "gru"), "lstm"))
+@pytest.mark.parametrize("cell", nightly_except(("lstm", "gru"), "lstm"))
 @pytest.mark.parametrize("cost", [0, 1 << 40])
 def test_no_packing_changes_the_values(name: str, cell: str, cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"rnnviz.engines.{name}._cost_of_call", lambda weights: cost)

@@ -31,7 +31,7 @@ def outcome_of(path: Path, inputs: Inputs, whole: Trace) -> str:
     return ""
 
 
-@pytest.mark.parametrize("cases", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [20, pytest.param(500, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("how", SAVED)
 def test_a_damaged_recording_is_refused_in_a_sentence_or_read_as_it_was_recorded(
     tmp_path: Path, how: str, cases: int

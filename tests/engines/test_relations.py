@@ -113,7 +113,7 @@ def test_engines_keep_the_relation(relation: str, config: Config, seed: int) -> 
     check_all(relation, [name for name in THERE if name != "torch"], config, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_every_engine_keeps_the_relation_over_many_networks(relation: str, report_table: ReportTable) -> None:
     checked = dict.fromkeys(THERE, 0)

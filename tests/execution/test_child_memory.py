@@ -13,7 +13,7 @@ from tests.execution.event_helpers import config, events_of, finished
 from tests.leaks import children
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed() -> None:
     supervisor = Supervisor(warm=("gluon",))
     memory = []
@@ -44,7 +44,7 @@ def test_reference_cycles_as_in_gluon_layers_are_collected_when_a_child_is_idle(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's way of keeping what is freed")
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_idle_child_returns_the_memory_of_a_run() -> None:
     supervisor = Supervisor(warm=("manual",))
     sizes = {"network": {"hidden_size": 256}, "sequence": {"timesteps": 2000, "batch_size": 4}}

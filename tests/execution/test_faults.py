@@ -23,7 +23,7 @@ from tests.execution.event_helpers import config, events_of, finished
 from tests.execution.faults import Fault, Numbers, faults, folders_left, injected, load_of
 from tests.full_disk import small_disk
 from tests.leaks import children
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's alone")
 
@@ -47,8 +47,9 @@ def supervisor(others: set[psutil.Process]) -> Iterator[Supervisor]:
     shared.close()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
-    "fault", slow_except(FAULTS, *(fault for fault in FAULTS if fault.kind in DEFAULT)), ids=lambda fault: fault.kind
+    "fault", nightly_except(FAULTS, *(fault for fault in FAULTS if fault.kind in DEFAULT)), ids=lambda fault: fault.kind
 )
 def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(
     others: set[psutil.Process], supervisor: Supervisor, fault: Fault

@@ -18,7 +18,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify.cell_states import STATE_FOLLOWS
 from rnnviz.verify.verdict import AuditVerdict, CheckOutcome, Verdict
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip
 
 
@@ -91,7 +91,7 @@ def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: 
     assert failed == {str(own)}
 
 
-@pytest.mark.parametrize("engine", slow_except(("gluon", "torch", "onnx", "manual"), "manual", "onnx"))
+@pytest.mark.parametrize("engine", nightly_except(("gluon", "torch", "onnx", "manual"), "manual", "onnx"))
 def test_the_final_cell_states_of_built_in_engines_follow_from_their_hidden_values(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

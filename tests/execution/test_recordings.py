@@ -20,7 +20,7 @@ from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.verdict import AuditVerdict
 from tests.engines.recordings import recorded
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -66,7 +66,7 @@ def torch_arrays(config: Config) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("reference", slow_except((True, False), True))
+@pytest.mark.parametrize("reference", nightly_except((True, False), True))
 def test_outputs_recorded_from_torch_agree_and_pass_the_step_audit(tmp_path: Path, cell: str, reference: bool) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     config = config_of(*((golden, "manual") if reference else ("manual", golden)), cell=cell)

@@ -26,7 +26,7 @@ from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 
 def run_folders() -> list[Path]:
@@ -119,7 +119,7 @@ def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor: Superviso
     np.testing.assert_array_equal(hidden, copy)
 
 
-@pytest.mark.parametrize("load", slow_except((loads.refuse_input, loads.fill_the_disk, loads.die), loads.die))
+@pytest.mark.parametrize("load", nightly_except((loads.refuse_input, loads.fill_the_disk, loads.die), loads.die))
 def test_a_run_that_failed_leaves_no_folder(supervisor: Supervisor, load: supervisor_module.Load) -> None:
     before = run_folders()
     failed(events_of(supervisor, load=load))

@@ -24,7 +24,7 @@ from tests.cells.layers import EXAMPLES
 from tests.factories import result_of
 from tests.oracles.computed import computed
 from tests.oracles.gradients import oracle_gradients
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "rnn": {"cell": "rnn_tanh"},
@@ -109,7 +109,7 @@ def check_step(found: GradientBreakdown, where: Location, gradients: dict[str, n
         assert evaluated(line) == pytest.approx(line.value, rel=1e-9, abs=1e-12), line.equation.symbols
 
 
-@pytest.mark.parametrize("name", slow_except(NETWORKS, "reset before", "linear"))
+@pytest.mark.parametrize("name", nightly_except(NETWORKS, "reset before", "linear"))
 def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     inputs, trace, gradients = case_of(bidirectional=True, **NETWORKS[name])
     blocks = GradientBlocks(inputs, trace)

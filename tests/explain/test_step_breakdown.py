@@ -28,7 +28,7 @@ from tests.explain.arithmetics import (
 )
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import next_state
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of
 
 Case = tuple[Inputs, Trace, Location]
@@ -151,7 +151,7 @@ def test_each_equation_holds_for_the_numbers_below_its_symbols(case: Case) -> No
 
 @pytest.mark.parametrize(
     ("engine", "cell"),
-    slow_except(
+    nightly_except(
         product(("manual", "gluon", "onnx", "torch"), sorted(GATES)),
         *(("manual", cell) for cell in GATES),
         ("onnx", "lstm"),

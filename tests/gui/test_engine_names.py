@@ -97,7 +97,7 @@ def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: Ma
     assert_same_engines(window)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window: MainWindow) -> None:
     run(qtbot, window, OTHER_BUG, BUG)
     for engine in ("manual", BUG):

@@ -18,7 +18,7 @@ from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
 from tests.gui.shown import passage
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 _NETWORK = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
 _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)", "i2h_bias": "(10,)"}
@@ -161,7 +161,7 @@ def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run
                 assert seen.named(name) == [number_format.short(value) for value in eval(name, arrays)], line
 
 
-@pytest.mark.parametrize("directions", slow_except(["l", "lr"], "lr"))
+@pytest.mark.parametrize("directions", nightly_except(["l", "lr"], "lr"))
 def test_the_parameters_are_called_as_gluon_calls_them(
     window: MainWindow, run_config: Callable[..., None], directions: str
 ) -> None:

@@ -110,7 +110,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_show_opens_a_result_and_returns_when_the_window_is_closed(tmp_path):
     script, config = tmp_path / "show.py", tmp_path / "mine.toml"
     script.write_text(SHOW)

@@ -18,7 +18,7 @@ from rnnviz.gui.theme.icons import Icons, application_icon
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 VARIANT = b"[window]\ngeometry=@Variant(\\0\\0)\n"
 
@@ -86,7 +86,7 @@ PACKED = bytes.fromhex("000000ff 00000001 00000002 000002ae 0000014a 00")
 @pytest.mark.parametrize(
     "handle", ["00ffffff", *(pytest.param(h, marks=pytest.mark.slow) for h in ("7fffffff", "80000000"))]
 )
-@pytest.mark.parametrize("part", slow_except(("whole", "middle"), "whole"))
+@pytest.mark.parametrize("part", nightly_except(("whole", "middle"), "whole"))
 def test_a_damaged_layout_does_not_create_an_oversized_window(make_window, settings, supervisor, part, handle):
     settings.set_layout(part, QByteArray(PACKED + bytes.fromhex(f"{handle} 01 00000001 00")))
     window = make_window(supervisor, None)

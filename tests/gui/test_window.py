@@ -34,7 +34,7 @@ def test_the_first_lesson_runs_by_itself_and_is_shown(window):
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_lesson_of_the_menu_is_opened_run_and_judged(qtbot, window, lesson):
     action = window.findChild(QAction, f"lesson_{lesson.name}")
     if lesson == lessons()[0]:

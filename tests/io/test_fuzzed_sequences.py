@@ -70,7 +70,7 @@ def outcomes_of_damage(path: Path, read: Callable[[Path], object]) -> Counter[st
     return outcomes
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", ["npy", "npz", "npz compressed", "csv", "wav", "txt", "json"])
 def test_a_damaged_sequence_or_vocabulary_is_refused_or_read_as_stored(tmp_path: Path, kind: str) -> None:
     outcomes = outcomes_of_damage(written(tmp_path, kind), read)
@@ -78,7 +78,7 @@ def test_a_damaged_sequence_or_vocabulary_is_refused_or_read_as_stored(tmp_path:
         assert outcomes["other"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_damaged_embedding_is_refused_or_read_as_stored(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"model.{ending}"

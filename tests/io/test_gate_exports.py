@@ -15,7 +15,7 @@ from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 ENGINES = {
     "rnn_relu": "bug:no-i2h-bias",
@@ -49,7 +49,7 @@ def columns(path: Path) -> dict[str, list[str]]:
     return dict(zip(header, zip(*rows, strict=True), strict=True))
 
 
-@pytest.mark.parametrize("block", slow_except((1, 11, 1 << 18), 11))
+@pytest.mark.parametrize("block", nightly_except((1, 11, 1 << 18), 11))
 def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result, tmp_path, monkeypatch, block):
     monkeypatch.setattr(table, "_BLOCK_ROWS", block)
     assert write_csv(result, tmp_path / "gates.csv", gates=True) == result.reference.hidden.size

@@ -40,6 +40,7 @@ print(json.dumps([peak.above, told == sorted(told), told[0], told[-1], (folder /
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("gates", ["plain", "gates"])
 @pytest.mark.parametrize("kind", ["csv", "npz"])
 def test_the_memory_of_an_export_does_not_grow_with_it(tmp_path: Path, kind: str, gates: str) -> None:

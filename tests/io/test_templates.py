@@ -13,7 +13,7 @@ from rnnviz.io.templates import starter, write_starter
 from tests.cells.layers import EXAMPLES
 from tests.lessons.test_lesson_content import retired_words
 from tests.needs import needs
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -23,7 +23,7 @@ NETWORK = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "
 
 
 @needs("mxnet")
-@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm_projection"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm_projection"))
 def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
     cell: str, tmp_path: Path, run_shared: Run
 ) -> None:

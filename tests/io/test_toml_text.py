@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import parse_toml
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 REFUSED = {
     "dots": "a." * 100_000 + "a = 1",
@@ -34,7 +34,7 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(REFUSED, *list(REFUSED)[:2]))
+@pytest.mark.parametrize("name", nightly_except(REFUSED, *list(REFUSED)[:2]))
 def test_slow_toml_is_refused_at_once(name: str) -> None:
     began = process_time()
     with pytest.raises(InputError, match=r"^x\.toml is not a valid TOML file"):

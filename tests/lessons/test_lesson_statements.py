@@ -22,7 +22,7 @@ from rnnviz.quantities.gates import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
 from tests.lessons.test_lesson_content import STEPS, solution
 from tests.needs import missing, need
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -80,14 +80,14 @@ LONG = (
 QUICK = [name for name in STEPS if name not in LONG]
 
 
-@pytest.mark.parametrize("name", slow_except(STEPS, *QUICK))
+@pytest.mark.parametrize("name", nightly_except(STEPS, *QUICK))
 def test_every_statement_of_a_step_is_true(name: str, run_once: Runs) -> None:
     step = step_of(name)
     assert untrue(run_once(step.named_config), step.statements, step.location(Location())) == []
 
 
 @pytest.mark.parametrize(
-    "name", slow_except([name for name, step in STEPS.items() if step.question is not None], *QUICK)
+    "name", nightly_except([name for name, step in STEPS.items() if step.question is not None], *QUICK)
 )
 def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
     step = step_of(name)
@@ -101,7 +101,7 @@ def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
         assert result.overall_verdict == "disagree"
 
 
-@pytest.mark.parametrize("name", slow_except([name for name, step in STEPS.items() if step.task is not None], *QUICK))
+@pytest.mark.parametrize("name", nightly_except([name for name, step in STEPS.items() if step.task is not None], *QUICK))
 def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(name: str, run_once: Runs) -> None:
     step = step_of(name)
     assert step.task is not None
@@ -110,7 +110,7 @@ def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(nam
     assert untrue(run_once(config), [step.task.check], where) == []
 
 
-@pytest.mark.parametrize("name", slow_except([n for n in STEPS if not n.startswith(NEEDS_MXNET)], "05-lstm-4"))
+@pytest.mark.parametrize("name", nightly_except([n for n in STEPS if not n.startswith(NEEDS_MXNET)], "05-lstm-4"))
 def test_every_statement_is_true_where_mxnet_is_missing(
     name: str, run_once: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ LESSON = "bidirectional"
 _PLACE = ("layer", "direction", "timestep", "sample", "unit")
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="the installers are for Linux"),
     needs("rpmbuild"),

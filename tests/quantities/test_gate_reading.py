@@ -16,7 +16,7 @@ from rnnviz.quantities.gates import GateQuantity, GateReader, gate_blocks, gate_
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 T, N, H = 6, 3, 4
 _RESULTS: dict[tuple[str, str], RunResult] = {}
@@ -43,7 +43,7 @@ def expected_of(result: RunResult, trace: Trace) -> dict[str, np.ndarray]:
     return {**gates_of(result.inputs, trace.hidden), "change": hidden - before, "norm": norm}
 
 
-@pytest.mark.parametrize("values_at_a_time", slow_except((1, 48, 1 << 20), 48))
+@pytest.mark.parametrize("values_at_a_time", nightly_except((1, 48, 1 << 20), 48))
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_any_part_of_a_lane_is_that_of_plain_python(
     cell: str, values_at_a_time: int, monkeypatch: pytest.MonkeyPatch

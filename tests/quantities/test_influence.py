@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.influence import Influence, influence, is_known
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 torch = pytest.importorskip("torch")
 LIBRARY = pytest.importorskip("rnnviz.engines.torch").LIBRARY
@@ -75,7 +75,9 @@ def found(result: RunResult, where: Location, engine: str = "manual") -> Influen
 
 @pytest.mark.parametrize(
     "cell",
-    slow_except(["rnn_tanh", "lstm", "gru", "gru_reset_before", "lstm_peephole", "lstm_projection"], "lstm_projection"),
+    nightly_except(
+        ["rnn_tanh", "lstm", "gru", "gru_reset_before", "lstm_peephole", "lstm_projection"], "lstm_projection"
+    ),
 )
 def test_every_cell_equals_torch(cell: str, monkeypatch) -> None:
     monkeypatch.setattr("rnnviz.quantities.influence._BLOCK_VALUES", 40)

@@ -18,7 +18,7 @@ from rnnviz.quantities.units import LaneOrders, OrderKey, UnitOrder
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.pyramids import pyramid_result, with_short_levels
 
 T, N, H = 37, 3, 6
@@ -80,7 +80,7 @@ def pictured(cells: np.ndarray, marks: np.ndarray, width: int, height: int) -> t
 
 
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference", "o"])
-@pytest.mark.parametrize("chunk", slow_except((1, 50), 50))
+@pytest.mark.parametrize("chunk", nightly_except((1, 50), 50))
 def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
     result: RunResult, output_gates: np.ndarray, quantity: Any, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from rnnviz.quantities.level_of_detail import (
 )
 from rnnviz.verify.metrics import block_difference, error_ratio, signed_difference
 from rnnviz.verify.result import RunResult
-from tests.profiles import examples, slow_except
+from tests.profiles import examples, nightly_except
 from tests.verify.pyramids import pyramid_result, with_short_levels
 from tests.verify.traces import random_trace
 
@@ -197,7 +197,7 @@ def spoil(trace: Trace) -> None:
     trace.hidden[1, 0, 16, 0, 0] = -np.inf
 
 
-@pytest.mark.parametrize("block", slow_except((1, 3, 16, 50), 3, 16))
+@pytest.mark.parametrize("block", nightly_except((1, 3, 16, 50), 3, 16))
 def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int) -> None:
     result = pyramid_result(
         tmp_path, block, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=41, hidden_size=5

@@ -40,6 +40,7 @@ def workers(cluster: Any) -> list[int]:
     return [nanny.pid for nanny in cluster.workers.values() if nanny.pid is not None]
 
 
+@pytest.mark.nightly
 def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: Any, tmp_path: Path) -> None:
     from rnnviz.sweeps.cluster import ClusterScheduler
 

@@ -67,7 +67,7 @@ def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
     assert found["ok"] + found["sentence"] == found.total() == 40
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, report_table: ReportTable) -> None:
     found = outcomes_of_configs(kind, cases(kind))
@@ -77,7 +77,7 @@ def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, report
     assert min(found["ok"], found["sentence"]) > found.total() // 20
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_drawn_files_load_or_fail_with_a_message(kind: str, tmp_path: Path, report_table: ReportTable) -> None:
     found, failures = fuzz_files(kind, range(cases(kind)), tmp_path)

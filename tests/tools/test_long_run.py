@@ -17,6 +17,7 @@ AMOUNTS = {"runs": (2_000, 3), "playing": (12.0, 0.005)}
 TOLD = {"runs": "{:,} runs", "playing": "{:g} hours of playing"}
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", AMOUNTS)
 def test_a_window_that_is_used_for_long_grows_in_nothing(part: str, tmp_path: Path, report_table: ReportTable) -> None:

@@ -18,7 +18,7 @@ __all__ = ["run_shared"]
 _FROZEN = "5"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_short_walk_over_every_control_breaks_nothing_and_the_command_line_finds_the_same() -> None:
     command = [sys.executable, "-m", "tools.monkey", "200", "--checks", "3", "--frozen", _FROZEN, "--aloud"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -30,7 +30,7 @@ def test_a_frame_has_its_clock_time_unless_the_processor_was_busy() -> None:
     assert Frame("", clock=0.5, processor=0.1, kept=0.06).seconds == 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_command_line_runs_the_windows_code_and_reports_other_verdicts(run_shared: Run, tmp_path: Path) -> None:
     own = str(tmp_path / "mine.py")
     write_starter("lstm", tmp_path / "mine.py")

@@ -12,7 +12,7 @@ from tools.mutation.mutants import ROOT, Mutant, copied
 from tools.mutation.reasons import Reasons
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: Path) -> None:
     mutants = copied(tmp_path, ["rnnviz/core/axis_labels.py"])
     assert {mutant.file for mutant in mutants} == {"rnnviz/core/axis_labels.py"}
@@ -55,7 +55,7 @@ def test_every_accepted_mutant_has_a_reason_and_a_change() -> None:
         assert set(entry) <= {"why", "file", "function", "before", "after", "change"}, entry
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_mutants_are_killed_by_the_tests_of_their_module_and_not_reached_by_those_of_another(tmp_path: Path) -> None:
     def outcomes(*tests: str) -> Counter[str]:
         results = tmp_path / "results.json"

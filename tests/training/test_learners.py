@@ -55,7 +55,7 @@ def test_without_momentum(library: str) -> None:
     assert all(learner.audit is not None and learner.audit.correct for learner in steps[-1].learners.values())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, problem: str) -> None:

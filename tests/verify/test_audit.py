@@ -18,7 +18,7 @@ from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.step_inputs import bounded_layer
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.strategies import configs
 from tests.verify.audit_helpers import (
     audit_of,
@@ -189,7 +189,7 @@ def test_an_infinity_that_leads_to_nan_must_be_nan() -> None:
     assert np.isnan(found.first_wrong.expected)
 
 
-@pytest.mark.parametrize("dtype", slow_except(["float32", "float64"], "float32"))
+@pytest.mark.parametrize("dtype", nightly_except(["float32", "float64"], "float32"))
 def test_an_overflow_to_infinity_is_not_a_wrong_step(dtype: str) -> None:
     inputs = inputs_of(
         {"timesteps": 250, "batch_size": 3},

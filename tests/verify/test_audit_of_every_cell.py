@@ -13,7 +13,7 @@ from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.verdict import AuditVerdict
 from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
 
 
@@ -35,7 +35,7 @@ def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip: float, dtype: st
 
 @pytest.mark.parametrize(
     ("cell", "dtype"),
-    slow_except(
+    nightly_except(
         ((False, "float32"), (False, "float64"), (True, "float32"), (True, "float64")),
         *((False, "float32"), (True, "float64")),
     ),

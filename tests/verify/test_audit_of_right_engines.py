@@ -12,7 +12,7 @@ from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES
 from rnnviz.verify.audit import audit
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -55,8 +55,8 @@ BUG = ("rnn_relu", "float64")
 """The cases that MXNet rounds to float32 inside its kernel."""
 
 
-@pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "lstm"))
-@pytest.mark.parametrize("dtype", slow_except(("float32", "float64"), "float32"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))
+@pytest.mark.parametrize("dtype", nightly_except(("float32", "float64"), "float32"))
 def test_right_engines_are_right(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
     for (size, timesteps), scale, forget in product(((1, 120), (16, 60), (96, 20)), (0.05, 1.0, 6.0), (0.0, 12.0)):
         if forget and cell != "lstm":
@@ -74,7 +74,7 @@ def test_right_engines_are_right(engine: tuple[str, Engine], cell: str, dtype: s
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("scale", slow_except((1.0, 3.0), 3.0))
+@pytest.mark.parametrize("scale", nightly_except((1.0, 3.0), 3.0))
 def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale: float) -> None:
     """One value in a thousand may have a bound that says nothing, where large terms cancel."""
     inputs = inputs_of(
@@ -89,7 +89,7 @@ def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale
     assert found.undetermined < 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -111,7 +111,7 @@ def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, E
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "gru"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "gru"))
 @pytest.mark.parametrize("value", ["random", "equal"])
 def test_right_engines_are_right_where_all_terms_have_one_sign(
     engine: tuple[str, Engine], cell: str, value: str

@@ -23,7 +23,7 @@ from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.verdict import AuditVerdict
 from tests.cells.test_random_steps import random_cell
 from tests.oracles.finite_differences import slopes
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.strategies import every_cell_configs
 from tests.verify.audit_helpers import engine_or_skip, with_parameters, with_sequence
 from tests.verify.gradient_traces import backward_inputs, traced
@@ -51,7 +51,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(NETWORKS, "lstm", "reverse"))
+@pytest.mark.parametrize("name", nightly_except(NETWORKS, "lstm", "reverse"))
 def test_correct_engines_are_within_their_bounds(each_engine: Engine, name: str) -> None:
     found = audit(NETWORKS[name], traced(each_engine, NETWORKS[name]), way="backward")
     assert found.verdict is AuditVerdict.RIGHT
@@ -312,7 +312,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("sampled")
-@pytest.mark.parametrize("cell", slow_except(["lstm", "gru"], "gru"))
+@pytest.mark.parametrize("cell", nightly_except(["lstm", "gru"], "gru"))
 def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
     inputs = backward_inputs(cell=cell, num_layers=2, sequence={"batch_size": 12})
     trace = traced(each_engine, inputs)

@@ -20,7 +20,7 @@ from rnnviz.verify import cell_states
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
 from rnnviz.verify.step_inputs import bounded_layer
 from tests.oracles.gates import gates_of
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of, with_parameters
 from tests.verify.traces import trace_of
 
@@ -90,7 +90,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return blocks
 
 
-@pytest.mark.parametrize(("bias", "given"), slow_except(product(CASES, [False, True]), (0.0, True), (40.0, False)))
+@pytest.mark.parametrize(("bias", "given"), nightly_except(product(CASES, [False, True]), (0.0, True), (40.0, False)))
 def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
     bias: float, given: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ from rnnviz.verify.step_inputs import layer_input, previous_hidden
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.engines.seeded_bugs import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.strategies import configs
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_sequence
 
@@ -58,7 +58,7 @@ def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
     assert _distance(BugVariant(), inputs, computed(ManualEngine(), inputs)[0], None, np.inf) < 0.1
 
 
-@pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "lstm"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))
 @pytest.mark.parametrize(
     ("bidirectional", "layers", "dtype"),
     [

@@ -88,7 +88,7 @@ def test_a_bug_in_a_users_code_is_diagnosed(bug: str, way: str) -> None:
     assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug, way))) == ((bug,),)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("bug", BUGS)
 @settings(max_examples=examples(100))
 @given(data=st.data())
@@ -124,7 +124,7 @@ def test_the_audit_finds_every_detectable_bug(data: st.DataObject) -> None:
         assert found.wrong, bug.name
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_every_variant_is_diagnosed(cell: str) -> None:
     single, double = inputs_of(cell, dtype="float32"), inputs_of(cell, dtype="float64")

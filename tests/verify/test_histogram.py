@@ -13,7 +13,7 @@ from rnnviz.verify import compare as module
 from rnnviz.verify.compare import compare
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import error_ratio, ulp_distance
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.traces import SHAPES, Shape, in_order, random_trace, trace_of
 
 RTOL, ATOL = 1.3e-6, 1e-5
@@ -90,9 +90,9 @@ def test_every_value_of_a_comparison_is_in_its_bin_with_the_first_location(
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])
-@pytest.mark.parametrize("direction", slow_except((0, 1), 1))
+@pytest.mark.parametrize("direction", nightly_except((0, 1), 1))
 @pytest.mark.parametrize("large", [[], [16], [17], [17, 5000, 5000, 2**20], [2**24], [2**24 + 1, 2**32 - 1], range(90)])
-@pytest.mark.parametrize("small", slow_except((1, 2, 3, 5, 17), 1, 3))
+@pytest.mark.parametrize("small", nightly_except((1, 2, 3, 5, 17), 1, 3))
 def test_distances_that_are_mostly_small_are_in_their_bins(
     small: int, large: Sequence[int], direction: int, dtype: str
 ) -> None:

@@ -18,14 +18,14 @@ from rnnviz.text.tables import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import cell_checks
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
 from tests.verify.faulty_traces import Spoil, one_step, permuted_gates, plain_trace, result_of, unspoiled, without
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 BOUNDED = ("rnn_tanh", "lstm", "gru")
 ENDS = {"float32": 3e38, "float64": 1e308}
-SEEDS = slow_except(range(48), *range(6))
+SEEDS = nightly_except(range(48), *range(6))
 
 
 def drawn(seed: int) -> Inputs:

@@ -27,7 +27,7 @@ from rnnviz.verify.consistency_checks import PADDING_CHECK, Check, consistency_c
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from tests.oracles.computed import computed
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.strategies import configs
 
 Vector = NDArray[Any]
@@ -213,7 +213,7 @@ def test_first_steps_begin_at_the_end_of_each_sample() -> None:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("lengths", slow_except(([3, 6, 1], [1, 2, 2], [3, 60, 58, 1], [24, 26, 25]), [3, 6, 1]))
+@pytest.mark.parametrize("lengths", nightly_except(([3, 6, 1], [1, 2, 2], [3, 60, 58, 1], [24, 26, 25]), [3, 6, 1]))
 def test_the_steps_beside_padding_are_those_of_the_bug(lengths: list[int], reverse: bool) -> None:
     inputs = inputs_with(lengths, max(lengths), cell="lstm", bidirectional=not reverse, reverse=reverse)
     for bug in known_bugs_in(inputs):
@@ -270,7 +270,7 @@ def test_engine_equals_a_users_loops(cell: str, bug: str) -> None:
         np.testing.assert_allclose(trace.state_c, expected["cell_state"], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("value", slow_except((0.75, np.nan), 0.75))
+@pytest.mark.parametrize("value", nightly_except((0.75, np.nan), 0.75))
 @pytest.mark.parametrize("bug", BUGS)
 def test_padding_of_the_input_may_be_read_by_a_bug(tmp_path: Path, bug: str, value: float) -> None:
     inputs = with_padding(inputs_with([3, 6, 1, 4, 2], bidirectional=True), value)

@@ -17,7 +17,7 @@ from rnnviz.verify.compare import compare
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
 from tests.oracles.computed import computed, empty_trace
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
 
 SHAPE = (3, 2, 5, 3, 4)
@@ -182,7 +182,7 @@ def test_derived_hidden_states_have_no_check_of_cell_states() -> None:
 
 
 @pytest.mark.parametrize(
-    "missing", slow_except(NOT_AVAILABLE[:3], NOT_AVAILABLE[0]), ids=lambda names: " ".join(sorted(names))
+    "missing", nightly_except(NOT_AVAILABLE[:3], NOT_AVAILABLE[0]), ids=lambda names: " ".join(sorted(names))
 )
 def test_a_known_bug_explains_what_a_recording_has(missing: set[str]) -> None:
     inputs, _ = run_of(num_layers=2)

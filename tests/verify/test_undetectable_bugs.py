@@ -18,7 +18,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.undetectable_bugs import _changes, _parts, _short, suggested_config, undetectable
 from tests.oracles.computed import empty_trace
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import with_parameters
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -94,7 +94,7 @@ def test_random_values_reveal_every_bug(cell: str, dtype: str) -> None:
 BIASES = {"no-i2h-bias", "no-h2h-bias"}
 
 
-@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm", "gru"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm", "gru"))
 def test_zero_biases_hide_missing_biases(cell: str) -> None:
     config = config_of(cell, parameters={"bias": "zeros"})
     blind = undetectable(load_inputs(config))
@@ -103,7 +103,7 @@ def test_zero_biases_hide_missing_biases(cell: str) -> None:
     assert cure == replace(config, parameters=replace(config.parameters, bias="uniform"))
 
 
-@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm", "gru"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm", "gru"))
 def test_one_step_from_zeros_hides_state_bugs(cell: str) -> None:
     config = config_of(
         cell, network={"bidirectional": False}, sequence={"timesteps": 1}, initial_state={"source": "zeros"}
@@ -116,7 +116,7 @@ def test_one_step_from_zeros_hides_state_bugs(cell: str) -> None:
     assert cure == replace(config, initial_state=replace(config.initial_state, source="normal"))
 
 
-@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm", "gru"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm", "gru"))
 def test_one_step_hides_time_order(cell: str) -> None:
     config = config_of(cell, sequence={"timesteps": 1})
     blind = undetectable(load_inputs(config))

@@ -23,7 +23,7 @@ from tests.engines.custom_code.files import written
 from tests.engines.test_gradients import assert_gradients, inputs_of
 from tests.oracles.computed import empty_trace
 from tests.oracles.gradients import oracle_gradients
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -43,7 +43,7 @@ def computed(inputs: Inputs, path: Path) -> Trace:
     return trace.with_arrays(further)
 
 
-@pytest.mark.parametrize("cell", slow_except([*CELLS, *EXAMPLES], "lstm", "gru", "lstm_projection", *EXAMPLES))
+@pytest.mark.parametrize("cell", nightly_except([*CELLS, *EXAMPLES], "lstm", "gru", "lstm_projection", *EXAMPLES))
 def test_the_template_gives_every_gradient(cell: str, tmp_path: Path) -> None:
     network = {"projection_size": 3} if cell == "lstm_projection" else {}
     name = "lstm" if cell == "lstm_projection" else cell

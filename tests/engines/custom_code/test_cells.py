@@ -11,7 +11,7 @@ from rnnviz.engines.custom_code import parent
 from rnnviz.engines.custom_code.parent import custom_cell
 from tests.cells.layers import EXAMPLES, ROOT
 from tests.engines.custom_code.files import written
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 IMPATIENT = (
     "import sys; from rnnviz.engines.custom_code import worker; worker.STEP_SECONDS = worker._OUTSIDE_SECONDS = 0.4; "
@@ -29,7 +29,7 @@ def sentence_of(path: Path) -> str:
     return sentence.removeprefix(str(path))
 
 
-@pytest.mark.parametrize("name", slow_except(EXAMPLES, "mingru", "ugrnn"))
+@pytest.mark.parametrize("name", nightly_except(EXAMPLES, "mingru", "ugrnn"))
 def test_the_examples(name: str) -> None:
     cell = custom_cell(str(ROOT / "resources" / "cells" / f"{name}.py"))
     assert cell_to_json(cell) == cell_to_json(EXAMPLES[name])

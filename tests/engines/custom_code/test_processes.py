@@ -18,7 +18,7 @@ from tests.engines.custom_code.files import run, sentence_of, written
 from tests.engines.seeded_bugs import RIGHT
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ DYING = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(DYING, "os._exit", "a crash"))
+@pytest.mark.parametrize("name", nightly_except(DYING, "os._exit", "a crash"))
 def test_the_death_of_its_process_is_a_sentence(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, sentence = DYING[name]
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == sentence
@@ -75,7 +75,7 @@ ENDLESS = {
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("name", slow_except(ENDLESS, "in step", "below its own lines"))
+@pytest.mark.parametrize("name", nightly_except(ENDLESS, "in step", "below its own lines"))
 def test_an_endless_loop_is_stopped_and_its_line_reported(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, lines = ENDLESS[name]
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
@@ -102,7 +102,7 @@ OBJECTS = {
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("name", slow_except(OBJECTS, "the type of its answer", "the values of its answer"))
+@pytest.mark.parametrize("name", nightly_except(OBJECTS, "the type of its answer", "the values of its answer"))
 def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code = f"def endless(*_):\n    while True: pass\n{OBJECTS[name]}\n"
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
@@ -138,7 +138,7 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(HARMLESS, "its own file is gone", "messages of its own"))
+@pytest.mark.parametrize("name", nightly_except(HARMLESS, "its own file is gone", "messages of its own"))
 def test_harmless_side_effects_change_no_number(name: str, inputs: Inputs, tmp_path: Path) -> None:
     trace, report = run(written(tmp_path, f"{HARMLESS[name]}\n{RIGHT['rnn_tanh']}"), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)

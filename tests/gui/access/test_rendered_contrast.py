@@ -101,7 +101,7 @@ def test_every_control_of_a_dialog_is_read_and_shows_its_state(window, qtbot, co
     qtbot.waitUntil(window.isActiveWindow)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_gallery_draws_every_state(tmp_path):
     script = Path(control_states.__file__).with_name("gallery.py")
     code = f"import gallery, pathlib; gallery.draw_part('dark', 100, pathlib.Path({str(tmp_path)!r}))"

@@ -24,7 +24,7 @@ from tests.shared_worker import WarmWorker
 from tools.monkey.heartbeat import Heartbeat
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's alone"),
 ]
 

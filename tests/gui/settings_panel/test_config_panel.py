@@ -15,7 +15,7 @@ from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.fields import label
 from rnnviz.gui.settings_panel.widgets import PathLineEdit
 from tests.gui.settings_panel.conftest import CONFIG
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.strategies import any_config_mappings
 
 KEYS = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
@@ -36,7 +36,7 @@ def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel) -> None:
 
 @pytest.mark.parametrize(
     ("dotted", "typed", "value"),
-    slow_except(
+    nightly_except(
         [
             ("network.input_size", "7", 7),
             ("network.hidden_size", " 256", 256),
@@ -66,7 +66,7 @@ def test_a_typed_value_is_in_the_config_at_once(panel, type_into, dotted, typed,
 
 @pytest.mark.parametrize(
     ("dotted", "choice"),
-    slow_except(
+    nightly_except(
         [
             *(("network.cell", cell) for cell in ("rnn_tanh", "lstm", "gru")),
             ("network.layout", "TNC"),
@@ -96,7 +96,7 @@ def test_space_switches_the_second_direction_on(panel, qtbot) -> None:
 
 @pytest.mark.parametrize(
     ("dotted", "typed", "meant"),
-    slow_except(
+    nightly_except(
         [
             ("network.input_size", "0", 0),
             ("network.hidden_size", "-3", -3),

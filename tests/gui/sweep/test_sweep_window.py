@@ -18,7 +18,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping
 from rnnviz.sweeps.results import SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 from tests.sweeps.sweep_helpers import sweep
 
 SWEEP = """
@@ -152,7 +152,7 @@ def test_enter_opens_a_row_and_a_refused_one_shows_its_reason(
     assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.reason.text()
 
 
-@pytest.mark.parametrize("dark", slow_except([False, True], False))
+@pytest.mark.parametrize("dark", nightly_except([False, True], False))
 def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, dark: bool) -> None:
     if dark:
         shown.apply_theme(DARK)
@@ -232,7 +232,7 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     assert opened(path).counts.text() == "✔ 2 agree · ✘ 2 disagree"
 
 
-@pytest.mark.parametrize("name", slow_except(["saved.json", "saved.csv"], "saved.csv"))
+@pytest.mark.parametrize("name", nightly_except(["saved.json", "saved.csv"], "saved.csv"))
 def test_the_table_is_saved_in_the_format_of_its_ending(
     qtbot: Any, window: MainWindow, shown: SweepWindow, tmp_path: Path, name: str
 ) -> None:

@@ -17,7 +17,7 @@ from tests.io.model_formats.damage import damaged as changed
 from tests.io.model_formats.damage import networks_in, outcome_of
 from tests.io.model_formats.samples import NETWORK, WRITERS
 from tests.io.model_formats.sources import in_torch_names, weights_of
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 
 @pytest.mark.parametrize("name", ["w.npz", "w.pt", "w.keras"])
@@ -139,7 +139,7 @@ def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
-@pytest.mark.parametrize("kind", slow_except(["script", "exported", "legacy"], "script"))
+@pytest.mark.parametrize("kind", nightly_except(["script", "exported", "legacy"], "script"))
 def test_a_damaged_program_is_refused_or_read_as_stored(tmp_path: Path, kind: str) -> None:
     torch = pytest.importorskip("torch")
     made, path = torch.nn.GRU(3, 4), tmp_path / "w.pt"

@@ -20,7 +20,7 @@ _CASES = 500
 _OUTCOMES = ("refused", "same", "fewer", "numbers", "named")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_stored(
     name: str, tmp_path: Path, report_table: ReportTable

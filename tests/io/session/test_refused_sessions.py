@@ -163,7 +163,7 @@ def test_damaged_sessions_are_read_or_refused_in_a_sentence(tmp_path, config):
     assert outcomes["sentence"] > 30
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_thousands_of_damaged_sessions_are_read_or_refused_in_a_sentence(tmp_path, config, capsys):
     outcomes = damages(config, tmp_path, 4000)
     with capsys.disabled():

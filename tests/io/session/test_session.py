@@ -29,7 +29,7 @@ from rnnviz.io.session import (
 from tests.cells.layers import EXAMPLES
 from tests.full_disk import files_of_at_most
 from tests.io.session.session_factories import LOOK, X, never, saved
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 
 def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: Path, config: Config) -> None:
@@ -146,7 +146,7 @@ def test_every_field_of_the_view_state_is_saved(tmp_path, config):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
-@pytest.mark.parametrize("room", slow_except((0, 100, 900, 1600), 900))
+@pytest.mark.parametrize("room", nightly_except((0, 100, 900, 1600), 900))
 def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_an_older_session_as_it_was(tmp_path, config, room):
     path, files = tmp_path / "a.rnnviz", files_to_copy(config)
     path.write_text("older")

@@ -12,7 +12,7 @@ from tools.benchmarks.large_results import large_result
 TIMESTEPS, UNITS = 300_000, 128
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_long_trace_takes_little_memory_at_any_position(qtbot: Any) -> None:
     with large_result(TIMESTEPS, UNITS, 1, 1, samples=1) as result:
         stored = sum(trace.hidden.nbytes for trace in (result["one"], result["other"]))

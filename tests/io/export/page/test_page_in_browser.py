@@ -36,6 +36,7 @@ from tests.explain.test_gradient import NETWORKS as CELLS
 from tests.explain.test_gradient import case_of
 from tests.factories import make_result, result_of, with_judgment
 from tests.needs import needs
+from tests.profiles import nightly_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -198,7 +199,7 @@ def drawn_places(result: RunResult, samples: range, count: int) -> Iterator[Loca
             )
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", nightly_except(LESSONS, "05-lstm", "20-teacher-forcing"))
 def test_the_page_of_a_lesson_has_the_numbers_of_the_window(
     name: str, page: Browser, open_page: Any, run_shared: Run
 ) -> None:
@@ -238,7 +239,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", nightly_except(NETWORKS, "peephole", "reverse"))
 def test_the_arithmetic_of_every_cell(name: str, page: Browser, open_page: Any) -> None:
     network = {"num_layers": 2, "bidirectional": True, **NETWORKS[name]}
     result = make_result(("manual", "bug:no-h2h-bias"), lengths=[5, 3], **network)
@@ -309,11 +310,14 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("name", "loss"),
-    [
-        *product(CELLS, ("every",)),
-        *product((name for name in CELLS if name != "odd"), ("truncated",)),
-        *product(("lstm", "gru"), ("one value",)),
-    ],
+    nightly_except(
+        [
+            *product(CELLS, ("every",)),
+            *product((name for name in CELLS if name != "odd"), ("truncated",)),
+            *product(("lstm", "gru"), ("one value",)),
+        ],
+        *(("lstm", "every"), ("gru", "truncated"), ("lstm", "one value")),
+    ),
 )
 def test_the_terms_of_every_gradient(name: str, loss: str, page: Browser, open_page: Any) -> None:
     inputs, trace, gradients = case_of(bidirectional=True, **LOSSES[loss], **CELLS[name])

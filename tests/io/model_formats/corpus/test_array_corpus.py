@@ -10,7 +10,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.load import arrays_of, entries_of
 from tests.io.model_formats.corpus.torch_modules import check, gru, lstm, rnn, seeded
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
@@ -35,7 +35,7 @@ def by_name(separator: str) -> dict[str, Any]:
     return {f"net{separator}{name}": made for name, made in MODULES.items()}
 
 
-@pytest.mark.parametrize("separator", slow_except("./_", "/", "_"))
+@pytest.mark.parametrize("separator", nightly_except("./_", "/", "_"))
 def test_names_in_an_npz_with_every_separator(tmp_path: Path, separator: str) -> None:
     np.savez(tmp_path / "w.npz", **named(separator))
     check(tmp_path / "w.npz", by_name(separator))

@@ -20,7 +20,7 @@ from rnnviz.io.model_formats.load import entries_of, read_network
 from rnnviz.io.model_formats.model_file import EVERY_STEP
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.oracles.computed import assert_near
-from tests.profiles import examples, slow_except
+from tests.profiles import examples, nightly_except
 
 pytest.importorskip("torch")
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -468,7 +468,7 @@ QUICK = (
 )
 
 
-@pytest.mark.parametrize("name", slow_except(CASES, *QUICK))
+@pytest.mark.parametrize("name", nightly_except(CASES, *QUICK))
 def test_each_network_equals_keras_or_has_the_reason_why_it_is_not_read(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model = with_random_weights(case.build())
@@ -500,7 +500,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-@pytest.mark.parametrize("name", slow_except(STARTS, "encoder and decoder", "numpy state", "state from outside"))
+@pytest.mark.parametrize("name", nightly_except(STARTS, "encoder and decoder", "numpy state", "state from outside"))
 def test_the_initial_state_is_where_the_model_takes_it_from(name: str, ending: str, tmp_path: Path) -> None:
     layer, kind, clause = STARTS[name]
     entry = entry_of(saved(CASES[name].build(), tmp_path / f"m.{ending}"), layer)
@@ -538,7 +538,7 @@ def with_config(path: Path, change: Callable[[Any], None]) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    slow_except(
+    nightly_except(
         ["encoder and decoder", "a state goes up", "numpy state", "states of an lstm", "residual", "two heads"],
         "encoder and decoder",
         "states of an lstm",
@@ -614,7 +614,7 @@ MASKED = {
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-@pytest.mark.parametrize("name", slow_except(MASKED, "through other layers", "its own argument"))
+@pytest.mark.parametrize("name", nightly_except(MASKED, "through other layers", "its own argument"))
 def test_a_mask_is_named_where_it_reaches_the_layer(name: str, ending: str, tmp_path: Path) -> None:
     build, named = MASKED[name]
     entries = entries_of(saved(build(), tmp_path / f"m.{ending}"))
@@ -702,7 +702,7 @@ class Custom(keras.Model):  # type: ignore[misc]
         return x
 
 
-@pytest.mark.parametrize("ending", slow_except(["keras", "weights.h5"], "weights.h5"))
+@pytest.mark.parametrize("ending", nightly_except(["keras", "weights.h5"], "weights.h5"))
 def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending: str, tmp_path: Path) -> None:
     model = Custom()
     (x,) = (np.random.default_rng(2).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32),)
@@ -748,7 +748,7 @@ def test_a_shard_is_not_a_whole_network(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("steps", "reason"), [(None, "first time step alone"), (3, "unrolled")])
-@pytest.mark.parametrize("layer", slow_except(["SimpleRNN", "LSTM", "GRU"], "LSTM"))
+@pytest.mark.parametrize("layer", nightly_except(["SimpleRNN", "LSTM", "GRU"], "LSTM"))
 def test_an_onnx_export_with_fixed_time_steps_is_refused_with_their_number(
     layer: str, steps: int | None, reason: str, tmp_path: Path
 ) -> None:
@@ -785,7 +785,7 @@ class Holder(L.Layer):  # type: ignore[misc]
         return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("ending", WHOLE)
 def test_settings_of_a_nested_layer_are_read(ending: str, tmp_path: Path) -> None:
     made = {"r": rnn("r", activation="relu"), "e": rnn("e", activation="mish"), "b": both(gru("g"), name="b")}
@@ -833,7 +833,7 @@ BARE = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(BARE, "bidirectional", "stacked cells with names"))
+@pytest.mark.parametrize("name", nightly_except(BARE, "bidirectional", "stacked cells with names"))
 def test_weights_as_keras_2_saved_them_ask_for_the_cell(name: str, tmp_path: Path) -> None:
     from keras.src.legacy.saving import legacy_h5_format
 
@@ -862,7 +862,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.parametrize(
     "name",
-    slow_except(
+    nightly_except(
         ["states of both directions", "stack of both directions", "stacked cells with names"],
         "states of both directions",
     ),

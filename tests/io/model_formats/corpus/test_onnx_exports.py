@@ -13,7 +13,7 @@ from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.corpus.cases import computed_on
 from tests.oracles.computed import assert_near
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 torch: Any = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -87,9 +87,9 @@ def compared(module: Module, path: Path, **options: Any) -> Entry:
 
 
 @pytest.mark.parametrize("states", ["none", "learned", "given"])
-@pytest.mark.parametrize("layers", slow_except((1, 3), 3))
+@pytest.mark.parametrize("layers", nightly_except((1, 3), 3))
 @pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm", "rnn_relu"))
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm", "rnn_relu"))
 def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp_path: Path) -> None:
     torch.manual_seed(layers)
     module = Module(cell, layers, states, bidirectional=both, batch_first=both)

@@ -14,7 +14,7 @@ import pytest
 
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.corpus.torch_modules import Networks, check, gru, lstm, rnn, seeded
-from tests.profiles import slow_except
+from tests.profiles import nightly_except
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -1084,7 +1084,7 @@ COMPILED = {
 """More programs of TorchScript and `torch.export`, which take long to write."""
 
 
-@pytest.mark.parametrize("name", slow_except(CASES, *CASES.keys() - COMPILED))
+@pytest.mark.parametrize("name", nightly_except(CASES, *CASES.keys() - COMPILED))
 def test_a_file_computes_the_results_of_its_modules_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
     torch.manual_seed(6)
     with warnings.catch_warnings():
