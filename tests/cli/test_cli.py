@@ -85,6 +85,17 @@ def test_first_engine_is_the_default_reference(rnnviz: Called, config: str) -> N
     )
 
 
+def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
+    words = ("run", config, "--engines", WRONG, "--json", "-", "--audit", "off")
+    strict, wide = rnnviz(*words), rnnviz(*words, "--atol", "10", "--rtol", "0")
+    assert (strict.code, wide.code) == (1, 0)
+    figures = json.loads(wide.out)
+    assert (figures["rtol"], figures["atol"], figures["verdict"]) == (0.0, 10.0, "agree")
+    needed = json.loads(rnnviz(*words, "--rtol", "0").out)["smallest_passing_atol"]
+    assert rnnviz(*words, "--rtol", "0", "--atol", repr(needed)).code == 0
+    assert rnnviz(*words, "--rtol", "0", "--atol", repr(float(np.nextafter(needed, 0)))).code == 1
+
+
 @pytest.mark.slow
 def test_drift_fails_only_with_strict(rnnviz: Called, tmp_path: Path) -> None:
     # A chaotic network: every step is within rounding, and two correct engines diverge.

@@ -101,7 +101,9 @@ def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
         assert result.overall_verdict == "disagree"
 
 
-@pytest.mark.parametrize("name", nightly_except([name for name, step in STEPS.items() if step.task is not None], *QUICK))
+@pytest.mark.parametrize(
+    "name", nightly_except([name for name, step in STEPS.items() if step.task is not None], *QUICK)
+)
 def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(name: str, run_once: Runs) -> None:
     step = step_of(name)
     assert step.task is not None
