@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from rnnviz import __version__
+from rnnviz.core.model_formats import FORMATS
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +31,11 @@ def metainfo(day: date, home: str | None = None) -> str:
     """The whole file as of `day`; without a home it has neither links nor screenshots."""
     tree = ET.parse(_SOURCE)
     component = tree.getroot()
+    provides = component.find("provides")
+    assert provides is not None
+    for known in FORMATS:
+        if known.media is not None:
+            ET.SubElement(provides, "mediatype").text = f"application/{known.media[0]}"
     screenshots = component.find("screenshots")
     assert screenshots is not None
     if home is None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from manual_page import options, takes_value
 
 from rnnviz.cli import command_parsers, window_parser
+from rnnviz.core.model_formats import ENDINGS
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import ENGINES
-from rnnviz.io.model_formats.formats import ENDINGS
+from rnnviz.io.model_formats.load import WEIGHT_FORMATS
 from rnnviz.lessons.index import lessons
 
 _CONFIGS, _SESSIONS = (".toml",), (".rnnviz",)
@@ -19,7 +20,7 @@ _FILES = {
     ("explain", "config"): _CONFIGS,
     ("sweep", "sweep"): _CONFIGS,
     ("train", "task"): _CONFIGS,
-    ("train", "weights"): (".params", ".safetensors", ".onnx", ".npz"),
+    ("train", "weights"): tuple(form.ending for form in WEIGHT_FORMATS),
     ("sweep", "journal"): (".jsonl",),
     ("config", "file"): ENDINGS,
     ("config", "initial_state"): (".npz",),
@@ -28,7 +29,7 @@ _FILES = {
     ("capture", "model"): (".onnx",),
     ("capture", "output"): _SESSIONS,
     ("generate", "model"): (".safetensors",),
-    ("convert", "target"): (".params", ".safetensors", ".onnx", ".npz"),
+    ("convert", "target"): tuple(form.ending for form in WEIGHT_FORMATS),
 }
 """The endings of the files that an argument reads; output files may have any name."""
 

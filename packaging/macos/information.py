@@ -2,19 +2,19 @@
 
 from typing import Any
 
-IDENTIFIER = "io.github.rnnviz.rnnviz"
+from rnnviz.core.model_formats import FORMATS
 
-_MODELS = {
-    "MXNet parameters": ("mxnet-params", "params"),
-    "safetensors weights": ("safetensors", "safetensors"),
-    "ONNX model": ("onnx", "onnx"),
-}
+IDENTIFIER = "io.github.rnnviz.rnnviz"
 
 
 def information(version: str) -> dict[str, Any]:
     """The keys of Info.plist beside those that PyInstaller writes."""
     session = f"{IDENTIFIER}.session"
-    models = {f"{IDENTIFIER}.{name}": (title, ending) for title, (name, ending) in _MODELS.items()}
+    models = {
+        f"{IDENTIFIER}.{known.media[0].removeprefix('x-')}": (known.media[1], known.endings[0].removeprefix("."))
+        for known in FORMATS
+        if known.media is not None
+    }
     return {
         "CFBundleDisplayName": "rnnviz",
         "CFBundleShortVersionString": version,

@@ -16,6 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "windows"
 SCRIPT = Path(__file__).with_name("rnnviz.iss")
+_ENDINGS = (
+    "from rnnviz.core.model_formats import FORMATS; "
+    "print(*(ending for known in FORMATS if known.media for ending in known.endings))"
+)
 
 
 def main(dist: Path) -> Path:
@@ -41,6 +45,8 @@ def main(dist: Path) -> Path:
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (packaging, ROOT)))
     version = run(python, "-c", "import rnnviz; print(rnnviz.__version__)").strip()
     run(python, packaging / "program_icon.py", WORK / "rnnviz.ico")
+    endings = run(python, "-c", _ENDINGS).split()
+    (WORK / "model-files.iss").write_text("".join(map(supported_type, endings)), encoding="utf-8")
     places: list[str | Path] = ["--distpath", WORK / "bundle", "--workpath", WORK / "pyinstaller"]
     run(python, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", *places, packaging / "rnnviz.spec")
     print(run(WORK / "bundle" / "rnnviz" / "rnnviz.exe", "doctor"))
@@ -49,6 +55,12 @@ def main(dist: Path) -> Path:
     digest = hashlib.sha256(installer.read_bytes()).hexdigest()
     installer.with_suffix(".exe.sha256").write_text(f"{digest}  {installer.name}\n", encoding="utf-8")
     return installer
+
+
+def supported_type(ending: str) -> str:
+    """The line of the installer's script that offers the program for files with an ending."""
+    key = r"Software\Classes\Applications\rnnvizw.exe\SupportedTypes"
+    return f'Root: HKA; Subkey: "{key}"; ValueType: string; ValueName: "{ending}"; ValueData: ""\n'
 
 
 def inno_setup() -> str:

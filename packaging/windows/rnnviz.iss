@@ -58,9 +58,8 @@ Root: HKA; Subkey: "Software\Classes\rnnviz.session\shell\open\command"; ValueTy
 Root: HKA; Subkey: "Software\Classes\Applications\rnnvizw.exe"; ValueType: string; ValueName: "FriendlyAppName"; ValueData: "rnnviz"; Flags: uninsdeletekey
 Root: HKA; Subkey: "Software\Classes\Applications\rnnvizw.exe\shell\open\command"; ValueType: string; ValueData: """{app}\rnnvizw.exe"" ""%1"""
 Root: HKA; Subkey: "Software\Classes\Applications\rnnvizw.exe\SupportedTypes"; ValueType: string; ValueName: ".rnnviz"; ValueData: ""
-Root: HKA; Subkey: "Software\Classes\Applications\rnnvizw.exe\SupportedTypes"; ValueType: string; ValueName: ".params"; ValueData: ""
-Root: HKA; Subkey: "Software\Classes\Applications\rnnvizw.exe\SupportedTypes"; ValueType: string; ValueName: ".safetensors"; ValueData: ""
-Root: HKA; Subkey: "Software\Classes\Applications\rnnvizw.exe\SupportedTypes"; ValueType: string; ValueName: ".onnx"; ValueData: ""
+; The endings of model files, one such line each, as build.py writes them.
+#include "..\..\build\windows\model-files.iss"
 
 [Run]
 Filename: "{app}\rnnvizw.exe"; Description: "{cm:LaunchProgram,rnnviz}"; Flags: nowait postinstall skipifsilent

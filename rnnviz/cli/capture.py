@@ -68,10 +68,11 @@ def _files(given: list[str]) -> dict[str, str]:
 
 def _check_onnx(model: Path) -> None:
     """Raise an InputError if the model cannot be read here, or an EngineError if it cannot be run."""
+    from rnnviz.core.model_formats import ONNX
     from rnnviz.engines.registry import ENGINES
-    from rnnviz.io.model_formats.formats import ONNX
+    from rnnviz.io.model_formats.formats import reader_of
 
-    ONNX.module_for(model)
+    reader_of(ONNX, model)
     reason = ENGINES["onnx"].unavailable
     if reason is not None:
         raise EngineError(reason)

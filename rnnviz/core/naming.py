@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 
-from rnnviz.core.frameworks import FRAMEWORKS, framework_of
+from rnnviz.core.model_formats import FORMATS, format_of_framework
 from rnnviz.frozen import dataclass
 
-NAMES = tuple(framework.names for framework in FRAMEWORKS)
+NAMES = tuple(dict.fromkeys(known.names for known in FORMATS if known.names))
 """The frameworks by which a text can name parameters."""
 
 _PARAMETER = re.compile(r"\b([lr])(\d+)_(i2h|h2h|h2r)_(weight|bias)\b(?!\w)(\[\d+(?:, ?\d+)?\])?")
@@ -77,7 +77,7 @@ _OF = {
 
 def names_of_file(path: str | None) -> str:
     """The names of the framework that wrote a model file; Gluon's without one."""
-    return framework_of(path).names
+    return format_of_framework(path).names
 
 
 def named(text: str, names: str) -> str:

@@ -33,7 +33,7 @@ from rnnviz.core.engine_spec import (
 )
 from rnnviz.core.errors import ConfigError, EngineError, check_regular
 from rnnviz.core.extras import EXTRAS, install_command, not_installed
-from rnnviz.core.frameworks import framework_of
+from rnnviz.core.model_formats import format_of_framework
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import Engine
@@ -340,7 +340,7 @@ def with_candidates(config: Config) -> Config:
     if compare.candidates is not None:
         return config
 
-    of_file = framework_of(config.parameters.path).engine
+    of_file = format_of_framework(config.parameters.path).engine
 
     def rank(name: str) -> tuple[bool, bool, bool]:
         last = config.backward.enabled and not ENGINES[name].has_backward

@@ -27,7 +27,7 @@ from rnnviz.core.sequence import SequenceSource, alphabet, indices, one_hot
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_at, read_plain_text, reading
-from rnnviz.io.model_formats.formats import format_of
+from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import room_for_file, within
 from rnnviz.io.model_formats.model_file import DTYPES, TensorFile
 from rnnviz.io.model_formats.safetensors import read_characters
@@ -480,7 +480,7 @@ def open_embedding(path: Path, name: str | None) -> Embedding:
         return Embedding(path.name, shape, lambda: array)
     room = room_for_file(path)
     with within(path, room):
-        file = format_of(path).open_tensors(path)
+        file = open_tensors(path)
     chosen = _choose(file, name, path)
     tensor = file.tensors[chosen]
     shape = _checked(tensor.shape, tensor.dtype, f"{chosen} in {path}")

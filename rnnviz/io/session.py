@@ -37,7 +37,7 @@ from rnnviz.io.config_toml import (
     parse_config,
     with_paths,
 )
-from rnnviz.io.model_formats.formats import by_ending, model_in
+from rnnviz.io.model_formats.formats import files_beside, model_in
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import ORDERS
@@ -246,9 +246,7 @@ def _named(path: Path) -> NamedFile:
         if model.is_dir():
             files = [file for file in sorted(model.glob("*.npy")) if file.is_file()]
         else:
-            known = by_ending(model)
-            beside = known.files_beside(model) if known is not None else []
-            files = [model, *(model.parent / name for name in beside)]
+            files = [model, *(model.parent / name for name in files_beside(model))]
         parts = tuple((file.relative_to(path.parent).as_posix(), file.stat().st_size) for file in files)
     except OSError as error:
         raise InputError(f"{path} cannot be copied: {error.strerror or error}.") from error

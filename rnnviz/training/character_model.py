@@ -16,7 +16,7 @@ from rnnviz.core.sequence import SequenceSource, indices, one_hot
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats.formats import format_of
+from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import check_values, choose, config_of, entries_of, read_network
 from rnnviz.io.model_formats.safetensors import CHARACTERS, read_characters, write_tensors
 from rnnviz.io.outputs import atomic_write
@@ -182,7 +182,7 @@ def load_character_model(path: Path) -> CharacterModel:
     characters = read_characters(path)
     config = config_of(path, choose(entries_of(path), None, path), initial_state="zeros")
     network = replace(config.network, layout="TNC")
-    tensors = format_of(path).open_tensors(path)
+    tensors = open_tensors(path)
     shapes = {_LINEAR_WEIGHT: (len(characters), network.output_size), _LINEAR_BIAS: (len(characters),)}
     for name, shape in shapes.items():
         found = tensors.tensors[name].shape if name in tensors.tensors else None

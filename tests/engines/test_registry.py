@@ -13,8 +13,7 @@ import pytest
 from rnnviz.core.config import Backward, Compare, Config, Network, ParameterSource
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.extras import not_installed
-from rnnviz.core.frameworks import FRAMEWORKS, PYTORCH, framework_of
-from rnnviz.core.frameworks import GLUON as GLUON_FRAMEWORK
+from rnnviz.core.model_formats import MXNET, NUMPY, SAFETENSORS, format_of_framework
 from rnnviz.engines import registry
 from rnnviz.engines.custom_code.parent import CustomEngine
 from rnnviz.engines.known_bugs.engine import KnownBugEngine
@@ -31,7 +30,6 @@ from rnnviz.engines.registry import (
     recordings_in,
     with_candidates,
 )
-from rnnviz.io.model_formats.formats import ENDINGS, NUMPY
 from tests.needs import needs
 
 
@@ -233,15 +231,13 @@ def test_the_default_candidate(
 
 
 def test_the_files_of_a_folder_say_its_framework(tmp_path: Path) -> None:
-    assert framework_of(str(tmp_path)) == GLUON_FRAMEWORK
+    assert format_of_framework(str(tmp_path)) is MXNET
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).touch()
-    assert framework_of(str(tmp_path)) == PYTORCH
-
-
-def test_every_format_but_arrays_has_a_framework() -> None:
-    known = [ending for framework in FRAMEWORKS for ending in framework.endings]
-    assert sorted(known) == sorted(set(ENDINGS) - set(NUMPY.endings))
+    assert format_of_framework(str(tmp_path)) is SAFETENSORS
+    (tmp_path / "a.npz").touch()
+    assert not NUMPY.names
+    assert format_of_framework(str(tmp_path)) is SAFETENSORS
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])

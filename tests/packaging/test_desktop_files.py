@@ -20,7 +20,7 @@ from PySide6.QtGui import QImage
 
 from rnnviz import __version__
 from rnnviz.cli import command_parsers, terminal, window_parser
-from rnnviz.io.model_formats.formats import ENDINGS
+from rnnviz.core.model_formats import ENDINGS
 from tests.needs import need
 
 ROOT = Path(__file__).parents[2]

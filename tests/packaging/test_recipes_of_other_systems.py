@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 from installer.contents import belongs
+from windows.build import supported_type
 
 from rnnviz import __version__
 from rnnviz.captures import rnn_capture
-from rnnviz.io.model_formats.formats import ENDINGS
+from rnnviz.core.model_formats import ENDINGS
 from tests.needs import needs
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +152,9 @@ def iss() -> dict[str, list[str]]:
             section = named[1]
             assert section not in sections
             sections[section] = []
+        elif line.startswith("#include"):
+            assert line == r'#include "..\..\build\windows\model-files.iss"'
+            sections[section] += map(str.strip, map(supported_type, ENDINGS))
         elif line and not line.startswith(";"):
             sections[section].append(line)
     return sections
@@ -184,6 +188,7 @@ def test_the_windows_installer_takes_its_files_from_the_build_and_the_tree() -> 
     assert paths == {"LICENSE", "build/windows/rnnviz.ico", "dist", "build/windows/bundle/rnnviz/*"}
     assert 'WORK = ROOT / "build" / "windows"' in build
     assert 'WORK / "rnnviz.ico"' in build
+    assert 'WORK / "model-files.iss"' in build
     assert '"--distpath", WORK / "bundle"' in build
     assert "rnnviz-{#Version}-windows-x64" in text
     assert "rnnviz-{version}-windows-x64.exe" in build

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.model_formats import patterns
 from rnnviz.gui.help.commands import HelpCommands, child_beside
 from rnnviz.gui.message_box import MessageBox
 from rnnviz.gui.settings import Settings
@@ -68,21 +69,14 @@ ALL_FILES = "All files (*)"
 
 def model_files() -> str:
     """The filter of model files."""
-    return f"Models ({_model_patterns()})"
+    return f"Models ({patterns()})"
 
 
 def openable_files() -> str:
     """The filter of all files that define a network."""
     from rnnviz.io.config_toml import ENDING
 
-    return f"Configs, sessions and models (*.toml *{ENDING} {_model_patterns()})"
-
-
-def _model_patterns() -> str:
-    # Imported with the first dialog, to shorten the start.
-    from rnnviz.io.model_formats.formats import ENDINGS
-
-    return " ".join(f"*{ending}" for ending in ENDINGS)
+    return f"Configs, sessions and models (*.toml *{ENDING} {patterns()})"
 
 
 def ask_file(

@@ -98,8 +98,8 @@ def config_with(config: Config, path: Path) -> Config:
     Raises InputError if the file is not supported.
     """
     # Formats are imported with the first file, to shorten the start.
+    from rnnviz.core.model_formats import ENDINGS
     from rnnviz.io.config_toml import ENDING
-    from rnnviz.io.model_formats.formats import ENDINGS
     from rnnviz.io.readers import ENDINGS as SEQUENCES
     from rnnviz.io.readers import LENGTHS
 

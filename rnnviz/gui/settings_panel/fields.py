@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from rnnviz.cells import CELLS
 from rnnviz.core.config import PROJECTIONS
 from rnnviz.core.engine_spec import is_own
+from rnnviz.core.model_formats import patterns
 from rnnviz.core.sequence import SequenceSource, alphabet
 from rnnviz.frozen import dataclass
 
@@ -96,10 +97,10 @@ FILE_FILTERS = {
     "network.cell": "Custom cells (*.py)",
     "sequence.path": "Sequences (*.npy *.npz *.csv *.wav *.txt)",
     "sequence.vocabulary": "Vocabularies (*.txt *.json)",
-    "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
+    "sequence.embedding_path": f"Embeddings ({patterns('.npy')})",
     "sequence.labels": "Labels (*.txt)",
     "sequence.lengths_path": "Lengths (*.txt *.npy)",
-    "parameters.path": "Weights (*.npz *.pt *.pth *.bin *.ckpt *.safetensors *.params *.onnx *.keras *.h5)",
+    "parameters.path": f"Weights ({patterns()})",
     "initial_state.path": "Initial states (*.npz)",
     "backward.path": "Loss gradients (*.npz)",
     "problem.path": "Texts (*.txt *.md)",

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.model_formats import FORMATS
 from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.theme.scaling import scaled
@@ -306,7 +307,7 @@ class WelcomePage(QScrollArea):
         for title, line, why, wanted in (
             (
                 "Open a model…",
-                "PyTorch, Gluon, ONNX, Keras, safetensors, NumPy",
+                ", ".join(known.title for known in FORMATS if known.title),
                 "Run a recurrent network from a model file.",
                 self.model_wanted,
             ),

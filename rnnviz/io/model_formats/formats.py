@@ -13,6 +13,14 @@ from types import ModuleType
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.extras import missing
+from rnnviz.core.model_formats import (
+    ENDINGS,
+    FORMATS,
+    NUMPY,
+    Content,
+    ModelFormat,
+    by_ending,
+)
 from rnnviz.core.schema import listed
 from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
@@ -28,12 +36,6 @@ _TF_CHECKPOINT = re.compile(r".*\.(index|meta|data-\d+-of-\d+)")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf")
 _HEAD_BYTES = 256
 _ZIP = b"PK\x03\x04"
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_NDARRAY_LIST = (0x112).to_bytes(8, "little")
-_LEGACY_TORCH = re.compile(
-    rb"(?:\x80[\2-\5](?:\x95.{8})?)?(?:\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19|L119547037146038801333356L\n)\.", re.DOTALL
-)
-"""The magic number of PyTorch before 1.6, pickled by any protocol."""
 _PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
 """Model files that a folder may hold besides others, such as shards or the state of an optimizer."""
 
@@ -175,53 +177,34 @@ def other_format(path: Path, head: bytes) -> OtherFormat | None:
     return next((known for known in _FORMATS if known.holds(name, head)), None)
 
 
-@dataclass(frozen=True)
-class Format:
-    """One format: its name, the endings that its files usually have, and where its reader is.
-
-    The module `reader` is imported when a file needs it, and imports `package`. It has
-    `open_model(path: Path) -> ModelFile`, and `open_tensors(path: Path) -> TensorFile` for all arrays, those of no
-    recurrent layer too.
-    """
-
-    name: str
-    endings: tuple[str, ...]
-    reader: str
-    package: str | None = None
-
-    def open(self, path: Path) -> ModelFile:
-        """Open a file of this format, or a folder that holds one; raises an InputError if it is damaged."""
-        model: ModelFile = self.module_for(path).open_model(model_in(path))
-        return model
-
-    def open_tensors(self, path: Path) -> TensorFile:
-        """Open a file or folder as `open` does for its arrays; raises an InputError if it is damaged."""
-        tensors: TensorFile = self.module_for(path).open_tensors(model_in(path))
-        return tensors
-
-    def files_beside(self, path: Path) -> list[str]:
-        """The names of the files, in or below its folder, that a file is read with."""
-        return list(getattr(self.module_for(path), "files_beside", lambda _: [])(path))
-
-    def module_for(self, path: Path) -> ModuleType:
-        """The reader of a file; raises an InputError if the package that it needs is not installed."""
-        lacking = None if self.package is None else missing(self.package)
-        if lacking is not None:
-            raise InputError(f"{path}: the format {self.name} {lacking}.")
-        return import_module(f"rnnviz.io.model_formats.{self.reader}")
+def open_as(known: ModelFormat, path: Path) -> ModelFile:
+    """Open a file of a format, or a folder that holds one; raises an InputError if it is damaged."""
+    model: ModelFile = reader_of(known, path).open_model(model_in(path))
+    return model
 
 
-MXNET = Format("MXNet parameters", (".params",), "mxnet_params")
-SAFETENSORS = Format("safetensors", (".safetensors",), "safetensors")
-TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"), "torch_files")
-ONNX = Format("ONNX", (".onnx",), "onnx", "onnx")
-KERAS = Format("Keras", (".keras", ".h5", ".hdf5"), "keras")
-NUMPY = Format("numpy", (".npz",), "named_arrays")
-SHARDS = Format("index of shards", (".index.json",), "safetensors")
-FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
+def open_tensors(path: Path) -> TensorFile:
+    """Open a file or folder as `open_model` does for all its arrays, those of no recurrent layer too."""
+    return open_tensors_as(format_of(path), path)
 
-ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
-"""The endings of all formats."""
+
+def open_tensors_as(known: ModelFormat, path: Path) -> TensorFile:
+    tensors: TensorFile = reader_of(known, path).open_tensors(model_in(path))
+    return tensors
+
+
+def files_beside(path: Path) -> list[str]:
+    """The names of the files, in or below its folder, that a model file is read with."""
+    known = by_ending(path.name)
+    return [] if known is None else list(getattr(reader_of(known, path), "files_beside", lambda _: [])(path))
+
+
+def reader_of(known: ModelFormat, path: Path) -> ModuleType:
+    """The reader of a file; raises an InputError if the package that it needs is not installed."""
+    lacking = None if known.package is None else missing(known.package)
+    if lacking is not None:
+        raise InputError(f"{path}: the format {known.name} {lacking}.")
+    return import_module(f"rnnviz.io.model_formats.{known.reader}")
 
 
 def open_model(path: Path) -> ModelFile:
@@ -229,10 +212,10 @@ def open_model(path: Path) -> ModelFile:
 
     Call it in a subprocess with limited memory (`bounded_read.limited_memory`), since a library may crash.
     """
-    return format_of(path).open(path)
+    return open_as(format_of(path), path)
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> ModelFormat:
     path = model_in(path)
     if os.path.isdir(path):
         return NUMPY
@@ -245,7 +228,7 @@ def format_of(path: Path) -> Format:
     other = other_format(path, head)
     if other is not None:
         raise other.refused(path)
-    known = by_ending(path)
+    known = by_ending(path.name)
     if known is None:
         what = "a Python pickle, whose code is never run" if _PICKLE.match(head) else "not a supported model file"
         raise InputError(f"{path} is {what}: it must be one of {', '.join(ENDINGS)}, or a folder of .npy files.")
@@ -300,32 +283,13 @@ def _head(path: Path) -> bytes:
         raise unreadable(path, error) from error
 
 
-def _by_content(path: Path, head: bytes) -> Format | None:
-    if head.startswith(_NDARRAY_LIST):
-        return MXNET
-    if head.startswith(_HDF5):
-        return KERAS
-    if _LEGACY_TORCH.match(head):
-        return TORCH
+def _by_content(path: Path, head: bytes) -> ModelFormat | None:
+    members: Collection[str] = ()
     if head.startswith(_ZIP):
         try:
             with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
+                members = archive.namelist()
         except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
             return None
-        if any(name.endswith(".weights.h5") for name in names):
-            return KERAS
-        if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
-            return TORCH
-        return NUMPY if any(name.endswith(".npy") for name in names) else None
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
-        return SAFETENSORS
-    return None
-
-
-def by_ending(path: Path) -> Format | None:
-    """The format of files with the ending of this one."""
-    name = path.name.lower()
-    # Variants have their names within it, as in model.safetensors.index.fp16.json.
-    name = re.sub(r"\.index\.\w+\.json$", ".index.json", name)
-    return next((known for known in FORMATS if name.endswith(known.endings)), None)
+    content = Content(head, path.stat().st_size, members)
+    return next((known for known in FORMATS if known.holds(content)), None)

@@ -4,7 +4,7 @@ The assumptions of a run or a conversion are clauses that end a sentence."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
@@ -19,6 +19,7 @@ from rnnviz.core import onnx_layer
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.model_formats import MXNET, NUMPY, ONNX, SAFETENSORS, SHARDS, TORCH, ModelFormat
 from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
@@ -26,7 +27,7 @@ from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import limited_memory
-from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, SHARDS, Format, format_of, open_model
+from rnnviz.io.model_formats.formats import format_of, open_as, open_model, open_tensors, reader_of
 from rnnviz.io.model_formats.model_file import EVERY_STEP, RNN_CELLS, Entry, ModelFile, cells_of_arrays
 
 DRAWN = ("zeros", "uniform", "normal")
@@ -66,9 +67,7 @@ def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of all arrays in a model file by name, for a file in which no recurrent layer was recognized."""
     with within(path, room_for_file(path)):
         try:
-            return {
-                printable(name): tensor.shape for name, tensor in format_of(path).open_tensors(path).tensors.items()
-            }
+            return {printable(name): tensor.shape for name, tensor in open_tensors(path).tensors.items()}
         except InputError:
             # The file could be searched for networks, but not every such file has arrays that can be listed.
             return {}
@@ -118,7 +117,7 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
             for name, array in arrays.items():
                 check_values(name, array, network, rounded=True)
             return StoredNetwork(Parameters(network, arrays))
-        model = known.open(path)
+        model = open_as(known, path)
         expect(size)
         if not model.entries:
             raise nothing_recognized(path, arrays_of(path))
@@ -335,25 +334,27 @@ def room_for_file(path: Path) -> int:
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """A format: title, ending, writer, reader, and the engine that computes from it.
+    """A format that is written, by `write_weights(network, parameters, path)` of the reader's module.
 
-    The writer is `write_weights(network, parameters, path)` of the reader's module.
-    `library` is the engine whose framework reads such files itself, if any; `dtypes` are its types.
+    `library` is the engine whose framework reads such files itself, if any; `dtypes` are its types, and `has_cell` says
+    whether a layer of it computes a network. `whole` is whether a file says all of a network.
     """
 
     title: str
-    ending: str
-    reader: Format
-    library: str | None
+    reader: ModelFormat
+    library: str | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
+    has_cell: Callable[[Network], bool] = lambda network: True
+    whole: bool = False
+
+    @property
+    def ending(self) -> str:
+        """The ending of the files that are written."""
+        return self.reader.endings[0]
 
     def check(self, network: Network, path: Path) -> None:
         """Refuse a network that no reader of the format could compute; `path` is where it was to be written."""
-        if self is ONNX_MODEL:
-            has_cell = onnx_layer.has_cell(network)
-        else:
-            has_cell = (network.clip, network.activations) == (None, None) and network.kind.torch != ""
-        if self.library is not None and not has_cell:
+        if not self.has_cell(network):
             raise InputError(
                 f"{path} cannot be written: no layer of {self.title} computes {network.cell_title}; "
                 f"write a {NUMPY_ARCHIVE.ending} file."
@@ -366,8 +367,7 @@ class WeightFormat:
 
     def note(self, network: Network) -> str:
         """The sentence on information that the file does not contain; "" if it is complete."""
-        # ONNX files name both.
-        if self is ONNX_MODEL:
+        if self.whole:
             return ""
         lacking: dict[str, str] = {}
         # Whether the names and shapes of the arrays determine the cell.
@@ -387,7 +387,7 @@ class WeightFormat:
         return f"The format does not contain the {things}: give {keys} when you read the file."
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
-        self.reader.module_for(path).write_weights(network, parameters, path)
+        reader_of(self.reader, path).write_weights(network, parameters, path)
 
     def read(self, network: Network, path: Path) -> Parameters:
         """The weights of the one network like `network` in a file, by the program's own reader."""
@@ -396,29 +396,31 @@ class WeightFormat:
             file = NpzFile(path)
             check_shapes(network, {name: header.shape for name, header in file.headers.items()})
             return Parameters(network, {name: file.read(name) for name in network.parameter_shapes()})
-        model = self.reader.open(path)
+        model = open_as(self.reader, path)
         found = [entry for entry in model.entries if _is_like(entry, network)]
         if len(found) != 1:
             raise InputError(f"{path} holds {len(found)} networks like the one that was written, and must hold one.")
         return read_weights(model, found[0], network)
 
 
-GLUON_PARAMS = WeightFormat("Gluon", ".params", MXNET, "gluon")
-TORCH_SAFETENSORS = WeightFormat("PyTorch", ".safetensors", SAFETENSORS, "torch")
-ONNX_MODEL = WeightFormat("ONNX", ".onnx", ONNX, "onnx", ("float32",))
-NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", NUMPY, None)
+def _usual_layer(network: Network) -> bool:
+    return (network.clip, network.activations) == (None, None) and network.kind.torch != ""
+
+
+GLUON_PARAMS = WeightFormat("Gluon", MXNET, "gluon", has_cell=_usual_layer)
+TORCH_SAFETENSORS = WeightFormat("PyTorch", SAFETENSORS, "torch", has_cell=_usual_layer)
+ONNX_MODEL = WeightFormat("ONNX", ONNX, "onnx", ("float32",), onnx_layer.has_cell, whole=True)
+NUMPY_ARCHIVE = WeightFormat("numpy", NUMPY)
 WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
 
 
 _USUAL = (TORCH_SAFETENSORS, NUMPY_ARCHIVE, ONNX_MODEL, GLUON_PARAMS)
-_PICKLED = (".pt", ".pth", ".bin", ".ckpt")
-"""Endings of PyTorch's files, which rnnviz reads and does not write."""
 
 
 def formats_offered(network: Network, source: str | None = None) -> list[WeightFormat]:
     """All formats: the format of the `source` of the weights, then others that can hold the network, then the rest."""
     ending = "" if source is None else Path(source).suffix.lower()
-    ending = TORCH_SAFETENSORS.ending if ending in _PICKLED else ending
+    ending = TORCH_SAFETENSORS.ending if ending in TORCH.endings else ending
 
     def unfit(form: WeightFormat) -> tuple[bool, bool]:
         try:

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.model_formats import SAFETENSORS, SHARDS, TORCH
 from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.io.bounded_read import reading
-from rnnviz.io.model_formats.formats import SAFETENSORS, SHARDS, TORCH, format_of
+from rnnviz.io.model_formats.formats import format_of, open_tensors_as
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
 
@@ -39,7 +40,8 @@ def open_model(path: Path) -> ModelFile:
 def open_tensors(path: Path) -> TensorFile:
     if path.suffix.lower() == ".json" and format_of(path) is SHARDS:
         return _all_shards(
-            path, lambda shard: (SAFETENSORS if shard.suffix.lower() == ".safetensors" else TORCH).open_tensors(shard)
+            path,
+            lambda shard: open_tensors_as(SAFETENSORS if shard.suffix.lower() == ".safetensors" else TORCH, shard),
         )
     from safetensors import SafetensorError, safe_open
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         path.write_bytes((2).to_bytes(8, "little") + b"{}")
         entry = Entry("net", "lstm", 3, 4, 2, True, "float32", **fields)  # type: ignore[arg-type]
         held = OneNetwork(entry, state(samples) if samples else {})
-        monkeypatch.setattr(formats.Format, "open", lambda self, path: held)
+        reader = SimpleNamespace(open_model=lambda path: held)
+        monkeypatch.setattr(formats, "reader_of", lambda known, path: reader)
         (listed,) = entries_of(path)
         return path, listed
 

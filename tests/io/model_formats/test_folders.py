@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.model_formats.formats import NUMPY, SAFETENSORS, SHARDS, format_of, is_model_file, model_in
+from rnnviz.core.model_formats import NUMPY, SAFETENSORS, SHARDS
+from rnnviz.io.model_formats.formats import format_of, is_model_file, model_in
 from rnnviz.io.model_formats.load import config_of, entries_of
 from rnnviz.io.session import files_to_copy
 from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of

@@ -1,0 +1,145 @@
+"""The formats of model files: how each is recognized, which reader it has, and which framework's files they are.
+
+Only records: `io/model_formats` opens files.
+"""
+
+import os
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from rnnviz.frozen import dataclass
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NDARRAY_LIST = (0x112).to_bytes(8, "little")
+_LEGACY_TORCH = re.compile(
+    rb"(?:\x80[\2-\5](?:\x95.{8})?)?(?:\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19|L119547037146038801333356L\n)\.", re.DOTALL
+)
+"""The magic number of PyTorch before 1.6, pickled by any protocol."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What shows the format of a file: its first bytes, its size, and the names in a ZIP archive."""
+
+    head: bytes
+    size: int
+    members: Collection[str] = ()
+
+    def has(self, end: str) -> bool:
+        """Whether a name in the archive ends so."""
+        return any(name.endswith(end) for name in self.members)
+
+
+def _is_torch(content: Content) -> bool:
+    zipped = any(name == "data.pkl" or name.endswith("/data.pkl") for name in content.members)
+    return (zipped and not content.has(".weights.h5")) or _LEGACY_TORCH.match(content.head) is not None
+
+
+@dataclass(frozen=True)
+class ModelFormat:
+    """One format: its name, the endings that its files usually have, and where its reader is.
+
+    The module `reader` of `io/model_formats` is imported when a file needs it, and imports `package`. `holds`
+    recognizes the content of a file; the ending decides where that of no format does. `names` are the framework's names
+    of parameters and `engine` is its engine, or the one that has most of its networks; "" for arrays of any framework.
+    `title` is the name in lists; "" for a part of another format. With `media`, the subtype of a media type and its
+    title, a desktop offers the program for such files; `magic` is how these begin.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    reader: str
+    package: str | None = None
+    holds: Callable[[Content], bool] = lambda content: False
+    names: str = ""
+    engine: str = ""
+    title: str = ""
+    media: tuple[str, str] | None = None
+    magic: bytes = b""
+
+
+MXNET = ModelFormat(
+    "MXNet parameters",
+    (".params",),
+    "mxnet_params",
+    holds=lambda content: content.head.startswith(_NDARRAY_LIST),
+    names="gluon",
+    engine="gluon",
+    title="Gluon",
+    media=("x-mxnet-params", "MXNet parameters"),
+    # Eight reserved bytes follow, which are zero.
+    magic=_NDARRAY_LIST + bytes(8),
+)
+SAFETENSORS = ModelFormat(
+    "safetensors",
+    (".safetensors",),
+    "safetensors",
+    holds=lambda content: content.head[8:9] == b"{" and int.from_bytes(content.head[:8], "little") <= content.size,
+    names="pytorch",
+    engine="torch",
+    title="safetensors",
+    media=("x-safetensors", "safetensors weights"),
+)
+TORCH = ModelFormat(
+    "PyTorch",
+    (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"),
+    "torch_files",
+    holds=_is_torch,
+    names="pytorch",
+    engine="torch",
+    title="PyTorch",
+)
+ONNX = ModelFormat(
+    "ONNX",
+    (".onnx",),
+    "onnx",
+    "onnx",
+    names="onnx",
+    engine="onnx",
+    title="ONNX",
+    media=("x-onnx", "ONNX model"),
+)
+# No engine is Keras; most of its networks exist in ONNX.
+KERAS = ModelFormat(
+    "Keras",
+    (".keras", ".h5", ".hdf5"),
+    "keras",
+    holds=lambda content: content.head.startswith(_HDF5) or content.has(".weights.h5"),
+    names="keras",
+    engine="onnx",
+    title="Keras",
+)
+NUMPY = ModelFormat("numpy", (".npz",), "named_arrays", holds=lambda content: content.has(".npy"), title="NumPy")
+SHARDS = ModelFormat("index of shards", (".index.json",), "safetensors", names="pytorch", engine="torch")
+
+FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
+
+ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
+"""The endings of all formats."""
+
+# Variants of shards have their names within it, as in model.safetensors.index.fp16.json.
+_VARIANT = re.compile(r"\.index\.\w+\.json$")
+
+
+def by_ending(name: str) -> ModelFormat | None:
+    """The format of files with the ending of this name."""
+    name = _VARIANT.sub(".index.json", name.lower())
+    return next((known for known in FORMATS if name.endswith(known.endings)), None)
+
+
+def format_of_framework(path: str | None) -> ModelFormat:
+    """A format of the framework that wrote a model file, or the first model file of a folder; Gluon's if unknown."""
+    if path is None:
+        return MXNET
+    names = [os.path.basename(path)]
+    if os.path.isdir(path):
+        with suppress(OSError):
+            names = sorted(os.listdir(path))
+    found = (known for known in map(by_ending, names) if known is not None and known.names)
+    return next(found, MXNET)
+
+
+def patterns(*others: str) -> str:
+    """The endings of all formats, and others before them, as a file dialog's filter has them."""
+    return " ".join(f"*{ending}" for ending in dict.fromkeys((*others, *ENDINGS)))
