@@ -11,6 +11,7 @@ from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, print_note
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.model_formats import written_endings
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.words import join_words
 
@@ -228,7 +229,7 @@ def add_convert_to(commands: Commands) -> None:
         "target",
         type=Path,
         metavar="OUT",
-        help="file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (NumPy, with Gluon's names)",
+        help=f"file to write: {written_endings()}",
     )
     convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
     names = f"{', '.join(CELL_NAMES)}; or the .py file of a custom cell, which runs it"

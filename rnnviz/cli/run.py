@@ -2,7 +2,7 @@
 
 import re
 from argparse import Action, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -37,6 +37,7 @@ from rnnviz.core.naming import gluon_name, names_of_file, with_parameters_in_col
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, first_timestep, state_row
 from rnnviz.core.words import join_words, suggest
+from rnnviz.gui.export.outputs import RUN_OUTPUTS, OutputEntry, named_function
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -65,19 +66,16 @@ def add_run_to(commands: Commands) -> None:
     comparison.add_argument("--backward", action="store_true", help="also compute and compare gradients")
     comparison.add_argument("--strict", action="store_true", help="also exit with 1 on numerical drift")
     output = run.add_argument_group("output")
-    output.add_argument("--json", metavar="PATH", help="write a summary as JSON; - writes it to standard output")
-    output.add_argument("--csv", type=Path, metavar="PATH", help="write each hidden value as a row")
-    output.add_argument("--npz", type=Path, metavar="PATH", help="write all arrays")
+    for entry in RUN_OUTPUTS:
+        # "-" is standard output.
+        kind = str if entry.key == "json" else Path
+        output.add_argument(f"--{entry.key}", type=kind, metavar="PATH", help=entry.option)
     output.add_argument(
         "--gates",
         action="store_true",
         help="also write gates, cell states and pre-activations to --csv and --npz, recomputed in float64 from each "
         "engine's states",
     )
-    output.add_argument("--png", type=Path, metavar="PATH", help="draw the lanes")
-    output.add_argument("--report", type=Path, metavar="PATH", help="write an HTML report")
-    output.add_argument("--page", type=Path, metavar="PATH", help="write an interactive HTML page")
-    output.add_argument("--notebook", type=Path, metavar="PATH", help="write a Jupyter notebook that repeats the run")
     output.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the verdict")
     run.set_defaults(answer=_run)
 
@@ -89,18 +87,13 @@ def _run(options: Namespace) -> Answer:
     config = _with_options(load(options.config), options)
     _check_outputs(config, options)
     reading: Load = load_inputs
-    if options.notebook is not None:
-        from rnnviz.io.export.notebook import load_for_notebook
-
-        reading = load_for_notebook
-    if options.page is not None:
-        from rnnviz.io.export.interactive_page import load_for_page
-
-        reading = partial(load_for_page, load=reading)
+    for entry, _ in _outputs(options):
+        if entry.load:
+            reading = partial(named_function(entry.load), load=reading)
     with progress_bar(options.quiet) as notify:
         result = run(config, reading, notify, options.audit, _asked_for(options))
     options.next = partial(next_commands, result, options=options)
-    written = all_written(_writers(result, options))
+    written = all_written(partial(_write, entry, path, result, options) for entry, path in _outputs(options))
     verdict = result.overall_verdict
     failed = verdict is Verdict.DISAGREE or (options.strict and verdict is not Verdict.AGREE)
     return DISAGREE if failed else AGREE if written else WRONG_INPUT, _text(result, options)
@@ -155,13 +148,11 @@ def _check_outputs(config: Config, options: Namespace) -> None:
         raise InputError("--gates needs --csv or --npz.")
     if options.png is not None and options.png.suffix.lower() != ".png":
         raise InputError(f"--png must end in .png (got {display_value(str(options.png))}).")
-    outputs = {
-        f"--{kind}": getattr(options, kind) for kind in ("csv", "npz", "png", "report", "page", "notebook", "json")
-    }
-    if options.json == "-":
-        del outputs["--json"]
-    check_outputs(outputs, {"the config": options.config, **files_read(config)})
-    drawn = [option for option in ("--png", "--report") if outputs[option] is not None]
+    outputs = _outputs(options)
+    check_outputs(
+        {f"--{entry.key}": path for entry, path in outputs}, {"the config": options.config, **files_read(config)}
+    )
+    drawn = [f"--{entry.key}" for entry, _ in outputs if entry.drawn]
     if drawn:
         from rnnviz.gui.app import PlatformError, check_platform
 
@@ -171,41 +162,19 @@ def _check_outputs(config: Config, options: Namespace) -> None:
             raise InputError(f"{drawn[0]} draws a picture. {error}") from error
 
 
-def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], object]]:
-    if options.csv is not None:
-        from rnnviz.io.export.csv import write_csv
-
-        yield lambda: _with_bar(write_csv, result, options.csv, options)
-    if options.npz is not None:
-        from rnnviz.io.export.npz import write_npz
-
-        yield lambda: _with_bar(write_npz, result, options.npz, options)
-    if options.png is not None:
-        from rnnviz.gui.export.offscreen_render import save_png
-
-        yield lambda: save_png(result, options.png)
-    if options.json not in (None, "-"):
-        from rnnviz.io.export.json_summary import write_json
-
-        yield lambda: write_json(result, Path(options.json), options.next)
-    if options.report is not None:
-        from rnnviz.gui.export.offscreen_render import report_picture
-        from rnnviz.io.export.report import write_report
-
-        yield lambda: write_report(result, options.report, [report_picture(result)])
-    if options.page is not None:
-        from rnnviz.io.export.interactive_page import write_page
-
-        yield lambda: write_page(result, options.page)
-    if options.notebook is not None:
-        from rnnviz.io.export.notebook import write_notebook
-
-        yield lambda: write_notebook(result, options.notebook)
+def _outputs(options: Namespace) -> list[tuple[OutputEntry, Path]]:
+    """The files that options ask for, with their ways to write them."""
+    given = ((entry, getattr(options, entry.key)) for entry in RUN_OUTPUTS)
+    return [(entry, Path(path)) for entry, path in given if path not in (None, "-")]
 
 
-def _with_bar(write: Callable[..., object], result: RunResult, path: Path, options: Namespace) -> None:
+def _write(entry: OutputEntry, path: Path, result: RunResult, options: Namespace) -> None:
+    given = {"gates": options.gates, "commands": options.next}
+    if "progress" not in entry.takes:
+        entry.written(result, path, **given)
+        return
     with progress_bar(options.quiet) as notify:
-        write(result, path, lambda done: notify(f"writing {path}", done), gates=options.gates)
+        entry.written(result, path, progress=lambda done: notify(f"writing {path}", done), **given)
 
 
 class _PrintProgram(Action):
@@ -307,7 +276,7 @@ def _explain(options: Namespace) -> Answer:
 
         parameter = _gradient(result, where, str(options.gradient)).of
         with progress_bar(options.quiet) as notify:
-            write_contributions(result, parameter, options.csv, lambda done: notify(f"writing {options.csv}", done))
+            write_contributions(result, options.csv, parameter, lambda done: notify(f"writing {options.csv}", done))
     if options.json is not None:
         figures = {
             **to_json(),

@@ -18,6 +18,7 @@ from rnnviz.cli.terminal import (
     signals_noted,
 )
 from rnnviz.core.errors import InputError
+from rnnviz.core.model_formats import written_endings
 from rnnviz.core.number_format import count, short
 from rnnviz.io.resources import resource_path
 from rnnviz.verify.verdict import Verdict
@@ -51,7 +52,7 @@ def add_to(commands: Commands) -> None:
         "--weights",
         type=Path,
         metavar="PATH",
-        help="write the trained weights: .params (Gluon), .safetensors (PyTorch), .onnx or .npz; the linear layer is "
+        help=f"write the trained weights: {written_endings()}; the linear layer is "
         "written to an .npz file next to it, or into the .safetensors file of a character model",
     )
     train.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the losses")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -20,7 +21,7 @@ _LEGACY_TORCH = re.compile(
 
 @dataclass(frozen=True)
 class Content:
-    """What shows the format of a file: its first bytes, its size, and the names in a ZIP archive."""
+    """The first bytes of a file, its size, and the names in it if it is a ZIP archive, which show its format."""
 
     head: bytes
     size: int
@@ -43,7 +44,8 @@ class ModelFormat:
     The module `reader` of `io/model_formats` is imported when a file needs it, and imports `package`. `holds`
     recognizes the content of a file; the ending decides where that of no format does. `names` are the framework's names
     of parameters and `engine` is its engine, or the one that has most of its networks; "" for arrays of any framework.
-    `title` is the name in lists; "" for a part of another format. With `media`, the subtype of a media type and its
+    `title` is the name in lists; "" for a part of another format. `written` says which library reads the files that the
+    program writes. With `media`, the subtype of a media type and its
     title, a desktop offers the program for such files; `magic` is how these begin.
     """
 
@@ -55,6 +57,7 @@ class ModelFormat:
     names: str = ""
     engine: str = ""
     title: str = ""
+    written: str = ""
     media: tuple[str, str] | None = None
     magic: bytes = b""
 
@@ -67,6 +70,7 @@ MXNET = ModelFormat(
     names="gluon",
     engine="gluon",
     title="Gluon",
+    written="Gluon",
     media=("x-mxnet-params", "MXNet parameters"),
     # Eight reserved bytes follow, which are zero.
     magic=_NDARRAY_LIST + bytes(8),
@@ -79,6 +83,7 @@ SAFETENSORS = ModelFormat(
     names="pytorch",
     engine="torch",
     title="safetensors",
+    written="PyTorch",
     media=("x-safetensors", "safetensors weights"),
 )
 TORCH = ModelFormat(
@@ -98,6 +103,7 @@ ONNX = ModelFormat(
     names="onnx",
     engine="onnx",
     title="ONNX",
+    written="ONNX",
     media=("x-onnx", "ONNX model"),
 )
 # No engine is Keras; most of its networks exist in ONNX.
@@ -110,7 +116,14 @@ KERAS = ModelFormat(
     engine="onnx",
     title="Keras",
 )
-NUMPY = ModelFormat("numpy", (".npz",), "named_arrays", holds=lambda content: content.has(".npy"), title="NumPy")
+NUMPY = ModelFormat(
+    "numpy",
+    (".npz",),
+    "named_arrays",
+    holds=lambda content: content.has(".npy"),
+    title="NumPy",
+    written="NumPy, with Gluon's names",
+)
 SHARDS = ModelFormat("index of shards", (".index.json",), "safetensors", names="pytorch", engine="torch")
 
 FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
@@ -138,6 +151,11 @@ def format_of_framework(path: str | None) -> ModelFormat:
             names = sorted(os.listdir(path))
     found = (known for known in map(by_ending, names) if known is not None and known.names)
     return next(found, MXNET)
+
+
+def written_endings() -> str:
+    """The endings of the formats that the program writes, with the library that reads each."""
+    return join_words((f"{known.endings[0]} ({known.written})" for known in FORMATS if known.written), "or")
 
 
 def patterns(*others: str) -> str:

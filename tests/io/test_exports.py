@@ -60,7 +60,7 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
     gradients = traced(ManualEngine(), result.inputs)
     result = replace(result, traces={**result.traces, "gluon": Trace("gluon", dict(gradients))})
     parameter = parameter_place(Lane(0, 1), key, index)
-    assert write_contributions(result, parameter, tmp_path / "out.csv") == 5 * 4
+    assert write_contributions(result, tmp_path / "out.csv", parameter) == 5 * 4
     header, rows = rows_of(tmp_path / "out.csv")
     assert header == ["layer", "direction", "timestep", "unit", "parameter", "gluon", "manual"]
     assert [row[:4] for row in rows] == [["0", "backward", str(t), str(u)] for t in range(5) for u in range(4)]
@@ -78,14 +78,14 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
 
 def test_contributions_need_gradients_and_can_be_stopped(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="backward"):
-        write_contributions(make_result(**LSTM), parameter_place(Lane(0), "h2h_bias", (0,)), tmp_path / "out.csv")
+        write_contributions(make_result(**LSTM), tmp_path / "out.csv", parameter_place(Lane(0), "h2h_bias", (0,)))
 
     def stop(_: float) -> None:
         raise KeyboardInterrupt
 
     result = make_result(gradients=("gluon",), **LSTM)
     with pytest.raises(KeyboardInterrupt):
-        write_contributions(result, parameter_place(Lane(0), "h2h_bias", (0,)), tmp_path / "out.csv", stop)
+        write_contributions(result, tmp_path / "out.csv", parameter_place(Lane(0), "h2h_bias", (0,)), stop)
     assert not list(tmp_path.iterdir())
 
 

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import Actions, Menus, shown_keys
 from rnnviz.gui.commands.dialogs import RecentFiles
-from rnnviz.gui.export.exporter import FORMATS
+from rnnviz.gui.export.outputs import MENU_OUTPUTS
 from rnnviz.gui.export.picture import SCALES
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings import Settings
@@ -190,7 +190,7 @@ class ExportMenu(QMenu):
     window_chosen = Signal(int)
     """The scale of a picture of the window."""
     numbers_chosen = Signal(object)
-    """A `ExportFormat`."""
+    """An `OutputEntry`."""
     report_chosen = Signal()
 
     def __init__(self, pictures: Sequence[QAction], parent: QWidget | None = None) -> None:
@@ -199,9 +199,9 @@ class ExportMenu(QMenu):
         self.setToolTipsVisible(True)
         why = "One HTML file with verdict, figures, checks, arithmetic and a picture."
         self._numbers = [_add(self, "export_report", "&Report…", why, self.report_chosen.emit)]
-        for kind in FORMATS:
+        for kind in MENU_OUTPUTS:
             chosen = partial(self.numbers_chosen.emit, kind)
-            self._numbers.append(_add(self, f"export_{kind.id}", kind.title, kind.why, chosen))
+            self._numbers.append(_add(self, f"export_{kind.key}", kind.title, kind.why, chosen))
         self.addSeparator()
         self.addActions(pictures)
         menu = self.addMenu("Picture of the &window")

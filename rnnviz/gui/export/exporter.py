@@ -11,13 +11,11 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
-from rnnviz.core.places import Place
-from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
-from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
+from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
@@ -78,125 +76,8 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
     return check.short
 
 
-@dataclass(frozen=True)
-class ExportFormat:
-    """A file format for the numbers of a run; `write` returns a summary of the file.
-
-    With `selects`, the file begins at the selected value, the argument `start` of `write`. With `of_parameter`, it is
-    about the selected parameter, the argument `parameter`.
-    """
-
-    id: str
-    ending: str
-    """Without a dot; "" for the ending of the first of the `filters`."""
-    title: str
-    why: str
-    filters: str | Callable[[RunResult], str]
-    write: Callable[..., str]
-    selects: bool = False
-    of_parameter: bool = False
-
-
-def _write_csv(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
-    from rnnviz.io.export.csv import write_csv
-
-    return f"{write_csv(result, path, progress, gates=gates):,} rows"
-
-
-def _write_contributions(result: RunResult, path: Path, progress: Progress, *, parameter: Place) -> str:
-    from rnnviz.io.export.csv import write_contributions
-
-    return f"{write_contributions(result, parameter, path, progress):,} rows"
-
-
-def _write_npz(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
-    from rnnviz.io.export.npz import write_npz
-
-    return f"{write_npz(result, path, progress, gates=gates):,} arrays"
-
-
-def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
-    from rnnviz.io.export.json_summary import write_json
-
-    write_json(result, path)
-    return "verdict and figures"
-
-
-def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
-    from rnnviz.io.export.notebook import write_notebook
-
-    return f"{write_notebook(result, path):,} cells"
-
-
-def _write_page(result: RunResult, path: Path, _progress: Progress, *, start: Location) -> str:
-    from rnnviz.io.export.interactive_page import write_page
-
-    return f"{write_page(result, path, start):,} bytes"
-
-
-_TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*.json)"
-_GATES = "gates, cell states and pre-activations,\nrecomputed in float64 from each engine's own states."
-
-FORMATS = (
-    ExportFormat(
-        "page",
-        "html",
-        "&Interactive page…",
-        "One HTML file with lanes, arithmetic and playback for any browser, without a network.",
-        "Interactive pages (*.html)",
-        _write_page,
-        selects=True,
-    ),
-    ExportFormat(
-        "notebook",
-        "ipynb",
-        "Note&book…",
-        "A Jupyter notebook that recomputes this run with Gluon and with NumPy.",
-        "Notebooks (*.ipynb)",
-        _write_notebook,
-    ),
-    ExportFormat("csv", "csv", "Table (&CSV)…", "One row for each hidden value.", _TABLES, _write_csv),
-    ExportFormat(
-        "csv_gates",
-        "csv",
-        "Table with &gates and cell states (CSV)…",
-        f"One row for each hidden value, with {_GATES}",
-        _TABLES,
-        partial(_write_csv, gates=True),
-    ),
-    ExportFormat(
-        "csv_contributions",
-        "csv",
-        "Table of contrib&utions (CSV)…",
-        "One row for each time step and unit: contributions to the gradient of the selected parameter.",
-        _TABLES,
-        _write_contributions,
-        of_parameter=True,
-    ),
-    ExportFormat("npz", "npz", "Arrays (&NPZ)…", "Arrays of every engine, inputs and config.", _ARRAYS, _write_npz),
-    ExportFormat(
-        "npz_gates",
-        "npz",
-        "Arrays with gates and cell s&tates (NPZ)…",
-        f"Arrays of every engine, inputs and config, with {_GATES}",
-        _ARRAYS,
-        partial(_write_npz, gates=True),
-    ),
-    ExportFormat("json", "json", "Summary (&JSON)…", "Verdict, figures and checks.", _SUMMARIES, _write_json),
-    ExportFormat(
-        "weights",
-        "",
-        "Weights as a mode&l file…",
-        "Weights of this run for Gluon, PyTorch, ONNX Runtime or NumPy.\nrnnviz reads the file back and verifies it.",
-        lambda result: weight_files(result.config.network, result.config.parameters.path),
-        write_weights,
-    ),
-)
-
-
-_ENDINGS = {".csv", ".gif", ".html", ".ipynb", ".json", ".npz", ".pdf", ".png", ".svg"}
+_ENDINGS = {f".{ending}" for ending in ("gif", "pdf", "svg", *(entry.ending for entry in OUTPUTS)) if ending}
 """Endings of names that promise the format of an export."""
-
 
 _OF_EARLIER_RUN = " (out of date)"
 _CLOSES = "The window closes after {tasks}."
@@ -230,21 +111,25 @@ class ExportCommands(QObject):
         jobs.done.connect(self._on_done)
         self._then: Callable[[], object] | None = None
 
-    def export_numbers(self, kind: ExportFormat) -> None:
-        result = self._session.result
+    def export_numbers(self, kind: OutputEntry) -> None:
+        session, result = self._session, self._session.result
         if result is None:
             return
-
-        filters = kind.filters if isinstance(kind.filters, str) else kind.filters(result)
-        write = partial(kind.write, result)
-        if kind.selects:
-            write = partial(write, start=self._session.location)
-        if kind.of_parameter:
-            if self._session.parameter is None:
-                self.message.emit(without_parameter(self._session))
-                return
-            write = partial(write, parameter=self._session.parameter)
-        self._ask("Export", filters, kind.ending or suffix_of(filters), self._stem, write)
+        if "parameter" in kind.takes and session.parameter is None:
+            self.message.emit(without_parameter(session))
+            return
+        config = result.config
+        filters = (
+            f"{kind.kind} (*.{kind.ending})" if kind.ending else weight_files(config.network, config.parameters.path)
+        )
+        given = {"start": session.location, "parameter": session.parameter}
+        self._ask(
+            "Export",
+            filters,
+            kind.ending or suffix_of(filters),
+            self._stem,
+            lambda path, progress: kind.written(result, path, progress=progress, **given),
+        )
 
     def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""

@@ -39,6 +39,13 @@ def save_png(
     del running
 
 
+def save_report(result: RunResult, path: Path) -> None:
+    """Write the report of a run with a picture of it."""
+    from rnnviz.io.export.report import write_report
+
+    write_report(result, path, [report_picture(result)])
+
+
 def report_picture(result: RunResult) -> ReportPicture:
     """The picture for a report, in light and dark."""
     running = application()

@@ -60,7 +60,7 @@ def write_csv(
 
 
 def write_contributions(
-    result: RunResult, parameter: Place, path: Path, progress: Callable[[float], None] = lambda _: None
+    result: RunResult, path: Path, parameter: Place, progress: Callable[[float], None] = lambda _: None
 ) -> int:
     """Write the contributions of the time steps to the gradients of some numbers of a parameter.
 

@@ -13,7 +13,7 @@ from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units
 from rnnviz.core.config import Config, Network, lane_name
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
@@ -419,14 +419,14 @@ def write_notebook(result: RunResult, path: Path) -> int:
     return len(cells)
 
 
-def load_for_notebook(config: Config) -> Inputs:
+def load_for_notebook(config: Config, load: Load = load_inputs) -> Inputs:
     """Read or draw the inputs of a run that is to become a notebook, so that one too large is refused before it."""
     network, sequence = config.network, config.sequence
     if sequence.source not in ("file", "text"):
         # Drawing them may take long, too.
         shape = network.hidden_shape(sequence.timesteps, sequence.batch_size)
         _check(prod(shape) * np.dtype(network.dtype).itemsize)
-    inputs = load_inputs(config)
+    inputs = load(config)
     check_size(inputs)
     return inputs
 

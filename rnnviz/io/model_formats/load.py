@@ -347,6 +347,10 @@ class WeightFormat:
     has_cell: Callable[[Network], bool] = lambda network: True
     whole: bool = False
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A child process has the same records.
+        return format_for, (Path(f"weights{self.ending}"),)
+
     @property
     def ending(self) -> str:
         """The ending of the files that are written."""
