@@ -3,10 +3,12 @@
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
 by all others. The arrays are time first, so that one time step of one lane lies together on disk.
 
-A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
-takes to make a file for each. An array that is added later has its own file.
+The engine, the lengths and what a recording lacks are in `trace.json`. A small trace is one file, a record of its
+arrays and this text, because a short run takes no longer than it takes to make a file for each. An array that is added
+later has its own file.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from math import prod
@@ -24,8 +26,7 @@ from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.frozen import dataclass
 
-_RECORD, _ENGINE, _MISSING, _REVERSE, _LENGTHS = "trace.npy", "engine", "missing", "reverse", "lengths"
-_TYPES = ("precision", "computed_in")
+_RECORD, _ABOUT = "trace.npy", "trace.json"
 _SUFFIX = ".array.npy"
 
 DERIVED = "derived."
@@ -293,20 +294,16 @@ def create_trace(
     """Create a writable trace in a new folder. Raises OSError if the folder exists or the disk is full."""
     folder.mkdir(parents=True)
     shapes = array_shapes(network, timesteps, batch_size, names)
-    name_bytes = engine.encode()
+    about = json.dumps({"engine": engine, "reverse": network.reverse, "lengths": lengths}).encode()
     arrays: Any
     if sum(map(prod, shapes.values())) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
         record = [(name, network.dtype, shape) for name, shape in shapes.items()]
-        # The name comes last, as no array would be aligned after it.
-        arrays = create_mapped(folder / _RECORD, np.dtype([*record, (_ENGINE, f"S{len(name_bytes)}")]), ())
-        arrays[_ENGINE] = name_bytes
+        # The text comes last, as no array would be aligned after it.
+        arrays = create_mapped(folder / _RECORD, np.dtype([*record, (_ABOUT, f"S{len(about)}")]), ())
+        arrays[_ABOUT] = about
     else:
-        (folder / _ENGINE).write_bytes(name_bytes)
+        (folder / _ABOUT).write_bytes(about)
         arrays = {name: create_mapped(_path(folder, name), network.dtype, shape) for name, shape in shapes.items()}
-    if network.reverse:
-        (folder / _REVERSE).touch()
-    if lengths:
-        (folder / _LENGTHS).write_bytes(" ".join(map(str, lengths)).encode())
     found = {name: arrays[name] for name in shapes}
     return Trace(engine, found, folder=folder, reverse=network.reverse, lengths=lengths)
 
@@ -327,26 +324,16 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
         path.name.removesuffix(_SUFFIX): open_mapped(path, writable=writable)
         for path in sorted(folder.glob(f"*{_SUFFIX}"))
     }
+    about = b""
     if (folder / _RECORD).exists():
         record = open_mapped(folder / _RECORD, writable=writable)
         arrays |= {name: record[name] for name in record.dtype.names}
-        engine = bytes(arrays.pop(_ENGINE)[()]).decode()
-    else:
-        engine = (folder / _ENGINE).read_bytes().decode()
-    precision, computed_in, missing = (
-        path.read_bytes().decode() if (path := folder / name).exists() else "" for name in (*_TYPES, _MISSING)
-    )
-    trace = Trace(
-        engine,
-        arrays,
-        precision=precision,
-        computed_in=computed_in,
-        reverse=(folder / _REVERSE).exists(),
-        lengths=tuple(map(int, (folder / _LENGTHS).read_bytes().split())) if (folder / _LENGTHS).exists() else (),
-        folder=folder,
-        pyramids=open_pyramids(folder),
-    )
-    return _without(trace, missing.split())
+        about = bytes(arrays.pop(_ABOUT)[()])
+    if not about or (folder / _ABOUT).exists():
+        about = (folder / _ABOUT).read_bytes()
+    known = json.loads(about)
+    missing, known["lengths"] = known.pop("missing", ()), tuple(known["lengths"])
+    return _without(Trace(arrays=arrays, folder=folder, pyramids=open_pyramids(folder), **known), missing)
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -355,13 +342,11 @@ def _path(folder: Path, name: str) -> Path:
 
 def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
     """Mark arrays of a trace as missing, and record the types of a recording. Raises OSError if the disk is full."""
-    missing = sorted(missing)
-    if trace.folder is not None and missing:
-        (trace.folder / _MISSING).write_bytes(" ".join(missing).encode())
-    for name, kind in zip(_TYPES, (precision, computed_in), strict=True):
-        if trace.folder is not None and kind:
-            (trace.folder / name).write_bytes(kind.encode())
-    return _without(replace(trace, precision=precision, computed_in=computed_in), missing)
+    missing, marked = sorted(missing), replace(trace, precision=precision, computed_in=computed_in)
+    if trace.folder is not None and (missing or precision or computed_in):
+        about = {name: getattr(marked, name) for name in ("engine", "reverse", "lengths", "precision", "computed_in")}
+        (trace.folder / _ABOUT).write_bytes(json.dumps({**about, "missing": missing}).encode())
+    return _without(marked, missing)
 
 
 def _without(trace: Trace, missing: Iterable[str]) -> Trace:
