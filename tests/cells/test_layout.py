@@ -63,24 +63,24 @@ def test_input_parts_in_tiles_are_the_whole_product(small: bool, monkeypatch: py
     (20, 2, 800, 64),
 ])  # fmt: skip
 @both_orders
-def test_the_recurrent_product_fills_its_lanes(
+def test_the_recurrent_product_fills_its_slots(
     order: Order, samples: int, products: int, inputs: int, size: int, small: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
     gates = products + 1
     h, weight = numbers(samples, inputs), numbers(products * size, inputs)
     laid = Layout(samples, gates, products, inputs, size, F64, order)
-    lanes, product = laid.product_lanes()
-    assert lanes.shape == (gates, *laid.value_shape(size))
-    lanes[:] = 7.0
+    slots, product = laid.product_slots()
+    assert slots.shape == (gates, *laid.value_shape(size))
+    slots[:] = 7.0
     if products:
         w, value = laid.recurrent_weight(weight), laid.from_rows(h)
         assert laid.stacked == (product.ndim > 2)
         np.matmul(*((value, w) if order == "samples" else (w, value)), out=product)
     expected = np.einsum("ni,gki->gnk", h, weight.reshape(products, size, inputs))
-    np.testing.assert_allclose(by_sample(lanes[:products], order), expected, rtol=0.0, atol=1e-11)
+    np.testing.assert_allclose(by_sample(slots[:products], order), expected, rtol=0.0, atol=1e-11)
     if not laid.stacked or order == "samples":
-        assert (lanes[products:] == 7.0).all()
+        assert (slots[products:] == 7.0).all()
 
 
 @pytest.mark.parametrize(("samples", "inputs", "pieces"), [(12, 600, 5), (13, 600, 1), (12, 2605, 1), (12, 2604, 19)])
@@ -90,7 +90,7 @@ def test_a_large_product_of_few_samples_is_taken_in_pieces(
     """Each piece has at most a million multiplications, and at least 32 rows."""
     monkeypatch.setattr(layout, "has_small_products", lambda: True)
     laid = Layout(samples, 1, 1, inputs, 600, F32, "features")
-    _, product = laid.product_lanes()
+    _, product = laid.product_slots()
     assert (product.shape[0] if laid.stacked else 1) == pieces
     monkeypatch.setattr(layout, "has_small_products", lambda: False)
     assert not Layout(samples, 1, 1, inputs, 600, F32, "features").stacked
@@ -108,7 +108,7 @@ def test_values_lie_by_sample_or_by_feature(order: Order) -> None:
     laid, rows = Layout(3, 2, 2, 4, 4, F32, order), numbers(3, 4)
     assert laid.values(5, 4).shape == (5, 3, 4) if order == "samples" else (5, 4, 3)
     assert laid.values(5, 4).dtype == F32
-    assert laid.lanes().shape == (2, *laid.value_shape(4))
+    assert laid.slots().shape == (2, *laid.value_shape(4))
     np.testing.assert_array_equal(by_sample(laid.from_rows(rows), order), rows)
     assert laid.from_rows(rows).flags.c_contiguous
     w = numbers(6, 4)

@@ -73,7 +73,7 @@ def test_the_calls_of_an_lstm_are_listed_for_its_lines() -> None:
 
 
 def test_the_loop_of_a_gru() -> None:
-    assert program_source(GRU, form=Form(features=True)).text == GRU_RUN
+    assert program_source(GRU, form=Form(features=True)).loop.text == GRU_RUN
 
 
 def test_requested_values_are_copied_before_their_buffer_is_reused() -> None:
@@ -213,12 +213,12 @@ def test_a_product_in_pieces_is_the_whole_product(monkeypatch: pytest.MonkeyPatc
     generator = np.random.default_rng(0)
     weight = generator.normal(size=(2000, 512)).astype(np.float32)
     h = generator.normal(size=(512, 8)).astype(np.float32)
-    lanes, product = order.product_lanes()
+    slots, product = order.product_slots()
     w = order.recurrent_weight(weight)
     assert order.stacked
     assert w[0].size * 8 <= SMALL_PRODUCT
     np.matmul(w, h, out=product)
-    np.testing.assert_allclose(lanes.reshape(2000, 8), weight @ h, rtol=0.0, atol=1e-3)
+    np.testing.assert_allclose(slots.reshape(2000, 8), weight @ h, rtol=0.0, atol=1e-3)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.sampled_from(["float32", "float64"]))

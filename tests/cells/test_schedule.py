@@ -22,7 +22,7 @@ from tests.cells.layers import ALL_CELLS, draw_layer
 
 @dataclass(frozen=True)
 class Figures:
-    """Calls of a step, with all named values kept and with a clip; buffers of lanes, the order of lanes, and rows.
+    """Calls of a step, with all named values kept and with a clip; buffers of slots, the order of slots, and rows.
 
     `halved` are gates whose rows are halved, and `hoisted` those whose recurrent bias is added beforehand.
     """
@@ -31,7 +31,7 @@ class Figures:
     with_values: int
     clipped: int | None
     buffers: int
-    lanes: str
+    slots: str
     products: int
     halved: str
     hoisted: str
@@ -63,7 +63,7 @@ def test_figures_of_a_step(name: str) -> None:
         len(schedule(cell, tuple(trace(cell).values)).calls),
         len(schedule(cell.with_clip(2.0)).calls) if cell.activations else None,
         plain.buffers,
-        "".join(plain.lanes),
+        "".join(plain.slots),
         plain.products,
         "".join(sorted({gate for _, gate in plain.halved})),
         "".join(sorted(plain.hoisted)),
@@ -166,13 +166,13 @@ def test_halves_are_taken_in_the_rows_of_differences() -> None:
 def test_biases_of_several_gates_are_added_at_once() -> None:
     cell = CellSpec("x", "", products_of_parts, LSTM.gates[:1] + LSTM.gates[2:3])
     source, first = program_source(cell), products_of_parts.__code__.co_firstlineno
-    assert source.text == PRODUCTS_LOOP
+    assert source.loop.text == PRODUCTS_LOOP
     # The line that asks for each call; for the product that is none.
     assert [lines for _, lines in source.lines] == [(), (first + 1,), (first + 1,), (first + 1,), (first + 2,)]
 
 
 def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
-    run = program_source(LSTM).bound_to({})
+    run = program_source(LSTM).loop.bound_to({})
     with pytest.raises(NameError, match="dot") as caught:
         run(0, 0, [0], [0], [0])
     assert str(caught.traceback[-1].path).endswith("<program of lstm>")
@@ -187,7 +187,7 @@ def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
     ],
 )
 def test_the_loop_of_a_cell(name: str, form: Form, loop: str) -> None:
-    assert program_source(ALL_CELLS[name], form=form).text == loop
+    assert program_source(ALL_CELLS[name], form=form).loop.text == loop
 
 
 def test_names_of_a_program() -> None:
@@ -195,7 +195,7 @@ def test_names_of_a_program() -> None:
     assert source.inputs == (slice(0, 4),)
     assert source.series == ("i", "c", "h")
     assert set(source.series) == {"i", "c", "h"}
-    assert {name: lanes for name, _, lanes in source.lanes} == {
+    assert {name: slots for name, _, slots in source.slots} == {
         "v": slice(0, 4), "v_if": slice(0, 2), "v_ifg": slice(0, 3), "v_i": 0, "v_f": 1, "v_g": 2, "v_o": 3,
         "w0_if": slice(0, 2), "w0_f": 1,
     }  # fmt: skip
@@ -231,10 +231,10 @@ def long_names(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(reset=reset, update=update, h=reset * new + update * state.h)
 
 
-def test_lanes_of_long_names_are_joined_by_underscores() -> None:
+def test_slots_of_long_names_are_joined_by_underscores() -> None:
     cell = CellSpec("long", "", long_names, tuple(Gate(name, name) for name in ("reset", "new", "update")))
     calls = [text for text, _ in program_source(cell).lines]
-    assert schedule(cell).lanes in {("reset", "update", "new"), ("new", "reset", "update"), ("new", "update", "reset")}
+    assert schedule(cell).slots in {("reset", "update", "new"), ("new", "reset", "update"), ("new", "update", "reset")}
     assert any("v_reset_update" in call or "v_update_reset" in call for call in calls)
 
 

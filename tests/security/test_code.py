@@ -28,9 +28,6 @@ ALLOWED = {
     ("evaluation", "engines/custom_code/cell_file.py"),
     # The program's own source of an activation.
     ("evaluation", "cells/interpreters/arrays.py"),
-    # The program's own source of the loops of a backward pass.
-    ("evaluation", "cells/interpreters/elementwise_source.py"),
-    ("evaluation", "cells/interpreters/numpy_backward.py"),
     # The program's own source of an __init__, as the standard library writes it.
     ("evaluation", "frozen.py"),
     # How old files are, and the date of a report or a page; what lasts is measured by a clock that only goes on.

@@ -104,7 +104,7 @@ class Node(Value):
         raise self.tracer.error("The step decides by the number that a value has, which its algebra cannot express")
 
     @property
-    def lane(self) -> str | None:
+    def slot(self) -> str | None:
         """The gate whose rows this value is read from, if it is an input part or a recurrent part."""
         return self.name if self.op in ("u", "v", "recurrent") else None
 

@@ -1,6 +1,6 @@
 """How the values of a time step lie in memory, and the matrix products that this allows.
 
-A value of N samples and H units is one of two arrays, and the lanes of G gates are G of them, one after the other:
+A value of N samples and H units is one of two arrays, and the slots of G gates are G of them, one after the other:
 
     "samples"     (N, H): W_h2h h is h times W^T of each gate, (G, H, H), a product for each tile of some columns;
     "features"    (H, N), feature-major: W_h2h h is W (G·H, H), as it is, times h, in pieces of some rows.
@@ -102,10 +102,10 @@ def aligned_array(array: FloatArray) -> FloatArray:
     return copy
 
 
-def _by_tile(lanes: FloatArray, columns: int) -> FloatArray:
-    """A view of lanes (G, M, H) by tile of columns: (G, H / columns, M, columns)."""
-    gates, rows, size = lanes.shape
-    return lanes.reshape(gates, rows, size // columns, columns).swapaxes(1, 2)
+def _by_tile(slots: FloatArray, columns: int) -> FloatArray:
+    """A view of slots (G, M, H) by tile of columns: (G, H / columns, M, columns)."""
+    gates, rows, size = slots.shape
+    return slots.reshape(gates, rows, size // columns, columns).swapaxes(1, 2)
 
 
 class Layout:
@@ -124,12 +124,12 @@ class Layout:
         dtype: np.dtype[Any],
         order: Order | None = None,
     ) -> None:
-        """Choose the order of a layer with `gates` lanes, the first `products` of them products of h (N, `inputs`)."""
+        """Choose the order of a layer with `gates` slots, the first `products` of them products of h (N, `inputs`)."""
         self.order: Order = order or choose_order(batch_size, products, inputs, hidden_size, dtype)
         self._samples, self._gates, self._products = batch_size, gates, products
         self._size, self._dtype = hidden_size, dtype
         self.rows_are_samples = self.order == "samples"
-        # The lanes of a single sample are one row.
+        # The slots of a single sample are one row.
         self._pieces = 1 if batch_size == 1 else products if self.rows_are_samples else self._row_pieces(inputs)
         self._piece_rows = -(-products * hidden_size // max(1, self._pieces))
         may_be_small = self.rows_are_samples and batch_size > 1 and has_small_products()
@@ -160,21 +160,21 @@ class Layout:
         """A value from (N, H), as it lies here; not a copy where that is not needed."""
         return array if self.rows_are_samples else np.ascontiguousarray(array.T)
 
-    def lanes(self) -> FloatArray:
-        """Room for the lanes of all gates: (G, N, H) or (G, H, N)."""
+    def slots(self) -> FloatArray:
+        """Room for the slots of all gates: (G, N, H) or (G, H, N)."""
         return self.values(self._gates, self._size)
 
-    def product_lanes(self) -> tuple[FloatArray, FloatArray]:
-        """Room for the lanes of all gates, and the part of it that the recurrent product fills.
+    def product_slots(self) -> tuple[FloatArray, FloatArray]:
+        """Room for the slots of all gates, and the part of it that the recurrent product fills.
 
         That is one matrix, or a stack of them, as `recurrent_weight` is.
         """
         n, size, pieces, rows = self._samples, self._size, self._pieces, self._piece_rows
         if self.rows_are_samples:
-            lanes = self.lanes()
+            slots = self.slots()
             if n == 1:
-                return lanes, lanes.reshape(1, -1)[:, :rows]
-            return lanes, _by_tile(lanes[:pieces], self._columns) if self.stacked else lanes[0]
+                return slots, slots.reshape(1, -1)[:, :rows]
+            return slots, _by_tile(slots[:pieces], self._columns) if self.stacked else slots[0]
         memory = aligned((max(self._gates * size, pieces * rows), n), self._dtype)
         product = memory[: pieces * rows]
         return (
@@ -205,7 +205,7 @@ class Layout:
         return aligned_array(weight.T if self.rows_are_samples else weight)
 
     def input_weight(self, weight: FloatArray) -> FloatArray:
-        """W (G·H, I), in the order of the lanes, as `input_parts` needs it."""
+        """W (G·H, I), in the order of the slots, as `input_parts` needs it."""
         if self.rows_are_samples:
             return self._tiled(weight, self._input_columns(weight.shape[1]) or self._size)
         return aligned_array(weight.T if self._samples < _TURNED_SAMPLES else weight)
@@ -239,15 +239,15 @@ class Layout:
     ) -> Iterator[tuple[slice, FloatArray]]:
         """W x_t + bias for many time steps at once, in blocks of time B in the order of computation.
 
-        x is the layer input (T, N, I), `weight` that of `input_weight`, and `bias` (G·H,) in the order of the lanes.
-        Yields the time steps of a block and their input parts by lane, (B, G, N, H) or (B, G, H, N), in memory that is
+        x is the layer input (T, N, I), `weight` that of `input_weight`, and `bias` (G·H,) in the order of the slots.
+        Yields the time steps of a block and their input parts by slot, (B, G, N, H) or (B, G, H, N), in memory that is
         used again for the next block.
         """
         timesteps, _, features = x.shape
         length = self.block_length(timesteps, features)
         if self.rows_are_samples:
             by_tile = self._input_columns(features) > 0
-            compute = (self._tile_by_tile if by_tile else self._by_lane)(length, weight, bias)
+            compute = (self._tile_by_tile if by_tile else self._by_slot)(length, weight, bias)
         elif self._samples < _TURNED_SAMPLES:
             compute = self._turned(length, weight, bias)
         else:
@@ -257,7 +257,7 @@ class Layout:
             times = slice(start, min(start + length, timesteps))
             yield times, compute(x[times].reshape(-1, features))
 
-    def _by_lane(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    def _by_slot(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """A product for each gate."""
         gates, size, n = self._gates, self._size, self._samples
         stack, biases = weight[:, 0], bias.reshape(gates, 1, size)

@@ -25,19 +25,10 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows, product_weight
 from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
-from rnnviz.cells.interpreters.elementwise_source import ElementwiseCalls, ElementwiseSource, Key, Operand
+from rnnviz.cells.interpreters.generator import ElementwiseCalls, ElementwiseSource, Key, LoopWriter, Operand
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, choose_order, has_small_products, tile_columns
 from rnnviz.frozen import dataclass
-
-_FUNCTIONS: dict[str, Any] = {
-    "add": np.add,
-    "multiply": np.multiply,
-    "dot": np.dot,
-    "matmul": np.matmul,
-    "add_reduce": np.add.reduce,
-    "copyto": np.copyto,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,47 +159,6 @@ def _plan(graph: Graph) -> _Plan:
     )
 
 
-class _Source:
-    """The lines of a loop over time steps, and the arrays that it reads: `series` one row of each step, or all."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._names: dict[int, str] = {}
-        self.series: dict[str, FloatArray] = {}
-        self.constants: dict[str, Any] = {}
-
-    def name(self, array: Any, *, over_time: bool) -> str:
-        """The name of an array in the loop."""
-        arrays = self.series if over_time else self.constants
-        known = self._names.get(id(array))
-        if known is None:
-            known = f"{'s' if over_time else 'k'}{len(arrays)}"
-            # The arrays stay alive, so that no other one gets the same identity.
-            self._names[id(array)], arrays[known] = known, array
-        return known
-
-    def call(self, function: str, *names: str) -> None:
-        self._lines.append(f"{function}({', '.join(names)})")
-
-    def run(self, steps: slice, order: slice) -> None:
-        """Run the loop over some steps of the arrays in an order."""
-        loop = _compiled(tuple(self.series), tuple(self.constants), tuple(self._lines))
-        rows = [array[order][steps] for array in self.series.values()]
-        loop(*_FUNCTIONS.values(), *self.constants.values(), *rows)
-
-
-@lru_cache(maxsize=256)
-def _compiled(series: tuple[str, ...], constants: tuple[str, ...], lines: tuple[str, ...]) -> Callable[..., None]:
-    names = ", ".join([*_FUNCTIONS, *constants, *(f"all_{name}" for name in series)])
-    head = f"for {', '.join(series)}, in zip({', '.join(f'all_{name}' for name in series)}):"
-    text = "\n".join([f"def loop({names}):", f"    {head}", *(f"        {line}" for line in lines)])
-    found: dict[str, Any] = {}
-    # The source is the program's own: nothing in it comes from a file.
-    exec(text, found)  # noqa: S102
-    loop: Callable[..., None] = found["loop"]
-    return loop
-
-
 @dataclass(frozen=True, eq=False)
 class _Recorded:
     """The calls that give the partial derivatives of a step whose states are known.
@@ -260,7 +210,7 @@ class _Block:
         self._known = {nodes[name]: _flat(array) for name, array in after.items() if nodes[name].op not in LEAVES}
         self._vectors: list[FloatArray] = []
         self._totals: list[FloatArray] = []
-        self._source, self._room = _Source(), dict[int, str]()
+        self._source, self._room = LoopWriter(), dict[int, str]()
         self._compute(_recorded(of.graph, tuple(self._known)))
 
     def _compute(self, recorded: _Recorded) -> None:

@@ -12,14 +12,12 @@ import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.generator import FUNCTIONS
 from rnnviz.cells.interpreters.layout import Layout, Order, aligned
 from rnnviz.cells.interpreters.program_source import Form, program_source
-from rnnviz.cells.interpreters.schedule import Place, Schedule, schedule
+from rnnviz.cells.interpreters.schedule import Schedule, Storage, schedule
 from rnnviz.frozen import dataclass
 
-_FUNCTIONS = {
-    f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)
-}
 _FORMS = {(features, stacked): Form(features, stacked) for features in (False, True) for stacked in (False, True)}
 
 
@@ -49,7 +47,7 @@ class NumpyProgram:
         self._layout = layout = Layout(batch_size, gates, plan.products, inputs, self._sizes["H"], self._dtype, order)
         self._source = program_source(cell, wanted, _FORMS[not layout.rows_are_samples, layout.stacked])
         self._input_weight, self._input_bias = self._input_rows()
-        self._run = self._source.bound_to(self._names())
+        self._run = self._source.loop.bound_to(self._names())
 
     @property
     def order(self) -> Order:
@@ -83,8 +81,8 @@ class NumpyProgram:
         step = -1 if backward else 1
         for times, u in layout.input_parts(x, self._input_weight, self._input_bias, backward=backward):
             count = times.stop - times.start
-            # Time comes first: (B, N, H) of one lane, (B, k, N, H) of several.
-            series = [u[::step, lanes] for lanes in source.inputs]
+            # Time comes first: (B, N, H) of one slot, (B, k, N, H) of several.
+            series = [u[::step, slots] for slots in source.inputs]
             series += [(rooms[name][:count] if name in rooms else out[name][times])[::step] for name in source.series]
             # The next block uses the memory again.
             values = tuple([value.copy() for value in self._run(*values, *series)])
@@ -98,9 +96,9 @@ class NumpyProgram:
         return dict(zip(self.cell.state_symbols, values, strict=True))
 
     def _input_rows(self) -> tuple[FloatArray, FloatArray]:
-        """The weight of the input parts, and their bias (G·H,) in the order of the lanes; scaled and hoisted."""
+        """The weight of the input parts, and their bias (G·H,) in the order of the slots; scaled and hoisted."""
         cell, p, size = self.cell, self._parameters, self._sizes["H"]
-        rows = _rows(self._plan, "u", cell.gate_symbols, self._plan.lanes)
+        rows = _rows(self._plan, "u", cell.gate_symbols, self._plan.slots)
         if len(self._plan.hoisted) == len(cell.gates) and cell.gate_symbols == cell.recurrent_gates:
             bias = p["i2h_bias"] + p["h2h_bias"]
         else:
@@ -116,13 +114,13 @@ class NumpyProgram:
     def _names(self) -> dict[str, Any]:
         """The arrays and functions that the source names."""
         layout, source = self._layout, self._source
-        names: dict[str, Any] = dict(_FUNCTIONS)
+        names: dict[str, Any] = dict(FUNCTIONS)
         buffers: dict[str, FloatArray] = {}
-        buffers["v"], names["product"] = layout.product_lanes()
+        buffers["v"], names["product"] = layout.product_slots()
         for k in range(self._plan.buffers):
-            buffers[f"w{k}"] = layout.lanes()
-        for name, buffer, lanes in source.lanes:
-            names[name] = buffers[buffer][lanes]
+            buffers[f"w{k}"] = layout.slots()
+        for name, buffer, slots in source.slots:
+            names[name] = buffers[buffer][slots]
         for name, place in source.fixed:
             names[name] = _number(place.number, self._dtype) if place.kind == "number" else self._fixed(place)
         for name, operation, of in source.weights:
@@ -139,11 +137,11 @@ class NumpyProgram:
         if operation == "matrix":
             return self._layout.matrix(p[of])
         plan, gates = self._plan, self.cell.recurrent_gates
-        chosen = plan.lanes[: plan.products] if operation == "product" else (of,)
+        chosen = plan.slots[: plan.products] if operation == "product" else (of,)
         weight = _rows(plan, "v", gates, chosen).of(p["h2h_weight"], size)
         return self._layout.recurrent_weight(weight) if operation == "product" else self._layout.matrix(weight)
 
-    def _fixed(self, place: Place) -> FloatArray:
+    def _fixed(self, place: Storage) -> FloatArray:
         """A temporary, or a parameter or bias of each unit, repeated for every sample."""
         if place.kind == "temporary":
             size = self._sizes[self._plan.temporaries[int(place.name)]]

@@ -1,21 +1,20 @@
 """The source of a compiled step: a schedule's calls as a Python function that loops over time steps."""
 
 import linecache
-from collections.abc import Callable
 from functools import lru_cache
-from types import CodeType, FunctionType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.generator import Loop, loop
 from rnnviz.cells.interpreters.graph import trace
-from rnnviz.cells.interpreters.schedule import Call, Place, Schedule, schedule
+from rnnviz.cells.interpreters.schedule import Call, Schedule, Storage, schedule
 from rnnviz.frozen import dataclass
 
 _NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one"}
 
 Index: TypeAlias = int | slice
-"""One lane of a buffer, or some that lie next to each other."""
+"""One slot of a buffer, or some that lie next to each other."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +32,22 @@ class Form:
 class Source:
     """The source of a program, and what each of its names is.
 
-    `text` is the whole function `run`, `lines` are its calls, each with the lines of the cell's file that ask for it.
-    The loop goes through the lanes of the input parts (`inputs`) and fills the states and wanted values (`series`), in
-    the order of its arguments. `lanes` has the name of each part of a buffer of lanes with that of
-    the buffer, `fixed` that of each number, parameter, bias and temporary with its place, `weights` that of each matrix
-    with the operation and the gate or parameter that it belongs to, and `activations` that of each separate function.
+    `loop` takes the states, then the input parts and the series, each with time first. `lines` are its calls, each with
+    the lines of the cell's file that ask for it. It goes through the slots of the input parts (`inputs`) and fills the
+    states and wanted values (`series`), in the order of its arguments. `slots` has the name of each part of a buffer of
+    gate slots with that of the buffer, `fixed` that of each number, parameter, bias and temporary with its place,
+    `weights` that of each matrix with the operation and the gate or parameter that it belongs to, and `activations`
+    that of each separate function.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]
-    text: str
+    loop: Loop
     inputs: tuple[Index, ...]
     series: tuple[str, ...]
-    lanes: tuple[tuple[str, str, Index], ...]
-    fixed: tuple[tuple[str, Place], ...]
+    slots: tuple[tuple[str, str, Index], ...]
+    fixed: tuple[tuple[str, Storage], ...]
     weights: tuple[tuple[str, str, str], ...]
     activations: tuple[tuple[str, Activation], ...]
-    _code: CodeType
-
-    def bound_to(self, names: dict[str, Any]) -> Callable[..., Any]:
-        """The function `run`, which reads these names.
-
-        It takes the state, by name, then the input parts and the series, each with time first, and returns the state
-        after the last time step.
-        """
-        return FunctionType(self._code, names)
 
 
 _USUAL = Form()
@@ -73,7 +64,7 @@ class _Writer:
 
     def __init__(self, calls: Schedule, cell: CellSpec, form: Form) -> None:
         self._schedule, self._cell, self._form = calls, cell, form
-        self._names: dict[Place, str] = {}
+        self._names: dict[Storage, str] = {}
         # A user may choose the names of states and parameters.
         self._taken = {*cell.state_symbols, *cell.own_parameters}
         self._activations: dict[str, Activation] = {}
@@ -86,36 +77,20 @@ class _Writer:
                 self._lines.append((text, call.lines))
         states = self._cell.state_symbols
         for symbol in states:
-            self._name(Place("next", symbol))
+            self._name(Storage("next", symbol))
         inputs = {name: self._index(place) for place, name in self._names.items() if place.kind == "u"}
         series = {name: place.name for place, name in self._names.items() if place.kind in ("next", "out")}
-        text = self._text(states, (*inputs, *series))
+        calls = tuple(line for line, _ in self._lines)
         places = [(name, place) for place, name in self._names.items() if name not in inputs and name not in series]
-        module = compile(text, f"<program of {self._cell.name}>", "exec")
         return Source(
             tuple(self._lines),
-            text,
+            loop(calls, (*inputs, *series), states=states, name=f"program of {self._cell.name}"),
             tuple(inputs.values()),
             tuple(series.values()),
-            tuple((name, place.kind, self._index(place)) for name, place in places if place.lanes),
-            tuple((name, place) for name, place in places if not place.lanes and place.kind != "state"),
+            tuple((name, place.kind, self._index(place)) for name, place in places if place.slots),
+            tuple((name, place) for name, place in places if not place.slots and place.kind != "state"),
             tuple((name, *of) for name, of in self._weights.items()),
             tuple(self._activations.items()),
-            next(constant for constant in module.co_consts if isinstance(constant, CodeType)),
-        )
-
-    def _text(self, states: tuple[str, ...], each: tuple[str, ...]) -> str:
-        every = ", ".join(f"all_{name}" for name in each)
-        one = "," * (len(each) == 1)
-        return "\n".join(
-            (
-                f"def run({', '.join(states)}, {every}):",
-                f"    for {', '.join(each)}{one} in zip({every}):",
-                *(f"        {line}" for line, _ in self._lines),
-                f"        {', '.join(states)} = {', '.join(f'{symbol}_next' for symbol in states)}",
-                f"    return {', '.join(states)}{',' * (len(states) == 1)}",
-                "",
-            )
         )
 
     def _calls(self, call: Call) -> list[str]:
@@ -129,7 +104,7 @@ class _Writer:
             case "recurrent" | "matrix":
                 return [f"matmul({self._factors(call, operands[0])}, {out})"]
             case "finish":
-                half = self._name(Place("number", number=0.5))
+                half = self._name(Storage("number", number=0.5))
                 return [f"multiply({operands[0]}, {half}, {out})", f"add({out}, {half}, {out})"]
             case "activate":
                 assert call.activation is not None, call
@@ -154,7 +129,7 @@ class _Writer:
         self._activations[name] = activation
         return name
 
-    def _name(self, place: Place) -> str:
+    def _name(self, place: Storage) -> str:
         if place not in self._names:
             name = self._new_name(place)
             # A state or a parameter has its own name.
@@ -164,10 +139,10 @@ class _Writer:
             self._names[place] = name
         return self._names[place]
 
-    def _new_name(self, place: Place) -> str:
-        if place.lanes:
-            every = place.lanes == self._schedule.lanes
-            return place.kind if every else f"{place.kind}_{_joined(place.lanes)}"
+    def _new_name(self, place: Storage) -> str:
+        if place.slots:
+            every = place.slots == self._schedule.slots
+            return place.kind if every else f"{place.kind}_{_joined(place.slots)}"
         match place.kind:
             case "next" | "out":
                 return f"{place.name}_{place.kind}"
@@ -178,9 +153,9 @@ class _Writer:
         name = f"b_{place.name}" if place.kind == "bias" else place.name
         return name.replace("+", "_and_") + ("" if place.scale == 1.0 else "_halved")
 
-    def _index(self, place: Place) -> Index:
-        first = self._schedule.lanes.index(place.lanes[0])
-        return first if len(place.lanes) == 1 else slice(first, first + len(place.lanes))
+    def _index(self, place: Storage) -> Index:
+        first = self._schedule.slots.index(place.slots[0])
+        return first if len(place.slots) == 1 else slice(first, first + len(place.slots))
 
 
 def _joined(symbols: tuple[str, ...]) -> str:

@@ -9,8 +9,8 @@ Sigmoids. sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is NumPy'
 of products, the halves are taken once, in the rows of the weights: halving a float is exact, so the sums are halved
 exactly, too.
 
-Packs. The rows of a gate are its lane in a common buffer. An operation that several gates have in common is one call on
-all their lanes, where these lie next to each other: the order of the lanes is chosen for that.
+Packs. The rows of a gate are its slot in a common buffer. An operation that several gates have in common is one call on
+all their slots, where these lie next to each other: the order of the slots is chosen for that.
 
 In place. A result takes the place of an operand that is not needed again. A wanted value is computed where it is kept,
 if that takes no more calls, and read from there.
@@ -29,16 +29,16 @@ from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, Graph, Node, ord
 
 
 @dataclass(frozen=True)
-class Place:
-    """The place of an operand: some lanes of a buffer, or something that has no lanes.
+class Storage:
+    """The place of an operand: some slots of a buffer, or something that has no slots.
 
-    `kind` is "u", "v", "w0", ... for lanes; "state", "next", "temporary", "number", "parameter", "bias" or "out" else.
+    `kind` is "u", "v", "w0", ... for slots; "state", "next", "temporary", "number", "parameter", "bias" or "out" else.
     `scale` is what a parameter or a bias is multiplied with beforehand.
     """
 
     kind: str
     name: str = ""
-    lanes: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
     number: float = 0.0
     scale: float = 1.0
 
@@ -47,21 +47,21 @@ class Place:
 class Operation:
     """One operation on places that no call computes and on results of others.
 
-    `lane` is the gate whose lane it belongs to, if any; `shape` "H" or "P"; `line` where the cell's file has it.
+    `slot` is the gate whose slot it belongs to, if any; `shape` "H" or "P"; `line` where the cell's file has it.
     """
 
     op: str
     args: tuple["Operand", ...]
-    lane: str | None
+    slot: str | None
     shape: str
     line: int
     activation: Activation | None = None
     name: str = ""
 
 
-Operand: TypeAlias = Place | Operation
+Operand: TypeAlias = Storage | Operation
 
-_Member: TypeAlias = tuple[Operation, tuple[Place, ...], Place]
+_Member: TypeAlias = tuple[Operation, tuple[Storage, ...], Storage]
 """An operation of a pack, the places of its operands, and that of its result."""
 
 
@@ -69,14 +69,14 @@ _Member: TypeAlias = tuple[Operation, tuple[Place, ...], Place]
 class Call:
     """One call: `function(*operands, out)`; `lines` are those of the cell's file that it computes.
 
-    A call of "product" reads h and fills the recurrent parts of all lanes of `out`; one of "recurrent" or "matrix" has
+    A call of "product" reads h and fills the recurrent parts of all slots of `out`; one of "recurrent" or "matrix" has
     the gate or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half
     added.
     """
 
     function: str
-    operands: tuple[Place, ...]
-    out: Place
+    operands: tuple[Storage, ...]
+    out: Storage
     lines: tuple[int, ...] = ()
     name: str = ""
     activation: Activation | None = None
@@ -86,14 +86,14 @@ class Call:
 class Schedule:
     """The calls of one time step, and what has to be prepared for them.
 
-    `lanes` are the gates in the order of their lanes; the first `products` of them have their recurrent part computed
+    `slots` are the gates in the order of their slots; the first `products` of them have their recurrent part computed
     at once. `halved` has the rows that are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
     The recurrent biases of the gates in `hoisted` are added to their input parts. `temporaries` has the size of each
-    temporary, "H" or "P", and `buffers` counts the buffers of lanes besides the one of the recurrent parts.
+    temporary, "H" or "P", and `buffers` counts the buffers of slots besides the one of the recurrent parts.
     """
 
     calls: tuple[Call, ...]
-    lanes: tuple[str, ...]
+    slots: tuple[str, ...]
     products: int
     halved: frozenset[tuple[str, str]]
     hoisted: frozenset[str]
@@ -116,11 +116,11 @@ def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
     needed = {o for result in results.values() if isinstance(result, Operation) for o in (result, *reads[result])}
     packs = _packs([operation for operation in lowering.operations if operation in needed])
     products = [gate for gate in cell.recurrent_gates if gate in lowering.read_products]
-    lanes = _order_of_lanes(cell, products, packs)
-    allocation = _Allocation(graph, results, packs, lanes, products)
+    slots = _order_of_slots(cell, products, packs)
+    allocation = _Allocation(graph, results, packs, slots, products)
     return Schedule(
         tuple(allocation.calls()),
-        lanes,
+        slots,
         len(products),
         frozenset(lowering.halved),
         frozenset(lowering.hoisted),
@@ -153,16 +153,16 @@ class _Lowering:
     def _leaf(self, node: Node, scale: float) -> Operand:
         if node.op == "v":
             self.read_products.add(node.name)
-            return self._with_bias(Place("v", lanes=(node.name,)), node, scale)
+            return self._with_bias(Storage("v", slots=(node.name,)), node, scale)
         if node.op == "number":
-            return Place("number", number=node.number * scale)
-        return Place("u", lanes=(node.name,)) if node.op == "u" else Place(node.op, node.name, scale=scale)
+            return Storage("number", number=node.number * scale)
+        return Storage("u", slots=(node.name,)) if node.op == "u" else Storage(node.op, node.name, scale=scale)
 
     def _operation(self, node: Node, scale: float) -> Operand:
         if node.op == "activation":
             return self._activation(node, scale)
         if node.op == "recurrent":
-            product = self._emit("recurrent", node, self.visit(node.args[0]), lane=node.name, name=node.name)
+            product = self._emit("recurrent", node, self.visit(node.args[0]), slot=node.name, name=node.name)
             return self._with_bias(product, node, scale)
         if node.op == "matrix":
             return self._emit("matrix", node, self.visit(node.args[1]), name=node.args[0].name)
@@ -180,7 +180,7 @@ class _Lowering:
     def _with_bias(self, product: Operand, node: Node, scale: float) -> Operand:
         if node.name in self.hoisted:
             return product
-        return self._emit("add", node, product, Place("bias", node.name, scale=scale))
+        return self._emit("add", node, product, Storage("bias", node.name, scale=scale))
 
     def _activation(self, node: Node, scale: float) -> Operation:
         activation, (arg,) = node.activation, node.args
@@ -190,13 +190,13 @@ class _Lowering:
                 self.halved |= {("u" if part.op == "u" else "v", part.name) for part in self._parts(arg)}
                 halved = self.visit(arg, 0.5)
             else:
-                halved = self._emit("multiply", node, self.visit(arg), Place("number", number=0.5))
+                halved = self._emit("multiply", node, self.visit(arg), Storage("number", number=0.5))
             return self._emit("finish", node, self._emit("tanh", node, halved))
         operand = self.visit(arg, scale)
         if activation.name == "tanh":
             return self._emit("tanh", node, operand)
         if activation.name == "relu":
-            return self._emit("maximum", node, operand, Place("number"))
+            return self._emit("maximum", node, operand, Storage("number"))
         # Only a clip is scaled.
         activation = activation.with_constants(activation.alpha * scale)
         return self._emit("activate", node, operand, activation=activation)
@@ -247,36 +247,36 @@ class _Lowering:
 
     def _parts(self, node: Node) -> list[Node]:
         """The input parts and recurrent parts in a value that takes a scale."""
-        if node.lane is not None:
+        if node.slot is not None:
             return [node]
         return [] if node.op == "times" else [part for arg in node.args for part in self._parts(arg)]
 
-    def _emit(self, op: str, node: Node, *args: Operand, lane: str | None = None, **details: Any) -> Operation:
-        lanes = {_lane(arg) for arg in args} - {None}
-        if lane is None and op != "matrix" and len(lanes) == 1:
-            (lane,) = lanes
+    def _emit(self, op: str, node: Node, *args: Operand, slot: str | None = None, **details: Any) -> Operation:
+        slots = {_slot(arg) for arg in args} - {None}
+        if slot is None and op != "matrix" and len(slots) == 1:
+            (slot,) = slots
             for arg in args:
-                # A product with a parameter that is added to a lane is computed in that lane.
-                if op in ("add", "subtract") and isinstance(arg, Operation) and arg.lane is None and _is_scaled(arg):
-                    arg.lane = lane
+                # A product with a parameter that is added to a slot is computed in that slot.
+                if op in ("add", "subtract") and isinstance(arg, Operation) and arg.slot is None and _is_scaled(arg):
+                    arg.slot = slot
         for arg in args:
             # A bias that is added by itself is written where its recurrent part is read.
             if isinstance(arg, Operation) and not arg.line:
                 arg.line = node.line
-        operation = Operation(op, args, lane, node.shape[0], node.line, **details)
+        operation = Operation(op, args, slot, node.shape[0], node.line, **details)
         self.operations.append(operation)
         return operation
 
 
-def _lane(value: Operand) -> str | None:
+def _slot(value: Operand) -> str | None:
     if isinstance(value, Operation):
-        return value.lane
-    return value.lanes[0] if value.lanes else value.name if value.kind == "bias" else None
+        return value.slot
+    return value.slots[0] if value.slots else value.name if value.kind == "bias" else None
 
 
 def _is_scaled(operation: Operation) -> bool:
     """Whether it is a parameter times something."""
-    return operation.op == "multiply" and any(isinstance(a, Place) and a.kind == "parameter" for a in operation.args)
+    return operation.op == "multiply" and any(isinstance(a, Storage) and a.kind == "parameter" for a in operation.args)
 
 
 def _packs(operations: list[Operation]) -> list[list[Operation]]:
@@ -294,7 +294,7 @@ def _packs(operations: list[Operation]) -> list[list[Operation]]:
         for operation in ready:
             key = _kind(operation)
             alike = (g for g in groups if key is not None and _kind(g[0]) == key)
-            same = next((g for g in alike if all(operation.lane != other.lane for other in g)), None)
+            same = next((g for g in alike if all(operation.slot != other.slot for other in g)), None)
             groups.append([operation]) if same is None else same.append(operation)
         waiting = [operation for operation in remaining if operation not in ready]
 
@@ -318,24 +318,24 @@ def _transitive(operations: list[Operation]) -> dict[Operation, set[Operation]]:
 
 
 def _kind(operation: Operation) -> tuple[object, ...] | None:
-    """The key that operations of several lanes share if they are one call; None of one that stays alone."""
-    if operation.lane is None or operation.op == "recurrent":
+    """The key that operations of several slots share if they are one call; None of one that stays alone."""
+    if operation.slot is None or operation.op == "recurrent":
         return None
     operands: list[object] = []
     for arg in operation.args:
-        if _lane(arg) == operation.lane:
-            operands.append("bias" if isinstance(arg, Place) and arg.kind == "bias" else "lane")
-        elif isinstance(arg, Place) and arg.kind == "parameter":
+        if _slot(arg) == operation.slot:
+            operands.append("bias" if isinstance(arg, Storage) and arg.kind == "bias" else "slot")
+        elif isinstance(arg, Storage) and arg.kind == "parameter":
             operands.append("parameter")
         else:
             operands.append(arg)
     return operation.op, operation.activation, *operands
 
 
-def _order_of_lanes(cell: CellSpec, products: list[str], packs: list[list[Operation]]) -> tuple[str, ...]:
-    """The gates in an order in which the packs' lanes lie next to each other, those with products first."""
+def _order_of_slots(cell: CellSpec, products: list[str], packs: list[list[Operation]]) -> tuple[str, ...]:
+    """The gates in an order in which the packs' slots lie next to each other, those with products first."""
     others = [gate for gate in cell.gate_symbols if gate not in products]
-    sets = [{operation.lane for operation in pack} for pack in packs if len(pack) > 1]
+    sets = [{operation.slot for operation in pack} for pack in packs if len(pack) > 1]
 
     def borders(order: tuple[str, ...]) -> int:
         return sum((a in s) != (b in s) for s in sets for a, b in pairwise((None, *order, None)))
@@ -345,10 +345,10 @@ def _order_of_lanes(cell: CellSpec, products: list[str], packs: list[list[Operat
 
 
 @dataclass(eq=False)
-class _Slot:
+class _Room:
     """A place that results are kept in, and what is kept there."""
 
-    place: Place
+    place: Storage
     shape: str
     occupant: Operand | None = None
 
@@ -361,15 +361,15 @@ class _Allocation:
         graph: Graph,
         results: dict[str, Operand],
         packs: list[list[Operation]],
-        lanes: tuple[str, ...],
+        slots: tuple[str, ...],
         products: list[str],
     ) -> None:
-        self._packs, self._lanes, self._products = packs, lanes, products
+        self._packs, self._slots, self._products = packs, slots, products
         self._states = {symbol: results[symbol] for symbol in graph.cell.state_symbols}
         self._kept = {name: value for name, value in results.items() if name not in self._states}
-        own = [Place("v", lanes=(gate,)) for gate in lanes]
-        self._slots = [_Slot(place, "H", place if place.lanes[0] in products else None) for place in own]
-        self._places: dict[Operand, Place] = {}
+        own = [Storage("v", slots=(gate,)) for gate in slots]
+        self._rooms = [_Room(place, "H", place if place.slots[0] in products else None) for place in own]
+        self._places: dict[Operand, Storage] = {}
         self._last: dict[Operand, int] = {}
         for k, pack in enumerate(packs):
             for operation in pack:
@@ -386,31 +386,31 @@ class _Allocation:
     def calls(self) -> Iterable[Call]:
         """The calls in their order."""
         if self._products:
-            yield Call("product", (), Place("v", lanes=self._lanes[: len(self._products)]))
+            yield Call("product", (), Storage("v", slots=self._slots[: len(self._products)]))
         for name, value in self._kept.items():
-            if isinstance(value, Place):
-                yield Call("copyto", (self._place(value),), Place("out", name))
+            if isinstance(value, Storage):
+                yield Call("copyto", (self._place(value),), Storage("out", name))
         for k, pack in enumerate(self._packs):
             yield from self._pack_calls(k, pack)
         for symbol, value in self._states.items():
             if not isinstance(value, Operation) or self._direct[value] != symbol:
-                yield Call("copyto", (self._place(value),), Place("next", symbol))
+                yield Call("copyto", (self._place(value),), Storage("next", symbol))
 
     def _pack_calls(self, k: int, pack: list[Operation]) -> Iterable[Call]:
-        pack = sorted(pack, key=lambda o: o.lane is not None and self._lanes.index(o.lane))
+        pack = sorted(pack, key=lambda o: o.slot is not None and self._slots.index(o.slot))
         operands = [tuple(self._place(arg) for arg in operation.args) for operation in pack]
         results = [self._destination(k, operation, pack) for operation in pack]
         for run in self._runs(list(zip(pack, operands, results, strict=True))):
             yield from self._run_calls(run)
         for name, value in self._kept.items():
-            if isinstance(value, Operation) and value in pack and self._place(value) != Place("out", name):
-                yield Call("copyto", (self._place(value),), Place("out", name), (value.line,))
+            if isinstance(value, Operation) and value in pack and self._place(value) != Storage("out", name):
+                yield Call("copyto", (self._place(value),), Storage("out", name), (value.line,))
 
     def _run_calls(self, run: list[_Member]) -> Iterable[Call]:
         """The call of a run; of wanted values the one that writes them where they are kept."""
         names = {value: name for name, value in self._kept.items() if value not in self._direct}
-        call, half = self._call(run), Place("number", number=0.5)
-        outs = [Place("out", names[operation]) for operation, _, _ in run if operation in names]
+        call, half = self._call(run), Storage("number", number=0.5)
+        outs = [Storage("out", names[operation]) for operation, _, _ in run if operation in names]
         if len(outs) < len(run) or (len(run) > 1 and call.function != "finish"):
             yield call
             return
@@ -442,58 +442,58 @@ class _Allocation:
         pairs = [*zip(one[1], other[1], strict=True), (one[2], other[2])]
         return all(self._beside(a, b) for a, b in pairs)
 
-    def _beside(self, a: Place, b: Place) -> bool:
+    def _beside(self, a: Storage, b: Storage) -> bool:
         if a == b or a.kind != b.kind:
             return a == b
-        if a.lanes:
-            return self._lanes.index(a.lanes[0]) + 1 == self._lanes.index(b.lanes[0])
+        if a.slots:
+            return self._slots.index(a.slots[0]) + 1 == self._slots.index(b.slots[0])
         return a.kind in ("parameter", "bias") and a.scale == b.scale
 
-    def _place(self, value: Operand) -> Place:
+    def _place(self, value: Operand) -> Storage:
         return self._places[value] if isinstance(value, Operation) else value
 
-    def _destination(self, k: int, operation: Operation, pack: list[Operation]) -> Place:
+    def _destination(self, k: int, operation: Operation, pack: list[Operation]) -> Storage:
         if operation in self._direct:
-            place = Place("next", self._direct[operation])
+            place = Storage("next", self._direct[operation])
         else:
-            slot = self._slot(k, operation, pack)
-            slot.occupant, place = operation, slot.place
+            room = self._room(k, operation, pack)
+            room.occupant, place = operation, room.place
         self._places[operation] = place
         return place
 
-    def _slot(self, k: int, operation: Operation, pack: list[Operation]) -> _Slot:
+    def _room(self, k: int, operation: Operation, pack: list[Operation]) -> _Room:
         """The place of an operand that is not needed again, else a free one."""
-        slots = [slot for slot in self._slots if slot.shape == operation.shape]
-        if operation.lane is not None:
-            slots.sort(key=lambda slot: slot.place.lanes != (operation.lane,))
+        rooms = [room for room in self._rooms if room.shape == operation.shape]
+        if operation.slot is not None:
+            rooms.sort(key=lambda room: room.place.slots != (operation.slot,))
             if len(pack) > 1:
-                slots = [slot for slot in slots if slot.place.lanes == (operation.lane,)]
+                rooms = [room for room in rooms if room.place.slots == (operation.slot,)]
         if operation.op not in ("recurrent", "matrix"):
-            for slot in slots:
-                others = any(slot.occupant in other.args for other in pack if other is not operation)
-                if slot.occupant in operation.args and not others and self._last[slot.occupant] == k:
-                    return slot
-        free = [slot for slot in slots if slot.occupant is None or self._last[slot.occupant] < k]
-        return free[0] if free else self._new_slot(operation)
+            for room in rooms:
+                others = any(room.occupant in other.args for other in pack if other is not operation)
+                if room.occupant in operation.args and not others and self._last[room.occupant] == k:
+                    return room
+        free = [room for room in rooms if room.occupant is None or self._last[room.occupant] < k]
+        return free[0] if free else self._new_room(operation)
 
-    def _new_slot(self, operation: Operation) -> _Slot:
-        if operation.lane is None:
-            place = Place("temporary", str(len(self.temporaries)))
+    def _new_room(self, operation: Operation) -> _Room:
+        if operation.slot is None:
+            place = Storage("temporary", str(len(self.temporaries)))
             self.temporaries.append(operation.shape)
         else:
-            lanes, taken = (operation.lane,), {slot.place for slot in self._slots}
-            if not self.buffers or Place(f"w{self.buffers - 1}", lanes=lanes) in taken:
+            slots, taken = (operation.slot,), {room.place for room in self._rooms}
+            if not self.buffers or Storage(f"w{self.buffers - 1}", slots=slots) in taken:
                 self.buffers += 1
-            place = Place(f"w{self.buffers - 1}", lanes=lanes)
-        self._slots.append(_Slot(place, operation.shape))
-        return self._slots[-1]
+            place = Storage(f"w{self.buffers - 1}", slots=slots)
+        self._rooms.append(_Room(place, operation.shape))
+        return self._rooms[-1]
 
 
-def _merged(places: list[Place]) -> Place:
-    """One operand of a call on several lanes."""
+def _merged(places: list[Storage]) -> Storage:
+    """One operand of a call on several slots."""
     first = places[0]
-    if first.lanes:
-        return replace(first, lanes=tuple(lane for place in places for lane in place.lanes))
+    if first.slots:
+        return replace(first, slots=tuple(slot for place in places for slot in place.slots))
     if first.kind in ("parameter", "bias"):
         return replace(first, name="+".join(place.name for place in places))
     return first

@@ -1,11 +1,14 @@
-"""Values and partial derivatives of a step as NumPy calls, unit by unit, on rows that stay in the processor's cache.
+"""Calls of NumPy on given arrays, written as the source of a loop: over time steps, or over rows in the cache.
 
-The operations are recorded once, on operands that only have names. Then they are run on some rows (R, H) after the
-other, in few buffers: each is used again once its value is not read any more.
+`loop` compiles the source; a program, the calls before a backward pass and the steps of one are all made by it.
+`LoopWriter` writes the calls of one step on arrays that exist. `ElementwiseSource` records values and partial
+derivatives unit by unit, on operands that only have names: they are run on some rows (R, H) after the other, in few
+buffers, each of which is used again once its value is not read any more.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,9 +18,11 @@ from rnnviz.cells.interpreters.backward_graph import PRODUCTS
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, lone_sums
 from rnnviz.frozen import dataclass
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.matmul, np.copyto)
-}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)
+} | {"add_reduce": np.add.reduce}
+"""The functions that lines of source call besides those of activations."""
+
 _ARITHMETIC = {"plus": "add", "minus": "subtract", "times": "multiply"}
 _CACHED_VALUES = 1 << 14
 """Values of a buffer: some twenty of them fit into the cache of a core."""
@@ -25,6 +30,82 @@ _CACHED_VALUES = 1 << 14
 
 Key: TypeAlias = Node | tuple[Node, str]
 """A value that is given: that of a node, or with "bias" its bias."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A function `run` that loops over arrays, and its source.
+
+    It takes what is given, then the states, and what it goes through. It returns the states after the last step.
+    """
+
+    text: str
+    run: FunctionType
+
+    def bound_to(self, names: dict[str, Any]) -> Callable[..., Any]:
+        """The function, whose lines read these names besides its arguments."""
+        return FunctionType(self.run.__code__, names)
+
+
+@lru_cache(maxsize=256)
+def loop(
+    lines: tuple[str, ...],
+    each: tuple[str, ...],
+    given: tuple[str, ...] = (),
+    states: tuple[str, ...] = (),
+    name: str = "loop",
+) -> Loop:
+    """The loop that runs some lines once for each row of the arrays `all_` and the names in `each`.
+
+    A step's lines give the new states with `_next` after their names. `name` is that of the source in a traceback.
+    """
+    every = [f"all_{name}" for name in each]
+    text = [
+        f"def run({', '.join((*given, *states, *every))}):",
+        f"    for {', '.join(each)}{',' * (len(each) == 1)} in zip({', '.join(every)}):",
+        *(f"        {line}" for line in lines),
+    ]
+    if states:
+        text.append(f"        {', '.join(states)} = {', '.join(f'{name}_next' for name in states)}")
+        text.append(f"    return {', '.join(states)}{',' * (len(states) == 1)}")
+    source = "\n".join((*text, ""))
+    # The source is the program's own: nothing in it but names comes from a file.
+    module = compile(source, f"<{name}>", "exec")
+    return Loop(source, FunctionType(next(c for c in module.co_consts if isinstance(c, CodeType)), {}))
+
+
+def run_loop(lines: Sequence[str], given: Mapping[str, Any], each: Mapping[str, Iterable[Any]]) -> None:
+    """Run some lines once for each row of the arrays in `each`."""
+    if lines:
+        names = {**FUNCTIONS, **given}
+        loop(tuple(lines), tuple(each), tuple(names)).run(*names.values(), *each.values())
+
+
+class LoopWriter:
+    """The lines of a loop over time steps, and the arrays that it reads: `series` one row of each step, or all."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._names: dict[int, str] = {}
+        self.series: dict[str, FloatArray] = {}
+        self.constants: dict[str, Any] = {}
+
+    def name(self, array: Any, *, over_time: bool) -> str:
+        """The name of an array in the loop."""
+        arrays = self.series if over_time else self.constants
+        known = self._names.get(id(array))
+        if known is None:
+            known = f"{'s' if over_time else 'k'}{len(arrays)}"
+            # The arrays stay alive, so that no other one gets the same identity.
+            self._names[id(array)], arrays[known] = known, array
+        return known
+
+    def call(self, function: str, *names: str) -> None:
+        self._lines.append(f"{function}({', '.join(names)})")
+
+    def run(self, steps: slice, order: slice) -> None:
+        """Run the loop over some steps of the arrays in an order."""
+        run_loop(self._lines, self.constants, {name: array[order][steps] for name, array in self.series.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,41 +273,29 @@ class ElementwiseCalls:
         dtype: np.dtype[Any],
     ) -> None:
         """Compute all rows. `inputs` is (R, H); `weights` is (K, H)."""
-        known: dict[str, Any] = dict(_FUNCTIONS)
+        given: dict[str, Any] = {}
         for name, value in self.constants.items():
-            known[name] = weights(value) if isinstance(value, Node) else value
+            given[name] = weights(value) if isinstance(value, Node) else value
             if isinstance(value, float):
-                known[name] = np.array(value, dtype)
+                given[name] = np.array(value, dtype)
         over_time = {name: inputs[node] for name, node in self.inputs.items() if inputs[node].ndim == 2}
-        known |= {name: inputs[node] for name, node in self.inputs.items() if name not in over_time}
+        given |= {name: inputs[node] for name, node in self.inputs.items() if name not in over_time}
         for name, array in kept.items():
-            (over_time if self.kept[name].over_time else known)[name] = array
+            (over_time if self.kept[name].over_time else given)[name] = array
         # What follows from parameters alone has no rows.
         rows = next((len(array) for array in over_time.values()), 1)
         chunk = max(1, _CACHED_VALUES // max(sizes.values()))
+        starts = range(0, rows, chunk)
         for name, operand in self.buffers.items():
-            size = sizes[operand.size]
             if operand.over_time:
-                over_time[name] = np.empty((min(rows, chunk), size), dtype)
+                over_time[name] = np.empty((min(rows, chunk), sizes[operand.size]), dtype)
             else:
-                known[name] = np.empty(size, dtype)
-        call = _compiled(tuple(known), tuple(over_time), self.lines)
-        for start in range(0, rows, chunk):
-            stop = min(rows, start + chunk)
-            call(
-                *known.values(),
-                *[
-                    array[: stop - start] if name in self.buffers else array[start:stop]
-                    for name, array in over_time.items()
-                ],
-            )
-
-
-@lru_cache(maxsize=256)
-def _compiled(known: tuple[str, ...], over_time: tuple[str, ...], lines: tuple[str, ...]) -> Callable[..., None]:
-    text = "\n".join([f"def calls({', '.join((*known, *over_time))}):", *(f"    {line}" for line in lines), "    pass"])
-    found: dict[str, Any] = {}
-    # The source is the program's own: nothing in it comes from a file.
-    exec(text, found)  # noqa: S102
-    calls: Callable[..., None] = found["calls"]
-    return calls
+                given[name] = np.empty(sizes[operand.size], dtype)
+        if len(starts) == 1:
+            each: dict[str, Any] = {name: (array,) for name, array in over_time.items()}
+        else:
+            each = {name: [array[start : start + chunk] for start in starts] for name, array in over_time.items()}
+            each |= {
+                name: [over_time[name][: rows - start] for start in starts] for name in self.buffers if name in each
+            }
+        run_loop(self.lines, given, each or {"start": starts})
