@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # What each part may import beyond the standard library, where the answer is short enough to be a rule.
-THIRD_PARTY = {f"rnnviz.{part}": {"numpy"} for part in ("core", "verify", "explain", "quantities")}
+THIRD_PARTY = {f"rnnviz.{part}": {"numpy"} for part in ("core", "steps", "verify", "explain", "quantities")}
 HEAVY = {"PySide6", "mxnet", "onnx", "onnxruntime", "pyqtgraph", "torch"}
 
 

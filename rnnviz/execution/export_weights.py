@@ -26,8 +26,8 @@ from rnnviz.engines.base import Engine, FileWeightsEngine
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_file_engine
 from rnnviz.frozen import dataclass
+from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.consistency_checks import consistency_checks
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)

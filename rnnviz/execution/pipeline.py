@@ -31,7 +31,6 @@ from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audit_sampling import follows_all
 from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.cell_states import cell_checks, state_equality
 from rnnviz.verify.compare import (
     Comparison,
     compare,
@@ -47,6 +46,7 @@ from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
+from rnnviz.verify.state_checks import cell_checks, state_equality
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.verdict import AuditVerdict
 

@@ -19,11 +19,11 @@ from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
 from rnnviz.explain.value_sources import in_words, input_source
 from rnnviz.explain.worked_step import Floats, Kind
 from rnnviz.frozen import dataclass
+from rnnviz.steps.inputs import followed
+from rnnviz.steps.states import CellStates
 from rnnviz.text.verdict_text import likely_cause
-from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.metrics import mismatching
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 
 Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_line", "stored_c", "stored"]
 

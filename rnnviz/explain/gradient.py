@@ -41,7 +41,7 @@ from rnnviz.explain.step_breakdown import StoredValue
 from rnnviz.explain.value_sources import notation
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
-from rnnviz.verify.step_inputs import rounded_once
+from rnnviz.steps.inputs import rounded_once
 
 _BLOCK_VALUES = 1 << 21
 """Numbers of a block of time steps that are in memory at once, for the gradient of a parameter."""

@@ -21,8 +21,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.states import CellStates
 
 _BLOCK_VALUES = 1 << 18
 _FIRST_LOOK = 64

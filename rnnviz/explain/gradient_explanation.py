@@ -26,11 +26,11 @@ from rnnviz.explain.gradient_blocks import GradientBlocks, Layers
 from rnnviz.explain.term_table import SHOWN_TERMS, Order, TermRow, TermTable, TermValues
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
-from rnnviz.verify.cell_states import CellStates
+from rnnviz.steps.inputs import followed
+from rnnviz.steps.states import CellStates
 from rnnviz.verify.compare import gradient_atol
 from rnnviz.verify.metrics import mismatching
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,9 @@ from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.frozen import dataclass
+from rnnviz.steps.inputs import layer_input
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import layer_input
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,8 +25,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, read_after
 from rnnviz.explain.worked_step import Floats, PreActivation, worked_step
 from rnnviz.frozen import dataclass
-from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.states import CellStates
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.explain.worked_step import Floats, nodes_of_unit, values_of_all_units
 from rnnviz.frozen import dataclass
-from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.states import CellStates
 
 _BLOCK_VALUES = 1 << 20
 

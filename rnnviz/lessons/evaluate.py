@@ -37,10 +37,10 @@ from rnnviz.lessons.statements import (
     truth,
 )
 from rnnviz.quantities.gates import GateReader, gate_quantities
+from rnnviz.steps.inputs import followed
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import tolerances
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.step_inputs import followed
 
 ORIGIN = Location()
 """Where the selection is if no one has moved it."""

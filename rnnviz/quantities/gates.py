@@ -26,9 +26,9 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
-from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
+from rnnviz.steps.inputs import layer_input, previous_hidden, previous_state
+from rnnviz.steps.states import CellStates, SampleUnitBlock
 from rnnviz.verify.metrics import largest_magnitude
-from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
 
 _BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20

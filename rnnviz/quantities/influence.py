@@ -17,8 +17,8 @@ from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gradient_flow import Check, norm_of
 from rnnviz.quantities.jacobian_norms import LaneSteps
+from rnnviz.steps.inputs import followed
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 
 _BLOCK_VALUES = 1 << 18
 _LACKS = "The influence on {where} is not known: {engine} recorded too few hidden states."

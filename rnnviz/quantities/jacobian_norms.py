@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.quantities.gates import GateReader
 from rnnviz.quantities.gradient_flow import Check
-from rnnviz.verify.step_inputs import followed, layer_input, previous_state
+from rnnviz.steps.inputs import followed, layer_input, previous_state
 
 _NORMS_EFFORT, _PRODUCT_EFFORT = 6e9, 1e9
 """About the number of multiplications of a second."""

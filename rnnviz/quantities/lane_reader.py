@@ -22,10 +22,10 @@ from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.quantities.units import LaneOrders, UnitOrder
+from rnnviz.steps.inputs import followed
 from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.metrics import error_ratio, mismatching, signed_difference
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 
 _BYTES = 48 << 20
 

@@ -36,12 +36,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.verify.audit_sampling import NEAR, Columns, plan_backward, spread
-from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States, with_rows
-from rnnviz.verify.compare import Comparison
-from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
-from rnnviz.verify.step_inputs import (
+from rnnviz.steps.inputs import (
     bounded_layer,
     followed,
     layer_input,
@@ -49,6 +44,11 @@ from rnnviz.verify.step_inputs import (
     previous_state,
     rounded_once,
 )
+from rnnviz.verify.audit_sampling import NEAR, Columns, plan_backward, spread
+from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States, with_rows
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.consistency_checks import Check
+from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.verdict import PassName
 
 _JUDGED = 2.0**-6

@@ -21,12 +21,12 @@ from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace
 from rnnviz.core.trace_index import time_blocks
+from rnnviz.steps.inputs import bounded_layer, followed, layer_input, previous_hidden
 from rnnviz.verify.audit_sampling import Columns, all_columns, ends, plan_lane, some_columns
 from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States
-from rnnviz.verify.cell_states import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden
+from rnnviz.verify.state_checks import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.verdict import PassName
 
 JUDGED = 2.0**-8

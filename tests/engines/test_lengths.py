@@ -15,9 +15,9 @@ from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.trace import Trace
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
+from rnnviz.steps.states import CellStates
 from rnnviz.verify import audit_sampling
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import consistency_checks
 from tests.needs import need_engine

@@ -11,8 +11,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.engines.registry import load_engine
+from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch

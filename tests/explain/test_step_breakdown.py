@@ -15,8 +15,8 @@ from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.explain.equations import equations
 from rnnviz.explain.step_breakdown import explain
 from rnnviz.explain.value_sources import input_source, previous_place
+from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import CellStates
 from tests.explain.arithmetics import (
     GATES,
     activated,

@@ -15,7 +15,7 @@ from rnnviz.explain.report import report, to_json
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import ledger
 from rnnviz.explain.worked_step import AffinePart, PreActivation, Term
-from rnnviz.verify.cell_states import CellStates
+from rnnviz.steps.states import CellStates
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import GATES, tidy_result
 

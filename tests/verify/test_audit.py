@@ -14,9 +14,9 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
+from rnnviz.steps.inputs import bounded_layer
 from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.forward_pass import ForwardPass
-from rnnviz.verify.step_inputs import bounded_layer
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.strategies import configs

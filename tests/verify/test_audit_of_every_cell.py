@@ -7,9 +7,9 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.steps.states import CellStates
 from rnnviz.verify import audit_sampling
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.verdict import AuditVerdict
 from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed

@@ -28,10 +28,10 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
+from rnnviz.steps.inputs import layer_input, previous_hidden
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
 from rnnviz.verify.result import Judgment
-from rnnviz.verify.step_inputs import layer_input, previous_hidden
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.engines.seeded_bugs import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace

@@ -16,7 +16,7 @@ from rnnviz.explain.step_breakdown import explain
 from rnnviz.io.export.json_summary import summary
 from rnnviz.text.tables import report
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import cell_checks
+from rnnviz.verify.state_checks import cell_checks
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence

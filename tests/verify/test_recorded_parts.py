@@ -10,12 +10,12 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.engine import run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.steps.inputs import followed, layer_input, previous_hidden
 from rnnviz.verify import compare as compare_module
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import cell_checks, state_equality
 from rnnviz.verify.compare import compare
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
+from rnnviz.verify.state_checks import cell_checks, state_equality
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of

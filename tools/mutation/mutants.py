@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mutmut.mutation.file_mutation import MutatedFile
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("cells", "core", "engines", "verify")
+PACKAGES = ("cells", "core", "engines", "steps", "verify")
 """Mutated packages of rnnviz."""
 
 

@@ -19,8 +19,8 @@ from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
 from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
 from rnnviz.quantities.gates import Quantity, is_gradient, stored_array
 from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
+from rnnviz.steps.inputs import followed
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""

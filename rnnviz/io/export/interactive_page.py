@@ -52,12 +52,12 @@ from rnnviz.quantities.gates import (
     is_gradient,
     is_recomputed,
 )
+from rnnviz.steps.inputs import followed
 from rnnviz.text.tables import headline, verdicts
 from rnnviz.text.verdict_details import assumptions
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 
 LARGEST = 5_000_000
 """Maximum size of a page in bytes."""

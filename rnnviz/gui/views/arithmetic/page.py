@@ -25,7 +25,7 @@ from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activa
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
 from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import LatestTask
-from rnnviz.verify.cell_states import CellStates
+from rnnviz.steps.states import CellStates
 from rnnviz.verify.result import RunResult
 
 _LATER_MS = 8

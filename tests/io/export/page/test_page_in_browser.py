@@ -27,10 +27,10 @@ from rnnviz.io.export.interactive_page import write_page
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.quantities.lane_reader import CellReader
+from rnnviz.steps.inputs import followed
 from rnnviz.text.tables import verdicts
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.step_inputs import followed
 from tests.browser import BROWSER, Browser, browser
 from tests.explain.test_gradient import NETWORKS as CELLS
 from tests.explain.test_gradient import case_of

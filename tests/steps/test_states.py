@@ -11,8 +11,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.verify import cell_states
-from rnnviz.verify.cell_states import CellStates
+from rnnviz.steps import states
+from rnnviz.steps.states import CellStates
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of, with_parameters
 
@@ -80,13 +80,13 @@ def test_c_after_each_step_of_some_time_steps(bias: float, direction: int) -> No
 def steps_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many time steps each reading of the trace took."""
     read: list[int] = []
-    real = cell_states.layer_input
+    real = states.layer_input
 
     def counting(inputs: Inputs, trace: Trace, layer: int, times: slice, samples: Any) -> FloatArray:
         read.append(times.stop - times.start)
         return real(inputs, trace, layer, times, samples)
 
-    monkeypatch.setattr(cell_states, "layer_input", counting)
+    monkeypatch.setattr(states, "layer_input", counting)
     return read
 
 
@@ -99,8 +99,8 @@ def test_a_network_that_forgets_is_read_a_little_way_back_only(steps_read: list[
 def test_a_network_that_does_not_forget_is_read_whole_once(
     steps_read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cell_states, "_LARGEST_LOOK", 128)
-    monkeypatch.setattr(cell_states, "_BLOCK_VALUES", 600)
+    monkeypatch.setattr(states, "_LARGEST_LOOK", 128)
+    monkeypatch.setattr(states, "_BLOCK_VALUES", 600)
     inputs, trace = CASES[NEVER_FORGETS]
     cells = CellStates(inputs, trace.with_arrays({"c": None}))
     before(cells, 1, 0)

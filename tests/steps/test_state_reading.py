@@ -16,9 +16,9 @@ from rnnviz.cells.lstm import LSTM
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.verify import cell_states
-from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
-from rnnviz.verify.step_inputs import bounded_layer
+from rnnviz.steps import states
+from rnnviz.steps.inputs import bounded_layer
+from rnnviz.steps.states import CellStates, SampleUnitBlock
 from tests.oracles.gates import gates_of
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of, with_parameters
@@ -73,20 +73,20 @@ def small_searches(monkeypatch: pytest.MonkeyPatch, first: int, largest: int, bl
     """Look back `first` steps, at most `largest`, and go forwards by `block` steps of one sample."""
     values = {"_FIRST_LOOK": first, "_LARGEST_LOOK": largest, "_BLOCK_VALUES": block * H}
     for name, value in values.items():
-        monkeypatch.setattr(cell_states, name, value)
+        monkeypatch.setattr(states, name, value)
 
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The time steps of the trace that were read, block by block."""
     blocks: list[tuple[int, int]] = []
-    real = cell_states.layer_input
+    real = states.layer_input
 
     def noted(inputs: Inputs, trace: Trace, layer: int, times: slice, samples: slice) -> FloatArray:
         blocks.append((times.start, times.stop))
         return real(inputs, trace, layer, times, samples)
 
-    monkeypatch.setattr(cell_states, "layer_input", noted)
+    monkeypatch.setattr(states, "layer_input", noted)
     return blocks
 
 
@@ -226,8 +226,8 @@ def test_a_path_no_longer_than_a_search_is_read_once(
     CellStates(inputs, trace).before(0, 0, 12, slice(0, 1), slice(0, H))
     assert read == [(8, 12), (0, 8)]
     # Many columns are not held over as many steps.
-    monkeypatch.setattr(cell_states, "_LOOK_VALUES", 5 * N * H)
-    monkeypatch.setattr(cell_states, "_LARGEST_LOOK", 4096)
+    monkeypatch.setattr(states, "_LOOK_VALUES", 5 * N * H)
+    monkeypatch.setattr(states, "_LARGEST_LOOK", 4096)
     read.clear()
     CellStates(inputs, trace).before(0, 0, 39, slice(0, N), slice(0, H))
     assert read[:3] == [(35, 39), (27, 35), (0, 33)]
