@@ -4,7 +4,6 @@ The step is repeated as the step audit does it: h[t-1], c[t-1] and the layer inp
 grad.h and grad.c of the step. Where an engine gives no grad.c, it is carried from the steps that are computed later.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients
 from rnnviz.cells.interpreters.graph import LEAVES, Node
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -27,9 +27,7 @@ from rnnviz.steps.states import CellStates
 _BLOCK_VALUES = 1 << 18
 _FIRST_LOOK = 64
 _ENOUGH = 64.0
-_KEPT_BYTES = 1 << 28
-
-Layers: TypeAlias = OrderedDict[tuple[object, ...], BoundedLayer]
+Layers: TypeAlias = ByteCache[tuple[object, ...], BoundedLayer]
 """The parameters of the latest lanes, which the engines of a run share."""
 
 
@@ -110,7 +108,7 @@ class GradientBlocks:
         self._cells = cells
         if cells is None and inputs.network.kind.has_cell_state:
             self._cells = CellStates(inputs, trace)
-        self._layers: Layers = OrderedDict() if layers is None else layers
+        self._layers: Layers = ByteCache("bounds") if layers is None else layers
         self._missing = [s for s in inputs.network.kind.state_symbols if gradient(s) not in trace]
         self.interrupt: Callable[[], None] = lambda: None
 
@@ -119,13 +117,12 @@ class GradientBlocks:
         if units is not None and not self.inputs.network.graph.mixes_units:
             return bounded_layer(self.inputs, self.trace, layer, direction, units)
         key = layer, direction, self.trace.eps, self.trace.stored_as, self.trace.half
-        if key not in self._layers:
-            self._layers[key] = bounded_layer(self.inputs, self.trace, layer, direction, None)
-        self._layers.move_to_end(key)
-        size = sum(array.nbytes for array in vars(self.inputs.parameters.layer(layer, direction)).values())
-        while len(self._layers) > max(1, _KEPT_BYTES // max(3 * size, 1)):
-            self._layers.popitem(last=False)
-        return self._layers[key]
+        found = self._layers.get(key)
+        if found is None:
+            found = bounded_layer(self.inputs, self.trace, layer, direction, None)
+            size = sum(array.nbytes for array in vars(self.inputs.parameters.layer(layer, direction)).values())
+            self._layers.put(key, found, 3 * size)
+        return found
 
     def step(self, layer: int, direction: int, timestep: int, sample: int) -> BackwardBlock:
         """One step of one sample, for all units: arrays (1, 1, H)."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core import number_format
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, gradient
@@ -81,7 +82,8 @@ def gradient_blocks_of(result: RunResult, cells: Mapping[str, CellStates] | None
     """The backward passes of the engines that give gradients, for `explain_gradients`."""
     if result.inputs.loss is None:
         return {}
-    known, layers = cells or {}, Layers()
+    known = cells or {}
+    layers: Layers = ByteCache("bounds")
     return {
         name: GradientBlocks(result.inputs, trace, known.get(name), layers)
         for name, trace in result.traces.items()

@@ -15,7 +15,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import GateQuantity
 from rnnviz.quantities.gradient_flow import Check
-from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader, Tile
+from rnnviz.quantities.lane_reader import Chunks, MultiscaleReader, Tile
 from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import RunResult
@@ -100,7 +100,7 @@ class ContributionReader(MultiscaleReader):
         result: RunResult,
         found: Contributions,
         sample: int,
-        cache: ChunkCache,
+        cache: Chunks,
         gates: LaneGates,
         orders: LaneOrders | None,
     ) -> None:

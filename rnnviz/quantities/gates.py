@@ -5,7 +5,6 @@ for each step separately. They equal the values of a correct engine within round
 quantities that can color the lanes.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from math import isfinite
@@ -18,6 +17,7 @@ from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
 from rnnviz.cells.interpreters.graph import Graph, Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.gradients import GRADIENT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import padding_mask
@@ -32,7 +32,6 @@ from rnnviz.verify.metrics import largest_magnitude
 
 _BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20
-_WEIGHT_BYTES = 96 << 20
 _PRE = "pre_"
 _OF, _BEFORE = "gradient of the ", "'s pre-activation"
 
@@ -126,7 +125,7 @@ class GateReader:
         self.inputs, self.trace = inputs, trace
         self.cell = inputs.network.kind
         self.graph = inputs.network.graph
-        self._rows: OrderedDict[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = OrderedDict()
+        self._rows: ByteCache[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = ByteCache("weights")
         self.cell_states = None
         if self.cell.has_cell_state and trace.stored("c") is None:
             self.cell_states = CellStates(inputs, trace, blocks=self._block)
@@ -184,23 +183,18 @@ class GateReader:
         By "i2h", and by "h2h" where the gate has recurrent rows.
         """
         key = layer, direction, symbol, units.start, units.stop
-        if key not in self._rows:
+        rows = self._rows.get(key)
+        if rows is None:
             p = vars(self.inputs.parameters.layer(layer, direction))
-            rows: dict[str, tuple[Floats, Floats]] = {}
+            rows = {}
             for kind, gates in (("i2h", self.cell.gate_symbols), ("h2h", self.cell.recurrent_gates)):
                 if symbol in gates:
                     first = gates.index(symbol) * self.inputs.network.hidden_size
                     own = slice(first + units.start, first + units.stop)
                     weight, bias = (p[f"{kind}_{part}"][own].astype(np.float64) for part in ("weight", "bias"))
                     rows[kind] = weight, bias
-            self._rows[key] = rows
-            while len(self._rows) > 1 and self._weight_bytes() > _WEIGHT_BYTES:
-                self._rows.popitem(last=False)
-        self._rows.move_to_end(key)
-        return self._rows[key]
-
-    def _weight_bytes(self) -> int:
-        return sum(weight.nbytes for rows in self._rows.values() for weight, _ in rows.values())
+            self._rows.put(key, rows, sum(weight.nbytes for weight, _ in rows.values()))
+        return rows
 
     def array_layer(self, layer: int, direction: int) -> ArrayLayer:
         """The matrices that a step multiplies with its values; none, where it has no such product."""

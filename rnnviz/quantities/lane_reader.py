@@ -5,14 +5,13 @@ chunk by chunk, from the coarsest copy of a long trace that will do, and the red
 budget.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
@@ -27,8 +26,6 @@ from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.metrics import error_ratio, mismatching, signed_difference
 from rnnviz.verify.result import RunResult
 
-_BYTES = 48 << 20
-
 
 @dataclass(frozen=True, eq=False)
 class Tile:
@@ -42,34 +39,12 @@ class Tile:
         return self.values.nbytes + (0 if self.marks is None else self.marks.nbytes)
 
 
-class ChunkCache:
-    """Patches by any key; the least recently used go when the budget of bytes is spent. Any thread may use it."""
+Chunks: TypeAlias = ByteCache[Hashable, Tile]
+"""Reduced values of lanes by a key of any kind."""
 
-    def __init__(self, budget: int = _BYTES) -> None:
-        self._budget, self._used = budget, 0
-        self._patches: OrderedDict[Hashable, Tile] = OrderedDict()
-        self._lock = Lock()
 
-    def get(self, key: Hashable) -> Tile | None:
-        with self._lock:
-            patch = self._patches.get(key)
-            if patch is not None:
-                self._patches.move_to_end(key)
-            return patch
-
-    def put(self, key: Hashable, patch: Tile) -> None:
-        """Store a patch. Another thread may have stored an equal one."""
-        with self._lock:
-            before = self._patches.pop(key, None)
-            self._patches[key] = patch
-            self._used += patch.nbytes - (0 if before is None else before.nbytes)
-            while self._used > self._budget and len(self._patches) > 1:
-                self._used -= self._patches.popitem(last=False)[1].nbytes
-
-    def clear(self) -> None:
-        with self._lock:
-            self._patches.clear()
-            self._used = 0
+def no_chunks() -> Chunks:
+    return ByteCache("chunks")
 
 
 _OF_HIDDEN = ("norm",)
@@ -236,7 +211,7 @@ def always() -> bool:
 class ChunkedCompute:
     """The cells of a source by pieces; `name` distinguishes them from other sources' in the cache."""
 
-    def __init__(self, source: CellReader, cache: ChunkCache, name: Hashable) -> None:
+    def __init__(self, source: CellReader, cache: Chunks, name: Hashable) -> None:
         self._source, self._cache, self._name = source, cache, name
 
     def read(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Tile:
@@ -263,7 +238,7 @@ class ChunkedCompute:
             timesteps, units = self._source.shape(lane)
             times = slice(across * _TIMES, min((across + 1) * _TIMES, timesteps))
             piece = self._source.cells(lane, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
-            self._cache.put(key, piece)
+            self._cache.put(key, piece, piece.nbytes)
         return piece
 
 
@@ -308,12 +283,12 @@ class MultiscaleReader(CellReader):
         candidate: str | None,
         sample: int,
         quantity: Quantity = "value",
-        cache: ChunkCache | None = None,
+        cache: Chunks | None = None,
         gates: LaneGates | None = None,
         orders: LaneOrders | None = None,
     ) -> None:
         super().__init__(result, engine, candidate, sample, quantity, gates)
-        self._cache = ChunkCache() if cache is None else cache
+        self._cache = no_chunks() if cache is None else cache
         self._orders = orders
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
@@ -414,7 +389,7 @@ class MultiscaleReader(CellReader):
                 marks = None if marks is None else marks[:, order.units]
             share = block.times // level.times, block.units // level.units
             chunk = Tile(block_extremes(low, high, *share), None if marks is None else block_marks(marks, *share))
-            self._cache.put(key, chunk)
+            self._cache.put(key, chunk, chunk.nbytes)
         return chunk
 
     def _of_finer(self, key: tuple[object, ...], block: Level) -> Tile | None:

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import Lane
-from rnnviz.quantities.lane_reader import CancelledError, ChunkCache, ChunkedCompute, Tile, Wanted, always, concat_tiles
+from rnnviz.quantities.lane_reader import (
+    CancelledError,
+    ChunkedCompute,
+    Chunks,
+    Tile,
+    Wanted,
+    always,
+    concat_tiles,
+    no_chunks,
+)
 
 TIMES, UNITS = 300, 290
 """More than four pieces of 64 timesteps, and more than two of 128 units."""
@@ -37,11 +46,11 @@ def read(
     times: slice,
     units: slice,
     direction: int = 0,
-    cache: ChunkCache | None = None,
+    cache: Chunks | None = None,
     name: str = "name",
     wanted: Wanted = always,
 ) -> Tile:
-    pieces = ChunkedCompute(cells, cache or ChunkCache(), name)
+    pieces = ChunkedCompute(cells, no_chunks() if cache is None else cache, name)
     return pieces.read(Lane(1, direction), times, units, wanted)
 
 
@@ -71,7 +80,7 @@ def test_any_part_equals_the_source_with_its_marks(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("direction", [0, 1])
 def test_pieces_are_computed_once_and_in_the_order_of_computation(direction: int) -> None:
-    cells, cache = Cells(), ChunkCache()
+    cells, cache = Cells(), no_chunks()
     read(cells, slice(63, 257), slice(127, 257), direction, cache=cache)
     columns = [slice(0, 64), slice(64, 128), slice(128, 192), slice(192, 256), slice(256, 300)]
     rows = [slice(0, 128), slice(128, 256), slice(256, 290)]

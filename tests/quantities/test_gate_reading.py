@@ -1,5 +1,6 @@
 """Reading gates: plain Python's numbers from any part of a lane, piece by piece, and no weights read twice."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS
+from rnnviz.core.byte_cache import LIMITS
 from rnnviz.core.config import CELL_NAMES
 from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
@@ -144,11 +146,17 @@ class Counted(Parameters):
 
 
 @pytest.fixture
-def counted() -> GateReader:
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], GateReader]:
+    """Makes a reader whose cache of weights has this limit."""
     result = result_of("lstm")
     Counted.asked = 0
     parameters = Counted(result.inputs.network, dict(result.inputs.parameters.items()))
-    return GateReader(replace(result.inputs, parameters=parameters), result["manual"])
+
+    def counted(limit: int) -> GateReader:
+        monkeypatch.setitem(LIMITS, "weights", limit)
+        return GateReader(replace(result.inputs, parameters=parameters), result["manual"])
+
+    return counted
 
 
 def asked(reader: GateReader, *gates_read: str) -> list[int]:
@@ -161,17 +169,13 @@ def asked(reader: GateReader, *gates_read: str) -> list[int]:
     return counts
 
 
-def test_weights_are_read_once_while_the_cache_holds_them(counted: GateReader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_read_once_while_the_cache_holds_them(counted: Callable[[int], GateReader]) -> None:
     one_gate = H * (2 * H + H) * 8
-    monkeypatch.setattr(gates, "_WEIGHT_BYTES", 2 * one_gate)
     # Two fit, and the least recently used one is dropped.
-    assert asked(counted, "i", "f", "i", "g", "i", "f", "g") == [1, 1, 0, 1, 0, 1, 1]
-    monkeypatch.setattr(gates, "_WEIGHT_BYTES", 2 * one_gate - 1)
-    assert asked(counted, "i", "f", "f", "i") == [1, 1, 0, 1]
-    monkeypatch.setattr(gates, "_WEIGHT_BYTES", 0)
-    assert asked(counted, "o", "o", "g", "o") == [1, 0, 1, 1]
-    monkeypatch.undo()
-    assert asked(counted, "i", "f", "g", "o", "i", "f", "g", "o") == [1, 1, 1, 0, 0, 0, 0, 0]
+    assert asked(counted(2 * one_gate), "i", "f", "i", "g", "i", "f", "g") == [1, 1, 0, 1, 0, 1, 1]
+    assert asked(counted(2 * one_gate - 1), "i", "f", "f", "i") == [1, 1, 0, 1]
+    assert asked(counted(0), "o", "o", "g", "o") == [1, 0, 1, 1]
+    assert asked(counted(4 * one_gate), "i", "f", "g", "o", "i", "f", "g", "o") == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
 def test_a_cells_quantities_have_their_names_and_limits() -> None:

@@ -12,7 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.quantities import lane_reader as module
 from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.lane_reader import CancelledError, CellReader, ChunkCache, MultiscaleReader, Tile
+from rnnviz.quantities.lane_reader import CancelledError, CellReader, Chunks, MultiscaleReader, Tile, no_chunks
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.quantities.units import LaneOrders, OrderKey, UnitOrder
 from rnnviz.verify.result import RunResult
@@ -86,7 +86,7 @@ def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
 ) -> None:
     monkeypatch.setattr(module, "_CHUNK_VALUES", chunk)
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 4)
-    cache = ChunkCache()
+    cache = no_chunks()
     for lane, orders in product((Lane(1, 1), Lane(0, 0), INPUT), (None, ordered())):
         cells, marks = numbers(result, output_gates, lane, quantity)
         if orders is not None and lane is not INPUT:
@@ -109,10 +109,10 @@ def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
 
 
 def test_pictures_of_everything_share_one_store_and_none_is_taken_for_another(result: RunResult) -> None:
-    cache = ChunkCache()
+    cache = no_chunks()
     across, down = Bins(np.arange(0, T, 4), T), every_cell(0, H)
 
-    def pictures(cache: ChunkCache | None) -> list[Tile]:
+    def pictures(cache: Chunks | None) -> list[Tile]:
         found = []
         for engine, candidate, sample, quantity, orders in product(
             ("gluon", "manual"), (None, "manual"), (0, 2), ("value", "f", "change"), (None, ordered())
@@ -184,7 +184,7 @@ def test_parts_are_as_large_as_the_limit_allows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_CHUNK_VALUES", values)
-    cache = ChunkCache()
+    cache = no_chunks()
     lanes = MultiscaleReader(result, "gluon", None, SAMPLE, cache=cache)
     lanes.read(Lane(0, 0), Bins(np.arange(0, T, times), T), Bins(np.arange(0, H, units), H))
     assert reads == parts

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter
 
+from rnnviz.core.byte_cache import LIMITS, ByteCache
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
@@ -21,16 +22,14 @@ from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Sheet, Tile, TileKey, TileStyle
 from rnnviz.quantities.lane_reader import CancelledError
 
-LEAST_BYTES = 64 << 20
 _NEWEST = 3
 
 
 class TileCache:
-    """Least-recently-used cache of tiles."""
+    """The tiles that were used last."""
 
     def __init__(self) -> None:
-        self._budget, self._used = LEAST_BYTES, 0
-        self._tiles: OrderedDict[TileKey, Tile] = OrderedDict()
+        self._tiles: ByteCache[TileKey, Tile] = ByteCache("tiles", self._dropped)
         self._sheets: dict[tuple[TileStyle, Lane], OrderedDict[Sheet, set[TileKey]]] = {}
 
     def __contains__(self, key: TileKey) -> bool:
@@ -41,21 +40,17 @@ class TileCache:
 
     def make_room(self, needed: int) -> None:
         """Set the minimum budget in bytes. A visible part that exceeds it would be rendered repeatedly."""
-        self._budget = max(needed, LEAST_BYTES)
-        self._shrink()
+        self._tiles.limit_to(max(needed, LIMITS["tiles"]))
 
     def put(self, key: TileKey, tile: Tile) -> None:
         if key in self._tiles:
             return
-        self._tiles[key] = tile
-        self._used += tile.image.sizeInBytes()
         self._sheets.setdefault((key.style, key.lane), OrderedDict()).setdefault(key.sheet, set()).add(key)
-        self._shrink()
+        self._tiles.put(key, tile, tile.image.sizeInBytes())
 
     def get(self, key: TileKey) -> Tile | None:
         tile = self._tiles.get(key)
         if tile is not None:
-            self._tiles.move_to_end(key)
             self._sheets[key.style, key.lane].move_to_end(key.sheet)
         return tile
 
@@ -75,19 +70,15 @@ class TileCache:
         """Mark the sheet that shows most as used, because it replaces missing tiles."""
         sheets = self._sheets.get((style, lane), OrderedDict())
         for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
-            self._tiles.move_to_end(key)
+            self._tiles.get(key)
 
     def drop_before(self, turn: int) -> None:
         """Remove the tiles of earlier results."""
-        for key in [key for key in self._tiles if key.style.turn < turn]:
-            self._drop(key)
+        for key in self._tiles:
+            if key.style.turn < turn:
+                self._tiles.drop(key)
 
-    def _shrink(self) -> None:
-        while self._used > self._budget and len(self._tiles) > 1:
-            self._drop(next(iter(self._tiles)))
-
-    def _drop(self, key: TileKey) -> None:
-        self._used -= self._tiles.pop(key).image.sizeInBytes()
+    def _dropped(self, key: TileKey) -> None:
         sheets = self._sheets[key.style, key.lane]
         keys = sheets[key.sheet]
         keys.remove(key)

@@ -42,7 +42,7 @@ from rnnviz.quantities.gates import (
     is_recomputed,
     quantity_for,
 )
-from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
+from rnnviz.quantities.lane_reader import MultiscaleReader, no_chunks
 from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.result import RunResult
@@ -317,7 +317,7 @@ class LaneCaches:
     """Values of one result that were read or computed. `turn` counts the results."""
 
     def __init__(self, result: RunResult, turn: int) -> None:
-        self.chunks, self.gates, self.turn = ChunkCache(), LaneGates(result), turn
+        self.chunks, self.gates, self.turn = no_chunks(), LaneGates(result), turn
         self.reaches: Reaches = {}
         """Ends of the color scale by what is in view."""
 

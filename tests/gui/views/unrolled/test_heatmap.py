@@ -3,8 +3,8 @@
 import pytest
 from PySide6.QtGui import QImage
 
+from rnnviz.core.byte_cache import LIMITS
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.views.unrolled import heatmap as tile_store
 from rnnviz.gui.views.unrolled.colormap import ColorScale
 from rnnviz.gui.views.unrolled.heatmap import TileCache
 from rnnviz.gui.views.unrolled.tiles import Sheet, Tile, TileKey, TileStyle
@@ -27,7 +27,7 @@ def tile() -> Tile:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> TileCache:
     """A cache for four images."""
-    monkeypatch.setattr(tile_store, "LEAST_BYTES", 1600)
+    monkeypatch.setitem(LIMITS, "tiles", 1600)
     return TileCache()
 
 
