@@ -172,6 +172,7 @@ def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
     assert not history.can_undo
 
 
+@pytest.mark.slow
 def test_the_menu_names_the_undone_and_redone_change(window, press):
     window.document.edit(replace(CONFIG, network=replace(CONFIG.network, hidden_size=12)), "the first")
     window.document.edit(with_key("network", "hidden_size"))
@@ -226,6 +227,7 @@ def test_an_edit_that_is_typed_back_is_no_step():
     assert history.present.config == edited
 
 
+@pytest.mark.slow
 def test_undo_in_a_field_reverts_the_setting_and_first_its_invalid_text(window):
     box = window.panel.field("network.hidden_size").editor.widget
     box.setFocus()

@@ -83,6 +83,7 @@ def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(qtbot: Any, w
     assert_same_engines(window)
 
 
+@pytest.mark.slow
 def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: MainWindow) -> None:
     window.resize(1280, 800)
     run(qtbot, window, OTHER_BUG, BUG)
@@ -120,6 +121,7 @@ def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window:
         window.player.pause()
 
 
+@pytest.mark.slow
 def test_a_state_names_the_fields_that_changed_once(window: MainWindow) -> None:
     seen: list[frozenset[str]] = []
     result = window.session.result

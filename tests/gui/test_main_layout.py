@@ -35,6 +35,7 @@ def click(handle: FoldHandle) -> None:
     QTest.qWait(0)
 
 
+@pytest.mark.slow
 def test_keys_and_handles_fold_panes_and_the_lanes_take_their_space(window):
     layout, lanes = window.main_layout, window.lanes
     width, height = lanes.width(), lanes.height()

@@ -42,6 +42,7 @@ def test_a_name_of_gluon_has_one_of_pytorch(gluon: str, torch: str) -> None:
     assert named(gluon) == gluon
 
 
+@pytest.mark.slow
 def test_the_window_shows_the_names_of_the_choice_and_remembers_it(shared_window: MainWindow, qtbot: Any) -> None:
     window = shared_window
     network = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2}

@@ -161,6 +161,7 @@ def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run
                 assert seen.named(name) == [number_format.short(value) for value in eval(name, arrays)], line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directions", nightly_except(["l", "lr"], "lr"))
 def test_the_parameters_are_called_as_gluon_calls_them(
     window: MainWindow, run_config: Callable[..., None], directions: str

@@ -28,6 +28,7 @@ def first_size(window) -> QSize:
     return QSize(1280, 800).boundedTo(window.screen().availableSize() - QSize(16, 48))
 
 
+@pytest.mark.slow
 def test_the_window_geometry_is_restored(make_window, supervisor):
     window = make_window(supervisor)
     # The screen in memory is small, and a window never comes back larger than the screen.
@@ -83,6 +84,7 @@ def test_settings_are_unchanged_on_a_full_disk_until_it_has_free_space(tmp_path)
 PACKED = bytes.fromhex("000000ff 00000001 00000002 000002ae 0000014a 00")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "handle", ["00ffffff", *(pytest.param(h, marks=pytest.mark.slow) for h in ("7fffffff", "80000000"))]
 )

@@ -48,6 +48,7 @@ def show(
     application._close_windows()
 
 
+@pytest.mark.slow
 def test_a_change_in_a_shown_window_is_saved_when_python_ends(
     qtbot: Any, show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_change_in_a_shown_window_is_saved_when_python_ends(
     assert left() == ["autosave.rnnviz", "owner.json"]
 
 
+@pytest.mark.slow
 def test_a_shown_window_that_is_closed_leaves_nothing(
     show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
 ) -> None:

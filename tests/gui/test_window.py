@@ -93,6 +93,7 @@ def test_a_field_of_the_panel_keeps_letters_and_arrows(window):
     assert window.findChild(ShortcutsDialog) is None
 
 
+@pytest.mark.slow
 def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
     window.toolbar.transport.slider.setValue(3)
@@ -119,6 +120,7 @@ def test_another_sample_selects_at_most_its_last_time_step(run_config, window):
     assert bar.transport.slider.value() == 199
 
 
+@pytest.mark.slow
 def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, window, press):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 3})
     play = window.actions_["play"]
@@ -184,6 +186,7 @@ def test_colors_are_chosen_in_the_toolbar(run_config, window):
     assert swiped_to(window.lanes) is None
 
 
+@pytest.mark.slow
 def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config, press):
     compare = {"reference": "onnx", "candidates": ["manual"]}
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4}, compare=compare)

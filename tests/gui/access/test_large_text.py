@@ -84,6 +84,7 @@ def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[in
     return found
 
 
+@pytest.mark.slow
 def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
     tabs = large_window.main_layout.tabs
     for place in range(tabs.count()):
@@ -97,6 +98,7 @@ def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
     assert large_window.findChild(QToolBar).height() >= scaled(18)
 
 
+@pytest.mark.slow
 def test_no_text_of_the_other_windows_is_cut_off(large_window, qtbot):
     for made in (ShortcutsDialog(MENUS, large_window), GuideWindow(large_window)):
         if isinstance(made, GuideWindow):

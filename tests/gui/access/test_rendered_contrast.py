@@ -47,6 +47,7 @@ def window(request: pytest.FixtureRequest, qtbot, shared_window: MainWindow) -> 
     return shared_window
 
 
+@pytest.mark.slow
 def test_the_highlighted_entry_of_every_menu_is_seen(window):
     base, highlighted = window._theme_manager.theme.base, 0
     menus = window.findChildren(QMenu)
@@ -63,6 +64,7 @@ def test_the_highlighted_entry_of_every_menu_is_seen(window):
     assert highlighted > 20
 
 
+@pytest.mark.slow
 def test_the_highlighted_menu_of_the_menu_bar_is_seen(window):
     bar = window.menuBar()
     for action in bar.actions():
@@ -73,6 +75,7 @@ def test_the_highlighted_menu_of_the_menu_bar_is_seen(window):
     bar.setActiveAction(None)
 
 
+@pytest.mark.slow
 def test_the_highlighted_entry_of_every_list_is_seen(window):
     base, shown = window._theme_manager.theme.base, 0
     for box, view in control_states.open_lists(window):
@@ -83,6 +86,7 @@ def test_the_highlighted_entry_of_every_list_is_seen(window):
     assert shown > 5
 
 
+@pytest.mark.slow
 def test_every_control_is_read_and_shows_its_state(window):
     assert faults(window) == []
 

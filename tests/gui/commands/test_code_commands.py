@@ -47,6 +47,7 @@ def test_a_terminal_editor_without_a_terminal_is_not_used(programs: Path) -> Non
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system has an editor")
 @pytest.mark.parametrize(("code", "opened"), [(None, False), (3, False), (0, True)])
 def test_without_an_editor_the_message_says_whether_the_file_is_open(

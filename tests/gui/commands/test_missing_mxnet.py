@@ -20,6 +20,7 @@ def note_of(window, key="compare.reference"):
     return note.text if note is not None and note.isVisible() else ""
 
 
+@pytest.mark.slow
 def test_lessons_run_without_a_note(qtbot, window):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.files.open_lesson(lessons()[5])

@@ -30,6 +30,7 @@ def with_recording(qtbot: Any, window: MainWindow, path: Path) -> RunResult:
     return result
 
 
+@pytest.mark.slow
 def test_a_recording_with_one_changed_number_is_wrong_there_and_its_missing_state_is_not_compared(
     qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def tab(window: MainWindow) -> KnownBugsView:
     return view
 
 
+@pytest.mark.slow
 def test_a_chosen_known_bug_is_computed_and_shown(qtbot: Any, window: MainWindow) -> None:
     view, candidates = tab(window), engines_of(window.session.config)[1:]
     view.choose("no-h2h-bias")

@@ -252,6 +252,7 @@ def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
     box.accept()
 
 
+@pytest.mark.slow
 def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
     for entry in ("csv", "page", "report", "notebook"):
         assert not bare_window.findChild(QAction, f"export_{entry}").isEnabled()

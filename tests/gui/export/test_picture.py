@@ -44,6 +44,7 @@ def take(qtbot, window, monkeypatch):
     return take
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_drawn_in_several_turns_and_is_the_same_as_one_drawn_at_once(window, take):
     pieces, picture, at_once = take()
     assert len(pieces) >= 5

@@ -56,6 +56,7 @@ def opened(qtbot: Any, window: MainWindow, model: Path) -> GenerateWindow:
     return opened
 
 
+@pytest.mark.slow
 def test_the_sample_model_is_back_with_one_button(qtbot: Any, window: MainWindow, opened: GenerateWindow) -> None:
     assert opened.sample_button.isVisible()
     opened.sample_button.setFocus()
@@ -97,6 +98,7 @@ def test_steps_and_generated_text_are_those_of_the_generator(qtbot: Any, opened:
     assert opened.step_action.isEnabled()
 
 
+@pytest.mark.slow
 def test_another_prefix_is_compared_with_the_one_before(
     qtbot: Any, window: MainWindow, opened: GenerateWindow, model: Path
 ) -> None:
@@ -172,6 +174,7 @@ def test_the_lanes_follow_the_text_until_another_config_is_opened(
     assert not opened.lanes_action.isChecked()
 
 
+@pytest.mark.slow
 def test_bars_are_the_most_probable_characters_and_the_one_that_follows() -> None:
     probabilities = np.arange(20.0) / 190
     bars = bars_of("abcdefghijklmnopqrst", probabilities, "a", drawn=True)

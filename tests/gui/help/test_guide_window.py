@@ -28,6 +28,7 @@ def guide(qtbot):
     parent.deleteLater()
 
 
+@pytest.mark.slow
 def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
     assert bare_window.focusWidget() is bare_window.lanes
     help_ = bare_window.help
@@ -42,6 +43,7 @@ def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
     help_.guide.close()
 
 
+@pytest.mark.slow
 def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
     file = tmp_path / "mine.toml"
     file.touch()

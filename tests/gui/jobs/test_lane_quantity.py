@@ -1,6 +1,7 @@
 """Influence and contributions follow the selection and the shown engine while they are switched on."""
 
 import numpy as np
+import pytest
 
 from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace_index import Lane, Location
@@ -38,6 +39,7 @@ def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
         follower.close()
 
 
+@pytest.mark.slow
 def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, shared_window) -> None:
     window = shared_window
     (plot,) = (view for view in window.views if view.title == "Gradient flow")

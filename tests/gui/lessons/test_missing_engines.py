@@ -17,6 +17,7 @@ def opened(window, entry):
     return window.guide.pane
 
 
+@pytest.mark.slow
 def test_a_lesson_about_a_missing_engine_says_what_it_needs(window, without_mxnet):
     pane = opened(window, find_entry("real-bug", lesson_entries()))
     assert pane.note.isVisible()

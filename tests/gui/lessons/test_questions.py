@@ -81,6 +81,7 @@ def covered(window: MainWindow) -> set[str]:
     return {getattr(part, "title", "tabs") for part in parts if part.parent() is not window}
 
 
+@pytest.mark.slow
 def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: Settings) -> None:
     reading = make()
     window, pane = reading.window, reading.pane

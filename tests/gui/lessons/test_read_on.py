@@ -25,6 +25,7 @@ def small(read):
     return read
 
 
+@pytest.mark.slow
 def test_statements_below_are_counted_until_they_are_visible(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
     height = pane.scroll_area.height()

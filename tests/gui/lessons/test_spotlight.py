@@ -1,5 +1,6 @@
 """Every part that a lesson can name highlights the intended widget."""
 
+import pytest
 from PySide6.QtCore import QPoint, QRect
 
 from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
@@ -17,6 +18,7 @@ def highlighted(window, spotlight, part):
     return spotlight.highlighted
 
 
+@pytest.mark.slow
 def test_every_part_is_highlighted_at_its_place(window, run_config):
     run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
     spotlight = Spotlight(window)

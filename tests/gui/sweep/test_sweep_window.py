@@ -173,6 +173,7 @@ def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, 
     assert [text for _, text in heat.scale.ticks()]
 
 
+@pytest.mark.slow
 def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: MainWindow, shown: SweepWindow) -> None:
     heat = shown.heat
     heat.map.setFocus()
@@ -304,6 +305,7 @@ def dialog(qtbot: Any) -> QMessageBox:
     return found[0]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_wrong_is_a_sentence(qtbot: Any, bare_window: MainWindow, tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text(SWEEP + "network.size = [1]\n", encoding="utf-8")

@@ -57,6 +57,7 @@ def rows_with_highlight(state_map: OutputMap) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: MainWindow) -> None:
     state_map, lanes, table = view(shown, OutputMap), shown.lanes, view(shown, VectorTable)
     shown.session.set_location(Location(2, 1, 0, 0))
@@ -106,6 +107,7 @@ def test_the_keyboard_highlights_and_selects_every_part(qtbot: Any, shown: MainW
     assert shown.session.highlighted == ()
 
 
+@pytest.mark.slow
 def test_another_result_puts_everything_out(shown: MainWindow) -> None:
     shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
     assert shown.lanes.highlights.frames
@@ -147,6 +149,7 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
     assert picture() == before
 
 
+@pytest.mark.slow
 def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWindow, press: Any) -> None:
     caption = shown.lanes.findChild(QLabel, "flow_caption")
     assert not caption.isVisible()

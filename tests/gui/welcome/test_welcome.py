@@ -22,6 +22,7 @@ def entry_of(window, title: str) -> StartButton:
     return found
 
 
+@pytest.mark.slow
 def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert welcomed.welcome.page.isVisible()
     assert not welcomed.lanes.isVisible()

@@ -36,6 +36,7 @@ def test_the_diagram_has_a_lane_for_each_layer_and_direction_and_says_the_sizes(
         assert text in diagram.accessibleDescription()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(
     "keys", [{}, {"num_layers": 3, "bidirectional": True}, {"reverse": True}, {"cell": "./mine.py"}]
