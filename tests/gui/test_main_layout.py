@@ -1,17 +1,13 @@
 """Layout of the main window: folded panes, the drawer of the tabs, and what a small window shows."""
 
-from dataclasses import replace
-from itertools import pairwise
-
 import pytest
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QToolButton,
 )
 
-from rnnviz.core.config import Compare
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.lessons.spotlight import target_of
 from rnnviz.gui.main_layout import FoldHandle
@@ -91,34 +87,6 @@ def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window, su
     layout.select_tab("Error over time")
     QTest.qWait(0)
     assert abs(layout.tabs.height() - 290) < 3
-
-
-def is_extended(toolbar) -> bool:
-    return toolbar.findChild(QToolButton, "qt_toolbar_ext_button").isVisible()
-
-
-@pytest.mark.slow
-def test_a_small_window_has_every_control_and_lanes_of_a_fair_size(make_window, supervisor, qtbot):
-    window = make_window(supervisor, (800, 560))
-    assert window.lanes.width() > 400
-    assert window.lanes.height() > 240
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.guide.open(lesson_entries()[4])
-    QTest.qWait(0)
-    # Two candidates need a box of their own.
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.edit(replace(window.session.config, compare=Compare("gluon", ("manual", "bug:gates-i-f-o-g"))))
-        window.control.run()
-    # Frameworks of the desktop scale by 150%: 1440 x 900 pixels are 960 x 600.
-    for width, height in ((800, 560), (960, 600)):
-        window.resize(width, height)
-        QTest.qWait(0)
-        assert (window.width(), window.height()) == (width, height)
-        assert not is_extended(window.toolbar)
-        for control in (window.toolbar.colors, window.toolbar.export, window.toolbar.sample):
-            assert window.rect().contains(QRect(control.mapTo(window, QPoint()), control.size()))
-        separators = [action.isSeparator() for action in window.toolbar.actions() if action.isVisible()]
-        assert not any(one and next_one for one, next_one in pairwise(separators))
 
 
 @pytest.mark.slow

@@ -5,12 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.number_format import short, true_minus
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.main_layout import MainLayout
-from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
+from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.mismatch_list import MismatchList
@@ -79,35 +77,6 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
     assert view.result is None
     view.show()
     assert (view.result, view.candidate) == (second, session.candidate)
-
-
-def _lazy_views(qtbot: Any) -> tuple[MainLayout, LazyViews]:
-    main_layout = MainLayout(QWidget(), ResultView(), (), TABS)
-    qtbot.addWidget(main_layout)
-    late = LazyViews(main_layout.tab_chosen, main_layout)
-    late.made.connect(main_layout.set_tab_view)
-    return main_layout, late
-
-
-def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    main_layout, late = _lazy_views(qtbot)
-    texts = [f"{title} 3" for title in TABS]
-    for title, text in zip(TABS, texts, strict=True):
-        main_layout.set_tab_text(title, text)
-    main_layout.show_tab(TABS[-1], present=False)
-    with qtbot.waitSignal(late.completed):
-        late.begin()
-    tabs = main_layout.tabs
-    assert [tabs.widget(place).title for place in range(tabs.count())] == list(TABS)
-    assert [tabs.tabText(place) for place in range(tabs.count())] == texts
-    assert [tabs.isTabVisible(place) for place in range(tabs.count())] == [True] * (len(TABS) - 1) + [False]
-    assert tabs.currentIndex() == 0
-    # Even the same text would lay out the tabs and the view again.
-    laid_out: list[str] = []
-    monkeypatch.setattr(tabs, "setTabText", lambda _place, text: laid_out.append(text))
-    for text in (texts[0], "another"):
-        main_layout.set_tab_text(TABS[0], text)
-    assert laid_out == ["another"]
 
 
 def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot: Any) -> None:

@@ -283,24 +283,6 @@ def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(wind
     qtbot.waitUntil(window.isActiveWindow)
 
 
-def test_every_control_of_the_unfolded_verdict_and_the_presentation_has_a_name(run_config, window):
-    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
-    run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
-    window.verdict.toggle_details()
-    check_names(window)
-    check_tooltips(window)
-    order = list(controls_in_order(window))
-    # The unfolded part follows the banner, although it lies over the lanes.
-    show_me = window.findChild(QAbstractButton, "show_me")
-    assert order.index(window.verdict._fold) < order.index(show_me) < order.index(window.lanes)
-    assert order.count(show_me) == 1
-    window.verdict.toggle_details()
-    window.presentation.toggle()
-    check_names(window)
-    check_tooltips(window)
-    window.presentation.leave()
-
-
 def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     window.lanes.setFocus()
     parts = [part for part in window.main_layout.parts if part.isVisible()]

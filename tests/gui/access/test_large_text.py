@@ -19,9 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.commands.menus import ShortcutsDialog
-from rnnviz.gui.commands.palette import CommandPalette
 from rnnviz.gui.commands.table import MENUS
-from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.scaling import scaled
 
@@ -108,21 +106,3 @@ def test_no_text_of_the_other_windows_is_cut_off(large_window, qtbot):
         assert cut_texts(made) == []
         assert made.height() <= LARGE[1]
         made.close()
-
-
-@pytest.mark.slow
-def test_dialogs_fit_the_screen_and_scroll_what_does_not(large_window):
-    screen = large_window.screen().availableSize()
-    options, save = FigureOptions(), lambda *_: None
-    dialogs = (
-        ShortcutsDialog(MENUS, large_window),
-        CommandPalette(large_window, large_window, large_window.menuBar(), large_window._settings),
-        FigureDialog(large_window, large_window.session, [large_window.lanes], options, save),
-    )
-    for dialog in dialogs:
-        dialog.open()
-        QTest.qWait(0)
-        assert dialog.height() <= screen.height()
-        # The platform of the tests has a screen of 800 pixels, which the text beside a preview may exceed.
-        assert dialog.width() <= max(screen.width(), 1280)
-        dialog.reject()

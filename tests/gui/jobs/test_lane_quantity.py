@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from rnnviz.core.places import Place, parameter_place
-from rnnviz.core.trace_index import Lane, Location
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from rnnviz.quantities.influence import influence
 from tests.factories import make_result
@@ -56,43 +54,3 @@ def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, shared_window) -> None:
     assert window.lane_quantity.busy
     window.stop()
     assert (window.session.following, plot.wanted) == (None, "loss")
-
-
-def test_contributions_follow_the_selected_parameter(qtbot, monkeypatch) -> None:
-    monkeypatch.setattr("rnnviz.gui.jobs.lane_quantity._AFTER", 0)
-    result = make_result(cell="gru", gradients=("manual",), engines=("manual", "gluon"))
-    session, said = Session(result.config), []
-    follower, history = LaneQuantityFollower(session), NavigationHistory(session)
-    follower.message.connect(said.append)
-    session.set_result(result)
-    try:
-        follower.toggle("contributions")
-        assert (session.following, len(said)) == (None, 1)
-        parameter = parameter_place(Lane(0), "h2h_weight", (5, 1))
-        history.begin(parameter.gradient)
-        follower.toggle("contributions")
-        qtbot.waitUntil(lambda: session.contributions is not None)
-        assert session.contributions.parameter == parameter
-        # The selected step shows its gradient, and leads back to the parameter.
-        where = Location(0, 0, 3, 1, 2)
-        session.set_location(where)
-        assert history.place == Place.at("grad.z", where)
-        assert not follower.busy
-        history.back()
-        assert history.place == parameter.gradient
-        other = parameter_place(Lane(0), "i2h_bias", (2,))
-        session.set_parameter(other)
-        qtbot.waitUntil(lambda: session.contributions.parameter == other)
-        # Another quantity replaces it.
-        follower.toggle("influence")
-        qtbot.waitUntil(lambda: session.influence is not None)
-        assert session.contributions is None
-        follower.toggle("contributions")
-        session.set_engine("gluon")
-        qtbot.waitUntil(lambda: session.following is None)
-        assert "gluon" in said[-1]
-        follower.toggle("contributions")
-        session.set_result(make_result(cell="lstm"))
-        assert (session.following, session.parameter) == (None, None)
-    finally:
-        follower.close()

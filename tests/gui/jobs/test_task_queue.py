@@ -1,12 +1,9 @@
 """Background work: in order, stopped, failed and abandoned."""
 
 import threading
-from time import sleep
-
-from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.errors import EngineError
-from rnnviz.gui.jobs.task_queue import BackgroundTask, LatestTask, StoppableTask, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, TaskQueue
 
 
 class Endless:
@@ -71,38 +68,3 @@ def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
     qtbot.waitUntil(lambda: told == ["one", "two"] and endless.begun.is_set())
     jobs.close()
     assert told == ["one", "two"]
-
-
-def test_the_latest_task_begins_after_pending_paints(qtbot):
-    done: list[str] = []
-
-    class Slow(QWidget):
-        def paintEvent(self, _event):
-            sleep(0.05)
-            done.append("painted")
-
-    widget, task = Slow(), LatestTask("latest")
-    qtbot.addWidget(widget)
-    widget.show()
-    qtbot.waitUntil(lambda: done != [])
-    done.clear()
-    widget.update()
-    task.ask(lambda _check: done.append("computed"))
-    assert task.busy
-    qtbot.waitUntil(lambda: not task.busy)
-    assert done == ["painted", "computed"]
-    task.ask(lambda _check: done.append("canceled"))
-    task.stop()
-    QApplication.processEvents()
-    assert len(done) == 2
-    assert not task._thread.isRunning()
-
-
-def test_a_stoppable_task_with_a_defect_is_reported_and_no_longer_busy(qtbot):
-    task, said, busy = StoppableTask("defect"), list[str](), list[bool]()
-    task.busy_changed.connect(busy.append)
-    task._begin(lambda _check: 1 // 0, said.append)
-    qtbot.waitUntil(lambda: len(said) == 1)
-    assert "ZeroDivisionError" in said[0]
-    assert busy == [True, False]
-    task.close()

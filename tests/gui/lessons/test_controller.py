@@ -39,16 +39,6 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
-@pytest.mark.slow
-def test_a_click_on_next_leaves_the_keyboard_where_it_was(read):
-    """Steps ask for arrow keys and the space bar, which would press the button again."""
-    read.window.lanes.setFocus()
-    for button in (read.pane.next, read.pane.back):
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-        read.finish_pending()
-        assert read.window.focusWidget() is read.window.lanes
-
-
 def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, settings):
     window, pane = read.window, read.pane
     assert not window.actions_["lesson_back"].isEnabled()
@@ -171,35 +161,6 @@ def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     read.finish_pending()
     assert not read.window.panel.errors
     assert read.marks == ["True", "True"]
-
-
-@pytest.mark.slow
-def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_selection(read):
-    window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
-    window.main_layout.fold("settings", folded=False)
-    window.main_layout.column.setSizes([10, 1000])
-    read.qtbot.waitUntil(lambda: bar.maximum() > 0)
-    assert QApplication.focusWidget() is read.pane.scroll_area
-    key(window, Qt.Key.Key_Down)
-    assert bar.value() > 0
-    assert window.session.location.unit == 3
-    window.document.edit(changed(window.session.config, timesteps=3))
-    read.finish_pending()
-    key(window, Qt.Key.Key_Right)
-    assert window.session.location.timestep == 1
-
-
-def test_tab_moves_from_the_buttons_over_the_text_to_the_statements(read):
-    pane = read.pane
-    read.window.main_layout.fold("settings", folded=False)
-    read.window.main_layout.column.setSizes([1000, 10])
-    read.qtbot.waitUntil(lambda: not pane.more.isVisible())
-    pane.counter.setFocus()
-    way = []
-    for _ in range(5):
-        key(read.window, Qt.Key.Key_Tab)
-        way.append(QApplication.focusWidget())
-    assert way == [pane.next, pane.look, pane.scroll_area, *pane.rows]
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.fields import label
-from rnnviz.gui.settings_panel.widgets import PathLineEdit
 from tests.gui.settings_panel.conftest import CONFIG
 from tests.profiles import nightly_except
 from tests.strategies import any_config_mappings
@@ -251,16 +250,3 @@ def test_a_mnemonic_reaches_its_field(panel, qtbot) -> None:
     panel.activateWindow()
     QTest.keyClick(panel, Qt.Key.Key_D, Qt.KeyboardModifier.AltModifier)
     qtbot.waitUntil(lambda: panel.field("network.hidden_size").editor.controls[0].hasFocus())
-
-
-def test_a_field_that_becomes_visible_gets_its_control_in_the_order_of_the_schema(panel, qtbot, choose) -> None:
-    hidden = panel.findChildren(PathLineEdit)
-    choose("sequence.source", "file")
-    assert len(panel.findChildren(PathLineEdit)) > len(hidden)
-    assert panel.field("sequence.path").editor.widget.isVisible()
-
-    def in_order() -> None:
-        tops = [panel.field(key).editor.widget.y() for key in panel.visible_fields if key.startswith("sequence.")]
-        assert tops == sorted(tops)
-
-    qtbot.waitUntil(in_order)

@@ -7,7 +7,6 @@ from PySide6.QtTest import QTest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_histogram import ErrorHistogram
 from tests.factories import make_result
 
@@ -90,18 +89,6 @@ def test_copying_has_a_row_for_each_bar(view: ErrorHistogram) -> None:
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert heading == ["above", "up to", "values", "first at"]
     assert sum(int(row[2]) for row in rows) == 80
-
-
-@pytest.mark.parametrize("size", [(900, 220), (300, 120), (120, 60)])
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_it_is_drawn_in_both_themes_however_small(view: ErrorHistogram, theme, size: tuple[int, int]) -> None:
-    view.resize(*size)
-    view.apply_theme(theme)
-    view.chart.choose(bar_of(view, PLACE))
-    image = view.chart.grab().toImage()
-    assert image.pixelColor(image.width() - 3, 3).name() == theme.base
-    inside = view.chart.bar_rect(0)
-    assert image.pixelColor(inside.center().toPoint()).name() == theme.accent
 
 
 def test_without_a_result_a_hint_is_shown(view: ErrorHistogram) -> None:

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.quantities.plot_series import LogScale
 from rnnviz.verify.audit import audit
@@ -104,16 +103,6 @@ def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=point)
     assert asked.args == [Location(0, 0, 6)]
-
-
-def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> None:
-    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
-    assert len(view.curves.others) == 3
-    view.show_result(make_result(edits={"manual": nudge}, num_layers=20, bidirectional=True), "manual")
-    view.show_location(Location(19, 0, 0))
-    [envelope] = view.curves.others
-    assert np.flatnonzero(envelope.high != view.scale.zero).tolist() == [2, 3, 4]
-    assert np.all(lane_curve(view) == view.scale.zero)
 
 
 def test_equal_engines_are_on_zero_below_the_tolerance(view: ErrorPlot) -> None:
@@ -215,18 +204,6 @@ def test_copying_an_audited_run_includes_the_audit(view: ErrorPlot) -> None:
     column = heading.index("step audit: gluon")
     assert result.judgment is not None
     assert [float(row[column]) for row in rows] == result.judgment.audits["gluon"].ratio_over_time[0, 0].tolist()
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_have_their_ground(view: ErrorPlot, theme) -> None:
-    view.show_result(make_result(), "manual")
-    view.apply_theme(theme)
-    image = view.plot.grab().toImage()
-    assert image.pixelColor(image.width() - 3, 3).name() == theme.base
-    # A curve behind the label of the tolerance is seen, but does not cover it.
-    ground = view.plot._limit.label.fill.color()
-    assert ground.name() == theme.base
-    assert 0.5 < ground.alphaF() < 1.0
 
 
 def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(qtbot, view: ErrorPlot) -> None:

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
@@ -20,7 +18,6 @@ from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.steps import Region, highlighted_rows, lane_region
 from tests.factories import make_result
 from tests.gui.shown import highlighted_parts
-from tests.gui.views.unrolled.seen import empty_view, picture_complete
 
 
 @pytest.fixture
@@ -126,27 +123,6 @@ def test_the_features_of_the_layer_below_are_highlighted_in_the_input() -> None:
     h0 = Region(Lane(0, 1), range(5, 6), range(4), array="c")
     assert highlighted_rows([h0], network, 5, Location(0, 1, 4), "c0") == [range(4)]
     assert highlighted_rows([h0], network, 5, Location(0, 1, 4), "h0") == []
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> None:
-    lanes = empty_view()
-    qtbot.addWidget(lanes)
-    lanes.resize(700, 400)
-    lanes.apply_theme(theme)
-    lanes.show()
-    result = make_result(timesteps=200, num_layers=2)
-    lanes.show_result(result, "manual")
-    qtbot.waitUntil(lambda: picture_complete(lanes))
-
-    def picture() -> QImage:
-        return lanes.grab().toImage()
-
-    before = picture()
-    lanes.show_highlight((lane_region(result.inputs.network, 1, 0, 200),))
-    assert picture() != before
-    lanes.show_highlight(())
-    assert picture() == before
 
 
 @pytest.mark.slow

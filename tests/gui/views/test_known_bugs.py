@@ -148,15 +148,6 @@ def test_copying_copies_the_focused_table(view: KnownBugsView, computed: RunResu
     assert float(lines[1].split("\t")[4]) == view.spread_model.rows[0].worst
 
 
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_it_is_drawn_in_both_themes(view: KnownBugsView, computed: RunResult, theme) -> None:
-    view.show_result(computed, "manual")
-    view.apply_theme(theme)
-    strip = view.lanes.itemDelegateForColumn(1).strip(1, 50, 10)
-    assert {strip.pixelColor(x, 9).name() for x in range(50)} <= {theme.wrong, theme.raised}
-    view.grab()
-
-
 def test_without_a_result_a_hint_is_shown(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     view.show_result(None, None)

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.text.verdict_details import arrays
 from rnnviz.verify.compare import compare
@@ -110,12 +109,6 @@ def test_a_copy_has_headings_places_and_every_digit(shown: MismatchList) -> None
     first = lines[1].split("\t")
     assert first[:5] == ["0", "forward", "1", "1", "2"]
     assert float(first[6]) - float(first[5]) == pytest.approx(0.5, rel=1e-5)
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_draw_the_list(shown: MismatchList, theme) -> None:
-    shown.apply_theme(theme)
-    assert not shown.grab().isNull()
 
 
 def test_another_array_that_is_compared_has_a_line(view: MismatchList) -> None:

@@ -146,27 +146,3 @@ def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
     assert isinstance(row, PlaceRow)
     assert result["gluon"].state_c is not None
     assert np.array_equal(view.rows.values(row), result["gluon"].state_c[0, 0])
-
-
-def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:
-    view.show_result(make_result(), "manual")
-    view._engine.setCurrentIndex(view._engine.findData("manual"))
-    view.show_result(make_result(timesteps=3), "manual")
-    assert view.engine == "manual"
-    view.show_result(make_result(("gluon", "torch")), "torch")
-    assert view.engine == "gluon"
-
-
-def test_another_sample_keeps_the_row_of_the_keyboard(view: OutputMap) -> None:
-    result = make_result(num_layers=2, bidirectional=True)
-    view.show_result(result, "manual")
-    view.show_location(Location())
-    index = view.rows.index(3)
-    view.list.setCurrentIndex(index)
-    before, texts = index.data(), view.copy_text()
-    view.show_location(Location(sample=1))
-    assert view.list.currentIndex().row() == 3
-    assert index.data() != before
-    assert view.copy_text() != texts
-    view.show_location(Location())
-    assert (index.data(), view.copy_text()) == (before, texts)

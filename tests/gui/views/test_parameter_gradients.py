@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.views import parameter_gradients
 from rnnviz.gui.views.parameter_gradients import ParameterGradients
-from rnnviz.quantities.parameter_gradients import array_rows, entries_of
 from tests.factories import make_result
 from tests.gui.views.tables import texts
 
@@ -67,33 +64,3 @@ def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, v
     assert texts(view.model)[0][2] == "agrees"
     view.show_result(make_result(), "manual")
     assert present == [True, True, False]
-
-
-def test_gradients_of_one_engine_are_listed_by_magnitude_and_sorted_on_a_thread(
-    qtbot: Any, view: ParameterGradients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parameter_gradients, "_AT_ONCE", 0)
-    result = make_result(gradients=("manual",))
-    view.show_result(result, "manual")
-    qtbot.waitUntil(lambda: view.entries is not None)
-    assert view.entries is not None
-    row = view.entries.row
-    values = result["manual"][row.name]
-    assert row.comparison is None
-    assert view.entries.candidate is None
-    assert np.array_equal(np.abs(view.entries.reference), np.sort(np.abs(values.ravel()))[::-1])
-    view.hide()
-
-
-def test_of_a_large_array_the_largest_errors_of_all_blocks_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnviz.quantities.parameter_gradients.LISTED", 5)
-    monkeypatch.setattr("rnnviz.quantities.parameter_gradients._BLOCK_VALUES", 7)
-
-    def spoil(trace: Trace) -> None:
-        trace["grad.parameters.l0_h2h_weight"].reshape(-1)[[1, 40, 63]] += np.float32([0.1, 0.3, np.nan])
-
-    result = make_result(("gluon", "manual"), cell="lstm", gradients=("gluon", "manual"), edits={"manual": spoil})
-    (row,) = (row for row in array_rows(result, "manual") if row.title == "l0_h2h_weight")
-    found = entries_of(result, row, lambda: None)
-    assert len(found) == 5
-    assert [int(np.ravel_multi_index(index, row.shape)) for index in found.index[:3]] == [63, 40, 1]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QSignalSpy
 
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import DARK, LIGHT
@@ -66,15 +65,6 @@ def test_a_selected_row_stays_selected_when_rows_are_sorted(qtbot, model: TableM
     table.choose(2)
     model.sort(1, Qt.SortOrder.DescendingOrder)
     assert [model.row(index.row()) for index in table.selectionModel().selectedRows()] == [2]
-
-
-def test_as_many_rows_replace_others_without_a_reset(model: TableModel) -> None:
-    resets = QSignalSpy(model.modelReset)
-    model.show_rows(range(5), columns(np.ones(5)), keep=True)
-    assert texts(model)[0] == ("u-0", "1.000")
-    assert resets.count() == 0
-    model.show_rows(range(4), columns(np.ones(4)), keep=True)
-    assert resets.count() == 1
 
 
 def test_a_mark_has_the_themes_color_and_words_for_screen_readers(model: TableModel) -> None:

@@ -1,18 +1,14 @@
 """Units over time: the curves are the trace's, gaps are marked, a click moves the selection."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QToolButton
 
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views import unit_lines
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from rnnviz.quantities.gates import Quantity
 from tests.factories import make_result
@@ -89,23 +85,6 @@ def test_a_gradient_is_drawn_of_the_engines_that_give_it(view: UnitsPlot) -> Non
     assert [key.accessibleName().split()[-1] for key in view.keys] == [value, value, "none"]
     view.show_result(make_result(), "manual")
     assert view.choice.quantity == "value"
-
-
-@pytest.mark.slow
-def test_a_long_gate_is_computed_in_the_background_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
-    monkeypatch.setattr(unit_lines, "_AT_ONCE", 0)
-    result = make_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
-    view.show_result(result, "manual")
-    view.show_location(Location(unit=3))
-    view.choice.choose("z")
-    assert "computing z" in view.heading.text()
-    assert [key.value for key in view.keys] == ["…", "…"]
-    qtbot.waitUntil(lambda: "computing" not in view.heading.text())
-    drawn = view.curve("gluon", 3)
-    assert drawn is not None
-    expected = gates_of(result.inputs, result["gluon"].hidden)["z"][0, 0, :, 0, 3]
-    assert drawn.high.max() == pytest.approx(expected.max(), abs=1e-6)
-    assert drawn.low.min() == pytest.approx(expected.min(), abs=1e-6)
 
 
 def test_the_legend_shows_the_selected_values(view: UnitsPlot) -> None:
@@ -273,22 +252,6 @@ def test_both_themes_have_their_ground(view: UnitsPlot, theme) -> None:
     image = view.plot.grab().toImage()
     assert image.pixelColor(image.width() - 3, 3).name() == theme.base
     assert view.curve("gluon", 0) is not None
-
-
-def curve_colors(view: UnitsPlot) -> Counter[int]:
-    """Number of pixels of each color within the axes."""
-    plot = view.plot
-    image = plot.grab(plot.mapFromScene(plot.view_box.sceneBoundingRect()).boundingRect()).toImage()
-    return Counter(image.pixel(x, y) for x in range(image.width()) for y in range(image.height()))
-
-
-def test_of_many_equal_values_both_engines_are_seen(view: UnitsPlot) -> None:
-    view.show_result(make_result(timesteps=5000, batch_size=1), "manual")
-    seen = curve_colors(view)
-    series = THEMES["light"].series
-    assert not seen[QColor(series[1]).rgb()]
-    mixed = [color for color, count in seen.items() if count > 500 and color != QColor(THEMES["light"].base).rgb()]
-    assert mixed
 
 
 @pytest.mark.parametrize("quantity", ["value", "f", "norm"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QTabBar
 
 from rnnviz.core import number_format
@@ -134,20 +134,6 @@ def test_the_row_of_the_selection_is_chosen_and_visible(qtbot, view: VectorTable
     assert view.table.viewport().rect().contains(view.table.visualRect(view.model.index(900, 0)).center())
 
 
-def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: VectorTable) -> None:
-    result = make_result()
-    view.show_result(result, "manual")
-    view.show_location(Location(0, 0, 1, 0, 1))
-    flags = QItemSelectionModel.SelectionFlag
-    view.table.selectionModel().select(view.model.index(3, 0), flags.Select | flags.Rows)
-    view.show_location(Location(0, 0, 2, 0, 1))
-    values = result["gluon"].hidden[0, 0, 2, 0]
-    lines = view.copy_text().splitlines()
-    assert lines[0] == "unit\tgluon\tmanual\tdifference\tulp"
-    assert [line.split("\t")[0] for line in lines[1:]] == ["1", "3"]
-    assert [np.float32(line.split("\t")[1]) for line in lines[1:]] == [values[1], values[3]]
-
-
 def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
     result = make_result(hidden_size=50)
     view.show_result(result, "manual")
@@ -243,18 +229,6 @@ def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view: Vector
     assert [row[0] for row in cells(view)] == ["0 open", "1", "2 a very long…"]
     tooltip = view.model.index(2, 0).data(Qt.ItemDataRole.ToolTipRole)
     assert tooltip.startswith("feature: 2 a very long name\n")
-
-
-def test_no_number_is_cut_short_however_large(view: VectorTable) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 2, 0, 1] = -1.2345e30
-        trace.hidden[0, 0, 3, 0, 1] = -np.inf
-
-    view.show_result(make_result(edits={"manual": edit}), "manual")
-    for timestep in (2, 3):
-        view.show_location(Location(timestep=timestep))
-        text = view.model.index(1, 2).data()
-        assert view.table.columnWidth(2) > view.table.fontMetrics().horizontalAdvance(text)
 
 
 def columns_of(view: VectorTable, *names: str) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.views.unrolled.color_bar import RangeDialog, limit_of, ticks
@@ -147,17 +147,6 @@ def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, v
     assert limit_of("colors fixed 0.25") == Limit("fixed", -0.25, 0.25)
     for broken in ("colors most 1.0", "colors fixed nan", "colors fixed 1e", "colors fixed -1.0"):
         assert limit_of(broken) is None
-
-
-def test_ticks_are_round_and_signs_true(view: UnrolledView) -> None:
-    view.show_result(make_result(hidden_size=8, timesteps=4), "manual")
-    for lane in (Lane(0), INPUT):
-        for most in (3.0, 5.0):
-            found = ticks(view._shown.paint.of(lane).scale, most)
-            step = found[1][0] - found[0][0]
-            assert rounded_up(step * (1.0 - 1e-9)) == pytest.approx(step)
-            assert len(found) >= 3
-            assert found[0][1].startswith("\N{MINUS SIGN}")
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])

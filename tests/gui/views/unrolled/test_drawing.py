@@ -1,6 +1,5 @@
 """Tiles of the picture are drawn in the background, and older ones replace them until they are ready."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, current_thread, main_thread
@@ -18,7 +17,6 @@ from rnnviz.gui.views.unrolled.tiles import Request, Tile
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.conftest import own_threads, threads_left
 from tests.gui.views.unrolled.seen import empty_view, picture_complete
 
 
@@ -132,18 +130,3 @@ def test_another_picture_replaces_the_old_one_as_a_whole(
     after = pixels(view)
     assert likeness(after, before) < 0.99
     assert np.array_equal(after, pixels(view, taken=True))
-
-
-def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
-    qtbot: Any, view: UnrolledView, gate: Event
-) -> None:
-    view.show_result(long_result(), "manual")
-    complete(qtbot, view)
-    assert own_threads() == Counter(lanes=1)
-    view.hide()
-    assert threads_left() == Counter()
-    view.session.set_color_by("error_ratio")
-    view.show()
-    complete(qtbot, view)
-    view.close()
-    assert threads_left() == Counter()

@@ -69,18 +69,6 @@ def test_another_engines_gates_follow_from_its_own_values(view: UnrolledView) ->
     assert texts(view)[2, 0] == number_format.short(expected[2, 0])
 
 
-def test_only_quantities_with_an_initial_state_show_one(view: UnrolledView) -> None:
-    result = small()
-    view.show_result(result, "manual")
-    for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
-        view.session.set_color_by(quantity)
-        before = {unit: text for (t, unit), text in texts(view).items() if t < 0}
-        array = None if state is None else result.inputs.initial_state[state][0, 0]
-        assert before == ({} if array is None else {unit: number_format.short(v) for unit, v in enumerate(array)})
-        if state is not None:
-            assert view._canvas.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]
-
-
 def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qtbot: Any, view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")

@@ -110,19 +110,3 @@ def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: Un
     assert hint(view) == ""
     view.show_result(long_result(), "manual")
     assert hint(view) != ""
-
-
-def test_a_shape_that_returns_has_the_part_in_view_that_it_had_in_this_document(view: UnrolledView) -> None:
-    long, short = make_result(timesteps=60), make_result(timesteps=5)
-    view.show_result(long, "manual")
-    view._canvas.show_times(range(40, 44))
-    seen = view.chosen_camera()
-    assert seen is not None
-    view.show_result(short, "manual")
-    assert view.chosen_camera() is None
-    view.show_result(long, "manual")
-    assert view.chosen_camera() == seen
-    view.begin_document()
-    view.show_result(short, "manual")
-    view.show_result(long, "manual")
-    assert view.chosen_camera() is None

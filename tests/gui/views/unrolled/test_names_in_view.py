@@ -41,18 +41,6 @@ def written(view: UnrolledView) -> list[str]:
     return [name.text for name in view._canvas.axis.names_in_view]
 
 
-def test_the_characters_of_a_text_are_on_their_own_line_below_the_axis(view: UnrolledView) -> None:
-    view.show_result(named("hello wo"), "manual")
-    assert written(view) == ["h", "e", "l", "l", "o", "␣", "w", "o"]
-    tall = view._canvas.axis.size().height()
-    view.show_result(named(("",) * 8), "manual")
-    assert written(view) == []
-    assert view._canvas.axis.size().height() < tall - 8.0
-    view.show_result(named("other tx"), "manual")
-    assert view._canvas.axis.size().height() == tall
-    assert written(view)[:5] == list("other")
-
-
 def test_each_sample_has_its_own_names(view: UnrolledView) -> None:
     result = named("hello")
     view.show_result(replace(result, inputs=replace(result.inputs, names=Names(samples=("hello", "to")))), "manual")

@@ -9,10 +9,8 @@ from PySide6.QtCore import QPointF
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.views.unrolled import unit_order
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.quantities.steps import lane_region
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import order_text, visible_numbers, visible_outlines
 
@@ -78,31 +76,9 @@ def test_the_description_of_a_unit_has_its_own_values(view: UnrolledView, quanti
         assert value == pytest.approx(expected[unit], abs=1e-6)
 
 
-@pytest.mark.parametrize("at_once", [unit_order._AT_ONCE, 0])
-def test_an_order_keeps_the_time_steps_in_view(
-    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch, at_once: float
-) -> None:
-    monkeypatch.setattr(unit_order, "_AT_ONCE", at_once)
-    view.show_result(make_result(hidden_size=6, timesteps=60), "manual")
-    view.show_location(Location(timestep=2))
-    view._canvas.show_times(range(40, 44))
-    before = view.chosen_camera()
-    view.session.set_order("component")
-    qtbot.waitUntil(lambda: "first component" in order_text(view))
-    assert view.chosen_camera() == before
-
-
 def test_a_norm_has_no_order(view: UnrolledView) -> None:
     view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.show_location(Location(unit=4))
     view.session.set_order("activity")
     view.session.set_color_by("norm")
     assert rows_of(view) == [0]
-
-
-@pytest.mark.parametrize("units", [1, 4])
-def test_highlights_of_a_larger_network_are_dropped(view: UnrolledView, units: int) -> None:
-    view.show_result(make_result(hidden_size=units, timesteps=4), "manual")
-    view.session.set_order("activity")
-    view.show_highlight((lane_region(make_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
-    assert view.highlights.frames == []

@@ -8,7 +8,6 @@ import pytest
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit, RangeName, Session
@@ -16,10 +15,8 @@ from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.gui.views.unrolled.colormap import PADDING
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
 from rnnviz.gui.views.unrolled.lane_text import describe
-from rnnviz.gui.views.unrolled.render_state import place_of
 from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.quantities.steps import Region
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import legend, settled, visible_numbers
@@ -81,27 +78,6 @@ def test_pointing_at_padding_says_so(view: UnrolledView) -> None:
     assert view._shown is not None
     assert describe(view._shown, CellGeometry(FORWARD, 4, 1)) == "padding at t = 4: sample 0 has 3 time steps"
     assert "initial state" in describe(view._shown, CellGeometry(BACKWARD, 3, 1))
-
-
-def test_only_boxes_have_an_initial_state_behind_the_sample(view: UnrolledView) -> None:
-    view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16), "manual")
-    shown, geometry = view._shown, view.geometry_in_view
-    assert shown is not None
-    assert geometry is not None
-    assert not geometry.boxes
-    h0, begin = Region(BACKWARD, range(260, 261), range(16), "read"), Location(direction=1, timestep=259, unit=1)
-    view.show_highlight((h0,))
-    assert view.highlights.frames == []
-    view.show_highlight((replace(h0, times=range(259, 260)),))
-    assert len(view.highlights.frames) == 1
-    cell = CellGeometry(BACKWARD, 260, 1)
-    assert describe(shown, cell, boxes=False) == "padding at t = 260: sample 0 has 260 time steps"
-    assert place_of(shown, Location(), cell, boxes=False) == Place.at("h", begin)
-    assert place_of(shown, Location(), cell) == Place("h0", (1, 0, 1))
-    assert place_of(shown, Location(), CellGeometry(FORWARD, 260, 1)) == Place.at("h", begin.moved(direction=0))
-    assert place_of(shown, Location(), CellGeometry(INPUT, 300, 1)) == Place("input", (259, 0, 1))
-    changes = replace(shown, quantity="change")
-    assert describe(changes, cell) == describe(shown, cell, boxes=False)
 
 
 @pytest.mark.parametrize("name", ["auto", "lane"])

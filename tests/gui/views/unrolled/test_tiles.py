@@ -8,8 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.gui.views.unrolled.colormap import pixel
-from rnnviz.gui.views.unrolled.geometry import Scale
-from rnnviz.gui.views.unrolled.tiles import REACH, mark_cells, mark_region
+from rnnviz.gui.views.unrolled.tiles import REACH, mark_region
 
 GROUND = 0xFF123456
 NEAR = 16
@@ -54,39 +53,6 @@ def test_a_region_that_is_marked_all_over_is_dotted_not_painted_over() -> None:
     mark_region(pixels, marks, 0, 0, LIGHT)
     assert (pixels == OUTLINE).any()
     assert (pixels == GROUND).mean() > 0.6
-
-
-def test_a_large_cell_is_outlined_along_its_own_edge() -> None:
-    times, units = Scale(20.0, 3), Scale(20.0, 2)
-    marks = np.zeros((40, 60), bool)
-    marks[20:, 20:40] = True
-    pixels = np.full(marks.shape, GROUND, np.uint32)
-    mark_cells(pixels, marks, 0, 0, times, units, LIGHT, 1)
-    assert (pixels[~marks] == GROUND).all()
-    cell = pixels[20:, 20:40]
-    assert (cell[0] == UNDER).all()
-    assert (cell[1, 1:-1] == OUTLINE).all()
-    assert (cell[2, 2:-2] == OUTLINE).all()
-    assert (cell[6:-6, 6:-6] == GROUND).all()
-
-
-@pytest.mark.parametrize("share", [0.0005, 0.005, 0.02, 0.05, 0.1])
-def test_scattered_marks_are_all_there_and_do_not_drown_the_values(share: float) -> None:
-    marks = scattered(share)
-    pixels = marked(marks)
-    near = np.pad(pixels == OUTLINE, 1)
-    around = sum(near[y : y + 200, x : x + 400] for y in range(3) for x in range(3))
-    assert around[marks].all()
-    assert (pixels != 0).mean() < 0.5
-
-
-def test_a_region_is_outlined_and_its_values_are_seen_between_the_hatching() -> None:
-    marks = np.zeros((100, 100), np.bool_)
-    marks[20:80, 30:90] = True
-    pixels = marked(marks)
-    assert (pixels[19, 30:90] == OUTLINE).all()
-    assert (pixels[20:80, 29] == OUTLINE).all()
-    assert 0.05 < (pixels[20:80, 30:90] != 0).mean() < 0.3
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.4])

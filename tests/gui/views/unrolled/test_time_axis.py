@@ -1,7 +1,5 @@
 """Ticks are at whole time steps."""
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtGui import QPicture
@@ -55,27 +53,6 @@ def elided(text: str, width: float) -> str:
 
 
 METRICS = Metrics(15.0, lambda text: len(text) * WIDE, elided)
-
-
-@given(
-    st.lists(st.text("abc ", max_size=40), min_size=1, max_size=60),
-    st.floats(-1.5, 50.0),
-    st.floats(1.0, 70.0),
-    st.floats(50.0, 3000.0),
-)
-def test_names_do_not_overlap_and_stay_within_the_axis(
-    names: list[str], start: float, span: float, width: float
-) -> None:
-    found = TickLabels(names).in_view(start, span, width, METRICS)
-    for name in found:
-        assert name.left >= -1e-6
-        assert name.left + name.width <= width + 1e-6
-        center = (name.timestep - start) * width / span
-        assert name.left - 1e-6 <= center <= name.left + name.width + 1e-6
-        assert names[name.timestep]
-    for one, other in pairwise(found):
-        assert one.left + one.width < other.left
-        assert one.timestep < other.timestep
 
 
 def test_every_character_is_drawn_where_it_fits_and_some_elsewhere() -> None:

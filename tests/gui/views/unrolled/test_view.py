@@ -1,6 +1,5 @@
 """The unrolled network on a screen: drawing, clicks, tooltips, and no lost values."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,10 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.gui.views.unrolled.colormap import pixel
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
@@ -23,7 +20,6 @@ from tests.gui.views.unrolled.seen import (
     lane_headers,
     legend,
     long_result,
-    rows_of,
     shown_engine,
     small,
     spoil,
@@ -210,23 +206,6 @@ def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view: UnrolledView) -
     assert pointer.rect.isNull()
 
 
-def test_feature_names_are_never_elided_to_equal_texts(view: UnrolledView) -> None:
-    names = Names(features=tuple(f"temperature of the outer sensor number {n}" for n in range(5)))
-    result = small()
-    view.show_result(replace(result, inputs=replace(result.inputs, names=names)), "manual")
-    texts = [text for _, text in rows_of(view, INPUT)]
-    assert len(set(texts)) == len(texts) == 5
-
-
-def test_a_part_of_a_tall_lane_has_round_unit_labels(view: UnrolledView) -> None:
-    view.show_result(make_result(hidden_size=300, timesteps=40), "manual")
-    assert [unit for unit, _ in rows_of(view, Lane(0, 0))] == [0, 299]
-    view.box.lane_zoom_asked.emit(3.0, 10.0)
-    units = [unit for unit, _ in rows_of(view, Lane(0, 0))]
-    assert len(units) > 3
-    assert {unit % 10 for unit in units} == {0}
-
-
 def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
     assert [str(flag) for flag in lane_headers(view)] == [
@@ -314,18 +293,3 @@ def test_a_duplicate_keeps_the_engine_that_was_shown(qtbot: Any, view: UnrolledV
     copy.show_result(result, "manual")
     view.session.set_engine("gluon")
     assert (shown_engine(view), shown_engine(copy)) == ("gluon", "manual")
-
-
-@pytest.mark.parametrize("special", [np.nan, np.inf])
-def test_a_number_on_a_pattern_has_a_plain_ground(view: UnrolledView, special: float) -> None:
-    def spoil(trace: Trace) -> None:
-        trace.hidden[:] = special
-
-    # So many time steps have no boxes of their own, whose middle is without a pattern.
-    view.show_result(make_result(timesteps=12, hidden_size=4, edits={"gluon": spoil}), "manual")
-    picture = view.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
-    pixels = np.frombuffer(picture.constBits(), np.uint32).reshape(picture.height(), picture.width())
-    special_color = pixel(view._theme.nan if np.isnan(special) else view._theme.infinite)
-    runs = [len(run) for row in pixels for run in bytes(row == special_color).split(b"\0")]
-    # The letters are at least as wide; a stripe of a pattern is not.
-    assert max(runs) >= 12
