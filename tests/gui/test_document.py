@@ -142,26 +142,6 @@ def test_a_smaller_result_keeps_the_selection_for_a_larger_one() -> None:
     assert session.location == Location(timestep=0)
 
 
-def test_undo_of_an_edit_leaves_the_selection_alone():
-    result = make_result()
-    session = Session(result.config)
-    document = Document(session, "first")
-    document.edit(replace(result.config, compare=replace(result.config.compare, rtol=0.5)))
-    session.set_result(result)
-    session.set_location(Location(timestep=2))
-    document.undo()
-    assert session.location == Location(timestep=2)
-
-
-def test_keys_of_several_sections_include_the_section():
-    history = UndoHistory(Revision(CONFIG))
-    history.push(Revision(with_key("sequence", "seed")))
-    assert history.undone == "sequence seed 0 → 7"
-    history.push(Revision(CONFIG))
-    history.push(Revision(with_key("network", "hidden_size")))
-    assert history.undone == "hidden size 10 → 7"
-
-
 def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
     history = UndoHistory(Revision(CONFIG), clock=lambda: 0.0)
     for size in (11, 12, 13):
@@ -211,20 +191,6 @@ def test_remedies_and_drops_are_one_step_each_with_a_name(window, tmp_path: Path
     assert document.history.undone == "comparing with bug:h2h-transposed"
     document.undo()
     assert not document.history.can_undo
-
-
-def test_an_edit_that_is_typed_back_is_no_step():
-    history = UndoHistory(Revision(CONFIG), clock=lambda: 0.0)
-    history.push(Revision(with_key("sequence", "seed")))
-    edited = history.present.config
-    undone = []
-    for size in (12, 10, 13):
-        network = replace(edited.network, hidden_size=size)
-        history.push(Revision(replace(edited, network=network)))
-        undone.append(history.undone)
-    assert undone == ["hidden size 10 → 12", "sequence seed 0 → 7", "hidden size 10 → 13"]
-    history.undo()
-    assert history.present.config == edited
 
 
 @pytest.mark.slow

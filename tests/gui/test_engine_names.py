@@ -83,21 +83,6 @@ def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(qtbot: Any, w
     assert_same_engines(window)
 
 
-@pytest.mark.slow
-def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: MainWindow) -> None:
-    window.resize(1280, 800)
-    run(qtbot, window, OTHER_BUG, BUG)
-    window.session.set_candidate(BUG)
-    assert window.toolbar.candidate.shown_text() == f"vs {BUG}"
-    window.session.set_swiping(True)
-    assert swiped_to(window.lanes) == BUG
-    run(qtbot, window, OTHER_BUG)
-    assert window.session.swipe == OTHER_BUG
-    assert_same_engines(window)
-    window.session.set_swiping(False)
-    assert_same_engines(window)
-
-
 @pytest.mark.nightly
 def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window: MainWindow) -> None:
     run(qtbot, window, OTHER_BUG, BUG)

@@ -12,9 +12,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.commands.dialogs import RecentFiles
-from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.icons import Icons, application_icon
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
@@ -101,17 +99,6 @@ def test_recent_files_that_cannot_be_are_left_out(settings, tmp_path):
     assert RecentFiles(settings).paths() == []
 
 
-def test_a_single_recent_file_is_read_back_from_the_file(tmp_path):
-    file = tmp_path / "a.toml"
-    file.touch()
-    for _ in range(2):
-        settings = Settings(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
-        RecentFiles(settings).add(file)
-        settings.save()
-    settings = Settings(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
-    assert RecentFiles(settings).paths() == [Path(file)]
-
-
 @pytest.mark.slow
 def test_the_theme_is_chosen_in_the_menu_and_saved(window, settings):
     assert window.palette().window().color() == LIGHT.color("window")
@@ -138,17 +125,6 @@ def test_the_desktop_theme_is_followed_while_it_is_chosen(qtbot, qapp, monkeypat
     assert theme_manager.theme is DARK
     theme_manager.choose("light")
     qtbot.waitUntil(lambda: len(themes) == 3)
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_every_icon_is_drawn_in_the_themes_color(qapp, theme):
-    icons = Icons(theme)
-    for name in {command.icon for command in COMMANDS if command.icon} | {"pause", "export"}:
-        image = icons[name].pixmap(40, 40).toImage()
-        solid = [image.pixelColor(x, y) for x in range(40) for y in range(40) if image.pixelColor(x, y).alpha() > 250]
-        assert solid, name
-        assert theme.color("text") in solid, name
-    assert not application_icon().pixmap(64, 64).isNull()
 
 
 def test_answers_and_tasks_of_a_lesson_are_restored_and_invalid_ones_left_out(settings):

@@ -3,7 +3,6 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMenu
 
 from rnnviz.core.trace_index import Location
@@ -48,14 +47,6 @@ def test_a_lesson_of_the_menu_is_opened_run_and_judged(qtbot, window, lesson):
     assert not window.isWindowModified()
 
 
-def test_a_lesson_of_the_toolbar_is_opened(qtbot, window):
-    box = window.toolbar.lesson
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        box.setFocus()
-        QTest.keyClick(box, Qt.Key.Key_Down)
-    assert window.document.origin.title == lessons()[1].title
-
-
 KEYS = [
     (Qt.Key.Key_Right, Location(), Location(timestep=1)),
     (Qt.Key.Key_Left, Location(timestep=2), Location(timestep=1)),
@@ -83,16 +74,6 @@ def test_keys_move_the_selection_and_stop_at_the_edges(run_config, window, press
         assert window.toolbar.sample.value() == after.sample
 
 
-def test_a_field_of_the_panel_keeps_letters_and_arrows(window):
-    line = window.panel.field("network.hidden_size").editor.line
-    line.setFocus()
-    before = window.session.location
-    for key in (Qt.Key.Key_Left, Qt.Key.Key_End, Qt.Key.Key_N, Qt.Key.Key_Question, Qt.Key.Key_Space):
-        QTest.keyClick(line, key)
-    assert window.session.location == before
-    assert window.findChild(ShortcutsDialog) is None
-
-
 @pytest.mark.slow
 def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
@@ -102,22 +83,6 @@ def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     assert window.toolbar.transport.label.text() == "t = 3 of 0–4"
     assert window.toolbar.sample.text() == "2 of 0–2"
     assert not window.toolbar.sample.accessibleDescription()
-
-
-@pytest.mark.slow
-def test_another_sample_selects_at_most_its_last_time_step(run_config, window):
-    run_config(BIDIRECTIONAL, sequence={"timesteps": 200, "batch_size": 2, "lengths": [200, 3]})
-    bar, width = window.toolbar, window.toolbar.transport.label.width()
-    window.session.set_location(Location(timestep=199))
-    bar.sample.setValue(1)
-    assert window.session.location == Location(timestep=2, sample=1)
-    assert (bar.transport.slider.maximum(), bar.transport.label.text()) == (2, "t = 2 of 0–2")
-    assert bar.transport.label.width() == width
-    assert bar.sample.accessibleDescription() == "Sample 1 has 3 time steps of 200. The rest are padding."
-    bar.sample.setValue(0)
-    assert "200 time steps" in bar.sample.toolTip()
-    window.session.set_location(Location(timestep=199))
-    assert bar.transport.slider.value() == 199
 
 
 @pytest.mark.slow

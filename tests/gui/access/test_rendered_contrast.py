@@ -10,7 +10,7 @@ import control_states
 import numpy as np
 import pytest
 from control_states import Shot
-from PySide6.QtCore import QPoint, QRect
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -189,15 +189,3 @@ def changed_contrast(before: QImage, after: QImage, least: int) -> float:
 def pixels(picture: QImage) -> np.ndarray:
     picture = picture.convertToFormat(QImage.Format.Format_RGB32)
     return np.frombuffer(picture.constBits(), np.uint32).reshape(picture.height(), picture.width()).copy()
-
-
-def test_a_frame_that_is_not_seen_would_be_found():
-    plain = QImage(40, 40, QImage.Format.Format_RGB32)
-    plain.fill(0xFFFFFF)
-    framed = plain.copy()
-    for place in QRect(5, 5, 30, 1), QRect(5, 35, 30, 1):
-        for x in range(place.left(), place.right()):
-            framed.setPixel(x, place.y(), 0xEEEEEE)
-    assert changed_contrast(plain, plain, 24) == 1.0
-    assert 1.0 < changed_contrast(plain, framed, 24) < MARK
-    assert ink_contrast(framed) < TEXT

@@ -39,14 +39,6 @@ def test_known_editors_get_the_line(programs: Path, environment: dict[str, str],
     assert editor_command("/a b.py", 7, environment) == command
 
 
-def test_a_terminal_editor_without_a_terminal_is_not_used(programs: Path) -> None:
-    (programs / "x-terminal-emulator").unlink()
-    assert editor_command("/a.py", 7, {"EDITOR": f"{programs}/vim"}) in (
-        None,
-        ["x-terminal-emulator", "-e", f"{programs}/vim", "+7", "/a.py"],
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system has an editor")
 @pytest.mark.parametrize(("code", "opened"), [(None, False), (3, False), (0, True)])

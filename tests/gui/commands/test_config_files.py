@@ -8,7 +8,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config
-from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.io.resources import resource_path
@@ -81,13 +80,6 @@ def test_a_window_that_is_opened_on_a_wrong_file_shows_the_first_lesson(qtbot, b
     assert "missing.toml" in box.text()
     box.accept()
     assert bare_window.session.result.config == lessons()[0].config
-
-
-@pytest.mark.slow
-def test_a_window_is_opened_on_a_file(qtbot, bare_window, config_file):
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
-        bare_window.begin(config_file)
-    assert bare_window.session.result.config == CONFIG
 
 
 @pytest.mark.slow
@@ -165,29 +157,6 @@ def test_changes_without_a_file_are_asked_about(qtbot, window, message, choose_f
     qtbot.waitUntil(lambda: not window.isVisible())
     assert path.exists() is saves
     assert not saves or load_config(path) == changed
-
-
-@pytest.mark.slow
-def test_another_config_opens_with_its_own_view(qtbot, window, config_file):
-    session = window.session
-    session.set_location(session.location.moved(unit=1))
-    session.set_swiping(True)
-    session.set_color_by("error_ratio")
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.files.open(config_file)
-    assert session.location == Location()
-    assert (session.color_by, session.engine, session.swipe) == ("value", session.result.reference.engine, None)
-    # A change of the same config keeps it.
-    session.set_color_by("error_ratio")
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.edit(lessons()[0].config)
-    assert session.color_by == "error_ratio"
-
-
-@pytest.mark.slow
-def test_a_config_without_changes_is_left_without_a_question(window):
-    window.document.take(CONFIG, "model.safetensors: encoder")
-    assert window.close()
 
 
 @pytest.mark.slow

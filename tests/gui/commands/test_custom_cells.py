@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
 from rnnviz.engines.custom_code.cell_file import load_cell
-from rnnviz.engines.registry import engines_of
-from rnnviz.gui.commands.file_commands import config_with, left_out, of_new_cell
+from rnnviz.gui.commands.file_commands import left_out, of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_commands import view_state_of
 from rnnviz.gui.settings_panel.editors import FileChoiceEditor
@@ -61,18 +60,6 @@ def test_a_chosen_file_runs_after_the_user_agreed(qtbot: Any, window: MainWindow
         assert window.session.quantity == gate
 
 
-def test_the_lanes_show_a_gate_of_any_name(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.py"
-    step = "def step(u, v, state, p):\n    q = sigmoid(u.q + v.q)\n    return Step(q=q, h=q * state.h + u.q)\n"
-    mine.write_text(f"gates = 'q'\n\n{step}", encoding="utf-8")
-    window.code_trust.trust(str(mine))
-    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
-        editor_of(window).choose(mine)
-    window.session.set_color_by("q")  # type: ignore[arg-type]
-    assert window.session.quantity == "q"
-    assert view_state_of(window).colors == "q"
-
-
 def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, window: MainWindow, mine: Path) -> None:
     editor, before = editor_of(window), window.session.config
     editor.combo.setCurrentIndex(editor.combo.count() - 1)
@@ -101,18 +88,6 @@ def test_a_new_cell_is_written_and_runs_without_a_question(qtbot: Any, window: M
     window.document.undo()
     assert window.session.config.network.cell != str(path)
     window.control.auto_run.cancel()
-
-
-def test_a_dropped_cell_is_the_network_s_cell_and_a_dropped_step_an_engine(mine: Path, tmp_path: Path) -> None:
-    network = {"cell": "lstm", "input_size": 2, "hidden_size": 3}
-    config = Config.from_mapping({"network": network, "compare": {"reference": "gluon", "candidates": ["manual"]}})
-    assert config_with(config, mine).network.cell == str(mine)
-    step = tmp_path / "step.py"
-    step.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
-    # No engine that the user selected is dropped, nor one that is computed by default.
-    assert config_with(config, step).compare.engines == ("gluon", "manual", str(step))
-    config = Config.from_mapping({"network": network})
-    assert config_with(config, step).compare.engines == (*engines_of(config), str(step))
 
 
 def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:

@@ -14,15 +14,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.engines.registry import engines_of
 from rnnviz.gui.commands.file_commands import config_with
-from rnnviz.io.config_toml import save_config
 from rnnviz.lessons.index import lessons
-
-
-def test_the_weights_of_an_exported_run_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "run.npz"
-    np.savez(path, **{"gluon.hidden": np.zeros(1), "parameters.l0_i2h_weight": np.zeros(1), "config": np.array("x")})
-    config = config_with(lessons()[0].config, path)
-    assert (config.parameters.initializer, config.parameters.path) == ("file", str(path))
 
 
 @pytest.mark.parametrize("names", [("hidden",), ("output", "state"), ("hidden", "cell", "note")])
@@ -75,9 +67,6 @@ def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path:
         config_with(lessons()[0].config, path)
 
 
-CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}})
-
-
 @pytest.fixture
 def window(shared_window):
     return shared_window
@@ -107,15 +96,6 @@ def _weights(path: Path, config: Config) -> Path:
 
 
 @pytest.mark.slow
-def test_a_dropped_config_is_opened(qtbot, window, drop, tmp_path):
-    config_file = tmp_path / "mine.toml"
-    save_config(CONFIG, config_file)
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(config_file)
-    assert window.document.path == config_file
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["npy", "csv"])
 def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, ending):
     path = tmp_path / f"x.{ending}"
@@ -132,21 +112,6 @@ def test_opening_a_recording_compares_it(window, tmp_path):
     np.savez(tmp_path / "port.npz", hidden=np.zeros((network.num_layers, 1, 2, 1, network.hidden_size)))
     window.files.open(tmp_path / "port.npz")
     assert f"recording:{tmp_path / 'port.npz'}" in window.session.config.compare.candidates
-
-
-@pytest.mark.slow
-def test_dropped_weights_become_the_parameters(qtbot, window, drop, tmp_path):
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(_weights(tmp_path / "w.npz", window.session.config))
-    assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
-
-
-def test_a_dropped_state_becomes_the_initial_state(qtbot, window, drop, tmp_path):
-    config = window.session.config
-    np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(tmp_path / "s.npz")
-    assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 
 
 @pytest.mark.slow

@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QMessageBox, QProgressDialog, QPushButton, QWidget
 
@@ -13,7 +11,6 @@ from rnnviz.gui.commands.file_commands import is_model
 from rnnviz.gui.commands.model_commands import ModelDialog
 from rnnviz.io.model_formats.model_file import Entry
 from tests.gui.commands.readings import read_half_for_ever
-from tests.io.model_formats.samples import write_onnx
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 from tests.leaks import children
 
@@ -157,16 +154,6 @@ def test_an_initial_state_may_be_read_from_a_file(qtbot, chooser, tmp_path):
     assert chosen == [("dec", None, str(tmp_path / "s.npz"))]
 
 
-def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
-    entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="zeros")
-    dialog, _ = chooser(replace(entry, masking="those of zeros", assumptions=("every time step is computed",)))
-    shown = [dialog.list.topLevelItem(0).text(column) for column in range(dialog.list.columnCount())]
-    assert shown == ["enc", "LSTM", "3", "4", "1", "forward", "no", "zeros", "float32"]
-    assert "those of zeros" in dialog.note.text()
-    assert "every time step is computed" in dialog.note.text()
-    dialog.reject()
-
-
 def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
     before, path = window.session.config, tmp_path / "w.pt"
     path.write_bytes(b"no model")
@@ -211,14 +198,3 @@ def test_names_in_an_archive_distinguish_a_model_from_weights_for_the_network(tm
     assert is_model(tmp_path)
     assert is_model(tmp_path / "w.safetensors")
     assert not is_model(tmp_path / "x.npy")
-
-
-@pytest.mark.slow
-def test_a_layer_that_reads_from_the_end_sets_reverse(qtbot, window, tmp_path):
-    write_onnx(tmp_path / "m.onnx")
-    model = onnx.load(tmp_path / "m.onnx")
-    del model.graph.node[1:]
-    model.graph.node[0].attribute.append(helper.make_attribute("direction", "reverse"))
-    onnx.save(model, tmp_path / "m.onnx")
-    window.files.open(tmp_path / "m.onnx")
-    qtbot.waitUntil(lambda: window.session.config.network.reverse)

@@ -79,12 +79,6 @@ def test_other_lengths_start_a_new_history(session: Session, trail: NavigationHi
     assert trail.places == (hidden(BELOW, timestep=1),)
 
 
-def test_a_selection_that_moves_by_other_means_starts_a_new_history(session: Session, trail: NavigationHistory) -> None:
-    trail.visit(hidden(BELOW))
-    session.set_location(BELOW.moved(timestep=0))
-    assert trail.places == (hidden(BELOW, timestep=0),)
-
-
 def test_a_history_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
     session.set_result(make_result(cell="lstm", num_layers=2))
     trail.visit(hidden(BELOW))
@@ -253,15 +247,3 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
     units.choice.choose("i")
     units.plot.explanation_requested.emit(1)
     assert explained_line() == "i"
-
-
-def test_a_unit_of_a_projected_cell_leaves_the_selected_hidden_value(qapp: Any) -> None:
-    result = make_result(cell="lstm", num_layers=2, hidden_size=6, projection_size=3)
-    session = Session(result.config)
-    session.set_result(result)
-    session.set_location(TOP)
-    trail = NavigationHistory(session)
-    for place in (Place.at("c", TOP.moved(unit=5)), Place.at("i", BELOW.moved(unit=4))):
-        trail.visit(place)
-        assert trail.place == place
-        assert session.location == place.location.moved(unit=TOP.unit)

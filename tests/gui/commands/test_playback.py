@@ -95,21 +95,6 @@ def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights
     assert player.stepper.stage is None
 
 
-def test_at_high_speed_only_the_selection_moves_and_backward_reverses(qtbot: Any) -> None:
-    session = session_on(make_result(timesteps=4))
-    player = Player(session)
-    player.set_factor(16.0)
-    highlighted: list[object] = []
-    session.on_change(lambda: highlighted.append(session.highlighted), "highlighted")
-    for backward, seen in ((False, [1, 2, 3]), (True, [2, 1, 0])):
-        visited: list[int] = []
-        session.on_change(lambda visited=visited: visited.append(session.location.timestep), "location")
-        with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
-            player.toggle(backward=backward)
-        assert visited[:3] == seen
-    assert highlighted == []
-
-
 def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qtbot: Any) -> None:
     session = session_on(make_result(timesteps=12, bidirectional=True))
     player = Player(session)
@@ -155,22 +140,6 @@ def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot: Any) -> None:
     assert (session.location.timestep, slider.value()) == (1, 1)
     session.set_location(Location(timestep=2))
     assert slider.value() == 0
-
-
-def test_saved_choices_of_playback_are_restored_and_unknown_ones_are_the_usual() -> None:
-    player, other = Player(session_on(make_result())), Player(session_on(make_result()))
-    usual = player.save_state()
-    player.toggle_loop()
-    player.toggle_reveal()
-    player.set_factor(0.5)
-    player.set_order("layers")
-    player.show("gates")
-    other.restore_state(player.save_state())
-    assert (other.looping, other.revealing, other.factor, other.order) == (True, True, 0.5, "layers")
-    assert other.stepper.stage == "gates"
-    other.restore_state(("speed 3", "order none", "stage none", ""))
-    assert other.save_state() == usual
-    assert other.stepper.stage is None
 
 
 def test_gradients_play_in_the_order_of_the_backward_pass(qtbot: Any) -> None:

@@ -53,18 +53,6 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_missing_stat
     assert "not compared" in states.rows.data(states.rows.index(0))
 
 
-@pytest.mark.slow
-def test_a_recording_that_is_saved_again_is_compared_again(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
-    result = window.session.result
-    assert result is not None
-    hidden = np.array(result["manual"].hidden)
-    np.savez(tmp_path / "golden.npz", hidden=hidden + np.float32(0.25))
-    assert with_recording(qtbot, window, tmp_path / "golden.npz").verdict == "disagree"
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        np.savez(tmp_path / "golden.npz", hidden=hidden)
-    assert window.session.result.verdict == "agree"
-
-
 def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 2), np.float32))
     field = window.panel.field("compare.candidates")

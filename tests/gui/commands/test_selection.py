@@ -56,14 +56,3 @@ def test_a_failing_run_opens_on_the_wrong_engine_at_its_first_wrong_value() -> N
     session.replace(session.state.with_first_view())
     session.set_result(spoiled(timesteps=7))
     assert session.location == Location(0, 0, 3, 1, 2)
-
-
-def test_a_lesson_and_a_run_that_agrees_open_on_the_reference() -> None:
-    agreeing = make_result(("gluon", "manual"))
-    session = Session(agreeing.config)
-    session.set_result(agreeing)
-    assert (session.engine, session.location) == ("gluon", Location())
-    session = Session(agreeing.config)
-    session.set_lesson_step(("find-the-bug", 0))
-    session.set_result(spoiled())
-    assert (session.engine, session.location) == ("gluon", Location())

@@ -65,13 +65,6 @@ def test_frames_follow_the_order_of_computation_within_the_range() -> None:
     assert every[0][1] is None
 
 
-def test_a_long_sequence_skips_steps_and_ends_with_its_last() -> None:
-    frames = FrameSequence(Traversal(1, 1, 10_000, "lane"), range(10_000), Location(), 1.0, stages=False)
-    assert frames[len(frames) - 1][0].timestep == 9_999
-    assert len(frames) * frames.seconds == pytest.approx(12.0, rel=0.02)
-    assert 1.0 / frames.seconds <= 25.0
-
-
 def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]], cell: CellGeometry) -> tuple[int, ...]:
     """The color of a value in a picture of the window that the lanes are in."""
     assert view.geometry_in_view is not None
@@ -156,18 +149,3 @@ def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
         for box in window.findChildren(QMessageBox):
             assert "No palette" in box.text()
             box.accept()
-
-
-@pytest.mark.slow
-def test_a_canceled_file_dialog_and_a_closed_window_end_an_animation(
-    qtbot: Any, window: MainWindow, tmp_path: Path
-) -> None:
-    (tmp_path / "out").mkdir()
-    opened(window).accept()
-    next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible()).reject()
-    qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
-    save(window, opened(window), tmp_path / "out" / "a.gif")
-    qtbot.waitUntil(lambda: window.jobs.busy)
-    window.leave()
-    assert list((tmp_path / "out").iterdir()) == []
-    qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))

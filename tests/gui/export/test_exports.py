@@ -27,10 +27,8 @@ from shiboken6 import isValid
 
 from rnnviz.core.places import parameter_place
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.export import picture as pictures
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
-from rnnviz.gui.export.picture import write_picture
 from rnnviz.gui.jobs.task_queue import BackgroundTask
 from rnnviz.io.export import csv as csv_table
 from rnnviz.io.model_formats.load import entries_of
@@ -77,20 +75,6 @@ def figure(qtbot, window):
     yield figure
     for dialog in filter(isValid, opened):
         dialog.reject()
-
-
-def colors_of(image, step=5):
-    return {image.pixel(x, y) for x in range(0, image.width(), step) for y in range(0, image.height(), step)}
-
-
-@pytest.mark.slow
-def test_a_picture_can_be_exported_of_every_view_even_of_one_behind_a_tab(window, figure):
-    dialog = figure("lanes")
-    assert {dialog.view.itemText(place) for place in range(dialog.view.count())} >= {v.title for v in window.views}
-    for view in window.views:
-        dialog.view.setCurrentText(view.title)
-        dialog._arrange()
-        assert len(colors_of(dialog.figure.image(96))) > 3, view.title
 
 
 def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(
@@ -260,39 +244,6 @@ def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
     assert not bare_window.actions_["export_picture"].isEnabled()
 
 
-def colored(width, height):
-    """A picture in which every pixel differs from its neighbors."""
-    image = QImage(width, height, QImage.Format.Format_RGB32)
-    for y in range(height):
-        for x in range(width):
-            image.setPixelColor(x, y, QColor((37 * x) % 256, (91 * y) % 256, (x * y) % 256))
-    return image
-
-
-def test_a_picture_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_path, monkeypatch, qapp):
-    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 130)
-    path = tmp_path / "picture.png"
-    path.write_text("kept")
-
-    def stop(done):
-        if done > 0.5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_picture(colored(61, 40), path, stop)
-    assert path.read_text() == "kept"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
-
-
-@pytest.mark.slow
-def test_a_picture_with_too_many_pixels_is_a_sentence(qtbot, window):
-    window.resize(8200, 300)
-    window.findChild(QAction, "export_png_window_4").trigger()
-    box = window.findChild(QMessageBox)
-    assert f"(got 32,800 × {4 * window.height():,} pixels): the limits are 32,767 in each direction" in box.text()
-    box.accept()
-
-
 @pytest.fixture
 def endless(monkeypatch):
     """Makes the export of the table continue, half done, until it is stopped; sets an event when it starts."""
@@ -433,18 +384,3 @@ def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(
     assert "initial_state.path" in box.text()
     box.accept()
     assert path.read_bytes() == before
-
-
-@pytest.mark.slow
-def test_a_name_of_another_format_is_refused(window, figure, tmp_path):
-    dialog = figure("lanes")
-    dialog.format.setCurrentIndex(dialog.format.findData("pdf"))
-    dialog.accept()
-    save = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
-    save.findChild(QLineEdit).setText(str(tmp_path / "handout.png"))
-    save.accept()
-    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-    assert "handout.png" in box.text()
-    assert "pdf" in box.text()
-    box.accept()
-    assert list(tmp_path.glob("handout*")) == []

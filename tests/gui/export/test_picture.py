@@ -2,7 +2,6 @@
 
 import pytest
 
-from rnnviz.core.trace_index import Location
 from rnnviz.gui.export import picture as sitting
 from rnnviz.gui.export.picture import IncrementalGrab, draw_part, render_widget
 
@@ -51,13 +50,6 @@ def test_a_large_picture_is_drawn_in_several_turns_and_is_the_same_as_one_drawn_
     assert max(piece.width() * piece.height() for piece in pieces) <= window.width() * window.height() // 5
     assert picture.size() == window.size() * SCALE
     assert picture == at_once
-
-
-def test_a_picture_shows_one_moment_whatever_changes_while_it_is_drawn(window, take):
-    before = render_widget(window, SCALE)
-    pieces, picture, at_once = take(lambda: window.session.set_location(Location(unit=2)))
-    assert picture == at_once != before
-    assert len(pieces) > 5, "what was drawn before the change is drawn again"
 
 
 def test_a_window_that_is_closed_during_a_picture_has_none(qtbot, window, monkeypatch):

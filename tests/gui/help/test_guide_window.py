@@ -1,21 +1,18 @@
 """The guide in its own window: found by F1, searched, followed, and read in both themes."""
 
 import re
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu, QMessageBox, QWidget
 
-import rnnviz.gui
-from rnnviz.gui.help.commands import PAGES, page_for
+from rnnviz.gui.help.commands import page_for
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.io.resources import guide_groups, guide_pages
 
 WAY = re.compile(r"\*([^*`]+? > [^*]+?)\*")
-CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 
 @pytest.fixture
@@ -79,13 +76,6 @@ def plain(text: str) -> str:
     return text.replace("&", "").rstrip("…")
 
 
-def test_help_pages_are_found_by_class_names():
-    [folder] = rnnviz.gui.__path__
-    named = {name for file in Path(folder).rglob("*.py") for name in CLASS.findall(file.read_text())}
-    assert set(PAGES) <= named
-    assert page_for(None) == "first-steps"
-
-
 def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked(guide):
     QTest.keyClicks(guide.search, "exit code")
     QTest.keyClick(guide.search, Qt.Key.Key_Return)
@@ -98,26 +88,6 @@ def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked
     guide.search.clear()
     guide._list()
     assert guide.places.count() == len(guide_pages()) + len(guide_groups())
-
-
-def test_group_headings_cannot_be_opened(guide):
-    rows = [guide.places.item(row) for row in range(guide.places.count())]
-    headings = [row.text() for row in rows if not row.flags()]
-    assert headings == [group.title for group in guide_groups()]
-    guide.open("known-bugs")
-    assert guide.places.currentItem().text().strip() == guide_pages()["known-bugs"].title
-
-
-def test_links_are_followed_and_back_returns(guide):
-    guide.open("first-steps")
-    guide.browser.anchorClicked.emit(QUrl("configs.md#sequence"))
-    assert guide.browser.page.name == "configs"
-    assert guide.browser.verticalScrollBar().value() > 0
-    guide.back.click()
-    assert guide.browser.page.name == "first-steps"
-    assert not guide.back.isEnabled()
-    guide.forward.click()
-    assert guide.browser.page.name == "configs"
 
 
 def test_pictures_are_those_of_the_theme(guide):

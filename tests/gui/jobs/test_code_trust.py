@@ -130,15 +130,3 @@ def test_changed_content_is_signaled_for_small_and_large_files(
     with qtbot.waitSignal(files.edited) as told:
         path.write_bytes(b"two, and more")
     assert told.args == [{str(path)}]
-
-
-def test_unchanged_content_is_not_signaled(qtbot: Any, tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    for path in (one, other):
-        path.write_bytes(b"same")
-    files = FileWatcher()
-    files.watch([str(one), str(other)])
-    one.write_bytes(b"same")
-    with qtbot.waitSignal(files.edited) as told:
-        other.write_bytes(b"another")
-    assert told.args == [{str(other)}]

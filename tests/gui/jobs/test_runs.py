@@ -10,7 +10,6 @@ from rnnviz.core.config import Config
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.execution.events import Failed
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.recovery.report_dialogs import BugReportDialog
 from tests.needs import needs
 
 AGREEMENT = ("agree", "blind")
@@ -60,18 +59,6 @@ def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
     assert window.session.result.shape[-1] == 7
     assert window.verdict.state in AGREEMENT
     assert window.isWindowModified()
-
-
-def test_a_large_network_waits_for_the_user_with_a_note(qtbot, window, press):
-    run = window.findChild(QToolButton, "run_button")
-    assert not run.property("stale")
-    window.document.edit(LARGE)
-    assert window.verdict.state == "stale"
-    assert run.property("stale")
-    assert run.accessibleDescription() == "Settings changed since the last run."
-    window.document.undo()
-    qtbot.waitUntil(lambda: window.verdict.state in AGREEMENT)
-    assert not run.property("stale")
 
 
 def test_the_run_button_and_both_keys_run(qtbot, window, press):
@@ -247,17 +234,6 @@ def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         QTest.keyClicks(line, "3")
     assert window.verdict.state in AGREEMENT
-
-
-def test_the_report_holds_the_last_failure(window, clipboard):
-    window.control._on_failed(Failed(1, "engine", "It broke.", None, "Traceback: here"))
-    window.actions_["problem"].trigger()
-    dialog = window.findChild(BugReportDialog)
-    dialog.copy.click()
-    dialog.close()
-    assert "gluon: " in clipboard()
-    assert "It broke." in clipboard()
-    assert "Traceback: here" in clipboard()
 
 
 @needs("mxnet")

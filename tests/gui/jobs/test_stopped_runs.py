@@ -96,14 +96,3 @@ def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, windo
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.document.edit(OTHER)
     assert window.verdict.state in ("agree", "blind")
-
-
-@pytest.mark.slow
-def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, window, run_large):
-    shown = []
-    window.session.on_change(lambda: shown.append(window.session.result.config), "result")
-    run_large()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.edit(OTHER)
-        window.control.run()
-    assert set(shown) == {OTHER}

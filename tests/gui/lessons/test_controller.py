@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.pane import FoldedLesson
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.lessons.index import find_lesson, lesson_entries
 from tests.gui.lessons.conftest import Read, changed
 
@@ -141,17 +140,6 @@ def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
 
 
 @pytest.mark.slow
-def test_a_change_that_does_not_run_by_itself_leaves_the_statements_unchecked(read):
-    window = read.window
-    window.document.edit(changed(window.session.config, timesteps=400))
-    assert not window.control.auto_run.due
-    assert read.marks == ["Not checked yet: the config has changed since the run."] * 2
-    key(window, Qt.Key.Key_F5)
-    read.finish_pending()
-    assert read.marks[1] == "False for your config"
-
-
-@pytest.mark.slow
 def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     line = read.window.panel.field("parameters.scale").editor.controls[0]
     line.setText("much")
@@ -185,51 +173,6 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window,
     [card] = [card for card in arithmetic.cards.cards if card.checked]
     seen = arithmetic.cards.viewport()
     qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
-
-
-_OVER_TIME = """# A lesson of units over time
-It has gates.
-
-## Gates
-```step
-config = "lstm"
-[look]
-part = "units"
-colors = "f"
-[[statement]]
-text = "There are ten units."
-expression = "H == 10"
-```
-
-## Hidden values
-```step
-[look]
-part = "units"
-colors = "value"
-[[statement]]
-text = "There are ten units."
-expression = "H == 10"
-```
-"""
-
-
-def test_units_over_time_show_the_quantity_of_the_step(qtbot, window, make_entry):
-    reading = Read(qtbot, window, make_entry(_OVER_TIME))
-    reading.open()
-    plot = window.findChild(UnitsPlot)
-    qtbot.waitUntil(lambda: plot.heading.text().startswith("f of unit 0"))
-    window.guide.next()
-    qtbot.waitUntil(lambda: plot.heading.text().startswith("Unit 0"))
-
-
-@pytest.mark.slow
-def test_a_lesson_that_was_open_is_open_at_the_next_start(qtbot, bare_window, entries, settings):
-    settings.open_lesson = entries[1].name
-    settings.set_lesson_step(entries[1].name, 1)
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
-        bare_window.begin(None)
-    assert bare_window.guide.pane.step_title.text() == "The second step"
-    assert bare_window.session.config.sequence.timesteps == 2
 
 
 @pytest.mark.slow

@@ -87,12 +87,6 @@ def test_a_choice_made_with_the_keyboard_is_in_the_config(panel, qtbot, choose, 
     assert panel.config == with_key(CONFIG, dotted, choice)
 
 
-def test_space_switches_the_second_direction_on(panel, qtbot) -> None:
-    with qtbot.waitSignal(panel.config_edited) as emitted:
-        QTest.keyClick(panel.field("network.bidirectional").editor.widget, Qt.Key.Key_Space)
-    assert emitted.args == [with_key(CONFIG, "network.bidirectional", True)]
-
-
 @pytest.mark.parametrize(
     ("dotted", "typed", "meant"),
     nightly_except(
@@ -180,12 +174,6 @@ def test_showing_a_config_replaces_a_wrong_entry_even_if_the_config_is_the_one_i
     assert panel.errors == {}
 
 
-def test_showing_a_config_emits_no_edit(panel, qtbot) -> None:
-    with qtbot.assertNotEmitted(panel.config_edited), qtbot.assertNotEmitted(panel.config_invalid):
-        panel.show_config(with_key(CONFIG, "network.hidden_size", 3))
-    assert panel.config.network.hidden_size == 3
-
-
 @given(any_config_mappings())
 def test_a_shown_config_is_read_back_unchanged(qapp, mapping) -> None:
     config = Config.from_mapping(mapping)
@@ -203,15 +191,6 @@ def test_enter_in_a_field_asks_for_a_run(panel, qtbot) -> None:
         control.setFocus()
         with qtbot.waitSignal(panel.run_requested):
             QTest.keyClick(control, Qt.Key.Key_Return)
-
-
-def test_enter_leads_to_the_wrong_field_instead_of_running(panel, qtbot, type_into) -> None:
-    type_into("network.hidden_size", "0")
-    scale = panel.field("parameters.scale").editor.line
-    scale.setFocus()
-    with qtbot.assertNotEmitted(panel.run_requested):
-        QTest.keyClick(scale, Qt.Key.Key_Enter)
-    assert panel.field("network.hidden_size").editor.line.hasFocus()
 
 
 def test_a_revealed_field_is_focused_and_scrolled_to_with_its_error(panel, qtbot) -> None:
@@ -244,9 +223,3 @@ def test_every_mnemonic_belongs_to_one_field_and_to_no_menu() -> None:
     letters = [text[text.index("&") + 1].upper() for text in map(label, KEYS) if "&" in text]
     assert len(set(letters)) == len(letters)
     assert not {"F", "E", "R", "G", "V", "H"} & set(letters)
-
-
-def test_a_mnemonic_reaches_its_field(panel, qtbot) -> None:
-    panel.activateWindow()
-    QTest.keyClick(panel, Qt.Key.Key_D, Qt.KeyboardModifier.AltModifier)
-    qtbot.waitUntil(lambda: panel.field("network.hidden_size").editor.controls[0].hasFocus())

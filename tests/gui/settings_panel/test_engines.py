@@ -48,28 +48,8 @@ def test_without_a_checked_candidate_the_reference_runs_alone(panel, candidates)
     assert panel.config.compare.candidates == ()
 
 
-@pytest.fixture
-def without_torch(monkeypatch) -> None:
-    """A machine with Gluon and ONNX."""
-    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "torch" else object())
-    monkeypatch.setattr("rnnviz.engines.registry._why_mxnet_cannot_be_loaded", lambda: None)
-
-
 def checked(candidates) -> set[str]:
     return {name for name, box in candidates.boxes.items() if box.isChecked()}
-
-
-def test_a_default_candidate_is_checked_and_never_becomes_a_key(panel, candidates, choose, without_torch) -> None:
-    panel.show_config(Config(CONFIG.network))
-    assert checked(candidates) == {"gluon"}
-    choose("compare.reference", "gluon")
-    assert checked(candidates) == {"manual"}
-    choose("compare.reference", "manual")
-    assert checked(candidates) == {"gluon"}
-    choose("network.dtype", "float64")
-    assert panel.config.compare.candidates is None
-    check(candidates, "onnx")
-    assert panel.config.compare.candidates == ("gluon", "onnx")
 
 
 def test_another_default_candidate_is_checked_for_another_network(panel, candidates, monkeypatch, choose) -> None:
@@ -184,26 +164,11 @@ def test_a_recording_can_become_the_reference(panel, candidates, archive, choose
     assert f"recording:{path}" not in candidates.boxes
 
 
-def test_an_unchecked_recording_stays_in_the_list_and_is_not_added_twice(panel, candidates, archive) -> None:
-    path = archive("")
-    candidates.add.choose(path)
-    QTest.keyClick(candidates.boxes[f"recording:{path}"], Qt.Key.Key_Space)
-    assert panel.config == CONFIG
-    for _ in range(2):
-        candidates.add.choose(path)
-        assert panel.config.compare.candidates == ("manual", f"recording:{path}")
-
-
 def test_a_file_that_cannot_be_read_is_added_for_the_run_to_refuse(panel, candidates, tmp_path: Path) -> None:
     path = tmp_path / "golden.npz"
     path.write_text("no archive")
     candidates.add.choose(str(path))
     assert panel.config.compare.candidates == ("manual", f"recording:{path}")
-
-
-def test_the_button_is_after_the_engines(panel, candidates) -> None:
-    assert candidates.controls[-1] is candidates.add
-    assert candidates.add.y() > max(box.y() for box in candidates.boxes.values())
 
 
 def test_empty_tolerances_of_half_precision_show_its_defaults(panel) -> None:

@@ -51,19 +51,6 @@ def test_the_parameters_show_a_scale_only_where_something_is_drawn_with_it(
     assert shown(panel, "parameters") == keys
 
 
-def test_parameters_from_a_file_are_not_drawn(panel, choose) -> None:
-    choose("parameters.initializer", "file")
-    assert shown(panel, "parameters") == {"initializer", "path"}
-
-
-def test_an_initial_state_shows_a_seed_or_a_path(panel, choose) -> None:
-    assert shown(panel, "initial_state") == {"source"}
-    choose("initial_state.source", "normal")
-    assert shown(panel, "initial_state") == {"source", "seed"}
-    choose("initial_state.source", "file")
-    assert shown(panel, "initial_state") == {"source", "path"}
-
-
 def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(panel, choose, type_into) -> None:
     choose("sequence.source", "file")
     assert panel.errors == {
@@ -120,16 +107,6 @@ def test_a_source_chosen_from_the_list_has_a_default_and_leads_to_its_field(qtbo
     assert combo is QApplication.focusWidget()
 
 
-def test_an_invalid_entry_is_not_an_error_while_its_source_hides_it(panel, choose, type_into) -> None:
-    type_into("sequence.timesteps", "many")
-    choose("sequence.source", "text")
-    type_into("sequence.text", "ab")
-    assert panel.errors == {}
-    assert panel.config.sequence.timesteps == 2
-    choose("sequence.source", "normal")
-    assert set(panel.errors) == {"sequence.timesteps"}
-
-
 def test_relative_paths_and_the_home_folder_become_absolute(panel, choose, type_into, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -165,14 +142,6 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     dialog.reject()
     assert panel.config.sequence.path == str(tmp_path / "x.csv")
     qtbot.waitUntil(lambda: editor.widget.findChild(QFileDialog) is None)
-
-
-def test_an_entry_of_a_model_file_is_preserved(panel, choose, type_into) -> None:
-    mapping = {**CONFIG.to_mapping(), "parameters": {"path": "/w.onnx", "entry": "encoder"}}
-    panel.show_config(Config.from_mapping(mapping))
-    assert "entry" in shown(panel, "parameters")
-    type_into("network.hidden_size", "4")
-    assert panel.config.parameters.entry == "encoder"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
-from rnnviz.gui.settings_panel.summary import demand_words, equation_rows, output_words, parameter_rows, state_words
+from rnnviz.gui.settings_panel.summary import demand_words, equation_rows, output_words, state_words
 from tests.gui.settings_panel.conftest import CONFIG
 
 
@@ -64,20 +64,6 @@ def test_the_shapes_of_the_parameters_unfold(panel, qtbot, type_into) -> None:
     assert not panel.summary.shapes.isVisible()
 
 
-def test_layers_beyond_the_second_are_summed_up() -> None:
-    names = [name for name, _ in parameter_rows(config(num_layers=1000, bidirectional=True))]
-    assert names[0] == "l0_i2h_weight"
-    assert names[-1] == "layers 2 to 999"
-    assert len(names) == 17
-    assert [name for name, _ in parameter_rows(config(num_layers=3))][-1] == "layer 2"
-    assert parameter_rows(config()) == [
-        ("l0_i2h_weight", "(10, 5)"),
-        ("l0_h2h_weight", "(10, 10)"),
-        ("l0_i2h_bias", "(10,)"),
-        ("l0_h2h_bias", "(10,)"),
-    ]
-
-
 def test_sizes_known_only_from_a_file_are_letters() -> None:
     from_file = Config.from_mapping({**config(cell="gru").to_mapping(), "sequence": {"path": "x.npy"}})
     assert output_words(from_file) == "(N, T, 10)"
@@ -94,11 +80,3 @@ def test_the_equations_are_the_cells_own_with_subscripts(cell) -> None:
         plain = re.sub(r"<sub>t</sub>|</?i>", "", plain)
         plain = re.sub(r"<sub>(\w+)</sub>", r"_\1", plain).replace("−", "-")
         assert plain == equation
-
-
-def test_the_equations_are_written_as_in_papers() -> None:
-    (h, recurrence), (a, input_part), (b, state_part) = equation_rows(CELLS["rnn_relu"])
-    assert (h, recurrence) == ("<i>h</i><sub>t</sub>", "relu(<i>u</i> + <i>v</i>)")
-    assert (a, b) == ("<i>u</i>", "<i>v</i>")
-    assert input_part == "<i>W</i><sub>i2h</sub> <i>x</i><sub>t</sub> + <i>b</i><sub>i2h</sub>"
-    assert state_part == "<i>W</i><sub>h2h</sub> <i>h</i><sub>t−1</sub> + <i>b</i><sub>h2h</sub>"

@@ -3,7 +3,6 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractSpinBox
 
 from rnnviz.gui.settings_panel.widgets import FieldMessage, FreeSpinBox
 
@@ -42,13 +41,6 @@ def test_anything_can_be_typed_and_stays_when_the_field_is_left(box, qtbot) -> N
     QTest.keyClick(box, Qt.Key.Key_Return)
     box.clearFocus()
     assert box.text() == "-3.5 apples"
-
-
-def test_a_button_steps_and_is_dead_at_the_limit(box, qtbot) -> None:
-    box.lineEdit().setText("1000")
-    assert box.stepEnabled() == QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
-    box.lineEdit().setText("1")
-    assert box.stepEnabled() == QAbstractSpinBox.StepEnabledFlag.StepUpEnabled
 
 
 def test_a_note_is_read_aloud_as_its_sentence(qtbot) -> None:

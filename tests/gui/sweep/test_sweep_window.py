@@ -139,19 +139,6 @@ def test_the_question_about_code_belongs_to_the_sweep(
     assert "declined" in shown.reason.text()
 
 
-@pytest.mark.slow
-def test_enter_opens_a_row_and_a_refused_one_shows_its_reason(
-    qtbot: Any, window: MainWindow, shown: SweepWindow
-) -> None:
-    shown.table.setFocus()
-    shown.choose(4)
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        QTest.keyClick(shown.table, Qt.Key.Key_Return)
-    assert window.session.config.network.hidden_size == 6
-    QTest.keyClick(shown.table, Qt.Key.Key_Down)
-    assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.reason.text()
-
-
 @pytest.mark.parametrize("dark", nightly_except([False, True], False))
 def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, dark: bool) -> None:
     if dark:
@@ -194,20 +181,6 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
     box = dialog(qtbot)
     assert window.session.config.compare.candidates == ("bug:no-h2h-bias",)
     box.button(QMessageBox.StandardButton.Cancel).click()
-
-
-@pytest.mark.slow
-def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
-    heat = shown.heat
-    heat.across.setCurrentIndex(heat.across.findData("network.hidden_size"))
-    heat.down.setCurrentIndex(heat.down.findData("seed"))
-    heat.down.activated.emit(heat.down.currentIndex())
-    assert heat.description.text() == "Each cell shows the worst of up to 3 rows; a click opens that one."
-    # An engine that cannot compute the cell hides none that is wrong.
-    assert heat.map.marks.text(0, 0, number=False) == "✘"
-    heat.only.setCurrentIndex(heat.only.findText("engine onnx"))
-    assert heat.map.marks.text(0, 0, number=False) == "✔"
-    assert heat.description.text() == "A click on a cell opens its run."
 
 
 @pytest.mark.slow

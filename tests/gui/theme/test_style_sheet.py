@@ -7,8 +7,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
-    QStyle,
-    QStyleOptionSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -31,25 +29,6 @@ def controls(qapp: QApplication, qtbot):
     window.show()
     yield made, manager
     manager.set_text_size(100)
-
-
-def test_an_arrow_without_effect_is_grayed(controls):
-    made, _ = controls
-    box = made[2]
-    option = QStyleOptionSpinBox()
-    box.initStyleOption(option)
-    below = QStyle.SubControl.SC_SpinBoxDown
-    area = box.style().subControlRect(QStyle.ComplexControl.CC_SpinBox, option, below, box)
-
-    def drawn():
-        picture = box.grab(area).toImage()
-        return {picture.pixel(x, y) for x in range(3, picture.width() - 3) for y in range(picture.height() - 2)}
-
-    box.setValue(box.minimum())
-    least = drawn()
-    box.setValue(box.minimum() + 1)
-    assert len(least) > 1
-    assert least != drawn()
 
 
 def test_a_text_that_was_shown_takes_the_color_of_the_next_theme(qtbot, controls):

@@ -176,34 +176,6 @@ def test_weights_are_unexported_until_they_are_in_a_file_and_again_after_a_step(
     assert window.unexported
 
 
-def test_curves_of_an_edited_task_are_named_as_those_of_an_earlier_one(
-    make: Callable[[TrainingTask], TrainingWindow],
-) -> None:
-    window = make(task_of())
-    window.begin(TrainingStart(task_of(), 0.25))
-    window.take([saved(0), *steps(1, 3, "manual"), saved(3)])
-    window.show_running(False)
-    assert window.progress.text().startswith("step 3")
-    editor = window.form.field("network.hidden_size").editor
-    assert isinstance(editor, LineEditor)
-    editor.line.setText("9")
-    editor.mark_edited()
-    assert window.progress.text().startswith("Earlier task: step 3")
-
-
-def test_a_training_that_is_stopped_before_its_first_step_says_so(
-    make: Callable[[TrainingTask], TrainingWindow],
-) -> None:
-    window = make(task_of())
-    window.begin(TrainingStart(task_of(), 0.25))
-    window.show_running(True)
-    before = window.progress.text()
-    window.take([saved(0)])
-    window.show_running(False)
-    assert before != window.progress.text() == "step 0 of 100"
-    assert window.task_to_resume == task_of()
-
-
 @pytest.mark.parametrize("error", [EngineError("No process."), MemoryError("Unable to allocate 149. GiB")])
 def test_a_training_without_a_checkpoint_has_none_to_go_on_from(
     qtbot: Any, monkeypatch: pytest.MonkeyPatch, error: Exception

@@ -1,14 +1,10 @@
 """The checks as a table: the failed ones first, counted on the tab, with times and versions."""
 
-from dataclasses import replace
-
 import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core.trace import Trace
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.checks import ChecksTable
-from rnnviz.verify.consistency_checks import Check
 from tests.factories import make_result
 from tests.gui.views.tables import texts
 
@@ -24,12 +20,6 @@ def view(qtbot) -> ChecksTable:
 
 def broken_state(trace: Trace) -> None:
     trace.state_h[0] += 1.0
-
-
-def test_an_empty_view_shows_a_hint_and_counts_nothing(view: ChecksTable) -> None:
-    assert view.badge() == ""
-    assert view.tab_text == "Checks"
-    assert not view.table.isVisible()
 
 
 def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
@@ -74,24 +64,3 @@ def test_a_row_has_all_details_in_its_tooltip_and_is_copied_with_tabs(view: Chec
     lines = view.copy_text().splitlines()
     assert lines[0] == "result\tcheck\tengine\tdetail"
     assert lines[1:] == ["\t".join(row) for row in texts(view.model)]
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_color_failed_checks(view: ChecksTable, theme) -> None:
-    view.show_result(make_result(edits={"manual": broken_state}), "manual")
-    view.apply_theme(theme)
-    assert view.model.cell(0, 0).color.name() == theme.wrong
-    assert view.model.cell(2, 0).color.name() == theme.right
-    view.grab()
-
-
-def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
-    view.show_result(make_result(), "manual")
-    view.show_result(None, None)
-    assert texts(view.model) == []
-    assert view.badge() == ""
-
-
-def test_a_custom_step_is_named_by_its_file_without_the_folder(view: ChecksTable) -> None:
-    view.show_result(replace(make_result(), checks=(Check("c", "/home/me/mine.py", False, "d"),)), "manual")
-    assert texts(view.model)[0][2] == "mine.py"

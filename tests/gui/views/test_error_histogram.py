@@ -50,13 +50,6 @@ def test_a_click_on_a_bar_selects_its_first_value(qtbot, view: ErrorHistogram) -
     assert view.description.text().endswith(f"first at {PLACE}")
 
 
-def test_an_empty_bar_leads_nowhere(qtbot, view: ErrorHistogram) -> None:
-    place = next(place for place, bar in enumerate(view.bars) if not bar.count)
-    with qtbot.assertNotEmitted(view.location_requested):
-        qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
-    assert view.description.text().endswith(": 0 values")
-
-
 def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view: ErrorHistogram) -> None:
     view.activateWindow()
     view.chart.setFocus()
@@ -89,9 +82,3 @@ def test_copying_has_a_row_for_each_bar(view: ErrorHistogram) -> None:
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert heading == ["above", "up to", "values", "first at"]
     assert sum(int(row[2]) for row in rows) == 80
-
-
-def test_without_a_result_a_hint_is_shown(view: ErrorHistogram) -> None:
-    view.show_result(None, None)
-    assert not view.chart.isVisible()
-    assert view.copy_text() == ""

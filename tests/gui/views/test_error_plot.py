@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -34,11 +33,6 @@ def nudge(trace: Trace) -> None:
 def lane_curve(view: ErrorPlot) -> np.ndarray:
     """Highest drawn positions of the selected lane."""
     return np.asarray(view.curves.selected.high)
-
-
-def test_an_empty_view_shows_no_curve(view: ErrorPlot) -> None:
-    assert not view.plot.isVisible()
-    assert view.copy_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -103,15 +97,6 @@ def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=point)
     assert asked.args == [Location(0, 0, 6)]
-
-
-def test_equal_engines_are_on_zero_below_the_tolerance(view: ErrorPlot) -> None:
-    view.show_result(make_result(), "manual")
-    assert np.all(lane_curve(view) == view.scale.zero)
-    assert view.limit is not None
-    assert view.limit > view.scale.zero
-    low, high = view.plot.view_box.viewRange()[1]
-    assert low < view.scale.zero < view.limit < high
 
 
 def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
@@ -186,24 +171,6 @@ def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlo
     assert np.flatnonzero(np.isnan(lane_curve(view))).tolist() == [3]
     assert np.flatnonzero(np.isnan(view.beside["gluon"])).tolist() == [3]
     assert view.keys[0].value == "not audited"
-
-
-def test_without_an_audit_the_plot_is_replaced_by_a_note(view: ErrorPlot) -> None:
-    view.show_result(make_result(), "manual")
-    view.choose("audit")
-    assert not view.plot.isVisible()
-    assert "The step audit did not run." in [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
-    view.show_result(evaluated(make_result()), "manual")
-    assert view.plot.isVisible()
-
-
-def test_copying_an_audited_run_includes_the_audit(view: ErrorPlot) -> None:
-    result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
-    view.show_result(result, "manual")
-    heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
-    column = heading.index("step audit: gluon")
-    assert result.judgment is not None
-    assert [float(row[column]) for row in rows] == result.judgment.audits["gluon"].ratio_over_time[0, 0].tolist()
 
 
 def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(qtbot, view: ErrorPlot) -> None:

@@ -1,10 +1,8 @@
 """The verdict strip once every step is audited: who is wrong, what stayed hidden, and what to do about it."""
 
-import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from rnnviz.core.trace import Trace
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import plain, verdict_facts, verdict_sentence
@@ -12,15 +10,6 @@ from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.shown import details
 from tests.gui.views.verdicts import CAUSES, PLACE, button, evaluated, shown
-
-
-def drifting() -> RunResult:
-    def edit(trace: Trace) -> None:
-        trace.hidden[PLACE.index] += np.float32(1e-7)
-
-    return make_result(
-        edits={"manual": edit}, bidirectional=True, num_layers=2, compare_with={"atol": 0.0, "rtol": 0.0}
-    )
 
 
 def sentence_label(line: VerdictBar) -> QLabel:
@@ -53,13 +42,6 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictBar
     assert line.state == "running"
 
 
-def test_drift_is_explained_in_a_clause(line: VerdictBar) -> None:
-    line.show_result(evaluated(drifting()), "manual")
-    assert line.state == "drift"
-    assert line.text.startswith("Numerical drift")
-    assert button(line, "next").isVisible()
-
-
 def test_a_sampled_audit_shows_its_coverage_and_offers_the_rest(qtbot, line: VerdictBar) -> None:
     line.show_result(evaluated(make_result(batch_size=50), coverage=0.38), "manual")
     assert line.state == "agree"
@@ -81,19 +63,6 @@ def test_a_blind_agreement_differs_in_icon_and_text(line: VerdictBar) -> None:
     assert line.findChild(QLabel).pixmap().toImage() != icon
 
 
-def test_undetectable_bugs_are_listed_in_the_tooltip_and_linked(qtbot, line: VerdictBar) -> None:
-    line.show_result(evaluated(make_result(), blind=True), "manual")
-    label = sentence_label(line)
-    label.linkHovered.emit("0")
-    assert label.toolTip().splitlines() == [f"{name}: {CAUSES[name]}" for name in ("h2h-transposed", "no-h2h-bias")]
-    label.linkHovered.emit("")
-    assert label.toolTip() == ""
-    with qtbot.waitSignal(line.undetectable_requested):
-        label.linkActivated.emit("0")
-    assert "h2h-transposed, no-h2h-bias" in line.toolTip()
-    assert all(len(row) <= 70 for row in line.toolTip().splitlines())
-
-
 def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictBar) -> None:
     result = evaluated(make_result(), blind=True)
     line.show_result(result, "manual")
@@ -106,13 +75,6 @@ def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: Ver
     line.show_result(evaluated(make_result(), blind=True, cure=False), "manual")
     assert not remedy.isVisible()
     assert "2 known bugs" in line.text
-
-
-def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: VerdictBar) -> None:
-    line.show_result(evaluated(make_result(), blind=True, coverage=0.5), "manual")
-    line.show_stale(True)
-    assert not button(line, "Change and rerun").isVisible()
-    assert not button(line, "Run full audit").isVisible()
 
 
 def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mismatching: RunResult) -> None:

@@ -59,11 +59,6 @@ def test_undetectable_bugs_are_marked(view: KnownBugsView) -> None:
     assert view.description.startswith("Detectable")
 
 
-def test_before_the_audit_detection_is_unknown(view: KnownBugsView) -> None:
-    view.show_result(make_result(), "manual")
-    assert {row[1] for row in texts(view.model)} == {Detection.UNKNOWN}
-
-
 def test_the_chosen_bug_is_shown_with_its_origin(view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
@@ -120,40 +115,6 @@ def test_the_spread_shows_when_a_lane_is_reached(view: KnownBugsView, computed: 
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
         filled = [strip.pixelColor(t, 9).name() == THEMES["light"].wrong for t in range(5)]
         assert filled == (lane.error_ratio > 1.0).tolist()
-
-
-def test_the_chosen_bug_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:
-    view.show_result(with_judgment(make_result(num_layers=2)), "manual")
-    view.choose("h2h-transposed")
-    view.show_result(computed, "manual")
-    assert view.chosen is not None
-    assert view.chosen.name == "h2h-transposed"
-    assert view.description.startswith("First mismatch: ")
-    assert view.table.currentIndex().row() == [entry.name for entry in view.entries].index("h2h-transposed")
-
-
-def test_a_bug_that_is_the_reference_is_not_requested_again(view: KnownBugsView) -> None:
-    view.show_result(make_result((MISTAKE, "manual")), "manual")
-    view.choose("h2h-transposed")
-    assert not view.button.isEnabled()
-
-
-def test_copying_copies_the_focused_table(view: KnownBugsView, computed: RunResult) -> None:
-    view.show_result(computed, "manual")
-    assert view.copy_text().startswith("known bug\tdetection\n")
-    view.activateWindow()
-    view.lanes.setFocus()
-    lines = view.copy_text().splitlines()
-    assert lines[0].startswith("lane\t")
-    assert float(lines[1].split("\t")[4]) == view.spread_model.rows[0].worst
-
-
-def test_without_a_result_a_hint_is_shown(view: KnownBugsView, computed: RunResult) -> None:
-    view.show_result(computed, "manual")
-    view.show_result(None, None)
-    assert texts(view.model) == []
-    assert any("A run (F5)" in text for text in shown(view))
-    assert view.copy_text() == ""
 
 
 def test_bugs_of_the_backward_pass_spread_over_its_gradients(view: KnownBugsView) -> None:

@@ -1,7 +1,5 @@
 """The mismatch list: one row for each value outside the tolerance, sorted, narrowed down, visited."""
 
-from dataclasses import replace
-
 import pytest
 from PySide6.QtCore import Qt
 
@@ -9,8 +7,6 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.mismatch_list import MismatchList
-from rnnviz.text.verdict_details import arrays
-from rnnviz.verify.compare import compare
 from tests.factories import make_result
 
 PLACES = {
@@ -45,14 +41,6 @@ def listed(view: MismatchList) -> list[Location]:
     return [view.location(row) for row in range(view.model.rowCount())]
 
 
-def test_without_a_result_or_mismatches_a_note_is_shown(view: MismatchList) -> None:
-    assert not view.table.isVisible()
-    assert view.tab_text == "Mismatches"
-    view.show_result(make_result(), "manual")
-    assert not view.table.isVisible()
-    assert view.tab_text == "Mismatches  0"
-
-
 def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_time_step(shown: MismatchList) -> None:
     assert shown.table.isVisible()
     assert listed(shown) == list(PLACES)
@@ -81,14 +69,6 @@ def test_layer_and_direction_narrow_the_list_down(shown: MismatchList) -> None:
     assert listed(shown) == list(PLACES)
 
 
-def test_a_second_direction_is_listed_after_a_result_with_one(view: MismatchList) -> None:
-    for bidirectional in (False, True):
-        edits = {"manual": lambda trace: trace.hidden.__iadd__(1.0)}
-        view.show_result(make_result(bidirectional=bidirectional, edits=edits), "manual")
-    assert view.directions.currentText() == "both directions"
-    assert view.directions.isVisible()
-
-
 def test_choosing_a_row_asks_for_its_place(qtbot, shown: MismatchList) -> None:
     with qtbot.waitSignal(shown.location_requested) as asked:
         shown.table.selectRow(2)
@@ -109,14 +89,6 @@ def test_a_copy_has_headings_places_and_every_digit(shown: MismatchList) -> None
     first = lines[1].split("\t")
     assert first[:5] == ["0", "forward", "1", "1", "2"]
     assert float(first[6]) - float(first[5]) == pytest.approx(0.5, rel=1e-5)
-
-
-def test_another_array_that_is_compared_has_a_line(view: MismatchList) -> None:
-    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
-    comparison = result.comparisons[0]
-    cells = compare(*result.traces.values(), comparison.rtol, comparison.atol, name="c")
-    view.show_result(replace(result, comparisons=(replace(comparison, arrays={"c": cells}),)), "bug:no-h2h-bias")
-    assert arrays(replace(comparison, arrays={"c": cells}))[0] in view.description.text()
 
 
 def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view: MismatchList) -> None:

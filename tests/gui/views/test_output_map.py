@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
@@ -31,11 +31,6 @@ def lane_row(view: OutputMap, layer: int, direction: int) -> int:
         for i, row in enumerate(view.rows.rows)
         if isinstance(row, LaneRow) and (row.last.layer, row.last.direction) == (layer, direction)
     )
-
-
-def test_an_empty_view_shows_a_hint(view: OutputMap) -> None:
-    assert "A run (F5)" in view.summary
-    assert not view.list.isVisible()
 
 
 @pytest.mark.parametrize(
@@ -104,17 +99,6 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> 
     assert asked.args == [Location(1, 1, 0, 1, 3)]
 
 
-def test_clicking_a_lanes_axis_selects_the_time_step_there(qtbot, view: OutputMap) -> None:
-    view.show_result(make_result(timesteps=5), "manual")
-    rect = view.list.visualRect(view.rows.index(0))
-    axis = view.painter.axis_rect(rect)
-    for timestep in range(5):
-        point = QPoint(axis.left() + (2 * timestep + 1) * axis.width() // 10, axis.center().y())
-        with qtbot.waitSignal(view.location_requested) as asked:
-            qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=point)
-        assert asked.args == [Location(0, 0, timestep)]
-
-
 def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
     view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
@@ -128,15 +112,6 @@ def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.keyClick(view.list, Qt.Key.Key_Return)
     assert asked.args == [Location(0, 1, 2, 0, 1)]
-
-
-def test_the_selected_place_is_highlighted(view: OutputMap) -> None:
-    view.show_result(make_result(bidirectional=True), "manual")
-    view.show_location(Location(0, 1, 0))
-    here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("selected")]
-    assert here == ["out[0][0][4:8]", "state[0][1][0]"]
-    view.show_location(Location(0, 1, 1))
-    assert not any(view.rows.index(row).data().endswith("selected") for row in place_rows(view).values())
 
 
 def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:

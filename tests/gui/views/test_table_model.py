@@ -59,14 +59,6 @@ def test_nan_is_last_and_equal_rows_keep_their_order_both_ways(model: TableModel
     assert order(model) == [0, 1, 2, 3, 4]
 
 
-def test_a_selected_row_stays_selected_when_rows_are_sorted(qtbot, model: TableModel) -> None:
-    table = NumberTable(model, "Values")
-    qtbot.addWidget(table)
-    table.choose(2)
-    model.sort(1, Qt.SortOrder.DescendingOrder)
-    assert [model.row(index.row()) for index in table.selectionModel().selectedRows()] == [2]
-
-
 def test_a_mark_has_the_themes_color_and_words_for_screen_readers(model: TableModel) -> None:
     model.apply_theme(DARK)
     assert model.cell(2, 0).color == DARK.color("wrong")

@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QToolButton
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
+from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.quantities.gates import Quantity
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -33,11 +32,6 @@ def click_timestep(qtbot, view: UnitsPlot, timestep: float) -> None:
 
 def pin_button(view: UnitsPlot) -> QToolButton:
     return next(b for b in view.findChildren(QToolButton) if "in unit" in b.text())
-
-
-def test_an_empty_view_shows_no_curves(view: UnitsPlot) -> None:
-    assert not view.plot.isVisible()
-    assert view.copy_text() == ""
 
 
 def test_the_curves_are_the_traces_of_the_selected_unit(view: UnitsPlot) -> None:
@@ -123,18 +117,6 @@ def test_a_pinned_unit_stays_until_it_is_released(qtbot, view: UnitsPlot) -> Non
     assert view.pinned == ()
 
 
-def test_the_number_of_pinned_units_is_limited(qtbot, view: UnitsPlot) -> None:
-    view.show_result(make_result(hidden_size=9), "manual")
-    for unit in range(MOST_PINNED):
-        view.show_location(Location(0, 0, 0, 0, unit))
-        qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
-    view.show_location(Location(0, 0, 0, 0, 8))
-    assert not pin_button(view).isEnabled()
-    assert str(MOST_PINNED) in pin_button(view).toolTip()
-    view.show_result(make_result(hidden_size=2), "manual")
-    assert view.pinned == (0, 1)
-
-
 def test_a_saved_choice_is_restored_as_far_as_it_exists(view: UnitsPlot) -> None:
     view.restore_state(("r", "2", "0", "2", "99", "-1", "nonsense"))
     assert view.save_state() == ("r", "2", "0", "99")
@@ -142,16 +124,6 @@ def test_a_saved_choice_is_restored_as_far_as_it_exists(view: UnitsPlot) -> None
     assert view.save_state() == ("r", "2", "0")
     view.show_result(make_result(cell="lstm", hidden_size=5), "manual")
     assert view.save_state() == ("value", "2", "0")
-
-
-def test_an_engine_can_be_hidden(qtbot, view: UnitsPlot) -> None:
-    view.show_result(make_result(), "manual")
-    key = next(key for key in view.keys if key.text() == "manual")
-    qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
-    assert view.curve("manual", 0) is None
-    assert view.curve("gluon", 0) is not None
-    view.show_location(Location(0, 0, 0, 0, 1))
-    assert view.curve("manual", 1) is None
 
 
 def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
@@ -170,14 +142,6 @@ def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
     assert view.nonfinite.text() == ""
 
 
-def test_one_time_step_is_drawn(view: UnitsPlot) -> None:
-    view.show_result(make_result(timesteps=1), "manual")
-    drawn = view.curve("gluon", 0)
-    assert drawn is not None
-    assert len(drawn.times) == 1
-    view.grab()
-
-
 def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 77_777, 0, 1] = 9.0
@@ -189,29 +153,6 @@ def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> 
     assert len(drawn.points()[0]) <= 4 * view.plot.pixels
     assert drawn.high.max() == 9.0
     assert view.plot.view_box.viewRange()[1][1] > 9.0
-
-
-def test_the_visible_part_is_drawn_to_the_single_value(view: UnitsPlot) -> None:
-    result = make_result(timesteps=100_000, batch_size=1, hidden_size=2)
-    view.show_result(result, "manual")
-    view.plot.view_box.setXRange(50_000, 50_200, padding=0)
-    drawn = view.curve("manual", 0)
-    assert drawn is not None
-    assert drawn.block == 1
-    assert drawn.times[0] <= 50_000
-    assert drawn.times[-1] >= 50_200
-    first, last = int(drawn.times[0]), int(drawn.times[-1])
-    assert np.array_equal(drawn.low, result["manual"].hidden[0, 0, first : last + 1, 0, 0])
-
-
-def test_a_gap_of_a_long_sequence_is_marked_to_the_time_step_once_it_is_zoomed(view: UnitsPlot) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 60_001, 0, 0] = np.nan
-
-    view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
-    assert view.nonfinite.text().startswith("NaN at up to ")
-    view.plot.view_box.setXRange(60_000, 60_100, padding=0)
-    assert view.gaps["NaN"].runs.tolist() == [[60_001, 60_001]]
 
 
 def test_copying_copies_every_curve_in_full(view: UnitsPlot) -> None:
@@ -243,15 +184,6 @@ def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
     for sample, length in ((0, 3), (1, 5)):
         view.show_location(Location(sample=sample))
         assert [line.split("\t")[0] for line in view.copy_text().splitlines()[1:]] == [*map(str, range(length))]
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_have_their_ground(view: UnitsPlot, theme) -> None:
-    view.show_result(make_result(), "manual")
-    view.apply_theme(theme)
-    image = view.plot.grab().toImage()
-    assert image.pixelColor(image.width() - 3, 3).name() == theme.base
-    assert view.curve("gluon", 0) is not None
 
 
 @pytest.mark.parametrize("quantity", ["value", "f", "norm"])

@@ -42,12 +42,6 @@ def marked(view: VectorTable) -> list[tuple[int, int]]:
     return [(r, c) for r in range(model.rowCount()) for c in range(model.columnCount()) if model.cell(r, c).bold]
 
 
-def test_an_empty_view_shows_a_hint(view: VectorTable) -> None:
-    assert "A run (F5)" in passage(view)
-    assert not view.table.isVisible()
-    assert view.copy_text() == ""
-
-
 def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
     result = make_result(num_layers=2, bidirectional=True)
     where = Location(1, 1, 2, 1, 3)
@@ -118,14 +112,6 @@ def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
     assert asked.args == [where.moved(unit=2)]
 
 
-def test_the_horizontal_arrows_select_another_time_step(qtbot, view: VectorTable) -> None:
-    view.show_result(make_result(), "manual")
-    view.show_location(Location(0, 0, 2))
-    with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.keyClick(view.table, Qt.Key.Key_Left)
-    assert asked.args == [Location(0, 0, 1)]
-
-
 def test_the_row_of_the_selection_is_chosen_and_visible(qtbot, view: VectorTable) -> None:
     view.show_result(make_result(hidden_size=1024, timesteps=3), "manual")
     with qtbot.assertNotEmitted(view.location_requested):
@@ -185,15 +171,6 @@ def test_the_cell_states_of_a_projection_are_other_units(qtbot, view: VectorTabl
     with qtbot.waitSignal(view.explanation_requested) as asked:
         view._on_activated(view.model.index(5, 1))
     assert asked.args == [Place.at("c", Location(timestep=3, unit=5))]
-
-
-def test_a_smaller_result_replaces_a_larger_one(view: VectorTable) -> None:
-    view.show_result(make_result(hidden_size=8, timesteps=9, num_layers=2), "manual")
-    view.show_location(Location(1, 0, 8, 1, 7))
-    view.show_result(make_result(hidden_size=2, timesteps=1, batch_size=1), "manual")
-    assert view.model.rowCount() == 2
-    view.show_result(None, None)
-    assert view.model.rowCount() == 0
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -263,29 +240,6 @@ def test_gates_have_columns_if_they_are_chosen(view: VectorTable) -> None:
     view.columns.choose("f", wanted=False)
     view.columns.choose("c", wanted=False)
     assert view.model.columnCount() == before
-
-
-def test_chosen_columns_are_restored_where_the_cell_has_them(qtbot, settings) -> None:
-    for cell, names in (("lstm", ["i", "change"]), ("gru", ["change"]), ("lstm", ["i", "change"])):
-        view = VectorTable(settings)
-        qtbot.addWidget(view)
-        view.show_result(make_result(cell=cell), "manual")
-        if not settings.columns("vector-columns"):
-            view.columns.choose("change", wanted=True)
-            view.columns.choose("i", wanted=True)
-        assert [choice.name for choice in view.columns.chosen] == names
-        titles = ["i recomputed" if name == "i" else name for name in names]
-        assert len(columns_of(view, *titles)) == len(names)
-
-
-def test_a_session_brings_the_tab_back_where_there_is_one_and_an_older_one_changes_none(view: VectorTable) -> None:
-    view.show_result(make_result(cell="lstm"), "manual")
-    view.restore_state(["tab c0", "f"])
-    assert view.save_state() == ("tab c0", "f")
-    view.show_location(Location(timestep=2))
-    for words in (["f"], ["tab c0", "f"], ["tab", "tab x", "f"]):
-        view.restore_state(words)
-        assert view.save_state() == ("tab hidden", "f")
 
 
 def test_a_gradient_has_a_tab_with_every_engine_that_gives_it(view: VectorTable) -> None:

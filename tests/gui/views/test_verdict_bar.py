@@ -19,11 +19,6 @@ from tests.gui.shown import details
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
-def test_an_empty_bar_shows_a_hint(line: VerdictBar) -> None:
-    assert line.state == "empty"
-    assert "F5" in shown(line)
-
-
 def test_agreement_is_written_with_its_figures(line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
     assert line.state == "agree"
@@ -40,19 +35,6 @@ def test_the_place_in_the_sentence_is_a_link(qtbot, line: VerdictBar, mismatchin
     assert "layer 0, backward" in label.text()
     with qtbot.waitSignal(line.location_requested) as asked:
         label.linkActivated.emit("0")
-    assert asked.args == [PLACE]
-
-
-def test_a_link_can_be_followed_by_the_keyboard(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
-    line.show_result(mismatching, "manual")
-    label = next(w for w in line.findChildren(QLabel) if "href" in w.text())
-    line.activateWindow()
-    qtbot.waitUntil(line.isActiveWindow)
-    label.setFocus()
-    label.grab()  # a label knows its links once it has been drawn
-    qtbot.keyClick(label, Qt.Key.Key_Tab)
-    with qtbot.waitSignal(line.location_requested) as asked:
-        qtbot.keyClick(label, Qt.Key.Key_Return)
     assert asked.args == [PLACE]
 
 
@@ -135,12 +117,6 @@ def test_the_verdict_of_an_earlier_run_is_copied_and_drawn_as_such(
     copy.show_result(make_result(), "manual")
     assert copy.state == "stale"
     copy.close()
-
-
-def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
-    line.show_error("The worker process ended.")
-    line.show_result(make_result(), "manual")
-    assert line.state == "agree"
 
 
 def test_engine_names_are_text_and_not_markup(line: VerdictBar) -> None:

@@ -58,18 +58,6 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
 
 
 @pytest.mark.slow
-def test_the_keyboard_starts_at_the_first_lesson_and_arrows_move_between_entries(welcomed, qtbot):
-    shown = [entry for entry in welcomed.welcome.page.findChildren(StartButton) if not entry.isHidden()]
-    assert welcomed.focusWidget() is shown[0]
-    for key, place in ((Qt.Key.Key_Down, 1), (Qt.Key.Key_Down, 2), (Qt.Key.Key_Up, 1), (Qt.Key.Key_Up, 0)):
-        QTest.keyClick(welcomed.focusWidget(), key)
-        assert welcomed.focusWidget() is shown[place]
-    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
-        QTest.keyClick(welcomed.focusWidget(), Qt.Key.Key_Return)
-    assert welcomed.guide.lesson.title == lesson_entries()[0].title
-
-
-@pytest.mark.slow
 def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welcomed, settings, tmp_path, qtbot):
     file = tmp_path / "mine.toml"
     file.write_text('network = { cell = "gru", input_size = 2, hidden_size = 3 }', encoding="utf-8")

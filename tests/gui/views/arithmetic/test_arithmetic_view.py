@@ -11,20 +11,13 @@ from PySide6.QtGui import QImage
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.explain.equations import format_distinct, format_short
+from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.table import FULL_ROLE
 from tests.explain.arithmetics import explained
 from tests.factories import make_result, with_judgment
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
-
-LONGER = "bug:gates-i-f-o-g"
-
-
-def test_an_empty_view_shows_a_hint(view: ArithmeticView) -> None:
-    assert "A run (F5)" in view._empty.text()
-    assert view.copy_text() == ""
 
 
 def test_the_numbers_are_those_of_the_parameters_and_the_engines_own_state(view: ArithmeticView, show: Any) -> None:
@@ -87,20 +80,6 @@ def test_engines_with_the_same_digits_share_a_row_of_a_card_and_others_have_thei
     assert [engines for _, engines in card(view, "h").content.rows] == ["● gluon", "□ bug:no-h2h-bias"]
 
 
-def test_a_divergence_between_engines_with_long_names_shows_both_numbers(view: ArithmeticView, show: Any) -> None:
-    long = "/home/me/the_recurrent_step_of_the_speech_tagger_kernel.py"
-    edits = {long: lambda trace: trace.hidden.__iadd__(0.3)}
-    show(WHERE.moved(layer=0), engines=("gluon", long), candidate=long, cell="lstm", edits=edits)
-    assert "of_the_speech_tagger" in view.note.text()
-    numbers = format_distinct(view.page.divergence.reference, view.page.divergence.candidate)
-    first, second = map(number_format.true_minus, numbers)
-    assert "…" not in view.note.shown_text
-    assert first in view.note.shown_text
-    assert second in view.note.shown_text
-    view.resize(2000, 220)
-    assert number_format.true_minus_in(view.note.text()) in view.note.shown_text
-
-
 def test_a_known_bug_is_marked_in_the_first_line_that_diverges_and_named_in_a_sentence(
     view: ArithmeticView, show: Any
 ) -> None:
@@ -140,29 +119,6 @@ def test_a_wrong_value_is_shown_with_its_likely_cause(
     assert with_cause[0].hasFocus()
     assert not with_cause[0].visibleRegion().isEmpty()
     assert cause in with_cause[0].accessibleDescription()
-
-
-def test_the_sentence_of_an_earlier_result_is_not_shown(view: ArithmeticView, show: Any) -> None:
-    show(engines=("gluon", LONGER), candidate=LONGER, cell="lstm")
-    assert view.note.isVisible()
-    view.show_result(None, None)
-    view.show_result(make_result(), "manual")
-    assert view.page is None
-    assert not view.note.isVisible()
-
-
-def test_numbers_of_equations_have_true_minus_signs(view: ArithmeticView, show: Any) -> None:
-    show(WHERE.moved(layer=0), cell="lstm")
-    texts = [text for own in view.cards.cards for token in own._columns for text in token.numbers]
-    assert any("−" in text for text in texts)
-    assert not any("-" in text for text in texts)
-
-
-def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> None:
-    show(cell="gru")
-    assert not any(own.content.parts for own in view.cards.cards)
-    assert not view.note.parts
-    assert "No divergence" in view.note.text()
 
 
 def test_terms_are_sorted_and_limited_by_the_options(qtbot: Any, view: ArithmeticView, show: Any) -> None:

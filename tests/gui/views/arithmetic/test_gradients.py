@@ -12,7 +12,6 @@ from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.gui.export.figure import Figure, FigureOptions
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
@@ -50,28 +49,6 @@ def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
         return result
 
     return show
-
-
-def test_no_equations_of_a_value_are_shown_while_its_gradient_is_computed(
-    qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
-) -> None:
-    show_gradient(with_gradients())
-    view.show_history((Place.at("h", WHERE),), 0)
-    assert not view.cards.isVisible()
-    qtbot.waitUntil(lambda: view.complete)
-    assert view.cards.isVisible()
-
-
-def test_a_picture_shows_the_gradient_that_the_tab_shows(
-    qtbot: Any, view: ArithmeticView, show_gradient: Callable[..., RunResult]
-) -> None:
-    result = show_gradient(with_gradients(), Place.at("f", WHERE))
-    figure = Figure(view, result, "manual", WHERE)
-    figure.arrange(FigureOptions().size, "light", True, "", "")
-    assert view.page is not None
-    assert figure.copy.place == view.place
-    assert figure.copy.page.request.same_as(view.page.request)
-    figure.close()
 
 
 def test_the_switch_leads_to_the_gradient_and_back(qtbot: Any, view: ArithmeticView, show: Any) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Lane
@@ -66,17 +65,6 @@ def test_a_term_leads_to_its_source(qtbot: Any, view: ArithmeticView, show: Any,
         assert asked.args == [Place.at("h", place)]
 
 
-def test_a_double_click_follows_one_link_only(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    show()
-    asked: list[object] = []
-    view.place_requested.connect(asked.append)
-    at = view.table.visualRect(view.table.term_model.index(0, 0)).center()
-    qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    qtbot.mouseDClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    qtbot.mouseRelease(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    assert len(asked) == 1
-
-
 def test_the_numbers_of_an_equation_lead_to_their_sources(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     own = card(view, "c")
@@ -122,20 +110,6 @@ def test_the_input_and_the_initial_state_end_a_history(view: ArithmeticView, sho
     view.show_history((Place.at("h", WHERE), Place("input", (2, 1, 0))), 0)
     assert not view.ends
     assert view.table.isVisible()
-
-
-def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm", engines=("gluon", "bug:no-i2h-bias"), candidate="bug:no-i2h-bias")
-    wanted = {view.note, view.table, view.list_options.orders, view.list_options.count, view.cards.cards[0]}
-    reached: set[QWidget] = set()
-    view.note.setFocus()
-    for _ in range(12):
-        reached.add(view.focusWidget())
-        qtbot.keyClick(view.focusWidget(), Qt.Key.Key_Tab)
-    assert wanted <= reached
-    for control in [*view.findChildren(QAbstractButton), *wanted]:
-        if control.isVisible() and control.focusPolicy() & Qt.FocusPolicy.TabFocus:
-            assert control.accessibleName(), control
 
 
 def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(

@@ -24,48 +24,6 @@ def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot: Any, view: Ar
     assert len(shown) < 60
 
 
-def test_a_late_answer_after_returning_changes_nothing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm")
-    there = view.page
-    with qtbot.waitSignal(view.shown):
-        view.show_location(WHERE.moved(unit=2))
-    late = view.page
-    view.show_location(WHERE)
-    qtbot.waitUntil(lambda: view.complete)
-    view._task._task.done.emit(late)
-    assert view.page.request.where == there.request.where
-
-
-def test_a_picture_shows_the_latest_request(view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm")
-    view.show_location(WHERE.moved(unit=2))
-    assert not view.complete
-    view.finish_pending()
-    assert view.complete
-    assert view.page.request.where.unit == 2
-
-
-def test_hiding_the_view_cancels_the_pending_request(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm")
-    view.show_location(WHERE.moved(unit=0))
-    view.hide()
-    view.show()
-    qtbot.waitUntil(lambda: view.complete)
-    assert view.page.request.where.unit == 0
-
-
-def test_the_end_of_a_history_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm")
-    view.show_history((Place.at("h", WHERE), Place("input", (2, 1, 0))), 1)
-    other = make_result(cell="lstm", num_layers=2, bidirectional=True)
-    view.show_result(other, "manual")
-    view.show_location(WHERE)
-    assert view.ends
-    assert view.end.isVisible()
-    view.show_result(make_result(input_size=3, timesteps=2, batch_size=1), "manual")
-    assert not view.ends
-
-
 @pytest.mark.parametrize(
     "place",
     [Place.at("h", Location(1, 0, 40, 0, 2)), Place("input", (40, 0, 1)), Place("h0", (3, 0, 1), Lane(3))],

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
@@ -11,9 +9,7 @@ from PySide6.QtWidgets import QMenu
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Limit
-from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.views.unrolled.color_bar import RangeDialog, limit_of, ticks
-from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, rounded_up
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
@@ -82,17 +78,6 @@ def test_a_drag_on_the_bar_moves_one_end_or_both(qtbot: Any, view: UnrolledView)
     assert view.session.limit == Limit()
 
 
-def test_zero_has_the_middle_color_between_any_ends() -> None:
-    scale, symmetric = ColorScale(-0.25, 0.75), ColorScale(-1.0, 1.0)
-    zero, middle = (int(color_table(LIGHT, s)[s.indices(np.zeros(1))[0]]) for s in (scale, symmetric))
-    assert zero == middle
-
-
-@pytest.mark.parametrize(("value", "expected"), [(0.9, 1.0), (1.0, 1.0), (1.01, 2.0), (0.0021, 0.005), (70.0, 100.0)])
-def test_an_end_is_rounded_up_to_a_round_number(value: float, expected: float) -> None:
-    assert rounded_up(value) == expected
-
-
 def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     result = make_result(hidden_size=8, timesteps=400, num_layers=2, edits={"manual": edit})
     view.show_result(result, "manual")
@@ -147,12 +132,6 @@ def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, v
     assert limit_of("colors fixed 0.25") == Limit("fixed", -0.25, 0.25)
     for broken in ("colors most 1.0", "colors fixed nan", "colors fixed 1e", "colors fixed -1.0"):
         assert limit_of(broken) is None
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_zero_has_a_tone_of_its_own(theme: Any) -> None:
-    assert theme.diverging[3] != theme.base
-    assert theme.sequential[0] != theme.base
 
 
 def test_an_initial_state_counts_where_its_column_is_in_view(view: UnrolledView) -> None:

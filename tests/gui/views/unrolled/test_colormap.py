@@ -77,10 +77,6 @@ def test_error_ratio_above_1_changes_the_hue(theme: Theme) -> None:
     assert max(neighbors) == neighbors[int(np.argmax(neighbors))] > 5 * float(np.median(neighbors))
 
 
-def test_error_ratio_colors_of_zero_and_infinity() -> None:
-    assert error_ratio_scale(0.0).indices(np.array([0.0, 1e-9, np.inf])).tolist() == [0, 0, POSITIVE]
-
-
 @THEMES
 def test_each_special_value_has_a_distinct_pattern(theme: Theme) -> None:
     scale = value_scale(1.0)
@@ -93,13 +89,3 @@ def test_each_special_value_has_a_distinct_pattern(theme: Theme) -> None:
         assert len(np.unique(pixels)) == 2
         patterns.add(pixels.tobytes())
     assert len(patterns) == 5
-
-
-def test_a_pattern_continues_across_tiles() -> None:
-    scale = value_scale(1.0)
-    indices = np.full((8, 12), NAN, np.uint8)
-    whole = color_table(LIGHT, scale)[indices]
-    part = whole[:, 5:].copy()
-    hatch(whole, indices, 0, 0, LIGHT)
-    hatch(part, indices[:, 5:], 5, 0, LIGHT)
-    assert np.array_equal(whole[:, 5:], part)

@@ -1,7 +1,6 @@
 """Two engines on the same lanes: their difference."""
 
 import numpy as np
-import pytest
 from PySide6.QtCore import QPointF
 
 from rnnviz.core import number_format
@@ -9,7 +8,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.views.unrolled.lane_text import fitting
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, spoil, texts
 
@@ -96,32 +94,3 @@ def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view: UnrolledView) -
     lines = view.copy_text().splitlines()
     assert lines[0].split("\t")[0] == "layer 0 → forward: manual − gluon"
     assert float(lines[1 + 2].split("\t")[3]) == exact
-
-
-@pytest.mark.parametrize(
-    ("difference", "written"),
-    [(0.0, "0"), (-0.25, "-0.25"), (-0.00012, "-1e-4"), (-1.2e-10, "-1e-10"), (-np.inf, "-inf"), (np.nan, "NaN")],
-)
-def test_a_difference_is_cut_in_its_precision_before_it_outgrows_a_narrow_cell(difference: float, written: str) -> None:
-    assert fitting(difference, 6, two_digits=True) == written
-
-
-def test_without_a_candidate_the_values_are_shown_instead_of_the_difference(view: UnrolledView) -> None:
-    result = small()
-    view.show_result(result, None)
-    view.session.set_color_by("difference")
-    assert texts(view)[1, 0] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 0])
-
-
-def test_every_color_choice_leaves_the_cells_in_their_places(view: UnrolledView) -> None:
-    def enlarge(trace: Trace) -> None:
-        trace.hidden[0, 0, 1, 0, 0] = -123456.0
-
-    result = small(edits={"manual": enlarge})
-    result.extents["manual"] = 123456.0
-    view.show_result(result, "manual")
-    before = view.geometry_in_view
-    view.session.set_engine("manual")
-    assert view.geometry_in_view == before
-    view.session.set_color_by("difference")
-    assert view.geometry_in_view == before

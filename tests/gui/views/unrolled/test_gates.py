@@ -19,6 +19,8 @@ from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers, visible_outlines
 from tests.oracles.gates import gates_of
 
+SIZE = (1000, 600)
+
 LANE = Lane(0, 0)
 
 
@@ -58,15 +60,6 @@ def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, q
     assert texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
     assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 3)]
     assert view.color_bar.heading()[0] == quantity
-
-
-def test_another_engines_gates_follow_from_its_own_values(view: UnrolledView) -> None:
-    result = small()
-    view.show_result(result, "manual")
-    view.session.set_color_by("o")
-    view.session.set_engine("manual")
-    expected = gates_of(result.inputs, result["manual"].hidden)["o"][0, 0, :, 0]
-    assert texts(view)[2, 0] == number_format.short(expected[2, 0])
 
 
 def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qtbot: Any, view: UnrolledView) -> None:

@@ -39,10 +39,6 @@ CAMERAS = st.builds(
 GEOMETRIES = st.builds(layout_for, PICTURES, st.integers(50, 1800), st.integers(50, 1200), CAMERAS)
 
 
-def fitted(shown: Scene, width: float = 520.0, height: float = 520.0) -> Geometry:
-    return layout_for(shown, width, height, Camera(), fit=True)
-
-
 @given(GEOMETRIES)
 def test_the_camera_stays_within_the_data(geometry: Geometry) -> None:
     camera, timesteps = geometry.camera, geometry.picture.timesteps
@@ -93,25 +89,6 @@ def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(
     assert low or time == pytest.approx(zoomed.start + share * zoomed.span, abs=1e-6 * geometry.picture.timesteps)
 
 
-@pytest.mark.parametrize(("timesteps", "layers", "directions"), [(1, 1, 1), (2, 1, 1), (2, 1, 2), (2, 2, 1), (2, 2, 2)])
-def test_the_notebooks_networks_are_boxes_with_every_number_at_once(
-    timesteps: int, layers: int, directions: int
-) -> None:
-    geometry = fitted(picture(layers, directions, 10, 5, timesteps))
-    assert geometry.boxes
-    assert geometry.stack.height <= geometry.height
-    assert all(geometry.font_pixels(lane_rect) for lane_rect in geometry.stack.lane_rects)
-    assert geometry.camera.span == timesteps + directions
-
-
-def test_the_initial_state_is_before_the_first_computed_step() -> None:
-    geometry = fitted(picture(1, 2, 10, 5, 2))
-    left, right = geometry.column(-1)[0], geometry.column(2)[0]
-    assert 0.0 <= left < geometry.column(0)[0]
-    assert geometry.column(1)[0] < right < geometry.width
-    assert fitted(picture(1, 1, 10, 5, 2)).camera.span == 3.0
-
-
 def test_the_view_scrolls_to_the_selection_only_as_far_as_needed() -> None:
     geometry = layout_for(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
     room = limits_of(geometry)
@@ -152,11 +129,6 @@ def test_bins_of_a_part_equal_those_of_the_whole(scale: Scale, data: st.DataObje
     stop = data.draw(st.integers(first + 1, scale.pixels))
     whole, part = scale.bins(0, scale.pixels), scale.bins(first, stop)
     assert part.starts.tolist() == whole.starts[first:stop].tolist()
-
-
-def test_a_place_beyond_the_ends_is_the_nearest_cell() -> None:
-    scale = Scale(10.0, 4)
-    assert (scale.cell_at(-5.0), scale.cell_at(1e9)) == (0, 3)
 
 
 def lanes(layers: int, directions: int, units: int, features: int) -> list[tuple[Lane, int]]:

@@ -14,7 +14,7 @@ from rnnviz.gui.views.unrolled.lane_text import describe
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import lane_headers, visible_numbers, visible_outlines
+from tests.gui.views.unrolled.seen import lane_headers, visible_outlines
 from tests.gui.views.unrolled.test_gates import texts
 
 SIZE = (1100, 700)
@@ -83,14 +83,6 @@ def test_of_an_engine_without_gradients_those_of_another_are_shown_without_marks
     assert "gluon not given" in view_text(view, Lane(0), 2, 1)
     view.show_result(make_result(cell="lstm", timesteps=4), "manual")
     assert view.color_bar.heading() == ("h of gluon",)
-
-
-def test_a_long_run_shows_gradients_from_its_stored_arrays(view: UnrolledView) -> None:
-    view.show_result(small(timesteps=600, edits={}), "manual")
-    view.session.set_color_by("grad.i")
-    assert view._shown is not None
-    assert not view._shown.computed
-    assert visible_numbers(view) == []
 
 
 def test_the_logarithmic_scale_resolves_each_decade_and_is_kept(view: UnrolledView) -> None:

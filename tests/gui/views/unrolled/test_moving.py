@@ -4,14 +4,12 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QScrollBar
 
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from tests.factories import make_result
-from tests.gui.views.unrolled.seen import hint, long_result, small, turn_wheel, visible_numbers
+from tests.gui.views.unrolled.seen import long_result, turn_wheel
 
 
 def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
@@ -56,16 +54,6 @@ def test_keys_zoom_and_fit(qtbot: Any, view: UnrolledView) -> None:
     assert view.geometry_in_view.camera.span == 400.0
 
 
-def test_a_rerun_of_the_same_shape_keeps_the_part_in_view(view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    view.zoom_time(4.0)
-    before = view.geometry_in_view.camera
-    view.show_result(long_result(), "manual")
-    assert view.geometry_in_view.camera == before
-    view.show_result(make_result(timesteps=300), "manual")
-    assert view.geometry_in_view.camera.span == 300.0
-
-
 def test_the_selection_stays_in_view(view: UnrolledView) -> None:
     view.show_result(long_result(), "manual")
     view.zoom_time(20.0)
@@ -76,37 +64,3 @@ def test_the_selection_stays_in_view(view: UnrolledView) -> None:
         )
         assert 0.0 <= x + width / 2.0 <= view.geometry_in_view.width
         assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
-
-
-def hover(view: UnrolledView, *, here: bool) -> None:
-    place = QPoint(view.width() // 2, view.height() // 3) if here else QPoint(view.width() - 3, 5)
-    QTest.mouseMove(view.canvas.viewport(), place)
-
-
-def test_hovering_lanes_without_numbers_shows_a_zoom_hint(qtbot: Any, view: UnrolledView) -> None:
-    hover(view, here=False)
-    view.show_result(long_result(), "manual")
-    assert hint(view) == ""
-    hover(view, here=True)
-    qtbot.waitUntil(lambda: "Ctrl+scroll" in hint(view))
-    hover(view, here=False)
-    qtbot.waitUntil(lambda: hint(view) == "")
-    hover(view, here=True)
-    qtbot.waitUntil(lambda: hint(view) != "")
-    turn_wheel(view, 40)
-    turn_wheel(view, 20, Qt.KeyboardModifier.ControlModifier)
-    assert visible_numbers(view) != []
-    assert hint(view) == ""
-    view.fit()
-    assert visible_numbers(view) == []
-    assert hint(view) == ""
-
-
-def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(small(), "manual")
-    hover(view, here=False)
-    with qtbot.waitSignal(view.box.hovered):
-        hover(view, here=True)
-    assert hint(view) == ""
-    view.show_result(long_result(), "manual")
-    assert hint(view) != ""

@@ -14,6 +14,8 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import order_text, visible_numbers, visible_outlines
 
+SIZE = (1000, 600)
+
 LANE = Lane(0, 0)
 
 
@@ -74,11 +76,3 @@ def test_the_description_of_a_unit_has_its_own_values(view: UnrolledView, quanti
         assert f"unit {unit}\n" in told
         value = float(told.splitlines()[1].split(" = ")[1].split(":")[0])
         assert value == pytest.approx(expected[unit], abs=1e-6)
-
-
-def test_a_norm_has_no_order(view: UnrolledView) -> None:
-    view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
-    view.show_location(Location(unit=4))
-    view.session.set_order("activity")
-    view.session.set_color_by("norm")
-    assert rows_of(view) == [0]

@@ -13,13 +13,14 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit, RangeName, Session
 from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.gui.views.unrolled.colormap import PADDING
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
-from rnnviz.gui.views.unrolled.lane_text import describe
+from rnnviz.gui.views.unrolled.geometry import Scale
 from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import legend, settled, visible_numbers
+
+SIZE = (1000, 600)
 
 FORWARD, BACKWARD = Lane(0, 0), Lane(0, 1)
 
@@ -73,13 +74,6 @@ def test_padding_has_one_look_at_every_zoom(view: UnrolledView, pixels: float) -
         assert len(colors) <= 2
 
 
-def test_pointing_at_padding_says_so(view: UnrolledView) -> None:
-    view.show_result(padded(), "manual")
-    assert view._shown is not None
-    assert describe(view._shown, CellGeometry(FORWARD, 4, 1)) == "padding at t = 4: sample 0 has 3 time steps"
-    assert "initial state" in describe(view._shown, CellGeometry(BACKWARD, 3, 1))
-
-
 @pytest.mark.parametrize("name", ["auto", "lane"])
 def test_colors_do_not_cover_values_in_padding(view: UnrolledView, name: RangeName) -> None:
     def fill(trace: Trace) -> None:
@@ -91,14 +85,6 @@ def test_colors_do_not_cover_values_in_padding(view: UnrolledView, name: RangeNa
     view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16, edits={"gluon": fill}), "manual")
     assert view._shown is not None
     assert view._shown.paint.hidden.scale.high < 0.5
-
-
-def test_the_legend_names_padding_before_it_is_in_view(view: UnrolledView) -> None:
-    view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16), "manual")
-    for sample, special in ((1, set()), (0, {PADDING})):
-        view.show_location(Location(sample=sample))
-        assert view._shown is not None
-        assert view._shown.seen == special
 
 
 def test_the_selection_stays_before_padding() -> None:

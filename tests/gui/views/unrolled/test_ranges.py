@@ -1,6 +1,5 @@
 """A range is chosen in a lane: the active units and similar ranges are found in the background, and lead there."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,16 +112,6 @@ def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: Unro
         assert not view.ranges.panel.isVisible()
 
 
-def test_a_range_stays_when_its_result_has_been_audited(qtbot: Any, view: UnrolledView) -> None:
-    computed = result()
-    view.session.set_result(computed)
-    drag(view, 10, 13)
-    qtbot.waitUntil(lambda: view.ranges.found is not None)
-    view.session.set_result(replace(computed))
-    assert view.ranges.query is not None
-    assert view.ranges.panel.isVisible()
-
-
 def test_a_range_ends_before_padding(view: UnrolledView) -> None:
     view.session.set_result(make_result(timesteps=100, batch_size=2, lengths=[60, 100]))
     drag(view, 50, 90)
@@ -134,18 +123,6 @@ def test_a_range_ends_before_padding(view: UnrolledView) -> None:
     view.session.set_location(Location(sample=0))
     view.restore_state(["range 0 0 50 91 0.5"])
     assert view.save_state() == ()
-
-
-def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
-    view.session.set_result(result())
-    view.session.set_engine("gluon")
-    for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
-        view.restore_state([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])
-        assert view.save_state() == ()
-    view.restore_state(["range 0 0 10 14 0.5"])
-    qtbot.waitUntil(lambda: view.ranges.found is not None)
-    assert view.ranges.panel.units.text() == "2 of 6 units are active throughout: 1, 4"
-    assert view.save_state() == ("range 0 0 10 14 0.5",)
 
 
 def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: UnrolledView) -> None:
@@ -215,11 +192,3 @@ def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledVi
     y = corner.y() + int(geometry.height) - 3
     accent = [image.pixelColor(corner.x() + int(geometry.x_of(t)), y) == theme.color("accent") for t in (42, 75, 60)]
     assert accent == [True, True, False]
-
-
-def test_a_gate_that_the_engine_lacks_is_named_recomputed(qtbot: Any, view: UnrolledView) -> None:
-    view.session.set_result(make_result(("gluon", "manual"), cell="lstm", timesteps=30))
-    view.session.set_color_by("i")
-    drag(view, 3, 5)
-    qtbot.waitUntil(lambda: view.ranges.found is not None)
-    assert view.ranges.panel.quantity.text() == "i recomputed ≥"

@@ -32,14 +32,3 @@ def test_the_minimap_has_the_part_in_view_and_every_mismatch(qtbot: Any, view: U
     assert view.description_at(minimap.mapToScene(10.0, 6.0)).startswith("40")
     view.show_result(make_result(hidden_size=4, timesteps=4000), "manual")
     assert minimap.ticks == []
-
-
-def test_a_short_sequence_in_view_needs_no_ticks(view: UnrolledView) -> None:
-    def early(trace: Trace) -> None:
-        trace.hidden[0, 0, 1, 0, 3] += 0.5
-
-    view.show_result(make_result(hidden_size=4, timesteps=12, edits={"manual": early}), "manual")
-    minimap = view.findChild(UnrolledCanvas).minimap
-    assert minimap.ticks == []
-    view.zoom_time(3.0)
-    assert len(minimap.ticks) == 1

@@ -14,11 +14,12 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import legend, settled, shown_engine, split, swipe_names, swiped_to
-from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
+from tests.gui.views.unrolled.seen import settled, shown_engine, split, swipe_names, swiped_to
+from tests.gui.views.unrolled.two_engines import BOTH_THEMES, small, texts
+
+SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
@@ -121,45 +122,6 @@ def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(
     assert (
         view.accessibleDescription() == "The values of manual before the selected time step, and of gluon from it on."
     )
-
-
-def test_a_swipe_rests_in_a_result_without_its_engine(view: UnrolledView) -> None:
-    split(view, "torch")
-    view.show_result(small(), "manual")
-    assert swiped_to(view) is None
-    result = small(engines=("gluon", "manual", "torch"))
-    view.show_result(result, "manual")
-    assert swiped_to(view) == "torch"
-    view.show_result(None, None)
-    assert swiped_to(view) is None
-
-
-def test_equal_numbers_have_equal_colors_in_both_halves(view: UnrolledView) -> None:
-    def enlarge(trace: Trace) -> None:
-        trace.hidden[0, 0, 3, 0, 0] = 8.0
-
-    result = small(edits={"manual": enlarge})
-    result.extents["manual"] = 8.0
-    swipe(view, result, 0)
-    right = color_of(view, CellGeometry(LANE, 1, 5))
-    view.show_location(Location(timestep=3))
-    assert color_of(view, CellGeometry(LANE, 1, 5)) == right
-
-
-def test_a_swipe_legend_describes_the_visible_values(qtbot: Any, view: UnrolledView) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
-
-    swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": edit}), 399)
-    QApplication.processEvents()
-    assert "NaN" not in legend(view)
-    before = on_screen(view)
-    view.show_location(Location(timestep=300))
-    view.show_location(Location(timestep=20))
-    qtbot.waitUntil(lambda: "NaN" in legend(view))
-    left = view.canvas.mapTo(view, view.canvas.mapFromScene(view.color_bar.scenePos())).x()
-    bar = left, 0, view.width() - left, view.height()
-    qtbot.waitUntil(lambda: on_screen(view).copy(*bar) != before.copy(*bar))
 
 
 def test_a_copied_table_names_the_engine_of_each_column(view: UnrolledView) -> None:

@@ -51,19 +51,6 @@ def colors(view: UnrolledView) -> set[str]:
     return {f"#{int(color) & 0xFFFFFF:06x}" for color in np.unique(pixels)}
 
 
-def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: UnrolledView) -> None:
-    assert visible_numbers(view) == []
-    assert lane_headers(view) == []
-    assert view.copy_text() == ""
-    with qtbot.assertNotEmitted(view.location_requested):
-        qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
-    view.fit()
-    view.zoom_time(2.0)
-    view.show_result(small(), "manual")
-    view.show_result(None, None)
-    assert visible_numbers(view) == []
-
-
 @pytest.mark.parametrize("timesteps", [1, 2])
 def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timesteps: int) -> None:
     result = small(timesteps=timesteps, bidirectional=True)
@@ -121,11 +108,6 @@ def test_a_click_selects_the_cell_under_it(qtbot: Any, view: UnrolledView, name:
     assert click(qtbot, view, CellGeometry(Lane(0, 0), 1, 9)) == Location(0, 0, 1, 1, 9)
 
 
-def test_a_click_selects_the_cell_in_a_heat_map_too(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(make_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
-    assert click(qtbot, view, CellGeometry(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
-
-
 def test_a_click_on_the_input_moves_the_time_step_alone(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(small(num_layers=2), "manual")
     view.show_location(Location(1, 0, 0, 0, 4))
@@ -146,20 +128,6 @@ def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view: Unroll
     view.show_result(small(), "manual")
     assert visible_outlines(view) == []
     assert LIGHT.outline not in colors(view)
-
-
-def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 1, 123, 0, 31] += 0.1
-
-    view.resize(300, 400)
-    view.show_result(long_result(edit), "manual")
-    view.show_location(Location(timestep=399))
-    assert LIGHT.outline in colors(view)
-    view.apply_theme(DARK)
-    assert DARK.outline in colors(view)
-    view.show_result(long_result(), "manual")
-    assert DARK.outline not in colors(view)
 
 
 def test_small_numbers_are_not_shown_as_zeros_and_the_frame_covers_no_digit(view: UnrolledView) -> None:
@@ -248,19 +216,6 @@ def test_nonfinite_values_have_their_colors_and_a_legend(view: UnrolledView, the
     assert legend(view) == ["NaN", "+infinity", "-infinity"]
 
 
-def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 0, 0, :3] = np.nan, np.inf, -np.inf
-
-    view.show_result(small(edits={"manual": edit}), "manual")
-    view.session.set_engine("manual")
-    texts = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
-    assert [texts[unit] for unit in range(3)] == ["NaN", "infinity", "\N{MINUS SIGN}infinity"]
-    assert LIGHT.nan in colors(view)
-    place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 0, 2))))
-    assert "-infinity" in view.description_at(place)
-
-
 def test_the_tooltip_has_every_engines_value_in_full(view: UnrolledView) -> None:
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
@@ -282,14 +237,3 @@ def test_copied_numbers_read_back_to_the_same_floats(view: UnrolledView) -> None
     assert lines[0].split("\t") == ["layer 0 → forward", "h0", "t=0", "t=1"]
     row = lines[1 + 4].split("\t")
     assert np.float32(row[2]) == result["gluon"].hidden[0, 0, 0, 0, 4]
-
-
-def test_a_duplicate_keeps_the_engine_that_was_shown(qtbot: Any, view: UnrolledView) -> None:
-    result = small(edits={"manual": spoil})
-    view.show_result(result, "manual")
-    view.session.set_engine("manual")
-    copy = view.duplicate()
-    qtbot.addWidget(copy)
-    copy.show_result(result, "manual")
-    view.session.set_engine("gluon")
-    assert (shown_engine(view), shown_engine(copy)) == ("gluon", "manual")
