@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run beside each other. OpenMP's threads would wait in a loop for processors that another test has, for minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Before any test is defined: its number of examples is that of the profile.
 from tests import needs, profiles
 from tests.needs import missing, must_not_skip
