@@ -7,7 +7,6 @@ const run = JSON.parse(document.getElementById("data").textContent);
 const cell = run.cell;
 const engines = run.engines;
 const lanes = lanesFromTop();
-const nodeNames = namesOfNodes();
 
 unpackAll();
 
@@ -166,13 +165,6 @@ function lanesFromTop() {
     for (let direction = run.directions - 1; direction >= 0; direction--) found.push({ layer, direction });
   }
   return [...found, { layer: null, direction: 0 }];
-}
-
-/** The first name of each value of the cell. */
-function namesOfNodes() {
-  const found = new Map();
-  for (const [name, node] of Object.entries(cell.names)) if (!found.has(node)) found.set(node, name);
-  return found;
 }
 
 function isBackward(direction) {
@@ -375,12 +367,10 @@ class Step {
     return array.values[index(array, { ...this.at, time: this.earlier }, unit)];
   }
 
-  /** What a row of a matrix multiplies: the sequence or the layer below, the previous state, or values of the step. */
-  read(number) {
-    const node = cell.nodes[number];
-    if (node.op === "u") return this.layerInput();
-    if (node.op === "v") return this.previousHidden();
-    return this.ofUnits(node.args[node.args.length - 1]);
+  /** What a row of a matrix multiplies: the layer input, the previous state, or values of the step. */
+  read(of) {
+    if (of === "x") return this.layerInput();
+    return of === "h" ? this.previousHidden() : this.ofUnits(of);
   }
 
   /** A value of all units, which a product of the step reads or depends on. */
@@ -411,68 +401,29 @@ class Step {
   }
 
   addedUp(number) {
-    const node = cell.nodes[number];
-    const inputs = this.read(number);
-    let matrix, row, bias = 0, kind;
-    if (node.op === "matrix") {
-      kind = "matrix";
-      matrix = this.parameters[cell.nodes[node.args[0]].name];
-      row = this.at.unit;
-    } else {
-      kind = node.op === "u" ? "i2h" : "h2h";
-      const gates = node.op === "u" ? cell.gates.map(([symbol]) => symbol) : cell.recurrent;
-      const biases = this.parameters[`${kind}_bias`];
-      matrix = this.parameters[`${kind}_weight`];
-      row = (gates.indexOf(node.name) * biases.shape[0]) / gates.length + this.at.unit;
-      bias = biases.values[row];
-    }
-    const weights = Array.from(inputs, (_, k) => matrix.values[row * matrix.shape[1] + k]);
+    const { matrix, row, bias, of, ...named } = cell.nodes[number].sum;
+    const { values, shape } = this.parameters[matrix];
+    const first = (row + this.at.unit) * shape[1];
+    const inputs = this.read(of);
+    const weights = inputs.map((_, k) => values[first + k]);
     const products = weights.map((weight, k) => weight * inputs[k]);
-    const total = [...products, bias].reduce((sum, added) => sum + added);
-    const name = kind === "matrix" ? cell.nodes[node.args[0]].name : node.name;
-    const reads = kind === "matrix" ? nodeNames.get(node.args[1]) ?? "" : "";
-    return { kind, name, reads, weights, inputs, products, bias, total, factor: 1, factorName: "" };
+    const added = bias ? this.parameters[bias].values[row + this.at.unit] : 0;
+    const total = [...products, added].reduce((sum, own) => sum + own);
+    return { ...named, weights, inputs, products, bias: added, total, factor: 1 };
   }
 
-  /** The parts of a sum, each with what it is multiplied with. */
-  parts(number) {
-    const node = cell.nodes[number];
-    const unnamed = !nodeNames.has(number);
-    if (node.op === "plus" && unnamed) return node.args.flatMap((arg) => this.parts(arg));
-    if (isSum(number)) return [this.sum(number)];
-    if (node.op === "times" && unnamed) {
-      for (const [scaled, factor] of [[node.args[1], node.args[0]], node.args]) {
-        if (isSum(scaled)) {
-          return [{ ...this.sum(scaled), factor: this.value(factor), factorName: nodeNames.get(factor) ?? "" }];
-        }
-      }
-      return [this.single(node.args[1], this.value(node.args[0]), this.value(node.args[1]))];
-    }
-    return [this.single(number, 1, this.value(number))];
-  }
-
-  single(number, weight, input) {
-    const product = weight * input;
-    return {
-      kind: "value", name: symbolOf(number), weights: [weight], inputs: [input], products: [product],
-      bias: 0, total: product, factor: 1, factorName: "",
-    };
+  /** A part of a pre-activation: a sum, which may have a factor, or one product. */
+  part({ sum, factor, weight, value, ...named }) {
+    if (sum !== undefined) return { ...this.sum(sum), ...named, factor: factor === undefined ? 1 : this.value(factor) };
+    const [scale, input] = [weight === undefined ? 1 : this.value(weight), this.value(value)];
+    const total = scale * input;
+    return { ...named, kind: "value", weights: [scale], inputs: [input], products: [total], total, factor: 1 };
   }
 
   /** The pre-activation of a line: its input part, its recurrent part, and other parts; null if it adds up no terms. */
   preActivation(line) {
-    const node = cell.nodes[line.node];
-    let parts = null;
-    if (node.op === "matrix") parts = [this.sum(line.node)];
-    else if (node.op === "plus" && isGate(line.name)) parts = node.args.flatMap((arg) => this.parts(arg));
-    else if (node.op === "activation") {
-      let argument = node.args[0];
-      while (cell.nodes[argument].op === "activation" && !nodeNames.has(argument)) {
-        argument = cell.nodes[argument].args[0];
-      }
-      parts = this.parts(argument);
-    }
-    if (parts === null || !(isGate(line.name) || (node.op === "matrix" && line.name === "h"))) return null;
+    if (!line.parts) return null;
+    const parts = line.parts.map((part) => this.part(part));
     const u = parts.find((part) => part.kind === "i2h") ?? null;
     const v = parts.find((part) => part.kind === "h2h") ?? null;
     const others = parts.filter((part) => part !== u && part !== v);
@@ -481,49 +432,26 @@ class Step {
     return { u, v, others, total };
   }
 
-  /** The rows of a line's table: its terms with the running sum after each. */
-  rows(line) {
+  /** The table of a line: the terms that it adds up, such as those of a gate, or products, such as those of c. */
+  table(line) {
     const pre = this.preActivation(line);
-    return pre === null ? this.rowsOfProducts(line) : this.rowsOfTerms(line, pre);
-  }
-
-  rowsOfTerms(line, pre) {
-    const rows = [];
-    let sum = 0;
-    const add = (row, added) => {
-      sum += added;
-      rows.push({ ...row, added, sum });
-    };
-    const scaled = Boolean(pre.v && pre.v.factorName);
-    const terms = (part) => part.products.forEach((product, k) => {
-      const [name, weight, input] = [this.termName(part, k), part.weights[k], part.inputs[k]];
-      const added = part.factor === 1 ? product : part.factor * product;
-      add({ kind: "term", name, source: `${part.kind} ${k}`, weight, input, product }, added);
+    if (pre === null) {
+      const terms = line.products.map(({ name, weight, value }) => ({ name, ...this.termOf(this.part({ weight, value }), 0) }));
+      return { rows: tableRows([{ terms }], line.name, this.value(line.node)), own: ["first", "× second"] };
+    }
+    const scale = pre.v?.factorName ?? "";
+    const ofPart = (part, letter) => ({
+      terms: part.products.map((_, k) => ({ name: this.termName(part, k), source: `${part.kind} ${k}`, ...this.termOf(part, k) })),
+      factor: part.factor,
+      ...(letter && { bias: part.bias, biasName: `b_${part.kind}`, name: letter + (scale ? `_${line.name}` : ""), total: part.total }),
     });
-    for (const [part, letter] of [[pre.u, "u"], [pre.v, "v"]]) {
-      if (part === null || !part.products.length) continue;
-      terms(part);
-      add({ kind: "bias", name: `b_${part.kind}`, product: part.bias }, part.factor * part.bias);
-      rows.push({ kind: "part", name: letter + (scaled ? `_${line.name}` : ""), product: part.total });
-    }
-    pre.others.forEach(terms);
-    const symbols = cell.nodes[line.node].op === "activation" ? line.symbols.slice(1, -1) : line.symbols;
-    rows.push({ kind: "total", name: symbols.map(([text]) => text).join(""), sum: pre.total });
-    return { rows, scaled, factorName: scaled ? pre.v.factorName : "", own: null };
+    const lettered = [[pre.u, "u"], [pre.v, "v"]].filter(([part]) => part?.products.length);
+    const parts = [...lettered.map(([part, letter]) => ofPart(part, letter)), ...pre.others.map((part) => ofPart(part, ""))];
+    return { rows: tableRows(parts, line.argument, pre.total), scale };
   }
 
-  /** A line other than a gate, such as c or h, from the products that it adds up. */
-  rowsOfProducts(line) {
-    const rows = [];
-    let sum = 0;
-    for (const number of addends(line.node)) {
-      const node = cell.nodes[number];
-      const [weight, input] = node.op === "times" ? node.args.map((arg) => this.value(arg)) : [1, this.value(number)];
-      sum += weight * input;
-      rows.push({ kind: "term", name: node.text, weight, input, product: weight * input, sum });
-    }
-    rows.push({ kind: "total", name: line.name, sum: this.value(line.node) });
-    return { rows, scaled: false, factorName: "", own: ["first", "× second"] };
+  termOf(part, k) {
+    return { weight: part.weights[k], input: part.inputs[k], product: part.products[k] };
   }
 
   /** The value that a term reads. */
@@ -679,23 +607,17 @@ class BackwardStep extends Step {
   }
 
   product(path) {
-    const node = cell.nodes[path.origin];
-    const gate = node.op === "recurrent" ? node.name : "";
-    const parameter = gate ? "h2h_weight" : cell.nodes[node.args[0]].name;
-    const part = { gate, node: path.origin, text: path.text, owed: path.owed ?? "" };
-    return this.vector(part, parameter, this.at.unit, "", this.factor(path));
+    const { matrix, row, rows } = cell.nodes[path.origin].sum;
+    const part = { matrix, row, rows, node: path.origin, text: path.text, owed: path.owed };
+    return this.vector(part, this.at.unit, "", this.factor(path));
   }
 
   /** A part with a term for each unit: a column of a weight times their gradients. */
-  vector({ gate, node, text, owed }, parameter, column, mark = "", scale = 1) {
-    const matrix = this.parameters[parameter];
-    const gates = parameter === "i2h_weight" ? cell.gates.map(([symbol]) => symbol) : cell.recurrent;
-    const size = gate ? matrix.shape[0] / gates.length : matrix.shape[0];
-    const first = gate ? gates.indexOf(gate) * size : 0;
-    const named = owed.split(".").length === 2 && !owed.includes(" ") ? owed : `(${owed})`;
-    const terms = Array.from({ length: size }, (_, unit) => ({
-      name: `${named}[t=${this.at.time}, u=${unit}]${mark}`,
-      factor: scale * matrix.values[(first + unit) * matrix.shape[1] + column],
+  vector({ matrix, row, rows, node, text, owed }, column, mark = "", scale = 1) {
+    const { values, shape } = this.parameters[matrix];
+    const terms = Array.from({ length: rows }, (_, unit) => ({
+      name: `${owed}[t=${this.at.time}, u=${unit}]${mark}`,
+      factor: scale * values[(row + unit) * shape[1] + column],
       gradient: this.moved({ unit }).total(node),
     }));
     return { text: text + mark, terms };
@@ -716,7 +638,7 @@ class BackwardStep extends Step {
   next(symbol) {
     const parts = [];
     if (symbol === cell.states[0]) {
-      parts.push(...run.backward.v.map((part) => this.vector(part, "h2h_weight", this.at.unit)));
+      parts.push(...run.backward.v.map((part) => this.vector(part, this.at.unit)));
     }
     const leaf = run.backward.leaves[symbol];
     if (leaf === undefined) return parts;
@@ -739,7 +661,7 @@ class BackwardStep extends Step {
       const mark = ` ↑${run.directions === 1 ? "" : isBackward(above) ? "←" : "→"}`;
       const there = this.moved({ layer: layer + 1, direction: above });
       const column = direction * run.units + unit;
-      parts.push(...run.backward.u.map((part) => there.vector(part, "i2h_weight", column, mark)));
+      parts.push(...run.backward.u.map((part) => there.vector(part, column, mark)));
     }
     return parts;
   }
@@ -782,20 +704,29 @@ function totalOf(parts) {
   return parts.reduce((sum, part) => sum + part.terms.reduce((own, term) => own + term.factor * term.gradient, 0), 0);
 }
 
-/** The rows of a gradient's table: its terms with the running sum after each, and the sum of each part. */
-function gradientRows({ name, parts, value }) {
+/** The table of a gradient: the terms of its parts. */
+function gradientTable({ name, parts, value }) {
+  const terms = (part) => part.terms.map(({ name: text, factor, gradient }) => (
+    { name: text, weight: factor, input: gradient, product: factor * gradient }));
+  const each = parts.map((part) => (
+    { terms: terms(part), ...(part.terms.length > 1 && { name: part.text, total: totalOf([part]) }) }));
+  return { rows: tableRows(each, name, value), own: ["factor", "× gradient"] };
+}
+
+/** The rows of a table: the terms of each part with the running sum after each, its bias and its sum, and the total. */
+function tableRows(parts, name, total) {
   const rows = [];
   let sum = 0;
-  for (const part of parts) {
-    for (const term of part.terms) {
-      const product = term.factor * term.gradient;
-      sum += product;
-      rows.push({ kind: "term", name: term.name, weight: term.factor, input: term.gradient, product, sum });
-    }
-    if (part.terms.length > 1) rows.push({ kind: "part", name: part.text, product: totalOf([part]) });
+  const add = (row, added) => {
+    sum += added;
+    rows.push({ ...row, added, sum });
+  };
+  for (const { terms, factor = 1, ...part } of parts) {
+    for (const term of terms) add({ kind: "term", ...term }, factor === 1 ? term.product : factor * term.product);
+    if (part.biasName) add({ kind: "bias", name: part.biasName, product: part.bias }, factor * part.bias);
+    if (part.name) rows.push({ kind: "part", name: part.name, product: part.total });
   }
-  rows.push({ kind: "total", name, sum: value });
-  return { rows, scaled: false, factorName: "", own: ["factor", "× gradient"] };
+  return [...rows, { kind: "total", name, sum: total }];
 }
 
 /** The tokens of a gradient as the sum of its parts. */
@@ -882,24 +813,8 @@ function sentences(steps, divergence) {
   return [...said, ...(returned ? [] : [parting]), ...causes];
 }
 
-function isSum(number) {
-  return ["u", "v", "recurrent", "matrix"].includes(cell.nodes[number].op);
-}
-
 function isGate(name) {
   return cell.gates.some(([symbol]) => symbol === name);
-}
-
-/** The name of a value in the equations: "c", or "c[t-1]" of a state. */
-function symbolOf(number) {
-  const node = cell.nodes[number];
-  return node.op === "state" ? `${node.name}[t-1]` : nodeNames.get(number) ?? node.name;
-}
-
-/** The products that a sum adds up, and its other terms. */
-function addends(number) {
-  const node = cell.nodes[number];
-  return node.op === "plus" ? node.args.flatMap(addends) : [number];
 }
 
 /** The text below each token; a negative number after a sign is in brackets. */
@@ -1708,7 +1623,7 @@ function showGradient() {
     if (found.every((own) => own.own === undefined)) outcomes.length = 0;
     const wasOpen = same ? open.get(name) : undefined;
     const add = (details) => {
-      details.append(scrolled(`Terms of ${name}`, termTable(titles, found.map(gradientRows), () => false)));
+      details.append(scrolled(`Terms of ${name}`, termTable(titles, found.map(gradientTable), () => false)));
       if (outcomes.length) details.append(scrolled(`Result of ${name}`, resultTable(titles, outcomes)));
     };
     const terms = parts.reduce((sum, part) => sum + part.terms.length, 0);
@@ -1730,7 +1645,7 @@ function lineView(steps, line, divergence, wasOpen) {
   const titles = steps.map((step) => step.title);
   const label = gate && gate[1] !== gate[0] ? ` ${gate[1]}` : "";
   const view = lineBox(symbols, label, titles, equationTexts(steps, line));
-  const tables = steps.map((step) => step.rows(line));
+  const tables = steps.map((step) => step.table(line));
   const terms = tables[0].rows.filter((row) => row.kind === "term").length;
   view.append(termsOf(line.name, terms, wasOpen ?? terms <= OPEN_TERMS, (details) => {
     const table = termTable(titles, tables, (row) => diverges(row, line, divergence));
@@ -1801,7 +1716,7 @@ function diverges(row, line, divergence) {
 function termTable(titles, tables, isFirst) {
   const [first] = tables;
   const fields = [["input", first.own ? first.own[1] : "× input"], ["product", "= product"]];
-  if (first.scaled) fields.push(["added", `× ${first.factorName}`]);
+  if (first.scale) fields.push(["added", `× ${first.scale}`]);
   fields.push(["sum", "sum"]);
   const shared = !first.own;
   const own = shared ? fields : [["weight", first.own[0]], ...fields];

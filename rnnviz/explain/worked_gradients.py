@@ -11,11 +11,12 @@ import numpy as np
 
 from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
 from rnnviz.cells.interpreters.graph import Graph, Node
+from rnnviz.core.config import Network
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_symbols import Path, gradient_symbols, later, texts, through_weights
-from rnnviz.explain.worked_lanes import activation_nodes
+from rnnviz.explain.worked_lanes import activation_nodes, sum_of
 from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 
@@ -84,15 +85,15 @@ def _room(inputs: Inputs, samples: Sequence[int], node: Node) -> Floats:
     return np.zeros((inputs.timesteps, len(samples), inputs.network.sizes(0).of(node.shape[0])))
 
 
-def backward_lines(graph: Graph, numbers: Mapping[Node, int]) -> dict[str, Any]:
+def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, Any]:
     """The lines of a step's gradients as JSON, by the numbers of the nodes.
 
     `lines` are those of the units of h in the order of the backward pass, with the paths on which gradients come in the
     step. `leaves` has the paths from the next step to each state, `u` and `v` what the input and recurrent parts owe
     through their weights.
     """
-    symbols, cell = gradient_symbols(graph), graph.cell
-    size = graph.values[cell.state_symbols[0]].shape
+    graph, cell = network.graph, network.kind
+    symbols, size = gradient_symbols(graph), graph.values[cell.state_symbols[0]].shape
 
     def path(own: Path) -> dict[str, Any]:
         origin, is_product = own.origin, own.origin.op in PRODUCTS
@@ -104,7 +105,7 @@ def backward_lines(graph: Graph, numbers: Mapping[Node, int]) -> dict[str, Any]:
             "factors": [[factor.role, numbers[factor.node]] for factor in own.factors if factor.node is not None],
             "text": symbols.product(origin).text if is_product else texts(written),
             "later": symbols.product(origin).text if is_product else texts(later(written)),
-            "owed": texts(symbols.short(origin)),
+            "owed": _named(texts(symbols.short(origin))),
         }
 
     def paths(node: Node) -> list[dict[str, Any]]:
@@ -117,7 +118,9 @@ def backward_lines(graph: Graph, numbers: Mapping[Node, int]) -> dict[str, Any]:
             node = by_gate[gate]
             owed = (symbols.named(node),) if op == "u" else symbols.equation(node)
             text = through_weights(owed if op == "u" else later(owed))
-            found.append({"gate": gate, "node": numbers[node], "text": text, "owed": texts(owed)})
+            row = sum_of(network, node, numbers)
+            own = {name: row[name] for name in ("matrix", "row", "rows")}
+            found.append({**own, "node": numbers[node], "text": text, "owed": _named(texts(owed))})
         return found
 
     return {
@@ -143,3 +146,8 @@ def backward_lines(graph: Graph, numbers: Mapping[Node, int]) -> dict[str, Any]:
         "u": parts("u", [node.name for node in graph.nodes if node.op == "u"]),
         "v": parts("v", cell.recurrent_gates),
     }
+
+
+def _named(owed: str) -> str:
+    """The gradient that a term names with its time step and unit: more than one symbol is in brackets."""
+    return owed if owed.count(".") == 1 and " " not in owed else f"({owed})"

@@ -6,6 +6,7 @@ keeps.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from rnnviz.cells.interpreters.arrays import ArrayLayer
 from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
 from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
-from rnnviz.cells.interpreters.symbols import Equation, short_equations
+from rnnviz.cells.interpreters.symbols import Equation, Symbol, expression, short_equations
+from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -24,6 +26,8 @@ from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, pre
 from rnnviz.steps.states import CellStates
 
 _BLOCK_VALUES = 1 << 20
+SUMS = ("u", "v", "recurrent", "matrix")
+"""The operations that are a row of a matrix times a vector."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,89 @@ def values_behind(cell: CellSpec, graph: Graph) -> dict[str, Node]:
     found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
     read = ordered([node.args[-1] for node in found if node.op == "matrix"])
     return {name: node for name, node in graph.values.items() if node in read and node.shape != graph.values["h"].shape}
+
+
+def forward_lines(network: Network, numbers: Mapping[Node, int]) -> list[dict[str, Any]]:
+    """The lines of a step as JSON, by the numbers of the nodes: their symbols, and the terms that they add up.
+
+    `parts` are those of a pre-activation or of a product with a matrix, with the symbols of their sum in `argument`;
+    other lines have `products`. A part is a sum of the step with its factor, or a weight times a value.
+    """
+    cell, graph = network.kind, network.graph
+    names = {node: name for name, node in reversed(list(graph.values.items()))}
+
+    def symbol(node: Node) -> str:
+        return f"{node.name}[t-1]" if node.op == "state" else names.get(node, node.name)
+
+    def part(node: Node) -> list[dict[str, Any]]:
+        if node.op == "plus" and node not in names:
+            return [own for arg in node.args for own in part(arg)]
+        if node.op in SUMS:
+            return [{"sum": numbers[node]}]
+        if node.op == "times" and node not in names:
+            for scaled, factor in (node.args[::-1], node.args):
+                if scaled.op in SUMS:
+                    named = names.get(factor, "")
+                    return [{"sum": numbers[scaled], "factor": numbers[factor], "factorName": named}]
+            weight, value = node.args
+            return [{"name": symbol(value), "weight": numbers[weight], "value": numbers[value]}]
+        return [{"name": symbol(node), "value": numbers[node]}]
+
+    def parts(line: Equation) -> list[dict[str, Any]] | None:
+        node, is_gate = line.node, line.name in cell.gate_symbols
+        if node.op == "matrix" and (is_gate or line.name == cell.state_symbols[0]):
+            return [{"sum": numbers[node]}]
+        if is_gate and node.op == "plus":
+            return [own for arg in node.args for own in part(arg)]
+        if not is_gate or node.op != "activation":
+            return None
+        argument = node.args[0]
+        while argument.op == "activation" and argument not in names:
+            argument = argument.args[0]
+        return part(argument)
+
+    def addends(node: Node) -> list[Node]:
+        return [own for arg in node.args for own in addends(arg)] if node.op == "plus" else [node]
+
+    def product(node: Node) -> dict[str, Any]:
+        weight, value = node.args if node.op == "times" else (None, node)
+        text = "".join(own.text for own in expression(cell, node))
+        return {"name": text, "value": numbers[value], **({} if weight is None else {"weight": numbers[weight]})}
+
+    def written(line: Equation) -> dict[str, Any]:
+        texts = [own.text for own in line.symbols]
+        found = parts(line)
+        argument = "".join(texts[1:-1] if line.node.op == "activation" else texts)
+        terms = {"products": [*map(product, addends(line.node))]} if found is None else {"parts": found}
+        return {"name": line.name, "node": numbers[line.node], **terms, "argument": argument}
+
+    return [
+        {**written(line), "symbols": [[own.text, _numbered(own, numbers)] for own in line.symbols]}
+        for line in lines_of_unit(cell, graph)
+    ]
+
+
+def sum_of(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
+    """The row of a weight matrix that gives an input part, a recurrent part or a product with a matrix, as JSON.
+
+    `row` is that of the first unit, of `rows`; `of` is the vector that it multiplies: x, h, or the number of a node.
+    """
+    cell, rows = network.kind, network.sizes(0).of(node.shape[0])
+    if node.op == "matrix":
+        matrix, read = node.args
+        reads = next((name for name, value in network.graph.values.items() if value is read), "")
+        own = {"kind": "matrix", "name": matrix.name, "reads": reads, "matrix": matrix.name, "row": 0}
+        return {**own, "rows": rows, "of": numbers[read]}
+    kind, gates = ("i2h", cell.gate_symbols) if node.op == "u" else ("h2h", cell.recurrent_gates)
+    of = {"u": "x", "v": "h"}.get(node.op) or numbers[node.args[0]]
+    own = {"kind": kind, "name": node.name, "matrix": f"{kind}_weight", "row": gates.index(node.name) * rows}
+    return {**own, "rows": rows, "bias": f"{kind}_bias", "of": of}
+
+
+def _numbered(symbol: Symbol, numbers: Mapping[Node, int]) -> int | None:
+    """The place of a symbol's node, if the symbol has one number."""
+    node = symbol.node
+    return None if node is None or node.op == "number" or symbol.across or len(node.shape) == 2 else numbers[node]
 
 
 def worked_lane(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> WorkedLane:
@@ -139,7 +226,7 @@ class _Lane:
     def __init__(self, cell: CellSpec, graph: Graph, parameters: Mapping[str, FloatArray]) -> None:
         self._cell, self._roots = cell, [line.node for line in lines_of_unit(cell, graph)]
         self._activations, self._across = activation_nodes(cell, graph), across_nodes(cell, graph)
-        self._sums = [n for n in nodes_of_unit(self._roots) if n.op in ("u", "v", "recurrent", "matrix")]
+        self._sums = [n for n in nodes_of_unit(self._roots) if n.op in SUMS]
         self._parameters = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
         self._size = len(parameters["i2h_bias"]) // len(cell.gates)
 

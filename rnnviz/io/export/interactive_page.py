@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
-from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.running_error import ALLOWED
-from rnnviz.cells.interpreters.symbols import equations_of_all_units, expression
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import feature_index, visible
 from rnnviz.core.config import Config, Network
@@ -34,7 +33,15 @@ from rnnviz.explain.explanation import DIVERGENCE, LIKELY_CAUSE, STEP_READS, WRO
 from rnnviz.explain.gradient_blocks import GradientBlocks
 from rnnviz.explain.gradient_explanation import engines_without_terms, gradient_blocks_of
 from rnnviz.explain.worked_gradients import backward_lines, owed_nodes, slope_nodes, worked_gradients
-from rnnviz.explain.worked_lanes import across_nodes, activation_nodes, lines_of_unit, values_behind, worked_lane
+from rnnviz.explain.worked_lanes import (
+    SUMS,
+    across_nodes,
+    activation_nodes,
+    forward_lines,
+    sum_of,
+    values_behind,
+    worked_lane,
+)
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs
@@ -285,18 +292,10 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
     return {
         "cell": {
             "gates": [[gate.symbol, gate.name] for gate in cell.gates],
-            "recurrent": cell.recurrent_gates,
             "states": cell.state_symbols,
-            "nodes": [_node(cell, node, numbers) for node in graph.nodes],
+            "nodes": [_node(network, node, numbers) for node in graph.nodes],
             "names": {name: numbers[node] for name, node in graph.values.items()},
-            "lines": [
-                {
-                    "name": line.name,
-                    "node": numbers[line.node],
-                    "symbols": [[s.text, _numbered(s.node, numbers, across=s.across)] for s in line.symbols],
-                }
-                for line in lines_of_unit(cell, graph)
-            ],
+            "lines": forward_lines(network, numbers),
             "activations": [numbers[node] for node in activation_nodes(cell, graph)],
             "across": [numbers[node] for node in across_nodes(cell, graph)],
             "behind": [[name, numbers[node]] for name, node in values_behind(cell, graph).items()],
@@ -338,20 +337,15 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
     }
 
 
-def _node(cell: CellSpec, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
+def _node(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
     return {
         "activation": "" if node.activation is None else node.activation.name,
         "op": node.op,
         "args": [numbers[arg] for arg in node.args],
         "name": node.name,
         "number": node.number,
-        "text": "".join(symbol.text for symbol in expression(cell, node)),
+        **({"sum": sum_of(network, node, numbers)} if node.op in SUMS else {}),
     }
-
-
-def _numbered(node: Node | None, numbers: Mapping[Node, int], *, across: bool) -> int | None:
-    """The place of a symbol's node, if the symbol has one number."""
-    return None if node is None or node.op == "number" or across or len(node.shape) == 2 else numbers[node]
 
 
 def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -402,7 +396,7 @@ def _backward_pass(result: RunResult, samples: list[int], numbers: Mapping[Node,
     lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
     direct = [loss.direct(network, *lane, every, inputs.batch_size) for lane in lanes]
     return {
-        **backward_lines(network.graph, numbers),
+        **backward_lines(network, numbers),
         "direct": [None if array is None else _packed(array[:, chosen]) for array in direct],
         "final": {symbol: _packed(array[:, chosen]) for symbol, array in loss.state.items()},
         "directTime": None if loss.value is None else loss.value[2],
