@@ -140,19 +140,7 @@ function unpackAll() {
   run.x = unpack(run.x);
   unpackIn(run.initial);
   run.parameters.forEach(unpackIn);
-  for (const engine of engines) {
-    unpackIn(engine.arrays);
-    unpackIn(engine.before);
-    unpackIn(engine.bounds);
-    engine.activations = new Map(engine.activations.map((packed, k) => [cell.activations[k], unpack(packed)]));
-    engine.across = new Map(engine.across.map((packed, k) => [cell.across[k], unpack(packed)]));
-    if (!engine.backward) continue;
-    unpackIn(engine.backward.own);
-    for (const name of ["slopes", "owed"]) {
-      const entries = Object.entries(engine.backward[name]);
-      engine.backward[name] = new Map(entries.map(([node, packed]) => [Number(node), unpack(packed)]));
-    }
-  }
+  for (const engine of engines) unpackIn(engine.arrays);
   if (!run.backward) return;
   unpackIn(run.backward.final);
   run.backward.direct = run.backward.direct.map((packed) => packed && unpack(packed));
@@ -336,8 +324,6 @@ class Step {
 
   computed(number) {
     const node = cell.nodes[number];
-    const activation = this.engine.activations.get(number);
-    if (activation) return activation.values[index({ shape: this.shapeOf(activation) }, this.at)];
     switch (node.op) {
       case "number": return node.number;
       case "state": return this.previous(node.name, this.at.unit);
@@ -345,13 +331,15 @@ class Step {
       case "plus": return this.value(node.args[0]) + this.value(node.args[1]);
       case "minus": return this.value(node.args[0]) - this.value(node.args[1]);
       case "times": return this.value(node.args[0]) * this.value(node.args[1]);
+      case "activation": return this.given(`activation.${number}`);
     }
     return this.sum(number).total;
   }
 
-  /** Arrays of steps are (L·D, T, N, U). */
-  shapeOf(array) {
-    return [run.layers, run.directions, ...array.shape.slice(1)];
+  /** A number of an array of the engine; undefined if the page has none. */
+  given(name, unit = this.at.unit, at = this.at) {
+    const array = this.engine.arrays[name];
+    return array && array.values[index(array, at, unit)];
   }
 
   /** A unit's previous state: the engine's own, or the initial state. */
@@ -361,10 +349,7 @@ class Step {
       const initial = run.initial[symbol];
       return initial.values[(laneIndex(layer, direction) * initial.shape[1] + sample) * initial.shape[2] + unit];
     }
-    const before = this.engine.before[symbol];
-    if (before) return before.values[index({ shape: this.shapeOf(before) }, this.at, unit)];
-    const array = this.engine.arrays[symbol];
-    return array.values[index(array, { ...this.at, time: this.earlier }, unit)];
+    return this.given(`before.${symbol}`, unit) ?? this.given(symbol, unit, { ...this.at, time: this.earlier });
   }
 
   /** What a row of a matrix multiplies: the layer input, the previous state, or values of the step. */
@@ -375,9 +360,8 @@ class Step {
 
   /** A value of all units, which a product of the step reads or depends on. */
   ofUnits(number) {
-    const across = this.engine.across.get(number);
-    const size = across.shape[across.shape.length - 1];
-    return Array.from({ length: size }, (_, k) => across.values[index({ shape: this.shapeOf(across) }, this.at, k)]);
+    const length = this.engine.arrays[`across.${number}`].shape[4];
+    return Array.from({ length }, (_, unit) => this.given(`across.${number}`, unit));
   }
 
   previousHidden() {
@@ -387,10 +371,9 @@ class Step {
   layerInput() {
     const { layer, time, sample } = this.at;
     if (layer === 0) return Array.from({ length: run.features }, (_, i) => inputValue(run.x, time, sample, i));
-    const h = this.engine.arrays.h;
     return Array.from({ length: run.directions * run.units }, (_, k) => {
       const below = { ...this.at, layer: layer - 1, direction: Math.floor(k / run.units) };
-      return h.values[index(h, below, k % run.units)];
+      return this.given("h", k % run.units, below);
     });
   }
 
@@ -502,11 +485,9 @@ class Step {
 
   /** The engine's own values of the step beside those of the arithmetic, with the rounding bound of each. */
   outcomes() {
-    return cell.lines.filter((line) => this.engine.bounds[line.name]).map((line) => {
-      const array = this.engine.arrays[`line.${line.name}`] ?? this.engine.arrays[line.name];
-      const bounds = this.engine.bounds[line.name];
-      const [computed, stored] = [this.value(line.node), array.values[index(array, this.at)]];
-      const bound = bounds.values[index({ shape: this.shapeOf(bounds) }, this.at)];
+    return cell.lines.filter((line) => this.engine.arrays[`bound.${line.name}`]).map((line) => {
+      const [computed, bound] = [this.value(line.node), this.given(`bound.${line.name}`)];
+      const stored = this.given(`line.${line.name}`) ?? this.given(line.name);
       const difference = signedDifference(computed, stored);
       return { symbol: line.name, computed, stored, bound, difference, right: isRounding(difference, bound) };
     });
@@ -548,13 +529,7 @@ class BackwardStep extends Step {
 
   /** The engine's own gradient of a state; where it gives none, that which later steps give. */
   own(symbol) {
-    const array = this.engine.arrays[`grad.${symbol}`];
-    return array ? array.values[index(array, this.at)] : this.ofSteps(this.engine.backward.own[symbol]);
-  }
-
-  /** A number of an array of steps. */
-  ofSteps(array) {
-    return array.values[index({ shape: this.shapeOf(array) }, this.at)];
+    return this.given(`grad.${symbol}`) ?? this.given(`own.${symbol}`);
   }
 
   /** The gradient of a value of the step: of a state from all ways, else from the step. */
@@ -566,9 +541,8 @@ class BackwardStep extends Step {
   gathered(number) {
     const symbol = cell.states.find((own) => cell.names[own] === number);
     if (symbol) return this.own(symbol);
-    const owed = this.engine.backward.owed.get(number);
-    if (owed) return this.ofSteps(owed);
-    return consumers[number].reduce((sum, [consumer, place]) => sum + this.owed(consumer, place), 0);
+    return this.given(`owed.${number}`) ??
+      consumers[number].reduce((sum, [consumer, place]) => sum + this.owed(consumer, place), 0);
   }
 
   /** What an operation owes to its operand at a place. */
@@ -585,9 +559,8 @@ class BackwardStep extends Step {
   }
 
   slope(number) {
-    const slopes = this.engine.backward.slopes.get(number);
-    if (slopes) return this.ofSteps(slopes);
-    const value = this.value(number);
+    const [slope, value] = [this.given(`slope.${number}`), this.value(number)];
+    if (slope !== undefined) return slope;
     return cell.nodes[number].activation === "sigmoid" ? value * (1 - value) : 1 - value * value;
   }
 
@@ -686,8 +659,7 @@ class BackwardStep extends Step {
   }
 
   gradient(name, parts) {
-    const array = this.engine.arrays[name];
-    return { name, parts, value: totalOf(parts), own: array && array.values[index(array, this.at)] };
+    return { name, parts, value: totalOf(parts), own: this.given(name) };
   }
 }
 

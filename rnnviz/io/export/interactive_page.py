@@ -296,8 +296,6 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
             "nodes": [_node(network, node, numbers) for node in graph.nodes],
             "names": {name: numbers[node] for name, node in graph.values.items()},
             "lines": forward_lines(network, numbers),
-            "activations": [numbers[node] for node in activation_nodes(cell, graph)],
-            "across": [numbers[node] for node in across_nodes(cell, graph)],
             "behind": [[name, numbers[node]] for name, node in values_behind(cell, graph).items()],
         },
         "layers": layers,
@@ -313,8 +311,7 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
         "engines": [
             {
                 "title": title,
-                **_engine(result, result[name], samples, gates),
-                "backward": _backward(result, backward[name], samples) if name in backward.keys() - without else None,
+                **_engine(result, result[name], samples, gates, None if name in without else backward.get(name)),
                 "withoutTerms": without.get(name, ""),
                 "cause": "" if result.judgment is None else likely_cause(result.judgment, name),
             }
@@ -358,30 +355,24 @@ def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str
             yield name, (own.rtol, own.atol)
 
 
-def _engine(result: RunResult, trace: Trace, samples: list[int], gates: LaneGates) -> dict[str, Any]:
-    """One engine's arrays: what the lanes show, and what its arithmetic reads."""
+def _engine(
+    result: RunResult, trace: Trace, samples: list[int], gates: LaneGates, blocks: GradientBlocks | None
+) -> dict[str, Any]:
+    """One engine's arrays (L, D, T, N, U): what the lanes show, and what its arithmetic and its gradients read."""
     inputs, network = result.inputs, result.config.network
     lanes = [(layer, direction) for layer in range(result.shape[0]) for direction in range(result.shape[1])]
-    worked = [worked_lane(inputs, trace, *lane, samples) for lane in lanes]
-    arrays = {name: _packed(_lanes(result, trace, name, samples, gates)) for name in _shown_arrays(result, trace)}
+    shown = {name: _lanes(result, trace, name, samples, gates) for name in _shown_arrays(result, trace)}
     if OF_INPUT in trace:
-        arrays[OF_INPUT] = _packed(trace[OF_INPUT][:, np.asarray(samples, np.intp)])
-    activations = activation_nodes(network.kind, network.graph)
-    across = across_nodes(network.kind, network.graph)
+        shown[OF_INPUT] = trace[OF_INPUT][:, np.asarray(samples, np.intp)]
+    arrays = shown | _stacked(result.shape, [_of_steps(result, trace, lane, samples, shown) for lane in lanes])
+    if blocks is not None:
+        arrays |= _stacked(result.shape, [_of_gradients(blocks, lane, samples) for lane in lanes])
     return {
         "tolerances": {} if trace is result.reference else dict(_tolerances(result, result.comparison(trace.engine))),
-        "arrays": arrays,
-        "recomputed": [name for name in arrays if is_recomputed(name, trace, network.kind)],
-        "own": [symbol for symbol in network.kind.state_symbols if symbol in trace and symbol in arrays],
-        "before": {
-            symbol: _packed(np.stack([lane.before[symbol] for lane in worked])) for symbol in _carried(result, trace)
-        },
-        "activations": [_packed(np.stack([lane.activations[node] for lane in worked])) for node in activations],
-        "across": [_packed(np.stack([lane.across[node] for lane in worked])) for node in across],
-        "bounds": {
-            name: _packed(np.stack([lane.bounds[name] for lane in worked]).astype(trace.hidden.dtype))
-            for name in _judged(trace, arrays)
-        },
+        "arrays": {name: _packed(array) for name, array in arrays.items()},
+        "backward": blocks is not None,
+        "recomputed": [name for name in shown if is_recomputed(name, trace, network.kind)],
+        "own": [symbol for symbol in network.kind.state_symbols if symbol in trace and symbol in shown],
         "recorded": [_ends(trace.recorded(*lane)) for lane in lanes],
         "followed": [_ends(followed(inputs, trace, *lane)) for lane in lanes],
     }
@@ -404,16 +395,35 @@ def _backward_pass(result: RunResult, samples: list[int], numbers: Mapping[Node,
     }
 
 
-def _backward(result: RunResult, blocks: GradientBlocks, samples: list[int]) -> dict[str, Any]:
-    """One engine's numbers that its gradients need besides the forward pass."""
-    graph, numbers = result.config.network.graph, {n: k for k, n in enumerate(result.config.network.graph.nodes)}
-    lanes = np.ndindex(*result.shape[:2])
-    worked = [worked_gradients(blocks, layer, direction, samples) for layer, direction in lanes]
+def _of_steps(
+    result: RunResult, trace: Trace, lane: tuple[int, int], samples: list[int], shown: Collection[str]
+) -> dict[str, FloatArray]:
+    """(T, N, U): what the arithmetic of a lane reads besides the engine's own numbers."""
+    graph, worked = result.config.network.graph, worked_lane(result.inputs, trace, *lane, samples)
+    numbers, kind = {node: k for k, node in enumerate(graph.nodes)}, trace.hidden.dtype
     return {
-        "own": {symbol: _packed(np.stack([lane.own[symbol] for lane in worked])) for symbol in worked[0].own},
-        "slopes": {numbers[n]: _packed(np.stack([lane.slopes[n] for lane in worked])) for n in slope_nodes(graph)},
-        "owed": {numbers[n]: _packed(np.stack([lane.owed[n] for lane in worked])) for n in owed_nodes(graph)},
+        **{f"before.{symbol}": worked.before[symbol] for symbol in _carried(result, trace)},
+        **{f"activation.{numbers[node]}": worked.activations[node] for node in activation_nodes(graph.cell, graph)},
+        **{f"across.{numbers[node]}": worked.across[node] for node in across_nodes(graph.cell, graph)},
+        **{f"bound.{name}": worked.bounds[name].astype(kind) for name in _judged(trace, shown)},
     }
+
+
+def _of_gradients(blocks: GradientBlocks, lane: tuple[int, int], samples: list[int]) -> dict[str, FloatArray]:
+    """(T, N, U): what the gradients of a lane need besides its forward pass and the engine's own gradients."""
+    graph, worked = blocks.inputs.network.graph, worked_gradients(blocks, *lane, samples)
+    numbers = {node: k for k, node in enumerate(graph.nodes)}
+    return {
+        **{f"own.{symbol}": array for symbol, array in worked.own.items()},
+        **{f"slope.{numbers[node]}": worked.slopes[node] for node in slope_nodes(graph)},
+        **{f"owed.{numbers[node]}": worked.owed[node] for node in owed_nodes(graph)},
+    }
+
+
+def _stacked(shape: tuple[int, ...], lanes: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    """(L, D, T, N, U): the arrays of all lanes by name."""
+    each = {name: np.stack([lane[name] for lane in lanes]) for name in lanes[0]}
+    return {name: array.reshape(*shape[:2], *array.shape[1:]) for name, array in each.items()}
 
 
 def _judged(trace: Trace, arrays: Collection[str]) -> list[str]:

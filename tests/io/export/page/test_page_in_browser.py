@@ -64,7 +64,7 @@ const step = new Step(engine, {{ layer, direction, time, sample, unit }});
 const names = ["weight", "input", "product", "added", "sum"];
 return [
   cell.lines.map((line) => {{
-    const {{ rows }} = step.rows(line);
+    const {{ rows }} = step.table(line);
     return [line.name, plain(step.value(line.node)), equationTexts([step], line)[0],
       rows.map((row) => [row.kind, row.name, ...names.map((name) => plain(row[name]))])];
   }}),
@@ -278,7 +278,7 @@ return BackwardStep.at(engine, {{ layer, direction, time, sample, unit }}).gradi
   line.name, plain(line.value), plain(line.own),
   line.parts.map(({{ text, terms }}) => [
     text, terms.map((term) => [term.name, plain(term.factor), plain(term.gradient)])]),
-  gradientRows(line).rows.filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
+  gradientTable(line).rows.filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
 ]);"""
 
 
