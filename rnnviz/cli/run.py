@@ -107,7 +107,7 @@ def _text(result: RunResult, options: Namespace) -> str:
     if options.quiet:
         return ""
     from rnnviz.core.engine_spec import display_name
-    from rnnviz.text.tables import report
+    from rnnviz.results.tables import report
 
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
     commands = chain.from_iterable(map(options.next, result.by_importance))

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
-import rnnviz.text.tables  # noqa: F401 (gives results their representations)
+import rnnviz.results.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs

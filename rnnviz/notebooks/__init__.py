@@ -1,6 +1,6 @@
 """Runs in a notebook: their display, and a view that shares its selection with Python."""
 
-import rnnviz.text.tables  # noqa: F401 (gives results the representations that have no page)
+import rnnviz.results.tables  # noqa: F401 (gives results the representations that have no page)
 from rnnviz.verify.result import RunResult
 
 

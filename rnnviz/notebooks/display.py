@@ -7,7 +7,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.io.export.interactive_page import page_html, samples_of_page
 from rnnviz.io.resources import resource_path
-from rnnviz.text.tables import figures_html, verdict_html, whole_html
+from rnnviz.results.tables import figures_html, verdict_html, whole_html
 from rnnviz.verify.result import RunResult
 
 LARGEST_DISPLAY = 1_000_000

@@ -15,7 +15,7 @@ from rnnviz.explain.report import report
 from rnnviz.io.export.interactive_page import first_selected, samples_of_page
 from rnnviz.io.resources import resource_path
 from rnnviz.notebooks.display import view_html
-from rnnviz.text.tables import network_in_words
+from rnnviz.results.tables import network_in_words
 from rnnviz.verify.result import RunResult
 
 _NAMES = {"layer": "layer", "direction": "direction", "timestep": "time step", "sample": "sample", "unit": "unit"}

@@ -8,8 +8,8 @@ from typing import Any
 from rnnviz.core.number_format import UNDEFINED_ULP
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
+from rnnviz.results.tables import audit_rows, comparison_in_words, tolerance_remark
 from rnnviz.text import verdict_details
-from rnnviz.text.tables import audit_rows, comparison_in_words, tolerance_remark
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import Judgment, RunResult

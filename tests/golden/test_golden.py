@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.export.report import report_html
-from rnnviz.text.tables import report, run_html, verdicts
+from rnnviz.results.tables import report, run_html, verdicts
 from rnnviz.text.verdict_text import plain
 from rnnviz.verify.result import RunResult
 from tests.golden.details import lines

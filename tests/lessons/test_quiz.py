@@ -14,7 +14,7 @@ from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.export.npz import write_npz
 from rnnviz.io.export.report import write_report
 from rnnviz.lessons.index import find_lesson
-from rnnviz.text.tables import report
+from rnnviz.results.tables import report
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]

@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.io.export import interactive_page
 from rnnviz.notebooks import display
-from rnnviz.text.tables import verdicts
+from rnnviz.results.tables import verdicts
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment
 from tests.io.export.report.reading import parsed, text_of

@@ -6,7 +6,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.io.templates import starter
-from rnnviz.text.tables import headline, report
+from rnnviz.results.tables import headline, report
 from rnnviz.text.verdict_details import arrays, line_number, others
 from rnnviz.text.verdict_text import (
     UNDETECTABLE,

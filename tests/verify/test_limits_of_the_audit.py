@@ -14,7 +14,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.step_breakdown import explain
 from rnnviz.io.export.json_summary import summary
-from rnnviz.text.tables import report
+from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.state_checks import cell_checks
 from tests.oracles.computed import computed

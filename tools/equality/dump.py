@@ -41,7 +41,7 @@ from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.export.npz import npz_arrays
 from rnnviz.io.export.report import report_html
 from rnnviz.io.inputs import load_inputs
-from rnnviz.text.tables import run_in_words
+from rnnviz.results.tables import run_in_words
 from rnnviz.verify.result import RunResult
 
 CELLS = (

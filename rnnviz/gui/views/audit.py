@@ -12,7 +12,7 @@ from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, TableModel
-from rnnviz.text.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.results.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 

@@ -59,8 +59,8 @@ from rnnviz.quantities.gates import (
     is_gradient,
     is_recomputed,
 )
+from rnnviz.results.tables import headline, verdicts
 from rnnviz.steps.inputs import followed
-from rnnviz.text.tables import headline, verdicts
 from rnnviz.text.verdict_details import assumptions
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.compare import Comparison

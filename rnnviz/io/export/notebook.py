@@ -35,9 +35,9 @@ from rnnviz.io.export.notebook_cells import (
 from rnnviz.io.export.notebook_gradients import gradient_cells
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
+from rnnviz.results.tables import headline, verdicts
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.tables import headline, verdicts
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
 

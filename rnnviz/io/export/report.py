@@ -32,9 +32,9 @@ from rnnviz.io.resources import resource_path
 from rnnviz.quantities.error_series import ERROR_RATIO, error_series
 from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.results.summary import versions
+from rnnviz.results.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment, gradient_place

@@ -22,7 +22,7 @@ from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.report import audit_rows
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.text.tables import report
+from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import SIZES, written

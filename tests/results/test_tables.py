@@ -11,7 +11,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.text.tables import (
+from rnnviz.results.tables import (
     AuditRow,
     ToleranceRow,
     audit_rows,
