@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from rnnviz.core.config import Network
@@ -114,10 +115,10 @@ def check_index(name: str, value: int, count: int, noun: str) -> None:
 INPUT = Lane(None)
 
 
-def lanes_of(layers: int, directions: int, *, reverse: bool = False) -> tuple[Lane, ...]:
+def lanes_of(network: Network) -> tuple[Lane, ...]:
     """Every lane from the top of the picture down: the last layer first, backward above forward, the input last."""
-    hidden = [Lane(k, d, reverse=reverse) for k in reversed(range(layers)) for d in reversed(range(directions))]
-    return (*hidden, INPUT)
+    every = product(reversed(range(network.num_layers)), reversed(range(network.directions)))
+    return (*(Lane(layer, direction, reverse=network.reverse) for layer, direction in every), INPUT)
 
 
 def first_timestep(backward: bool, timesteps: int) -> int:

@@ -26,6 +26,7 @@ import numpy as np
 from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.trace import Trace
@@ -168,20 +169,18 @@ class EngineFlow:
 
     engine: str
     norms: dict[str, Floats]
-    lengths: tuple[int, ...]
-    reverse: bool
+    inputs: Inputs
     truncated: bool
 
     def of_sample(self, layer: int, direction: int, sample: int) -> Flow:
         """The way of one sample's gradient through a lane."""
-        norms = self.norms["h"][layer, direction, :, sample]
-        length = self.lengths[sample] if self.lengths else len(norms)
-        return flow_of(norms[:length], backward=self._backward(direction), truncated=self.truncated)
+        norms = self.norms["h"][layer, direction, : self.inputs.length(sample), sample]
+        return flow_of(norms, backward=self.inputs.network.backward(direction), truncated=self.truncated)
 
     def of_lane(self, layer: int, direction: int) -> Flow:
         """The way of the gradient of all samples together through a lane."""
         norms = norm_of(self.norms["h"][layer, direction])
-        return flow_of(norms, backward=self._backward(direction), truncated=self.truncated)
+        return flow_of(norms, backward=self.inputs.network.backward(direction), truncated=self.truncated)
 
     def lanes(self) -> Iterator[tuple[int, int]]:
         """Every lane as (layer, direction), in the order of the forward pass."""
@@ -192,9 +191,6 @@ class EngineFlow:
         samples = range(self.norms["h"].shape[3])
         verdicts = [self.of_sample(layer, direction, sample).verdict for sample in samples]
         return {verdict: verdicts.count(verdict) for verdict in FlowVerdict}
-
-    def _backward(self, direction: int) -> bool:
-        return self.reverse or direction == 1
 
 
 def gradient_flow(result: RunResult, engine: str | None = None, check: Check | None = None) -> EngineFlow | None:
@@ -210,6 +206,4 @@ def gradient_flow(result: RunResult, engine: str | None = None, check: Check | N
         for array in norms.values():
             array[:, :, padding_mask(result.inputs.lengths, slice(0, result.shape[2]))] = 0.0
     loss = result.inputs.loss
-    return EngineFlow(
-        found.engine, norms, result.inputs.lengths, found.reverse, loss is not None and loss.truncate is not None
-    )
+    return EngineFlow(found.engine, norms, result.inputs, loss is not None and loss.truncate is not None)

@@ -293,11 +293,9 @@ class Traversal:
     With `gradients` they are those of the backward pass, in the opposite order: from the top layer's last step on.
     """
 
-    layers: int
-    directions: int
+    network: Network
     timesteps: int
     order: Order
-    reverse: bool = False
     gradients: bool = False
 
     @property
@@ -306,12 +304,12 @@ class Traversal:
         return STAGES[::-1] if self.gradients else STAGES
 
     def count(self) -> int:
-        return self.timesteps * (1 if self.order == "lane" else self.layers * self.directions)
+        return self.timesteps * (1 if self.order == "lane" else self.network.num_layers * self.network.directions)
 
     def index_of(self, where: Location) -> int:
-        step = self.timesteps - 1 - where.timestep if self._backward(where.direction) else where.timestep
+        step = self.timesteps - 1 - where.timestep if self.network.backward(where.direction) else where.timestep
         if self.order == "layers":
-            step += (where.layer * self.directions + where.direction) * self.timesteps
+            step += state_row(self.network, where) * self.timesteps
         return self._turned(step)
 
     def at(self, index: int, here: Location) -> Location:
@@ -320,15 +318,12 @@ class Traversal:
         if self.order == "lane":
             layer, direction = here.layer, here.direction
         else:
-            layer, direction = divmod(lane, self.directions)
-        timestep = self.timesteps - 1 - step if self._backward(direction) else step
+            layer, direction = divmod(lane, self.network.directions)
+        timestep = self.timesteps - 1 - step if self.network.backward(direction) else step
         return here.moved(layer=layer, direction=direction, timestep=timestep)
 
     def _turned(self, index: int) -> int:
         return self.count() - 1 - index if self.gradients else index
-
-    def _backward(self, direction: int) -> bool:
-        return self.reverse or direction == 1
 
 
 def stage_regions(

@@ -164,7 +164,7 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
 
 
 @dataclass(frozen=True)
-class Place:
+class StoredVector:
     """H numbers of one of a trace's arrays; `where` is the step that they belong to.
 
     `array` is "h", "out", "state.h" or "state.c".
@@ -208,19 +208,19 @@ def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
     ]
 
 
-def places(network: Network, last: Location) -> list[Place]:
+def places(network: Network, last: Location) -> list[StoredVector]:
     """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state."""
     if in_out(network, last):
-        source = Place("out", last, out_text(network, last))
+        source = StoredVector("out", last, out_text(network, last))
     else:
-        source = Place("h", last, f"hidden, t = {last.timestep}")
-    found = [source, Place("state.h", last, state_text(network, last))]
+        source = StoredVector("h", last, f"hidden, t = {last.timestep}")
+    found = [source, StoredVector("state.h", last, state_text(network, last))]
     if network.kind.has_cell_state:
-        found.append(Place("state.c", last, state_text(network, last, cell=True)))
+        found.append(StoredVector("state.c", last, state_text(network, last, cell=True)))
     return found
 
 
-def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None:
+def values_at(trace: Trace, network: Network, place: StoredVector) -> FloatArray | None:
     """Values of an engine in one place. Returns an array (H,), optional: none if the trace lacks them."""
     where = place.where
     known = trace.holds(*where.index[:3]) if place.array == "h" else place.array not in trace.missing

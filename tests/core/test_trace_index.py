@@ -1,8 +1,11 @@
 """Places in a trace."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location, lanes_of
 
 SHAPE = (2, 2, 5, 3, 4)
@@ -40,7 +43,13 @@ def test_a_position_has_a_long_and_a_short_form() -> None:
     assert (where.short, Location(reverse=True).short) == ("L2← t=3 n=4 u=5", "L0← t=0 n=0 u=0")
 
 
+BOTH, ONE = Network("gru", 2, 3, num_layers=2, bidirectional=True), Network("gru", 2, 3)
+
+
 def test_lanes_from_the_top_down() -> None:
-    assert [(lane.layer, lane.direction) for lane in lanes_of(2, 2)[:-1]] == [(1, 1), (1, 0), (0, 1), (0, 0)]
-    assert lanes_of(1, 1) == (Lane(0, 0), INPUT)
-    assert lanes_of(1, 1, reverse=True) == (Lane(0, 0, reverse=True), INPUT)
+    assert [(lane.layer, lane.direction) for lane in lanes_of(BOTH)[:-1]] == [(1, 1), (1, 0), (0, 1), (0, 0)]
+    assert lanes_of(ONE) == (Lane(0, 0), INPUT)
+    assert lanes_of(replace(ONE, reverse=True)) == (
+        Lane(0, 0, reverse=True),
+        INPUT,
+    )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import INPUT, Lane, lanes_of
+from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.quantities import lane_reader
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
@@ -24,11 +24,6 @@ def spoil(trace: Trace) -> None:
 @pytest.fixture(scope="module")
 def result() -> RunResult:
     return make_result(num_layers=2, bidirectional=True, timesteps=40, edits={"manual": spoil})
-
-
-def test_lanes_are_ordered_from_the_last_layer_to_the_input() -> None:
-    assert lanes_of(2, 2) == (Lane(1, 1), Lane(1, 0), Lane(0, 1), Lane(0, 0), INPUT)
-    assert lanes_of(1, 1) == (Lane(0, 0), INPUT)
 
 
 def test_cells_are_the_traces_values_and_the_inputs(result: RunResult) -> None:

@@ -327,7 +327,7 @@ def test_a_vector_is_highlighted_if_any_unit_of_it_is() -> None:
 @pytest.mark.parametrize("order", ["lane", "layers"])
 @pytest.mark.parametrize("timesteps", [1, 4])
 def test_every_step_is_after_its_inputs(order, timesteps: int) -> None:
-    walk = Traversal(3, 2, timesteps, order)
+    walk = Traversal(Network("gru", 2, 3, num_layers=3, bidirectional=True), timesteps, order)
     here = Location(1, 1, 0, 2, 5)
     steps = [walk.at(index, here) for index in range(walk.count())]
     assert [walk.index_of(where) for where in steps] == list(range(walk.count()))
@@ -345,7 +345,7 @@ def test_every_step_is_after_its_inputs(order, timesteps: int) -> None:
 
 
 def test_steps_beyond_the_ends_are_clamped() -> None:
-    walk = Traversal(1, 2, 3, "lane")
+    walk = Traversal(Network("gru", 2, 3, num_layers=1, bidirectional=True), 3, "lane")
     assert walk.at(-5, Location(0, 1)).timestep == 2
     assert walk.at(99, Location(0, 1)).timestep == 0
 
@@ -402,7 +402,7 @@ def test_the_text_of_a_stage_describes_its_regions() -> None:
 
 @pytest.mark.parametrize("order", ["lane", "layers"])
 def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
-    walk = Traversal(3, 2, 4, order)
+    walk = Traversal(Network("gru", 2, 3, num_layers=3, bidirectional=True), 4, order)
     here = Location(1, 1, 2, 2, 5)
     if order == "lane":
         assert (walk.count(), walk.index_of(here)) == (4, 1)
@@ -478,7 +478,7 @@ def test_every_state_of_a_custom_cell_is_read_and_returned() -> None:
 
 
 def test_the_backward_pass_is_the_forward_pass_from_its_end() -> None:
-    forward = Traversal(2, 2, 5, "layers")
+    forward = Traversal(Network("gru", 2, 3, num_layers=2, bidirectional=True), 5, "layers")
     backward = replace(forward, gradients=True)
     here = Location(sample=1, unit=2)
     steps = [forward.at(index, here) for index in range(forward.count())]

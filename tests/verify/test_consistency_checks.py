@@ -11,7 +11,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.consistency_checks import (
     Agreement,
-    Place,
+    StoredVector,
     agreement,
     consistency_checks,
     equality,
@@ -246,8 +246,8 @@ def test_unrecorded_lanes_have_only_final_states() -> None:
     network = result.inputs.network
     trace = replace(result["manual"].with_arrays({"state.c": None}), missing=frozenset({"h", "out"}))
     for timestep, there in ((3, False), (4, True)):
-        values = values_at(trace, network, Place("h", Location(0, 0, timestep, 1), "hidden"))
+        values = values_at(trace, network, StoredVector("h", Location(0, 0, timestep, 1), "hidden"))
         assert (values is not None) == there
-    assert values_at(trace, network, Place("state.c", Location(0, 0, 4, 1), "state")) is None
-    assert values_at(trace, network, Place("out", Location(1, 0, 4, 1), "out")) is None
-    assert values_at(trace, network, Place("state.h", Location(1, 0, 4, 1), "state")) is not None
+    assert values_at(trace, network, StoredVector("state.c", Location(0, 0, 4, 1), "state")) is None
+    assert values_at(trace, network, StoredVector("out", Location(1, 0, 4, 1), "out")) is None
+    assert values_at(trace, network, StoredVector("state.h", Location(1, 0, 4, 1), "state")) is not None

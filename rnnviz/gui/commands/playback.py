@@ -55,9 +55,7 @@ class Stepper(QObject):
         result, session = self._session.result, self._session
         if result is None:
             return None
-        layers, directions, *_ = result.shape
-        reverse = result.inputs.network.reverse
-        return Traversal(layers, directions, session.length, self.order, reverse, session.in_backward_pass)
+        return Traversal(result.inputs.network, session.length, self.order, session.in_backward_pass)
 
     def begin(self, by: int) -> None:
         """Start at the first stage of the selected step, or at the last if `by` is negative."""

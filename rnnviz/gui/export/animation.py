@@ -194,11 +194,9 @@ class AnimationDialog(ExportDialog):
     def animation(self) -> Animation:
         """The animation of the current choices."""
         assert self.figure is not None
-        options, (layers, directions, *_) = self.options, self._result.shape
-        reverse = self._result.inputs.network.reverse
-        session = self._session
+        options, session = self.options, self._session
         walk = Traversal(
-            layers, directions, session.length, self.order.currentData(), reverse, session.in_backward_pass
+            self._result.inputs.network, session.length, self.order.currentData(), session.in_backward_pass
         )
         first, last = sorted((self.first.value(), self.last.value()))
         frames = FrameSequence(walk, range(first, last + 1), session.location, options.factor, stages=options.stages)

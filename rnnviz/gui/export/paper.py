@@ -142,7 +142,7 @@ class _Lanes(_Content):
         )
         self.result, self.theme = result, theme
         network = result.config.network
-        lanes = lanes_of(network.num_layers, network.directions, reverse=network.reverse)
+        lanes = lanes_of(network)
         compared = self.quantity in ("difference", "error_ratio")
         self.lanes = [lane for lane in lanes if lane.layer is not None or not compared]
         self.names = result.inputs.names.of_sample(where.sample).timesteps

@@ -20,7 +20,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.table import MARK_SIZE, AnyIndex, blend, paint_highlight
 from rnnviz.quantities.steps import Region, is_highlighted, lane_region, vector_region
 from rnnviz.verify.compare import tolerances
-from rnnviz.verify.consistency_checks import Agreement, Place, agreement, lanes, places, values_at
+from rnnviz.verify.consistency_checks import Agreement, StoredVector, agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -50,7 +50,7 @@ class LaneRow:
 class PlaceRow:
     """A final state in `out` or `state`. `tie` is "first" or "second" of two that must be equal, else empty."""
 
-    place: Place
+    place: StoredVector
     tie: str
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from PySide6.QtCore import QPointF
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
+from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.animation import AnimationDialog, AnimationExport, AnimationOptions, FrameSequence
@@ -49,8 +50,11 @@ def save(window: MainWindow, dialog: AnimationDialog, path: Path) -> None:
     file.accept()
 
 
+BOTH = Network("gru", 2, 3, num_layers=2, bidirectional=True)
+
+
 def test_frames_follow_the_order_of_computation_within_the_range() -> None:
-    walk = Traversal(2, 2, 6, "lane")
+    walk = Traversal(BOTH, 6, "lane")
     backward = FrameSequence(walk, range(1, 4), Location(1, 1, 0, 0, 2), 1.0, stages=True)
     assert [backward[n] for n in range(len(backward))] == [
         (Location(1, 1, t, 0, 2), stage) for t in (3, 2, 1) for stage in STAGES
@@ -59,7 +63,13 @@ def test_frames_follow_the_order_of_computation_within_the_range() -> None:
     gradients = FrameSequence(replace(walk, gradients=True), range(1, 4), Location(1, 0, 0, 0, 2), 1.0, stages=True)
     assert [gradients[number][0].timestep for number in range(0, len(gradients), len(STAGES))] == [3, 2, 1]
     assert [gradients[number][1] for number in range(len(STAGES))] == list(STAGES[::-1])
-    every = FrameSequence(Traversal(2, 2, 6, "layers"), range(1, 3), Location(), 2.0, stages=False)
+    every = FrameSequence(
+        Traversal(BOTH, 6, "layers"),
+        range(1, 3),
+        Location(),
+        2.0,
+        stages=False,
+    )
     places = [(every[n][0].layer, every[n][0].direction, every[n][0].timestep) for n in range(len(every))]
     assert places == [(0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2), (1, 1, 1)]
     assert every[0][1] is None

@@ -47,7 +47,7 @@ class NetworkDiagram(QWidget):
     def lanes(self) -> list[Lane | None]:
         """Lanes from the top down, the input last; None in place of those that are left out."""
         network = self._config.network
-        lanes: list[Lane | None] = list(lanes_of(network.num_layers, network.directions, reverse=network.reverse))
+        lanes: list[Lane | None] = list(lanes_of(network))
         if len(lanes) <= _MOST_LANES:
             return lanes
         top = network.directions

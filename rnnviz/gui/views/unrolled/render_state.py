@@ -257,9 +257,8 @@ class RenderState:
 
     def picture(self) -> Scene:
         """Scene of the lanes, wide enough for the numbers of every engine."""
-        layers, directions, timesteps, _, _ = self.result.shape
-        lanes = lanes_of(layers, directions, reverse=self.result.inputs.network.reverse)
-        rows = tuple((lane, self.rows(lane)) for lane in lanes)
+        timesteps = self.result.shape[2]
+        rows = tuple((lane, self.rows(lane)) for lane in lanes_of(self.result.inputs.network))
         largest = max(self.result.extents[name] for name in ("input", *self.result.traces))
         if self.gate is not None:
             largest = max(largest, self.largest)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
 from rnnviz.gui.views.unrolled.geometry import (
     SHORTEST_INPUT,
@@ -21,7 +22,8 @@ from rnnviz.gui.views.unrolled.geometry import (
 
 
 def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Scene:
-    lanes = [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
+    network = Network("gru", 2, 3, num_layers=layers, bidirectional=directions == 2)
+    lanes = [(lane, features if lane == INPUT else units) for lane in lanes_of(network)]
     return Scene(tuple(lanes), timesteps, 6)
 
 
@@ -132,4 +134,5 @@ def test_bins_of_a_part_equal_those_of_the_whole(scale: Scale, data: st.DataObje
 
 
 def lanes(layers: int, directions: int, units: int, features: int) -> list[tuple[Lane, int]]:
-    return [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
+    network = Network("gru", 2, 3, num_layers=layers, bidirectional=directions == 2)
+    return [(lane, features if lane == INPUT else units) for lane in lanes_of(network)]
