@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     if missing("PySide6"):
         # It imports Qt when it starts.
         pluginmanager.set_blocked("pytest-qt")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    profiles.nightly = re.search(r"(?<!not )nightly", config.option.markexpr) is not None
 
 
 @pytest.hookimpl(tryfirst=True)

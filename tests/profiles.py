@@ -30,9 +30,17 @@ def examples(count: int) -> int:
     return count if _PROFILE in ("many", "deep") else max(1, count // 8)
 
 
+nightly = False
+"""Whether nightly tests were asked for: `tests/conftest.py` sets it."""
+
+
 def nightly_except(cases: Iterable[Any], *kept: Any) -> list[ParameterSet]:
-    """Return the cases, each a value or a tuple of several, as parameters; all but the kept ones are marked nightly."""
+    """Return the cases, each a value or a tuple of several, as parameters; all but the kept ones are marked nightly.
+
+    Those are left out unless they were asked for: to collect thousands of tests takes longer than to run most of them.
+    """
     return [
         pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if case in kept else pytest.mark.nightly)
         for case in cases
+        if nightly or case in kept
     ]

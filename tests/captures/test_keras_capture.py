@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import Capture, capture
-from tests.captures.saved import assert_computed, assert_explained
-from tests.profiles import examples, nightly_except
+from tests.captures.saved import assert_computed
+from tests.profiles import examples
 
 if importlib.util.find_spec("torch") is not None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -259,15 +259,6 @@ def test_the_cell_of_a_layer_is_recorded_where_it_is_called_by_itself(tmp_path: 
     assert [sequence.name for sequence in captured] == ["LSTM/lstm_cell"]
 
 
-def test_the_lower_layers_of_one_cell_that_is_used_twice_are_not_known() -> None:
-    cell, x = L.GRUCell(3), numbers(2, 5, 3)
-    layer = L.RNN([cell, cell])
-    layer(x)
-    (sequence,) = recorded(randomized(layer), x)
-    assert sequence.network.num_layers == 2
-    assert sequence.hidden is None
-
-
 def test_masks_other_than_padding_at_the_end_are_named() -> None:
     layer, x = L.LSTM(4), numbers(2, 5, 3)
     layer(x)
@@ -335,14 +326,6 @@ def test_a_model_that_is_called_for_its_shapes_is_recorded_where_it_has_numbers(
         model(numbers(2, 5, 3))
     assert len(captured) == 1
     assert not captured.skipped
-
-
-def test_directions_that_differ_keep_the_first_calls() -> None:
-    layer = L.Bidirectional(L.GRU(4), backward_layer=L.GRU(4, go_backwards=True, reset_after=False))
-    with capture(layer, calls=1) as captured:
-        for _ in range(2):
-            layer(numbers(2, 5, 3))
-    assert len(captured) == 2
 
 
 def test_calls_without_numbers_are_named() -> None:
@@ -424,13 +407,6 @@ def test_mixed_precision_is_recorded_as_the_layer_read_it(kind: str) -> None:
         assert len(np.unique(weights)) > 1
 
 
-def sentiment() -> Iterator[tuple[Any, Any]]:
-    """Reviews of different lengths through two bidirectional LSTMs, as for IMDB."""
-    both = (L.Bidirectional(L.LSTM(6, return_sequences=True)), L.Bidirectional(L.LSTM(6)))
-    model = keras.Sequential([keras.Input((None,)), L.Embedding(20, 8, mask_zero=True), *both, L.Dense(1)])
-    yield model, np.array([[3, 1, 7, 9, 2, 0, 0], [5, 2, 0, 0, 0, 0, 0], [4, 8, 8, 1, 6, 2, 3]])
-
-
 def translation() -> Iterator[tuple[Any, Any]]:
     """A character-level sequence to sequence model: the final states of the encoder start the decoder."""
     source, target = keras.Input((None, 9)), keras.Input((None, 7))
@@ -440,13 +416,6 @@ def translation() -> Iterator[tuple[Any, Any]]:
     yield model, [numbers(2, 8, 9), numbers(2, 5, 7)]
 
 
-def windows() -> Iterator[tuple[Any, Any]]:
-    """A stateful LSTM that reads a series in windows."""
-    model = keras.Sequential([keras.Input(batch_shape=(2, 4, 1)), L.LSTM(8, stateful=True), L.Dense(1)])
-    for part in np.split(numbers(2, 12, 1), 3, axis=1):
-        yield model, part
-
-
 def stack() -> Iterator[tuple[Any, Any]]:
     """An RNN of stacked LSTM cells that reads handwritten digits row by row."""
     cells = L.StackedRNNCells([L.LSTMCell(8), L.LSTMCell(8)])
@@ -454,49 +423,3 @@ def stack() -> Iterator[tuple[Any, Any]]:
         keras.Sequential([keras.Input((10, 10)), L.RNN(cells), L.BatchNormalization(), L.Dense(10)]),
         numbers(3, 10, 10),
     )
-
-
-def generation() -> Iterator[tuple[Any, Any]]:
-    """A character-level language model, which reads the text so far for each new character."""
-    model = keras.Sequential([keras.Input((None,)), L.Embedding(11, 5), L.LSTM(8), L.Dense(11)])
-    for length in (3, 4, 5):
-        yield model, np.array([[1, 4, 2, 9, 7][:length]])
-
-
-def weather() -> Iterator[tuple[Any, Any]]:
-    """A time series with a GRU over convolutions, and one with an RNN from its end."""
-    x = keras.Input((12, 4))
-    hidden = L.GRU(6, return_sequences=True)(L.Conv1D(5, 3, activation="relu")(x))
-    yield keras.Model(x, L.Dense(1)(L.SimpleRNN(5, go_backwards=True)(hidden))), numbers(2, 12, 4)
-
-
-def mixed() -> Iterator[tuple[Any, Any]]:
-    """Layers in mixed precision."""
-    layers = (L.LSTM(6, return_sequences=True, dtype="mixed_float16"), L.GRU(5, dtype="mixed_bfloat16"))
-    yield keras.Sequential([keras.Input((None, 3)), *layers]), numbers(2, 8, 3)
-
-
-DOCUMENTED: dict[str, tuple[Callable[[], Iterator[tuple[Any, Any]]], int]] = {
-    "sentiment": (sentiment, 2),
-    "translation": (translation, 2),
-    "windows": (windows, 1),
-    "stack": (stack, 1),
-    "generation": (generation, 3),
-    "weather": (weather, 2),
-    "mixed": (mixed, 2),
-}
-
-
-@pytest.mark.parametrize("name", nightly_except(DOCUMENTED))
-def test_captures_of_documented_models_open_agree_and_explain(name: str, tmp_path: Path) -> None:
-    make, count = DOCUMENTED[name]
-    keras.utils.set_random_seed(5)
-    calls = make()
-    model, x = next(calls)
-    with capture(model) as captured:
-        model(x)
-        for _, x in calls:
-            model(x)
-    assert len(captured) == count
-    assert not captured.skipped
-    assert_explained(captured, tmp_path)

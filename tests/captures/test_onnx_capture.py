@@ -379,19 +379,6 @@ def test_a_branch_that_some_iterations_take_is_recorded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(finals, each[1::2])
 
 
-@pytest.mark.parametrize("taken", [True, False])
-def test_the_branch_that_runs_is_recorded(taken: bool, tmp_path: Path) -> None:
-    then = body([helper.make_node("Neg", ["x"], ["z"]), layer("GRU", "z", name="then")], [], ["Y"])
-    other = body([layer("GRU", "x", name="else", outputs=["", "Yh"])], [], ["Yh"])
-    node = helper.make_node("If", ["c"], ["out"], then_branch=then, else_branch=other)
-    model = Model(tmp_path, [node], [X, value("c", [], TensorProto.BOOL)], ["out"]).save(weights("GRU"))
-    recording = model.record(x=normal(T, N, FEATURES), c=taken)
-    names = ["then", "else"] if taken else ["else", "then"]
-    assert recording.files[0][1].startswith(f"{names[0]}: gru")
-    assert recording.skipped == {names[1]: "it was not called"}
-    checked(tmp_path / recording.files[0][0])
-
-
 def test_nodes_that_cannot_be_recorded_have_a_reason(tmp_path: Path) -> None:
     then = body([layer("GRU", "x1", name="inner", outputs=["", "a"])], [], ["a"])
     other = body([helper.make_node("Identity", ["h"], ["b"])], [], ["b"])

@@ -80,19 +80,6 @@ def test_an_entry_of_a_model_file_replaces_an_older_file(
 
 
 @pytest.mark.slow
-def test_a_network_whose_size_its_sequence_decides_is_written_as_it_is_run(tmp_path: Path) -> None:
-    (tmp_path / "v.txt").write_text("a\nb\nc\n")
-    config, target = tmp_path / "c.toml", tmp_path / "w.npz"
-    config.write_text(
-        '[network]\ncell = "gru"\nhidden_size = 4\n'
-        '[sequence]\ntext = "ab"\ntokens = "characters"\nvocabulary = "v.txt"\n'
-    )
-    assert main(["convert", str(config), str(target)]) == 0
-    with np.load(target) as arrays:
-        assert arrays["l0_i2h_weight"].shape == (12, 3)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".params", ".safetensors", ".onnx", ".npz"])
 def test_weights_are_restored_from_every_format_and_run(
     tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]

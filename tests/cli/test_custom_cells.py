@@ -13,7 +13,6 @@ from rnnviz.cli import main
 from rnnviz.io.resources import resource_path
 from tests.cells.layers import EXAMPLES
 from tests.cli.calls import Called, write
-from tests.io.export.notebook.running import code_of, run_as_is
 from tests.needs import missing
 from tests.oracles.cell_loops import cell_values
 
@@ -108,15 +107,6 @@ def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, run_f
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", EXAMPLES)
-def test_a_notebook_computes_the_run(cell: str, run_folder: Callable[..., Path]) -> None:
-    folder = run_folder(cell)
-    variables, _ = run_as_is(code_of(folder / "run.ipynb"))
-    _, out = computed(arrays_of(folder), cell, 2, 2)
-    np.testing.assert_allclose(variables["out_numpy"], out, rtol=0.0, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", EXAMPLES)
 def test_the_gates_are_exported(cell: str, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(cell)
     header = (folder / "run.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
@@ -191,13 +181,6 @@ def test_a_known_bug_of_a_custom_cell_is_its_likely_cause(bug: str, rnnviz: Call
     answer = rnnviz("run", config, "--cell", example("mgu"), "--json", "-")
     assert answer.code == 1, answer.err
     assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bug", ["no-h2h-bias", "h2h-transposed", "wrong-activation", "gates-z-r-n"])
-def test_a_known_bug_that_a_cell_cannot_have(bug: str, rnnviz: Called, tmp_path: Path) -> None:
-    config = config_of(tmp_path, example("mingru"), compare={"reference": "manual", "candidates": [f"bug:{bug}"]})
-    assert f"bug:{bug}" in rnnviz.refused("run", config, "--cell", example("mingru"))
 
 
 @pytest.mark.slow

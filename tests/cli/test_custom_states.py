@@ -214,34 +214,6 @@ def test_written_weights_give_the_same_run(
     assert (run(again, file)["manual.hidden"] == arrays["manual.hidden"]).all()
 
 
-@pytest.mark.slow
-def test_other_weight_files_hold_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
-    config, file = config_of(tmp_path, "three_states")
-    for ending in ("params", "safetensors", "onnx"):
-        assert ".npz" in rnnviz.refused("convert", config, tmp_path / f"weights.{ending}", "--cell", file)
-    assert "--cell" in rnnviz.refused("convert", config, tmp_path / "weights.npz")
-    assert "--cell" in rnnviz.refused("convert", config, tmp_path / "weights.npz", "--cell", "lstm")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("step", "key", "value"),
-    [
-        ("h=tanh(u.h + v.h)", "projection_size", 3),
-        ("h=tanh(u.h + v.h)", "clip", 1.0),
-        ("h=tanh(u.h + v.h)", "activations", ["tanh"]),
-        ("h=gate(u.h + v.h)", "activations", ["tanh", "tanh"]),
-    ],
-)
-def test_a_key_that_the_cell_has_no_use_for(step: str, key: str, value: Any, rnnviz: Called, tmp_path: Path) -> None:
-    config, file = config_of(tmp_path, "three_states", **{key: value})
-    file.write_text(
-        f"gates = 'h'\ndef step(u, v, state, p{', *, gate=tanh' * ('gate' in step)}):\n    return Step({step})\n",
-        encoding="utf-8",
-    )
-    assert f"network.{key}" in rnnviz.refused("run", config, "--cell", file)
-
-
 @pytest.mark.parametrize("bug", ["state-not-carried", pytest.param("no-h2h-bias", marks=pytest.mark.slow)])
 def test_a_known_bug_is_its_likely_cause(bug: str, rnnviz: Called, tmp_path: Path) -> None:
     config, file = config_of(tmp_path, "three_states")

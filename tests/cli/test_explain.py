@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS
@@ -81,11 +80,6 @@ def test_json_to_standard_output(notebook: str, capsys: pytest.CaptureFixture[st
     assert max(total, 0.0) == pytest.approx(found["value"]["manual"], abs=1e-6)
 
 
-def test_engines_option(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = called(capsys, notebook, *AT, "--engines", "bug:no-i2h-bias,manual", "--json", "-")
-    assert json.loads(out)["reference"] == "bug:no-i2h-bias"
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -122,17 +116,6 @@ def test_invalid_position_is_refused_before_the_run(
 ) -> None:
     monkeypatch.setattr("rnnviz.execution.supervisor.run", lambda *_: pytest.fail("it ran"))
     assert called(capsys, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
-
-
-def test_length_follows_from_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.save(tmp_path / "x.npy", np.ones((7, 5), np.float32))
-    path = tmp_path / "file.toml"
-    path.write_text(NOTEBOOK + '[sequence]\npath = "x.npy"\n', encoding="utf-8")
-    at = ("--layer", "0", "--unit", "0", "--timestep")
-    assert called(capsys, str(path), *at, "6", "--quiet") == (0, "", "")
-    code, _, err = called(capsys, str(path), *at, "7")
-    assert code == 2
-    assert err == ("rnnviz: --timestep must be from 0 to 6 (got 7): there are 7 time steps.\n")
 
 
 OWN = """
@@ -324,11 +307,3 @@ def test_without_a_place_the_first_wrong_step_is_explained(notebook: str, capsys
     )
     figures = explained(capsys, notebook, "--gradient")
     assert (figures["gradient"].partition(" ")[0], figures["chosen"][:14]) == ("grad.h[t=0,", "First wrong st")
-
-
-def test_without_a_place_or_a_mismatch_the_first_value_is_explained(
-    projection: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, first in (("h", "h[t=0, u=0]"), ("c", "c[t=0, u=0]")):
-        figures = explained(capsys, projection, "--value", name)
-        assert (figures["name"], figures["chosen"].partition(";")[0]) == (first, "No value differs")

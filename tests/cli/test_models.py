@@ -241,18 +241,6 @@ def test_config_prints_assumptions_on_standard_error(tmp_path: Path, capsys: pyt
     assert "go_backwards" in captured.err
 
 
-def test_control_characters_in_names_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "w.npz"
-    np.savez(path, **in_torch_names(weights_of(network("lstm", 1, False)), "a\n\x1b[31m\u202eb."))
-    assert main(["inspect", str(path), "--json", "-"]) == 0
-    (entry,) = json.loads(capsys.readouterr().out)["entries"]
-    assert entry["name"] == r"a\n\x1b[31m\u202eb"
-    assert main(["config", "--from", str(path)]) == 0
-    assert tomllib.loads(capsys.readouterr().out)["parameters"]["entry"] == entry["name"]
-    assert main(["inspect", str(path)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
-
-
 def test_several_entries_need_a_name(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in refusal(capsys, "config", "--from", model)
     assert 'no recurrent network "x"' in refusal(capsys, "config", "--from", model, "--entry", "x")

@@ -162,12 +162,3 @@ def test_a_failed_check_without_a_known_bug_has_a_fix(rnnviz: Called, tmp_path: 
     found = summary(rnnviz, path, "--engines", f"manual,recording:{tmp_path}/golden.npz")
     assert (found["verdict"], found["cause"], found["next"]) == ("disagree", None, [])
     assert "final state" in found["fix"]
-
-
-def test_a_run_of_python_has_no_commands(rnnviz: Called, tmp_path: Path) -> None:
-    import rnnviz as api
-    from rnnviz.io.export.json_summary import summary
-
-    run = api.run(api.load_config(config(tmp_path, compare={"reference": "manual", "candidates": ["bug:no-h2h-bias"]})))
-    assert summary(run)["next"] == []
-    assert summary(run)["cause"]["name"] == "no-h2h-bias"

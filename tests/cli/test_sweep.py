@@ -9,7 +9,6 @@ import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import psutil
 import pytest
@@ -17,9 +16,7 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.cli.terminal import DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
-from rnnviz.sweeps.grid import load_sweep
 from rnnviz.sweeps.results_io import load_sweep_results
-from tests.io.model_formats.sources import in_torch_names, network, weights_of
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -63,19 +60,6 @@ def test_disagreeing_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr() == ("", "")
 
 
-def test_sweep_repeats_assumptions(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    np.savez(tmp_path / "m.npz", **in_torch_names(weights_of(network("rnn_tanh", 1, False)), "m."))
-    path = write(tmp_path, 'base = "network.toml"\nengines = ["onnx"]\n[grid]\nsequence.timesteps = [2, 3]\n')
-    config = CONFIG.replace("lstm", "rnn_tanh") + '[parameters]\npath = "m.npz"\nentry = "m"\n'
-    (tmp_path / "network.toml").write_text(config, encoding="utf-8")
-    assert main(["sweep", str(path), "--csv", str(tmp_path / "a.csv"), "--json", str(tmp_path / "a.json")]) == 0
-    assumption = "the file does not say the activation: rnn_tanh was chosen"
-    assert capfd.readouterr().out.splitlines()[1:] == [f"  Assumption: {assumption}."]
-    table = load_sweep_results(tmp_path / "a.json")
-    assert table == load_sweep_results(tmp_path / "a.csv")
-    assert [row.finding and row.finding.assumptions for row in table.rows] == [(assumption,)] * 2
-
-
 def test_failed_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = tmp_path / "mine.py"
     code.write_text("def step(x, state, p):\n    raise ValueError('no')\n", encoding="utf-8")
@@ -111,15 +95,6 @@ def test_refused_rows_set_the_exit_code(
     assert out == ""
     assert ("refused" in err) == (code != 0)
     assert ("--allow-refused" in err) == (code != 0 and "float32" in dtypes)
-
-
-def test_example_is_valid(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["sweep", "--example"]) == 0
-    path = write(tmp_path, capfd.readouterr().out)
-    assert load_sweep(path).size == 162
-    assert all(point.config is not None for point in load_sweep(path).points())
-    assert main(["sweep"]) == 2
-    assert capfd.readouterr().err.startswith("rnnviz: A sweep file is missing;")
 
 
 @pytest.mark.slow

@@ -112,11 +112,6 @@ def test_examples_are_tasks(path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == path.read_text(encoding="utf-8")
 
 
-def test_the_example_has_the_defaults() -> None:
-    defaults = load_task(resource_path("training", "adding.toml"))
-    assert load_task(resource_path("training", "example.toml")) == defaults
-
-
 @pytest.mark.slow
 def test_a_wrong_step_is_a_disagreement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
-from time import sleep
 
 import numpy as np
 import pytest
@@ -152,12 +150,6 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_name_as_long_as_the_system_takes_is_written(tmp_path: Path) -> None:
-    for name in ("n" * 255, "é" * 127):
-        written(tmp_path / name)
-        assert (tmp_path / name).read_bytes() == b"new"
-
-
 @on_unix
 def test_a_device_stays_one() -> None:
     before = os.stat(os.devnull)
@@ -183,15 +175,6 @@ def test_a_pipe_gets_every_byte_and_one_that_is_not_read_is_a_sentence(tmp_path:
         os.close(writer)
         assert reading.result(timeout=100) == content
     assert path.is_fifo()
-
-
-@on_unix
-def test_a_reader_that_ends_early_is_not_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    Thread(target=lambda: (sleep(0.2), os.close(reader))).start()
-    written(path, bytes(1 << 20))
 
 
 @on_unix

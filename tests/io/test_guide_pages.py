@@ -10,7 +10,7 @@ from rnnviz.cli.terminal import Parser
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.help.commands import PAGES
 from rnnviz.gui.help.window import KEYS
-from rnnviz.io.resources import INDEX, anchor_of, find_in_guide, guide_pages, resource_path
+from rnnviz.io.resources import anchor_of, find_in_guide, guide_pages, resource_path
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED_KEY = re.compile(r"\*\*([^*\n]+)\*\*")
@@ -111,14 +111,6 @@ def test_a_search_finds_all_words_in_a_section_whatever_their_case(query, first)
     for hit in find_in_guide(query):
         whole = f"{hit.page.title} {hit.section.heading} {hit.section.text}".casefold()
         assert all(word in whole for word in query.casefold().split())
-
-
-def test_hits_in_headings_are_before_hits_in_text():
-    assert [hit.section.heading for hit in find_in_guide("exit code")[:1]] == ["Exit codes"]
-    assert find_in_guide("audit")[0].section.heading.casefold().find("audit") >= 0
-    assert find_in_guide("zzzz") == ()
-    assert find_in_guide("  ") == ()
-    assert INDEX not in {hit.page.name for hit in find_in_guide("the")}
 
 
 def test_anchors_are_those_that_a_repository_shows():

@@ -70,12 +70,6 @@ def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path: Pat
     assert not inputs.sequence.flags.writeable
 
 
-def test_a_nan_in_the_data_is_allowed(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("1,nan,3\n4,5,inf\n", encoding="utf-8")
-    x = load_inputs(config(sequence={"path": str(tmp_path / "x.csv")})).sequence
-    np.testing.assert_array_equal(x[:, 0], [[1, np.nan, 3], [4, 5, np.inf]])
-
-
 def test_a_sequence_of_another_width_is_refused_with_its_shape(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones((5, 7, 2)))
     error = refusal(config(sequence={"path": str(tmp_path / "x.npy")}))
@@ -117,16 +111,6 @@ def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path: Path, changes: di
     assert str(path) in error.sentence
 
 
-def test_weights_are_read_by_gluons_names(tmp_path: Path) -> None:
-    path = tmp_path / "w.npz"
-    asked = config(parameters={"path": str(path)})
-    np.savez(path, **weights(asked, l0_i2h_bias=np.arange(16)))
-    read = load_inputs(asked).parameters
-    np.testing.assert_array_equal(read["l0_i2h_bias"], np.arange(16))
-    assert read["l0_i2h_bias"].dtype == np.float32
-    assert (read["l0_h2h_weight"] == 0.5).all()
-
-
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
@@ -146,14 +130,6 @@ def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path: Path, arrays: di
     assert error.key == "initial_state.path"
     assert words in error.sentence
     assert str(path) in error.sentence
-
-
-def test_a_state_is_read_from_its_file(tmp_path: Path) -> None:
-    h, c = np.full((1, 16, 4), 0.25), np.arange(64.0).reshape(1, 16, 4)
-    np.savez(tmp_path / "s.npz", h=h, c=c)
-    state = load_inputs(config(initial_state={"path": str(tmp_path / "s.npz")})).initial_state
-    np.testing.assert_array_equal(state["h"], h)
-    np.testing.assert_array_equal(state.get("c"), c)
 
 
 def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(

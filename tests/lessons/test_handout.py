@@ -13,7 +13,7 @@ from rnnviz.core.errors import EngineError
 from rnnviz.lessons.content import GuidedLesson, parse_lesson, read_lesson
 from rnnviz.lessons.handout import handout_html
 from rnnviz.lessons.index import lesson_entries
-from rnnviz.lessons.markdown_html import inline_html, to_html
+from rnnviz.lessons.markdown_html import to_html
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.shared_worker import shared_worker
@@ -120,10 +120,6 @@ def test_the_handout_of_every_lesson_is_valid_html(entry) -> None:
 )
 def test_markdown_becomes_html(markdown: str, html: str) -> None:
     assert to_html(markdown) == html
-
-
-def test_a_title_is_one_line_of_html() -> None:
-    assert inline_html("`a` & *b*") == "<code>a</code> &amp; <em>b</em>"
 
 
 def test_the_command_lists_lessons_and_describes_one(capsys) -> None:

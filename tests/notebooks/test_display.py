@@ -63,18 +63,6 @@ def test_a_page_larger_than_a_display_may_be_is_written_or_viewed_by_a_call(monk
     assert not list(shown(result).iter("pre"))
 
 
-def test_a_display_has_as_many_samples_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = make_result(batch_size=64, timesteps=20)
-    room = 300_000
-    monkeypatch.setattr(display, "LARGEST_DISPLAY", room)
-    page = frame(result).get("srcdoc")
-    samples = json.loads(DATA.search(page)[1])["samples"]
-    assert samples == list(range(len(samples)))
-    assert 1 < len(samples) < 64
-    assert len(page) <= room
-    assert any(own.get("id") == "left-out" for own in parsed(page).iter())
-
-
 def test_the_html_of_a_display_loads_nothing() -> None:
     html = make_result(("manual", "./<img src=x onerror=alert(1)>.py"))._repr_html_()
     found = html5lib.parseFragment(html, namespaceHTMLElements=False)

@@ -62,11 +62,6 @@ def test_a_python_that_does_not_run_is_passed_over_for_one_behind_it(tmp_path: P
     assert find(tmp_path / "shims", tmp_path / "real").stdout == f"{wanted}\n"
 
 
-def test_a_plain_python3_will_do_if_it_is_of_the_right_version(tmp_path: Path) -> None:
-    wanted = fallback_engine(tmp_path, "python3", 0)
-    assert find(tmp_path).stdout == f"{wanted}\n"
-
-
 @pytest.mark.parametrize("versions", [(), ("python3",)], ids=["none", "of-another-version"])
 def test_a_missing_python_is_a_sentence(tmp_path: Path, versions: tuple[str, ...]) -> None:
     for version in versions:

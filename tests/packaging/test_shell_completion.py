@@ -115,18 +115,6 @@ def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Comple
     assert reference == {"gluon"}
 
 
-def test_word_breaks_of_bash_are_left_out(complete: Complete) -> None:
-    assert complete(
-        "rnnviz run net.toml --engines gluon,bug:no-h2h",
-        "rnnviz run net.toml --engines gluon,recording:g",
-        "rnnviz run net.toml --engines gluon,./m",
-    ) == [{"no-h2h-bias"}, {"golden.npz"}, {"gluon,./mine.py"}]
-
-
-def test_numbers_and_finished_commands_offer_nothing(complete: Complete) -> None:
-    assert complete("rnnviz run net.toml --rtol ", "rnnviz doctor ", "rnnviz run net.toml ") == [set(), set(), set()]
-
-
 @needs("shellcheck")
 def test_the_script_is_clean() -> None:
     answer = subprocess.run(

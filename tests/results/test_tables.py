@@ -211,12 +211,6 @@ def test_html_takes_its_colors_from_the_page_and_a_bar_from_the_verdict() -> Non
     assert right.endswith("</td></tr></tbody></table></div>")
 
 
-def test_a_strong_part_of_a_sentence_is_strong() -> None:
-    strong = [part.text for part in verdict_sentence(RESULT, MINE).sentence if part.strong]
-    assert strong
-    assert [text for tag, text in Seen(run_html(RESULT)).texts if tag == "strong"][1 : 1 + len(strong)] == strong
-
-
 def test_a_run_in_words_is_a_line_for_its_network_and_for_each_candidate() -> None:
     assert run_in_words(RESULT).split("\n") == [
         "rnn_tanh: 3 features, 4 units, 1 layer, float32",

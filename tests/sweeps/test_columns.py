@@ -79,16 +79,6 @@ def test_a_cell_shows_the_worst_of_its_rows(findings: list[SweepResult | None]) 
         )
 
 
-def test_a_late_row_is_accepted() -> None:
-    found = figures([None] * 12)
-    assert found.done == 0
-    assert found.put(row(3, SweepResult("disagree", max_error_ratio=7.0))) == 3
-    assert (found.done, found.verdicts[3], found.values["max_error_ratio"][3]) == (1, 3, 7.0)
-    grid = cells(found, found.dimensions[2], None, "max_error_ratio")
-    assert grid.values.tolist()[0][1] == 7.0
-    assert grid.verdicts.tolist() == [[WAITING, 3]]
-
-
 def test_a_map_of_some_rows_shows_no_others() -> None:
     found = figures([SweepResult("agree", max_error_ratio=float(index)) for index in range(12)])
     size, _, engine = found.dimensions
@@ -96,15 +86,6 @@ def test_a_map_of_some_rows_shows_no_others() -> None:
     assert grid.values.tolist() == [[4.0, 10.0]]
     assert grid.rows.tolist() == [[4, 10]]
     assert grid.counts.tolist() == [[3, 3]]
-
-
-def test_of_rows_that_are_equally_bad_a_cell_shows_the_first() -> None:
-    found = figures([SweepResult("drift", max_error_ratio=2.0)] * 12)
-    size, _, engine = found.dimensions
-    grid = cells(found, size, engine, "max_error_ratio")
-    assert grid.rows.tolist() == [[0, 6], [1, 7]]
-    assert (grid.down, grid.across) == (engine, size)
-    assert [a.dtype for a in (grid.values, grid.nan, grid.verdicts)] == [np.float64, np.bool_, np.int8]
 
 
 def test_a_worse_verdict_counts_more_among_equal_numbers() -> None:

@@ -243,20 +243,3 @@ def test_a_value_of_a_row_is_checked_by_its_key() -> None:
         with pytest.raises(KeyError) as missing:
             checked_value(key, 1)
         assert missing.value.args == (key,)
-
-
-def test_a_sweep_does_not_change_its_input_tables() -> None:
-    asked = {"network": dict(NETWORK), "grid": {"network.hidden_size": [5]}, "seeds": [4]}
-    swept = Sweep.from_mapping(asked)
-    assert [point.config.network.hidden_size for point in swept.points() if point.config] == [5]
-    assert asked["network"] == NETWORK
-    assert swept.base == {"network": NETWORK}
-
-
-def test_rows_share_the_parts_that_are_equal() -> None:
-    first, second = Sweep.from_mapping({"network": NETWORK, "seeds": [1, 2]}).points()
-    assert first.config is not None
-    assert second.config is not None
-    assert first.config.network is second.config.network
-    assert first.config.compare is second.config.compare
-    assert first.config.sequence != second.config.sequence

@@ -158,11 +158,6 @@ def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out() -> 
     assert "more" not in report(KEYS, failing[:10])
 
 
-def test_rows_without_an_error_ratio_are_last_and_nan_first() -> None:
-    rows = [row(n, SweepResult("drift", f"{n}", v)) for n, v in enumerate((None, 0.5, nan, 1e9, inf, -0.5))]
-    assert [line[-1] for line in report(KEYS, rows).split("\n")[1:]] == ["2", "4", "3", "1", "0", "5"]
-
-
 def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits() -> None:
     finding = SweepResult("drift", "", 1.5, 0.25, 3.0, None, {"onnx": 2.0, MINE: 7.0})
     assert {q.name: q.value(row(0, finding)) for q in QUANTITIES} == {

@@ -51,12 +51,6 @@ def test_a_change_is_described_as_a_command(sections: dict[str, dict[str, Any]],
     assert change_in_words(CONFIG, changed(**sections)) == words
 
 
-def test_a_change_back_is_described_by_its_target() -> None:
-    old = changed(sequence={"timesteps": 3}, initial_state={"source": "normal"}, parameters={"bias": "uniform"})
-    assert change_in_words(old, CONFIG) == "use 1 time step, zero biases and an initial state of zeros"
-    assert changed_keys(old, CONFIG) == ("sequence.timesteps", "parameters.bias", "initial_state.source")
-
-
 @pytest.mark.parametrize(
     ("sections", "words"),
     [

@@ -25,16 +25,6 @@ def test_a_cost_that_does_not_depend_on_the_size_has_the_exponent_0() -> None:
     assert fit([1, 10, 100], [5.0, 5.0, 5.0]).exponent == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("sizes", "costs"), [([1], [1.0]), ([1, 2], [1.0, 0.0]), ([1, 2], [1.0])])
-def test_costs_without_a_growth_law_are_refused(sizes: list[float], costs: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        fit(sizes, costs)
-
-
-def test_geometric_sizes_end_where_they_should() -> None:
-    assert geometric(1000, 16_000) == [1000, 2000, 4000, 8000, 16_000]
-
-
 def test_sizes_are_measured_in_turn_and_the_median_counts() -> None:
     order: list[int] = []
 

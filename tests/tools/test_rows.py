@@ -25,17 +25,6 @@ def test_a_figure_is_compared_with_its_target(figure: float, op: str, passed: bo
     assert Row("a", "b", figure, "x", 0.8 if op == "<=" else 5.0, op).passed is passed
 
 
-def test_a_row_without_a_target_neither_passes_nor_fails() -> None:
-    assert Row("a", "b", 1.0).passed is None
-
-
-def test_two_rows_of_one_name_are_refused() -> None:
-    table = Table()
-    table.add(Row("csv", "values", 6.0))
-    with pytest.raises(ValueError, match=r"The row csv: values is already in the table\."):
-        table.add(Row("csv", "values", 7.0))
-
-
 def test_the_table_shows_target_figure_and_pass_or_fail() -> None:
     lines = as_text(
         [

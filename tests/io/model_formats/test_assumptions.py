@@ -13,7 +13,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import formats
-from rnnviz.io.model_formats.load import config_of, entries_of, lengths_of, of_run, of_weights
+from rnnviz.io.model_formats.load import config_of, entries_of, lengths_of
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import network, random_arrays, weights_of
 
@@ -88,13 +88,6 @@ def test_a_state_stored_for_other_samples_names_their_number(opened) -> None:
         load_inputs(replace(config, sequence=replace(config.sequence, batch_size=3)))
 
 
-def test_a_model_file_without_a_state_is_not_an_initial_state(opened) -> None:
-    path, entry = opened(initial_state="zeros")
-    config = replace(config_of(path, entry), initial_state=InitialStateSource("file", path=str(path)))
-    with pytest.raises(InputError, match="stores no initial state of net"):
-        load_inputs(config)
-
-
 def test_a_model_file_is_not_an_initial_state_of_other_weights(opened) -> None:
     path, entry = opened(1, initial_state="stored")
     config = replace(config_of(path, entry), parameters=ParameterSource())
@@ -119,13 +112,3 @@ def test_an_open_initial_state_must_be_chosen_and_the_choice_is_an_assumption(op
     where, choice = load_inputs(config_of(path, entry, initial_state="normal")).assumptions
     assert "its initial state" in where
     assert "random numbers" in choice
-
-
-def test_a_chosen_cell_is_an_assumption_of_runs_and_of_converted_weights(opened) -> None:
-    path, entry = opened(1, initial_state="stored")
-    undecided = replace(entry, cell=None, cells=("lstm",), reason="choose", assumptions=(CLAUSE,))
-    config = config_of(path, undecided, "lstm")
-    chosen = ("the file does not say the activation: lstm was chosen", CLAUSE)
-    assert of_run(undecided, config) == chosen
-    assert of_weights(undecided, config)[:2] == chosen
-    assert "not written" in of_weights(undecided, config)[2]

@@ -134,13 +134,6 @@ def test_a_file_of_an_unsupported_format_is_recognized(tmp_path: Path, name: str
     assert is_model_file(path)
 
 
-def test_a_pickle_without_an_ending_is_called_one(tmp_path: Path) -> None:
-    (tmp_path / "params").write_bytes(pickle.dumps({"w": 1}))
-    with pytest.raises(InputError, match="is a Python pickle"):
-        entries_of(tmp_path / "params")
-    assert not is_model_file(tmp_path / "params")
-
-
 @pytest.mark.parametrize(
     ("folder", "names", "keyword"),
     [

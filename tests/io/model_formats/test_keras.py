@@ -64,16 +64,6 @@ def test_weights_without_a_config_are_read_layer_by_layer(cell, tmp_path):
         assert_near(x, expected[name], 1e-5, name)
 
 
-@pytest.mark.parametrize("ending", ["keras", "h5"])
-def test_layers_of_a_model_within_the_model_have_its_name_before_their_own(ending):
-    model = open_model(FOLDER / f"gru.{ending}")
-    stack = entry_called(model, "nested/inner_0..nested/inner_1")
-    assert stack.network() == Network("gru", 3, 3, 2)
-    np.testing.assert_array_equal(
-        model.parameters("nested/inner_1")["l0_h2h_bias"], model.parameters(stack.name)["l1_h2h_bias"]
-    )
-
-
 def test_gates_are_reordered_as_in_gluon_and_kernels_transposed():
     with h5py.File(FOLDER / "gru.h5") as file:
         found = {}
@@ -127,49 +117,6 @@ def test_the_hard_sigmoid_of_keras_2_is_steeper(tmp_path):
     assert entry_called(model, "uni1_0").activations == ("hard_sigmoid", "tanh", "tanh")
 
 
-@pytest.mark.parametrize(
-    ("cell", "name", "settings", "reason"),
-    [
-        ("lstm", "uni1_0", {"activation": {"class_name": "function", "config": "mine"}}, "activation is mine"),
-        ("lstm", "uni1_0", {"recurrent_activation": "softmax"}, "recurrent_activation is softmax"),
-        ("rnn_tanh", "uni1_0", {"activation": "mish"}, "activation is mish"),
-        ("gru", "uni1_0", {"reset_after": False}, "the layer needs [9]"),
-        ("gru", "uni1_0", {"use_bias": False}, "use_bias is false"),
-    ],
-)
-def test_settings_that_no_cell_has_are_refused_by_name(cell, name, settings, reason, tmp_path):
-    model = with_config(cell, tmp_path / "m.keras", lambda layers: layers[name]["config"].update(settings))
-    entry = entry_called(model, name)
-    assert not entry.supported
-    assert reason in entry.reason
-    others = [e for e in model.entries if e.name != name]
-    assert all(e.supported for e in others)
-
-
-def test_directions_that_differ_are_refused(tmp_path):
-    def change(layers):
-        layers["bi1_0"]["config"]["backward_layer"]["config"]["activation"] = "relu"
-        layers["bi3_0"]["config"]["backward_layer"]["config"]["go_backwards"] = False
-
-    model = with_config("rnn_tanh", tmp_path / "m.keras", change)
-    assert "same" in entry_called(model, "bi1_0").reason
-    assert "backward" in entry_called(model, "bi3_0").reason
-
-
-def test_a_layer_that_keeps_its_last_output_alone_feeds_no_stack(tmp_path):
-    model = with_config(
-        "lstm", tmp_path / "m.keras", lambda layers: layers["uni3_1"]["config"].update(return_sequences=False)
-    )
-    assert {"uni3_0..uni3_1", "uni3_2"} <= {entry.name for entry in model.entries}
-    assert "uni3_0..uni3_2" not in {entry.name for entry in model.entries}
-
-
-def test_other_kinds_of_layers_are_refused_by_name(tmp_path):
-    model = with_config("lstm", tmp_path / "m.keras", lambda layers: layers["uni1_0"].update(class_name="CuDNNLSTM"))
-    entry = entry_called(model, "uni1_0")
-    assert (entry.supported, "CuDNNLSTM" in entry.reason) == (False, True)
-
-
 def test_weights_that_do_not_match_the_config_are_refused(tmp_path):
     def change(layers):
         layers["uni1_0"]["config"]["name"] = "other"
@@ -184,17 +131,3 @@ def test_a_compressed_archive_is_read_like_any_other(tmp_path):
     assert packed.entries == plain.entries
     for name, array in packed.parameters("bi3_0..bi3_2").items():
         np.testing.assert_array_equal(array, plain.parameters("bi3_0..bi3_2")[name])
-
-
-def test_a_layer_that_goes_backwards_is_read_in_reverse_and_not_stacked(tmp_path):
-    def change(layers):
-        for name in ("uni3_0", "uni3_2"):
-            layers[name]["config"]["go_backwards"] = True
-
-    model = with_config("gru", tmp_path / "m.keras", change)
-    entry = entry_called(model, "uni3_0")
-    assert entry.supported
-    assert entry.reverse
-    assert entry.network().reverse
-    assert any("in reverse order" in text for text in entry.assumptions)
-    assert not any("uni3" in e.name and e.num_layers > 1 for e in model.entries)

@@ -152,17 +152,6 @@ def test_other_arrays_of_a_layer_are_named(tmp_path: Path, kind: str, names: str
     assert any(prefix + name in clause for clause in clauses for name in others)
 
 
-def test_arrays_of_the_module_around_a_cell_are_named(tmp_path: Path) -> None:
-    cell = in_torch_names(weights_of(network("lstm", 1, False)), "lstm.")
-    np.savez(tmp_path / "w.npz", **cell, w_ci=np.ones((1, 4)), mean=np.ones(3), h0=np.ones(4))
-    (entry,) = open_model(tmp_path / "w.npz").entries
-    assert entry.supported
-    assert [name for name in ("w_ci", "mean", "h0") if any(f'"{name}"' in text for text in entry.assumptions)] == [
-        "w_ci",
-        "h0",
-    ]
-
-
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", "ifgo"), ("lstm", "ifco"), ("gru", "rzn")])
 def test_one_array_for_each_gate_is_read_in_the_order_of_the_cell(tmp_path: Path, cell: str, gates: str) -> None:
     made = network(cell, 1, False)
@@ -212,22 +201,6 @@ def test_gradients_and_moments_of_an_optimizer_are_no_networks(tmp_path: Path, n
     assert [(entry.name, entry.supported) for entry in open_model(tmp_path / "w.npz").entries] == [("net", True)]
 
 
-def test_an_average_of_the_weights_is_marked(tmp_path: Path) -> None:
-    arrays = in_torch_names(weights_of(network("gru", 1, False)), "net.")
-    np.savez(tmp_path / "w.npz", **arrays, **{f"ema.{key}": array for key, array in arrays.items()})
-    plain, average = open_model(tmp_path / "w.npz").entries
-    assert plain.assumptions == ()
-    assert "average" in average.assumptions[0]
-
-
-def test_the_archive_of_a_run_has_no_other_arrays(tmp_path: Path) -> None:
-    weights = weights_of(network("lstm", 1, False))
-    archive = {f"parameters.{name}": array for name, array in weights.items()}
-    np.savez(tmp_path / "w.npz", **archive, input=np.ones((4, 1, 3)), **{"initial_state.h": np.ones((1, 1, 4))})
-    (entry,) = open_model(tmp_path / "w.npz").entries
-    assert entry.assumptions == ()
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("prefix", ["", "x."])
 def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value: float) -> None:
@@ -237,16 +210,6 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value
     np.savez(path, **{prefix + name: array for name, array in weights.items()})
     with pytest.raises(InputError, match=rf"l0_h2h_weight holds {value} at \[2, 1\]: every weight must be a finite"):
         read_parameters(path, None, asked)
-
-
-def test_names_that_differ_only_in_unprintable_characters_stay_distinct(tmp_path: Path) -> None:
-    weights = weights_of(network("gru", 1, False))
-    arrays = {**in_torch_names(weights, "x\t."), **in_torch_names(weights, "x\n."), **in_torch_names(weights, r"x\n.")}
-    np.savez(tmp_path / "w.npz", **arrays)
-    model = open_model(tmp_path / "w.npz")
-    assert [entry.name for entry in model.entries] == [r"x\t", r"x\n", r"x\n (2)"]
-    for entry in model.entries:
-        np.testing.assert_array_equal(model.parameters(entry.name)["l0_h2h_bias"], weights["l0_h2h_bias"])
 
 
 def test_two_networks_of_one_name_get_distinct_names(tmp_path: Path) -> None:

@@ -88,56 +88,10 @@ def test_a_node_that_no_cell_computes_is_refused_by_name(operator, attributes, r
         open_model(tmp_path / "m.onnx").parameters("Y")
 
 
-def test_weights_that_are_computed_are_refused_with_the_operator(tmp_path):
-    nodes = [helper.make_node("Mul", ["W", "x"], ["scaled"]), node("RNN", inputs=("x", "scaled", "R"))]
-    assert "W is computed by Mul" in only(save(tmp_path / "m.onnx", nodes, tensors(weights("RNN")))).reason
-
-
-@pytest.mark.parametrize(
-    ("operator", "attributes", "cell", "clip", "activations"),
-    [
-        ("LSTM", {"clip": 0.1}, "lstm", 0.1, None),
-        ("LSTM", {"clip": 3.4028234663852886e38}, "lstm", None, None),
-        ("LSTM", {"input_forget": 1}, "lstm_coupled", None, None),
-        ("LSTM", {"inputs": ("x", "W", "R", "B", "", "", "", "P")}, "lstm_peephole", None, None),
-        ("LSTM", {"activations": ["Sigmoid", "Tanh", "Tanh"]}, "lstm", None, None),
-        (
-            "LSTM",
-            {"activations": ["HardSigmoid", "tanh", "Softsign"]},
-            "lstm",
-            None,
-            ("hard_sigmoid", "tanh", "softsign"),
-        ),
-        ("GRU", {"linear_before_reset": 0}, "gru_reset_before", None, None),
-        ("RNN", {"activations": ["Tanh", "Tanh"]}, "rnn_tanh", None, None),
-        ("RNN", {"activations": ["Relu"]}, "rnn_relu", None, None),
-        ("RNN", {"activations": ["LeakyRelu"], "activation_alpha": [0.1]}, "rnn_tanh", None, ("leaky_relu(0.1)",)),
-        (
-            "RNN",
-            {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]},
-            *("rnn_tanh", None, ("linear",)),
-        ),
-    ],
-)
-def test_attributes_are_the_keys_of_a_config(operator, attributes, cell, clip, activations, tmp_path):
-    constants = weights(operator) | {"P": np.ones((1, 3 * H), np.float32)}
-    entry = only(save(tmp_path / "m.onnx", [node(operator, **attributes)], tensors(constants)))
-    assert (entry.cell, entry.clip, entry.activations) == (cell, clip, activations)
-    network = entry.network()
-    assert (network.cell, network.clip, network.activations) == (cell, clip, activations)
-
-
 def test_directions_of_different_activations_are_refused(tmp_path):
     names = ["Sigmoid", "Tanh", "Sigmoid", "Relu"]
     both = node("GRU", direction="bidirectional", activations=names)
     assert "different activations" in only(save(tmp_path / "m.onnx", [both], tensors(weights("GRU", 2)))).reason
-
-
-def test_the_layout_of_the_sequence_changes_no_weight(tmp_path):
-    arrays = tensors(weights("GRU"))
-    read = [open_model(save(tmp_path / f"{k}.onnx", [node("GRU", layout=k)], arrays)).parameters("Y") for k in (0, 1)]
-    for name, array in read[0].items():
-        np.testing.assert_array_equal(array, read[1][name])
 
 
 @pytest.mark.parametrize(

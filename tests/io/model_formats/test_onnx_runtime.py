@@ -98,26 +98,6 @@ def test_a_node_computes_the_parsed_network(operator: str, direction: str, given
     assert_near(trace.state_h, final, 1e-5)
 
 
-@pytest.mark.parametrize("directions", [("reverse", "reverse"), ("forward", "reverse"), ("reverse", "forward")])
-def test_backward_layers_are_one_network_only_with_each_other(directions: tuple[str, str], tmp_path: Path) -> None:
-    lower, upper = weights_of("LSTM", 1), weights_of("LSTM", 1, H, seed=20)
-    constants = lower | {f"{name}2": array for name, array in upper.items()} | {"axes": np.array([1])}
-    nodes = [
-        node_of("LSTM", ["x", "W", "R", "B"], ["Y"], direction=directions[0], name="lower"),
-        helper.make_node("Squeeze", ["Y", "axes"], ["y"]),
-        node_of("LSTM", ["y", "W2", "R2", "B2"], ["Z"], direction=directions[1], name="upper"),
-    ]
-    path, x = tmp_path / "m.onnx", normal(T, N, FEATURES, seed=9)
-    model = save(path, nodes, constants, ["x"], ["Z"])
-    joined = directions == ("reverse", "reverse")
-    assert [entry.name for entry in model.entries] == [*["lower..upper"] * joined, "lower", "upper"]
-    if joined:
-        (z,) = theirs(path, {"x": x})
-        zeros = np.zeros((2, N, H), np.float32)
-        trace = ours(model, "lower..upper", x, [zeros, zeros])
-        assert_near(trace.output, concatenated(z), 1e-5)
-
-
 def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path: Path) -> None:
     """Of the outer graph, of the subgraph, and of Constant nodes; inputs from outside are reported."""
     own, around = weights_of("GRU", 1, seed=30), weights_of("GRU", 1)

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.core.errors import InputError
-from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.sources import (
     HIDDEN,
@@ -182,22 +180,6 @@ def test_packed_weights_are_read_once_they_are_unpacked_as_advised(
     assert_computes(tmp_path / "net-0001.params", cell, answer(mx, made, cell, 2, True), "enc")
 
 
-def test_gates_of_which_one_is_missing_or_another_are_not_joined(mx: Any, tmp_path: Path) -> None:
-    """Three gates of an LSTM would pass for a GRU."""
-    arrays = {f"l0_{kind}_{gate}_weight": mx.nd.ones((4, 4)) for kind in ("i2h", "h2h") for gate in "ifco"}
-    arrays |= {f"l0_{kind}_bias": mx.nd.ones(16) for kind in ("i2h", "h2h")}
-    for changed in (
-        {"l0_h2h_f_weight": None},
-        {"l0_h2h_f_weight": mx.nd.ones((5, 4))},
-        {"l0_h2h_weight": mx.nd.ones(3)},
-    ):
-        path = tmp_path / "w.params"
-        mx.nd.save(str(path), {name: array for name, array in (arrays | changed).items() if array is not None})
-        (entry,) = entries_of(path)
-        assert not entry.supported
-        assert "h2h_weight" in entry.reason
-
-
 def test_numpy_arrays_and_scalars_are_read_from_their_own_file_version(mx: Any, tmp_path: Path) -> None:
     path = tmp_path / "w.params"
     mx.npx.set_np()
@@ -246,10 +228,3 @@ def test_a_sparse_array_is_listed_and_the_dense_ones_are_read(mx: Any, tmp_path:
     read = read_parameters(path, "a", network("gru", 1, False))
     for name, array in weights.items():
         np.testing.assert_array_equal(read[name], array)
-
-
-def test_nameless_arrays_are_refused(mx: Any, tmp_path: Path) -> None:
-    path = tmp_path / "w.params"
-    mx.nd.save(str(path), [mx.nd.ones((2, 3))])
-    with pytest.raises(InputError, match="without names"):
-        open_model(path)

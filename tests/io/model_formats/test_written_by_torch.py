@@ -16,7 +16,6 @@ from tests.io.model_formats.sources import (
     NETWORKS,
     Source,
     assert_computes,
-    network,
     read_parameters,
     sequence_and_states,
 )
@@ -80,17 +79,6 @@ def test_narrow_weights_are_widened_exactly_and_wide_ones_preserved(tmp_path: Pa
     expected = made.weight_hh_l0.detach().to(torch.float64).numpy()
     np.testing.assert_array_equal(read["l0_h2h_weight"].astype(np.float64), expected)
     assert read["l0_h2h_weight"].dtype == ("float64" if dtype == "float64" else "float32")
-
-
-def test_float64_weights_are_not_rounded_unasked(tmp_path: Path) -> None:
-    made, path = module("gru").double(), tmp_path / "w.pt"
-    torch.save({name: array / 3 for name, array in made.state_dict().items()}, path)
-    with pytest.raises(InputError, match=r'l0_i2h_weight is stored in float64.* network.dtype must be "float64"'):
-        read_parameters(path, None, network("gru", 1, False))
-    exact = {name: torch.round(array * 8) for name, array in made.state_dict().items()}
-    torch.save(exact, path)
-    read = read_parameters(path, None, network("gru", 1, False))
-    np.testing.assert_array_equal(read["l0_h2h_bias"], exact["bias_hh_l0"].numpy())
 
 
 class Spy:

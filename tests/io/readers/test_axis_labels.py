@@ -44,10 +44,6 @@ def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path: Path) -> None
     assert names == ("a", "a (3)", "a (2)", "", "", "a (4)")
 
 
-def test_other_files_have_no_names(tmp_path: Path) -> None:
-    assert read_feature_names(tmp_path / "x.npy") == ()
-
-
 @pytest.mark.parametrize(
     ("text", "labels"),
     [
@@ -145,13 +141,6 @@ def test_each_sample_has_its_own_labels(tmp_path: Path) -> None:
             ["Mon", "Tue", "Wed"],
             ["", "Fri", ""],
         ]
-
-
-def test_labels_of_samples_replace_the_words_of_texts(tmp_path: Path) -> None:
-    files = [str(written(tmp_path / name, text)) for name, text in (("a.txt", "x\ny"), ("b.txt", "z"))]
-    sequence = {"texts": ["ab", "a"], "sample_labels": files}
-    names = load_inputs(Config.from_mapping({"network": {"cell": "gru", "hidden_size": 2}, "sequence": sequence})).names
-    assert names == Names((), "ab", (("x", "y"), ("z",)))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Sweep
 from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv
-from rnnviz.text.config_diff import edit_in_words
 from tests.io.readers.test_wav import wav
 from tests.oracles.computed import computed
 
@@ -85,22 +84,6 @@ def test_a_text_file_has_one_sample_a_line() -> None:
     assert origin(inputs, place).sentences[1].endswith('feature 4 stands for "o": so it is 1.')
     assert "It is padding" in origin(inputs, Place("input", (2, 1, 0))).sentences[1]
     assert "input_size" not in dump_config(inputs.config)
-
-
-def test_texts_share_a_vocabulary_and_an_embedding() -> None:
-    written("v.txt", "<unk>\nthe\ncat\n")
-    matrix = np.random.default_rng(5).normal(size=(3, 4)).astype(np.float32)
-    np.save("e.npy", matrix)
-    keys = {"texts": ["the dog", "cat"], "tokens": "words", "vocabulary": "v.txt"}
-    error = refusal(**keys)
-    assert error.key == "sequence.texts"
-    assert 'sample 0 of sequence.texts has "dog" at t = 1' in error.sentence
-    inputs = loaded(**keys, unknown="<unk>")
-    np.testing.assert_array_equal(inputs.sequence[:, 1], [[0, 0, 1], [0, 0, 0]])
-    inputs = loaded(**keys, unknown="<unk>", embedding_path="e.npy")
-    np.testing.assert_array_equal(inputs.sequence[:, 0], matrix[[1, 0]])
-    np.testing.assert_array_equal(inputs.sequence[:, 1], [matrix[2], np.zeros(4)])
-    assert inputs.lengths == (2, 1)
 
 
 def test_each_file_of_several_is_one_sample() -> None:
@@ -203,14 +186,3 @@ def test_lists_are_values_of_a_sweep() -> None:
     table = SweepTable(sweep.keys, tuple(SweepRow(point, SweepResult("refused", reason="x")) for point in points))
     write_sweep_csv(table, Path("rows.csv"))
     assert [row.point.values for row in load_sweep_results(Path("rows.csv")).rows] == [p.values for p in points]
-
-
-def test_the_seed_of_drawn_lengths_is_written() -> None:
-    drawn = config(source="sine", lengths="uniform", seed=7)
-    assert parse_config(dump_config(drawn, unused=False), Path()).sequence.seed == 7
-    assert "seed = 7" not in dump_config(config(source="sine", seed=7), unused=False)
-
-
-def test_a_change_of_texts_is_short() -> None:
-    old, new = config(texts=["ab", "c"]), config(texts=["ab", "d"])
-    assert edit_in_words(old, new) == "texts ab | c → ab | d"

@@ -1,6 +1,5 @@
 """Sequences from archives, of either order of axes, and from sound: each number in its place, or a sentence."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +55,6 @@ def test_of_several_arrays_one_has_to_be_named(tmp_path: Path) -> None:
     assert error.key == "sequence.array"
     assert 'contains no array "c": sequence.array must be one of "a", "b", "label"' in error.sentence
     assert "label in" in refusal(path, array="label").sentence
-
-
-def test_a_long_list_of_arrays_is_cut_and_an_empty_archive_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", **{f"a{k}": np.zeros(1) for k in range(20)})
-    assert refusal(tmp_path / "x.npz").sentence.endswith('"a11" and 8 more.')
-    with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
-        pass
-    assert "contains no array" in refusal(tmp_path / "empty.npz").sentence
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz"])
@@ -134,20 +125,6 @@ def test_frames_of_a_sound_are_time_steps_and_silence_fills_the_last(tmp_path: P
     error = refusal(path, 4, frame=5)
     assert error.key == "network.input_size"
     assert "(1, 2, 5)" in error.sentence
-
-
-def test_the_channels_of_a_frame_are_adjacent_features(tmp_path: Path) -> None:
-    samples = numbers(7, 2).astype(np.float32)
-    path = sound(tmp_path / "x.wav", samples, 2)
-    x = loaded(path, 6, frame=3).sequence
-    np.testing.assert_array_equal(x, loaded(path, 6).sequence)
-    assert x.shape == (3, 1, 6)
-    for t, s, c in ((0, 0, 0), (0, 2, 1), (1, 1, 0), (2, 0, 1)):
-        assert x[t, 0, s * 2 + c] == samples[t * 3 + s, c]
-    np.testing.assert_array_equal(x[2, 0, 2:], 0.0)
-    error = refusal(path, 3)
-    assert error.key == "sequence.frame"
-    assert "has 2 channels, but network.input_size = 3 is not a multiple of 2" in error.sentence
 
 
 def test_a_damaged_sound_is_the_paths_fault(tmp_path: Path) -> None:

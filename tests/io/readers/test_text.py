@@ -1,6 +1,5 @@
 """Texts by a vocabulary and an embedding: what the network reads, what it is called, and what does not fit."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,10 @@ import pytest
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.places import Place
 from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
-from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_near, computed
 
@@ -78,14 +76,6 @@ def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary
     assert refusal(**keys, unknown="<UNK>").key == "sequence.unknown"
 
 
-def test_without_words_the_characters_are_looked_up(tmp_path: Path) -> None:
-    path = tmp_path / "letters.json"
-    path.write_text(json.dumps({"b": 0, "\n": 1, "a": 2}), encoding="utf-8")
-    inputs = loaded(text="ab\na", vocabulary=str(path))
-    np.testing.assert_array_equal(inputs.sequence[:, 0], np.eye(3)[[2, 0, 1, 2]])
-    assert inputs.names == Names("ab\na", ("b", "\n", "a"))
-
-
 def test_an_index_without_a_token_is_refused_unless_it_is_a_row(tmp_path: Path, matrix: np.ndarray) -> None:
     path = tmp_path / "letters.json"
     path.write_text('{"a": 0, "b": 3}', encoding="utf-8")
@@ -116,10 +106,6 @@ def test_a_matrix_with_too_few_rows_is_refused_even_if_the_text_needs_no_more(tm
     assert "has the index 3, but e.npy has the shape (3, 2)" in error.sentence
 
 
-def test_a_vocabulary_that_cannot_be_read_is_its_keys_fault(tmp_path: Path) -> None:
-    assert refusal(text="a", vocabulary=str(tmp_path / "missing.txt")).key == "sequence.vocabulary"
-
-
 def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_created(
     vocabulary: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,30 +130,6 @@ def test_a_model_reads_a_text_as_pytorch_does(tmp_path: Path, vocabulary: str) -
     with torch.no_grad():
         out, _ = model["rnn"](model["embed"](torch.tensor([[1], [2], [3], [0]])))
     assert_near(trace.output, out.numpy(), 1e-5)
-
-
-def test_a_config_without_an_input_size_survives_the_way_through_a_file_and_a_run(
-    tmp_path: Path, vocabulary: str, matrix: np.ndarray
-) -> None:
-    np.save(tmp_path / "e.npy", matrix)
-    (tmp_path / "config.toml").write_text(
-        '[network]\ncell = "gru"\nhidden_size = 3\n[sequence]\ntext = "cat dog"\ntokens = "words"\n'
-        'vocabulary = "words.txt"\nunknown = "<unk>"\nembedding_path = "e.npy"\n',
-        encoding="utf-8",
-    )
-    asked = load_config(tmp_path / "config.toml")
-    assert asked.sequence.vocabulary == vocabulary
-    written = dump_config(asked, tmp_path)
-    assert 'vocabulary = "words.txt"' in written
-    assert 'embedding_path = "e.npy"' in written
-    assert "input_size" not in written
-    assert parse_config(written, tmp_path) == asked
-    inputs = load_inputs(asked)
-    save_inputs(tmp_path / "run", inputs)
-    again = open_inputs(tmp_path / "run")
-    assert again.network.input_size == 6
-    assert [again.names.timestep(t) for t in range(2)] == ["cat", "dog"]
-    np.testing.assert_array_equal(again.sequence[:, 0], matrix[[2, 0]])
 
 
 def test_an_input_is_explained_by_its_token(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:

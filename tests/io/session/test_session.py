@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.cells import CellSpec, Gate, Step, sigmoid, tanh
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
@@ -170,22 +169,6 @@ def test_a_custom_cell_is_stored_without_its_code(tmp_path: Path, config: Config
     assert custom.gates == EXAMPLES["mgu"].gates
     assert cell_to_json(custom) == cell_to_json(EXAMPLES["mgu"])
     assert after.look.colors == "f"
-
-
-def test_a_gate_of_a_custom_cell_is_a_color(tmp_path: Path, config: Config) -> None:
-    path, network = tmp_path / "a.rnnviz", replace(config.network, cell=str(tmp_path / "q.py"), custom=custom_with_q())
-    write_session(replace(saved(replace(config, network=network)), look=replace(LOOK, colors="q")), path)
-    assert read_session(path, never).look.colors == "q"
-    write_session(replace(saved(config), look=replace(LOOK, colors="q")), path)
-    with pytest.raises(InputError, match=r"look\.colors"):
-        read_session(path, never)
-
-
-def custom_with_q() -> CellSpec:
-    def step(u, v, state, p):  # type: ignore[no-untyped-def]
-        return Step(q=sigmoid(u.q + v.q), h=tanh(u.q))
-
-    return CellSpec("q", "Cell with q", step, (Gate("q", "gate"),))
 
 
 def test_a_session_keeps_lengths_and_copies_their_file(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A notebook recomputes the run with NumPy, and fails if one of its numbers differs."""
 
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -17,7 +16,7 @@ from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, result_of, with_judgment
-from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
+from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run
 from tests.oracles.recurrence import recurrence
 
 CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
@@ -88,17 +87,6 @@ def test_unrolled_steps_equal_the_loop(tmp_path: Path) -> None:
             np.testing.assert_allclose(names["h"], expected, rtol=0, atol=1e-6)
 
 
-def test_an_mxnet_that_does_not_fit_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mxnet.py").write_text("raise AttributeError('numpy has no such alias')", encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "mxnet"]:
-        monkeypatch.delitem(sys.modules, name)
-    write_notebook(make_result(), tmp_path / "run.ipynb")
-    names, printed = run_as_is(code_of(tmp_path / "run.ipynb"))
-    assert printed.startswith("Without MXNet (numpy has no such alias), out and state are those of the run.")
-    assert names["out"] is names["recorded_out"]
-
-
 def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path: Path) -> None:
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, hidden_size=12)
     write_notebook(result, tmp_path / "run.ipynb")
@@ -147,17 +135,6 @@ def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(
     assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [("run.ipynb", "kept")]
 
 
-def test_a_text_with_fences_and_an_engine_with_signs_are_shown_as_they_are(tmp_path: Path) -> None:
-    result = make_result(("gluon", "a*b_<c>$.py"))
-    sequence = replace(result.config.sequence, labels="/```/\n# no heading")
-    inputs = replace(result.inputs, config=replace(result.config, sequence=sequence))
-    write_notebook(replace(result, inputs=inputs), tmp_path / "run.ipynb")
-    prose = prose_of(tmp_path / "run.ipynb")
-    assert "````toml\n" in prose
-    assert "\n# no heading" not in prose
-    assert "a\\*b\\_\\<c\\>\\$.py" in prose
-
-
 def wrong_reference() -> RunResult:
     return with_judgment(make_result(("bug:no-h2h-bias", "manual"), cell="gru"))
 
@@ -176,14 +153,6 @@ def test_where_every_engine_is_wrong_differences_are_printed_and_not_required(tm
     _, printed = run(code_of(tmp_path / "run.ipynb"))
     assert "h of layer 0, forward: the largest difference is 0.0" in printed
     assert "Every engine of the run is wrong" in prose_of(tmp_path / "run.ipynb")
-
-
-def test_custom_code_is_shown_and_not_run(tmp_path: Path) -> None:
-    source = "```\nraise SystemExit(1)\n"
-    result = replace(make_result(), sources={"/home/me/mine.py": source})
-    write_notebook(result, tmp_path / "run.ipynb")
-    run(code_of(tmp_path / "run.ipynb"))
-    assert prose_of(tmp_path / "run.ipynb").endswith(f"`mine.py`\n\n````python\n{source}````")
 
 
 LENGTHS = (2, 5, 1)

@@ -383,19 +383,6 @@ def mismatches(reference: np.ndarray, candidate: np.ndarray, rtol: float, atol: 
 AT = "return [state.at.layer, state.at.direction, state.at.time, state.at.sample, state.at.unit];"
 
 
-def test_a_page_of_one_engine_compares_nothing(page: Browser, open_page: Any) -> None:
-    result = make_result(("manual",), cell="lstm")
-    open_page(result)
-    page.press("Right", "Down", "n", "q", "q", "q")
-    assert page.messages() == []
-    assert page.run(AT) == [0, 0, 1, 0, 1]
-    assert not {"difference", "error_ratio"} & set(page.run("return quantityNames();"))
-    assert page.run("return byId('mismatches').hidden;")
-    rows = page.run("return [...byId('selected').tBodies[0].rows].map((row) => row.textContent);")
-    assert rows[0].startswith("h of manual")
-    check_arithmetic(page, result, Location(0, 0, 3, 1, 2))
-
-
 def test_keys_reach_everything(page: Browser, open_page: Any, run_shared: Run) -> None:
     result = run_shared(DISAGREEING)
     open_page(result)
@@ -557,15 +544,6 @@ def test_screen_readers_find_names_and_hear_the_selected_value(page: Browser, op
     assert {"time", "speed", "play", "exact"} <= set(focused)
     outlines = page.run("byId('play').focus(); return getComputedStyle(byId('play')).outlineStyle;")
     assert outlines != "none"
-
-
-def test_less_motion_is_at_most_three_changes_a_second(page: Browser, open_page: Any) -> None:
-    open_page(make_result(("manual", "gluon"), timesteps=400))
-    page.show_as(1280, calm=True)
-    script = """let drawn = 0; const watch = new MutationObserver(() => { drawn += 1; });
-        watch.observe(byId("place"), { childList: true }); setFactor(16); play(1);
-        return new Promise((resolve) => setTimeout(() => { pause(); resolve(drawn); }, 1500));"""
-    assert page.run(script) <= 5
 
 
 def test_names_of_time_steps_and_padding_are_shown(page: Browser, open_page: Any, run_shared: Run) -> None:

@@ -808,19 +808,6 @@ def test_a_subclass_without_a_registered_name_is_refused(ending: str, tmp_path: 
     assert "Unregistered" in entry.reason
 
 
-@pytest.mark.parametrize("ending", WHOLE)
-def test_a_layer_of_two_models_is_found_in_both(ending: str, tmp_path: Path) -> None:
-    layer = lstm("s", units=FEATURES)
-    models = [keras.Sequential([keras.Input((None, FEATURES)), layer], name=name) for name in ("one", "two")]
-    model = with_random_weights(functional(lambda x: models[1](models[0](x))))
-    path = saved(model, tmp_path / f"m.{ending}")
-    (x,) = given(model)
-    expected = np.asarray(ops.convert_to_numpy(model([x])))
-    for name in ("one/s", "two/s"):
-        x = computed_on(path, x, name).out.swapaxes(0, 1)
-    assert_near(x, expected, 1e-5)
-
-
 BARE = {
     "lstm": {"a": (("lstm",), 1)},
     "bidirectional": {"b": (("lstm",), 1)},

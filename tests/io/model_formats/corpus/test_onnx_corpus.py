@@ -216,18 +216,6 @@ def test_layers_that_start_from_the_rows_of_one_input_are_one_network(
     assert (entry.num_layers, entry.initial_state) == (3, "input")
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
-def test_learned_states_of_layers_are_read_in_their_order(operator: str, tmp_path: Path) -> None:
-    def learned(graph: Graph, k: int, kind: str) -> str:
-        samples = 1 if k == 1 else N
-        return graph.constant(
-            f"{kind}{k}", np.repeat(normal(1, samples, H, seed=50 + k + (kind == "c")), N // samples, 1)
-        )
-
-    entry = run_graph(stack(operator, learned), tmp_path / "m.onnx", "l0..l2")
-    assert (entry.num_layers, entry.initial_state, entry.batch_size) == (3, "stored", N)
-
-
 def test_a_deep_stack_is_one_network_and_a_graph_in_a_circle_is_none(tmp_path: Path) -> None:
     deep = stack("GRU", lambda _graph, _k, _kind: "", layers=100)
     first, *single = entries_of(deep.save(tmp_path / "m.onnx"))
@@ -260,14 +248,6 @@ def test_layers_in_functions_are_one_network_through_the_calls(tmp_path: Path) -
 
 def names_in(graph: Graph, path: Path) -> list[str]:
     return [entry.name for entry in entries_of(graph.save(path))]
-
-
-def test_layers_with_rows_in_another_order_or_the_same_rows_are_separate(tmp_path: Path) -> None:
-    swapped = stack("GRU", lambda graph, k, kind: rows_of_input(graph, 2 - k, kind))
-    same = stack("GRU", lambda graph, _k, kind: graph.input(kind, 1, None, H))
-    undeclared = stack("GRU", lambda graph, _k, kind: graph.input(kind))
-    for graph in (swapped, same, undeclared):
-        assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1", "l2"]
 
 
 @pytest.mark.parametrize("reads", ["another sequence", "the encoder's outputs"])
@@ -546,18 +526,6 @@ def test_nodes_with_the_batch_first_are_read(operator: str, tmp_path: Path) -> N
     entry = entry_of(path, "l0..l1")
     assert (entry.initial_state, entry.batch_size) == ("stored", N)
     assert_near(computed_on(path, X.swapaxes(0, 1), entry.name).out, in_time(y.transpose(1, 2, 0, 3)), 1e-5)
-
-
-def test_empty_repeated_or_binary_names_become_distinct(tmp_path: Path) -> None:
-    graph = Graph()
-    x = graph.input("x", None, None, FEATURES)
-    for name in ("ключ 键", "line\nbreak", "first", "second"):
-        graph.recurrent("GRU", x, name)
-    graph.nodes[2].name = graph.nodes[3].name = ""
-    graph.nodes[3].output[0] = "first_y"
-    graph.recurrent("GRU", x, "third")
-    graph.outputs = ["third_y"]
-    assert names_in(graph, tmp_path / "m.onnx") == ["ключ 键", "line\\nbreak", "first_y", "first_y#2", "third"]
 
 
 def test_operators_outside_of_onnx_are_listed_with_their_kind(tmp_path: Path) -> None:

@@ -177,9 +177,3 @@ def test_weights_stored_as_direction_and_length_are_combined(folding: bool, tmp_
     module = Module("lstm", 1)
     torch.nn.utils.parametrizations.weight_norm(module.rnn, "weight_hh_l0")
     compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], do_constant_folding=folding)
-
-
-def test_layers_that_share_their_weights_without_a_sequence_are_not_listed(tmp_path: Path) -> None:
-    linear = torch.nn.Linear(H, H)
-    export(torch.nn.Sequential(linear, torch.nn.Tanh(), linear), tmp_path / "m.onnx", torch.randn(N, H), dynamo=False)
-    assert entries_of(tmp_path / "m.onnx") == ()

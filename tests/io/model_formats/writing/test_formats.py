@@ -1,6 +1,5 @@
 """Written weights read back unchanged in every format; unsupported networks are refused."""
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,27 +62,6 @@ def test_a_written_file_reads_back_to_the_same_numbers(
     for name, array in inputs.parameters.items():
         assert read[name].dtype == dtype
         np.testing.assert_array_equal(read[name], array)
-
-
-@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
-@pytest.mark.parametrize("cell", ["rnn_relu", "gru"])
-def test_a_written_file_is_a_model_file_like_any_other(tmp_path: Path, form, cell: str) -> None:
-    inputs = made(cell, 2, True)
-    entry = entries_of(write(inputs, tmp_path / f"w{form.ending}"))[0]
-    assert entry.supported
-    assert (entry.cell is None) == bool(form.note(inputs.network))
-    assert entry.network(None if entry.cell else cell) == inputs.network
-
-
-def test_numpy_itself_reads_the_archive(tmp_path: Path) -> None:
-    inputs = made("lstm", 1, True)
-    path = write(inputs, tmp_path / "w.npz")
-    with np.load(path, allow_pickle=False) as arrays:
-        assert arrays.files == list(inputs.parameters)
-        for name, array in inputs.parameters.items():
-            np.testing.assert_array_equal(arrays[name], array)
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), [("gru", 1, False), ("lstm", 2, False), ("lstm", 1, True)])
