@@ -20,7 +20,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lesson_entries
-from rnnviz.quantities.units import Query
+from rnnviz.reading.units import Query
 from rnnviz.training.character_model import load_character_model, shipped_model
 from rnnviz.training.task import load_task
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
     from rnnviz.explain.gradient_explanation import explain_gradient
+    from rnnviz.influence.gradient_flow import gradient_flow
+    from rnnviz.influence.influence import influence
     from rnnviz.notebooks.view import View
-    from rnnviz.quantities.gradient_flow import gradient_flow
-    from rnnviz.quantities.influence import influence
     from rnnviz.verify.compare import Comparison, Mismatch
     from rnnviz.verify.result import RunResult
 
@@ -76,8 +76,8 @@ _MODULES = {
     "Trace": "core.trace",
     "capture": "captures.rnn_capture",
     "explain_gradient": "explain.gradient_explanation",
-    "gradient_flow": "quantities.gradient_flow",
-    "influence": "quantities.influence",
+    "gradient_flow": "influence.gradient_flow",
+    "influence": "influence.influence",
 }
 
 if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type

@@ -20,7 +20,7 @@ from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.quantities.gates import gradient_extents
+from rnnviz.reading.gates import gradient_extents
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients

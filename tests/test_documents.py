@@ -20,7 +20,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
 IN_REPOSITORY = re.compile(r"(tests|tools|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
 IN_PACKAGE = re.compile(
-    r"(captures|cells|core|cli|engines|io|gui|verify|execution|sweeps|text|training|explain|quantities|lessons)/[\w./]+\.py"
+    r"(captures|cells|core|cli|engines|io|gui|verify|execution|sweeps|text|training|explain|reading|influence|series|lessons)/[\w./]+\.py"
 )
 
 

@@ -25,8 +25,8 @@ from rnnviz.engines.recorded_outputs import check_recording, open_recording
 from rnnviz.engines.registry import engines_of, find_engine, load_engine, with_candidates
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.outcome import Outcome, open_traces
-from rnnviz.quantities.gates import gradient_extents
-from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.reading.gates import gradient_extents
+from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audit_sampling import follows_all
 from rnnviz.verify.backward_pass import BackwardPass

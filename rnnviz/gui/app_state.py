@@ -14,17 +14,17 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.value_sources import lies_in
 from rnnviz.frozen import dataclass
-from rnnviz.quantities.gates import Quantity, gradients_of, is_gradient, quantity_for
-from rnnviz.quantities.steps import Region
-from rnnviz.quantities.units import OrderName, Query
+from rnnviz.gui.regions import Region
+from rnnviz.reading.gates import Quantity, gradients_of, is_gradient, quantity_for
+from rnnviz.reading.units import OrderName, Query
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     # They compute gradients, and are imported when the first one is wanted.
-    from rnnviz.quantities.contributions import Contributions
-    from rnnviz.quantities.influence import Influence
+    from rnnviz.influence.influence import Influence
+    from rnnviz.reading.contributions import Contributions
 
 Followed: TypeAlias = Literal["influence", "contributions"]
 """Quantities that are computed on request, and that the lanes show: the influence on the selected value, and the

@@ -39,8 +39,8 @@ from rnnviz.io.config_toml import (
 )
 from rnnviz.io.model_formats.formats import files_beside, model_in
 from rnnviz.io.outputs import atomic_write
-from rnnviz.quantities.gates import color_names
-from rnnviz.quantities.units import ORDERS
+from rnnviz.reading.gates import color_names
+from rnnviz.reading.units import ORDERS
 
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
 _SHARE = {"minimum": 0.0, "maximum": 1.0}

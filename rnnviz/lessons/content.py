@@ -25,7 +25,7 @@ from rnnviz.io.config_toml import with_paths
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, CoursePlace, find_lesson, parse_heading, sections, split_blocks
 from rnnviz.lessons.questions import Question, Task, check_keys, parse_prediction, parse_quiz, parse_task
 from rnnviz.lessons.statements import Statement, parse_statement
-from rnnviz.quantities.gates import gate_quantities, gradient_quantities
+from rnnviz.reading.gates import gate_quantities, gradient_quantities
 
 COLORS = (
     "value",

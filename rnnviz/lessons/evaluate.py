@@ -36,7 +36,7 @@ from rnnviz.lessons.statements import (
     product,
     truth,
 )
-from rnnviz.quantities.gates import GateReader, gate_quantities
+from rnnviz.reading.gates import GateReader, gate_quantities
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import tolerances

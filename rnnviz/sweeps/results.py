@@ -18,7 +18,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
-from rnnviz.quantities.plot_series import LogScale, log_scale
+from rnnviz.series.outlines import LogScale, log_scale
 from rnnviz.sweeps.grid import Point
 from rnnviz.text.verdict_text import MARKS
 from rnnviz.verify.verdict import VERDICTS

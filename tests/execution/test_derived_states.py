@@ -11,7 +11,7 @@ from rnnviz.execution.events import AuditMode, RunRequest
 from rnnviz.execution.outcome import open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
-from rnnviz.quantities.gates import GateReader
+from rnnviz.reading.gates import GateReader
 from rnnviz.verify import audit_sampling
 
 pytest.importorskip("torch")

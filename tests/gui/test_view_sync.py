@@ -14,7 +14,7 @@ from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.quantities.influence import influence
+from rnnviz.influence.influence import influence
 from tests.factories import make_result
 
 

@@ -18,7 +18,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.statements import Statement
-from rnnviz.quantities.gates import gate_quantities, gradient_quantities
+from rnnviz.reading.gates import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
 from tests.lessons.test_lesson_content import STEPS, solution
 from tests.needs import missing, need

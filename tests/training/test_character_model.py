@@ -15,7 +15,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.io.inputs import load_inputs
-from rnnviz.quantities.units import Query, select
+from rnnviz.reading.units import Query, select
 from rnnviz.training.character_model import (
     Generator,
     entropy,

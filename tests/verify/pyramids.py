@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.core import multiscale as pyramid
 from rnnviz.core.multiscale import open_pyramids
-from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values
+from rnnviz.reading.level_of_detail import ComparedPyramids, build_values
 from rnnviz.verify.metrics import block_difference
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result

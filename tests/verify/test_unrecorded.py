@@ -8,12 +8,12 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import explain_value
+from rnnviz.gui.regions import vector_at
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.npz import npz_arrays
 from rnnviz.lessons.evaluate import Namespace
 from rnnviz.lessons.statements import UnansweredError
-from rnnviz.quantities.steps import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult

@@ -18,8 +18,8 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.gates import gradient_extents
-from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.reading.gates import gradient_extents
+from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients

@@ -19,7 +19,7 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
 from rnnviz.io.inputs import load_inputs
-from rnnviz.quantities.level_of_detail import ComparedPyramids
+from rnnviz.reading.level_of_detail import ComparedPyramids
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.result import RunResult

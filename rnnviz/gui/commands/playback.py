@@ -14,9 +14,9 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.selection import SelectionCommands
+from rnnviz.gui.regions import STAGE_NAMES, STAGES, Order, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.scaling import motion_reduced, scaled
 from rnnviz.gui.views.base import down
-from rnnviz.quantities.steps import STAGE_NAMES, STAGES, Order, Stage, Traversal, stage_regions, stage_text
 
 
 class Stepper(QObject):

@@ -14,7 +14,7 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
-from rnnviz.quantities.gates import GRADIENTS, Quantity, choices_of
+from rnnviz.reading.gates import GRADIENTS, Quantity, choices_of
 from rnnviz.verify.result import RunResult
 
 WHY = (

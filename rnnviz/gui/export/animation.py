@@ -22,10 +22,10 @@ from rnnviz.gui.commands.playback import FACTORS, ORDERS, STAGE_MS, Player, fact
 from rnnviz.gui.export.figure import ExportDialog, ExportOptions, Figure, check_box, choice_box, number_box
 from rnnviz.gui.export.picture import IncrementalGrab, pixels_of
 from rnnviz.gui.jobs.task_queue import Progress
+from rnnviz.gui.regions import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.io.export.animation import Frame, write_gif
-from rnnviz.quantities.steps import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.verify.result import RunResult
 
 SIDES, SCALES = (160, 3840), (1, 2)

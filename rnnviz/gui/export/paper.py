@@ -33,12 +33,12 @@ from rnnviz.gui.views.unrolled.colormap import (
     rounded_up,
 )
 from rnnviz.gui.views.unrolled.render_state import LaneCaches, render_state_of
+from rnnviz.influence.gradient_flow import gradient_flow, norm_of
 from rnnviz.io.export.paper import MM, VIEWS, PaperFigure
-from rnnviz.quantities.error_series import QUANTITIES, error_series
-from rnnviz.quantities.gates import color_names, gradients_of, heading_of, is_gradient, quantity_for
-from rnnviz.quantities.gradient_flow import gradient_flow, norm_of
-from rnnviz.quantities.level_of_detail import Bins
-from rnnviz.quantities.plot_series import error_ratio_bars, finite_range, log_scale, outline_of, unit_over_time
+from rnnviz.reading.gates import color_names, gradients_of, heading_of, is_gradient, quantity_for
+from rnnviz.reading.level_of_detail import Bins
+from rnnviz.series.errors import QUANTITIES, error_series
+from rnnviz.series.outlines import error_ratio_bars, finite_range, log_scale, outline_of, unit_over_time
 from rnnviz.verify.result import RunResult
 
 _IMAGE_DPI = 600

@@ -20,8 +20,8 @@ from rnnviz.gui.jobs.task_queue import BusyObject, Check, LatestTask
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.quantities.contributions import Contributions
-    from rnnviz.quantities.influence import Influence
+    from rnnviz.influence.influence import Influence
+    from rnnviz.reading.contributions import Contributions
 
     Found: TypeAlias = Influence | Contributions
 
@@ -159,10 +159,10 @@ def _computed(
 
     try:
         if isinstance(of, Place):
-            from rnnviz.quantities.contributions import contributions
+            from rnnviz.reading.contributions import contributions
 
             return contributions(result, of, engine, report)
-        from rnnviz.quantities.influence import influence
+        from rnnviz.influence.influence import influence
 
         return influence(result, of, engine, report)
     except InputError as error:

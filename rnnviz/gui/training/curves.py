@@ -16,7 +16,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey
 from rnnviz.gui.views.time_plot import Curve, LinearOrLogPlot, cosmetic_pen
-from rnnviz.quantities.plot_series import finite_range, log_scale, outline_of
+from rnnviz.series.outlines import finite_range, log_scale, outline_of
 from rnnviz.training.history import TrainingHistory
 
 _FEWEST_STEPS = 100

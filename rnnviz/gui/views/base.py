@@ -20,15 +20,15 @@ from rnnviz.core import number_format
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
+from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.labels import muted_palette
-from rnnviz.quantities.steps import Region
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.quantities.influence import Influence
+    from rnnviz.influence.influence import Influence
 
 Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
 """A part of a layout, in a tuple with its stretch factor; a gap in pixels; or None, a stretch."""

@@ -13,7 +13,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, claims, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.quantities.plot_series import Bars, HistogramBar, error_ratio_bars, ulp_bars
+from rnnviz.series.outlines import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 

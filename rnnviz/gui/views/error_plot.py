@@ -18,8 +18,8 @@ from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.time_plot import Curve, LogTimePlot, TimePlot, cosmetic_pen
-from rnnviz.quantities.error_series import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
-from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of
+from rnnviz.series.errors import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
+from rnnviz.series.outlines import LogScale, Outline, largest_of, log_scale, outline_of
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 

@@ -27,7 +27,7 @@ from rnnviz.gui.views.base import ResultView, across, choice, down, pages
 from rnnviz.gui.views.error_plot import LaneCurves
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.time_plot import LogTimePlot, cosmetic_pen
-from rnnviz.quantities.gradient_flow import (
+from rnnviz.influence.gradient_flow import (
     EXPLODING,
     VANISHING,
     EngineFlow,
@@ -37,12 +37,12 @@ from rnnviz.quantities.gradient_flow import (
     flow_sentence,
     gradient_flow,
 )
-from rnnviz.quantities.jacobian_norms import JacobianNorms, LaneSteps, jacobian_norms
-from rnnviz.quantities.plot_series import Outline, largest_of, log_scale, outline_of
+from rnnviz.influence.jacobian_norms import JacobianNorms, LaneSteps, jacobian_norms
+from rnnviz.series.outlines import Outline, largest_of, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.quantities.influence import Influence
+    from rnnviz.influence.influence import Influence
 
 Values = NDArray[np.float64]
 

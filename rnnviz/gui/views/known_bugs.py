@@ -24,8 +24,8 @@ from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
 from rnnviz.gui.views.table import AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
-from rnnviz.quantities.error_series import LaneSpread, spread, spread_sentence
-from rnnviz.quantities.plot_series import pixel_maxima
+from rnnviz.series.errors import LaneSpread, spread, spread_sentence
+from rnnviz.series.outlines import pixel_maxima
 from rnnviz.verify.result import RunResult
 
 

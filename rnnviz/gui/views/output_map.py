@@ -11,13 +11,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, in_out, lane_text, last_timestep, out_index, out_text, state_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
-from rnnviz.gui.theme.elided_combo import ElidedComboBox
-from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView, across, claims, down
-from rnnviz.gui.views.labels import ElidedLabel
-from rnnviz.gui.views.output_map_list import ClickedList, LaneRow, OutputMapPainter, OutputMapRows
-from rnnviz.gui.views.table import blend, paint_highlight
-from rnnviz.quantities.steps import (
+from rnnviz.gui.regions import (
     MapPart,
     MapRow,
     Region,
@@ -28,6 +22,12 @@ from rnnviz.quantities.steps import (
     nearest_part,
     vector_region,
 )
+from rnnviz.gui.theme.elided_combo import ElidedComboBox
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.base import ResultView, across, claims, down
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.output_map_list import ClickedList, LaneRow, OutputMapPainter, OutputMapRows
+from rnnviz.gui.views.table import blend, paint_highlight
 from rnnviz.verify.result import RunResult
 
 _GAP, _PADDING, _CELL_PADDING = 5, 3, 3

@@ -15,7 +15,7 @@ from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
-from rnnviz.quantities.plot_series import LogScale, Outline, drop_collinear, pixel_bands
+from rnnviz.series.outlines import LogScale, Outline, drop_collinear, pixel_bands
 
 _DOTS_SHOWN = 64
 """Maximum number of visible time steps at which each value has a dot."""

@@ -16,9 +16,9 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
-from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
-from rnnviz.quantities.gates import Quantity, is_gradient, stored_array
-from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
+from rnnviz.reading.gate_lanes import SeriesKey, gate_series, series_effort, series_key
+from rnnviz.reading.gates import Quantity, is_gradient, stored_array
+from rnnviz.series.outlines import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.result import RunResult
 

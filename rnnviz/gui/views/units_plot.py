@@ -21,8 +21,8 @@ from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.quantities.gates import RECOMPUTED, Quantity, color_names, gradients_of, is_recomputed, per_unit_choices
-from rnnviz.quantities.plot_series import Outline
+from rnnviz.reading.gates import RECOMPUTED, Quantity, color_names, gradients_of, is_recomputed, per_unit_choices
+from rnnviz.series.outlines import Outline
 from rnnviz.verify.result import RunResult
 
 

@@ -14,14 +14,15 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.places import INPUT_VALUES, Place, entry_place
 from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text, state_row
 from rnnviz.explain.value_sources import quantity_place
+from rnnviz.gui.regions import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
-from rnnviz.quantities.gate_lanes import GateVector, GateVectors
-from rnnviz.quantities.gates import (
+from rnnviz.reading.gate_lanes import GateVector, GateVectors
+from rnnviz.reading.gates import (
     GRADIENTS,
     RECOMPUTED,
     Choice,
@@ -30,7 +31,6 @@ from rnnviz.quantities.gates import (
     is_recomputed,
     per_unit_choices,
 )
-from rnnviz.quantities.steps import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {

@@ -22,8 +22,8 @@ from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
 from rnnviz.io.export.npz import gate_key, gate_names
 from rnnviz.io.outputs import atomic_write
-from rnnviz.quantities.contributions import Contributions, contributions
-from rnnviz.quantities.gates import gate_blocks
+from rnnviz.reading.contributions import Contributions, contributions
+from rnnviz.reading.gates import gate_blocks
 from rnnviz.verify.compare import compared
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult

@@ -47,8 +47,8 @@ from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
-from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.gates import (
+from rnnviz.reading.gate_lanes import LaneGates
+from rnnviz.reading.gates import (
     GATES,
     GRADIENTS,
     STATES,

@@ -17,7 +17,7 @@ from rnnviz.core.gradients import GRADIENT
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write
-from rnnviz.quantities.gates import RECOMPUTED, gate_blocks, gate_quantities, is_recomputed
+from rnnviz.reading.gates import RECOMPUTED, gate_blocks, gate_quantities, is_recomputed
 from rnnviz.verify.result import RunResult
 
 _OF_HIDDEN_VALUES = ("change", "norm")

@@ -29,10 +29,10 @@ from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
-from rnnviz.quantities.error_series import ERROR_RATIO, error_series
-from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.results.summary import versions
 from rnnviz.results.tables import AUDIT_WORDS, headline, verdicts
+from rnnviz.series.errors import ERROR_RATIO, error_series
+from rnnviz.series.outlines import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import MARKS, likely_cause

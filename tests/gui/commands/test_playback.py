@@ -10,8 +10,8 @@ from PySide6.QtTest import QTest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.playback import Player, StageSlider, speed
-from rnnviz.quantities.steps import STAGE_NAMES, STAGES
-from rnnviz.quantities.units import Query
+from rnnviz.gui.regions import STAGE_NAMES, STAGES
+from rnnviz.reading.units import Query
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 

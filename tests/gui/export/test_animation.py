@@ -18,9 +18,9 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.animation import AnimationDialog, AnimationExport, AnimationOptions, FrameSequence
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.regions import STAGES, Traversal
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.quantities.steps import STAGES, Traversal
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
-from rnnviz.quantities.influence import influence
+from rnnviz.influence.influence import influence
 from tests.factories import make_result
 
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, Qt
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.error_plot import ErrorPlot
-from rnnviz.quantities.plot_series import LogScale
+from rnnviz.series.outlines import LogScale
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
 from tests.factories import make_result, with_judgment

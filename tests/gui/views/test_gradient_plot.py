@@ -5,12 +5,12 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.gradient_plot import LOSS, VALUE, GradientFlowPlot
-from rnnviz.quantities.gradient_flow import VANISHING, FlowVerdict
-from rnnviz.quantities.influence import influence
-from rnnviz.quantities.jacobian_norms import LaneSteps, jacobian_norms
+from rnnviz.influence.gradient_flow import VANISHING, FlowVerdict
+from rnnviz.influence.influence import influence
+from rnnviz.influence.jacobian_norms import LaneSteps, jacobian_norms
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.quantities.test_gradient_flow import with_gradients
+from tests.influence.test_gradient_flow import with_gradients
 
 
 @pytest.fixture

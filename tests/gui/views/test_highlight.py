@@ -11,11 +11,11 @@ from PySide6.QtWidgets import QLabel
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.regions import Region, highlighted_rows, lane_region
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.quantities.steps import Region, highlighted_rows, lane_region
 from tests.factories import make_result
 from tests.gui.shown import highlighted_parts
 

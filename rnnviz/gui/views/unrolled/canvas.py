@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.color_bar import ColorBar
 from rnnviz.gui.views.unrolled.geometry import (
@@ -42,7 +43,6 @@ from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch, 
 from rnnviz.gui.views.unrolled.strips import Minimap, StageBadges, SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 from rnnviz.gui.views.unrolled.unit_order import OrderLabel
-from rnnviz.quantities.steps import Region
 
 _ZOOM_A_STEP = 1.25
 _STEP = 120.0

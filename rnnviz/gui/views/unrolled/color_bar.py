@@ -41,7 +41,7 @@ from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.render_state import Reach, RenderState, visible_seams
 from rnnviz.gui.views.unrolled.tiles import image_of
-from rnnviz.quantities.level_of_detail import Bins
+from rnnviz.reading.level_of_detail import Bins
 
 RANGES: dict[RangeName, tuple[str, str]] = {
     "auto": ("&Visible values", "Colors cover the largest hidden value in view."),

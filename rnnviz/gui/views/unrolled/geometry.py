@@ -12,8 +12,8 @@ import numpy as np
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.scaling import scaled, text_scale
-from rnnviz.quantities.level_of_detail import Bins
-from rnnviz.quantities.units import LaneOrders, UnitOrder
+from rnnviz.reading.level_of_detail import Bins
+from rnnviz.reading.units import LaneOrders, UnitOrder
 
 
 @dataclass(frozen=True)

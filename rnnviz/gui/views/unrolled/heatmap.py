@@ -20,7 +20,7 @@ from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Sheet, Tile, TileKey, TileStyle
-from rnnviz.quantities.lane_reader import CancelledError
+from rnnviz.reading.lane_reader import CancelledError
 
 _NEWEST = 3
 

@@ -11,17 +11,17 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.gui.regions import Order, Part, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.seams import SeamsInView, paint_seams
 from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lanes_item import arrow
-from rnnviz.quantities.plot_series import pixel_bands
-from rnnviz.quantities.steps import Order, Part, Region
-from rnnviz.quantities.units import Query, Selection
+from rnnviz.reading.units import Query, Selection
+from rnnviz.series.outlines import pixel_bands
 
 if TYPE_CHECKING:
-    from rnnviz.quantities.contributions import Contributions
-    from rnnviz.quantities.influence import Influence
+    from rnnviz.influence.influence import Influence
+    from rnnviz.reading.contributions import Contributions
 
 _WIDE_COLUMN = 14.0
 _SMALLEST_BOX = 7.0

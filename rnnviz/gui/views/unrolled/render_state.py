@@ -29,8 +29,8 @@ from rnnviz.gui.views.unrolled.colormap import (
 )
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
-from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.gates import (
+from rnnviz.reading.gate_lanes import LaneGates
+from rnnviz.reading.gates import (
     RECOMPUTED,
     GateQuantity,
     Quantity,
@@ -42,14 +42,14 @@ from rnnviz.quantities.gates import (
     is_recomputed,
     quantity_for,
 )
-from rnnviz.quantities.lane_reader import MultiscaleReader, no_chunks
-from rnnviz.quantities.units import LaneOrders
+from rnnviz.reading.lane_reader import MultiscaleReader, no_chunks
+from rnnviz.reading.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     # It computes gradients, and is imported when the first ones are wanted.
-    from rnnviz.quantities.contributions import Contributions
+    from rnnviz.reading.contributions import Contributions
 
 _FEWEST_DIGITS = len("-0.000")
 S = TypeVar("S")
@@ -421,7 +421,7 @@ def contributions_state(
     logarithmic: bool = False,
 ) -> RenderState:
     """Create a render state of contributions. The arguments are those of `render_state_of`."""
-    from rnnviz.quantities.contributions import ContributionReader
+    from rnnviz.reading.contributions import ContributionReader
 
     own = scale = value_scale(found.largest)
     scale = scale if reach is None else scale.within(*reach)

@@ -27,10 +27,10 @@ from rnnviz.gui.views.unrolled.colormap import (
     pixel,
 )
 from rnnviz.gui.views.unrolled.geometry import Scale
-from rnnviz.quantities.gates import Quantity
-from rnnviz.quantities.lane_reader import MultiscaleReader, Wanted, always
-from rnnviz.quantities.level_of_detail import BoolArray
-from rnnviz.quantities.units import OrderKey
+from rnnviz.reading.gates import Quantity
+from rnnviz.reading.lane_reader import MultiscaleReader, Wanted, always
+from rnnviz.reading.level_of_detail import BoolArray
+from rnnviz.reading.units import OrderKey
 
 REACH = 20
 """Distance in pixels up to which marks influence the painting of a pixel."""

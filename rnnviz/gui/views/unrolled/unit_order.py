@@ -17,7 +17,7 @@ from rnnviz.core.number_format import count
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.quantities.units import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
+from rnnviz.reading.units import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
 from rnnviz.verify.result import RunResult
 
 _AT_ONCE = 3e6

@@ -13,6 +13,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
 from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.regions import Order, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import LanesCanvas, UnrolledCanvas
@@ -49,13 +50,12 @@ from rnnviz.gui.views.unrolled.render_state import (
     unit_beside,
 )
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
-from rnnviz.quantities.gates import is_gradient
-from rnnviz.quantities.steps import Order, Region
-from rnnviz.quantities.units import ORDERS, OrderKey
+from rnnviz.reading.gates import is_gradient
+from rnnviz.reading.units import ORDERS, OrderKey
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.quantities.influence import Influence
+    from rnnviz.influence.influence import Influence
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2

@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.reading.gate_lanes import LaneGates
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers, visible_outlines

@@ -6,8 +6,8 @@ import pytest
 from PySide6.QtGui import QColor
 
 from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.regions import STAGES, stage_regions
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.quantities.steps import STAGES, stage_regions
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import empty_view, settled
 

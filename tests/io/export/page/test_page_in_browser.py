@@ -26,7 +26,7 @@ from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ra
 from rnnviz.io.export.interactive_page import write_page
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
-from rnnviz.quantities.lane_reader import CellReader
+from rnnviz.reading.lane_reader import CellReader
 from rnnviz.results.tables import verdicts
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.metrics import abs_error, tolerance

@@ -1,0 +1,1 @@
+"""How much a value depends on earlier ones: gradients over time, Jacobians."""

@@ -1,0 +1,206 @@
+"""Gradient flow: the norms of the gradients over time, and where they vanish or explode.
+
+The gradient of a state is passed back from step to step, each time multiplied by the transposed Jacobian of a step. Its
+norm shrinks or grows about exponentially (Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
+networks", 2013). They give no limits; those here are relative to the norm where the gradient of a lane begins.
+
+By the total change:
+
+- It vanishes below `VANISHING`, 1e-6: about eight spacings of float32. The addends of this step to the gradient of a
+  weight are then about as small as the rounding of those of the first step of the backward pass.
+- It explodes above `EXPLODING`, 1e3. They clip gradients at half to ten times their usual norm.
+
+By the mean factor per time step, because few steps cannot reach these limits:
+
+- It vanishes below `SMALLER`, a tenth, if the factor is less than `SHRINKING`, 0.9.
+- It explodes above `LARGER`, ten times, if the factor is more than `GROWING`, 1.3. A norm that grows in a straight line
+  has a smaller factor when it reaches ten times: a cell state can add up the losses of all steps.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+import numpy as np
+
+from rnnviz.cells.interpreters.jacobians import Floats
+from rnnviz.core import number_format
+from rnnviz.core.gradients import gradient
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import padding_mask
+from rnnviz.core.mmap_arrays import FloatArray, release_pages
+from rnnviz.core.trace import Trace
+from rnnviz.engines.base import Progress
+from rnnviz.frozen import dataclass
+from rnnviz.verify.result import RunResult
+
+VANISHING, EXPLODING = 1e-6, 1e3
+"""Limits of the norm of a gradient, relative to its norm where the backward pass of the lane begins."""
+SMALLER, LARGER = 0.1, 10.0
+"""The same of one that shrinks or grows by the factors `SHRINKING` and `GROWING` per time step."""
+SHRINKING, GROWING = 0.9, 1.3
+_BLOCK_VALUES = 1 << 19
+
+
+class FlowVerdict(StrEnum):
+    """Whether the gradient of a lane vanishes or explodes on its way back; `NONE` without a gradient."""
+
+    VANISHING = "vanishing"
+    EXPLODING = "exploding"
+    NEITHER = "neither"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The way of a gradient through one lane.
+
+    `begins` is the time step at which the backward pass of the lane meets its first gradient, `ends` the last computed
+    step of the backward pass, which is the first one of the forward pass; both None without a gradient. `at_begin` and
+    `at_end` are the norms there. `per_step` is the mean factor of the norm per time step, a geometric mean, up to the
+    last norm that is finite and not 0; NaN if that is the first. `since` is the time step from which on the gradient
+    has vanished or exploded, in the order of the backward pass; None if it does neither. `limit` is the limit of the
+    ratio beyond which it has; NaN if it does neither.
+    """
+
+    verdict: FlowVerdict
+    begins: int | None = None
+    ends: int | None = None
+    at_begin: float = 0.0
+    at_end: float = 0.0
+    per_step: float = float("nan")
+    since: int | None = None
+    limit: float = float("nan")
+
+    @property
+    def ratio(self) -> float:
+        """The norm at the end over that at the beginning; NaN without a gradient."""
+        return self.at_end / self.at_begin if self.at_begin else float("nan")
+
+
+def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
+    """The way of a gradient through a lane. `norms` is (T,)."""
+    order = np.arange(len(norms))[:: 1 if backward else -1]
+    (met,) = np.nonzero(norms[order] != 0.0)
+    if not len(met):
+        return Flow(FlowVerdict.NONE)
+    order = order[met[0] : met[-1] + 1 if truncated else None]
+    on_way = norms[order]
+    with np.errstate(all="ignore"):
+        ratios = on_way / on_way[0]
+    (usable,) = np.nonzero(np.isfinite(ratios) & (ratios > 0.0))
+    last = int(usable[-1]) if len(usable) else 0
+    per_step = float(ratios[last] ** (1.0 / last)) if last else float("nan")
+    ends = int(order[0]), int(order[-1]), float(on_way[0]), float(on_way[-1]), per_step
+    for limit in (EXPLODING, LARGER) if per_step > GROWING else (EXPLODING,):
+        # NaN is neither below nor above a limit: it follows from an infinity.
+        exploded = ~(ratios <= limit)
+        if exploded.any():
+            return Flow(FlowVerdict.EXPLODING, *ends, since=int(order[np.argmax(exploded)]), limit=limit)
+    for limit in (VANISHING, SMALLER) if per_step < SHRINKING else (VANISHING,):
+        kept = ~(ratios < limit)
+        if not kept[-1]:
+            since = int(order[np.flatnonzero(kept)[-1] + 1])
+            return Flow(FlowVerdict.VANISHING, *ends, since=since, limit=limit)
+    return Flow(FlowVerdict.NEITHER, *ends)
+
+
+_SENTENCES = {
+    FlowVerdict.VANISHING: "Vanishing from t = {since} on: {size}.",
+    FlowVerdict.EXPLODING: "Exploding from t = {since} on: {size}.",
+    FlowVerdict.NEITHER: "Neither vanishing nor exploding: {size}.",
+    FlowVerdict.NONE: "No gradient reaches this lane.",
+}
+_SHRINKS, _GROWS = "Shrinking, over too few time steps to vanish: {size}.", "Growing, not yet exploding: {size}."
+_SIZE = "{ratio}× from t = {begins} to {ends}, {per_step}× per time step"
+_ONE_STEP = "it is at t = {begins} only"
+
+
+def flow_sentence(flow: Flow) -> str:
+    """The verdict on a lane in words: "Vanishing from t = 3 on: 2e-9× from t = 9 to 0, ..."."""
+    size = _ONE_STEP if flow.begins == flow.ends else _SIZE
+    numbers = {"ratio": number_format.error(flow.ratio), "per_step": number_format.error(flow.per_step)}
+    size = size.format(begins=flow.begins, ends=flow.ends, **numbers)
+    template = _SENTENCES[flow.verdict]
+    if flow.verdict is FlowVerdict.NEITHER and flow.per_step < SHRINKING:
+        template = _SHRINKS
+    elif flow.verdict is FlowVerdict.NEITHER and flow.per_step > GROWING:
+        template = _GROWS
+    return template.format(since=flow.since, size=size)
+
+
+def norms_over_time(trace: Trace, name: str = "grad.h", check: Progress | None = None) -> Floats:
+    """The norm over the units of an array, of every lane, time step and sample.
+
+    `name` is (L, D, T, N, U). Returns an array (L, D, T, N): norms, in float64. They do not overflow where the values
+    do not.
+    """
+    array = trace[name]
+    norms: Floats = np.empty(array.shape[:-1])
+    layers, directions, timesteps, samples, units = array.shape
+    length = max(1, _BLOCK_VALUES // (samples * units))
+    blocks = [(k, d, t) for k in range(layers) for d in range(directions) for t in range(0, timesteps, length)]
+    for done, (k, d, t) in enumerate(blocks):
+        if check is not None:
+            check(done / len(blocks))
+        block = array[k, d, t : t + length]
+        norms[k, d, t : t + length] = norm_of(block)
+        release_pages(block)
+    return norms
+
+
+def norm_of(values: FloatArray) -> Floats:
+    """The norm over the last axis in float64, scaled where squares would overflow or vanish."""
+    wide = values.astype(np.float64)
+    with np.errstate(all="ignore"):
+        found = np.sqrt(np.einsum("...u,...u->...", wide, wide))
+        if not ((found > 1e-140) & (found < 1e150) | (found == 0.0)).all() or (found == 0.0).any():
+            largest = np.abs(wide).max(axis=-1, initial=0.0, keepdims=True)
+            scale = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
+            found = scale[..., 0] * np.sqrt(np.square(wide / scale).sum(axis=-1))
+    return np.asarray(found)
+
+
+@dataclass(frozen=True, eq=False)
+class EngineFlow:
+    """The norms of an engine's gradients by symbol of the state, each (L, D, T, N): "h", and others that it gives."""
+
+    engine: str
+    norms: dict[str, Floats]
+    inputs: Inputs
+    truncated: bool
+
+    def of_sample(self, layer: int, direction: int, sample: int) -> Flow:
+        """The way of one sample's gradient through a lane."""
+        norms = self.norms["h"][layer, direction, : self.inputs.length(sample), sample]
+        return flow_of(norms, backward=self.inputs.network.backward(direction), truncated=self.truncated)
+
+    def of_lane(self, layer: int, direction: int) -> Flow:
+        """The way of the gradient of all samples together through a lane."""
+        norms = norm_of(self.norms["h"][layer, direction])
+        return flow_of(norms, backward=self.inputs.network.backward(direction), truncated=self.truncated)
+
+    def lanes(self) -> Iterator[tuple[int, int]]:
+        """Every lane as (layer, direction), in the order of the forward pass."""
+        yield from np.ndindex(self.norms["h"].shape[:2])
+
+    def counts(self, layer: int, direction: int) -> dict[FlowVerdict, int]:
+        """How many samples have each verdict in a lane."""
+        samples = range(self.norms["h"].shape[3])
+        verdicts = [self.of_sample(layer, direction, sample).verdict for sample in samples]
+        return {verdict: verdicts.count(verdict) for verdict in FlowVerdict}
+
+
+def gradient_flow(result: RunResult, engine: str | None = None, check: Progress | None = None) -> EngineFlow | None:
+    """The gradient flow of an engine."""
+    name = gradient("h")
+    names = [engine] if engine is not None else [result.reference.engine, *result.traces]
+    found = next((result[each] for each in names if name in result[each]), None)
+    if found is None:
+        return None
+    symbols = [s for s in result.inputs.network.kind.state_symbols if gradient(s) in found]
+    norms = {symbol: norms_over_time(found, gradient(symbol), check) for symbol in symbols}
+    if result.inputs.lengths:
+        for array in norms.values():
+            array[:, :, padding_mask(result.inputs.lengths, slice(0, result.shape[2]))] = 0.0
+    loss = result.inputs.loss
+    return EngineFlow(found.engine, norms, result.inputs, loss is not None and loss.truncate is not None)

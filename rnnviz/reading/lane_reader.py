@@ -1,0 +1,433 @@
+"""The lanes of the unrolled network, read at the resolution at which they are shown.
+
+This is the one place where a picture reads a trace. A lane is never loaded as a whole: the visible part is reduced
+chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept within a fixed
+budget.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.byte_cache import ByteCache
+from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.mmap_arrays import FloatArray, release_pages
+from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
+from rnnviz.core.trace_index import Lane
+from rnnviz.frozen import dataclass
+from rnnviz.reading.gate_lanes import LaneGates
+from rnnviz.reading.gates import Quantity, gate_quantity, is_gradient, stored_array
+from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
+from rnnviz.reading.units import LaneOrders, UnitOrder
+from rnnviz.steps.inputs import followed
+from rnnviz.verify.compare import Comparison, compared
+from rnnviz.verify.metrics import error_ratio, mismatching, signed_difference
+from rnnviz.verify.result import RunResult
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """Extremes of the values behind some pixels, (unit pixels, time pixels), and their marks (None: none)."""
+
+    values: FloatArray
+    marks: BoolArray | None
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes + (0 if self.marks is None else self.marks.nbytes)
+
+
+Chunks: TypeAlias = ByteCache[Hashable, Tile]
+"""Reduced values of lanes by a key of any kind."""
+
+
+def no_chunks() -> Chunks:
+    return ByteCache("chunks")
+
+
+_OF_HIDDEN = ("norm",)
+"""Quantities that depend on the hidden state only."""
+
+
+class CellReader:
+    """One sample of the lanes of one engine, by one quantity; a lane whose layer is None is the input.
+
+    With a gradient the input shows its own gradient, where the engine gives it.
+    """
+
+    def __init__(
+        self,
+        result: RunResult,
+        engine: str,
+        candidate: str | None,
+        sample: int,
+        quantity: Quantity,
+        gates: LaneGates | None = None,
+    ) -> None:
+        self._result, self._engine, self._candidate = result, engine, candidate
+        self._sample, self._quantity = sample, quantity
+        self._gate = gate_quantity(quantity, result.config.network.kind)
+        self._array = stored_array(quantity, result[engine])
+        comparison = None if candidate is None else result.comparison(candidate)
+        self.comparison, self.input_comparison = comparison, None
+        """Comparisons of the shown array and of the input's gradient, whose mismatches are marked.
+
+        That of h of an array that is not compared; None of a gradient that is not compared, and of the input.
+        """
+        self._input = result.inputs.sequence
+        if is_gradient(quantity):
+            self._input = result[engine].get(OF_INPUT, self._input)
+            gradients: Mapping[str, Comparison] = {} if comparison is None else comparison.gradients
+            self.comparison, self.input_comparison = gradients.get(quantity), gradients.get(OF_INPUT)
+        elif comparison is not None and self._array is not None:
+            self.comparison = comparison.of(self._array)
+        self._gates = LaneGates(result) if gates is None else gates
+
+    def shape(self, lane: Lane) -> tuple[int, int]:
+        """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
+        _, _, timesteps, _, units = self._result.shape
+        if lane.layer is None:
+            return timesteps, self._result.config.network.input_size
+        return timesteps, units if self._gate is None or self._gate.per_unit else 1
+
+    def backward(self, lane: Lane) -> bool:
+        """Whether a lane reads the sequence from its end."""
+        return self._result.config.network.backward(lane.direction)
+
+    def computes(self, lane: Lane) -> bool:
+        return lane.layer is not None and self._array is None
+
+    def effort(self, lane: Lane) -> float:
+        """How much more work one number of a lane is than one that only has to be read."""
+        if lane.layer is None or self._array is not None:
+            return 1.0
+        return 1.0 + self._gates.effort(self._engine, lane.layer, self._quantity)
+
+    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
+        """(units, times): some cells, and their marks; the slices have both ends and no step."""
+        layer, direction = lane.layer, lane.direction
+        if layer is None:
+            marks = self._marks(self.input_comparison, 0, 0, times, units)
+            values = copy_and_unmap(self._input[times, self._sample, units])
+            return Tile(values.T, None if marks is None else marks.T)
+        if self._array is not None:
+            return self._stored(self._array, layer, direction, times, units)
+        assert self._gate is not None
+        values = self._gates.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
+        every = units if self._gate.per_unit else slice(0, self._result.shape[4])
+        marks = self._marks(self.comparison, layer, direction, times, every)
+        if marks is not None and not self._gate.per_unit:
+            marks = marks.any(axis=1, keepdims=True)
+        release_pages(self._result[self._engine].hidden[layer, direction, times])
+        return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
+
+    @property
+    def length(self) -> int:
+        """The number of time steps of the sample; the others are padding."""
+        return self._result.inputs.length(self._sample)
+
+    def recorded(self, lane: Lane) -> range:
+        """The time steps of a lane that have numbers; a recording may lack some."""
+        layer, direction = lane.layer, lane.direction
+        if layer is None:
+            return range(self._result.shape[2])
+        trace = self._result[self._engine]
+        if is_gradient(self._quantity):
+            return range(0 if self._array is None else trace.shape[2])
+        if self._array is None and self._quantity not in _OF_HIDDEN:
+            return followed(self._result.inputs, trace, layer, direction)
+        if self._quantity in ("error_ratio", "difference"):
+            assert self._candidate is not None
+            return compared(self._result.reference, self._result[self._candidate], layer, direction)
+        return trace.recorded(layer, direction)
+
+    def _stored(self, name: str, layer: int, direction: int, times: slice, units: slice) -> Tile:
+        index = layer, direction, times, self._sample, units
+        marks = self._marks(self.comparison, layer, direction, times, units)
+        if self._candidate is None or self._quantity not in ("error_ratio", "difference"):
+            values = copy_and_unmap(self._result[self._engine][name][index])
+        else:
+            reference, candidate = self._result.reference[name][index], self._result[self._candidate][name][index]
+            assert self.comparison is not None
+            if self._quantity == "difference":
+                values = signed_difference(reference, candidate)
+            else:
+                values = error_ratio(reference, candidate, self.comparison.rtol, self.comparison.atol)
+            # Where a recording lacks the vectors of one of the two.
+            both, steps = self.recorded(Lane(layer, direction)), np.arange(times.start, times.stop)
+            values[(steps < both.start) | (steps >= both.stop)] = np.nan
+            release_pages(reference)
+            release_pages(candidate)
+        values[max(0, self.length - times.start) :] = 0
+        return Tile(values.T, None if marks is None else marks.T)
+
+    def _marks(
+        self, comparison: Comparison | None, layer: int, direction: int, times: slice, units: slice
+    ) -> BoolArray | None:
+        """(times, units): which values of a compared array mismatch; None if none does, or nothing is compared."""
+        if comparison is None:
+            return None
+        assert self._candidate is not None
+        # The comparison knows the time steps with mismatches: others need not be read.
+        marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
+        if not len(marked):
+            return None
+        index: tuple[int | slice, ...] = layer, direction, times, self._sample, units
+        index = index[2:] if comparison.name == OF_INPUT else index
+        pair = self._result.reference, self._result[self._candidate]
+        reference, candidate = (trace[comparison.name][index] for trace in pair)
+        marks = np.zeros(reference.shape, np.bool_)
+        r, c = reference[marked], candidate[marked]
+        marks[marked] = mismatching(r, c, comparison.rtol, comparison.atol)
+        marks[max(0, self.length - times.start) :] = False
+        release_pages(reference)
+        release_pages(candidate)
+        return marks
+
+
+def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
+    """A copy of a part of a mapped array, of which nothing stays mapped."""
+    copy = stored.copy()
+    release_pages(stored)
+    return copy
+
+
+_TIMES, _UNITS = 64, 128
+
+Wanted: TypeAlias = Callable[[], bool]
+"""Returns False to cancel the computation."""
+
+
+class CancelledError(Exception):
+    """The computation was canceled."""
+
+
+def always() -> bool:
+    return True
+
+
+class ChunkedCompute:
+    """The cells of a source by pieces; `name` distinguishes them from other sources' in the cache."""
+
+    def __init__(self, source: CellReader, cache: Chunks, name: Hashable) -> None:
+        self._source, self._cache, self._name = source, cache, name
+
+    def read(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Tile:
+        """(units, times): some cells. Raises a CancelledError if they are not `wanted` before they are computed."""
+        lines = []
+        across = range(times.start // _TIMES, -(-times.stop // _TIMES))
+        for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
+            line: dict[int, Tile] = {}
+            # In the order of computation, in which a cell state is carried from one to the next.
+            for place in reversed(across) if self._source.backward(lane) else across:
+                if not wanted():
+                    raise CancelledError
+                line[place] = self._piece(lane, place, down)
+            lines.append(concat_tiles([line[place] for place in across], 1))
+        whole = concat_tiles(lines, 0)
+        left, top = times.start - across.start * _TIMES, units.start % _UNITS
+        part = slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
+        return Tile(whole.values[part], None if whole.marks is None else whole.marks[part])
+
+    def _piece(self, lane: Lane, across: int, down: int) -> Tile:
+        key = self._name, lane, across, down
+        piece = self._cache.get(key)
+        if piece is None:
+            timesteps, units = self._source.shape(lane)
+            times = slice(across * _TIMES, min((across + 1) * _TIMES, timesteps))
+            piece = self._source.cells(lane, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
+            self._cache.put(key, piece, piece.nbytes)
+        return piece
+
+
+def concat_tiles(patches: Sequence[Tile], axis: int) -> Tile:
+    if len(patches) == 1:
+        return patches[0]
+    marks = None
+    if any(patch.marks is not None for patch in patches):
+        found = [np.zeros(p.values.shape, np.bool_) if p.marks is None else p.marks for p in patches]
+        marks = np.concatenate(found, axis=axis)
+    return Tile(np.concatenate([patch.values for patch in patches], axis=axis), marks)
+
+
+_CHUNK_VALUES = 1 << 16
+"""Number of values that are reduced at a time: they fit the processor's cache and amortize the call."""
+_EVERY_CELL = Level(1, 1)
+_COMPUTED_TIMES = 512
+"""At least this many time steps are computed together: a product with a large weight matrix for fewer costs as much."""
+_FINER = 4
+"""Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
+
+_ENDS = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("difference-low", "difference-high")}
+"""The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
+
+
+class MultiscaleReader(CellReader):
+    """The lanes of one sample of one engine's trace, which any thread may read.
+
+    The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
+    `quantity` "error ratio" reads the error ratio of the tolerance in place of the values of hidden lanes, "difference"
+    the candidate's value less the reference's; both need a candidate. Another quantity is an array of the trace, or is
+    computed from the engine's values by `gates`. The input is always read by value. With `orders` the rows of hidden
+    lanes, which the units of a `read` count, are in another order than the units.
+    Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
+    one pixel late, never not at all.
+    """
+
+    def __init__(
+        self,
+        result: RunResult,
+        engine: str,
+        candidate: str | None,
+        sample: int,
+        quantity: Quantity = "value",
+        cache: Chunks | None = None,
+        gates: LaneGates | None = None,
+        orders: LaneOrders | None = None,
+    ) -> None:
+        super().__init__(result, engine, candidate, sample, quantity, gates)
+        self._cache = no_chunks() if cache is None else cache
+        self._orders = orders
+
+    def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
+        """The extreme value of each pixel and whether any mark lies on it; with `orders`, `units` counts rows.
+
+        Raises a CancelledError if it takes long, and is not `wanted` any more before it is done.
+        """
+        k, m = times.block, units.block
+        if k == m == 1:
+            origin = times.first, units.first
+            cells = slice(times.first, times.stop), slice(units.first, units.stop)
+            patch = self._rows(lane, *cells, wanted)
+        else:
+            patch, first = self._blocks(lane, times, Level(k, m), wanted)
+            times, units = times.in_blocks(k), units.in_blocks(m)
+            origin = first, 0
+        times, units = times.after(origin[0]), units.after(origin[1])
+        marks = None if patch.marks is None else bin_marks(patch.marks, times, units)
+        return Tile(bin_extremes(patch.values, times, units), marks)
+
+    def level_read(self, lane: Lane, times: int, units: int) -> Level:
+        """The coarsest level whose blocks divide blocks of `times` by `units` cells, powers of two."""
+        if times == units == 1 or self.computes(lane):
+            return _EVERY_CELL
+        low, high, marks = self._pyramids(lane)
+        levels = set(low) & set(high)
+        if self._marked(lane):
+            levels &= set(marks)
+        if self._order(lane) is not None:
+            # Levels that merge units do not fit another order of the rows.
+            levels = {level for level in levels if level.units == 1}
+        fitting = [level for level in levels if level.times <= times and level.units <= units]
+        return max(fitting, key=lambda level: level.times * level.units, default=_EVERY_CELL)
+
+    def _rows(self, lane: Lane, times: slice, rows: slice, wanted: Wanted) -> Tile:
+        """Some cells as they are, (rows, times)."""
+        order = self._order(lane)
+        units = rows if order is None else slice(0, len(order.units))
+        if self.computes(lane):
+            name = self._engine, self._candidate, self._sample, self._quantity
+            patch = ChunkedCompute(self, self._cache, name).read(lane, times, units, wanted)
+        else:
+            patch = self.cells(lane, times, units)
+        if order is None:
+            return patch
+        chosen = order.units[rows]
+        return Tile(patch.values[chosen], None if patch.marks is None else patch.marks[chosen])
+
+    def _order(self, lane: Lane) -> UnitOrder | None:
+        """The order of a lane's rows, if it is not that of its units."""
+        if self._orders is None or self.shape(lane)[1] == 1:
+            return None
+        return self._orders.of(lane.layer, lane.direction)
+
+    def _blocks(self, lane: Lane, times: Bins, block: Level, wanted: Wanted) -> tuple[Tile, int]:
+        """The chunks that cover `times`, in such blocks, and the first block's index."""
+        level = self.level_read(lane, *block)
+        size = self._chunk_size(lane, level, block)
+        indices = range(times.first // size, (times.stop - 1) // size + 1)
+        found: dict[int, Tile] = {}
+        # In the order of computation, in which a cell state is carried from one to the next.
+        for index in reversed(indices) if self.backward(lane) else indices:
+            if self.computes(lane) and not wanted():
+                raise CancelledError
+            found[index] = self._chunk(lane, index, size, level, block)
+        chunks = [found[index] for index in indices]
+        return concat_tiles(chunks, 1), indices.start * size // block.times
+
+    def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
+        """Number of time steps in a chunk: a power of two, and so a multiple of the block's."""
+        fitting = max(1, _CHUNK_VALUES // -(-self.shape(lane)[1] // level.units))
+        if self.computes(lane):
+            fitting = max(fitting, _COMPUTED_TIMES)
+        return max(block.times, level.times << (fitting.bit_length() - 1))
+
+    def _chunk(self, lane: Lane, index: int, size: int, level: Level, block: Level) -> Tile:
+        order = self._order(lane)
+        ordered = None if order is None or self._orders is None else self._orders.key
+        key = self._engine, self._candidate, self._sample, self._quantity, ordered, lane, index, size, block
+        chunk = self._cache.get(key)
+        if chunk is None and self.computes(lane):
+            chunk = self._of_finer(key[:-1], block)
+        if chunk is None:
+            timesteps, units = self.shape(lane)
+            times = slice(index * size, min((index + 1) * size, timesteps))
+            if level == _EVERY_CELL:
+                cells = self.cells(lane, times, slice(0, units))
+                low = high = cells.values.T
+                marks = None if cells.marks is None else cells.marks.T
+            else:
+                low, high, marks = self._level(
+                    lane, slice(times.start // level.times, -(-times.stop // level.times)), level
+                )
+            if order is not None:
+                same = low is high
+                low = low[:, order.units]
+                high = low if same else high[:, order.units]
+                marks = None if marks is None else marks[:, order.units]
+            share = block.times // level.times, block.units // level.units
+            chunk = Tile(block_extremes(low, high, *share), None if marks is None else block_marks(marks, *share))
+            self._cache.put(key, chunk, chunk.nbytes)
+        return chunk
+
+    def _of_finer(self, key: tuple[object, ...], block: Level) -> Tile | None:
+        for times, units in ((t, u) for t in range(_FINER) for u in range(_FINER) if t or u):
+            finer = Level(block.times >> times, block.units >> units)
+            if min(finer) < 1:
+                continue
+            found = self._cache.get((*key, finer))
+            if found is not None:
+                values = block_extremes(found.values.T, found.values.T, 1 << times, 1 << units)
+                marks = None if found.marks is None else block_marks(found.marks.T, 1 << times, 1 << units)
+                return Tile(values, marks)
+        return None
+
+    def _level(self, lane: Lane, blocks: slice, level: Level) -> tuple[LevelArray, LevelArray, BoolArray | None]:
+        """The least and the largest values and the marks of some blocks of a level, each (blocks of time, of units)."""
+        index = lane.layer or 0, lane.direction, blocks, self._sample
+        low_of, high_of, marks_of = self._pyramids(lane)
+        low = copy_and_unmap(low_of[level][index])
+        high = low if high_of is low_of else copy_and_unmap(high_of[level][index])
+        marks = copy_and_unmap(marks_of[level][index]) if self._marked(lane) else None
+        return low, high, marks if marks is not None and marks.any() else None
+
+    def _pyramids(self, lane: Lane) -> tuple[Pyramid, Pyramid, Pyramid]:
+        """Those of the least and of the largest values, and of the marks, of a lane's array."""
+        name = stored_array(self._quantity, self._result[self._engine])
+        of_candidate: Mapping[str, Pyramid] = {} if self._candidate is None else self._result[self._candidate].pyramids
+        low, high = ("low", "high") if lane.layer is None else _ENDS.get(self._quantity, ("low", "high"))
+        stored = of_candidate if (low, high) != ("low", "high") else self._result[self._engine].pyramids
+        comparison = self.comparison
+        if lane.layer is None and self._input is self._result.inputs.sequence:
+            name, stored = "x", self._result.inputs.pyramids
+        elif lane.layer is None:
+            name, comparison = OF_INPUT, self.input_comparison
+        marks = "" if comparison is None else f"{comparison.name}.marks"
+        found = (stored.get(f"{name}.{low}"), stored.get(f"{name}.{high}"), of_candidate.get(marks))
+        low_of, high_of, marks_of = (NO_PYRAMID if pyramid is None else pyramid for pyramid in found)
+        return low_of, high_of, marks_of
+
+    def _marked(self, lane: Lane) -> bool:
+        return (self.input_comparison if lane.layer is None else self.comparison) is not None

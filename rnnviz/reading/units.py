@@ -1,0 +1,277 @@
+"""The units of each lane in another order than by index, and the units that are on together over a range of time steps.
+
+An order is found from one engine's hidden values or gradients of one sample. Of a long sequence at most `SAMPLED`
+time steps at equal distances are looked at, which is reported wherever an order is named.
+
+A unit is on at a time step if its value, h or another quantity, is at least the threshold there; NaN is not on. The
+units of a query are those that are on at every time step of its range, as in LSTMVis (Strobelt et al., 2018), and on
+request off at the one that is computed before: a cell state keeps many units on for long. Another range is a longest
+run of time steps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the
+Jaccard index of the query's units and of all units of the lane that are on, times the shorter length of the two ranges
+over the longer: 1 for a range of the same length in which exactly the same units are on. Where the query's units are
+those off before, other units do not count. A run that meets the query's own range is left out.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from math import ceil
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import CellSpec
+from rnnviz.core.mmap_arrays import FloatArray, release_pages
+from rnnviz.frozen import dataclass
+from rnnviz.reading.gates import GateReader, Quantity, gate_quantity, is_gradient, stored_array
+from rnnviz.reading.level_of_detail import IntArray
+from rnnviz.verify.result import RunResult
+
+OrderName: TypeAlias = Literal["index", "component", "activity"]
+SAMPLED = 512
+ORDERS: dict[OrderName, tuple[str, str]] = {
+    "index": ("index", "Sorted by index."),
+    "component": (
+        "first component",
+        "Sorted by weight in the first principal component of {array} over time, largest first.",
+    ),
+    "activity": ("activity", "Sorted by mean |{array}| over time, largest first."),
+}
+"""Title and description of each order."""
+
+Check: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class UnitOrder:
+    """A permutation: `units[row]` is the unit that is in a row, from the top."""
+
+    units: IntArray
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """(U,): the row in which each unit is."""
+        rows = np.empty_like(self.units)
+        rows[self.units] = np.arange(len(self.units))
+        return rows
+
+
+@dataclass(frozen=True)
+class OrderKey:
+    """Request of an order: its kind, engine, sample and array."""
+
+    name: OrderName
+    engine: str
+    sample: int
+    array: str = "h"
+
+
+@dataclass(frozen=True, eq=False)
+class LaneOrders:
+    """The orders of all hidden lanes, by (layer, direction)."""
+
+    key: OrderKey
+    orders: Mapping[tuple[int, int], UnitOrder]
+
+    def of(self, layer: int | None, direction: int) -> UnitOrder | None:
+        """A lane's order; None for the input, which has none."""
+        return None if layer is None else self.orders[layer, direction]
+
+
+def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
+    """The orders of all lanes; `check` is called between lanes, and may raise an exception to cancel."""
+    layers, directions, *_ = result.shape
+    found = {}
+    for layer in range(layers):
+        for direction in range(directions):
+            check()
+            lane = result[key.engine][key.array][layer, direction]
+            values = np.asarray(lane[sampled_times(result.inputs.length(key.sample)), key.sample]).astype(np.float64)
+            release_pages(lane)
+            found[layer, direction] = UnitOrder(order_of(values, key.name))
+    return LaneOrders(key, found)
+
+
+def order_effort(result: RunResult, key: OrderKey) -> float:
+    layers, directions, _, _, units = result.shape
+    times = min(result.inputs.length(key.sample), SAMPLED)
+    inner = min(times, units)
+    products = times * units * (inner if key.name == "component" else 1) + 20 * inner**3
+    return float(layers * directions * products)
+
+
+def sampled_times(length: int) -> slice:
+    return slice(0, length, -(-length // SAMPLED))
+
+
+def order_of(values: FloatArray, name: OrderName) -> IntArray:
+    """(U,): the units of values (T, U) from the top down; of equal ones the one with the lower index comes first."""
+    if name == "index":
+        return np.arange(values.shape[1], dtype=np.int64)
+    weight = activity(values) if name == "activity" else first_component(values)
+    # NaN, which sorts to the end, is no activity.
+    return np.argsort(-weight, kind="stable").astype(np.int64)
+
+
+def activity(values: FloatArray) -> NDArray[np.float64]:
+    """(U,): the mean magnitude of each unit's numbers over time; NaN where there is one among them."""
+    return np.asarray(np.abs(values).mean(axis=0), np.float64)
+
+
+def first_component(values: FloatArray) -> NDArray[np.float64]:
+    """(U,): each unit's weight in the first principal component, of length 1; NaN counts as 0.
+
+    Its sign is such that the weight of the largest magnitude is positive.
+    """
+    finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
+    centered = finite - finite.mean(axis=0)
+    largest = float(np.abs(centered).max())
+    if largest == 0.0:
+        return np.zeros(values.shape[1])
+    centered /= largest
+    times, units = centered.shape
+    if times < units:
+        _, vectors = np.linalg.eigh(centered @ centered.T)
+        weight = centered.T @ vectors[:, -1]
+    else:
+        _, vectors = np.linalg.eigh(centered.T @ centered)
+        weight = vectors[:, -1]
+    weight /= np.linalg.norm(weight) * np.sign(weight[np.argmax(np.abs(weight))])
+    return np.asarray(weight)
+
+
+MOST = 0.8
+"""The share of a query's units that have to be on."""
+THRESHOLD = 0.3
+RANGES = 50
+"""This many ranges are reported, the best ones."""
+_BLOCK_VALUES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Query:
+    """A range of time steps in one lane of one engine's values of one sample, searched by h or another quantity."""
+
+    engine: str
+    layer: int
+    direction: int
+    sample: int
+    times: range
+    threshold: float = THRESHOLD
+    quantity: Quantity = "value"
+    onset: bool = False
+    """Whether the units are off at the time step that is computed before the range."""
+
+
+def searched(quantity: Quantity, cell: CellSpec) -> Quantity:
+    """The quantity by which units are searched while the lanes show one: h, if that has no value for each unit."""
+    found = gate_quantity(quantity, cell)
+    return quantity if found is not None and found.per_unit else "value"
+
+
+def reach(result: RunResult, query: Query) -> float:
+    """How far usual thresholds of a query's quantity lie from 0: as far as the values of a gradient, else 1."""
+    extent = result.extents.get(f"{query.engine}.{query.quantity}") if is_gradient(query.quantity) else None
+    return extent or 1.0
+
+
+@dataclass(frozen=True)
+class Match:
+    """A range in which at least most of a query's units are on, and how like the query it is, from 0 to 1."""
+
+    times: range
+    score: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Result of a query: the units that are on throughout its range, and other ranges, the best first.
+
+    `highest` is the highest threshold at which any unit is on throughout the range; None if there is none.
+    """
+
+    query: Query
+    units: tuple[int, ...]
+    matches: tuple[Match, ...]
+    highest: float | None = None
+
+
+def select(result: RunResult, query: Query, check: Check) -> Selection:
+    """Answer a query, a block of time steps at a time; `check` is called between blocks, and may raise."""
+    least = _least(result, query, query.times, check)
+    on = least >= query.threshold
+    if query.onset:
+        # The backward pass goes through the time steps in the other order.
+        later = result.inputs.network.backward(query.direction) != is_gradient(query.quantity)
+        end = query.times.stop if later else query.times.start - 1
+        before = _least(result, query, range(end, end + 1), check) if end >= 0 else np.full_like(least, np.nan)
+        on &= ~(before >= query.threshold)
+        least = np.where(before >= least, np.nan, least)
+    units = tuple(int(unit) for unit in np.flatnonzero(on))
+    known = least[~np.isnan(least)]
+    highest = float(known.max()) if len(known) else None
+    return Selection(query, units, find_ranges(result, query, units, check) if units else (), highest)
+
+
+def _least(result: RunResult, query: Query, times: range, check: Check) -> FloatArray:
+    """(H,): each unit's least value at some time steps before padding; NaN if one is, or if there are none."""
+    times = times[: max(0, result.inputs.length(query.sample) - times.start)]
+    least: FloatArray = np.full(result.shape[4], np.inf if len(times) else np.nan)
+    for _, values in _blocks(result, query, times, check):
+        least = np.minimum(least, values.min(axis=0))
+    return least
+
+
+def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> tuple[Match, ...]:
+    """The best other ranges of the whole sample in which most of some units are on, the best first."""
+    own = query.times
+    entries = (
+        # Of equal ones the earlier is the better.
+        (likeness / length * min(length, len(own)) / max(length, len(own)), -start, start + length)
+        for start, length, likeness in _runs(result, query, units, check)
+        if start >= own.stop or own.start >= start + length
+    )
+    return tuple(Match(range(-start, stop), score) for score, start, stop in heapq.nlargest(RANGES, entries))
+
+
+def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> Iterator[tuple[int, int, float]]:
+    """Start and length of each run in which most of some units are on, and the sum of its Jaccard indices."""
+    needed, columns = ceil(MOST * len(units) - 1e-9), list(units)
+    start: int | None = None
+    likeness = 0.0
+    length = result.inputs.length(query.sample)
+    for first, values in _blocks(result, query, range(length), check):
+        on = values >= query.threshold
+        shared = np.count_nonzero(on[:, columns], axis=1)
+        others = 0 if query.onset else np.count_nonzero(on, axis=1) - shared
+        jaccard = shared / (len(units) + others)
+        for place in np.flatnonzero(np.diff(shared >= needed, prepend=start is not None)):
+            timestep = first + int(place)
+            if start is None:
+                start, likeness = timestep, 0.0
+            else:
+                begun = max(start - first, 0)
+                yield start, timestep - start, likeness + float(jaccard[begun:place].sum())
+                start = None
+        if start is not None:
+            likeness += float(jaccard[max(start - first, 0) :].sum())
+    if start is not None:
+        yield start, length - start, likeness
+
+
+def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
+    """First time step and values (B, H) of each block of some time steps."""
+    trace, lane = result[query.engine], (query.layer, query.direction)
+    stored = stored_array(query.quantity, trace)
+    reader = GateReader(result.inputs, trace) if stored is None else None
+    length, units = max(1, _BLOCK_VALUES // result.shape[4]), slice(0, result.shape[4])
+    for first in range(times.start, times.stop, length):
+        check()
+        block = slice(first, min(first + length, times.stop))
+        array = trace[stored or "h"][lane][block]
+        if reader is None:
+            yield first, array[:, query.sample]
+        else:
+            yield first, reader.lane(*lane, query.sample, query.quantity, block, units)
+        release_pages(array)

@@ -1,0 +1,1 @@
+"""Series over time for plots: errors, and outlines of long series."""

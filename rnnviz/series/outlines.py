@@ -1,0 +1,375 @@
+"""Numbers over time and histograms made ready to be drawn: gaps, ranges, logarithms with a zero, outlines, bars."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from math import ceil, floor, isinf, log2, log10
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core import number_format
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.multiscale import NO_PYRAMID, Level
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
+from rnnviz.reading.level_of_detail import reduce_blocks
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.histogram import Histogram
+
+_PADDING = 0.06
+
+
+def unit_over_time(trace: Trace, where: Location, unit: int, times: range, name: str = "h") -> FloatArray:
+    """One unit of an array's lane and sample of `where` at some time steps, read into memory; NaN in padding."""
+    values = np.array(trace[name][where.layer, where.direction, times.start : times.stop, where.sample, unit])
+    values[max(0, trace.length(where.sample) - times.start) :] = np.nan
+    return values
+
+
+def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(K, 2): first and last index of each run of True."""
+    padded = np.zeros(len(mask) + 2, np.int8)
+    padded[1:-1] = mask
+    edges = np.diff(padded)
+    return np.array([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1], np.int64).T
+
+
+def pixel_bands(
+    bands: NDArray[np.int64], left: float, right: float, width: int, narrowest: int = 2
+) -> NDArray[np.int64]:
+    """(K, 2): the pixels [start, stop) that cover runs of time steps, where `left` to `right` fill `width` pixels.
+
+    No lane is narrower than `narrowest`, so that none vanishes, and those that touch are one: there are never more
+    of them than pixels.
+    """
+    scale = width / (right - left)
+    start = np.floor((bands[:, 0] - 0.5 - left) * scale).astype(np.int64)
+    stop = np.maximum(np.ceil((bands[:, 1] + 0.5 - left) * scale).astype(np.int64), start + narrowest)
+    seen = (stop > 0) & (start < width)
+    covered = np.zeros(width + 1, np.int64)
+    np.add.at(covered, np.maximum(start[seen], 0), 1)
+    np.add.at(covered, np.minimum(stop[seen], width), -1)
+    merged = runs(np.cumsum(covered[:width]) > 0)
+    merged[:, 1] += 1
+    return merged
+
+
+def pixel_maxima(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """(width,): the largest of the values (T,) that share a pixel, or of the one that covers it; nothing vanishes."""
+    steps = len(values)
+    if width >= steps:
+        return np.asarray(values[np.arange(width) * steps // width])
+    return np.asarray(np.maximum.reduceat(values, np.arange(width) * steps // width))
+
+
+def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
+    """The least and the largest finite number with a little room round them; never empty."""
+    finite = [values[np.isfinite(values)] for values in series]
+    lows = [float(values.min()) for values in finite if values.size]
+    highs = [float(values.max()) for values in finite if values.size]
+    low, high = min(lows, default=-1.0), max(highs, default=1.0)
+    room = _PADDING * (high - low) if high > low else max(abs(high), 1.0) * 0.5
+    return low - room, high + room
+
+
+@dataclass(frozen=True)
+class LogScale:
+    """Positions on a logarithmic axis of decades that also has a place for zero below and for infinity above.
+
+    `lowest` and `highest` are whole exponents of ten: every finite positive number lies between them. `infinite` says
+    whether there is any infinity, `zeros` whether zeros are drawn.
+    """
+
+    lowest: int
+    highest: int
+    infinite: bool = False
+    zeros: bool = True
+
+    @property
+    def bottom(self) -> float:
+        """The lowest position of a number."""
+        return self.zero if self.zeros else float(self.lowest)
+
+    @property
+    def zero(self) -> float:
+        """Where exact zeros are, a decade below the least number."""
+        return self.lowest - 1.0
+
+    @property
+    def infinity(self) -> float:
+        """Where infinities are, a decade above the largest number."""
+        return self.highest + 1.0
+
+    def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log10 of each number, with zeros and infinities in their own places; NaN of zeros that are not drawn."""
+        with np.errstate(divide="ignore"):
+            found: NDArray[np.float64] = np.log10(values)
+        found[values == 0.0] = self.zero if self.zeros else np.nan
+        found[np.isposinf(values)] = self.infinity
+        return found
+
+    def text(self, position: float) -> str:
+        """Label of a tick: "0", "1e-7", "1", "infinity"; empty between the decades."""
+        if position == self.zero:
+            return "0" if self.zeros else ""
+        if position == self.infinity:
+            return "infinity"
+        exponent = round(position)
+        if exponent != position or not self.lowest <= exponent <= self.highest:
+            return ""
+        return f"{10.0**exponent:,g}" if -2 <= exponent <= 3 else f"1e{exponent}"
+
+
+def log_scale(series: Iterable[NDArray[np.float64]], *also: float, zeros: bool = True) -> LogScale:
+    """The decades that hold every finite positive number of the series, which are not negative, and those of `also`.
+
+    The series are looked at one by one, so that no more is held than one of them.
+    """
+    bounds = [value for value in also if value > 0.0 and np.isfinite(value)]
+    infinite = False
+    for values in series:
+        positive = (values > 0.0) & (values < np.inf)
+        low = float(values.min(where=positive, initial=np.inf))
+        if low < np.inf:
+            bounds += [low, float(values.max(where=positive, initial=0.0))]
+        infinite = infinite or bool(np.isposinf(values).any())
+    if not bounds:
+        return LogScale(-1, 1, infinite, zeros)
+    lowest, highest = floor(log10(min(bounds))), ceil(log10(max(bounds)))
+    return LogScale(lowest, max(highest, lowest + 1), infinite, zeros)
+
+
+Values: TypeAlias = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The smallest (`low`) and the largest (`high`) value of each block of `block` timesteps, each (P,).
+
+    Block p begins at time step `first` + p · block; the last one ends at T at the latest. Both are the value itself
+    where a block is one time step.
+    """
+
+    first: int
+    block: int
+    low: Values
+    high: Values
+    timesteps: int
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether every value is finite."""
+        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(P,): the middle of each block."""
+        starts = self.first + self.block * np.arange(len(self.low))
+        return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
+
+    def points(self) -> tuple[NDArray[np.float64], Values]:
+        """Points of the line: one for each time step, or two for each block of several.
+
+        Every other block goes down, so that no line crosses the whole height between two blocks.
+        """
+        if self.block == 1:
+            return self.times, self.low
+        ends = np.stack([self.low, self.high], axis=1)
+        ends[1::2] = ends[1::2, ::-1]
+        return np.repeat(self.times, 2), ends.ravel()
+
+    def steps(self, blocks: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(K, 2): first and last time step of each run of the blocks (P,) that are chosen."""
+        found = runs(blocks) * self.block + self.first
+        found[:, 1] += self.block - 1
+        return np.minimum(found, self.timesteps - 1)
+
+
+def block_for(seen: range, pixels: int) -> int:
+    """The number of time steps of a block, if those in sight are on this many pixels: a power of two, about a pixel.
+
+    A block of at most a pixel would often be half of one, and twice as many would take twice as long to draw.
+    """
+    return 1 << max(0, round(log2(max(len(seen), 1) / max(pixels, 1))))
+
+
+def outline_of(values: Values, seen: range, pixels: int) -> Outline:
+    """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number is next to it."""
+    timesteps, block = len(values), block_for(seen, pixels)
+    first, stop = _whole_blocks(seen, block, timesteps)
+    part = values[first:stop]
+    return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
+
+
+def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str = "h") -> Outline:
+    """The part in sight of an array's unit, lane and sample of `where`; a block that holds a NaN has no number.
+
+    Neither has a block of padding.
+    """
+    outline = _unit_outline(trace, where, seen, block, name)
+    length, first = trace.length(where.sample), outline.first
+    whole = max(0, (length - first) // block)
+    if length == outline.timesteps or whole >= len(outline.low):
+        return outline
+    low, high = outline.low.copy(), outline.high.copy()
+    low[whole:] = high[whole:] = np.nan
+    start = first + whole * block
+    if start < length:
+        # The last block of the sample has padding, too.
+        own = trace[name][where.layer, where.direction, start:length, where.sample, where.unit]
+        low[whole], high[whole] = own.min(), own.max()
+    return replace(outline, low=low, high=high)
+
+
+def _unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str) -> Outline:
+    timesteps, unit = trace.shape[2], where.unit
+    first, stop = _whole_blocks(seen, block, timesteps)
+    ends = [trace.pyramids.get(f"{name}.{end}", NO_PYRAMID) for end in ("low", "high")]
+    kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]
+    place = where.layer, where.direction, slice(first, stop), where.sample, unit
+    if not kept:
+        column = np.ascontiguousarray(trace[name][place])
+        return Outline(
+            first, block, reduce_blocks(np.minimum, column, block), reduce_blocks(np.maximum, column, block), timesteps
+        )
+    times = max(kept)
+    place = where.layer, where.direction, slice(first // times, -(-stop // times)), where.sample, unit
+    low, high = (np.ascontiguousarray(levels[Level(times, 1)][place]) for levels in ends)
+    share = block // times
+    return Outline(
+        first, block, reduce_blocks(np.minimum, low, share), reduce_blocks(np.maximum, high, share), timesteps
+    )
+
+
+def largest_of(outlines: Sequence[Outline]) -> Outline:
+    high = np.fmax.reduce([outline.high for outline in outlines], axis=0)
+    return replace(outlines[0], low=high, high=high)
+
+
+def drop_collinear(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float64], Values]:
+    """The points (P,) of a line without those between two of the same height, which change nothing of it."""
+    if len(y) < 3:
+        return x, y
+    kept = np.ones(len(y), np.bool_)
+    kept[1:-1] = (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:])
+    return x[kept], y[kept]
+
+
+def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
+    """The time steps of the blocks in sight, with one beyond each end: a line runs on to the edge of the plot."""
+    first = max(0, seen.start // block - 1) * block
+    stop = min(timesteps, (-(-seen.stop // block) + 1) * block)
+    return first, max(first, stop)
+
+
+APART = 0.6
+"""How far the bars of zero and of infinity are from the others, in widths of a bar."""
+
+
+@dataclass(frozen=True)
+class HistogramBar:
+    """One bin: it reaches from `x` to `x + 1`; `words` say which numbers it counts."""
+
+    x: float
+    words: str
+    low: float
+    high: float
+    count: int
+    first: Location | None
+    outside: bool
+    """Whether its numbers are outside the tolerance."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """All bars from left to right, the ticks, and the position of the limit, in widths of a bar."""
+
+    bars: tuple[HistogramBar, ...]
+    ticks: tuple[tuple[float, str], ...]
+    limit: float | None
+    total: int
+
+    @property
+    def width(self) -> float:
+        return self.bars[-1].x + 1.0
+
+    @property
+    def highest(self) -> int:
+        return max(bar.count for bar in self.bars)
+
+
+def error_ratio_bars(comparison: Comparison) -> Bars:
+    """How the error ratios are spread; the limit and the octaves on both its sides are always shown."""
+    histogram = comparison.error_ratios
+    below = -histogram.lowest
+    shown = _hull(histogram, below, below + 1)
+    bars = _bars(histogram, shown, "times the tolerance", "infinite: NaN in one engine, or a tolerance of 0", 1.0)
+    lowest, highest = (2.0 ** (histogram.lowest + place - 1) for place in (shown.start, shown.stop))
+
+    def x(value: float) -> float:
+        return log2(value / lowest) + 1.0 + APART
+
+    decades = range(ceil(log10(lowest)), floor(log10(highest)) + 1)
+    ticks = tuple((x(10.0**decade), number_format.error(10.0**decade)) for decade in decades)
+    return Bars(bars, (*_end_ticks(bars), *ticks), x(1.0), histogram.total)
+
+
+def ulp_bars(comparison: Comparison) -> Bars:
+    histogram = comparison.ulps
+    bars = _bars(histogram, _hull(histogram, 1, 1), "ulp", "no distance: NaN in one engine", None)
+    ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))
+    return Bars(bars, (*_end_ticks(bars), *ticks), None, histogram.total)
+
+
+def _hull(histogram: Histogram, low: int, high: int) -> range:
+    """The octaves' bins that are shown: from the first to the last filled one, and those from `low` to `high`."""
+    filled = histogram.filled
+    if not len(filled):
+        return range(low, high + 1)
+    return range(min(low, filled.start), max(high + 1, filled.stop))
+
+
+def _bars(
+    histogram: Histogram, shown: range, unit: str, infinite: str, limit: float | None
+) -> tuple[HistogramBar, ...]:
+    last = len(histogram.counts) - 1
+    places = [0, *shown, *([last] if histogram.counts[last] else [])]
+    bars = []
+    for place in places:
+        low, high = histogram.edges(place)
+        x = 0.0 if place == 0 else place - shown.start + 1.0 + APART
+        if place == 0:
+            words = "exactly 0"
+        elif place == last:
+            words, x = infinite, len(shown) + 1.0 + 2 * APART
+        else:
+            words = _words(low, high, unit)
+        outside = limit is not None and low >= limit
+        bars.append(HistogramBar(x, words, low, high, int(histogram.counts[place]), histogram.location(place), outside))
+    return tuple(bars)
+
+
+def _words(low: float, high: float, unit: str) -> str:
+    if unit == "ulp":
+        return f"{_whole(low, high)} ulp"
+    if low == 0.0:
+        return f"up to {number_format.error(high)} {unit}"
+    if isinf(high):
+        return f"above {number_format.error(low)} {unit}"
+    return f"above {number_format.error(low)}, up to {number_format.error(high)} {unit}"
+
+
+def _whole(low: float, high: float) -> str:
+    """The whole numbers above `low`, up to `high`: "1", "3-4", "4,097-8,192"."""
+    least, most = int(low) + 1, int(min(high, 2.0**64))
+    return number_format.ulp(most) if least >= most else f"{number_format.ulp(least)}–{number_format.ulp(most)}"
+
+
+def _end_ticks(bars: tuple[HistogramBar, ...]) -> tuple[tuple[float, str], ...]:
+    ends = [(bars[0].x + 0.5, "0")]
+    if isinf(bars[-1].low):
+        ends.append((bars[-1].x + 0.5, "∞"))
+    return tuple(ends)

@@ -1,0 +1,380 @@
+"""Extremes and marks of many cells on one pixel, and the pyramids of traces."""
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnnviz.core.multiscale import Level, level_shape, open_pyramids
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import INPUT, Lane
+from rnnviz.reading import level_of_detail as module
+from rnnviz.reading.lane_reader import MultiscaleReader
+from rnnviz.reading.level_of_detail import (
+    Bins,
+    ComparedPyramids,
+    bin_extremes,
+    bin_marks,
+    block_extremes,
+    block_marks,
+    build_values,
+    every_cell,
+    needs_pyramid,
+)
+from rnnviz.verify.metrics import block_difference, error_ratio, signed_difference
+from rnnviz.verify.result import RunResult
+from tests.profiles import examples, nightly_except
+from tests.verify.pyramids import pyramid_result, with_short_levels
+from tests.verify.traces import random_trace
+
+FLOATS = st.floats(width=32)
+
+
+@st.composite
+def bins_over(draw: st.DrawFn, cells: int) -> Bins:
+    """Pixels over some of `cells` cells: several cells each, or several pixels for a cell."""
+    if draw(st.booleans()):
+        starts = sorted(draw(st.sets(st.integers(0, cells - 1), min_size=1)))
+        return Bins(np.array(starts, np.int64), draw(st.integers(starts[-1] + 1, cells)))
+    first, stop = sorted(draw(st.sets(st.integers(0, cells), min_size=2, max_size=2)))
+    return Bins(np.repeat(np.arange(first, stop), draw(st.integers(1, 3))), stop)
+
+
+@st.composite
+def picture_and_bins(draw: st.DrawFn, elements: st.SearchStrategy, dtype: str) -> tuple[np.ndarray, Bins, Bins]:
+    shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 17)))
+    picture = draw(hnp.arrays(dtype, shape, elements=elements))
+    return picture, draw(bins_over(shape[1])), draw(bins_over(shape[0]))
+
+
+def cells_of(bins: Bins, pixel: int) -> slice:
+    start = int(bins.starts[pixel])
+    end = int(bins.starts[pixel + 1]) if pixel + 1 < len(bins.starts) else bins.stop
+    return slice(start, max(end, start + 1))
+
+
+def extreme_of(values: np.ndarray) -> float:
+    if np.isnan(values).any():
+        return np.nan
+    magnitude = np.abs(values).max()
+    return magnitude if (values == magnitude).any() else -magnitude
+
+
+@given(picture_and_bins(FLOATS, "float32"))
+def test_a_pixel_shows_the_value_of_largest_magnitude(drawn: tuple[np.ndarray, Bins, Bins]) -> None:
+    picture, times, units = drawn
+    shown = bin_extremes(picture, times, units)
+    assert shown.shape == (len(units.starts), len(times.starts))
+    for row in range(shown.shape[0]):
+        for column in range(shown.shape[1]):
+            expected = extreme_of(picture[cells_of(units, row), cells_of(times, column)])
+            assert np.array_equal(shown[row, column], expected, equal_nan=True)
+
+
+@given(picture_and_bins(st.booleans(), "bool"))
+def test_a_pixel_is_marked_if_and_only_if_one_of_its_cells_is(drawn: tuple[np.ndarray, Bins, Bins]) -> None:
+    picture, times, units = drawn
+    shown = bin_marks(picture, times, units)
+    for row in range(shown.shape[0]):
+        for column in range(shown.shape[1]):
+            assert shown[row, column] == picture[cells_of(units, row), cells_of(times, column)].any()
+
+
+@given(hnp.arrays("float32", st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=FLOATS), st.data())
+def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.DataObject) -> None:
+    k, m = data.draw(st.sampled_from((1, 2, 4, 8))), data.draw(st.sampled_from((1, 2, 4)))
+    blocks = block_extremes(values, values, k, m)
+    assert blocks.shape == (-(-values.shape[1] // m), -(-values.shape[0] // k))
+    for (unit, time), shown in np.ndenumerate(blocks):
+        expected = extreme_of(values[time * k : (time + 1) * k, unit * m : (unit + 1) * m])
+        assert np.array_equal(shown, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (1, 4), (4, 2)])
+def test_the_extremes_of_both_arrays_are_kept(k: int, m: int) -> None:
+    one, other = np.random.default_rng(k).normal(size=(2, 9, 7))
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    for end in (low, high):
+        end[3, 2] = end[8, 6] = np.nan  # as a block that holds one has it in both ends
+    blocks = block_extremes(low, high, k, m)
+    assert blocks.shape == (-(-7 // m), -(-9 // k))
+    for (unit, time), shown in np.ndenumerate(blocks):
+        there = slice(time * k, (time + 1) * k), slice(unit * m, (unit + 1) * m)
+        assert np.array_equal(shown, extreme_of(np.stack([low[there], high[there]])), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("starts", "stop", "block", "widest"),
+    [
+        ([0], 1, 1, 1),
+        ([3], 10, 4, 7),
+        ([0, 8, 16], 17, 8, 8),
+        ([0, 7, 14], 30, 4, 16),
+        ([0, 8, 16], 40, 8, 24),
+        ([5, 5, 5, 6, 6], 7, 1, 1),
+        ([0, 3, 9], 10, 2, 6),
+    ],
+)
+def test_bins_have_their_first_cell_their_narrowest_and_their_widest(
+    starts: list[int], stop: int, block: int, widest: int
+) -> None:
+    bins = Bins(np.array(starts, np.int64), stop)
+    assert (bins.first, bins.block, bins.widest) == (starts[0], block, widest)
+    moved = bins.after(starts[0])
+    assert (moved.starts.tolist(), moved.stop) == ([start - starts[0] for start in starts], stop - starts[0])
+    whole = bins.in_blocks(block)
+    assert (whole.starts.tolist(), whole.stop) == ([start // block for start in starts], (stop + block - 1) // block)
+
+
+@given(hnp.arrays("bool", st.tuples(st.integers(1, 20), st.integers(1, 20))), st.data())
+def test_blocks_keep_every_mark(marks: np.ndarray, data: st.DataObject) -> None:
+    k, m = data.draw(st.sampled_from((1, 2, 4, 8))), data.draw(st.sampled_from((1, 2, 4)))
+    for (unit, time), shown in np.ndenumerate(block_marks(marks, k, m)):
+        assert shown == marks[time * k : (time + 1) * k, unit * m : (unit + 1) * m].any()
+
+
+@given(st.integers(1, 3000), st.data())
+def test_no_block_is_lost_between_pixels(cells: int, data: st.DataObject) -> None:
+    bins = data.draw(bins_over(min(cells, 200)))
+    blocks = bins.in_blocks(bins.block)
+    assert (np.diff(blocks.starts) > 0).all() or bins.block == 1
+    assert blocks.first == bins.first // bins.block
+    assert (blocks.stop - 1) == (bins.stop - 1) // bins.block
+
+
+def test_of_two_equal_magnitudes_the_positive_is_shown() -> None:
+    values = np.array([[-2.0], [2.0], [1.0]])
+    assert block_extremes(values, values, 4, 1).tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize("other", [1.0, -np.inf, np.inf])
+def test_nan_wins_over_everything(other: float) -> None:
+    values = np.array([[other], [np.nan]])
+    assert np.isnan(block_extremes(values, values, 2, 1)).all()
+
+
+def test_every_cell_has_a_pixel() -> None:
+    bins = every_cell(3, 6)
+    assert (bins.starts.tolist(), bins.stop, bins.block, bins.widest) == ([3, 4, 5], 6, 1, 1)
+
+
+def test_many_cells_on_a_pixel_are_cut_off_where_the_last_pixel_ends() -> None:
+    picture = np.random.default_rng(2).standard_normal((23, 31)).astype(np.float32)
+    # Beyond the last pixels lie larger values, which no pixel shows.
+    picture[21:], picture[:, 29:] = 9.0, 9.0
+    times, units = Bins(np.array([0, 9, 18]), 29), Bins(np.array([0, 7]), 21)
+    shown = bin_extremes(picture, times, units)
+    for pixel in np.ndindex(shown.shape):
+        cells = picture[cells_of(units, pixel[0]), cells_of(times, pixel[1])]
+        assert shown[pixel] == cells.flat[np.abs(cells).argmax()]
+
+
+SPIKES = st.sampled_from((np.nan, np.inf, -np.inf, 50.0, -50.0))
+
+
+@pytest.fixture(autouse=True)
+def short_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_short_levels(monkeypatch)
+
+
+def blocks_of(array: np.ndarray, level: Level) -> Any:
+    """Each block of an array (L, D, T, N, U) with its place in the level."""
+    for layer, direction, time, sample, unit in np.ndindex(level_shape(array.shape, level)):
+        times = slice(time * level.times, (time + 1) * level.times)
+        units = slice(unit * level.units, (unit + 1) * level.units)
+        yield (layer, direction, time, sample, unit), array[layer, direction, times, sample, units]
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[0, 0, 5, 1, 2] += 0.5
+    trace.hidden[0, 1, 37, 0, 3] = np.nan
+    trace.hidden[1, 0, 16, 0, 0] = -np.inf
+
+
+@pytest.mark.parametrize("block", nightly_except((1, 3, 16, 50), 3, 16))
+def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int) -> None:
+    result = pyramid_result(
+        tmp_path, block, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=41, hidden_size=5
+    )
+    r, c = (result[name].hidden for name in ("gluon", "manual"))
+    comparison = result.comparison("manual")
+    over = error_ratio(r, c, comparison.rtol, comparison.atol)
+    expected = {
+        ("gluon", "low"): (r, np.min),
+        ("manual", "low"): (c, np.min),
+        ("manual", "high"): (c, np.max),
+        ("manual", "difference-low"): (signed_difference(r, c), np.min),
+        ("manual", "difference-high"): (signed_difference(r, c), np.max),
+        ("manual", "error_ratio"): (over, np.max),
+        ("manual", "marks"): (~(over <= 1.0), np.any),
+    }
+    for (engine, name), (array, reduced) in expected.items():
+        levels = result[engine].pyramids[f"h.{name}"]
+        assert set(levels) == {Level(4, 4), Level(4, 1), Level(16, 1)}
+        for level, stored in levels.items():
+            for place, values in blocks_of(array, level):
+                assert stored[place] == pytest.approx(reduced(values), rel=1e-6, nan_ok=True)
+    assert "h.marks" not in result["gluon"].pyramids
+
+
+def test_a_number_beyond_the_range_of_float32_is_stored_as_its_largest_and_no_infinity(tmp_path: Path) -> None:
+    def one(trace: Trace) -> None:
+        trace.hidden[0, 0, 3, 0, 1] = -3e38
+
+    def other(trace: Trace) -> None:
+        trace.hidden[0, 0, 3, 0, 1] = 3e38
+
+    result = pyramid_result(tmp_path, 8, {"gluon": one, "manual": other}, timesteps=32)
+    high = result["manual"].pyramids["h.difference-high"][Level(4, 1)]
+    assert high[0, 0, 0, 0, 1] == np.finfo(np.float32).max
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(st.data())
+def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data: st.DataObject) -> None:
+    """In shapes of all kinds, in each sample, in every coloring, whichever copy is read."""
+    sizes = {
+        "timesteps": data.draw(st.integers(8, 90)),
+        "hidden_size": data.draw(st.integers(1, 9)),
+        "batch_size": data.draw(st.integers(1, 3)),
+        "num_layers": data.draw(st.integers(1, 2)),
+        "bidirectional": data.draw(st.booleans()),
+    }
+    place = (
+        data.draw(st.integers(0, sizes["num_layers"] - 1)),
+        data.draw(st.integers(0, int(sizes["bidirectional"]))),
+        data.draw(st.integers(0, sizes["timesteps"] - 1)),
+        data.draw(st.integers(0, sizes["batch_size"] - 1)),
+        data.draw(st.integers(0, sizes["hidden_size"] - 1)),
+    )
+    spike = data.draw(SPIKES)
+
+    def edit(trace: Trace) -> None:
+        trace.hidden[place] = spike
+
+    with TemporaryDirectory() as folder:
+        result = pyramid_result(Path(folder), data.draw(st.integers(1, 20)), {"manual": edit}, **sizes)
+        for _ in range(6):
+            width, height = data.draw(st.integers(1, sizes["timesteps"])), data.draw(st.integers(1, 9))
+            first = data.draw(st.integers(0, place[2]))
+            across = Bins(np.arange(first, sizes["timesteps"], width), sizes["timesteps"])
+            down = Bins(np.arange(0, sizes["hidden_size"], height), sizes["hidden_size"])
+            at = place[4] // height, (place[2] - first) // width
+            for quantity in ("value", "error_ratio", "difference"):
+                lanes = MultiscaleReader(result, "manual", "manual", place[3], quantity)
+                _assert_found(lanes, Lane(*place[:2]), across, down, at, spike, quantity)
+
+
+def _assert_found(
+    lanes: MultiscaleReader, lane: Lane, across: Bins, down: Bins, at: tuple[int, int], spike: float, quantity: Any
+) -> None:
+    patch = lanes.read(lane, across, down)
+    assert patch.marks is not None
+    marked = np.argwhere(patch.marks)
+    assert len(marked) == 1
+    # A block that two pixels share is shown by the later one: at most one pixel away from its own.
+    assert abs(marked[0] - at).max() <= 1
+    shown = float(patch.values[tuple(marked[0])])
+    if quantity == "error_ratio":
+        assert shown > 1e5
+    elif np.isfinite(spike):
+        assert shown == pytest.approx(spike, abs=1.0 if quantity == "difference" else 0.0)
+    else:
+        assert np.array_equal(shown, spike, equal_nan=True)
+    others = [float(value) for place, value in np.ndenumerate(patch.values) if place != tuple(marked[0])]
+    assert all(abs(value) <= 1.0 for value in others)
+
+
+def test_the_coarsest_copy_that_will_do_is_read(tmp_path: Path) -> None:
+    result = pyramid_result(tmp_path, 16, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=200)
+    lanes = MultiscaleReader(result, "gluon", "manual", 0)
+    asked = {(1, 1): (1, 1), (2, 4): (1, 1), (4, 1): (4, 1), (8, 2): (4, 1), (8, 4): (4, 4), (32, 1): (16, 1)}
+    assert {(k, m): tuple(lanes.level_read(Lane(1, 1), k, m)) for k, m in asked} == asked
+    assert lanes.level_read(INPUT, 32, 1) == Level(16, 1)
+
+
+def test_a_long_trace_is_not_read_to_show_the_whole_of_it(tmp_path: Path) -> None:
+    def read(result: RunResult) -> list[np.ndarray]:
+        across, down = Bins(np.arange(0, 200, 20), 200), Bins(np.arange(4), 4)
+        found = []
+        for quantity in ("value", "error_ratio", "difference"):
+            patch = MultiscaleReader(result, "manual", "manual", 1, quantity).read(Lane(0, 0), across, down)
+            found += [patch.values, patch.marks]
+        return [
+            *found,
+            MultiscaleReader(result, "manual", "manual", 1).read(INPUT, across, Bins(np.arange(3), 3)).values,
+        ]
+
+    result = pyramid_result(tmp_path, 16, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=200)
+    before = read(result)
+    for array in (result["gluon"].hidden, result["manual"].hidden):
+        array[...] = 7.0
+    for one, other in zip(before, read(result), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_short_trace_has_no_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    result = pyramid_result(tmp_path, 16, {}, timesteps=200)
+    assert result["manual"].pyramids == {}
+    assert list(tmp_path.rglob("*.npy")) == []
+
+
+def test_unknown_differences_make_their_blocks_unknown(tmp_path: Path) -> None:
+    r, c = (replace(random_trace((1, 2, 32, 3, 4), "float32", seed), folder=tmp_path / str(seed)) for seed in (0, 1))
+    for trace in (r, c):
+        trace.folder.mkdir()
+    pyramids = ComparedPyramids(r, c, first=False)
+    for direction in (0, 1):
+        for start in (24, 16, 8, 0):
+            index = 0, direction, slice(start, start + 8)
+            known = (direction, start) != (1, 8)
+            difference = block_difference(r.hidden[index], c.hidden[index], 0.0, 10.0) if known else None
+            pyramids.add(0, direction, start, r.hidden[index], c.hidden[index], difference)
+    pyramids.finish()
+    assert open_pyramids(tmp_path / "0") == {}
+    stored = open_pyramids(tmp_path / "1")
+    assert {name: found[Level(4, 1)].dtype.name for name, found in stored.items()} == {
+        **dict.fromkeys(("h.low", "h.high", "h.difference-low", "h.difference-high", "h.error_ratio"), "float32"),
+        "h.marks": "bool",
+    }
+    for times, unknown in ((4, [2, 3]), (16, [0])):
+        level = Level(times, 1)
+        for name in ("h.difference-low", "h.difference-high", "h.error_ratio"):
+            missing = np.isnan(stored[name][level])
+            assert not missing[0, 0].any()
+            for place in range(32 // times):
+                assert (missing[0, 1, place] == (place in unknown)).all()
+        assert not stored["h.marks"][level].any()
+        assert not np.isnan(stored["h.low"][level]).any()
+
+
+@pytest.mark.parametrize("values", [1, 24, 200, 1 << 16])
+def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(
+    values: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK_VALUES", values)
+    array = random_trace((2, 2, 41, 3, 5), "float32").hidden
+    build_values(tmp_path, "h", array)
+    stored = open_pyramids(tmp_path)
+    assert set(stored) == {"h.low", "h.high"}
+    for level in (Level(4, 4), Level(4, 1), Level(16, 1)):
+        assert {stored[name][level].dtype for name in stored} == {array.dtype}
+        for place, block in blocks_of(array, level):
+            assert stored["h.low"][level][place] == block.min()
+            assert stored["h.high"][level][place] == block.max()
+
+
+def test_only_a_stored_and_long_trace_needs_a_pyramid(tmp_path: Path) -> None:
+    long, short = random_trace((1, 1, 32, 1, 2)), random_trace((1, 1, 3, 1, 2))
+    assert needs_pyramid(replace(long, folder=tmp_path))
+    assert not needs_pyramid(long)
+    assert not needs_pyramid(replace(short, folder=tmp_path))
+    build_values(tmp_path, "h", short.hidden)
+    assert list(tmp_path.iterdir()) == []

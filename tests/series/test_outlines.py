@@ -1,0 +1,434 @@
+"""Numbers over time and histograms as they are drawn."""
+
+import itertools
+from dataclasses import replace
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace, open_trace
+from rnnviz.core.trace_index import Location
+from rnnviz.reading.level_of_detail import build_values
+from rnnviz.series.outlines import (
+    Bars,
+    LogScale,
+    Outline,
+    block_for,
+    drop_collinear,
+    error_ratio_bars,
+    finite_range,
+    largest_of,
+    log_scale,
+    outline_of,
+    pixel_bands,
+    pixel_maxima,
+    runs,
+    ulp_bars,
+    unit_outline,
+    unit_over_time,
+)
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.histogram import Histogram
+from tests.factories import make_result
+
+
+def test_a_unit_over_time_is_the_lanes_column() -> None:
+    result = make_result(num_layers=2, bidirectional=True)
+    values = unit_over_time(result["manual"], Location(1, 1, 0, 1), 2, range(1, 4))
+    assert np.array_equal(values, result["manual"].hidden[1, 1, 1:4, 1, 2])
+    assert values.flags.c_contiguous
+
+
+@given(hnp.arrays(bool, st.integers(0, 40)))
+def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
+    covered = np.zeros_like(mask)
+    for first, last in runs(mask):
+        assert not covered[max(first - 1, 0) : last + 2].any()
+        covered[first : last + 1] = True
+    assert np.array_equal(covered, mask)
+
+
+def test_an_interval_covers_its_time_steps_and_one_out_of_view_nothing() -> None:
+    bands = np.array([[0, 0], [2, 3], [9, 9]])
+    assert pixel_bands(bands, -0.5, 9.5, 100).tolist() == [[0, 10], [20, 40], [90, 100]]
+    assert pixel_bands(bands, 3.5, 8.5, 100).tolist() == []
+    assert pixel_bands(bands, 2.5, 7.5, 50).tolist() == [[0, 10]]
+
+
+def test_no_interval_vanishes_and_there_are_never_more_than_pixels() -> None:
+    every_other = runs(np.arange(1_000_000) % 2 == 0)
+    assert pixel_bands(every_other, -0.5, 999_999.5, 300).tolist() == [[0, 300]]
+    alone = pixel_bands(np.array([[777_777, 777_777]]), -0.5, 999_999.5, 300)
+    assert alone.tolist() == [[233, 235]]
+
+
+def test_the_range_is_that_of_the_finite_numbers_and_never_empty() -> None:
+    low, high = finite_range([np.array([1.0, np.nan]), np.array([3.0, -np.inf])])
+    assert low < 1.0 < 3.0 < high
+    for values in ([], [np.array([np.nan])], [np.array([2.0, 2.0])], [np.array([0.0])]):
+        low, high = finite_range(values)
+        assert low < high
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
+def test_zero_is_below_every_number_and_infinity_above(values: np.ndarray) -> None:
+    scale = log_scale([values])
+    positions = scale.positions(values)
+    between = (values > 0.0) & np.isfinite(values)
+    assert np.all(positions[values == 0.0] == scale.zero)
+    assert np.all(positions[np.isinf(values)] == scale.infinity)
+    assert np.all((positions[between] >= scale.lowest) & (positions[between] <= scale.highest))
+    assert np.allclose(positions[between], np.log10(values[between]))
+
+
+@pytest.mark.parametrize(
+    ("position", "text"),
+    [
+        (-9.0, "0"),
+        (-8.0, "1e-8"),
+        (-2.0, "0.01"),
+        (0.0, "1"),
+        (3.0, "1,000"),
+        (4.0, "1e4"),
+        (5.0, "infinity"),
+        (0.5, ""),
+    ],
+)
+def test_a_tick_is_labeled_with_its_number(position: float, text: str) -> None:
+    assert LogScale(-8, 4).text(position) == text
+
+
+def test_the_limit_has_its_place_on_the_axis() -> None:
+    scale = log_scale([np.array([1e-8]), np.array([1e-7])], 1e-5)
+    assert (scale.lowest, scale.highest) == (-8, -5)
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 2**32))
+def test_no_value_vanishes_between_pixels(steps: int, width: int, seed: int) -> None:
+    values = np.random.default_rng(seed).random(steps)
+    drawn = pixel_maxima(values, width)
+    assert drawn.shape == (width,)
+    assert drawn.max() == values.max()
+    if steps >= width:
+        edges = [*(np.arange(width) * steps // width), steps]
+        assert drawn.tolist() == [values[start:stop].max() for start, stop in pairwise(edges)]
+    else:
+        assert set(drawn) == set(values)
+
+
+@pytest.mark.parametrize(
+    ("series", "low", "high"),
+    [
+        ([[1.0, np.nan], [3.0, -np.inf]], 1.0 - 0.12, 3.0 + 0.12),
+        ([[-7.0], [5.0, 2.0]], -7.72, 5.72),
+        ([[]], -1.12, 1.12),
+        ([[np.nan, np.inf]], -1.12, 1.12),
+        ([[0.5, 0.5]], 0.0, 1.0),
+        ([[-4.0]], -6.0, -2.0),
+    ],
+)
+def test_the_range_has_a_small_margin(series: list[list[float]], low: float, high: float) -> None:
+    assert finite_range([np.array(values) for values in series]) == pytest.approx((low, high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("series", "also", "scale"),
+    [
+        ([], (), LogScale(-1, 1)),
+        ([[0.0, 0.0]], (0.0, np.inf), LogScale(-1, 1)),
+        ([[0.0, np.inf]], (), LogScale(-1, 1, infinite=True)),
+        ([[np.inf], [0.5, 30.0]], (), LogScale(-1, 2, infinite=True)),
+        ([[0.5, np.nan], [0.0, 30.0, 4.0]], (2e-3,), LogScale(-3, 2)),
+        ([[30.0], [0.5]], (700.0,), LogScale(-1, 3)),
+        ([[1.0]], (), LogScale(0, 1)),
+        ([[0.01, 0.1]], (), LogScale(-2, -1)),
+        ([], (5.0,), LogScale(0, 1)),
+        ([[0.0, 0.25]], (), LogScale(-1, 0)),
+    ],
+)
+def test_the_decades_are_those_that_hold_every_number(
+    series: list[list[float]], also: tuple[float, ...], scale: LogScale
+) -> None:
+    assert log_scale((np.array(values) for values in series), *also) == scale
+
+
+def test_zero_and_infinity_are_a_decade_beyond_the_others() -> None:
+    scale = LogScale(-3, 2, infinite=True)
+    assert (scale.zero, scale.infinity) == (-4.0, 3.0)
+    assert scale.positions(np.array([0.0, np.inf, 10.0])).tolist() == [-4.0, 3.0, 1.0]
+    assert [scale.text(position) for position in (-3.0, -2.0, 2.0, -5.0, 4.0)] == ["1e-3", "0.01", "100", "", ""]
+    assert not LogScale(-3, 2).infinite
+
+
+def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged() -> None:
+    bands = np.array([[10, 10], [12, 12], [60, 61], [99, 99]])
+    assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=1).tolist() == [[10, 11], [12, 13], [60, 62], [99, 100]]
+    assert pixel_bands(bands, -0.5, 99.5, 100).tolist() == [[10, 14], [60, 62], [99, 100]]
+    assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=3).tolist() == [[10, 15], [60, 63], [99, 100]]
+    # A range that ends at the left edge or begins at the right edge is invisible; one that overlaps is visible.
+    assert pixel_bands(np.array([[0, 4]]), 4.5, 14.5, 10).tolist() == []
+    assert pixel_bands(np.array([[0, 5]]), 4.5, 14.5, 10).tolist() == [[0, 1]]
+    assert pixel_bands(np.array([[14, 20]]), 4.5, 14.5, 10).tolist() == [[9, 10]]
+    assert pixel_bands(np.array([[15, 20]]), 4.5, 14.5, 10).tolist() == []
+    assert pixel_bands(np.array([[0, 20]]), 4.5, 14.5, 10).tolist() == [[0, 10]]
+
+
+def test_runs_are_pairs_of_the_first_and_the_last_index() -> None:
+    mask = np.array([True, False, True, True, True, False, False, True])
+    assert runs(mask).tolist() == [[0, 0], [2, 4], [7, 7]]
+    assert runs(np.zeros(3, bool)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("width", [3, 4, 5, 8, 11])
+def test_a_pixel_of_a_wide_picture_shows_the_value_that_covers_it(width: int) -> None:
+    values = np.array([3.0, 1.0, 4.0, 2.0])
+    shown = pixel_maxima(values, width).tolist()
+    if width == 3:
+        assert shown == [3.0, 1.0, 4.0]
+    else:
+        assert shown == [values[pixel * 4 // width] for pixel in range(width)]
+
+
+@given(st.integers(1, 3000), st.data())
+def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, timesteps - 1))
+    seen = range(first, data.draw(st.integers(first + 1, timesteps)))
+    pixels = data.draw(st.integers(1, 400))
+    values = np.random.default_rng(timesteps).standard_normal(timesteps)
+    outline = outline_of(values, seen, pixels)
+    assert outline.block == 1 or 2**0.5 * len(seen) >= outline.block * pixels, "the nearest power of two"
+    assert len(outline.low) <= 2 * pixels + 4
+    assert outline.first <= seen.start
+    starts = outline.first + outline.block * np.arange(len(outline.low))
+    assert starts[-1] + outline.block >= seen.stop
+    for start, low, high in zip(starts, outline.low, outline.high, strict=True):
+        part = values[start : start + outline.block]
+        assert (low, high) == (part.min(), part.max())
+
+
+@pytest.mark.parametrize(
+    ("seen", "first", "blocks", "last"),
+    [
+        (range(32, 48), 28, 6, 51),
+        (range(33, 47), 28, 6, 51),
+        (range(16), 0, 5, 19),
+        # The sequence has 98 time steps: its last block is cut off.
+        (range(90, 98), 84, 4, 97),
+    ],
+)
+def test_the_outline_has_one_block_beyond_each_visible_end(seen: range, first: int, blocks: int, last: int) -> None:
+    outline = outline_of(np.arange(98.0), seen, len(seen) // 4)
+    assert outline.block == 4
+    assert (outline.first, len(outline.low), outline.high[-1]) == (first, blocks, last)
+    assert outline.timesteps == 98
+
+
+def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block() -> None:
+    values = np.array([1.0, 5.0, 2.0, 0.0, 7.0])
+    x, y = outline_of(values, range(5), 100).points()
+    assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], values.tolist())
+    x, y = outline_of(values, range(5), 2).points()
+    assert (x.tolist(), y.tolist()) == ([0.5, 0.5, 2.5, 2.5, 4.0, 4.0], [1, 5, 2, 0, 7, 7])
+
+
+def test_a_line_keeps_its_bends_its_ends_and_its_gaps() -> None:
+    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
+    x, kept = drop_collinear(np.arange(10.0), y)
+    assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
+    np.testing.assert_array_equal(kept, y[x.astype(int)])
+
+
+def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number() -> None:
+    values = np.array([np.nan, 1.0, np.nan, np.nan])
+    outline = outline_of(values, range(4), 2)
+    assert outline.low[0] == outline.high[0] == 1.0
+    assert np.isnan(outline.low[1])
+
+
+def test_runs_of_blocks_are_in_time_steps_and_end_with_the_sequence() -> None:
+    outline = Outline(first=8, block=4, low=np.zeros(4), high=np.zeros(4), timesteps=22)
+    assert outline.steps(np.array([True, False, True, True])).tolist() == [[8, 11], [16, 21]]
+
+
+def test_the_largest_of_several_ignores_nan() -> None:
+    outlines = [outline_of(np.array(values), range(3), 10) for values in ([1.0, np.nan, 2.0], [0.0, 3.0, np.nan])]
+    assert largest_of(outlines).high.tolist() == [1.0, 3.0, 2.0]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    """A trace that is long enough to store its ends, with one outlier and one NaN."""
+    made = make_result(timesteps=70_000, batch_size=1, hidden_size=64)["manual"]
+    hidden = made.hidden
+    hidden[0, 0, 40_001, 0, 7] = 9.0
+    hidden[0, 0, 60_001, 0, 7] = np.nan
+    folder: Path = tmp_path_factory.mktemp("trace")
+    (folder / "trace.json").write_text('{"engine": "manual", "lengths": []}')
+    for name, array in made.items():
+        np.save(folder / f"{name}.array.npy", array)
+    build_values(folder, "h", hidden)
+    return open_trace(folder)
+
+
+@pytest.mark.parametrize("seen", [range(70_000), range(20_000, 61_000), range(39_990, 40_030)])
+def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
+    assert stored.pyramids
+    where = Location(0, 0, 0, 0, 0)
+    kept = unit_outline(stored, where.moved(unit=7), seen, block_for(seen, 600))
+    read = unit_outline(replace(stored, pyramids={}), where.moved(unit=7), seen, block_for(seen, 600))
+    assert read.timesteps == kept.timesteps == stored.shape[2]
+    assert (kept.first, kept.block) == (read.first, read.block)
+    for ours, theirs in ((kept.low, read.low), (kept.high, read.high)):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.nanmax(kept.high) == 9.0
+
+
+def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> None:
+    class Unread:
+        shape = stored.hidden.shape
+
+        def __getitem__(self, index: object) -> FloatArray:
+            raise AssertionError(f"{index} was read")
+
+    trace = stored.with_arrays({"h": Unread()})
+    assert len(unit_outline(trace, Location(unit=7), range(70_000), block_for(range(70_000), 600)).low) > 500
+
+
+def test_a_block_is_about_a_pixel_wide() -> None:
+    times = (0, 1, 100, 141, 142, 282, 283, 400, 100_000)
+    assert [block_for(range(n), 100) for n in times] == [1, 1, 1, 1, 2, 2, 4, 4, 1024]
+
+
+def comparison_of(**edits: float) -> Comparison:
+    def edit(trace: Trace) -> None:
+        for t, amount in enumerate(edits.values()):
+            trace.hidden[0, 0, t, 0, 0] += np.float32(amount)
+
+    return make_result(edits={"manual": edit}).comparison("manual")
+
+
+MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}
+
+
+@pytest.mark.parametrize("make", [error_ratio_bars, ulp_bars])
+def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
+    bars: Bars = make(comparison_of(**MIXED))
+    assert sum(bar.count for bar in bars.bars) == bars.total == 40
+    assert bars.bars[0].count == 37
+    places = [bar.x for bar in bars.bars]
+    assert all(right - left >= 1.0 - 1e-9 for left, right in itertools.pairwise(places))
+    assert bars.width == places[-1] + 1.0
+
+
+def test_the_limit_separates_passing_from_failing_bars() -> None:
+    bars = error_ratio_bars(comparison_of(**MIXED))
+    assert bars.limit is not None
+    for bar in bars.bars:
+        assert bar.outside == (bar.x > bars.limit - 0.5)
+        assert bar.outside == (bar.low >= 1.0)
+    assert sum(bar.count for bar in bars.bars if bar.outside) == 2
+
+
+def test_equal_engines_show_zero_and_the_limit() -> None:
+    bars = error_ratio_bars(comparison_of())
+    assert [bar.words for bar in bars.bars] == [
+        "exactly 0",
+        "above 0.5, up to 1 times the tolerance",
+        "above 1, up to 2 times the tolerance",
+    ]
+    assert bars.limit == pytest.approx(bars.bars[2].x)
+    assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ulp"]
+
+
+def test_decades_are_at_their_values() -> None:
+    bars = error_ratio_bars(comparison_of(**MIXED))
+    [at] = [x for x, text in bars.ticks if text == "1"]
+    assert at == pytest.approx(bars.limit)
+    for x, text in bars.ticks:
+        if text in ("0", "∞"):
+            continue
+        [bar] = [bar for bar in bars.bars if bar.x < x <= bar.x + 1.0 and bar.low < inf]
+        assert bar.low <= float(text) <= bar.high
+
+
+def test_nonfinite_values_have_a_bar_only_if_there_are_any() -> None:
+    last = error_ratio_bars(comparison_of(**MIXED)).bars[-1]
+    assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
+    assert "infinite" in last.words
+    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN in one engine"
+    assert error_ratio_bars(comparison_of(large=0.25)).bars[-1].high < inf
+
+
+def test_ulp_distances_are_whole_numbers() -> None:
+    words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
+    assert words[:5] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp", "5–8 ulp"]
+
+
+def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
+    """A histogram of some counts by bin, whose first numbers are at the time step of their bin."""
+    bins = highest - lowest + 3
+    numbers = np.array([counts.get(place, 0) for place in range(bins)])
+    return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))
+
+
+def test_bars_span_the_filled_octaves() -> None:
+    spreads = replace(comparison_of(), error_ratios=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
+    bars = error_ratio_bars(spreads)
+    unit = "times the tolerance"
+    infinite = "infinite: NaN in one engine, or a tolerance of 0"
+    expected = [
+        (0.0, "exactly 0", 0.0, 0.0, 3, False),
+        (1.6, f"up to 0.25 {unit}", 0.0, 0.25, 5, False),
+        (2.6, f"above 0.25, up to 0.5 {unit}", 0.25, 0.5, 0, False),
+        (3.6, f"above 0.5, up to 1 {unit}", 0.5, 1.0, 0, False),
+        (4.6, f"above 1, up to 2 {unit}", 1.0, 2.0, 0, True),
+        (5.6, f"above 2, up to 4 {unit}", 2.0, 4.0, 0, True),
+        (6.6, f"above 4 {unit}", 4.0, inf, 2, True),
+        (8.2, infinite, inf, inf, 4, True),
+    ]
+    for place, (bar, (x, words, low, high, count, outside)) in enumerate(zip(bars.bars, expected, strict=True)):
+        assert bar.x == pytest.approx(x)
+        assert (bar.words, bar.low, bar.high, bar.count, bar.outside) == (words, low, high, count, outside)
+        assert bar.first == (Location(0, 1, place, 2, 3) if count else None)
+    assert (bars.total, bars.highest, bars.width) == (14, 5, pytest.approx(9.2))
+    assert bars.limit == pytest.approx(4.6)
+    assert [text for _, text in bars.ticks] == ["0", "∞", "1"]
+    assert [x for x, _ in bars.ticks] == pytest.approx([0.5, 8.7, 4.6])
+
+
+@pytest.mark.parametrize(
+    ("counts", "texts"),
+    [
+        # From 2^-7 to 2, from 1/2 to 2^7: only decades between the ends of what is shown have a tick.
+        ({14: 1}, ["0", "0.01", "0.1", "1"]),
+        ({27: 1}, ["0", "1", "10", "100"]),
+    ],
+)
+def test_there_is_a_tick_at_every_decade_that_is_shown(counts: dict[int, int], texts: list[str]) -> None:
+    bars = error_ratio_bars(replace(comparison_of(), error_ratios=spread(-20, 20, counts)))
+    assert [text for _, text in bars.ticks] == texts
+    assert len(bars.bars) == 1 + 8
+    assert [x for x, _ in bars.ticks[1:]] == pytest.approx(
+        [bars.limit + np.log2(float(text)) for text in texts[1:]], abs=1e-9
+    )
+
+
+def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
+    spreads = replace(comparison_of(), ulps=spread(-1, 63, {0: 1, 4: 2, 65: 1, 66: 7}))
+    bars = ulp_bars(spreads)
+    shown = {bar.words: (bar.x, bar.count, bar.outside) for bar in bars.bars}
+    assert list(shown)[:4] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp"]
+    assert shown["5–8 ulp"] == (pytest.approx(4.6), 2, False)
+    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ulp"
+    assert bars.bars[-1].words == "no distance: NaN in one engine"
+    assert (bars.limit, bars.total, len(bars.bars)) == (None, 11, 67)
+    assert [text for _, text in bars.ticks[:6]] == ["0", "∞", "1", "2", "3–4", "5–8"]
+    assert [x for x, _ in bars.ticks[:6]] == pytest.approx([0.5, bars.bars[-1].x + 0.5, 2.1, 3.1, 4.1, 5.1])
+    assert len(bars.ticks) == 67
