@@ -23,7 +23,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.gates import gradient_extents
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
+from rnnviz.verify.compare import compare_all
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment, RunResult
@@ -84,7 +84,7 @@ def result_of(inputs: Inputs, traces: Mapping[str, Trace]) -> RunResult:
         request_id=1,
         inputs=inputs,
         traces=traces,
-        comparisons=tuple(_comparison(reference, traces[name], rtol, atol) for name in engines[1:]),
+        comparisons=tuple(compare_all(reference, traces[name], rtol, atol) for name in engines[1:]),
         checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, rtol, atol)),
         seconds=dict.fromkeys(engines, 0.01) | {f"{engines[0]}.fused": 0.002},
         versions={name: f"{name} 1.0" for name in engines},
@@ -92,24 +92,6 @@ def result_of(inputs: Inputs, traces: Mapping[str, Trace]) -> RunResult:
         | {"input": largest_magnitude(inputs.sequence)}
         | {f"{engine}.{name}": end for engine in engines for name, end in gradient_extents(traces[engine]).items()},
         folder=Path(),
-    )
-
-
-def _comparison(reference: Trace, candidate: Trace, rtol: float, atol: float) -> Comparison:
-    over_time, gradients = reference.gradients_over_time(), shared_gradients(reference, candidate)
-    limits = {name: gradient_atol(atol, reference[name]) for name in gradients}
-    return replace(
-        compare(reference, candidate, rtol, atol),
-        gradients={
-            name: compare(reference, candidate, rtol, limits[name], name=name)
-            for name in gradients
-            if name in over_time
-        },
-        parameter_gradients={
-            name: compare_entries(reference, candidate, rtol, limits[name], name)
-            for name in gradients
-            if name not in over_time
-        },
     )
 
 

@@ -93,8 +93,8 @@ def _first_gradient(result: RunResult, comparison: Comparison) -> Place | None:
         audit = judgment.audits.get(engine)
         if audit is not None and audit.first_wrong is not None:
             return audit.first_wrong.where
-    first = first_gradient_mismatch(comparison, result.config.network)
-    return None if first is None else first.where
+    first = first_gradient_mismatch(comparison)
+    return None if first is None else first.place
 
 
 def _of_gradient(result: RunResult, place: Place) -> list[str]:

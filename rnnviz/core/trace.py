@@ -9,7 +9,7 @@ later has its own file.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from math import prod
 from pathlib import Path
@@ -24,6 +24,7 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_sh
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
+from rnnviz.core.places import Place, entry_place
 from rnnviz.frozen import dataclass
 
 _RECORD, _ABOUT = "trace.npy", "trace.json"
@@ -164,6 +165,15 @@ class Trace(Mapping[str, FloatArray]):
         """(L, D, T, N, H)."""
         layers, directions, timesteps, samples, units = self.hidden.shape
         return layers, directions, timesteps, samples, units
+
+    @property
+    def directions(self) -> int:
+        """The number of directions."""
+        return self.shape[1]
+
+    def place(self, name: str, index: Sequence[int]) -> Place:
+        """The place of a number of an array."""
+        return entry_place(self, name, index)
 
     @property
     def partial(self) -> bool:

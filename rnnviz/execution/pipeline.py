@@ -31,15 +31,7 @@ from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audit_sampling import follows_all
 from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.compare import (
-    Comparison,
-    compare,
-    compare_entries,
-    gradient_atol,
-    shared_arrays,
-    shared_gradients,
-    tolerances,
-)
+from rnnviz.verify.compare import Comparison, compare_all, gradient_atol, tolerances
 from rnnviz.verify.consistency_checks import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.diagnosis import Names, diagnose, distinguishable
 from rnnviz.verify.forward_pass import ForwardPass
@@ -245,7 +237,7 @@ def _judge_backward(
         pairs = [
             c for c in comparisons if name in (c.reference, c.candidate) and not wrong & {c.reference, c.candidate}
         ]
-        apart = any(gradient.mismatched for c in pairs for gradient in c.every_gradient)
+        apart = any(gradient.mismatched for c in pairs for gradient in c.gradients.values())
         if not is_unknown(name) and (audited.wrong or (unjudged and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), 1.0)
             explained[name] = diagnose_gradients(inputs, trace)
@@ -376,37 +368,20 @@ def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> li
         for name in dict.fromkeys((*trace.over_time(), *trace.gradients_over_time()))
     }
     for place, candidate in enumerate(candidates):
-        other, found = traces[candidate], dict[str, Comparison]()
-        rtol, atol = tolerances(config, one, other)
-        arrays, gradients = shared_arrays(one, other), shared_gradients(one, other)
-        over_time = [name for name in gradients if name in one.gradients_over_time()]
-        names = *arrays, *over_time
-        for turn, name in enumerate(names):
-            share = _COMPARE / len(candidates) / len(names)
-            start = _READ + _ENGINES + share * (place * len(names) + turn)
+        other = traces[candidate]
 
-            def progress(done: float, engine: str = candidate, start: float = start, share: float = share) -> None:
-                notify(Stage(StageKind.COMPARING, engine, reference), start + done * share)
+        def progress(done: float, engine: str = candidate, place: int = place) -> None:
+            start = _READ + _ENGINES
+            notify(Stage(StageKind.COMPARING, engine, reference), start + _COMPARE * (place + done) / len(candidates))
 
-            limit = gradient_atol(atol, one.in_lanes(name)) if name in over_time else atol
-            long = needs_pyramid(other, name)
-            pyramids = ComparedPyramids(one, other, name, first=(reference, name) in rest) if long else None
-            watch = (lambda *_: None) if pyramids is None else pyramids.add
-            found[name] = compare(one, other, rtol, limit, progress, watch, name=name, folder=other.folder)
-            if pyramids is not None:
-                pyramids.finish()
-            rest -= {(reference, name), (candidate, name)}
-        comparison = replace(
-            found.pop("h"),
-            arrays={name: found[name] for name in arrays if name in found},
-            gradients={name: found[name] for name in over_time},
-            parameter_gradients={
-                name: compare_entries(one, other, rtol, gradient_atol(atol, one[name]), name)
-                for name in gradients
-                if name not in over_time
-            },
+        def pyramids(name: str, other: Trace = other) -> list[ComparedPyramids]:
+            first = (reference, name) in rest
+            rest.difference_update({(reference, name), (other.engine, name)})
+            return [ComparedPyramids(one, other, name, first=first)] if needs_pyramid(other, name) else []
+
+        comparisons.append(
+            compare_all(one, other, *tolerances(config, one, other), progress, pyramids, folder=other.folder)
         )
-        comparisons.append(comparison)
     for engine, name in rest:
         folder = traces[engine].folder
         assert folder is not None

@@ -106,8 +106,8 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
     if candidate is None or candidate not in by_engine or reference not in by_engine:
         return Vector(columns)
     comparison = result.comparison(candidate)
-    comparison = comparison.gradients.get(_ARRAYS.get(kind, ""), comparison)
-    return Vector(columns, difference(by_engine[reference], by_engine[candidate], comparison.rtol, comparison.atol))
+    compared = comparison.get(_ARRAYS.get(kind, ""), comparison)
+    return Vector(columns, difference(by_engine[reference], by_engine[candidate], compared.rtol, compared.atol))
 
 
 def _values(trace: Trace, where: Location, kind: VectorKind) -> FloatArray | None:

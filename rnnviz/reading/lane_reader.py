@@ -22,7 +22,8 @@ from rnnviz.reading.gates import Quantity, gate_quantity, is_gradient, stored_ar
 from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.reading.units import LaneOrders, UnitOrder
 from rnnviz.steps.inputs import followed
-from rnnviz.verify.compare import Comparison, compared
+from rnnviz.verify.compare import LaneComparison
+from rnnviz.verify.compared_blocks import compared_steps
 from rnnviz.verify.metrics import error_ratio, mismatching, signed_difference
 from rnnviz.verify.result import RunResult
 
@@ -71,7 +72,8 @@ class CellReader:
         self._gate = gate_quantity(quantity, result.config.network.kind)
         self._array = stored_array(quantity, result[engine])
         comparison = None if candidate is None else result.comparison(candidate)
-        self.comparison, self.input_comparison = comparison, None
+        self.comparison: LaneComparison | None = comparison
+        self.input_comparison: LaneComparison | None = None
         """Comparisons of the shown array and of the input's gradient, whose mismatches are marked.
 
         That of h of an array that is not compared; None of a gradient that is not compared, and of the input.
@@ -79,7 +81,7 @@ class CellReader:
         self._input = result.inputs.sequence
         if is_gradient(quantity):
             self._input = result[engine].get(OF_INPUT, self._input)
-            gradients: Mapping[str, Comparison] = {} if comparison is None else comparison.gradients
+            gradients = {} if comparison is None else comparison.gradients_over_time
             self.comparison, self.input_comparison = gradients.get(quantity), gradients.get(OF_INPUT)
         elif comparison is not None and self._array is not None:
             self.comparison = comparison.of(self._array)
@@ -140,7 +142,7 @@ class CellReader:
             return followed(self._result.inputs, trace, layer, direction)
         if self._quantity in ("error_ratio", "difference"):
             assert self._candidate is not None
-            return compared(self._result.reference, self._result[self._candidate], layer, direction)
+            return compared_steps(self._result.reference, self._result[self._candidate], layer, direction)
         return trace.recorded(layer, direction)
 
     def _stored(self, name: str, layer: int, direction: int, times: slice, units: slice) -> Tile:
@@ -164,7 +166,7 @@ class CellReader:
         return Tile(values.T, None if marks is None else marks.T)
 
     def _marks(
-        self, comparison: Comparison | None, layer: int, direction: int, times: slice, units: slice
+        self, comparison: LaneComparison | None, layer: int, direction: int, times: slice, units: slice
     ) -> BoolArray | None:
         """(times, units): which values of a compared array mismatch; None if none does, or nothing is compared."""
         if comparison is None:

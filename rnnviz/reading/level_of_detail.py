@@ -23,6 +23,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
 from rnnviz.core.trace import Trace
 from rnnviz.frozen import dataclass
+from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.metrics import BlockDifference, signed_difference
 
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -203,14 +204,10 @@ class ComparedPyramids:
         self._candidate = Pyramids(candidate.folder, name, candidate.in_lanes(name), _VALUES | _DIFFERENCES)
         self._reference = Pyramids(reference.folder, name, reference.in_lanes(name), _VALUES) if first else None
 
-    def add(
-        self, layer: int, direction: int, first: int, r: FloatArray, c: FloatArray, difference: BlockDifference | None
-    ) -> None:
-        """Reduce the reference's and the candidate's values, both (B, N, U), of the time steps from `first` on.
-
-        `difference` is theirs; None where they are not compared.
-        """
-        at = layer, direction, first
+    def add(self, block: ComparedBlock) -> None:
+        """Reduce the values of both engines, and their difference."""
+        (layer, direction, first), difference = block.start, block.difference
+        at, r, c = (layer, direction, first), block.reference, block.candidate
         if self._reference is not None:
             self._reference.add(*at, dict.fromkeys(_VALUES, r))
         values: dict[str, Values] = dict.fromkeys(_VALUES, c)

@@ -1,6 +1,6 @@
 """Gradients of the parameters and of the initial states: each array's largest error, and its entries by error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnviz.core.gradients import GRADIENT, OF_PARAMETERS
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
-from rnnviz.verify.compare import GradientComparison
+from rnnviz.verify.compare import ArrayComparison
 from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance
 from rnnviz.verify.result import RunResult
 
@@ -28,7 +28,7 @@ class ArrayRow:
     shape: tuple[int, ...]
     engine: str
     largest: float
-    comparison: GradientComparison | None
+    comparison: ArrayComparison | None
 
     @property
     def title(self) -> str:
@@ -59,7 +59,7 @@ def array_rows(result: RunResult, candidate: str | None) -> list[ArrayRow]:
     engine = next((name for name in (result.reference.engine, *result.traces) if result[name].has_gradients), None)
     if engine is None:
         return []
-    compared = {} if candidate is None else result.comparison(candidate).parameter_gradients
+    compared: Mapping[str, ArrayComparison] = {} if candidate is None else result.comparison(candidate)
     over_time = result[engine].gradients_over_time()
     rows = [
         ArrayRow(name, array.shape, engine, result.extents.get(f"{engine}.{name}", 0.0), compared.get(name))
@@ -69,7 +69,7 @@ def array_rows(result: RunResult, candidate: str | None) -> list[ArrayRow]:
     return sorted(rows, key=lambda row: -_rank(row.comparison))
 
 
-def _rank(comparison: GradientComparison | None) -> float:
+def _rank(comparison: ArrayComparison | None) -> float:
     if comparison is None:
         return -1.0
     return np.inf if comparison.nonfinite_apart else comparison.max_error_ratio
@@ -99,7 +99,7 @@ def _largest(
     places: NDArray[np.int64],
     reference: FloatArray,
     candidate: FloatArray | None,
-    comparison: GradientComparison | None,
+    comparison: ArrayComparison | None,
 ) -> NDArray[np.int64]:
     """The places of the largest error ratios, and of equal ones of the largest magnitudes, the largest first."""
     r = reference[places]

@@ -23,12 +23,9 @@ from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongValue
 from rnnviz.verify.backward_result import (
     BackwardJudgment,
-    GradientMismatch,
     first_gradient_mismatch,
-    gradient_place,
-    mismatch_of,
 )
-from rnnviz.verify.compare import Comparison, GradientComparison, Mismatch
+from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
@@ -327,14 +324,14 @@ def _reference(result: RunResult) -> ReferenceSummary:
 
 
 def _candidate(result: RunResult, comparison: Comparison, commands: Commands) -> CandidateSummary:
-    arrays = {name: _array(result, own) for name, own in comparison.arrays.items()}
+    arrays = {name: _array(own) for name, own in comparison.arrays.items()}
     return CandidateSummary(
         result.comparison_verdict(comparison),
         cause_of(result, comparison),
         fix_of(result, comparison),
         comparison.reference,
         comparison.candidate,
-        _array(result, comparison),
+        _array(comparison),
         comparison.coverage,
         comparison.smallest_passing_atol,
         NonfiniteCounts(comparison.nonfinite_reference, comparison.nonfinite_candidate),
@@ -344,23 +341,22 @@ def _candidate(result: RunResult, comparison: Comparison, commands: Commands) ->
     )
 
 
-def _array(result: RunResult, own: Comparison | GradientComparison) -> ArraySummary:
-    network = result.config.network
+def _array(own: ArrayComparison) -> ArraySummary:
     return ArraySummary(
         own.elements,
         own.mismatched,
         own.rtol,
         own.atol,
-        LargestDifference(own.max_abs_error, gradient_place(own, own.max_abs_error_at, network)),
+        LargestDifference(own.max_abs_error, own.max_abs_error_place),
         own.max_error_ratio,
         own.max_ulp,
-        _differing(mismatch_of(own, network)),
+        _differing(own.first_mismatch),
         own.nonfinite_apart,
     )
 
 
-def _differing(first: Mismatch | GradientMismatch | None, array: str | None = None) -> DifferingValues | None:
-    return None if first is None else DifferingValues(first.where, first.reference, first.candidate, array)
+def _differing(first: Mismatch | None, array: str | None = None) -> DifferingValues | None:
+    return None if first is None else DifferingValues(first.place, first.reference, first.candidate, array)
 
 
 def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
@@ -422,12 +418,12 @@ def _line(result: RunResult, audit: Audit, line: WrongValue) -> WrongLineSummary
 
 
 def _backward(result: RunResult) -> BackwardSummary:
-    network, judgment = result.config.network, None if result.judgment is None else result.judgment.backward
+    judgment = None if result.judgment is None else result.judgment.backward
     compared = []
     for own in result.comparisons:
-        first = first_gradient_mismatch(own, network)
-        arrays = {gradient.name: _array(result, gradient) for gradient in own.every_gradient}
-        verdict, apart = result.gradients_verdict(own), _differing(first, None if first is None else first.where.array)
+        first = first_gradient_mismatch(own)
+        arrays = {name: _array(gradient) for name, gradient in own.gradients.items()}
+        verdict, apart = result.gradients_verdict(own), _differing(first, None if first is None else first.place.array)
         compared.append(GradientsSummary(verdict, own.reference, own.candidate, apart, arrays))
     return BackwardSummary(
         result.backward_verdict,

@@ -20,7 +20,7 @@ from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
 from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import ArrayComparison, Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
 
@@ -253,7 +253,7 @@ def figures_html(result: RunResult) -> str:
     return _table(_CORNER.format(reference=display_name(result.reference.engine)), columns)
 
 
-def comparison_html(comparison: Comparison) -> str:
+def comparison_html(comparison: ArrayComparison) -> str:
     sentence = (TextPart(comparison_in_words(comparison)),)
     columns = {display_name(comparison.candidate): _figures(comparison)}
     return whole_html(
@@ -269,7 +269,7 @@ def run_in_words(result: RunResult) -> str:
     return "\n".join((network_in_words(result.config), *_first(result), *lines, *verdict_details.assumptions(result)))
 
 
-def comparison_in_words(comparison: Comparison) -> str:
+def comparison_in_words(comparison: ArrayComparison) -> str:
     differ = comparison.mismatched
     name = display_name(comparison.candidate)
     return (_DIFFER if differ else _WITHIN).format(
@@ -293,7 +293,7 @@ def network_in_words(config: Config) -> str:
     return f"{display_name(network.cell)}: {sizes}{directions}, {network.dtype}"
 
 
-def _figures(comparison: Comparison) -> dict[str, str]:
+def _figures(comparison: ArrayComparison) -> dict[str, str]:
     first = comparison.first_mismatch
     figures = {
         "Values compared": verdict_details.compared(comparison),
@@ -342,4 +342,4 @@ def whole_html(parts: Iterable[str]) -> str:
 
 # Lower layers import no text, so their classes get it here.
 RunResult.as_text, RunResult.as_html = run_in_words, run_html
-Comparison.as_text, Comparison.as_html = comparison_in_words, comparison_html
+ArrayComparison.as_text, ArrayComparison.as_html = comparison_in_words, comparison_html

@@ -16,7 +16,7 @@ from rnnviz.reading.gates import is_gradient
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.mismatches import mismatching_at
 from rnnviz.verify.result import RunResult
 
@@ -93,7 +93,7 @@ class ErrorSeries:
         )
 
 
-def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuantity) -> ErrorSeries | None:
+def error_series(result: RunResult, comparison: LaneComparison, quantity: ErrorQuantity) -> ErrorSeries | None:
     """The numbers of a quantity; None for the step audit of a run that was not audited."""
     audits = [] if is_gradient(comparison.name) else _audits(result, comparison)
     if quantity is STEP_AUDIT and is_gradient(comparison.name):
@@ -119,7 +119,7 @@ def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuant
     return ErrorSeries(Named("error_ratio", comparison.error_ratio_over_time), limit=(1.0, "tolerance"))
 
 
-def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
+def _audits(result: RunResult, comparison: LaneComparison) -> list[Audit]:
     """The candidate's audit, then the reference's."""
     if result.judgment is None:
         return []
@@ -127,7 +127,7 @@ def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
     return [audit for audit in found if audit is not None]
 
 
-def _gradient_audits(result: RunResult, comparison: Comparison) -> list[Audit]:
+def _gradient_audits(result: RunResult, comparison: LaneComparison) -> list[Audit]:
     """The audits of the gradients of the candidate, then of the reference; they have those of grad.h over time."""
     if comparison.name != gradient("h"):
         return []
@@ -190,12 +190,11 @@ def spread(result: RunResult, candidate: str, name: str = "h") -> list[LaneSprea
     ]
 
 
-def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpread:
+def _lane(result: RunResult, comparison: LaneComparison, lane: Location) -> LaneSpread:
     counts = comparison.mismatched_over_time[lane.layer, lane.direction]
     times = np.flatnonzero(counts)
     first = steps = None
-    # Gradients are computed from the last computed step to the first.
-    from_end = lane.backward != is_gradient(comparison.name)
+    from_end = comparison.last_first(lane.direction)
     if len(times):
         t = int(times[-1] if from_end else times[0])
         mask = mismatching_at(comparison, result.reference, result[comparison.candidate], lane.moved(timestep=t))

@@ -16,7 +16,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.reading.level_of_detail import reduce_blocks
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.histogram import Histogram
 
 _PADDING = 0.06
@@ -301,7 +301,7 @@ class Bars:
         return max(bar.count for bar in self.bars)
 
 
-def error_ratio_bars(comparison: Comparison) -> Bars:
+def error_ratio_bars(comparison: LaneComparison) -> Bars:
     """How the error ratios are spread; the limit and the octaves on both its sides are always shown."""
     histogram = comparison.error_ratios
     below = -histogram.lowest
@@ -317,7 +317,7 @@ def error_ratio_bars(comparison: Comparison) -> Bars:
     return Bars(bars, (*_end_ticks(bars), *ticks), x(1.0), histogram.total)
 
 
-def ulp_bars(comparison: Comparison) -> Bars:
+def ulp_bars(comparison: LaneComparison) -> Bars:
     histogram = comparison.ulps
     bars = _bars(histogram, _hull(histogram, 1, 1), "ulp", "no distance: NaN in one engine", None)
     ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))

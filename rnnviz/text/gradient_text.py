@@ -1,11 +1,10 @@
 """The verdict on gradients as a text with links, and its details."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from math import isinf
 
 from rnnviz.core import number_format
-from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.places import Place
 from rnnviz.core.words import capital, plural
@@ -21,8 +20,8 @@ from rnnviz.text.verdict_details import (
     without_errors,
 )
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
-from rnnviz.verify.backward_result import GradientMismatch, first_gradient_mismatch, gradient_place
-from rnnviz.verify.compare import Comparison, GradientComparison
+from rnnviz.verify.backward_result import first_gradient_mismatch
+from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison, Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -83,7 +82,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs."""
     comparison, judgment = None if candidate is None else result.comparison(candidate), result.backward_judgment
     pair = (result.reference.engine,) if candidate is None else (result.reference.engine, candidate)
-    gradients, network = [] if comparison is None else comparison.every_gradient, result.config.network
+    gradients = () if comparison is None else comparison.gradients.values()
     engines = [engine for engine in pair if result.traces[engine].has_gradients]
     if not engines:
         return None
@@ -91,7 +90,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     wrong = [engine for engine in engines if result.gradients_wrong(engine)]
     bugs = () if wrong else judgment.undetectable
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
-    first = None if comparison is None else first_gradient_mismatch(comparison, network)
+    first = None if comparison is None else first_gradient_mismatch(comparison)
     if wrong:
         sentence = _wrong(result, wrong)
     elif comparison is None or verdict is None:
@@ -101,7 +100,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     elif first is not None:
         drift = _FOLLOW if result.comparison_verdict(comparison) is not Verdict.AGREE else _DRIFT
         template = drift if verdict is Verdict.DRIFT else _DIFFER
-        sentence = fill(template, **pair_names(comparison), place=_place(first.where))
+        sentence = fill(template, **pair_names(comparison), place=_place(first.place))
     elif blind:
         known = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
         sentence = fill(_AGREE_BUT, **pair_names(comparison), bugs=known)
@@ -117,7 +116,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         *(_first_mismatch(comparison, first) if comparison is not None and first is not None else ()),
         *(undetectable_bugs(result, of_gradients=True) if bugs else ()),
         *(_tolerance(gradients) if gradients else ()),
-        *(() if comparison is None else _arrays(comparison, network)),
+        *(() if comparison is None else _arrays(comparison)),
     )
     audits = judgment.audits
     return VerdictWords(
@@ -125,7 +124,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         sentence,
         tuple(part if part.where is None else replace(part, text=_short(part)) for part in sentence),
         notes,
-        None if first is None else first.where.location,
+        None if first is None else first.place.location,
         blind,
         remedy(result) if blind else "",
         coverage=min((audits[engine].coverage for engine in engines if engine in audits), default=None),
@@ -210,7 +209,7 @@ def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
     return tuple(text)
 
 
-def _values(gradients: list[Comparison | GradientComparison]) -> str:
+def _values(gradients: Collection[ArrayComparison]) -> str:
     """The number of compared gradients and the largest difference."""
     error = max(own.max_abs_error for own in gradients)
     template = _NEAR if error else _EQUAL
@@ -218,7 +217,7 @@ def _values(gradients: list[Comparison | GradientComparison]) -> str:
     return template.format(elements=elements, error=number_format.error(error))
 
 
-def _size(gradients: list[Comparison | GradientComparison]) -> str:
+def _size(gradients: Collection[ArrayComparison]) -> str:
     """The number of gradients outside the tolerance; without any, `_values`."""
     mismatched, apart = (sum(getattr(own, name) for own in gradients) for name in ("mismatched", "nonfinite_apart"))
     if not mismatched:
@@ -232,16 +231,18 @@ def _size(gradients: list[Comparison | GradientComparison]) -> str:
     )
 
 
-def _arrays(comparison: Comparison, network: Network) -> Iterator[str]:
+def _arrays(comparison: Comparison) -> Iterator[str]:
     """The size of the difference of each gradient over time, and of all others together."""
+    others = []
     for name, own in comparison.gradients.items():
-        yield _ARRAY.format(name=name, size=_size([own]))
-    others = list(comparison.parameter_gradients.values())
+        if isinstance(own, LaneComparison):
+            yield _ARRAY.format(name=name, size=_size([own]))
+        else:
+            others.append(own)
     if others:
         worst = max(others, key=lambda own: own.max_abs_error)
-        place = gradient_place(worst, worst.max_abs_error_at, network)
         template = _PARAMETERS_AT if worst.max_abs_error else _PARAMETERS
-        yield template.format(size=_size([*others]), place=place)
+        yield template.format(size=_size(others), place=worst.max_abs_error_place)
 
 
 def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple[str, ...]:
@@ -253,12 +254,12 @@ def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple
     return without_errors([a for a in audited if not result.gradients_wrong(a.engine)], _TEMPLATES)
 
 
-def _first_mismatch(comparison: Comparison, first: GradientMismatch) -> Iterator[str]:
+def _first_mismatch(comparison: Comparison, first: Mismatch) -> Iterator[str]:
     reference, candidate = number_format.format_pair(first.reference, first.candidate)
     yield _FIRST_MISMATCH.format(**pair_names(comparison), reference_value=reference, candidate_value=candidate)
 
 
-def _tolerance(gradients: list[Comparison | GradientComparison]) -> Iterator[str]:
+def _tolerance(gradients: Collection[ArrayComparison]) -> Iterator[str]:
     worst = max(own.max_error_ratio for own in gradients)
     if not isinf(worst):
         yield (_TOLERANCE_SHARE if worst <= 1.0 else _TOLERANCE).format(times=number_format.times(worst))

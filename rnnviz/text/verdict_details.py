@@ -1,7 +1,7 @@
 """Details of a verdict, one sentence each: whole templates with named fields."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isinf
 
 from rnnviz.core import number_format
@@ -11,7 +11,7 @@ from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import ArrayComparison, Comparison
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.result import RunResult
@@ -188,19 +188,19 @@ _OTHER = "{engine} ({verdict})"
 _OTHERS = "Other candidates: {candidates}."
 
 
-def pair_names(comparison: Comparison) -> dict[str, str]:
+def pair_names(comparison: ArrayComparison) -> dict[str, str]:
     """The names of both engines as fields of a template."""
     return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
 
 
-def mismatch_count(comparison: Comparison) -> str:
+def mismatch_count(comparison: ArrayComparison) -> str:
     template = _RECORDED_VALUES if comparison.unrecorded else _VALUES
     return template.format(
         mismatched=number_format.count(comparison.mismatched), elements=number_format.count(comparison.elements)
     )
 
 
-def compared(comparison: Comparison) -> str:
+def compared(comparison: ArrayComparison) -> str:
     """The number of compared values, with the total if a recording lacks some: "960", "96 of 960"."""
     count = number_format.count(comparison.elements)
     if not comparison.unrecorded:
@@ -208,7 +208,7 @@ def compared(comparison: Comparison) -> str:
     return _COMPARED_OF.format(compared=count, values=number_format.count(comparison.elements + comparison.unrecorded))
 
 
-def error_size(comparison: Comparison) -> str:
+def error_size(comparison: ArrayComparison) -> str:
     apart = comparison.nonfinite_apart
     template = _SIZE_NONFINITE if comparison.mismatched == apart else _SIZE_BOTH if apart else _SIZE
     return template.format(
@@ -219,11 +219,11 @@ def error_size(comparison: Comparison) -> str:
     )
 
 
-def mismatches(comparison: Comparison) -> str:
+def mismatches(comparison: ArrayComparison) -> str:
     return _EXCEED.format(values=mismatch_count(comparison), exceed=_exceed(comparison))
 
 
-def _exceed(comparison: Comparison) -> str:
+def _exceed(comparison: ArrayComparison) -> str:
     return "exceeds" if comparison.mismatched == 1 else "exceed"
 
 
@@ -237,14 +237,14 @@ def quoted_names(failed: list[Check]) -> str:
     return "; ".join([*names[:_NAMED_CHECKS], *([f"{len(names) - _NAMED_CHECKS:,} more"] if names[2:] else [])])
 
 
-def size_of_difference(comparison: Comparison) -> str:
+def size_of_difference(comparison: ArrayComparison) -> str:
     """The size of the difference, or that the hidden values agree although an engine is wrong."""
     if comparison.mismatched:
         return f"{error_size(comparison)}."
     return _STILL_AGREE.format(**pair_names(comparison))
 
 
-def values_and_error(comparison: Comparison) -> str:
+def values_and_error(comparison: ArrayComparison) -> str:
     """The number of compared values and the largest difference."""
     equal = comparison.max_abs_error == 0.0
     templates = (_RECORDED_EQUAL, _RECORDED_NEAR) if comparison.unrecorded else (_EQUAL, _NEAR)
@@ -429,7 +429,7 @@ def nonfinite(comparison: Comparison) -> tuple[str, ...]:
 
 def numbers(comparison: Comparison) -> tuple[str, ...]:
     """The sizes of the differences, and of the tolerance."""
-    sizes = tolerance(comparison), passing(comparison), *ulp(comparison), *arrays(comparison)
+    sizes = tolerance(comparison), passing(comparison), *ulp(comparison), *arrays(comparison.arrays.values())
     return *nonfinite(comparison), *sizes
 
 
@@ -460,11 +460,11 @@ def ulp(comparison: Comparison) -> tuple[str, ...]:
     return (_ULP.format(ulp=number_format.ulp(comparison.max_ulp)),) if shown else ()
 
 
-def arrays(comparison: Comparison) -> tuple[str, ...]:
-    """The size of the difference of each array besides h that both engines give, such as c."""
+def arrays(compared: Iterable[ArrayComparison]) -> tuple[str, ...]:
+    """The size of the difference of each array, such as c."""
     return tuple(
-        _ARRAY.format(name=name, size=error_size(own) if own.mismatched else values_and_error(own))
-        for name, own in comparison.arrays.items()
+        _ARRAY.format(name=own.name, size=error_size(own) if own.mismatched else values_and_error(own))
+        for own in compared
     )
 
 

@@ -31,7 +31,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audited import Block, Expected, Pass, walk
 from rnnviz.verify.backward_pass import BackwardPass
-from rnnviz.verify.compare import Comparison, GradientComparison, OverTime, over_time
+from rnnviz.verify.compare import Comparison, OverTime, over_time
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import error_ratio
@@ -276,15 +276,9 @@ class _Tally:
             return
         self.undetermined += count
         for comparison, other in self._compared:
-            found = _comparison_of(comparison, block.name)
+            found = comparison.get(block.name) if block.name.startswith(GRADIENT) else comparison.of(block.name)
             if found is not None:
                 theirs = block.read(other[block.name])
                 pair = (own, theirs) if comparison.reference == self._way.trace.engine else (theirs, own)
                 outside = error_ratio(*pair, found.rtol, found.atol) > 1.0
                 self.mismatches[other.engine] += int((outside & unknown).sum())
-
-
-def _comparison_of(comparison: Comparison, name: str) -> Comparison | GradientComparison | None:
-    if not name.startswith(GRADIENT):
-        return comparison.of(name)
-    return comparison.gradients.get(name) or comparison.parameter_gradients.get(name)

@@ -117,7 +117,7 @@ class BackwardPass:
         largest, engine = np.zeros(self.inputs.batch_size), self.trace.engine
         for comparison in self.comparisons:
             if engine in (comparison.reference, comparison.candidate):
-                for found in (comparison, *comparison.gradients.values()):
+                for found in (comparison, *comparison.gradients_over_time.values()):
                     np.fmax(largest, found.error_ratio_by_column.max(axis=(0, 1, 3)), out=largest)
         order = np.argsort(-largest, kind="stable")
         return order[largest[order] > NEAR]

@@ -1,11 +1,11 @@
 """Comparison of two engines, array by array: |candidate - reference| <= atol + rtol · |reference| for every value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,14 @@ from numpy.typing import NDArray
 from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.gradients import GRADIENT, OF_INPUT
-from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
+from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
-from rnnviz.core.trace_index import Location, time_blocks
+from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
+from rnnviz.verify.compared_blocks import ComparedBlock, compared_blocks, lanes_of_pass
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
-from rnnviz.verify.metrics import (
-    BlockDifference,
-    BlockDifferences,
-    blocks,
-    largest_magnitude,
-    passing_atol,
-    tolerance,
-)
+from rnnviz.verify.metrics import BlockDifferences, BoolArray, largest_magnitude, passing_atol, tolerance
 from rnnviz.verify.verdict import Verdict
 
 
@@ -120,26 +114,31 @@ def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
 class Mismatch:
     """A place where two engines differ by more than the tolerance, and what each has there."""
 
-    where: Location
+    place: Place
     reference: float
     candidate: float
 
-
-@dataclass(frozen=True)
-class EntryMismatch:
-    """The index of an entry in which two engines differ by more than the tolerance, and what each has there."""
-
-    where: tuple[int, ...]
-    reference: float
-    candidate: float
+    @property
+    def where(self) -> Location:
+        """The location of a value over time."""
+        return _location(self.place)
 
 
-@dataclass(frozen=True)
-class GradientComparison:
-    """The gradient of a parameter or of an initial state, `name`, of a candidate compared with the reference's.
+def _location(place: Place) -> Location:
+    assert place.location is not None, f"{place.array} has no lanes"
+    return place.location
 
-    The figures are those of a `Comparison`; `max_abs_error_at` is an index of the array. The first mismatch is the
-    first in the order of the array.
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ArrayComparison(Displayed):
+    """One array of a candidate compared with the reference's: `name` says which.
+
+    `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` cover the pairs in which both
+    numbers are finite. `nonfinite_apart` counts the pairs with a NaN or an infinity in one engine only, or with
+    different ones. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
+
+    `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. The first
+    mismatch is the first in the order of the pass that computes the array; of an array without time, in its own order.
     """
 
     reference: str
@@ -148,50 +147,10 @@ class GradientComparison:
     rtol: float
     atol: float
     elements: int
+    unrecorded: int
     mismatched: int
     max_abs_error: float
-    max_abs_error_at: tuple[int, ...]
-    max_error_ratio: float
-    max_ulp: int
-    first_mismatch: EntryMismatch | None
-    nonfinite_apart: int
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison(Displayed, OverTime):
-    """One array of a candidate compared with the reference's: `name` says which.
-
-    `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` cover the pairs in which both
-    numbers are finite. `nonfinite_apart` counts the pairs with a NaN or an infinity in one engine only, or with
-    different ones. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
-
-    The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
-    largest error ratio (infinite where non-finite values differ), and how many values mismatch.
-    `error_ratio_by_column` (L, D, N, H) is the largest error ratio of each unit of each sample over time.
-
-    `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where
-    nothing was compared the error and the error ratio over time are NaN.
-
-    `reverse` says that the only direction goes backward: the order of computation begins at T-1.
-
-    `arrays` has, in the comparison of h, those of the other arrays that both engines give, by name. The verdict does
-    not depend on them. So has `gradients` those of the gradients over time, such as "grad.h", and `parameter_gradients`
-    those of the other gradients, such as "grad.h0"; the verdict on the backward pass depends on them. The gradient of
-    the sequence, "grad.input", has one lane and features as units.
-
-    `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
-    """
-
-    NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
-
-    reference: str
-    candidate: str
-    rtol: float
-    atol: float
-    elements: int
-    mismatched: int
-    max_abs_error: float
-    max_abs_error_at: Location
+    max_abs_error_place: Place
     max_error_ratio: float
     max_ulp: int
     smallest_passing_atol: float
@@ -199,40 +158,16 @@ class Comparison(Displayed, OverTime):
     nonfinite_reference: int
     nonfinite_candidate: int
     nonfinite_apart: int
-    error_over_time: NDArray[np.float64]
-    error_ratio_over_time: NDArray[np.float64]
-    mismatched_over_time: NDArray[np.int64]
-    error_ratio_by_column: NDArray[np.float64]
-    error_ratios: Histogram
-    ulps: Histogram
-    stored: Path | None = None
-    unrecorded: int = 0
-    reverse: bool = False
-    name: str = "h"
-    arrays: "Mapping[str, Comparison]" = field(default_factory=dict)
-    gradients: "Mapping[str, Comparison]" = field(default_factory=dict)
-    parameter_gradients: Mapping[str, GradientComparison] = field(default_factory=dict)
 
-    def protect(self) -> None:
-        """Let no one write to the arrays."""
-        super().protect()
-        self.error_ratio_by_column.flags.writeable = False
+    @property
+    def max_abs_error_at(self) -> Location:
+        """The location of `max_abs_error` in an array over time."""
+        return _location(self.max_abs_error_place)
 
     @property
     def verdict(self) -> Verdict:
         """Disagree if any value exceeds the tolerance."""
         return Verdict.DISAGREE if self.mismatched else Verdict.AGREE
-
-    def of(self, name: str) -> "Comparison":
-        """The comparison of an array over time; of one that is not compared, the one of h."""
-        return self.arrays.get(name) or self.gradients.get(name, self)
-
-    def mismatching(self, name: str = "h") -> "Comparison":
-        """The comparison of an array; if it has no mismatches, that of h or of a gradient with its units that has."""
-        units = self.error_ratio_by_column.shape
-        same = (own for own in self.gradients.values() if own.error_ratio_by_column.shape == units)
-        wanted, gradients = self.of(name), (own for own in same if own.name != OF_INPUT)
-        return next((own for own in (wanted, self, *gradients) if own.mismatched), wanted)
 
     @property
     def in_backward_pass(self) -> bool:
@@ -240,14 +175,49 @@ class Comparison(Displayed, OverTime):
         return self.name.startswith(GRADIENT)
 
     @property
-    def every_gradient(self) -> "list[Comparison | GradientComparison]":
-        """The comparisons of all gradients, those over time first."""
-        return [*self.gradients.values(), *self.parameter_gradients.values()]
-
-    @property
     def coverage(self) -> float:
         """The fraction of the values that were compared, 0 to 1."""
         return self.elements / (self.elements + self.unrecorded)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LaneComparison(OverTime, ArrayComparison):
+    """An array with lanes and time steps compared; the gradient of the sequence has one lane, and features as units.
+
+    The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
+    largest error ratio (infinite where non-finite values differ), and how many values mismatch. Where nothing was
+    compared, the error and the error ratio are NaN. `error_ratio_by_column` (L, D, N, H) is the largest error ratio of
+    each unit of each sample over time.
+
+    `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
+
+    `reverse` says that the only direction goes backward: the order of computation begins at T-1.
+    """
+
+    NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
+
+    error_over_time: NDArray[np.float64]
+    error_ratio_over_time: NDArray[np.float64]
+    mismatched_over_time: NDArray[np.int64]
+    error_ratio_by_column: NDArray[np.float64]
+    error_ratios: Histogram
+    ulps: Histogram
+    stored: Path | None = None
+    reverse: bool = False
+
+    def protect(self) -> None:
+        """Let no one write to the arrays."""
+        super().protect()
+        self.error_ratio_by_column.flags.writeable = False
+
+    @property
+    def lanes(self) -> list[tuple[int, int]]:
+        """The layer and the direction of each lane, in the order of the pass."""
+        return lanes_of_pass(*self.error_over_time.shape[:2], gradients=self.in_backward_pass)
+
+    def last_first(self, direction: int) -> bool:
+        """Whether the pass goes through lanes of a direction from the last time step to the first."""
+        return (self.reverse or direction == 1) != self.in_backward_pass
 
     @cached_property
     def lane_mismatched(self) -> NDArray[np.int64]:
@@ -257,65 +227,112 @@ class Comparison(Displayed, OverTime):
         return counts
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(LaneComparison, Mapping[str, ArrayComparison]):
+    """The comparison of h, and by name those of h and of the other arrays that both engines give.
+
+    The verdict on the forward pass depends on h alone; that on the backward pass on all gradients.
+    """
+
+    others: Mapping[str, ArrayComparison] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> ArrayComparison:
+        """The comparison of one array."""
+        return self if name == self.name else self.others[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.name, *self.others))
+
+    def __len__(self) -> int:
+        return 1 + len(self.others)
+
+    @property
+    def arrays(self) -> dict[str, LaneComparison]:
+        """The comparisons of the other arrays of the forward pass, such as "c"."""
+        return {name: own for name, own in self._other_lanes.items() if not own.in_backward_pass}
+
+    @property
+    def gradients(self) -> dict[str, ArrayComparison]:
+        """The comparisons of all gradients, those over time first."""
+        return {name: own for name, own in self.others.items() if own.in_backward_pass}
+
+    @property
+    def gradients_over_time(self) -> dict[str, LaneComparison]:
+        """Those of the gradients over time, such as "grad.h"."""
+        return {name: own for name, own in self._other_lanes.items() if own.in_backward_pass}
+
+    @property
+    def _other_lanes(self) -> dict[str, LaneComparison]:
+        return {name: own for name, own in self.others.items() if isinstance(own, LaneComparison)}
+
+    def of(self, name: str) -> LaneComparison:
+        """The comparison of an array over time; of one that is not compared, the one of h."""
+        return self._other_lanes.get(name, self)
+
+    def mismatching(self, name: str = "h") -> LaneComparison:
+        """The comparison of an array; if it has no mismatches, that of h or of a gradient with its units that has."""
+        units, wanted = self.error_ratio_by_column.shape, self.of(name)
+        same = (own for own in self.gradients_over_time.values() if own.error_ratio_by_column.shape == units)
+        gradients = (own for own in same if own.name != OF_INPUT)
+        return next((own for own in (wanted, self, *gradients) if own.mismatched), wanted)
+
+
 _RATIOS, _ULPS = (-40, 39), (-1, 63)
 """The octaves of the histograms: error ratios from 1e-12 to 1e12, every distance in ulp."""
 
 
-class _Accumulator:
-    """The figures of the blocks of an array that were added, which come in the order of computation."""
+class Accumulator(Protocol):
+    """What is told every block of an array, with its padding, in the order of the pass."""
 
-    def __init__(self, reference: Trace, candidate: Trace, rtol: float, atol: float, name: str, folder: Path | None):
+    def add(self, block: ComparedBlock) -> None:
+        """Take a block into account."""
+
+    def finish(self) -> None:
+        """Write what depends on all blocks."""
+
+
+class _Figures:
+    """The figures of the blocks of an array that were added, which come in the order of the pass."""
+
+    def __init__(self, reference: Trace, candidate: Trace, name: str, rtol: float, atol: float, folder: Path | None):
         """Begin with nothing; arrays over time (L, D, T) lie in `folder` if there is one and they are many."""
         self._pair, self._name, self._rtol, self._atol = (reference, candidate), name, rtol, atol
-        array = reference.in_lanes(name)
-        self._reverse, self._gradients, shape = reference.reverse, name.startswith(GRADIENT), array.shape
+        self._over_time: dict[str, NDArray[Any]] | None = None
+        array, self._stored = reference[name], None
+        if has_lanes(reference, name):
+            array = reference.in_lanes(name)
+            dtypes = dict(zip(LaneComparison.NAMES, ("float64", "float64", "int64"), strict=True))
+            self._over_time, self._stored = over_time(folder, f"comparison.{name}", dtypes, array.shape[:3])
+            self._by_column = np.zeros((*array.shape[:2], *array.shape[3:]))
+            self._error_ratios, self._ulps = HistogramAccumulator(*_RATIOS), HistogramAccumulator(*_ULPS)
         self._elements, self._size = 0, reference.computed_count(array)
-        dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
-        self._over_time, self._stored = over_time(folder, f"comparison.{name}", dtypes, shape[:3])
-        self._by_column = np.zeros((*shape[:2], *shape[3:]))
-        self._max_abs_error, self._max_abs_error_at = -1.0, Location(reverse=self._reverse)
+        self._max_abs_error, self._max_abs_error_at = -1.0, (0,) * array.ndim
         self._max_error_ratio, self._max_ulp, self._passing_atol = 0.0, 0, 0.0
         self._mismatched = 0
         self._first: Mismatch | None = None
         self._nonfinite = [0, 0, 0]
-        self._error_ratios, self._ulps = (
-            HistogramAccumulator(*octaves, reverse=self._reverse, gradients=self._gradients)
-            for octaves in (_RATIOS, _ULPS)
-        )
 
-    def add(
-        self,
-        layer: int,
-        direction: int,
-        start: int,
-        r: FloatArray,
-        c: FloatArray,
-        difference: BlockDifference | None,
-        samples: NDArray[np.intp] | None = None,
-    ) -> None:
-        """Add a block of time steps (B, N, H) and its difference, None where the values are not compared.
-
-        `samples` are those of the block, where it lacks some.
-        """
-        times = layer, direction, slice(start, start + len(r))
+    def add(self, block: ComparedBlock) -> None:
+        """Add a block without its padding."""
+        over_time, difference = self._over_time, block.difference
         if difference is None:
-            self._over_time["error_ratio_over_time"][times] = self._over_time["error_over_time"][times] = np.nan
+            assert over_time is not None, "rows are compared"
+            over_time["error_ratio_over_time"][block.at] = over_time["error_over_time"][block.at] = np.nan
             return
-        self._elements += r.size
+        r, c = block.reference, block.candidate
         error, error_ratio, ulp = difference.error, difference.error_ratio, difference.ulp
-        over_time = self._over_time["error_ratio_over_time"][times] = _over_time(error_ratio)
-        columns = self._by_column[layer, direction]
-        if samples is None:
-            np.maximum(columns, error_ratio.max(axis=0), out=columns)
-        else:
+        by_step, largest_ulp = _by_step(error_ratio), int(ulp.max())
+        self._elements += r.size
+        if over_time is not None:
+            over_time["error_ratio_over_time"][block.at] = by_step
+            columns, samples = self._by_column[block.start[:2]], slice(None) if block.samples is None else block.samples
             columns[samples] = np.maximum(columns[samples], error_ratio.max(axis=0))
-        largest_ulp = int(ulp.max())
-        self._error_ratios.add(error_ratio, layer, direction, start, samples)
-        self._ulps.add_distances(ulp, layer, direction, start, largest_ulp, samples)
+            self._error_ratios.add(error_ratio, block)
+            self._ulps.add_distances(ulp, block, largest_ulp)
         # An error ratio is above 1 exactly where the error is above the tolerance.
-        worst = float(over_time.max())
+        worst = float(by_step.max())
         if worst > 1.0:
-            self._mismatches(layer, direction, start, error_ratio > 1.0, r, c, samples)
+            self._mismatches(block, error_ratio > 1.0)
         finite = difference.finite
         if finite is not None:
             self._nonfinite[0] += int((~np.isfinite(r)).sum())
@@ -324,38 +341,29 @@ class _Accumulator:
             # Pairs that are not finite are counted above; the figures below speak of the others.
             error, largest_ulp = np.where(finite, error, 0.0), int(ulp.max(initial=0, where=finite))
             worst = float(np.where(finite, error_ratio, 0.0).max())
-        error_over_time = self._over_time["error_over_time"][times] = _over_time(error)
-        largest = float(error_over_time.max())
+        by_step = _by_step(error)
+        if over_time is not None:
+            over_time["error_over_time"][block.at] = by_step
+        largest = float(by_step.max())
         if largest > self._max_abs_error:
-            t, sample, unit = (int(i) for i in np.unravel_index(int(error.argmax()), error.shape))
-            self._max_abs_error, sample = largest, sample if samples is None else int(samples[sample])
-            self._max_abs_error_at = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
+            self._max_abs_error, self._max_abs_error_at = largest, block.index(int(error.argmax()))
         self._max_error_ratio = max(self._max_error_ratio, worst)
         self._max_ulp = max(self._max_ulp, largest_ulp)
         if largest > self._passing_atol:
             self._pass(error, r)
 
-    def _mismatches(
-        self,
-        layer: int,
-        direction: int,
-        start: int,
-        mismatched: NDArray[np.bool_],
-        r: FloatArray,
-        c: FloatArray,
-        samples: NDArray[np.intp] | None,
-    ) -> None:
-        counts = mismatched.reshape(len(r), -1).sum(axis=1)
-        self._over_time["mismatched_over_time"][layer, direction, start : start + len(r)] = counts
+    def _mismatches(self, block: ComparedBlock, mismatched: BoolArray) -> None:
+        counts = mismatched.reshape(len(mismatched), -1).sum(axis=1)
+        if self._over_time is not None:
+            self._over_time["mismatched_over_time"][block.at] = counts
         self._mismatched += int(counts.sum())
         if self._first is None:
-            times = np.flatnonzero(counts)
-            from_end = bool(self._reverse or direction) != self._gradients
-            t = int(times[-1] if from_end else times[0])
-            sample, unit = (int(i) for i in np.argwhere(mismatched[t])[0])
-            row = sample if samples is None else int(samples[sample])
-            where = Location(layer, direction, start + t, row, unit, reverse=self._reverse)
-            self._first = Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
+            flat = block.first(mismatched)
+            pair = (float(values.flat[flat]) for values in (block.reference, block.candidate))
+            self._first = Mismatch(self._place(block.index(flat)), *pair)
+
+    def _place(self, index: tuple[int, ...]) -> Place:
+        return self._pair[0].place(self._name, index[2:] if self._name == OF_INPUT else index)
 
     def _pass(self, error: FloatArray, r: FloatArray) -> None:
         """Raise the atol until the block passes with it."""
@@ -371,48 +379,44 @@ class _Accumulator:
         relative = tolerance(r[large], self._rtol, 0.0)
         self._passing_atol = passing_atol(error[large], relative, self._passing_atol)
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ArrayComparison:
         """The figures, once every block has been added."""
         reference, candidate = self._pair
-        return Comparison(
-            reference=reference.engine,
-            candidate=candidate.engine,
-            rtol=self._rtol,
-            atol=self._atol,
-            elements=self._elements,
-            mismatched=self._mismatched,
-            max_abs_error=max(self._max_abs_error, 0.0),
-            max_abs_error_at=self._max_abs_error_at,
-            max_error_ratio=self._max_error_ratio,
-            max_ulp=self._max_ulp,
-            smallest_passing_atol=self._passing_atol,
-            first_mismatch=self._first,
-            nonfinite_reference=self._nonfinite[0],
-            nonfinite_candidate=self._nonfinite[1],
-            nonfinite_apart=self._nonfinite[2],
+        figures: dict[str, Any] = {
+            "reference": reference.engine,
+            "candidate": candidate.engine,
+            "name": self._name,
+            "rtol": self._rtol,
+            "atol": self._atol,
+            "elements": self._elements,
+            "unrecorded": self._size - self._elements,
+            "mismatched": self._mismatched,
+            "max_abs_error": max(self._max_abs_error, 0.0),
+            "max_abs_error_place": self._place(self._max_abs_error_at),
+            "max_error_ratio": self._max_error_ratio,
+            "max_ulp": self._max_ulp,
+            "smallest_passing_atol": self._passing_atol,
+            "first_mismatch": self._first,
+            "nonfinite_reference": self._nonfinite[0],
+            "nonfinite_candidate": self._nonfinite[1],
+            "nonfinite_apart": self._nonfinite[2],
+        }
+        if self._over_time is None:
+            return ArrayComparison(**figures)
+        return LaneComparison(
+            **figures,
             **self._over_time,  # type: ignore[arg-type]
             error_ratio_by_column=self._by_column,
-            error_ratios=self._error_ratios.histogram(),
-            ulps=self._ulps.histogram(),
+            error_ratios=self._error_ratios.histogram(reverse=reference.reverse),
+            ulps=self._ulps.histogram(reverse=reference.reverse),
             stored=self._stored,
-            reverse=self._reverse,
-            unrecorded=self._size - self._elements,
-            name=self._name,
+            reverse=reference.reverse,
         )
 
 
-def _over_time(values: NDArray[Any]) -> NDArray[np.float64]:
-    """(B,): the maximum at each time step of (B, N, H)."""
+def _by_step(values: NDArray[Any]) -> NDArray[np.float64]:
+    """(B,): the maximum at each time step of (B, N, H), or in each row."""
     return np.asarray(values.reshape(len(values), -1).max(axis=1))
-
-
-_BLOCK_VALUES = 1 << 17
-"""Number of values in a block: large enough to amortize the calls, small enough that the float64 temporaries
-stay in the last-level cache."""
-
-Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray, BlockDifference | None], None]
-"""Called with layer, direction, first time step, the reference's and the candidate's values (B, N, H) from it on, and
-their difference, whose memory is used again; None where they are not compared."""
 
 
 def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
@@ -428,10 +432,15 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
 
 
 def shared_gradients(reference: Trace, candidate: Trace) -> list[str]:
-    """Names of the gradients that both engines give."""
+    """Names of the gradients that both engines give, those over time first."""
     over_time = reference.gradients_over_time()
     others = (name for name in reference if name.startswith(GRADIENT) and name not in over_time)
     return [name for name in (*over_time, *others) if name in candidate]
+
+
+def has_lanes(trace: Trace, name: str) -> bool:
+    """Whether an array is one over time, as `Trace.in_lanes` gives it."""
+    return trace[name].ndim == 5 or name == OF_INPUT
 
 
 def gradient_atol(atol: float, reference: FloatArray) -> float:
@@ -445,108 +454,52 @@ def compare(
     rtol: float,
     atol: float,
     progress: Callable[[float], None] = lambda _: None,
-    watch: Watch = lambda *_: None,
+    accumulators: Sequence[Accumulator] = (),
     *,
     name: str = "h",
     folder: Path | None = None,
+) -> ArrayComparison:
+    """Compare every value of an array of two traces of one network, block by block; `atol` is that of the array.
+
+    Values that a recording lacks are not compared. Returns a `LaneComparison` of an array with lanes, whose arrays over
+    time lie in `folder` if they are long. Raises OSError if the disk is full.
+    """
+    figures = _Figures(reference, candidate, name, rtol, atol, folder)
+    done, size = 0, reference[name].size
+    for block in compared_blocks(reference, candidate, name, BlockDifferences(rtol, atol)):
+        figures.add(block.computed)
+        for accumulator in accumulators:
+            accumulator.add(block)
+        done += block.reference.size
+        progress(done / size)
+    for accumulator in accumulators:
+        accumulator.finish()
+    return figures.comparison()
+
+
+def compare_all(
+    reference: Trace,
+    candidate: Trace,
+    rtol: float,
+    atol: float,
+    progress: Callable[[float], None] = lambda _: None,
+    accumulators: Callable[[str], Sequence[Accumulator]] = lambda _: (),
+    *,
+    folder: Path | None = None,
 ) -> Comparison:
-    """Compare every value of an array of two traces of one network, block by block.
-
-    Values that a recording lacks are not compared.
-
-    `name` is (L, D, T, N, U); `folder` is (L, D, T). Raises OSError if the disk is full.
-    """
-    ours, theirs = reference.in_lanes(name), candidate.in_lanes(name)
-    tally, differences = _Accumulator(reference, candidate, rtol, atol, name, folder), BlockDifferences(rtol, atol)
-    # Time steps that are done, of all lanes.
-    done, gradients = 0, name.startswith(GRADIENT)
-    for layer, direction, times, known in _blocks(reference, candidate, ours.shape, gradients=gradients):
-        r, c = (np.asarray(array[layer, direction, times]) for array in (ours, theirs))
-        computed = _computed(reference, times) if known else None
-        if computed is None:
-            difference = differences.of(r, c) if known else None
-            tally.add(layer, direction, times.start, r, c, difference)
-        else:
-            own_r, own_c = r[:, computed], c[:, computed]
-            own = differences.of(own_r, own_c) if len(computed) else None
-            tally.add(layer, direction, times.start, own_r, own_c, own, computed)
-            difference = differences.of(r, c)
-        watch(layer, direction, times.start, r, c, difference)
-        done += len(r)
-        progress(done / prod(ours.shape[:3]))
-    return tally.comparison()
-
-
-def compare_entries(reference: Trace, candidate: Trace, rtol: float, atol: float, name: str) -> GradientComparison:
-    """Compare the gradients of a parameter or of an initial state."""
-    ours, theirs, differences = reference[name], candidate[name], BlockDifferences(rtol, atol)
-    mismatched = apart = max_ulp = start = 0
-    largest, largest_at, largest_ratio = -1.0, 0, 0.0
-    first: EntryMismatch | None = None
-    for r, c in zip(blocks(ours), blocks(theirs), strict=True):
-        difference = differences.of(r, c)
-        outside = difference.error_ratio > 1.0
-        mismatched += int(outside.sum())
-        if first is None and outside.any():
-            at = int(outside.argmax())
-            index = tuple(int(i) for i in np.unravel_index(start + at, ours.shape))
-            first = EntryMismatch(index, float(r.flat[at]), float(c.flat[at]))
-        finite = np.ones(r.shape, np.bool_) if difference.finite is None else difference.finite
-        apart += int(np.isinf(difference.error[~finite]).sum())
-        error = np.where(finite, difference.error, 0.0)
-        largest_ratio = max(largest_ratio, float(difference.error_ratio.max(initial=0.0, where=finite)))
-        max_ulp = max(max_ulp, int(difference.ulp.max(initial=0, where=finite)))
-        if float(error.max()) > largest:
-            largest, largest_at = float(error.max()), start + int(error.argmax())
-        start += r.size
-    return GradientComparison(
-        reference=reference.engine,
-        candidate=candidate.engine,
-        name=name,
-        rtol=rtol,
-        atol=atol,
-        elements=ours.size,
-        mismatched=mismatched,
-        max_abs_error=max(largest, 0.0),
-        max_abs_error_at=tuple(int(i) for i in np.unravel_index(largest_at, ours.shape)),
-        max_error_ratio=largest_ratio,
-        max_ulp=max_ulp,
-        first_mismatch=first,
-        nonfinite_apart=apart,
-    )
-
-
-def _computed(trace: Trace, times: slice) -> NDArray[np.intp] | None:
-    """The samples that are computed in a block; None if all are."""
-    if not trace.lengths:
-        return None
-    computed = np.flatnonzero(np.asarray(trace.lengths) >= times.stop)
-    return None if len(computed) == len(trace.lengths) else computed
-
-
-def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
-    """Time steps of a lane at which both traces have hidden states."""
-    recorded = [trace.recorded(layer, direction) for trace in (reference, candidate)]
-    start = max(part.start for part in recorded)
-    return range(start, max(start, min(part.stop for part in recorded)))
-
-
-def _blocks(
-    reference: Trace, candidate: Trace, shape: tuple[int, ...], *, gradients: bool
-) -> Iterator[tuple[int, int, slice, bool]]:
-    """Slices of time of every lane, in the order of computation, and whether they are compared.
-
-    A slice is compared or missing as a whole, and a sample computed in all of it or padding. A recording that has
-    gradients has all of an array.
-    """
-    layers, directions, timesteps, samples, units = shape
-    length = max(1, _BLOCK_VALUES // (samples * units))
-    for place, direction in np.ndindex(layers, directions):
-        layer = layers - 1 - place if gradients else place
-        both = range(timesteps) if gradients else compared(reference, candidate, layer, direction)
-        backward = reference.backward(direction) != gradients
-        parts = range(both.start), both, range(both.stop, timesteps)
-        for recorded in parts[:: -1 if backward else 1]:
-            for part, _ in computed_parts(reference.lengths, recorded, backward=backward):
-                for times in time_blocks(part, length, backward=backward):
-                    yield layer, direction, times, recorded is both
+    """Compare every array that two traces share; `accumulators` gives those of an array."""
+    found: dict[str, ArrayComparison] = {}
+    gradients = shared_gradients(reference, candidate)
+    names = [*shared_arrays(reference, candidate), *gradients]
+    for place, name in enumerate(names):
+        found[name] = compare(
+            reference,
+            candidate,
+            rtol,
+            gradient_atol(atol, reference.in_lanes(name)) if name in gradients else atol,
+            lambda done, place=place: progress((place + done) / len(names)),  # type: ignore[misc]
+            accumulators(name) if has_lanes(reference, name) else (),
+            name=name,
+            folder=folder,
+        )
+    return Comparison(**vars(found.pop("h")), others=found)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
+from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.metrics import UlpArray
 
 _MANTISSA = 52
@@ -73,40 +74,24 @@ class Histogram:
 
 
 class HistogramAccumulator:
-    """Counts blocks of one comparison."""
+    """Counts blocks of one comparison, which come in the order of the pass."""
 
-    def __init__(self, lowest: int, highest: int, *, reverse: bool = False, gradients: bool = False) -> None:
-        self._lowest, self._highest, self._reverse, self._gradients = lowest, highest, reverse, gradients
+    def __init__(self, lowest: int, highest: int) -> None:
+        self._lowest, self._highest = lowest, highest
         self._counts = np.zeros(_KEYS, np.int64)
-        self._places: dict[int, Location] = {}
+        self._places: dict[int, tuple[int, tuple[int, ...]]] = {}
+        """By key, the place of its first number in the order of the pass, and its index in the array."""
+        self._added = 0
         self._room = np.empty(0, np.int64)
 
-    def add(
-        self,
-        values: NDArray[np.float64],
-        layer: int,
-        direction: int,
-        start: int,
-        samples: NDArray[np.intp] | None = None,
-    ) -> None:
-        """Count a block of time steps (B, N, H) that begins at `start`; lanes and their blocks come as computed.
-
-        `samples` are those of the block, where it lacks some.
-        """
+    def add(self, values: NDArray[np.float64], block: ComparedBlock) -> None:
+        """Count numbers (B, N, H) of a block."""
         if self._room.size < values.size:
             self._room = np.empty(values.size, np.int64)
         keys = _keys(values, self._room[: values.size].reshape(values.shape))
-        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, layer, direction, start, samples)
+        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, block)
 
-    def add_distances(
-        self,
-        ulp: UlpArray,
-        layer: int,
-        direction: int,
-        start: int,
-        largest: int | None = None,
-        samples: NDArray[np.intp] | None = None,
-    ) -> None:
+    def add_distances(self, ulp: UlpArray, block: ComparedBlock, largest: int | None = None) -> None:
         """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
 
         `largest` is the largest of them, if it is known. Most distances are small and in few bins. To count those
@@ -115,12 +100,12 @@ class HistogramAccumulator:
         """
         largest = int(ulp.max()) if largest is None else largest
         if ulp.dtype != np.uint32 or largest > _EXACT:
-            self.add(_as_floats(ulp), layer, direction, start, samples)
+            self.add(_as_floats(ulp), block)
             return
         above = ulp > 1 << _FIRST_POWERS
         many = int(np.count_nonzero(above))
         if many > ulp.size // _FEW:
-            self._add(_counts_of_distances(ulp), ulp, layer, direction, start, samples)
+            self._add(_counts_of_distances(ulp), ulp, block)
             return
         counts = _counts_of_distances(ulp[above]) if many else np.zeros(_KEYS, np.int64)
         # From the highest power that any distance exceeds down to the first.
@@ -130,50 +115,32 @@ class HistogramAccumulator:
             counts[_BIAS + key], many = more - many, more
         nonzero = int(np.count_nonzero(np.not_equal(ulp, 0, out=above))) if largest else 0
         counts[_BIAS], counts[0] = nonzero - many, ulp.size - nonzero
-        self._add(counts, ulp, layer, direction, start, samples)
+        self._add(counts, ulp, block)
 
-    def _add(
-        self,
-        counts: NDArray[np.int64],
-        keys: NDArray[Any],
-        layer: int,
-        direction: int,
-        start: int,
-        samples: NDArray[np.intp] | None,
-    ) -> None:
+    def _add(self, counts: NDArray[np.int64], keys: NDArray[Any], block: ComparedBlock) -> None:
         """Add a block's counts; `keys` are its numbers' keys, or the distances that have them."""
         new = np.flatnonzero((self._counts == 0) & (counts > 0))
         self._counts += counts
+        self._added += keys.size
         if len(new) == 0:
             return
         if keys.dtype == np.uint32:
             keys, new_keys = _narrow_keys(keys), np.where(new > 0, new - (_BIAS - _NARROW_BIAS), 0)
         else:
             new_keys = new
-        # A backward lane is computed from its end, and so are the gradients of a forward one.
-        backward = (self._reverse or direction == 1) != self._gradients
-        ordered = (keys[::-1] if backward else keys).reshape(-1)
-        for key, first in zip(new, _first_places(ordered, new_keys), strict=True):
-            t, sample, unit = (int(i) for i in np.unravel_index(first, keys.shape))
-            timestep = start + (len(keys) - 1 - t if backward else t)
-            sample = sample if samples is None else int(samples[sample])
-            self._places[int(key)] = Location(layer, direction, timestep, sample, unit, reverse=self._reverse)
+        for key, first in zip(new, _first_places(block.ordered(keys), new_keys), strict=True):
+            self._places[int(key)] = self._added - keys.size + first, block.index(block.place(first))
 
-    def histogram(self) -> Histogram:
+    def histogram(self, *, reverse: bool = False) -> Histogram:
         """The histogram of the values added so far."""
         bins = self._highest - self._lowest + 3
         counts, first = np.zeros(bins, np.int64), np.full((bins, 5), -1, np.int64)
-        earliest: dict[int, Location] = {}
-        for key, where in self._places.items():
+        # The earliest of a bin is written last.
+        for key, (_, index) in sorted(self._places.items(), key=lambda item: -item[1][0]):
             place = self._place(key)
             counts[place] += self._counts[key]
-            if place not in earliest or self._order(where) < self._order(earliest[place]):
-                earliest[place] = where
-                first[place] = where.index
-        return Histogram(self._lowest, self._highest, counts, first, self._reverse)
-
-    def _order(self, where: Location) -> tuple[int, ...]:
-        return where.gradient_order if self._gradients else where.order
+            first[place] = index
+        return Histogram(self._lowest, self._highest, counts, first, reverse)
 
     def _place(self, key: int) -> int:
         if key == 0:

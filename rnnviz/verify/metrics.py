@@ -191,6 +191,11 @@ class BlockDifference:
     ulp: UlpArray
     finite: BoolArray | None
 
+    def of_samples(self, samples: NDArray[np.intp]) -> "BlockDifference":
+        """The pairs of some samples."""
+        finite = None if self.finite is None else self.finite[:, samples]
+        return BlockDifference(self.error[:, samples], self.error_ratio[:, samples], self.ulp[:, samples], finite)
+
 
 def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
     """Errors of every pair of two blocks.

@@ -1,6 +1,6 @@
 """Mismatches of a comparison: as rows, and the next one, in the order of computation."""
 
-from itertools import product
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, mismatching, tolerance, ulp_distance
 
 LARGEST = 100_000
@@ -34,7 +34,6 @@ class MismatchRows:
     error_ratio: NDArray[np.float64]
     ulp: UlpArray
     reverse: bool = False
-    gradients: bool = False
 
     def __len__(self) -> int:
         return len(self.where)
@@ -44,43 +43,29 @@ class MismatchRows:
         return Location(*(int(index) for index in self.where[row]), reverse=self.reverse)
 
     def row_of(self, where: Location) -> int | None:
-        """The row in which a place is, or None; the rows are in the order of computation, so few are looked at."""
-        lane = self._between(0, len(self), 0, where.layer, falling=self.gradients)
-        lane = self._between(*lane, 1, where.direction)
-        falling = (self.reverse or where.direction == 1) != self.gradients
-        step = self._between(*lane, 2, where.timestep, falling=falling)
-        sample = self._between(*step, 3, where.sample)
-        first, stop = self._between(*sample, 4, where.unit)
-        return first if first < stop else None
-
-    def _between(self, first: int, stop: int, axis: int, index: int, *, falling: bool = False) -> tuple[int, int]:
-        """Those of the rows from `first` to `stop` that have an index on an axis along which they rise, or fall."""
-        part = self.where[first:stop, axis]
-        part, wanted = (-part, -index) if falling else (part, index)
-        low, high = np.searchsorted(part, (wanted, wanted + 1))
-        return first + int(low), first + int(high)
+        """The row in which a place is, or None."""
+        rows = np.flatnonzero(self.where[:, 2] == where.timestep)
+        found = rows[(self.where[rows] == where.index).all(axis=1)]
+        return int(found[0]) if len(found) else None
 
 
 def mismatch_rows(
-    comparison: Comparison,
+    comparison: LaneComparison,
     reference: Trace,
     candidate: Trace,
-    lanes: list[tuple[int, int]] | None = None,
+    lanes: Collection[tuple[int, int]] | None = None,
     largest: int = LARGEST,
 ) -> MismatchRows:
-    """Collect the mismatches of a comparison in the order of computation.
+    """Collect the mismatches of a comparison in the order of the pass.
 
     Returns MismatchRows: locations (K, 5), and values and errors (K,).
     """
-    layers, directions, *_ = reference.shape
-    if lanes is None:
-        lanes = list(product(range(layers), range(directions)))
+    lanes = [lane for lane in comparison.lanes if lanes is None or lane in lanes]
     found: list[NDArray[np.int64]] = []
     left = largest
-    gradients = comparison.in_backward_pass
-    for layer, direction in sorted(lanes, key=lambda lane: (-lane[0], lane[1]) if gradients else lane):
+    for layer, direction in lanes:
         times = np.flatnonzero(comparison.mismatched_over_time[layer, direction])
-        if reference.backward(direction) != gradients:
+        if comparison.last_first(direction):
             times = times[::-1]
         # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
         # its limit, however it is rounded.
@@ -100,11 +85,11 @@ def mismatch_rows(
     error = abs_error(r, c)
     limit = tolerance(r, comparison.rtol, comparison.atol)
     ratio, ulp = error_ratio_of(error, limit), ulp_distance(r, c)
-    return MismatchRows(total, where, r, c, error, ratio, ulp, reference.reverse, gradients)
+    return MismatchRows(total, where, r, c, error, ratio, ulp, comparison.reverse)
 
 
 def _places(
-    comparison: Comparison,
+    comparison: LaneComparison,
     reference: Trace,
     candidate: Trace,
     lane: tuple[int, int],
@@ -137,7 +122,9 @@ _PIECE = 1 << 14
 """Number of time steps searched at a time: the next mismatch is near in most runs."""
 
 
-def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:
+def mismatching_at(
+    comparison: LaneComparison, reference: Trace, candidate: Trace, where: Location
+) -> NDArray[np.bool_]:
     """Mismatches of one step. Returns an array of bool of shape (N, H): true for each mismatch; padding has none."""
     index = where.layer, where.direction, where.timestep
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
@@ -148,13 +135,9 @@ def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, w
 
 
 def neighbor_mismatch(
-    comparison: Comparison, reference: Trace, candidate: Trace, here: Location, *, forward: bool
+    comparison: LaneComparison, reference: Trace, candidate: Trace, here: Location, *, forward: bool
 ) -> Location | None:
-    """The next or previous mismatch in the order of computation, which continues at the other end.
-
-    The order is by layer from the bottom, direction, computed step, sample, unit; that of gradients by layer from the
-    top, direction, step from the last computed one, sample, unit.
-    """
+    """The next or previous mismatch in the order of the pass, which continues at the other end."""
     if not comparison.mismatched:
         return None
     if comparison.mismatched_over_time[here.index[:3]]:
@@ -166,19 +149,14 @@ def neighbor_mismatch(
     return where.moved(sample=int(sample), unit=int(unit))
 
 
-def _next_step(comparison: Comparison, here: Location, forward: bool) -> Location:
-    """The next step in the order of computation at which anything mismatches, round the end; something must."""
+def _next_step(comparison: LaneComparison, here: Location, forward: bool) -> Location:
+    """The next step in the order of the pass at which anything mismatches, round the end; something must."""
     counts = comparison.mismatched_over_time
-    lanes = list(np.ndindex(counts.shape[:2]))
-    if comparison.in_backward_pass:
-        lanes.sort(key=lambda lane: (-lane[0], lane[1]))
-    if not forward:
-        lanes.reverse()
+    lanes = comparison.lanes[:: 1 if forward else -1]
     own = lanes.index((here.layer, here.direction))
     # The selected lane is searched first, from the selection on, and last, up to it.
     for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
-        falling = (comparison.reverse or direction == 1) != comparison.in_backward_pass
-        rising = forward != falling
+        rising = forward != comparison.last_first(direction)
         times = range(counts.shape[2])
         if turn == 0:
             times = times[here.timestep + 1 :] if rising else times[: here.timestep]
@@ -199,7 +177,7 @@ def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int
 
 
 def _within_step(
-    comparison: Comparison, reference: Trace, candidate: Trace, here: Location, forward: bool
+    comparison: LaneComparison, reference: Trace, candidate: Trace, here: Location, forward: bool
 ) -> Location | None:
     """The next mismatch among the samples and units of the same lane and time step."""
     mask = mismatching_at(comparison, reference, candidate, here)

@@ -227,7 +227,7 @@ class RunResult(Displayed):
         either engine is outside its bound, or numbers that are not finite are in different places; drift if the
         gradients differ by more than the tolerance, but every step of both backward passes is correct.
         """
-        pair, gradients = (comparison.reference, comparison.candidate), comparison.every_gradient
+        pair, gradients = (comparison.reference, comparison.candidate), comparison.gradients.values()
         if not all(self.traces[engine].has_gradients for engine in pair):
             return None
         if any(g.nonfinite_apart for g in gradients) or any(map(self.gradients_wrong, pair)):
@@ -258,7 +258,7 @@ class RunResult(Displayed):
             check.accumulates
             and self.judgment is not None
             and self.judgment.backward is not None
-            and (not self.comparisons or any(g.mismatched for c in self.comparisons for g in c.every_gradient))
+            and (not self.comparisons or any(g.mismatched for c in self.comparisons for g in c.gradients.values()))
         )
 
 

@@ -61,6 +61,6 @@ def test_a_run_has_the_gradients_of_a_recording_and_no_others(kept: str, tmp_pat
     assert {found for found in trace if found.startswith("grad.")} == arrays.keys() - {"hidden"}
     assert not any(found.startswith("grad.") for found in trace.missing)
     (comparison,) = result.comparisons
-    found = {**comparison.gradients, **comparison.parameter_gradients}
+    found = comparison.gradients
     assert found.keys() == arrays.keys() - {"hidden"}
     assert not any(one.mismatched for one in found.values())

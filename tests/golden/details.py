@@ -40,7 +40,7 @@ COMPARISONS: tuple[tuple[Any, tuple[dict[str, Any], ...]], ...] = (
             {"elements": 10, "unrecorded": 30, "max_abs_error": 3e-8},
         ),
     ),
-    (verdict_details.first_values, ({}, {"first_mismatch": Mismatch(Location(), 0.25, -1.5)})),
+    (verdict_details.first_values, ({}, {"first_mismatch": Mismatch(Place.at("h", Location()), 0.25, -1.5)})),
     (
         verdict_details.nonfinite,
         (

@@ -10,7 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.compare import compare
+from rnnviz.verify.compare import compare_all
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result, with_judgment
@@ -53,7 +53,7 @@ def recorded(missing: frozenset[str]) -> RunResult:
     """The candidate is a recording that lacks arrays."""
     result = made(("gluon", "manual"))
     partial = replace(result["manual"], missing=missing)
-    found = compare(result["gluon"], partial, *result.config.tolerances)
+    found = compare_all(result["gluon"], partial, *result.config.tolerances)
     return replace(result, traces={**result.traces, "manual": partial}, comparisons=(found,))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.lessons.evaluate import (
     StatementResult,
@@ -47,7 +48,7 @@ def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first
     assert run_variable(result, "first_mismatch") == (0, "backward", 3, 1, 2)
     assert run_variable(replace(RESULT, comparisons=(onnx, torch)), "first_mismatch") == (0, "forward", 1, 0, 0)
     assert run_variable(replace(RESULT, comparisons=(manual,)), "first_mismatch") == ()
-    assert torch.first_mismatch == Mismatch(PLACE, torch.first_mismatch.reference, 2.5)
+    assert torch.first_mismatch == Mismatch(Place.at("h", PLACE), torch.first_mismatch.reference, 2.5)
 
 
 def test_the_audit_of_all_engines_is_available() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rnnviz.lessons import statements
 from rnnviz.lessons.evaluate import Evaluator, Namespace, check_statement
 from rnnviz.lessons.statements import Statement, UnansweredError, parse_statement
-from rnnviz.verify.compare import compare, tolerances
+from rnnviz.verify.compare import compare_all, tolerances
 from tests.factories import make_result, setting
 from tests.lessons.conftest import StatementChecker
 from tests.profiles import examples
@@ -139,7 +139,7 @@ def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs(
     made = make_result(("gluon", "manual", "onnx"), edits=apart)
     traces = {**made.traces, "onnx": replace(made["onnx"], precision="float16")}
     right, coarse = (
-        compare(traces["gluon"], traces[n], *tolerances(made.config, traces[n])) for n in ("manual", "onnx")
+        compare_all(traces["gluon"], traces[n], *tolerances(made.config, traces[n])) for n in ("manual", "onnx")
     )
     ask = StatementChecker(replace(made, traces=traces, comparisons=(right, coarse)))
     assert (right.mismatched, coarse.mismatched) == (1, 0)

@@ -380,7 +380,7 @@ def test_changes_and_norms_are_of_the_engines_own_vectors() -> None:
     assert norm == pytest.approx(np.sqrt((hidden**2).sum(axis=1))[None], abs=1e-15)
 
 
-@pytest.mark.parametrize("quantity", ["o", "c", "change", "norm"])
+@pytest.mark.parametrize("quantity", ["o", "change", "norm"])
 @pytest.mark.parametrize("width", [1, 3, 8])
 def test_a_mismatch_is_marked_whatever_the_lanes_show(quantity: Quantity, width: int) -> None:
     lanes = MultiscaleReader(result_of("lstm"), "gluon", "manual", 1, quantity)

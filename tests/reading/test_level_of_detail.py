@@ -27,6 +27,7 @@ from rnnviz.reading.level_of_detail import (
     every_cell,
     needs_pyramid,
 )
+from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.metrics import block_difference, error_ratio, signed_difference
 from rnnviz.verify.result import RunResult
 from tests.profiles import examples, nightly_except
@@ -336,7 +337,7 @@ def test_unknown_differences_make_their_blocks_unknown(tmp_path: Path) -> None:
             index = 0, direction, slice(start, start + 8)
             known = (direction, start) != (1, 8)
             difference = block_difference(r.hidden[index], c.hidden[index], 0.0, 10.0) if known else None
-            pyramids.add(0, direction, start, r.hidden[index], c.hidden[index], difference)
+            pyramids.add(ComparedBlock((0, direction, start), r.hidden[index], c.hidden[index], difference))
     pyramids.finish()
     assert open_pyramids(tmp_path / "0") == {}
     stored = open_pyramids(tmp_path / "1")

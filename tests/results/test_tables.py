@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -236,9 +237,9 @@ def test_a_network_is_described_in_a_line(network: dict[str, Any], words: str) -
 
 
 def test_two_values_that_three_decimals_cannot_distinguish_have_all_their_digits() -> None:
-    first = Mismatch(AT, 0.25, 0.2500001)
+    first = Mismatch(Place.at("h", AT), 0.25, 0.2500001)
     html = comparison_html(replace(RESULT.comparison(MINE), first_mismatch=first))
     cells = {row[0][1]: row[1][1] for row in Seen(html).rows}
     assert (cells["Reference value there"], cells["Candidate value there"]) == ("0.25", "0.2500001")
-    html = comparison_html(replace(RESULT.comparison(MINE), first_mismatch=Mismatch(AT, 1.0, nan)))
+    html = comparison_html(replace(RESULT.comparison(MINE), first_mismatch=Mismatch(Place.at("h", AT), 1.0, nan)))
     assert Seen(html).rows[-1][1] == ("", "NaN")

@@ -9,6 +9,7 @@ import pytest
 from rnnviz.core import multiscale as pyramid
 from rnnviz.core.multiscale import open_pyramids
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values
+from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.metrics import block_difference
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result
@@ -39,7 +40,7 @@ def pyramid_result(folder: Path, block: int, edits: Mapping[str, Edit], **sizes:
                 index = layer, direction, slice(start, start + block)
                 r, c = reference.hidden[index], candidate.hidden[index]
                 difference = block_difference(r, c, comparison.rtol, comparison.atol)
-                pyramids.add(layer, direction, start, r, c, difference)
+                pyramids.add(ComparedBlock((layer, direction, start), r, c, difference))
     pyramids.finish()
     (folder / "inputs").mkdir()
     build_values(folder / "inputs", "x", result.inputs.sequence[None, None])

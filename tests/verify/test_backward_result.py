@@ -29,7 +29,7 @@ from rnnviz.verify.backward_result import (
     BackwardJudgment,
     first_gradient_mismatch,
 )
-from rnnviz.verify.compare import EntryMismatch
+from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -74,14 +74,15 @@ def test_every_gradient_is_compared_without_padding() -> None:
 
     result = make_result(BOTH, gradients=BOTH, edits={"manual": edit}, cell="lstm", lengths=[3, 5])
     (comparison,) = result.comparisons
-    assert list(comparison.gradients) == [f"grad.{s}" for s in (*"hcifgo", "out", "input")]
-    elements = {name: own.elements for name, own in comparison.gradients.items()}
+    over_time = comparison.gradients_over_time
+    assert list(over_time) == [f"grad.{s}" for s in (*"hcifgo", "out", "input")]
+    elements = {name: own.elements for name, own in over_time.items()}
     assert elements == {**dict.fromkeys(elements, 8 * 4), "grad.input": 8 * 3}
-    assert not any(own.mismatched for own in comparison.gradients.values())
-    weights, initial = (comparison.parameter_gradients[f"grad.{n}"] for n in ("parameters.l0_h2h_weight", "h0"))
+    assert not any(own.mismatched for own in over_time.values())
+    weights, initial = (comparison[f"grad.{n}"] for n in ("parameters.l0_h2h_weight", "h0"))
     own = result.reference["grad.parameters.l0_h2h_weight"][2, 1]
-    assert weights.first_mismatch == EntryMismatch((2, 1), float(own), float(np.float32(own + 0.5)))
-    assert (weights.mismatched, weights.max_abs_error_at) == (1, (2, 1))
+    assert weights.first_mismatch == Mismatch(weights.max_abs_error_place, float(own), float(np.float32(own + 0.5)))
+    assert (weights.mismatched, weights.max_abs_error_place.index) == (1, (2, 1))
     assert weights.max_abs_error == pytest.approx(0.5, rel=1e-6)
     assert (initial.mismatched, initial.nonfinite_apart, initial.max_abs_error) == (1, 1, 0.0)
 
@@ -199,9 +200,10 @@ def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch
     request = RunRequest(config, load_inputs)
     outcome = compute(request, tmp_path / "run", lambda *_: None)
     (comparison,) = pickle.loads(pickle.dumps(outcome)).comparisons
-    assert list(comparison.gradients) == ["grad.h", "grad.r", "grad.z", "grad.n", "grad.out", "grad.input"]
+    over_time = ["grad.h", "grad.r", "grad.z", "grad.n", "grad.out", "grad.input"]
+    assert list(comparison.gradients_over_time) == over_time
     assert all(own.verdict is Verdict.AGREE and own.max_abs_error == 0.0 for own in comparison.gradients.values())
-    assert set(comparison.parameter_gradients) == {
+    assert comparison.gradients.keys() - over_time == {
         "grad.h0",
         *(f"grad.parameters.l0_{part}_{kind}" for part in ("i2h", "h2h") for kind in ("weight", "bias")),
     }
@@ -216,8 +218,8 @@ def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch
 
 def test_the_initial_state_of_a_reversed_network_is_backward() -> None:
     result = make_result(BOTH, gradients=BOTH, edits={"manual": adding("grad.h0", (0, 0, 1), 0.5)}, reverse=True)
-    first = first_gradient_mismatch(result.comparisons[0], result.config.network)
+    first = first_gradient_mismatch(result.comparisons[0])
     assert first is not None
-    assert first.where == Place("grad.h0", (0, 0, 1))
+    assert first.place == Place("grad.h0", (0, 0, 1))
     ((_, rows),) = gradient_tables(result)
-    assert [row.cells[4] for row in rows if row.name == "grad.h0"] == [str(first.where)]
+    assert [row.cells[4] for row in rows if row.name == "grad.h0"] == [str(first.place)]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.verify.histogram import HistogramAccumulator
 from rnnviz.verify.metrics import BlockDifferences, block_difference
+from tests.verify.traces import block_of
 
 LARGEST = float(np.finfo(np.float32).max)
 FLOATS = st.one_of(
@@ -85,7 +86,8 @@ def test_narrow_distances_are_counted_as_wide_ones(distances: list[int], directi
     narrow, wide = HistogramAccumulator(-1, 63), HistogramAccumulator(-1, 63)
     for start in (0, len(distances)):
         array = np.array(distances, np.uint32).reshape(-1, 1, 1)
-        narrow.add_distances(array, 0, direction, start)
-        wide.add_distances(array.astype(np.uint64), 0, direction, start)
+        at = block_of(array, (0, direction, start), last_first=bool(direction))
+        narrow.add_distances(array, at)
+        wide.add_distances(array.astype(np.uint64), at)
     np.testing.assert_array_equal(narrow.histogram().counts, wide.histogram().counts)
     np.testing.assert_array_equal(narrow.histogram().first, wide.histogram().first)

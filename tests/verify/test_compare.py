@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
-from rnnviz.verify import compare as compare_module
+from rnnviz.verify import compared_blocks as blocks_module
 from rnnviz.verify.compare import Comparison, compare, shared_arrays
 from rnnviz.verify.metrics import abs_error, error_ratio, tolerance, ulp_distance
 from tests.factories import make_result
@@ -91,7 +91,7 @@ def test_figures_equal_a_plain_count(
 ) -> None:
     r, c = pair
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare_module, "_BLOCK_VALUES", block)
+        patch.setattr(blocks_module, "_BLOCK_VALUES", block)
         comparison = compare(trace_of(r), trace_of(c, "candidate"), rtol, atol)
     outside = ~(abs_error(r, c) <= tolerance(r, rtol, atol))
     np.testing.assert_array_equal(comparison.mismatched_over_time, outside.sum(axis=(3, 4)))
@@ -127,7 +127,7 @@ def test_smallest_passing_atol_is_minimal(
     finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
     r, c = (np.where(finite, side, side.dtype.type(0)) for side in pair)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare_module, "_BLOCK_VALUES", block)
+        patch.setattr(blocks_module, "_BLOCK_VALUES", block)
         needed = compare(trace_of(r), trace_of(c), rtol, atol).smallest_passing_atol
     assert needed >= 0.0
     if math.isinf(needed):
@@ -186,7 +186,7 @@ def test_equal_nonfinite_values_agree() -> None:
 
 @pytest.fixture(params=[1, 1 << 18], ids=["a block a timestep", "one block"])
 def _blocks_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", request.param)
+    monkeypatch.setattr(blocks_module, "_BLOCK_VALUES", request.param)
 
 
 @pytest.mark.usefixtures("_blocks_of")
@@ -282,7 +282,7 @@ def test_gates_are_compared_where_both_engines_give_them() -> None:
 
 def test_the_smallest_passing_tolerance_is_that_of_the_worst_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time step has the larger error, and a relative tolerance that is larger still."""
-    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", 1)
+    monkeypatch.setattr(blocks_module, "_BLOCK_VALUES", 1)
     shape = (1, 1, 2, 1, 1)
     reference, candidate = (trace_of(np.array(values).reshape(shape), name) for name, values in (
         ("a", [1e-3, 10.0]), ("b", [1e-3 + 0.01, 10.05]),

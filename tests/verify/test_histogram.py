@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import Location
-from rnnviz.verify import compare as module
+from rnnviz.verify import compared_blocks as module
 from rnnviz.verify.compare import compare
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import error_ratio, ulp_distance
 from tests.profiles import nightly_except
-from tests.verify.traces import SHAPES, Shape, in_order, random_trace, trace_of
+from tests.verify.traces import SHAPES, Shape, block_of, in_order, random_trace, trace_of
 
 RTOL, ATOL = 1.3e-6, 1e-5
 
@@ -29,7 +29,8 @@ def bin_of(histogram: Histogram, value: float) -> int:
 
 def counted(*values: float, lowest: int = -40, highest: int = 39) -> Histogram:
     tally = HistogramAccumulator(lowest, highest)
-    tally.add(np.array(values).reshape(len(values), 1, 1), 0, 0, 0)
+    array = np.array(values).reshape(len(values), 1, 1)
+    tally.add(array, block_of(array))
     return tally.histogram()
 
 
@@ -105,7 +106,8 @@ def test_distances_that_are_mostly_small_are_in_their_bins(
         tally = HistogramAccumulator(-1, 63)
         counts, first = np.zeros(67, int), {}
         for block, start in blocks:
-            tally.add_distances(block, 1, direction, start, int(block.max()) if known else None)
+            at = block_of(block, (1, direction, start), last_first=bool(direction))
+            tally.add_distances(block, at, int(block.max()) if known else None)
             for t in reversed(range(len(block))) if direction else range(len(block)):
                 for sample, unit in np.ndindex(5, 6):
                     distance = int(block[t, sample, unit])
@@ -151,9 +153,10 @@ def test_a_bin_that_nothing_fell_into_has_no_first_place() -> None:
 
 
 def test_the_first_place_of_a_reversed_lane_is_its_last_time_step() -> None:
-    tally = HistogramAccumulator(-40, 39, reverse=True)
-    tally.add(np.full((3, 1, 1), 1.0), 0, 0, 4)
-    first = tally.histogram().location(bin_of(tally.histogram(), 1.0))
+    tally, ones = HistogramAccumulator(-40, 39), np.ones((3, 1, 1))
+    tally.add(ones, block_of(ones, (0, 0, 4), last_first=True))
+    histogram = tally.histogram(reverse=True)
+    first = histogram.location(bin_of(histogram, 1.0))
     assert first == Location(0, 0, 6)
     assert first is not None
     assert first.backward

@@ -11,9 +11,10 @@ from rnnviz.engines.known_bugs.engine import run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.steps.inputs import followed, layer_input, previous_hidden
-from rnnviz.verify import compare as compare_module
+from rnnviz.verify import compared_blocks
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
+from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.state_checks import cell_checks, state_equality
 from tests.oracles.computed import computed, empty_trace
@@ -55,22 +56,25 @@ def part_of(trace: Trace, missing: set[str]) -> Trace:
 def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(
     missing: set[str], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", block)
+    monkeypatch.setattr(compared_blocks, "_BLOCK_VALUES", block)
     _, trace = run_of()
     part = part_of(trace, missing)
     part.hidden[2, :, 1] += 0.25
     seen = np.zeros(SHAPE[:3], int)
     told: list[float] = []
 
-    def watch(layer: int, direction: int, start: int, r: np.ndarray, c: np.ndarray, difference: object) -> None:
-        steps = slice(start, start + len(r))
-        seen[layer, direction, steps] += 1
-        there = recorded_in(missing, SHAPE)[layer, direction, steps]
-        assert there.all() if difference is not None else not there.any()
-        np.testing.assert_array_equal(r, trace.hidden[layer, direction, steps])
-        np.testing.assert_array_equal(c, part.hidden[layer, direction, steps])
+    class Watch:
+        def add(self, block: ComparedBlock) -> None:
+            seen[block.at] += 1
+            there = recorded_in(missing, SHAPE)[block.at]
+            assert there.all() if block.difference is not None else not there.any()
+            np.testing.assert_array_equal(block.reference, trace.hidden[block.at])
+            np.testing.assert_array_equal(block.candidate, part.hidden[block.at])
 
-    found = compare(trace, part, 0.0, 1e-3, told.append, watch)
+        def finish(self) -> None:
+            assert (seen == 1).all()
+
+    found = compare(trace, part, 0.0, 1e-3, told.append, [Watch()])
     there = recorded_in(missing, SHAPE)
     assert (seen == 1).all()
     assert found.elements == there.sum() * 12

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.verify.compared_blocks import ComparedBlock
 
 Shape = tuple[int, int, int, int, int]
 
@@ -58,3 +59,8 @@ SHAPES: st.SearchStrategy[Shape] = st.tuples(
 
 def locations(shape: Shape) -> st.SearchStrategy[Location]:
     return st.builds(Location, *(st.integers(0, size - 1) for size in shape))
+
+
+def block_of(values: np.ndarray, start: tuple[int, ...] = (0, 0, 0), *, last_first: bool = False) -> ComparedBlock:
+    """A block of two engines with the shape of some values, which has none itself."""
+    return ComparedBlock(start, values, values, None, last_first)

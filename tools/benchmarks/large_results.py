@@ -22,7 +22,7 @@ from rnnviz.reading.gates import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.compare import Comparison, compare, compare_entries, gradient_atol, shared_gradients
+from rnnviz.verify.compare import Comparison, compare_all
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.result import Judgment, RunResult
 
@@ -81,19 +81,11 @@ def large_result(
 def _compare(folder: Path, config: Config) -> Comparison:
     """The comparison of the two engines, which leaves the pyramids of both."""
     one, other = (open_trace(folder / engine) for engine in ("one", "other"))
-    rtol, atol = config.tolerances
-    found = {}
-    over_time = [name for name in shared_gradients(one, other) if name in one.gradients_over_time()]
-    for name in ("h", *over_time):
-        pyramids = ComparedPyramids(one, other, name, first=True) if needs_pyramid(other, name) else None
-        watch = (lambda *_: None) if pyramids is None else pyramids.add
-        limit = atol if name == "h" else gradient_atol(atol, one.in_lanes(name))
-        found[name] = compare(one, other, rtol, limit, watch=watch, name=name)
-        if pyramids is not None:
-            pyramids.finish()
-    others = [name for name in shared_gradients(one, other) if name not in over_time]
-    entries = {name: compare_entries(one, other, rtol, gradient_atol(atol, one[name]), name) for name in others}
-    return replace(found.pop("h"), gradients=found, parameter_gradients=entries)
+
+    def pyramids(name: str) -> list[ComparedPyramids]:
+        return [ComparedPyramids(one, other, name, first=True)] if needs_pyramid(other, name) else []
+
+    return compare_all(one, other, *config.tolerances, accumulators=pyramids)
 
 
 def _with_other_gates(folder: Path, network: Network, comparison: Comparison) -> Comparison:
@@ -103,8 +95,8 @@ def _with_other_gates(folder: Path, network: Network, comparison: Comparison) ->
     for path in folder.glob(f"*/{last}.*"):
         for name in others:
             os.link(path, path.with_name(path.name.replace(last, name, 1)))
-    found = dict(comparison.gradients)
-    return replace(comparison, gradients=found | {name: replace(found[last], name=name) for name in others})
+    found = {name: replace(comparison.others[last], name=name) for name in others}
+    return replace(comparison, others={**comparison.others, **found})
 
 
 def _written_gradients(network: Network) -> tuple[str, ...]:
@@ -114,9 +106,8 @@ def _written_gradients(network: Network) -> tuple[str, ...]:
 
 def _of_third(comparison: Comparison) -> Comparison:
     """The same comparison of the third engine."""
-    gradients = {name: replace(own, candidate="third") for name, own in comparison.gradients.items()}
-    entries = {name: replace(own, candidate="third") for name, own in comparison.parameter_gradients.items()}
-    return replace(comparison, candidate="third", gradients=gradients, parameter_gradients=entries)
+    others = {name: replace(own, candidate="third") for name, own in comparison.others.items()}
+    return replace(comparison, candidate="third", others=others)
 
 
 def _config(timesteps: int, units: int, layers: int, directions: int, samples: int, *, gradients: bool) -> Config:

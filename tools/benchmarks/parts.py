@@ -21,7 +21,7 @@ from rnnviz.io.export.npz import write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.level_of_detail import ComparedPyramids
 from rnnviz.verify.audit import audit
-from rnnviz.verify.compare import compare
+from rnnviz.verify.compare import compare, compare_all
 from rnnviz.verify.result import RunResult
 from tools.benchmarks.private_memory import malloc_trim, watched
 
@@ -59,9 +59,7 @@ class Case:
         one, other = self.result.reference, self.result[comparison.candidate]
         for copy in self.folder.glob("*/*.level-*.npy"):
             copy.unlink()
-        pyramids = ComparedPyramids(one, other, first=True)
-        compare(one, other, comparison.rtol, comparison.atol, watch=pyramids.add)
-        pyramids.finish()
+        compare(one, other, comparison.rtol, comparison.atol, accumulators=[ComparedPyramids(one, other, first=True)])
 
 
 Part: TypeAlias = Callable[[Case], object]
@@ -137,7 +135,7 @@ def made_case(config: Config) -> Iterator[Case]:
                 lane[:] = np.tanh(noise) + generator.standard_normal(1, lane.dtype.type) * 1e-7
             traces[engine] = open_trace(folder / engine)
         candidate = config.compare.candidates[0]
-        comparison = compare(traces[config.compare.reference], traces[candidate], *config.tolerances)
+        comparison = compare_all(traces[config.compare.reference], traces[candidate], *config.tolerances)
         result = RunResult(
             request_id=0,
             inputs=inputs,

@@ -24,7 +24,7 @@ from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.labels import muted_palette
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class ArrayCombo(ComboBox):
     def _want(self, name: str) -> None:
         self._wanted = name
 
-    def offer(self, comparison: Comparison | None, *, mismatching: bool = False) -> Comparison | None:
+    def offer(self, comparison: Comparison | None, *, mismatching: bool = False) -> LaneComparison | None:
         """List the arrays of the comparison of h. The wanted one is selected if it is among them.
 
         With `mismatching` one with mismatches replaces an array of the lanes that has none.
@@ -233,7 +233,7 @@ class ArrayCombo(ComboBox):
         names = ["h"]
         if comparison is not None:
             units = comparison.error_ratio_by_column.shape
-            both = {**comparison.arrays, **comparison.gradients}
+            both = {**comparison.arrays, **comparison.gradients_over_time}
             names += [n for n, own in both.items() if own.error_ratio_by_column.shape == units and n != OF_INPUT]
         with QSignalBlocker(self):
             if names != [self.itemText(place) for place in range(self.count())]:
@@ -246,12 +246,12 @@ class ArrayCombo(ComboBox):
         self.setVisible(len(names) > 1)
         return self.of(comparison)
 
-    def of(self, comparison: Comparison | None) -> Comparison | None:
+    def of(self, comparison: Comparison | None) -> LaneComparison | None:
         """The comparison of the selected array, from that of h."""
         return None if comparison is None else comparison.of(self.currentText())
 
 
-def counted(title: str, comparison: Comparison | None) -> str:
+def counted(title: str, comparison: ArrayComparison | None) -> str:
     """A title with the number of mismatches, and the array that has them if it is not h."""
     if comparison is None:
         return title

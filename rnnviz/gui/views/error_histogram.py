@@ -14,7 +14,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, claims, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.series.outlines import Bars, HistogramBar, error_ratio_bars, ulp_bars
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 
 _PAD = 6
@@ -251,7 +251,7 @@ class _Quantity:
     name: str
     title: str
     why: str
-    bars: Callable[[Comparison], Bars]
+    bars: Callable[[LaneComparison], Bars]
 
 
 _QUANTITIES = (

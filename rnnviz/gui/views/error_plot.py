@@ -20,7 +20,7 @@ from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.time_plot import Curve, LogTimePlot, TimePlot, cosmetic_pen
 from rnnviz.series.errors import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
 from rnnviz.series.outlines import LogScale, Outline, largest_of, log_scale, outline_of
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 
 _COMPANIONS = ((1, Qt.PenStyle.DashLine), (2, Qt.PenStyle.DotLine))
@@ -96,7 +96,7 @@ class ErrorPlot(ResultView):
         super().__init__()
         self._result: RunResult | None = None
         self._of_hidden: Comparison | None = None
-        self._comparison: Comparison | None = None
+        self._comparison: LaneComparison | None = None
         """That of the selected array."""
         self._series: ErrorSeries | None = None
         self._location = Location()

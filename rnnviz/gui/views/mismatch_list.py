@@ -1,7 +1,6 @@
 """Table of mismatches that can be sorted and filtered."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QSignalBlocker
@@ -116,7 +115,7 @@ class MismatchList(ResultView):
         comparison, shown = self._of_hidden, self.array.currentText()
         others: tuple[str, ...] = ()
         if comparison is not None and shown == "h":
-            others = arrays(replace(comparison, arrays={**comparison.arrays, **comparison.gradients}))
+            others = arrays([*comparison.arrays.values(), *comparison.gradients_over_time.values()])
         none = f"No mismatches in {shown} of {self._candidate}."
         self._empty.setText(
             "A run (F5) lists the values that differ by more than the tolerance."

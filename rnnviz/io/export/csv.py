@@ -24,7 +24,7 @@ from rnnviz.io.export.npz import gate_key, gate_names
 from rnnviz.io.outputs import atomic_write
 from rnnviz.reading.contributions import Contributions, contributions
 from rnnviz.reading.gates import gate_blocks
-from rnnviz.verify.compare import compared
+from rnnviz.verify.compared_blocks import compared_steps
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 
@@ -206,7 +206,7 @@ def _columns(result: RunResult, block: _Block) -> _Columns:
     known = np.zeros(rows, bool)
     for comparison in result.comparisons:
         recorded = _within(
-            compared(result.reference, result[comparison.candidate], block.layer, block.direction), timestep
+            compared_steps(result.reference, result[comparison.candidate], block.layer, block.direction), timestep
         )
         own = abs_error(reference, values[comparison.candidate])
         np.maximum(error, own, out=error, where=recorded)

@@ -13,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
-from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.naming import names_of_file, with_parameters
@@ -37,8 +36,8 @@ from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import BackwardJudgment, gradient_place
-from rnnviz.verify.compare import Comparison, GradientComparison
+from rnnviz.verify.backward_result import BackwardJudgment
+from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
@@ -85,7 +84,7 @@ def report_html(
             audits=audit_rows(result),
             gradients=gradient_tables(result),
             gradient_charts=[
-                error_chart(result, comparison.gradients[gradient("h")])
+                error_chart(result, comparison.gradients_over_time[gradient("h")])
                 for comparison in result.comparisons
                 if gradient("h") in comparison.gradients
             ],
@@ -244,25 +243,23 @@ def _audit_row(judgment: Judgment | BackwardJudgment, audit: Audit, line: str) -
 
 def gradient_tables(result: RunResult) -> tuple[tuple[str, tuple[ReportRow, ...]], ...]:
     """For each candidate whose gradients are compared its name, and a row for each gradient."""
-    network = result.config.network
     return tuple(
         (
             display_name(comparison.candidate),
-            tuple(_gradient_row(own, network) for own in comparison.every_gradient),
+            tuple(map(_gradient_row, comparison.gradients.values())),
         )
         for comparison in result.comparisons
-        if comparison.every_gradient
+        if comparison.gradients
     )
 
 
-def _gradient_row(own: Comparison | GradientComparison, network: Network) -> ReportRow:
-    worst = gradient_place(own, own.max_abs_error_at, network)
+def _gradient_row(own: ArrayComparison) -> ReportRow:
     cells = (
         number_format.count(own.elements),
         number_format.count(own.mismatched),
         error(own.atol),
         error(own.max_abs_error),
-        str(worst) if own.max_abs_error else "",
+        str(own.max_abs_error_place) if own.max_abs_error else "",
         error(own.max_error_ratio),
         _some(own.nonfinite_apart),
     )
@@ -470,7 +467,7 @@ class ErrorChart:
     bottom: int = _HEIGHT - _BOTTOM
 
 
-def error_chart(result: RunResult, comparison: Comparison) -> ErrorChart:
+def error_chart(result: RunResult, comparison: LaneComparison) -> ErrorChart:
     """The largest error ratio of a candidate at each time step of every lane, on a logarithmic axis."""
     series = error_series(result, comparison, ERROR_RATIO)
     assert series is not None

@@ -16,7 +16,7 @@ from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArr
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState, is_padding
 from rnnviz.reading.level_of_detail import BoolArray, every_cell
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import ArrayComparison
 from rnnviz.verify.metrics import abs_error, error_ratio
 from rnnviz.verify.result import RunResult
 
@@ -242,7 +242,7 @@ def _gradients_of_engines(result: RunResult, array: str, index: tuple[int, ...])
     """A line of each engine with an entry of a gradient, and that of a candidate with its error."""
     reference, lines = result.reference.get(array), []
     for engine, trace in result.traces.items():
-        comparison = None if engine == result.reference.engine else result.comparison(engine).gradients.get(array)
+        comparison = None if engine == result.reference.engine else result.comparison(engine).get(array)
         lines.append(_of_engine(engine, trace.get(array), "given", index, reference, comparison))
     return lines
 
@@ -253,7 +253,7 @@ def _of_engine(
     lacking: str,
     index: tuple[int, ...],
     reference: FloatArray | None,
-    comparison: Comparison | None,
+    comparison: ArrayComparison | None,
 ) -> str:
     """An engine's value, with its error where it is compared."""
     if own is None:

@@ -44,7 +44,8 @@ from rnnviz.reading.gates import (
 )
 from rnnviz.reading.lane_reader import MultiscaleReader, no_chunks
 from rnnviz.reading.units import LaneOrders
-from rnnviz.verify.compare import Comparison, compared
+from rnnviz.verify.compare import LaneComparison
+from rnnviz.verify.compared_blocks import compared_steps
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class RenderState:
         return tuple(side.tiles for side in self.sides)
 
     @property
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> LaneComparison | None:
         """Comparison of the candidate with the reference, or None: of the shown array, or of h if that has none."""
         return self.left.colors.comparison
 
@@ -304,7 +305,7 @@ class RenderState:
         assert self.candidate is not None
         if self.gradient:
             return range(self.result.shape[2])
-        return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
+        return compared_steps(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
 
 Reach: TypeAlias = tuple[float, float] | None

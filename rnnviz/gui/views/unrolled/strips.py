@@ -22,7 +22,7 @@ from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.header import LanesPart
 from rnnviz.gui.views.unrolled.marks import LINES, Frame, color_of
 from rnnviz.gui.views.unrolled.render_state import RenderState
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import LaneComparison
 
 _STRIP = 15.0
 """Height of the strip of the minimap, also for badges; the map itself is lower."""
@@ -42,7 +42,7 @@ class Minimap(LanesPart):
 
     def __init__(self) -> None:
         super().__init__()
-        self._comparison: Comparison | None = None
+        self._comparison: LaneComparison | None = None
         self._steps: NDArray[np.int64] = np.zeros(0, np.int64)
         self._pixels: tuple[float, list[int]] = (0.0, [])
         self.setCursor(QCursor(Qt.CursorShape.PointingHandCursor))
