@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, run_stack
 from rnnviz.verify.audit import audit
-from rnnviz.verify.compare import compare, tolerances
+from rnnviz.verify.compare import compare_all, tolerances
 from rnnviz.verify.result import Judgment, RunResult
 from tests.oracles.computed import empty_trace
 
@@ -71,7 +71,7 @@ def result_of(inputs: Inputs, reference: Trace, candidate: Trace) -> RunResult:
         compare=replace(inputs.config.compare, reference=reference.engine, candidates=(candidate.engine,)),
     )
     inputs = replace(inputs, config=config)
-    comparison = compare(reference, candidate, *tolerances(config, reference, candidate))
+    comparison = compare_all(reference, candidate, *tolerances(config, reference, candidate))
     traces: Mapping[str, Trace] = {trace.engine: trace for trace in (reference, candidate)}
     audits = {name: audit(inputs, trace, [comparison], traces=traces) for name, trace in traces.items()}
     return RunResult(

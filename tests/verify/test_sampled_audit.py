@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import audit_sampling
 from rnnviz.verify.audit import audit, audit_pass
-from rnnviz.verify.compare import compare
+from rnnviz.verify.compare import compare_all
 from rnnviz.verify.forward_pass import ForwardPass
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
@@ -79,7 +79,7 @@ def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell:
     moved = changed(trace, {where: float(trace.hidden[where.index]) + 9e-4}, "moved")
     assert audit(inputs, moved).coverage < 1.0
     assert audit(inputs, moved).first_wrong is None
-    comparison = compare(trace, moved, 1.3e-6, 1e-3)
+    comparison = compare_all(trace, moved, 1.3e-6, 1e-3)
     assert 0.5 < comparison.max_error_ratio < 1.0
     found = audit(inputs, moved, [comparison])
     assert found.first_wrong is not None
@@ -116,7 +116,7 @@ def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
 def test_a_comparison_of_others_does_not_steer_the_audit() -> None:
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru", hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
-    far = compare(
+    far = compare_all(
         replace(trace, engine="a"), replace(trace.with_arrays({"h": trace.hidden + 1}), engine="b"), 1e-6, 1e-5
     )
     assert audit(inputs, trace, [far]).audited == audit(inputs, trace).audited
