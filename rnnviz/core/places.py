@@ -161,7 +161,7 @@ class Place:
 
 
 class Directed(Protocol):
-    """What has lanes: a network, or a trace."""
+    """The directions of the lanes of a network or of a trace."""
 
     @property
     def directions(self) -> int:

@@ -282,7 +282,7 @@ _RATIOS, _ULPS = (-40, 39), (-1, 63)
 
 
 class Accumulator(Protocol):
-    """What is told every block of an array, with its padding, in the order of the pass."""
+    """A use of every block of an array, with its padding, in the order of the pass."""
 
     def add(self, block: ComparedBlock) -> None:
         """Take a block into account."""

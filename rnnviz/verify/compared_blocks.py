@@ -28,7 +28,7 @@ class ComparedBlock:
 
     `start` is the index of the first one along the axes before the block's own: layer, direction, timestep; or row.
     `difference` is None where the values are not compared; its memory is used again. `last_first` says that the last
-    time step is computed first. `samples` are those that are no padding; None if all are.
+    time step is computed first. `samples` are those that are computed, not padding; None if all are.
     """
 
     start: tuple[int, ...]
