@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
-    from rnnviz.explain.gradient_explanation import explain_gradient
+    from rnnviz.explain.explanation import explain_gradient
     from rnnviz.influence.gradient_flow import gradient_flow
     from rnnviz.influence.influence import influence
     from rnnviz.notebooks.view import View
@@ -75,7 +75,7 @@ _MODULES = {
     "RunResult": "verify.result",
     "Trace": "core.trace",
     "capture": "captures.rnn_capture",
-    "explain_gradient": "explain.gradient_explanation",
+    "explain_gradient": "explain.explanation",
     "gradient_flow": "influence.gradient_flow",
     "influence": "influence.influence",
 }

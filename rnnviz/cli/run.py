@@ -2,7 +2,7 @@
 
 import re
 from argparse import Action, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -248,6 +248,8 @@ def add_explain_to(commands: Commands) -> None:
 
 def _explain(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
+    from rnnviz.explain.explanation import explain
+    from rnnviz.explain.report import report, to_json
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
@@ -270,7 +272,10 @@ def _explain(options: Namespace) -> Answer:
         audit: AuditMode = "off" if placed else "auto"
         result = run(config, load_inputs, notify, audit, frozenset((*named, options.cell or "")))
     where, why = _place(result, options) if placed else _first_place(result, options)
-    text_of, to_json = _explained(result, where, options)
+    if options.gradient is None:
+        explained = explain(result, _value(result.config.network.kind, where, options.value))
+    else:
+        explained = explain(result, _gradient(result, where, options.gradient))
     if options.csv is not None:
         from rnnviz.io.export.csv import write_contributions
 
@@ -279,7 +284,7 @@ def _explain(options: Namespace) -> Answer:
             write_contributions(result, options.csv, parameter, lambda done: notify(f"writing {options.csv}", done))
     if options.json is not None:
         figures = {
-            **to_json(),
+            **to_json(explained),
             **({"chosen": why} if why else {}),
             **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
         }
@@ -290,28 +295,9 @@ def _explain(options: Namespace) -> Answer:
         return AGREE, ""
     from rnnviz.text.verdict_details import assumptions
 
-    text = with_parameters_in_columns(text_of(options.top), names_of_file(config.parameters.path))
+    text = with_parameters_in_columns(report(explained, options.top), names_of_file(config.parameters.path))
     lines = (*([f"{why}\n"] if why else []), text, *assumptions(result))
     return AGREE, "".join(f"{line}\n" for line in lines)
-
-
-def _explained(
-    result: RunResult, where: Location, options: Namespace
-) -> tuple[Callable[[int | None], str], Callable[[], dict[str, Any]]]:
-    """The explanation as text and as JSON."""
-    if options.gradient is None:
-        from rnnviz.explain.explanation import explain_value
-        from rnnviz.explain.report import report, to_json
-        from rnnviz.explain.value_sources import unit_size
-
-        kind = result.config.network.kind
-        explanation = explain_value(result, where, size=unit_size(kind, _value(kind, where, options.value)))
-        return partial(report, explanation), partial(to_json, explanation)
-    from rnnviz.explain.gradient_explanation import explain_gradients
-    from rnnviz.explain.gradient_report import gradient_report, gradient_to_json
-
-    terms = explain_gradients(result, _gradient(result, where, options.gradient))
-    return partial(gradient_report, terms), partial(gradient_to_json, terms)
 
 
 _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
@@ -330,7 +316,7 @@ def _value(kind: CellSpec, where: Location, name: str | None) -> "Place":
 def _gradient(result: RunResult, where: Location, name: str) -> "Place":
     """The place of --gradient NAME."""
     from rnnviz.core.places import INPUT_VALUES, Place, entry_place
-    from rnnviz.explain.gradient_symbols import gate_name
+    from rnnviz.explain.backward_symbols import gate_name
 
     network, parameters = result.config.network, result.inputs.parameters
     kind = network.kind

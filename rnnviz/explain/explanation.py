@@ -1,147 +1,35 @@
-"""One hidden value explained for every engine of a run, and the first line where two engines diverge."""
+"""A value or a gradient explained for every engine of a run, and the first number where two engines diverge."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
-from math import isnan
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import get_args
 
 import numpy as np
 
 from rnnviz.core import number_format
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
+from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place, entry_place
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
-from rnnviz.explain.equations import format_distinct, format_short
+from rnnviz.explain.backward_blocks import GradientBlocks, Layers
+from rnnviz.explain.backward_parameters import ParameterGradient, gradient_breakdown
+from rnnviz.explain.forward import value_breakdown
 from rnnviz.explain.likely_cause import StepWithBugs, step_with_bugs
-from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
-from rnnviz.explain.value_sources import in_words, input_source
-from rnnviz.explain.worked_step import Floats, Kind
+from rnnviz.explain.lines import Breakdown, Floats, StoredValue, format_distinct, format_short
+from rnnviz.explain.terms import Divergence, Step, first_divergence
+from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import followed
 from rnnviz.steps.states import CellStates
 from rnnviz.text.verdict_text import likely_cause
-from rnnviz.verify.metrics import mismatching
+from rnnviz.verify.compare import gradient_atol
 from rnnviz.verify.result import RunResult
-
-Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_line", "stored_c", "stored"]
-
-_SYMBOLS: dict[Step, str] = {"stored_c": "c", "stored": "h"}
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """A line in which two engines differ by more than the tolerance, or by more than rounding explains.
-
-    `step` is the kind of line: "input" of a term (`kind` and `index` say which; every gate reads it), the "sum" or the
-    value of a "gate", the "previous" state, "c", "h", or the engine's own line ("stored_line", which
-    `gate` names), c ("stored_c") or h ("stored").
-    `name` is the line's name, such as "h[t=0, u=3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
-    """
-
-    step: Step
-    name: str
-    reference: float
-    candidate: float
-    gate: str | None = None
-    kind: Kind | None = None
-    index: int | None = None
-    rtol: float = field(default=0.0, compare=False, repr=False)
-    atol: float = field(default=0.0, compare=False, repr=False)
-
-    @property
-    def differs(self) -> bool:
-        """Whether the two numbers are not the same; NaN is the same as NaN."""
-        pair = self.reference, self.candidate
-        return pair[0] != pair[1] and not all(isnan(value) for value in pair)
-
-    @property
-    def state(self) -> str:
-        """The symbol of the "previous" state."""
-        return self.name.removesuffix("[t-1]")
-
-    def reaches(self, line: str, arithmetic: StepBreakdown) -> bool:
-        """Whether the line that gives `line` is where the engines diverge, or a later one; an input is in every gate.
-
-        Raises a ValueError if the arithmetic has no such line.
-        """
-        lines = arithmetic.lines
-        at = lines.index(line)
-        match self.step:
-            case "stored" | "stored_c" | "stored_line":
-                return False
-            case "input":
-                return True
-            case "previous":
-                node = arithmetic.graph.values[line]
-                return arithmetic.graph.depends(node, lambda read: (read.op, read.name) == ("state", self.state))
-        return at >= lines.index(self.gate or self.step)
-
-
-def first_parting(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol: float) -> Divergence | None:
-    """The first line that differs, or None if all agree.
-
-    The order: x, then h[t-1], term by term; each gate's pre-activation and value; c[t-1]; c; h; the stored c and h.
-    """
-    found = _first(reference, candidate, rtol, atol)
-    return None if found is None else replace(found, rtol=rtol, atol=atol)
-
-
-def _first(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol: float) -> Divergence | None:
-    vectors: tuple[tuple[Kind, Floats, Floats], ...] = (
-        ("i2h", reference.x, candidate.x),
-        ("h2h", reference.h_previous, candidate.h_previous),
-    )
-    for kind, ours, theirs in vectors:
-        differs = np.flatnonzero(mismatching(ours, theirs, rtol, atol))
-        if differs.size:
-            index = int(differs[0])
-            name = in_words(input_source(reference, kind, index))
-            return Divergence("input", name, float(ours[index]), float(theirs[index]), kind=kind, index=index)
-    lines = list(_lines(reference, candidate))
-    r, c = np.array([line.reference for line in lines]), np.array([line.candidate for line in lines])
-    differs = np.flatnonzero(mismatching(r, c, rtol, atol))
-    if differs.size:
-        return lines[int(differs[0])]
-    # An engine can be wrong within the tolerance.
-    wrong = {own.symbol for each in (reference, candidate) for own in each.outcomes if not own.right}
-    stored = _stored(reference, candidate)
-    return next((own for own in stored if (own.gate or _SYMBOLS[own.step]) in wrong and own.differs), None)
-
-
-def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
-    for mine, other in zip(ours.gates, theirs.gates, strict=True):
-        yield Divergence("sum", f"the pre-activation of {mine.symbol}", mine.pre.sum, other.pre.sum, gate=mine.symbol)
-        yield Divergence("gate", mine.symbol, mine.value, other.value, gate=mine.symbol)
-    if ours.previous.c is not None and theirs.previous.c is not None:
-        yield Divergence("previous", "c[t-1]", ours.previous.c, theirs.previous.c)
-    for symbol in ours.previous.further:
-        node = ours.graph.values[symbol]
-        before = ours.previous.further[symbol], theirs.previous.further[symbol]
-        yield Divergence("previous", f"{symbol}[t-1]", *before)
-        yield Divergence("gate", symbol, ours.number(node), theirs.number(node), symbol)
-    if ours.c is not None and theirs.c is not None:
-        yield Divergence("c", "c", ours.c, theirs.c)
-    if ours.h is not None and theirs.h is not None:
-        yield Divergence("h", "h", ours.h, theirs.h)
-    yield from _stored(ours, theirs)
-
-
-def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
-    """The engines' own lines, c and h. An engine that does not give one has the one of its arithmetic."""
-    own = [{value.symbol: value.stored for value in arithmetic.returned} for arithmetic in (ours, theirs)]
-    for symbol in (name for name in ours.lines if any(name in lines for lines in own)):
-        node = ours.graph.values[symbol]
-        first, second = own[0].get(symbol, ours.number(node)), own[1].get(symbol, theirs.number(node))
-        yield Divergence("stored_line", f"the returned {symbol}", first, second, gate=symbol)
-    if (ours.stored_c is not None or theirs.stored_c is not None) and ours.c is not None and theirs.c is not None:
-        first = ours.c if ours.stored_c is None else ours.stored_c
-        second = theirs.c if theirs.stored_c is None else theirs.stored_c
-        yield Divergence("stored_c", "the stored c", first, second)
-    if ours.stored is not None and theirs.stored is not None:
-        yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
-
 
 _RETURNED = "The arithmetic agrees, but {line} differs: {reference} has {first}, {candidate} {second}."
 _IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
@@ -151,22 +39,16 @@ DIVERGENCE: dict[Step | None, str] = {
     "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
     **dict.fromkeys(("stored_line", "stored_c", "stored"), _RETURNED),
 }
-"""Where a candidate diverges, by the kind of line; None of one that does not."""
+"""Where a candidate diverges, by the kind of number; None of one that does not."""
 
 
-def divergence_sentence(reference: str, candidate: str, parting: Divergence | None) -> str:
+def divergence_sentence(reference: str, candidate: str, divergence: Divergence | None) -> str:
     """Where a candidate diverges from the reference, by the names or the marks of both."""
     names = {"reference": reference, "candidate": candidate}
-    if parting is None:
+    if divergence is None:
         return DIVERGENCE[None].format(**names)
-    first, second = format_distinct(parting.reference, parting.candidate)
-    return DIVERGENCE[parting.step].format(**names, line=parting.name, first=first, second=second)
-
-
-def divergence_sentences(reference: str, partings: Mapping[str, Divergence | None]) -> Iterator[str]:
-    """Where each candidate diverges from the reference."""
-    for name, parting in partings.items():
-        yield divergence_sentence(display_name(reference), display_name(name), parting)
+    first, second = format_distinct(divergence.reference, divergence.candidate)
+    return DIVERGENCE[divergence.step].format(**names, line=divergence.name, first=first, second=second)
 
 
 STEP_READS = "previous state and input"
@@ -174,9 +56,84 @@ STEP_READS = "previous state and input"
 WRONG = (
     "{engine} is wrong here: it returned {symbol} = {stored}; the equations give {computed} for {engine}'s own {read}."
 )
+LIKELY_CAUSE = "Likely cause: {cause}."
+_WITH_CAUSE = "With it the equations give {symbol} = {value}, as {engine} returned."
+_NO_VALUE = "{engine} does not hold this value: it was not recorded."
+_VALUE_ALONE = "{engine} has h = {value} here; the inputs of its step were not recorded."
+_LEFT_OUT = "{engine} is left out: {reason}."
+_PADDING = "t = {timestep} is padding: sample {sample} has {steps}."
+_NO_GRADIENTS = "The run has no gradients: backward.enabled must be true (got false)."
+_NO_ENGINE = "No engine of the run gives this gradient: {reasons}."
+_NO_CONTRIBUTIONS = "The contributions of time steps by {engine} are not known: {reason}."
+_NO_GRADIENT = "it does not give {name}"
+_NO_INPUTS = "the inputs of its step were not recorded"
+_TRUNCATED = "Truncation: no gradient passes from t = {later} to t = {earlier}."
 
 
-def wrong_sentences(outcomes: Mapping[str, Sequence[StoredValue]], read: str) -> Iterator[str]:
+@dataclass(frozen=True)
+class Unread:
+    """An engine whose value or gradient cannot be explained: why, as a clause, and its own value if it gives that."""
+
+    sentence: str
+    reason: str = ""
+    stored: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The arithmetic of a value or a gradient by engine, the reference first, and where each candidate diverges.
+
+    `unread` has the engines that lack what the step reads; `notes` are about the place, such as truncation.
+    `causes` has the likely cause of each engine whose step differs, by engine, and `with_bugs` the step with it where
+    that gives the engine's values.
+    """
+
+    place: Place
+    breakdowns: Mapping[str, Breakdown]
+    divergences: Mapping[str, Divergence | None]
+    unread: Mapping[str, Unread] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
+    with_bugs: Mapping[str, StepWithBugs] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> Breakdown:
+        return next(iter(self.breakdowns.values()))
+
+    @property
+    def of_gradient(self) -> bool:
+        return self.place.is_gradient
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an engine's own value differs from the arithmetic."""
+        return any(not breakdown.right for name, breakdown in self.breakdowns.items() if name not in self.unread)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether an engine's own value differs from the arithmetic, or a candidate diverges from the reference."""
+        return self.wrong or any(divergence is not None for divergence in self.divergences.values())
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Which engines' own values differ from the arithmetic, and where each candidate diverges."""
+        own = {name: each.outcomes for name, each in self.breakdowns.items() if name not in self.unread}
+        wrong = _wrong(own, "gradients of later steps" if self.of_gradient else STEP_READS)
+        # That the arithmetic agrees says nothing of an engine whose likely cause is known.
+        reference = self.reference.engine
+        diverges = (
+            divergence_sentence(display_name(reference), display_name(name), divergence)
+            for name, divergence in self.divergences.items()
+            if divergence is None or not divergence.is_stored or not self.causes.keys() & {name, reference}
+        )
+        causes = (_likely_cause(cause, self.with_bugs.get(name)) for name, cause in self.causes.items())
+        unread = (*self.notes, *(each.sentence for each in self.unread.values()))
+        if self.of_gradient:
+            return (*wrong, *unread, *diverges)
+        return (*wrong, *diverges, *causes, *unread)
+
+
+def _wrong(outcomes: Mapping[str, Sequence[StoredValue]], read: str) -> Iterator[str]:
     """Which values of each engine differ from those of the equations; `read` names the values that these use."""
     for engine, each in outcomes.items():
         for own in each:
@@ -186,54 +143,13 @@ def wrong_sentences(outcomes: Mapping[str, Sequence[StoredValue]], read: str) ->
                 yield WRONG.format(**names, stored=stored, computed=computed)
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """The arithmetic of one value by engine, the reference first, and where each candidate diverges from it.
-
-    `unread` has the value of each recording that lacks the step's inputs, by engine; None if it lacks the value, too.
-    `causes` has the likely cause of each engine whose step differs, by engine, and `with_bugs` the step with it where
-    that gives the engine's values.
-    """
-
-    where: Location
-    arithmetics: Mapping[str, StepBreakdown]
-    partings: Mapping[str, Divergence | None]
-    unread: Mapping[str, float | None] = field(default_factory=dict)
-    causes: Mapping[str, str] = field(default_factory=dict)
-    with_bugs: Mapping[str, StepWithBugs] = field(default_factory=dict)
-
-    @property
-    def reference(self) -> StepBreakdown:
-        return next(iter(self.arithmetics.values()))
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """Which engines' steps differ from the arithmetic, and where each candidate diverges from the reference."""
-        read = {name: own.outcomes for name, own in self.arithmetics.items() if name not in self.unread}
-        # That the arithmetic agrees says nothing of an engine whose likely cause is known.
-        unexplained = {
-            name: parting
-            for name, parting in self.partings.items()
-            if parting is None
-            or DIVERGENCE[parting.step] is not _RETURNED
-            or not self.causes.keys() & {name, self.reference.engine}
-        }
-        return (
-            *wrong_sentences(read, STEP_READS),
-            *divergence_sentences(self.reference.engine, unexplained),
-            *(_likely_cause(cause, self.with_bugs.get(name)) for name, cause in self.causes.items()),
-            *(_unread(name, stored) for name, stored in self.unread.items()),
-        )
-
-
-def cell_states_of(result: RunResult) -> dict[str, CellStates]:
-    """The caches of cell states for `explain_value`, by engine; empty but for an LSTM."""
-    if not result.config.network.kind.has_cell_state:
-        return {}
-    return {name: CellStates(result.inputs, trace) for name, trace in result.traces.items()}
-
-
-_PADDING = "t = {timestep} is padding: sample {sample} has {steps}."
+def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
+    """The likely cause of an engine's errors, and what the equations give with it."""
+    named = LIKELY_CAUSE.format(cause=cause)
+    if step is None:
+        return named
+    last, engine = step.breakdown.outcomes[-1], display_name(step.breakdown.engine)
+    return f"{named} {_WITH_CAUSE.format(symbol=last.symbol, value=format_short(last.computed), engine=engine)}"
 
 
 def padding_sentence(inputs: Inputs, where: Location) -> str:
@@ -244,72 +160,163 @@ def padding_sentence(inputs: Inputs, where: Location) -> str:
     return _PADDING.format(timestep=where.timestep, sample=where.sample, steps=plural(length, "time step"))
 
 
-def explain_value(
-    result: RunResult,
-    where: Location,
-    cells: Mapping[str, CellStates] | None = None,
-    candidates: Collection[str] | None = None,
-    size: str = "",
-) -> Explanation:
-    """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
+class ExplanationCache:
+    """What the explanations of a run read again: cell states and backward passes, by engine. Not thread-safe."""
 
-    `candidates` are those to compare with the reference, by default all. `size` is what the unit is counted in, by
-    default like the units of h: see `unit_size`. A recording that lacks the step's inputs has no arithmetic, unless
-    there is no other engine. Raises an InputError in padding, which no step computes.
+    def __init__(self, result: RunResult) -> None:
+        inputs, kind = result.inputs, result.config.network.kind
+        layers: Layers = ByteCache("bounds")
+        self.cells: dict[str, CellStates] = {}
+        if kind.has_cell_state:
+            self.cells = {name: CellStates(inputs, trace) for name, trace in result.traces.items()}
+        self.blocks: dict[str, GradientBlocks] = {}
+        if inputs.loss is not None:
+            self.blocks = {
+                name: GradientBlocks(inputs, trace, self.cells.get(name), layers)
+                for name, trace in result.traces.items()
+                if gradient(kind.state_symbols[0]) in trace
+            }
+
+    def interrupt_by(self, interrupt: Callable[[], None]) -> None:
+        """Let long computations call `interrupt` often, which may raise to cancel."""
+        for cells in self.cells.values():
+            cells.interrupt = interrupt
+        for blocks in self.blocks.values():
+            blocks.interrupt = interrupt
+
+
+def explain(
+    result: RunResult,
+    place: Place,
+    cache: ExplanationCache | None = None,
+    candidates: Collection[str] | None = None,
+) -> Explanation:
+    """Explain a value that a step computes, or a gradient, which must lie in the run.
+
+    `candidates` are those to compare with the reference, by default all. An engine that lacks what is read has no
+    breakdown, unless it is of a value and there is no other engine. Raises InputError in padding, or where no engine
+    gives the gradient.
     """
-    if no_step := padding_sentence(result.inputs, where):
+    of_gradient, inputs, where = place.is_gradient, result.inputs, place.location
+    if of_gradient and inputs.loss is None:
+        raise InputError(_NO_GRADIENTS)
+    if where is not None and (no_step := padding_sentence(inputs, where)):
         raise InputError(no_step)
-    known = {} if cells is None else cells
-    traces = {
-        name: trace
-        for name, trace in result.traces.items()
-        if candidates is None or name in candidates or trace is result.reference
-    }
-    of_h = size in ("", result.config.network.kind.states[0].size)
-    unread = {
-        name: float(trace.hidden[where.index]) if of_h and trace.holds(*where.index[:3]) else None
-        for name, trace in traces.items()
-        if where.timestep not in followed(result.inputs, trace, where.layer, where.direction)
-    }
-    read = {name: trace for name, trace in traces.items() if name not in unread}
-    arithmetics = {
-        name: explain(result.inputs, trace, where, known.get(name), size) for name, trace in (read or traces).items()
-    }
-    reference = arithmetics.get(result.reference.engine)
-    partings = {
-        c.candidate: first_parting(reference, arithmetics[c.candidate], c.rtol, c.atol)
+    cache = ExplanationCache(result) if cache is None else cache
+    wanted = [n for n, t in result.traces.items() if candidates is None or n in candidates or t is result.reference]
+    unread = {name: why for name in wanted if (why := _unread(result, name, place, cache)) is not None}
+    read = [name for name in wanted if name not in unread]
+    if of_gradient and not read:
+        reasons = "; ".join(f"{display_name(name)}: {why.reason}" for name, why in unread.items())
+        raise InputError(_NO_ENGINE.format(reasons=reasons))
+    breakdowns = {name: _breakdown(result, name, place, cache) for name in read or wanted}
+    reference = breakdowns.get(result.reference.engine)
+    divergences = {
+        c.candidate: first_divergence(reference, breakdowns[c.candidate], c.rtol, _atol(result, place, c.atol))
         for c in result.comparisons
-        if reference is not None and c.candidate in arithmetics and c.candidate not in unread
+        if reference is not None and c.candidate in breakdowns and c.candidate not in unread
     }
-    wrong = [name for name in read if not all(own.right for own in arithmetics[name].outcomes)]
+    if of_gradient:
+        return Explanation(place, breakdowns, divergences, unread, _notes(result, where))
+    wrong = [name for name in read if not breakdowns[name].right]
     causes = {
         name: cause for name in wrong if result.judgment is not None and (cause := likely_cause(result.judgment, name))
     }
-    with_bugs = {name: step for name in causes if (step := step_with_bugs(result, arithmetics[name])) is not None}
-    return Explanation(where, arithmetics, partings, unread, causes, with_bugs)
+    with_bugs = {name: step for name in causes if (step := step_with_bugs(result, breakdowns[name])) is not None}
+    return Explanation(place, breakdowns, divergences, unread, (), causes, with_bugs)
 
 
-LIKELY_CAUSE = "Likely cause: {cause}."
-_WITH_CAUSE = "With it the equations give {symbol} = {value}, as {engine} returned."
+def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> Explanation:
+    """Explain an entry of a gradient by its terms, by the name of its array in a trace.
+
+    Raises InputError if no engine gives the array, or it has no such entry, or that is in padding.
+    """
+    array = next((trace[name] for trace in result.traces.values() if name in trace), None)
+    if array is None or not name.startswith(GRADIENT):
+        names = dict.fromkeys(n for trace in result.traces.values() for n in trace if n.startswith(GRADIENT))
+        raise InputError(f"name must be one of {', '.join(names) or 'no gradients: the run has none'} (got {name}).")
+    if len(index) != array.ndim or not all(0 <= k < size for k, size in zip(index, array.shape, strict=True)):
+        raise InputError(f"index must be inside the shape {array.shape} of {name} (got {list(index)}).")
+    return explain(result, entry_place(result.config.network, name, index))
 
 
-def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
-    """The likely cause of an engine's errors, and what the equations give with it."""
-    named = LIKELY_CAUSE.format(cause=cause)
-    if step is None:
-        return named
-    last = step.arithmetic.outcomes[-1]
-    value, engine = format_short(last.computed), display_name(step.arithmetic.engine)
-    with_cause = _WITH_CAUSE.format(symbol=last.symbol, value=value, engine=engine)
-    return f"{named} {with_cause}"
+def contributions_over_time(
+    result: RunResult, engine: str, place: Place, check: Callable[[float], None] = lambda fraction: None
+) -> Floats:
+    """The contributions (T, U) of the time steps to a parameter's gradient, by `ParameterGradient`.
+
+    Raises InputError without a backward pass, or if the engine does not give the gradients.
+    """
+    if result.inputs.loss is None:
+        raise InputError(_NO_GRADIENTS)
+    cache = ExplanationCache(result)
+    if reason := _no_gradient(result, engine, place, cache):
+        raise InputError(_NO_CONTRIBUTIONS.format(engine=display_name(engine), reason=reason))
+    with np.errstate(all="ignore"):
+        return ParameterGradient(cache.blocks[engine], place).unit_contributions(check)
 
 
-_NO_VALUE = "{engine} does not hold this value: it was not recorded."
-_NO_INPUTS = "{engine} has h = {value} here; the inputs of its step were not recorded."
+def engines_without_terms(result: RunResult, cache: ExplanationCache) -> dict[str, str]:
+    """Sentences on the engines with a gradient that has no terms, by engine."""
+    found = {name: _unread(result, name, Place.at(gradient("h"), Location()), cache) for name in result.traces}
+    return {name: why.sentence for name, why in found.items() if why is not None}
 
 
-def _unread(engine: str, stored: float | None) -> str:
-    name = display_name(engine)
-    if stored is None:
-        return _NO_VALUE.format(engine=name)
-    return _NO_INPUTS.format(engine=name, value=number_format.full(stored))
+def _breakdown(result: RunResult, name: str, place: Place, cache: ExplanationCache) -> Breakdown:
+    if place.is_gradient:
+        return gradient_breakdown(cache.blocks[name], place)
+    return value_breakdown(result.inputs, result.traces[name], place, cache.cells.get(name))
+
+
+def _unread(result: RunResult, name: str, place: Place, cache: ExplanationCache) -> Unread | None:
+    """Why an engine's value or gradient cannot be explained; None if it can."""
+    shown, trace = display_name(name), result.traces[name]
+    if place.is_gradient:
+        reason = _no_gradient(result, name, place, cache)
+        return Unread(_LEFT_OUT.format(engine=shown, reason=reason), reason) if reason else None
+    where, kind = place.location, result.config.network.kind
+    assert where is not None, "no step computes this place"
+    if where.timestep in followed(result.inputs, trace, where.layer, where.direction):
+        return None
+    if unit_size(kind, place) != kind.states[0].size or not trace.holds(*where.index[:3]):
+        return Unread(_NO_VALUE.format(engine=shown))
+    stored = float(trace.hidden[where.index])
+    return Unread(_VALUE_ALONE.format(engine=shown, value=number_format.full(stored)), stored=stored)
+
+
+def _no_gradient(result: RunResult, name: str, place: Place, cache: ExplanationCache) -> str:
+    """Why an engine's gradient cannot be explained, in a clause; "" if it can."""
+    if name in result.without_gradients:
+        return result.without_gradients[name]
+    if name not in cache.blocks:
+        return _NO_GRADIENT.format(name=gradient(result.config.network.kind.state_symbols[0]))
+    trace = result.traces[name]
+    # Those of the layers above are read, too.
+    lowest = 0 if place.lane is None else place.layer
+    lanes = [(layer, direction) for layer, direction in np.ndindex(trace.shape[:2]) if layer >= lowest]
+    if any(len(followed(result.inputs, trace, *lane)) < result.inputs.timesteps for lane in lanes):
+        return _NO_INPUTS
+    return ""
+
+
+def _notes(result: RunResult, where: Location | None) -> tuple[str, ...]:
+    network, loss = result.inputs.network, result.inputs.loss
+    if where is None or loss is None:
+        return ()
+    later = where.timestep + (-1 if network.backward(where.direction) else 1)
+    if 0 <= later < result.inputs.length(where.sample) and loss.cuts(max(later, where.timestep)):
+        return (_TRUNCATED.format(later=later, earlier=where.timestep),)
+    return ()
+
+
+def _atol(result: RunResult, place: Place, atol: float) -> float:
+    """The tolerance of a place: of a gradient, relative to the largest one of its step or its array."""
+    return gradient_atol(atol, _scale(result.reference, place)) if place.is_gradient else atol
+
+
+def _scale(trace: Trace, place: Place) -> FloatArray:
+    """The engine's gradients at the step of a place, whose largest one is the scale of the tolerance."""
+    where = place.location
+    if where is not None:
+        return np.asarray(trace[gradient("h")][where.layer, where.direction, where.timestep, where.sample])
+    return np.asarray(trace.get(place.array, np.ones(1)))

@@ -14,7 +14,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.explain.step_breakdown import StepBreakdown, explain
+from rnnviz.explain.forward import value_breakdown
+from rnnviz.explain.lines import Breakdown
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import layer_input
 from rnnviz.text.verdict_text import likely_cause
@@ -30,25 +31,25 @@ class StepWithBugs:
 
     bugs: tuple[str, ...]
     cause: str
-    arithmetic: StepBreakdown
+    breakdown: Breakdown
 
 
-def step_with_bugs(result: RunResult, own: StepBreakdown) -> StepWithBugs | None:
+def step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
     """The step of an engine with its likely cause.
 
     None if the equations give the engine's values already, if the verdict names no cause, or if the step with the
     cause does not give all of these values.
     """
     judgment = result.judgment
-    if judgment is None or not judgment.diagnoses.get(own.engine) or all(value.right for value in own.outcomes):
+    if judgment is None or not judgment.diagnoses.get(own.engine) or own.right:
         return None
-    bugs, trace = judgment.diagnoses[own.engine][0], result.traces[own.engine]
+    bugs, trace, where = judgment.diagnoses[own.engine][0], result.traces[own.engine], own.place.location
+    assert where is not None
     for fault in _faults(result.inputs, bugs):
-        read = _read(fault, result.inputs, trace, own.where)
-        changed = _with_fault(fault, result.inputs, own.where)
-        arithmetic = explain(changed, trace, own.where, size=own.size, read=read)
-        if all(value.right for value in arithmetic.outcomes):
-            return StepWithBugs(bugs, likely_cause(judgment, own.engine), arithmetic)
+        read = _read(fault, result.inputs, trace, where)
+        breakdown = value_breakdown(_with_fault(fault, result.inputs, where), trace, own.place, read=read)
+        if breakdown.right:
+            return StepWithBugs(bugs, likely_cause(judgment, own.engine), breakdown)
     return None
 
 

@@ -1,8 +1,9 @@
 """An explanation as text that can be followed with paper and pencil, and as JSON for other programs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
@@ -11,69 +12,92 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
-from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
-from rnnviz.explain.explanation import Divergence, Explanation
+from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.likely_cause import StepWithBugs
-from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue, own_symbols
-from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, first_parted_sum, ledger
-from rnnviz.explain.value_sources import notation, previous_place, state_place
+from rnnviz.explain.lines import (
+    Breakdown,
+    EquationLine,
+    Line,
+    Part,
+    StoredValue,
+    align_decimals,
+    format_short,
+    stored_symbols,
+)
+from rnnviz.explain.terms import SHOWN_TERMS, Divergence, first_divergent_row, term_table
+from rnnviz.explain.value_sources import in_words, notation
 from rnnviz.frozen import dataclass
 
 _BETWEEN = "  "
 """Separates the columns. Narrow, so that two engines side by side fit most terminals."""
+_LEGENDS = {
+    "above": "  ↑ marks the layer above: Wᵀ grad.i is the sum over its units of W_i2h times grad.i.",
+    "next": "  [t+1] is the next step: Wᵀ grad.v[t+1] is the sum over its units and gates of W_h2h times grad.v.",
+}
+_WITH_CAUSE = "{engine} with its likely cause: {cause}"
+_UNITS = "The units that {symbol} reads by {engine}, {shown} of {units}"
 
 
 def report(explanation: Explanation, top: int | None = None) -> str:
-    """The whole arithmetic; of each gate the `top` terms that weigh most and the rest summed, else all if few."""
-    each = list(explanation.arithmetics.values())
-    first = explanation.reference
-    where = explanation.where
-    sizes = f"{number_format.count(first.hidden_size)} units, {number_format.count(len(first.x))} inputs"
-    lane = f"layer {where.layer} {DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
-    place = f"{notation(state_place(first))} of {lane}, sample {where.sample}"
-    named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
-    lines = [
-        f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
-        "",
-        *(f"  {equation}" for equation in equations_of_all_units(first.cell)),
-        "  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h",
-        "",
-        *_states(each),
-    ]
-    gates = first.by_symbol
-    for steps in zip(*map(equations, each), strict=True):
-        gate = gates.get(steps[0].result.text)
+    """The whole arithmetic; of each line the `top` terms that weigh most and the rest summed, else all if few."""
+    each = list(explanation.breakdowns.values())
+    lines = [*(_gradient_heading(explanation) if explanation.of_gradient else _value_heading(explanation))]
+    for alike in zip(*(breakdown.lines for breakdown in each), strict=True):
+        first: Line = alike[0]
         lines.append("")
-        if gate is not None:
-            lines += [
-                f"{gate.symbol}, {gate.gate.name}{recomputed_of(each, gate.symbol)}",
-                *_gate(explanation, gate.symbol, top),
-                "",
-            ]
-        lines += equation_lines([a.engine for a in each], steps)
-    lines += _units(each, top)
-    lines += ["", *outcome_lines({a.engine: a.outcomes for a in each}, own_symbols(each))]
+        if first.title:
+            lines.append(f"{first.name}, {first.title}{recomputed_of(each, first.name)}")
+        if first.title or any(len(part.factors) > 1 for part in first.parts):
+            lines += [*_terms(explanation, alike, top), ""]
+        lines += _equation([b.engine for b in each], [line.equation for line in alike])
+    lines += [*_units(each, top), "", *_outcomes(each)]
     for step in explanation.with_bugs.values():
         lines += ["", *_with_bugs(step)]
     lines += ["", *explanation.sentences]
     return "\n".join(line.rstrip() for line in lines)
 
 
-_WITH_CAUSE = "{engine} with its likely cause: {cause}"
+def _value_heading(explanation: Explanation) -> Iterator[str]:
+    first = explanation.reference
+    where = first.place.location
+    assert where is not None
+    sizes = f"{number_format.count(first.hidden_size)} units, {number_format.count(len(first.read[0].values))} inputs"
+    lane = f"layer {where.layer} {DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
+    named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
+    place = f"{notation(first.place)} of {lane}, sample {where.sample}{named and f', {named}'}"
+    yield from (f"{place}: {first.cell.title}, {sizes}", "")
+    yield from (f"  {equation}" for equation in equations_of_all_units(first.cell))
+    yield from ("  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h", "")
+    each = list(explanation.breakdowns.values())
+    rows = [
+        TextRow(
+            f"{alike[0].symbol}[t-1] = {notation(alike[0].source)}{recomputed_of(each, alike[0].symbol)}",
+            tuple(format_short(state.value) for state in alike),
+        )
+        for alike in zip(*(breakdown.previous for breakdown in each), strict=True)
+    ]
+    yield from table_lines([display_name(breakdown.engine) for breakdown in each], rows)
+
+
+def _gradient_heading(explanation: Explanation) -> Iterator[str]:
+    place, first = explanation.place, explanation.reference
+    sample = "" if place.sample is None else f", sample {place.sample}"
+    yield f"{in_words(place)}{sample}: {first.cell.title}"
+    ways = {part.way for line in first.lines for part in line.parts if len(part.factors) > 1}
+    yield from (legend for way, legend in _LEGENDS.items() if way in ways)
 
 
 def _with_bugs(step: StepWithBugs) -> Iterator[str]:
     """The equations of a wrong engine with its likely cause, and the values that they give."""
-    own = step.arithmetic
-    yield _WITH_CAUSE.format(engine=display_name(own.engine), cause=step.cause)
-    for line in equations(own):
-        yield from ("", f"  {line.symbols}", f"  {line.numbers}")
+    yield _WITH_CAUSE.format(engine=display_name(step.breakdown.engine), cause=step.cause)
+    for line in step.breakdown.lines:
+        yield from ("", f"  {line.equation.symbols}", f"  {line.equation.numbers}")
     yield ""
-    yield from outcome_lines({own.engine: own.outcomes}, own_symbols([own]))
+    yield from _outcomes([step.breakdown])
 
 
 @dataclass(frozen=True)
-class Row:
+class TextRow:
     """A line of a table: what it is called, its numbers as text, one for each column, and whether it is marked."""
 
     name: str
@@ -81,7 +105,7 @@ class Row:
     marked: bool = False
 
 
-def table_lines(header: Sequence[str], rows: Sequence[Row], names: Sequence[str] = ()) -> Iterator[str]:
+def table_lines(header: Sequence[str], rows: Sequence[TextRow], names: Sequence[str] = ()) -> Iterator[str]:
     """The rows with their decimal points below each other, and above them the header and the names of the engines."""
     width = max(len(row.name) for row in rows)
     columns = [align_decimals([row.cells[k] for row in rows]) for k in range(len(header))]
@@ -113,20 +137,7 @@ def _joined(name: str, cells: Sequence[str]) -> str:
     return "  " + _BETWEEN.join([name, *cells])
 
 
-def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
-    first = each[0]
-    rows = [
-        Row(
-            f"{symbol}[t-1] = {notation(place)}{recomputed_of(each, symbol)}",
-            tuple(format_short(a.previous.by_symbol[symbol]) for a in each),
-        )
-        for symbol in first.previous.by_symbol
-        for place in (previous_place(first, symbol),)
-    ]
-    yield from table_lines([display_name(a.engine) for a in each], rows)
-
-
-def recomputed_of(each: Sequence[StepBreakdown], symbol: str) -> str:
+def recomputed_of(each: Sequence[Breakdown], symbol: str) -> str:
     """Clause that a value is recomputed, as far as engines do not give it: ", recomputed for gluon"."""
     engines = [a.engine for a in each if symbol in a.recomputed]
     if not engines:
@@ -135,64 +146,47 @@ def recomputed_of(each: Sequence[StepBreakdown], symbol: str) -> str:
     return f", recomputed{of}"
 
 
-def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[str]:
-    """The terms of a gate, as the window lists them; ≠ marks the first row where the sums diverge."""
-    each = list(explanation.arithmetics.values())
-    partings = {name: parting for name, parting in explanation.partings.items() if parting is not None}
-    found = ledger(each, symbol, top=top, parting=next(iter(partings.values()), None))
+def _terms(explanation: Explanation, lines: Sequence[Line], top: int | None) -> Iterator[str]:
+    """The terms of a line, as the window lists them; ≠ marks the first row where the sums of a value diverge."""
+    each = list(explanation.breakdowns.values())
+    divergences: dict[str, Divergence] = {}
+    if not explanation.of_gradient:
+        divergences = {name: at for name, at in explanation.divergences.items() if at is not None}
+    table = term_table(lines, top=top, divergence=next(iter(divergences.values()), None))
     marked = {
-        first_parted_sum(found, each[0], engine, partings[arithmetic.engine])
-        for engine, arithmetic in enumerate(each)
-        if arithmetic.engine in partings
+        first_divergent_row(table, each[0], engine, divergences.get(breakdown.engine))
+        for engine, breakdown in enumerate(each)
     }
-    factors = [row.figures[0].factor for row in found.rows]
-    rows = [
-        Row(
-            row.name,
-            (number_cell(factor), *(cell for own in row.figures for cell in _figures(found, row, own))),
-            marked=place in marked,
-        )
-        for place, (row, factor) in enumerate(zip(found.rows, factors, strict=True))
-    ]
-    factor_name = each[0].by_symbol[symbol].pre.v.factor_name
-    added = (f"× {factor_name}",) if found.scaled else ()
-    header = ["weight", *("× input", "= product", *added, "sum") * len(each)]
-    yield from table_lines(header, rows, [display_name(a.engine) for a in each])
+    rows = []
+    for place, row in enumerate(table.rows):
+        cells = [row.figures[0].factor]
+        for own in row.figures:
+            cells += [own.input, table.product(row, own), *([own.added] if table.scaled else []), own.stop]
+        shown = tuple("" if value is None else format_short(value) for value in cells)
+        rows.append(TextRow(row.name, shown, marked=place in marked))
+    added = (f"× {lines[0].scaled_by}",) if table.scaled else ()
+    factor, read = ("factor", "× gradient") if table.of_gradient else ("weight", "× input")
+    header = [factor, *(read, "= product", *added, "sum") * len(each)]
+    yield from table_lines(header, rows, [display_name(breakdown.engine) for breakdown in each])
 
 
-def _units(each: Sequence[StepBreakdown], top: int | None) -> Iterator[str]:
+def _units(each: Sequence[Breakdown], top: int | None) -> Iterator[str]:
     """The named values of the units that a product reads, those first that weigh most; none without a product."""
-    first = each[0]
-    gate = next((gate for gate in first.gates if any(part.kind == "matrix" for part in gate.pre.parts)), None)
-    if gate is None or not first.across:
+    gate = next((gate for gate in each[0].gates if gate.part("matrix") is not None), None)
+    if gate is None or not each[0].across:
         return
-    shown = sorted(gate.pre.by_weight()[: SHOWN_TERMS if top is None else top].tolist())
-    title = _UNITS.format(symbol=gate.symbol, engine="{engine}", shown=len(shown), units=first.hidden_size)
-    for arithmetic in each:
-        yield from ("", title.format(engine=display_name(arithmetic.engine)))
+    shown = sorted(gate.by_weight()[: SHOWN_TERMS if top is None else top].tolist())
+    title = _UNITS.format(symbol=gate.name, engine="{engine}", shown=len(shown), units=each[0].hidden_size)
+    for breakdown in each:
+        yield from ("", title.format(engine=display_name(breakdown.engine)))
         rows = [
-            Row(f"u={unit}", tuple(format_short(float(values[unit])) for values in arithmetic.across.values()))
+            TextRow(f"u={unit}", tuple(format_short(float(values[unit])) for values in breakdown.across.values()))
             for unit in shown
         ]
-        yield from table_lines(list(arithmetic.across), rows)
+        yield from table_lines(list(breakdown.across), rows)
 
 
-_UNITS = "The units that {symbol} reads by {engine}, {shown} of {units}"
-
-
-def _figures(found: TermTable, row: TermRow, own: TermValues) -> Iterator[str]:
-    yield number_cell(own.input)
-    yield number_cell(found.product(row, own))
-    if found.scaled:
-        yield number_cell(own.added)
-    yield number_cell(own.stop)
-
-
-def number_cell(value: float | None) -> str:
-    return "" if value is None else format_short(value)
-
-
-def equation_lines(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator[str]:
+def _equation(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator[str]:
     """The equation once, and below it the numbers of each engine; engines with the same digits share a line."""
     yield f"  {lines[0].symbols}"
     named: dict[str, list[str]] = {}
@@ -203,104 +197,103 @@ def equation_lines(engines: Sequence[str], lines: Sequence[EquationLine]) -> Ite
         yield f"  {text:<{width}}   {', '.join(alike)}"
 
 
-def outcome_lines(outcomes: Mapping[str, Sequence[StoredValue]], symbols: Sequence[str]) -> Iterator[str]:
-    """The values of the arithmetic besides the engines' own, by engine, of some symbols in their order."""
-    for symbol in symbols:
-        found = [(engine, own) for engine, each in outcomes.items() for own in each if own.symbol == symbol]
-        if not found:
-            continue
+def _outcomes(each: Sequence[Breakdown]) -> Iterator[str]:
+    """The values of the arithmetic besides the engines' own, by engine."""
+    for symbol in stored_symbols(each):
+        found = [(b.engine, own) for b in each if (own := b.by_name[symbol].own) is not None]
         rows = [
-            Row(f"{symbol} of this arithmetic", tuple(format_short(own.computed) for _, own in found)),
-            Row(f"{symbol} of the engine", tuple(format_short(own.stored) for _, own in found)),
-            Row("difference", tuple(number_format.error(own.difference) for _, own in found)),
-            Row("allowed for rounding", tuple(number_format.error(ALLOWED * own.bound) for _, own in found)),
+            TextRow(f"{symbol} of this arithmetic", tuple(format_short(own.computed) for _, own in found)),
+            TextRow(f"{symbol} of the engine", tuple(format_short(own.stored) for _, own in found)),
+            TextRow("difference", tuple(number_format.error(own.difference) for _, own in found)),
+            TextRow("allowed for rounding", tuple(number_format.error(ALLOWED * own.bound) for _, own in found)),
         ]
         yield from table_lines([display_name(engine) for engine, _ in found], rows)
 
 
 def to_json(explanation: Explanation) -> dict[str, Any]:
-    """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity".
+    """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity"."""
+    return _gradient_json(explanation) if explanation.of_gradient else _value_json(explanation)
 
-    "name" is the explained value, and "value" has each engine's, null where it does not give it. "gates" and
-    "previous" are from "reference", the reference or the first engine that has them. "engines" has them for every
-    engine, with the results of the equations, the engine's own values and their differences; "units" has the named
-    values of all units that a projection reads; "recomputed" names the values that the engine does not give. An engine
-    has "likely_cause" where the equations with the known bugs of its verdict give its values. A gate's
+
+def _value_json(explanation: Explanation) -> dict[str, Any]:
+    """ "name" is the explained value, and "value" has each engine's, null where it does not give it.
+
+    "gates" and "previous" are from "reference", the reference or the first engine that has them. "engines" has them for
+    every engine, with the results of the equations, the engine's own values and their differences; "units" has the
+    named values of all units that a projection reads; "recomputed" names the values that the engine does not give. An
+    engine has "likely_cause" where the equations with the known bugs of its verdict give its values. A gate's
     "sum" is its pre-activation: "u" + "v", the input part and the recurrent part, or "u" + "reset" · "v" for n of a
     GRU. "names" has the names of the time step and of the features, if the sequence has any.
     """
-    reference = explanation.reference
+    reference, where = explanation.reference, explanation.place.location
+    assert where is not None
+    last = reference.previous[0].symbol if reference.previous else ""
+    names = reference.names
     return {
-        "name": notation(state_place(reference)),
-        "where": explanation.where.to_json(),
-        "value": {name: _optional(_value(arithmetic)) for name, arithmetic in explanation.arithmetics.items()}
-        | {name: None if stored is None else json_number(stored) for name, stored in explanation.unread.items()},
+        "name": notation(reference.place),
+        "where": where.to_json(),
+        "value": {name: _stored(own, last) for name, own in explanation.breakdowns.items()}
+        | {name: _number(unread.stored) for name, unread in explanation.unread.items()},
         "formula": "; ".join(equations_of_all_units(reference.cell)),
-        "gates": [_gate_json(gate) for gate in reference.gates],
+        "gates": _gates_json(reference),
         "previous": _previous_json(reference),
         "reference": reference.engine,
         "engines": {
-            name: _engine_json(arithmetic)
+            name: _engine_json(own)
             | ({"likely_cause": _with_bugs_json(step)} if (step := explanation.with_bugs.get(name)) else {})
-            for name, arithmetic in explanation.arithmetics.items()
+            for name, own in explanation.breakdowns.items()
         },
-        "partings": {name: parting_json(parting) for name, parting in explanation.partings.items()},
-        "sentences": list(explanation.sentences),
-        **_names_json(reference),
+        **_ends_json(explanation),
+        **({"names": {"timestep": names.timestep(where.timestep), "features": list(names.features)}} if names else {}),
     }
 
 
-def _value(arithmetic: StepBreakdown) -> float | None:
-    """The engine's own value that is explained; None where it gives none."""
-    symbol = "h" if arithmetic.h is not None else "c"
-    return next((own.stored for own in arithmetic.outcomes if own.symbol == symbol), None)
+def _ends_json(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "partings": {name: _divergence_json(found) for name, found in explanation.divergences.items()},
+        "sentences": list(explanation.sentences),
+    }
 
 
-def _optional(value: float | None) -> float | str | None:
+def _number(value: float | None) -> float | str | None:
     return None if value is None else json_number(value)
 
 
-def _names_json(arithmetic: StepBreakdown) -> dict[str, Any]:
-    if not arithmetic.names:
-        return {}
-    names = arithmetic.names
-    return {"names": {"timestep": names.timestep(arithmetic.where.timestep), "features": list(names.features)}}
+def _stored(breakdown: Breakdown, symbol: str) -> float | str | None:
+    """An engine's own value; None where it gives none."""
+    line = breakdown.by_name.get(symbol)
+    return None if line is None or line.own is None else json_number(line.own.stored)
 
 
-def _engine_json(arithmetic: StepBreakdown) -> dict[str, Any]:
-    values = arithmetic.graph.values
-    next_state = {
-        symbol: json_number(arithmetic.number(values[symbol]))
-        for symbol in arithmetic.cell.state_symbols
-        if symbol in arithmetic.lines
-    }
-    returned = {own.symbol: json_number(own.stored) for own in arithmetic.returned}
-    last = next(reversed(arithmetic.outcomes), None)
+def _engine_json(own: Breakdown) -> dict[str, Any]:
+    states = own.cell.state_symbols
+    returned = {each.symbol: json_number(each.stored) for each in own.outcomes if each.symbol not in states}
+    cell = _stored(own, "c")
     return {
-        "gates": [_gate_json(gate) for gate in arithmetic.gates],
-        "previous": _previous_json(arithmetic),
-        "equations": [{"symbols": line.symbols, "numbers": line.numbers} for line in equations(arithmetic)],
-        "next": next_state,
-        "stored": _optional(arithmetic.stored),
-        **({} if arithmetic.stored_c is None else {"stored_c": json_number(arithmetic.stored_c)}),
+        "gates": _gates_json(own),
+        "previous": _previous_json(own),
+        "equations": [{"symbols": line.equation.symbols, "numbers": line.equation.numbers} for line in own.lines],
+        "next": {symbol: json_number(own.by_name[symbol].value) for symbol in states if symbol in own.by_name},
+        "stored": _stored(own, states[0]),
+        **({} if cell is None else {"stored_c": cell}),
         **({"returned": returned} if returned else {}),
-        **({} if last is None else outcome_json(last)),
-        "recomputed": [name for name in arithmetic.lines if name in arithmetic.recomputed],
+        **(_outcome_json(own.outcomes[-1]) if own.outcomes else {}),
+        "recomputed": [line.name for line in own.lines if line.name in own.recomputed],
         **(
-            {"units": {name: [json_number(float(v)) for v in values] for name, values in arithmetic.across.items()}}
-            if arithmetic.across
+            {"units": {name: [json_number(float(v)) for v in values] for name, values in own.across.items()}}
+            if own.across
             else {}
         ),
     }
 
 
 def _with_bugs_json(step: StepWithBugs) -> dict[str, Any]:
-    own = _engine_json(step.arithmetic)
+    own = _engine_json(step.breakdown)
     names = ("gates", "equations", "next", "difference", "bound", "ratio", "right")
     return {"bugs": list(step.bugs), "cause": step.cause, **{name: own[name] for name in names}}
 
 
-def outcome_json(own: StoredValue) -> dict[str, Any]:
+def _outcome_json(own: StoredValue) -> dict[str, Any]:
     """The difference of an engine's own value from the arithmetic's, with the rounding bound."""
     return {
         "difference": json_number(own.difference),
@@ -310,44 +303,97 @@ def outcome_json(own: StoredValue) -> dict[str, Any]:
     }
 
 
-def _gate_json(gate: GateArithmetic) -> dict[str, Any]:
-    pre = gate.pre
+def _gates_json(own: Breakdown) -> list[dict[str, Any]]:
+    return [_gate_json(gate, graph_of(own.cell).activation(gate.name)) for gate in own.gates]
+
+
+def _gate_json(gate: Line, activation: str) -> dict[str, Any]:
+    u, v = gate.part("i2h"), gate.part("h2h")
     return {
-        "name": gate.symbol,
-        "activation": gate.activation,
+        "name": gate.name,
+        "activation": activation,
         "terms": [
-            {
-                "kind": term.kind,
-                "index": term.index,
-                **{name: json_number(getattr(term, name)) for name in ("weight", "input", "product")},
-            }
-            for term in pre.terms()
+            {"kind": part.way, "index": k, **_term_json(part, k, "weight", "input")}
+            for part in gate.parts
+            for k in range(len(part.factors))
         ],
-        "i2h_bias": json_number(pre.u.bias),
-        "h2h_bias": json_number(pre.v.bias),
-        "sum": json_number(pre.sum),
+        "i2h_bias": json_number(u.bias.value if u and u.bias else 0.0),
+        "h2h_bias": json_number(v.bias.value if v and v.bias else 0.0),
+        "sum": _number(gate.argument),
         "value": json_number(gate.value),
-        "title": gate.gate.name,
-        "u": json_number(pre.u.total),
-        "v": json_number(pre.v.total),
-        **({"reset": json_number(pre.v.factor)} if gate.scaled else {}),
+        "title": gate.title,
+        "u": json_number(u.total if u else 0.0),
+        "v": json_number(v.total if v else 0.0),
+        **({"reset": json_number(v.scale)} if v and v.scale_name else {}),
     }
 
 
-def _previous_json(arithmetic: StepBreakdown) -> dict[str, Any]:
+def _term_json(part: Part, k: int, factor: str, value: str) -> dict[str, Any]:
+    numbers = {factor: part.factors[k], value: part.values[k], "product": part.products[k]}
+    return {name: json_number(float(number)) for name, number in numbers.items()}
+
+
+def _previous_json(own: Breakdown) -> dict[str, Any]:
     """The unit's own previous state; "timestep" is null where that is the initial state."""
-    previous = arithmetic.previous
-    return {
-        "timestep": previous.timestep,
-        **{symbol: json_number(value) for symbol, value in previous.by_symbol.items()},
-    }
+    return {"timestep": own.before, **{state.symbol: json_number(state.value) for state in own.previous}}
 
 
-def parting_json(parting: Divergence | None) -> dict[str, Any] | None:
-    if parting is None:
+def _divergence_json(found: Divergence | None) -> dict[str, Any] | None:
+    if found is None:
         return None
     return {
-        **{name: getattr(parting, name) for name in ("step", "name", "gate", "kind", "index")},
-        "reference": json_number(parting.reference),
-        "candidate": json_number(parting.candidate),
+        **{name: getattr(found, name) for name in ("step", "name", "gate", "kind", "index")},
+        "reference": json_number(found.reference),
+        "candidate": json_number(found.candidate),
+    }
+
+
+def _gradient_json(explanation: Explanation) -> dict[str, Any]:
+    """ "engines" has for every engine its "lines" in the order of the backward pass.
+
+    Each has the name of a gradient, its equation, its "value" and its "parts", whose terms are "factor" · "gradient".
+    Where the engine gives the gradient, "own" has it, with the difference and the rounding bound. "over_time" has the
+    sum of each time step of the gradient of a parameter.
+    """
+    place = explanation.place
+    return {
+        "gradient": in_words(place),
+        **({} if place.location is None else {"where": place.location.to_json()}),
+        **({"parameter": place.parameter, "index": list(place.index)} if place.kind == "parameter" else {}),
+        "reference": explanation.reference.engine,
+        "engines": {
+            name: {
+                "lines": [_line_json(line) for line in own.lines],
+                **(
+                    {}
+                    if own.contributions is None
+                    else {"over_time": [json_number(float(value)) for value in own.contributions]}
+                ),
+            }
+            for name, own in explanation.breakdowns.items()
+        },
+        "without_gradients": {name: unread.reason for name, unread in explanation.unread.items()},
+        **_ends_json(explanation),
+    }
+
+
+def _line_json(line: Line) -> dict[str, Any]:
+    return {
+        "name": line.name,
+        "symbols": line.equation.symbols,
+        "numbers": line.equation.numbers,
+        "value": json_number(line.value),
+        "parts": [
+            {
+                "way": part.way,
+                "name": part.text,
+                "sum": json_number(part.total),
+                "terms": [
+                    {"name": part.name(k), **_term_json(part, k, "factor", "gradient")}
+                    for k in range(len(part.factors))
+                ],
+            }
+            for part in line.parts
+        ],
+        **({} if line.own is None else {"own": {"value": json_number(line.own.stored), **_outcome_json(line.own)}}),
     }

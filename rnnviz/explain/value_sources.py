@@ -5,7 +5,7 @@ The trail of a gradient goes the other way: from step to later step and from lay
 
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,47 +15,13 @@ from rnnviz.core.axis_labels import feature_in_words, feature_index, timestep_in
 from rnnviz.core.config import InitialStateSource, SequenceSource
 from rnnviz.core.gradients import GRADIENT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import UNIFORM_STATE, Inputs
-from rnnviz.core.places import INPUT_VALUES, LOSS, Place, entry_place
+from rnnviz.core.places import LOSS, Place, entry_place
 from rnnviz.core.trace_index import DIRECTIONS, Location, state_row
 from rnnviz.core.words import capital, plural
-from rnnviz.explain.worked_step import Kind
 from rnnviz.frozen import dataclass
-
-if TYPE_CHECKING:
-    # A place is known before there is anything to explain, and the window's start imports it.
-    from rnnviz.explain.equations import Token
-    from rnnviz.explain.step_breakdown import StepBreakdown
-
 
 _GATES = frozenset("ifgorzn")
 """The symbols of an LSTM's and a GRU's gates. An RNN's step is nothing but one, and is known as its h."""
-
-
-def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int, name: str = "") -> Place:
-    """Where column `index` of a weight matrix reads, or a value by its name, such as "c[t-1]" or the m of a projection.
-
-    W_h2h reads the lane's own previous step, or h0; W_i2h the sequence, or above the first layer the forward
-    direction of the layer below in its first H columns and the backward one in the others.
-    """
-    where = arithmetic.where
-    if kind == "matrix":
-        known = name in arithmetic.graph.values
-        return value_place(arithmetic.cell, where.moved(unit=index) if known else where, name)
-    if kind == "value":
-        return _value_place(arithmetic, name)
-    if kind == "h2h":
-        return previous_place(arithmetic, unit=index)
-    if where.layer == 0:
-        return Place(INPUT_VALUES, (where.timestep, where.sample, index), names=arithmetic.names)
-    direction, unit = divmod(index, len(arithmetic.h_previous))
-    return Place.at("h", where.moved(layer=where.layer - 1, direction=direction, unit=unit))
-
-
-def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
-    symbol = name.removesuffix("[t-1]")
-    if symbol != name:
-        return previous_place(arithmetic, symbol)
-    return value_place(arithmetic.cell, arithmetic.where, name)
 
 
 def value_place(cell: CellSpec, where: Location, name: str) -> Place:
@@ -87,16 +53,6 @@ def selected(cell: CellSpec, place: Place, selection: Location) -> Location | No
     return step.moved(unit=selection.unit)
 
 
-def previous_place(arithmetic: "StepBreakdown", symbol: str = "h", unit: int | None = None) -> Place:
-    """Where the previous state of the unit comes from, or of another unit of its lane: h[t-1], c[t-1] or another."""
-    where, timestep = arithmetic.where, arithmetic.previous.timestep
-    unit = where.unit if unit is None else unit
-    if timestep is None:
-        row = where.layer * arithmetic.directions + where.direction
-        return Place(f"{symbol}0", (row, where.sample, unit), where.lane)
-    return Place.at(symbol, where.moved(timestep=timestep, unit=unit))
-
-
 def quantity_place(where: Location, quantity: str) -> Place:
     """Whose arithmetic shows how a unit's number of a quantity was computed: a cell state's, a gate's, or the step's;
     of a gradient such as "grad.i" the gradient's."""
@@ -106,20 +62,6 @@ def quantity_place(where: Location, quantity: str) -> Place:
     name = of if of == "c" else of.removeprefix("pre_")
     place = Place.at(name if name == "c" or name in _GATES else "h", where)
     return place if quantity == of else place.gradient
-
-
-def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
-    """Where a number of an equation comes from; None for a sign, and for u and v, which the gate's own terms make."""
-    if token.gate is not None:
-        return Place.at(token.gate, arithmetic.where)
-    states = ("h[t-1]", "c[t-1]", "c", *(s + end for s in arithmetic.previous.further for end in ("[t-1]", "")))
-    return _value_place(arithmetic, token.text) if token.text in states else None
-
-
-def state_place(found: "StepBreakdown") -> Place:
-    """The state that the lines of a step compute last: h, or the c of a unit that is projected."""
-    symbol = "h" if found.h is not None else next(s.symbol for s in found.cell.states if s.size == found.size)
-    return Place.at(symbol, found.where)
 
 
 def counterpart(place: Place, selection: Location) -> Place:

@@ -8,9 +8,10 @@ import anywidget
 from traitlets import Dict, TraitType, Unicode
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location, check_index
 from rnnviz.core.words import join_words
-from rnnviz.explain.explanation import cell_states_of, explain_value, padding_sentence
+from rnnviz.explain.explanation import ExplanationCache, explain, padding_sentence
 from rnnviz.explain.report import report
 from rnnviz.io.export.interactive_page import first_selected, samples_of_page
 from rnnviz.io.resources import resource_path
@@ -63,7 +64,7 @@ class View(anywidget.AnyWidget):
     def __init__(self, run: RunResult, selection: Location | Iterable[int] | None = None) -> None:
         self.run = run
         self._samples: list[int] = list(range(run.inputs.batch_size))
-        self._cells = cell_states_of(run)
+        self._cache = ExplanationCache(run)
         start = self._place(first_selected(run) if selection is None else selection)
         html = view_html(run, start)
         self._samples = samples_of_page(run, start)
@@ -93,7 +94,7 @@ class View(anywidget.AnyWidget):
         return where
 
     def _explain(self, _: Any = None) -> None:
-        explanation = explain_value(self.run, self.selection, self._cells)
-        read = {name: own for name, own in explanation.arithmetics.items() if name not in explanation.unread}
+        explanation = explain(self.run, Place.at("h", self.selection), self._cache)
+        read = {name: own for name, own in explanation.breakdowns.items() if name not in explanation.unread}
         self.set_trait("arithmetic", report(explanation))
         self.set_trait("audit", {name: {own.symbol: own for own in step.outcomes} for name, step in read.items()})

@@ -8,10 +8,10 @@ from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.engines.base import Progress
-from rnnviz.explain.gradient_explanation import contributions_over_time
-from rnnviz.explain.gradient_symbols import gate_name
+from rnnviz.explain.backward_symbols import gate_name
+from rnnviz.explain.explanation import contributions_over_time
+from rnnviz.explain.lines import Floats
 from rnnviz.explain.value_sources import notation
-from rnnviz.explain.worked_step import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.reading.gate_lanes import LaneGates
 from rnnviz.reading.gates import GateQuantity

@@ -24,7 +24,7 @@ from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.explain.worked_step import Floats
+from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import layer_input, previous_hidden, previous_state
 from rnnviz.steps.states import CellStates, SampleUnitBlock

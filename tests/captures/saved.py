@@ -9,12 +9,13 @@ from rnnviz.captures.rnn_capture import Capture, CapturedSequence
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.recorded_outputs import RecordedEngine
-from rnnviz.explain.explanation import cell_states_of, explain_value
+from rnnviz.explain.explanation import ExplanationCache
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.verdict import Verdict
 from tests.engines.test_lengths import alone
+from tests.explain.arithmetics import explain_at
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import recurrence
 
@@ -61,5 +62,5 @@ def assert_explained(captured: Capture, folder: Path) -> None:
             layer, direction, _, sample, unit = (int(generator.integers(size)) for size in run.shape)
             timestep = int(generator.integers(run.inputs.length(sample)))
             where = Location(layer, direction, timestep, sample, unit)
-            explanation = explain_value(run, where, cell_states_of(run))
-            assert explanation.arithmetics.keys() == run.traces.keys()
+            explanation = explain_at(run, where, ExplanationCache(run))
+            assert explanation.breakdowns.keys() == run.traces.keys()

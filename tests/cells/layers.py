@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.numpy_backward import BlockGradients, NumpyBackward
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.custom_code.cell_file import load_cell
-from rnnviz.explain.worked_step import WorkedLine, worked_step
+from rnnviz.explain.forward import StepReads, WorkedStep
+from rnnviz.explain.lines import Line
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: load_cell(path) for path in sorted((ROOT / "resources" / "cells").glob("*.py"))}
@@ -22,9 +24,9 @@ ALL_CELLS = CELLS | EXAMPLES
 Arrays = dict[str, NDArray[np.floating]]
 
 
-def worked_lines(*args: Any) -> tuple[WorkedLine, ...]:
-    """The lines of a worked step."""
-    return worked_step(*args).lines
+def lines_of_step(cell: CellSpec, parameters: Arrays, x: Any, state: Arrays, unit: int, size: str) -> tuple[Line, ...]:
+    """The lines of one unit of a step in float64."""
+    return WorkedStep(StepReads(cell, parameters, x, state, Location(unit=unit)), size).lines()
 
 
 @dataclass(frozen=True)

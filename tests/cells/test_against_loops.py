@@ -15,7 +15,7 @@ from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import Order
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
-from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers, worked_lines
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers, lines_of_step
 from tests.oracles.cell_loops import Arrays, cell_values, defaults_of, function, logistic, loop_of
 
 TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
@@ -108,12 +108,12 @@ def test_the_arithmetic_of_a_unit_is_that_of_the_oracle(name: str, data: st.Data
     for size in ("H", "P") if layer.cell.projects else ("H",):
         units = layer.sizes.of(size)
         unit = data.draw(st.integers(0, units - 1))
-        lines = worked_lines(layer.cell, layer.parameters, layer.x[0, 0], state, unit, size)
-        assert [line.equation.name for line in lines] == [key for key, node in named.items() if node.shape == (size,)]
+        lines = lines_of_step(layer.cell, layer.parameters, layer.x[0, 0], state, unit, size)
+        assert [line.name for line in lines] == [key for key, node in named.items() if node.shape == (size,)]
         for line in lines:
-            assert line.value == pytest.approx(expected[line.equation.name][0, 0, unit], abs=1e-12)
+            assert line.value == pytest.approx(expected[line.name][0, 0, unit], abs=1e-12)
             if line.argument is not None:
-                total = sum(part.factor * part.total for part in line.parts)
+                total = sum(part.scale * part.total for part in line.parts)
                 assert total == pytest.approx(line.argument, abs=1e-12)
 
 

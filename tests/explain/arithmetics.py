@@ -1,7 +1,9 @@
 """Arithmetics of random networks, and the equations once more in plain Python."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import exp, fsum, tanh
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -12,7 +14,10 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, explain
+from rnnviz.explain.explanation import Explanation, explain
+from rnnviz.explain.forward import value_breakdown
+from rnnviz.explain.lines import Breakdown, Line, Part
+from rnnviz.explain.terms import TermTable, term_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -33,25 +38,75 @@ def explained(draw: st.DrawFn) -> tuple[Inputs, Trace, Location]:
     return inputs, trace, where
 
 
-def arithmetic_of(case: tuple[Inputs, Trace, Location]) -> StepBreakdown:
-    return explain(*case)
+def breakdown_at(inputs: Inputs, trace: Trace, where: Location, *args: Any) -> Breakdown:
+    """The arithmetic of a hidden value."""
+    return value_breakdown(inputs, trace, Place.at("h", where), *args)
+
+
+def explain_at(result: RunResult, where: Location, *args: Any, **options: Any) -> Explanation:
+    """The explanation of a hidden value."""
+    return explain(result, Place.at("h", where), *args, **options)
+
+
+def arithmetic_of(case: tuple[Inputs, Trace, Location]) -> Breakdown:
+    return breakdown_at(*case)
+
+
+def table_of(each: Sequence[Breakdown], name: str, *args: Any, **options: Any) -> TermTable:
+    """The term table of a line of some engines."""
+    return term_table([breakdown.by_name[name] for breakdown in each], *args, **options)
+
+
+def changed(own: Breakdown, name: str, stored: float | None = None, **fields: Any) -> Breakdown:
+    """The breakdown with another value, argument or parts of one line, and another value of the engine."""
+
+    def of(line: Line) -> Line:
+        line = replace(line, **fields)
+        if line.own is None:
+            return line
+        value = line.own.stored if stored is None else stored
+        return replace(line, own=replace(line.own, stored=value, computed=line.value))
+
+    return replace(own, lines=tuple(of(line) if line.name == name else line for line in own.lines))
+
+
+def values_of(own: Breakdown) -> dict[str, float]:
+    """The values of the lines by name, and those of the previous states: "c[t-1]"."""
+    before = {f"{state.symbol}[t-1]": state.value for state in own.previous}
+    return before | {line.name: line.value for line in own.lines}
+
+
+def stored_of(own: Breakdown, name: str = "h") -> float:
+    """The engine's own value of a line."""
+    line = own.by_name[name]
+    assert line.own is not None
+    return line.own.stored
+
+
+def half(gate: Line, way: str) -> Part:
+    """The input part "i2h" or the recurrent part "h2h" of a gate."""
+    return next(part for part in gate.parts if part.way == way)
 
 
 def logistic(v: float) -> float:
     return 1.0 / (1.0 + exp(-v))
 
 
-def activated(gate: GateArithmetic, argument: float) -> float:
-    if gate.activation == "relu":
+def activated(gate: Line, argument: float) -> float:
+    assert gate.point is not None
+    activation = gate.point[0].text
+    if activation == "relu":
         return max(argument, 0.0)
-    return tanh(argument) if gate.activation == "tanh" else logistic(argument)
+    return tanh(argument) if activation == "tanh" else logistic(argument)
 
 
-def argument_of(gate: GateArithmetic, reset: float | None) -> float:
+def argument_of(gate: Line, reset: float | None) -> float:
     """The argument of the activation from the terms and biases alone; `reset` scales the recurrent part of n."""
-    terms = gate.pre.terms()
-    a = fsum([*(t.weight * t.input for t in terms if t.kind == "i2h"), gate.pre.u.bias])
-    b = fsum([*(t.weight * t.input for t in terms if t.kind == "h2h"), gate.pre.v.bias])
+    a, b = (
+        fsum([*(factor * value for factor, value in zip(part.factors, part.values, strict=True)), part.bias.value])
+        for part in (half(gate, "i2h"), half(gate, "h2h"))
+        if part.bias is not None
+    )
     return a + b if reset is None else a + reset * b
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.equations import equations
-from rnnviz.explain.explanation import Divergence, Explanation
+from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report, to_json
-from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.term_table import ledger
+from rnnviz.explain.terms import Divergence, term_table
+from tests.explain.arithmetics import breakdown_at
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import inputs_of
@@ -43,21 +43,18 @@ def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, directi
     for timestep in (0, 2, 4):
         for unit in range(trace.shape[-1]):
             where = Location(1, direction, timestep, 1, unit)
-            found = explain(inputs, trace, where)
-            assert found.h == pytest.approx(hidden[where.index], abs=1e-12)
-            assert found.outcomes[-1].right
-            for gate in found.gates:
-                table = ledger([found], gate.symbol, top=100)
+            found = breakdown_at(inputs, trace, where)
+            assert found.by_name["h"].value == pytest.approx(hidden[where.index], abs=1e-12)
+            assert found.right
+            for line in found.lines:
+                assert np.isfinite(line.value)
+                assert line.equation.result.value == line.value
+                total = line.value if line.argument is None else line.argument
+                table = term_table([line], top=100)
                 stops = [row.figures[0].stop for row in table.rows if row.kind in ("term", "bias")]
-                assert stops[-1] == pytest.approx(gate.pre.sum, abs=1e-12)
-            for line in equations(found):
-                assert line.result.value is not None
-                assert np.isfinite(line.result.value)
-                gate = found.by_symbol.get(line.result.text)
-                total = line.result.value if gate is None else gate.pre.sum
-                assert ledger([found], line.result.text).rows[-1].figures[0].stop == pytest.approx(total)
-                assert Divergence("input", "x", 0.0, 1.0).reaches(line.result.text, found)
-            assert equations(found)[-1].result.value == found.h
-            explanation = Explanation(where, {"manual": found}, {})
+                assert line.kind == "state" or stops[-1] == pytest.approx(total, abs=1e-12)
+                assert table.rows[-1].figures[0].stop == pytest.approx(total)
+                assert Divergence("input", "x", 0.0, 1.0).reaches(line, found)
+            explanation = Explanation(Place.at("h", where), {"manual": found}, {})
             assert len(to_json(explanation)["gates"]) == len(found.gates)
-            assert all(f"{gate.symbol}, {gate.gate.name}" in report(explanation) for gate in found.gates)
+            assert all(f"{gate.name}, {gate.title}" in report(explanation) for gate in found.gates)

@@ -1,6 +1,7 @@
 """The engines side by side: where they first part, as text for a reader and as JSON for a program."""
 
 import json
+from dataclasses import replace
 from math import exp, fsum, inf, nan, tanh
 from typing import Any
 
@@ -11,12 +12,16 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.equations import align_decimals, format_distinct, format_short
-from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
+from rnnviz.explain.explanation import Explanation, ExplanationCache
+from rnnviz.explain.lines import align_decimals, format_distinct, format_short
 from rnnviz.explain.report import report, to_json
-from rnnviz.explain.term_table import SHOWN_TERMS
+from rnnviz.explain.terms import SHOWN_TERMS, term_table
+from rnnviz.steps.states import CellStates
+from rnnviz.verify.result import RunResult
+from tests.explain.arithmetics import GATES, explain_at, stored_of, tidy_result
 from tests.factories import Edit, make_result
 from tests.strategies import FUSED_CELLS
 
@@ -27,7 +32,7 @@ NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
 def explained(where: Location = NEXT, edit: Edit | None = None, **network: Any) -> Explanation:
     network = {"cell": "lstm", "num_layers": 2, "bidirectional": True, **network}
     result = make_result(edits={} if edit is None else {"manual": edit}, **network)
-    return explain_value(result, where, cell_states_of(result))
+    return explain_at(result, where, ExplanationCache(result))
 
 
 def moved(where: Location, by: float) -> Edit:
@@ -41,29 +46,29 @@ def moved(where: Location, by: float) -> Edit:
 
 def test_engines_that_agree_do_not_diverge() -> None:
     explanation = explained()
-    assert explanation.partings == {"manual": None}
+    assert explanation.divergences == {"manual": None}
     assert explanation.sentences == ("No divergence: gluon and manual agree on every line (within tolerance).",)
 
 
 def test_a_difference_within_the_tolerance_is_not_a_divergence() -> None:
     explanation = explained(edit=moved(NEXT.moved(timestep=1), 3e-7))
-    assert explanation.partings == {"manual": None}
+    assert explanation.divergences == {"manual": None}
 
 
 def test_engines_diverge_first_in_the_output_of_the_layer_below() -> None:
     explanation = explained(edit=moved(NEXT.moved(layer=0, direction=1, unit=3), 0.01))
-    parting = explanation.partings["manual"]
-    assert parting is not None
-    assert (parting.step, parting.kind, parting.index) == ("input", "i2h", 7)
-    assert parting.candidate - parting.reference == pytest.approx(0.01, rel=1e-3)
+    divergence = explanation.divergences["manual"]
+    assert divergence is not None
+    assert (divergence.step, divergence.kind, divergence.index) == ("input", "i2h", 7)
+    assert divergence.candidate - divergence.reference == pytest.approx(0.01, rel=1e-3)
     assert "before this step, at h[t=2, u=3] of layer 0, backward: gluon has" in explanation.sentences[-1]
 
 
 def test_engines_diverge_first_at_the_previous_state() -> None:
     explanation = explained(edit=moved(NEXT.moved(timestep=1, unit=2), 0.01))
-    parting = explanation.partings["manual"]
-    assert parting is not None
-    assert (parting.step, parting.kind, parting.index) == ("input", "h2h", 2)
+    divergence = explanation.divergences["manual"]
+    assert divergence is not None
+    assert (divergence.step, divergence.kind, divergence.index) == ("input", "h2h", 2)
 
 
 def test_engines_diverge_at_the_previous_cell_state() -> None:
@@ -71,32 +76,32 @@ def test_engines_diverge_at_the_previous_cell_state() -> None:
         assert trace.cell is not None
         trace.cell[NEXT.moved(timestep=1).index] += 0.5
 
-    parting = explained(edit=edit).partings["manual"]
-    assert parting is not None
-    assert (parting.step, parting.name) == ("previous", "c[t-1]")
+    divergence = explained(edit=edit).divergences["manual"]
+    assert divergence is not None
+    assert (divergence.step, divergence.name) == ("previous", "c[t-1]")
 
 
 def test_a_wrong_step_diverges_in_the_stored_value_and_is_reported_as_wrong() -> None:
     explanation = explained(edit=moved(NEXT, 0.25))
-    parting = explanation.partings["manual"]
-    assert parting is not None
-    assert parting.step == "stored"
+    divergence = explanation.divergences["manual"]
+    assert divergence is not None
+    assert divergence.step == "stored"
     assert explanation.sentences[0].startswith("manual is wrong here: it returned h = ")
     assert "the stored h differs" in explanation.sentences[1]
 
 
 def test_a_wrong_step_within_the_tolerance_is_a_divergence() -> None:
     explanation = explained(edit=moved(NEXT, 8e-6), dtype="float64", compare_with={"atol": 1e-3})
-    parting = explanation.partings["manual"]
-    assert parting is not None
-    assert parting.step == "stored"
+    divergence = explanation.divergences["manual"]
+    assert divergence is not None
+    assert divergence.step == "stored"
     assert explanation.sentences[0].startswith("manual is wrong here")
 
 
 def test_a_nan_in_one_engine_is_a_divergence() -> None:
-    parting = explained(edit=moved(NEXT.moved(timestep=1, unit=0), nan)).partings["manual"]
-    assert parting is not None
-    assert (parting.kind, parting.index) == ("h2h", 0)
+    divergence = explained(edit=moved(NEXT.moved(timestep=1, unit=0), nan)).divergences["manual"]
+    assert divergence is not None
+    assert (divergence.kind, divergence.index) == ("h2h", 0)
 
 
 def check_json(found: dict[str, Any], cell: str) -> None:
@@ -155,18 +160,20 @@ def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
         assert equation in text
     for gate in explanation.reference.gates:
         # An RNN's only gate is h, which every engine gives.
-        mark = "" if gate.symbol == "h" else ", recomputed"
-        assert f"\n{gate.symbol}, {gate.gate.name}{mark}\n" in text
-        assert f"\n  {format_short(gate.value)} = {gate.activation}(" in text
+        mark = "" if gate.name == "h" else ", recomputed"
+        assert f"\n{gate.name}, {gate.title}{mark}\n" in text
+        assert f"\n  {format_short(gate.value)} = {gate.point[0].text}(" in text
     rows = [columns(text, name) for name in ("h[t=2, u=0] →", "h[t=2, u=3] ←", "h[t=1, u=2]")]
     assert [len(found) for found in rows] == [CELLS[cell].gate_count] * 3
-    scaled = [gate.scaled for gate in explanation.reference.gates]
+    scaled = [gate.scaled_by for gate in explanation.reference.gates]
     for found in rows:
         assert [len(row) for row in found] == [9 if own else 7 for own in scaled]
     for weight, *numbers in (row for found in rows for row in found):
         read, product = float(numbers[0]), float(numbers[1])
         assert abs(float(weight) * read - product) < 2e-3
-    assert columns(text, "h of the engine") == [[format_short(a.stored) for a in explanation.arithmetics.values()]]
+    assert columns(text, "h of the engine") == [
+        [format_short(stored_of(own)) for own in explanation.breakdowns.values()]
+    ]
     assert text.endswith("agree on every line (within tolerance).")
 
 
@@ -195,13 +202,14 @@ def test_of_a_large_network_those_that_weigh_most_are_listed_and_the_rest_is_sum
         listed = columns(text, "x[t=1, i=0]") + columns(text, "x[t=1, i=1]") + columns(text, "x[t=1, i=2]")
         listed += [row for unit in range(60) for row in columns(text, f"h[t=0, u={unit}]")]
         assert len(listed) == shown
-        ranked = [gate.pre.term(int(place)) for place in gate.pre.by_weight()[:shown]]
-        assert sorted(row[2] for row in listed) == sorted(format_short(term.product) for term in ranked)
+        products = [float(product) for part in gate.parts for product in part.products]
+        ranked = [products[place] for place in gate.by_weight()[:shown]]
+        assert sorted(row[2] for row in listed) == sorted(map(format_short, ranked))
         more = [line.split() for line in text.splitlines() if " more " in line or " terms " in line]
         assert sum(int(words[0]) for words in more) == 63 - shown
         if shown == SHOWN_TERMS:
             total = sum(float(row[2]) for row in listed) + sum(float(words[2]) for words in more)
-            assert total + gate.pre.u.bias + gate.pre.v.bias == pytest.approx(gate.pre.sum, abs=0.02)
+            assert total + sum(part.bias.value for part in gate.parts) == pytest.approx(gate.argument, abs=0.02)
 
 
 def test_engines_whose_digits_are_the_same_share_a_line() -> None:
@@ -260,15 +268,105 @@ def test_an_engines_own_cell_state_is_compared_with_that_of_the_arithmetic() -> 
         trace.cell[NEXT.index] += 0.006
 
     explanation = explained(edit=another_cell)
-    own = explanation.arithmetics["manual"]
-    assert own.stored_c is not None
-    assert own.c is not None
+    own = explanation.breakdowns["manual"]
+    stored = stored_of(own, "c")
     assert [(found.symbol, found.right) for found in own.outcomes] == [("c", False), ("h", True)]
     assert own.outcomes[0].difference == pytest.approx(0.006, rel=1e-3)
-    parting = explanation.partings["manual"]
-    assert parting is not None
-    assert (parting.step, parting.candidate) == ("stored_c", own.stored_c)
+    divergence = explanation.divergences["manual"]
+    assert divergence is not None
+    assert (divergence.step, divergence.candidate) == ("stored_c", stored)
     assert explanation.sentences[0].startswith("manual is wrong here: it returned c = ")
     text = report(explanation)
-    assert columns(text, "c of the engine")[0][-1] == format_short(own.stored_c)
-    assert to_json(explanation)["engines"]["manual"]["stored_c"] == own.stored_c
+    assert columns(text, "c of the engine")[0][-1] == format_short(stored)
+    assert to_json(explanation)["engines"]["manual"]["stored_c"] == stored
+
+
+WHERE = Location(1, 0, 2, 1, 1)
+NAMES = ("gluon", "manual", "torch", "/far/away/mine.py")
+
+
+def tidy(cell: str = "lstm") -> RunResult:
+    return tidy_result(NAMES, cell=cell, hidden_size=2, num_layers=2, bidirectional=True)
+
+
+def without(result: RunResult, engine: str, *missing: str) -> RunResult:
+    """The result with one engine as a recording that lacks these arrays."""
+    return replace(result, traces={**result.traces, engine: replace(result[engine], missing=frozenset(missing))})
+
+
+@pytest.mark.parametrize("cell", sorted(GATES))
+@pytest.mark.parametrize("numbers", [(inf, -inf), (1e308, -1e308), (nan, inf)])
+def test_no_number_is_too_large_to_be_explained_in_every_form(cell: str, numbers: tuple[float, float]) -> None:
+    result = tidy(cell)
+    for trace in result.traces.values():
+        trace.hidden[1, 0, 1, 1] = numbers
+        if trace.cell is not None:
+            trace.cell[1, 0, 1, 1] = numbers
+    for engine in ("manual", "torch"):
+        result[engine].hidden[WHERE.index] = {"manual": inf, "torch": 1e308}[engine]
+    found = explain_at(result, WHERE)
+    assert found.sentences
+    assert all(name in report(found, top) for name in ("manual", "torch") for top in (None, 1))
+    assert json.loads(json.dumps(to_json(found), allow_nan=False))["value"]["manual"] == "Infinity"
+    for lines in zip(*(own.lines for own in found.breakdowns.values()), strict=True):
+        assert all(term_table(lines, order, top).rows for order in ("index", "weight") for top in (0, 1, None))
+
+
+def engines(explanation: Explanation) -> tuple[list[str], list[str], dict[str, Any]]:
+    unread = {name: each.stored for name, each in explanation.unread.items()}
+    return list(explanation.breakdowns), list(explanation.divergences), unread
+
+
+def test_each_candidate_is_compared_with_the_reference_or_those_requested() -> None:
+    result = tidy()
+    every = explain_at(result, WHERE)
+    assert engines(every) == (list(NAMES), list(NAMES[1:]), {})
+    assert every.place == Place.at("h", WHERE)
+    assert every.reference is every.breakdowns["gluon"]
+    assert engines(explain_at(result, WHERE, candidates=["torch"])) == (["gluon", "torch"], ["torch"], {})
+    assert engines(explain_at(result, WHERE, candidates=())) == (["gluon"], [], {})
+
+
+def test_the_tolerance_is_each_comparisons_own() -> None:
+    result = tidy("rnn_tanh")
+    for name in ("torch", "manual"):
+        result[name].hidden[WHERE.moved(timestep=1).index] += 0.25
+    loose = {"torch": {"atol": 0.25, "rtol": 0.0}, "manual": {"atol": 0.0, "rtol": 0.0}}
+    comparisons = tuple(replace(c, **loose.get(c.candidate, {})) for c in result.comparisons)
+    found = explain_at(replace(result, comparisons=comparisons), WHERE).divergences
+    assert found["manual"] is not None
+    assert found["manual"].step == "input"
+    assert found["torch"] is None or found["torch"].step != "input"
+
+
+def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
+    mine = NAMES[3]
+    result = without(without(tidy(), "manual", "h"), mine, "h", "out", "state.h")
+    found = explain_at(result, WHERE)
+    stored = result["manual"].hidden[WHERE.index]
+    assert engines(found) == (["gluon", "torch"], ["torch"], {"manual": stored, mine: None})
+    assert found.sentences[-2:] == (
+        f"manual has h = {float(stored)!r} here; the inputs of its step were not recorded.",
+        "mine.py does not hold this value: it was not recorded.",
+    )
+
+
+def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it() -> None:
+    result = without(tidy(), "gluon", "h")
+    found = explain_at(result, WHERE)
+    assert engines(found)[:2] == (list(NAMES[1:]), [])
+    assert found.reference.engine == "manual"
+    alone = explain_at(result, WHERE, candidates=())
+    assert engines(alone) == (["gluon"], [], {"gluon": result["gluon"].hidden[WHERE.index]})
+    assert not any("is wrong here" in sentence for sentence in alone.sentences)
+
+
+def test_only_an_lstm_has_cell_states_to_keep_one_for_each_engine() -> None:
+    result = tidy()
+    cache = ExplanationCache(result)
+    assert list(cache.cells) == list(NAMES)
+    assert ExplanationCache(tidy("gru")).cells == {}
+    zero = result["torch"].with_arrays({"c": np.zeros_like(result["torch"].hidden)})
+    cache.cells["torch"] = CellStates(result.inputs, zero)
+    found = explain_at(result, WHERE, cache).breakdowns
+    assert [found[name].previous[1].value == 0.0 for name in ("manual", "torch")] == [False, True]

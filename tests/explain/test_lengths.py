@@ -11,11 +11,10 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location, last_timestep
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.explanation import explain_value, padding_sentence
-from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.value_sources import previous_place
+from rnnviz.explain.explanation import padding_sentence
 from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from tests.engines.test_lengths import alone, padded_inputs
+from tests.explain.arithmetics import breakdown_at, explain_at
 from tests.factories import make_result
 from tests.oracles.computed import computed
 from tests.padded import trace_alone
@@ -30,16 +29,16 @@ def test_a_step_is_explained_as_that_of_the_sample_alone(inputs: Inputs, data: s
     length = inputs.length(sample)
     layer, direction, _, _, unit = (data.draw(st.integers(0, size - 1)) for size in trace.shape)
     where = Location(layer, direction, data.draw(st.integers(0, length - 1), "t"), sample, unit)
-    own = explain(inputs, trace, where)
-    expected = explain(alone(inputs, sample), trace_alone(trace, inputs, sample), where.moved(sample=0))
-    assert (own.previous, own.c, own.h, own.stored, own.stored_c, own.bound, own.c_bound) == (
-        expected.previous, expected.c, expected.h, expected.stored, expected.stored_c, expected.bound, expected.c_bound,
-    )  # fmt: skip
-    np.testing.assert_array_equal(own.x, expected.x)
-    np.testing.assert_array_equal(own.h_previous, expected.h_previous)
-    assert [gate.value for gate in own.gates] == [gate.value for gate in expected.gates]
+    own = breakdown_at(inputs, trace, where)
+    expected = breakdown_at(alone(inputs, sample), trace_alone(trace, inputs, sample), where.moved(sample=0))
+    assert own.before == expected.before
+    assert [state.value for state in own.previous] == [state.value for state in expected.previous]
+    assert own.outcomes == expected.outcomes
+    for vector, other in zip(own.read, expected.read, strict=True):
+        np.testing.assert_array_equal(vector.values, other.values)
+    assert [line.value for line in own.lines] == [line.value for line in expected.lines]
     first = where.timestep == (length - 1 if inputs.network.backward(direction) else 0)
-    assert (previous_place(own).kind == "initial") == first
+    assert (own.previous[0].source.kind == "initial") == first
 
 
 @given(inputs=padded_inputs(), data=st.data())
@@ -63,5 +62,5 @@ def test_padding_has_no_arithmetic() -> None:
     expected = "t = 4 is padding: sample 1 has 1 time step."
     assert padding_sentence(result.inputs, Location(timestep=4, sample=1)) == expected
     with pytest.raises(InputError) as caught:
-        explain_value(result, Location(timestep=4, sample=1))
+        explain_at(result, Location(timestep=4, sample=1))
     assert str(caught.value) == expected

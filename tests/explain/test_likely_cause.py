@@ -10,9 +10,10 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.explain.explanation import Explanation, explain_value
+from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report, to_json
 from rnnviz.verify.result import RunResult
+from tests.explain.arithmetics import explain_at, stored_of
 from tests.factories import Edit, make_result, with_judgment
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
@@ -44,8 +45,8 @@ def wrong_values(result: RunResult, engine: str) -> Iterator[Explanation]:
         for direction in range(directions):
             for timestep in range(timesteps):
                 for sample in range(samples):
-                    found = explain_value(result, Location(layer, direction, timestep, sample, 1))
-                    if not all(own.right for own in found.arithmetics[engine].outcomes):
+                    found = explain_at(result, Location(layer, direction, timestep, sample, 1))
+                    if not found.breakdowns[engine].right:
                         yield found
 
 
@@ -57,8 +58,8 @@ def test_every_wrong_value_follows_from_the_likely_cause(bug: str, network: dict
     for found in explained:
         step = found.with_bugs[engine]
         assert step.bugs == (bug,)
-        assert all(own.right for own in step.arithmetic.outcomes)
-        assert step.arithmetic.stored == found.arithmetics[engine].stored
+        assert step.breakdown.right
+        assert stored_of(step.breakdown) == stored_of(found.breakdowns[engine])
 
 
 @pytest.mark.parametrize("bug", ["gates-i-f-o-g", "forget-bias-one", "state-not-carried"])
@@ -78,10 +79,10 @@ def test_an_error_on_top_of_the_likely_cause_is_not_explained_by_it() -> None:
         trace.hidden[where.index] += 0.01
 
     result = wrong_run("no-h2h-bias", {engine: edit})
-    found = explain_value(result, where)
+    found = explain_at(result, where)
     assert found.with_bugs == {}
     assert found.causes == {engine: KNOWN_BUGS["no-h2h-bias"].cause}
-    assert list(explain_value(result, where.moved(unit=2)).with_bugs) == [engine]
+    assert list(explain_at(result, where.moved(unit=2)).with_bugs) == [engine]
 
 
 def test_two_known_bugs_together_are_applied_together() -> None:
@@ -98,17 +99,17 @@ def test_two_known_bugs_together_are_applied_together() -> None:
 
     result = make_result(("manual", engine), edits={engine: edit}, cell="lstm")
     result = with_judgment(result, diagnoses={engine: (bugs,)})
-    found = explain_value(result, Location(timestep=2, unit=1))
+    found = explain_at(result, Location(timestep=2, unit=1))
     assert found.with_bugs[engine].bugs == bugs
 
 
 def test_the_first_step_of_an_engine_is_explained_in_text_and_json() -> None:
     """A step that reads the same values as the reference's: its lines agree, and its hidden value differs."""
     engine = "bug:reset-before-matmul"
-    found = explain_value(wrong_run("reset-before-matmul", cell="gru"), Location(unit=1))
-    parting, step = found.partings[engine], found.with_bugs[engine]
-    assert parting is not None
-    assert parting.step == "stored"
+    found = explain_at(wrong_run("reset-before-matmul", cell="gru"), Location(unit=1))
+    divergence, step = found.divergences[engine], found.with_bugs[engine]
+    assert divergence is not None
+    assert divergence.step == "stored"
     assert len(found.sentences) == 2
     assert step.cause in found.sentences[-1]
     (line,) = [text for text in report(found).splitlines() if text.endswith("W_n (r · h[t-1]) + b_n)") and "=" in text][

@@ -12,15 +12,24 @@ from hypothesis import strategies as st
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.equations import format_short
-from rnnviz.explain.explanation import Divergence, Explanation, explain_value
+from rnnviz.explain.explanation import Explanation, Unread
+from rnnviz.explain.lines import format_short
 from rnnviz.explain.report import report, to_json
-from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.term_table import SHOWN_TERMS, first_parted_sum, ledger
+from rnnviz.explain.terms import SHOWN_TERMS, Divergence, first_divergent_row
 from rnnviz.verify.result import RunResult
-from tests.explain.arithmetics import arithmetic_of, explained, tidy_result
+from tests.explain.arithmetics import (
+    arithmetic_of,
+    breakdown_at,
+    changed,
+    explain_at,
+    explained,
+    table_of,
+    tidy_result,
+    values_of,
+)
 
 GRU_WHERE = Location(1, 1, 2, 1, 1)
 LSTM_WHERE = Location(0, 0, 0, 1, 1)
@@ -32,7 +41,7 @@ def split_at() -> RunResult:
     own, other = result.traces.values()
     other.hidden[GRU_WHERE.moved(timestep=3, unit=0).index] -= 0.25
     for trace in (own, other):
-        trace.hidden[GRU_WHERE.index] = explain(result.inputs, trace, GRU_WHERE).h
+        trace.hidden[GRU_WHERE.index] = breakdown_at(result.inputs, trace, GRU_WHERE).by_name["h"].value
     other.hidden[GRU_WHERE.index] += 0.5
     return result
 
@@ -41,10 +50,10 @@ def agreeing() -> RunResult:
     """An LSTM at its first step, which both engines have right."""
     result = tidy_result(cell="lstm", hidden_size=2)
     for trace in result.traces.values():
-        own = explain(result.inputs, trace, LSTM_WHERE)
-        trace.hidden[LSTM_WHERE.index] = own.h
+        values = values_of(breakdown_at(result.inputs, trace, LSTM_WHERE))
+        trace.hidden[LSTM_WHERE.index] = values["h"]
         if trace.cell is not None:
-            trace.cell[LSTM_WHERE.index] = own.c
+            trace.cell[LSTM_WHERE.index] = values["c"]
     return result
 
 
@@ -179,7 +188,7 @@ No divergence: gluon and manual agree on every line (within tolerance).
 
 
 def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> None:
-    page, _, sentences = report(explain_value(split_at(), GRU_WHERE)).rpartition("\n\n")
+    page, _, sentences = report(explain_at(split_at(), GRU_WHERE)).rpartition("\n\n")
     assert page + "\n\n" == PARTED
     assert sentences.splitlines() == [
         (
@@ -191,19 +200,19 @@ def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> 
 
 
 def test_a_page_of_the_heaviest_terms_sums_the_others_up() -> None:
-    blocks = report(explain_value(agreeing(), LSTM_WHERE), top=2).split("\n\n")
+    blocks = report(explain_at(agreeing(), LSTM_WHERE), top=2).split("\n\n")
     assert "\n\n".join([*blocks[:5], *blocks[-4:]]) + "\n" == TWO_TERMS
 
 
 @pytest.mark.parametrize("top", [None, 2])
 def test_the_printed_sums_are_those_of_the_ledger_in_the_window(top: int | None) -> None:
-    explanation = explain_value(split_at(), GRU_WHERE)
-    each = list(explanation.arithmetics.values())
-    parting = explanation.partings["manual"]
+    explanation = explain_at(split_at(), GRU_WHERE)
+    each = list(explanation.breakdowns.values())
+    divergence = explanation.divergences["manual"]
     blocks = report(explanation, top).split("\n\n")
     for symbol in "rzn":
         (block,) = [own.splitlines() for own in blocks if own.startswith(f"{symbol}, ")]
-        found = ledger(each, symbol, top=top, parting=parting)
+        found = table_of(each, symbol, top=top, divergence=divergence)
         printed = {re.split(r"\s{2,}", line[2:])[0]: line[2:].split() for line in block[3:]}
         assert list(printed) == [row.name for row in found.rows]
         for row in found.rows:
@@ -212,13 +221,13 @@ def test_the_printed_sums_are_those_of_the_ledger_in_the_window(top: int | None)
             if stops:
                 assert [printed[row.name][-1 - half], printed[row.name][-1]] == stops, row.name
         marked = [place for place, line in enumerate(block[3:]) if line.startswith("≠ ")]
-        assert marked == [first_parted_sum(found, each[0], 1, parting)]
+        assert marked == [first_divergent_row(found, each[0], 1, divergence)]
 
 
 def test_a_long_name_widens_the_last_of_its_columns() -> None:
     name = "/far/away/a_name_that_is_longer_than_its_own_three_columns.py"
     result = tidy_result(("gluon", name), cell="rnn_tanh", hidden_size=2)
-    above, header, first, *_ = report(explain_value(result, LSTM_WHERE)).split("\n\n")[3].splitlines()[1:]
+    above, header, first, *_ = report(explain_at(result, LSTM_WHERE)).split("\n\n")[3].splitlines()[1:]
     assert above.split() == ["gluon", "a_name_that_is_longer_than_its_own_three_columns.py"]
     assert header == "               weight  × input  = product     sum  × input  = product" + " " * 30 + "sum"
     assert len(first) == len(header) == len(above)
@@ -227,7 +236,7 @@ def test_a_long_name_widens_the_last_of_its_columns() -> None:
 def test_all_terms_are_listed_up_to_the_limit_and_the_heaviest_beyond() -> None:
     for inputs in (SHOWN_TERMS - 2, SHOWN_TERMS - 1):
         result = tidy_result(cell="rnn_tanh", hidden_size=2, input_size=inputs)
-        text = report(explain_value(result, LSTM_WHERE))
+        text = report(explain_at(result, LSTM_WHERE))
         assert sum(line.startswith(("  x[", "  h0[")) for line in text.splitlines()) == SHOWN_TERMS
         assert ("1 more" in text) == (inputs == SHOWN_TERMS - 1)
 
@@ -292,10 +301,10 @@ def check_equation(line: str) -> None:
 @given(explained(), st.sampled_from((None, 1, 3)))
 def test_the_printed_terms_add_up_to_the_printed_value(case: tuple[Inputs, Trace, Location], top: int | None) -> None:
     arithmetic = arithmetic_of(case)
-    text = report(Explanation(case[2], {arithmetic.engine: arithmetic}, {}), top)
+    text = report(Explanation(Place.at("h", case[2]), {arithmetic.engine: arithmetic}, {}), top)
     blocks = [block.splitlines() for block in text.split("\n\n")]
     marks = dict.fromkeys(arithmetic.recomputed, ", recomputed")
-    titles = [f"{gate.symbol}, {gate.gate.name}{marks.get(gate.symbol, '')}" for gate in arithmetic.gates]
+    titles = [f"{gate.name}, {gate.title}{marks.get(gate.name, '')}" for gate in arithmetic.gates]
     tables = [block for block in blocks if block[0] in titles]
     assert [block[0] for block in tables] == titles
     for block in tables:
@@ -347,9 +356,9 @@ def rows_of(result: Any) -> list[list[float]]:
 def test_a_gru_has_its_reset_gate_at_the_candidate_and_each_engines_stored_value() -> None:
     result = tidy_result(cell="gru", input_size=1, hidden_size=1)
     own, other = result.traces.values()
-    explained = explain(result.inputs, own, WHERE)
-    own.hidden[WHERE.index], other.hidden[WHERE.index] = explained.h, explained.h + 0.5
-    found = to_json(explain_value(result, WHERE))
+    h = breakdown_at(result.inputs, own, WHERE).by_name["h"].value
+    own.hidden[WHERE.index], other.hidden[WHERE.index] = h, h + 0.5
+    found = to_json(explain_at(result, WHERE))
     x, h = result.inputs.sequence[2, 1, 0], own.hidden[0, 0, 1, 1, 0]
     r_row, z_row, n_row = rows_of(result)
     r, z = (gate(s, f"{t} gate", "sigmoid", row, x, h) for s, t, row in (("r", "reset", r_row), ("z", "update", z_row)))
@@ -427,7 +436,7 @@ def _alike(expected: Any, found: Any, rel: float) -> bool:
 
 def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_previous_time_step() -> None:
     result = tidy_result(cell="lstm", input_size=1, hidden_size=1)
-    found = to_json(explain_value(result, Location(sample=1)))
+    found = to_json(explain_at(result, Location(sample=1)))
     x, h, c = (
         result.inputs.sequence[0, 1, 0],
         result.inputs.initial_state["h"][0, 1, 0],
@@ -445,15 +454,14 @@ def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_previou
 
 def test_nonfinite_and_unrecorded_values_are_marked() -> None:
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
-    own = explain(result.inputs, result["gluon"], WHERE)
-    parting = Divergence("input", "x[t=2, i=1]", nan, -inf, None, "i2h", 1)
-    explanation = Explanation(
-        WHERE, {"gluon": replace(own, stored=inf)}, {"manual": parting}, {"torch": None, "onnx": -inf, "keras": 0.5}
-    )
-    found = to_json(replace(explanation, arithmetics={"gluon": replace(own, stored=inf), "manual": own}))
+    own = breakdown_at(result.inputs, result["gluon"], WHERE)
+    divergence = Divergence("input", "x[t=2, i=1]", nan, -inf, None, "i2h", 1)
+    unread = {"torch": Unread(""), "onnx": Unread("", stored=-inf), "keras": Unread("", stored=0.5)}
+    breakdowns = {"gluon": changed(own, "h", stored=inf), "manual": own}
+    found = to_json(Explanation(Place.at("h", WHERE), breakdowns, {"manual": divergence}, unread))
     assert found["value"] == {
         "gluon": "Infinity",
-        "manual": own.stored,
+        "manual": own.outcomes[-1].stored,
         "torch": None,
         "onnx": "-Infinity",
         "keras": 0.5,
@@ -481,4 +489,4 @@ def test_nonfinite_and_unrecorded_values_are_marked() -> None:
 def test_names_are_included_where_the_sequence_has_any(names: Names, told: dict[str, Any]) -> None:
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     named = replace(result, inputs=replace(result.inputs, names=names))
-    assert to_json(explain_value(named, WHERE))["names"] == told
+    assert to_json(explain_at(named, WHERE))["names"] == told

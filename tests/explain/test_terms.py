@@ -1,196 +1,444 @@
-"""Terms of a pre-activation that can be added on paper, and one value explained for all engines."""
+"""Term tables with every figure computed here, and the first number in which two engines diverge."""
 
-import json
-from dataclasses import replace
-from math import inf, isnan, nan
+from dataclasses import astuple, replace
+from math import inf, nan, tanh
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.equations import equations
-from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
-from rnnviz.explain.report import report, to_json
-from rnnviz.explain.step_breakdown import StepBreakdown, explain
-from rnnviz.explain.term_table import ledger
-from rnnviz.explain.worked_step import AffinePart, PreActivation, Term
-from rnnviz.steps.states import CellStates
-from rnnviz.verify.result import RunResult
-from tests.explain.arithmetics import GATES, tidy_result
+from rnnviz.explain.explanation import divergence_sentence
+from rnnviz.explain.lines import Bias, Breakdown, EquationLine, Line, Part, Token, Way
+from rnnviz.explain.terms import (
+    SHOWN_TERMS,
+    Divergence,
+    TermRow,
+    TermTable,
+    TermValues,
+    first_divergence,
+    first_divergent_row,
+    term_table,
+)
+from tests.explain.arithmetics import (
+    activated,
+    argument_of,
+    arithmetic_of,
+    breakdown_at,
+    changed,
+    explain_at,
+    explained,
+    half,
+    table_of,
+    tidy_result,
+    values_of,
+)
+from tests.factories import make_result
 
-A = AffinePart("i2h", "", np.array([2.0, -1.0, 0.5]), np.array([0.5, 4.0, 1.0]), 0.25)
-B = AffinePart("h2h", "", np.array([3.0, 1.0]), np.array([-1.0, 8.0]), -2.0, 0.5)
-PRE = PreActivation(A, B)
-"""1 - 4 + 0.5 + 0.25 = -2.25, and half of -3 + 8 - 2 = 3: together -0.75."""
+WHERE = Location(0, 1, 3, 1, 0)
+"""The first step of the backward direction: it reads x[3], h0 and c0."""
 
 
-def test_a_half_is_its_products_its_bias_and_its_factor() -> None:
+def part(way: Way, factors: list[float], values: list[float], bias: float, scale: float = 1.0) -> Part:
+    numbers = np.array(factors), np.array(values)
+    total = float(np.cumsum([*(numbers[0] * numbers[1]), bias])[-1])
+    return Part(way, "", *numbers, total, str, lambda k: None, bias=Bias("b", bias, None), scale=scale)
+
+
+def line(*parts: Part) -> Line:
+    return Line("i", "gate", EquationLine((Token("i", 0.0),)), parts, 0.0, "", argument=0.0)
+
+
+A, B = part("i2h", [2.0, -1.0, 0.5], [0.5, 4.0, 1.0], 0.25), part("h2h", [3.0, 1.0], [-1.0, 8.0], -2.0, 0.5)
+
+
+def test_a_part_is_its_products_its_bias_and_its_scale() -> None:
     assert (A.products.tolist(), B.products.tolist()) == ([1.0, -4.0, 0.5], [-3.0, 8.0])
-    assert (A.partial_sums.tolist(), B.partial_sums.tolist()) == ([1.0, -3.0, -2.5, -2.25], [-3.0, 5.0, 3.0])
-    assert (A.contributions.tolist(), B.contributions.tolist()) == ([1.0, -4.0, 0.5], [-1.5, 4.0])
-    assert (A.total, B.total, PRE.sum, len(PRE)) == (-2.25, 3.0, -0.75, 5)
-    assert (A.factor, B.factor, A.bias, B.bias, A.kind, B.kind) == (1.0, 0.5, 0.25, -2.0, "i2h", "h2h")
+    assert (A.added.tolist(), B.added.tolist()) == ([1.0, -4.0, 0.5], [-1.5, 4.0])
+    assert (A.total, B.total, len(line(A, B))) == (-2.25, 3.0, 5)
 
 
-def test_terms_are_in_the_order_of_evaluation_and_by_weight() -> None:
-    terms = [
-        Term("i2h", 0, 2.0, 0.5, 1.0, 1.0),
-        Term("i2h", 1, -1.0, 4.0, -4.0, -4.0),
-        Term("i2h", 2, 0.5, 1.0, 0.5, 0.5),
-        Term("h2h", 0, 3.0, -1.0, -3.0, -1.5),
-        Term("h2h", 1, 1.0, 8.0, 8.0, 4.0),
-    ]
-    assert PRE.terms() == terms
+def test_terms_that_weigh_most_come_first_and_numbers_that_are_none_before_them() -> None:
     # Of two equal weights the one that is evaluated first is first.
-    assert PRE.by_weight().tolist() == [1, 4, 3, 0, 2]
-    alike = AffinePart("i2h", "", np.tile([1.0, -1.0], 50), np.ones(100), 0.0)
-    assert PreActivation(alike, alike).by_weight().tolist() == list(range(200))
+    assert line(A, B).by_weight().tolist() == [1, 4, 3, 0, 2]
+    alike = part("i2h", [1.0, -1.0] * 50, [1.0] * 100, 0.0)
+    assert line(alike, alike).by_weight().tolist() == list(range(200))
+    wild = replace(A, values=np.array([inf, nan, 1.0]))
+    assert line(wild, B).by_weight().tolist() == [0, 1, 4, 3, 2]
 
 
-def test_nonfinite_terms_weigh_most_and_raise_no_warning() -> None:
-    wild = replace(A, inputs=np.array([inf, nan, 1.0]))
-    assert PreActivation(wild, B).by_weight().tolist() == [0, 1, 4, 3, 2]
-    assert isnan(PreActivation(wild, AffinePart("h2h", "", np.array([0.0, 1e300]), np.array([inf, 1e300]), 0.0)).sum)
-    apart = replace(A, inputs=np.array([inf, inf, 1e308]))
-    assert isnan(PreActivation(apart, B).sum)
+def pair(cell: str, where: Location = WHERE, **network: object) -> list[Breakdown]:
+    """Two engines, of which the second has another input."""
+    result = tidy_result(cell=cell, hidden_size=2, bidirectional=True, **network)
+    own = breakdown_at(result.inputs, result["gluon"], where)
+    other = replace(own, engine="manual")
+    for gate in own.gates:
+        parts = [replace(p, values=p.values * 2) if p.way == "i2h" else p for p in gate.parts]
+        other = changed(other, gate.name, parts=tuple(parts))
+    return [own, other]
 
 
-@pytest.mark.parametrize("cell", sorted(GATES))
-@pytest.mark.parametrize("numbers", [(inf, -inf), (1e308, -1e308), (nan, inf)])
-def test_no_number_is_too_large_to_be_explained_in_every_form(cell: str, numbers: tuple[float, float]) -> None:
-    result = tidy(cell)
-    for trace in result.traces.values():
-        trace.hidden[1, 0, 1, 1] = numbers
-        if trace.cell is not None:
-            trace.cell[1, 0, 1, 1] = numbers
-    for engine in ("manual", "torch"):
-        result[engine].hidden[WHERE.index] = {"manual": inf, "torch": 1e308}[engine]
-    found = explain_value(result, WHERE)
-    each = list(found.arithmetics.values())
-    assert found.sentences
-    assert all(name in report(found, top) for name in ("manual", "torch") for top in (None, 1))
-    assert json.loads(json.dumps(to_json(found), allow_nan=False))["value"]["manual"] == "Infinity"
-    for line in equations(found.reference):
-        for order in ("index", "weight"):
-            for top in (0, 1, None):
-                rows = ledger(each, line.result.text, order, top).rows
-                assert rows[-1].kind == "total"
+def expected(each: list[Breakdown], symbol: str) -> list[TermRow]:
+    """The rows of a gate in the order of evaluation, of which the first engine's reset gate scales the second half."""
+    gates = [breakdown.by_name[symbol] for breakdown in each]
+    sums, rows = [0.0, 0.0], []
+
+    def row(kind: Any, name: str, numbers: list[Any], source: Any = None) -> None:
+        figures = []
+        for k, (factor, read, product, added) in enumerate(numbers):
+            start, sums[k] = sums[k], sums[k] + added
+            figures.append(TermValues(factor, read, product, added, start, sums[k]))
+        rows.append(TermRow(kind, name, tuple(figures), source))
+
+    for name, way in (("u", "i2h"), ("v", "h2h")):
+        side = [half(gate, way) for gate in gates]
+        biases = [own.bias.value for own in side if own.bias is not None]
+        for k in range(len(side[0].factors)):
+            source = Place("input", (3, 1, k)) if name == "u" else Place("h0", (1, 1, k))
+            products = [own.factors[k] * own.values[k] for own in side]
+            numbers = [
+                (own.factors[k], own.values[k], product, own.scale * product)
+                for own, product in zip(side, products, strict=True)
+            ]
+            row("term", f"x[t=3, i={k}]" if name == "u" else f"h0[u={k}]", numbers, source)
+        row("bias", f"b_{way}", [(None, None, b, own.scale * b) for own, b in zip(side, biases, strict=True)])
+        total = [TermValues(product=own.total) for own in side]
+        rows.append(TermRow("part", f"{name}_n" if symbol == "n" else name, tuple(total)))
+    name = "u_n + r · v_n" if symbol == "n" else "u + v"
+    rows.append(TermRow("total", name, tuple(TermValues(product=g.argument, stop=g.argument) for g in gates)))
+    return rows
 
 
-WHERE = Location(1, 0, 2, 1, 1)
-NAMES = ("gluon", "manual", "torch", "/far/away/mine.py")
+def same(found: tuple[TermRow, ...], rows: list[TermRow]) -> None:
+    assert [(r.kind, r.name, r.source) for r in found] == [(r.kind, r.name, r.source) for r in rows]
+    assert not any(row.diverges for row in found)
+    for one, other in zip(found, rows, strict=True):
+        for ours, theirs in zip(one.figures, other.figures, strict=True):
+            assert astuple(ours) == tuple(x if x is None else pytest.approx(x, abs=1e-12) for x in astuple(theirs))
 
 
-def tidy(cell: str = "lstm") -> RunResult:
-    return tidy_result(NAMES, cell=cell, hidden_size=2, num_layers=2, bidirectional=True)
+@pytest.mark.parametrize(("cell", "symbol"), [("rnn_relu", "h"), ("lstm", "g"), ("gru", "n")])
+def test_the_table_of_a_gate_has_each_engines_figures_in_every_row(cell: str, symbol: str) -> None:
+    each = pair(cell)
+    found = table_of(each, symbol)
+    same(found.rows, expected(each, symbol))
+    same(table_of(each[:1], symbol).rows, expected(each[:1], symbol))
+    assert (found.line, found.terms, found.shared, found.scaled) == (symbol, 5, True, symbol == "n")
 
 
-def without(result: RunResult, engine: str, *missing: str) -> RunResult:
-    """The result with one engine as a recording that lacks these arrays."""
-    return replace(result, traces={**result.traces, engine: replace(result[engine], missing=frozenset(missing))})
+@given(st.data())
+def test_the_terms_of_a_gate_sum_to_the_pre_activation_of_the_equations(data: st.DataObject) -> None:
+    own = arithmetic_of(data.draw(explained()))
+    gate = data.draw(st.sampled_from(own.gates))
+    found = term_table(
+        [gate], data.draw(st.sampled_from(["index", "weight"])), data.draw(st.none() | st.integers(1, len(gate)))
+    )
+    argument = argument_of(gate, own.by_name["r"].value if gate.scaled_by else None)
+    sums = [row.figures[0] for row in found.rows if row.figures[0].added is not None]
+    assert sums[-1].stop == pytest.approx(argument, abs=1e-9)
+    assert found.rows[-1].figures[0].product == pytest.approx(argument, abs=1e-9)
+    assert activated(gate, argument) == pytest.approx(gate.value, abs=1e-9)
+    assert [own.start for own in sums[1:]] == [own.stop for own in sums[:-1]]
 
 
-def test_an_arithmetic_stores_its_location_and_the_stored_value() -> None:
-    result = tidy()
-    trace = result["torch"]
-    own = explain(result.inputs, trace, WHERE)
-    assert trace.cell is not None
-    assert (own.where, own.engine, own.cell.name, own.names) == (WHERE, "torch", "lstm", result.inputs.names)
-    assert own.x.tolist() == [*trace.hidden[0, 0, 2, 1], *trace.hidden[0, 1, 2, 1]]
-    assert own.h_previous.tolist() == trace.hidden[1, 0, 1, 1].tolist()
-    assert (own.previous.timestep, own.previous.h, own.previous.c) == (
-        1, trace.hidden[1, 0, 1, 1, 1], trace.cell[1, 0, 1, 1, 1],
-    )  # fmt: skip
-    assert (own.stored, own.stored_c) == (trace.hidden[WHERE.index], trace.cell[WHERE.index])
-    assert explain(result.inputs, trace.with_arrays({"c": None}), WHERE).stored_c is None
-    # The cell states that a caller keeps are those that are read.
-    other = result.inputs, trace.with_arrays({"c": trace.cell * 2})
-    assert explain(result.inputs, trace, WHERE, CellStates(*other)).previous.c == 2 * own.previous.c
+def summed(rows: list[TermRow]) -> list[float]:
+    return [sum(row.figures[k].added or 0.0 for row in rows) for k in range(2)]
+
+
+@pytest.mark.parametrize("top", [0, 1, 2, 4])
+def test_by_weight_the_heaviest_terms_of_the_first_engine_are_first_and_the_rest_is_one_row(top: int) -> None:
+    each = pair("gru")
+    terms = [row for row in expected(each, "n") if row.kind == "term"]
+    ranked = sorted(terms, key=lambda row: -abs(row.figures[0].added or 0.0))
+    found = table_of(each, "n", "weight", top).rows
+    assert [row.name for row in found] == [
+        *(row.name for row in ranked[:top]),
+        f"{5 - top} {'more' if top else 'terms'}",
+        *("b_i2h", "b_h2h", "u_n + r · v_n"),
+    ]
+    assert found[top].kind == "rest"
+    for k, value in enumerate(summed(ranked[top:])):
+        own = found[top].figures[k]
+        assert (own.factor, own.input, own.product) == (None, None, None)
+        assert own.added == pytest.approx(value)
+        assert own.stop == pytest.approx(own.start + value)
+
+
+def test_in_order_each_half_sums_the_terms_left_out() -> None:
+    each = pair("gru")
+    rows = expected(each, "n")
+    heaviest = max(rows[:3] + rows[5:7], key=lambda row: abs(row.figures[0].added or 0.0))
+    found = {row.name: row for row in table_of(each, "n", "index", 1).rows}
+    for rest, size in ((rows[:3], 3), (rows[5:7], 2)):
+        left = [row for row in rest if row is not heaviest]
+        own = found[f"{len(left)} {'more' if len(left) < size else 'terms'}"]
+        assert [figures.added for figures in own.figures] == pytest.approx(summed(left))
+
+
+def names(found: TermTable) -> list[str]:
+    return [row.name for row in found.rows]
+
+
+def test_a_line_of_few_terms_lists_all_and_of_one_more_the_heaviest() -> None:
+    few, many = (pair("rnn_tanh", input_size=SHOWN_TERMS - 2 + more) for more in (0, 1))
+    for each, top, rest in ((few, None, False), (many, None, True), (many, 99, False)):
+        found = table_of(each, "h", top=top)
+        assert sum(row.kind == "term" for row in found.rows) == (found.terms - rest)
+        assert ("1 more" in names(found)) is rest
+
+
+def test_terms_of_an_upper_layer_say_which_direction_they_read() -> None:
+    result = make_result(cell="gru", hidden_size=2, num_layers=2, bidirectional=True)
+    each = list(explain_at(result, Location(layer=1, timestep=2, sample=1, unit=1)).breakdowns.values())
+    assert names(table_of(each, "n")) == [
+        *("h[t=2, u=0] →", "h[t=2, u=1] →", "h[t=2, u=0] ←", "h[t=2, u=1] ←", "b_i2h", "u_n"),
+        *("h[t=1, u=0]", "h[t=1, u=1]", "b_h2h", "v_n", "u_n + r · v_n"),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("stored", "h", "bound", "difference", "ratio"),
-    [
-        (0.75, 0.5, 0.125, 0.25, 2.0),
-        (0.5, 0.75, 0.125, -0.25, 2.0),
-        (1.5, 0.5, 0.125, 1.0, 8.0),
-        (1.625, 0.5, 0.125, 1.125, 9.0),
-        (inf, inf, 0.125, 0.0, 0.0),
-        (nan, nan, 0.125, 0.0, 0.0),
-        (inf, -inf, 0.125, inf, inf),
-        (0.5, 0.75, 0.0, -0.25, inf),
-        (0.5, 0.5, 0.0, 0.0, 0.0),
-        (0.5, 0.75, inf, -0.25, 0.0),
-        (0.5, 0.75, nan, -0.25, 0.0),
-    ],
+    ("kind", "index", "name"), [("i2h", 2, "x[t=3, i=2]"), ("h2h", 1, "h0[u=1]"), ("h2h", 0, "h0[u=0]")]
 )
-def test_a_step_is_right_up_to_eight_bounds(
-    stored: float, h: float, bound: float, difference: float, ratio: float
-) -> None:
-    own = replace(explain(tidy().inputs, tidy()["gluon"], WHERE), stored=stored, h=h, bound=bound).outcomes[-1]
-    assert (own.difference, own.ratio, own.right) == (difference, ratio, ratio <= 8.0)
+def test_the_term_of_a_divergence_is_listed_and_marked(kind: Any, index: int, name: str) -> None:
+    divergence = Divergence("input", name, 0.0, 1.0, None, kind, index)
+    for order in ("index", "weight"):
+        for top in (None, 5, 3, 1):
+            found = table_of(pair("lstm"), "f", order, top, divergence)
+            assert [row.name for row in found.rows if row.diverges] == [name]
+            assert sum(row.kind == "term" for row in found.rows) == (top or 5)
+    two = names(table_of(pair("lstm"), "f", "weight", 2))[:2]
+    listed = names(table_of(pair("lstm"), "f", "weight", 2, divergence))[:2]
+    assert listed == (two if name in two else [name, two[0]])
 
 
-def engines(explanation: Explanation) -> tuple[list[str], list[str], dict[str, Any]]:
-    return list(explanation.arithmetics), list(explanation.partings), dict(explanation.unread)
+def test_the_line_of_a_divergence_is_marked_at_its_total_and_no_other() -> None:
+    each = pair("lstm")
+    in_f, in_c, in_h, before = (
+        Divergence("gate", "f", 0.0, 1.0, "f"),
+        Divergence("c", "c", 0.0, 1.0),
+        Divergence("h", "h", 0.0, 1.0),
+        Divergence("previous", "c[t-1]", 0.0, 1.0),
+    )
+    for divergence, line, marked in (
+        (in_f, "f", ["u + v"]), (in_f, "i", []), (in_c, "c", ["c"]), (in_c, "h", []), (in_h, "h", ["h"]),
+        (before, "c", ["f · c[t-1]"]), (before, "h", []),
+    ):  # fmt: skip
+        assert [row.name for row in table_of(each, line, divergence=divergence).rows if row.diverges] == marked
 
 
-def test_each_candidate_is_compared_with_the_reference_or_those_requested() -> None:
-    result = tidy()
-    every = explain_value(result, WHERE)
-    assert engines(every) == (list(NAMES), list(NAMES[1:]), {})
-    assert every.where == WHERE
-    assert every.reference is every.arithmetics["gluon"]
-    assert engines(explain_value(result, WHERE, None, ["torch"])) == (["gluon", "torch"], ["torch"], {})
-    assert engines(explain_value(result, WHERE, None, ())) == (["gluon"], [], {})
-
-
-def test_the_tolerance_is_each_comparisons_own() -> None:
-    result = tidy("rnn_tanh")
-    result["torch"].hidden[WHERE.moved(timestep=1).index] += 0.25
-    result["manual"].hidden[WHERE.moved(timestep=1).index] += 0.25
-    loose = {"torch": {"atol": 0.25, "rtol": 0.0}, "manual": {"atol": 0.0, "rtol": 0.0}}
-    comparisons = tuple(replace(c, **loose.get(c.candidate, {})) for c in result.comparisons)
-    partings = explain_value(replace(result, comparisons=comparisons), WHERE).partings
-    assert partings["manual"] is not None
-    assert partings["manual"].step == "input"
-    assert partings["torch"] is None or partings["torch"].step != "input"
-
-
-def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
-    mine = NAMES[3]
-    result = without(without(tidy(), "manual", "h"), mine, "h", "out", "state.h")
-    found = explain_value(result, WHERE)
-    stored = result["manual"].hidden[WHERE.index]
-    assert engines(found) == (["gluon", "torch"], ["torch"], {"manual": stored, mine: None})
-    assert found.sentences[-2:] == (
-        f"manual has h = {float(stored)!r} here; the inputs of its step were not recorded.",
-        "mine.py does not hold this value: it was not recorded.",
+def test_a_state_is_the_sum_of_its_products() -> None:
+    own, other = each = pair("lstm")
+    v = values_of(own)
+    kept, new = v["f"] * v["c[t-1]"], v["i"] * v["g"]
+    keep = TermValues(v["f"], v["c[t-1]"], kept, kept, 0.0, kept)
+    make = TermValues(v["i"], v["g"], new, new, kept, kept + new)
+    whole = TermValues(product=v["c"], stop=v["c"])
+    found = table_of(each, "c", "weight", 1)
+    same(
+        found.rows,
+        [
+            TermRow("term", "f · c[t-1]", (keep, keep), Place("c0", (1, 1, 0))),
+            TermRow("term", "i · g", (make, make), Place.at("g", WHERE)),
+            TermRow("total", "c", (whole, whole)),
+        ],
+    )
+    assert (found.line, found.terms, found.shared, found.scaled) == ("c", 2, False, False)
+    squashed = tanh(v["c"])
+    out = TermValues(v["o"], squashed, v["o"] * squashed, v["o"] * squashed, 0.0, v["o"] * squashed)
+    last = [TermValues(product=h, stop=h) for h in (v["h"], 7.0)]
+    same(
+        table_of([own, changed(other, "h", value=7.0)], "h").rows,
+        [TermRow("term", "o · tanh(c)", (out, out), Place.at("c", WHERE)), TermRow("total", "h", tuple(last))],
     )
 
 
-def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it() -> None:
-    result = without(tidy(), "gluon", "h")
-    found = explain_value(result, WHERE)
-    assert engines(found)[:2] == (list(NAMES[1:]), [])
-    assert found.reference.engine == "manual"
-    alone = explain_value(result, WHERE, None, ())
-    assert engines(alone) == (["gluon"], [], {"gluon": result["gluon"].hidden[WHERE.index]})
-    assert not any("is wrong here" in sentence for sentence in alone.sentences)
+def test_a_grus_hidden_value_is_the_new_plus_the_kept_part() -> None:
+    here = WHERE.moved(timestep=2)
+    each = pair("gru", here)
+    v = values_of(each[0])
+    new, kept = (1.0 - v["z"]) * v["n"], v["z"] * v["h[t-1]"]
+    make = TermValues(1.0 - v["z"], v["n"], new, new, 0.0, new)
+    keep = TermValues(v["z"], v["h[t-1]"], kept, kept, new, new + kept)
+    whole = TermValues(product=v["h"], stop=v["h"])
+    same(
+        table_of(each, "h").rows,
+        [
+            TermRow("term", "(1 - z) · n", (make, make), Place.at("n", here)),
+            TermRow("term", "z · h[t-1]", (keep, keep), Place.at("h", WHERE)),
+            TermRow("total", "h", (whole, whole)),
+        ],
+    )
 
 
-def test_only_an_lstm_has_cell_states_to_keep_one_for_each_engine() -> None:
-    result = tidy()
-    kept = cell_states_of(result)
-    assert list(kept) == list(NAMES)
-    assert cell_states_of(tidy("gru")) == {}
-    other = CellStates(result.inputs, result["torch"].with_arrays({"c": np.zeros_like(result["torch"].hidden)}))
-    found = explain_value(result, WHERE, {**kept, "torch": other}).arithmetics
-    assert (found["torch"].previous.c, found["manual"].previous.c) == (0.0, explained(result).previous.c)
-    before = kept["torch"].before(1, 0, 2, slice(1, 2), slice(1, 2)).value.item()
-    assert before == found["manual"].previous.c
+# The first row in which running sums diverge
 
 
-def explained(result: RunResult) -> StepBreakdown:
-    return explain(result.inputs, result["manual"], WHERE)
+def moved_pair(cell: str, unit: int, by: float) -> tuple[Breakdown, Breakdown]:
+    """Two engines, of which the second has another h[t-1] in one unit."""
+    result, where = tidy_result(cell=cell, hidden_size=4), Location(0, 0, 2, 1, 0)
+    result["manual"].hidden[0, 0, 1, 1, unit] += by
+    return (
+        breakdown_at(result.inputs, result["gluon"], where),
+        breakdown_at(result.inputs, result["manual"], where),
+    )
+
+
+def first_row(each: tuple[Breakdown, Breakdown], name: str, rtol: float, atol: float, order: str = "index") -> Any:
+    divergence = first_divergence(*each, rtol, atol)
+    found = table_of(each, name, order, divergence=divergence)
+    row = first_divergent_row(found, each[0], 1, divergence)
+    return None if row is None else found.rows[row].name
+
+
+@pytest.mark.parametrize("order", ["index", "weight"])
+@pytest.mark.parametrize("by", [0.25, -inf, nan])
+@pytest.mark.parametrize(("cell", "name"), [("rnn_tanh", "h"), ("lstm", "f"), ("gru", "z")])
+def test_sums_diverge_at_the_first_input_that_differs(cell: str, name: str, by: float, order: str) -> None:
+    for unit in range(4):
+        assert first_row(moved_pair(cell, unit, by), name, 1e-5, 1e-6, order) == f"h[t=1, u={unit}]"
+
+
+def test_another_reset_gate_makes_sums_of_a_candidate_diverge_at_the_first_product_that_it_scales() -> None:
+    assert first_row(moved_pair("gru", 2, 0.25), "n", 1e-5, 1e-6) == "h[t=1, u=0]"
+
+
+def test_a_difference_within_the_tolerance_of_the_sum_is_none_until_it_exceeds_it() -> None:
+    each = moved_pair("rnn_tanh", 1, 0.25)
+    step = abs(0.25 * half(each[0].by_name["h"], "h2h").factors[1])
+    divergence = first_divergence(*each, 0.0, 1e-9)
+    assert divergence is not None
+    found = table_of(each, "h", divergence=divergence)
+    for atol, name in ((step * 0.999, "h[t=1, u=1]"), (step * 1.001, None)):
+        row = first_divergent_row(found, each[0], 1, replace(divergence, atol=atol))
+        assert (None if row is None else found.rows[row].name) == name
+
+
+def test_lines_before_the_divergence_have_no_diverging_sums() -> None:
+    result, where = tidy_result(cell="lstm", hidden_size=4), Location(0, 0, 2, 1, 0)
+    cell = np.array(result["manual"].cell)
+    cell[0, 0, 1, 1, 0] += 0.5
+    traces = result["gluon"], result["manual"].with_arrays({"c": cell})
+    own, other = (breakdown_at(result.inputs, trace, where) for trace in traces)
+    told = {name: first_row((own, other), name, 1e-5, 1e-6) for name in ("i", "f", "g", "o", "c", "h")}
+    assert told == {"i": None, "f": None, "g": None, "o": None, "c": "f · c[t-1]", "h": "o · tanh(c)"}
+    assert first_row((own, changed(own, "h", stored=9.0)), "h", 1e-5, 1e-6) is None
+    assert first_row((own, own), "c", 1e-5, 1e-6) is None
+
+
+# The first number that differs
+
+AT = Location(1, 0, 2, 1, 1)
+
+
+def agreeing(cell: str = "lstm") -> Breakdown:
+    """An engine that stores what the equations give."""
+    result = tidy_result(cell=cell, hidden_size=2, num_layers=2, bidirectional=True)
+    own = breakdown_at(result.inputs, result["gluon"], AT)
+    return changed(own, "h", stored=own.by_name["h"].value)
+
+
+OURS = agreeing()
+V = values_of(OURS)
+X, H = (vector.values for vector in OURS.read)
+SUM_OF_F = OURS.by_name["f"].argument or nan
+
+
+def reading(own: Breakdown, place: int, *moved: int) -> Breakdown:
+    """The breakdown with other numbers in x (0) or h[t-1] (1)."""
+    read = list(own.read)
+    values = read[place].values.copy()
+    values[list(moved)] += 0.5
+    read[place] = replace(read[place], values=values)
+    return replace(own, read=tuple(read))
+
+
+def before(own: Breakdown, value: float) -> Breakdown:
+    """The breakdown with another c[t-1]."""
+    previous = [replace(state, value=value) if state.symbol == "c" else state for state in own.previous]
+    return replace(own, previous=tuple(previous))
+
+
+CASES: list[tuple[Breakdown, Divergence]] = [
+    (
+        reading(reading(OURS, 1, 0), 0, 2, 3),
+        Divergence("input", "h[t=2, u=0] of layer 0, backward", float(X[2]), float(X[2] + 0.5), None, "i2h", 2),
+    ),
+    (
+        reading(changed(OURS, "i", argument=9.0), 1, 1),
+        Divergence("input", "h[t=1, u=1] of layer 1, forward", float(H[1]), float(H[1] + 0.5), None, "h2h", 1),
+    ),
+    (
+        changed(changed(OURS, "f", argument=9.0), "g", value=9.0),
+        Divergence("sum", "the pre-activation of f", SUM_OF_F, 9.0, "f"),
+    ),
+    (before(changed(OURS, "g", value=9.0), 7.0), Divergence("gate", "g", V["g"], 9.0, "g")),
+    (changed(before(OURS, 7.0), "c", value=8.0), Divergence("previous", "c[t-1]", V["c[t-1]"], 7.0)),
+    (changed(changed(OURS, "c", value=8.0), "h", value=9.0), Divergence("c", "c", V["c"], 8.0)),
+    (changed(OURS, "h", value=9.0, stored=10.0), Divergence("h", "h", V["h"], 9.0)),
+    (changed(OURS, "h", stored=10.0), Divergence("stored", "the stored h", V["h"], 10.0)),
+    (changed(OURS, "h", stored=nan), Divergence("stored", "the stored h", V["h"], nan)),
+]
+
+
+@pytest.mark.parametrize(("theirs", "expected"), CASES, ids=range(len(CASES)))
+def test_engines_diverge_at_the_first_of_the_numbers_that_differ(theirs: Breakdown, expected: Divergence) -> None:
+    found = first_divergence(OURS, theirs, 1e-9, 2e-9)
+    assert repr(found) == repr(expected)
+    assert found is not None
+    assert (found.rtol, found.atol) == (1e-9, 2e-9)
+
+
+def test_equal_numbers_do_not_diverge_even_if_none_is_finite() -> None:
+    assert first_divergence(OURS, OURS, 0.0, 0.0) is None
+    for value in (inf, nan):
+        strange = changed(OURS, "h", value=value, stored=value)
+        assert first_divergence(strange, strange, 0.0, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("rtol", "atol", "diverges"),
+    [(0.0, 0.25, False), (0.0, 0.2499, True), (0.5, 0.0, False), (0.4999, 0.0, True), (0.25, 0.125, False)],
+)
+def test_the_tolerance_is_relative_to_the_reference(rtol: float, atol: float, diverges: bool) -> None:
+    ours, theirs = (changed(OURS, "h", value=value, stored=value) for value in (0.5, 0.75))
+    assert (first_divergence(ours, theirs, rtol, atol) is not None) is diverges
+
+
+def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong() -> None:
+    own = OURS.by_name["h"].own
+    assert own is not None
+    far, near = V["h"] + 20 * own.bound, V["h"] + 4 * own.bound
+    for ours, theirs, diverges in ((V["h"], far, True), (far, V["h"], True), (V["h"], near, False), (far, far, False)):
+        found = first_divergence(changed(OURS, "h", stored=ours), changed(OURS, "h", stored=theirs), 0.0, 1.0)
+        assert found == (Divergence("stored", "the stored h", ours, theirs) if diverges else None)
+
+
+def test_without_a_cell_state_there_is_no_number_of_one() -> None:
+    ours = agreeing("gru")
+    expected = Divergence("h", "h", ours.by_name["h"].value, 9.0)
+    assert first_divergence(ours, changed(ours, "h", value=9.0), 0.0, 0.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("divergence", "words"),
+    [
+        (None, "No divergence: gluon and mine.py agree on every line (within tolerance)."),
+        (
+            Divergence("stored", "the stored h", 0.25, 0.5),
+            "The arithmetic agrees, but the stored h differs: gluon has 0.250, mine.py 0.500.",
+        ),
+        (
+            Divergence("input", "x[t=1, i=0]", 0.25, 0.2500001),
+            "First divergence before this step, at x[t=1, i=0]: gluon has 0.2500000, mine.py 0.2500001.",
+        ),
+        (
+            Divergence("sum", "the pre-activation of i", 0.25, nan),
+            "First divergence at the pre-activation of i: gluon has 0.250, mine.py NaN.",
+        ),
+    ],
+)
+def test_a_divergence_is_one_sentence(divergence: Divergence | None, words: str) -> None:
+    assert divergence_sentence("gluon", "mine.py", divergence) == words

@@ -8,24 +8,18 @@ import pytest
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.places import Place, entry_place, parameter_place
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.explain.equations import Token, equations
-from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report, to_json
-from rnnviz.explain.step_breakdown import explain
 from rnnviz.explain.value_sources import (
     InputSource,
     counterpart,
     in_words,
-    input_source,
     lies_in,
     notation,
     origin,
-    previous_place,
     quantity_place,
     selected,
-    token_source,
 )
-from tests.explain.arithmetics import tidy_result
+from tests.explain.arithmetics import breakdown_at, explain_at, tidy_result
 from tests.factories import make_result
 
 AT = Location(1, 1, 3, 2, 4)
@@ -103,48 +97,23 @@ def test_units_of_a_projected_cell_are_counted_by_its_own_size() -> None:
     assert selected(run.network.kind, Place.at("h", AT), AT.moved(unit=2)) == AT
 
 
-@pytest.mark.parametrize("direction", [0, 1])
-def test_the_inputs_of_a_step_are_the_layer_below_and_the_previous_step(direction: int) -> None:
-    result = tidy_result(cell="lstm", hidden_size=4, num_layers=2, bidirectional=True)
-    where = Location(1, direction, 2, 1, 3)
-    own = explain(result.inputs, result["gluon"], where)
-    before = Location(1, direction, 3 if direction else 1, 1, 3)
-    assert [input_source(own, "i2h", index) for index in (0, 3, 4, 7)] == [
-        Place("h", index) for index in ((0, 0, 2, 1, 0), (0, 0, 2, 1, 3), (0, 1, 2, 1, 0), (0, 1, 2, 1, 3))
-    ]
-    assert input_source(own, "h2h", 2) == Place.at("h", before.moved(unit=2))
-    assert previous_place(own) == Place.at("h", before)
-    assert previous_place(own, "c") == Place.at("c", before)
-    first = where.moved(layer=0, timestep=3 if direction else 0)
-    own = explain(result.inputs, result["gluon"], first)
-    assert input_source(own, "h2h", 2) == Place("h0", (direction, 1, 2))
-    assert input_source(own, "i2h", 2) == Place("input", (first.timestep, 1, 2))
-    assert previous_place(own) == Place("h0", (direction, 1, 3))
-    assert previous_place(own, "c") == Place("c0", (direction, 1, 3))
-
-
 def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none() -> None:
-    result = tidy_result(cell="gru", hidden_size=2)
     where = Location(0, 0, 2, 1, 1)
-    own = explain(result.inputs, result["gluon"], where)
-    before, (_, _, n, h) = where.moved(timestep=1), equations(own)
-    gates = {symbol: Place.at(symbol, where) for symbol in "rzn"}
-    assert [token_source(own, token) for token in n.tokens] == [
-        gates["n"],
-        None,
-        None,
-        None,
-        gates["r"],
-        None,
-        None,
-        None,
+    gru, lstm = (
+        breakdown_at(result.inputs, result["gluon"], where)
+        for result in (tidy_result(cell=cell, hidden_size=2) for cell in ("gru", "lstm"))
+    )
+    before, (_, _, n, h) = where.moved(timestep=1), gru.lines
+    r, z = (Place.at(symbol, where) for symbol in "rz")
+    assert [token.source for token in n.equation.tokens if token.source is not None] == [r]
+    sources = [z, None, Place.at("n", where), None, z, None, Place.at("h", before)]
+    assert [token.source for token in h.equation.tokens] == [None, None, *sources]
+    found = [token.source for line in lstm.lines[-2:] for token in line.equation.tokens]
+    assert [place for place in found if place and place.array == "c"] == [
+        Place.at("c", before),
+        Place.at("c", where),
     ]
-    sources = [gates["z"], None, gates["n"], None, gates["z"], None, Place.at("h", before)]
-    assert [token_source(own, token) for token in h.tokens] == [None, None, *sources]
-    lstm = tidy_result(cell="lstm", hidden_size=2)
-    own = explain(lstm.inputs, lstm["gluon"], where)
-    assert token_source(own, Token("c[t-1]", 0.5)) == Place.at("c", before)
-    assert token_source(own, Token("c", 0.5)) == Place.at("c", where)
+    assert [own.source for own in lstm.outcomes] == [Place.at("c", where), None]
 
 
 INPUTS = tidy_result(cell="lstm", num_layers=2, bidirectional=True).inputs
@@ -232,7 +201,7 @@ NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
 
 
 def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
-    named, plain = (report(explain_value(result, Location(timestep=2))).splitlines() for result in (NAMED, RESULT))
+    named, plain = (report(explain_at(result, Location(timestep=2))).splitlines() for result in (NAMED, RESULT))
     assert named[0].startswith("h[t=2, u=0] of layer 0 forward →, sample 0, t = 2 'Wed': ")
     assert [line for line in named if line.startswith('  x[t=2, i="open"] ')]
     assert [line for line in named if line.startswith("  x[t=2, i=1] ")]
@@ -243,13 +212,13 @@ def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
 
 def test_unnamed_time_steps_and_upper_layers_are_unchanged() -> None:
     where = Location(layer=1, timestep=1)
-    assert report(explain_value(NAMED, where)) == report(explain_value(RESULT, where))
+    assert report(explain_at(NAMED, where)) == report(explain_at(RESULT, where))
 
 
 def test_json_has_names_and_indices() -> None:
-    found = to_json(explain_value(NAMED, Location(timestep=2)))
+    found = to_json(explain_at(NAMED, Location(timestep=2)))
     assert found["names"] == {"timestep": "Wed", "features": ["open", "", "close"]}
-    plain = to_json(explain_value(RESULT, Location(timestep=2)))
+    plain = to_json(explain_at(RESULT, Location(timestep=2)))
     assert {key: value for key, value in found.items() if key != "names"} == plain
 
 

@@ -11,15 +11,15 @@ from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.engines import registry
 from rnnviz.engines.registry import with_candidates
-from rnnviz.explain.equations import equations, format_short
-from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.term_table import ledger
+from rnnviz.explain.lines import format_short
+from rnnviz.explain.terms import term_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.statements import Statement
 from rnnviz.reading.gates import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
+from tests.explain.arithmetics import explain_at
 from tests.lessons.test_lesson_content import STEPS, solution
 from tests.needs import missing, need
 from tests.profiles import nightly_except
@@ -158,11 +158,11 @@ def test_computed_numbers_in_the_text_are_in_the_arithmetic(step: LessonStep, ru
 
 def figures_shown(result: RunResult, where: Location) -> tuple[set[float], set[tuple[str, ...]]]:
     """Every number of a value's arithmetic as it is shown, and its terms: what is read, weight, input, product."""
-    arithmetic = explain_value(result, where).reference
-    shown = {float(text) for line in equations(arithmetic) for text in _NUMBER.findall(line.numbers)}
+    arithmetic = explain_at(result, where).reference
+    shown = {float(text) for line in arithmetic.lines for text in _NUMBER.findall(line.equation.numbers)}
     terms = set()
-    for line in dict.fromkeys([*arithmetic.by_symbol, *("c" if arithmetic.c is not None else ""), "h"]):
-        for row in ledger([arithmetic], line).rows:
+    for line in arithmetic.lines:
+        for row in term_table([line]).rows:
             figures = row.figures[0]
             texts = tuple(format_short(v) for v in (figures.factor, figures.input, figures.product) if v is not None)
             terms.add((row.name, *texts))

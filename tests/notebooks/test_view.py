@@ -11,9 +11,9 @@ import rnnviz
 from rnnviz.core.errors import InputError
 from rnnviz.core.extras import not_installed
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report
 from rnnviz.io.export import interactive_page
+from tests.explain.arithmetics import explain_at
 from tests.factories import make_result, setting, with_judgment
 from tests.hidden_packages import hide
 from tests.needs import need
@@ -40,7 +40,7 @@ def test_what_is_known_of_the_value_follows_the_selection(value) -> None:
     where = Location(1, 1, 4, 1, 3)
     assert view.selection == where
     assert sorted(seen) == ["arithmetic", "audit", "selection"]
-    explanation = explain_value(result, where)
+    explanation = explain_at(result, where)
     assert view.arithmetic == report(explanation)
     assert {name: step["h"].right for name, step in view.audit.items()} == {"manual": True, "bug:no-h2h-bias": False}
     assert view.audit["manual"]["h"].stored == result["manual"].hidden[where.index]

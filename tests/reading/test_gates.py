@@ -17,7 +17,6 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.step_breakdown import explain
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading import gates
 from rnnviz.reading.gates import (
@@ -30,6 +29,7 @@ from rnnviz.reading.gates import (
     per_unit_choices,
     quantity_for,
 )
+from tests.explain.arithmetics import breakdown_at, stored_of
 from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
@@ -37,16 +37,16 @@ from tests.verify.audit_helpers import inputs_of
 
 def expected(inputs: Inputs, trace: Trace, name: str, where: Location) -> float:
     """One value from the arithmetic of that step alone."""
-    arithmetic = explain(inputs, trace, where)
-    if name == "c":
-        assert arithmetic.c is not None
-        return arithmetic.c
+    arithmetic = breakdown_at(inputs, trace, where)
     if name == "change":
-        return arithmetic.stored - arithmetic.previous.h
+        (before,) = (state.value for state in arithmetic.previous if state.symbol == "h")
+        return stored_of(arithmetic) - before
     if name == "norm":
         return sqrt(sum(float(v) ** 2 for v in trace.hidden[where.index[:-1]]))
-    gate = arithmetic.by_symbol[name.removeprefix("pre_")]
-    return gate.pre.sum if name.startswith("pre_") else gate.value
+    line = arithmetic.by_name[name.removeprefix("pre_")]
+    value = line.argument if name.startswith("pre_") else line.value
+    assert value is not None
+    return value
 
 
 def whole(inputs: Inputs, trace: Trace, name: str, layer: int, direction: int, sample: int) -> NDArray[Any]:

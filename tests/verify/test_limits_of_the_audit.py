@@ -12,11 +12,11 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.step_breakdown import explain
 from rnnviz.io.export.json_summary import summary
 from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.state_checks import cell_checks
+from tests.explain.arithmetics import breakdown_at
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
@@ -219,7 +219,7 @@ def test_the_arithmetic_of_a_late_step_is_as_sharp_as_the_audit() -> None:
     trace = plain_trace(inputs, one_step(1400, lambda before, h: h + np.float32(1e-4)))
     found = audit(inputs, trace)
     assert found.worst_at.location.timestep == 1400
-    explained = explain(inputs, trace, found.worst_at.location)
+    explained = breakdown_at(inputs, trace, found.worst_at.location)
     assert explained.outcomes[-1].ratio == pytest.approx(found.worst_ratio, rel=0.05)
 
 

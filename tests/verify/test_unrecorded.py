@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.explanation import explain_value
 from rnnviz.gui.regions import vector_at
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.json_summary import summary
@@ -17,6 +16,7 @@ from rnnviz.lessons.statements import UnansweredError
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
+from tests.explain.arithmetics import explain_at
 from tests.factories import make_result
 
 GOLDEN = "recording:/far/away/golden.npz"
@@ -73,9 +73,9 @@ def test_an_unrecorded_vector_has_no_column_and_one_that_no_engine_has_no_compon
     assert [name for name, _ in vector_at(result, GOLDEN, first, "hidden").columns] == ["manual"]
     alone = replace(result, traces={GOLDEN: result[GOLDEN], "manual": result[GOLDEN]})
     assert len(vector_at(alone, GOLDEN, first, "hidden")) == 0
-    explanation = explain_value(result, first)
-    assert list(explanation.arithmetics) == ["manual"]
-    assert explanation.unread == {GOLDEN: None}
+    explanation = explain_at(result, first)
+    assert list(explanation.breakdowns) == ["manual"]
+    assert {name: unread.stored for name, unread in explanation.unread.items()} == {GOLDEN: None}
 
 
 def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path: Path) -> None:

@@ -30,9 +30,7 @@ from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.outcome import open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
-from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.gradient_explanation import explain_gradients
-from rnnviz.explain.gradient_report import gradient_report, gradient_to_json
+from rnnviz.explain.explanation import explain
 from rnnviz.explain.report import report, to_json
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.interactive_page import page_html
@@ -174,14 +172,13 @@ def _written(result: RunResult, folder: Path, random: Random) -> Iterator[tuple[
         index = random.randrange(layers), random.randrange(directions), timestep, sample, random.randrange(units)
         at = Location(*index, reverse=result.inputs.network.reverse)
         try:
-            value = explain_value(result, at)
+            value = explain(result, Place.at("h", at))
             yield f"explain {at.short}", json.dumps(to_json(value), ensure_ascii=False) + report(value, 3)
         except InputError as error:
             yield f"explain {at.short}", str(error)
         if result.has_gradients:
-            gradients = explain_gradients(result, Place.at(gradient("h"), at))
-            told = json.dumps(gradient_to_json(gradients), ensure_ascii=False)
-            yield f"gradient {at.short}", told + gradient_report(gradients, 3)
+            gradients = explain(result, Place.at(gradient("h"), at))
+            yield f"gradient {at.short}", json.dumps(to_json(gradients), ensure_ascii=False) + report(gradients, 3)
 
 
 def _record(text: str, folder: Path, random: Random) -> None:

@@ -29,18 +29,27 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.explanation import DIVERGENCE, LIKELY_CAUSE, STEP_READS, WRONG
-from rnnviz.explain.gradient_blocks import GradientBlocks
-from rnnviz.explain.gradient_explanation import engines_without_terms, gradient_blocks_of
-from rnnviz.explain.worked_gradients import backward_lines, owed_nodes, slope_nodes, worked_gradients
-from rnnviz.explain.worked_lanes import (
+from rnnviz.explain.backward_blocks import GradientBlocks
+from rnnviz.explain.explanation import (
+    DIVERGENCE,
+    LIKELY_CAUSE,
+    STEP_READS,
+    WRONG,
+    ExplanationCache,
+    engines_without_terms,
+)
+from rnnviz.explain.page_parts import (
     SUMS,
     across_nodes,
     activation_nodes,
+    backward_lines,
     forward_lines,
+    lane_arithmetic,
+    lane_gradients,
+    owed_nodes,
+    slope_nodes,
     sum_of,
     values_behind,
-    worked_lane,
 )
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
@@ -286,8 +295,9 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
     layers, directions, timesteps, _, units = result.shape
     numbers = {node: place for place, node in enumerate(graph.nodes)}
     names = [inputs.names.of_sample(sample) for sample in samples] if inputs.names.samples else [inputs.names]
-    gates, backward = LaneGates(result), gradient_blocks_of(result)
-    without = engines_without_terms(result, backward) if backward else {}
+    gates, cache = LaneGates(result), ExplanationCache(result)
+    backward = cache.blocks
+    without = engines_without_terms(result, cache) if backward else {}
     chosen = np.asarray(samples, np.intp)
     return {
         "cell": {
@@ -399,7 +409,7 @@ def _of_steps(
     result: RunResult, trace: Trace, lane: tuple[int, int], samples: list[int], shown: Collection[str]
 ) -> dict[str, FloatArray]:
     """(T, N, U): what the arithmetic of a lane reads besides the engine's own numbers."""
-    graph, worked = result.config.network.graph, worked_lane(result.inputs, trace, *lane, samples)
+    graph, worked = result.config.network.graph, lane_arithmetic(result.inputs, trace, *lane, samples)
     numbers, kind = {node: k for k, node in enumerate(graph.nodes)}, trace.hidden.dtype
     return {
         **{f"before.{symbol}": worked.before[symbol] for symbol in _carried(result, trace)},
@@ -411,7 +421,7 @@ def _of_steps(
 
 def _of_gradients(blocks: GradientBlocks, lane: tuple[int, int], samples: list[int]) -> dict[str, FloatArray]:
     """(T, N, U): what the gradients of a lane need besides its forward pass and the engine's own gradients."""
-    graph, worked = blocks.inputs.network.graph, worked_gradients(blocks, *lane, samples)
+    graph, worked = blocks.inputs.network.graph, lane_gradients(blocks, *lane, samples)
     numbers = {node: k for k, node in enumerate(graph.nodes)}
     return {
         **{f"own.{symbol}": array for symbol, array in worked.own.items()},

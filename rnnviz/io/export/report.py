@@ -16,13 +16,21 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.naming import names_of_file, with_parameters
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
-from rnnviz.explain.explanation import Divergence, explain_value
+from rnnviz.explain.explanation import explain
+from rnnviz.explain.lines import (
+    Breakdown,
+    EquationLine,
+    Line,
+    align_decimals,
+    format_distinct,
+    format_short,
+    stored_symbols,
+)
 from rnnviz.explain.report import recomputed_of
-from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
-from rnnviz.explain.term_table import ledger
-from rnnviz.explain.value_sources import notation, previous_place
+from rnnviz.explain.terms import Divergence, term_table
+from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.png import ReportPicture
@@ -338,31 +346,38 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
     where, why = _where(result, comparison)
     if where is None:
         return None
-    explanation = explain_value(result, where, candidates=(comparison.candidate,))
-    each = tuple(explanation.arithmetics.values())
-    parting = explanation.partings.get(comparison.candidate)
+    explanation = explain(result, Place.at("h", where), candidates=(comparison.candidate,))
+    each = tuple(explanation.breakdowns.values())
+    divergence = explanation.divergences.get(comparison.candidate)
     # Gates come with their terms; a line that no gate gives, such as f = 1 - i, is among the equations.
-    lines = {steps[0].result.text: _equation(each, steps) for steps in zip(*map(equations, each), strict=True)}
+    lines = {
+        alike[0].name: _equation(each, [line.equation for line in alike])
+        for alike in zip(*(breakdown.lines for breakdown in each), strict=True)
+    }
     gates = tuple(
         GateView(
-            f"{gate.symbol}, {gate.gate.name}{recomputed_of(each, gate.symbol)}",
-            _terms(each, gate.symbol, parting),
-            lines.pop(gate.symbol),
+            f"{alike[0].name}, {alike[0].title}{recomputed_of(each, alike[0].name)}",
+            _terms(alike, divergence),
+            lines.pop(alike[0].name),
         )
-        for gate in explanation.reference.gates
+        for alike in zip(*(breakdown.gates for breakdown in each), strict=True)
     )
-    states = [_row(f"h[t-1] = {notation(previous_place(each[0]))}", [a.previous.h for a in each])]
-    if cells := [a.previous.c for a in each if a.previous.c is not None]:
-        states.append(_row(f"c[t-1] = {notation(previous_place(each[0], 'c'))}{recomputed_of(each, 'c')}", cells))
+    states = [
+        _row(
+            f"{alike[0].symbol}[t-1] = {notation(alike[0].source)}{recomputed_of(each, alike[0].symbol)}",
+            [state.value for state in alike],
+        )
+        for alike in zip(*(breakdown.previous for breakdown in each), strict=True)
+    ]
     return ReportArithmetic(
         place=str(where),
         why=why,
-        engines=tuple(display_name(arithmetic.engine) for arithmetic in each),
+        engines=tuple(display_name(breakdown.engine) for breakdown in each),
         given=equations_of_all_units(explanation.reference.cell),
         states=tuple(states),
         gates=gates,
         equations=tuple(lines.values()),
-        outcome=tuple(row for symbol in own_symbols(each) for row in _outcome(each, symbol)),
+        outcome=tuple(row for symbol in stored_symbols(each) for row in _outcome(each, symbol)),
         sentences=explanation.sentences,
     )
 
@@ -378,12 +393,10 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
     return None, ""
 
 
-def _outcome(each: Sequence[StepBreakdown], symbol: str) -> Iterator[ReportRow]:
-    """The value of the arithmetic besides the engines' own; no rows for one that no engine gives."""
-    found = [next((own for own in a.outcomes if own.symbol == symbol), None) for a in each]
-    if not any(found):
-        return
-    yield _row(f"{symbol} of this arithmetic", [a.number(a.graph.values[symbol]) for a in each])
+def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[ReportRow]:
+    """The value of the arithmetic besides the engines' own."""
+    found = [breakdown.by_name[symbol].own for breakdown in each]
+    yield _row(f"{symbol} of this arithmetic", [breakdown.by_name[symbol].value for breakdown in each])
     yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
     yield ReportRow("difference", tuple("" if own is None else error(own.difference) for own in found))
     limits = tuple("" if own is None else error(ALLOWED * own.bound) for own in found)
@@ -395,15 +408,15 @@ def _row(name: str, values: Sequence[float | None]) -> ReportRow:
     return ReportRow(name, tuple(number or "" for number in _numbers(values)))
 
 
-def _terms(each: Sequence[StepBreakdown], symbol: str, parting: Divergence | None) -> tuple[TermRow, ...]:
+def _terms(each: Sequence[Line], divergence: Divergence | None) -> tuple[TermRow, ...]:
     """Every term of a gate, none summed, with the decimal points of each column below each other."""
-    rows = ledger(each, symbol, top=len(each[0].by_symbol[symbol].pre), parting=parting).rows
+    rows = term_table(each, top=len(each[0]), divergence=divergence).rows
     factors = _aligned([_numbers([row.figures[0].factor])[0] for row in rows])
     inputs = [_numbers([own.input for own in row.figures]) for row in rows]
     products = [_numbers([own.product for own in row.figures]) for row in rows]
     columns = [_aligned([row[k] for row in table]) for k in range(len(each)) for table in (inputs, products)]
     return tuple(
-        TermRow(row.name, row.kind, factor, figures, row.parts)
+        TermRow(row.name, row.kind, factor, figures, row.diverges)
         for row, factor, figures in zip(rows, factors, zip(*columns, strict=True), strict=True)
     )
 
@@ -424,13 +437,13 @@ def _aligned(column: Sequence[Figure | None]) -> list[Figure | None]:
     return [None if number is None else Figure(text, number.full) for number, text in zip(column, texts, strict=True)]
 
 
-def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> Equation:
+def _equation(each: Sequence[Breakdown], lines: Sequence[EquationLine]) -> Equation:
     named: dict[str, list[str]] = {}
     texts = [line.numbers for line in lines]
     if len(set(texts)) == 1 and len(lines) == 2:
         texts = ["".join(cells) for cells in lines[0].cells_apart(lines[1])]
-    for arithmetic, text in zip(each, texts, strict=True):
-        named.setdefault(text, []).append(display_name(arithmetic.engine))
+    for breakdown, text in zip(each, texts, strict=True):
+        named.setdefault(text, []).append(display_name(breakdown.engine))
     return Equation(lines[0].symbols, tuple((", ".join(engines), text) for text, engines in named.items()))
 
 

@@ -15,7 +15,6 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
 from rnnviz.engines.custom_code.worker import add_line
 from rnnviz.engines.layers import run_stack
-from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
 from rnnviz.io.export.json_summary import summary
@@ -26,6 +25,7 @@ from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import SIZES, written
+from tests.explain.arithmetics import explain_at
 from tests.oracles.computed import empty_trace
 from tests.shared_worker import Run, run_shared
 from tests.verify.audit_helpers import inputs_of
@@ -162,8 +162,8 @@ def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_p
     assert HARD in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
     assert [row.line for row in audit_rows(result)] == ["", "f"]
 
-    explanation = explain_value(result, line.where.location)
-    divergence, own = explanation.partings[path], explanation.arithmetics[path]
+    explanation = explain_at(result, line.where.location)
+    divergence, own = explanation.divergences[path], explanation.breakdowns[path]
     assert divergence is not None
     assert (divergence.step, divergence.gate, divergence.candidate) == ("stored_line", "f", line.value)
     assert [value.symbol for value in own.outcomes if not value.right] == ["f"]

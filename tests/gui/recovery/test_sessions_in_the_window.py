@@ -12,13 +12,13 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 from rnnviz.captures.rnn_capture import capture
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.explanation import explain_value
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.session import read_session
+from tests.explain.arithmetics import explain_at
 from tests.gui.views.unrolled.seen import computing, picture_complete
 
 pytestmark = pytest.mark.slow
@@ -315,7 +315,7 @@ def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, m
     line = window.panel.field("sequence.path").editor.line
     assert line.text() == "0.capture.npz"
     assert "the session contains" in line.toolTip()
-    assert explain_value(result, Location(timestep=1, unit=2)).where.timestep == 1
+    assert explain_at(result, Location(timestep=1, unit=2)).place.timestep == 1
     with qtbot.waitSignal(window.runner.finished, timeout=30_000):
         compare = replace(window.session.config.compare, candidates=("manual", "torch", "onnx"))
         window.document.edit(replace(window.session.config, compare=compare))

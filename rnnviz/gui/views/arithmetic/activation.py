@@ -8,7 +8,7 @@ from PySide6.QtGui import QPainter, QPen
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.explain.step_breakdown import ActivationCurve
+from rnnviz.explain.forward import ActivationCurve
 from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 

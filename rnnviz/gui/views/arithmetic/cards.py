@@ -24,12 +24,12 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import ARROWS
-from rnnviz.explain.equations import EquationLine, equations, outcomes
-from rnnviz.explain.explanation import Divergence, Step
-from rnnviz.explain.gradient_symbols import gate_name
+from rnnviz.explain.backward_symbols import gate_name
+from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.likely_cause import StepWithBugs
+from rnnviz.explain.lines import EquationLine
 from rnnviz.explain.report import recomputed_of
-from rnnviz.explain.value_sources import in_words, token_source
+from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -556,10 +556,6 @@ class Cards(QScrollArea):
             self.reveal(place)
 
 
-_STORED: dict[Step, str] = {"stored_c": "stored c", "stored": "stored h"}
-"""Symbols of the lines with an engine's stored values."""
-
-
 def card_contents(page: Page) -> tuple[CardContent, ...]:
     """Contents of the cards of a page: equations, the engines' stored values, and equations with a likely cause."""
     engines = tuple(map(display_name, page.engines))
@@ -567,11 +563,13 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     names = {"c": "cell state", "h": "hidden value", "m": "before the projection"} | dict.fromkeys(
         cell.further_states, "state"
     )
-    if page.breakdowns:
+    explained = page.explained
+    assert explained is not None, "the page has lines"
+    if explained.of_gradient:
         gates = {gate_name(cell, gate.symbol): gate.name for gate in cell.gates}
         names = {gradient(symbol): name for symbol, name in (names | gates | {"out": "output"}).items()}
     else:
-        names |= {gate.symbol: gate.gate.name for gate in page.arithmetics[0].gates}
+        names |= {gate.name: gate.title for gate in explained.reference.gates}
     terms = {line[0].result.text for line in page.lines if line[0] is not None and not _is_own(line[0])}
     marked = divergence_line(page)
     contents = []
@@ -580,15 +578,15 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
         line = having[0][1]
         contents.append(
             CardContent(
-                "stored" if _is_own(line) else _name(page, line.result.text, names),
+                "stored" if _is_own(line) else _name(explained, line.result.text, names),
                 tuple(engine for engine, _ in having),
                 tuple(own for _, own in having),
-                _sources(page, line),
+                tuple(token.source for token in line.tokens),
                 parts=place == marked,
                 detailed=line.result.text in terms,
             )
         )
-    return (*contents, *(content for step in page.with_bugs for content in _cards_with_bugs(step)))
+    return (*contents, *(content for step in explained.with_bugs.values() for content in _cards_with_bugs(step)))
 
 
 _WITH_CAUSE = "with likely cause"
@@ -596,17 +594,16 @@ _WITH_CAUSE = "with likely cause"
 
 def _cards_with_bugs(step: StepWithBugs) -> Iterator[CardContent]:
     """Contents of the cards of a wrong engine's equations with its likely cause, the last ones its stored values."""
-    own = step.arithmetic
+    own = step.breakdown
     engines = (display_name(own.engine),)
-    for line in (*equations(own), *outcomes(own.outcomes).values()):
+    for line in (*(line.equation for line in own.lines), *(value.equation for value in own.outcomes)):
         yield CardContent(_WITH_CAUSE, engines, (line,), (None,) * len(line.tokens), detailed=False, cause=step.cause)
 
 
-def _name(page: Page, symbol: str, names: dict[str, str]) -> str:
+def _name(explained: Explanation, symbol: str, names: dict[str, str]) -> str:
     """The name of a line's value, with a mark if an engine does not give it."""
-    name = names.get(symbol, "")
-    clause = recomputed_of(page.arithmetics, symbol).removeprefix(", ") if page.arithmetics else ""
-    return ", ".join(filter(None, (name, clause)))
+    clause = recomputed_of(tuple(explained.breakdowns.values()), symbol).removeprefix(", ")
+    return ", ".join(filter(None, (names.get(symbol, ""), clause)))
 
 
 def _is_own(line: EquationLine) -> bool:
@@ -620,29 +617,11 @@ def divergence_line(page: Page) -> int | None:
     if divergence is None:
         return None
     symbols = [first_line(page, place).result.text for place in range(len(page.lines))]
-    return 0 if divergence.step == "input" else symbols.index(_line_of(divergence))
+    if divergence.step == "input":
+        return 0
+    return symbols.index(f"stored {divergence.line}" if divergence.is_stored else divergence.line)
 
 
 def first_line(page: Page, place: int) -> EquationLine:
     """The line at an index of the page, of the first engine that has it."""
     return next(line for line in page.lines[place] if line is not None)
-
-
-def _line_of(divergence: Divergence) -> str:
-    if divergence.step == "stored_line":
-        return f"stored {divergence.gate}"
-    if divergence.gate is not None:
-        return divergence.gate
-    return _STORED.get(divergence.step) or {"previous": divergence.state, "c": "c"}.get(divergence.step, "h")
-
-
-def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:
-    """The source of each token's number; None for the result."""
-    if page.breakdowns:
-        found = page.breakdowns[0].by_name.get(line.result.text)
-        return (None,) * len(line.tokens) if found is None else found.sources
-    first = page.arithmetics[0]
-    return tuple(
-        None if place == 0 or token.value is None else token_source(first, token)
-        for place, token in enumerate(line.tokens)
-    )

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QToolTip
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.explain.gradient_explanation import GradientBars
+from rnnviz.explain.lines import Floats
+from rnnviz.explain.terms import GradientBars
 from rnnviz.explain.value_sources import in_words
-from rnnviz.explain.worked_step import Floats
 from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 from rnnviz.gui.views.base import claims, is_plain
 

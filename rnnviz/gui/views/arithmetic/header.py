@@ -21,7 +21,7 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
 from rnnviz.explain.explanation import divergence_sentence
-from rnnviz.explain.term_table import Order, TermTable
+from rnnviz.explain.terms import Order, TermTable
 from rnnviz.explain.value_sources import in_words, notation
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons

@@ -1,31 +1,27 @@
 """Pages of the arithmetic view: immutable answers to immutable requests, computed on a thread."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place
-from rnnviz.core.trace_index import Location
-from rnnviz.explain.equations import EquationLine, equations, outcomes
-from rnnviz.explain.explanation import Divergence, Explanation, cell_states_of, explain_value
-from rnnviz.explain.gradient import GradientBreakdown
-from rnnviz.explain.gradient_blocks import GradientBlocks
-from rnnviz.explain.gradient_explanation import (
+from rnnviz.explain.explanation import Explanation, ExplanationCache, explain
+from rnnviz.explain.forward import ActivationCurve, activation_curve
+from rnnviz.explain.lines import EquationLine, stored_symbols
+from rnnviz.explain.terms import (
+    Divergence,
     GradientBars,
-    GradientExplanation,
-    explain_gradients,
+    Order,
+    TermTable,
+    first_divergent_row,
     gradient_bars,
-    gradient_blocks_of,
-    gradient_table,
+    term_table,
 )
-from rnnviz.explain.likely_cause import StepWithBugs
-from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
-from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
+from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import LatestTask
-from rnnviz.steps.states import CellStates
 from rnnviz.verify.result import RunResult
 
 _LATER_MS = 8
@@ -33,28 +29,25 @@ _LATER_MS = 8
 
 @dataclass(frozen=True, eq=False)
 class PageRequest:
-    """A value to explain, the candidate to compare, and the line to show in detail.
+    """A value or a gradient to explain, the candidate to compare, and the line to show in detail.
 
     `line` is the symbol of the line's result; a cell without this line shows its first. `top` is the number of
-    listed terms, None for the default. `gradient` is the gradient that is explained in place of the value. `size` is
-    what the unit of `where` is counted in, by default like the units of h.
+    listed terms, None for the default.
     """
 
     result: RunResult
     candidate: str | None
-    where: Location
+    place: Place
     line: str
     order: Order
     top: int | None
-    gradient: Place | None = None
-    size: str = ""
 
     def same_as(self, other: "PageRequest | None") -> bool:
         return other is not None and self.result is other.result and self._rest == other._rest
 
     @property
     def _rest(self) -> tuple[object, ...]:
-        return self.candidate, self.where, self.line, self.order, self.top, self.gradient, self.size
+        return self.candidate, self.place, self.line, self.order, self.top
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,24 +70,9 @@ class Page:
     divergence: Divergence | None
     divergent_sum: int | None = None
     curve: ActivationCurve | None = None
-    explained: Explanation | GradientExplanation | None = None
+    explained: Explanation | None = None
     bars: GradientBars | None = None
     refusal: str = ""
-
-    @property
-    def arithmetics(self) -> tuple[StepBreakdown, ...]:
-        """Arithmetic of the reference and, if there is one, of the candidate; none of a gradient."""
-        return tuple(self.explained.arithmetics.values()) if isinstance(self.explained, Explanation) else ()
-
-    @property
-    def with_bugs(self) -> tuple[StepWithBugs, ...]:
-        """Steps of wrong engines with their likely causes, where these give the engines' values."""
-        return tuple(self.explained.with_bugs.values()) if isinstance(self.explained, Explanation) else ()
-
-    @property
-    def breakdowns(self) -> tuple[GradientBreakdown, ...]:
-        """Terms of a gradient for the reference and, if there is one, for the candidate; none of a value."""
-        return tuple(self.explained.breakdowns.values()) if isinstance(self.explained, GradientExplanation) else ()
 
 
 class PageBuilder:
@@ -102,94 +80,61 @@ class PageBuilder:
 
     def __init__(self) -> None:
         self._result: RunResult | None = None
-        self._cells: dict[str, CellStates] = {}
-        self._blocks: dict[str, GradientBlocks] = {}
-        self._explained: tuple[tuple[object, str | None], Explanation | GradientExplanation] | None = None
+        self._cache: ExplanationCache | None = None
+        self._explained: tuple[object, Explanation] | None = None
 
     def reset(self) -> None:
-        self._result, self._cells, self._blocks, self._explained = None, {}, {}, None
+        self._result = self._cache = self._explained = None
 
     def build(self, request: PageRequest, interrupt: Callable[[], None] = lambda: None) -> Page:
         """Build the page for a request. Long computations call `interrupt` often, which may raise to cancel."""
         try:
-            explained = self._explain(request, interrupt)
+            return _page(request, self._explain(request, interrupt))
         except InputError as error:
             return Page(request, (), (), False, True, (), TermTable("", (), 0), None, refusal=str(error))
-        if isinstance(explained, GradientExplanation):
-            return _gradient_page(request, explained)
-        return _value_page(request, explained)
 
-    def _explain(self, request: PageRequest, interrupt: Callable[[], None]) -> Explanation | GradientExplanation:
-        if request.result is not self._result:
-            self._result, self._explained = request.result, None
-            self._cells = cell_states_of(request.result)
-            self._blocks = gradient_blocks_of(request.result, self._cells)
-        for cells in self._cells.values():
-            cells.interrupt = interrupt
-        for blocks in self._blocks.values():
-            blocks.interrupt = interrupt
-        key = request.gradient or (request.where, request.size), request.candidate
+    def _explain(self, request: PageRequest, interrupt: Callable[[], None]) -> Explanation:
+        result, place = request.result, request.place
+        if result is not self._result or self._cache is None:
+            self._result, self._explained, self._cache = result, None, ExplanationCache(result)
+        self._cache.interrupt_by(interrupt)
+        # A gate has the arithmetic of its step.
+        same = place if place.is_gradient else (place.location, unit_size(result.config.network.kind, place))
+        key = same, request.candidate
         if self._explained is None or self._explained[0] != key:
             candidates = () if request.candidate is None else (request.candidate,)
-            found: Explanation | GradientExplanation
-            if request.gradient is None:
-                found = explain_value(request.result, request.where, self._cells, candidates, request.size)
-            else:
-                found = explain_gradients(request.result, request.gradient, self._blocks, candidates)
-            self._explained = key, found
+            self._explained = key, explain(result, place, self._cache, candidates)
         return self._explained[1]
 
 
-def _value_page(request: PageRequest, explanation: Explanation) -> Page:
-    each = tuple(explanation.arithmetics.values())
-    divergence = explanation.partings.get(request.candidate or "")
-    computed = tuple(zip(*map(equations, each), strict=True))
-    own = [outcomes(arithmetic.outcomes) for arithmetic in each]
-    stored = [tuple(lines.get(symbol) for lines in own) for symbol in own_symbols(each)]
-    line = _known_line(request, computed)
-    listed = ledger(each, line, request.order, request.top, divergence)
-    sentences = explanation.sentences
-    return Page(
-        request,
-        tuple(arithmetic.engine for arithmetic in each),
-        sentences,
-        divergence is not None or len(sentences) > 1,
-        not explanation.unread,
-        (*computed, *(lines for lines in stored if any(lines))),
-        listed,
-        divergence,
-        first_parted_sum(listed, each[0], len(each) - 1, divergence),
-        activation_curve(each, line),
-        explanation,
-    )
-
-
-def _gradient_page(request: PageRequest, explanation: GradientExplanation) -> Page:
-    each = tuple(explanation.breakdowns.values())
-    computed = tuple(zip(*([line.equation for line in breakdown.lines] for breakdown in each), strict=True))
-    own = [outcomes(breakdown.outcomes) for breakdown in each]
-    symbols = dict.fromkeys(symbol for lines in own for symbol in lines)
-    line = _known_line(request, computed)
-    # The last sentence is shown: a divergence, or else a note.
-    notes = () if explanation.flagged else explanation.notes
+def _page(request: PageRequest, explained: Explanation) -> Page:
+    each = tuple(explained.breakdowns.values())
+    divergence = explained.divergences.get(request.candidate or "")
+    alike = list(zip(*(breakdown.lines for breakdown in each), strict=True))
+    own = [{value.symbol: value.equation for value in breakdown.outcomes} for breakdown in each]
+    stored = (tuple(lines.get(symbol) for lines in own) for symbol in stored_symbols(each))
+    # The requested line, or the first if there is no such line.
+    shown = next((lines for lines in alike if lines[0].name == request.line), alike[0])
+    in_table = None if explained.of_gradient else divergence
+    listed = term_table(shown, request.order, request.top, in_table)
+    sentences, flagged = explained.sentences, explained.flagged
+    if explained.of_gradient and not flagged:
+        # The last sentence is shown: a divergence, or else a note.
+        sentences = (*sentences, *explained.notes)
     return Page(
         request,
         tuple(breakdown.engine for breakdown in each),
-        (*explanation.sentences, *notes),
-        explanation.flagged,
-        not explanation.unread,
-        (*computed, *(tuple(lines.get(symbol) for lines in own) for symbol in symbols)),
-        gradient_table(each, line, request.order, request.top),
-        explanation.partings.get(request.candidate or ""),
-        explained=explanation,
-        bars=gradient_bars(each, line),
+        sentences,
+        flagged or (not explained.of_gradient and len(sentences) > 1),
+        not explained.unread,
+        (*(tuple(line.equation for line in lines) for lines in alike), *stored),
+        listed,
+        divergence,
+        first_divergent_row(listed, each[0], len(each) - 1, in_table),
+        activation_curve(shown),
+        explained,
+        gradient_bars(each, shown) if explained.of_gradient else None,
     )
-
-
-def _known_line(request: PageRequest, computed: Sequence[tuple[EquationLine, ...]]) -> str:
-    """The requested line, or the first if there is no such line."""
-    known = [line[0].result.text for line in computed]
-    return request.line if request.line in known else known[0]
 
 
 class PageTask(QObject):

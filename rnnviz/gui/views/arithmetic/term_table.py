@@ -16,8 +16,8 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.places import Place
-from rnnviz.explain.equations import format_short, told_apart_briefly
-from rnnviz.explain.term_table import TermRow, TermTable, TermValues
+from rnnviz.explain.lines import format_distinct_briefly, format_short
+from rnnviz.explain.terms import TermRow, TermTable, TermValues
 from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.naming import named
@@ -174,10 +174,10 @@ def _text(term_table: TermTable, row: TermRow, column: TermTableColumn, engine: 
     if value is None:
         return ""
     is_sum = column.field == "stop"
-    if len(row.figures) == 2 and (parts if is_sum else row.parts):
+    if len(row.figures) == 2 and (parts if is_sum else row.diverges):
         other = _value_of(term_table, row, TermTableColumn(column.field, 1 - column.engine), 1 - engine)
         if other is not None and other != value:
-            text = told_apart_briefly(value, other)[0]
+            text = format_distinct_briefly(value, other)[0]
             return f"{_APART}{text}" if is_sum and column.engine else text
     return format_short(value)
 
@@ -263,7 +263,7 @@ class TermTableModel(TableModel):
         if role == Qt.ItemDataRole.AccessibleTextRole and index.column() == 0:
             line = self.row(index.row())
             whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
-            return f"term {named(line.row.name)}{whose}" + (f", {_FIRST}" if line.row.parts else "")
+            return f"term {named(line.row.name)}{whose}" + (f", {_FIRST}" if line.row.diverges else "")
         return super().data(index, role)
 
     @property
@@ -355,7 +355,7 @@ def _name_look(line: TermTableLine) -> Look:
     entry = line.row
     if line.engine:
         return Look("muted")
-    if entry.parts:
+    if entry.diverges:
         return Look("wrong", bold=True, icon="cross")
     role = "accent" if entry.source is not None else "muted" if entry.kind == "rest" else ""
     return Look(role, bold=entry.kind == "total")
@@ -366,7 +366,7 @@ def _number_look(line: TermTableLine, field: TermTableColumn, place: int) -> Loo
     entry, text = line.row, line.texts[place]
     if line.parts and field.field == "stop":
         return Look("wrong", bold=True, note="the running sums diverge here")
-    if entry.parts and field.field in ("input", "product"):
+    if entry.diverges and field.field in ("input", "product"):
         return Look("wrong", bold=True)
     equal = field.engine and text == line.texts[place - field.engine] and text.removeprefix("-") not in NONFINITE
     bold = entry.kind == "total" or (entry.kind == "part" and field.field == "product")
@@ -389,14 +389,14 @@ def _as_wide(
     found = []
     for place, column in enumerate(columns):
         # Marked rows and sums are bold, which is wider.
-        bold = [line.row.parts or line.parts or line.row.kind in ("part", "total") for line in lines]
+        bold = [line.row.diverges or line.parts or line.row.kind in ("part", "total") for line in lines]
         texts = [line.texts[place] + ("." if wide else "") for line, wide in zip(lines, bold, strict=True)]
         match column.field:
             case "bar":
                 texts = [_LEAST_BAR_TEXT]
             case "name":
                 texts = [text + "0" for text in texts]
-                texts += ["000" + line.texts[place] + "." for line in lines if line.row.parts]
+                texts += ["000" + line.texts[place] + "." for line in lines if line.row.diverges]
             case "stop":
                 texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
             case _:

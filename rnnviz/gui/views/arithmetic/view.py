@@ -15,11 +15,9 @@ from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
-from rnnviz.explain.equations import format_short
-from rnnviz.explain.explanation import explain_value, padding_sentence
-from rnnviz.explain.gradient import line_name
-from rnnviz.explain.gradient_explanation import GradientExplanation, explain_gradients
-from rnnviz.explain.gradient_report import gradient_report
+from rnnviz.explain.backward import line_name
+from rnnviz.explain.explanation import explain, padding_sentence
+from rnnviz.explain.lines import format_short
 from rnnviz.explain.report import report
 from rnnviz.explain.value_sources import (
     InputSource,
@@ -28,7 +26,6 @@ from rnnviz.explain.value_sources import (
     origin,
     same_kind,
     selected,
-    unit_size,
 )
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
@@ -227,10 +224,9 @@ class ArithmeticView(ResultView):
             return unexplained
         if self.place.is_gradient:
             explained = None if self.page is None or not self.complete else self.page.explained
-            if not isinstance(explained, GradientExplanation):
-                explained = explain_gradients(self._result, self.place)
-            return gradient_report(explained)
-        return report(explain_value(self._result, self._where, size=self._size))
+            if explained is not None and explained.of_gradient:
+                return report(explained)
+        return report(explain(self._result, self.place))
 
     def choose_line(self, line: str) -> None:
         """Select a line by its symbol: a gate's, "c" or "h"."""
@@ -243,7 +239,7 @@ class ArithmeticView(ResultView):
         If the likely cause of an engine's errors gives its values, the first line with this cause gets the focus.
         """
         self._divergence_wanted = not self.complete
-        if self.page is not None and self.complete and self.page.with_bugs:
+        if self.page is not None and self.complete and self.page.explained and self.page.explained.with_bugs:
             self.cards.reveal_below(len(self.page.lines))
         elif self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
@@ -314,16 +310,6 @@ class ArithmeticView(ResultView):
             return self.place.location
         return selected(self._result.config.network.kind, self.place, self._location)
 
-    @property
-    def _where(self) -> Location:
-        """The step and the unit of the place, which is not the selected one if the place counts others."""
-        return self.place.location or self._location
-
-    @property
-    def _size(self) -> str:
-        """Size that the unit of the place counts."""
-        return "" if self._result is None else unit_size(self._result.config.network.kind, self.place)
-
     def finish_pending(self) -> None:
         asked = self._task.request
         if asked is not None and not self.complete:
@@ -388,12 +374,10 @@ class ArithmeticView(ResultView):
         request = PageRequest(
             self._result,
             self._candidate,
-            self._where,
+            self.place,
             self._line,
             self.list_options.order,
-            self._top(self._location),
-            self.place if self.place.is_gradient else None,
-            self._size,
+            self._top(),
         )
         if self.page is not None and self.page.request.same_as(request):
             self._task.request = request
@@ -402,13 +386,13 @@ class ArithmeticView(ResultView):
             self._show(self._task.answer_now(request))
         elif not request.same_as(self._task.request):
             self._empty.setText("")
-            if self.page is not None and (self.page.request.gradient is None) != (request.gradient is None):
+            if self.page is not None and self.page.request.place.is_gradient != request.place.is_gradient:
                 # The heading says already that it is a gradient, or a value.
                 self._empty.setText(_COMPUTING)
                 self._pages.setCurrentWidget(self._empty)
             self._task.ask(request)
 
-    def _top(self, where: Location) -> int:
+    def _top(self) -> int:
         chosen = self.list_options.terms
         return max(_LEAST_TERMS, self.table.rows_in_room - _OTHER_ROWS) if chosen is None else chosen
 

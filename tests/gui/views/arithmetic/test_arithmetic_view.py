@@ -11,11 +11,11 @@ from PySide6.QtGui import QImage
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.explain.equations import format_short
+from rnnviz.explain.lines import format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.table import FULL_ROLE
-from tests.explain.arithmetics import explained
+from tests.explain.arithmetics import explained, half
 from tests.factories import make_result, with_judgment
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
@@ -91,7 +91,7 @@ def test_a_known_bug_is_marked_in_the_first_line_that_diverges_and_named_in_a_se
     assert "first divergence" in view.cards.cards[-2].accessibleName()
     show(WHERE.moved(layer=0), engines=("gluon", name), candidate=name, cell="lstm")
     assert view.cards.cards[0].content.parts
-    marked = [own.name for own in view.table.term_model.term_table.rows if own.parts]
+    marked = [own.name for own in view.table.term_model.term_table.rows if own.diverges]
     assert len(marked) == 1
     assert f"at {marked[0]} of layer 0, backward" in view.note.text()
     assert view.table.term_model.cell(row(view, marked[0]), 0).mark is not None
@@ -150,7 +150,7 @@ def test_tooltips_have_numbers_in_full(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     own = card(view, "f")
     row_tooltip = own.tooltip_at(own.link_rect(2).center())
-    assert f"gluon: {number_format.full(view.page.arithmetics[0].by_symbol['f'].pre.u.total)}" in row_tooltip
+    assert f"gluon: {number_format.full(half(view.page.explained.reference.by_name['f'], 'i2h').total)}" in row_tooltip
     first = view.table.term_model.row(0).row.figures[0]
     assert (
         f"{number_format.full(first.factor)} × {number_format.full(first.input)}"

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Lane
-from rnnviz.explain.equations import format_short
+from rnnviz.explain.lines import format_short
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row
 

@@ -14,13 +14,13 @@ from tests.gui.views.arithmetic.seen import WHERE
 
 def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm", timesteps=60)
-    shown: list[Location] = []
-    view.shown.connect(lambda: shown.append(view.page.request.where))
+    shown: list[Place] = []
+    view.shown.connect(lambda: shown.append(view.page.request.place))
     for timestep in range(60):
         view.show_location(WHERE.moved(timestep=timestep))
-    assert view.page.request.where == WHERE
+    assert view.page.request.place == Place.at("h", WHERE)
     qtbot.waitUntil(lambda: view.complete)
-    assert shown[-1] == WHERE.moved(timestep=59)
+    assert shown[-1] == Place.at("h", WHERE.moved(timestep=59))
     assert len(shown) < 60
 
 

@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
 from rnnviz.core.places import Place
-from rnnviz.explain.equations import format_short
+from rnnviz.explain.lines import format_short
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from tests.explain.arithmetics import half
 from tests.gui.views.arithmetic.seen import WHERE, column, row, text
 
 MISTAKE = "bug:no-h2h-bias"
@@ -25,8 +26,9 @@ def sums(view: ArithmeticView, engine: str) -> list[str]:
 
 def expected_sums(view: ArithmeticView, engine: int, symbol: str) -> list[float]:
     """The running sums of a gate that no factor scales, added up here."""
-    pre = view.page.arithmetics[engine].by_symbol[symbol].pre
-    added = [*(pre.u.weights * pre.u.inputs), pre.u.bias, *(pre.v.weights * pre.v.inputs), pre.v.bias]
+    gate = list(view.page.explained.breakdowns.values())[engine].by_name[symbol]
+    parts = half(gate, "i2h"), half(gate, "h2h")
+    added = [number for part in parts for number in (*(part.factors * part.values), part.bias.value)]
     return [*np.cumsum(added), float(np.sum(added))]
 
 
@@ -69,7 +71,7 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
     assert [line.row.name for line in lines if line.engine and line.row.name.startswith("x")] == []
     here = row(view, "h[t=3, u=0]")
     assert (lines[here + 1].row, lines[here + 1].engine) == (lines[here].row, 1)
-    own = view.page.arithmetics[1].by_symbol["i"].pre.v
+    own = half(view.page.explained.breakdowns[MISTAKE].by_name["i"], "h2h")
     shown = [text(view, here + 1, column(view, name)) for name in ("term", "weight", "input", "prod.")]
     assert shown[:2] == ["□", ""]
     assert [float(value) for value in shown[2:]] == pytest.approx([own.inputs[0], own.products[0]], abs=6e-4)
@@ -116,7 +118,7 @@ def test_infinities_and_nan_of_one_engine_are_spelled_out_and_marked(view: Arith
         show(where, edits=edits, cell="gru", dtype="float64")
         assert split_at(view) == ["h[t=3, u=2]"]
         shown = text(view, row(view, "h[t=3, u=2]"), column(view, "manual sum")).removeprefix("≠ ")
-        weight = float(view.page.arithmetics[0].by_symbol["r"].pre.v.weights[2])
+        weight = float(half(view.page.explained.reference.by_name["r"], "h2h").factors[2])
         assert shown == format_short(weight * value)
         view.grab()
 

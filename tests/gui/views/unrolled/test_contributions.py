@@ -7,7 +7,7 @@ from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.explain.gradient_explanation import explain_gradients
+from rnnviz.explain.explanation import explain
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.lane_text import describe
 from rnnviz.gui.views.unrolled.render_state import place_of
@@ -29,7 +29,7 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view: UnrolledView)
     view.session.set_following("contributions")
     view.session.set_followed(found)
     assert (found.unit, found.samples, found.gate) == (2, 2, "z")
-    bars = explain_gradients(result, parameter.gradient).breakdowns["manual"].contributions
+    bars = explain(result, parameter.gradient).breakdowns["manual"].contributions
     np.testing.assert_allclose(found.values[:, 2], bars)
     written = texts(view, Lane(1))
     # Also behind the end of the selected sample, for all samples are summed.

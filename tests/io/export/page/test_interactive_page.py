@@ -12,11 +12,11 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.explain.explanation import explain_value
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.io.export import interactive_page
 from rnnviz.io.export.interactive_page import page_html, write_page
 from rnnviz.io.resources import resource_path
+from tests.explain.arithmetics import explain_at
 from tests.factories import make_result, setting, with_judgment
 from tests.io.export.report.reading import parsed
 
@@ -82,7 +82,7 @@ def test_a_page_has_the_values_of_the_units_behind_a_projection() -> None:
     data = data_of(page_html(result, WHEN))
     cell, where = data["cell"], Location(1, 1, 2, 1, 1)
     assert [name for name, _ in cell["behind"]] == ["i", "f", "g", "o", "c", "m"]
-    for engine, own in zip(data["engines"], explain_value(result, where).arithmetics.values(), strict=True):
+    for engine, own in zip(data["engines"], explain_at(result, where).breakdowns.values(), strict=True):
         for name, node in cell["behind"]:
             lanes = unpacked(engine["arrays"][f"across.{node}"])
             np.testing.assert_allclose(lanes[1, 1, 2, 1], own.across[name], rtol=1e-12)

@@ -17,10 +17,9 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.explain.equations import equations, format_distinct, format_short
-from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.gradient_explanation import explain_gradients
-from rnnviz.explain.term_table import ledger
+from rnnviz.explain.explanation import explain
+from rnnviz.explain.lines import format_distinct, format_short
+from rnnviz.explain.terms import term_table
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ratio_scale
 from rnnviz.io.export.interactive_page import write_page
@@ -32,8 +31,9 @@ from rnnviz.steps.inputs import followed
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 from tests.browser import BROWSER, Browser, browser
-from tests.explain.test_gradient import NETWORKS as CELLS
-from tests.explain.test_gradient import case_of
+from tests.explain.arithmetics import explain_at
+from tests.explain.test_backward import NETWORKS as CELLS
+from tests.explain.test_backward import case_of
 from tests.factories import make_result, result_of, with_judgment
 from tests.needs import needs
 from tests.profiles import nightly_except
@@ -130,25 +130,25 @@ def check_lanes(page: Browser, result: RunResult, samples: range) -> None:
 
 def check_arithmetic(page: Browser, result: RunResult, where: Location) -> None:
     """Every line, term, sum and text of the arithmetic of a value."""
-    explanation = explain_value(result, where)
-    for name, own in explanation.arithmetics.items():
+    explanation = explain_at(result, where)
+    for name, own in explanation.breakdowns.items():
         if name in explanation.unread:
             continue
         lines, outcomes = page.run(STEP, list(result.traces).index(name), *where.index)
-        expected = equations(own)
-        exact = own.stored_c is not None or own.previous.c is None
-        assert [line[0] for line in lines] == [line.result.text for line in expected]
-        for line, (symbol, value, text, rows) in zip(expected, lines, strict=True):
-            table = ledger([own], symbol, top=10**6).rows
-            assert text == line.numbers
+        cell = own.by_name.get("c")
+        exact = cell is None or cell.own is not None
+        assert [line[0] for line in lines] == [line.name for line in own.lines]
+        for line, (_, value, text, rows) in zip(own.lines, lines, strict=True):
+            table = term_table([line], top=10**6).rows
+            assert text == line.equation.numbers
             assert [row[:2] for row in rows] == [[row.kind, row.name] for row in table]
             figures = [[f.factor, f.input, f.product, f.added, f.stop] for f in (row.figures[0] for row in table)]
             for row, numbers in zip(rows, figures, strict=True):
                 compare_row(row[2:], numbers, row[0], exact=exact)
-            same(number(value), line.result.value, exact=exact)
+            same(number(value), line.value, exact=exact)
         assert [outcome[0] for outcome in outcomes] == [outcome.symbol for outcome in own.outcomes]
         if name != result.reference.engine and not explanation.unread:
-            pair = explain_value(result, where, candidates=[name])
+            pair = explain_at(result, where, candidates=[name])
             found = page.run(SENTENCES, list(result.traces).index(name), *where.index)
             # The page has no arithmetic with a likely cause, which it names.
             assert found == [text.partition(" With it the equations give ")[0] for text in pair.sentences]
@@ -254,7 +254,7 @@ def test_the_arithmetic_of_every_cell(name: str, page: Browser, open_page: Any) 
 
 def check_units_behind(page: Browser, result: RunResult, where: Location) -> None:
     """The table of the units that a projection reads has the values that the window leads to."""
-    arithmetics = explain_value(result, where).arithmetics.values()
+    arithmetics = explain_at(result, where).breakdowns.values()
     page.run(
         """const [layer, direction, time, sample, unit] = arguments;
         state.engine = 1;
@@ -284,7 +284,7 @@ return BackwardStep.at(engine, {{ layer, direction, time, sample, unit }}).gradi
 
 def check_gradients(page: Browser, result: RunResult, where: Location) -> None:
     """Every part, term and sum of the gradients of a step."""
-    for name, own in explain_gradients(result, Place.at("grad.h", where)).breakdowns.items():
+    for name, own in explain(result, Place.at("grad.h", where)).breakdowns.items():
         found = page.run(GRADIENTS, list(result.traces).index(name), *where.index)
         assert [line[0] for line in found] == [line.name for line in own.lines]
         largest = max(1e-300, *(abs(line.value) for line in own.lines))
@@ -293,7 +293,7 @@ def check_gradients(page: Browser, result: RunResult, where: Location) -> None:
             for (_, terms), part in zip(parts, line.parts, strict=True):
                 assert [term[0] for term in terms] == [part.name(k) for k in range(len(part.factors))]
                 np.testing.assert_allclose([term[1] for term in terms], part.factors, rtol=1e-9, atol=1e-12)
-                np.testing.assert_allclose([term[2] for term in terms], part.gradients, rtol=1e-9, atol=1e-12 * largest)
+                np.testing.assert_allclose([term[2] for term in terms], part.values, rtol=1e-9, atol=1e-12 * largest)
             assert number(value) == pytest.approx(line.value, rel=1e-9, abs=1e-12 * largest)
             assert number(summed) == pytest.approx(line.value, rel=1e-9, abs=1e-12 * largest)
             assert format_short(number(value)) == format_short(line.value)

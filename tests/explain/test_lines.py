@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.equations import (
+from rnnviz.explain.forward import activation_curve
+from rnnviz.explain.lines import (
+    Breakdown,
     EquationLine,
+    StoredValue,
     Token,
     align_decimals,
-    equations,
     format_distinct,
+    format_distinct_briefly,
     format_short,
-    outcomes,
-    told_apart_briefly,
 )
-from rnnviz.explain.step_breakdown import StepBreakdown, activation_curve, explain
-from tests.explain.arithmetics import tidy_result
+from tests.explain.arithmetics import breakdown_at, tidy_result, values_of
 
 
 @pytest.mark.parametrize(
@@ -34,28 +34,28 @@ from tests.explain.arithmetics import tidy_result
     ],
 )
 def test_two_values_differ_within_ten_characters(one: float, other: float, brief: tuple[str, str]) -> None:
-    assert told_apart_briefly(one, other) == brief
-    assert told_apart_briefly(other, one) == brief[::-1]
+    assert format_distinct_briefly(one, other) == brief
+    assert format_distinct_briefly(other, one) == brief[::-1]
 
 
 @pytest.mark.parametrize(("one", "other"), [(123456.7890123, 123456.7890124), (4e12, 4.0000001e12)])
 def test_values_that_need_more_than_ten_characters_are_short(one: float, other: float) -> None:
     assert max(map(len, format_distinct(one, other))) > 10
-    assert told_apart_briefly(one, other) == (format_short(one), format_short(other))
+    assert format_distinct_briefly(one, other) == (format_short(one), format_short(other))
 
 
 @pytest.mark.parametrize("strange", [nan, inf, -inf])
 def test_a_nonfinite_value_differs_from_a_number(strange: float) -> None:
-    one, other = told_apart_briefly(strange, 0.5)
+    one, other = format_distinct_briefly(strange, 0.5)
     assert one != other
 
 
 WHERE = Location(0, 0, 2, 1, 1)
 
 
-def arithmetic(cell: str) -> StepBreakdown:
+def arithmetic(cell: str) -> Breakdown:
     result = tidy_result(cell=cell, hidden_size=2)
-    return explain(result.inputs, result["gluon"], WHERE)
+    return breakdown_at(result.inputs, result["gluon"], WHERE)
 
 
 @pytest.mark.parametrize(
@@ -78,24 +78,41 @@ def arithmetic(cell: str) -> StepBreakdown:
 )
 def test_each_line_has_its_symbols_and_its_numbers(cell: str, symbols: list[str]) -> None:
     own = arithmetic(cell)
-    v = {symbol: gate.value for symbol, gate in own.by_symbol.items()}
-    known = {**v, "c": own.c, "h": own.h, "c[t-1]": own.previous.c, "h[t-1]": own.previous.h}
-    lines = equations(own)
-    assert [line.symbols for line in lines] == symbols
-    for line in lines:
-        gate = own.by_symbol.get(line.result.text)
-        sums = {} if gate is None else {"u": gate.pre.u.total, "v": gate.pre.v.total}
-        sums |= {f"{name}_n": value for name, value in sums.items()}
-        for token in line.tokens:
-            assert token.value == (known | sums).get(token.text)
-            assert token.gate == (token.text if token.text in v and (token.text != "h" or len(v) == 1) else None)
+    assert [line.equation.symbols for line in own.lines] == symbols
+    for line in own.lines:
+        sums = {part.text: part.total for part in line.parts if part.subtotal}
+        for token in line.equation.tokens:
+            assert token.value == (values_of(own) | sums).get(token.text)
             assert token.number == (token.text if token.value is None else format_short(token.value))
 
 
 def test_the_outcome_is_the_stored_minus_the_exact_value_with_its_limit() -> None:
-    own = replace(arithmetic("gru"), h=-0.5, stored=0.25, bound=0.125)
-    assert outcomes(own.outcomes)["h"].symbols == "stored h - h = Δ, |Δ| ≤ bound"
-    assert outcomes(own.outcomes)["h"].numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
+    own = StoredValue("h", 0.25, -0.5, 0.125).equation
+    assert own.symbols == "stored h - h = Δ, |Δ| ≤ bound"
+    assert own.numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
+
+
+@pytest.mark.parametrize(
+    ("stored", "computed", "bound", "difference", "ratio"),
+    [
+        (0.75, 0.5, 0.125, 0.25, 2.0),
+        (0.5, 0.75, 0.125, -0.25, 2.0),
+        (1.5, 0.5, 0.125, 1.0, 8.0),
+        (1.625, 0.5, 0.125, 1.125, 9.0),
+        (inf, inf, 0.125, 0.0, 0.0),
+        (nan, nan, 0.125, 0.0, 0.0),
+        (inf, -inf, 0.125, inf, inf),
+        (0.5, 0.75, 0.0, -0.25, inf),
+        (0.5, 0.5, 0.0, 0.0, 0.0),
+        (0.5, 0.75, inf, -0.25, 0.0),
+        (0.5, 0.75, nan, -0.25, 0.0),
+    ],
+)
+def test_a_value_is_right_up_to_eight_bounds(
+    stored: float, computed: float, bound: float, difference: float, ratio: float
+) -> None:
+    own = StoredValue("h", stored, computed, bound)
+    assert (own.difference, own.ratio, own.right) == (difference, ratio, ratio <= 8.0)
 
 
 def test_a_negative_number_has_brackets_only_after_a_sign() -> None:
@@ -169,24 +186,27 @@ def test_a_curve_is_symmetric_and_extends_beyond_each_point(
     cell: str, line: str, activation: str, least: float
 ) -> None:
     own = arithmetic(cell)
-    (gate,) = (gate for gate in own.gates if gate.symbol == line)
+    gate = own.by_name[line]
+    assert gate.argument is not None
+    assert gate.point is not None
     formula = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.where(x > 0, x, 0)}
     for bias, reach in ((0.0, least), (-200.0, None), (1e31, least), (nan, least)):
-        moved = replace(gate, pre=replace(gate.pre, u=replace(gate.pre.u, bias=gate.pre.u.bias + bias)))
-        curve = activation_curve([own, replace(own, gates=(moved,))], line)
+        there = gate.argument + bias
+        curve = activation_curve([gate, replace(gate, point=(gate.point[0], there, gate.value))])
         assert curve is not None
         assert curve.activation == activation
         assert curve.x[-1] == pytest.approx(-curve.x[0])
-        assert curve.x[-1] == pytest.approx(1.15 * abs(moved.pre.sum) if reach is None else least)
+        assert curve.x[-1] == pytest.approx(1.15 * abs(there) if reach is None else least)
         assert len(curve.x) == 97
         np.testing.assert_allclose(curve.y, formula[activation](curve.x), atol=1e-15)
-        assert repr(curve.points) == repr(((gate.pre.sum, gate.value), (moved.pre.sum, gate.value)))
+        assert repr(curve.points) == repr(((gate.argument, gate.value), (there, gate.value)))
 
 
 def test_only_the_last_line_of_an_lstm_has_a_curve_without_a_gate() -> None:
     own = arithmetic("lstm")
-    curve = activation_curve([own, replace(own, c=-0.5)], "h")
+    c = own.by_name["c"].value
+    curve = activation_curve([own.by_name["h"]])
     assert curve is not None
     assert curve.activation == "tanh"
-    np.testing.assert_allclose(curve.points, [(own.c, tanh(own.c)), (-0.5, tanh(-0.5))], rtol=1e-14)
-    assert activation_curve([own], "c") is activation_curve([arithmetic("gru")], "h") is None
+    np.testing.assert_allclose(curve.points, [(c, tanh(c))], rtol=1e-14)
+    assert activation_curve([own.by_name["c"]]) is activation_curve([arithmetic("gru").by_name["h"]]) is None

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.worked_lanes import values_behind, worked_lane
+from rnnviz.explain.forward import value_breakdown
+from rnnviz.explain.page_parts import lane_arithmetic, values_behind
+from tests.explain.arithmetics import breakdown_at
 from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
@@ -22,27 +23,28 @@ def compared(network: dict[str, Any], lengths: list[int] | None = None) -> None:
     inputs = inputs_of(sequence, num_layers=2, bidirectional=True, hidden_size=3, **network)
     trace = computed(ManualEngine(), inputs)[0]
     for layer, direction in ((0, 0), (1, 1)):
-        lane = worked_lane(inputs, trace, layer, direction, SAMPLES)
+        lane = lane_arithmetic(inputs, trace, layer, direction, SAMPLES)
         for timestep, column, unit in np.ndindex(4, len(SAMPLES), trace.shape[-1]):
             sample = SAMPLES[column]
             if timestep >= inputs.length(sample):
                 continue
-            found = explain(inputs, trace, Location(layer, direction, timestep, sample, unit))
-            for symbol, number in found.previous.by_symbol.items():
-                assert lane.before[symbol][timestep, column, unit] == pytest.approx(number, rel=1e-12)
-            for node, values in lane.activations.items():
-                assert values[timestep, column, unit] == found.number(node)
+            found = breakdown_at(inputs, trace, Location(layer, direction, timestep, sample, unit))
+            for state in found.previous:
+                assert lane.before[state.symbol][timestep, column, unit] == pytest.approx(state.value, rel=1e-12)
+            results = {line.point[2] for line in found.lines if line.point is not None}
+            assert results <= {values[timestep, column, unit] for values in lane.activations.values()}
             for own in found.outcomes:
                 assert lane.bounds[own.symbol][timestep, column, unit] == pytest.approx(own.bound, rel=1e-6)
-            pre = [part for gate in found.gates for part in gate.pre.parts]
-            behind = values_behind(inputs.network.kind, graph_of(inputs.network.kind)).values()
+            parts = [part for gate in found.gates for part in gate.parts]
+            behind = {node: name for name, node in values_behind(inputs.network.kind, inputs.network.graph).items()}
             for node, read in lane.across.items():
                 if node not in behind:
-                    assert any(np.array_equal(read[timestep, column], part.inputs) for part in pre), node
+                    assert any(np.array_equal(read[timestep, column], part.values) for part in parts), node
                     continue
                 for place, value in enumerate(read[timestep, column]):
-                    of_cell = explain(inputs, trace, Location(layer, direction, timestep, sample, place), size="H")
-                    assert value == pytest.approx(of_cell.number(node), rel=1e-12), node
+                    there = Location(layer, direction, timestep, sample, place)
+                    of_cell = value_breakdown(inputs, trace, Place.at("c", there))
+                    assert value == pytest.approx(of_cell.by_name[behind[node]].value, rel=1e-12), node
 
 
 def test_the_arithmetic_of_a_lane_is_that_of_its_values() -> None:

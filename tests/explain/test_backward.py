@@ -16,9 +16,11 @@ from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.gradient import GradientBreakdown, GradientLine, gradient_breakdown, unit_contributions
-from rnnviz.explain.gradient_blocks import GradientBlocks
-from rnnviz.explain.gradient_explanation import explain_gradient
+from rnnviz.explain.backward import line_of
+from rnnviz.explain.backward_blocks import GradientBlocks
+from rnnviz.explain.backward_parameters import ParameterGradient, gradient_breakdown
+from rnnviz.explain.explanation import explain_gradient
+from rnnviz.explain.lines import Breakdown, Line
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
 from tests.factories import result_of
@@ -76,7 +78,7 @@ def case_of(
     return inputs, computed(ManualEngine(), inputs)[0].with_arrays(found), found
 
 
-def check(line: GradientLine, expected: float) -> None:
+def check(line: Line, expected: float) -> None:
     """The terms, the equation's result and the expected gradient are the same number."""
     assert line.value == pytest.approx(expected, rel=1e-9, abs=1e-12), line.name
     assert sum(float(part.products.sum()) for part in line.parts) == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -84,7 +86,7 @@ def check(line: GradientLine, expected: float) -> None:
     assert line.own is None or line.own.right
 
 
-def evaluated(line: GradientLine) -> float:
+def evaluated(line: Line) -> float:
     """The right-hand side of an equation, by Python, with the numbers of its tokens."""
     names = {f"n{k}": token.value for k, token in enumerate(line.equation.tokens) if token.value is not None}
     text = "".join(token.text if token.value is None else f"n{k}" for k, token in enumerate(line.equation.tokens) if k)
@@ -102,7 +104,7 @@ def steps(inputs: Inputs, trace: Trace) -> list[Location]:
     ]
 
 
-def check_step(found: GradientBreakdown, where: Location, gradients: dict[str, np.ndarray]) -> None:
+def check_step(found: Breakdown, where: Location, gradients: dict[str, np.ndarray]) -> None:
     for line in found.lines:
         if line.name in gradients and where.unit < gradients[line.name].shape[-1]:
             check(line, float(gradients[line.name][where.index]))
@@ -115,7 +117,7 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     blocks = GradientBlocks(inputs, trace)
     for where in steps(inputs, trace):
         found = gradient_breakdown(blocks, Place.at("grad.h", where))
-        assert found.line.name == "grad.h"
+        assert line_of(found).name == "grad.h"
         check_step(found, where, gradients)
         if inputs.network.kind.projects:
             # The gates and the cell state of the same index belong to another unit.
@@ -139,7 +141,7 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
                 assert explained.contributions is not None
                 assert explained.contributions.sum() == pytest.approx(explained.lines[0].value)
                 # Those of every unit's number in the same gate and column.
-                each = unit_contributions(blocks, place)
+                each = ParameterGradient(blocks, place).unit_contributions()
                 first = place.index[0] // each.shape[1] * each.shape[1]
                 of = gradients[place.gradient.array][(slice(first, first + each.shape[1]), *place.index[1:])]
                 np.testing.assert_allclose(each.sum(axis=0), of, rtol=1e-9, atol=1e-12)
@@ -202,9 +204,9 @@ def test_an_entry_is_explained_by_the_name_of_its_array() -> None:
     inputs, trace, _ = case_of(cell="gru")
     result = result_of(inputs, {"manual": trace})
     explained = explain_gradient(result, "grad.parameters.l1_i2h_bias", (4,))
-    assert explained.reference.line.own is not None
-    assert explained.reference.line.own.right
-    assert explain_gradient(result, "grad.z", (0, 0, 1, 0, 2)).reference.line.name == "grad.z"
+    assert line_of(explained.reference).own is not None
+    assert line_of(explained.reference).own.right
+    assert explain_gradient(result, "grad.z", (0, 0, 1, 0, 2)).reference.by_name["grad.z"].own is not None
     for name, index in (("grad.c", (0,)), ("h", (0, 0, 0, 0, 0)), ("grad.h", (0, 0, 9, 0, 0)), ("grad.h0", (0,))):
         with pytest.raises(InputError):
             explain_gradient(result, name, index)
@@ -214,22 +216,22 @@ def test_the_first_number_that_differs_is_named() -> None:
     inputs, trace, gradients = case_of(cell="lstm")
     where = Location(0, 0, 1, 1, 2)
 
-    def parting(name: str, at: Location) -> tuple[str, str | None]:
+    def divergence(name: str, at: Location) -> tuple[str, str | None]:
         edited = gradients[name].copy()
         edited[at.index] += 0.5
         other = replace(trace, engine="gluon").with_arrays({name: edited})
         explained = explain_gradient(
             result_of(inputs, {"manual": replace(trace, engine="manual"), "gluon": other}), "grad.h", where.index
         )
-        found = explained.partings["gluon"]
+        found = explained.divergences["gluon"]
         assert found is not None
         assert explained.flagged
         assert len(explained.sentences) > 1, "an engine is wrong, and they differ"
         return found.step, found.gate
 
-    assert parting("grad.c", where) == ("stored_line", "grad.c")
-    assert parting("grad.h", where.moved(timestep=2)) == ("sum", "grad.h")
-    assert parting("grad.i", where) == ("stored_line", "grad.i")
+    assert divergence("grad.c", where) == ("stored_line", "grad.c")
+    assert divergence("grad.h", where.moved(timestep=2)) == ("sum", "grad.h")
+    assert divergence("grad.i", where) == ("stored_line", "grad.i")
 
 
 def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
@@ -237,14 +239,14 @@ def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
     blocks = GradientBlocks(inputs, trace)
     where = Location(0, 0, 1, 0, 2)
     found = gradient_breakdown(blocks, Place.at("grad.h", where))
-    line, output = found.line, Place.at("grad.out", where)
+    line, output = line_of(found), Place.at("grad.out", where)
     assert (line.parts[0].way, line.parts[0].source(0)) == ("out", output)
-    assert gradient_breakdown(blocks, output).line.name == "grad.out"
+    assert line_of(gradient_breakdown(blocks, output)).name == "grad.out"
     above, later = found.by_name["grad.out"].parts[0], line.parts[-1]
     assert (above.way, above.source(1)) == ("above", Place.at("grad.i", Location(1, 0, 1, 0, 1)))
     assert (later.way, later.source(1)) == ("next", Place.at("grad.o", Location(0, 0, 2, 0, 1)))
     assert later.name(1) == "grad.o[t=2, u=1]"
-    carried = gradient_breakdown(blocks, Place.at("grad.c", where)).line
+    carried = line_of(gradient_breakdown(blocks, Place.at("grad.c", where)))
     assert carried.name == "grad.c"
     assert [part.source(0) for part in carried.parts] == [
         Place.at("grad.c", where.moved(timestep=2)),
@@ -253,4 +255,4 @@ def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
     last = Location(1, 0, 3, 0, 0)
     top = gradient_breakdown(blocks, Place.at("grad.h", last))
     assert [part.source(0) for part in top.by_name["grad.out"].parts] == [Place.at("loss.out", last)]
-    assert [part.source(0) for part in top.line.parts] == [Place.at("grad.out", last), Place.at("loss.h", last)]
+    assert [part.source(0) for part in line_of(top).parts] == [Place.at("grad.out", last), Place.at("loss.h", last)]

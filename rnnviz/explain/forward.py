@@ -1,0 +1,496 @@
+"""The computation of one unit's values in one time step, repeated in float64 from an engine's own state and input.
+
+The previous state and the layer's input are the engine's own, the parameters the true ones: an engine that computes
+something else, or rounds, is seen in the difference between what it stored and what this arithmetic gives.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
+from rnnviz.cells.interpreters.bounded import BoundedBlock
+from rnnviz.cells.interpreters.graph import Node, evaluate, ordered
+from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
+from rnnviz.cells.interpreters.symbols import Equation, expression, short_equations
+from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import INPUT_VALUES, Place, parameter_place
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import ARROWS, Location, read_after, state_row
+from rnnviz.explain.lines import (
+    Bias,
+    Breakdown,
+    EquationLine,
+    Floats,
+    Line,
+    Part,
+    PreviousValue,
+    ReadVector,
+    StoredValue,
+    Token,
+    Way,
+)
+from rnnviz.explain.value_sources import notation, unit_size, value_place
+from rnnviz.frozen import dataclass
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.states import CellStates
+
+
+def values_of_all_units(
+    cell: CellSpec,
+    parameters: Mapping[str, FloatArray],
+    x: Floats,
+    state: Mapping[str, Floats],
+    roots: Sequence[Node],
+) -> dict[Node, Floats]:
+    """(K,): the values that products in a step read of all units, and the named ones on which they depend.
+
+    None, where `roots` depend on no such product.
+    """
+    read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
+    if not read:
+        return {}
+    p = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
+    u = gate_parts(cell.gate_symbols, p, "i2h", x)
+    v = gate_parts(cell.recurrent_gates, p, "h2h", state[cell.state_symbols[0]])
+    leaves = {"u": u, "v": v, "state": state, "parameter": p}
+
+    def leaf(node: Node) -> FloatArray | float:
+        return node.number if node.op == "number" else leaves[node.op][node.name]
+
+    values = evaluate(read, leaf, ArrayLayer.of(cell, p).apply)
+    named = set(graph_of(cell).values.values())
+    return {node: np.asarray(value) for node, value in values.items() if node in read or node in named}
+
+
+def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
+    """The nodes of a unit on which some others depend: not those that only a product reads, of all units."""
+    found: set[Node] = set()
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += () if node.op in ("recurrent", "matrix") else node.args
+    return found
+
+
+@dataclass(frozen=True)
+class StepReads:
+    """What a step of one unit reads: parameters, the layer input x (I,) and the previous states (H,) or (P,) by symbol.
+
+    `before` is the time step of these states, None for the initial ones, where they are in row `row`.
+    """
+
+    cell: CellSpec
+    parameters: Mapping[str, FloatArray]
+    x: Floats
+    state: Mapping[str, Floats]
+    where: Location
+    before: int | None = None
+    row: int = 0
+    names: Names = UNNAMED
+
+    def input_source(self, column: int) -> Place:
+        """Where column `column` of W_i2h reads.
+
+        That is the sequence, or above the first layer the forward direction of the layer below in the first H columns
+        and the backward one in the others.
+        """
+        where = self.where
+        if where.layer == 0:
+            return Place(INPUT_VALUES, (where.timestep, where.sample, column), names=self.names)
+        direction, unit = divmod(column, len(self.state[self.cell.state_symbols[0]]))
+        below = where.moved(layer=where.layer - 1, direction=direction, unit=unit)
+        return Place.at(self.cell.state_symbols[0], below)
+
+    def previous_source(self, symbol: str, unit: int | None = None) -> Place:
+        """Where a previous state of the unit comes from, or of another unit of its lane."""
+        where = self.where if unit is None else self.where.moved(unit=unit)
+        if self.before is None:
+            return Place(f"{symbol}0", (self.row, where.sample, where.unit), where.lane)
+        return Place.at(symbol, where.moved(timestep=self.before))
+
+    def hidden_source(self, column: int) -> Place:
+        """Where column `column` of W_h2h reads."""
+        return self.previous_source(self.cell.state_symbols[0], column)
+
+
+class WorkedStep:
+    """The numbers of one unit by node, and the lines made of them."""
+
+    def __init__(self, reads: StepReads, size: str = "H") -> None:
+        """`size` is what the unit is counted in: only equations whose values have that size are given."""
+        self._reads, self._cell, self._parameters = reads, reads.cell, reads.parameters
+        self._where, self._unit = reads.where, reads.where.unit
+        self._graph = graph_of(reads.cell)
+        self._hidden_size = len(reads.parameters["i2h_bias"]) // len(reads.cell.gates)
+        # A value with two names is called by the first, as in the equations.
+        self._names = {node: name for name, node in reversed(list(self._graph.values.items()))}
+        self._equations = [line for line in short_equations(reads.cell) if line.node.shape == (size,)]
+        roots = [line.node for line in self._equations]
+        self._inputs = values_of_all_units(reads.cell, reads.parameters, reads.x, reads.state, roots)
+        self._parts = {n: part for n in nodes_of_unit(roots) if (part := self._product_part(n)) is not None}
+        known = {node: np.float64(part.total) for node, part in self._parts.items()}
+        values = evaluate(roots, self._leaf, ArrayLayer().apply, known)
+        self._numbers = {node: float(value) for node, value in values.items()}
+        self._gates = {line.name: self._gate_parts(line.name, line.node) for line in self._equations}
+
+    @property
+    def across(self) -> dict[str, Floats]:
+        """The named values of all units behind a product, in the order of computation."""
+        return {name: self._inputs[node] for name, node in self._graph.values.items() if node in self._inputs}
+
+    def lines(self, own: Mapping[str, StoredValue] = MappingProxyType({})) -> tuple[Line, ...]:
+        """The equations of the unit in the order of computation; `own` has the engine's own values by name."""
+        return tuple(self._line(equation, own.get(equation.name)) for equation in self._equations)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The value of each line by its name."""
+        return {equation.name: self._numbers[equation.node] for equation in self._equations}
+
+    def _leaf(self, node: Node) -> np.float64:
+        if node.op == "number":
+            return np.float64(node.number)
+        return np.float64((self._reads.state if node.op == "state" else self._parameters)[node.name][self._unit])
+
+    # Lines
+
+    def _line(self, equation: Equation, own: StoredValue | None) -> Line:
+        name, node, cell = equation.name, equation.node, self._cell
+        value, written = self._numbers[node], EquationLine.of(tuple(self._tokens(equation)))
+        found = next((n for n in (node, *self._unnamed(node)) if n.activation is not None), None)
+        point = None
+        if found is not None and found.activation is not None:
+            point = found.activation, self._numbers[found.args[0]], self._numbers[found]
+        if not (parts := self._gates[name]):
+            return Line(name, "state", written, tuple(self._products(node)), value, name, own=own, point=point)
+        # Without the activation and its bracket.
+        symbols = equation.symbols[1:-1] if node.op == "activation" else equation.symbols
+        gate = next((gate.name for gate in cell.gates if gate.symbol == name), "projection")
+        text = "".join(symbol.text for symbol in symbols)
+        return Line(name, "gate", written, parts, value, text, gate, _total(parts), own, point)
+
+    def _unnamed(self, node: Node) -> Iterator[Node]:
+        return (arg for arg in node.args if arg not in self._names)
+
+    def _tokens(self, equation: Equation) -> Iterator[Token | str]:
+        yield Token(equation.name, self._numbers[equation.node])
+        yield " = "
+        for symbol in equation.symbols:
+            node = symbol.node
+            if node is None or node.op == "number" or symbol.across or len(node.shape) == 2:
+                yield symbol.text
+            else:
+                yield Token(symbol.text, self._numbers[node], self._token_source(symbol.text))
+
+    def _token_source(self, text: str) -> Place | None:
+        """Where a number of an equation comes from; None for u and v, which the gate's own terms make."""
+        states = self._cell.state_symbols[1:]
+        previous = text.removesuffix("[t-1]")
+        if previous != text:
+            return self._reads.previous_source(previous)
+        return value_place(self._cell, self._where, text) if self._gates.get(text) or text in states else None
+
+    # Parts
+
+    def _gate_parts(self, name: str, node: Node) -> tuple[Part, ...]:
+        """The parts of a gate's pre-activation, u and v first, or of a projection; none of other values."""
+        cell = self._cell
+        if name not in cell.gate_symbols and not (cell.projects and name == cell.state_symbols[0]):
+            return ()
+        if node.op == "matrix":
+            parts = [self._parts[node]]
+        elif node.op == "plus" and name in cell.gate_symbols:
+            # A gate with the activation "linear".
+            parts = [part for arg in node.args for part in self._sum(arg)]
+        elif node.op == "activation":
+            argument = node.args[0]
+            while argument.op == "activation" and argument not in self._names:
+                # An activation cut to a limit: its sum is what is cut.
+                argument = argument.args[0]
+            parts = self._sum(argument)
+        else:
+            return ()
+        first = {way: next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h")}
+        below = f"_{name}" if first["h2h"] is not None and first["h2h"].scale_name else ""
+        halves = [replace(p, text=p.text + below, subtotal=True) for p in first.values() if p is not None]
+        return (*halves, *(replace(part, bias=None) for part in parts if part not in first.values()))
+
+    def _sum(self, node: Node) -> list[Part]:
+        """The parts of a sum, each with what it is multiplied with."""
+        if node.op == "plus" and node not in self._names:
+            return [part for arg in node.args for part in self._sum(arg)]
+        if node in self._parts:
+            return [self._parts[node]]
+        if node.op == "times" and node not in self._names:
+            for scaled, factor in (node.args[::-1], node.args):
+                if scaled in self._parts:
+                    name = self._names.get(factor, "")
+                    return [replace(self._parts[scaled], scale=self._numbers[factor], scale_name=name)]
+            factor, read = node.args
+            return [self._single(self._numbers[factor], self._numbers[read], self._symbol(read))]
+        return [self._single(1.0, self._numbers[node], self._symbol(node))]
+
+    def _symbol(self, node: Node) -> str:
+        """The name of a value in the equations: "c", or "c[t-1]" of a state."""
+        return f"{node.name}[t-1]" if node.op == "state" else self._names.get(node, node.name)
+
+    def _single(self, factor: float, value: float, symbol: str) -> Part:
+        """A part with one term, which is no sum of others."""
+        previous = symbol.removesuffix("[t-1]")
+        if previous != symbol:
+            source = self._reads.previous_source(previous)
+        else:
+            source = value_place(self._cell, self._where, symbol)
+        name = self._term_name(source)
+        return _number_part(symbol, factor, value, float(np.multiply(factor, value)), name, source)
+
+    def _products(self, node: Node) -> Iterator[Part]:
+        """The products that a value adds up, and its other terms."""
+        for term in _summands(node):
+            factor, read = 1.0, term
+            if term.op == "times":
+                factor, read = self._numbers[term.args[0]], term.args[1]
+            value = self._numbers[read]
+            name = "".join(symbol.text for symbol in expression(self._cell, term))
+            of = term.args[-1] if term.args else term
+            symbol = f"{of.name}[t-1]" if of.op == "state" else ""
+            yield _number_part(symbol, factor, value, float(np.multiply(factor, value)), name, self._source(of))
+
+    def _source(self, node: Node) -> Place:
+        """Where the second factor of a product comes from; of tanh(c) where c does."""
+        if node.op == "state":
+            return self._reads.previous_source(node.name)
+        name = {value: name for name, value in self._graph.values.items()}.get(node)
+        return Place.at(name or "c", self._where)
+
+    def _product_part(self, node: Node) -> Part | None:
+        """The sum that gives an input part, a recurrent part or a product with a matrix; None of any other node."""
+        match node.op:
+            case "u":
+                read = self._reads.x
+            case "v":
+                read = self._reads.state[self._cell.state_symbols[0]]
+            case "recurrent":
+                read = self._inputs[node.args[0]]
+            case "matrix":
+                return self._matrix_part(node)
+            case _:
+                return None
+        way: Way = "i2h" if node.op == "u" else "h2h"
+        gates = self._cell.gate_symbols if way == "i2h" else self._cell.recurrent_gates
+        row, name = gates.index(node.name) * self._hidden_size + self._unit, f"{way}_bias"
+        weights = np.asarray(self._parameters[f"{way}_weight"][row], np.float64)
+        bias = Bias(f"b_{way}", float(self._parameters[name][row]), self._parameter(name, row))
+        source = self._reads.input_source if way == "i2h" else self._reads.hidden_source
+        return Part(
+            way,
+            "u" if way == "i2h" else "v",
+            weights,
+            read,
+            _added_up(weights, read, bias.value),
+            lambda k: self._term_name(source(k)),
+            source,
+            lambda k: self._parameter(f"{way}_weight", row, k),
+            bias,
+        )
+
+    def _matrix_part(self, node: Node) -> Part:
+        matrix, operand = node.args
+        weights = np.asarray(self._parameters[matrix.name][self._unit], np.float64)
+        read, reads = self._inputs[operand], self._names.get(operand, "")
+
+        def source(unit: int) -> Place:
+            there = self._where.moved(unit=unit)
+            return Place.at(reads, there) if reads else Place.at(self._cell.state_symbols[0], self._where)
+
+        def name(unit: int) -> str:
+            # What other units' values are called that have no name but that of the matrix.
+            return self._term_name(source(unit)) if reads else f"{matrix.name}[u={self._unit}, {unit}]"
+
+        total = _added_up(weights, read, 0.0)
+        return Part(
+            "matrix", "", weights, read, total, name, source, lambda k: self._parameter(matrix.name, self._unit, k)
+        )
+
+    def _parameter(self, name: str, *index: int) -> Place:
+        return parameter_place(self._where.lane, name, index)
+
+    def _term_name(self, place: Place) -> str:
+        """What a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
+        text, states = notation(place), self._reads.state
+        one_below = len(self._reads.x) == len(states[self._cell.state_symbols[0]])
+        if place.lane is None or place.layer == self._where.layer or one_below:
+            return text
+        return f"{text} {ARROWS[place.lane.backward]}"
+
+
+def _number_part(text: str, factor: float, value: float, total: float, name: str, source: Place) -> Part:
+    return Part("value", text, np.array([factor]), np.array([value]), total, lambda _: name, lambda _: source)
+
+
+def _summands(node: Node) -> Iterator[Node]:
+    """The products that a sum adds up, and its other terms."""
+    if node.op == "plus":
+        for arg in node.args:
+            yield from _summands(arg)
+    else:
+        yield node
+
+
+def _added_up(weights: Floats, read: Floats, bias: float) -> float:
+    """The sum of the products in index order, and last of the bias."""
+    return float(np.cumsum(np.append(weights * read, bias))[-1])
+
+
+def _total(parts: Sequence[Part]) -> float:
+    """The argument of a gate's activation: u + v, u_n + r · v_n for a GRU's candidate, and for some cells more."""
+    u, v = (next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h"))
+    total = np.float64(u.total if u else 0.0) + np.float64(v.scale if v else 1.0) * (v.total if v else 0.0)
+    for part in parts:
+        if part is not u and part is not v:
+            total += np.float64(part.scale) * part.total
+    return float(total)
+
+
+def value_breakdown(
+    inputs: Inputs,
+    trace: Trace,
+    place: Place,
+    cells: CellStates | None = None,
+    read: Mapping[str, FloatArray] = MappingProxyType({}),
+) -> Breakdown:
+    """The arithmetic of the step that computes `place`, which must lie in the trace.
+
+    `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any. `read`
+    has values to use in place of the layer input "x" (I,) and of previous states (U,) by symbol.
+    """
+    with np.errstate(all="ignore"):
+        return _value_breakdown(inputs, trace, place, cells, read)
+
+
+def _value_breakdown(
+    inputs: Inputs, trace: Trace, place: Place, cells: CellStates | None, read: Mapping[str, FloatArray]
+) -> Breakdown:
+    network, cell, size = inputs.network, inputs.network.kind, unit_size(inputs.network.kind, place)
+    graph, step = graph_of(cell), place.location
+    assert step is not None, "no step computes this place"
+    where = replace(step, reverse=network.reverse)
+    layer, direction, timestep, sample, unit = where.index
+    times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
+    x = layer_input(inputs, trace, layer, times, samples)
+    h = previous_hidden(inputs, trace, layer, direction, times, samples)
+    x, h = (read[s][None, None] if s in read else array for s, array in (("x", x), ("h", h)))
+    # A unit that is computed from others needs their states. A unit of a projected h has none.
+    units = slice(0, network.hidden_size) if graph.mixes_units else slice(unit, unit + 1)
+    state: dict[str, FloatArray] = {"h": h[0, 0].astype(np.float64)}
+    c: BoundedArray | None = None
+    if network.kind.has_cell_state:
+        if "c" in read:
+            c = exact(read["c"][None, units].astype(np.float64), trace.eps)
+        else:
+            states = CellStates(inputs, trace) if cells is None else cells
+            c = states.before(layer, direction, timestep, samples, units)
+        state["c"] = np.broadcast_to(c.value[0], (network.hidden_size,))
+    for symbol in cell.further_states:
+        if symbol in read:
+            state[symbol] = read[symbol].astype(np.float64)
+        else:
+            found = previous_state(inputs, trace, symbol, layer, direction, times, samples)
+            state[symbol] = found[0, 0].astype(np.float64)
+    names = inputs.names.of_sample(sample)
+    parameters, row = vars(inputs.parameters.layer(layer, direction)), x[0, 0].astype(np.float64)
+    before = read_after(network, where, inputs.length(sample))
+    reads = StepReads(cell, parameters, row, state, where, before, state_row(network, where), names)
+    worked = WorkedStep(reads, size)
+    values = worked.values
+    bounds = _bounds(inputs, trace, where, (x, h), c, state, size)
+    stored = {**trace.lines, "c": trace.cell, "h": trace.hidden}
+    own = {
+        name: StoredValue(
+            name,
+            float(array[where.index]),
+            values[name],
+            bounds[name],
+            Place.at(name, where) if name in cell.state_symbols[1:] else None,
+        )
+        for name, array in stored.items()
+        if array is not None and name in values and name in bounds
+    }
+    of_unit = [symbol for symbol in cell.state_symbols if symbol in values]
+    return Breakdown(
+        place=Place.at(of_unit[0], where) if of_unit else place,
+        engine=trace.engine,
+        cell=cell,
+        lines=worked.lines(own),
+        names=names,
+        read=(ReadVector("i2h", row, reads.input_source), ReadVector("h2h", state["h"], reads.hidden_source)),
+        previous=tuple(PreviousValue(s, float(state[s][unit]), reads.previous_source(s)) for s in of_unit),
+        before=reads.before,
+        across=worked.across,
+        recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
+        hidden_size=network.hidden_size,
+    )
+
+
+def _bounds(
+    inputs: Inputs,
+    trace: Trace,
+    where: Location,
+    read: tuple[FloatArray, FloatArray],
+    c: BoundedArray | None,
+    state: Mapping[str, FloatArray],
+    size: str,
+) -> dict[str, float]:
+    """The audit's bounds of the unit's states by name, from its own equations; `read` is x, h (1, 1, K)."""
+    graph = graph_of(inputs.network.kind)
+    of_others = graph.mixes_units
+    units = None if of_others else np.array([where.unit])
+    layer = bounded_layer(inputs, trace, where.layer, where.direction, units)
+    chosen = slice(None) if of_others else slice(where.unit, where.unit + 1)
+    carried = {} if c is None else {"c": c}
+    further = inputs.network.kind.further_states
+    carried |= {symbol: layer.leaf(state[symbol][np.newaxis, chosen], trace.stored_as) for symbol in further}
+    every = (*inputs.network.kind.state_symbols, *trace.lines)
+    names = [name for name in every if graph.values[name].shape == (size,)]
+    values, _ = BoundedBlock(layer, *read, {}, 0).follow(carried, every)
+    place = where.unit if of_others else 0
+    bounds = {name: values[name].bound[0, 0, place].item() for name in names}
+    stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}
+    return {name: bound + storage_bound(stored[name], trace.stored_as).item() for name, bound in bounds.items()}
+
+
+_POINTS = 97
+_LEAST_REACH, _REACH = {"sigmoid": 6.0, "relu": 2.0}, 3.0
+_BEYOND = 1.15
+_LARGEST = 1e30
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationCurve:
+    """y = activation(x) at (n,) places that reach as far on both sides of 0, and a point (x, y) for each engine."""
+
+    activation: str
+    x: Floats
+    y: Floats
+    points: tuple[tuple[float, float], ...]
+
+
+def activation_curve(lines: Sequence[Line]) -> ActivationCurve | None:
+    """The curve of one line of some engines: a gate's, or tanh of an LSTM's h; None where it has no activation."""
+    if lines[0].point is None:
+        return None
+    activation = lines[0].point[0]
+    points = tuple(line.point[1:] for line in lines if line.point is not None)
+    finite = [abs(x) for x, _ in points if np.isfinite(x) and abs(x) < _LARGEST]
+    reach = max(_LEAST_REACH.get(activation.name, _REACH), _BEYOND * max(finite, default=0.0))
+    x = np.linspace(-reach, reach, _POINTS)
+    return ActivationCurve(activation.name, x, activation.values(x), points)

@@ -1,0 +1,349 @@
+"""The terms of one line with running sums, and the first number in which two engines diverge."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import field, replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.core import number_format
+from rnnviz.core.places import Place
+from rnnviz.explain.lines import Breakdown, Floats, Line, Part, same_number
+from rnnviz.explain.value_sources import in_words
+from rnnviz.frozen import dataclass
+from rnnviz.verify.metrics import mismatching
+
+Order: TypeAlias = Literal["index", "weight"]
+RowKind: TypeAlias = Literal["term", "rest", "bias", "part", "total"]
+Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_line", "stored_c", "stored"]
+
+SHOWN_TERMS = 16
+"""This many terms of a line are shown unless asked otherwise: all of a small network's."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A number in which two engines differ by more than the tolerance, or by more than rounding explains.
+
+    `step` is the kind of number: "input" of a term (`kind` and `index` say which; every gate reads it), the "sum" or
+    the value of a "gate" or a gradient, the "previous" state, "c", "h", or the engine's own line ("stored_line"), c
+    ("stored_c") or h ("stored"). `gate` names the line of a sum, of a gate, a gradient or a returned line.
+    `name` is the number's name, such as "h[t=0, u=3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
+    """
+
+    step: Step
+    name: str
+    reference: float
+    candidate: float
+    gate: str | None = None
+    kind: Literal["i2h", "h2h"] | None = None
+    index: int | None = None
+    rtol: float = field(default=0.0, compare=False, repr=False)
+    atol: float = field(default=0.0, compare=False, repr=False)
+
+    @property
+    def line(self) -> str:
+        """The name of the line that has the number; of a "previous" state that of the new one, "" of an input."""
+        match self.step:
+            case "previous":
+                return self.name.removesuffix("[t-1]")
+            case "input":
+                return ""
+            case "stored" | "stored_c":
+                return "h" if self.step == "stored" else "c"
+        return self.gate or self.step
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is a value that the engines returned, which no line of the arithmetic gives."""
+        return self.step in ("stored", "stored_c", "stored_line")
+
+    def reaches(self, line: Line, breakdown: Breakdown) -> bool:
+        """Whether a line is where the engines diverge, or a later one; an input is in every gate."""
+        if self.is_stored or self.step == "input":
+            return self.step == "input"
+        if self.step == "previous":
+            graph = graph_of(breakdown.cell)
+            return graph.depends(graph.values[line.name], lambda n: (n.op, n.name) == ("state", self.line))
+        names = [each.name for each in breakdown.lines]
+        return names.index(line.name) >= names.index(self.line)
+
+
+def first_divergence(ours: Breakdown, theirs: Breakdown, rtol: float, atol: float) -> Divergence | None:
+    """The first number that differs, in the order of computation; None if all agree.
+
+    The order of a value: x, then h[t-1], term by term; each gate's sum and value; each further state before the step
+    and after it; h; the stored values. Of a gradient, the sums of a line's parts, its value and the engine's own one,
+    line by line.
+    """
+    found = _first(ours, theirs, rtol, atol)
+    return None if found is None else replace(found, rtol=rtol, atol=atol)
+
+
+def _first(ours: Breakdown, theirs: Breakdown, rtol: float, atol: float) -> Divergence | None:
+    for vector, other in zip(ours.read, theirs.read, strict=True):
+        differs = np.flatnonzero(mismatching(vector.values, other.values, rtol, atol))
+        if differs.size:
+            k = int(differs[0])
+            pair = float(vector.values[k]), float(other.values[k])
+            return Divergence("input", in_words(vector.source(k)), *pair, kind=vector.way, index=k)
+    pairs = list(_pairs_of_gradients(ours, theirs) if ours.lines[0].kind == "gradient" else _pairs(ours, theirs))
+    one, two = (np.array([getattr(pair, name) for pair in pairs]) for name in ("reference", "candidate"))
+    differs = np.flatnonzero(mismatching(one, two, rtol, atol))
+    if differs.size:
+        return pairs[int(differs[0])]
+    # An engine can be wrong within the tolerance.
+    wrong = {own.symbol for each in (ours, theirs) for own in each.outcomes if not own.right}
+    stored = (pair for pair in pairs if pair.is_stored and pair.line in wrong)
+    return next((pair for pair in stored if not same_number(pair.reference, pair.candidate)), None)
+
+
+def _pairs(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
+    for mine, other in zip(ours.gates, theirs.gates, strict=True):
+        assert mine.argument is not None
+        assert other.argument is not None
+        yield Divergence("sum", f"the pre-activation of {mine.name}", mine.argument, other.argument, mine.name)
+        yield Divergence("gate", mine.name, mine.value, other.value, mine.name)
+    first = ours.cell.state_symbols[0]
+    for before, same in zip(ours.previous, theirs.previous, strict=True):
+        if (symbol := before.symbol) != first:
+            yield Divergence("previous", f"{symbol}[t-1]", before.value, same.value)
+            yield _of_state(symbol, ours.by_name[symbol], theirs.by_name[symbol])
+    if first in ours.by_name:
+        yield _of_state(first, ours.by_name[first], theirs.by_name[first])
+    # An engine that does not give a value has the one of its arithmetic.
+    given = dict.fromkeys(own.symbol for each in (ours, theirs) for own in each.outcomes)
+    steps: dict[str, Step] = {"c": "stored_c", "h": "stored"}
+    for symbol in sorted(given, key=lambda name: (name in steps, name == first)):
+        lines = ours.by_name[symbol], theirs.by_name[symbol]
+        values = [line.value if line.own is None else line.own.stored for line in lines]
+        if symbol in steps:
+            yield Divergence(steps[symbol], f"the stored {symbol}", values[0], values[1])
+        else:
+            yield Divergence("stored_line", f"the returned {symbol}", values[0], values[1], symbol)
+
+
+def _of_state(symbol: str, mine: Line, other: Line) -> Divergence:
+    if symbol in get_args(Step):
+        return Divergence("c" if symbol == "c" else "h", symbol, mine.value, other.value)
+    return Divergence("gate", symbol, mine.value, other.value, symbol)
+
+
+def _pairs_of_gradients(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
+    """Later lines read the engines' own gradients, which therefore stand beside the lines."""
+    for mine, other in zip(ours.lines, theirs.lines, strict=True):
+        for part, beside in zip(mine.parts, other.parts, strict=True):
+            if len(part.factors) > 1:
+                yield Divergence("sum", f"{part.text} of {mine.name}", part.total, beside.total, mine.name)
+        yield Divergence("gate", mine.name, mine.value, other.value, mine.name)
+        if mine.own is not None and other.own is not None:
+            yield Divergence("stored_line", f"the returned {mine.name}", mine.own.stored, other.own.stored, mine.name)
+
+
+@dataclass(frozen=True)
+class TermValues:
+    """One engine's numbers in a row, None where it has no such number.
+
+    `factor` times `input` is `product`; `added` is what the row adds, which brings the sum from `start` to `stop`.
+    A row that only repeats what was added before it adds nothing itself.
+    """
+
+    factor: float | None = None
+    input: float | None = None
+    product: float | None = None
+    added: float | None = None
+    start: float = 0.0
+    stop: float | None = None
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """An entry: a term, the terms that are not listed, a bias, the sum of a part, or the whole.
+
+    `source` is where the row's input comes from; `diverges` shows that the engines diverge here first. `weight` is the
+    parameter that is the row's factor, or its bias.
+    """
+
+    kind: RowKind
+    name: str
+    figures: tuple[TermValues, ...]
+    source: Place | None = None
+    diverges: bool = False
+    weight: Place | None = None
+
+
+@dataclass(frozen=True)
+class TermTable:
+    """The rows of a line, with each engine's figures in the order of the engines.
+
+    `line` is the symbol that the line gives. `terms` is how many there are, listed or not. `shared` shows that the
+    factors are weights, the same for every engine; `scaled` that a term adds something else than its product;
+    `of_gradient` that a term is a local derivative times another gradient.
+    """
+
+    line: str
+    rows: tuple[TermRow, ...]
+    terms: int
+    shared: bool = True
+    scaled: bool = False
+    of_gradient: bool = False
+
+    def product(self, row: TermRow, own: TermValues) -> float | None:
+        """An engine's product in a row, or the addend of a row without one; None for the total."""
+        if row.kind == "total":
+            return None
+        return own.added if own.product is None and not self.scaled else own.product
+
+
+def term_table(
+    lines: Sequence[Line], order: Order = "index", top: int | None = None, divergence: Divergence | None = None
+) -> TermTable:
+    """The terms of one line of some engines with running sums.
+
+    The `top` terms are listed that weigh most in the first engine, unless asked otherwise all if they are few, and the
+    rest summed; of a state all. The row of a `divergence` is listed in any case.
+    """
+    with np.errstate(all="ignore"):
+        rows = tuple(_Rows(lines, divergence).rows(order, top))
+    first = lines[0]
+    gate, scaled = first.kind == "gate", bool(first.scaled_by)
+    return TermTable(first.name, rows, len(first), gate, scaled, first.kind == "gradient")
+
+
+class _Rows:
+    """The rows of one line; places count the terms of all its parts."""
+
+    def __init__(self, lines: Sequence[Line], divergence: Divergence | None) -> None:
+        self._lines, self._parts, self._divergence = lines, lines[0].parts, divergence
+        self._sums = [0.0] * len(lines)
+        self._starts = np.cumsum([0, *(len(part.factors) for part in self._parts)])
+        self._added = [np.concatenate([*(part.added for part in line.parts), np.zeros(0)]) for line in lines]
+
+    def rows(self, order: Order, top: int | None) -> Iterator[TermRow]:
+        first, terms = self._lines[0], len(self._lines[0])
+        shown = first.by_weight()
+        limit = top if top is not None else terms if terms <= SHOWN_TERMS else SHOWN_TERMS
+        marked = self._marked
+        if marked is not None and marked not in shown[:limit]:
+            shown = np.concatenate([[marked], shown[shown != marked]])
+        if first.kind == "state":
+            order, limit = "index", terms
+        yield from self._by_index(np.sort(shown[:limit])) if order == "index" else self._by_weight(shown[:limit])
+        total = [line.value if line.argument is None else line.argument for line in self._lines]
+        figures = tuple(TermValues(product=value, stop=value) for value in total)
+        at = self._divergence
+        here = at is not None and first.name in (at.gate, at.step)
+        yield TermRow("total", first.sum_text, figures, diverges=here)
+
+    @property
+    def _marked(self) -> int | None:
+        """The place of the term with the divergence, if that is one that the line reads."""
+        at = self._divergence
+        for start, part in zip(self._starts, self._parts, strict=False):
+            if at is not None and (
+                (at.index is not None and part.way == at.kind) or (at.step == "previous" and part.text == at.name)
+            ):
+                return int(start) + (at.index or 0)
+        return None
+
+    def _by_index(self, shown: NDArray[np.intp]) -> Iterator[TermRow]:
+        for k, part in enumerate(self._parts):
+            start, stop = int(self._starts[k]), int(self._starts[k + 1])
+            listed = shown[(shown >= start) & (shown < stop)]
+            yield from (self._term(int(place)) for place in listed)
+            yield from self._rest(np.setdiff1d(np.arange(start, stop), listed), listed=bool(len(listed)))
+            yield from self._bias(k)
+            if part.subtotal:
+                yield TermRow("part", part.text, tuple(TermValues(product=line.parts[k].total) for line in self._lines))
+
+    def _by_weight(self, shown: NDArray[np.intp]) -> Iterator[TermRow]:
+        yield from (self._term(int(place)) for place in shown)
+        yield from self._rest(np.setdiff1d(np.arange(self._starts[-1]), shown), listed=bool(len(shown)))
+        for k in range(len(self._parts)):
+            yield from self._bias(k)
+
+    def _term(self, place: int) -> TermRow:
+        k = int(np.searchsorted(self._starts, place, side="right")) - 1
+        i, part = place - int(self._starts[k]), self._parts[k]
+        each = [line.parts[k] for line in self._lines]
+        numbers = [(own.added[i], own.factors[i], own.values[i], own.products[i]) for own in each]
+        figures = tuple(self._figures(engine, *map(float, own)) for engine, own in enumerate(numbers))
+        return TermRow("term", part.name(i), figures, part.source(i), place == self._marked, part.weight(i))
+
+    def _rest(self, places: NDArray[np.intp], *, listed: bool) -> Iterator[TermRow]:
+        if len(places):
+            name = f"{number_format.count(len(places))} {'more' if listed else 'terms'}"
+            sums = [float(added[places].sum()) for added in self._added]
+            yield TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))
+
+    def _bias(self, k: int) -> Iterator[TermRow]:
+        each: list[Part] = [line.parts[k] for line in self._lines]
+        if (bias := each[0].bias) is not None:
+            figures = tuple(
+                self._figures(engine, float(np.multiply(own.scale, own.bias.value)), product=own.bias.value)
+                for engine, own in enumerate(each)
+                if own.bias is not None
+            )
+            yield TermRow("bias", bias.name, figures, weight=bias.weight)
+
+    def _figures(
+        self,
+        engine: int,
+        added: float,
+        factor: float | None = None,
+        read: float | None = None,
+        product: float | None = None,
+    ) -> TermValues:
+        start = self._sums[engine]
+        self._sums[engine] = float(np.add(start, added))
+        return TermValues(factor, read, product, added, start, self._sums[engine])
+
+
+def first_divergent_row(
+    table: TermTable, breakdown: Breakdown, engine: int, divergence: Divergence | None
+) -> int | None:
+    """The first row whose sums differ by more than the tolerance of the divergence; None where none do.
+
+    The sums are those of the first engine, whose `breakdown` is given, and of the one at place `engine`. Before the
+    line in which the two diverge they agree by the tolerance, and what is left of a difference that later terms cancel
+    is not a divergence.
+    """
+    if divergence is None or not divergence.reaches(breakdown.by_name[table.line], breakdown):
+        return None
+    pairs = [
+        (row, own.stop, other.stop)
+        for row, (own, other) in enumerate((row.figures[0], row.figures[engine]) for row in table.rows)
+        if own.stop is not None and other.stop is not None
+    ]
+    ours, theirs = np.array([pair[1] for pair in pairs]), np.array([pair[2] for pair in pairs])
+    differs = np.flatnonzero(mismatching(ours, theirs, divergence.rtol, divergence.atol))
+    return pairs[int(differs[0])][0] if differs.size else None
+
+
+@dataclass(frozen=True, eq=False)
+class GradientBars:
+    """The parts of a gradient (E, K) for each engine, with their names and sources.
+
+    Those of a parameter are its time steps: `over_time`.
+    """
+
+    values: Floats
+    names: tuple[str, ...]
+    sources: tuple[Place | None, ...]
+    over_time: bool = False
+
+
+def gradient_bars(each: Sequence[Breakdown], lines: Sequence[Line]) -> GradientBars:
+    """The bars of one line of some engines."""
+    parts = lines[0].parts
+    if each[0].contributions is not None:
+        values = np.array([breakdown.contributions for breakdown in each])
+        width, times = len(parts[0].factors) // values.shape[1], range(values.shape[1])
+        return GradientBars(
+            values, tuple(f"t={t}" for t in times), tuple(parts[0].source(t * width) for t in times), True
+        )
+    totals = np.array([[part.total for part in line.parts] for line in lines])
+    sources = tuple(part.source(0) if len(part.factors) == 1 else None for part in parts)
+    return GradientBars(totals, tuple(part.text for part in parts), sources)
