@@ -161,7 +161,7 @@ def padding_sentence(inputs: Inputs, where: Location) -> str:
 
 
 class ExplanationCache:
-    """What the explanations of a run read again: cell states and backward passes, by engine. Not thread-safe."""
+    """Cell states and backward passes by engine, which all explanations of a run read. Not thread-safe."""
 
     def __init__(self, result: RunResult) -> None:
         inputs, kind = result.inputs, result.config.network.kind

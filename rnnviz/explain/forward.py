@@ -83,7 +83,7 @@ def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
 
 @dataclass(frozen=True)
 class StepReads:
-    """What a step of one unit reads: parameters, the layer input x (I,) and the previous states (H,) or (P,) by symbol.
+    """Inputs of a step: parameters, the layer input x (I,) and the previous states (H,) or (P,) by symbol.
 
     `before` is the time step of these states, None for the initial ones, where they are in row `row`.
     """
@@ -244,7 +244,7 @@ class WorkedStep:
         return f"{node.name}[t-1]" if node.op == "state" else self._names.get(node, node.name)
 
     def _single(self, factor: float, value: float, symbol: str) -> Part:
-        """A part with one term, which is no sum of others."""
+        """A part with one term."""
         previous = symbol.removesuffix("[t-1]")
         if previous != symbol:
             source = self._reads.previous_source(previous)
@@ -325,7 +325,7 @@ class WorkedStep:
         return parameter_place(self._where.lane, name, index)
 
     def _term_name(self, place: Place) -> str:
-        """What a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
+        """Name of the number that a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
         text, states = notation(place), self._reads.state
         one_below = len(self._reads.x) == len(states[self._cell.state_symbols[0]])
         if place.lane is None or place.layer == self._where.layer or one_below:

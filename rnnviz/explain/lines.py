@@ -153,7 +153,7 @@ class StoredValue:
     computed: float
     bound: float
     source: Place | None = field(default=None, compare=False)
-    """The place of the computed value, if it has one of its own."""
+    """The place of the computed value, if that is another one."""
 
     @property
     def difference(self) -> float:
@@ -197,7 +197,7 @@ class Bias:
 
 
 Way: TypeAlias = Literal["i2h", "h2h", "matrix", "value", "loss", "above", "out", "step", "next", "time"]
-"""What a part reads. Of a value: the layer input, the previous state, another matrix's product, or one number. Of a
+"""Source of a part. Of a value: the layer input, the previous state, another matrix's product, or one number. Of a
 gradient: the loss, the layer above, the output, the same step, the next step, or all of the "time" of a parameter."""
 
 
@@ -278,7 +278,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class ReadVector:
-    """What a step reads: the layer input x or the previous state h[t-1], (K,), and where its numbers come from."""
+    """A vector (K,) that a step reads, the layer input x or the previous state h[t-1], with its sources."""
 
     way: Literal["i2h", "h2h"]
     values: Floats

@@ -132,7 +132,7 @@ def _of_state(symbol: str, mine: Line, other: Line) -> Divergence:
 
 
 def _pairs_of_gradients(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
-    """Later lines read the engines' own gradients, which therefore stand beside the lines."""
+    """The engines' own gradients follow the lines that give them, because later lines read them."""
     for mine, other in zip(ours.lines, theirs.lines, strict=True):
         for part, beside in zip(mine.parts, other.parts, strict=True):
             if len(part.factors) > 1:
