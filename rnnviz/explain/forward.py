@@ -325,7 +325,7 @@ class WorkedStep:
         return parameter_place(self._where.lane, name, index)
 
     def _term_name(self, place: Place) -> str:
-        """Name of the number that a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
+        """Name of a number that a term reads, with its direction if the layer below has two: "h[t=1, u=3] ←"."""
         text, states = notation(place), self._reads.state
         one_below = len(self._reads.x) == len(states[self._cell.state_symbols[0]])
         if place.lane is None or place.layer == self._where.layer or one_below:
