@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.array_names import state_key
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.lengths import clear_padding
@@ -134,11 +135,6 @@ def draw_loss(config: Config, lengths: tuple[int, ...], read: Mapping[str, Float
         value=backward.value,
         truncate=backward.truncate,
     )
-
-
-def state_key(symbol: str) -> str:
-    """The name of the gradient of a final state in a file: "state" of h, "cell_state" of c, "m_state" of another m."""
-    return {"h": "state", "c": "cell_state"}.get(symbol, f"{symbol}_state")
 
 
 def check_loss_shapes(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -64,7 +64,7 @@ class Trace(Mapping[str, FloatArray]):
     missing:
         Names of the arrays that a recording lacks. They are filled from the others, so that their agreement verifies
         nothing. Hidden states without a source are NaN; `recorded` returns the time steps that have values. A missing
-        "state.c" is not in `arrays`. Missing gradients are in neither.
+        final state but "state.h" is not in `arrays`. Missing gradients are in neither.
     precision:
         The type in which the numbers were recorded; empty if it is the network's own.
     computed_in:
@@ -361,7 +361,7 @@ def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", comp
 
 def _without(trace: Trace, missing: Iterable[str]) -> Trace:
     names = frozenset(missing)
-    absent = {name for name in names if name == "state.c" or name.startswith(GRADIENT)}
+    absent = {name for name in names if name.startswith(("state.", GRADIENT)) and name != "state.h"}
     return replace(
         trace.with_arrays(dict.fromkeys(absent)), missing=frozenset(n for n in names if not n.startswith(GRADIENT))
     )

@@ -168,9 +168,8 @@ class OnnxModelEngine(NoGradients):
             # Y is (T, D, N, H).
             trace.hidden[layer] = given[name].swapaxes(0, 1)
         trace.output[:] = given["output"]
-        trace.state_h[:] = given["h_n"]
-        if trace.state_c is not None:
-            trace.state_c[:] = given["c_n"]
+        for name in states:
+            trace[f"state.{name}"][:] = given[f"{name}_n"]
         progress(1.0)
         return EngineReport()
 

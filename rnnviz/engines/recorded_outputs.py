@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.float_types import BFLOAT16
+from rnnviz.core.array_names import file_names
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
@@ -69,10 +70,8 @@ class Recording:
 
     def of(self, network: Network) -> dict[str, str]:
         """The arrays that this kind of network has."""
-        kinds = (*_TELLING, *_OF_LSTM) if network.kind.has_cell_state else _TELLING
-        states = [name for s in network.kind.further_states for name in (s, f"{s}_state") if name in self.others]
-        own = {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
-        return own | {name: self.others[name] for name in states}
+        every = {**self.others, **self.arrays}
+        return {kind: every[kind] for kind in file_names(network.kind).values() if kind in every}
 
     def lines_of(self, network: Network) -> dict[str, str]:
         """The gates, candidates and other values of a step, by their symbols."""
@@ -146,14 +145,8 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
 def _check_names(recording: Recording, network: Network) -> None:
     """Raises an InputError if an array has a name that no array of this network has."""
     lines, own = recording.lines_of(network), recording.of(network)
-    known = [
-        *_TELLING,
-        *(_OF_LSTM if network.kind.has_cell_state else ()),
-        *network.graph.values,
-        _COMPUTED_IN,
-        _LENGTHS,
-    ]
-    known = [name for name in known if name != "h"]
+    named = dict.fromkeys((*file_names(network.kind).values(), *network.graph.values, _COMPUTED_IN, _LENGTHS))
+    known = [name for name in named if name != "h"]
     for kind, name in recording.others.items():
         if kind not in lines and kind not in own:
             raise InputError(
@@ -214,18 +207,14 @@ def precision(recording: Recording, network: Network) -> str:
 def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
     """The axes of an array, as they are written, and their sizes."""
     network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
-    for symbol in network.kind.further_states:
-        if kind == symbol:
-            return "(L, D, T, N, H)", network.hidden_shape(steps, samples, symbol)
-        if kind == f"{symbol}_state":
-            return "(L·D, N, H)", network.state_shape(samples, symbol)
-    symbol = kind if kind in _OF_LSTM else "h"
-    units = "P" if network.kind.projects and symbol == "h" else "H"
-    if kind in ("hidden", "cell"):
-        return f"(L, D, T, N, {units})", network.hidden_shape(steps, samples, symbol)
-    if kind == "output":
+    array = next(array for array, name in file_names(network.kind).items() if name == kind)
+    symbol = array.removeprefix("state.")
+    units = "P" if network.kind.projects and symbol in ("h", "out") else "H"
+    if array == "out":
         axes = f"(N, T, D·{units})" if network.layout == "NTC" else f"(T, N, D·{units})"
         return axes, network.output_shape(steps, samples)
+    if array == symbol:
+        return f"(L, D, T, N, {units})", network.hidden_shape(steps, samples, symbol)
     return f"(L·D, N, {units})", network.state_shape(samples, symbol)
 
 
@@ -344,13 +333,8 @@ class RecordedEngine:
 
 def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
     """Where each array goes, in the shape in which it is recorded."""
-    targets = {"hidden": trace.hidden, "output": trace.output_in(inputs.network.layout), "state": trace.state_h}
-    optional = {"cell": trace.cell, "cell_state": trace.state_c}
-    further = inputs.network.kind.further_states
-    optional |= {s: trace.arrays.get(s) for s in further} | {
-        f"{s}_state": trace.arrays.get(f"state.{s}") for s in further
-    }
-    return targets | {kind: array for kind, array in optional.items() if array is not None}
+    arrays = {**trace, "out": trace.output_in(inputs.network.layout)}
+    return {kind: arrays[name] for name, kind in file_names(inputs.network.kind).items() if name in arrays}
 
 
 def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[[int], None]) -> None:
@@ -385,10 +369,9 @@ def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozens
     if "state" not in recorded:
         for direction in range(directions):
             trace.state_h[direction::directions] = trace.hidden[:, direction, *_last_steps(trace, direction)]
-    returned = {"hidden": "h", "output": "out", "state": "state.h"}
-    if inputs.network.kind.has_cell_state:
-        returned["cell_state"] = "state.c"
-    return frozenset(name for kind, name in returned.items() if kind not in recorded)
+    names = file_names(inputs.network.kind)
+    returned = [name for name in names if name in ("h", "out") or name.startswith("state.")]
+    return frozenset(name for name in returned if names[name] not in recorded)
 
 
 def _last_steps(trace: Trace, direction: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
+from rnnviz.core.array_names import file_names
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.frozen import dataclass
@@ -133,24 +134,14 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     names = distinct_names(result.traces)
     for engine, trace in result.traces.items():
         name = names[engine]
-        if not trace.partial:
-            arrays[f"{name}.hidden"] = trace.hidden
-        if "out" not in trace.missing:
-            arrays[f"{name}.output"] = trace.output_in(result.config.network.layout)
-        if "state.h" not in trace.missing:
-            arrays[f"{name}.state"] = trace.state_h
-        if trace.cell is not None:
-            arrays[f"{name}.cell"] = trace.cell
-        if trace.state_c is not None:
-            arrays[f"{name}.cell_state"] = trace.state_c
-        for symbol in result.inputs.network.kind.further_states:
-            arrays[f"{name}.{symbol}"] = trace[symbol]
-            arrays[f"{name}.{symbol}_state"] = trace[f"state.{symbol}"]
+        for array, key in file_names(result.inputs.network.kind).items():
+            if array in trace and not (trace.partial if array == "h" else array in trace.missing):
+                own = trace.output_in(result.config.network.layout) if array == "out" else trace[array]
+                arrays[f"{name}.{key}"] = own
         arrays |= {f"{name}.{key}": array for key, array in trace.items() if key.startswith(GRADIENT)}
     inputs = result.inputs
     arrays["input"] = inputs.sequence
     arrays["lengths"] = np.array([inputs.length(sample) for sample in range(inputs.batch_size)], np.int64)
-    states = inputs.initial_state.items()
-    arrays |= {f"initial_state.{name}": array for name, array in states}
+    arrays |= {f"initial_state.{name}": array for name, array in inputs.initial_state.items()}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
     return arrays
