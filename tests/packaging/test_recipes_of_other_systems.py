@@ -18,7 +18,7 @@ from windows.build import supported_type
 from rnnviz import __version__
 from rnnviz.captures import rnn_capture
 from rnnviz.core.model_formats import ENDINGS
-from tests.needs import needs
+from tests.needs import need, needs
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -37,6 +37,8 @@ class Made:
 @pytest.fixture
 def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], dict[str, list[Made]]]:
     """Runs the spec as PyInstaller would on a system, and returns what it makes by the functions that it calls."""
+    if sys.version_info < (3, 13):
+        need("mxnet")
     hooks = ModuleType("PyInstaller.utils.hooks")
     hooks.__dict__.update(
         collect_dynamic_libs=lambda name: [],
