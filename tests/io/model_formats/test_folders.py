@@ -77,12 +77,6 @@ def test_a_sequence_next_to_a_model_is_ignored_but_weights_are_not(tmp_path: Pat
     assert model_in(tmp_path) == tmp_path
 
 
-def test_the_prefix_of_a_tensorflow_checkpoint_is_recognized(tmp_path: Path) -> None:
-    (tmp_path / "weights.ckpt.index").write_bytes(b"x")
-    with pytest.raises(InputError, match="TensorFlow checkpoint"):
-        entries_of(tmp_path / "weights.ckpt")
-
-
 def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="contains no model file"):
         entries_of(tmp_path)
@@ -93,64 +87,28 @@ def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "keyword"),
+    ("name", "content"),
     [
-        ("m.tflite", b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
-        ("m.bin", b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
-        ("saved_model.pb", b"\x08\x01", "SavedModel"),
-        ("frozen.pb", b"\x0a\x01", "TensorFlow graph"),
-        ("model.ckpt.index", b"x", "TensorFlow checkpoint"),
-        ("model.ckpt.data-00000-of-00001", b"x", "TensorFlow checkpoint"),
-        ("model.ckpt.meta", b"x", "TensorFlow checkpoint"),
-        ("model.json", json.dumps({"format": "layers-model"}).encode(), r"TensorFlow\.js"),
-        ("model.json", json.dumps({"class_name": "Sequential"}).encode(), "without weights"),
-        ("m.weights.json", b"{}", "index of Keras weights"),
-        ("net-symbol.json", b'{"nodes": []}', "graph of an MXNet model"),
-        ("m.onnxtxt", b"<", "ONNX model as text"),
-        ("m.textproto", b"ir_version: 9", "ONNX model as text"),
-        ("__0_0.distcp", b"PK", "distributed checkpoint"),
-        ("c.msgpack", b"\x81", "flax"),
-        ("m.mlmodel", b"\x08\x01", "Core ML"),
-        ("m.gguf", b"GGUF\x03", "GGUF"),
-        ("m.ptl", b"\x1c\0\0\0PTMF", "PyTorch Mobile"),
-        ("m.ort", b"\x1c\0\0\0ORTM", "ORT format"),
-        ("m.xml", b'<?xml version="1.0"?><net name="m">', "OpenVINO"),
-        ("m.pdparams", pickle.dumps({}), "PaddlePaddle"),
-        ("m.caffemodel", b"x", "Caffe"),
-        ("m.mat", b"MATLAB 5.0 MAT-file", "MATLAB"),
-        ("m.rds", b"\x1f\x8b", "R data"),
-        ("m.safetensors.gz", b"\x1f\x8b", "compressed"),
-        ("m.zip", b"x", "archive"),
-        ("params.pkl", pickle.dumps({}), "pickle"),
-        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-        ("model.pt", b"<!DOCTYPE html><html>", "HTML"),
+        ("m.tflite", b"x"),
+        ("m.bin", b"\x1c\0\0\0TFL3"),
+        ("model.ckpt.index", b"x"),
+        ("model.ckpt.data-00000-of-00001", b"x"),
+        ("model.json", json.dumps({"format": "layers-model"}).encode()),
+        ("model.json", json.dumps({"class_name": "Sequential"}).encode()),
+        ("m.weights.json", b"{}"),
+        ("net-symbol.json", b'{"nodes": []}'),
+        ("m.gguf", b"GGUF\x03"),
+        ("m.xml", b'<?xml version="1.0"?><net name="m">'),
+        ("m.pdparams", pickle.dumps({})),
+        ("m.safetensors.gz", b"\x1f\x8b"),
+        ("params.pkl", pickle.dumps({})),
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("model.pt", b"<!DOCTYPE html><html>"),
     ],
 )
-def test_a_file_of_an_unsupported_format_is_recognized(tmp_path: Path, name: str, content: bytes, keyword: str) -> None:
+def test_a_file_of_an_unsupported_format_is_recognized(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"is .*{keyword}.*, which is not read: ."):
+    with pytest.raises(InputError, match=r"format that is not read.*export the model to ONNX"):
         entries_of(path)
     assert is_model_file(path)
-
-
-@pytest.mark.parametrize(
-    ("folder", "names", "keyword"),
-    [
-        ("saved", ["saved_model.pb", "keras_metadata.pb"], "SavedModel"),
-        ("dcp", [".metadata", "__0_0.distcp"], "distributed checkpoint"),
-        ("orbax", ["_CHECKPOINT_METADATA", "manifest.ocdbt"], "Orbax"),
-        ("tf", ["checkpoint", "w.index", "w.data-00000-of-00001"], "TensorFlow checkpoint"),
-        ("m.mlpackage", ["Manifest.json"], "Core ML"),
-        ("ov", ["m.xml", "m.bin"], "OpenVINO"),
-    ],
-)
-def test_a_folder_of_an_unsupported_format_is_recognized(
-    tmp_path: Path, folder: str, names: list[str], keyword: str
-) -> None:
-    path = tmp_path / folder
-    path.mkdir()
-    for name in names:
-        (path / name).write_bytes(b"x")
-    with pytest.raises(InputError, match=f"is .*{keyword}.*, which is not read: ."):
-        entries_of(path)
