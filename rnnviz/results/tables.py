@@ -4,7 +4,7 @@ Text and background have the colors of the page, so dark pages stay legible. Onl
 the verdict is a word, too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
@@ -15,6 +15,7 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
+from rnnviz.results.columns import COMPARED, DIFFERENCES, FIRST_MISMATCH, MISMATCHES, Column, filled
 from rnnviz.text import verdict_details
 from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
@@ -247,21 +248,12 @@ def verdict_html(result: RunResult) -> str:
 
 def figures_html(result: RunResult) -> str:
     """A table with a column of figures for each candidate; "" without one."""
-    columns = {display_name(c.candidate): _figures(c) for c in result.comparisons}
-    if not columns:
-        return ""
-    return _table(_CORNER.format(reference=display_name(result.reference.engine)), columns)
+    return _table(result.comparisons) if result.comparisons else ""
 
 
 def comparison_html(comparison: ArrayComparison) -> str:
     sentence = (TextPart(comparison_in_words(comparison)),)
-    columns = {display_name(comparison.candidate): _figures(comparison)}
-    return whole_html(
-        [
-            _bar(comparison.verdict, sentence),
-            _table(_CORNER.format(reference=display_name(comparison.reference)), columns),
-        ]
-    )
+    return whole_html([_bar(comparison.verdict, sentence), _table([comparison])])
 
 
 def run_in_words(result: RunResult) -> str:
@@ -293,23 +285,18 @@ def network_in_words(config: Config) -> str:
     return f"{display_name(network.cell)}: {sizes}{directions}, {network.dtype}"
 
 
-def _figures(comparison: ArrayComparison) -> dict[str, str]:
-    first = comparison.first_mismatch
-    figures = {
-        "Values compared": verdict_details.compared(comparison),
-        "Mismatches": number_format.count(comparison.mismatched),
-        "Tolerance (atol, rtol)": f"{number_format.full(comparison.atol)}, {number_format.full(comparison.rtol)}",
-        "Max abs difference": number_format.error(comparison.max_abs_error),
-        "Position of the max": comparison.max_abs_error_at.short if comparison.max_abs_error else "",
-        "Max error ratio": number_format.error(comparison.max_error_ratio),
-        "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
-        "First mismatch": "none",
-    }
-    if first is not None:
-        figures["First mismatch"] = first.where.short
-        values = number_format.format_pair(first.reference, first.candidate)
-        figures["Reference value there"], figures["Candidate value there"] = values
-    return figures
+def _tolerances(comparison: ArrayComparison) -> str:
+    return f"{number_format.full(comparison.atol)}, {number_format.full(comparison.rtol)}"
+
+
+_OF_COMPARISONS = (
+    COMPARED,
+    MISMATCHES,
+    Column("Tolerance (atol, rtol)", _tolerances),
+    *DIFFERENCES,
+    *FIRST_MISMATCH,
+)
+"""The figures of the table of a run in a notebook."""
 
 
 def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
@@ -318,12 +305,13 @@ def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
     return f'<div style="{style}">{MARKS[verdict]} {text}</div>'
 
 
-def _table(corner: str, columns: Mapping[str, Mapping[str, str]]) -> str:
-    names = dict.fromkeys(name for figures in columns.values() for name in figures)
-    head = "".join(_cell("th", name, "col") for name in (corner, *columns))
+def _table(comparisons: Sequence[ArrayComparison]) -> str:
+    """A row for each figure that any of the candidates has."""
+    corner = _CORNER.format(reference=display_name(comparisons[0].reference))
+    head = "".join(_cell("th", name, "col") for name in (corner, *(display_name(c.candidate) for c in comparisons)))
     rows = (
-        _cell("th", name, "row") + "".join(_cell("td", figures.get(name, "")) for figures in columns.values())
-        for name in names
+        _cell("th", column.title, "row") + "".join(_cell("td", column.text(own)) for own in comparisons)
+        for column in filled(_OF_COMPARISONS, comparisons)
     )
     body = "".join(f'<tr style="background: none">{row}</tr>' for row in rows)
     style = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"

@@ -16,7 +16,8 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import Column, Look, TableModel
+from rnnviz.gui.views.table_model import TableModel
+from rnnviz.results.columns import Column, Look
 from rnnviz.sweeps.results import (
     QUANTITIES,
     ROW_MARKS,

@@ -11,7 +11,8 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import PLAIN, Column, Look, TableModel
+from rnnviz.gui.views.table_model import TableModel
+from rnnviz.results.columns import PLAIN, Column, Look
 from rnnviz.results.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict

@@ -5,7 +5,8 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import Column, Look, TableModel
+from rnnviz.gui.views.table_model import TableModel
+from rnnviz.results.columns import Column, Look
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import CheckOutcome
 

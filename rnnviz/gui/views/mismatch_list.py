@@ -16,7 +16,8 @@ from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, counted, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import Column, TableModel
+from rnnviz.gui.views.table_model import TableModel
+from rnnviz.results.columns import Column
 from rnnviz.text.verdict_details import arrays
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.mismatches import MismatchRows, mismatch_rows

@@ -15,8 +15,9 @@ from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import PLAIN, Column, Look, TableModel
+from rnnviz.gui.views.table_model import TableModel
 from rnnviz.reading.parameter_gradients import LISTED, ArrayRow, Entries, array_rows, entries_of
+from rnnviz.results.columns import PLAIN, Column, Look
 from rnnviz.verify.result import RunResult
 
 _AGREES, _DIFFERS, _ALONE = Look("right", icon="check"), Look("wrong", bold=True, icon="cross"), Look("muted")

@@ -1,7 +1,7 @@
 """Table model made of column records: each says how it writes, aligns, colors, explains and sorts its cells."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,64 +10,14 @@ from PySide6.QtGui import QColor, QIcon
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.table import FULL_ROLE, AnyIndex, TableCell
+from rnnviz.results.columns import Column, Look
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 NONFINITE = {number_format.NAN: "nan", number_format.INFINITY: "infinite"}
-
-
-@dataclass(frozen=True)
-class Look:
-    """Color role, weight and icon of a cell. `note` says the same in words, for screen readers."""
-
-    role: str = ""
-    bold: bool = False
-    icon: str = ""
-    note: str = ""
-
-
-PLAIN = Look()
-Looks: TypeAlias = Callable[[Any], Look]
-
-
-def plain(_row: Any) -> Look:
-    """The look of a cell without marks."""
-    return PLAIN
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column. Its functions take a row of the model.
-
-    `text` is shown, and `full`, with every digit, is copied and explained. Numbers align at the right, and are shown
-    with true minus signs. `heading` is the copied and spoken title, `why` the title's tooltip. `keys` returns the sort
-    keys of all rows. `widest` replaces the measured widest text; `grows` and `shrinks` are for `NumberTable.fit`.
-    """
-
-    title: str
-    text: Callable[[Any], str]
-    full: Callable[[Any], str] | None = None
-    number: bool = False
-    right: bool = False
-    look: Looks = plain
-    heading: str = ""
-    why: str = ""
-    keys: Callable[[], NDArray[Any]] | None = None
-    widest: str = ""
-    grows: bool = False
-    shrinks: bool = False
-    optional: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.heading or self.title
-
-    def exact(self, row: Any) -> str:
-        return (self.full or self.text)(row)
 
 
 class TableModel(QAbstractTableModel):

@@ -20,7 +20,7 @@ from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
+from rnnviz.gui.views.table_model import TableModel
 from rnnviz.reading.gate_lanes import GateVector, GateVectors
 from rnnviz.reading.gates import (
     GRADIENTS,
@@ -31,6 +31,7 @@ from rnnviz.reading.gates import (
     is_recomputed,
     per_unit_choices,
 )
+from rnnviz.results.columns import PLAIN, Column, Look, Looks, plain
 from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {

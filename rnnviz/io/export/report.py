@@ -36,6 +36,20 @@ from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
+from rnnviz.results.columns import (
+    ATOL,
+    COMPARED,
+    FIGURES,
+    MAX_ERROR,
+    MAX_RATIO,
+    MISMATCHES,
+    NONFINITE_APART,
+    Column,
+    Look,
+    error_column,
+    filled,
+    pair_columns,
+)
 from rnnviz.results.summary import versions
 from rnnviz.results.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.series.errors import ERROR_RATIO, error_series
@@ -45,7 +59,7 @@ from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
+from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
@@ -89,14 +103,14 @@ def report_html(
             candidates=[display_name(c.candidate) for c in result.comparisons],
             comparison=comparison_rows(result),
             charts=[error_chart(result, comparison) for comparison in result.comparisons],
-            audits=audit_rows(result),
+            audits=audit_table(result.judgment, "First wrong step"),
             gradients=gradient_tables(result),
             gradient_charts=[
                 error_chart(result, comparison.gradients_over_time[gradient("h")])
                 for comparison in result.comparisons
                 if gradient("h") in comparison.gradients
             ],
-            gradient_audits=gradient_audit_rows(result),
+            gradient_audits=audit_table(result.backward_judgment, "First wrong gradient"),
             gradient_engines=[display_name(engine) for engine in result.gradient_engines],
             allowed=ALLOWED_BOUNDS,
             checks=[(display_name(check.engine), check) for check in result.checks],
@@ -162,135 +176,95 @@ class ReportRow:
     cells: tuple[TableCell, ...]
 
 
-@dataclass(frozen=True)
-class AuditTableRow:
-    """The step audit of one engine.
-
-    `line` is the first line that differs of a custom step that returns lines; `diagnosis` is empty unless a known bug
-    reproduces its numbers.
-    """
-
-    engine: str
-    verdict: AuditVerdict
-    word: str
-    audited: str
-    worst: TableCell
-    first_wrong: TableCell
-    has: TableCell
-    gives: TableCell
-    line: str
-    diagnosis: str
-
-
-def error(value: float) -> Figure:
-    return Figure(number_format.error(value), number_format.full(value))
+def _cell(column: Column, row: Any) -> TableCell:
+    """A cell as it is shown, and in full where that says more."""
+    full = "" if column.full is None else column.full(row)
+    return Figure(column.text(row), full) if full else column.text(row)
 
 
 def comparison_rows(result: RunResult) -> tuple[ReportRow, ...]:
     """A row for each figure that any candidate has, with a cell for each candidate."""
-    each = [_figures(result, comparison) for comparison in result.comparisons]
-    rows = (ReportRow(name, tuple(figures[name] for figures in each)) for name in (each[0] if each else ()))
-    return tuple(row for row in rows if any(row.cells))
+    verdicts = {comparison.candidate: result.comparison_verdict(comparison) for comparison in result.comparisons}
+    verdict = Column("Verdict", lambda own: f"{MARKS[verdicts[own.candidate]]} {verdicts[own.candidate]}")
+    columns = filled((verdict, *FIGURES), result.comparisons)
+    return tuple(ReportRow(own.title, tuple(_cell(own, row) for row in result.comparisons)) for own in columns)
 
 
-def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
-    verdict, first = result.comparison_verdict(comparison), comparison.first_mismatch
-    has = ("", "") if first is None else _apart(first.reference, first.candidate)
-    return {
-        "Verdict": f"{MARKS[verdict]} {verdict}",
-        "Values compared": verdict_details.compared(comparison),
-        "Mismatches": number_format.count(comparison.mismatched),
-        "Absolute tolerance": error(comparison.atol),
-        "Relative tolerance": error(comparison.rtol),
-        "Max abs difference": error(comparison.max_abs_error),
-        "Position of the max": _position(comparison.max_abs_error_at) if comparison.max_abs_error else "",
-        "Max error ratio": error(comparison.max_error_ratio),
-        "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
-        "Smallest passing atol": Figure(
-            number_format.format_ceil(comparison.smallest_passing_atol),
-            number_format.full(comparison.smallest_passing_atol),
+@dataclass(frozen=True)
+class ReportTable:
+    """A table: the titles of its columns, and for each row the cells, each with the color of its text."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[tuple[TableCell, str], ...], ...]
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Any]) -> ReportTable:
+    """A table without the optional columns in which no row has a text."""
+    kept = [column for column in columns if not column.optional or filled([column], rows)]
+    cells = tuple(tuple((_cell(column, row), column.look(row).role) for column in kept) for row in rows)
+    return ReportTable(tuple(column.title for column in kept), cells)
+
+
+def audit_table(judgment: Judgment | BackwardJudgment | None, place: str) -> ReportTable:
+    """A row for each audited engine; `place` is the title of the column with the first wrong value."""
+    if judgment is None:
+        return _table((), ())
+
+    def differing(audit: Audit) -> tuple[float, float] | None:
+        return None if audit.first_wrong is None else (audit.first_wrong.value, audit.first_wrong.expected)
+
+    columns = (
+        Column("Engine", lambda audit: display_name(audit.engine)),
+        Column(
+            "Verdict",
+            lambda audit: f"{_SIGNS.get(audit.verdict, '')}{AUDIT_WORDS[audit.verdict]}",
+            look=lambda audit: Look(audit.verdict),
         ),
-        "First mismatch": "none" if first is None else _position(first.where),
-        "Reference value there": has[0],
-        "Candidate value there": has[1],
-        "NaN or infinite in the reference": _some(comparison.nonfinite_reference),
-        "NaN or infinite in the candidate": _some(comparison.nonfinite_candidate),
-        "NaN or infinite in one engine only": _some(comparison.nonfinite_apart),
-    }
-
-
-def audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
-    """A row for each engine that was audited."""
-    judgment = result.judgment
-    return () if judgment is None else tuple(_audit(judgment, audit) for audit in judgment.audits.values())
-
-
-def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
-    return _audit_row(judgment, audit, "" if audit.first_line is None else audit.first_line.name)
-
-
-def _audit_row(judgment: Judgment | BackwardJudgment, audit: Audit, line: str) -> AuditTableRow:
-    wrong = audit.first_wrong
-    has = ("", "") if wrong is None else _apart(wrong.value, wrong.expected)
-    place: TableCell = "" if wrong is None else str(wrong.where)
-    if audit.way == "forward" and audit.first_location is not None:
-        place = _position(audit.first_location)
-    return AuditTableRow(
-        display_name(audit.engine),
-        audit.verdict,
-        AUDIT_WORDS[audit.verdict],
-        "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage),
-        error(audit.worst_ratio) if audit.audited else "",
-        place,
-        has[0],
-        has[1],
-        line,
-        likely_cause(judgment, audit.engine),
+        Column("Audited", lambda audit: "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage)),
+        error_column("Largest error (rounding bounds)", lambda audit: audit.worst_ratio if audit.audited else None),
+        Column(place, lambda audit: _first_wrong(audit)[0], lambda audit: _first_wrong(audit)[1]),
+        *pair_columns(("Returned", "Recomputed"), differing),
+        Column(
+            "First line that differs",
+            lambda audit: "" if audit.first_line is None else audit.first_line.name,
+            optional=True,
+        ),
+        Column("Likely cause", lambda audit: likely_cause(judgment, audit.engine)),
     )
+    return _table(columns, tuple(judgment.audits.values()))
 
 
-def gradient_tables(result: RunResult) -> tuple[tuple[str, tuple[ReportRow, ...]], ...]:
+_SIGNS = {AuditVerdict.RIGHT: "✔ ", AuditVerdict.WRONG: "✘ "}
+
+
+def _first_wrong(audit: Audit) -> tuple[str, str]:
+    """The place of the first wrong value, and in full where it is shown in short."""
+    wrong, where = audit.first_wrong, audit.first_location
+    if audit.way == "forward" and where is not None:
+        return where.short, str(where)
+    return "" if wrong is None else str(wrong.where), ""
+
+
+def gradient_tables(result: RunResult) -> tuple[tuple[str, ReportTable], ...]:
     """For each candidate whose gradients are compared its name, and a row for each gradient."""
+    columns = (
+        Column("Gradient", lambda own: own.name),
+        Column(COMPARED.title, lambda own: number_format.count(own.elements)),
+        MISMATCHES,
+        ATOL,
+        MAX_ERROR,
+        Column(
+            "Position of the max",
+            lambda own: str(own.max_abs_error_place) if own.max_abs_error else "",
+        ),
+        MAX_RATIO,
+        NONFINITE_APART,
+    )
     return tuple(
-        (
-            display_name(comparison.candidate),
-            tuple(map(_gradient_row, comparison.gradients.values())),
-        )
+        (display_name(comparison.candidate), _table(columns, tuple(comparison.gradients.values())))
         for comparison in result.comparisons
         if comparison.gradients
     )
-
-
-def _gradient_row(own: ArrayComparison) -> ReportRow:
-    cells = (
-        number_format.count(own.elements),
-        number_format.count(own.mismatched),
-        error(own.atol),
-        error(own.max_abs_error),
-        str(own.max_abs_error_place) if own.max_abs_error else "",
-        error(own.max_error_ratio),
-        _some(own.nonfinite_apart),
-    )
-    return ReportRow(own.name, cells)
-
-
-def gradient_audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
-    """A row for each engine whose gradients were audited."""
-    judgment = result.backward_judgment
-    return tuple(_audit_row(judgment, audit, "") for audit in judgment.audits.values())
-
-
-def _position(where: Location) -> Figure:
-    return Figure(where.short, str(where))
-
-
-def _some(count: int) -> str:
-    return number_format.count(count) if count else ""
-
-
-def _apart(one: float, other: float) -> tuple[Figure, Figure]:
-    shown = number_format.format_pair(one, other)
-    return Figure(shown[0], number_format.full(one)), Figure(shown[1], number_format.full(other))
 
 
 @dataclass(frozen=True)
@@ -393,14 +367,19 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
     return None, ""
 
 
+_OUTCOMES = (
+    error_column("difference", lambda own: None if own is None else own.difference),
+    error_column("allowed for rounding", lambda own: None if own is None else ALLOWED * own.bound),
+)
+
+
 def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[ReportRow]:
     """The value of the arithmetic besides the engines' own."""
     found = [breakdown.by_name[symbol].own for breakdown in each]
     yield _row(f"{symbol} of this arithmetic", [breakdown.by_name[symbol].value for breakdown in each])
     yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
-    yield ReportRow("difference", tuple("" if own is None else error(own.difference) for own in found))
-    limits = tuple("" if own is None else error(ALLOWED * own.bound) for own in found)
-    yield ReportRow("allowed for rounding", limits)
+    for column in _OUTCOMES:
+        yield ReportRow(column.title, tuple(_cell(column, own) for own in found))
 
 
 def _row(name: str, values: Sequence[float | None]) -> ReportRow:

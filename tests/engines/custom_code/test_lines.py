@@ -18,7 +18,7 @@ from rnnviz.engines.layers import run_stack
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
 from rnnviz.io.export.json_summary import summary
-from rnnviz.io.export.report import audit_rows
+from rnnviz.io.export.report import audit_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.results.tables import report
@@ -160,7 +160,9 @@ def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_p
     number = found["first_line"]["line_number"]
     assert f"First line that differs: f, in line {number} of the file." in report(result)
     assert HARD in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
-    assert [row.line for row in audit_rows(result)] == ["", "f"]
+    table = audit_table(result.judgment, "First wrong step")
+    place = table.titles.index("First line that differs")
+    assert [row[place][0] for row in table.rows] == ["", "f"]
 
     explanation = explain_at(result, line.where.location)
     divergence, own = explanation.divergences[path], explanation.breakdowns[path]

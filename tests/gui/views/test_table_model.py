@@ -7,7 +7,8 @@ from PySide6.QtCore import Qt
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import Column, Look, TableModel
+from rnnviz.gui.views.table_model import TableModel
+from rnnviz.results.columns import Column, Look
 from tests.gui.views.tables import texts
 
 VALUES = (-0.5, np.nan, 2.0, -0.5, -np.inf)

@@ -27,7 +27,8 @@ from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.base import claims, is_plain
 from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
-from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel
+from rnnviz.gui.views.table_model import NONFINITE, TableModel
+from rnnviz.results.columns import Column, Look
 
 _PAD = 6
 _COMFORTABLE_BAR, _LEAST_BAR_WIDTH = 58, 32
