@@ -235,14 +235,10 @@ def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
 def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
     network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
     where = Location(1, 1, 2, 0, 1)
-    assert entry_place(network, "grad.h", where.index) == Place.at("grad.h", where)
     output = Place.at("grad.out", where)
     assert entry_place(network, "grad.out", where.index) == quantity_place(where, "grad.out") == output
     assert in_words(output) == "grad.out[t=2, u=1] of layer 1, backward"
     assert (output.location, counterpart(output, where)) == (where, Place.at("h", where))
-    assert entry_place(network, "grad.z", where.index) == Place.at("grad.z", where)
-    assert entry_place(network, "grad.h0", (3, 0, 1)) == Place("grad.h0", (3, 0, 1))
-    assert entry_place(network, "grad.input", (2, 0, 1)) == Place("grad.input", (2, 0, 1))
     place = parameter_place(Lane(1, 1), "h2h_weight", (4, 2)).gradient
     assert entry_place(network, "grad.parameters.r1_h2h_weight", (4, 2)) == place
     assert in_words(place) == "grad.r1_h2h_weight[4, 2] of layer 1, backward"

@@ -12,7 +12,7 @@ import pytest
 from rnnviz.core.config import Backward, Compare, Config, Network, SequenceSource
 from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.places import Place, entry_place
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import EngineReport, Equality, Progress
@@ -99,21 +99,6 @@ def test_tolerance_of_gradients_grows_with_their_magnitude() -> None:
     assert "grad.h of manual" in repr(gradients["grad.h"])
     assert gradients["grad.h"].atol > 1000 * gradients["grad.input"].atol / 3
     assert gradients["grad.h"].mismatched == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "index", "text"),
-    [
-        ("grad.h", (1, 1, 3, 0, 2), "grad.h of layer 1, backward, t = 3, sample 0, unit 2"),
-        ("grad.input", (3, 0, 2), "grad.input at t = 3, sample 0, feature 2"),
-        ("grad.c0", (3, 0, 2), "grad.c0 of layer 1, backward, sample 0, unit 2"),
-        ("grad.parameters.l0_h2h_bias", (4,), "grad.parameters.l0_h2h_bias[4]"),
-    ],
-)
-def test_text_of_a_place(name: str, index: tuple[int, ...], text: str) -> None:
-    place = entry_place(Network("lstm", 3, 4, num_layers=2, bidirectional=True), name, index)
-    assert str(place) == text
-    assert place.location == (Location(*index) if len(index) == 5 else None)
 
 
 def backward(result: RunResult) -> BackwardJudgment:

@@ -1,0 +1,61 @@
+"""Places: numbers of named arrays, in their lanes."""
+
+import pytest
+
+from rnnviz.core.config import Network
+from rnnviz.core.places import Place, entry_place, parameter_place
+from rnnviz.core.trace_index import Lane, Location
+
+BOTH = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "kind", "text", "json"),
+    [
+        ("grad.h", (1, 1, 3, 0, 2), "step", "grad.h of layer 1, backward, t = 3, sample 0, unit 2",
+         {"layer": 1, "direction": "backward", "timestep": 3, "sample": 0, "unit": 2}),
+        ("grad.input", (3, 0, 2), "input", "grad.input at t = 3, sample 0, feature 2",
+         {"timestep": 3, "sample": 0, "feature": 2}),
+        ("grad.c0", (3, 0, 2), "initial", "grad.c0 of layer 1, backward, sample 0, unit 2",
+         {"layer": 1, "direction": "backward", "sample": 0, "unit": 2}),
+        ("grad.parameters.r1_h2h_bias", (4,), "parameter", "grad.parameters.r1_h2h_bias[4]", {"index": [4]}),
+    ],
+)  # fmt: skip
+def test_an_entry_of_an_array_has_a_lane_a_kind_a_text_and_keys(
+    name: str, index: tuple[int, ...], kind: str, text: str, json: dict[str, object]
+) -> None:
+    place = entry_place(BOTH, name, list(index))
+    assert (place.kind, str(place), place.to_json()) == (kind, text, json)
+    assert place.lane == (None if kind == "input" else Lane(1, 1))
+    assert place.location == (Location(*index) if kind == "step" else None)
+    assert place.short == ("grad.h L1← t=3 n=0 u=2" if kind == "step" else text)
+    assert (place.sample, place.unit) == (None if kind == "parameter" else 0, index[-1])
+    assert place.timestep == (3 if kind in ("step", "input") else None)
+    assert place.of == Place(name.removeprefix("grad."), index)
+    assert place.of.gradient == place
+
+
+def test_a_lane_of_a_reversed_network_is_backward() -> None:
+    reverse = Network("gru", 2, 3, reverse=True)
+    for name, index in (("h", (0, 0, 1, 0, 2)), ("h0", (0, 0, 2)), ("parameters.l0_i2h_weight", (1, 1))):
+        lane = entry_place(reverse, name, index).lane
+        assert lane is not None
+        assert lane.backward
+
+
+def test_given_numbers_are_computed_by_no_step() -> None:
+    where = Location(1, 0, 2, 0, 1)
+    given = [Place("input", (2, 0, 1)), Place("h0", (1, 0, 1)), Place.at("loss.out", where), Place.at("loss.c", where)]
+    assert [place.is_given for place in given] == [True] * 4
+    assert [place.in_backward_pass for place in given] == [False, False, True, True]
+    assert [place.is_gradient for place in given] == [False] * 4
+    computed = [Place.at("h", where), Place.at("grad.i", where), *(place.gradient for place in given[:2])]
+    assert [place.is_given for place in computed] == [False] * 4
+    assert [place.in_backward_pass for place in computed] == [False, True, True, True]
+
+
+def test_a_number_of_a_parameter_is_named_in_its_network_and_in_its_lane() -> None:
+    place = parameter_place(Lane(1, 1), "h2h_weight", (4, 2))
+    assert place == entry_place(BOTH, "parameters.r1_h2h_weight", (4, 2))
+    assert (place.gradient.parameter, place.gradient.name_in_lane) == ("r1_h2h_weight", "h2h_weight")
+    assert (place.layer, place.direction) == (1, 1)
