@@ -12,7 +12,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.backward import BackwardPasses, Gradient
-from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in
 from rnnviz.verify.diagnosis import ALLOWED, BETTER, Names, nearest, own_tolerance
@@ -55,9 +55,9 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
     given = {name: array for name, array in trace.items() if name.startswith(GRADIENT) and name not in unread}
     tolerance = own_tolerance(inputs, trace)
 
-    def distance(fault: GradientBug, limit: float) -> float:
+    def distance(fault: BugVariant, limit: float) -> float:
         # The loop without a bug is computed anyway.
-        whole = fault.loop == GradientBug() or "stored" in fault.unreversed
+        whole = fault.gradient_loop == BugVariant() or "stored" in fault.unreversed
         glances = [most for most in _GLANCES if most < timesteps and not whole]
         for most in (*glances, None):
             largest = distance_of(passes.gradients(fault, most), given, tolerance, limit)
@@ -65,7 +65,7 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
                 break
         return largest
 
-    limit = min(ALLOWED, distance(GradientBug(), ALLOWED * BETTER) / BETTER)
+    limit = min(ALLOWED, distance(BugVariant(), ALLOWED * BETTER) / BETTER)
     if limit == 0.0:
         return ()
     moved = _moved(inputs, trace)
@@ -74,7 +74,7 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
         within_limit = [
             (names, found)
             for names, fault in faults
-            if (found := distance(fault.gradient, limit)) <= limit and _reproduces(fault.gradient, passes, moved, trace)
+            if (found := distance(fault, limit)) <= limit and _reproduces(fault, passes, moved, trace)
         ]
         return nearest(inputs, within_limit, limit, trace)
 
@@ -93,7 +93,7 @@ def _moved(inputs: Inputs, trace: Trace) -> BackwardPasses:
     return BackwardPasses(replace(inputs, parameters=Parameters(inputs.network, parameters)), states, "float64")
 
 
-def _reproduces(fault: GradientBug, passes: BackwardPasses, moved: BackwardPasses, trace: Trace) -> bool:
+def _reproduces(fault: BugVariant, passes: BackwardPasses, moved: BackwardPasses, trace: Trace) -> bool:
     """Whether every gradient that the engine stores equals the fault's, within rounding.
 
     Of grad.out the one without the bug is as good: a bug may read another one than the engine stores.

@@ -18,7 +18,7 @@ from rnnviz.core.inputs import Inputs, Load, part_of_state
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit, audit_pass
@@ -59,12 +59,12 @@ def undetectable_gradients(inputs: Inputs, among: Collection[str] | None = None)
         states = states_of(part, faulty_trace(BugVariant(), part))
         correct: dict[str, Any] = {}
         passes = BackwardPasses(part, states, "float64")
-        for name, index, array in passes.gradients(GradientBug()):
+        for name, index, array in passes.gradients(BugVariant()):
             correct.setdefault(name, {})[index] = array
         blind = [
             bug
             for bug in blind
-            if distance_of(passes.gradients(bug.faults(inputs.network)[0].gradient), correct, tolerance, 1.0) <= 1.0
+            if distance_of(passes.gradients(bug.faults(inputs.network)[0]), correct, tolerance, 1.0) <= 1.0
         ]
         if not blind:
             break

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
 from rnnviz.io.inputs import load_inputs
@@ -42,7 +42,7 @@ def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObjec
     inputs = data.draw(losses(data.draw(padded_inputs())))
     expected, trace = oracle_gradients(inputs), faulty_trace(BugVariant(), inputs)
     tolerance = 1e-10 if inputs.network.dtype == "float64" else 1e-4
-    for name, index, array in BackwardPasses(inputs, trace, "float64").once(GradientBug()):
+    for name, index, array in BackwardPasses(inputs, trace, "float64").once(BugVariant()):
         assert_near(array, expected[name][index], tolerance, name)
 
 
@@ -79,9 +79,7 @@ def test_every_way_of_a_users_code_is_of_a_known_bug() -> None:
 
 
 def test_two_bugs_of_the_backward_pass_go_together_unless_they_contradict_each_other() -> None:
-    one, other = (
-        BugVariant(gradient=GradientBug(**change)) for change in ({"cut": ("c",)}, {"doubled": ("i2h_bias",)})
-    )
-    assert one.together_with(other) == BugVariant(gradient=GradientBug(cut=("c",), doubled=("i2h_bias",)))
-    assert one.together_with(BugVariant(gradient=GradientBug(cut=("h",)))) is None
-    assert one.together_with(BugVariant(unclipped=True)) == BugVariant(unclipped=True, gradient=one.gradient)
+    one, other = (BugVariant(**change) for change in ({"cut": ("c",)}, {"doubled": ("i2h_bias",)}))
+    assert one.together_with(other) == BugVariant(cut=("c",), doubled=("i2h_bias",))
+    assert one.together_with(BugVariant(cut=("h",))) is None
+    assert one.together_with(BugVariant(unclipped=True)) == BugVariant(unclipped=True, cut=("c",))

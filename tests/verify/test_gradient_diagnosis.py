@@ -17,7 +17,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
 from rnnviz.execution.events import RunRequest
@@ -47,7 +47,7 @@ def recorded(inputs: Inputs, gradients: Arrays, kept: Collection[str] = ()) -> T
     return faulty_trace(BugVariant(), inputs).with_arrays(own)
 
 
-def trace_with(fault: GradientBug, inputs: Inputs) -> Trace:
+def trace_with(fault: BugVariant, inputs: Inputs) -> Trace:
     engine = KnownBugEngine("bug:truncated-at-one-step")
     trace, _ = with_gradients(engine, inputs)
     for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
@@ -111,7 +111,7 @@ def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) ->
     inputs = data.draw(losses(load_inputs(data.draw(configs()))))
     bug = data.draw(st.sampled_from([bug.name for bug in gradient_bugs_in(inputs)]))
     if bug not in undetectable_gradients(inputs):
-        trace = trace_with(KNOWN_BUGS[bug].faults(inputs.network)[0].gradient, inputs)
+        trace = trace_with(KNOWN_BUGS[bug].faults(inputs.network)[0], inputs)
         assert (bug,) in diagnose_gradients(inputs, trace)
 
 
@@ -131,17 +131,17 @@ def test_every_variant_is_diagnosed(cell: str) -> None:
     faults = [(bug, fault) for bug in gradient_bugs_in(single) for fault in bug.faults(single.network)]
     # In turn: with both types each would take twice as long.
     for (bug, fault), inputs in zip(faults, cycle((single, double))):
-        assert diagnose_gradients(inputs, trace_with(fault.gradient, inputs)) == ((bug.name,),), fault
+        assert diagnose_gradients(inputs, trace_with(fault, inputs)) == ((bug.name,),), fault
 
 
 @pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
 def test_a_cause_reproduces_every_gradient(cell: str) -> None:
     """An LSTM whose step passes the gradient of c on and not the gradient of h is not truncated at one step."""
     inputs = inputs_of(cell, dtype="float64")
-    cut = GradientBug(cut=("h",))
+    cut = BugVariant(cut=("h",))
     expected = () if cell == "lstm" else (("truncated-at-one-step",),)
     assert diagnose_gradients(inputs, trace_with(cut, inputs)) == expected
-    bug = KNOWN_BUGS["forward-bias-used-twice"].faults(inputs.network)[0].gradient
+    bug = KNOWN_BUGS["forward-bias-used-twice"].faults(inputs.network)[0]
     for name in ("grad.h", "grad.i" if cell == "lstm" else "grad.r", "grad.h0", "grad.input"):
         trace = trace_with(bug, inputs)
         assert diagnose_gradients(inputs, trace) == (("forward-bias-used-twice",),)
@@ -151,7 +151,7 @@ def test_a_cause_reproduces_every_gradient(cell: str) -> None:
 
 def test_two_bugs_at_once_are_diagnosed() -> None:
     inputs = inputs_of("rnn_relu", bidirectional=False, num_layers=1)
-    fault = GradientBug(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
+    fault = BugVariant(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
     found = diagnose_gradients(inputs, trace_with(fault, inputs))
     assert found == (("truncated-at-one-step", "forward-bias-used-twice"),)
 
@@ -159,7 +159,7 @@ def test_two_bugs_at_once_are_diagnosed() -> None:
 def test_correct_and_unexplained_gradients_have_no_diagnosis() -> None:
     inputs = inputs_of("rnn_tanh", bidirectional=False, num_layers=1)
     assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs))) == ()
-    strange = trace_with(GradientBug(), inputs)
+    strange = trace_with(BugVariant(), inputs)
     strange["grad.h"][0, 0, 1, 0, 2] += 0.25
     assert diagnose_gradients(inputs, strange) == ()
 

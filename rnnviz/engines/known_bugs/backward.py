@@ -20,7 +20,7 @@ from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.engines.known_bugs.changes import GradientBug
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.manual import threads_for
 from rnnviz.frozen import dataclass
 
@@ -43,19 +43,19 @@ class BackwardPasses:
             for lane in lanes
         }
         self._computed: list[_Lane | FloatArray] = []
-        self._rest = self._lanes(GradientBug())
+        self._rest = self._lanes(BugVariant())
 
-    def gradients(self, fault: GradientBug, most: int | None = None) -> Iterator[Gradient]:
+    def gradients(self, fault: BugVariant, most: int | None = None) -> Iterator[Gradient]:
         """The gradients with a fault, from the top layer to the input, in parts.
 
         The loop over time without a bug is computed once, and kept. With `most` it is this number of steps of each
         lane of the top layer.
         """
-        shared = fault.loop == GradientBug() and most is None
+        shared = fault.gradient_loop == BugVariant() and most is None
         for part in self._shared() if shared else self._lanes(fault, most):
             yield from _gradients(part, fault, most)
 
-    def once(self, fault: GradientBug) -> Iterator[Gradient]:
+    def once(self, fault: BugVariant) -> Iterator[Gradient]:
         """As `gradients`, of which nothing is kept."""
         for part in self._lanes(fault):
             yield from _gradients(part, fault)
@@ -66,7 +66,7 @@ class BackwardPasses:
             self._computed.append(part)
             yield part
 
-    def _lanes(self, fault: GradientBug, most: int | None = None) -> Iterator["_Lane | FloatArray"]:
+    def _lanes(self, fault: BugVariant, most: int | None = None) -> Iterator["_Lane | FloatArray"]:
         """Every lane after its backward pass, from the top, and without `most` the gradient of the input."""
         inputs, states, dtype = self._inputs, self._states, self._dtype
         network, loss = inputs.network, inputs.loss
@@ -93,7 +93,7 @@ class BackwardPasses:
             yield above
 
 
-def _gradients(part: "_Lane | FloatArray", fault: GradientBug, most: int | None = None) -> Iterator[Gradient]:
+def _gradients(part: "_Lane | FloatArray", fault: BugVariant, most: int | None = None) -> Iterator[Gradient]:
     if not isinstance(part, _Lane):
         yield OF_INPUT, (), part
     elif most is None:
@@ -128,7 +128,7 @@ class _Lane:
 
     def __init__(
         self,
-        fault: GradientBug,
+        fault: BugVariant,
         inputs: Inputs,
         lane: tuple[int, int],
         x: FloatArray,
@@ -163,7 +163,7 @@ class _Lane:
         self._to_initial = {s: np.zeros(array.shape, dtype) for s, array in self._initial.items()}
         self._at = 0
 
-    def gradients(self, fault: GradientBug) -> Iterator[Gradient]:
+    def gradients(self, fault: BugVariant) -> Iterator[Gradient]:
         """The gradients after `run`, of a fault that has the same loop over time."""
         yield OF_OUTPUT, self._lane, self._of_out
         for symbol, array in self._found.items():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import reduce
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,45 @@ ParameterChange: TypeAlias = Callable[[CellSpec, LayerParameters], LayerParamete
 
 
 @dataclass(frozen=True)
-class GradientBug:
-    """A known bug of the backward pass in one variant; the defaults change nothing.
+class BugVariant:
+    """A known bug in one variant, of the forward pass or, from `cut` on, of the backward pass; defaults change nothing.
 
     Attributes
     ----------
+    parameters:
+        Changes to each layer's parameters, one after the other.
+    activations:
+        Other activations of some roles of the cell, by role.
+    step:
+        Another step of the cell, with the same roles.
+    unclipped:
+        Whether the pre-activations are not cut.
+    forgotten:
+        Which of the states "h" and "c" a step does not get from the one before it.
+    forgotten_is:
+        Replacement of these states: zeros, the initial state, or each other.
+    at_seams:
+        Whether they are forgotten only where a new call begins, in the forward direction.
+    backward:
+        How the backward direction goes: through a reversed sequence and back in place, through the sequence as
+        it is, or through a reversed one without being put back in place.
+    concat_swapped:
+        Whether the backward half is before the forward one.
+    final_at_last_timestep:
+        Whether the final state is the one at t = T-1 in both directions.
+    batch_as_time:
+        Whether the recurrence goes over the samples.
+    read_lengths:
+        The lengths that the code reads; None for the given ones.
+    padding:
+        Values in padding: zeros, those that the code computes there because of the lengths that it reads, or those
+        of a recurrence over all time steps.
+    final_at_batch_end:
+        Which directions have the values at t = T-1 as their final state, though these may be padding.
+    sample_order:
+        The samples in the order of the results; None for that of the input.
+    state_order:
+        The samples in the order of the final states, if the other results are in that of the input.
     cut:
         The states to which a time step passes no gradient on.
     cut_initial, cut_final:
@@ -71,6 +105,22 @@ class GradientBug:
         The states whose initial gradients are 0.
     """
 
+    parameters: tuple[ParameterChange, ...] = ()
+    activations: tuple[tuple[str, Function], ...] = ()
+    step: StepFunction | None = None
+    unclipped: bool = False
+    forgotten: tuple[str, ...] = ()
+    forgotten_is: Literal["zeros", "initial", "swapped"] = "zeros"
+    at_seams: bool = False
+    backward: Literal["reversed", "not_reversed", "not_realigned"] = "reversed"
+    concat_swapped: bool = False
+    final_at_last_timestep: bool = False
+    batch_as_time: bool = False
+    read_lengths: LengthsChange | None = None
+    padding: Literal["zeros", "kept", "computed"] = "zeros"
+    final_at_batch_end: Literal["", "all", "forward"] = ""
+    sample_order: SampleOrder | None = None
+    state_order: SampleOrder | None = None
     cut: tuple[str, ...] = ()
     cut_initial: bool = False
     cut_final: bool = False
@@ -90,72 +140,9 @@ class GradientBug:
     without_initial: tuple[str, ...] = ()
 
     @property
-    def loop(self) -> "GradientBug":
-        """The changes of the loop over time, without those of its results."""
+    def gradient_loop(self) -> "BugVariant":
+        """The bug without changes to the results of the backward loop over time."""
         return replace(self, kept=(), kept_step="last", doubled=(), doubled_forward=False, without_initial=())
-
-
-@dataclass(frozen=True)
-class BugVariant:
-    """A known bug in one variant; the defaults change nothing.
-
-    Attributes
-    ----------
-    parameters:
-        Changes to each layer's parameters, one after the other.
-    activations:
-        Other activations of some roles of the cell, by role.
-    step:
-        Another step of the cell, with the same roles.
-    unclipped:
-        Whether the pre-activations are not cut.
-    forgotten:
-        Which of the states "h" and "c" a step does not get from the one before it.
-    forgotten_is:
-        Replacement of these states: zeros, the initial state, or each other.
-    at_seams:
-        Whether they are forgotten only where a new call begins, in the forward direction.
-    backward:
-        How the backward direction goes: through a reversed sequence and back in place, through the sequence as
-        it is, or through a reversed one without being put back in place.
-    concat_swapped:
-        Whether the backward half is before the forward one.
-    final_at_last_timestep:
-        Whether the final state is the one at t = T-1 in both directions.
-    batch_as_time:
-        Whether the recurrence goes over the samples.
-    read_lengths:
-        The lengths that the code reads; None for the given ones.
-    padding:
-        Values in padding: zeros, those that the code computes there because of the lengths that it reads, or those
-        of a recurrence over all time steps.
-    final_at_batch_end:
-        Which directions have the values at t = T-1 as their final state, though these may be padding.
-    sample_order:
-        The samples in the order of the results; None for that of the input.
-    state_order:
-        The samples in the order of the final states, if the other results are in that of the input.
-    gradient:
-        The changes of the backward pass.
-    """
-
-    parameters: tuple[ParameterChange, ...] = ()
-    activations: tuple[tuple[str, Function], ...] = ()
-    step: StepFunction | None = None
-    unclipped: bool = False
-    forgotten: tuple[str, ...] = ()
-    forgotten_is: Literal["zeros", "initial", "swapped"] = "zeros"
-    at_seams: bool = False
-    backward: Literal["reversed", "not_reversed", "not_realigned"] = "reversed"
-    concat_swapped: bool = False
-    final_at_last_timestep: bool = False
-    batch_as_time: bool = False
-    read_lengths: LengthsChange | None = None
-    padding: Literal["zeros", "kept", "computed"] = "zeros"
-    final_at_batch_end: Literal["", "all", "forward"] = ""
-    sample_order: SampleOrder | None = None
-    state_order: SampleOrder | None = None
-    gradient: GradientBug = GradientBug()
 
     @property
     def of_padding(self) -> bool:
@@ -176,29 +163,18 @@ class BugVariant:
 
     def together_with(self, other: "BugVariant") -> "BugVariant | None":
         """Both known bugs at once, or None where they contradict each other."""
-        merged = _merged(self, other)
-        if merged is None or self.gradient in (other.gradient, GradientBug()):
-            return merged
-        gradient = _merged(self.gradient, other.gradient)
-        return None if gradient is None else replace(merged, gradient=gradient)
-
-
-F = TypeVar("F", BugVariant, GradientBug)
-
-
-def _merged(one: F, other: F) -> F | None:
-    merged = {}
-    for item in fields(one):
-        ours, theirs, default = getattr(one, item.name), getattr(other, item.name), item.default
-        if item.name == "parameters" or (item.name == "activations" and not dict(ours).keys() & dict(theirs)):
-            merged[item.name] = ours + theirs
-        elif ours in (default, theirs) or item.name == "gradient":
-            merged[item.name] = theirs
-        elif theirs == default:
-            merged[item.name] = ours
-        else:
-            return None
-    return type(one)(**merged)
+        merged = {}
+        for item in fields(self):
+            ours, theirs, default = getattr(self, item.name), getattr(other, item.name), item.default
+            if item.name == "parameters" or (item.name == "activations" and not dict(ours).keys() & dict(theirs)):
+                merged[item.name] = ours + theirs
+            elif ours in (default, theirs):
+                merged[item.name] = theirs
+            elif theirs == default:
+                merged[item.name] = ours
+            else:
+                return None
+        return BugVariant(**merged)
 
 
 def without_i2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:

@@ -68,7 +68,7 @@ class KnownBugEngine:
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run_backward`."""
-        fault = self._bug.faults(inputs.network)[0].gradient
+        fault = self._bug.faults(inputs.network)[0]
         lanes = 0
         for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
             trace[name][index] = array

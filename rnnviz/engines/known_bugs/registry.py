@@ -14,7 +14,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import UNKNOWN, is_unknown
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.known_bugs import changes as change
-from rnnviz.engines.known_bugs.changes import BugVariant, GradientBug
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.frozen import dataclass
 
 
@@ -149,37 +149,37 @@ def _confusing(cell: CellSpec) -> tuple[BugVariant, ...]:
     )
 
 
-def _truncated(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _truncated(cell: CellSpec) -> tuple[BugVariant, ...]:
     """All states cut, without and with the initial state; a state that is passed on passes its gradient on."""
-    return tuple(GradientBug(cut=cell.state_symbols, cut_initial=initial) for initial in (False, True))
+    return tuple(BugVariant(cut=cell.state_symbols, cut_initial=initial) for initial in (False, True))
 
 
-def _not_summed(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _not_summed(cell: CellSpec) -> tuple[BugVariant, ...]:
     """All parameters, then the weights, then those of the recurrent part."""
     names = tuple(cell.initializers())
     kinds = dict.fromkeys(
         (names, tuple(n for n in names if n.endswith("2h_weight")), tuple(n for n in names if n == "h2h_weight"))
     )
     steps: tuple[Literal["last", "first"], ...] = ("last", "first")
-    return tuple(GradientBug(kept=kind, kept_step=step) for step in steps for kind in kinds if kind)
+    return tuple(BugVariant(kept=kind, kept_step=step) for step in steps for kind in kinds if kind)
 
 
-def _cell_dropped(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _cell_dropped(cell: CellSpec) -> tuple[BugVariant, ...]:
     if "c" not in cell.state_symbols:
         return ()
     return tuple(
-        GradientBug(cut=("c",), cut_initial=initial, cut_final=final)
+        BugVariant(cut=("c",), cut_initial=initial, cut_final=final)
         for initial in (False, True)
         for final in (False, True)
     )
 
 
-def _direct_dropped(_: CellSpec) -> tuple[GradientBug, ...]:
+def _direct_dropped(_: CellSpec) -> tuple[BugVariant, ...]:
     steps: tuple[Literal["last", "none"], ...] = ("last", "none")
-    return tuple(GradientBug(direct=step, direct_above=above) for above in (False, True) for step in steps)
+    return tuple(BugVariant(direct=step, direct_above=above) for above in (False, True) for step in steps)
 
 
-def _other_slopes(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _other_slopes(cell: CellSpec) -> tuple[BugVariant, ...]:
     """The value of each activation in place of its pre-activation, then others; of all, then of those of one kind."""
     candidates = tuple(g.symbol for g in cell.gates if g.name == "candidate")
     output = ("",) if "output" in dict(cell.activations) else ()
@@ -190,14 +190,14 @@ def _other_slopes(cell: CellSpec) -> tuple[GradientBug, ...]:
         # The slope of relu is the same at its value, and is not a formula of it.
         kinds = "input", "previous"
     return tuple(
-        GradientBug(slope=kind, slope_of=part)
+        BugVariant(slope=kind, slope_of=part)
         for kind in kinds
         for part in parts
         if not (kind == "input" and part == ("",)) and not (kind == "previous" and part)
     )
 
 
-def _not_reversed(_: CellSpec) -> tuple[GradientBug, ...]:
+def _not_reversed(_: CellSpec) -> tuple[BugVariant, ...]:
     names = (
         ("output",),
         ("input",),
@@ -206,27 +206,27 @@ def _not_reversed(_: CellSpec) -> tuple[GradientBug, ...]:
         ("stored", "input"),
         ("output", "input", "stored"),
     )
-    return *(GradientBug(unreversed=arrays) for arrays in names), GradientBug(from_end=True)
+    return *(BugVariant(unreversed=arrays) for arrays in names), BugVariant(from_end=True)
 
 
-def _counted_twice(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _counted_twice(cell: CellSpec) -> tuple[BugVariant, ...]:
     biases = tuple(name for name in cell.initializers() if name.endswith("bias"))
     parts = dict.fromkeys((biases, *((name,) for name in biases)))
-    return tuple(GradientBug(doubled=part, doubled_forward=forward) for forward in (False, True) for part in parts)
+    return tuple(BugVariant(doubled=part, doubled_forward=forward) for forward in (False, True) for part in parts)
 
 
-def _without_reset(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _without_reset(cell: CellSpec) -> tuple[BugVariant, ...]:
     """The gate as a constant, then its gradient not passed to h[t-1], then v.n not multiplied by it."""
     if "r" not in cell.gate_symbols:
         return ()
-    unscaled = (GradientBug(unscaled=("n",)),) if cell.step is GRU.step else ()
-    return GradientBug(constant=("r",)), GradientBug(not_passed=("r",)), *unscaled
+    unscaled = (BugVariant(unscaled=("n",)),) if cell.step is GRU.step else ()
+    return BugVariant(constant=("r",)), BugVariant(not_passed=("r",)), *unscaled
 
 
-def _without_initial(cell: CellSpec) -> tuple[GradientBug, ...]:
+def _without_initial(cell: CellSpec) -> tuple[BugVariant, ...]:
     states = cell.state_symbols
     parts = dict.fromkeys((states, *((symbol,) for symbol in states)))
-    return tuple(GradientBug(without_initial=part) for part in parts)
+    return tuple(BugVariant(without_initial=part) for part in parts)
 
 
 def _of_gradients(
@@ -234,14 +234,10 @@ def _of_gradients(
     cause: str,
     origin: str,
     fix: str,
-    changes: Callable[[CellSpec], tuple[GradientBug, ...]],
+    of_cell: Callable[[CellSpec], tuple[BugVariant, ...]],
     needs: Literal["", "backward"] = "",
 ) -> KnownBug:
-    """A bug of the backward pass, from the changes that it makes for a cell."""
-
-    def of_cell(cell: CellSpec) -> tuple[BugVariant, ...]:
-        return tuple(BugVariant(gradient=gradient) for gradient in changes(cell))
-
+    """A bug of the backward pass, from its variants for a cell."""
     found = {name: of_cell(cell) for name, cell in CELLS.items()}
     return KnownBug(name, cause, origin, fix, {k: v for k, v in found.items() if v}, needs, of_cell=of_cell)
 
