@@ -118,7 +118,7 @@ def run_stack_backward(
     layer: BackwardLayer,
     progress: Progress,
     longest: int | None = None,
-    lane_type: "type[Lane] | None" = None,
+    lane_type: "type[LanePass] | None" = None,
 ) -> None:
     """Fill the trace's gradients.
 
@@ -126,7 +126,7 @@ def run_stack_backward(
     """
     network = inputs.network
     lanes = [
-        (lane_type or Lane)(inputs, trace, layer, (k, d))
+        (lane_type or LanePass)(inputs, trace, layer, (k, d))
         for k in reversed(range(network.num_layers))
         for d in range(network.directions)
     ]
@@ -171,7 +171,7 @@ def stack_equalities(
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class LaneBlock:
     """B time steps of S rows of a lane: samples, or packed ones."""
 
     times: slice
@@ -188,7 +188,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class _Part(Block):
+class _Part(LaneBlock):
     """Some time steps of a lane, and the samples that are computed in all of them, which may be every one."""
 
     every: bool
@@ -216,7 +216,7 @@ class _Part(Block):
         return np.array([lengths[n] == first + 1 if self.backward else first == 0 for n in self.samples])
 
 
-class Lane:
+class LanePass:
     """The backward pass of one lane, block by block."""
 
     def __init__(self, inputs: Inputs, trace: Trace, layer: BackwardLayer, lane: tuple[int, int]) -> None:
@@ -257,7 +257,7 @@ class Lane:
             progress(done / whole)
         self._store_sums()
 
-    def _store(self, block: Block, found: BlockGradients) -> None:
+    def _store(self, block: LaneBlock, found: BlockGradients) -> None:
         """Write the gradients of a block, and add those of the layer input and of the parameters to others."""
         # Sums that overflow are results to be shown.
         with np.errstate(all="ignore"):
@@ -306,7 +306,7 @@ class Lane:
                     carried[symbol][block.samples] = array
         return starts
 
-    def _task(self, block: Block, state: Arrays, final: Arrays, cuts: NDArray[np.bool_]) -> BackwardTask:
+    def _task(self, block: LaneBlock, state: Arrays, final: Arrays, cuts: NDArray[np.bool_]) -> BackwardTask:
         (k, direction), trace, kind = self._lane, self._trace, self._network.kind
         if k == 0:
             x = block.of(self._inputs.sequence)
@@ -337,7 +337,7 @@ class Lane:
             return np.zeros(len(steps), np.bool_)
         return np.array([False, *(self._loss.cuts(max(pair)) for pair in pairwise(steps))])
 
-    def _pass_down(self, block: Block, of_x: FloatArray) -> None:
+    def _pass_down(self, block: LaneBlock, of_x: FloatArray) -> None:
         """Add the gradients of the layer input to those of the layer below, or of the sequence."""
         layer, _ = self._lane
         if layer == 0:

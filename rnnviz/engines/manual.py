@@ -19,10 +19,10 @@ from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, Lane, run_stack_backward
+from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, LanePass, run_stack_backward
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
-from rnnviz.engines.packed_backward import PackedLane
+from rnnviz.engines.packed_backward import PackedLanePass
 from rnnviz.engines.packing import run_packed
 
 
@@ -125,7 +125,7 @@ class ManualEngine:
             layer = ManualBackward(kept if forward is trace else {})
             longest = _block_length(inputs.network, inputs.batch_size)
             packs = inputs.lengths and all(s in trace for s in inputs.network.kind.state_symbols)
-            run_stack_backward(inputs, trace, layer, progress, longest, PackedLane if packs else Lane)
+            run_stack_backward(inputs, trace, layer, progress, longest, PackedLanePass if packs else LanePass)
         return EngineReport()
 
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from rnnviz.core.gradients import gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.engines.backward import Arrays, Block, Lane
+from rnnviz.engines.backward import Arrays, LaneBlock, LanePass
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import PART_VALUES
-from rnnviz.engines.packing import Place, packing
+from rnnviz.engines.packing import RowPart, packing
 from rnnviz.frozen import dataclass
 
 _CALL, _COPY, _BEGIN = 1 << 24, 1 << 18, 1 << 20
@@ -26,7 +26,7 @@ _CALL, _COPY, _BEGIN = 1 << 24, 1 << 18, 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows(Block):
+class _Rows(LaneBlock):
     """Some time steps of rows of packed samples.
 
     Attributes
@@ -54,11 +54,11 @@ class _Rows(Block):
         rows[index] = rows.take(index, axis=0) + values[places] if add else values[places]
 
 
-class PackedLane(Lane):
+class PackedLanePass(LanePass):
     """The backward pass of one lane in rows of packed samples. The trace has every state."""
 
     def run(self, longest: int | None, progress: Progress) -> None:
-        """See `Lane.run`."""
+        """See `LanePass.run`."""
         network, lengths = self._network, tuple(self._lengths)
         weights = network.kind.parameter_count(network.sizes(self._lane[0]))
         packed = packing(lengths, _CALL / weights + 1, _COPY / weights, _BEGIN / weights)
@@ -78,11 +78,11 @@ class PackedLane(Lane):
         self._pass_on(0, carried)
         self._store_sums()
 
-    def _set_places(self, places: Sequence[Place], rows: int, steps: int) -> None:
+    def _set_places(self, places: Sequence[RowPart], rows: int, steps: int) -> None:
         """Note the place of each row and step, and where samples begin, end or are cut off, by step."""
         places = sorted(places, key=lambda place: (place.row, place.start))
-        self._begins: dict[int, list[Place]] = defaultdict(list)
-        self._ends: dict[int, list[Place]] = defaultdict(list)
+        self._begins: dict[int, list[RowPart]] = defaultdict(list)
+        self._ends: dict[int, list[RowPart]] = defaultdict(list)
         self._cut_off: dict[int, list[int]] = defaultdict(list)
         for place in places:
             self._begins[place.start].append(place)

@@ -28,7 +28,7 @@ _COPY = 1 << 17
 
 
 @dataclass(frozen=True)
-class Place:
+class RowPart:
     """The steps of a row that a sample has, from `start` to `stop`."""
 
     row: int
@@ -56,7 +56,7 @@ class Packing:
         The cost of all calls, in time steps of one row.
     """
 
-    places: Sequence[Place]
+    places: Sequence[RowPart]
     parts: Sequence[tuple[range, int]]
     cost: float
 
@@ -69,14 +69,14 @@ def packing(lengths: tuple[int, ...], call: float, copy: float, begin: float | N
     """
     samples = sorted(range(len(lengths)), key=lambda sample: -lengths[sample])
     longest = lengths[samples[0]]
-    ways = [[Place(row, sample, 0, lengths[sample]) for row, sample in enumerate(samples)]]
+    ways = [[RowPart(row, sample, 0, lengths[sample]) for row, sample in enumerate(samples)]]
     ways += [_filled_rows(samples, lengths, multiple) for multiple in {1, -(-longest // 32), -(-longest // 8)}]
     return min((_packing(places, call, copy, begin) for places in ways), key=lambda way: way.cost)
 
 
-def _filled_rows(samples: Sequence[int], lengths: Sequence[int], multiple: int) -> list[Place]:
+def _filled_rows(samples: Sequence[int], lengths: Sequence[int], multiple: int) -> list[RowPart]:
     """The samples, the longest first, each in the row with the least room that it fits in."""
-    rows: list[list[Place]] = []
+    rows: list[list[RowPart]] = []
     longest = lengths[samples[0]]
     room: list[tuple[int, int]] = []
     for sample in samples:
@@ -87,13 +87,13 @@ def _filled_rows(samples: Sequence[int], lengths: Sequence[int], multiple: int) 
             rows.append([])
         left, row = room.pop(place)
         start = longest - left
-        rows[row].append(Place(row, sample, start, start + length))
+        rows[row].append(RowPart(row, sample, start, start + length))
         insort(room, (left - -(-length // multiple) * multiple, row))
     rows.sort(key=lambda places: -places[-1].stop)
     return [replace(place, row=row) for row, places in enumerate(rows) for place in places]
 
 
-def _packing(places: Sequence[Place], call: float, copy: float, begin: float | None) -> Packing:
+def _packing(places: Sequence[RowPart], call: float, copy: float, begin: float | None) -> Packing:
     """The places with the parts that cost least."""
     ends = np.array(list({place.row: place.stop for place in places}.values()))
     cuts = np.unique([0, *ends])

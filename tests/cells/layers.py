@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.numpy_backward import BlockGradients, NumpyBackward
+from rnnviz.cells.interpreters.numpy_backward import LayerGradients, NumpyBackward
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.explain.forward import StepReads, WorkedStep
@@ -113,7 +113,7 @@ def stepwise_states(layer: DrawnLayer) -> Arrays:
 
 def gradients_of(
     layer: DrawnLayer, direct: NDArray[np.floating] | None, final: Arrays, **options: Any
-) -> BlockGradients:
+) -> LayerGradients:
     """The gradients of the sum of direct · h (T, N, H) and of final · the last states (N, H)."""
     states = stepwise_states(layer)
     before, after = ({name: array[part] for name, array in states.items()} for part in (slice(-1), slice(1, None)))

@@ -11,7 +11,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.activations import ACTIVATIONS, Activation, relu
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients
-from rnnviz.cells.interpreters.numpy_backward import BlockGradients, NumpyBackward
+from rnnviz.cells.interpreters.numpy_backward import LayerGradients, NumpyBackward
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact
 from tests.cells.layers import ALL_CELLS, Arrays, DrawnLayer, draw_layer
@@ -30,7 +30,7 @@ class BackwardPass:
     after: Arrays
     direct: NDArray[np.floating]
     final: Arrays
-    found: BlockGradients
+    found: LayerGradients
 
     @classmethod
     def of(cls, layer: DrawnLayer, seed: int = 0) -> "BackwardPass":

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
 from rnnviz.engines import packed_backward
-from rnnviz.engines.backward import Lane
+from rnnviz.engines.backward import LanePass
 from rnnviz.engines.manual import ManualBackward, ManualEngine
 from rnnviz.engines.packing import Packing, packing
 from rnnviz.engines.registry import load_engine
@@ -78,7 +78,7 @@ def test_no_packing_changes_the_gradients(cost: int, truncate: int | None, monke
     }
     inputs = load_inputs(Config.from_mapping(tables))
     trace, _ = with_gradients(ManualEngine(), inputs)
-    monkeypatch.setattr("rnnviz.engines.manual.PackedLane", Lane)
+    monkeypatch.setattr("rnnviz.engines.manual.PackedLanePass", LanePass)
     parts, _ = with_gradients(ManualEngine(), inputs)
     assert_gradients(trace, dict(parts.items()), 1e-12)
 

@@ -32,7 +32,7 @@ from rnnviz.frozen import dataclass
 
 
 @dataclass(frozen=True, eq=False)
-class BlockGradients:
+class LayerGradients:
     """The gradients of a block of B time steps, in the order of the forward pass.
 
     Attributes
@@ -107,7 +107,7 @@ class NumpyBackward:
         *,
         reverse: bool = False,
         during_steps: AbstractContextManager[object] | None = None,
-    ) -> BlockGradients:
+    ) -> LayerGradients:
         """Compute the gradients of a block.
 
         `x` is (B, N, I); `before` and `after` are (B, N, H); `direct` is (B, N, H); `carried` is (N, H); `pass_on` is
@@ -297,7 +297,7 @@ class _Block:
         *,
         reverse: bool,
         during_steps: AbstractContextManager[object],
-    ) -> BlockGradients:
+    ) -> LayerGradients:
         """Run the loop, and compute what follows from all steps."""
         plan, of, size = self._plan, self._of, self._of.size
         own = len(plan.u) - len(plan.joined)
@@ -343,7 +343,7 @@ class _Block:
             if op == "parameter" and any(node in partial for partial in self._partial):
                 parameters[name] += _flat(self._sum(node)).sum(axis=0)
         x = d_u @ of.weights["i2h"] if plan.u else np.zeros_like(self._x)
-        return BlockGradients(
+        return LayerGradients(
             states,
             {gate: slots[:, :, k] for k, gate in enumerate(plan.u)},
             {gate: slots[:, :, own + k] for k, gate in enumerate(plan.v)},
