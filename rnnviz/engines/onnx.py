@@ -16,12 +16,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, failed, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import plural
+from rnnviz.engines import onnx_layer
 from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress
 from rnnviz.engines.layers import fill_layer, initial_states
 

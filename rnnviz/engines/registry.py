@@ -20,7 +20,6 @@ from unicodedata import category
 import numpy as np
 
 from rnnviz.cells import CELLS
-from rnnviz.core import onnx_layer
 from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import (
     RECORDING,
@@ -36,6 +35,7 @@ from rnnviz.core.extras import EXTRAS, install_command, not_installed
 from rnnviz.core.model_formats import format_of_framework
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words, suggest
+from rnnviz.engines import onnx_layer
 from rnnviz.engines.base import Engine
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, bug_of
 from rnnviz.engines.known_bugs.registry import KnownBug as KnownBug

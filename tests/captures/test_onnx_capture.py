@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from rnnviz.captures.onnx_model import Recording, record
-from rnnviz.core import onnx_layer
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.engines import onnx_layer
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.io.inputs import load_inputs

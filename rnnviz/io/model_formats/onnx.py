@@ -31,11 +31,11 @@ from onnx import (
 )
 
 import rnnviz
-from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
+from rnnviz.engines import onnx_layer
 from rnnviz.io.model_formats.model_file import (
     Entry,
     ModelFile,

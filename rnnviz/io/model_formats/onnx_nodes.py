@@ -15,8 +15,8 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.activations import ACTIVATIONS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.core.words import join_words
+from rnnviz.engines.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
     DTYPES,
