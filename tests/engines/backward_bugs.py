@@ -196,7 +196,7 @@ def users_gradients(inputs: Inputs, bug: str = "", way: str = "") -> dict[str, A
             later = np.where(reverse, lengths - times, times)
             cuts = (later % (loss.truncate or timesteps) == 0) & (times > 0) & (later < lengths)
             lane = Layer(network.cell, vars(inputs.parameters.layer(k, d)), lengths, cuts, bug, way)
-            lane.forward(turn(below, reverse), states.h[row], None if states.c is None else states.c[row])
+            lane.forward(turn(below, reverse), states["h"][row], states["c"][row] if "c" in states else None)
             lane.hidden[times >= lengths] = 0
             lanes.append(lane)
             outputs.append(turn(lane.hidden, reverse))
