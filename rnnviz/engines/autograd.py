@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, values_of_parts
+from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, leaf_of_parts, values_of_parts
 from rnnviz.cells.interpreters.graph import Node, evaluate, trace
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients
@@ -180,26 +180,23 @@ class CellGraph(StepGraph):
             x, state = library.leaf(self._x), {s: library.constant(array) for s, array in before.items()}
             u = {gate: probed(f"u.{gate}", part) for gate, part in self._part("i2h", p, x).items()}
             v = self._part("h2h", p, state["h"])
-            leaves: dict[str, Mapping[str, Any]] = {"u": u, "v": v, "state": state, "parameter": p}
             layer = ArrayLayer.of(cell, p, library.library)
 
             def apply(node: Node, args: Sequence[Any]) -> Any:
                 value = layer.apply(node, args)
                 return probed(symbols[node], value) if node in symbols else value
 
-            found = evaluate(
-                list(values.values()), lambda n: n.number if n.op == "number" else leaves[n.op][n.name], apply
-            )
+            found = evaluate(list(values.values()), leaf_of_parts(p, u, v, state), apply)
         wanted = [x, *p.values(), *probes.values()]
         of_nodes: dict[Node, FloatArray] = {}
         for s, array in of_states.items():
             of_nodes[values[s]] = of_nodes[values[s]] + array if values[s] in of_nodes else array
-        # A state that a step only hands on owes nothing to a parameter.
-        owing = {node: array for node, array in of_nodes.items() if node.op != "state"}
+        # A state that a step only hands on contributes nothing to a parameter.
+        given = {node: array for node, array in of_nodes.items() if node.op != "state"}
         with library.recording():
             # A state may be a parameter, which is there once for all samples, and may depend on no leaf.
-            outputs = [found[node] + library.leaf(np.zeros_like(array)) for node, array in owing.items()]
-        arrays = library.gradients(outputs, list(owing.values()), wanted)
+            outputs = [found[node] + library.leaf(np.zeros_like(array)) for node, array in given.items()]
+        arrays = library.gradients(outputs, list(given.values()), wanted)
         of_x, of_p = arrays[0], dict(zip(p, arrays[1:], strict=False))
         of_probes = dict(zip(probes, arrays[1 + len(p) :], strict=True))
         over_time = {gate: of_probes[f"u.{gate}"] for gate in cell.gate_symbols}

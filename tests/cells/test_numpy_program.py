@@ -42,25 +42,6 @@ h = o * output(c)
     tanh(c_next, v_f)
     multiply(v_o, v_f, h_next)"""
 
-GRU_RUN = """\
-def run(h, all_u_rz, all_u_n, all_h_next):
-    for u_rz, u_n, h_next in zip(all_u_rz, all_u_n, all_h_next):
-        dot(W_h2h, h, product)
-        add(u_rz, v_rz, v_rz)
-        tanh(v_rz, v_rz)
-        multiply(v_rz, half, v_rz)
-        add(v_rz, half, v_rz)
-        add(v_n, b_n, v_n)
-        multiply(v_r, v_n, v_r)
-        add(u_n, v_r, v_r)
-        tanh(v_r, v_r)
-        subtract(h, v_r, v_n)
-        multiply(v_z, v_n, v_z)
-        add(v_r, v_z, h_next)
-        h = h_next
-    return h,
-"""
-
 
 def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     out = layer.outputs(names)
@@ -72,23 +53,11 @@ def test_the_calls_of_an_lstm_are_listed_for_its_lines() -> None:
     assert listing(LSTM, form=Form(stacked=True)) == LSTM_LISTING
 
 
-def test_the_loop_of_a_gru() -> None:
-    assert program_source(GRU, form=Form(features=True)).loop.text == GRU_RUN
-
-
 def test_requested_values_are_copied_before_their_buffer_is_reused() -> None:
     calls = [text for text, _ in program_source(LSTM, ("i", "g")).lines]
     assert calls.index("copyto(g_out, v_g)") < calls.index("multiply(v_i, v_g, v_i)")
     assert calls.index("add(v_ifo, half, v_ifo)") < calls.index("copyto(i_out, v_i)")
     assert calls.index("copyto(i_out, v_i)") < calls.index("multiply(v_i, v_g, v_i)")
-
-
-@pytest.mark.parametrize(
-    ("name", "calls"),
-    [("rnn_tanh", 3), ("lstm", 9), ("gru", 11), ("lstm_peephole", 15), ("lstm_coupled", 10), ("gru_reset_before", 11)],
-)
-def test_how_many_calls_a_step_takes(name: str, calls: int) -> None:
-    assert len(schedule(CELLS[name]).calls) <= calls
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)

@@ -13,7 +13,7 @@ from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.program_source import Form, listing, program_source
+from rnnviz.cells.interpreters.program_source import listing, program_source
 from rnnviz.cells.interpreters.schedule import schedule
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from rnnviz.cells.lstm import LSTM
@@ -95,46 +95,6 @@ def run(h, c, all_u, all_c_next, all_h_next):
     return h, c
 """
 
-RESET_BEFORE_LOOP = """\
-def run(h, all_u_rz, all_u_n, all_h_next):
-    for u_rz, u_n, h_next in zip(all_u_rz, all_u_n, all_h_next):
-        matmul(h, W_h2h, product)
-        add(u_rz, v_rz, v_rz)
-        tanh(v_rz, v_rz)
-        multiply(v_rz, half, v_rz)
-        add(v_rz, half, v_rz)
-        multiply(v_r, h, v_r)
-        matmul(v_r, W_n, v_n)
-        add(u_n, v_n, v_n)
-        tanh(v_n, v_n)
-        subtract(h, v_n, v_r)
-        multiply(v_z, v_r, v_r)
-        add(v_n, v_r, h_next)
-        h = h_next
-    return h,
-"""
-
-SRU_LOOP = """\
-def run(h, c, all_u_fr, all_u_n, all_u_s, all_c_next, all_h_next):
-    for u_fr, u_n, u_s, c_next, h_next in zip(all_u_fr, all_u_n, all_u_s, all_c_next, all_h_next):
-        multiply(c2f_weight_and_c2r_weight_halved, c, v_fr)
-        add(u_fr, v_fr, v_fr)
-        tanh(v_fr, v_fr)
-        multiply(v_fr, half, v_fr)
-        add(v_fr, half, v_fr)
-        multiply(v_f, c, v_n)
-        subtract(one, v_f, v_f)
-        subtract(one, v_r, w0_r)
-        multiply(v_f, u_n, v_f)
-        add(v_n, v_f, c_next)
-        multiply(v_r, c_next, v_r)
-        multiply(w0_r, u_s, w0_r)
-        add(v_r, w0_r, h_next)
-        h, c = h_next, c_next
-    return h, c
-"""
-
-
 PRODUCTS_LOOP = """\
 def run(h, all_u, all_h_next):
     for u, h_next in zip(all_u, all_h_next):
@@ -178,16 +138,8 @@ def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
     assert str(caught.traceback[-1].path).endswith("<program of lstm>")
 
 
-@pytest.mark.parametrize(
-    ("name", "form", "loop"),
-    [
-        ("lstm_peephole", Form(), PEEPHOLE_LOOP),
-        ("gru_reset_before", Form(stacked=True), RESET_BEFORE_LOOP),
-        ("sru", Form(), SRU_LOOP),
-    ],
-)
-def test_the_loop_of_a_cell(name: str, form: Form, loop: str) -> None:
-    assert program_source(ALL_CELLS[name], form=form).loop.text == loop
+def test_the_loop_of_a_cell() -> None:
+    assert program_source(ALL_CELLS["lstm_peephole"]).loop.text == PEEPHOLE_LOOP
 
 
 def test_names_of_a_program() -> None:

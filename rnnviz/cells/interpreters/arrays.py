@@ -197,10 +197,25 @@ def step_values(
     `parameters` are of the shapes of `CellSpec.parameter_shapes`, x (N, I) is the layer input, and `state` the previous
     state, (N, H) or (N, P) by name; the arrays are those of the `library`.
     """
+    return _named_values(cell, parameters, leaf_of_step(cell, parameters, x, state, library), library)
+
+
+def leaf_of_step(
+    cell: CellSpec, parameters: Mapping[str, Any], x: Any, state: Mapping[str, Any], library: Library = NUMPY
+) -> Callable[[Node], Any]:
+    """The value of each leaf of a step; the arguments are those of `step_values`."""
     u = gate_parts(cell.gate_symbols, parameters, "i2h", x, library)
     # A gate that reads its recurrent part from elsewhere leaves this one unused.
     v = gate_parts(cell.recurrent_gates, parameters, "h2h", state[cell.state_symbols[0]], library)
-    return values_of_parts(cell, parameters, u, v, state, library)
+    return leaf_of_parts(parameters, u, v, state)
+
+
+def leaf_of_parts(
+    parameters: Mapping[str, Any], u: Mapping[str, Any], v: Mapping[str, Any], state: Mapping[str, Any]
+) -> Callable[[Node], Any]:
+    """The value of each leaf of a step, from its input parts and recurrent parts (N, H) by gate."""
+    leaves: dict[str, Mapping[str, Any]] = {"u": u, "v": v, "state": state, "parameter": parameters}
+    return lambda node: node.number if node.op == "number" else leaves[node.op][node.name]
 
 
 def gate_parts(
@@ -222,10 +237,12 @@ def values_of_parts(
     library: Library = NUMPY,
 ) -> dict[str, Any]:
     """The named values of a step, from its input parts and recurrent parts (N, H) by gate."""
+    return _named_values(cell, parameters, leaf_of_parts(parameters, u, v, state), library)
+
+
+def _named_values(
+    cell: CellSpec, parameters: Mapping[str, Any], leaf: Callable[[Node], Any], library: Library
+) -> dict[str, Any]:
     values = trace(cell).values
-    leaves: dict[str, Mapping[str, Any]] = {"u": u, "v": v, "state": state, "parameter": parameters}
-    layer = ArrayLayer.of(cell, parameters, library)
-    found = evaluate(
-        list(values.values()), lambda n: n.number if n.op == "number" else leaves[n.op][n.name], layer.apply
-    )
+    found = evaluate(list(values.values()), leaf, ArrayLayer.of(cell, parameters, library).apply)
     return {name: found[node] for name, node in values.items()}

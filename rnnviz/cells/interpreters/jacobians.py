@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts, product_weight
+from rnnviz.cells.interpreters.arrays import ArrayLayer, leaf_of_step, product_weight
 from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 
@@ -36,30 +36,11 @@ class StepJacobians:
         """Prepare the partial derivatives. `x` is (B, I); `before` is (B, H)."""
         self.cell, self._graph, self.steps = cell, trace(cell), len(x)
         self._layer, self._parameters = ArrayLayer.of(cell, parameters), parameters
-        self._x, self._before = x, before
         self.sizes = {symbol: array.shape[-1] for symbol, array in before.items()}
         self._shared = backward_graph(self._graph).shared
         derivatives = [derivative for shared in self._shared for derivative in shared.partial.values()]
         with np.errstate(all="ignore"):
-            self._value = evaluate(derivatives, self._leaf, self._layer.apply)
-
-    def _leaf(self, node: Node) -> Any:
-        match node.op:
-            case "number":
-                return node.number
-            case "parameter":
-                return self._parameters[node.name]
-            case "state":
-                return self._before[node.name]
-        return (self._u if node.op == "u" else self._v)[node.name]
-
-    @cached_property
-    def _u(self) -> dict[str, Floats]:
-        return gate_parts(self.cell.gate_symbols, self._parameters, "i2h", self._x)
-
-    @cached_property
-    def _v(self) -> dict[str, Floats]:
-        return gate_parts(self.cell.recurrent_gates, self._parameters, "h2h", self._before[self.cell.state_symbols[0]])
+            self._value = evaluate(derivatives, leaf_of_step(cell, parameters, x, before), self._layer.apply)
 
     def transposed(self, d: Mapping[str, Floats], at: slice = slice(None)) -> Vectors:
         """Jᵀ d: what the gradients of the new state contribute to the previous state."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts, product_weight
+from rnnviz.cells.interpreters.arrays import ArrayLayer, leaf_of_step, product_weight
 from rnnviz.cells.interpreters.backward_graph import backward_graph
 from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 from rnnviz.core.config import parameter_name
@@ -349,21 +349,11 @@ class _Lane:
     def _values(self, rows: NDArray[np.intp]) -> dict[Node, Any]:
         """The values of every node at some time steps, (B, N, U) each, but for parameters and numbers."""
         state = {s: self._state_before(rows, s) for s in self._after}
-        read = {
-            "u": gate_parts(self._cell.gate_symbols, self._p, "i2h", np.asarray(self._x[rows], self._dtype)),
-            "v": gate_parts(self._cell.recurrent_gates, self._p, "h2h", state[self._cell.state_symbols[0]]),
-            "state": state,
-            "parameter": self._p,
-        }
+        leaf = leaf_of_step(self._cell, self._p, np.asarray(self._x[rows], self._dtype), state)
         after = {self._graph.values[s]: np.asarray(array[rows], self._dtype) for s, array in self._after.items()}
         known = {node: array for node, array in after.items() if node.op not in LEAVES}
         with np.errstate(all="ignore"):
-            return evaluate(
-                self._graph.nodes,
-                lambda n: n.number if n.op == "number" else read[n.op][n.name],
-                self._layer.apply,
-                known,
-            )
+            return evaluate(self._graph.nodes, leaf, self._layer.apply, known)
 
     def _state_before(self, rows: NDArray[np.intp], symbol: str) -> FloatArray:
         """A state before some time steps, (B, N, U)."""
