@@ -15,6 +15,7 @@ import numpy as np
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import Plan, StepBlock
+from rnnviz.cells.interpreters.generator import ARITHMETIC_NAMES, in_place, run_loop
 from rnnviz.cells.interpreters.graph import ARITHMETIC, Node, evaluate, trace
 from rnnviz.frozen import dataclass
 
@@ -133,40 +134,28 @@ class ArrayBlock(StepBlock[Any]):
         rooms = {symbol: room[order] for symbol, room in after.items()}
         # A step's result is written where it stays.
         written = {node: symbol for symbol, node in new.items() if node in plan.loop}
-        nodes = [*plan.over_time, *written, *plan.states, *values, *(n for n in plan.loop if n not in written)]
-        places = {node: place for place, node in enumerate(nodes)}
-        rows = [self.known[node][order] for node in plan.over_time] + [rooms[name] for name in written.values()]
-        known = values | {node: carried[node.name] for node in plan.states}
+        series = {node: self.known[node][order] for node in plan.over_time}
+        series |= {node: rooms[symbol] for node, symbol in written.items()}
         scratch = next(iter(carried.values()))
-        slots = [known[node] if node in known else np.empty_like(scratch) for node in nodes]
-        operations = [
-            (_operation(node), places[node.args[0]], places[node.args[-1]], places[node]) for node in plan.loop
-        ]
-        passed_on = [(places[node], places[new[node.name]]) for node in plan.states]
-        kept = [(before[node.name][order], places[node]) for node in plan.states if node.name in before]
-        for t, row in enumerate(zip(*rows, strict=True)):
-            slots[: len(rows)] = row
-            for past, state in kept:
-                past[t] = slots[state]
-            for operation, left, right, out in operations:
-                operation(slots[left], slots[right], slots[out])
-            for state, place in passed_on:
-                slots[state] = slots[place]
+        fixed = values | {node: np.empty_like(scratch) for node in plan.loop if node not in written}
+        states = {symbol: f"q{k}" for k, symbol in enumerate(carried)}
+        names = {node: f"s{k}" for k, node in enumerate(series)} | {node: f"k{k}" for k, node in enumerate(fixed)}
+        names |= {node: states[node.name] for node in plan.states}
+        given = {names[node]: value for node, value in fixed.items()}
+        each = {names[node]: array for node, array in series.items()}
+        each |= {f"b{k}": room[order] for k, room in enumerate(before.values())}
+        lines = [f"copyto(b{k}, {states[symbol]})" for k, symbol in enumerate(before)]
+        for node in plan.loop:
+            function = ARITHMETIC_NAMES.get(node.op, f"f{names[node]}")
+            if node.activation is not None:
+                given[function] = in_place(node.activation.values)
+            lines.append(f"{function}({', '.join(names[of] for of in (*node.args, node))})")
+        lines += [f"{states[symbol]}_next = {names[node]}" for symbol, node in new.items()]
+        run_loop(lines, given, each, {name: carried[symbol] for symbol, name in states.items()})
         for symbol, node in new.items():
             if written.get(node) != symbol:
                 np.copyto(rooms[symbol], rooms[written[node]] if node in written else self.known[node][order])
         return {symbol: np.array(room[-1]) for symbol, room in rooms.items()}
-
-
-_UFUNCS: dict[str, Callable[[Any, Any, Any], Any]] = {"plus": np.add, "minus": np.subtract, "times": np.multiply}
-
-
-def _operation(node: Node) -> Callable[[Any, Any, Any], Any]:
-    """The operation of a node on two arrays, and on room for its result; an activation reads the first."""
-    activation = node.activation
-    if activation is None:
-        return _UFUNCS[node.op]
-    return lambda x, _, out: np.copyto(out, activation.values(x))
 
 
 def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:

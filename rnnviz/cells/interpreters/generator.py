@@ -23,7 +23,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 } | {"add_reduce": np.add.reduce}
 """The functions that lines of source call besides those of activations."""
 
-_ARITHMETIC = {"plus": "add", "minus": "subtract", "times": "multiply"}
+ARITHMETIC_NAMES = {"plus": "add", "minus": "subtract", "times": "multiply"}
+"""The functions of operations of two operands."""
+
 _CACHED_VALUES = 1 << 14
 """Values of a buffer: some twenty of them fit into the cache of a core."""
 
@@ -74,11 +76,23 @@ def loop(
     return Loop(source, FunctionType(next(c for c in module.co_consts if isinstance(c, CodeType)), {}))
 
 
-def run_loop(lines: Sequence[str], given: Mapping[str, Any], each: Mapping[str, Iterable[Any]]) -> None:
-    """Run some lines once for each row of the arrays in `each`."""
+def run_loop(
+    lines: Sequence[str], given: Mapping[str, Any], each: Mapping[str, Iterable[Any]], states: Mapping[str, Any] = {}
+) -> None:
+    """Run some lines once for each row of the arrays in `each`; `states` are those before the first step."""
     if lines:
         names = {**FUNCTIONS, **given}
-        loop(tuple(lines), tuple(each), tuple(names)).run(*names.values(), *each.values())
+        run = loop(tuple(lines), tuple(each), tuple(names), tuple(states)).run
+        run(*names.values(), *states.values(), *each.values())
+
+
+def in_place(function: Callable[..., FloatArray]) -> Callable[..., None]:
+    """The function, which writes its result into its last argument."""
+
+    def into(*arrays: FloatArray) -> None:
+        np.copyto(arrays[-1], function(*arrays[:-1]))
+
+    return into
 
 
 class LoopWriter:
@@ -176,16 +190,13 @@ class ElementwiseSource:
         return known
 
     def _activated(self, function: Callable[..., FloatArray], *args: Operand) -> Operand:
-        def into(*arrays: FloatArray) -> None:
-            np.copyto(arrays[-1], function(*arrays[:-1]))
-
         name = f"f{len(self.constants)}"
-        self.constants[name] = into
+        self.constants[name] = in_place(function)
         return self._record(name, tuple(arg.name for arg in args), args[0].size, over_time=args[0].over_time)
 
     def _apply(self, node: Node, args: Sequence[Any]) -> Any:
-        if node.op in _ARITHMETIC:
-            return self.call(_ARITHMETIC[node.op], *args)
+        if node.op in ARITHMETIC_NAMES:
+            return self.call(ARITHMETIC_NAMES[node.op], *args)
         if node.op in PRODUCTS:
             operand = args[-1]
             product = self._record(

@@ -23,7 +23,7 @@ import numpy as np
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows, product_weight
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows, product_weight, reordered_rows
 from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
 from rnnviz.cells.interpreters.generator import ElementwiseCalls, ElementwiseSource, Key, LoopWriter, Operand
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
@@ -505,18 +505,14 @@ def _flat(array: FloatArray) -> FloatArray:
 
 def _rows(weight: FloatArray, given: Sequence[str], wanted: Sequence[str]) -> FloatArray:
     """The rows of the wanted gates, in their order; no copy where they are the given ones."""
-    if tuple(given) == tuple(wanted):
-        return np.ascontiguousarray(weight)
-    by_gate = gate_rows(weight, tuple(given))
-    return np.concatenate([by_gate[gate] for gate in wanted])
+    same = tuple(given) == tuple(wanted)
+    return np.ascontiguousarray(weight) if same else reordered_rows(weight, tuple(given), tuple(wanted))
 
 
 def _by_row(array: FloatArray, slots: Sequence[str], gates: Sequence[str], size: int) -> FloatArray:
     """Gradients (K·H, ...) in the order of the slots in that of the gates; zeros for a gate without a slot."""
     if tuple(slots) == tuple(gates):
         return array
-    rows = np.zeros((len(gates) * size, *array.shape[1:]), array.dtype)
-    by_gate = gate_rows(rows, tuple(gates))
-    for gate, part in gate_rows(array, tuple(slots)).items():
-        by_gate[gate][...] = part
-    return rows
+    if not slots:
+        return np.zeros((len(gates) * size, *array.shape[1:]), array.dtype)
+    return reordered_rows(array, tuple(slots), tuple(gates))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.cells.activations import Activation, FloatArray
+from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.generator import FUNCTIONS
+from rnnviz.cells.interpreters.generator import FUNCTIONS, in_place
 from rnnviz.cells.interpreters.layout import Layout, Order, aligned
 from rnnviz.cells.interpreters.program_source import Form, program_source
 from rnnviz.cells.interpreters.schedule import Schedule, Storage, schedule
@@ -129,7 +129,7 @@ class NumpyProgram:
                 self._arranged[key] = self._weight(operation, of)
             names[name] = self._arranged[key]
         for name, activation in source.activations:
-            names[name] = _in_place(activation)
+            names[name] = in_place(activation.values)
         return names
 
     def _weight(self, operation: str, of: str) -> FloatArray:
@@ -162,13 +162,6 @@ def _number(number: float, dtype: np.dtype[Any]) -> FloatArray:
     array = np.array(number, dtype)
     array.flags.writeable = False
     return array
-
-
-def _in_place(activation: Activation) -> Callable[[FloatArray, FloatArray], None]:
-    def activate(x: FloatArray, out: FloatArray) -> None:
-        np.copyto(out, activation.values(x))
-
-    return activate
 
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
