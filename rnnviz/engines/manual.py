@@ -22,8 +22,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, LanePass, run_stack_backward
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
-from rnnviz.engines.packed_backward import PackedLanePass
-from rnnviz.engines.packing import run_packed
+from rnnviz.engines.packing import PackedLanePass, run_packed
 
 
 class ManualLayers:

@@ -15,7 +15,7 @@ from rnnviz.cells.rnn import RNN_RELU
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines import backward, packed_backward
+from rnnviz.engines import backward, packing
 from rnnviz.engines.base import Engine, EngineReport
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine, load_engine
@@ -151,7 +151,7 @@ def test_the_slope_of_relu_is_0_where_its_argument_is_0(name: str) -> None:
 @pytest.mark.parametrize("cell", [*CELL_NAMES, *EXAMPLES])
 def test_manual_gradients_of_every_cell(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the gates that the forward pass stored, and by another engine, which computes them again."""
-    monkeypatch.setattr(packed_backward, "PART_VALUES", 100)
+    monkeypatch.setattr(packing, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3, "loss": "normal"}, [3, 7, 5])
     trace, _ = with_gradients(ManualEngine(), inputs)
     expected = oracle_gradients(inputs)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
-from rnnviz.engines import packed_backward
 from rnnviz.engines.backward import LanePass
 from rnnviz.engines.manual import ManualBackward, ManualEngine
 from rnnviz.engines.packing import Packing, packing
@@ -67,8 +66,8 @@ def test_no_packing_changes_the_values(name: str, cell: str, cost: int, monkeypa
 @pytest.mark.parametrize("truncate", [None, 4])
 @pytest.mark.parametrize("cost", [0, 1 << 40])
 def test_no_packing_changes_the_gradients(cost: int, truncate: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"_CALL": cost, "_COPY": 0, "_BEGIN": 0, "PART_VALUES": 2000}.items():
-        monkeypatch.setattr(packed_backward, name, value)
+    for name, value in {"_BLOCK_COST": cost, "_ROW_COST": 0, "_BEGIN_COST": 0, "PART_VALUES": 2000}.items():
+        monkeypatch.setattr(f"rnnviz.engines.packing.{name}", value)
     tables = {
         "network": {"cell": "lstm", "input_size": 3, "hidden_size": 5, "bidirectional": True, "dtype": "float64"},
         "sequence": {"batch_size": 12, "timesteps": 30, "lengths": "uniform", "seed": 1},
