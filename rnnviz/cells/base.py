@@ -217,30 +217,18 @@ def _defaults(step: StepFunction) -> dict[str, Any]:
 class CellSpec:
     """One kind of recurrent cell: what it declares, and its step.
 
-    Attributes
-    ----------
-    name, title:
-        Its name in a config, and in words.
-    step:
-        The function that gives the values of a time step; see the module.
-    gates:
-        The gates, in the order of the rows of `i2h_weight (G·H, I)` and `i2h_bias (G·H,)`.
-    recurrent_gates:
-        Those that have rows in `h2h_weight (G·H, H or P)` and `h2h_bias (G·H,)`, in their order.
-    states:
-        What a step hands to the next one. The first is h, the output of the cell.
-    parameters:
-        Further parameters, which the step reads from `p`.
-    activations:
-        The activation of each role: the keyword arguments of `step`, with its defaults.
-    source:
-        Where the equations were published.
-    gluon, torch:
-        The class of Gluon, and that of PyTorch, which computes the cell with its own activations; "" for none.
-    keras, onnx:
-        The layer of Keras, and the operator of ONNX; None for none.
-    projection_of:
-        The name of the cell that becomes this one by the key `projection_size` of a config; "" for none.
+    name, title: Its name in a config, and in words.
+    step: The function that gives the values of a time step; see the module.
+    gates: The gates, in the order of the rows of `i2h_weight (G·H, I)` and `i2h_bias (G·H,)`.
+    recurrent_gates: Those that have rows in `h2h_weight (G·H, H or P)` and `h2h_bias (G·H,)`, in their order.
+    states: What a step hands to the next one. The first is h, the output of the cell.
+    parameters: Further parameters, which the step reads from `p`.
+    activations: The activation of each role: the keyword arguments of `step`, with its defaults.
+    source: Where the equations were published.
+    gluon, torch: The class of Gluon, and that of PyTorch, which computes the cell with its own activations; "" for
+        none.
+    keras, onnx: The layer of Keras, and the operator of ONNX; None for none.
+    projection_of: The name of the cell that becomes this one by the key `projection_size` of a config; "" for none.
     """
 
     name: str

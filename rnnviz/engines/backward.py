@@ -34,29 +34,18 @@ Arrays = Mapping[str, FloatArray]
 class BackwardTask:
     """B time steps of a lane, in the order of the forward pass, in which the same S samples are computed.
 
-    Attributes
-    ----------
-    cell, parameters:
-        The cell, and the parameters of the lane.
-    x:
-        (B, S, I): the layer input.
-    state:
-        (S, U) by symbol: the states before the first step.
-    states:
-        (B, S, U) by symbol: the states after each step, of those that the engine's trace has.
-    direct:
-        (B, S, H): the gradients of h that do not come from the next step.
-    final:
-        (S, U) by symbol: the gradients of the states after the last step, from the steps after it and from the loss.
-    cuts:
-        (B,): whether truncation lets no gradient pass from a step to the one before it. The first is False.
-    lane, times, samples, backward:
-        The layer and the direction, the time steps and the samples, and whether the last step is computed first.
-    of:
-        The block (B, S, U) of an array (T, N, U).
-    begins, pass_on:
-        Of rows of packed samples: by step the rows in which a sample begins with its states, (S', U) by symbol, and by
-        step that which changes the gradients of the states before it, (S, U) by symbol.
+    cell, parameters: The cell, and the parameters of the lane.
+    x: (B, S, I): the layer input.
+    state: (S, U) by symbol: the states before the first step.
+    states: (B, S, U) by symbol: the states after each step, of those that the engine's trace has.
+    direct: (B, S, H): the gradients of h that do not come from the next step.
+    final: (S, U) by symbol: the gradients of the states after the last step, from the steps after it and from the loss.
+    cuts: (B,): whether truncation lets no gradient pass from a step to the one before it. The first is False.
+    lane, times, samples, backward: The layer and the direction, the time steps and the samples, and whether the last
+        step is computed first.
+    of: The block (B, S, U) of an array (T, N, U).
+    begins, pass_on: Of rows of packed samples: by step the rows in which a sample begins with its states, (S', U) by
+        symbol, and by step that which changes the gradients of the states before it, (S, U) by symbol.
     """
 
     cell: CellSpec
@@ -84,16 +73,10 @@ class BackwardTask:
 class BlockGradients:
     """The gradients of a `BackwardTask`.
 
-    Attributes
-    ----------
-    over_time:
-        (B, S, U) by symbol: those of the states and of the pre-activations, as far as the trace has them.
-    x:
-        (B, S, I): that of the layer input.
-    state:
-        (S, U) by symbol: those of the states before the first step.
-    parameters:
-        Those of the parameters, by the names of `CellSpec.parameter_shapes`.
+    over_time: (B, S, U) by symbol: those of the states and of the pre-activations, as far as the trace has them.
+    x: (B, S, I): that of the layer input.
+    state: (S, U) by symbol: those of the states before the first step.
+    parameters: Those of the parameters, by the names of `CellSpec.parameter_shapes`.
     """
 
     over_time: Arrays

@@ -57,14 +57,9 @@ class RowPart:
 class Packing:
     """The places of samples in rows; the longest row is first.
 
-    Attributes
-    ----------
-    places:
-        The place of each sample.
-    parts:
-        The steps that are computed with the rows that have not ended before them, and the number of these.
-    cost:
-        The cost of all calls, in time steps of one row.
+    places: The place of each sample.
+    parts: The steps that are computed with the rows that have not ended before them, and the number of these.
+    cost: The cost of all calls, in time steps of one row.
     """
 
     places: Sequence[RowPart]
@@ -191,12 +186,8 @@ def run_packed(
 class _Rows(LaneBlock):
     """Some time steps of rows of packed samples.
 
-    Attributes
-    ----------
-    index:
-        (B, S): where each step is in the time steps and samples (T·N,). Padding has the index of another step.
-    padding:
-        (B, S): where there is padding.
+    index: (B, S): where each step is in the time steps and samples (T·N,). Padding has the index of another step.
+    padding: (B, S): where there is padding.
     """
 
     index: NDArray[np.intp]

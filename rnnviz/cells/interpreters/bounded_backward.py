@@ -23,23 +23,15 @@ from rnnviz.frozen import dataclass
 class BoundedGradients:
     """The gradients of a block of B time steps with their bounds, in the order of time.
 
-    Attributes
-    ----------
-    states:
-        Those of the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones.
-    within:
-        Gradients from the other states of the same step, such as that from h to c, by name; a state without some is
+    states: Those of the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones.
+    within: Gradients from the other states of the same step, such as that from h to c, by name; a state without some is
         left out.
-    before:
-        Gradients that the step gives to the previous state on all paths, (B, N, H) or (B, N, P) by name. The gradient
-        of a state is `before` of the step that reads it, plus `within` of the same step, plus what the loss and the
-        layer above add.
-    u, v:
-        Those of the input parts and the recurrent parts, (B, N, H) by gate; a gate is left out that is not read.
-    x:
-        That of the layer input, (B, N, I), by way of this lane.
-    carried:
-        Those of `before` that the engine does not give, after the block, (N, H) by name.
+    before: Gradients that the step gives to the previous state on all paths, (B, N, H) or (B, N, P) by name. The
+        gradient of a state is `before` of the step that reads it, plus `within` of the same step, plus what the loss
+        and the layer above add.
+    u, v: Those of the input parts and the recurrent parts, (B, N, H) by gate; a gate is left out that is not read.
+    x: That of the layer input, (B, N, I), by way of this lane.
+    carried: Those of `before` that the engine does not give, after the block, (N, H) by name.
     """
 
     states: dict[str, BoundedArray]

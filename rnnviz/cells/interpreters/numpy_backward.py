@@ -35,19 +35,12 @@ from rnnviz.frozen import dataclass
 class LayerGradients:
     """The gradients of a block of B time steps, in the order of the forward pass.
 
-    Attributes
-    ----------
-    states:
-        Those of the new states, (B, N, H) or (B, N, P) by name.
-    u, v:
-        Those of the input parts and the recurrent parts, (B, N, H) by gate. A gate is left out of what the step does
+    states: Those of the new states, (B, N, H) or (B, N, P) by name.
+    u, v: Those of the input parts and the recurrent parts, (B, N, H) by gate. A gate is left out of what the step does
         not read. Where a step adds u to v, both are the gradient of the pre-activation.
-    x:
-        That of the layer input, (B, N, I).
-    before:
-        Those of the state before the block, (N, H) or (N, P) by name.
-    parameters:
-        Those of the parameters by name, summed over the block and the samples.
+    x: That of the layer input, (B, N, I).
+    before: Those of the state before the block, (N, H) or (N, P) by name.
+    parameters: Those of the parameters by name, summed over the block and the samples.
     """
 
     states: dict[str, FloatArray]
