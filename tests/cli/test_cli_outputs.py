@@ -152,6 +152,7 @@ def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(
     assert not (tmp_path / "a.png").exists()
 
 
+@pytest.mark.slow
 @needs("PySide6")
 def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_either_kind_of_page(
     config: str, tmp_path: Path

@@ -73,6 +73,7 @@ def arrays_of(folder: Path) -> dict[str, np.ndarray]:
         return dict(archive)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "cell"),
     [

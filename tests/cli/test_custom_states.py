@@ -130,6 +130,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ENGINES, reason="needs mxnet torch")
 @pytest.mark.parametrize(
     ("cell", "states"), [pytest.param("three_states", {"c", "m"}, marks=pytest.mark.slow), ("projected", {"s", "q"})]
@@ -179,6 +180,7 @@ def test_the_notebook_computes_the_run(cell: str, whole_run: Callable[[str], tup
     np.testing.assert_allclose(variables["out_numpy"], arrays["manual.output"], rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "key", "options"),
     [
@@ -198,6 +200,7 @@ def test_a_config_changes_the_activations(
         np.testing.assert_allclose(arrays[f"{engine}.hidden"], expected, rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [pytest.param("three_states", marks=pytest.mark.slow), "projected"])
 def test_written_weights_give_the_same_run(
     cell: str, rnnviz: Called, tmp_path: Path, whole_run: Callable[[str], tuple[Path, Arrays]]

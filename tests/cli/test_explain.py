@@ -127,6 +127,7 @@ def step(x, state, p):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bias", "code", "said"),
     [

@@ -97,6 +97,7 @@ def test_the_command_starts_the_program_as_it_was_called(
     assert words[: len(program) + 1] == [*program, "explain"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bug", "option"),
     [

@@ -46,7 +46,7 @@ def in_calls(
     first = inputs.initial_state
     state, hidden, trace = first, [], None
     for begin, end in pairwise(edges):
-        part = replace(inputs, sequence=inputs.sequence[begin:end], initial_state=type(inputs.initial_state).of(state))
+        part = replace(inputs, sequence=inputs.sequence[begin:end], initial_state=state)
         trace, _ = computed(ManualEngine(), part)
         hidden.append(np.array(trace.hidden))
         kept_as = {name: name for name in kept} | dict(swapped)

@@ -73,7 +73,7 @@ def test_gradients_are_those_of_finite_differences(engine: Engine, name: str) ->
     assert_slopes(NETWORKS[name], traced(engine, NETWORKS[name]))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 @settings(max_examples=120, deadline=None)
 @given(every_cell_configs(), st.sampled_from(("sum", "normal")), st.none() | st.integers(1, 4), st.data())

@@ -131,6 +131,7 @@ def test_a_file_says_whether_it_has_gradients_without_running(code: str, found: 
     assert defines_backward(written(tmp_path, code)) is found
 
 
+@pytest.mark.slow
 def test_a_run_compares_the_gradients_of_a_file(tmp_path: Path, run_shared: Run) -> None:
     path = written(tmp_path, starter("lstm", backward=True))
     config = Config.from_mapping(

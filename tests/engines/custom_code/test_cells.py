@@ -35,6 +35,7 @@ def test_the_examples(name: str) -> None:
     assert cell_to_json(cell) == cell_to_json(EXAMPLES[name])
 
 
+@pytest.mark.slow
 def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
     written(tmp_path, "title = 'Shared'\n", "shared.py")
     cell = custom_cell(str(written(tmp_path, f"from shared import title\n\ngates = 'h'\n\n{STEP}")))

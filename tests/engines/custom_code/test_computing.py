@@ -63,6 +63,7 @@ def test_prints_are_reported_line_by_line_in_order(inputs: Inputs, tmp_path: Pat
     assert report.printed.count("ü(") == 3 * 4
 
 
+@pytest.mark.slow
 def test_endless_print_is_cut_with_a_note(inputs: Inputs, tmp_path: Path) -> None:
     code = f"for n in range(3000): print('line', n)\n{RIGHT['rnn_tanh']}"
     _, report = run(written(tmp_path, code), inputs, tmp_path / "trace")
