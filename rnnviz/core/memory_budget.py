@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
@@ -16,9 +19,8 @@ from rnnviz.frozen import dataclass
 # input, its gates and its output.
 _WORKING_COPIES = 3
 
-_EVERY_GRADIENT, _OF_HIDDEN = ("manual", "torch"), "gluon"
-"""Engines that give every gradient over time, and the one that may give those of h and out alone; others may give
-none."""
+Gradients: TypeAlias = Literal["every", "hidden", ""]
+"""The gradients over time that an engine gives at least: every one, those of h and out, or none."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class MemoryEstimate:
     disk: int
 
 
-def demand(config: Config) -> MemoryEstimate:
-    """Lower bound of the memory that a config with candidates needs, from its sizes alone."""
+def demand(config: Config, gradients: Mapping[str, Gradients] = MappingProxyType({})) -> MemoryEstimate:
+    """Lower bound of the memory that a config with candidates needs, from its sizes and the engines' gradients."""
     network, sequence = config.network, config.sequence
     itemsize = 4 if network.dtype == "float32" else 8
     steps = sequence.timesteps * sequence.batch_size
@@ -47,19 +49,19 @@ def demand(config: Config) -> MemoryEstimate:
         loss = steps * network.directions * network.output_size
         # The loss gradients are drawn in float64, too.
         memory += loss * (8 + itemsize)
-        gradients = [_gradients(config, engine) for engine in config.compare.engines]
-        disk += itemsize * (loss + sum(prod(shape) for shapes in gradients for shape in shapes.values()))
-    return MemoryEstimate(memory, disk + _pyramids(config, itemsize))
+        given = [_gradients(config, gradients.get(engine, "")) for engine in config.compare.engines]
+        disk += itemsize * (loss + sum(prod(shape) for shapes in given for shape in shapes.values()))
+    return MemoryEstimate(memory, disk + _pyramids(config, gradients, itemsize))
 
 
-def _gradients(config: Config, engine: str) -> dict[str, tuple[int, ...]]:
+def _gradients(config: Config, given: Gradients) -> dict[str, tuple[int, ...]]:
     """Shapes of the gradients that an engine gives at least, by name."""
     every, network, sequence = gradient_names(config.network), config.network, config.sequence
-    names = every if engine in _EVERY_GRADIENT else (gradient("h"), OF_OUTPUT) if engine == _OF_HIDDEN else ()
+    names = every if given == "every" else (gradient("h"), OF_OUTPUT) if given == "hidden" else ()
     return gradient_shapes(network, sequence.timesteps, sequence.batch_size, names)
 
 
-def _pyramids(config: Config, itemsize: int) -> int:
+def _pyramids(config: Config, gradients: Mapping[str, Gradients], itemsize: int) -> int:
     """Bytes on disk of the coarser copies of a long run's arrays."""
     network, sequence = config.network, config.sequence
     shapes = (network.hidden_shape(sequence.timesteps, sequence.batch_size, s) for s in network.kind.state_symbols)
@@ -69,7 +71,7 @@ def _pyramids(config: Config, itemsize: int) -> int:
     ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
     engines, candidates = len(config.compare.engines) * values, (len(config.compare.engines) - 1) * values
     if config.backward.enabled:
-        by_engine = {engine: _levels(_gradients(config, engine)) for engine in config.compare.engines}
+        by_engine = {name: _levels(_gradients(config, gradients.get(name, ""))) for name in config.compare.engines}
         shared = by_engine[config.compare.reference]
         engines += sum(count for levels in by_engine.values() for count in levels.values())
         candidates += sum(
@@ -84,14 +86,14 @@ def _levels(gradients: dict[str, tuple[int, ...]]) -> dict[str, int]:
     return {name: values_in_levels(shape) for name, shape in lanes.items() if len(shape) == 5}
 
 
-def check_demand(config: Config, folder: Path) -> None:
+def check_demand(config: Config, folder: Path, gradients: Mapping[str, Gradients] = MappingProxyType({})) -> None:
     """Refuse a run that this machine cannot hold.
 
     Raises ConfigError if the memory or the disk is too small. The sentence has the size of the run and its largest
     part.
     """
     check_memory(config)
-    needed = demand(config)
+    needed = demand(config, gradients)
     free = shutil.disk_usage(folder).free
     if needed.disk > free:
         without = readable(demand(_forward(config)).disk)

@@ -32,6 +32,7 @@ from rnnviz.core.engine_spec import (
 )
 from rnnviz.core.errors import ConfigError, EngineError, check_regular
 from rnnviz.core.extras import EXTRAS, install_command, not_installed
+from rnnviz.core.memory_budget import Gradients
 from rnnviz.core.model_formats import format_of_framework
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words, suggest
@@ -115,9 +116,10 @@ class EngineEntry:
     `load` is its module in this package and the class in it. `about` is a line of the manual page. `package` is the
     required distribution, or None; an engine with one has an extra of its name. `dtypes` are the types in which it
     computes, `has_cell` says of a network whether it has its cell, projection, clip and activations, and `refused` why
-    it does not compute it for another reason. `no_gradients` is a clause for a run in which it gives none, if the usual
-    one does not fit. `unusable` is the end of a sentence about its packages, given the one that is missing, if any.
-    `unjudged` says why it cannot judge a file with a network. `bug` is the known bug that it simulates.
+    it does not compute it for another reason. `gradients` are those that it gives at least, and `no_gradients` is a
+    clause for a run in which it gives none, if the usual one does not fit. `unusable` is the end of a sentence about
+    its packages, given the one that is missing, if any. `unjudged` says why it cannot judge a file with a network.
+    `bug` is the known bug that it simulates.
     """
 
     name: str
@@ -128,7 +130,7 @@ class EngineEntry:
     dtypes: tuple[str, ...] = ("float32", "float64")
     has_cell: Callable[[Network], bool] = _all
     refused: Callable[[Network], str | None] = lambda network: None
-    has_backward: bool = True
+    gradients: Gradients = ""
     no_gradients: str = ""
     unusable: Callable[[str | None], str | None] = lambda lacking: None
     unjudged: Callable[[Network], str | None] = lambda network: None
@@ -190,10 +192,17 @@ ENGINES: dict[str, EngineEntry] = {
             "gluon:GluonEngine",
             "MXNet Gluon: its fused kernels, layer by layer and as a whole stack.",
             package="mxnet",
+            gradients="hidden",
             unusable=_why_no_gluon,
             unjudged=_rounded_by_gluon,
         ),
-        EngineEntry("manual", "manual", "manual:ManualEngine", "The cell's equations, evaluated with NumPy."),
+        EngineEntry(
+            "manual",
+            "manual",
+            "manual:ManualEngine",
+            "The cell's equations, evaluated with NumPy.",
+            gradients="every",
+        ),
         EngineEntry(
             "onnx",
             "ONNX Runtime",
@@ -202,10 +211,15 @@ ENGINES: dict[str, EngineEntry] = {
             package="onnxruntime",
             dtypes=("float32",),
             has_cell=_onnx_has,
-            has_backward=False,
         ),
         EngineEntry(
-            "torch", "PyTorch", "torch:TorchEngine", "PyTorch, if it is installed.", package="torch", has_cell=_usual
+            "torch",
+            "PyTorch",
+            "torch:TorchEngine",
+            "PyTorch, if it is installed.",
+            package="torch",
+            has_cell=_usual,
+            gradients="every",
         ),
     )
 }
@@ -343,7 +357,7 @@ def with_candidates(config: Config) -> Config:
     of_file = format_of_framework(config.parameters.path).engine
 
     def rank(name: str) -> tuple[bool, bool, bool]:
-        last = config.backward.enabled and not ENGINES[name].has_backward
+        last = config.backward.enabled and not ENGINES[name].gradients
         return name != "manual", last, name != of_file
 
     able = [
@@ -354,6 +368,11 @@ def with_candidates(config: Config) -> Config:
         and ENGINES[name].unsupported_reason(config.network) is None
     ]
     return replace(config, compare=replace(compare, candidates=tuple(able[:1])))
+
+
+def gradients_given(config: Config) -> dict[str, Gradients]:
+    """The gradients that the engines of a config with candidates give at least, by name."""
+    return {name: ENGINES[name].gradients for name in config.compare.engines if name in ENGINES}
 
 
 def engines_of(config: Config) -> tuple[str, ...]:

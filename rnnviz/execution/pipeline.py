@@ -22,7 +22,7 @@ from rnnviz.engines.base import Engine, Equality
 from rnnviz.engines.custom_code.parent import custom_cell
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.recorded_outputs import check_recording, open_recording
-from rnnviz.engines.registry import engines_of, find_engine, load_engine, with_candidates
+from rnnviz.engines.registry import engines_of, find_engine, gradients_given, load_engine, with_candidates
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.reading.gates import gradient_extents
@@ -69,12 +69,12 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     sources = {name: source for name in config.code_files if (source := _source(Path(name)))}
     config = _with_cell(config)
     _check_engines(config)
-    check_demand(with_candidates(config), folder.parent)
+    _check_demand(config, folder)
     # A large file is a small part of the bar but takes long, so its own share is shown, too.
     with watched(lambda done: notify(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
         inputs = request.load(config)
     _check_recordings(inputs)
-    check_demand(with_candidates(inputs.config), folder.parent)
+    _check_demand(inputs.config, folder)
     inputs = save_inputs(folder / "inputs", inputs)
     build_values(folder / "inputs", "x", inputs.sequence[None, None])
 
@@ -297,6 +297,11 @@ def _with_cell(config: Config) -> Config:
         return config.with_custom_cell(custom_cell(config.network.cell))
     except EngineError as error:
         raise ConfigError("network.cell", str(error)) from error
+
+
+def _check_demand(config: Config, folder: Path) -> None:
+    config = with_candidates(config)
+    check_demand(config, folder.parent, gradients_given(config))
 
 
 def _check_engines(config: Config) -> None:

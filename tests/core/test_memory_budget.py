@@ -17,6 +17,7 @@ from rnnviz.core.memory_budget import available_memory, check_demand, check_memo
 from rnnviz.core.multiscale import values_in_levels
 
 GIB = 1 << 30
+GRADIENTS: dict[str, memory.Gradients] = {"manual": "every", "torch": "every", "gluon": "hidden"}
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -73,7 +74,7 @@ def test_demand_counts_gradients(timesteps: int) -> None:
     asked = config(compare={"reference": "manual", "candidates": list(engines[1:])}, timesteps=timesteps)
     asked = replace(asked, network=replace(asked.network, hidden_size=64), backward=Backward(enabled=True))
     without = demand(replace(asked, backward=Backward()))
-    needed, steps = demand(asked), timesteps * 2
+    needed, steps = demand(asked, GRADIENTS), timesteps * 2
     parameters = 4 * 64 * (4 + 64 + 2)
     # h, c, four gates and out; x; the initial states; the parameters.
     manual, gluon = (n * steps * 64 + steps * 4 + 2 * 2 * 64 + parameters for n in (7, 2))
@@ -92,7 +93,7 @@ def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path: P
     forward = replace(asked, backward=Backward())
     check_demand(forward, tmp_path)
     with pytest.raises(ConfigError) as caught:
-        check_demand(asked, tmp_path)
+        check_demand(asked, tmp_path, GRADIENTS)
     assert f"backward.enabled = false, which takes {readable(getattr(demand(forward), kind))}." in caught.value.sentence
 
 

@@ -14,6 +14,7 @@ from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import available_memory, demand, readable
 from rnnviz.core.words import wrapped
+from rnnviz.engines.registry import gradients_given
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.widgets import FieldMessage, WrappedText
 from rnnviz.gui.theme.palettes import Theme
@@ -98,7 +99,7 @@ def demand_words(config: Config) -> str:
     """Memory and disk space of a large run; "" for a small one or an unknown size."""
     if config.sequence.source == "file" or config.sequence.brings_input_size:
         return ""
-    needed = demand(config)
+    needed = demand(config, gradients_given(config))
     parts = [f"{readable(needed.memory)} of memory"] if needed.memory >= _NOTABLE else []
     parts += [f"{readable(needed.disk)} of disk"] if needed.disk >= _NOTABLE else []
     return ", ".join(parts)
