@@ -5,23 +5,32 @@ from dataclasses import replace
 from math import isinf
 
 from rnnviz.core import number_format
-from rnnviz.core.engine_spec import display_name, is_recording
-from rnnviz.core.places import Place
-from rnnviz.core.words import capital, plural
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.words import capital
 from rnnviz.text.verdict_details import (
-    AuditTemplates,
+    WORDS,
     failed_checks,
+    first_values,
     first_wrong_values,
-    how_many,
     known_issues,
+    not_audited,
     pair_names,
     remedy,
     undetectable_bugs,
     without_errors,
 )
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, cause_text, fill, plain
+from rnnviz.text.verdict_text import (
+    TextPart,
+    VerdictWords,
+    differ,
+    fill,
+    place_part,
+    plain,
+    undetectable_part,
+    wrong_engines,
+)
 from rnnviz.verify.backward_result import first_gradient_mismatch
-from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison, Mismatch
+from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -33,7 +42,6 @@ _AGREE_BUT = (
 )
 _EQUAL = "all {elements} gradients are equal"
 _NEAR = "{elements} gradients, max abs difference {error}"
-_DIFFER = "*Gradients of {candidate} differ from those of {reference}*, first in {place}."
 _DRIFT = (
     "*Numerical drift of gradients*: {candidate} and {reference} diverge, first in {place}. Every audited gradient is "
     "within rounding; rounding errors accumulated."
@@ -42,12 +50,6 @@ _FOLLOW = (
     "*Gradients of {candidate} and {reference} differ because their hidden values do*, first in {place}. Every audited "
     "gradient is within rounding."
 )
-_WRONG = "*Gradients of {engine} are wrong*."
-_WRONG_AT = "*Gradients of {engine} are wrong*, first in {place}."
-_RECORDED = "*Gradients of {engine} differ from what these weights and this input give*."
-_RECORDED_AT = "*Gradients of {engine} differ from what these weights and this input give*, first in {place}."
-_RECORDED_CHECKS = "*Gradients of {engine} differ from what these weights and this input give*: {checks}."
-_WRONG_CHECKS = "*Gradients of {engine} are wrong*: {checks}."
 _ALONE = "*Gradients of {engine} are not compared*: {reason}."
 _ONE_ENGINE = "no other engine ran"
 
@@ -56,23 +58,6 @@ _EXCEED_NONFINITE = "{mismatched} of {elements} gradients {exceed} the tolerance
 _ARRAY = "{name}: {size}."
 _PARAMETERS = "Initial states and parameters: {size}."
 _PARAMETERS_AT = "Initial states and parameters: {size}, at {place}."
-_FIRST_MISMATCH = "First mismatch of gradients: {reference} {reference_value}, {candidate} {candidate_value}."
-
-_NOT_AUDITED = "The gradients were not audited."
-_NOT_AUDITED_APART = (
-    "The gradients were not audited, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
-)
-_TEMPLATES = AuditTemplates(
-    of_all=(
-        "Audit of gradients: no errors found in {engines}; every gradient is verified within rounding.",
-        "Audit of {share} of the gradients: no errors found in {engines}.",
-    ),
-    of_judged=(
-        "Audit of gradients: no errors found in {engines}, of all gradients that could be judged.",
-        "Audit of {share} of the gradients: no errors found in {engines}, of all gradients that could be judged.",
-    ),
-    undetermined="Audit of gradients of {engine}: {share} of them undetermined, as rounding could hide an error.",
-)
 _WITHOUT = "No gradients of {engine}: {reason}."
 _TOLERANCE = "Largest difference of gradients: {times} the tolerance."
 _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
@@ -92,18 +77,20 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
     first = None if comparison is None else first_gradient_mismatch(comparison)
     if wrong:
-        sentence = _wrong(result, wrong)
+        sentence = wrong_engines(result, wrong, "backward")
     elif comparison is None or verdict is None:
         others = (result.without_gradients[engine] for engine in pair if engine not in engines)
         reason = next(others, _ONE_ENGINE)
         sentence = fill(_ALONE, engine=display_name(engines[0]), reason=reason)
     elif first is not None:
-        drift = _FOLLOW if result.comparison_verdict(comparison) is not Verdict.AGREE else _DRIFT
-        template = drift if verdict is Verdict.DRIFT else _DIFFER
-        sentence = fill(template, **pair_names(comparison), place=_place(first.place))
+        place = place_part(first.place)
+        if verdict is Verdict.DRIFT:
+            template = _FOLLOW if result.comparison_verdict(comparison) is not Verdict.AGREE else _DRIFT
+            sentence = fill(template, **pair_names(comparison), place=place)
+        else:
+            sentence = differ(comparison, place, "backward")
     elif blind:
-        known = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
-        sentence = fill(_AGREE_BUT, **pair_names(comparison), bugs=known)
+        sentence = fill(_AGREE_BUT, **pair_names(comparison), bugs=undetectable_part(blind))
     else:
         sentence = fill(_AGREE, **pair_names(comparison), values=_values(gradients))
     notes = (
@@ -113,7 +100,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         *failed_checks(result.failed_checks(*engines, of_gradients=True)),
         *known_issues(result, engines, of_gradients=True),
         *first_wrong_values([judgment.audits[engine] for engine in wrong if engine in judgment.audits]),
-        *(_first_mismatch(comparison, first) if comparison is not None and first is not None else ()),
+        *(() if comparison is None else first_values(comparison, first, "backward")),
         *(undetectable_bugs(result, of_gradients=True) if bugs else ()),
         *(_tolerance(gradients) if gradients else ()),
         *(() if comparison is None else _arrays(comparison)),
@@ -176,37 +163,10 @@ def _without(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _place(place: Place) -> TextPart:
-    return TextPart(str(place), place.location)
-
-
 def _short(part: TextPart) -> str:
     """The name of the array and the short form of the position."""
     assert part.where is not None
     return f"{part.text.split(' ', 1)[0]} {part.where.short}"
-
-
-def _wrong(result: RunResult, engines: list[str]) -> tuple[TextPart, ...]:
-    """Name each engine with wrong gradients, the first of them and its likely cause."""
-    judgment = result.backward_judgment
-    text: list[TextPart] = []
-    for engine in engines:
-        audit = judgment.audits.get(engine)
-        checks, name = result.failed_checks(engine, of_gradients=True), display_name(engine)
-        wrong_at, wrong_checks, wrong = (
-            (_RECORDED_AT, _RECORDED_CHECKS, _RECORDED) if is_recording(engine) else (_WRONG_AT, _WRONG_CHECKS, _WRONG)
-        )
-        if text:
-            text.append(TextPart(" "))
-        if audit is not None and audit.first_wrong is not None:
-            text += fill(wrong_at, engine=name, place=_place(audit.first_wrong.where))
-        elif checks:
-            text += fill(wrong_checks, engine=name, checks=how_many(checks))
-        else:
-            text += fill(wrong, engine=name)
-        if result.judgment is not None:
-            text += cause_text(judgment, engine)
-    return tuple(text)
 
 
 def _values(gradients: Collection[ArrayComparison]) -> str:
@@ -250,13 +210,8 @@ def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple
     every = result.backward_judgment.audits
     audited = [audit for engine in engines if (audit := every.get(engine)) is not None and audit.audited]
     if not audited:
-        return (_NOT_AUDITED_APART if apart and result.judgment is None else _NOT_AUDITED,)
-    return without_errors([a for a in audited if not result.gradients_wrong(a.engine)], _TEMPLATES)
-
-
-def _first_mismatch(comparison: Comparison, first: Mismatch) -> Iterator[str]:
-    reference, candidate = number_format.format_pair(first.reference, first.candidate)
-    yield _FIRST_MISMATCH.format(**pair_names(comparison), reference_value=reference, candidate_value=candidate)
+        return not_audited(WORDS["backward"], apart=apart and result.judgment is None)
+    return without_errors([a for a in audited if not result.gradients_wrong(a.engine)])
 
 
 def _tolerance(gradients: Collection[ArrayComparison]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Details of a verdict, one sentence each: whole templates with named fields."""
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isinf
 
 from rnnviz.core import number_format
@@ -11,23 +11,74 @@ from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import ArrayComparison, Comparison
+from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.verdict import VERDICTS, AuditVerdict
+from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName
 
 
 @dataclass(frozen=True)
-class AuditTemplates:
-    """Sentences about audits that found no errors: of all values, and of a share of them.
+class PassWords:
+    """The words that differ between the sentences of the forward pass and of the backward pass."""
 
-    `of_judged` are those of audits that could not judge some values; `undetermined` says how many these are.
-    """
+    of: str
+    are: str
+    differ: str
+    those: str
+    at: str
+    bugs: str
+    values: str
+    mismatch: str
+    step: str
+    read: str
+    not_audited: str
+    audit: str
+    audit_of_share: str
+    every: str
+    judged: str
+    share: str
 
-    of_all: tuple[str, str]
-    of_judged: tuple[str, str]
-    undetermined: str
+
+WORDS: Mapping[PassName, PassWords] = {
+    "forward": PassWords(
+        of="",
+        are="is",
+        differ="differs",
+        those="",
+        at="at",
+        bugs="",
+        values="values",
+        mismatch="First mismatch",
+        step="step",
+        read="previous state",
+        not_audited="The step audit did not run",
+        audit="Step audit",
+        audit_of_share="Step audit of {share} of the values",
+        every="time step",
+        judged="at every time step that could be judged",
+        share="the values",
+    ),
+    "backward": PassWords(
+        of="Gradients of ",
+        are="are",
+        differ="differ",
+        those="those of ",
+        at="in",
+        bugs=" of the backward pass",
+        values="gradients",
+        mismatch="First mismatch of gradients",
+        step="gradient",
+        read="next gradients",
+        not_audited="The gradients were not audited",
+        audit="Audit of gradients",
+        audit_of_share="Audit of {share} of the gradients",
+        every="gradient",
+        judged="of all gradients that could be judged",
+        share="them",
+    ),
+}
+"""The words by pass."""
 
 
 def first_line_in_source(result: RunResult, audit: Audit) -> int | None:
@@ -104,39 +155,17 @@ _CHECK = "{engine}: {check}"
 _FAILED_CHECKS = "{checks}: {names}."
 _KNOWN_ISSUE = "{checks}: {names}. Known issue, which does not change the verdict: {issue}."
 
-_NOT_AUDITED = "The step audit did not run."
-_NOT_AUDITED_APART = (
-    "The step audit did not run, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
-)
-_TEMPLATES = AuditTemplates(
-    of_all=(
-        "Step audit: no errors found in {engines}; every time step is verified within rounding.",
-        "Step audit of {share} of the values: no errors found in {engines}.",
-    ),
-    of_judged=(
-        "Step audit: no errors found in {engines}, at every time step that could be judged.",
-        "Step audit of {share} of the values: no errors found in {engines}, at every time step that could be judged.",
-    ),
-    undetermined="Step audit of {engine}: {share} of the values undetermined, as rounding could hide an error.",
-)
+_NOT_AUDITED = "{way.not_audited}."
+_NOT_AUDITED_APART = "{way.not_audited}, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
+_VERIFIED = "{audit}: no errors found in {engines}; every {way.every} is verified within rounding."
+_NO_ERRORS = "{audit}: no errors found in {engines}."
+_NO_ERRORS_JUDGED = "{audit}: no errors found in {engines}, {way.judged}."
+_UNDETERMINED = "{way.audit} of {engine}: {share} of {way.share} undetermined, as rounding could hide an error."
 _UNAUDITABLE = "The step audit cannot check {engine}: its recording lacks the previous states."
-_FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 from its own previous state: {expected}."
+_FIRST_WRONG = "First wrong {way.step} of {engine}: {value}; recomputed in float64 from its own {way.read}: {expected}."
 _FIRST_RECORDED = (
-    "First step of {engine} that differs: {value}; recomputed in float64 from its own previous state: {expected}."
+    "First {way.step} of {engine} that differs: {value}; recomputed in float64 from its own {way.read}: {expected}."
 )
-_FIRST_RECORDED_GRADIENT = (
-    "First gradient of {engine} that differs: {value}; recomputed in float64 from its own next gradients: {expected}."
-)
-_FIRST_WRONG_GRADIENT = (
-    "First wrong gradient of {engine}: {value}; recomputed in float64 from its own next gradients: {expected}."
-)
-_FIRST = {
-    (True, False): _FIRST_WRONG,
-    (True, True): _FIRST_RECORDED,
-    (False, False): _FIRST_WRONG_GRADIENT,
-    (False, True): _FIRST_RECORDED_GRADIENT,
-}
-"""The first value outside its bound: whether of the forward pass, and whether of a recording."""
 _FIRST_LINE = (
     "First line of {engine} that differs: {line} at {place}: {value}; recomputed: {expected}. Lines compared: {lines}."
 )
@@ -145,7 +174,7 @@ _FIRST_LINE_OF_FILE = (
     "recomputed: {expected}. Lines compared: {lines}."
 )
 _LINES = "Lines of {engine} compared: {lines}. All are within rounding."
-_FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {candidate_value}."
+_FIRST_MISMATCH = "{way.mismatch}: {reference} {reference_value}, {candidate} {candidate_value}."
 
 _PADDING = "{padding} of {steps} time steps of the samples are padding, which is neither computed nor compared."
 _ASSUMPTION = "Assumption: {assumption}."
@@ -273,8 +302,9 @@ def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ..
     """The engines in which the step audit found no errors, and the share of values that it covered."""
     judgment = result.judgment
     if judgment is None:
-        apart = any(c.mismatched for c in result.comparisons if c.candidate in engines)
-        return (_NOT_AUDITED_APART if apart else _NOT_AUDITED,)
+        return not_audited(
+            WORDS["forward"], apart=any(c.mismatched for c in result.comparisons if c.candidate in engines)
+        )
     audited = [engine for engine in engines if engine in judgment.audits]
     unauditable = tuple(
         _UNAUDITABLE.format(engine=display_name(engine))
@@ -282,24 +312,32 @@ def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ..
         if judgment.audits[engine].verdict is AuditVerdict.NOT_AUDITED
     )
     known = [audit for e in audited if (audit := judgment.audits[e]).audited and not result.wrong(e)]
-    return *without_errors(known, _TEMPLATES), *unauditable
+    return *without_errors(known), *unauditable
 
 
-def without_errors(audits: Sequence[Audit], templates: AuditTemplates) -> tuple[str, ...]:
-    """The engines in which audits found no errors, and the share of values that each could not judge."""
+def not_audited(way: PassWords, *, apart: bool) -> tuple[str, ...]:
+    """A pass was not audited; if engines differ, what to do."""
+    return ((_NOT_AUDITED_APART if apart else _NOT_AUDITED).format(way=way),)
+
+
+def without_errors(audits: Sequence[Audit]) -> tuple[str, ...]:
+    """The engines in which audits of one pass found no errors, and the share of values that each could not judge."""
     undetermined = tuple(
-        templates.undetermined.format(engine=display_name(a.engine), share=covered(share) if share < 1.0 else "100%")
+        _UNDETERMINED.format(
+            way=WORDS[a.way], engine=display_name(a.engine), share=covered(share) if share < 1.0 else "100%"
+        )
         for a in audits
         if (share := a.undetermined)
     )
     right = [audit for audit in audits if audit.verdict is AuditVerdict.RIGHT]
     if not right:
         return undetermined
-    coverage, judged = min(audit.coverage for audit in right), any(audit.undetermined for audit in right)
-    of_all, of_share = templates.of_judged if judged else templates.of_all
+    way, coverage = WORDS[right[0].way], min(audit.coverage for audit in right)
+    judged = any(audit.undetermined for audit in right)
+    template = _NO_ERRORS_JUDGED if judged else _VERIFIED if coverage == 1.0 else _NO_ERRORS
+    audit = way.audit if coverage == 1.0 else way.audit_of_share.format(share=covered(coverage))
     engines = join_words(display_name(audit.engine) for audit in right)
-    sentence = (of_all if coverage == 1.0 else of_share).format(engines=engines, share=covered(coverage))
-    return sentence, *undetermined
+    return template.format(way=way, audit=audit, engines=engines), *undetermined
 
 
 def padding(result: RunResult) -> tuple[str, ...]:
@@ -363,7 +401,8 @@ def covered(coverage: float) -> str:
 def first_wrong_values(audits: Sequence[Audit]) -> tuple[str, ...]:
     """The first wrong value of each wrong engine, and the recomputed value."""
     return tuple(
-        _FIRST[audit.way == "forward", is_recording(audit.engine)].format(
+        (_FIRST_RECORDED if is_recording(audit.engine) else _FIRST_WRONG).format(
+            way=WORDS[audit.way],
             engine=display_name(audit.engine),
             **dict(zip(("value", "expected"), number_format.format_pair(wrong.value, wrong.expected), strict=True)),
         )
@@ -388,13 +427,12 @@ def first_lines(result: RunResult, audits: list[Audit]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def first_values(comparison: Comparison) -> tuple[str, ...]:
-    first = comparison.first_mismatch
+def first_values(comparison: Comparison, first: Mismatch | None, way: PassName = "forward") -> tuple[str, ...]:
+    """What both engines have at the first mismatch of a pass."""
     if first is None:
         return ()
-    values = number_format.format_pair(first.reference, first.candidate)
-    names = pair_names(comparison)
-    return (_FIRST_MISMATCH.format(**names, reference_value=values[0], candidate_value=values[1]),)
+    values, names = number_format.format_pair(first.reference, first.candidate), pair_names(comparison)
+    return (_FIRST_MISMATCH.format(way=WORDS[way], **names, reference_value=values[0], candidate_value=values[1]),)
 
 
 def undetectable_bugs(result: RunResult, *, of_gradients: bool = False) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The verdict as a text with links: the same in the window, on the command line and in files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from string import Formatter
 from typing import TypeAlias
@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name, is_own, is_recording, is_unknown
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
@@ -18,7 +19,7 @@ from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.verdict import AuditVerdict, Verdict
+from rnnviz.verify.verdict import AuditVerdict, PassName, Verdict
 
 MARKS: dict[str, str] = {Verdict.AGREE: "✔", Verdict.DRIFT: "≈", Verdict.DISAGREE: "✘"}
 
@@ -40,20 +41,19 @@ _OWN_AGREES_RECORDED_BUT = (
 )
 _CHECKS = "{reference} and {candidate} agree, but *{checks}*: {names}"
 _CHECKS_BRIEF = "{reference} and {candidate} agree, but *{checks}*"
-_DIFFER = "*{candidate} differs from {reference}*, first at {place}."
+_DIFFER = "*{way.of}{candidate} {way.differ} from {way.those}{reference}*, first {way.at} {place}."
 _VALUES_BRIEF = " {values}."
 _SIZE = " {size}."
 _DRIFT = "*Numerical drift*: {candidate} and {reference} diverge from {place} on."
 _DRIFT_ALL = " Every step is within rounding; rounding errors accumulated."
 _DRIFT_AUDITED = " Every audited step is within rounding; rounding errors accumulated."
 _DRIFT_JUDGED = " Every step that could be judged is within rounding; rounding errors accumulated."
-_WRONG = "*{engine} is wrong*."
-_WRONG_AT = "*{engine} is wrong*, first at {place}."
-_WRONG_CHECKS = "*{engine} is wrong*: {checks}."
+_WRONG = "*{way.of}{engine} {wrong}*."
+_WRONG_AT = "*{way.of}{engine} {wrong}*, first {way.at} {place}."
+_WRONG_CHECKS = "*{way.of}{engine} {wrong}*: {checks}."
 # A recording may have been made with other weights or another input: it is not to blame for these.
-_RECORDED = "*{engine} differs from what these weights and this input give*."
-_RECORDED_AT = "*{engine} differs from what these weights and this input give*, first at {place}."
-_RECORDED_CHECKS = "*{engine} differs from what these weights and this input give*: {checks}."
+_IS_WRONG = "{way.are} wrong"
+_OTHER_VALUES = "{way.differ} from what these weights and this input give"
 _ALONE_CHECKED = "*No errors found in {engine}*, which ran alone: its steps were audited, and nothing was compared"
 _ALONE_BUT = (
     "*No errors found in {engine}, but {bugs} would go undetected with these settings*; it ran alone: its steps were "
@@ -124,18 +124,18 @@ def plain(parts: tuple[TextPart, ...]) -> str:
     return "".join(part.text for part in parts)
 
 
-def fill(template: str, **values: str | TextPart) -> tuple[TextPart, ...]:
+def fill(template: str, **values: str | TextPart | details.PassWords) -> tuple[TextPart, ...]:
     """Replace the named fields of a template; text between asterisks becomes strong, and links stay links."""
     return tuple(_filled(template, values))
 
 
-def _filled(template: str, values: dict[str, str | TextPart]) -> Iterator[TextPart]:
+def _filled(template: str, values: Mapping[str, object]) -> Iterator[TextPart]:
     for strong, piece in ((index % 2 == 1, piece) for index, piece in enumerate(template.split("*"))):
         text = ""
         for literal, name, _, _ in Formatter().parse(piece):
             text += literal
-            value = "" if name is None else values[name]
-            if isinstance(value, str):
+            value = "" if name is None else Formatter().get_field(name, (), values)[0]
+            if not isinstance(value, TextPart):
                 text += value
                 continue
             if text:
@@ -161,7 +161,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs) if judgment is not None else ()
     first: tuple[str, ...] = ()
     if judgment is not None and wrong:
-        sentence, brief = _wrong(result, wrong, judgment, failed)
+        sentence = brief = wrong_engines(result, [audit.engine for audit in wrong])
         first = () if comparison is None else (details.size_of_difference(comparison),)
     elif comparison is None:
         sentence = brief = _alone(result, failed, blind)
@@ -190,7 +190,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         *details.known_issues(result, engines),
         *details.first_wrong_values(wrong),
         *details.first_lines(result, audits),
-        *(details.first_values(comparison) if comparison is not None and not wrong else ()),
+        *(details.first_values(comparison, comparison.first_mismatch) if comparison is not None and not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
         *(() if comparison is None else details.numbers(comparison)),
         *((others[0],) if others is not None and not others[1] else ()),
@@ -221,8 +221,7 @@ def _alone(result: RunResult, failed: list[Check], blind: tuple[str, ...]) -> tu
     if result.judgment is None or not _audited([*result.judgment.audits.values()]):
         return fill(_ALONE_UNCHECKED, engine=engine)
     if blind:
-        bugs = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
-        return fill(_ALONE_BUT, engine=engine, bugs=bugs)
+        return fill(_ALONE_BUT, engine=engine, bugs=undetectable_part(blind))
     return fill(_ALONE_CHECKED, engine=engine)
 
 
@@ -300,6 +299,20 @@ def _place(where: Location) -> TextPart:
     return TextPart(str(where), where)
 
 
+def place_part(place: Place) -> TextPart:
+    """A place as a link: of a value its location alone, of a gradient with its name."""
+    return (
+        TextPart(str(place), place.location)
+        if place.in_backward_pass or place.location is None
+        else _place(place.location)
+    )
+
+
+def undetectable_part(blind: Sequence[str]) -> TextPart:
+    """The number of known bugs that would go undetected, as a link to them."""
+    return TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
+
+
 def _shortened(parts: Iterable[TextPart]) -> tuple[TextPart, ...]:
     """The text with positions in their short form, and the long form as their tooltips."""
     return tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in parts)
@@ -315,13 +328,12 @@ def _agreement(comparison: Comparison) -> _Two:
 
 
 def _undetectable(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
-    bugs = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
     names = _own_and_other(comparison)
     if "own" in names:
         template = _OWN_AGREES_RECORDED_BUT if comparison.unrecorded else _OWN_AGREES_BUT
     else:
         template = _AGREE_RECORDED_BUT if comparison.unrecorded else _AGREE_BUT
-    brief = fill(template, **names, bugs=bugs, compared=details.compared(comparison))
+    brief = fill(template, **names, bugs=undetectable_part(blind), compared=details.compared(comparison))
     return brief, brief
 
 
@@ -348,8 +360,13 @@ def _first_place(comparison: Comparison) -> TextPart:
     return _place(comparison.max_abs_error_at if first is None else first.where)
 
 
+def differ(comparison: Comparison, place: TextPart, way: PassName = "forward") -> tuple[TextPart, ...]:
+    """Two engines differ in a pass, first at a place."""
+    return fill(_DIFFER, way=details.WORDS[way], **details.pair_names(comparison), place=place)
+
+
 def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
-    start = fill(_DIFFER, **details.pair_names(comparison), place=_first_place(comparison))
+    start = differ(comparison, _first_place(comparison))
     if judgment is not None:
         start += cause_text(judgment, comparison.reference) + cause_text(judgment, comparison.candidate)
     return (
@@ -374,24 +391,30 @@ def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
     return (*start, *fill(template)), start
 
 
-def _wrong(result: RunResult, audits: list[Audit], judgment: Judgment, failed: list[Check]) -> _Two:
-    """Name each wrong engine, its first wrong step and its likely cause."""
+def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward") -> tuple[TextPart, ...]:
+    """Name each engine that is wrong in a pass, its first wrong value and its likely cause."""
+    judgment = result.backward_judgment if way == "backward" else result.judgment
     text: list[TextPart] = []
-    for audit in audits:
+    for engine in engines:
+        audit = None if judgment is None else judgment.audits.get(engine)
+        checks = result.failed_checks(engine, of_gradients=way == "backward")
+        wrong = (_OTHER_VALUES if is_recording(engine) else _IS_WRONG).format(way=details.WORDS[way])
+        said: dict[str, str | TextPart | details.PassWords] = {
+            "way": details.WORDS[way],
+            "engine": display_name(engine),
+            "wrong": wrong,
+        }
         if text:
             text.append(TextPart(" "))
-        engine, own = display_name(audit.engine), [check for check in failed if check.engine == audit.engine]
-        recorded = is_recording(audit.engine)
-        if audit.first_location is not None:
-            template = _RECORDED_AT if recorded else _WRONG_AT
-            text += fill(template, engine=engine, place=_place(audit.first_location))
-        elif own:
-            template = _RECORDED_CHECKS if recorded else _WRONG_CHECKS
-            text += fill(template, engine=engine, checks=details.how_many(own))
+        if audit is not None and audit.first_wrong is not None:
+            text += fill(_WRONG_AT, **said, place=place_part(audit.first_wrong.where))
+        elif checks:
+            text += fill(_WRONG_CHECKS, **said, checks=details.how_many(checks))
         else:
-            text += fill(_RECORDED if recorded else _WRONG, engine=engine)
-        if audit.first_line is not None:
+            text += fill(_WRONG, **said)
+        if audit is not None and audit.first_line is not None:
             number = details.first_line_in_source(result, audit)
             text += fill(_LINE if number is None else _LINE_OF_FILE, line=audit.first_line.name, number=str(number))
-        text += cause_text(judgment, audit.engine)
-    return tuple(text), tuple(text)
+        if judgment is not None:
+            text += cause_text(judgment, engine)
+    return tuple(text)

@@ -11,12 +11,17 @@ from rnnviz.core.trace_index import Location
 from rnnviz.results.tables import audit_rows, comparison_in_words, tolerance_remark
 from rnnviz.text import verdict_details
 from rnnviz.verify.audit import WrongValue
-from rnnviz.verify.compare import Mismatch
+from rnnviz.verify.compare import Comparison, Mismatch
 from rnnviz.verify.result import Judgment, RunResult
 from tests.factories import make_result, setting, with_judgment
 
 MINE = "/far/away/mine.py"
 WRONG = setting((0, 0, 1, 0, 0), 9.0)
+
+
+def first_values(comparison: Comparison) -> tuple[str, ...]:
+    return verdict_details.first_values(comparison, comparison.first_mismatch)
+
 
 COMPARISONS: tuple[tuple[Any, tuple[dict[str, Any], ...]], ...] = (
     (verdict_details.mismatch_count, ({"mismatched": 1234}, {"mismatched": 1, "elements": 9, "unrecorded": 3})),
@@ -40,7 +45,7 @@ COMPARISONS: tuple[tuple[Any, tuple[dict[str, Any], ...]], ...] = (
             {"elements": 10, "unrecorded": 30, "max_abs_error": 3e-8},
         ),
     ),
-    (verdict_details.first_values, ({}, {"first_mismatch": Mismatch(Place.at("h", Location()), 0.25, -1.5)})),
+    (first_values, ({}, {"first_mismatch": Mismatch(Place.at("h", Location()), 0.25, -1.5)})),
     (
         verdict_details.nonfinite,
         (
