@@ -9,24 +9,28 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import capital
 from rnnviz.text.verdict_details import (
     WORDS,
+    error_size,
     failed_checks,
     first_values,
     first_wrong_values,
     known_issues,
+    mismatch_count,
     not_audited,
     pair_names,
     remedy,
     undetectable_bugs,
+    values_and_error,
     without_errors,
 )
 from rnnviz.text.verdict_text import (
     TextPart,
     VerdictWords,
+    agree,
+    agree_but,
     differ,
     fill,
     place_part,
     plain,
-    undetectable_part,
     wrong_engines,
 )
 from rnnviz.verify.backward_result import first_gradient_mismatch
@@ -35,13 +39,6 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
 # Text between asterisks is strong.
-_AGREE = "*Gradients of {reference} and {candidate} agree*: {values}"
-_AGREE_BUT = (
-    "*Gradients of {reference} and {candidate} agree, but {bugs} of the backward pass would go undetected with these "
-    "settings*"
-)
-_EQUAL = "all {elements} gradients are equal"
-_NEAR = "{elements} gradients, max abs difference {error}"
 _DRIFT = (
     "*Numerical drift of gradients*: {candidate} and {reference} diverge, first in {place}. Every audited gradient is "
     "within rounding; rounding errors accumulated."
@@ -53,8 +50,7 @@ _FOLLOW = (
 _ALONE = "*Gradients of {engine} are not compared*: {reason}."
 _ONE_ENGINE = "no other engine ran"
 
-_EXCEED = "{mismatched} of {elements} gradients {exceed} the tolerance; max abs difference {error}"
-_EXCEED_NONFINITE = "{mismatched} of {elements} gradients {exceed} the tolerance; {apart} NaN or infinite in one only"
+_EXCEED_NONFINITE = "{values} {exceed} the tolerance; {apart} NaN or infinite in one only"
 _ARRAY = "{name}: {size}."
 _PARAMETERS = "Initial states and parameters: {size}."
 _PARAMETERS_AT = "Initial states and parameters: {size}, at {place}."
@@ -90,11 +86,11 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         else:
             sentence = differ(comparison, place, "backward")
     elif blind:
-        sentence = fill(_AGREE_BUT, **pair_names(comparison), bugs=undetectable_part(blind))
+        sentence = agree_but(comparison, blind, "backward")
     else:
-        sentence = fill(_AGREE, **pair_names(comparison), values=_values(gradients))
+        sentence = agree(comparison, _size(*gradients), "backward")
     notes = (
-        *((f"{capital(_values(gradients))}.",) if blind and gradients and first is None else ()),
+        *((f"{capital(_size(*gradients))}.",) if blind and gradients and first is None else ()),
         *(_without(result, pair) if wrong else ()),
         *_audit_notes(result, engines, apart=first is not None),
         *failed_checks(result.failed_checks(*engines, of_gradients=True)),
@@ -169,26 +165,16 @@ def _short(part: TextPart) -> str:
     return f"{part.text.split(' ', 1)[0]} {part.where.short}"
 
 
-def _values(gradients: Collection[ArrayComparison]) -> str:
-    """The number of compared gradients and the largest difference."""
-    error = max(own.max_abs_error for own in gradients)
-    template = _NEAR if error else _EQUAL
-    elements = number_format.count(sum(own.elements for own in gradients))
-    return template.format(elements=elements, error=number_format.error(error))
-
-
-def _size(gradients: Collection[ArrayComparison]) -> str:
-    """The number of gradients outside the tolerance; without any, `_values`."""
-    mismatched, apart = (sum(getattr(own, name) for own in gradients) for name in ("mismatched", "nonfinite_apart"))
-    if not mismatched:
-        return _values(gradients)
-    return (_EXCEED_NONFINITE if apart else _EXCEED).format(
-        mismatched=number_format.count(mismatched),
-        elements=number_format.count(sum(own.elements for own in gradients)),
-        exceed="exceeds" if mismatched == 1 else "exceed",
-        error=number_format.error(max(own.max_abs_error for own in gradients)),
-        apart=number_format.count(apart),
-    )
+def _size(*gradients: ArrayComparison) -> str:
+    """The number of gradients outside the tolerance; without any, how many are compared."""
+    if not any(own.mismatched for own in gradients):
+        return values_and_error(*gradients, way="backward")
+    apart = sum(own.nonfinite_apart for own in gradients)
+    if not apart:
+        return error_size(*gradients, way="backward")
+    values = mismatch_count(*gradients, way="backward")
+    exceed = "exceeds" if sum(own.mismatched for own in gradients) == 1 else "exceed"
+    return _EXCEED_NONFINITE.format(values=values, exceed=exceed, apart=number_format.count(apart))
 
 
 def _arrays(comparison: Comparison) -> Iterator[str]:
@@ -196,13 +182,13 @@ def _arrays(comparison: Comparison) -> Iterator[str]:
     others = []
     for name, own in comparison.gradients.items():
         if isinstance(own, LaneComparison):
-            yield _ARRAY.format(name=name, size=_size([own]))
+            yield _ARRAY.format(name=name, size=_size(own))
         else:
             others.append(own)
     if others:
         worst = max(others, key=lambda own: own.max_abs_error)
         template = _PARAMETERS_AT if worst.max_abs_error else _PARAMETERS
-        yield template.format(size=_size(others), place=worst.max_abs_error_place)
+        yield template.format(size=_size(*others), place=worst.max_abs_error_place)
 
 
 def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple[str, ...]:

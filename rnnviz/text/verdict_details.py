@@ -137,7 +137,7 @@ def _returned(value: ast.expr | None, name: str, states: tuple[str, ...]) -> ast
 _NAMED_CHECKS = 2
 _RECORDED = {"h": "hidden", "out": "output", "state.h": "state", "state.c": "cell_state"}
 
-_VALUES = "{mismatched} of {elements} values"
+_VALUES = "{mismatched} of {elements} {way.values}"
 _RECORDED_VALUES = "{mismatched} of {elements} recorded values"
 _COMPARED_OF = "{compared} of {values}"
 
@@ -146,8 +146,8 @@ _SIZE = "{values} {exceed} the tolerance; max abs difference {error}"
 _SIZE_NONFINITE = "{values} {exceed} the tolerance; NaN or infinity in one engine only"
 _SIZE_BOTH = "{values} {exceed} the tolerance; max abs difference {error}; {apart} NaN or infinite in one engine only"
 _STILL_AGREE = "The hidden values of {reference} and {candidate} still agree within the tolerance."
-_EQUAL = "all {compared} values are equal"
-_NEAR = "{compared} values, max abs difference {error}"
+_EQUAL = "all {compared} {way.values} are equal"
+_NEAR = "{compared} {way.values}, max abs difference {error}"
 _RECORDED_EQUAL = "{compared} values compared (the rest is not recorded), all equal"
 _RECORDED_NEAR = "{compared} values compared (the rest is not recorded), max abs difference {error}"
 
@@ -222,38 +222,42 @@ def pair_names(comparison: ArrayComparison) -> dict[str, str]:
     return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
 
 
-def mismatch_count(comparison: ArrayComparison) -> str:
-    template = _RECORDED_VALUES if comparison.unrecorded else _VALUES
+def _total(given: Iterable[ArrayComparison], name: str) -> int:
+    return sum(getattr(own, name) for own in given)
+
+
+def mismatch_count(*given: ArrayComparison, way: PassName = "forward") -> str:
+    template = _RECORDED_VALUES if _total(given, "unrecorded") else _VALUES
     return template.format(
-        mismatched=number_format.count(comparison.mismatched), elements=number_format.count(comparison.elements)
+        way=WORDS[way],
+        mismatched=number_format.count(_total(given, "mismatched")),
+        elements=number_format.count(_total(given, "elements")),
     )
 
 
-def compared(comparison: ArrayComparison) -> str:
+def compared(*given: ArrayComparison) -> str:
     """The number of compared values, with the total if a recording lacks some: "960", "96 of 960"."""
-    count = number_format.count(comparison.elements)
-    if not comparison.unrecorded:
-        return count
-    return _COMPARED_OF.format(compared=count, values=number_format.count(comparison.elements + comparison.unrecorded))
+    count, lacking = _total(given, "elements"), _total(given, "unrecorded")
+    if not lacking:
+        return number_format.count(count)
+    return _COMPARED_OF.format(compared=number_format.count(count), values=number_format.count(count + lacking))
 
 
-def error_size(comparison: ArrayComparison) -> str:
-    apart = comparison.nonfinite_apart
-    template = _SIZE_NONFINITE if comparison.mismatched == apart else _SIZE_BOTH if apart else _SIZE
+def error_size(*given: ArrayComparison, way: PassName = "forward") -> str:
+    """How many values are outside the tolerance, and the largest difference."""
+    apart, mismatched = _total(given, "nonfinite_apart"), _total(given, "mismatched")
+    template = _SIZE_NONFINITE if mismatched == apart else _SIZE_BOTH if apart else _SIZE
     return template.format(
-        values=mismatch_count(comparison),
-        exceed=_exceed(comparison),
-        error=number_format.error(comparison.max_abs_error),
+        values=mismatch_count(*given, way=way),
+        exceed="exceeds" if mismatched == 1 else "exceed",
+        error=number_format.error(max(own.max_abs_error for own in given)),
         apart=number_format.count(apart),
     )
 
 
 def mismatches(comparison: ArrayComparison) -> str:
-    return _EXCEED.format(values=mismatch_count(comparison), exceed=_exceed(comparison))
-
-
-def _exceed(comparison: ArrayComparison) -> str:
-    return "exceeds" if comparison.mismatched == 1 else "exceed"
+    exceed = "exceeds" if comparison.mismatched == 1 else "exceed"
+    return _EXCEED.format(values=mismatch_count(comparison), exceed=exceed)
 
 
 def how_many(failed: list[Check]) -> str:
@@ -273,12 +277,11 @@ def size_of_difference(comparison: ArrayComparison) -> str:
     return _STILL_AGREE.format(**pair_names(comparison))
 
 
-def values_and_error(comparison: ArrayComparison) -> str:
+def values_and_error(*given: ArrayComparison, way: PassName = "forward") -> str:
     """The number of compared values and the largest difference."""
-    equal = comparison.max_abs_error == 0.0
-    templates = (_RECORDED_EQUAL, _RECORDED_NEAR) if comparison.unrecorded else (_EQUAL, _NEAR)
-    template = templates[0] if equal else templates[1]
-    return template.format(compared=compared(comparison), error=number_format.error(comparison.max_abs_error))
+    error = max(own.max_abs_error for own in given)
+    templates = (_RECORDED_EQUAL, _RECORDED_NEAR) if _total(given, "unrecorded") else (_EQUAL, _NEAR)
+    return templates[error != 0.0].format(way=WORDS[way], compared=compared(*given), error=number_format.error(error))
 
 
 def failed_checks(failed: list[Check]) -> tuple[str, ...]:

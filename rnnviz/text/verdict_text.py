@@ -27,11 +27,11 @@ UNDETECTABLE = "undetectable"
 """The action of a link to the known bugs that the run could not reveal."""
 
 # Text between asterisks is strong.
-_AGREE = "*{reference} and {candidate} agree*: {values}"
+_AGREE = "*{way.of}{reference} and {candidate} agree*: {values}"
 _AGREE_AT = "*{reference} and {candidate} agree*: {values} at {place}"
 _OWN_AGREES = "*{own} agrees with {other}*: {values}"
 _OWN_AGREES_AT = "*{own} agrees with {other}*: {values} at {place}"
-_AGREE_BUT = "*{reference} and {candidate} agree, but {bugs} would go undetected with these settings*"
+_AGREE_BUT = "*{way.of}{reference} and {candidate} agree, but {bugs}{way.bugs} would go undetected with these settings*"
 _AGREE_RECORDED_BUT = (
     "*{reference} and {candidate} agree in {compared} values, but {bugs} would go undetected with these settings*"
 )
@@ -318,22 +318,37 @@ def _shortened(parts: Iterable[TextPart]) -> tuple[TextPart, ...]:
     return tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in parts)
 
 
+def agree(comparison: Comparison, values: str, way: PassName = "forward") -> tuple[TextPart, ...]:
+    """Two engines agree in a pass."""
+    return fill(_AGREE, way=details.WORDS[way], **details.pair_names(comparison), values=values)
+
+
+def agree_but(comparison: Comparison, blind: Sequence[str], way: PassName = "forward") -> tuple[TextPart, ...]:
+    """Two engines agree in a pass, in which known bugs would go undetected."""
+    bugs = undetectable_part(blind)
+    return fill(_AGREE_BUT, way=details.WORDS[way], **details.pair_names(comparison), bugs=bugs)
+
+
 def _agreement(comparison: Comparison) -> _Two:
     names, values = _own_and_other(comparison), details.values_and_error(comparison)
-    brief = fill(_OWN_AGREES if "own" in names else _AGREE, **names, values=values)
+    own = "own" in names
+    brief = fill(_OWN_AGREES, **names, values=values) if own else agree(comparison, values)
     if comparison.max_abs_error == 0.0:
         return brief, brief
-    template = _OWN_AGREES_AT if "own" in names else _AGREE_AT
+    template = _OWN_AGREES_AT if own else _AGREE_AT
     return fill(template, **names, values=values, place=_place(comparison.max_abs_error_at)), brief
 
 
 def _undetectable(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
     names = _own_and_other(comparison)
-    if "own" in names:
-        template = _OWN_AGREES_RECORDED_BUT if comparison.unrecorded else _OWN_AGREES_BUT
+    own = "own" in names
+    if own or comparison.unrecorded:
+        recorded = _OWN_AGREES_RECORDED_BUT if own else _AGREE_RECORDED_BUT
+        template = recorded if comparison.unrecorded else _OWN_AGREES_BUT
+        bugs, compared = undetectable_part(blind), details.compared(comparison)
+        brief = fill(template, **names, bugs=bugs, compared=compared)
     else:
-        template = _AGREE_RECORDED_BUT if comparison.unrecorded else _AGREE_BUT
-    brief = fill(template, **names, bugs=undetectable_part(blind), compared=details.compared(comparison))
+        brief = agree_but(comparison, blind)
     return brief, brief
 
 
