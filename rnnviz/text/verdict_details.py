@@ -431,7 +431,7 @@ def first_lines(result: RunResult, audits: list[Audit]) -> tuple[str, ...]:
 
 
 def first_values(comparison: Comparison, first: Mismatch | None, way: PassName = "forward") -> tuple[str, ...]:
-    """What both engines have at the first mismatch of a pass."""
+    """The values of both engines at the first mismatch of a pass."""
     if first is None:
         return ()
     values, names = number_format.format_pair(first.reference, first.candidate), pair_names(comparison)
