@@ -13,7 +13,7 @@ import numpy as np
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.bounded import BoundedBlock
-from rnnviz.cells.interpreters.graph import Node, evaluate, ordered
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.cells.interpreters.symbols import Equation, expression, short_equations
@@ -82,6 +82,72 @@ def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
 
 
 @dataclass(frozen=True)
+class PartNodes:
+    """A part of a sum by its nodes: `value`, or the product with a row of a matrix, `product`, times a `factor`."""
+
+    value: Node
+    factor: Node | None = None
+    product: Node | None = None
+
+
+PRODUCT_OPS = ("u", "v", "recurrent", "matrix")
+"""The operations that are a row of a matrix times a vector."""
+
+
+def parts_of_gate(cell: CellSpec, line: Equation) -> list[PartNodes]:
+    """The parts of a gate's pre-activation, or of a projection; none of other values."""
+    node, is_gate, names = line.node, line.name in cell.gate_symbols, first_names(graph_of(cell))
+    if not is_gate and not (cell.projects and line.name == cell.state_symbols[0]):
+        return []
+    match node.op:
+        case "matrix":
+            return [PartNodes(node, product=node)]
+        case "plus" if is_gate:
+            # A gate with the activation "linear".
+            return [part for arg in node.args for part in _parts_of_sum(arg, names)]
+        case "activation":
+            argument = node.args[0]
+            while argument.op == "activation" and argument not in names:
+                # An activation cut to a limit: its sum is what is cut.
+                argument = argument.args[0]
+            return _parts_of_sum(argument, names)
+    return []
+
+
+def _parts_of_sum(node: Node, names: Mapping[Node, str]) -> list[PartNodes]:
+    """The parts of a sum, each with what it is multiplied with."""
+    if node.op == "plus" and node not in names:
+        return [part for arg in node.args for part in _parts_of_sum(arg, names)]
+    if node.op in PRODUCT_OPS:
+        return [PartNodes(node, product=node)]
+    if node.op != "times" or node in names:
+        return [PartNodes(node)]
+    for product, factor in (node.args[::-1], node.args):
+        if product.op in PRODUCT_OPS:
+            return [PartNodes(product, factor, product)]
+    return [PartNodes(node.args[1], node.args[0])]
+
+
+def first_names(graph: Graph) -> dict[Node, str]:
+    """The names of values; one with two names is called by the first, as in the equations."""
+    return {node: name for name, node in reversed(list(graph.values.items()))}
+
+
+def symbol_of(names: Mapping[Node, str], node: Node) -> str:
+    """The name of a value in the equations: "c", or "c[t-1]" of a state."""
+    return f"{node.name}[t-1]" if node.op == "state" else names.get(node, node.name)
+
+
+def summands(node: Node) -> Iterator[Node]:
+    """The products that a sum adds up, and its other terms."""
+    if node.op == "plus":
+        for arg in node.args:
+            yield from summands(arg)
+    else:
+        yield node
+
+
+@dataclass(frozen=True)
 class StepReads:
     """Inputs of a step: parameters, the layer input x (I,) and the previous states (H,) or (P,) by symbol.
 
@@ -122,7 +188,7 @@ class StepReads:
         return self.previous_source(self.cell.state_symbols[0], column)
 
 
-class WorkedStep:
+class UnitArithmetic:
     """The numbers of one unit by node, and the lines made of them."""
 
     def __init__(self, reads: StepReads, size: str = "H") -> None:
@@ -131,8 +197,7 @@ class WorkedStep:
         self._where, self._unit = reads.where, reads.where.unit
         self._graph = graph_of(reads.cell)
         self._hidden_size = len(reads.parameters["i2h_bias"]) // len(reads.cell.gates)
-        # A value with two names is called by the first, as in the equations.
-        self._names = {node: name for name, node in reversed(list(self._graph.values.items()))}
+        self._names = first_names(self._graph)
         self._equations = [line for line in short_equations(reads.cell) if line.node.shape == (size,)]
         roots = [line.node for line in self._equations]
         self._inputs = values_of_all_units(reads.cell, reads.parameters, reads.x, reads.state, roots)
@@ -140,7 +205,7 @@ class WorkedStep:
         known = {node: np.float64(part.total) for node, part in self._parts.items()}
         values = evaluate(roots, self._leaf, ArrayLayer().apply, known)
         self._numbers = {node: float(value) for node, value in values.items()}
-        self._gates = {line.name: self._gate_parts(line.name, line.node) for line in self._equations}
+        self._gates = {line.name: self._gate_parts(line) for line in self._equations}
 
     @property
     def across(self) -> dict[str, Floats]:
@@ -201,47 +266,22 @@ class WorkedStep:
 
     # Parts
 
-    def _gate_parts(self, name: str, node: Node) -> tuple[Part, ...]:
+    def _gate_parts(self, line: Equation) -> tuple[Part, ...]:
         """The parts of a gate's pre-activation, u and v first, or of a projection; none of other values."""
-        cell = self._cell
-        if name not in cell.gate_symbols and not (cell.projects and name == cell.state_symbols[0]):
-            return ()
-        if node.op == "matrix":
-            parts = [self._parts[node]]
-        elif node.op == "plus" and name in cell.gate_symbols:
-            # A gate with the activation "linear".
-            parts = [part for arg in node.args for part in self._sum(arg)]
-        elif node.op == "activation":
-            argument = node.args[0]
-            while argument.op == "activation" and argument not in self._names:
-                # An activation cut to a limit: its sum is what is cut.
-                argument = argument.args[0]
-            parts = self._sum(argument)
-        else:
-            return ()
+        parts = [self._part(nodes) for nodes in parts_of_gate(self._cell, line)]
         first = {way: next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h")}
-        below = f"_{name}" if first["h2h"] is not None and first["h2h"].scale_name else ""
+        below = f"_{line.name}" if first["h2h"] is not None and first["h2h"].scale_name else ""
         halves = [replace(p, text=p.text + below, subtotal=True) for p in first.values() if p is not None]
         return (*halves, *(replace(part, bias=None) for part in parts if part not in first.values()))
 
-    def _sum(self, node: Node) -> list[Part]:
-        """The parts of a sum, each with what it is multiplied with."""
-        if node.op == "plus" and node not in self._names:
-            return [part for arg in node.args for part in self._sum(arg)]
-        if node in self._parts:
-            return [self._parts[node]]
-        if node.op == "times" and node not in self._names:
-            for scaled, factor in (node.args[::-1], node.args):
-                if scaled in self._parts:
-                    name = self._names.get(factor, "")
-                    return [replace(self._parts[scaled], scale=self._numbers[factor], scale_name=name)]
-            factor, read = node.args
-            return [self._single(self._numbers[factor], self._numbers[read], self._symbol(read))]
-        return [self._single(1.0, self._numbers[node], self._symbol(node))]
-
-    def _symbol(self, node: Node) -> str:
-        """The name of a value in the equations: "c", or "c[t-1]" of a state."""
-        return f"{node.name}[t-1]" if node.op == "state" else self._names.get(node, node.name)
+    def _part(self, nodes: PartNodes) -> Part:
+        if nodes.product is None:
+            symbol, factor = symbol_of(self._names, nodes.value), nodes.factor
+            return self._single(1.0 if factor is None else self._numbers[factor], self._numbers[nodes.value], symbol)
+        part, scale = self._parts[nodes.product], nodes.factor
+        if scale is None:
+            return part
+        return replace(part, scale=self._numbers[scale], scale_name=self._names.get(scale, ""))
 
     def _single(self, factor: float, value: float, symbol: str) -> Part:
         """A part with one term."""
@@ -255,7 +295,7 @@ class WorkedStep:
 
     def _products(self, node: Node) -> Iterator[Part]:
         """The products that a value adds up, and its other terms."""
-        for term in _summands(node):
+        for term in summands(node):
             factor, read = 1.0, term
             if term.op == "times":
                 factor, read = self._numbers[term.args[0]], term.args[1]
@@ -337,15 +377,6 @@ def _number_part(text: str, factor: float, value: float, total: float, name: str
     return Part("value", text, np.array([factor]), np.array([value]), total, lambda _: name, lambda _: source)
 
 
-def _summands(node: Node) -> Iterator[Node]:
-    """The products that a sum adds up, and its other terms."""
-    if node.op == "plus":
-        for arg in node.args:
-            yield from _summands(arg)
-    else:
-        yield node
-
-
 def _added_up(weights: Floats, read: Floats, bias: float) -> float:
     """The sum of the products in index order, and last of the bias."""
     return float(np.cumsum(np.append(weights * read, bias))[-1])
@@ -410,8 +441,8 @@ def _value_breakdown(
     parameters, row = vars(inputs.parameters.layer(layer, direction)), x[0, 0].astype(np.float64)
     before = read_after(network, where, inputs.length(sample))
     reads = StepReads(cell, parameters, row, state, where, before, state_row(network, where), names)
-    worked = WorkedStep(reads, size)
-    values = worked.values
+    unit_step = UnitArithmetic(reads, size)
+    values = unit_step.values
     bounds = _bounds(inputs, trace, where, (x, h), c, state, size)
     stored = {**trace.lines, "c": trace.cell, "h": trace.hidden}
     own = {
@@ -430,12 +461,12 @@ def _value_breakdown(
         place=Place.at(of_unit[0], where) if of_unit else place,
         engine=trace.engine,
         cell=cell,
-        lines=worked.lines(own),
+        lines=unit_step.lines(own),
         names=names,
         read=(ReadVector("i2h", row, reads.input_source), ReadVector("h2h", state["h"], reads.hidden_source)),
         previous=tuple(PreviousValue(s, float(state[s][unit]), reads.previous_source(s)) for s in of_unit),
         before=reads.before,
-        across=worked.across,
+        across=unit_step.across,
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
         hidden_size=network.hidden_size,
     )

@@ -24,15 +24,22 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.backward_symbols import Path, gradient_symbols, later, texts, through_weights
-from rnnviz.explain.forward import nodes_of_unit, values_of_all_units
+from rnnviz.explain.forward import (
+    PRODUCT_OPS,
+    PartNodes,
+    first_names,
+    nodes_of_unit,
+    parts_of_gate,
+    summands,
+    symbol_of,
+    values_of_all_units,
+)
 from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
 from rnnviz.steps.states import CellStates
 
 _BLOCK_VALUES = 1 << 20
-SUMS = ("u", "v", "recurrent", "matrix")
-"""The operations that are a row of a matrix times a vector."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,40 +89,15 @@ def forward_lines(network: Network, numbers: Mapping[Node, int]) -> list[dict[st
     other lines have `products`. A part is a sum of the step with its factor, or a weight times a value.
     """
     cell, graph = network.kind, network.graph
-    names = {node: name for name, node in reversed(list(graph.values.items()))}
+    names = first_names(graph)
 
-    def symbol(node: Node) -> str:
-        return f"{node.name}[t-1]" if node.op == "state" else names.get(node, node.name)
-
-    def part(node: Node) -> list[dict[str, Any]]:
-        if node.op == "plus" and node not in names:
-            return [own for arg in node.args for own in part(arg)]
-        if node.op in SUMS:
-            return [{"sum": numbers[node]}]
-        if node.op == "times" and node not in names:
-            for scaled, factor in (node.args[::-1], node.args):
-                if scaled.op in SUMS:
-                    named = names.get(factor, "")
-                    return [{"sum": numbers[scaled], "factor": numbers[factor], "factorName": named}]
-            weight, value = node.args
-            return [{"name": symbol(value), "weight": numbers[weight], "value": numbers[value]}]
-        return [{"name": symbol(node), "value": numbers[node]}]
-
-    def parts(line: Equation) -> list[dict[str, Any]] | None:
-        node, is_gate = line.node, line.name in cell.gate_symbols
-        if node.op == "matrix" and (is_gate or line.name == cell.state_symbols[0]):
-            return [{"sum": numbers[node]}]
-        if is_gate and node.op == "plus":
-            return [own for arg in node.args for own in part(arg)]
-        if not is_gate or node.op != "activation":
-            return None
-        argument = node.args[0]
-        while argument.op == "activation" and argument not in names:
-            argument = argument.args[0]
-        return part(argument)
-
-    def addends(node: Node) -> list[Node]:
-        return [own for arg in node.args for own in addends(arg)] if node.op == "plus" else [node]
+    def part(nodes: PartNodes) -> dict[str, Any]:
+        by = nodes.factor
+        if nodes.product is not None:
+            factor = {} if by is None else {"factor": numbers[by], "factorName": names.get(by, "")}
+            return {"sum": numbers[nodes.product], **factor}
+        weight = {} if by is None else {"weight": numbers[by]}
+        return {"name": symbol_of(names, nodes.value), **weight, "value": numbers[nodes.value]}
 
     def product(node: Node) -> dict[str, Any]:
         weight, value = node.args if node.op == "times" else (None, node)
@@ -124,9 +106,9 @@ def forward_lines(network: Network, numbers: Mapping[Node, int]) -> list[dict[st
 
     def written(line: Equation) -> dict[str, Any]:
         texts = [own.text for own in line.symbols]
-        found = parts(line)
+        found = parts_of_gate(cell, line)
         argument = "".join(texts[1:-1] if line.node.op == "activation" else texts)
-        terms = {"products": [*map(product, addends(line.node))]} if found is None else {"parts": found}
+        terms = {"parts": [*map(part, found)]} if found else {"products": [*map(product, summands(line.node))]}
         return {"name": line.name, "node": numbers[line.node], **terms, "argument": argument}
 
     return [
@@ -231,7 +213,7 @@ class _Lane:
     def __init__(self, cell: CellSpec, graph: Graph, parameters: Mapping[str, FloatArray]) -> None:
         self._cell, self._roots = cell, [line.node for line in lines_of_unit(cell, graph)]
         self._activations, self._across = activation_nodes(cell, graph), across_nodes(cell, graph)
-        self._sums = [n for n in nodes_of_unit(self._roots) if n.op in SUMS]
+        self._sums = [n for n in nodes_of_unit(self._roots) if n.op in PRODUCT_OPS]
         self._parameters = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
         self._size = len(parameters["i2h_bias"]) // len(cell.gates)
 

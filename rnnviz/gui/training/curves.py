@@ -24,7 +24,7 @@ _FEWEST_STEPS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class CurveLine:
     """A curve by training step, (S + 1,). `place` is the index of its color in the theme's series.
 
     With `steps` the values are those of these training steps, (K,), and lines lead from one to the next.
@@ -63,7 +63,7 @@ class StepPlot(QWidget):
         self._later = QTimer(self, singleShot=True, interval=0)
         self._later.timeout.connect(self._draw)
         self.plot.seen_changed.connect(self._later.start)
-        self._lines: Sequence[Line] = ()
+        self._lines: Sequence[CurveLine] = ()
         self._limit: tuple[float, str] | None = None
         self._curves: list[Curve] = []
         self.keys: list[LegendKey] = []
@@ -85,7 +85,7 @@ class StepPlot(QWidget):
         self.plot.setAccessibleName(title)
         self.plot.getAxis("bottom").setLabel(axis)
 
-    def show_lines(self, steps: int, lines: Sequence[Line], limit: tuple[float, str] | None) -> None:
+    def show_lines(self, steps: int, lines: Sequence[CurveLine], limit: tuple[float, str] | None) -> None:
         """Draw other lines, and a dashed one at a number with a label. `steps` is the length of the axis."""
         self._lines, self._limit = lines, limit
         while len(self._curves) > len(lines):
@@ -118,7 +118,7 @@ class StepPlot(QWidget):
         self.plot.set_logarithmic(logarithmic)
         self._draw()
 
-    def _pen(self, line: Line) -> QPen:
+    def _pen(self, line: CurveLine) -> QPen:
         return cosmetic_pen(QColor(self._theme.series[line.place]), line.width)
 
     def _draw(self) -> None:
@@ -165,7 +165,7 @@ class TrainingCurves(QWidget):
         """Draw the losses of a training so far."""
         two = len(history.learners) > 1
         losses = [
-            Line(
+            CurveLine(
                 f"training, {display_name(name)}" if two else "training",
                 "Loss of each batch, before the update.",
                 history.column(f"{name}.loss"),
@@ -174,7 +174,7 @@ class TrainingCurves(QWidget):
             for place, name in enumerate(history.learners)
         ]
         at, tested = history.test_losses()
-        losses.append(Line("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, 2.0, at))
+        losses.append(CurveLine("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, 2.0, at))
         baseline = history.start.baseline
         limit = baseline, f"without learning: {number_format.error(baseline)}"
         self.loss.show_lines(_length(history), losses, limit)
@@ -183,7 +183,7 @@ class TrainingCurves(QWidget):
         """Draw the gradient norms of a training so far, and the parameter distance."""
         two, steps, clip = len(history.learners) > 1, _length(history), history.start.task.training.clip_norm
         norms = [
-            Line(
+            CurveLine(
                 display_name(name) if two else "norm",
                 "Euclidean norm of all gradients together, before they are clipped.",
                 history.column(f"{name}.norm"),
@@ -194,7 +194,7 @@ class TrainingCurves(QWidget):
         self.norm.show_lines(steps, norms, None if clip == 0 else (clip, f"clipped above {clip:g}"))
         self.distance.setVisible(two)
         if two:
-            line = Line(
+            line = CurveLine(
                 "distance",
                 "Norm of the difference of all parameters, relative to the norm of the manual ones.",
                 history.column("distance"),

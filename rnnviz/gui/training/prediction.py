@@ -7,7 +7,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.training.curves import Line, StepPlot
+from rnnviz.gui.training.curves import CurveLine, StepPlot
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.checkpoints import TestPrediction
 
@@ -61,8 +61,8 @@ class PredictionView(QWidget):
             self.symbols.horizontalScrollBar().setValue(place)
             return
         lines = [
-            Line("target", "The number to be predicted.", found.target, 1, 5.0, 0.0),
-            Line("prediction", "The prediction of the chosen checkpoint.", found.predicted, 0, 2.0, 1.0),
+            CurveLine("target", "The number to be predicted.", found.target, 1, 5.0, 0.0),
+            CurveLine("prediction", "The prediction of the chosen checkpoint.", found.predicted, 0, 2.0, 1.0),
         ]
         self.plot.rename(_OF_SEQUENCES if found.of_samples else _OF_SEQUENCE, "sample" if found.of_samples else "t")
         self.plot.show_lines(len(found.target) - 1, lines, None)

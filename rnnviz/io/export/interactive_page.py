@@ -38,8 +38,8 @@ from rnnviz.explain.explanation import (
     ExplanationCache,
     engines_without_terms,
 )
+from rnnviz.explain.forward import PRODUCT_OPS
 from rnnviz.explain.page_parts import (
-    SUMS,
     across_nodes,
     activation_nodes,
     backward_lines,
@@ -351,7 +351,7 @@ def _node(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str
         "args": [numbers[arg] for arg in node.args],
         "name": node.name,
         "number": node.number,
-        **({"sum": sum_of(network, node, numbers)} if node.op in SUMS else {}),
+        **({"sum": sum_of(network, node, numbers)} if node.op in PRODUCT_OPS else {}),
     }
 
 
