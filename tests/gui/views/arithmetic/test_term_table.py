@@ -74,7 +74,7 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
     own = half(view.page.explained.breakdowns[MISTAKE].by_name["i"], "h2h")
     shown = [text(view, here + 1, column(view, name)) for name in ("term", "weight", "input", "prod.")]
     assert shown[:2] == ["□", ""]
-    assert [float(value) for value in shown[2:]] == pytest.approx([own.inputs[0], own.products[0]], abs=6e-4)
+    assert [float(value) for value in shown[2:]] == pytest.approx([own.values[0], own.products[0]], abs=6e-4)
     assert text(view, here + 1, column(view, f"{MISTAKE} sum")) == ""
     read = view.table.term_model.index(here + 1, 0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert read == f"term h[t=3, u=0] of {MISTAKE}, first divergence"
