@@ -419,18 +419,19 @@ class Step {
   table(line) {
     const pre = this.preActivation(line);
     if (pre === null) {
-      const terms = line.products.map(({ name, weight, value }) => ({ name, ...this.termOf(this.part({ weight, value }), 0) }));
+      const terms = line.products.map((product) => ({ name: product.name, ...this.termOf(this.part(product), 0) }));
       return { rows: tableRows([{ terms }], line.name, this.value(line.node)), own: ["first", "× second"] };
     }
     const scale = pre.v?.factorName ?? "";
-    const ofPart = (part, letter) => ({
-      terms: part.products.map((_, k) => ({ name: this.termName(part, k), source: `${part.kind} ${k}`, ...this.termOf(part, k) })),
-      factor: part.factor,
-      ...(letter && { bias: part.bias, biasName: `b_${part.kind}`, name: letter + (scale ? `_${line.name}` : ""), total: part.total }),
-    });
-    const lettered = [[pre.u, "u"], [pre.v, "v"]].filter(([part]) => part?.products.length);
-    const parts = [...lettered.map(([part, letter]) => ofPart(part, letter)), ...pre.others.map((part) => ofPart(part, ""))];
-    return { rows: tableRows(parts, line.argument, pre.total), scale };
+    const suffix = scale ? `_${line.name}` : "";
+    const ofPart = (part) => {
+      const terms = part.products.map((_, k) => (
+        { name: this.termName(part, k), source: `${part.kind} ${k}`, ...this.termOf(part, k) }));
+      return { terms, factor: part.factor };
+    };
+    const summed = [[pre.u, "u"], [pre.v, "v"]].filter(([part]) => part?.products.length).map(([part, letter]) => (
+      { ...ofPart(part), bias: part.bias, biasName: `b_${part.kind}`, name: letter + suffix, total: part.total }));
+    return { rows: tableRows([...summed, ...pre.others.map(ofPart)], line.argument, pre.total), scale };
   }
 
   termOf(part, k) {
@@ -1506,6 +1507,15 @@ function heading(...titles) {
   return element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title))));
 }
 
+/** A heading of two rows: columns of names, then the same columns for each engine. */
+function groupedHeading([first, ...others], titles, names) {
+  const cell = (text, properties) => element("th", { scope: "col", className: "number", ...properties }, text);
+  const top = [cell(first, { rowSpan: 2, className: "" }), ...others.map((text) => cell(text, { rowSpan: 2 }))];
+  const groups = titles.map((title) => cell(title, { scope: "colgroup", colSpan: names.length }));
+  const below = titles.flatMap(() => names.map((name) => cell(name)));
+  return element("thead", {}, element("tr", {}, ...top, ...groups), element("tr", {}, ...below));
+}
+
 /** The engines whose arithmetic is shown: the reference, and beside it the shown candidate. */
 function explained() {
   return state.engine === 0 ? [0] : [0, state.engine];
@@ -1557,7 +1567,16 @@ function showArithmetic() {
   const divergence = steps.length > 1 ? firstDivergence(...steps, tolerances("h")) : null;
   byId("sentences").replaceChildren(...sentences(steps, divergence).map((text) => element("p", {}, trueMinusIn(text))));
   target.classList.toggle("of-two", steps.length > 1);
-  const views = cell.lines.map((line) => lineView(steps, line, divergence, open.get(line.name)));
+  const titles = steps.map((step) => step.title);
+  const views = cell.lines.map((line) => {
+    const symbols = `${line.name} = ${line.symbols.map(([text]) => text).join("")}`;
+    const gate = cell.gates.find(([symbol]) => symbol === line.name);
+    const label = gate && gate[1] !== gate[0] ? ` ${gate[1]}` : "";
+    const isFirst = (row) => diverges(row, line, divergence);
+    const isOpen = (terms) => open.get(line.name) ?? terms <= OPEN_TERMS;
+    const tables = steps.map((step) => step.table(line));
+    return lineView(line.name, symbols, titles, equationTexts(steps, line), tables, isOpen, { label, isFirst });
+  });
   if (cell.behind.length) views.push(unitsView(steps, open.get("units")));
   target.replaceChildren(...views, outcomeView(steps));
 }
@@ -1586,7 +1605,6 @@ function showGradient() {
   target.replaceChildren(...each[0].map(({ name, parts }, k) => {
     const found = each.map((own) => own[k]);
     const symbols = `${name} = ${parts.map((part) => part.text).join(" + ") || "0"}`;
-    const box = lineBox(symbols, "", titles, tokenTexts(found.map(gradientTokens)));
     const outcomes = [
       [`${name} of the terms`, found.map((own) => own.value), pairTexts],
       [`${name} of the engine`, found.map((own) => own.own), pairTexts],
@@ -1594,13 +1612,9 @@ function showGradient() {
     ];
     if (found.every((own) => own.own === undefined)) outcomes.length = 0;
     const wasOpen = same ? open.get(name) : undefined;
-    const add = (details) => {
-      details.append(scrolled(`Terms of ${name}`, termTable(titles, found.map(gradientTable), () => false)));
-      if (outcomes.length) details.append(scrolled(`Result of ${name}`, resultTable(titles, outcomes)));
-    };
-    const terms = parts.reduce((sum, part) => sum + part.terms.length, 0);
-    box.append(termsOf(name, terms, wasOpen ?? name === quantity, add));
-    return box;
+    const texts = tokenTexts(found.map(gradientTokens));
+    const isOpen = () => wasOpen ?? name === quantity;
+    return lineView(name, symbols, titles, texts, found.map(gradientTable), isOpen, { outcomes });
   }));
 }
 
@@ -1611,29 +1625,20 @@ function isFollowed(engine) {
 
 const OPEN_TERMS = 24;
 
-function lineView(steps, line, divergence, wasOpen) {
-  const gate = cell.gates.find(([symbol]) => symbol === line.name);
-  const symbols = `${line.name} = ${line.symbols.map(([text]) => text).join("")}`;
-  const titles = steps.map((step) => step.title);
-  const label = gate && gate[1] !== gate[0] ? ` ${gate[1]}` : "";
-  const view = lineBox(symbols, label, titles, equationTexts(steps, line));
-  const tables = steps.map((step) => step.table(line));
-  const terms = tables[0].rows.filter((row) => row.kind === "term").length;
-  view.append(termsOf(line.name, terms, wasOpen ?? terms <= OPEN_TERMS, (details) => {
-    const table = termTable(titles, tables, (row) => diverges(row, line, divergence));
-    details.append(scrolled(`Terms of ${line.name}`, table));
-  }));
-  return view;
-}
-
-/** A line in symbols, and in the numbers of each engine. */
-function lineBox(symbols, label, titles, texts) {
+/** A line in symbols and in the numbers of each engine, and its tables, which are written when they are first shown. */
+function lineView(name, symbols, titles, texts, tables, isOpen, { label = "", isFirst = () => false, outcomes = [] }) {
   const view = element("section", { className: "line" }, element("h3", {}, element("code", {}, symbols), label));
   const same = new Set(texts).size === 1;
   texts.slice(0, same ? 1 : undefined).forEach((text, k) => {
     const owner = element("span", { className: "whose" }, same ? titles.join(", ") : titles[k]);
     view.append(element("p", { className: "equation" }, trueMinus(text), " ", owner));
   });
+  const terms = tables[0].rows.filter((row) => row.kind === "term").length;
+  const text = `${name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`;
+  view.append(detailsOf(name, text, isOpen(terms), (details) => {
+    details.append(scrolled(`Terms of ${name}`, termTable(titles, tables, isFirst)));
+    if (outcomes.length) details.append(scrolled(`Result of ${name}`, resultTable(titles, outcomes)));
+  }));
   return view;
 }
 
@@ -1645,24 +1650,14 @@ function unitsView(steps, wasOpen) {
   const view = element("section", { className: "line" }, element("h3", {}, `Units behind h: ${names.join(", ")}`));
   const text = `${count(units)} ${units === 1 ? "unit" : "units"}`;
   view.append(detailsOf("units", text, wasOpen ?? units <= OPEN_TERMS, (details) => {
-    const top = element("tr", {}, element("th", { scope: "col", rowSpan: 2 }, "Unit"));
-    const below = element("tr");
-    for (const { title } of steps) {
-      top.append(element("th", { scope: "colgroup", colSpan: names.length, className: "number" }, title));
-      below.append(...names.map((name) => element("th", { scope: "col", className: "number" }, name)));
-    }
     const rows = Array.from({ length: units }, (_, unit) => element("tr", {},
       element("th", { scope: "row" }, `u=${unit}`),
       ...values.flat().map((each) => numberCell(shown(each[unit]), full(each[unit])))));
-    const table = element("table", { className: "terms" }, element("thead", {}, top, below), element("tbody", {}, ...rows));
+    const head = groupedHeading(["Unit"], steps.map((step) => step.title), names);
+    const table = element("table", { className: "terms" }, head, element("tbody", {}, ...rows));
     details.append(scrolled("Units behind h", table));
   }));
   return view;
-}
-
-/** The terms of a line, which `add` adds when they are first shown. */
-function termsOf(name, terms, open, add) {
-  return detailsOf(name, `${name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`, open, add);
 }
 
 /** A part of a line that can be unfolded, which `add` fills when it is first shown. */
@@ -1692,15 +1687,9 @@ function termTable(titles, tables, isFirst) {
   fields.push(["sum", "sum"]);
   const shared = !first.own;
   const own = shared ? fields : [["weight", first.own[0]], ...fields];
-  const top = element("tr", {}, element("th", { scope: "col", rowSpan: 2 }, "Term"));
-  if (shared) top.append(element("th", { scope: "col", rowSpan: 2, className: "number" }, "weight"));
-  const below = element("tr");
-  for (const title of titles) {
-    top.append(element("th", { scope: "colgroup", colSpan: own.length, className: "number" }, title));
-    below.append(...own.map(([, title]) => element("th", { scope: "col", className: "number" }, title)));
-  }
+  const head = groupedHeading(shared ? ["Term", "weight"] : ["Term"], titles, own.map(([, title]) => title));
   const body = element("tbody", {}, ...first.rows.map((row, k) => termRow(tables, row, k, own, shared, isFirst(row))));
-  return element("table", { className: "terms" }, element("thead", {}, top, below), body);
+  return element("table", { className: "terms" }, head, body);
 }
 
 function termRow(tables, row, k, fields, shared, isFirst) {
