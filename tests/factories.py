@@ -22,11 +22,10 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.gates import gradient_extents
 from rnnviz.verify.audit import Audit, audit
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import compare_all
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.metrics import largest_magnitude
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import Judgment, PassJudgment, RunResult
 
 Edit = Callable[[Trace], None]
 Diagnosis = tuple[tuple[str, ...], ...]
@@ -119,8 +118,8 @@ def with_judgment(
     }
     audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
     causes = {name: bug.cause for name, bug in KNOWN_BUGS.items()}
-    backward = BackwardJudgment({engine: gradient_audit(result, engine) for engine in result.gradient_engines})
-    judgment = Judgment(audits, diagnoses or {}, blind, remedy, causes, ambiguous=ambiguous or {})
+    backward = PassJudgment({engine: gradient_audit(result, engine) for engine in result.gradient_engines})
+    judgment = Judgment(audits, diagnoses or {}, blind, causes, ambiguous=ambiguous or {}, remedy=remedy)
     return replace(result, judgment=replace(judgment, backward=backward if result.has_gradients else None))
 
 

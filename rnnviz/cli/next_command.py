@@ -88,7 +88,7 @@ def _of_value(result: RunResult, where: Location) -> list[str]:
 
 def _first_gradient(result: RunResult, comparison: Comparison) -> Place | None:
     """The first wrong gradient of the candidate, else of the reference, else the first mismatch."""
-    judgment = result.backward_judgment
+    judgment = result.judged("backward")
     for engine in (comparison.candidate, comparison.reference):
         audit = judgment.audits.get(engine)
         if audit is not None and audit.first_wrong is not None:

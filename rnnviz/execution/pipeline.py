@@ -3,7 +3,7 @@
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,18 +29,18 @@ from rnnviz.reading.gates import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audit_sampling import follows_all
+from rnnviz.verify.audited import Pass
 from rnnviz.verify.backward_pass import BackwardPass
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, compare_all, gradient_atol, tolerances
 from rnnviz.verify.consistency_checks import Check, consistency_checks, equality, padding_check
-from rnnviz.verify.diagnosis import Names, diagnose, distinguishable
+from rnnviz.verify.diagnosis import causes, diagnose, distinguishable
 from rnnviz.verify.forward_pass import ForwardPass
-from rnnviz.verify.gradient_diagnosis import diagnose_gradients
 from rnnviz.verify.metrics import largest_magnitude
-from rnnviz.verify.result import Judgment
+from rnnviz.verify.reproduction import Names
+from rnnviz.verify.result import Judgment, PassJudgment, compared
 from rnnviz.verify.state_checks import cell_checks, state_equality
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable, undetectable_gradients
-from rnnviz.verify.verdict import AuditVerdict
+from rnnviz.verify.verdict import AuditVerdict, PassName
 
 Notify = Callable[[Stage, float], None]
 """Called with the present stage and the fraction of the run that is done."""
@@ -154,105 +154,72 @@ def _progress(notify: Notify, stage: Stage, start: float, share: float) -> Calla
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:
     """Audit a computed run."""
     inputs = open_inputs(folder / "inputs")
-    traces = open_traces(folder, outcome.versions)
-    comparisons, checks = outcome.comparisons, outcome.checks
-    forward = 1.0 if inputs.loss is None else _FORWARD
-    full = request.audit == "full"
+    traces, full = open_traces(folder, outcome.versions), request.audit == "full"
+    share, backward = 1.0 if inputs.loss is None else _FORWARD, None
+
+    def of_backward(stage: Stage, done: float) -> None:
+        notify(stage, share + (1.0 - share) * done)
+
+    found = _judge_pass("forward", inputs, traces, outcome, lambda stage, done: notify(stage, share * done), full=full)
+    blind = found.undetectable
+    if inputs.loss is not None:
+        backward = _judge_pass("backward", inputs, traces, outcome, of_backward, full=full)
+        blind += backward.undetectable
+    notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
+    remedy = suggested_config(inputs, blind, request.load) if blind else None
+    return Judgment(**vars(found), remedy=remedy, backward=backward)
+
+
+def _judge_pass(
+    way: PassName, inputs: Inputs, traces: Mapping[str, Trace], outcome: Outcome, notify: Notify, *, full: bool
+) -> PassJudgment:
+    """Audit a pass of every engine that has one, and look for the causes of errors."""
+    forward = way == "forward"
+    traces = {name: trace for name, trace in traces.items() if forward or trace.has_gradients}
+    kind = StageKind.AUDITING if forward else StageKind.AUDITING_GRADIENTS
     audits: dict[str, Audit] = {}
     for place, (name, trace) in enumerate(traces.items()):
 
         def progress(done: float, name: str = name, place: int = place) -> None:
-            notify(Stage(StageKind.AUDITING, name), forward * _AUDIT * (place + done) / len(traces))
+            notify(Stage(kind, name), _AUDIT * (place + done) / len(traces))
 
-        with _derived_states(inputs, trace, full=full) as derived:
-            way = ForwardPass(inputs, trace, comparisons, full=full, derived=derived)
-            audits[name] = audit_pass(way, traces, progress, trace.folder)
-    known = {(check.engine, check.name) for check in checks}
+        with _derived_states(inputs, trace if forward else None, full=full) as derived:
+            audited: Pass = (
+                ForwardPass(inputs, trace, outcome.comparisons, full=full, derived=derived)
+                if forward
+                else BackwardPass(inputs, trace, outcome.comparisons, full=full)
+            )
+            audits[name] = audit_pass(audited, traces, progress, trace.folder)
+    known = {(check.engine, check.name) for check in outcome.checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
-    blind, blind_backward = undetectable(inputs), undetectable_gradients(inputs)
+    blind = undetectable(inputs) if forward else undetectable_gradients(inputs)
     explained: dict[str, tuple[Names, ...]] = {}
     wrong = {name for name, found in audits.items() if found.wrong}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
-        failed = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.of_gradients]
+        checks = (c for c in (*outcome.checks, *added) if c.engine == name and c.of_gradients != forward)
+        failed = [c for c in checks if c.fails]
         failing = [c for c in failed if not c.accumulates]
-        unjudged = trace.partial or audits[name].undetermined_mismatches
+        unjudged = audits[name].verdict is not AuditVerdict.RIGHT or audits[name].undetermined_mismatches
         # A difference from a wrong engine is that engine's.
-        others = [
-            c for c in comparisons if name in (c.reference, c.candidate) and not wrong & {c.reference, c.candidate}
-        ]
-        apart = bool(failed) or any(c.mismatched for c in others)
-        if not is_unknown(name) and (audits[name].wrong or failing or (unjudged and apart)):
-            notify(Stage(StageKind.DIAGNOSING, name), forward * _AUDIT)
+        pairs = [c for c in outcome.comparisons if name in (pair := {c.reference, c.candidate}) and not wrong & pair]
+        apart = bool(failed) or any(own.mismatched for c in pairs for own in compared(c, way))
+        if not is_unknown(name) and (audits[name].wrong or failing or ((trace.partial or unjudged) and apart)):
+            notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
             explained[name] = diagnose(inputs, trace, audits[name], failing)
-    notify(Stage(StageKind.TESTING_BUGS), forward * (_AUDIT + _DIAGNOSE))
-    diagnoses, ambiguous = _causes(explained, blind, {e for e in traces if distinguishable(traces[e], audits[e].wrong)})
-    cure = suggested_config(inputs, blind + blind_backward, request.load) if blind or blind_backward else None
-    causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
-    backward = None
-    if inputs.loss is not None:
-        backward = _judge_backward(inputs, traces, comparisons, blind_backward, notify, full=full)
-    return Judgment(audits, diagnoses, blind, cure, causes, added, backward, ambiguous)
-
-
-def _causes(
-    explained: Mapping[str, tuple[Names, ...]], blind: Collection[str], decided: Collection[str]
-) -> tuple[dict[str, tuple[Names, ...]], dict[str, int]]:
-    """The cause of each engine that has one, and the number of those that fit where no cause can be known.
-
-    `explained` has the known bugs that reproduce an engine's numbers, `blind` those that the run could not reveal, and
-    `decided` the engines with enough numbers to distinguish causes.
-    """
-    fitting = {engine: [n for n in found if not set(n) & set(blind)] for engine, found in explained.items()}
-    known = {engine: tuple(found) for engine, found in fitting.items() if len(found) == 1 and engine in decided}
-    alike = {engine: len(found) for engine, found in explained.items() if found and engine not in known}
-    return {engine: known.get(engine, ()) for engine in explained}, alike
-
-
-def _judge_backward(
-    inputs: Inputs,
-    traces: dict[str, Trace],
-    comparisons: tuple[Comparison, ...],
-    blind: tuple[str, ...],
-    notify: Notify,
-    *,
-    full: bool,
-) -> BackwardJudgment:
-    """Audit the gradients of every engine that has any."""
-    given = {name: trace for name, trace in traces.items() if trace.has_gradients}
-    share = (1.0 - _FORWARD) / max(1, len(given))
-    audits: dict[str, Audit] = {}
-    for place, (name, trace) in enumerate(given.items()):
-
-        def progress(done: float, name: str = name, place: int = place) -> None:
-            notify(Stage(StageKind.AUDITING_GRADIENTS, name), _FORWARD + share * (place + done))
-
-        way = BackwardPass(inputs, trace, comparisons, full=full)
-        audits[name] = audit_pass(way, given, progress, trace.folder)
-    explained: dict[str, tuple[Names, ...]] = {}
-    wrong = {name for name, found in audits.items() if found.wrong}
-    for name, trace in given.items():
-        audited = audits[name]
-        unjudged = audited.verdict is not AuditVerdict.RIGHT or audited.undetermined_mismatches
-        pairs = [
-            c for c in comparisons if name in (c.reference, c.candidate) and not wrong & {c.reference, c.candidate}
-        ]
-        apart = any(gradient.mismatched for c in pairs for gradient in c.gradients.values())
-        if not is_unknown(name) and (audited.wrong or (unjudged and apart)):
-            notify(Stage(StageKind.DIAGNOSING, name), 1.0)
-            explained[name] = diagnose_gradients(inputs, trace)
-    diagnoses, ambiguous = _causes(explained, blind, {e for e in given if distinguishable(given[e], audits[e].wrong)})
-    causes = {bug.name: bug.cause for bug in gradient_bugs_in(inputs)}
-    return BackwardJudgment(audits, diagnoses, blind, causes, ambiguous)
+    decided = {name for name, trace in traces.items() if distinguishable(trace, audits[name].wrong)}
+    diagnoses, ambiguous = causes(explained, blind, decided)
+    bugs = known_bugs_in(inputs) if forward else gradient_bugs_in(inputs)
+    return PassJudgment(audits, diagnoses, blind, {bug.name: bug.cause for bug in bugs}, added, ambiguous)
 
 
 @contextmanager
-def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> Iterator[dict[str, FloatArray]]:
+def _derived_states(inputs: Inputs, trace: Trace | None, *, full: bool) -> Iterator[dict[str, FloatArray]]:
     """New arrays of a stored trace for the states that the engine does not give, if the audit follows every step.
 
     The window opens the trace while they are filled, so their files move there once they are complete.
     """
-    if trace.folder is None or trace.partial or not follows_all(trace.shape, full=full):
+    if trace is None or trace.folder is None or trace.partial or not follows_all(trace.shape, full=full):
         yield {}
         return
     missing = [symbol for symbol in inputs.network.kind.state_symbols if symbol not in trace]

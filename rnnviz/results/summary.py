@@ -22,11 +22,10 @@ from rnnviz.text.causes import Cause, cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongValue
 from rnnviz.verify.backward_result import (
-    BackwardJudgment,
     first_gradient_mismatch,
 )
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
 BESIDE = ("where", "figures", "engines")
@@ -380,7 +379,7 @@ def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
 
 def _judged(
     result: RunResult,
-    judgment: Judgment | BackwardJudgment,
+    judgment: PassJudgment,
     audits: Mapping[str, Audit],
     engines: tuple[str, ...],
 ) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def headline(result: RunResult) -> str:
     """How many of several engines are wrong, or of several candidates do not agree; "" where all do."""
     if len(result.comparisons) < 2:
         return ""
-    wrong = [engine for engine in result.traces if result.wrong(engine) or result.gradients_wrong(engine)]
+    wrong = [engine for engine in result.traces if result.wrong(engine) or result.wrong(engine, "backward")]
     verdict = result.overall_verdict
     if not wrong and verdict is Verdict.AGREE:
         return ""

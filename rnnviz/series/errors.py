@@ -131,7 +131,7 @@ def _gradient_audits(result: RunResult, comparison: LaneComparison) -> list[Audi
     """The audits of the gradients of the candidate, then of the reference; they have those of grad.h over time."""
     if comparison.name != gradient("h"):
         return []
-    found = (result.backward_judgment.audits.get(name) for name in (comparison.candidate, comparison.reference))
+    found = (result.judged("backward").audits.get(name) for name in (comparison.candidate, comparison.reference))
     return [audit for audit in found if audit is not None]
 
 

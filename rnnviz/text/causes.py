@@ -6,9 +6,8 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.frozen import dataclass
 from rnnviz.text.verdict_text import likely_cause
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 
 _SENTENCE = "Likely cause of the errors of {engine}: {cause}."
 
@@ -41,10 +40,10 @@ def fix_of(result: RunResult, comparison: Comparison) -> str | None:
 
 
 def _causes(result: RunResult, comparison: Comparison) -> Iterator[Cause]:
-    judgments: tuple[Judgment | BackwardJudgment | None, ...] = (result.judgment, result.backward_judgment)
+    judgments: tuple[PassJudgment, ...] = (result.judged("forward"), result.judged("backward"))
     for judgment in judgments:
         for engine in (comparison.candidate, comparison.reference):
-            cause = "" if judgment is None else likely_cause(judgment, engine)
-            if judgment is not None and cause:
+            cause = likely_cause(judgment, engine)
+            if cause:
                 sentence = _SENTENCE.format(engine=display_name(engine), cause=cause)
                 yield Cause(" + ".join(judgment.diagnoses[engine][0]), engine, sentence)

@@ -61,14 +61,14 @@ _TOLERANCE_SHARE = "Largest difference of gradients: {times} of the tolerance."
 
 def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | None:
     """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs."""
-    comparison, judgment = None if candidate is None else result.comparison(candidate), result.backward_judgment
+    comparison, judgment = None if candidate is None else result.comparison(candidate), result.judged("backward")
     pair = (result.reference.engine,) if candidate is None else (result.reference.engine, candidate)
     gradients = () if comparison is None else comparison.gradients.values()
     engines = [engine for engine in pair if result.traces[engine].has_gradients]
     if not engines:
         return None
     verdict = None if comparison is None else result.gradients_verdict(comparison)
-    wrong = [engine for engine in engines if result.gradients_wrong(engine)]
+    wrong = [engine for engine in engines if result.wrong(engine, "backward")]
     bugs = () if wrong else judgment.undetectable
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
     first = None if comparison is None else first_gradient_mismatch(comparison)
@@ -93,7 +93,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         *((f"{capital(_size(*gradients))}.",) if blind and gradients and first is None else ()),
         *(_without(result, pair) if wrong else ()),
         *_audit_notes(result, engines, apart=first is not None),
-        *failed_checks(result.failed_checks(*engines, of_gradients=True)),
+        *failed_checks(result.failed_checks(*engines, way="backward")),
         *known_issues(result, engines, of_gradients=True),
         *first_wrong_values([judgment.audits[engine] for engine in wrong if engine in judgment.audits]),
         *(() if comparison is None else first_values(comparison, first, "backward")),
@@ -193,11 +193,11 @@ def _arrays(comparison: Comparison) -> Iterator[str]:
 
 def _audit_notes(result: RunResult, engines: list[str], *, apart: bool) -> tuple[str, ...]:
     """The engines in whose gradients no errors were found, and the share that was audited."""
-    every = result.backward_judgment.audits
+    every = result.judged("backward").audits
     audited = [audit for engine in engines if (audit := every.get(engine)) is not None and audit.audited]
     if not audited:
         return not_audited(WORDS["backward"], apart=apart and result.judgment is None)
-    return without_errors([a for a in audited if not result.gradients_wrong(a.engine)])
+    return without_errors([a for a in audited if not result.wrong(a.engine, "backward")])
 
 
 def _tolerance(gradients: Collection[ArrayComparison]) -> Iterator[str]:

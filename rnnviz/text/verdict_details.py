@@ -442,7 +442,7 @@ def undetectable_bugs(result: RunResult, *, of_gradients: bool = False) -> tuple
     """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
     if result.judgment is None:
         return ()
-    bugs = (result.backward_judgment if of_gradients else result.judgment).undetectable
+    bugs = result.judged("backward" if of_gradients else "forward").undetectable
     change, where = remedy(result), "here in the backward pass" if of_gradients else "here"
     template = _UNDETECTABLE_REMEDY if change else _UNDETECTABLE
     return (template.format(where=where, bugs=", ".join(bugs), change=change),) if bugs else ()

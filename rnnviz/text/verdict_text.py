@@ -15,10 +15,9 @@ from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import Judgment, PassJudgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict, PassName, Verdict
 
 MARKS: dict[str, str] = {Verdict.AGREE: "✔", Verdict.DRIFT: "≈", Verdict.DISAGREE: "✘"}
@@ -283,13 +282,13 @@ def _fault_place(result: RunResult, comparison: Comparison | None, wrong: list[s
     return first if first is not None or mismatch is None else mismatch.where
 
 
-def likely_cause(judgment: Judgment | BackwardJudgment, engine: str) -> str:
+def likely_cause(judgment: PassJudgment, engine: str) -> str:
     """The likely cause of an engine's errors: the known bug, or bugs together, that reproduce its numbers; else ""."""
     found = judgment.diagnoses.get(engine, ())
     return join_words(map(judgment.cause, found[0])) if found else ""
 
 
-def causes_alike(judgment: Judgment | BackwardJudgment, engine: str) -> str:
+def causes_alike(judgment: PassJudgment, engine: str) -> str:
     """A sentence that known bugs fit an engine's numbers, which do not distinguish them; "" where that is not so."""
     count = judgment.ambiguous.get(engine, 0)
     return _CAUSES_ALIKE.format(bugs=plural(count, "known bug fits", "known bugs fit")) if count else ""
@@ -390,7 +389,7 @@ def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
     )
 
 
-def cause_text(judgment: Judgment | BackwardJudgment, engine: str) -> tuple[TextPart, ...]:
+def cause_text(judgment: PassJudgment, engine: str) -> tuple[TextPart, ...]:
     """The likely cause of an engine's errors as a sentence, which begins with a space, or that several fit."""
     cause, alike = likely_cause(judgment, engine), causes_alike(judgment, engine)
     if cause:
@@ -408,11 +407,11 @@ def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
 
 def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward") -> tuple[TextPart, ...]:
     """Name each engine that is wrong in a pass, its first wrong value and its likely cause."""
-    judgment = result.backward_judgment if way == "backward" else result.judgment
+    judgment = result.judged("backward") if way == "backward" else result.judgment
     text: list[TextPart] = []
     for engine in engines:
         audit = None if judgment is None else judgment.audits.get(engine)
-        checks = result.failed_checks(engine, of_gradients=way == "backward")
+        checks = result.failed_checks(engine, way=way)
         wrong = (_OTHER_VALUES if is_recording(engine) else _IS_WRONG).format(way=details.WORDS[way])
         said: dict[str, str | TextPart | details.PassWords] = {
             "way": details.WORDS[way],

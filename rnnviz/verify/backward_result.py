@@ -1,31 +1,7 @@
-"""Results of the backward pass: the audit of an engine's gradients, and likely causes."""
-
-from collections.abc import Mapping
-from dataclasses import field
+"""First mismatches of gradients, with their places."""
 
 from rnnviz.core.gradients import OF_OUTPUT
-from rnnviz.frozen import dataclass
-from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, Mismatch
-
-
-@dataclass(frozen=True)
-class BackwardJudgment:
-    """Results of the audit of the backward pass.
-
-    `audits` by engine that gives gradients. `diagnoses`, `ambiguous`, `undetectable` and `causes` are as in `Judgment`,
-    of known bugs of the backward pass.
-    """
-
-    audits: Mapping[str, Audit] = field(default_factory=dict)
-    diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    undetectable: tuple[str, ...] = ()
-    causes: Mapping[str, str] = field(default_factory=dict)
-    ambiguous: Mapping[str, int] = field(default_factory=dict)
-
-    def cause(self, bug: str) -> str:
-        """The noun phrase of a known bug, or its name."""
-        return self.causes.get(bug, bug)
 
 
 def first_gradient_mismatch(comparison: Comparison) -> Mismatch | None:

@@ -12,13 +12,14 @@ rounded at random. So are the gradients of a bug of the backward pass.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.core.config import DEFAULT_TOLERANCES
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import clear_padding, last_steps, padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
@@ -31,6 +32,9 @@ from rnnviz.verify.audit import settle_nonfinite
 from rnnviz.verify.metrics import abs_error
 
 _BLOCK_VALUES = 1 << 19
+
+Names: TypeAlias = tuple[str, ...]
+"""One known bug, or two at once."""
 
 _MOVEMENTS, _ROUNDINGS = 8.0, 64.0
 """How many measured movements, and how many roundings of the largest value, a number of a correct engine may be off."""
@@ -48,6 +52,12 @@ def reproduces(
         return all(within(*pair) for pair in _copies(fault, inputs, trace)) and all(
             _steps_give(fault, inputs, trace, window) for window in windows
         )
+
+
+def own_tolerance(inputs: Inputs, trace: Trace) -> float:
+    """The dtype's own absolute tolerance, whatever the comparison's is; of a coarser recording two roundings."""
+    own = DEFAULT_TOLERANCES[inputs.network.dtype][1]
+    return max(own, 2.0 * trace.spacing) if trace.precision or trace.half else own
 
 
 def within(found: FloatArray, expected: FloatArray, limit: FloatArray | float) -> bool:

@@ -12,36 +12,43 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import no_gradients_reason
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import BackwardJudgment
-from rnnviz.verify.compare import Comparison, Displayed
+from rnnviz.verify.compare import ArrayComparison, Comparison, Displayed
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
+from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName, Verdict
 
 
 @dataclass(frozen=True)
-class Judgment:
-    """Results of the step audit.
+class PassJudgment:
+    """Results of the audit of one pass.
 
     `audits` by engine. `diagnoses` by wrong engine: at most one tuple of names of known bugs that together explain its
     trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not distinguish them, so that
-    none is named. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with
-    the smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
-    `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
-    `backward` has the results of the backward pass; None without one.
+    none is named. `undetectable` names the known bugs that this config could not reveal. `causes` maps known bugs of
+    this network to their noun phrases. `checks` are those that the audits made of cell states, but for engines whose
+    cell states were checked before.
     """
 
-    audits: Mapping[str, Audit]
-    diagnoses: Mapping[str, tuple[tuple[str, ...], ...]]
-    undetectable: tuple[str, ...]
-    remedy: Config | None
+    audits: Mapping[str, Audit] = field(default_factory=dict)
+    diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    undetectable: tuple[str, ...] = ()
     causes: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
-    backward: BackwardJudgment | None = None
     ambiguous: Mapping[str, int] = field(default_factory=dict)
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""
         return self.causes.get(bug, bug)
+
+
+@dataclass(frozen=True)
+class Judgment(PassJudgment):
+    """Results of the audit: of the forward pass, and in `backward` of the backward pass; None without one.
+
+    `remedy` is the config with the smallest change that could reveal the undetectable bugs, if there is one.
+    """
+
+    remedy: Config | None = None
+    backward: PassJudgment | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,8 +114,22 @@ class RunResult(Displayed):
         held = ", ".join(c.candidate for c in self.comparisons)
         raise KeyError(f"{candidate} was not compared with {self.reference.engine}: {held} were")
 
+    def judged(self, way: PassName) -> PassJudgment:
+        """The results of the audit of a pass; empty ones without an audit."""
+        found = self.judgment if self.judgment is None or way == "forward" else self.judgment.backward
+        return PassJudgment() if found is None else found
+
     def comparison_verdict(self, comparison: Comparison) -> Verdict:
-        """The verdict on one candidate.
+        """The verdict on the hidden states of one candidate."""
+        return self._verdict(comparison, "forward")
+
+    def gradients_verdict(self, comparison: Comparison) -> Verdict | None:
+        """The verdict on the gradients of one candidate; None if one of the two engines has none."""
+        pair = {comparison.reference, comparison.candidate}
+        return self._verdict(comparison, "backward") if pair <= set(self.gradient_engines) else None
+
+    def _verdict(self, comparison: Comparison, way: PassName) -> Verdict:
+        """The verdict on a pass of one candidate.
 
         Disagree if either engine is wrong, or numbers that are not finite are in different places; drift if
         every step is correct and the accumulated difference still passes the tolerance; else agree. Without an
@@ -117,27 +138,28 @@ class RunResult(Displayed):
         may be hidden there. Undetermined values in which the engines agree make no such difference: within the
         tolerance, they are as near each other as those from which a network drifts.
         """
-        if comparison.nonfinite_apart or any(self.wrong(e) for e in (comparison.reference, comparison.candidate)):
+        pair, arrays = (comparison.reference, comparison.candidate), compared(comparison, way)
+        if any(own.nonfinite_apart for own in arrays) or any(self.wrong(engine, way) for engine in pair):
             return Verdict.DISAGREE
-        if comparison.mismatched:
-            unknown = self.judgment is None or comparison.unrecorded or self.undetermined_mismatches(comparison)
-            return Verdict.DISAGREE if unknown else Verdict.DRIFT
-        return Verdict.AGREE
+        if not any(own.mismatched for own in arrays):
+            return Verdict.AGREE
+        audits = self.judged(way).audits
+        judged = all(engine in audits and audits[engine].verdict is AuditVerdict.RIGHT for engine in pair)
+        unknown = not judged or comparison.unrecorded or self.undetermined_mismatches(comparison, way)
+        return Verdict.DISAGREE if unknown else Verdict.DRIFT
 
-    def undetermined_mismatches(self, comparison: Comparison) -> int:
+    def undetermined_mismatches(self, comparison: Comparison, way: PassName = "forward") -> int:
         """How many of the values outside the tolerance are undetermined in one of the engines, or in each of them."""
-        if self.judgment is None:
-            return 0
         pair = comparison.reference, comparison.candidate
-        audits = [(self.judgment.audits.get(engine), other) for engine, other in (pair, pair[::-1])]
+        audits = [(self.judged(way).audits.get(engine), other) for engine, other in (pair, pair[::-1])]
         return max((audit.undetermined_mismatches.get(other, 0) for audit, other in audits if audit), default=0)
 
-    def wrong(self, engine: str) -> bool:
-        """Whether an engine is known to be wrong: a step outside its bound, or a check that does not hold."""
-        audit = None if self.judgment is None else self.judgment.audits.get(engine)
+    def wrong(self, engine: str, way: PassName = "forward") -> bool:
+        """Whether a pass of an engine is known to be wrong: a step outside its bound, or a check that does not hold."""
+        audit = self.judged(way).audits.get(engine)
         if audit is not None and audit.wrong:
             return True
-        return any(not self._drifts(check) for check in self.failed_checks(engine))
+        return any(not self._drifts(check, way) for check in self.failed_checks(engine, way=way))
 
     @property
     def first_fault(self) -> tuple[str, Location] | None:
@@ -155,20 +177,32 @@ class RunResult(Displayed):
         found = ((c.candidate, c.first_mismatch) for c in comparisons)
         return next(((candidate, first.where) for candidate, first in found if first is not None), None)
 
-    def failed_checks(self, *engines: str, of_gradients: bool = False) -> list[Check]:
-        """The failed checks of some engines: those of the forward pass, or those of gradients."""
+    def failed_checks(self, *engines: str, way: PassName = "forward") -> list[Check]:
+        """The failed checks of a pass of some engines."""
+        of_gradients = way == "backward"
         return [c for c in self.checks if c.engine in engines and c.fails and c.of_gradients == of_gradients]
 
-    def _drifts(self, check: Check) -> bool:
+    def _drifts(self, check: Check, way: PassName) -> bool:
         """Whether a broken check of an engine's second way to compute is what the network does to any two engines."""
-        apart = not self.comparisons or any(c.mismatched for c in self.comparisons)
-        return check.accumulates and self.judgment is not None and apart
+        audited = self.judgment is not None and (way == "forward" or self.judgment.backward is not None)
+        apart = not self.comparisons or any(own.mismatched for c in self.comparisons for own in compared(c, way))
+        return check.accumulates and audited and apart
 
     @property
     def verdict(self) -> Verdict:
         """The worst verdict on any candidate, of the forward pass; of one engine alone, disagree if it is wrong."""
-        wrong = [Verdict.DISAGREE for engine in self.traces if self.wrong(engine)]
-        return _worst([*wrong, *map(self.comparison_verdict, self.comparisons)])
+        return self._pass_verdict("forward", tuple(self.traces))
+
+    @property
+    def backward_verdict(self) -> Verdict | None:
+        """The worst verdict on the gradients of any candidate; None without gradients."""
+        return self._pass_verdict("backward", self.gradient_engines) if self.has_gradients else None
+
+    def _pass_verdict(self, way: PassName, engines: tuple[str, ...]) -> Verdict:
+        """The worst verdict on a pass of some engines."""
+        wrong = [Verdict.DISAGREE for engine in engines if self.wrong(engine, way)]
+        pairs = [c for c in self.comparisons if {c.reference, c.candidate} <= set(engines)]
+        return _worst([*wrong, *(self._verdict(comparison, way) for comparison in pairs)])
 
     @property
     def by_importance(self) -> list[Comparison]:
@@ -198,20 +232,6 @@ class RunResult(Displayed):
         return {engine: no_gradients_reason(engine) for engine, trace in self.traces.items() if not trace.has_gradients}
 
     @property
-    def backward_judgment(self) -> BackwardJudgment:
-        """The results of the audit of the backward pass; an empty one without an audit."""
-        return (self.judgment and self.judgment.backward) or BackwardJudgment()
-
-    @property
-    def backward_verdict(self) -> Verdict | None:
-        """The worst verdict on the gradients of any candidate; None without gradients."""
-        if not self.has_gradients:
-            return None
-        own = [Verdict.DISAGREE for engine in self.gradient_engines if self.gradients_wrong(engine)]
-        verdicts = (self.gradients_verdict(comparison) for comparison in self.comparisons)
-        return _worst([*own, *(verdict for verdict in verdicts if verdict is not None)])
-
-    @property
     def overall_verdict(self) -> Verdict:
         """The worse one of the verdicts on the forward pass and on the gradients."""
         return _worst([self.verdict, self.backward_verdict or Verdict.AGREE])
@@ -220,46 +240,10 @@ class RunResult(Displayed):
         """The worse one of the verdicts on one candidate and on its gradients."""
         return _worst([self.comparison_verdict(comparison), self.gradients_verdict(comparison) or Verdict.AGREE])
 
-    def gradients_verdict(self, comparison: Comparison) -> Verdict | None:
-        """The verdict on the gradients of one candidate; None if one of the two engines has none.
 
-        It follows from the gradients as `comparison_verdict` does from the hidden states: disagree if a gradient of
-        either engine is outside its bound, or numbers that are not finite are in different places; drift if the
-        gradients differ by more than the tolerance, but every step of both backward passes is correct.
-        """
-        pair, gradients = (comparison.reference, comparison.candidate), comparison.gradients.values()
-        if not all(self.traces[engine].has_gradients for engine in pair):
-            return None
-        if any(g.nonfinite_apart for g in gradients) or any(map(self.gradients_wrong, pair)):
-            return Verdict.DISAGREE
-        if not any(g.mismatched for g in gradients):
-            return Verdict.AGREE
-        return Verdict.DRIFT if self._gradients_known(*pair) else Verdict.DISAGREE
-
-    def gradients_wrong(self, engine: str) -> bool:
-        """Whether gradients of an engine are known to be wrong, as `wrong` says of its hidden states."""
-        audit = self.backward_judgment.audits.get(engine)
-        if audit is not None and audit.wrong:
-            return True
-        return any(not self._gradients_drift(check) for check in self.failed_checks(engine, of_gradients=True))
-
-    def _gradients_known(self, one: str, other: str) -> bool:
-        """Whether every gradient of two engines that is outside the tolerance is within its bound."""
-        audits = self.backward_judgment.audits
-        return all(
-            engine in audits
-            and audits[engine].verdict is AuditVerdict.RIGHT
-            and not audits[engine].undetermined_mismatches.get(against, 0)
-            for engine, against in ((one, other), (other, one))
-        )
-
-    def _gradients_drift(self, check: Check) -> bool:
-        return (
-            check.accumulates
-            and self.judgment is not None
-            and self.judgment.backward is not None
-            and (not self.comparisons or any(g.mismatched for c in self.comparisons for g in c.gradients.values()))
-        )
+def compared(comparison: Comparison, way: PassName) -> Sequence[ArrayComparison]:
+    """The comparisons on which the verdict on a pass depends."""
+    return [comparison] if way == "forward" else [*comparison.gradients.values()]
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:

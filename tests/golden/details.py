@@ -134,7 +134,7 @@ def of_audits(result: RunResult) -> Iterator[str]:
     yield f"audit_rows: {[row.reason for row in audit_rows(both)]}"
     more = replace(result.config, sequence=replace(result.config.sequence, timesteps=9))
     for remedy in (None, more):
-        blind = replace(result, judgment=Judgment({}, {}, ("a", "b"), remedy))
+        blind = replace(result, judgment=Judgment(undetectable=("a", "b"), remedy=remedy))
         yield f"undetectable_bugs: {said(verdict_details.undetectable_bugs(blind))}"
 
 

@@ -9,10 +9,9 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.audit import WrongValue
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import compare_all
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from tests.factories import Edit, make_result, with_judgment
 
 WHERE = Location(0, 1, 3, 1, 2)
@@ -87,7 +86,7 @@ def judged(result: RunResult, **changes: object) -> RunResult:
     result = with_judgment(result)
     assert result.judgment is not None
     assert result.judgment.backward is not None
-    backward: BackwardJudgment = replace(result.judgment.backward, **changes)
+    backward: PassJudgment = replace(result.judgment.backward, **changes)
     return replace(result, judgment=replace(result.judgment, backward=backward))
 
 

@@ -84,7 +84,7 @@ def result_of(inputs: Inputs, reference: Trace, candidate: Trace) -> RunResult:
         versions={},
         extents={},
         folder=Path(),
-        judgment=Judgment(audits, {}, (), None),
+        judgment=Judgment(audits),
     )
 
 

@@ -26,12 +26,11 @@ from rnnviz.io.export.report import gradient_tables
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.backward_result import (
-    BackwardJudgment,
     first_gradient_mismatch,
 )
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict, Verdict
 from tests.factories import make_result, with_judgment
 
@@ -101,13 +100,13 @@ def test_tolerance_of_gradients_grows_with_their_magnitude() -> None:
     assert gradients["grad.h"].mismatched == 0
 
 
-def backward(result: RunResult) -> BackwardJudgment:
+def backward(result: RunResult) -> PassJudgment:
     assert result.judgment is not None
     assert result.judgment.backward is not None
     return result.judgment.backward
 
 
-def with_backward(result: RunResult, judgment: BackwardJudgment) -> RunResult:
+def with_backward(result: RunResult, judgment: PassJudgment) -> RunResult:
     assert result.judgment is not None
     return replace(result, judgment=replace(result.judgment, backward=judgment))
 

@@ -30,7 +30,8 @@ from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.inputs import layer_input, previous_hidden
 from rnnviz.verify.audit import audit
-from rnnviz.verify.diagnosis import _distance, _parts, diagnose, nearest
+from rnnviz.verify.diagnosis import diagnose, nearest
+from rnnviz.verify.forward_evidence import ForwardEvidence, _parts
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.engines.seeded_bugs import RIGHT, Planted, planted
@@ -55,7 +56,8 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
 
 def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm", hidden_size=4)
-    assert _distance(BugVariant(), inputs, computed(ManualEngine(), inputs)[0], None, np.inf) < 0.1
+    evidence = ForwardEvidence(inputs, computed(ManualEngine(), inputs)[0], None, padding_filled=False)
+    assert evidence.distance(BugVariant(), np.inf) < 0.1
 
 
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))

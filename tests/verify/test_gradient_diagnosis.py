@@ -24,9 +24,9 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.verify import gradient_diagnosis
+from rnnviz.verify import backward_evidence
 from rnnviz.verify.audit import audit
-from rnnviz.verify.gradient_diagnosis import diagnose_gradients
+from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable_gradients
 from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
 from tests.engines.custom_code.files import written
@@ -45,6 +45,10 @@ def recorded(inputs: Inputs, gradients: Arrays, kept: Collection[str] = ()) -> T
     """A correct forward pass with the gradients of a user's code, all or some by the beginning of their names."""
     own = {key: array for key, array in gradients.items() if not kept or key.startswith(tuple(kept))}
     return faulty_trace(BugVariant(), inputs).with_arrays(own)
+
+
+def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], ...]:
+    return diagnose(inputs, trace, audit(inputs, trace, way="backward"))
 
 
 def trace_with(fault: BugVariant, inputs: Inputs) -> Trace:
@@ -177,7 +181,7 @@ def test_some_samples_of_a_large_run_are_diagnosed(monkeypatch: pytest.MonkeyPat
     for loss in (inputs.config.backward, replace(inputs.config.backward, loss="value", value=(1, 0, 3, 2, 1))):
         inputs = load_inputs(replace(inputs.config, backward=loss))
         trace = recorded(inputs, users_gradients(inputs, "cell-gradient-dropped"))
-        monkeypatch.setattr(gradient_diagnosis, "_MOST_VALUES", 2 * trace.hidden.size // 3)
+        monkeypatch.setattr(backward_evidence, "_MOST_VALUES", 2 * trace.hidden.size // 3)
         assert diagnose_gradients(inputs, trace) == (("cell-gradient-dropped",),)
 
 

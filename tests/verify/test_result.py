@@ -126,6 +126,6 @@ def test_accumulating_check_may_drift() -> None:
 
 
 def test_known_bug_without_diagnosis_is_named() -> None:
-    judgment = Judgment({}, {}, (), None, {"no-h2h-bias": "hidden-to-hidden bias missing"})
+    judgment = Judgment(causes={"no-h2h-bias": "hidden-to-hidden bias missing"})
     assert judgment.cause("no-h2h-bias") == "hidden-to-hidden bias missing"
     assert judgment.cause("another") == "another"

@@ -21,10 +21,9 @@ from rnnviz.core.trace_index import Location
 from rnnviz.reading.gates import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, compare_all
 from rnnviz.verify.consistency_checks import consistency_checks
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import Judgment, PassJudgment, RunResult
 
 _BLOCK = 1 << 12
 _MISMATCHES = 50
@@ -57,7 +56,7 @@ def large_result(
         extents = {
             f"{name}.{array}": end for name, trace in traces.items() for array, end in gradient_extents(trace).items()
         }
-        backward = BackwardJudgment({name: _gradient_audit(trace) for name, trace in traces.items()})
+        backward = PassJudgment({name: _gradient_audit(trace) for name, trace in traces.items()})
         yield RunResult(
             request_id=1,
             inputs=inputs,
@@ -70,9 +69,6 @@ def large_result(
             folder=folder,
             judgment=Judgment(
                 {name: _audit(trace) for name, trace in traces.items()},
-                {},
-                (),
-                None,
                 backward=backward if gradients else None,
             ),
         )

@@ -37,7 +37,7 @@ def gradient_cells(result: RunResult) -> Iterator[NotebookCell]:
 
 def _known(result: RunResult, traces: list[Trace]) -> tuple[Trace, str]:
     """The gradients to compare with, and the function that compares."""
-    right = [t for t in traces if not (result.wrong(t.engine) or result.gradients_wrong(t.engine))]
+    right = [t for t in traces if not (result.wrong(t.engine) or result.wrong(t.engine, "backward"))]
     agree = result.backward_verdict is Verdict.AGREE
     return (right or traces)[0], "compare_gradients" if right and agree else "print_difference"
 

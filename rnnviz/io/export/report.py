@@ -58,9 +58,8 @@ from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import MARKS, likely_cause
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_result import BackwardJudgment
 from rnnviz.verify.compare import Comparison, LaneComparison
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -110,7 +109,7 @@ def report_html(
                 for comparison in result.comparisons
                 if gradient("h") in comparison.gradients
             ],
-            gradient_audits=audit_table(result.backward_judgment, "First wrong gradient"),
+            gradient_audits=audit_table(result.judged("backward"), "First wrong gradient"),
             gradient_engines=[display_name(engine) for engine in result.gradient_engines],
             allowed=ALLOWED_BOUNDS,
             checks=[(display_name(check.engine), check) for check in result.checks],
@@ -205,7 +204,7 @@ def _table(columns: Sequence[Column], rows: Sequence[Any]) -> ReportTable:
     return ReportTable(tuple(column.title for column in kept), cells)
 
 
-def audit_table(judgment: Judgment | BackwardJudgment | None, place: str) -> ReportTable:
+def audit_table(judgment: PassJudgment | None, place: str) -> ReportTable:
     """A row for each audited engine; `place` is the title of the column with the first wrong value."""
     if judgment is None:
         return _table((), ())

@@ -13,10 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.audit import AuditTable
 from rnnviz.verify.audit import WrongValue
-from rnnviz.verify.backward_result import (
-    BackwardJudgment,
-)
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from tests.factories import gradient_audit, make_result, with_judgment
 from tests.gui.views.tables import texts
 
@@ -125,7 +122,7 @@ def test_gradients_have_rows_of_their_own(qtbot, view: AuditTable) -> None:
     of_bias = replace(
         wrong, engine="gluon", first_wrong=WrongValue(Place("grad.parameters.l0_h2h_bias", (2,)), 1.0, 2.0)
     )
-    backward = BackwardJudgment({"manual": wrong, "gluon": of_bias})
+    backward = PassJudgment({"manual": wrong, "gluon": of_bias})
     view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
     assert [(row[0], row[1], row[2]) for row in texts(view.model)] == [
         ("wrong", "gluon", "gradients"),

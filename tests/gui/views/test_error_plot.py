@@ -135,7 +135,7 @@ def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
             for array in figures.values():
                 array[0, 0, gap] = np.nan
             audits[name] = replace(found, **figures)
-    return replace(result, judgment=Judgment(audits, {}, (), None))
+    return replace(result, judgment=Judgment(audits))
 
 
 def test_each_engines_error_within_a_step_is_drawn_with_the_accumulated_error(view: ErrorPlot) -> None:

@@ -20,7 +20,9 @@ def evaluated(result: RunResult, *, coverage: float = 1.0, blind: bool = False, 
     diagnoses = {name: (("no-h2h-bias",),) for name, found in audits.items() if found.wrong}
     remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
     names = ("h2h-transposed", "no-h2h-bias") if blind else ()
-    return replace(result, judgment=Judgment(audits, diagnoses, names, remedy if blind and cure else None, CAUSES))
+    return replace(
+        result, judgment=Judgment(audits, diagnoses, names, CAUSES, remedy=remedy if blind and cure else None)
+    )
 
 
 def button(line: VerdictBar, name: str) -> QToolButton:
