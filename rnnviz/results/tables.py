@@ -294,9 +294,9 @@ _OF_COMPARISONS = (
     MISMATCHES,
     Column("Tolerance (atol, rtol)", _tolerances),
     *DIFFERENCES,
-    *FIRST_MISMATCH,
+    FIRST_MISMATCH[0],
 )
-"""The figures of the table of a run in a notebook."""
+"""The figures of the table of a run in a notebook; those of a first mismatch follow where there is one."""
 
 
 def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
@@ -306,12 +306,12 @@ def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
 
 
 def _table(comparisons: Sequence[ArrayComparison]) -> str:
-    """A row for each figure that any of the candidates has."""
+    """A row for each figure, with a cell for each candidate."""
     corner = _CORNER.format(reference=display_name(comparisons[0].reference))
     head = "".join(_cell("th", name, "col") for name in (corner, *(display_name(c.candidate) for c in comparisons)))
     rows = (
         _cell("th", column.title, "row") + "".join(_cell("td", column.text(own)) for own in comparisons)
-        for column in filled(_OF_COMPARISONS, comparisons)
+        for column in (*_OF_COMPARISONS, *filled(FIRST_MISMATCH[1:], comparisons))
     )
     body = "".join(f'<tr style="background: none">{row}</tr>' for row in rows)
     style = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"
