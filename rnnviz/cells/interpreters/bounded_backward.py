@@ -58,7 +58,7 @@ class BoundedBackward:
         self._totals: dict[Node, BoundedArray] = {}
 
     def value(self, node: Node) -> BoundedArray:
-        """A value of the forward pass or a partial derivative over time."""
+        """A value of the forward pass or a slope over time."""
         if node not in self._known:
             self._known = evaluate([node], self._block.leaf, self._block.apply, self._known)
         return self._known[node]
@@ -120,6 +120,13 @@ class BoundedBackward:
         found = evaluate(terms, self._block.leaf, self._block.apply, known)
         return [(node, found[term]) for node, term in made.terms]
 
+    def _partial(self, shared: SharedNode) -> dict[Node, BoundedArray]:
+        """The partial derivatives over time by node; of what they are made of, only values and slopes are kept."""
+        for node in shared.contributions.read:
+            self.value(node)
+        found = evaluate([*shared.partial.values()], self._block.leaf, self._block.apply, self._known)
+        return {node: found[derivative] for node, derivative in shared.partial.items()}
+
     def _as_used(self, own: BoundedArray, within: BoundedArray) -> BoundedArray:
         """An engine's own gradient of a state with a bound on how far it is from the one that the engine goes on with.
 
@@ -136,7 +143,7 @@ class BoundedBackward:
         layer, graph, carried = self._layer, self._layer.graph, dict(carried)
         if not carried:
             return {}
-        partial = [{node: self.value(d) for node, d in shared.partial.items()} for shared in late]
+        partial = [self._partial(shared) for shared in late]
         leaves = {node.name: node for node in graph.nodes if node.op == "state" and node.name in carried}
         zeros = {name: layer.leaf(np.zeros(state.value.shape)) for name, state in carried.items()}
         rooms: dict[Any, list[BoundedArray]] = {key: [] for key in (*(shared.node for shared in late), *carried)}
