@@ -110,7 +110,7 @@ class BoundedLayer:
         self._sums = lone_sums(self.graph)
         joined = [node.args[0].name for node in self._sums]
         own = {op: [n for n in live if n.op == op and n.name not in joined] for op in ("u", "v")}
-        self._lanes = own
+        self._separate = own
         self._gates = rows = {op: [*joined, *(node.name for node in nodes)] for op, nodes in own.items()}
         self._input = self._rows(parameters, "i2h", cell.gate_symbols, rows["u"])
         self._recurrent = self._rows(parameters, "h2h", cell.recurrent_gates, rows["v"]) if rows["v"] else None
@@ -143,11 +143,11 @@ class BoundedLayer:
         """
         u = self._terms_of(x, self._input, self._reading(x, self._x_stored_as))
         if self._recurrent is None:
-            return self._by_node(self._bounded(u), self._lanes["u"], x.shape[:-1])
+            return self._by_node(self._bounded(u), self._separate["u"], x.shape[:-1])
         v = self._terms_of(h, self._recurrent, self._reading(h, self.stored_as))
         joined, own = (slice(0, len(self._sums) * len(self.units)), slice(len(self._sums) * len(self.units), None))
         found = self._by_node(self._bounded(u.at(joined), v.at(joined)), self._sums, x.shape[:-1])
-        for terms, nodes in ((u, self._lanes["u"]), (v, self._lanes["v"])):
+        for terms, nodes in ((u, self._separate["u"]), (v, self._separate["v"])):
             if nodes:
                 found |= self._by_node(self._bounded(terms.at(own)), nodes, x.shape[:-1])
         return found
