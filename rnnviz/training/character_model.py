@@ -34,16 +34,10 @@ _COLDEST = 1e-9
 class CharacterModel:
     """A network that predicts the next character.
 
-    Attributes
-    ----------
-    network, parameters:
-        The network, with one input feature for each character.
-    weight, bias:
-        (V, H) and (V,): the linear layer, whose softmax has the probability of each character.
-    characters:
-        The V characters.
-    path:
-        The file.
+    network, parameters: The network, with one input feature for each character.
+    weight, bias: (V, H) and (V,): the linear layer, whose softmax has the probability of each character.
+    characters: The V characters.
+    path: The file.
     """
 
     network: Network
@@ -73,16 +67,10 @@ class CharacterModel:
 class Generator:
     """Text that grows by one character after the other, with the prediction after each of them.
 
-    Attributes
-    ----------
-    model:
-        The model.
-    temperature:
-        The divisor of the logits; at 0 the most probable character is drawn.
-    seed:
-        Of the random numbers, one for each character that is drawn.
-    text:
-        The text so far.
+    model: The model.
+    temperature: The divisor of the logits; at 0 the most probable character is drawn.
+    seed: Of the random numbers, one for each character that is drawn.
+    text: The text so far.
     """
 
     def __init__(self, model: CharacterModel, prefix: str = "", *, seed: int = 0, temperature: float = 1.0) -> None:

@@ -27,16 +27,10 @@ from rnnviz.training.task import TrainingTask
 class TrainingStep:
     """One step of a learner.
 
-    Attributes
-    ----------
-    loss, accuracy:
-        Of the batch, before the update; the accuracy is NaN for numbers.
-    gradients:
-        By name, not clipped yet.
-    norm:
-        Of all gradients together.
-    parameters:
-        By name, after the update.
+    loss, accuracy: Of the batch, before the update; the accuracy is NaN for numbers.
+    gradients: By name, not clipped yet.
+    norm: Of all gradients together.
+    parameters: By name, after the update.
     """
 
     loss: float

@@ -20,21 +20,13 @@ LINEAR_WEIGHT, LINEAR_BIAS = "linear_weight", "linear_bias"
 class Prediction:
     """Predictions of a batch and their loss.
 
-    Attributes
-    ----------
-    values:
-        (T, N, O): the predicted numbers, or the probabilities of the classes.
-    loss:
-        The mean loss of the counted predictions.
-    accuracy:
-        The part of the counted classes that is predicted; NaN for numbers.
-    scale:
-        The mean magnitude of the values and targets, whose difference is the error: the rounding errors of a correct
+    values: (T, N, O): the predicted numbers, or the probabilities of the classes.
+    loss: The mean loss of the counted predictions.
+    accuracy: The part of the counted classes that is predicted; NaN for numbers.
+    scale: The mean magnitude of the values and targets, whose difference is the error: the rounding errors of a correct
         gradient are a fraction of it, even if its terms cancel.
-    out:
-        (T, N, D·H): the gradient of the loss with respect to the network's out.
-    parameters:
-        The gradients of the linear layer, by name.
+    out: (T, N, D·H): the gradient of the loss with respect to the network's out.
+    parameters: The gradients of the linear layer, by name.
     """
 
     values: FloatArray

@@ -42,16 +42,10 @@ _DEEPEST = 4
 class Batch:
     """N sequences and what is to be predicted.
 
-    Attributes
-    ----------
-    x:
-        (T, N, I) in float64: the sequences.
-    target:
-        (T, N, O) in float64 of numbers, or (T, N) of classes.
-    counted:
-        (T, N): whether the loss counts the prediction.
-    continues:
-        Whether the state is that after the batch before, not zeros.
+    x: (T, N, I) in float64: the sequences.
+    target: (T, N, O) in float64 of numbers, or (T, N) of classes.
+    counted: (T, N): whether the loss counts the prediction.
+    continues: Whether the state is that after the batch before, not zeros.
     """
 
     x: FloatArray
@@ -64,20 +58,12 @@ class Batch:
 class BatchSource:
     """The batches of a problem.
 
-    Attributes
-    ----------
-    input_size, output_size:
-        I and O.
-    classes:
-        Whether a class is predicted (softmax, cross-entropy), or numbers (mean squared error).
-    batch:
-        Gives the batch of a training step.
-    test:
-        A batch that is never trained on.
-    baseline:
-        The loss of a network that predicts the mean, or each class equally often: nothing is learned.
-    names:
-        Names of the classes, () if they have none.
+    input_size, output_size: I and O.
+    classes: Whether a class is predicted (softmax, cross-entropy), or numbers (mean squared error).
+    batch: Gives the batch of a training step.
+    test: A batch that is never trained on.
+    baseline: The loss of a network that predicts the mean, or each class equally often: nothing is learned.
+    names: Names of the classes, () if they have none.
     """
 
     input_size: int

@@ -43,26 +43,15 @@ class WrongTrainingStep:
 class TrainingSummary:
     """The summary of the steps so far.
 
-    Attributes
-    ----------
-    limit:
-        The largest distance of two learners that agree, relative to the norm of the parameters: sqrt(eps).
-    baseline:
-        The loss of a network that learned nothing.
-    steps:
-        The number of training steps.
-    first, last:
-        The manual learner's loss of the first and the last batch, NaN before the first step.
-    test:
-        The last checkpoint's loss and accuracy on the test batch, None before the first one.
-    learners:
-        The names, the manual one first.
-    wrong:
-        The first wrong step by learner.
-    distance:
-        The distance after the last step; None with one learner.
-    diverged_at:
-        The first step whose distance is above the limit, None if there is none.
+    limit: The largest distance of two learners that agree, relative to the norm of the parameters: sqrt(eps).
+    baseline: The loss of a network that learned nothing.
+    steps: The number of training steps.
+    first, last: The manual learner's loss of the first and the last batch, NaN before the first step.
+    test: The last checkpoint's loss and accuracy on the test batch, None before the first one.
+    learners: The names, the manual one first.
+    wrong: The first wrong step by learner.
+    distance: The distance after the last step; None with one learner.
+    diverged_at: The first step whose distance is above the limit, None if there is none.
     """
 
     limit: float
