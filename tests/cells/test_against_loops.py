@@ -141,7 +141,7 @@ def oracle_of(activation: Activation, clip: float | None = None):  # type: ignor
 
 
 @pytest.mark.parametrize("clip", [None, 0.4])
-@pytest.mark.parametrize(("name", "cell"), zip(FUNCTIONS, cycle(("rnn_tanh", "lstm", "gru")), strict=False))
+@pytest.mark.parametrize(("name", "cell"), [*zip(FUNCTIONS, cycle(("rnn_tanh", "lstm", "gru")), strict=False)])
 def test_every_activation_in_every_role(cell: str, name: str, clip: float | None) -> None:
     activation = FUNCTIONS[name]
     for role, _ in CELLS[cell].activations:
