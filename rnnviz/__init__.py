@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
+    from rnnviz.dependence.gradient_flow import gradient_flow
+    from rnnviz.dependence.influence import influence
     from rnnviz.explain.explanation import explain_gradient
-    from rnnviz.influence.gradient_flow import gradient_flow
-    from rnnviz.influence.influence import influence
     from rnnviz.notebooks.view import View
     from rnnviz.verify.compare import Comparison, Mismatch
     from rnnviz.verify.result import RunResult
@@ -76,8 +76,8 @@ _MODULES = {
     "Trace": "core.trace",
     "capture": "captures.rnn_capture",
     "explain_gradient": "explain.explanation",
-    "gradient_flow": "influence.gradient_flow",
-    "influence": "influence.influence",
+    "gradient_flow": "dependence.gradient_flow",
+    "influence": "dependence.influence",
 }
 
 if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type

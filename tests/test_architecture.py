@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # What each part may import beyond the standard library, where the answer is short enough to be a rule.
-_NUMPY_ONLY = ("core", "steps", "verify", "explain", "reading", "influence", "series")
+_NUMPY_ONLY = ("core", "steps", "verify", "explain", "reading", "dependence", "series")
 THIRD_PARTY = {f"rnnviz.{part}": {"numpy"} for part in _NUMPY_ONLY}
 HEAVY = {"PySide6", "mxnet", "onnx", "onnxruntime", "pyqtgraph", "torch"}
 

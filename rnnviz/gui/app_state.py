@@ -23,7 +23,7 @@ from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     # They compute gradients, and are imported when the first one is wanted.
-    from rnnviz.influence.influence import Influence
+    from rnnviz.dependence.influence import Influence
     from rnnviz.reading.contributions import Contributions
 
 Followed: TypeAlias = Literal["influence", "contributions"]

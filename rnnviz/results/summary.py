@@ -16,8 +16,8 @@ from rnnviz.core.engine_spec import BACKWARD
 from rnnviz.core.number_format import json_number
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.dependence.gradient_flow import FlowVerdict, gradient_flow
 from rnnviz.frozen import dataclass
-from rnnviz.influence.gradient_flow import FlowVerdict, gradient_flow
 from rnnviz.text.causes import Cause, cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongValue

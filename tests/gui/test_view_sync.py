@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rnnviz.core.number_format import short, true_minus
+from rnnviz.dependence.influence import influence
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
@@ -14,7 +15,6 @@ from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.influence.influence import influence
 from tests.factories import make_result
 
 

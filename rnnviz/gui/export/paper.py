@@ -17,6 +17,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.core.words import plural
+from rnnviz.dependence.gradient_flow import gradient_flow, norm_of
 from rnnviz.frozen import dataclass
 from rnnviz.gui.export.offscreen_render import application
 from rnnviz.gui.export.sheet import LINE, PAPERS, PER_INCH, POINT, TICK, WIDE, Sheet, save, text_font, text_size
@@ -33,7 +34,6 @@ from rnnviz.gui.views.unrolled.colormap import (
     rounded_up,
 )
 from rnnviz.gui.views.unrolled.render_state import LaneCaches, render_state_of
-from rnnviz.influence.gradient_flow import gradient_flow, norm_of
 from rnnviz.io.export.paper import MM, VIEWS, PaperFigure
 from rnnviz.reading.gates import color_names, gradients_of, heading_of, is_gradient, quantity_for
 from rnnviz.reading.level_of_detail import Bins

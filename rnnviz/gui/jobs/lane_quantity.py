@@ -20,7 +20,7 @@ from rnnviz.gui.jobs.task_queue import BusyObject, Check, LatestTask
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.influence.influence import Influence
+    from rnnviz.dependence.influence import Influence
     from rnnviz.reading.contributions import Contributions
 
     Found: TypeAlias = Influence | Contributions
@@ -162,7 +162,7 @@ def _computed(
             from rnnviz.reading.contributions import contributions
 
             return contributions(result, of, engine, report)
-        from rnnviz.influence.influence import influence
+        from rnnviz.dependence.influence import influence
 
         return influence(result, of, engine, report)
     except InputError as error:

@@ -28,7 +28,7 @@ from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.influence.influence import Influence
+    from rnnviz.dependence.influence import Influence
 
 Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
 """A part of a layout, in a tuple with its stretch factor; a gap in pixels; or None, a stretch."""

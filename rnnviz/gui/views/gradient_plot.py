@@ -19,15 +19,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
-from rnnviz.gui.jobs.task_queue import Check, LatestTask
-from rnnviz.gui.theme.elided_combo import ElidedComboBox
-from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.base import ResultView, across, choice, down, pages
-from rnnviz.gui.views.error_plot import LaneCurves
-from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
-from rnnviz.gui.views.time_plot import LogTimePlot, cosmetic_pen
-from rnnviz.influence.gradient_flow import (
+from rnnviz.dependence.gradient_flow import (
     EXPLODING,
     VANISHING,
     EngineFlow,
@@ -37,12 +29,20 @@ from rnnviz.influence.gradient_flow import (
     flow_sentence,
     gradient_flow,
 )
-from rnnviz.influence.jacobian_norms import JacobianNorms, LaneSteps, jacobian_norms
+from rnnviz.dependence.jacobian_norms import JacobianNorms, LaneSteps, jacobian_norms
+from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.theme.elided_combo import ElidedComboBox
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.error_plot import LaneCurves
+from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
+from rnnviz.gui.views.time_plot import LogTimePlot, cosmetic_pen
 from rnnviz.series.outlines import Outline, largest_of, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.influence.influence import Influence
+    from rnnviz.dependence.influence import Influence
 
 Values = NDArray[np.float64]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
+from rnnviz.dependence.influence import influence
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
-from rnnviz.influence.influence import influence
 from tests.factories import make_result
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
+from rnnviz.dependence.gradient_flow import VANISHING, FlowVerdict
+from rnnviz.dependence.influence import influence
+from rnnviz.dependence.jacobian_norms import LaneSteps, jacobian_norms
 from rnnviz.gui.views.gradient_plot import LOSS, VALUE, GradientFlowPlot
-from rnnviz.influence.gradient_flow import VANISHING, FlowVerdict
-from rnnviz.influence.influence import influence
-from rnnviz.influence.jacobian_norms import LaneSteps, jacobian_norms
 from rnnviz.verify.result import RunResult
+from tests.dependence.test_gradient_flow import with_gradients
 from tests.factories import make_result
-from tests.influence.test_gradient_flow import with_gradients
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from rnnviz.reading.units import Query, Selection
 from rnnviz.series.outlines import pixel_bands
 
 if TYPE_CHECKING:
-    from rnnviz.influence.influence import Influence
+    from rnnviz.dependence.influence import Influence
     from rnnviz.reading.contributions import Contributions
 
 _WIDE_COLUMN = 14.0

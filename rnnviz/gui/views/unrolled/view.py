@@ -55,7 +55,7 @@ from rnnviz.reading.units import ORDERS, OrderKey
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.influence.influence import Influence
+    from rnnviz.dependence.influence import Influence
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2

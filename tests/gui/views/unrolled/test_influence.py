@@ -5,8 +5,8 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
 
 from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.dependence.influence import influence
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.influence.influence import influence
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import empty_view
 

@@ -8,7 +8,7 @@ import pytest
 from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.core.lengths import clear_padding
 from rnnviz.core.trace import Trace
-from rnnviz.influence.gradient_flow import (
+from rnnviz.dependence.gradient_flow import (
     EXPLODING,
     VANISHING,
     FlowVerdict,
@@ -114,7 +114,7 @@ def test_an_engines_flow_has_its_own_norms_without_padding() -> None:
 def test_norms_are_read_in_blocks(monkeypatch) -> None:
     result = with_gradients(make_result(timesteps=7, batch_size=3))
     at_once = norms_over_time(result["manual"])
-    monkeypatch.setattr("rnnviz.influence.gradient_flow._BLOCK_VALUES", 24)
+    monkeypatch.setattr("rnnviz.dependence.gradient_flow._BLOCK_VALUES", 24)
     fractions: list[float] = []
     np.testing.assert_array_equal(norms_over_time(result["manual"], check=fractions.append), at_once)
     assert len(fractions) == 4

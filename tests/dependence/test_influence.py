@@ -8,7 +8,7 @@ import pytest
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.influence.influence import Influence, influence, is_known
+from rnnviz.dependence.influence import Influence, influence, is_known
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.profiles import nightly_except
@@ -80,7 +80,7 @@ def found(result: RunResult, where: Location, engine: str = "manual") -> Influen
     ),
 )
 def test_every_cell_equals_torch(cell: str, monkeypatch) -> None:
-    monkeypatch.setattr("rnnviz.influence.influence._BLOCK_VALUES", 40)
+    monkeypatch.setattr("rnnviz.dependence.influence._BLOCK_VALUES", 40)
     sizes = {"cell": "lstm", "projection_size": 3} if cell == "lstm_projection" else {"cell": cell}
     result = make_result(num_layers=2, bidirectional=True, dtype="float64", timesteps=7, lengths=[7, 5], **sizes)
     for where in (Location(1, 0, 3, 1, 2), Location(1, 1, 0, 0, 1), Location(0, 1, 4, 1, 0)):

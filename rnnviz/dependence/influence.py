@@ -14,10 +14,10 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import allocate_array
 from rnnviz.core.trace_index import Location, time_blocks
+from rnnviz.dependence.gradient_flow import norm_of
+from rnnviz.dependence.jacobian_norms import LaneSteps
 from rnnviz.engines.base import Progress
 from rnnviz.frozen import dataclass
-from rnnviz.influence.gradient_flow import norm_of
-from rnnviz.influence.jacobian_norms import LaneSteps
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.result import RunResult
 
