@@ -102,7 +102,8 @@ def custom_inputs(seed: int, **sequence: Any) -> Inputs:
 
 
 @pytest.mark.parametrize(
-    "seeds", [(1, 2, 6, 35, 46, 111, 115), pytest.param(range(60), marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
+    "seeds",
+    [(1, 2, 6, 35, 46, 111, 115), pytest.param(range(60), marks=[pytest.mark.nightly, pytest.mark.timeout(900)])],
 )
 def test_custom_cells(each_engine: Engine, seeds: Sequence[int]) -> None:
     """Among the first ones are states that are parameters, the same value, or an input part."""
