@@ -19,11 +19,11 @@ from rnnviz.results.columns import COMPARED, DIFFERENCES, FIRST_MISMATCH, MISMAT
 from rnnviz.text import verdict_details
 from rnnviz.text.gradient_text import gradient_words, without_gradients
 from rnnviz.text.verdict_details import covered, how_many
-from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence
+from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence, wrong_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.verdict import AuditVerdict, Verdict
+from rnnviz.verify.verdict import AuditVerdict, PassName, Verdict
 
 AUDIT_WORDS = {
     AuditVerdict.RIGHT: "no errors",
@@ -33,13 +33,10 @@ AUDIT_WORDS = {
 }
 """The shown word of each audit verdict."""
 
-_REASON = "{engine} is wrong: {reasons}."
-_REASON_CAUSE = "{engine} is wrong: {reasons}. Likely cause: {cause}."
-_RECORDED = "{engine} differs from what these weights and this input give: {reasons}."
-_RECORDED_CAUSE = "{engine} differs from what these weights and this input give: {reasons}. Likely cause: {cause}."
+_REASON = "{engine} {wrong}: {reasons}."
+_REASON_GRADIENTS = "The gradients of {engine} {wrong}: {reasons}."
+_CAUSE = " Likely cause: {cause}."
 _STEPS = "{values} more than {allowed:g} rounding bounds off"
-_GRADIENTS = "The gradients of {engine} are wrong: {reasons}."
-_GRADIENTS_CAUSE = "The gradients of {engine} are wrong: {reasons}. Likely cause: {cause}."
 _FIRST_LINE = "the first line that differs is {line}"
 _NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
 _NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
@@ -87,57 +84,35 @@ class AuditRow:
 
 def audit_rows(result: RunResult) -> list[AuditRow]:
     """A row for each audited engine, the reference first; then for its gradients. None without an audit."""
-    judgment = result.judgment
-    if judgment is None:
+    if result.judgment is None:
         return []
-    rows = [_row(result, audit) for name in result.traces if (audit := judgment.audits.get(name)) is not None]
-    if judgment.backward is not None:
-        audits = judgment.backward.audits
-        engines = [name for name in result.traces if name in audits]
-        rows += [_gradient_row(audits[name], likely_cause(judgment.backward, name)) for name in engines]
-    return rows
-
-
-def _gradient_row(audit: Audit, cause: str) -> AuditRow:
-    name, wrong = display_name(audit.engine), audit.first_wrong
-    template = _GRADIENTS_CAUSE if cause else _GRADIENTS
-    values = _STEPS.format(values=plural(audit.wrong, "gradient"), allowed=ALLOWED)
-    return AuditRow(
-        engine=name,
-        verdict=audit.verdict,
-        ratio=audit.worst_ratio,
-        where=audit.worst_at if wrong is None else wrong.where,
-        coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=template.format(engine=name, reasons=values, cause=cause) if audit.wrong else "",
-        audited=audit.audited > 0,
-        what="gradients",
-    )
+    ways: tuple[PassName, ...] = ("forward", "backward")
+    return [_row(result, a) for way in ways for name in result.traces if (a := result.judged(way).audits.get(name))]
 
 
 def _row(result: RunResult, audit: Audit) -> AuditRow:
-    assert result.judgment is not None
-    wrong = result.wrong(audit.engine)
-    reasons = []
+    engine, way, reasons = audit.engine, audit.way, []
+    forward, wrong, failed = way == "forward", result.wrong(engine, way), result.failed_checks(engine, way=way)
     if audit.wrong:
-        reasons.append(_STEPS.format(values=plural(audit.wrong, "value"), allowed=ALLOWED))
+        values = plural(audit.wrong, "value" if forward else "gradient")
+        reasons.append(_STEPS.format(values=values, allowed=ALLOWED))
     if audit.first_line is not None:
         reasons.append(_FIRST_LINE.format(line=audit.first_line.name))
-    failed = result.failed_checks(audit.engine)
     if failed:
         reasons.append(how_many(failed))
-    cause = likely_cause(result.judgment, audit.engine)
+    name, cause = display_name(engine), likely_cause(result.judged(way), engine)
+    template = (_REASON if forward else _REASON_GRADIENTS) + (_CAUSE if cause else "")
+    said = template.format(engine=name, wrong=wrong_words(engine, way), reasons=", ".join(reasons), cause=cause)
     where = audit.worst_at if audit.first_wrong is None else audit.first_wrong.where
-    templates = (_RECORDED, _RECORDED_CAUSE) if is_recording(audit.engine) else (_REASON, _REASON_CAUSE)
-    template = templates[bool(cause)]
-    name = display_name(audit.engine)
     return AuditRow(
         engine=name,
         verdict=AuditVerdict.WRONG if wrong else audit.verdict,
         ratio=audit.worst_ratio,
-        where=where.location or where,
+        where=(where.location or where) if forward else where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=template.format(engine=name, reasons=", ".join(reasons), cause=cause) if wrong else "",
+        reason=said if wrong else "",
         audited=audit.audited > 0,
+        what="hidden states" if forward else "gradients",
     )
 
 

@@ -405,18 +405,22 @@ def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
     return (*start, *fill(template)), start
 
 
+def wrong_words(engine: str, way: PassName = "forward") -> str:
+    """The predicate of a wrong engine, or of its gradients."""
+    return (_OTHER_VALUES if is_recording(engine) else _IS_WRONG).format(way=details.WORDS[way])
+
+
 def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward") -> tuple[TextPart, ...]:
     """Name each engine that is wrong in a pass, its first wrong value and its likely cause."""
-    judgment = result.judged("backward") if way == "backward" else result.judgment
+    judgment = result.judged(way)
     text: list[TextPart] = []
     for engine in engines:
-        audit = None if judgment is None else judgment.audits.get(engine)
+        audit = judgment.audits.get(engine)
         checks = result.failed_checks(engine, way=way)
-        wrong = (_OTHER_VALUES if is_recording(engine) else _IS_WRONG).format(way=details.WORDS[way])
         said: dict[str, str | TextPart | details.PassWords] = {
             "way": details.WORDS[way],
             "engine": display_name(engine),
-            "wrong": wrong,
+            "wrong": wrong_words(engine, way),
         }
         if text:
             text.append(TextPart(" "))
@@ -429,6 +433,5 @@ def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "fo
         if audit is not None and audit.first_line is not None:
             number = details.first_line_in_source(result, audit)
             text += fill(_LINE if number is None else _LINE_OF_FILE, line=audit.first_line.name, number=str(number))
-        if judgment is not None:
-            text += cause_text(judgment, engine)
+        text += cause_text(judgment, engine)
     return tuple(text)
