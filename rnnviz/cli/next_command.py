@@ -14,7 +14,6 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.explain.value_sources import unit_size, value_place
-from rnnviz.verify.backward_result import first_gradient_mismatch
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -93,7 +92,7 @@ def _first_gradient(result: RunResult, comparison: Comparison) -> Place | None:
         audit = judgment.audits.get(engine)
         if audit is not None and audit.first_wrong is not None:
             return audit.first_wrong.where
-    first = first_gradient_mismatch(comparison)
+    first = comparison.first_gradient_mismatch
     return None if first is None else first.place
 
 

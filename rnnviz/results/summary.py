@@ -21,9 +21,6 @@ from rnnviz.frozen import dataclass
 from rnnviz.text.causes import Cause, cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongValue
-from rnnviz.verify.backward_result import (
-    first_gradient_mismatch,
-)
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
@@ -420,7 +417,7 @@ def _backward(result: RunResult) -> BackwardSummary:
     judgment = None if result.judgment is None else result.judgment.backward
     compared = []
     for own in result.comparisons:
-        first = first_gradient_mismatch(own)
+        first = own.first_gradient_mismatch
         arrays = {name: _array(gradient) for name, gradient in own.gradients.items()}
         verdict, apart = result.gradients_verdict(own), _differing(first, None if first is None else first.place.array)
         compared.append(GradientsSummary(verdict, own.reference, own.candidate, apart, arrays))

@@ -33,7 +33,6 @@ from rnnviz.text.verdict_text import (
     plain,
     wrong_engines,
 )
-from rnnviz.verify.backward_result import first_gradient_mismatch
 from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -71,7 +70,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     wrong = [engine for engine in engines if result.wrong(engine, "backward")]
     bugs = () if wrong else judgment.undetectable
     blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs)
-    first = None if comparison is None else first_gradient_mismatch(comparison)
+    first = None if comparison is None else comparison.first_gradient_mismatch
     if wrong:
         sentence = wrong_engines(result, wrong, "backward")
     elif comparison is None or verdict is None:

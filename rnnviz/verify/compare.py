@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
-from rnnviz.core.gradients import GRADIENT, OF_INPUT
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
@@ -245,6 +245,19 @@ class Comparison(LaneComparison, Mapping[str, ArrayComparison]):
 
     def __len__(self) -> int:
         return 1 + len(self.others)
+
+    @property
+    def first_gradient_mismatch(self) -> "Mismatch | None":
+        """The first mismatch of gradients in the order of the backward pass."""
+        found = [own.first_mismatch for own in self.gradients.values() if own.first_mismatch is not None]
+        lanes = [
+            ((*at.gradient_order[:3], first.place.array != OF_OUTPUT), first)
+            for first in found
+            if (at := first.place.location) is not None
+        ]
+        if lanes:
+            return min(lanes, key=lambda pair: pair[0])[1]
+        return found[0] if found else None
 
     @property
     def arrays(self) -> dict[str, LaneComparison]:

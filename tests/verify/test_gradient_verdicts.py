@@ -25,9 +25,6 @@ from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.report import gradient_tables
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import WrongValue
-from rnnviz.verify.backward_result import (
-    first_gradient_mismatch,
-)
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import PassJudgment, RunResult
@@ -202,7 +199,7 @@ def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch
 
 def test_the_initial_state_of_a_reversed_network_is_backward() -> None:
     result = make_result(BOTH, gradients=BOTH, edits={"manual": adding("grad.h0", (0, 0, 1), 0.5)}, reverse=True)
-    first = first_gradient_mismatch(result.comparisons[0])
+    first = result.comparisons[0].first_gradient_mismatch
     assert first is not None
     assert first.place == Place("grad.h0", (0, 0, 1))
     ((_, table),) = gradient_tables(result)
