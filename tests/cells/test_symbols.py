@@ -8,15 +8,13 @@ import pytest
 from rnnviz.cells import CELLS, CellSpec, Gate, StateSpec, Step, Values
 from rnnviz.cells.activations import ACTIVATIONS, gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
-from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace, value_limits
 from rnnviz.cells.interpreters.symbols import code_lines, equations, equations_of_all_units, expression, helper_lines
-from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
+from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.lstm_coupled import LSTM_COUPLED
-from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
 from rnnviz.cells.rnn import RNN_RELU
-from tests.cells.layers import ALL_CELLS, draw_layer, worked_lines
+from tests.cells.layers import ALL_CELLS, draw_layer
 
 EQUATIONS = {
     "rnn_relu": ["h = relu(u_h + v_h)"],
@@ -151,85 +149,6 @@ def test_helpers_are_those_that_the_lines_use() -> None:
     assert "erf = np.vectorize(math.erf)" in helper_lines(code_lines(GRU.with_activations(candidate=gelu)))
 
 
-def test_the_numbers_of_a_line() -> None:
-    layer = draw_layer(LSTM)
-    state = {name: array[0] for name, array in layer.state.items()}
-    lines = {line.equation.name: line for line in worked_lines(LSTM, layer.parameters, layer.x[0, 0], state, 2)}
-    c = lines["c"]
-    by_symbol = dict(zip((s.text for s in c.equation.symbols), c.numbers, strict=True))
-    assert by_symbol["c[t-1]"] == state["c"][2]
-    assert by_symbol["f"] == lines["f"].value
-    assert by_symbol[" + "] is None
-    assert c.value == pytest.approx(by_symbol["f"] * by_symbol["c[t-1]"] + by_symbol["i"] * by_symbol["g"])
-    assert c.parts == ()
-
-
-def test_the_terms_of_a_gate() -> None:
-    layer = draw_layer(LSTM_PEEPHOLE)
-    p, state = layer.parameters, {name: array[0] for name, array in layer.state.items()}
-    lines = {line.equation.name: line for line in worked_lines(LSTM_PEEPHOLE, p, layer.x[0, 0], state, 1)}
-    a, b, peephole = lines["f"].parts
-    # The forget gate is the second block of four units.
-    assert (a.kind, a.name, a.bias) == ("i2h", "f", p["i2h_bias"][5])
-    assert np.array_equal(a.weights, p["i2h_weight"][5])
-    assert np.array_equal(a.inputs, layer.x[0, 0])
-    assert (b.kind, b.name) == ("h2h", "f")
-    assert np.array_equal(b.products, p["h2h_weight"][5] * state["h"])
-    assert peephole.kind == "value"
-    assert peephole.total == pytest.approx(p["c2f_weight"][1] * state["c"][1])
-    assert lines["f"].argument == pytest.approx(a.total + b.total + peephole.total)
-    np.testing.assert_allclose(a.partial_sums, np.cumsum([*a.products, a.bias]), rtol=1e-15)
-
-
-def test_the_factor_of_a_part() -> None:
-    layer = draw_layer(GRU)
-    state = {name: array[0] for name, array in layer.state.items()}
-    lines = {line.equation.name: line for line in worked_lines(GRU, layer.parameters, layer.x[0, 0], state, 0)}
-    a, b = lines["n"].parts
-    assert (a.factor, a.factor_name) == (1.0, "")
-    assert (b.factor, b.factor_name) == (lines["r"].value, "r")
-    assert lines["n"].argument == pytest.approx(a.total + b.factor * b.total)
-
-
-def with_bare_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
-    i = sigmoid(u.i + state.c)
-    h = sigmoid(u.i * 2 + i)
-    return Step(i=i, c=i, h=h)
-
-
-def test_terms_that_are_single_values() -> None:
-    cell = CellSpec("bare", "", with_bare_terms, (Gate("i", ""),), (), (StateSpec("h"), StateSpec("c")))
-    layer = draw_layer(cell)
-    state = {name: array[0] for name, array in layer.state.items()}
-    lines = {line.equation.name: line for line in worked_lines(cell, layer.parameters, layer.x[0, 0], state, 1)}
-    assert [(part.kind, part.name, part.total) for part in lines["i"].parts[1:]] == [("value", "c[t-1]", state["c"][1])]
-    doubled, i = lines["h"].parts
-    assert (doubled.kind, doubled.factor, doubled.factor_name) == ("i2h", 2.0, "")
-    assert (i.kind, i.name, i.total) == ("value", "i", lines["i"].value)
-
-
-def test_a_product_in_the_step_reads_all_units() -> None:
-    layer = draw_layer(GRU_RESET_BEFORE)
-    state = {name: array[0] for name, array in layer.state.items()}
-    lines = {
-        line.equation.name: line for line in worked_lines(GRU_RESET_BEFORE, layer.parameters, layer.x[0, 0], state, 3)
-    }
-    n = lines["n"]
-    assert np.array_equal(n.parts[1].weights, layer.parameters["h2h_weight"][11])
-    assert len(n.parts[1].inputs) == 4
-    # r and h[t-1] in it are those of all units, so that no number can be put in their place.
-    assert [number for s, number in zip(n.equation.symbols, n.numbers, strict=True) if s.across] == [None, None, None]
-
-
-def test_a_projected_unit() -> None:
-    layer = draw_layer(LSTM_PROJECTION)
-    state = {name: array[0] for name, array in layer.state.items()}
-    (h,) = worked_lines(LSTM_PROJECTION, layer.parameters, layer.x[0, 0], state, 1, "P")
-    assert h.equation.name == "h"
-    assert np.array_equal(h.parts[0].weights, layer.parameters["h2r_weight"][1])
-    assert h.value == pytest.approx(h.parts[0].total)
-
-
 @pytest.mark.parametrize("name", ALL_CELLS)
 def test_limits_hold_for_every_value(name: str) -> None:
     layer = draw_layer(ALL_CELLS[name], scale=3.0)
@@ -261,16 +180,6 @@ def test_limits_of_the_cells() -> None:
 def test_activations_of_numbers() -> None:
     assert sigmoid.bounded
     assert not leaky_relu.bounded
-
-
-@pytest.mark.parametrize("name", ["lstm_peephole", "lstm_projection", "gru_reset_before"])
-def test_the_arithmetic_is_in_float64_whatever_the_parameters_type(name: str) -> None:
-    layer = draw_layer(CELLS[name]).in_type("float32")
-    state = {key: array[0] for key, array in layer.state.items()}
-    for size in ("H", "P"):
-        for line in worked_lines(layer.cell, layer.parameters, layer.x[0, 0], state, 1, size):
-            assert {a.dtype for part in line.parts for a in (part.weights, part.inputs)} <= {np.dtype("float64")}
-            assert isinstance(line.value, float)
 
 
 def test_a_second_name_of_a_value_is_the_first_one() -> None:
