@@ -742,7 +742,7 @@ def test_a_shard_is_not_a_whole_network(tmp_path: Path) -> None:
     (tmp_path / "m.weights.json").unlink()
     assert all("shard" in " ".join(entry.assumptions) for entry in entries_of(shards[0]))
     model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
-    with pytest.raises(InputError, match="max_shard_size"):
+    with pytest.raises(InputError, match="not read"):
         entries_of(tmp_path / "m.weights.json")
 
 
@@ -763,7 +763,7 @@ def test_an_onnx_export_with_fixed_time_steps_is_refused_with_their_number(
 def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text(sequential(lstm()).to_json(), encoding="utf-8")
-    with pytest.raises(InputError, match="with its weights"):
+    with pytest.raises(InputError, match="not read"):
         entries_of(path)
 
 
