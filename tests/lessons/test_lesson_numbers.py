@@ -16,7 +16,6 @@ from rnnviz.lessons.evaluate import Namespace, check_statement
 from rnnviz.lessons.statements import parse_expression, parse_statement
 from tests.lessons.test_lesson_content import LESSONS, STEPS, every_lesson
 from tests.lessons.test_lesson_statements import Runs, run_once
-from tests.profiles import nightly_except
 from tests.shared_worker import run_shared
 
 __all__ = ["run_once", "run_shared"]
@@ -194,7 +193,8 @@ NUMBERS_ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "number"), nightly_except(NUMBERS_ELSEWHERE))
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), NUMBERS_ELSEWHERE)
 def test_a_number_of_another_run_is_computed_by_it(name: str, number: str, run_once: Runs) -> None:
     other, changes, expression = ELSEWHERE[name][number]
     result = run_once(changed(STEPS[other].config, changes))
