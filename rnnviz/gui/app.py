@@ -211,6 +211,7 @@ _WITHOUT_QT = (
     "lessons.index",
     "reading.gate_lanes",
     "gui.regions",
+    "results.columns",
     "text.gradient_text",
     "text.verdict_text",
     "verify.mismatches",

@@ -249,7 +249,7 @@ def endless(monkeypatch):
     """Makes the export of the table continue, half done, until it is stopped; sets an event when it starts."""
     begun = threading.Event()
 
-    def write_csv(_result, path, progress, *, gates):
+    def write_csv(_result, path, progress):
         with atomic_write(path) as temporary:
             temporary.write_text("half")
             while True:
