@@ -154,7 +154,12 @@ def test_a_signal_while_the_weights_are_verified_keeps_them(
 
     monkeypatch.setattr("rnnviz.training.checkpoints.write_trained", interrupted)
     weights = tmp_path / "w.npz"
-    assert main(["train", str(_written(tmp_path)), "--weights", str(weights)]) == 128 + number
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["train", str(_written(tmp_path)), "--weights", str(weights)]) == 128 + number
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert entries_of(weights)
     assert linear_file(weights).exists()
 
