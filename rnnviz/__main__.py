@@ -20,7 +20,7 @@ def main() -> int:
     if sys.argv[1:2] in (["run"], ["explain"]) and not {"-h", "--help", "--program"}.intersection(sys.argv):
         from rnnviz.execution.worker_start import start_early
 
-        # Its imports take as long as those of this process, and both import at the same time.
+        # It imports while this process imports, and takes about as long.
         start_early()
     from rnnviz.cli import main as answer
     from rnnviz.cli.terminal import exit_code_of, ignore_signals

@@ -29,7 +29,7 @@ class Place:
     gradient of one, "grad.h".
 
     `index` is that of the array; of "out" and the loss it is that of a hidden value (L, D, T, N, U). `lane` is None of
-    the sequence. `names` are those of the time steps and features of the sequence.
+    the sequence. `names` names the time steps and features of the sequence.
     """
 
     array: str

@@ -26,7 +26,7 @@ from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
 BESIDE = ("where", "figures", "engines")
-"""Fields whose own keys are next to those of their record."""
+"""Fields whose keys are next to the keys of their record."""
 
 Commands: TypeAlias = Callable[[Comparison], Sequence[str]]
 """The command lines that explain the differences of a candidate."""

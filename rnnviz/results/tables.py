@@ -271,7 +271,7 @@ _OF_COMPARISONS = (
     *DIFFERENCES,
     FIRST_MISMATCH[0],
 )
-"""The figures of the table of a run in a notebook; those of a first mismatch follow where there is one."""
+"""The figures of the table of a run in a notebook; a first mismatch adds its own."""
 
 
 def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:

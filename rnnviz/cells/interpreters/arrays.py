@@ -192,7 +192,7 @@ def step_values(
 def leaf_of_step(
     cell: CellSpec, parameters: Mapping[str, Any], x: Any, state: Mapping[str, Any], library: Library = NUMPY
 ) -> Callable[[Node], Any]:
-    """The value of each leaf of a step; the arguments are those of `step_values`."""
+    """The value of each leaf of a step, from the arguments of `step_values`."""
     u = gate_parts(cell.gate_symbols, parameters, "i2h", x, library)
     # A gate that reads its recurrent part from elsewhere leaves this one unused.
     v = gate_parts(cell.recurrent_gates, parameters, "h2h", state[cell.state_symbols[0]], library)

@@ -21,7 +21,7 @@ from rnnviz.frozen import dataclass
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)
 } | {"add_reduce": np.add.reduce}
-"""The functions that lines of source call besides those of activations."""
+"""The functions that lines of source call, besides the activations."""
 
 ARITHMETIC_NAMES = {"plus": "add", "minus": "subtract", "times": "multiply"}
 """The functions of operations of two operands."""

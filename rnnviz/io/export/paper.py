@@ -28,8 +28,8 @@ _SIDES_MM, _RESOLUTIONS = (30, 1000), (72, 1200)
 class PaperFigure:
     """Content and size of a figure. Lengths are tenths of a point; without a height, the content decides.
 
-    `quantity` and `engine` have defaults for each view, and `where` is the lane, the sample and the unit. `dashes` are
-    those of an option in sentences about it.
+    `quantity` and `engine` have defaults for each view, and `where` is the lane, the sample and the unit. `dashes` come
+    before an option in sentences about it.
     """
 
     view: str = "lanes"

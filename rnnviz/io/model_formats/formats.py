@@ -65,7 +65,7 @@ def open_as(known: ModelFormat, path: Path) -> ModelFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """Open a file or folder as `open_model` does for all its arrays, those of no recurrent layer too."""
+    """Open a file or folder as `open_model` does for all its arrays, also arrays outside recurrent layers."""
     return open_tensors_as(format_of(path), path)
 
 
