@@ -101,7 +101,7 @@ def _run(options: Namespace) -> Answer:
 
 def _text(result: RunResult, options: Namespace) -> str:
     if options.json == "-":
-        from rnnviz.io.export.json_summary import json_text
+        from rnnviz.io.export.data import json_text
 
         return json_text(result, options.next)
     if options.quiet:
@@ -277,7 +277,7 @@ def _explain(options: Namespace) -> Answer:
     else:
         explained = explain(result, _gradient(result, where, options.gradient))
     if options.csv is not None:
-        from rnnviz.io.export.csv import write_contributions
+        from rnnviz.io.export.data import write_contributions
 
         parameter = _gradient(result, where, str(options.gradient)).of
         with progress_bar(options.quiet) as notify:

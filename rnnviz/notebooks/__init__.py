@@ -6,7 +6,7 @@ from rnnviz.verify.result import RunResult
 
 def _html(result: RunResult) -> str:
     # Pages need packages that a script without a notebook should not wait for.
-    from rnnviz.notebooks.display import run_html
+    from rnnviz.io.export.interactive_page import run_html
 
     return run_html(result)
 

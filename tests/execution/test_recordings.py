@@ -13,7 +13,7 @@ from rnnviz.core.inputs import Inputs, open_inputs
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.execution.pipeline import compute
-from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.data import summary
 from rnnviz.io.inputs import load_inputs
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit

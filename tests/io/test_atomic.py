@@ -13,7 +13,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import save_config
-from rnnviz.io.export.png import write_png
+from rnnviz.io.export.pictures import write_png
 from rnnviz.io.model_formats.safetensors import write_tensors
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.templates import write_starter

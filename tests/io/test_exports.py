@@ -20,10 +20,8 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import engines_in, open_recording
 from rnnviz.io.config_toml import parse_config
-from rnnviz.io.export import csv as table
-from rnnviz.io.export.csv import write_contributions, write_csv
-from rnnviz.io.export.json_summary import write_json
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export import data as table
+from rnnviz.io.export.data import write_contributions, write_csv, write_json, write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.file_kinds import use_of
+from rnnviz.io.inputs import use_of
 from rnnviz.io.session import read_config
 from rnnviz.sweeps.grid import load_sweep
 from rnnviz.training.task import load_task

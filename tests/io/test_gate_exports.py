@@ -9,10 +9,8 @@ import pytest
 
 from rnnviz.core.config import CELL_NAMES
 from rnnviz.core.trace import Trace
-from rnnviz.io.export import csv as table
-from rnnviz.io.export import npz
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export import data as table
+from rnnviz.io.export.data import write_csv, write_npz
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 from tests.profiles import nightly_except
@@ -93,7 +91,7 @@ def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, t
 
 
 def test_gates_are_in_the_networks_dtype_whichever_engine_provides_cell_states(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz, "gate_blocks", in_blocks_of(npz.gate_blocks, 3))
+    monkeypatch.setattr(table, "gate_blocks", in_blocks_of(table.gate_blocks, 3))
     result = make_result(cell="lstm", timesteps=8, bidirectional=True, dtype="float32")
     write_npz(result, tmp_path / "out.npz", gates=True)
     expected = gates_of(result.inputs, result["manual"].hidden)

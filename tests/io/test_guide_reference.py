@@ -21,8 +21,8 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui import document
 from rnnviz.gui.export import picture
 from rnnviz.gui.jobs import run_control
-from rnnviz.io.export.json_summary import summary
-from rnnviz.io.export.notebook_cells import WRITTEN_OUT
+from rnnviz.io.export.data import summary
+from rnnviz.io.export.notebook_lanes import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
 from rnnviz.training.task import Problem, Training

@@ -14,7 +14,7 @@ from rnnviz.core.inputs import draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.execution.supervisor import run
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export.data import write_npz
 from rnnviz.io.inputs import load_inputs
 from tests.strategies import configs
 

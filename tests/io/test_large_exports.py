@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export.data import write_csv, write_npz
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.full_disk import small_disk
@@ -23,8 +22,8 @@ MEGABYTE = 1 << 20
 _MEASURED = """
 import json, sys
 from pathlib import Path
-from rnnviz.io.export.npz import write_npz
-from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.data import write_npz
+from rnnviz.io.export.data import write_csv
 from tools.benchmarks.large_results import large_result
 from tools.benchmarks.private_memory import watched
 

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.io.export import csv as table
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.json_summary import json_text
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export import data as table
+from rnnviz.io.export.data import json_text, write_csv, write_npz
 from rnnviz.io.resources import resource_path
 from rnnviz.verify.result import RunResult
 from tests.padded import padded_results, result_alone

@@ -8,10 +8,8 @@ import pytest
 from rnnviz.core.config import Backward, Compare, Config
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import unknown_engine
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.json_summary import json_text
+from rnnviz.io.export.data import json_text, write_csv, write_npz
 from rnnviz.io.export.notebook import write_notebook
-from rnnviz.io.export.npz import write_npz
 from rnnviz.io.export.report import write_report
 from rnnviz.lessons.index import find_lesson
 from rnnviz.results.tables import report

@@ -21,7 +21,7 @@ from rnnviz.execution import pipeline
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.gui.app_state import AppState
-from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.data import summary
 from rnnviz.io.export.report import gradient_tables
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import WrongValue

@@ -8,9 +8,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.regions import vector_at
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.json_summary import summary
-from rnnviz.io.export.npz import npz_arrays
+from rnnviz.io.export.data import npz_arrays, summary, write_csv
 from rnnviz.lessons.evaluate import Namespace
 from rnnviz.lessons.statements import UnansweredError
 from rnnviz.text.verdict_text import verdict_sentence

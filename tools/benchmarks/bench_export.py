@@ -18,8 +18,7 @@ from rnnviz.gui.export.picture import render_widget, write_picture
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export.data import write_csv, write_npz
 from rnnviz.verify.result import RunResult
 from tools.benchmarks.large_results import large_result
 from tools.benchmarks.private_memory import MEGABYTE, watched

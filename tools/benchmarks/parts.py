@@ -16,8 +16,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import save_inputs
 from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.engines.registry import load_engine
-from rnnviz.io.export.csv import write_csv
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export.data import write_csv, write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.level_of_detail import ComparedPyramids
 from rnnviz.verify.audit import audit

@@ -33,11 +33,9 @@ from rnnviz.execution.outcome import open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.explain.explanation import explain
 from rnnviz.explain.report import report, to_json
-from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.data import npz_arrays, summary, write_csv
 from rnnviz.io.export.interactive_page import page_html
-from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.notebook import write_notebook
-from rnnviz.io.export.npz import npz_arrays
 from rnnviz.io.export.report import report_html
 from rnnviz.io.inputs import load_inputs
 from rnnviz.results.tables import run_in_words

@@ -11,7 +11,7 @@ from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.io.config_toml import dump_config
-from rnnviz.io.export.json_summary import json_text
+from rnnviz.io.export.data import json_text
 from rnnviz.io.session import paths_in
 from rnnviz.verify.result import RunResult
 from tools.monkey.command_line import CommandLine

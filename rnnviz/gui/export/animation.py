@@ -25,7 +25,7 @@ from rnnviz.gui.jobs.task_queue import Progress
 from rnnviz.gui.regions import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.io.export.animation import Frame, write_gif
+from rnnviz.io.export.pictures import Frame, write_gif
 from rnnviz.verify.result import RunResult
 
 SIDES, SCALES = (160, 3840), (1, 2)

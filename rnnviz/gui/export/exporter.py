@@ -147,7 +147,7 @@ class ExportCommands(QObject):
         figure.close()
 
         def write(path: Path, progress: Progress) -> str:
-            from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
+            from rnnviz.io.export.pictures import LANES_IN_WORDS, ReportPicture
             from rnnviz.io.export.report import write_report
 
             picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))

@@ -14,7 +14,7 @@ from rnnviz.gui.theme.fonts import use_fonts
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_bar import VerdictBar
-from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
+from rnnviz.io.export.pictures import LANES_IN_WORDS, ReportPicture
 from rnnviz.verify.result import RunResult
 
 _WIDTH, _HEIGHT = 1600, 1000

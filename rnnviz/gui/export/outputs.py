@@ -78,7 +78,7 @@ OUTPUTS = (
     ),
     OutputEntry(
         "csv",
-        "io.export.csv:write_csv",
+        "io.export.data:write_csv",
         "csv",
         "write each hidden value as a row",
         "Table (&CSV)…",
@@ -89,7 +89,7 @@ OUTPUTS = (
     ),
     OutputEntry(
         "csv_gates",
-        "io.export.csv:write_csv",
+        "io.export.data:write_csv",
         "csv",
         "",
         "Table with &gates and cell states (CSV)…",
@@ -101,7 +101,7 @@ OUTPUTS = (
     ),
     OutputEntry(
         "csv_contributions",
-        "io.export.csv:write_contributions",
+        "io.export.data:write_contributions",
         "csv",
         "",
         "Table of contrib&utions (CSV)…",
@@ -112,7 +112,7 @@ OUTPUTS = (
     ),
     OutputEntry(
         "npz",
-        "io.export.npz:write_npz",
+        "io.export.data:write_npz",
         "npz",
         "write all arrays",
         "Arrays (&NPZ)…",
@@ -123,7 +123,7 @@ OUTPUTS = (
     ),
     OutputEntry(
         "npz_gates",
-        "io.export.npz:write_npz",
+        "io.export.data:write_npz",
         "npz",
         "",
         "Arrays with gates and cell s&tates (NPZ)…",
@@ -135,7 +135,7 @@ OUTPUTS = (
     ),
     OutputEntry(
         "json",
-        "io.export.json_summary:write_json",
+        "io.export.data:write_json",
         "json",
         "write a summary as JSON; - writes it to standard output",
         "Summary (&JSON)…",

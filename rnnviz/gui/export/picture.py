@@ -81,14 +81,14 @@ def write_picture(image: QImage, path: Path, progress: Callable[[float], None] =
 
     Raises InputError if the file cannot be written.
     """
-    from rnnviz.io.export.png import write_png
+    from rnnviz.io.export.pictures import write_png
 
     write_png(_strips(image), image.width(), image.height(), path, progress)
 
 
 def png_of(image: QImage) -> bytes:
     """The content of a PNG file of the picture."""
-    from rnnviz.io.export.png import encode_png
+    from rnnviz.io.export.pictures import encode_png
 
     out = BytesIO()
     encode_png(_strips(image), image.width(), image.height(), out)

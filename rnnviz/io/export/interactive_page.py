@@ -1,14 +1,14 @@
 """A run as an HTML page that needs no network: lanes, arithmetic and playback in any browser.
 
 The page has the numbers of the run as they are, in base64, and whatever of the arithmetic its script cannot repeat to
-the last digit: the results of activations, and slopes that do not follow from these. Its script multiplies and adds.
-"""
+the last digit: the results of activations, and slopes that do not follow from these. Its script multiplies and adds."""
 
 import json
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ from rnnviz.reading.gates import (
     is_gradient,
     is_recomputed,
 )
-from rnnviz.results.tables import headline, verdicts
+from rnnviz.results.tables import figures_html, headline, verdict_html, verdicts, whole_html
 from rnnviz.steps.inputs import followed
 from rnnviz.text.verdict_details import assumptions
 from rnnviz.text.verdict_text import likely_cause
@@ -466,3 +466,50 @@ def _packed(array: FloatArray) -> dict[str, Any]:
     kind = "float64" if array.dtype.itemsize > 4 else "float32"
     numbers = np.ascontiguousarray(array, f"<f{8 if kind == 'float64' else 4}")
     return {"type": kind, "shape": array.shape, "data": b64encode(numbers.tobytes()).decode("ascii")}
+
+
+LARGEST_DISPLAY = 1_000_000
+"""Maximum size in bytes of the page in the display of a run, which the notebook's file has for each cell."""
+
+_TOO_LARGE_TO_SHOW = (
+    "The interactive page of this run is larger than {limit} MB. These lines show it here, or write it to a file:"
+)
+_CALLS = 'rnnviz.view(run)\nrnnviz.write_page(run, "run.html")'
+_FRAME = (
+    '<iframe title="{title}" sandbox="allow-scripts" onload="{script}" srcdoc="{page}" '
+    'style="{style}" width="100%" height="680"></iframe>'
+)
+_STYLE = (
+    "display: block; box-sizing: border-box; max-height: 90vh; margin: 8px 0; "
+    "border: 1px solid rgba(128, 128, 128, 0.35); border-radius: 6px"
+)
+
+
+def run_html(result: RunResult) -> str:
+    """The verdict of a run, its interactive page if that is small, and a table of figures."""
+    return whole_html([verdict_html(result), _page(result), figures_html(result)])
+
+
+def view_html(result: RunResult, start: Location) -> str:
+    """The verdict of a run and its interactive page; raises an InputError if it is too large for one."""
+    return whole_html([verdict_html(result), _frame(result, start)])
+
+
+def _page(result: RunResult) -> str:
+    try:
+        return _frame(result, None, LARGEST_DISPLAY)
+    except InputError:
+        try:
+            samples_of_page(result)
+        except InputError as error:
+            return f"<p>{escape(str(error))}</p>"
+        return f"<p>{_TOO_LARGE_TO_SHOW.format(limit=LARGEST_DISPLAY // 10**6)}</p><pre>{escape(_CALLS)}</pre>"
+
+
+def _frame(result: RunResult, start: Location | None, limit: int | None = None) -> str:
+    page = page_html(result, datetime.now(UTC), start, framed=True, limit=limit)
+    script = resource_path("page", "frame.js").read_text(encoding="utf-8").strip()
+    return _FRAME.format(title=_TITLE, script=escape(f"({script})(this)"), page=escape(page), style=_STYLE)
+
+
+_TITLE = "Values of the run"

@@ -19,7 +19,7 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
-from rnnviz.io.export.notebook_cells import (
+from rnnviz.io.export.notebook_lanes import (
     UNPACKED,
     Lane,
     NotebookCell,
@@ -27,12 +27,12 @@ from rnnviz.io.export.notebook_cells import (
     code,
     definition,
     fenced,
+    gradient_cells,
     lanes_of,
     literally,
     notebook_json,
     prose,
 )
-from rnnviz.io.export.notebook_gradients import gradient_cells
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.outputs import atomic_write
 from rnnviz.results.tables import headline, verdicts

@@ -33,7 +33,7 @@ from rnnviz.explain.terms import Divergence, term_table
 from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
-from rnnviz.io.export.png import ReportPicture
+from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 from rnnviz.results.columns import (

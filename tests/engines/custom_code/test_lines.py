@@ -17,7 +17,7 @@ from rnnviz.engines.custom_code.worker import add_line
 from rnnviz.engines.layers import run_stack
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
-from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.data import summary
 from rnnviz.io.export.report import audit_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter

@@ -30,7 +30,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.jobs.task_queue import BackgroundTask
-from rnnviz.io.export import csv as csv_table
+from rnnviz.io.export import data as csv_table
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_text import verdict_sentence

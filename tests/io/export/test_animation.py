@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnnviz.io.export.animation import SharedPalette, write_gif
+from rnnviz.io.export.pictures import SharedPalette, write_gif
 
 
 def frame_of(number: int, size: tuple[int, int] = (40, 64)) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.io.export.json_summary import json_text, summary, write_json
+from rnnviz.io.export.data import json_text, summary, write_json
 from rnnviz.io.resources import resource_path
 from tests.factories import make_result, setting
 from tests.golden.runs import RUNS

@@ -10,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.execution.supervisor import run
-from rnnviz.io.export.npz import write_npz
+from rnnviz.io.export.data import write_npz
 from rnnviz.io.inputs import load_inputs
 from tests.io.readers.test_wav import FLOAT, wav
 

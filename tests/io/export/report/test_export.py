@@ -12,7 +12,7 @@ import pytest
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace import Trace
-from rnnviz.io.export.png import ReportPicture
+from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.export.report import error_chart, report_html, write_report
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.consistency_checks import Check
