@@ -542,12 +542,12 @@ class BackwardStep extends Step {
   gathered(number) {
     const symbol = cell.states.find((own) => cell.names[own] === number);
     if (symbol) return this.own(symbol);
-    return this.given(`owed.${number}`) ??
-      consumers[number].reduce((sum, [consumer, place]) => sum + this.owed(consumer, place), 0);
+    return this.given(`contribution.${number}`) ??
+      consumers[number].reduce((sum, [consumer, place]) => sum + this.contribution(consumer, place), 0);
   }
 
-  /** What an operation owes to its operand at a place. */
-  owed(consumer, place) {
+  /** The contribution of an operation to the gradient of its operand at a place. */
+  contribution(consumer, place) {
     const node = cell.nodes[consumer];
     if (mixesUnits(node)) return totalOf([this.product({ origin: consumer, factors: [] })]);
     const d = this.total(consumer);
@@ -582,15 +582,15 @@ class BackwardStep extends Step {
 
   product(path) {
     const { matrix, row, rows } = cell.nodes[path.origin].sum;
-    const part = { matrix, row, rows, node: path.origin, text: path.text, owed: path.owed };
+    const part = { matrix, row, rows, node: path.origin, text: path.text, gradient: path.gradient };
     return this.vector(part, this.at.unit, "", this.factor(path));
   }
 
   /** A part with a term for each unit: a column of a weight times their gradients. */
-  vector({ matrix, row, rows, node, text, owed }, column, mark = "", scale = 1) {
+  vector({ matrix, row, rows, node, text, gradient }, column, mark = "", scale = 1) {
     const { values, shape } = this.parameters[matrix];
     const terms = Array.from({ length: rows }, (_, unit) => ({
-      name: `${owed}[t=${this.at.time}, u=${unit}]${mark}`,
+      name: `${gradient}[t=${this.at.time}, u=${unit}]${mark}`,
       factor: scale * values[(row + unit) * shape[1] + column],
       gradient: this.moved({ unit }).total(node),
     }));
@@ -608,7 +608,7 @@ class BackwardStep extends Step {
     return run.backward.cuts[Math.max(time, later)] ? [] : this.moved({ time: later }).next(symbol);
   }
 
-  /** What this step owes to a state before it. */
+  /** The contributions of this step to the gradient of a state before it. */
   next(symbol) {
     const parts = [];
     if (symbol === cell.states[0]) {

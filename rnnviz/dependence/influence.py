@@ -118,7 +118,7 @@ def _zeros(timesteps: int, size: int) -> Floats:
 def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Progress) -> Floats:
     """The norms (T,) of the gradients of a lane's states; adds those of the layer input to `below` (T, I).
 
-    `direct` (T, H) is what the layer above owes; in the lane of the value, 1 in its place.
+    `direct` (T, H) is the contribution of the layer above; in the lane of the value, 1 in its place.
     """
     network, backward = steps.inputs.network, steps.inputs.network.backward(steps.lane[1])
     norms: Floats = np.zeros(steps.inputs.timesteps)

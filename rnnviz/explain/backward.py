@@ -215,16 +215,16 @@ class StepGradients:
             step = self._blocks.step(there.layer, direction, there.timestep, there.sample)
             arrow = f" {ARROWS[self._network.backward(direction)]}" if self._network.directions > 1 else ""
             parts = self._parts("u", step)
-            by_gate = {node.name: owed for node, owed in parts.items()}
+            by_gate = {node.name: d for node, d in parts.items()}
             found = self._blocks.layer(there.layer, direction).gradient_of_input(by_gate)
             line.add_to_total(None if found is None else found[0, 0, column])
             mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
             first = len(line.parts)
-            for node, owed in parts.items():
+            for node, d in parts.items():
                 symbol = self._symbols.named(node)
                 name = f"{through_weights((symbol,))}{mark}"
                 weights = WeightColumn("i2h_weight", node.name, column, there)
-                line.parts.append(self._vector("above", name, weights, owed, symbol.text, mark))
+                line.parts.append(self._vector("above", name, weights, d, symbol.text, mark))
             name = f"{text}{arrow}" if text else f"Wᵀ {gradient('u')}{arrow}"
             line.add_sum(name, line.parts[first:], Place.at(gradient("h"), there) if text else None)
 
@@ -239,10 +239,10 @@ class StepGradients:
             first = len(line.parts)
             for gate in (g for g in self._network.kind.recurrent_gates if g in parts):
                 node, d = parts[gate]
-                owed = self._symbols.equation(node)
-                text = through_weights(later(owed))
+                read = self._symbols.equation(node)
+                text = through_weights(later(read))
                 weights = WeightColumn("h2h_weight", gate, there.unit, there)
-                line.parts.append(self._vector("next", text, weights, d, texts(owed)))
+                line.parts.append(self._vector("next", text, weights, d, texts(read)))
             if parts:
                 line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], Place.at(gradient("h"), there))
         leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
@@ -260,11 +260,11 @@ class StepGradients:
         """Add the terms of a value that come from a step; `moved` if that is the next one."""
         of_state = node in self._graph.states
         for consumer, place in self._symbols.consumers.get(node, ()):
-            symbols, negative = self._symbols.owed(consumer, place)
+            symbols, negative = self._symbols.contribution(consumer, place)
             line.add([self._piece(step, s, where) for s in (later(symbols) if moved else symbols)], negative=negative)
             if of_state and not moved:
                 # The engine's own gradient of the state is that of all ways.
-                line.add_to_total(self._at(step.owed_by(consumer, place), where.unit))
+                line.add_to_total(self._at(step.contribution(consumer, place), where.unit))
             for path in self._symbols.paths_by(consumer, place):
                 if path.origin.op in PRODUCTS:
                     line.parts.append(self._product("next" if moved else "step", step, path, where))
@@ -295,21 +295,21 @@ class StepGradients:
         weights = WeightColumn("h2h_weight" if gate else node.args[0].name, gate, where.unit, where)
         d = step.gradient(node)
         assert d is not None
-        text, owed = self._symbols.product(node).text, texts(self._symbols.short(node))
-        return self._vector(way, text, weights, d, owed, scale=self._factor(step, path, where.unit))
+        text, read = self._symbols.product(node).text, texts(self._symbols.short(node))
+        return self._vector(way, text, weights, d, read, scale=self._factor(step, path, where.unit))
 
     def _vector(
-        self, way: Way, text: str, of: WeightColumn, d: BoundedArray, owed: str, mark: str = "", scale: float = 1.0
+        self, way: Way, text: str, of: WeightColumn, d: BoundedArray, read: str, mark: str = "", scale: float = 1.0
     ) -> Part:
         """A part with a term for each unit of a step: a column of a weight times the gradients d (1, 1, H).
 
-        `owed` names the gradients.
+        `read` names the gradients.
         """
         kind, size, where = self._network.kind, d.value.shape[-1], of.where
         gates = kind.gate_symbols if of.parameter == "i2h_weight" else kind.recurrent_gates
         first = gates.index(of.gate) * size if of.gate else 0
         weights = vars(self._inputs.parameters.layer(where.layer, where.direction))[of.parameter]
-        name = owed if owed.count(".") == 1 and " " not in owed else f"({owed})"
+        name = read if read.count(".") == 1 and " " not in read else f"({read})"
 
         def source(unit: int) -> Place | None:
             if unit >= self._network.output_size:
@@ -355,7 +355,7 @@ class StepGradients:
             case "gradient":
                 found = step.total(node)
             case _:
-                found = step.owed_by(node, len(node.args) - 1)
+                found = step.contribution(node, len(node.args) - 1)
         if found is None:
             return 0.0
         value = np.asarray(found.value)

@@ -53,8 +53,8 @@ class BackwardBlock(BoundedBackward):
         for node in reversed(graph.nodes):
             if node in self._totals and symbols_of(graph, node):
                 # A new state that is the previous one contributes its gradient to it.
-                owed = self._found.get(node) if node.op in LEAVES else None
-                self._found[node] = self._totals[node] if owed is None else owed + self._totals[node]
+                known = self._found.get(node) if node.op in LEAVES else None
+                self._found[node] = self._totals[node] if known is None else known + self._totals[node]
             if node not in self._found or node.op in LEAVES:
                 continue
             if node.op in PRODUCTS:
@@ -87,7 +87,7 @@ class BackwardBlock(BoundedBackward):
         """The layer input (B, S, I), which the parts "u" read, or h[t-1] (B, S, H), which "v" reads."""
         return (self._x if part == "u" else self._before).value
 
-    def owed_by(self, consumer: Node, place: int) -> BoundedArray | None:
+    def contribution(self, consumer: Node, place: int) -> BoundedArray | None:
         """The term of an operation in the gradient of its operand at a place, (B, S, U)."""
         return self._by_consumer.get((consumer, place))
 
@@ -141,7 +141,7 @@ class GradientBlocks:
     ) -> tuple[BackwardBlock, dict[str, BoundedArray]]:
         """A block of steps, and the gradients that it passes on to the carried states before it.
 
-        `carried` are the gradients that the steps computed later owe to the states whose gradients the engine does not
+        `carried` are the contributions of the steps computed later to the states whose gradients the engine does not
         give, (S, U) by name. `samples` have the same length. All units are computed if steps mix them.
         """
         self.interrupt()

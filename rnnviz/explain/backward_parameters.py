@@ -27,7 +27,7 @@ class ParameterGradient:
         self._blocks, self._place = blocks, place
         self._inputs, self._network = blocks.inputs, blocks.inputs.network
         self._graph = self._network.graph
-        self._nodes = self._owing()
+        self._nodes = self._contributing()
 
     def line(self) -> tuple[Line, Floats]:
         """The line of the gradient, and the contribution (T,) of each time step."""
@@ -73,8 +73,8 @@ class ParameterGradient:
         line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))
         return line.finished(self._blocks.trace, place.array, place.index), products.sum(axis=1)
 
-    def _owing(self) -> list[Node]:
-        """The nodes of a step whose gradient the number is owed, times what it is multiplied with."""
+    def _contributing(self) -> list[Node]:
+        """The nodes of a step whose gradients contribute to the number's, times what it is multiplied with."""
         place = self._place
         kind, size = self._network.kind, self._network.hidden_size
         if place.name_in_lane not in kind.own_parameters:

@@ -24,8 +24,9 @@ Role: TypeAlias = Literal["sign", "value", "slope", "gradient", "product"]
 class GradientSymbol:
     """A piece of an equation.
 
-    `role` says which number it has: the `value` of its node, the `slope` of its activation, its `gradient`, or what a
-    matrix `product` owes to its operand; None of a sign. `later` marks a number of the next step.
+    `role` says which number it has: the `value` of its node, the `slope` of its activation, its `gradient`, or the
+    contribution of a matrix `product` to the gradient of its operand; None of a sign. `later` marks a number of the
+    next step.
     """
 
     text: str
@@ -42,7 +43,7 @@ class Path:
     """One way of a gradient to an operand: through `consumer`, from the gradient of `origin`.
 
     `factors` are the local derivatives on the way, with the sign. The `origin` has a named gradient, or is a
-    matrix product, which owes the gradient through its weights.
+    matrix product, whose contribution goes through its weights.
     """
 
     origin: Node
@@ -93,12 +94,12 @@ class GradientSymbols:
         found: Symbols = ()
         consumers = self.consumers.get(node, [])
         for consumer, place in consumers:
-            symbols, negative = self.owed(consumer, place)
+            symbols, negative = self.contribution(consumer, place)
             sign = (" - " if negative else " + ") if found else "-" if negative else ""
             found = (*found, *((GradientSymbol(sign),) if sign else ()), *symbols)
         return found or (GradientSymbol("0"),), len(consumers) > 1
 
-    def owed(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
+    def contribution(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
         """The term of a consumer in the gradient of its operand at a place, and whether it is subtracted."""
         if consumer.op in PRODUCTS:
             return (self.product(consumer),), False
@@ -193,8 +194,8 @@ def texts(symbols: Symbols) -> str:
 
 def through_weights(symbols: Symbols, weight: str = "W") -> str:
     """A transposed matrix times a gradient: "Wᵀ grad.n", "Wᵀ (grad.n · r)"."""
-    owed = texts(symbols)
-    return f"{weight}ᵀ {owed}" if len(symbols) == 1 else f"{weight}ᵀ ({owed})"
+    text = texts(symbols)
+    return f"{weight}ᵀ {text}" if len(symbols) == 1 else f"{weight}ᵀ ({text})"
 
 
 def later(symbols: Symbols) -> Symbols:
@@ -260,7 +261,7 @@ def _operands(node: Node) -> int:
 
 
 def _name_upward(node: Node, name: str, names: dict[Node, str], consumers: dict[Node, list[tuple[Node, int]]]) -> None:
-    """Name a node and the sums that owe it their own gradients, as far as nothing else does."""
+    """Name a node and the sums whose gradients it shares, as far as nothing else does."""
     if node in names:
         return
     names[node] = name

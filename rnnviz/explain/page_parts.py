@@ -268,12 +268,12 @@ class LaneGradients:
     """The backward pass of one lane of an engine, in float64.
 
     `own` has the gradients (T, N, U) of the states that the engine does not give, by symbol; `slopes` the slopes of
-    activations (T, N, U), and `owed` the gradients (T, N, K) of products that have other units than h, by node.
+    activations (T, N, U), and `products` the gradients (T, N, K) of products that have other units than h, by node.
     """
 
     own: Mapping[str, Floats]
     slopes: Mapping[Node, Floats]
-    owed: Mapping[Node, Floats]
+    products: Mapping[Node, Floats]
 
 
 def slope_nodes(graph: Graph) -> list[Node]:
@@ -285,7 +285,7 @@ def slope_nodes(graph: Graph) -> list[Node]:
     ]
 
 
-def owed_nodes(graph: Graph) -> list[Node]:
+def product_nodes(graph: Graph) -> list[Node]:
     """The products of a step that have other units than h."""
     size = graph.values[graph.cell.state_symbols[0]].shape
     return [node for node in graph.nodes if node.op in ("u", "v", *PRODUCTS) and node.shape != size]
@@ -298,9 +298,9 @@ def lane_gradients(blocks: GradientBlocks, layer: int, direction: int, samples: 
     found = LaneGradients(
         {symbol: _room(inputs, samples, graph.values[symbol]) for symbol in given},
         {node: _room(inputs, samples, node) for node in slope_nodes(graph)},
-        {node: _room(inputs, samples, node) for node in owed_nodes(graph)},
+        {node: _room(inputs, samples, node) for node in product_nodes(graph)},
     )
-    if not (found.own or found.slopes or found.owed):
+    if not (found.own or found.slopes or found.products):
         return found
     with np.errstate(all="ignore"):
         for column, sample in enumerate(samples):
@@ -313,9 +313,9 @@ def lane_gradients(blocks: GradientBlocks, layer: int, direction: int, samples: 
                     array[t, column] = 0.0 if own is None else own.value[0, 0]
                 for node, array in found.slopes.items():
                     array[t, column] = step.slope(node).value[0, 0]
-                for node, array in found.owed.items():
-                    owed = step.gradient(node)
-                    array[t, column] = 0.0 if owed is None else owed.value[0, 0]
+                for node, array in found.products.items():
+                    d = step.gradient(node)
+                    array[t, column] = 0.0 if d is None else d.value[0, 0]
     return found
 
 
@@ -328,8 +328,8 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
     """The lines of a step's gradients as JSON, by the numbers of the nodes.
 
     `lines` are those of the units of h in the order of the backward pass, with the paths on which gradients come in the
-    step. `leaves` has the paths from the next step to each state, `u` and `v` what the input and recurrent parts owe
-    through their weights.
+    step. `leaves` has the paths from the next step to each state, `u` and `v` the contributions of the input and
+    recurrent parts through their weights.
     """
     graph, cell = network.graph, network.kind
     symbols, size = gradient_symbols(graph), graph.values[cell.state_symbols[0]].shape
@@ -344,7 +344,7 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
             "factors": [[factor.role, numbers[factor.node]] for factor in own.factors if factor.node is not None],
             "text": symbols.product(origin).text if is_product else texts(written),
             "later": symbols.product(origin).text if is_product else texts(later(written)),
-            "owed": _named(texts(symbols.short(origin))),
+            "gradient": _named(texts(symbols.short(origin))),
         }
 
     def paths(node: Node) -> list[dict[str, Any]]:
@@ -355,11 +355,11 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
         found = []
         for gate in (gate for gate in gates if gate in by_gate):
             node = by_gate[gate]
-            owed = (symbols.named(node),) if op == "u" else symbols.equation(node)
-            text = through_weights(owed if op == "u" else later(owed))
+            read = (symbols.named(node),) if op == "u" else symbols.equation(node)
+            text = through_weights(read if op == "u" else later(read))
             row = sum_of(network, node, numbers)
             own = {name: row[name] for name in ("matrix", "row", "rows")}
-            found.append({**own, "node": numbers[node], "text": text, "owed": _named(texts(owed))})
+            found.append({**own, "node": numbers[node], "text": text, "gradient": _named(texts(read))})
         return found
 
     return {
@@ -387,6 +387,6 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
     }
 
 
-def _named(owed: str) -> str:
+def _named(text: str) -> str:
     """The gradient that a term names with its time step and unit: more than one symbol is in brackets."""
-    return owed if owed.count(".") == 1 and " " not in owed else f"({owed})"
+    return text if text.count(".") == 1 and " " not in text else f"({text})"

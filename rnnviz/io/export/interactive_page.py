@@ -46,7 +46,7 @@ from rnnviz.explain.page_parts import (
     forward_lines,
     lane_arithmetic,
     lane_gradients,
-    owed_nodes,
+    product_nodes,
     slope_nodes,
     sum_of,
     values_behind,
@@ -231,7 +231,7 @@ def _bytes(result: RunResult) -> tuple[float, float]:
     layers, directions, timesteps, _, units = result.shape
     item = inputs.sequence.itemsize
     fixed = sum(array.nbytes for array in inputs.parameters.values())
-    owed = sum(network.sizes(0).of(node.shape[0]) for node in owed_nodes(graph))
+    products = sum(network.sizes(0).of(node.shape[0]) for node in product_nodes(graph))
     step = _step_bytes(network, units)
     each = item * timesteps * network.input_size
     for trace in result.traces.values():
@@ -242,7 +242,7 @@ def _bytes(result: RunResult) -> tuple[float, float]:
         each += item * timesteps * network.input_size * (OF_INPUT in trace)
         if trace.engine in result.gradient_engines:
             carried = sum(gradient(symbol) not in trace for symbol in network.kind.state_symbols)
-            each += layers * directions * timesteps * 8 * (units * (carried + len(slope_nodes(graph))) + owed)
+            each += layers * directions * timesteps * 8 * (units * (carried + len(slope_nodes(graph))) + products)
     if inputs.loss is not None:
         each += item * layers * directions * units * (timesteps + len(network.kind.states))
     return float(fixed), float(each)
@@ -426,7 +426,7 @@ def _of_gradients(blocks: GradientBlocks, lane: tuple[int, int], samples: list[i
     return {
         **{f"own.{symbol}": array for symbol, array in worked.own.items()},
         **{f"slope.{numbers[node]}": worked.slopes[node] for node in slope_nodes(graph)},
-        **{f"owed.{numbers[node]}": worked.owed[node] for node in owed_nodes(graph)},
+        **{f"contribution.{numbers[node]}": worked.products[node] for node in product_nodes(graph)},
     }
 
 

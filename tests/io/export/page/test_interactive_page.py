@@ -69,10 +69,12 @@ def test_a_page_has_what_the_terms_of_gradients_need() -> None:
     assert [line["name"] for line in data["backward"]["lines"]] == ["grad.h"]
     # The gates have other units than h: their gradients, which go through weights, are in the page.
     found = {
-        name: unpacked(packed) for name, packed in given["arrays"].items() if name[:5] in ("own.", "slope", "owed.")
+        name: unpacked(packed)
+        for name, packed in given["arrays"].items()
+        if name.startswith(("own.", "slope.", "contribution."))
     }
     assert {array.shape for array in found.values()} == {(2, 1, 5, 2, 4)}
-    assert len([name for name in found if name.startswith("owed.")]) >= 8
+    assert len([name for name in found if name.startswith("contribution.")]) >= 8
     assert not any(array[:, :, 3:, 1].any() for array in found.values())
     assert data_of(page_html(make_result(), WHEN))["backward"] is None
 
