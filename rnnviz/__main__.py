@@ -18,7 +18,7 @@ for _number in _BEFORE:
 def main() -> int:
     """Do what the program's arguments ask for, and return the exit code."""
     if sys.argv[1:2] in (["run"], ["explain"]) and not {"-h", "--help", "--program"}.intersection(sys.argv):
-        from rnnviz.execution.worker_start import start_early
+        from rnnviz.execution.worker import start_early
 
         # It imports while this process imports, and takes about as long.
         start_early()

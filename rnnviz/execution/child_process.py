@@ -56,10 +56,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_started)
 
 Outcome = TypeVar("Outcome")
-
-_PROGRESS = "progress"
 _POLL_SECONDS = 0.1
-
 
 OLDEST_KERNELS = {"Prescott", "Katmai"}
 """Their names in the OpenBLAS of numpy 1.26 and of numpy 2, which has fewer kernels."""
@@ -101,7 +98,7 @@ def simd_extensions() -> set[str]:
 
 @contextmanager
 def environment_of_children(threads: int | None, kernels: Mapping[str, str]) -> Iterator[None]:
-    """Start children inside this context with `threads` threads and the named kernels; None leaves the number.
+    """Start children with `threads` threads and the named kernels within the block; None leaves the number.
 
     The libraries read both once, when they are loaded, which for numpy is before a child's own code begins. Other
     variables that they read, and options of the interpreter, are dropped.
@@ -176,8 +173,17 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start(process: BaseProcess, threads: int | None, kernels: Mapping[str, str] | None = None) -> None:
-    """Start a process that computes with `threads` threads; None leaves the number to it, and the processor's kernels.
+def spawn(
+    main: Callable[..., object],
+    *arguments: object,
+    name: str,
+    threads: int | None = 1,
+    kernels: Mapping[str, str] | None = None,
+) -> tuple[BaseProcess, Connection]:
+    """Start a process that calls `main` with its end of a pipe and the arguments; returns it with our end.
+
+    It computes with `threads` threads, None leaves the number to it, and with the processor's kernels. Raises an
+    OSError if it cannot be started.
 
     A spawned child runs the parent's main script again, which would start the user's own script, and with it this
     call, a second time. It has no need of it: the script is hidden while the child starts.
@@ -186,8 +192,11 @@ def start(process: BaseProcess, threads: int | None, kernels: Mapping[str, str] 
     multiprocessing itself at its exit: it sends SIGTERM first, which the child does not hear.
     """
     global _at_exit
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=main, args=(theirs, *arguments), name=name, daemon=True)
     kernels = openblas_kernels() if kernels is None else kernels
-    with _starting, environment_of_children(threads, kernels), children_allowed(), _deaf_children():
+    with theirs, _starting, environment_of_children(threads, kernels), children_allowed(), _deaf_children():
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
@@ -198,6 +207,7 @@ def start(process: BaseProcess, threads: int | None, kernels: Mapping[str, str] 
                 _at_exit = util.Finalize(None, _kill_started, exitpriority=10)
         finally:
             sys.modules["__main__"] = script
+    return process, ours
 
 
 def exit_with_parent(clean_up: Callable[[], object] = lambda: None) -> Thread:
@@ -227,6 +237,26 @@ def describe_exit(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
+@contextmanager
+def errors_sent(connection: Connection, what: str, no_memory: str) -> Iterator[None]:
+    """In a child: end with the parent, and send it an error of the block as ("raised", error).
+
+    The parent decides what a Ctrl-C in the terminal means. `what` begins the sentence of an error that is neither an
+    InputError nor an EngineError.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    exit_with_parent()
+    try:
+        yield
+    except (InputError, EngineError) as error:
+        connection.send(("raised", error))
+    except MemoryError:
+        connection.send(("raised", InputError(no_memory)))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the parent gets one sentence
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
+        connection.send(("raised", EngineError(f"{what}: {reason}.")))
+
+
 def call_in_subprocess(
     function: Callable[..., Outcome],
     *arguments: Any,
@@ -243,27 +273,22 @@ def call_in_subprocess(
     than `seconds`, and an EngineError if the function fails otherwise or no process can be started. The process has
     ended by then, also if `notify` raises.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(theirs, function, arguments), name="rnnviz reader", daemon=True)
     try:
-        start(process, 1)
+        process, connection = spawn(_call, what, function, arguments, name="rnnviz reader")
     except OSError as error:
         raise EngineError(f"{what}: no process could be started for it ({error.strerror or error}).") from error
-    finally:
-        theirs.close()
     end = monotonic() + seconds
     try:
-        kind: str = _PROGRESS
+        kind: str = "progress"
         content: Any = 0.0
-        while kind == _PROGRESS:
-            there = wait([ours, process.sentinel], _POLL_SECONDS)
+        while kind == "progress":
+            there = wait([connection, process.sentinel], _POLL_SECONDS)
             notify(content)
             if monotonic() > end:
                 raise InputError(f"{what}: it took more than {seconds:g} seconds.")
             if there:
-                kind, content = ours.recv()
-    except EOFError:
+                kind, content = connection.recv()
+    except (EOFError, ConnectionResetError):
         process.join()
         # What keeps the log would make the window's start longer, which imports this module.
         from rnnviz.execution.log import log
@@ -271,27 +296,18 @@ def call_in_subprocess(
         log.warning("a process that read a file ended (%s)", describe_exit(process.exitcode))
         raise InputError(f"{what}: the process that did it ended ({describe_exit(process.exitcode)}).") from None
     finally:
-        ours.close()
+        connection.close()
         process.kill()
         process.join()
         process.close()
-    if kind == "returned":
-        outcome: Outcome = content
-        return outcome
-    raise content if kind == "raised" else EngineError(f"{what}: {content}.")
+    if kind == "raised":
+        raise content
+    outcome: Outcome = content
+    return outcome
 
 
-def _main(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    # The parent decides what a Ctrl-C in the terminal means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    exit_with_parent()
-    try:
-        with watched(throttled(lambda fraction: connection.send((_PROGRESS, fraction)))):
+def _call(connection: Connection, what: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    with errors_sent(connection, what, "There is not enough memory for this."):
+        with watched(throttled(lambda fraction: connection.send(("progress", fraction)))):
             outcome = function(*arguments)
         connection.send(("returned", outcome))
-    except (InputError, EngineError) as error:
-        connection.send(("raised", error))
-    except MemoryError:
-        connection.send(("raised", InputError("There is not enough memory for this.")))
-    except Exception as error:  # noqa: BLE001 - whatever went wrong, the parent gets one sentence
-        connection.send(("failed", f"{type(error).__name__}: {error}".rstrip(".")))

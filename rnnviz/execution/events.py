@@ -1,20 +1,26 @@
-"""Request and events of a run.
+"""Request, events and outcome of a run.
 
 Every run ends with exactly one of Finished, Failed and Cancelled. A run with a step audit emits Computed before: its
-result can be shown, and the audit follows.
+result can be shown, and the audit follows. The parent of the worker process imports this module and nothing that
+computes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from enum import Enum
+from errno import ENOENT
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Load
+from rnnviz.core.trace import Trace, open_trace
 from rnnviz.frozen import dataclass
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 
 AuditMode: TypeAlias = Literal["off", "auto", "full"]
@@ -36,7 +42,34 @@ class RunRequest:
     id: int = field(default_factory=partial(next, count(1)))
 
 
-FailureKind: TypeAlias = Literal["input", "engine"]
+@dataclass(frozen=True)
+class Outcome:
+    """The record of a computed run, small enough for a pipe; the arrays are in the run's folder.
+
+    `seconds`, `versions`, `extents`, `printed` and `sources` as `RunResult` has them.
+    """
+
+    config: Config
+    sources: dict[str, str]
+    comparisons: tuple[Comparison, ...] = ()
+    checks: tuple[Check, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    extents: dict[str, float] = field(default_factory=dict)
+    printed: dict[str, str] = field(default_factory=dict)
+
+
+def open_traces(folder: Path, engines: Iterable[str] = ()) -> dict[str, Trace]:
+    """The traces of a computed run in a folder, by engine, the reference first.
+
+    FileNotFoundError if one of `engines` is not there: others may remove files, as a cleaner of temporary files does.
+    """
+    engines_run = len(list(folder.glob("engine-*")))
+    traces = [open_trace(folder / f"engine-{place}") for place in range(engines_run)]
+    found = {trace.engine: trace for trace in traces}
+    if gone := [engine for engine in engines if engine not in found]:
+        raise FileNotFoundError(ENOENT, f"the values of {gone[0]} are gone", str(folder))
+    return found
 
 
 class StageKind(Enum):
@@ -54,14 +87,6 @@ class StageKind(Enum):
     DIAGNOSING = "searching for the likely cause in {engine}"
     TESTING_BUGS = "searching for undetectable bugs"
     AUDITING_GRADIENTS = "auditing the gradients of {engine}"
-
-
-_AFTER_COMPUTED = (
-    StageKind.AUDITING,
-    StageKind.DIAGNOSING,
-    StageKind.TESTING_BUGS,
-    StageKind.AUDITING_GRADIENTS,
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +108,8 @@ class Stage:
     @property
     def after_computed(self) -> bool:
         """Whether the result of the run is already shown."""
-        return self.kind in _AFTER_COMPUTED
+        kinds = list(StageKind)
+        return kinds.index(self.kind) > kinds.index(StageKind.COMPUTED)
 
 
 STARTING = Stage(StageKind.STARTING)
@@ -125,7 +151,7 @@ class Failed:
     """
 
     request_id: int
-    kind: FailureKind
+    kind: Literal["input", "engine"]
     sentence: str
     key: str | None = None
     traceback: str = ""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import TypeAlias
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording, is_unknown
@@ -18,13 +19,12 @@ from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
-from rnnviz.engines.base import Engine, Equality
+from rnnviz.engines.base import Engine, EngineReport
 from rnnviz.engines.custom_code.parent import custom_cell
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.recorded_outputs import check_recording, open_recording
 from rnnviz.engines.registry import engines_of, find_engine, gradients_given, load_engine, with_candidates
-from rnnviz.execution.events import RunRequest, Stage, StageKind
-from rnnviz.execution.outcome import Outcome, open_traces
+from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
 from rnnviz.reading.gates import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit_pass
@@ -62,93 +62,111 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     Raises InputError if the config, or a file that it names, is not valid; EngineError if an engine is missing or
     fails.
     """
-    config = request.config
-    _check_trusted(config, request.trusted)
+    _check_trusted(request.config, request.trusted)
     notify(Stage(StageKind.READING_INPUTS), 0.0)
     # Before it runs, so that a file saved in the meantime is not taken for the one that ran.
-    sources = {name: source for name in config.code_files if (source := _source(Path(name)))}
-    config = _with_cell(config)
-    _check_engines(config)
+    sources = {name: source for name in request.config.code_files if (source := _source(Path(name)))}
+    inputs = _read_inputs(request, folder, notify)
+    record = Outcome(inputs.config, sources, extents={"input": largest_magnitude(inputs.sequence)})
+    checks: list[Check] = []
+    traces: dict[str, Trace] = {}
+    names = engines_of(inputs.config)
+    share = _ENGINES / len(names)
+    for place, name in enumerate(names):
+        begin = _READ + share * place
+        ran = _run_engine(name, inputs, folder / f"engine-{place}", record, _part(notify, begin, share))
+        traces[name] = _checked(name, inputs, ran, checks)
+        record.extents[name] = max(largest_magnitude(lane) for layer in traces[name].hidden for lane in layer)
+        record.extents.update({f"{name}.{g}": extent for g, extent in gradient_extents(traces[name]).items()})
+    comparisons = tuple(_compare_all(inputs.config, traces, _part(notify, _READ + _ENGINES, _COMPARE)))
+    for c in comparisons:
+        checks += state_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
+    notify(Stage(StageKind.COMPUTED), 1.0)
+    return replace(record, comparisons=comparisons, checks=tuple(checks))
+
+
+def _part(notify: Notify, begin: float, share: float) -> Notify:
+    """Reports work that is a share of the run and begins at `begin`."""
+    return lambda stage, done: notify(stage, begin + share * done)
+
+
+def _read_inputs(request: RunRequest, folder: Path, notify: Notify) -> Inputs:
+    """Check that the config can be computed, and store its inputs in the folder."""
+    config = _with_cell(request.config)
+    for name in config.compare.engines:
+        _check_engine(config, name)
     _check_demand(config, folder)
     # A large file is a small part of the bar but takes long, so its own share is shown, too.
     with watched(lambda done: notify(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
         inputs = request.load(config)
-    _check_recordings(inputs)
+    # A recording of something else is refused before the other engines have computed for a long time.
+    for name in filter(is_recording, inputs.config.compare.engines):
+        with key_errors(_key(inputs.config, name)):
+            check_recording(open_recording(name), inputs)
     _check_demand(inputs.config, folder)
     inputs = save_inputs(folder / "inputs", inputs)
     build_values(folder / "inputs", "x", inputs.sequence[None, None])
+    return inputs
 
-    names = engines_of(inputs.config)
-    traces: dict[str, Trace] = {}
-    seconds: dict[str, float] = {}
-    versions: dict[str, str] = {}
-    printed: dict[str, str] = {}
-    checks: list[Check] = []
-    extents = {"input": largest_magnitude(inputs.sequence)}
-    for place, name in enumerate(names):
-        share = _ENGINES / len(names)
-        start = _READ + share * place
-        stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
-        notify(stage, start)
 
-        with key_errors(_key(config, name)), _named(name):
-            engine = load_engine(name)
-            versions[name] = engine.version
-            trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
-            began = perf_counter()
-            forward = share * (_FORWARD if trace.has_gradients else 1.0)
-            report = engine.run(inputs, trace, _progress(notify, stage, start, forward))
-            seconds[name] = perf_counter() - began - sum(report.seconds.values())
-            seconds.update(report.seconds)
-            gradient_equalities: tuple[Equality, ...] = ()
-            if trace.has_gradients:
-                stage = Stage(StageKind.COMPUTING_GRADIENTS, name)
-                notify(stage, start + forward)
-                began = perf_counter()
-                progress = _progress(notify, stage, start + forward, share - forward)
-                backward = engine.run_backward(inputs, trace, progress)
-                seconds[f"{name}{BACKWARD}"] = perf_counter() - began - sum(backward.seconds.values())
-                seconds.update(backward.seconds)
-                gradient_equalities = backward.equalities
-                printed_text = report.printed + backward.printed
-                report = replace(report, missing=report.missing | backward.missing, printed=printed_text)
-                if is_own(name):
-                    # A file may return further gradients than those that were expected.
-                    trace = open_trace(folder / f"engine-{place}", writable=True)
-        if report.printed:
-            printed[name] = report.printed
-        if report.missing or report.precision or report.computed_in:
-            trace = with_missing(trace, report.missing, report.precision, report.computed_in)
-        if trace.lengths:
-            padding = padding_check(trace)
-            checks.append(padding)
-            if not padding.holds:
-                # Nothing else depends on it.
-                trace.clear_padding()
-        traces[name] = trace
-        extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
-        extents |= {f"{name}.{gradient}": extent for gradient, extent in gradient_extents(trace).items()}
-        rtol, atol = tolerances(config, trace)
-        checks += consistency_checks(trace, rtol, atol)
-        if is_recording(name) or is_own(name):
-            checks += cell_checks(inputs, trace)
+_Ran: TypeAlias = tuple[Trace, EngineReport, EngineReport]
+"""The trace of an engine, and the reports of its forward and its backward pass."""
+
+
+def _run_engine(name: str, inputs: Inputs, folder: Path, record: Outcome, notify: Notify) -> _Ran:
+    """Run an engine, and add its times, its version and what it printed to the record."""
+    stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
+    notify(stage, 0.0)
+
+    def timed(run: Callable[..., EngineReport], stage: Stage, label: str, begin: float, end: float) -> EngineReport:
+        began = perf_counter()
+        report = run(inputs, trace, lambda done: notify(stage, begin + (end - begin) * done))
+        record.seconds[label] = perf_counter() - began - sum(report.seconds.values())
+        record.seconds.update(report.seconds)
+        return report
+
+    backward = EngineReport()
+    with key_errors(_key(inputs.config, name)), _named(name):
+        engine = load_engine(name)
+        record.versions[name] = engine.version
+        trace = _new_trace(engine, inputs, folder, name)
+        if not trace.has_gradients:
+            forward = timed(engine.run, stage, name, 0.0, 1.0)
+        else:
+            forward = timed(engine.run, stage, name, 0.0, _FORWARD)
+            stage = Stage(StageKind.COMPUTING_GRADIENTS, name)
+            notify(stage, _FORWARD)
+            backward = timed(engine.run_backward, stage, f"{name}{BACKWARD}", _FORWARD, 1.0)
+            if is_own(name):
+                # A file may return further gradients than those that were expected.
+                trace = open_trace(folder, writable=True)
+    if printed := forward.printed + backward.printed:
+        record.printed[name] = printed
+    return trace, forward, backward
+
+
+def _checked(name: str, inputs: Inputs, ran: _Ran, checks: list[Check]) -> Trace:
+    """The trace of an engine with what it says of it, 0 in padding; its consistency checks are added to `checks`."""
+    trace, forward, backward = ran
+    missing = forward.missing | backward.missing
+    if missing or forward.precision or forward.computed_in:
+        trace = with_missing(trace, missing, forward.precision, forward.computed_in)
+    if trace.lengths:
+        padding = padding_check(trace)
+        checks.append(padding)
+        if not padding.holds:
+            # Nothing else depends on it.
+            trace.clear_padding()
+    rtol, atol = tolerances(inputs.config, trace)
+    checks += consistency_checks(trace, rtol, atol)
+    if is_recording(name) or is_own(name):
+        checks += cell_checks(inputs, trace)
+    for report in (forward, backward):
         for e in report.equalities:
-            check = equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True)
-            checks.append(replace(check, known_issue=e.known_issue))
-        for e in gradient_equalities:
-            check = equality(e.name, name, e.left, e.right, rtol, gradient_atol(atol, e.right), accumulates=True)
-            checks.append(replace(check, known_issue=e.known_issue, of_gradients=True))
-
-    comparisons = tuple(_compare_all(config, traces, notify))
-    for c in comparisons:
-        checks += state_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
-    notify(Stage(StageKind.COMPUTED), 1.0)
-    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed, sources)
-
-
-def _progress(notify: Notify, stage: Stage, start: float, share: float) -> Callable[[float], None]:
-    """A function that reports the fraction of some work, which is a share of the run and begins at `start`."""
-    return lambda done: notify(stage, start + done * share)
+            own = gradient_atol(atol, e.right) if report is backward else atol
+            check = equality(e.name, name, e.left, e.right, rtol, own, accumulates=True)
+            checks.append(replace(check, known_issue=e.known_issue, of_gradients=report is backward))
+    return trace
 
 
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:
@@ -156,14 +174,10 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     inputs = open_inputs(folder / "inputs")
     traces, full = open_traces(folder, outcome.versions), request.audit == "full"
     share, backward = 1.0 if inputs.loss is None else _FORWARD, None
-
-    def of_backward(stage: Stage, done: float) -> None:
-        notify(stage, share + (1.0 - share) * done)
-
-    found = _judge_pass("forward", inputs, traces, outcome, lambda stage, done: notify(stage, share * done), full=full)
+    found = _judge_pass("forward", inputs, traces, outcome, _part(notify, 0.0, share), full=full)
     blind = found.undetectable
     if inputs.loss is not None:
-        backward = _judge_pass("backward", inputs, traces, outcome, of_backward, full=full)
+        backward = _judge_pass("backward", inputs, traces, outcome, _part(notify, share, 1.0 - share), full=full)
         blind += backward.undetectable
     notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
     remedy = suggested_config(inputs, blind, request.load) if blind else None
@@ -271,27 +285,16 @@ def _check_demand(config: Config, folder: Path) -> None:
     check_demand(config, folder.parent, gradients_given(config))
 
 
-def _check_engines(config: Config) -> None:
+def _check_engine(config: Config, name: str) -> None:
     """Refuse an engine that does not exist or cannot compute this network, before anything runs."""
-    for name in config.compare.engines:
-        key = _key(config, name)
-        entry = find_engine(name, key)
-        unsupported_reason = entry.unsupported_reason(config.network)
-        if unsupported_reason is not None:
-            raise ConfigError(key, unsupported_reason)
-        if entry.bug is not None and entry.bug.of_gradients and not config.backward.enabled:
-            raise ConfigError(
-                key,
-                f"{name} is a bug of the backward pass, but this run has none: set backward.enabled = true.",
-            )
-
-
-def _check_recordings(inputs: Inputs) -> None:
-    """Refuse a recording of something else before the other engines have computed for a long time."""
-    for name in inputs.config.compare.engines:
-        if is_recording(name):
-            with key_errors(_key(inputs.config, name)):
-                check_recording(open_recording(name), inputs)
+    key = _key(config, name)
+    entry = find_engine(name, key)
+    unsupported_reason = entry.unsupported_reason(config.network)
+    if unsupported_reason is not None:
+        raise ConfigError(key, unsupported_reason)
+    if entry.bug is not None and entry.bug.of_gradients and not config.backward.enabled:
+        sentence = f"{name} is a bug of the backward pass, but this run has none: set backward.enabled = true."
+        raise ConfigError(key, sentence)
 
 
 def _key(config: Config, engine: str) -> str:
@@ -318,15 +321,8 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
     # The lines of a custom cell give every state.
     cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
     gradients = () if inputs.loss is None else engine.gradients(inputs.network)
-    return create_trace(
-        folder,
-        name,
-        inputs.network,
-        inputs.timesteps,
-        inputs.batch_size,
-        (*(("h", "c") if cell else ("h",)), *gradients),
-        inputs.lengths,
-    )
+    arrays = ("h", "c", *gradients) if cell else ("h", *gradients)
+    return create_trace(folder, name, inputs.network, inputs.timesteps, inputs.batch_size, arrays, inputs.lengths)
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:
@@ -343,8 +339,7 @@ def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> li
         other = traces[candidate]
 
         def progress(done: float, engine: str = candidate, place: int = place) -> None:
-            start = _READ + _ENGINES
-            notify(Stage(StageKind.COMPARING, engine, reference), start + _COMPARE * (place + done) / len(candidates))
+            notify(Stage(StageKind.COMPARING, engine, reference), (place + done) / len(candidates))
 
         def pyramids(name: str, other: Trace = other) -> list[ComparedPyramids]:
             first = (reference, name) in rest

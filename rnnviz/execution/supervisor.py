@@ -17,7 +17,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs
 from rnnviz.engines.registry import engines_of
-from rnnviz.execution import worker, worker_start
+from rnnviz.execution import worker
 from rnnviz.execution.child_process import describe_exit
 from rnnviz.execution.events import (
     STARTING,
@@ -27,14 +27,15 @@ from rnnviz.execution.events import (
     Event,
     Failed,
     Finished,
+    Outcome,
     Progressed,
     RunRequest,
     Stage,
     StageKind,
+    open_traces,
 )
 from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
-from rnnviz.execution.outcome import Outcome, open_traces
 from rnnviz.verify.result import RunResult
 
 
@@ -49,7 +50,7 @@ class Supervisor:
         self,
         warm: tuple[str, ...] = ("manual", "gluon"),
         threads: int | None = None,
-        started: worker_start.Worker | None = None,
+        started: worker.Worker | None = None,
     ) -> None:
         """Set up the runs; a child is started by the first one, unless it was `started` before.
 
@@ -74,7 +75,7 @@ class Supervisor:
             if self._closed or self._running is not None or (self._process is not None and _lives(self._process)):
                 return
             self._drop_child()
-            self._process, self._connection = worker_start.start(self._warm, self._threads)
+            self._process, self._connection = worker.start(self._warm, self._threads)
 
     def cancel(self, request_id: int) -> None:
         """Stop the run of that id, now or before it begins. Other runs are not touched."""
@@ -148,7 +149,7 @@ class Supervisor:
                         yield Progressed(request.id, last_stage, fraction)
                     elif kind == "failed":
                         answered = True
-                        yield Failed(request.id, *content)
+                        yield Failed(request.id, **content)
                     elif kind == "computed":
                         computed = _open_result(request, content, folder)
                         yield Computed(request.id, computed)
@@ -267,7 +268,7 @@ def run(
     global _shared
     request = RunRequest(config, load, audit, trusted)
     with _turn:
-        supervisor = _shared = _shared or Supervisor(engines_of(config), started=worker_start.take())
+        supervisor = _shared = _shared or Supervisor(engines_of(config), started=worker.take())
         if supervisor.running:
             raise EngineError("A run cannot start another run before it has ended.")
         try:

@@ -1,27 +1,29 @@
-"""The worker process, which holds the engines.
+"""The worker process, which holds the engines, and its start.
 
 Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back.
 
-Nothing heavy is imported with this module, as the process unpickles a function of it before anything can be caught.
+Nothing heavy is imported with this module: the process unpickles a function of it before anything can be caught, and a
+command starts it before its own imports, so that both take place at the same time.
 """
 
 import ctypes
+import errno
 import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from errno import ENOMEM
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from traceback import format_exc, print_exc
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import throttled
-from rnnviz.execution.child_process import exit_with_parent
-from rnnviz.execution.folders import remove_all_of
+from rnnviz.execution.child_process import exit_with_parent, openblas_kernels, spawn
+from rnnviz.execution.folders import remove_all_of, storage
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import RunRequest, Stage
@@ -42,17 +44,35 @@ _PRODUCTS_BYTES = 48 << 20
 """More than OpenBLAS takes at its first product, which is 32 MB and a little."""
 
 Message: TypeAlias = tuple[str, Any]
+Worker: TypeAlias = tuple[BaseProcess, Connection]
+
+_early: Worker | None = None
 
 
-def begin() -> None:
-    """Import all that computes, and allocate system resources before the first run.
+def start(warm: tuple[str, ...], threads: int | None) -> Worker:
+    """Start a worker that imports the engines of `warm`. Raises an OSError."""
+    process, connection = spawn(main, warm, storage().folder, name="rnnviz engines", threads=threads, kernels={})
+    # The first call imports numpy, while the child starts. A child that died is reported by its first run.
+    with suppress(OSError):
+        connection.send(openblas_kernels())
+    return process, connection
 
-    Raises a MemoryError if there is too little memory.
-    """
-    import rnnviz.execution.pipeline  # noqa: F401
 
-    disable_malloc_trim()
-    preallocate_blas_buffers()
+def start_early() -> None:
+    """Start the worker of a command that will run a config, if it can be started; `take` gives it to the first run."""
+    global _early
+    with suppress(OSError):
+        # A pipe must not get the number of a closed standard stream.
+        for number in range(3):
+            os.fstat(number)
+        _early = start((), None)
+
+
+def take() -> Worker | None:
+    """The worker that was started early; only the first call gets it."""
+    global _early
+    started, _early = _early, None
+    return started
 
 
 def disable_malloc_trim() -> None:
@@ -86,11 +106,11 @@ def preallocate_blas_buffers() -> None:
     np.matmul(square, square)
 
 
-def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
+def main(connection: Connection, warm: tuple[str, ...], runs: Path) -> None:
     """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one.
 
     The first message has variables for the import of numpy: the parent finds them while this process starts.
-    `storage` is the parent's folder for runs, which goes with the parent.
+    `runs` is the parent's folder for runs, which goes with the parent.
 
     A process that cannot even begin ends at once, with the code 1: where memory is missing, what numpy's libraries do
     at a regular end may wait for ever for threads that never got theirs.
@@ -98,17 +118,20 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
     try:
         os.environ.update(connection.recv())
     except (EOFError, OSError):
-        remove_all_of(storage)
+        remove_all_of(runs)
         os._exit(0)
     try:
-        begin()
+        import rnnviz.execution.pipeline  # noqa: F401 - all that computes
+
+        disable_malloc_trim()
+        preallocate_blas_buffers()
     except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to notify it and end
         print_exc()
         sys.stderr.flush()
         os._exit(1)
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    storages = {storage}
+    storages = {runs}
 
     def remove_folders() -> None:
         # A parent that was killed, or whose screen went away, could not remove its folders.
@@ -173,21 +196,26 @@ def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, flo
                 request, folder, outcome, lambda stage, done: notify(stage, share + (1.0 - share) * done)
             )
         yield "finished", (outcome, judgment)
-    except ConfigError as error:
-        yield "failed", ("input", error.sentence, error.key, "", None, error.settings)
-    except InputError as error:
-        yield "failed", ("input", str(error), None, "", None, error.settings)
-    except EngineError as error:
-        yield "failed", ("engine", str(error), None, format_exc(), error.engine)
-    except MemoryError:
-        yield "failed", ("input", _NO_MEMORY, None, format_exc())
-    except OSError as error:
-        if error.errno == ENOMEM:
-            # A file could not be mapped, which has nothing to do with the disk.
-            yield "failed", ("input", _NO_MEMORY, None, format_exc())
-            return
-        # numpy reports a full disk without the system's error text.
-        reason = error.strerror or f"the disk is full ({error})"
-        yield "failed", ("engine", f"The run could not be stored in {folder.parent}: {reason}.", None, format_exc())
     except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
-        yield "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())
+        yield "failed", _failure(error, folder.parent)
+
+
+def _failure(error: Exception, folder: Path) -> dict[str, Any]:
+    """The fields of a `Failed` event."""
+    match error:
+        case ConfigError():
+            return {"kind": "input", "sentence": error.sentence, "key": error.key, "settings": error.settings}
+        case InputError():
+            return {"kind": "input", "sentence": str(error), "settings": error.settings}
+        case EngineError():
+            return {"kind": "engine", "sentence": str(error), "traceback": format_exc(), "engine": error.engine}
+        case MemoryError() | OSError(errno=errno.ENOMEM):
+            # A file could not be mapped, which has nothing to do with the disk.
+            return {"kind": "input", "sentence": _NO_MEMORY, "traceback": format_exc()}
+        case OSError():
+            # numpy reports a full disk without the system's error text.
+            reason = error.strerror or f"the disk is full ({error})"
+            sentence = f"The run could not be stored in {folder}: {reason}."
+        case _:
+            sentence = f"The run failed: {type(error).__name__}: {error}."
+    return {"kind": "engine", "sentence": sentence, "traceback": format_exc()}

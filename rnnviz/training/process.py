@@ -1,8 +1,6 @@
 """A child process that trains, with the threads and kernels that suit its size."""
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -10,8 +8,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from rnnviz.core.errors import EngineError, InputError
-from rnnviz.execution.child_process import describe_exit, exit_with_parent, start
+from rnnviz.core.errors import EngineError
+from rnnviz.execution.child_process import describe_exit, errors_sent, spawn
 from rnnviz.training.loop import Checkpoint, TrainingEvent
 from rnnviz.training.task import TrainingTask
 
@@ -25,7 +23,7 @@ _NICENESS = 10
 _SEND_SECONDS = 0.05
 """The shortest time between two messages with events."""
 
-_EVENTS, _CHECKPOINT, _ENDED, _RAISED, _FAILED = "events", "checkpoint", "ended", "raised", "failed"
+_EVENTS, _CHECKPOINT, _ENDED, _RAISED = "events", "checkpoint", "ended", "raised"
 
 
 class TrainingProcess:
@@ -40,20 +38,16 @@ class TrainingProcess:
         """Whether the last training step is done, and its events were received."""
         network, gates = task.network, task.network.kind.gate_count
         multiplications = task.problem.batch_size * gates * network.hidden_size * network.output_size
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(theirs, task, resume), name="rnnviz training", daemon=True)
+        threads = None if multiplications >= _SHARED else 1
         try:
-            start(self._process, None if multiplications >= _SHARED else 1)
+            self._process, self._connection = spawn(_main, task, resume, name="rnnviz training", threads=threads)
         except OSError as error:
             raise EngineError(f"No process could be started to train ({error.strerror or error}).") from error
-        finally:
-            theirs.close()
 
     def events(self, seconds: float) -> tuple[TrainingEvent, ...]:
         """The events since the last call, in order.
 
-        Raises InputError or EngineError the error that ended the training.
+        Raises the InputError or EngineError that ended the training.
         """
         kind, content = self._received(seconds)
         return content if kind == _EVENTS else ()
@@ -104,29 +98,18 @@ class TrainingProcess:
             raise EngineError(f"The process that trains ended ({reason}).") from None
         if kind == _RAISED:
             raise content
-        if kind == _FAILED:
-            raise EngineError(f"Training failed: {content}.")
         self.ended = self.ended or kind == _ENDED
         return kind, content
 
 
 def _main(connection: Connection, task: TrainingTask, resume: Checkpoint | None) -> None:
-    # The parent decides on the effect of a Ctrl-C in the terminal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    exit_with_parent()
     if hasattr(os, "nice"):
         # The window that shows the training has precedence.
         os.nice(_NICENESS)
-    try:
+    no_memory = "There is not enough memory to train: reduce a size."
+    # The parent may be gone.
+    with errors_sent(connection, "Training failed", no_memory), suppress(EOFError, BrokenPipeError):
         _train(connection, task, resume)
-    except (EOFError, BrokenPipeError):
-        return
-    except (InputError, EngineError) as error:
-        connection.send((_RAISED, error))
-    except MemoryError:
-        connection.send((_RAISED, InputError("There is not enough memory to train: reduce a size.")))
-    except Exception as error:  # noqa: BLE001 - any error is one sentence of the parent
-        connection.send((_FAILED, f"{type(error).__name__}: {error}".rstrip(".")))
 
 
 def _train(connection: Connection, task: TrainingTask, resume: Checkpoint | None) -> None:

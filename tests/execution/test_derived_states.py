@@ -7,8 +7,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import open_inputs
-from rnnviz.execution.events import AuditMode, RunRequest
-from rnnviz.execution.outcome import open_traces
+from rnnviz.execution.events import AuditMode, RunRequest, open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.gates import GateReader

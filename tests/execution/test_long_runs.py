@@ -8,8 +8,7 @@ import pytest
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.memory_budget import demand
-from rnnviz.execution.events import RunRequest
-from rnnviz.execution.outcome import open_traces
+from rnnviz.execution.events import RunRequest, open_traces
 from rnnviz.execution.pipeline import compute
 from rnnviz.io.inputs import load_inputs
 from tests.verify.pyramids import with_short_levels

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs
-from rnnviz.execution.events import RunRequest, Stage, StageKind
-from rnnviz.execution.outcome import Outcome, open_traces
+from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
 from rnnviz.execution.pipeline import compute
 from rnnviz.io.export.data import summary
 from rnnviz.io.inputs import load_inputs

@@ -50,7 +50,7 @@ def _fail() -> None:
 
 
 def _start_without_memory(connection, warm, storage) -> None:
-    worker.begin = _fail
+    worker.preallocate_blas_buffers = _fail
     worker.main(connection, warm, storage)
 
 

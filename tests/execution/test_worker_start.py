@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.execution import worker_start
+from rnnviz.execution import worker
 from rnnviz.execution.supervisor import run
 from rnnviz.io.inputs import load_inputs
 from tests.execution.event_helpers import config
@@ -18,7 +18,7 @@ from tests.leaks import children
 @pytest.fixture
 def nothing_started() -> Iterator[None]:
     yield
-    left = worker_start.take()
+    left = worker.take()
     if left is not None:
         process, connection = left
         process.kill()
@@ -29,11 +29,11 @@ def nothing_started() -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_started")
 def test_the_first_run_takes_the_worker_that_was_started_early(pid_of_runs: Callable[[], int | None]) -> None:
     before = children()
-    worker_start.start_early()
+    worker.start_early()
     (early,) = children() - before
     assert run(config(), load_inputs).verdict == "disagree"
     assert pid_of_runs() == early.pid
-    assert worker_start.take() is None
+    assert worker.take() is None
 
 
 @pytest.mark.usefixtures("nothing_started")
@@ -41,8 +41,8 @@ def test_no_worker_is_started_early_where_a_pipe_would_be_a_standard_stream(monk
     before = children()
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", lambda number: os.stat(f"/no/such/{number}"))
-        worker_start.start_early()
-    assert worker_start.take() is None
+        worker.start_early()
+    assert worker.take() is None
     assert children() == before
 
 

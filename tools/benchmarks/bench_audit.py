@@ -9,8 +9,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import open_inputs
-from rnnviz.execution.events import RunRequest
-from rnnviz.execution.outcome import open_traces
+from rnnviz.execution.events import RunRequest, open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs

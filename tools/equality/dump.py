@@ -28,8 +28,7 @@ from rnnviz.core.inputs import open_inputs
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import known_bugs_of
-from rnnviz.execution.events import RunRequest
-from rnnviz.execution.outcome import open_traces
+from rnnviz.execution.events import RunRequest, open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.explain.explanation import explain
 from rnnviz.explain.report import report, to_json
