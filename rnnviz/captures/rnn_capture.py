@@ -31,7 +31,7 @@ import weakref
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from html import escape
 from importlib.util import find_spec
@@ -132,6 +132,9 @@ class Network:
         return 2 if self.bidirectional else 1
 
 
+_UNREACHED = "no gradients: loss.backward() did not reach it in the block"
+
+
 @dataclass(eq=False)
 class Gradients:
     """The gradients of one call of a layer, which hooks add up in the backward pass.
@@ -144,16 +147,10 @@ class Gradients:
     parameters: Arrays = field(default_factory=dict)
     unknown: str = ""
 
-    def add(self, to: Arrays, name: str, gradient: Any) -> None:
-        """Add a gradient; a second backward pass of the same call adds its own."""
-        to[name] = to[name] + gradient if name in to else gradient
-
     @property
     def missing(self) -> str:
         """Why they are not known, or ""."""
-        return self.unknown or (
-            "" if self.parameters else "no gradients: loss.backward() did not reach it in the block"
-        )
+        return self.unknown or ("" if self.parameters else _UNREACHED)
 
 
 @dataclass(eq=False)
@@ -418,86 +415,44 @@ class Capture(Sequence[CapturedSequence]):
         if not self._layers:
             raise ValueError(f"{self._title} has no recurrent layer: {self._adapter.expected}.")
         self._most, self._limit, self._join = calls, limit, join
+        self._beyond = f"beyond the limit of {limit:,} bytes"
         self._recorded: list[tuple[str, Call]] = []
         self._bytes = 0
-        # By the name of a layer: how many calls were kept and left out, and the parameters of the last kept one.
-        self._kept: dict[str, int] = {}
-        self._left: dict[str, int] = {}
-        self._parameters: dict[str, Arrays] = {}
         self._active = False
-        self._removers: list[Callable[[], None]] = []
+        self._undo = ExitStack()
         self._sequences: list[CapturedSequence] = []
 
     def __enter__(self) -> Capture:
-        for known in (self.skipped, self._kept, self._left, self._parameters):
-            known.clear()
+        self.skipped.clear()
         self._bytes, self._active = 0, True
         try:
-            self._removers.append(self._adapter.prepare(self._model))
+            self._adapter.prepare(self._model, self._undo)
             for name, layer in self._layers.items():
-                self._removers.append(self._adapter.attach(layer, _Recorder(self, name or self._title)))
+                self._adapter.attach(layer, _Recorder(self, name or self._title), self._undo)
         except BaseException:
-            self._remove()
+            self._undo.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._remove()
+        self._undo.close()
         self._active = False
+        called = {name for name, _ in self._recorded}.union(self.skipped)
         calls = []
         for name, call in self._recorded:
             try:
                 calls.append((name, _in_numpy(call, self._adapter)))
             except Exception as error:  # noqa: BLE001 - the model's own code goes on after the block
                 self.skipped[name] = _reason(error)
+        self._recorded.clear()
         for name, call in calls if self.gradients else ():
-            if call.gradients is None or call.gradients.missing:
-                missing = Gradients().missing if call.gradients is None else call.gradients.missing
+            missing = _UNREACHED if call.gradients is None else call.gradients.missing
+            if missing:
                 self.skipped.setdefault(name, missing)
         self._sequences = joined(calls, self._join)
-        called = self._kept.keys() | self.skipped.keys()
         for name in self._layers:
             if (name or self._title) not in called:
                 self.skipped[name or self._title] = self._adapter.uncalled
-        self._recorded.clear()
-
-    def _remove(self) -> None:
-        while self._removers:
-            self._removers.pop()()
-
-    def keeps(self, name: str) -> bool:
-        """Whether the next call of a layer is kept; else it is counted."""
-        if not self._active:  # a copy of the model has its hooks
-            return False
-        enough = self._most is not None and self._kept.get(name, 0) >= self._most
-        if not enough and name not in self._left:
-            return True
-        self._left[name] = left = self._left.get(name, 0) + 1
-        beyond = f"after the first {self._most}" if enough else self._beyond
-        self.skipped[name] = f"{left:,} call{'' if left == 1 else 's'} {beyond}"
-        return False
-
-    @property
-    def _beyond(self) -> str:
-        return f"beyond the limit of {self._limit:,} bytes"
-
-    def record(self, name: str, call: Call) -> None:
-        """Keep a call, if there is room for it."""
-        if 0 in call.x.shape:
-            raise _Skipped("it was called with no time step or no sample")
-        # The initial state has the size of the final one.
-        size = sum(map(_bytes, (call.x, call.output, *call.final.values(), *call.final.values())))
-        if call.gradients is not None:
-            size += sum(map(_bytes, (call.output, *call.final.values(), *call.parameters.values())))
-        if call.parameters is not self._parameters.get(name, call.parameters):
-            size += sum(map(_bytes, call.parameters.values()))
-        if self._bytes + size > self._limit:
-            self._left[name] = 1
-            raise _Skipped(f"1 call {self._beyond}")
-        self._bytes += size
-        self._kept[name] = self._kept.get(name, 0) + 1
-        self._parameters[name] = call.parameters
-        self._recorded.append((name, call))
 
     def __len__(self) -> int:
         return len(self._sequences)
@@ -585,26 +540,71 @@ def _html(heading: str, listed: Sequence[tuple[int | None, CapturedSequence]], n
 
 @dataclass
 class _Recorder:
-    """Where an adapter reports the calls of one layer."""
+    """Where an adapter reports the calls of one layer.
+
+    `count` is how many were kept, `left` how many were left out; `parameters` are those of the last kept one.
+    """
 
     capture: Capture
     name: str
-    kept: list[Arrays] = field(default_factory=list)
+    count: int = 0
+    left: int = 0
+    last: Arrays | None = None
+    distinct: list[Arrays] = field(default_factory=list)
+    copied: dict[Any, tuple[list[Any], Arrays]] = field(default_factory=dict)
 
     def __call__(self, read: Callable[[], Call]) -> None:
         """Record the call that `read` returns; an error in it is a reason, and never reaches the model."""
-        if not self.capture.keeps(self.name):
+        capture = self.capture
+        if not capture._active:  # a copy of the model has its hooks
             return
+        enough = capture._most is not None and self.count >= capture._most
         try:
-            self.capture.record(self.name, read())
+            if enough or self.left:
+                beyond = (
+                    f"after the first {capture._most}" if enough else f"beyond the limit of {capture._limit:,} bytes"
+                )
+                self.left += 1
+                raise _Skipped(f"{self.left:,} call{'' if self.left == 1 else 's'} {beyond}")
+            self._keep(read())
         except Exception as error:  # noqa: BLE001 - the model must go on as it would without a capture
-            self.capture.skipped[self.name] = _reason(error)
+            capture.skipped[self.name] = _reason(error)
+
+    def _keep(self, call: Call) -> None:
+        """Keep a call, if there is room for it."""
+        if 0 in call.x.shape:
+            raise _Skipped("it was called with no time step or no sample")
+        # The initial state has the size of the final one.
+        arrays = [call.x, call.output, *call.final.values(), *call.final.values()]
+        if call.gradients is not None:
+            arrays += [call.output, *call.final.values(), *call.parameters.values()]
+        if self.last is not None and call.parameters is not self.last:
+            arrays += call.parameters.values()
+        size = sum(map(_bytes, arrays))
+        if self.capture._bytes + size > self.capture._limit:
+            self.left = 1
+            raise _Skipped(f"1 call {self.capture._beyond}")
+        self.capture._bytes += size
+        self.count += 1
+        self.last = call.parameters
+        self.capture._recorded.append((self.name, call))
 
     def once(self, parameters: Arrays) -> Arrays:
         """The parameters, or equal ones that were kept before."""
-        same = next((kept for kept in self.kept[::-1] if _equal(kept, parameters)), parameters)
-        self.kept = [*(kept for kept in self.kept if kept is not same), same][-2:]
+        same = next((kept for kept in self.distinct[::-1] if _equal(kept, parameters)), parameters)
+        self.distinct = [*(kept for kept in self.distinct if kept is not same), same][-2:]
         return same
+
+    def parameters(
+        self, key: Any, tensors: list[Any], copy: Callable[[Any], Any], arrays: Callable[[list[Any]], Arrays]
+    ) -> Arrays:
+        """The parameters that `arrays` makes of copies of tensors; made again when the tensors have changed."""
+        copies, known = self.copied.get(key, ([], {}))
+        if not known or not _same(tensors, copies):
+            copies = [copy(tensor) for tensor in tensors]
+            known = self.once(arrays(copies))
+            self.copied[key] = copies, known
+        return known
 
 
 class _Skipped(Exception):
@@ -873,7 +873,8 @@ def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
 class _Framework:
     """The layers of one framework.
 
-    `expected` says which layers are recorded, and `uncalled` why one has no call.
+    `expected` says which layers are recorded, and `uncalled` why one has no call. `find` returns the recurrent layers
+    of a model by their names in it, `to_numpy` the array of a tensor.
     """
 
     expected: str
@@ -881,19 +882,16 @@ class _Framework:
     gives_gradients = False
 
     def find(self, model: Any) -> dict[str, Any]:
-        """The recurrent layers by their names in the model."""
         raise NotImplementedError
 
-    def prepare(self, model: Any) -> Callable[[], None]:
-        """Let a model call its layers one by one; returns a function that undoes it."""
-        return lambda: None
+    def prepare(self, model: Any, undo: ExitStack) -> None:
+        """Let a model call its layers one by one."""
 
-    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
-        """Record each call of a layer; returns a function that ends it."""
+    def attach(self, layer: Any, recorder: _Recorder, undo: ExitStack) -> None:
+        """Record each call of a layer until `undo` is closed."""
         raise NotImplementedError
 
     def to_numpy(self, tensor: Any) -> Any:
-        """The tensor as an array."""
         raise NotImplementedError
 
 
@@ -923,7 +921,7 @@ class _Torch(_Framework):
         kinds = (self._torch.nn.RNNBase, self._torch.nn.RNNCellBase)
         return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
 
-    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
+    def attach(self, layer: Any, recorder: _Recorder, undo: ExitStack) -> None:
         read = _TorchLayer(layer, recorder)
         # A layer, unlike a cell, keeps the weights that it computed.
         parametrized = isinstance(layer, self._torch.nn.RNNCellBase) and hasattr(layer, "parametrizations")
@@ -942,22 +940,15 @@ class _Torch(_Framework):
                 reports[True] = sys.modules["torch._dynamo"].disable(recorder.__call__)
             reports[compiles](lambda: read(result, *args, **kwargs))
 
-        # torch.compile calls the hook as it is, between two compiled functions.
-        vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
         # The first of all hooks sees what the layer itself returned.
-        removers = [layer.register_forward_hook(hook, with_kwargs=True, prepend=True).remove, read.end_gradients]
+        undo.callback(layer.register_forward_hook(_uncompiled(hook), with_kwargs=True, prepend=True).remove)
+        undo.callback(read.end_gradients)
         if parametrized:
-            removers += self._keep_weights(layer)
+            self._keep_weights(layer, undo)
 
-        def remove() -> None:
-            for each in removers:
-                each()
-
-        return remove
-
-    def _keep_weights(self, layer: Any) -> list[Callable[[], None]]:
+    def _keep_weights(self, layer: Any, undo: ExitStack) -> None:
         """Let the hook of a cell read the weights that the call computed; to compute them again could change them, as
-        spectral_norm and dropout of weights do. Returns functions that undo it."""
+        spectral_norm and dropout of weights do."""
         cached = self._torch.nn.utils.parametrize.cached
         running: list[Any] = []
 
@@ -970,13 +961,21 @@ class _Torch(_Framework):
             while running:
                 running.pop().__exit__(None, None, None)
 
-        for hook in (begin, end):
-            vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
-        handles = layer.register_forward_pre_hook(begin), layer.register_forward_hook(end)
-        return [end, *(handle.remove for handle in handles)]
+        for handle in (
+            layer.register_forward_pre_hook(_uncompiled(begin)),
+            layer.register_forward_hook(_uncompiled(end)),
+        ):
+            undo.callback(handle.remove)
+        undo.callback(end)
 
     def to_numpy(self, tensor: Any) -> Any:
         return _from_torch(tensor)
+
+
+def _uncompiled(hook: Any) -> Any:
+    """The hook, which torch.compile calls as it is, between two compiled functions."""
+    vars(hook).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=_NO_FULL_GRAPH)
+    return hook
 
 
 def _from_torch(tensor: Any) -> Any:
@@ -998,8 +997,6 @@ class _TorchLayer:
         kinds = [getattr(self._torch.nn, kind) for kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")]
         self._own_class = all(type(module).forward is not kind.forward for kind in kinds)
         self._networks: dict[str, Network] = {}
-        self._copies: list[Any] = []
-        self._of_type: dict[str, Arrays] = {}
         self._gradients: Gradients | None = None
         self._hooks: list[Any] = []
 
@@ -1082,7 +1079,9 @@ class _TorchLayer:
 
         def follow(tensor: Any, to: Arrays, name: str, arranged: Callable[[Any], Any]) -> None:
             def add(gradient: Any) -> None:
-                found.add(to, name, arranged(gradient.detach()).clone())
+                # A second backward pass of the same call adds its own.
+                own = arranged(gradient.detach()).clone()
+                to[name] = to[name] + own if name in to else own
 
             if tensor.requires_grad:
                 self._hooks.append(tensor.register_hook(add))
@@ -1141,17 +1140,13 @@ class _TorchLayer:
         )
 
     def parameters(self, lowered: str) -> Arrays:
-        """The parameters by Gluon's names, in half precision where the layer read them so; copied when they change."""
-        tensors = self._tensors()
-        if not _same(tensors, self._copies):
-            self._copies = [tensor.detach().clone() for tensor in tensors]
-            self._of_type.clear()
-        if lowered not in self._of_type:
-            arrays = {}
-            for name, copy in zip(self._names(), self._copies):
-                arrays[name] = _from_torch(copy.to(getattr(self._torch, lowered)) if lowered else copy)
-            self._of_type[lowered] = self._recorder.once(_with_biases(arrays))
-        return self._of_type[lowered]
+        """The parameters by Gluon's names, in half precision where the layer read them so."""
+
+        def arrays(copies: list[Any]) -> Arrays:
+            read = [copy.to(getattr(self._torch, lowered)) if lowered else copy for copy in copies]
+            return _with_biases(dict(zip(self._names(), map(_from_torch, read))))
+
+        return self._recorder.parameters(lowered, self._tensors(), lambda tensor: tensor.detach().clone(), arrays)
 
     def _tensors(self) -> list[Any]:
         """The tensors that the layer passes to its kernel, also where something replaces its parameters."""
@@ -1250,23 +1245,19 @@ class _Gluon(_Framework):
         for own, child in block._children.items():
             yield from self._blocks(child, f"{name}.{own}" if name else own)
 
-    def prepare(self, model: Any) -> Callable[[], None]:
-        active = [block for _, block in self._blocks(model) if getattr(block, "_active", False)]
+    def prepare(self, model: Any, undo: ExitStack) -> None:
+        for _, block in self._blocks(model):
+            if getattr(block, "_active", False):
+                block._active = False
+                undo.callback(setattr, block, "_active", True)
 
-        def switch(on: bool) -> None:
-            for block in active:
-                block._active = on
-
-        switch(False)
-        return lambda: switch(True)
-
-    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
+    def attach(self, layer: Any, recorder: _Recorder, undo: ExitStack) -> None:
         if not isinstance(layer, self._rnn.rnn_layer._RNNLayer):
             handle = layer.register_forward_hook(
                 lambda layer, args, result: recorder(lambda: self._cell_call(layer, recorder, result, *args))
             )
-            remove: Callable[[], None] = handle.detach
-            return remove
+            undo.callback(handle.detach)
+            return
         kernel = layer._forward_kernel
 
         def recorded(F: Any, inputs: Any, states: Any, sequence_length: Any = None, **parameters: Any) -> Any:
@@ -1275,8 +1266,7 @@ class _Gluon(_Framework):
                 recorder(lambda: self._layer_call(layer, recorder, result, inputs, states, sequence_length))
             return result
 
-        vars(layer)["_forward_kernel"] = recorded
-        return lambda: vars(layer).__delitem__("_forward_kernel")
+        _override(layer, "_forward_kernel", recorded, undo)
 
     def to_numpy(self, tensor: Any) -> Any:
         return tensor.asnumpy()
@@ -1396,8 +1386,6 @@ class _Keras(_Framework):
         # For each running call of a layer the outputs of its cells, one a time step, by the id of the cell.
         self._running: list[dict[int, list[Any]]] = []
         self._networks: dict[int, Network] = {}
-        # The parameters that were copied last, with copies of the tensors that they were made of.
-        self._copied: dict[Any, tuple[list[Any], Arrays]] = {}
         self._merged: dict[str, tuple[Arrays, Arrays, Arrays]] = {}
 
     def find(self, model: Any) -> dict[str, Any]:
@@ -1424,24 +1412,17 @@ class _Keras(_Framework):
         # Calls of layers have arrays already.
         return tensor if isinstance(tensor, np.ndarray) else self._array(tensor, self._type(tensor))
 
-    def attach(self, layer: Any, recorder: _Recorder) -> Callable[[], None]:
-        removers: list[Callable[[], None]] = []
+    def attach(self, layer: Any, recorder: _Recorder, undo: ExitStack) -> None:
         if isinstance(layer, self._keras.layers.Bidirectional):
-            self._attach_both(layer, recorder, removers)
+            self._attach_both(layer, recorder, undo)
         elif isinstance(layer, self._keras.layers.RNN):
-            self._attach_layer(layer, recorder, recorder, removers)
+            self._attach_layer(layer, recorder, recorder, undo)
         else:
             self._prepare([layer], recorder)
-            self._attach_cell(layer, recorder, removers)
-
-        def remove() -> None:
-            while removers:
-                removers.pop()()
-
-        return remove
+            self._attach_cell(layer, recorder, undo)
 
     def _attach_layer(
-        self, layer: Any, recorder: _Recorder, record: Callable[[Callable[[], Call]], None], removers: list[Any]
+        self, layer: Any, recorder: _Recorder, record: Callable[[Callable[[], Call]], None], undo: ExitStack
     ) -> None:
         inner_loop, call = layer.inner_loop, layer.call
         self._prepare(self._cells(layer), recorder)
@@ -1467,12 +1448,13 @@ class _Keras(_Framework):
             finally:
                 self._running.pop()
 
-        removers += [_override(layer, "inner_loop", looped), _override(layer, "call", called)]
+        _override(layer, "inner_loop", looped, undo)
+        _override(layer, "call", called, undo)
         for cell in self._cells(layer):
             if id(cell) not in self._found and _keras_kind(cell):
-                self._attach_cell(cell, _Recorder(recorder.capture, f"{recorder.name}/{cell.name}"), removers)
+                self._attach_cell(cell, _Recorder(recorder.capture, f"{recorder.name}/{cell.name}"), undo)
 
-    def _attach_both(self, layer: Any, recorder: _Recorder, removers: list[Any]) -> None:
+    def _attach_both(self, layer: Any, recorder: _Recorder, undo: ExitStack) -> None:
         parts: list[Any] = []
         call = layer.call
 
@@ -1486,16 +1468,16 @@ class _Keras(_Framework):
             parts.clear()
             result = call(*args, **kwargs)
             if not self._building():
-                recorder(lambda: self._both(layer, recorder, parts))
+                recorder(lambda: self._both(recorder, sides, parts))
             return result
 
-        sides = layer.forward_layer, layer.backward_layer
-        for side in sides:
-            own = _Recorder(recorder.capture, f"{recorder.name}/{side.name}")
-            self._attach_layer(side, own, record, removers)
-        removers.append(_override(layer, "call", called))
+        sides = []
+        for side in (layer.forward_layer, layer.backward_layer):
+            sides.append(_Recorder(recorder.capture, f"{recorder.name}/{side.name}"))
+            self._attach_layer(side, sides[-1], record, undo)
+        _override(layer, "call", called, undo)
 
-    def _attach_cell(self, cell: Any, recorder: _Recorder, removers: list[Any]) -> None:
+    def _attach_cell(self, cell: Any, recorder: _Recorder, undo: ExitStack) -> None:
         call = cell.call
         signature = inspect.signature(call)
 
@@ -1512,7 +1494,7 @@ class _Keras(_Framework):
                 recorder(lambda: self._cell_call(cell, recorder, result, *given))
             return result
 
-        removers.append(_override(cell, "call", called))
+        _override(cell, "call", called, undo)
 
     def _building(self) -> bool:
         """Whether Keras calls layers in order to know the shapes of their outputs."""
@@ -1600,19 +1582,10 @@ class _Keras(_Framework):
             return {name: np.concatenate(arrays[place::count]) for name, place in zip("hc", range(count))}
 
         network = replace(network, input_size=x.shape[2], dtype=_network_dtype(dtype))
-        parameters, computed_in = self._parameters(cells, recorder, dtype), _lowered(dtype)
-        return Call(
-            network,
-            parameters,
-            copied(x, dtype),
-            states(initial),
-            copied(output, dtype),
-            states(final),
-            (),
-            computed_in,
-        )
+        parameters, x, output = self._parameters(cells, recorder, dtype), copied(x, dtype), copied(output, dtype)
+        return Call(network, parameters, x, states(initial), output, states(final), (), _lowered(dtype))
 
-    def _both(self, layer: Any, recorder: _Recorder, parts: list[Any]) -> Call:
+    def _both(self, recorder: _Recorder, sides: list[_Recorder], parts: list[Any]) -> Call:
         """Both directions of a Bidirectional layer as one call."""
         for part in parts:
             if isinstance(part, Exception):
@@ -1626,10 +1599,8 @@ class _Keras(_Framework):
             or ahead.network.num_layers > 1
             or (replace(ahead.network, reverse=True), ahead.computed_in) != (behind.network, behind.computed_in)
         ):
-            for side, part in zip((layer.forward_layer, layer.backward_layer), parts):
-                name = f"{recorder.name}/{side.name}"
-                if recorder.capture.keeps(name):
-                    recorder.capture.record(name, part)
+            sides[0](lambda: ahead)
+            sides[1](lambda: behind)
             raise _Skipped("its directions, which are recorded, are not one forward and one backward layer of one cell")
 
         known = self._merged.get(recorder.name)
@@ -1704,7 +1675,7 @@ class _Keras(_Framework):
     def _parameters(self, cells: list[Any], recorder: _Recorder, dtype: str) -> Arrays:
         variables = [(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells]
 
-        def copy() -> Arrays:
+        def read(_: list[Any]) -> Arrays:
             arrays = {}
             for layer, (cell, (kernel, recurrent_kernel, bias)) in enumerate(zip(cells, variables)):
                 order = _KERAS_CELLS[_keras_kind(cell)][1]
@@ -1723,11 +1694,7 @@ class _Keras(_Framework):
             return _with_biases(arrays)
 
         tensors = [variable.value for of_cell in variables for variable in of_cell if variable is not None]
-        known, arrays = self._copied.get((recorder.name, dtype), ([], {}))
-        if not _same(tensors, known):
-            arrays = recorder.once(copy())
-            self._copied[recorder.name, dtype] = [self._unshared(tensor) for tensor in tensors], arrays
-        return arrays
+        return recorder.parameters(dtype, tensors, self._unshared, read)
 
     def _unshared(self, tensor: Any) -> Any:
         """A copy for comparisons. Tensors of JAX and TensorFlow may share their memory with an array of the user's."""
@@ -1736,19 +1703,14 @@ class _Keras(_Framework):
         return np.array(self._keras.ops.convert_to_numpy(tensor))
 
 
-def _override(layer: Any, name: str, method: Callable[..., Any]) -> Callable[[], None]:
-    """Hide a method of the layer's class by an attribute of the layer; returns a function that removes it."""
+def _override(layer: Any, name: str, method: Callable[..., Any], undo: ExitStack) -> None:
+    """Hide a method of the layer's class by an attribute of the layer."""
     own = vars(layer)
-    before = own.get(name)
+    if name in own:
+        undo.callback(own.__setitem__, name, own[name])
+    else:
+        undo.callback(own.__delitem__, name)
     own[name] = method
-
-    def remove() -> None:
-        if before is None:
-            del own[name]
-        else:
-            own[name] = before
-
-    return remove
 
 
 def _keras_kind(cell: Any) -> str:
