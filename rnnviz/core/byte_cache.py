@@ -1,32 +1,43 @@
-"""Values that are kept while their bytes fit a limit. Every cache of large values has its limit in one table."""
+"""Values that are kept while their bytes fit the limit that all caches of the program share."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
+from itertools import count
 from threading import RLock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
-LIMITS = {
+LIMIT = 464 << 20
+"""Bytes that all caches together may take, but for the last value of each."""
+FLOORS = {
     "tiles": 64 << 20,  # of the picture; what is in view may take more
     "chunks": 48 << 20,  # reduced values of lanes
+    "series": 32 << 20,  # computed values of units over time
     "weights": 96 << 20,  # float64 rows of gates
-    "bounds": 256 << 20,  # parameters of lanes with their bounds
+    "bounds": 128 << 20,  # parameters of lanes with their bounds
 }
-"""Bytes that each kind of cache may take."""
+"""Bytes that each cache of a kind keeps, whatever the others take: one does not starve the picture."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
+CACHES: WeakSet["ByteCache[Any, Any]"] = WeakSet()
+"""Every cache of the program."""
+_LOCK = RLock()
+_USES = count()
+
 
 class ByteCache(Generic[Key, Value]):
-    """Values by key; the least recently used go when the limit is exceeded, but for the last one.
+    """Values by key. Any thread may use it.
 
-    `dropped` is called with the key of each that goes. Any thread may use it.
+    Beyond the limit the least recently used values go, of this cache or of another that has more than its floor.
     """
 
-    def __init__(self, kind: str, dropped: Callable[[Key], object] = lambda key: None) -> None:
-        self._limit, self._used, self._dropped = LIMITS[kind], 0, dropped
-        self._kept: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
-        self._lock = RLock()
+    def __init__(self, kind: str) -> None:
+        self.floor, self.used = FLOORS[kind], 0
+        self._kept: OrderedDict[Key, tuple[Value, int, int]] = OrderedDict()
+        with _LOCK:
+            CACHES.add(self)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._kept
@@ -35,40 +46,66 @@ class ByteCache(Generic[Key, Value]):
         return len(self._kept)
 
     def __iter__(self) -> Iterator[Key]:
-        with self._lock:
+        with _LOCK:
             return iter(tuple(self._kept))
 
     def get(self, key: Key) -> Value | None:
         """The value, which is the most recently used one then; None if there is none."""
-        with self._lock:
-            if key not in self._kept:
+        with _LOCK:
+            found = self._kept.pop(key, None)
+            if found is None:
                 return None
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
+            self._kept[key] = *found[:2], next(_USES)
+            return found[0]
 
     def put(self, key: Key, value: Value, nbytes: int) -> None:
         """Store a value. Another thread may have stored an equal one."""
-        with self._lock:
-            self._used += nbytes - self._kept.pop(key, (value, 0))[1]
-            self._kept[key] = value, nbytes
-            self._shrink()
+        with _LOCK:
+            self.drop(key)
+            self._kept[key] = value, nbytes, next(_USES)
+            self.used += nbytes
+            _shrink()
 
     def drop(self, key: Key) -> None:
-        with self._lock:
-            self._used -= self._kept.pop(key)[1]
-            self._dropped(key)
-
-    def limit_to(self, nbytes: int) -> None:
-        """Set another limit."""
-        with self._lock:
-            self._limit = nbytes
-            self._shrink()
+        """Remove a value, if it is there."""
+        with _LOCK:
+            found = self._kept.pop(key, None)
+            self.used -= 0 if found is None else found[1]
 
     def clear(self) -> None:
-        with self._lock:
+        with _LOCK:
             self._kept.clear()
-            self._used = 0
+            self.used = 0
 
-    def _shrink(self) -> None:
-        while self._used > self._limit and len(self._kept) > 1:
-            self.drop(next(iter(self._kept)))
+    def reserve(self, nbytes: int) -> None:
+        """Set the bytes that are kept whatever the other caches take."""
+        with _LOCK:
+            self.floor = nbytes
+            _shrink()
+
+    @property
+    def last_use(self) -> int:
+        """When its least recently used value was used."""
+        return next(iter(self._kept.values()))[2]
+
+
+def used_bytes() -> int:
+    """Bytes that all caches take."""
+    with _LOCK:
+        return sum(cache.used for cache in CACHES)
+
+
+def clear_caches() -> None:
+    """Remove all values of all caches."""
+    with _LOCK:
+        for cache in CACHES:
+            cache.clear()
+
+
+def _shrink() -> None:
+    while used_bytes() > LIMIT:
+        large = [cache for cache in CACHES if cache.used > cache.floor and len(cache) > 1]
+        if not large:
+            return
+        oldest = min(large, key=lambda cache: cache.last_use)
+        oldest.drop(next(iter(oldest)))

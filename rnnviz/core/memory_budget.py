@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from rnnviz.core.byte_cache import clear_caches
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names, gradient_shapes
@@ -103,6 +104,10 @@ def check_demand(config: Config, folder: Path, gradients: Mapping[str, Gradients
 def check_memory(config: Config) -> None:
     """Refuse a run that needs more memory than is available; raises a ConfigError as `check_demand` does."""
     needed, memory = demand(config).memory, available_memory()
+    if memory is not None and needed > memory:
+        # What caches take is available, too.
+        clear_caches()
+        memory = available_memory() or memory
     if memory is not None and needed > memory:
         without = readable(demand(_forward(config)).memory)
         raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory), without))

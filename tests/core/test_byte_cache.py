@@ -1,53 +1,62 @@
-"""Values that are kept within a limit of bytes."""
+"""Values that are kept within the limit that all caches share."""
 
 import pytest
 
-from rnnviz.core.byte_cache import LIMITS, ByteCache
+from rnnviz.core import byte_cache
+from rnnviz.core.byte_cache import FLOORS, LIMIT, ByteCache, clear_caches, used_bytes
 
 
 @pytest.fixture
-def dropped() -> list[str]:
-    return []
+def caches(monkeypatch: pytest.MonkeyPatch) -> list[ByteCache[str, object]]:
+    """The only caches: each keeps 8 bytes, and all together 24."""
+    monkeypatch.setattr(byte_cache, "CACHES", type(byte_cache.CACHES)())
+    monkeypatch.setattr(byte_cache, "LIMIT", 24)
+    for kind in FLOORS:
+        monkeypatch.setitem(FLOORS, kind, 8)
+    return [ByteCache(kind) for kind in ("chunks", "tiles", "weights")]
 
 
-@pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch, dropped: list[str]) -> ByteCache[str, object]:
-    monkeypatch.setitem(LIMITS, "chunks", 17)
-    return ByteCache("chunks", dropped.append)
-
-
-def test_the_least_recently_used_value_goes_when_the_limit_is_exceeded(
-    cache: ByteCache[str, object], dropped: list[str]
+def test_the_least_recently_used_value_of_any_cache_goes_beyond_the_shared_limit(
+    caches: list[ByteCache[str, object]],
 ) -> None:
-    for key in "ab":
-        cache.put(key, key.upper(), 8)
-    assert cache.get("a") == "A"
-    cache.put("c", "C", 9)
-    assert ([*cache], dropped) == (["a", "c"], ["b"])
-    cache.limit_to(16)
-    assert [*cache] == ["c"]
-    cache.clear()
-    assert (cache.get("c"), len(cache)) == (None, 0)
-    cache.put("d", "D", 8)
-    cache.put("e", "E", 8)
-    assert [*cache] == ["d", "e"]
-    cache.drop("d")
-    assert "d" not in cache
-    assert dropped == ["b", "a", "d"]
+    one, other, _ = caches
+    for key in "abc":
+        one.put(key, key.upper(), 8)
+    assert one.get("a") == "A"
+    other.put("x", "X", 8)
+    assert ([*one], [*other]) == (["c", "a"], ["x"])
+    one.put("c", "C", 9)
+    assert ([*one], [*other]) == (["c"], ["x"]), "a cache keeps its floor"
+    assert used_bytes() == 17
+    one.drop("c")
+    one.drop("c")
+    assert ("c" in one, one.get("c"), used_bytes()) == (False, None, 8)
+    clear_caches()
+    assert (len(other), used_bytes()) == (0, 0)
 
 
-def test_a_repeated_value_counts_once(cache: ByteCache[str, object], dropped: list[str]) -> None:
+def test_a_value_that_is_put_again_counts_once_and_what_is_reserved_stays(
+    caches: list[ByteCache[str, object]],
+) -> None:
+    one, other, _ = caches
     for key in "ababab":
-        cache.put(key, key, 8)
-    assert ([*cache], dropped) == (["a", "b"], [])
+        one.put(key, key, 8)
+    assert ([*one], used_bytes()) == (["a", "b"], 16)
+    one.reserve(16)
+    for key in "xyz":
+        other.put(key, key, 8)
+    assert ([*one], [*other]) == (["a", "b"], ["z"])
+    one.reserve(0)
+    other.put("y", "y", 8)
+    assert ([*one], [*other]) == (["b"], ["z", "y"])
 
 
-def test_the_last_value_stays_however_large_it_is(cache: ByteCache[str, object]) -> None:
-    cache.put("a", "A", 100)
-    assert cache.get("a") == "A"
-    cache.put("b", "B", 1)
-    assert [*cache] == ["b"]
+def test_the_last_value_stays_however_large_it_is(caches: list[ByteCache[str, object]]) -> None:
+    caches[0].put("a", "A", 100)
+    assert caches[0].get("a") == "A"
+    caches[0].put("b", "B", 1)
+    assert [*caches[0]] == ["b"]
 
 
-def test_all_caches_together_take_at_most_half_a_gigabyte() -> None:
-    assert sum(LIMITS.values()) <= 1 << 29
+def test_the_floors_of_all_caches_fit_the_limit() -> None:
+    assert sum(FLOORS.values()) <= LIMIT <= 1 << 29

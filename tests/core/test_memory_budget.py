@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from rnnviz.core import memory_budget as memory
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.config import Backward, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.memory_budget import available_memory, check_demand, check_memory, demand, readable
@@ -139,6 +140,14 @@ def test_available_memory_of_this_machine() -> None:
     available = available_memory()
     assert available is not None
     assert 0 < available <= psutil.virtual_memory().total
+
+
+def test_caches_give_way_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, cache = config(), ByteCache("chunks")
+    cache.put("a", "A", 100)
+    monkeypatch.setattr(memory, "available_memory", lambda: demand(asked).memory - 100 * len(cache))
+    check_memory(asked)
+    assert len(cache) == 0
 
 
 @pytest.mark.parametrize("beside", [0, -1])

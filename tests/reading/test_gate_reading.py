@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS
-from rnnviz.core.byte_cache import LIMITS
+from rnnviz.core import byte_cache
+from rnnviz.core.byte_cache import FLOORS
 from rnnviz.core.config import CELL_NAMES
 from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
@@ -153,7 +154,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], GateReader]:
     parameters = Counted(result.inputs.network, dict(result.inputs.parameters.items()))
 
     def counted(limit: int) -> GateReader:
-        monkeypatch.setitem(LIMITS, "weights", limit)
+        monkeypatch.setattr(byte_cache, "LIMIT", 0)
+        monkeypatch.setitem(FLOORS, "weights", limit)
         return GateReader(replace(result.inputs, parameters=parameters), result["manual"])
 
     return counted

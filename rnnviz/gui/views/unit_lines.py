@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QPen
 
 from rnnviz.core import number_format
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -60,7 +61,7 @@ class SeriesCache(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._result: RunResult | None = None
-        self._known: OrderedDict[SeriesKey, FloatArray] = OrderedDict()
+        self._known: ByteCache[SeriesKey, FloatArray] = ByteCache("series")
         self._missing: list[SeriesKey] = []
         self._task = LatestTask("series", self)
         self._task.done.connect(self._take)
@@ -79,8 +80,6 @@ class SeriesCache(QObject):
 
     def get(self, key: SeriesKey) -> FloatArray | None:
         """A series of shape (T,), or None until it is available."""
-        if key in self._known:
-            self._known.move_to_end(key)
         return self._known.get(key)
 
     def stop(self) -> None:
@@ -110,9 +109,7 @@ class SeriesCache(QObject):
         self.series_ready.emit()
 
     def _keep(self, key: SeriesKey, values: FloatArray) -> None:
-        self._known[key] = values
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+        self._known.put(key, values, values.nbytes)
 
 
 @dataclass

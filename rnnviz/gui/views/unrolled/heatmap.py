@@ -14,7 +14,7 @@ from typing import NamedTuple
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter
 
-from rnnviz.core.byte_cache import LIMITS, ByteCache
+from rnnviz.core.byte_cache import FLOORS, ByteCache
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
@@ -26,10 +26,10 @@ _NEWEST = 3
 
 
 class TileCache:
-    """The tiles that were used last."""
+    """The tiles that were used last. Other caches may displace some: `_sheets` knows also tiles that are gone."""
 
     def __init__(self) -> None:
-        self._tiles: ByteCache[TileKey, Tile] = ByteCache("tiles", self._dropped)
+        self._tiles: ByteCache[TileKey, Tile] = ByteCache("tiles")
         self._sheets: dict[tuple[TileStyle, Lane], OrderedDict[Sheet, set[TileKey]]] = {}
 
     def __contains__(self, key: TileKey) -> bool:
@@ -40,7 +40,7 @@ class TileCache:
 
     def make_room(self, needed: int) -> None:
         """Set the minimum budget in bytes. A visible part that exceeds it would be rendered repeatedly."""
-        self._tiles.limit_to(max(needed, LIMITS["tiles"]))
+        self._tiles.reserve(max(needed, FLOORS["tiles"]))
 
     def put(self, key: TileKey, tile: Tile) -> None:
         if key in self._tiles:
@@ -56,11 +56,11 @@ class TileCache:
 
     def knows(self, key: TileKey) -> bool:
         """Whether there is any tile of the same lane and style."""
-        return (key.style, key.lane) in self._sheets
+        return bool(self._kept(key.style, key.lane))
 
     def sheets(self, style: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
         """Sheets with tiles of a lane: recently used ones first, then the one that shows most."""
-        sheets = self._sheets.get((style, lane), OrderedDict())
+        sheets = self._kept(style, lane)
         newest = list(reversed(sheets))[:_NEWEST]
         widest = min(sheets, key=lambda sheet: sheet.times / sheet.density, default=None)
         for sheet in (*newest, *([] if widest is None or widest in newest else [widest])):
@@ -68,24 +68,24 @@ class TileCache:
 
     def keep_widest(self, style: TileStyle, lane: Lane) -> None:
         """Mark the sheet that shows most as used, because it replaces missing tiles."""
-        sheets = self._sheets.get((style, lane), OrderedDict())
+        sheets = self._kept(style, lane)
         for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
             self._tiles.get(key)
 
     def drop_before(self, turn: int) -> None:
         """Remove the tiles of earlier results."""
-        for key in self._tiles:
-            if key.style.turn < turn:
+        for style, lane in [place for place in self._sheets if place[0].turn < turn]:
+            for key in set().union(*self._sheets.pop((style, lane)).values()):
                 self._tiles.drop(key)
 
-    def _dropped(self, key: TileKey) -> None:
-        sheets = self._sheets[key.style, key.lane]
-        keys = sheets[key.sheet]
-        keys.remove(key)
-        if not keys:
-            del sheets[key.sheet]
-        if not sheets:
-            del self._sheets[key.style, key.lane]
+    def _kept(self, style: TileStyle, lane: Lane) -> OrderedDict[Sheet, set[TileKey]]:
+        """The tiles of a lane by sheet, without those that are gone."""
+        sheets = self._sheets.get((style, lane), OrderedDict())
+        for sheet, keys in [*sheets.items()]:
+            keys.intersection_update([key for key in keys if key in self._tiles])
+            if not keys:
+                del sheets[sheet]
+        return sheets
 
 
 _EMIT_INTERVAL = 0.025

@@ -3,7 +3,8 @@
 import pytest
 from PySide6.QtGui import QImage
 
-from rnnviz.core.byte_cache import LIMITS
+from rnnviz.core import byte_cache
+from rnnviz.core.byte_cache import FLOORS
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.colormap import ColorScale
 from rnnviz.gui.views.unrolled.heatmap import TileCache
@@ -27,7 +28,8 @@ def tile() -> Tile:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> TileCache:
     """A cache for four images."""
-    monkeypatch.setitem(LIMITS, "tiles", 1600)
+    monkeypatch.setitem(FLOORS, "tiles", 1600)
+    monkeypatch.setattr(byte_cache, "LIMIT", 0)
     return TileCache()
 
 
