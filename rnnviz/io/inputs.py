@@ -28,10 +28,8 @@ from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.readers import (
     ENDINGS,
     OpenSequence,
-    OpenText,
     open_sequence,
     open_text,
-    read_feature_names,
     read_labels,
     read_lengths,
 )
@@ -217,14 +215,11 @@ def _names(config: Config, opened: OpenSequence | None, lengths: Sequence[int]) 
     timesteps: Sequence[str] = ()
     symbols: tuple[Sequence[str], ...] = ()
     features: Sequence[str] = ()
-    if isinstance(opened, OpenText):
+    if opened is not None:
         symbols, features = opened.symbols, opened.features
     elif source.source == "text":
         symbols = source.symbols
         features = alphabet(symbols)
-    elif source.source == "file":
-        with key_errors(_file_key(config)):
-            features = read_feature_names(Path(source.files[0]))
     if source.labels is not None:
         with key_errors("sequence.labels"):
             timesteps, symbols = read_labels(Path(source.labels), source.timesteps), ()

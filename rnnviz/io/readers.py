@@ -29,8 +29,90 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import read_at, read_plain_text, reading
 from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import room_for_file, within
-from rnnviz.io.model_formats.model_file import DTYPES, TensorFile
+from rnnviz.io.model_formats.model_file import DTYPES
 from rnnviz.io.model_formats.safetensors import read_characters
+
+ENDINGS = (".npy", ".npz", ".csv", ".wav", ".txt")
+_OF_SAMPLES = (".csv", ".wav")
+"""The endings of files that can be samples of one batch."""
+_RUNS_INPUT = "input"
+"""The name of the sequence in the archive of a run, where it is time first."""
+LENGTHS = "lengths"
+"""The name of the lengths in an archive."""
+
+Reader = Callable[[], NDArray[np.generic]]
+"""Reads the numbers of an opened file; raises an InputError on damage."""
+
+
+@dataclass(frozen=True)
+class OpenSequence:
+    """A sequence of the shape (T, N, I); `read` gives its real numbers.
+
+    `lengths` are those of the samples, `features` the names of the features, and `symbols` those of each sample's time
+    steps, if the files have some.
+    """
+
+    shape: tuple[int, int, int]
+    read: Reader
+    lengths: tuple[int, ...] = ()
+    features: Sequence[str] = ()
+    symbols: tuple[Sequence[str], ...] = ()
+
+
+def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
+    """The sequence in the file `source.path`, for a network that reads `features` numbers at a time.
+
+    `.npy` and `.npz` hold (T, I) or an array of the axes `source.axes`, `.csv` a row for each timestep, `.wav` sound.
+    Each file of `source.paths` is one sample.
+    """
+    if source.paths is not None:
+        return _samples(source, source.paths, features)
+    path = Path(source.path or "")
+    match path.suffix.lower():
+        case ".npy":
+            array = open_npy(path)
+            return _arranged(array.shape, lambda: array, source.axes, str(path))
+        case ".npz":
+            return _archived(path, source)
+        case ".csv":
+            table, names = read_csv(path)
+            return OpenSequence((len(table), 1, table.shape[1]), lambda: table[:, np.newaxis], features=names)
+        case ".wav":
+            return _sound(path, source.frame, features)
+    raise InputError(
+        f'{path} has the ending "{path.suffix}": a sequence must be an {", ".join(ENDINGS[:-1])} or {ENDINGS[-1]} file.'
+    )
+
+
+def _samples(source: SequenceSource, paths: Sequence[str], features: int) -> OpenSequence:
+    """One sample from each file, padded with zeros."""
+    opened: list[OpenSequence] = []
+    for path in paths:
+        if Path(path).suffix.lower() not in _OF_SAMPLES:
+            raise InputError(
+                f'{path} has the ending "{Path(path).suffix}": the files of sequence.paths must be '
+                f"{' or '.join(_OF_SAMPLES)} files."
+            )
+        opened.append(open_sequence(replace(source, path=path, paths=None), features))
+        found, first = opened[-1].shape[2], opened[0].shape[2]
+        if found != first:
+            raise InputError(
+                f"{path} has {plural(found, 'feature')}, but {paths[0]} has {first}: all files of sequence.paths need "
+                "the same number."
+            )
+    lengths = tuple(one.shape[0] for one in opened)
+    shape = max(lengths), len(paths), opened[0].shape[2]
+    return OpenSequence(
+        shape, lambda: _padded((one.read()[:, 0] for one in opened), shape), lengths, opened[0].features
+    )
+
+
+def _padded(samples: Iterable[NDArray[np.generic]], shape: tuple[int, int, int]) -> FloatArray:
+    """Samples, each (length, I), as (T, N, I) with zeros in the padding."""
+    x = np.zeros(shape)
+    for sample, values in enumerate(samples):
+        x[: len(values), sample] = values
+    return x
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:
@@ -45,10 +127,8 @@ def open_npy(path: Path) -> NDArray[np.generic]:
     except InputError:
         raise
     except DAMAGE as error:
-        if "Object arrays" in str(error) or "Python objects" in str(error):
-            raise InputError(
-                f"{path} holds Python objects, which are never unpickled: it must hold numbers."
-            ) from error
+        if "Python objects" in str(error):
+            raise InputError(f"{path} holds Python objects, which are never unpickled: it must hold numbers.") from None
         raise InputError(f"{path} is not a valid .npy file: its content is not what numpy writes.") from error
     if not isinstance(array, np.ndarray):
         array.close()
@@ -57,34 +137,95 @@ def open_npy(path: Path) -> NDArray[np.generic]:
     return array
 
 
-def read_csv(path: Path) -> FloatArray:
-    """(T, I): one row a time step, one column a feature; a header, a first row without any number, is passed over."""
-    numbers: list[FloatArray] = []
-    width = 0
-    for number, row, separator in read_rows(path):
-        if not width:
-            width = len(row)
-            if is_header(row):
-                continue
-        if len(row) != width:
-            raise InputError(
-                f"{path}, line {number} has {plural(len(row), 'value')}, but the first row has {width}: "
-                f"all rows need the same number, separated by {_SEPARATORS[separator]}."
+def _archived(path: Path, source: SequenceSource) -> OpenSequence:
+    file, axes, name = NpzFile(path), source.axes, source.array
+    of_a_run = file.headers.keys() >= {_RUNS_INPUT, "config"}
+    if not file.headers:
+        raise ConfigError("sequence.array", f"{path} contains no array.")
+    if name is None and of_a_run:
+        name = _RUNS_INPUT
+    if name is None and len(arrays := [each for each in file.headers if each != LENGTHS]) == 1:
+        name = arrays[0]
+    with key_errors("sequence.array"):
+        name = _chosen(name, file.headers, "sequence.array", path, len(file.headers))
+    if of_a_run and name == _RUNS_INPUT:
+        if axes == "NTI":
+            raise ConfigError(
+                "sequence.axes",
+                f'sequence.axes = "NTI" is wrong for {path}: a run exports its input as (T, N, I), '
+                f'so it must be "TNI", or left out.',
             )
-        places = (f"{path}, line {number}, column {column}" for column in range(1, width + 1))
-        numbers.append(np.array([_number(cell, place) for cell, place in zip(row, places, strict=True)]))
-    if not numbers:
-        raise InputError(f"{path} contains no rows of numbers: a sequence needs at least one time step.")
-    return np.array(numbers)
+        axes = "TNI"
+    header = file.headers[name]
+    check_numeric(header.dtype, f"{name} in {path}")
+    opened = _arranged(header.shape, lambda: file.read(name), axes, f"{name} in {path}")
+    if LENGTHS not in file.headers or name == LENGTHS:
+        return opened
+    return replace(opened, lengths=_as_lengths(file.read(LENGTHS), f"{LENGTHS} in {path}"))
+
+
+def _chosen(name: str | None, known: Iterable[str], key: str, path: Path, count: int) -> str:
+    """The name of one of the `known` arrays of a file that holds `count`; without a name the only one."""
+    names = list(known)
+    if name is None and count == 1:
+        return names[0]
+    if name is None:
+        raise InputError(f"{path} holds {count} arrays, and {key} must name one of them: {listed(names)}.")
+    if name not in names:
+        raise InputError(f"{path} contains no array {display_value(name)}: {key} must be one of {listed(names)}.")
+    return name
+
+
+def _arranged(shape: tuple[int, ...], read: Reader, axes: str | None, name: str) -> OpenSequence:
+    """An array of (T, I), or of three axes in the given order, as (T, N, I)."""
+    if len(shape) not in (2, 3):
+        first = "(T, N, I)" if axes == "TNI" else "(N, T, I)"
+        raise InputError(f"{name} has the shape {shape}: a sequence must have the shape (T, I) or {first}.")
+    if 0 in shape:
+        raise InputError(f"{name} has the shape {shape}: every size must be at least 1.")
+    if len(shape) == 2:
+        return OpenSequence((shape[0], 1, shape[1]), lambda: read()[:, np.newaxis, :])
+    if axes == "TNI":
+        return OpenSequence((shape[0], shape[1], shape[2]), read)
+    return OpenSequence((shape[1], shape[0], shape[2]), lambda: read().swapaxes(0, 1))
 
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SAMPLED = 1 << 16
 _LONGEST_LINE = 32 << 20
 """Characters of a line: a million features."""
+_MISSING = {"na", "n/a", "#n/a", "null", "none", "-", "--", "?", "missing"}
+_NUMERIC = re.compile(r"[\W_]*\d")
+_BETWEEN = re.compile(r"[\s;:|]+")
+_COMMA = re.compile(r"[+-]?\d*(,\d+)+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
+def read_csv(path: Path) -> tuple[FloatArray, tuple[str, ...]]:
+    """(T, I): one row a time step, one column a feature; and the features' names in a first row without any number.
+
+    A name that occurs again gets a number, "open (2)", so that each names one feature; an empty one stays empty.
+    """
+    numbers: list[FloatArray] = []
+    names: tuple[str, ...] = ()
+    width = 0
+    for line, row, separator in _rows(path):
+        if not width:
+            width = len(row)
+            if _is_header(row):
+                names = _distinct([" ".join(cell.split()) for cell in row])
+                continue
+        if len(row) != width:
+            raise InputError(
+                f"{path}, line {line} has {plural(len(row), 'value')}, but the first row has {width}: "
+                f"all rows need the same number, separated by {_SEPARATORS[separator]}."
+            )
+        numbers.append(np.array([_number(cell, path, line, column) for column, cell in enumerate(row, 1)]))
+    if not numbers:
+        raise InputError(f"{path} contains no rows of numbers: a sequence needs at least one time step.")
+    return np.array(numbers), names
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
     """The rows of a CSV file that hold anything, each with the number of its line and the separator of its cells."""
     check_regular(path)
     try:
@@ -113,30 +254,18 @@ def _lines(file: TextIO, path: Path) -> Iterator[str]:
 def _separator_of(sample: str) -> str:
     """Of a table's beginning: semicolons or tabs if they divide its first two rows, else commas."""
     for separator in (";", "\t"):
-        rows = csv.reader(StringIO(sample, newline=""), delimiter=separator)
-        first = list(islice(filter(None, rows), 2))
+        first = list(islice(filter(None, csv.reader(StringIO(sample, newline=""), delimiter=separator)), 2))
         if first and all(len(row) > 1 for row in first):
             return separator
     return ","
 
 
-def is_header(row: list[str]) -> bool:
+def _is_header(row: list[str]) -> bool:
     """Whether a first row has names: no cell that begins as a number does, and no word for a missing one."""
     names = [cell.strip() for cell in row if cell.strip()]
     return bool(names) and not any(
         _NUMERIC.match(name) or _is_number(name) or name.lower() in _MISSING for name in names
     )
-
-
-_MISSING = {"na", "n/a", "#n/a", "null", "none", "-", "--", "?", "missing"}
-_NUMERIC = re.compile(r"[\W_]*\d")
-_BETWEEN = re.compile(r"[\s;:|]+")
-_COMMA = re.compile(r"[+-]?\d*(,\d+)+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
-
-
-def _of_numbers(cell: str) -> bool:
-    """Whether a cell has a number, several, or one that is written with commas."""
-    return _COMMA.fullmatch(cell) is not None or all(map(_is_number, _BETWEEN.split(cell)))
 
 
 def _is_number(cell: str) -> bool:
@@ -147,37 +276,34 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def _number(cell: str, place: str) -> float:
+def _number(cell: str, path: Path, line: int, column: int) -> float:
     if _is_number(cell):
         return float(cell)
     if _COMMA.fullmatch(cell.strip()):
         why = "has a comma: write numbers with a decimal point and without thousands separators"
-    elif _of_numbers(cell.strip()):
+    elif all(map(_is_number, _BETWEEN.split(cell.strip()))):
         why = "has several numbers: separate columns by commas, semicolons or tabs"
     else:
         why = "is not a number"
-    raise InputError(f"{place}: {display_value(cell)} {why}.")
+    raise InputError(f"{path}, line {line}, column {column}: {display_value(cell)} {why}.")
 
 
-ENDINGS = (".npy", ".npz", ".csv", ".wav", ".txt")
-_OF_SAMPLES = (".csv", ".wav")
-"""The endings of files that can be samples of one batch."""
-_RUNS_INPUT = "input"
-"""The name of the sequence in the archive of a run, where it is time first."""
-LENGTHS = "lengths"
-"""The name of the lengths in an archive."""
+def _distinct(names: list[str]) -> tuple[str, ...]:
+    """The names, with a number behind each that occurred before."""
+    taken, found = set(names), list[str]()
+    for name in names:
+        own, number = name, 2
+        while name and (own in found or (own != name and own in taken)):
+            own = f"{name} ({number})"
+            number += 1
+        found.append(own)
+    return tuple(found)
 
 
-def read_feature_names(path: Path) -> tuple[str, ...]:
-    """The feature names in the first row of a `.csv` sequence; empty if it has numbers, or for another format.
-
-    A name that occurs again gets a number, "open (2)", so that each names one feature; an empty one stays empty.
-    """
-    if path.suffix.lower() != ".csv":
-        return ()
-    for _, row, _ in read_rows(path):
-        return _distinct([" ".join(cell.split()) for cell in row]) if is_header(row) else ()
-    return ()
+def _text_lines(path: Path) -> list[str]:
+    """The lines of a text file. Not splitlines, which breaks at characters that a label or a token may hold."""
+    text = read_plain_text(path)
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def read_labels(path: Path, timesteps: int, of: str = "the sequence") -> tuple[str, ...]:
@@ -185,13 +311,14 @@ def read_labels(path: Path, timesteps: int, of: str = "the sequence") -> tuple[s
 
     `of` is how the sentence of an error calls their sequence.
     """
-    text = read_plain_text(path)
-    # Not splitlines, which breaks at characters that a label may hold.
-    lines = text.removesuffix("\n").split("\n") if text else []
+    lines = _text_lines(path)
     if len(lines) != timesteps:
         has, needs = plural(len(lines), "line"), plural(timesteps, "time step")
         raise InputError(f"{path} has {has}, but {of} has {needs}: it needs one line for each.")
     return tuple(line.strip() for line in lines)
+
+
+_LONGEST_NUMBER = 19
 
 
 def read_lengths(path: Path) -> tuple[int, ...]:
@@ -205,147 +332,12 @@ def read_lengths(path: Path) -> tuple[int, ...]:
     return tuple(map(int, lines))
 
 
-_LONGEST_NUMBER = 19
-
-
 def _as_lengths(array: NDArray[np.generic], name: str) -> tuple[int, ...]:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InputError(
             f"{name} holds {array.dtype} of the shape {array.shape}: lengths must be integers of the shape (N,)."
         )
     return tuple(map(int, array))
-
-
-def _distinct(names: list[str]) -> tuple[str, ...]:
-    """The names, with a number behind each that occurred before."""
-    taken, seen, found = set(names), set[str](), list[str]()
-    for name in names:
-        own, number = name, 2
-        while name and (own in seen or (own != name and own in taken)):
-            own = f"{name} ({number})"
-            number += 1
-        seen.add(own)
-        found.append(own)
-    return tuple(found)
-
-
-@dataclass(frozen=True)
-class OpenSequence:
-    """`shape` is (T, N, I), and `read` gives the real numbers of that shape; it raises an InputError on damage.
-
-    `lengths` are those of the samples, if the files have some.
-    """
-
-    shape: tuple[int, int, int]
-    read: Callable[[], NDArray[np.generic]]
-    lengths: tuple[int, ...] = ()
-
-
-def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
-    """The sequence in the file `source.path`, for a network that reads `features` numbers at a time.
-
-    `.npy` and `.npz` hold (T, I) or an array of the axes `source.axes`, `.csv` a row for each timestep, `.wav` sound.
-    Each file of `source.paths` is one sample.
-    """
-    if source.paths is not None:
-        return _samples(source, source.paths, features)
-    path = Path(source.path or "")
-    match path.suffix.lower():
-        case ".npy":
-            array = open_npy(path)
-            return _arranged(array.shape, lambda: array, source.axes, str(path))
-        case ".npz":
-            return _archived(path, source)
-        case ".csv":
-            table = read_csv(path)
-            return _arranged(table.shape, lambda: table, None, str(path))
-        case ".wav":
-            return _sound(path, source.frame, features)
-    raise InputError(
-        f'{path} has the ending "{path.suffix}": a sequence must be an {", ".join(ENDINGS[:-1])} or {ENDINGS[-1]} file.'
-    )
-
-
-def _samples(source: SequenceSource, paths: Sequence[str], features: int) -> OpenSequence:
-    """One sample from each file, padded with zeros."""
-    opened = []
-    for path in paths:
-        if Path(path).suffix.lower() not in _OF_SAMPLES:
-            raise InputError(
-                f'{path} has the ending "{Path(path).suffix}": the files of sequence.paths must be '
-                f"{' or '.join(_OF_SAMPLES)} files."
-            )
-        opened.append(open_sequence(replace(source, path=path, paths=None), features))
-        found, first = opened[-1].shape[2], opened[0].shape[2]
-        if found != first:
-            raise InputError(
-                f"{path} has {plural(found, 'feature')}, but {paths[0]} has {first}: all files of sequence.paths need "
-                "the same number."
-            )
-    lengths = tuple(one.shape[0] for one in opened)
-    shape = max(lengths), len(paths), opened[0].shape[2]
-    return OpenSequence(shape, lambda: _padded((one.read()[:, 0] for one in opened), shape), lengths)
-
-
-def _padded(samples: Iterable[NDArray[np.generic]], shape: tuple[int, int, int]) -> FloatArray:
-    """Samples, each (length, I), as (T, N, I) with zeros in the padding."""
-    x = np.zeros(shape)
-    for sample, values in enumerate(samples):
-        x[: len(values), sample] = values
-    return x
-
-
-def _arranged(
-    shape: tuple[int, ...], read: Callable[[], NDArray[np.generic]], axes: str | None, name: str
-) -> OpenSequence:
-    """An array of (T, I), or of three axes in the given order, as (T, N, I)."""
-    first = "(T, N, I)" if axes == "TNI" else "(N, T, I)"
-    if len(shape) not in (2, 3):
-        raise InputError(f"{name} has the shape {shape}: a sequence must have the shape (T, I) or {first}.")
-    if 0 in shape:
-        raise InputError(f"{name} has the shape {shape}: every size must be at least 1.")
-    if len(shape) == 2:
-        return OpenSequence((shape[0], 1, shape[1]), lambda: read()[:, np.newaxis, :])
-    if axes == "TNI":
-        return OpenSequence((shape[0], shape[1], shape[2]), read)
-    return OpenSequence((shape[1], shape[0], shape[2]), lambda: read().swapaxes(0, 1))
-
-
-def _archived(path: Path, source: SequenceSource) -> OpenSequence:
-    file = NpzFile(path)
-    names = list(file.headers)
-    of_a_run = {_RUNS_INPUT, "config"} <= set(names)
-    name, axes = source.array, source.axes
-    if name is None and of_a_run:
-        name = _RUNS_INPUT
-    elif name is None and len(arrays := [each for each in names if each != LENGTHS]) == 1:
-        name = arrays[0]
-    if name is None:
-        raise ConfigError(
-            "sequence.array",
-            f"{path} holds {len(names)} arrays, and sequence.array must name one of them: {listed(names)}."
-            if names
-            else f"{path} contains no array.",
-        )
-    if name not in file.headers:
-        raise ConfigError(
-            "sequence.array",
-            f"{path} contains no array {display_value(name)}: sequence.array must be one of {listed(names)}.",
-        )
-    if of_a_run and name == _RUNS_INPUT:
-        if axes == "NTI":
-            raise ConfigError(
-                "sequence.axes",
-                f'sequence.axes = "NTI" is wrong for {path}: a run exports its input as (T, N, I), '
-                f'so it must be "TNI", or left out.',
-            )
-        axes = "TNI"
-    header = file.headers[name]
-    check_numeric(header.dtype, f"{name} in {path}")
-    opened = _arranged(header.shape, lambda: file.read(name), axes, f"{name} in {path}")
-    if LENGTHS not in file.headers or name == LENGTHS:
-        return opened
-    return replace(opened, lengths=_as_lengths(file.read(LENGTHS), f"{LENGTHS} in {path}"))
 
 
 def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
@@ -370,12 +362,12 @@ def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
 
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_ENCODINGS = {(_PCM, bits) for bits in (8, 16, 24, 32)} | {(_FLOAT, bits) for bits in (32, 64)}
 _FORMAT = struct.Struct("<HHIIHH")
 _SUBFORMAT = slice(24, 40)
 # The rest of the identifier whose first two bytes are the format.
 _GUID_REST = bytes.fromhex("000000001000800000aa00389b71")
 _LARGEST_FORMAT = 1 << 10
-_ENCODINGS = {(_PCM, bits) for bits in (8, 16, 24, 32)} | {(_FLOAT, bits) for bits in (32, 64)}
 
 
 @dataclass(frozen=True)
@@ -395,7 +387,7 @@ class Sound:
         content = read_at(self.path, self.begin, size, ".wav", "its samples")
         return self._numbers(content).reshape(self.count, self.channels)
 
-    def _numbers(self, content: bytes | bytearray) -> FloatArray:
+    def _numbers(self, content: bytearray) -> FloatArray:
         if self.encoding == _FLOAT:
             return np.frombuffer(content, f"<f{self.bits // 8}")
         if self.bits == 8:
@@ -430,12 +422,12 @@ def open_wav(path: Path) -> Sound:
                 if described is None:
                     raise ValueError("its samples come before their description")
                 channels, encoding, bits = described
-                count, rest = divmod(size, channels * bits // 8)
+                samples, rest = divmod(size, channels * bits // 8)
                 if rest:
                     raise ValueError(f"its samples end within one of them, {rest} bytes after the last whole one")
-                if not count:
+                if not samples:
                     raise InputError(f"{path} contains no samples: a sequence needs at least one.")
-                return Sound(path, channels, count, encoding, bits, begin)
+                return Sound(path, channels, samples, encoding, bits, begin)
             # Each begins at an even place.
             file.seek(begin + size + size % 2)
         raise ValueError("it has no samples")
@@ -446,9 +438,9 @@ def _described(content: bytes, path: Path) -> tuple[int, int, int]:
     if len(content) < _FORMAT.size:
         raise ValueError("the description of its samples is too short")
     encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
-    if encoding == _EXTENSIBLE:
-        identifier = content[_SUBFORMAT]
-        encoding = int.from_bytes(identifier[:2], "little") if identifier[2:] == _GUID_REST else encoding
+    identifier = content[_SUBFORMAT]
+    if encoding == _EXTENSIBLE and identifier[2:] == _GUID_REST:
+        encoding = int.from_bytes(identifier[:2], "little")
     if (encoding, bits) not in _ENCODINGS:
         raise InputError(
             f"{path} holds samples of {bits} bits in the encoding {encoding:#06x}: they must be integers "
@@ -465,25 +457,28 @@ _COPIES = 3
 
 @dataclass(frozen=True)
 class Embedding:
-    """The matrix `name` of `shape` (V, I); `read` gives it, and raises an InputError on damage."""
+    """The matrix `name` of `shape` (V, I)."""
 
     name: str
     shape: tuple[int, int]
-    read: Callable[[], NDArray[np.generic]]
+    read: Reader
 
 
 def open_embedding(path: Path, name: str | None) -> Embedding:
     """The matrix `name` in an `.npz` or a model file, or the only array in one or in an `.npy` file."""
     if path.suffix.lower() == ".npy":
         array = open_npy(path)
-        shape = _checked(array.shape, array.dtype.name, str(path))
-        return Embedding(path.name, shape, lambda: array)
+        return Embedding(path.name, _matrix_shape(array.shape, array.dtype.name, str(path)), lambda: array)
     room = room_for_file(path)
     with within(path, room):
         file = open_tensors(path)
-    chosen = _choose(file, name, path)
+    matrices = [each for each, tensor in file.tensors.items() if len(tensor.shape) == 2 and tensor.dtype in DTYPES]
+    known = file.tensors if name in file.tensors or (name is None and len(file.tensors) == 1) else matrices
+    if not known:
+        raise InputError(f"{path} contains no matrix of floats, which an embedding is.")
+    chosen = _chosen(name, known, "sequence.embedding", path, len(file.tensors))
     tensor = file.tensors[chosen]
-    shape = _checked(tensor.shape, tensor.dtype, f"{chosen} in {path}")
+    shape = _matrix_shape(tensor.shape, tensor.dtype, f"{chosen} in {path}")
 
     def read() -> NDArray[np.generic]:
         with within(path, room + _COPIES * 8 * prod(shape)):
@@ -492,25 +487,7 @@ def open_embedding(path: Path, name: str | None) -> Embedding:
     return Embedding(chosen, shape, read)
 
 
-def _choose(file: TensorFile, name: str | None, path: Path) -> str:
-    if name is None and len(file.tensors) == 1:
-        return next(iter(file.tensors))
-    if name is not None and name in file.tensors:
-        return name
-    matrices = [each for each, tensor in file.tensors.items() if len(tensor.shape) == 2 and tensor.dtype in DTYPES]
-    if not matrices:
-        raise InputError(f"{path} contains no matrix of floats, which an embedding is.")
-    if name is None:
-        raise InputError(
-            f"{path} holds {len(file.tensors)} arrays, and sequence.embedding must name one of them: "
-            f"{listed(matrices)}."
-        )
-    raise InputError(
-        f"{path} contains no array {display_value(name)}: sequence.embedding must be one of {listed(matrices)}."
-    )
-
-
-def _checked(shape: tuple[int, ...], dtype: str, name: str) -> tuple[int, int]:
+def _matrix_shape(shape: tuple[int, ...], dtype: str, name: str) -> tuple[int, int]:
     if len(shape) != 2 or 0 in shape:
         raise InputError(
             f"{name} has the shape {shape}: an embedding must have the shape (V, I), a row for each token."
@@ -554,17 +531,16 @@ class Vocabulary:
                 "sequence.unknown",
                 f"sequence.unknown = {display_value(unknown)} is not allowed: {self.path} does not hold it.",
             )
-        found = np.empty(len(symbols), np.intp)
-        for timestep, symbol in enumerate(symbols):
-            place = self.places.get(symbol if unknown is None or symbol in self.places else unknown)
-            if place is None:
-                raise ConfigError(
-                    key,
-                    f"{text} has {display_value(symbol)} at t = {timestep}, which {self.path} lacks: "
-                    f"set sequence.unknown to a token that replaces it.",
-                )
-            found[timestep] = place
-        return found
+        other = None if unknown is None else self.places[unknown]
+        found = [self.places.get(symbol, other) for symbol in symbols]
+        if None in found:
+            timestep = found.index(None)
+            raise ConfigError(
+                key,
+                f"{text} has {display_value(symbols[timestep])} at t = {timestep}, which {self.path} lacks: "
+                f"set sequence.unknown to a token that replaces it.",
+            )
+        return np.array(found, np.intp)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -573,20 +549,18 @@ def read_vocabulary(path: Path) -> Vocabulary:
     White space belongs to a token, but for the end of its line. A `.safetensors` file of a character model has its
     characters in its metadata.
     """
-    if path.suffix.lower() == ".safetensors":
+    ending = path.suffix.lower()
+    if ending == ".safetensors":
         return Vocabulary(path, {token: place for place, token in enumerate(read_characters(path))})
-    text = read_plain_text(path)
-    places = _from_json(text, path) if path.suffix.lower() == ".json" else _from_lines(text, path)
+    places = _tokens_in_json(path) if ending == ".json" else _tokens_in_lines(path)
     if not places:
         raise InputError(f"{path} contains no token: a vocabulary needs at least one.")
     return Vocabulary(path, places)
 
 
-def _from_lines(text: str, path: Path) -> dict[str, int]:
+def _tokens_in_lines(path: Path) -> dict[str, int]:
     places: dict[str, int] = {}
-    # Not splitlines, which breaks at characters that a token may be.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    for place, token in enumerate(lines):
+    for place, token in enumerate(_text_lines(path)):
         if not token:
             raise InputError(f"{path}, line {place + 1} is empty: each line must hold a token.")
         if token in places:
@@ -597,17 +571,16 @@ def _from_lines(text: str, path: Path) -> dict[str, int]:
     return places
 
 
-def _from_json(text: str, path: Path) -> dict[str, int]:
+def _tokens_in_json(path: Path) -> dict[str, int]:
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in members:
+        members = dict(pairs)
+        for name, _ in pairs if len(members) < len(pairs) else ():
+            if [own for own, _ in pairs].count(name) > 1:
                 raise InputError(f"{path} holds {display_value(name)} twice.")
-            members[name] = value
         return members
 
     try:
-        places = json.loads(text, object_pairs_hook=distinct)
+        places = json.loads(read_plain_text(path), object_pairs_hook=distinct)
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
@@ -616,92 +589,67 @@ def _from_json(text: str, path: Path) -> dict[str, int]:
         raise InputError(f"{path} is not a vocabulary: it must hold {{token: index}}.")
     owners: dict[int, str] = {}
     for token, place in places.items():
-        if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place <= LARGEST_SIZE:
+        if type(place) is not int or not 0 <= place <= LARGEST_SIZE:
             raise InputError(
                 f"{path} gives {display_value(token)} the index {display_value(place)}: it must be a whole "
                 "number of at least 0."
             )
-        if place in owners:
+        if owners.setdefault(place, token) != token:
             raise InputError(
                 f"{path} gives {display_value(owners[place])} and {display_value(token)} the same index, {place}."
             )
-        owners[place] = token
     return places
 
 
-@dataclass(frozen=True)
-class OpenText(OpenSequence):
-    """Texts as samples, one symbol a time step; `features` are the tokens, if the input is one-hot."""
+def open_text(config: Config) -> OpenSequence:
+    """The texts of a file, or of a config that names a vocabulary: a single one in each row, or rows of the embedding.
 
-    features: Sequence[str] = ()
-    symbols: tuple[Sequence[str], ...] = ()
+    Shorter texts are padded.
+    """
+    source, key = config.sequence, "sequence.text" if config.sequence.texts is None else "sequence.texts"
+    symbols, named = source.symbols, key
+    if source.is_text_file:
+        key = "sequence.path"
+        named = str(source.path)
+        with key_errors(key):
+            symbols = _symbols_in(source)
+    lengths = tuple(map(len, symbols)) if source.brings_lengths else ()
+    if source.vocabulary is None:
+        features: Sequence[str] = alphabet(symbols)
+        size, places = len(features), [indices(own, features) for own in symbols]
+    else:
+        with key_errors("sequence.vocabulary"):
+            vocabulary = read_vocabulary(Path(source.vocabulary))
+        each = [f"sample {sample} of {named}" if source.brings_lengths else named for sample in range(len(symbols))]
+        places = [vocabulary.indices(own, source.unknown, key, text) for own, text in zip(symbols, each, strict=True)]
+        if source.embedded:
+            return replace(_embedded(places, vocabulary, config), lengths=lengths, symbols=symbols)
+        features, size = vocabulary.tokens, vocabulary.size
+        if size != len(vocabulary.places):
+            raise ConfigError(
+                "sequence.vocabulary",
+                f"{vocabulary.path} has {len(vocabulary.places):,} tokens and the index {size - 1:,}: without an "
+                "embedding each index up to the largest must have its token.",
+            )
+    shape = max(map(len, symbols)), len(symbols), size
+    return OpenSequence(shape, lambda: one_hot(places, size, config.network.dtype), lengths, features, symbols)
 
 
 def _symbols_in(source: SequenceSource) -> tuple[Sequence[str], ...]:
     """The symbols of the texts in a file, one text a line."""
     path = Path(source.path or "")
-    text = read_plain_text(path)
-    # Not splitlines, which breaks at characters that a text may hold.
-    symbols = source.symbols_of(text.removesuffix("\n").split("\n"))
+    symbols = source.symbols_of(_text_lines(path) or [""])
     for line, own in enumerate(symbols):
         if not own:
             raise InputError(f"{path}, line {line + 1} is empty: each line must hold a text.")
     return symbols
 
 
-def open_text(config: Config) -> OpenText:
-    """The texts of a file, or of a config that names a vocabulary: a single one in each row, or rows of the embedding.
-
-    Shorter texts are padded.
-    """
-    source = config.sequence
-    symbols = source.symbols
-    if source.is_text_file:
-        with key_errors("sequence.path"):
-            symbols = _symbols_in(source)
-    lengths = tuple(map(len, symbols)) if source.brings_lengths else ()
-    if source.vocabulary is not None:
-        return replace(_of_vocabulary(config, symbols), lengths=lengths, symbols=symbols)
-    letters = alphabet(symbols)
-    return OpenText(
-        (max(lengths), len(symbols), len(letters)),
-        lambda: one_hot([indices(own, letters) for own in symbols], len(letters), config.network.dtype),
-        lengths,
-        letters,
-        symbols,
-    )
-
-
-def _of_vocabulary(config: Config, symbols: tuple[Sequence[str], ...]) -> OpenText:
-    source = config.sequence
-    path = Path(source.vocabulary or "")
-    with key_errors("sequence.vocabulary"):
-        vocabulary = read_vocabulary(path)
-    key = "sequence.path" if source.is_text_file else "sequence.text" if source.texts is None else "sequence.texts"
-    named = str(source.path) if source.is_text_file else key
-    places = [
-        vocabulary.indices(own, source.unknown, key, f"sample {sample} of {named}" if source.brings_lengths else named)
-        for sample, own in enumerate(symbols)
-    ]
-    if source.embedded:
-        return _rows(places, vocabulary, config)
-    size = vocabulary.size
-    if size != len(vocabulary.places):
-        raise ConfigError(
-            "sequence.vocabulary",
-            f"{path} has {len(vocabulary.places):,} tokens and the index {size - 1:,}: without an embedding "
-            f"each index up to the largest must have its token.",
-        )
-    shape = max(map(len, places)), len(places), size
-    return OpenText(shape, lambda: one_hot(places, size, config.network.dtype), features=vocabulary.tokens)
-
-
-def _rows(places: Sequence[NDArray[np.intp]], vocabulary: Vocabulary, config: Config) -> OpenText:
+def _embedded(places: Sequence[NDArray[np.intp]], vocabulary: Vocabulary, config: Config) -> OpenSequence:
     source = config.sequence
     key = "sequence.embedding" if source.embedding_path is None else "sequence.embedding_path"
-    path = Path(source.embedding_path or config.parameters.path or "")
     with key_errors(key):
-        embedding = open_embedding(path, source.embedding)
+        embedding = open_embedding(Path(source.embedding_path or config.parameters.path or ""), source.embedding)
     rows, features = embedding.shape
     if vocabulary.size > rows:
         raise ConfigError(
@@ -709,11 +657,11 @@ def _rows(places: Sequence[NDArray[np.intp]], vocabulary: Vocabulary, config: Co
             f"{vocabulary.path} has the index {vocabulary.size - 1:,}, but {embedding.name} has the shape "
             f"{embedding.shape}: it must have a row for each index.",
         )
+    shape = max(map(len, places)), len(places), features
 
     def read() -> NDArray[np.generic]:
         with key_errors(key):
             matrix = embedding.read()
         return _padded((matrix[own] for own in places), shape)
 
-    shape = max(map(len, places)), len(places), features
-    return OpenText(shape, read)
+    return OpenSequence(shape, read)

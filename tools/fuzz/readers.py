@@ -29,7 +29,7 @@ from rnnviz.gui.views.vector_table import ColumnMenuButton
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs, read_state
-from rnnviz.io.readers import open_sequence, read_feature_names, read_labels, read_vocabulary
+from rnnviz.io.readers import open_sequence, read_labels, read_vocabulary
 from rnnviz.io.session import read_session
 from rnnviz.lessons.content import read_lesson
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results, load_sweep
@@ -73,7 +73,6 @@ def _read_config(path: Path) -> None:
 
 
 def _read_sequence(path: Path) -> None:
-    read_feature_names(path)
     opened = open_sequence(SequenceSource("file", path=str(path)), features=FEATURES)
     assert opened.read().shape == opened.shape
 

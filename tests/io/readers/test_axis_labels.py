@@ -14,7 +14,7 @@ from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.readers import read_feature_names, read_labels
+from rnnviz.io.readers import read_csv, read_labels
 
 
 def written(path: Path, text: str) -> Path:
@@ -36,11 +36,11 @@ def written(path: Path, text: str) -> Path:
     ],
 )
 def test_a_first_row_without_numbers_names_the_features(tmp_path: Path, header: str, names: tuple[str, ...]) -> None:
-    assert read_feature_names(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n")) == names
+    assert read_csv(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n"))[1] == names
 
 
 def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path: Path) -> None:
-    names = read_feature_names(written(tmp_path / "x.csv", "a,a,a (2),,,a\n1,2,3,4,5,6\n"))
+    _, names = read_csv(written(tmp_path / "x.csv", "a,a,a (2),,,a\n1,2,3,4,5,6\n"))
     assert names == ("a", "a (3)", "a (2)", "", "", "a (4)")
 
 
