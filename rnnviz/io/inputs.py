@@ -1,6 +1,6 @@
 """The inputs of a run: drawn where the config says so, read where it names files; and what other files are for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -25,22 +25,10 @@ from rnnviz.io.model_formats.formats import format_of, is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.named_arrays import is_weight
-from rnnviz.io.readers import (
-    ENDINGS,
-    OpenSequence,
-    open_sequence,
-    open_text,
-    read_labels,
-    read_lengths,
-)
+from rnnviz.io.readers import ENDINGS, OpenSequence, open_sequence, open_text, read_labels, read_lengths
 
 _ARCHIVED = "initial_state."
 """The prefix of h and c in the archive of a run."""
-
-
-_FINAL = ".state"
-"""The end of the name of an engine's final hidden states there."""
-
 _CHUNK = (
     "{count:,} recorded sequences of this layer begin at zeros: if they are chunks of one sequence, the model does not "
     'pass its state on; capture(model, join="all") joins them and shows where'
@@ -59,7 +47,8 @@ def read_state(path: Path, network: Network, batch_size: int, final_of: str | No
     check = partial(check_state, network, batch_size)
     if final_of is None:
         return checked_state(network, batch_size, read_npz(path, _ARCHIVED, check))
-    engines = _finals(path)
+    file = NpzFile(path)
+    engines = _finals(file)
     if not engines:
         raise InputError(f"{path} has no final states of engines: leave initial_state.final_of out.")
     if final_of not in engines:
@@ -68,46 +57,35 @@ def read_state(path: Path, network: Network, batch_size: int, final_of: str | No
         )
     prefixes = {"h": "", "c": "cell_"}
     names = {s: f"{final_of}.{prefixes.get(s, f'{s}_')}state" for s in network.kind.state_symbols}
-    file = NpzFile(path)
     stored = {s: name for s, name in names.items() if name in file.headers}
     check({s: file.headers[name].shape for s, name in stored.items()})
     return checked_state(network, batch_size, {s: file.read(name) for s, name in stored.items()})
 
 
-def _finals(path: Path) -> list[str]:
+def _finals(file: NpzFile) -> list[str]:
     """The engines whose final states are in an archive."""
-    ends = tuple(name.removesuffix(_FINAL) for name in NpzFile(path).headers if name.endswith(_FINAL))
-    return [name for name in ends if name]
+    return [name.removesuffix(".state") for name in file.headers if name.endswith(".state") and name != ".state"]
 
 
-def _assumed_state(config: Config) -> tuple[str, ...]:
-    """A clause that names the initial state that was taken from a run's archive, where its final one may be meant.
-
-    Not where the run is the same one again, with the same sequence.
-    """
-    source = config.initial_state
-    path = Path(source.path or "")
-    if source.path is None or source.final_of is not None or source.path == config.sequence.path:
-        return ()
-    if path.suffix.lower() != ".npz" or f"{_ARCHIVED}h" not in NpzFile(path).headers:
-        return ()
-    engines = _finals(path)
-    return (_NOT_FINAL.format(path=path.name, engine=engines[0]),) if engines else ()
-
-
-def _assumed_chunk(config: Config) -> tuple[str, ...]:
-    """Whether a captured sequence may be a chunk of a longer one, whose state the model did not pass on."""
-    path = Path(config.sequence.path or "")
-    if config.initial_state.path != config.sequence.path or path.suffix.lower() != ".npz":
-        return ()
-    archive = NpzFile(path)
-    header = archive.headers.get(FROM_ZEROS)
-    if header is None or header.shape or header.dtype.kind not in "iu":
-        return ()
-    return (_CHUNK.format(count=int(archive.read(FROM_ZEROS))),)
+def _assumed(config: Config) -> Iterator[str]:
+    """A clause on an initial state in a run's archive or a capture, where another one may be meant."""
+    source, path = config.initial_state, Path(config.initial_state.path or "")
+    if source.path is None or path.suffix.lower() != ".npz":
+        return
+    file = NpzFile(path)
+    if source.path != config.sequence.path:
+        engines = _finals(file)
+        if engines and source.final_of is None and f"{_ARCHIVED}h" in file.headers:
+            yield _NOT_FINAL.format(path=path.name, engine=engines[0])
+        return
+    # With the same sequence the run is the same one again, or that of a chunk of a longer captured one, whose state the
+    # model did not pass on.
+    header = file.headers.get(FROM_ZEROS)
+    if header is not None and not header.shape and header.dtype.kind in "iu":
+        yield _CHUNK.format(count=int(file.read(FROM_ZEROS)))
 
 
-def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:
+def _stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:
     """The initial state that a model file stores, for each of `batch_size` samples."""
     assert stored.entry is not None
     arrays, name = stored.initial_state, stored.entry.name
@@ -123,9 +101,7 @@ def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> St
             f"sequence.batch_size must be {samples}.",
             {"sequence.batch_size": samples},
         )
-    whole = {
-        kind: np.broadcast_to(array, (array.shape[0], batch_size, array.shape[2])) for kind, array in arrays.items()
-    }
+    whole = {s: np.broadcast_to(array, (array.shape[0], batch_size, array.shape[2])) for s, array in arrays.items()}
     return checked_state(network, batch_size, whole)
 
 
@@ -149,14 +125,20 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
     lengths = _lengths(config, opened, stored.entry)
     names = _names(config, opened, lengths)
     assumed = () if stored.entry is None else assumptions(stored.entry, config, bool(lengths))
-    assumed += _assumed_state(config) + _assumed_chunk(config)
     if lengths and opened is None:
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
         sequence = read_only(sequence, dtype)
     loss = _loss(config, lengths)
     return Inputs(
-        config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths, loss=loss
+        config,
+        sequence,
+        stored.parameters,
+        state,
+        names=names,
+        assumptions=(*assumed, *_assumed(config)),
+        lengths=lengths,
+        loss=loss,
     )
 
 
@@ -255,18 +237,13 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
     with key_errors("initial_state.path", path):
         # The archive of a run contains an initial state, and weights by Gluon's names without an entry.
         if stored.entry is not None and source.path == config.parameters.path:
-            return stored_state(stored, config.network, batch_size)
+            return _stored_state(stored, config.network, batch_size)
         if is_model_file(path) and path.suffix.lower() != ".npz":
             raise InputError(
                 f"{path} is a model file, of which an initial state is read only together with its weights: "
                 "parameters.path must name the same file."
             )
         return read_state(path, config.network, batch_size, source.final_of)
-
-
-RECORDED = frozenset(("hidden", "output", "state"))
-"""Arrays of which recorded outputs have at least one."""
-STATES = frozenset("hc")
 
 
 def use_of(path: Path) -> str:
@@ -276,36 +253,25 @@ def use_of(path: Path) -> str:
         return "is Python code: name it as network.cell, or as an engine"
     if ending in ENDINGS and ending != ".npz":
         return "is a sequence: name it as sequence.path"
-    names = _names_in_zip(path)
-    if {"manifest.json", "config.toml"} <= names:
-        return "is a session: " + ("run it with rnnviz run" if ending == ENDING else f"its name must end in {ENDING}")
-    if any(name.endswith(".npy") for name in names):
-        return _use_of_arrays(path)
-    try:
-        return (
-            f"is a model file ({format_of(path).name}): rnnviz config --from {path.name} prints a config that runs it"
-        )
-    except InputError:
-        return ""
-
-
-def _names_in_zip(path: Path) -> set[str]:
     try:
         with ZipFile(path) as archive:
-            return set(archive.namelist())
+            members = set(archive.namelist())
     except (OSError, ValueError, NotImplementedError, BadZipFile):
-        return set()
-
-
-def _use_of_arrays(path: Path) -> str:
+        members = set()
+    if {"manifest.json", "config.toml"} <= members:
+        return "is a session: " + ("run it with rnnviz run" if ending == ENDING else f"its name must end in {ENDING}")
+    arrays = any(name.endswith(".npy") for name in members)
     try:
-        names = set(NpzFile(path).headers)
+        if not arrays:
+            kind = format_of(path).name
+            return f"is a model file ({kind}): rnnviz config --from {path.name} prints a config that runs it"
+        names = NpzFile(path).headers.keys()
     except InputError:
-        return "is a damaged archive of arrays"
-    if names & RECORDED:
+        return "is a damaged archive of arrays" if arrays else ""
+    if names & {"hidden", "output", "state"}:
         return f"holds recorded outputs: name recording:{path.name} as an engine"
     if any(is_weight(name.removeprefix("parameters.")) for name in names):
         return "holds weights: name it as parameters.path"
-    if "h" in names and names <= STATES:
+    if "h" in names and names <= {"h", "c"}:
         return "holds an initial state: name it as initial_state.path"
     return "is an archive of arrays: name it as sequence.path if one of them is the sequence"
