@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
@@ -42,13 +42,22 @@ from rnnviz.io.outputs import atomic_write
 from rnnviz.reading.gates import color_names
 from rnnviz.reading.units import ORDERS
 
-_PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
-_SHARE = {"minimum": 0.0, "maximum": 1.0}
 FORMAT = 1
+MANIFEST, CONFIG = "manifest.json", "config.toml"
 _CAPTURE = "rnn_capture"
 """The program that writes captures."""
-_MOST_FILES = 10_000
+_MOST_FILES, _MOST_MEMBERS = 10_000, 20_000
 _MOST_CHOICES, _LONGEST_CHOICE = 100, 100
+_COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
+_CHUNK = 1 << 20
+_LONGEST_PREFIX = 60
+_UNSAFE = re.compile(r"[^\w. +()\-]")
+_PRIVATE = 0o600 << 16
+_PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
+_SHARE = {"minimum": 0.0, "maximum": 1.0}
+
+Notify = Callable[[float], None]
+"""Gets the fraction that is done, and may raise to stop the work."""
 
 
 @dataclass(frozen=True)
@@ -170,14 +179,14 @@ def parse_manifest(text: str) -> Manifest:
     if not isinstance(values, dict):
         raise InputError("its manifest contains no table.")
     version = values.get("format")
-    if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT:
+    if type(version) is int and version > FORMAT:
         raise InputError(
             f"a newer rnnviz wrote it, in format {display_value(version)}, and this one reads format "
             f"{FORMAT}: update rnnviz."
         )
     known = {"document", "look", "choices", "files", "cell"}
     head = section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
-    files = values.get("files", [])
+    files, choices = values.get("files", []), values.get("choices", {})
     if not isinstance(files, list) or len(files) > _MOST_FILES:
         raise InputError(f"files = {display_value(files)} must be a list of at most {_MOST_FILES:,} files.")
     try:
@@ -188,30 +197,23 @@ def parse_manifest(text: str) -> Manifest:
     if look.colors not in color_names(cell):
         names = ", ".join(color_names(cell))
         raise InputError(f"look.colors = {display_value(look.colors)} is not allowed: it must be one of {names}.")
-    return Manifest(
-        section_from_mapping(SavedDocument, "document", values.get("document", {})),
-        look,
-        _choices(values.get("choices", {})),
-        tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
-        cell,
-        head.program == _CAPTURE,
-    )
-
-
-def _choices(views: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(views, dict) or len(views) > _MOST_CHOICES:
-        raise InputError(f"choices = {display_value(views)} must be a table of at most {_MOST_CHOICES} views.")
-    for view, words in views.items():
-        if (
-            not isinstance(words, list)
-            or len(words) > _MOST_CHOICES
-            or not all(isinstance(word, str) and len(word) <= _LONGEST_CHOICE for word in words)
-        ):
+    if not isinstance(choices, dict) or len(choices) > _MOST_CHOICES:
+        raise InputError(f"choices = {display_value(choices)} must be a table of at most {_MOST_CHOICES} views.")
+    for view, words in choices.items():
+        few = isinstance(words, list) and len(words) <= _MOST_CHOICES
+        if not few or not all(isinstance(word, str) and len(word) <= _LONGEST_CHOICE for word in words):
             raise InputError(
                 f"choices.{display_key(view)} = {display_value(words)} must be a list of at most {_MOST_CHOICES} texts "
                 f"of at most {_LONGEST_CHOICE} characters."
             )
-    return {view: tuple(words) for view, words in views.items()}
+    return Manifest(
+        section_from_mapping(SavedDocument, "document", values.get("document", {})),
+        look,
+        {view: tuple(words) for view, words in choices.items()},
+        tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
+        cell,
+        head.program == _CAPTURE,
+    )
 
 
 def _given(section: Any) -> dict[str, Any]:
@@ -253,43 +255,26 @@ def _named(path: Path) -> NamedFile:
     return NamedFile(path, parts)
 
 
-MANIFEST, CONFIG = "manifest.json", "config.toml"
-
-_COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
-_MOST_MEMBERS = 20_000
-_CHUNK = 1 << 20
-_LONGEST_PREFIX = 60
-_UNSAFE = re.compile(r"[^\w. +()\-]")
-_PRIVATE = 0o600 << 16
-
-
 def is_safe_name(name: str) -> bool:
     """Whether a copy may have this name in a session: it leads nowhere but below the folder that it is unpacked to."""
     return _COPY.fullmatch(name) is not None and not any(part.strip(". ") == "" for part in name.split("/"))
 
 
-def read_session(
-    path: Path, folder: Callable[[], Path], progress: Callable[[float], None] = lambda fraction: None
-) -> SavedSession:
+def read_session(path: Path, folder: Callable[[], Path], progress: Notify = lambda fraction: None) -> SavedSession:
     """Read a session, and unpack its copies into a new folder within `folder()`, which is not asked for without any.
 
     `progress` may raise to stop it; unpacked files are then removed.
     """
-    with _opened(path) as archive:
-        members = _members(archive, path.stat().st_size)
-        try:
-            manifest = parse_manifest(_text(archive, members, MANIFEST))
-            text = _text(archive, members, CONFIG)
+    with _opened(path) as (archive, members, manifest):
+        with _refusals(path):
             copies = _copies(manifest, members)
-            config = parse_config(text, Path(), "its config")
+            config = parse_config(_text(archive, members, CONFIG), Path(), "its config")
             if is_own(config.network.cell):
                 config = config.with_custom_cell(manifest.cell)
             stored = {file.path: file for file in manifest.files}
             for named in paths_in(config):
                 if Path(named).as_posix() not in stored:
                     raise InputError(f'its config reads "{named}", which its manifest does not name.')
-        except InputError as error:
-            raise InputError(f"{path} cannot be opened as a session: {error}") from error
         unpacked = _unpack(archive, copies, folder, path, progress) if copies else None
     absolute = path.absolute().parent
 
@@ -318,18 +303,26 @@ def read_config(path: str | os.PathLike[str], folder: Callable[[], Path]) -> Con
 
 def read_document(path: Path) -> SavedDocument:
     """The name and origin of the config in a session; raises as `read_session` does."""
-    with _opened(path) as archive:
-        try:
-            return parse_manifest(_text(archive, _members(archive, path.stat().st_size), MANIFEST)).document
-        except InputError as error:
-            raise InputError(f"{path} cannot be opened as a session: {error}") from error
+    with _opened(path) as (_, _, manifest):
+        return manifest.document
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ZipFile]:
+def _opened(path: Path) -> Iterator[tuple[ZipFile, dict[str, ZipInfo], Manifest]]:
     check_regular(path)
     with reading(path, "session", ZIP_DAMAGE), ZipFile(path) as archive:
-        yield archive
+        members = _members(archive, path.stat().st_size)
+        with _refusals(path):
+            manifest = parse_manifest(_text(archive, members, MANIFEST))
+        yield archive, members, manifest
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path} cannot be opened as a session: {error}") from error
 
 
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
@@ -386,39 +379,48 @@ def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]
     return copies
 
 
-def _unpack(
-    archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Callable[[float], None]
-) -> Path:
-    total, done = max(sum(info.file_size for info in copies), 1), 0
+def _unpack(archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Notify) -> Path:
+    copy = _copier(sum(info.file_size for info in copies), notify)
     try:
         # Reports of the run have the name of the session.
         prefix = f"{UNPACKED}{_UNSAFE.sub('_', path.name)[:_LONGEST_PREFIX]}-"
-        target = Path(tempfile.mkdtemp(prefix=prefix, dir=folder()))
+        unpacked = Path(tempfile.mkdtemp(prefix=prefix, dir=folder()))
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
     try:
         for info in copies:
-            file = target / info.filename
+            file = unpacked / info.filename
             file.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as source, file.open("xb") as copy:
-                while piece := source.read(_CHUNK):
-                    done += copy.write(piece)
-                    notify(min(done / total, 1.0))
+            with archive.open(info) as source, file.open("xb") as target:
+                copy(source, target)
             # The session's members have no time: the copy was saved when the session was.
             os.utime(file, ns=(path.stat().st_mtime_ns,) * 2)
     except BaseException as error:
-        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(unpacked, ignore_errors=True)
         if isinstance(error, OSError):
             raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
         raise
-    return target
+    return unpacked
+
+
+def _copier(total: int, notify: Notify) -> Callable[[IO[bytes], IO[bytes]], None]:
+    """A function that copies one file after another, and says how much of all is done."""
+    done = 0
+
+    def copy(source: IO[bytes], target: IO[bytes]) -> None:
+        nonlocal done
+        while piece := source.read(_CHUNK):
+            done += target.write(piece)
+            notify(min(done / max(total, 1), 1.0))
+
+    return copy
 
 
 def write_session(
     session: SavedSession,
     path: Path,
     copies: Sequence[NamedFile] | None = None,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Notify = lambda fraction: None,
 ) -> int:
     """Write a session with `copies` of the files that its config names, or with references to them; return its bytes.
 
@@ -444,7 +446,18 @@ def write_session(
             if len(content) > LARGEST_TEXT:
                 raise InputError(f"{path} cannot be written: the config's text has more than {LARGEST_TEXT:,} bytes.")
             archive.writestr(_info(name), content, ZIP_DEFLATED)
-        _copy_all(archive, copies or (), stored, progress)
+        copy = _copier(size_of(copies or ()), progress)
+        for file in copies or ():
+            folder = stored[str(file.path)].path.rpartition("/")[0]
+            for name, _ in file.parts:
+                source = file.path.parent / name
+                try:
+                    opened = source.open("rb")
+                except OSError as error:
+                    raise InputError(f"{source} cannot be copied: {error.strerror or error}.") from error
+                info = _info(f"{folder}/{_safe(file, name)}")
+                with opened, archive.open(info, "w", force_zip64=True) as target:
+                    copy(opened, target)
     return path.stat().st_size
 
 
@@ -455,25 +468,6 @@ def _safe(file: NamedFile, name: str) -> str:
             raise InputError(f'{file.path} cannot be copied: "{name}" is not a valid file name on every system.')
         return name
     return _UNSAFE.sub("_", name).lstrip(".") or "file"
-
-
-def _copy_all(
-    archive: ZipFile, files: Sequence[NamedFile], stored: Mapping[str, StoredFile], notify: Callable[[float], None]
-) -> None:
-    total, done = max(sum(size for file in files for _, size in file.parts), 1), 0
-    for file in files:
-        folder = stored[str(file.path)].path.rpartition("/")[0]
-        for name, _ in file.parts:
-            source = file.path.parent / name
-            info = _info(f"{folder}/{_safe(file, name)}")
-            try:
-                opened = source.open("rb")
-            except OSError as error:
-                raise InputError(f"{source} cannot be copied: {error.strerror or error}.") from error
-            with opened, archive.open(info, "w", force_zip64=True) as target:
-                while piece := opened.read(_CHUNK):
-                    done += target.write(piece)
-                    notify(min(done / total, 1.0))
 
 
 def _info(name: str) -> ZipInfo:
