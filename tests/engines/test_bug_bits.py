@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-from rnnviz.cells import CELLS as SPECS
-from rnnviz.cells import Sizes
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs.changes import BugVariant, read_in_order
+from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, expected_and_found, run_fault
 from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.engines.manual import ManualEngine
@@ -91,16 +88,3 @@ def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
     np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], :1:-1].swapaxes(0, 1))
     whole, _ = expected_and_found(fault, inputs, trace, StepWindow(0, 0, 9, (0,)))
     assert whole.shape == (6, 1, 4)
-
-
-@pytest.mark.parametrize(("cell", "order"), [("lstm", "ofig"), ("gru", "nrz")])
-def test_rows_read_in_an_order_belong_to_the_gate_at_that_position(cell: str, order: str) -> None:
-    gates = "ifgo" if cell == "lstm" else "rzn"
-    rng = np.random.default_rng(0)
-    p = LayerParameters(**{k: rng.normal(size=s) for k, s in SPECS[cell].parameter_shapes(Sizes(5, 3)).items()})
-    read = read_in_order(tuple(order))(SPECS[cell], p)
-    for name in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"):
-        before, after = getattr(p, name), getattr(read, name)
-        for place, gate in enumerate(gates):
-            stands = order.index(gate)
-            np.testing.assert_array_equal(after[place * 3 : place * 3 + 3], before[stands * 3 : stands * 3 + 3])

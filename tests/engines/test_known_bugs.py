@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from rnnviz.cells.activations import linear, relu, sigmoid
 from rnnviz.core.config import CELL_NAMES, Config, Network
-from rnnviz.core.errors import ConfigError, EngineError
+from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.changes import BugVariant
-from rnnviz.engines.known_bugs.engine import KnownBugEngine, run_fault, trace_in_memory
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
@@ -100,20 +100,11 @@ def test_every_known_bug_has_a_name_a_cause_an_origin_and_a_fix(name: str) -> No
 
 def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
     gru = KNOWN_BUGS["gates-z-r-n"]
-    sentence = gru.unsupported_reason(network("lstm", bidirectional=False))
-    assert sentence is not None
-    assert "gru, gru_reset_before" in sentence
+    assert "gru, gru_reset_before" in str(gru.unsupported_reason(network("lstm", bidirectional=False)))
     swapped = KNOWN_BUGS["concat-swapped"]
-    sentence = swapped.unsupported_reason(network("gru", bidirectional=False))
-    assert sentence is not None
-    assert "set network.bidirectional" in sentence
+    assert "set network.bidirectional" in str(swapped.unsupported_reason(network("gru", bidirectional=False)))
     with pytest.raises(EngineError, match="bidirectional"):
         faulty("concat-swapped", inputs_of({}, cell="gru", hidden_size=3))
-
-
-def test_an_unknown_bug_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r'"bug:typo", which is not a known bug'):
-        find_engine("bug:typo")
 
 
 @given(config=configs())
@@ -123,11 +114,9 @@ def test_an_empty_fault_equals_the_manual_recurrence(config: Config) -> None:
     run_fault(BugVariant(), inputs, trace, lambda done: None)
     right, _ = computed(ManualEngine(), inputs)
     tolerance = 1e-12 if config.network.dtype == "float64" else 2e-5
-    for name in ("hidden", "output", "state_h", "state_c", "cell"):
-        ours, theirs = getattr(trace, name), getattr(right, name)
-        assert (ours is None) == (theirs is None)
-        if ours is not None:
-            assert_near(ours, theirs, tolerance, name)
+    assert trace.keys() == right.keys()
+    for name in trace:
+        assert_near(trace[name], right[name], tolerance, name)
 
 
 @pytest.mark.parametrize("name", ["cell-not-squashed", "batch-as-time", "final-state-at-last-timestep"])
@@ -136,8 +125,8 @@ def test_cell_states_need_not_be_stored(name: str) -> None:
     trace = empty_trace(inputs, cell=False)
     run_fault(KNOWN_BUGS[name].variants["lstm"][0], inputs, trace, lambda done: None)
     whole = faulty(name, inputs)
-    for array in ("hidden", "output", "state_h"):
-        assert_near(getattr(trace, array), getattr(whole, array), 1e-12)
+    for array in ("h", "out", "state.h"):
+        assert_near(trace[array], whole[array], 1e-12)
 
 
 @given(config=configs(), data=st.data())
@@ -146,8 +135,7 @@ def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config: Config, da
     before = {name: np.array(array) for name, array in inputs.parameters.items()}
     bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
     trace = faulty(bug.name, inputs)
-    for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
-        assert array is None or np.isfinite(array).all()
+    assert all(np.isfinite(array).all() for array in trace.values())
     for name, array in before.items():
         np.testing.assert_array_equal(inputs.parameters[name], array)
 
@@ -168,58 +156,6 @@ def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectio
         assert found.wrong or broken, bug.name
         if found.wrong:
             assert found.worst_ratio > 100, bug.name
-
-
-def scaled_gate(inputs: Inputs, place: int, change: str) -> Inputs:
-    """The inputs with something done to one gate's rows of one kind of parameter."""
-
-    def touch(name: str, array: np.ndarray) -> np.ndarray:
-        if name.endswith(change):
-            np.split(array, inputs.network.kind.gate_count)[place][...] += 1.0
-        return array
-
-    return with_parameters(inputs, touch)
-
-
-def rows(inputs: Inputs, order: list[int]) -> Inputs:
-    """The inputs with the gates' rows in another order, for a correct engine to read."""
-
-    def reorder(_: str, array: np.ndarray) -> np.ndarray:
-        blocks = np.split(array, inputs.network.kind.gate_count)
-        return np.concatenate([blocks[place] for place in order])
-
-    return with_parameters(inputs, reorder)
-
-
-def zeroed(inputs: Inputs, kind: str) -> Inputs:
-    return with_parameters(inputs, lambda name, array: array * 0 if name.endswith(kind) else array)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_bug_in_the_parameters_is_the_right_network_with_those_parameters(cell: str) -> None:
-    inputs = inputs_of(
-        {"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True, dtype="float64"
-    )
-
-    def transposed(name: str, array: np.ndarray) -> np.ndarray:
-        blocks = np.split(array, inputs.network.kind.gate_count)
-        return np.concatenate([block.T for block in blocks]) if name.endswith("h2h_weight") else array
-
-    read_as = {
-        "no-i2h-bias": zeroed(inputs, "i2h_bias"),
-        "no-h2h-bias": zeroed(inputs, "h2h_bias"),
-        "h2h-transposed": with_parameters(inputs, transposed),
-    }
-    if cell == "lstm":
-        # Rows i, f, g, o read as i, f, o, g.
-        read_as["gates-i-f-o-g"] = rows(inputs, [0, 1, 3, 2])
-        read_as["gates-i-o-f-g"] = rows(inputs, [0, 2, 3, 1])
-        read_as["gates-i-g-f-o"] = rows(inputs, [0, 2, 1, 3])
-        read_as["forget-bias-one"] = scaled_gate(inputs, 1, "h2h_bias")
-    if cell == "gru":
-        read_as["gates-z-r-n"] = rows(inputs, [1, 0, 2])
-    for name, changed in read_as.items():
-        assert_near(faulty(name, inputs).hidden, recurrence(changed).hidden, 1e-12, name)
 
 
 def both_ways(cell: str = "gru", **more: int) -> Inputs:
@@ -285,23 +221,7 @@ def test_an_exchanged_batch_of_any_shape_is_computed(timesteps: int, samples: in
         {"timesteps": timesteps, "batch_size": samples}, cell="lstm", hidden_size=4, bidirectional=bidirectional
     )
     trace = faulty("batch-as-time", inputs)
-    for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
-        assert array is not None
-        assert np.isfinite(array).all()
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_trace_for_a_part_of_a_run_has_the_networks_arrays_and_floats(cell: str, dtype: str) -> None:
-    inputs = inputs_of({"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, num_layers=2, dtype=dtype)
-    trace = trace_in_memory(inputs)
-    arrays = {"hidden": (2, 1, 5, 3, 4), "output": (5, 3, 4), "state_h": (2, 3, 4)}
-    if cell == "lstm":
-        arrays |= {"state_c": (2, 3, 4), "cell": (2, 1, 5, 3, 4)}
-    for name in ("hidden", "output", "state_h", "state_c", "cell"):
-        array = getattr(trace, name)
-        assert (None if array is None else array.shape) == arrays.get(name)
-        assert array is None or array.dtype == dtype
+    assert all(np.isfinite(array).all() for array in trace.values())
 
 
 def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:

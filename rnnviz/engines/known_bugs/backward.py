@@ -5,7 +5,6 @@ of the new states follow the cell's graph to all that the step reads.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -22,7 +21,6 @@ from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.manual import threads_for
-from rnnviz.frozen import dataclass
 
 Gradient: TypeAlias = tuple[str, tuple[Any, ...], FloatArray]
 """The name of a gradient in a trace, the index of a part of it, and this part: that of a lane, or the whole array."""
@@ -52,13 +50,20 @@ class BackwardPasses:
         lane of the top layer.
         """
         shared = fault.gradient_loop == BugVariant() and most is None
-        for part in self._shared() if shared else self._lanes(fault, most):
-            yield from _gradients(part, fault, most)
+        return self._gradients(self._shared() if shared else self._lanes(fault, most), fault, most)
 
     def once(self, fault: BugVariant) -> Iterator[Gradient]:
         """As `gradients`, of which nothing is kept."""
-        for part in self._lanes(fault):
-            yield from _gradients(part, fault)
+        return self._gradients(self._lanes(fault), fault)
+
+    def _gradients(
+        self, parts: "Iterator[_Lane | FloatArray]", fault: BugVariant, most: int | None = None
+    ) -> Iterator[Gradient]:
+        for part in parts:
+            if isinstance(part, _Lane):
+                yield from part.gradients(fault) if most is None else part.first_gradients(most)
+            else:
+                yield OF_INPUT, (), part
 
     def _shared(self) -> Iterator["_Lane | FloatArray"]:
         yield from self._computed
@@ -91,36 +96,6 @@ class BackwardPasses:
             above = below
         if most is None and above is not None:
             yield above
-
-
-def _gradients(part: "_Lane | FloatArray", fault: BugVariant, most: int | None = None) -> Iterator[Gradient]:
-    if not isinstance(part, _Lane):
-        yield OF_INPUT, (), part
-    elif most is None:
-        yield from part.gradients(fault)
-    else:
-        yield from part.first_gradients(most)
-
-
-@dataclass(frozen=True, eq=False)
-class _Term:
-    """A term of the gradient of some rows of a parameter: d (N, R) times the operand (N, K), or d of a vector."""
-
-    name: str
-    d: FloatArray
-    operand: FloatArray | None = None
-    rows: slice = field(default_factory=lambda: slice(None))
-
-    @property
-    def product(self) -> FloatArray:
-        """The sum over the samples, (R, K) or (R,)."""
-        summed: FloatArray = self.d.sum(axis=0) if self.operand is None else self.d.T @ self.operand
-        return summed
-
-    def of(self, samples: NDArray[np.intp]) -> "_Term":
-        """That of some samples, a copy."""
-        operand = None if self.operand is None else self.operand[samples]
-        return replace(self, d=self.d[samples], operand=operand)
 
 
 class _Lane:
@@ -157,8 +132,8 @@ class _Lane:
         gates = dict.fromkeys(self._cell.gate_symbols, (*x.shape[:2], self._size))
         self._found = {name: np.zeros(shape, dtype) for name, shape in {**shapes, **gates, **shapes}.items()}
         self._of_out: FloatArray
-        self._sums: dict[str, FloatArray] = {}
-        self._terms: dict[str, list[_Term]] = {"last": [], "first": []}
+        # The gradients of the parameters of all steps, and of the last and the first step of each sample.
+        self._sums: dict[str, dict[str, FloatArray]] = {}
         self._known: dict[Node, Any] = {}
         self._to_initial = {s: np.zeros(array.shape, dtype) for s, array in self._initial.items()}
         self._at = 0
@@ -172,17 +147,9 @@ class _Lane:
             missing = symbol in fault.without_initial
             yield gradient(f"{symbol}0"), (self._row,), np.zeros_like(array) if missing else array
         for name in self._p:
-            array = self._kept(name, fault.kept_step) if name in fault.kept else self._sums[name]
+            array = self._sums[fault.kept_step if name in fault.kept else "all"][name]
             twice = name in fault.doubled and not (fault.doubled_forward and self._backward)
             yield f"{OF_PARAMETERS}{parameter_name(*self._lane, name)}", (), 2.0 * array if twice else array
-
-    def _kept(self, name: str, step: str) -> FloatArray:
-        """The gradient of a parameter at one step of the backward pass, its last or first."""
-        found = np.zeros_like(self._p[name])
-        for term in self._terms[step]:
-            if term.name == name:
-                found[term.rows] += term.product
-        return found
 
     def first_gradients(self, most: int) -> Iterator[Gradient]:
         """The gradients over time of the first `most` steps."""
@@ -197,7 +164,8 @@ class _Lane:
         """
         timesteps, samples, _ = self._x.shape
         if most is None:
-            self._sums = {name: np.zeros_like(array) for name, array in self._p.items()}
+            zeros = {name: np.zeros_like(array) for name, array in self._p.items()}
+            self._sums = {steps: {n: a.copy() for n, a in zeros.items()} for steps in ("all", "last", "first")}
         self._of_out, direct = direct, self._reversed("output", direct)
         carried = {s: np.zeros_like(array) for s, array in self._to_initial.items()}
         below = np.zeros(self._x.shape, self._dtype)
@@ -273,10 +241,10 @@ class _Lane:
             if node.op == "recurrent":
                 place = self._cell.recurrent_gates.index(node.name) * self._size
                 rows = slice(place, place + self._size)
-                self._add(t, _Term("h2h_weight", d, known[node.args[0]], rows))
-                self._add(t, _Term("h2h_bias", d, None, rows))
+                self._add(t, "h2h_weight", d, known[node.args[0]], rows)
+                self._add(t, "h2h_bias", d, None, rows)
             elif node.op == "matrix":
-                self._add(t, _Term(node.args[0].name, d, known[node.args[1]]))
+                self._add(t, node.args[0].name, d, known[node.args[1]])
             if shared.is_product:
                 d = d @ product_weight(node, self._layer.weights, self._p)
             made = shared.contributions
@@ -286,7 +254,7 @@ class _Lane:
         leaves: dict[tuple[str, str], Any] = {(node.op, node.name): array for node, array in found.items()}
         for (op, name), array in leaves.items():
             if op == "parameter":
-                self._add(t, _Term(name, array))
+                self._add(t, name, array)
         return leaves
 
     def _add_products(self, rows: NDArray[np.intp], u: FloatArray, v: FloatArray) -> None:
@@ -299,26 +267,31 @@ class _Lane:
         for kind, d, read in parts:
             d, read = d.reshape(*d.shape[:2], -1), np.asarray(read, self._dtype)
             whole = [array.reshape(-1, array.shape[-1]) for array in (d, read)]
-            self._sums[f"{kind}_weight"] += whole[0].T @ whole[1]
-            self._sums[f"{kind}_bias"] += whole[0].sum(axis=0)
+            self._sums["all"][f"{kind}_weight"] += whole[0].T @ whole[1]
+            self._sums["all"][f"{kind}_bias"] += whole[0].sum(axis=0)
             for place, t in enumerate(rows.tolist()):
-                self._keep(t, _Term(f"{kind}_weight", d[place], read[place]), _Term(f"{kind}_bias", d[place]))
+                self._add_ends(t, f"{kind}_weight", d[place], read[place])
+                self._add_ends(t, f"{kind}_bias", d[place])
 
-    def _add(self, t: int, term: "_Term") -> None:
-        """Add the term of a time step to the gradient of a parameter."""
+    def _add(
+        self, t: int, name: str, d: FloatArray, operand: FloatArray | None = None, rows: slice = slice(None)
+    ) -> None:
+        """Add d (N, R) times the operand (N, K) of a time step, or d of a vector, to the gradient of a parameter."""
         if self._sums:
-            self._sums[term.name][term.rows] += term.product
-            self._keep(t, term)
+            self._sums["all"][name][rows] += _product(d, operand)
+            self._add_ends(t, name, d, operand, rows)
 
-    def _keep(self, t: int, *terms: "_Term") -> None:
-        """Keep the terms of the samples of which a time step is the last or the first one of the backward pass."""
+    def _add_ends(
+        self, t: int, name: str, d: FloatArray, operand: FloatArray | None = None, rows: slice = slice(None)
+    ) -> None:
+        """Add the part of the samples of which a time step is the last or the first one of the backward pass."""
         if t and t + 1 not in self._lengths:
             return
         ends = np.zeros_like(self._lengths), self._lengths - 1
-        for step, end in zip(self._terms, ends[::-1] if self._ascends else ends, strict=True):
+        for step, end in zip(("last", "first"), ends[::-1] if self._ascends else ends, strict=True):
             samples = np.flatnonzero(end == t)
             if len(samples):
-                self._terms[step] += [term.of(samples) for term in terms]
+                self._sums[step][name][rows] += _product(d[samples], None if operand is None else operand[samples])
 
     def _read(self, rows: NDArray[np.intp]) -> None:
         """Compute the forward values of some time steps, and the slopes of their activations."""
@@ -371,3 +344,9 @@ class _Lane:
 
 def _number(node: Node) -> float:
     return node.number
+
+
+def _product(d: FloatArray, operand: FloatArray | None) -> FloatArray:
+    """The sum over the samples, (R, K) or (R,)."""
+    summed: FloatArray = d.sum(axis=0) if operand is None else d.T @ operand
+    return summed

@@ -1,10 +1,10 @@
-"""The differences of a network with a known bug: in its parameters, its cell, the loop around it, and its gradients."""
+"""Records of what a known bug changes: in the parameters, the cell, the loop around it, and the gradients."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import reduce
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,65 @@ from rnnviz.cells import CellSpec, Step, Values
 from rnnviz.cells.activations import Function, without_clip
 from rnnviz.cells.base import StepFunction
 from rnnviz.cells.interpreters.arrays import gate_rows, reordered_rows
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.frozen import dataclass
 
-LengthsChange: TypeAlias = Callable[[Sequence[int], int, bool], Sequence[int]]
-"""change(lengths, T, backward): the lengths as code with the bug reads them in a direction, 0 to T."""
+EVERY_GATE, PEEPHOLES = "[ih]2h_(weight|bias)", "c2[a-z]_weight"
+"""Patterns of the parameters with rows of each gate, and of the peepholes."""
 
-SampleOrder: TypeAlias = Callable[[Sequence[int]], NDArray[np.intp]]
-"""order(lengths): the sample whose results are returned for each sample."""
+READ_LENGTHS: Mapping[str, Callable[[int, int, bool], int]] = {
+    "ignored": lambda length, timesteps, backward: timesteps,
+    "ignored in backward": lambda length, timesteps, backward: timesteps if backward else length,
+    "one less": lambda length, timesteps, backward: length - 1,
+    "one more": lambda length, timesteps, backward: min(length + 1, timesteps),
+}
+"""The number of time steps that code reads of a sample, from its length, T and the direction."""
 
-ParameterChange: TypeAlias = Callable[[CellSpec, LayerParameters], LayerParameters]
-"""change(cell, p): one layer's parameters as code with the bug reads them."""
+ORDERS: Mapping[str, Callable[[Sequence[int]], NDArray[np.intp]]] = {
+    "longest first": lambda lengths: np.argsort(-np.asarray(lengths), kind="stable"),
+    "shortest first": lambda lengths: np.argsort(lengths, kind="stable"),
+    "shortest first, reversed": lambda lengths: np.argsort(lengths, kind="stable")[::-1],
+}
+"""The sample whose results are returned for each sample; samples of equal length keep their order or are reversed."""
+
+
+@dataclass(frozen=True)
+class ParameterChange:
+    """Other numbers in the parameters of a layer as code with a bug reads them.
+
+    `names` is a pattern of their names, and `gate` that whose rows are changed, "" for all. `change` is the operation:
+    "transposed" reads the numbers of each gate's block along the columns, "reordered" reads the rows with the gates in
+    `order`, "exchanged" reads two parameters one for the other, and "with the h2h bias" adds that of the gate.
+    """
+
+    names: str
+    change: Literal["zeros", "plus one", "negated", "transposed", "reordered", "exchanged", "with the h2h bias"]
+    gate: str = ""
+    order: tuple[str, ...] = ()
+
+    def of(self, cell: CellSpec, p: LayerParameters) -> LayerParameters:
+        """The parameters of a layer with the change."""
+        given = {name: array for name, array in vars(p).items() if re.fullmatch(self.names, name)}
+        if self.change == "exchanged":
+            return p.with_arrays(**dict(zip(given, reversed(given.values()), strict=True)))
+        if self.change == "reordered":
+            return p.with_arrays(**{n: reordered_rows(a, self.order, cell.gate_symbols) for n, a in given.items()})
+        changed = {name: array.copy() for name, array in given.items()}
+        for name, array in changed.items():
+            rows = gate_rows(array, cell.gate_symbols)[self.gate] if self.gate else array
+            match self.change:
+                case "zeros":
+                    rows[...] = 0.0
+                case "plus one":
+                    rows[...] += 1.0
+                case "negated":
+                    rows[...] *= -1.0
+                case "with the h2h bias":
+                    rows[...] += gate_rows(p.h2h_bias, cell.gate_symbols)[self.gate]
+                case "transposed":
+                    for block in gate_rows(array, cell.recurrent_gates if name == "h2h_weight" else ("",)).values():
+                        block[...] = block.T.reshape(block.shape).copy()
+        return p.with_arrays(**changed)
 
 
 @dataclass(frozen=True)
@@ -43,12 +90,12 @@ class BugVariant:
     concat_swapped: Whether the backward half is before the forward one.
     final_at_last_timestep: Whether the final state is the one at t = T-1 in both directions.
     batch_as_time: Whether the recurrence goes over the samples.
-    read_lengths: The lengths that the code reads; None for the given ones.
+    read_lengths: The lengths that the code reads, of `READ_LENGTHS`; "" for the given ones.
     padding: Values in padding: zeros, those that the code computes there because of the lengths that it reads, or those
         of a recurrence over all time steps.
     final_at_batch_end: Which directions have the values at t = T-1 as their final state, though these may be padding.
-    sample_order: The samples in the order of the results; None for that of the input.
-    state_order: The samples in the order of the final states, if the other results are in that of the input.
+    sample_order: The order of `ORDERS` that the samples of the results are in; None for that of the input.
+    state_order: That of the final states, if the other results are in the order of the input.
     cut: The states to which a time step passes no gradient on.
     cut_initial, cut_final: Whether the initial ones get none either, and whether the gradients of the final ones are
         not read.
@@ -83,11 +130,11 @@ class BugVariant:
     concat_swapped: bool = False
     final_at_last_timestep: bool = False
     batch_as_time: bool = False
-    read_lengths: LengthsChange | None = None
+    read_lengths: str = ""
     padding: Literal["zeros", "kept", "computed"] = "zeros"
     final_at_batch_end: Literal["", "all", "forward"] = ""
-    sample_order: SampleOrder | None = None
-    state_order: SampleOrder | None = None
+    sample_order: str | None = None
+    state_order: str | None = None
     cut: tuple[str, ...] = ()
     cut_initial: bool = False
     cut_final: bool = False
@@ -126,7 +173,12 @@ class BugVariant:
 
     def read(self, cell: CellSpec, p: LayerParameters) -> LayerParameters:
         """One layer's parameters as code with the bug reads them."""
-        return reduce(lambda parameters, change: change(cell, parameters), self.parameters, p)
+        return reduce(lambda parameters, change: change.of(cell, parameters), self.parameters, p)
+
+    def lengths_of(self, lengths: Sequence[int], timesteps: int, backward: bool) -> Sequence[int]:
+        """The lengths as code with the bug reads them in a direction, 0 to T."""
+        read = READ_LENGTHS.get(self.read_lengths)
+        return lengths if read is None else tuple(read(length, timesteps, backward) for length in lengths)
 
     def together_with(self, other: "BugVariant") -> "BugVariant | None":
         """Both known bugs at once, or None where they contradict each other."""
@@ -142,116 +194,6 @@ class BugVariant:
             else:
                 return None
         return BugVariant(**merged)
-
-
-def without_i2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:
-    """b_i2h = 0."""
-    return p.with_arrays(i2h_bias=np.zeros_like(p.i2h_bias))
-
-
-def without_h2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:
-    """b_h2h = 0."""
-    return p.with_arrays(h2h_bias=np.zeros_like(p.h2h_bias))
-
-
-def h2h_transposed(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-    """Each gate's (H, H) block of W_h2h transposed; a block (H, P) with its numbers read along the columns."""
-    blocks = gate_rows(p.h2h_weight, cell.recurrent_gates).values()
-    return p.with_arrays(h2h_weight=np.concatenate([block.T.reshape(block.shape) for block in blocks]))
-
-
-def read_in_order(order: tuple[str, ...]) -> ParameterChange:
-    """The rows of the weights and biases, read with the gates in `order`."""
-
-    def change(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-        return _every_array(p, lambda array: reordered_rows(array, order, cell.gate_symbols))
-
-    return change
-
-
-def forget_bias_one(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-    """One added to the forget gate's bias."""
-    bias = p.h2h_bias.copy()
-    _rows(cell, bias)["f"][...] += 1.0
-    return p.with_arrays(h2h_bias=bias)
-
-
-def n_bias_outside_reset(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-    """n = tanh(u_n + b_hn + r · W_hn h[t-1]): the bias moves to the side that the reset gate does not touch."""
-    i2h_bias, h2h_bias = p.i2h_bias.copy(), p.h2h_bias.copy()
-    _rows(cell, i2h_bias)["n"][...] += _rows(cell, h2h_bias)["n"]
-    _rows(cell, h2h_bias)["n"][...] = 0.0
-    return p.with_arrays(i2h_bias=i2h_bias, h2h_bias=h2h_bias)
-
-
-def gate_inverted(symbol: str) -> ParameterChange:
-    """1 - gate in place of a gate, since 1 - sigmoid(a) = sigmoid(-a)."""
-
-    def change(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-        def invert(array: FloatArray) -> FloatArray:
-            inverted = array.copy()
-            _rows(cell, inverted)[symbol][...] *= -1.0
-            return inverted
-
-        own = [name for name in peepholes(cell) if name == f"c2{symbol}_weight"]
-        return _every_array(p, invert).with_arrays(**{name: -getattr(p, name) for name in own})
-
-    return change
-
-
-def h2r_transposed(_: CellSpec, p: LayerParameters) -> LayerParameters:
-    """The numbers of W_h2r (P, H) as they lie in its transpose (H, P)."""
-    return p.with_arrays(h2r_weight=p.h2r_weight.T.reshape(p.h2r_weight.shape))
-
-
-def without_peepholes(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-    """Peepholes of 0."""
-    return p.with_arrays(**{name: np.zeros_like(getattr(p, name)) for name in peepholes(cell)})
-
-
-def peepholes_in_order_ifo(_: CellSpec, p: LayerParameters) -> LayerParameters:
-    """The peepholes of f and o exchanged."""
-    return p.with_arrays(c2f_weight=p.c2o_weight, c2o_weight=p.c2f_weight)
-
-
-def peepholes(cell: CellSpec) -> tuple[str, ...]:
-    """The names of the peepholes: "c2i_weight", ..."""
-    return tuple(name for name in cell.own_parameters if re.fullmatch("c2[a-z]_weight", name))
-
-
-def lengths_ignored(lengths: Sequence[int], timesteps: int, _: bool) -> Sequence[int]:
-    """T for each sample."""
-    return (timesteps,) * len(lengths)
-
-
-def backward_lengths_ignored(lengths: Sequence[int], timesteps: int, backward: bool) -> Sequence[int]:
-    """T for each sample, in the backward direction."""
-    return lengths_ignored(lengths, timesteps, backward) if backward else lengths
-
-
-def lengths_minus_one(lengths: Sequence[int], _: int, __: bool) -> Sequence[int]:
-    """One time step less for each sample."""
-    return tuple(length - 1 for length in lengths)
-
-
-def lengths_plus_one(lengths: Sequence[int], timesteps: int, _: bool) -> Sequence[int]:
-    """One time step more for each sample that has padding."""
-    return tuple(min(length + 1, timesteps) for length in lengths)
-
-
-def longest_first(lengths: Sequence[int]) -> NDArray[np.intp]:
-    """From the longest sample to the shortest; equal ones keep their order."""
-    return np.argsort(-np.asarray(lengths), kind="stable")
-
-
-def shortest_first(lengths: Sequence[int]) -> NDArray[np.intp]:
-    """From the shortest sample to the longest; equal ones keep their order."""
-    return np.argsort(lengths, kind="stable")
-
-
-def shortest_first_reversed(lengths: Sequence[int]) -> NDArray[np.intp]:
-    """From the longest sample to the shortest; equal ones are reversed."""
-    return shortest_first(lengths)[::-1]
 
 
 class _OldStatePeephole:
@@ -272,13 +214,3 @@ def output_peephole_of_old_state(step: StepFunction) -> StepFunction:
         return step(u, v, state, Values("p", {**p, "c2o_weight": old}), **roles)
 
     return changed
-
-
-def _rows(cell: CellSpec, array: FloatArray) -> dict[str, FloatArray]:
-    """The rows of each gate, views."""
-    return gate_rows(array, cell.gate_symbols)
-
-
-def _every_array(p: LayerParameters, change: Callable[[FloatArray], FloatArray]) -> LayerParameters:
-    rows = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
-    return p.with_arrays(**{name: change(getattr(p, name)) for name in rows})

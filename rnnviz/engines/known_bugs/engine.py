@@ -22,7 +22,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.changes import ORDERS, BugVariant
 from rnnviz.engines.known_bugs.registry import bug_of
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
 from rnnviz.frozen import dataclass
@@ -46,20 +46,22 @@ class KnownBugEngine:
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
-        unsupported_reason = self._bug.unsupported_reason(inputs.network)
-        if unsupported_reason is not None:
-            raise EngineError(unsupported_reason)
-        if self._bug.of_padding and not inputs.has_lengths:
-            raise EngineError(
-                f"{self._bug.engine} is a bug of samples with padding, but this run has no lengths: "
-                "set sequence.lengths."
-            )
-        if self._bug.of_seams and not len(inputs.seams):
-            raise EngineError(
-                f"{self._bug.engine} is a bug of a sequence that is read in several calls, but this run has one call: "
-                "set sequence.seams."
-            )
-        run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
+        bug = self._bug
+        lacking = {
+            "padding": (
+                not inputs.has_lengths,
+                "samples with padding, but this run has no lengths: set sequence.lengths",
+            ),
+            "seams": (
+                not len(inputs.seams),
+                "a sequence that is read in several calls, but this run has one call: set sequence.seams",
+            ),
+        }
+        missing, what = lacking.get(bug.kind, (False, ""))
+        reason = bug.unsupported_reason(inputs.network) or (f"{bug.engine} is a bug of {what}." if missing else None)
+        if reason is not None:
+            raise EngineError(reason)
+        run_fault(bug.faults(inputs.network)[0], inputs, trace, progress)
         return EngineReport()
 
     def gradients(self, network: Network) -> tuple[str, ...]:
@@ -79,7 +81,7 @@ class KnownBugEngine:
 
 def run_fault(fault: BugVariant, inputs: Inputs, trace: Trace, progress: Progress) -> None:
     """Fill the trace as a network with that fault does."""
-    join = _backward_first if fault.concat_swapped else layer_output
+    join = partial(_joined, fault)
     with np.errstate(all="ignore"):
         if fault.batch_as_time:
             exchanged = _exchange(inputs)
@@ -93,12 +95,14 @@ def run_fault(fault: BugVariant, inputs: Inputs, trace: Trace, progress: Progres
     if fault.state_order and inputs.lengths:
         for name in inputs.network.kind.state_symbols:
             state = trace[f"state.{name}"]
-            state[:] = state[:, fault.state_order(inputs.lengths)]
+            state[:] = state[:, ORDERS[fault.state_order](inputs.lengths)]
 
 
 def as_ordered(fault: BugVariant, inputs: Inputs) -> Inputs:
     """The inputs with the samples in the order of the results."""
-    return inputs.of_samples(fault.sample_order(inputs.lengths)) if fault.sample_order and inputs.lengths else inputs
+    if not (fault.sample_order and inputs.lengths):
+        return inputs
+    return inputs.of_samples(ORDERS[fault.sample_order](inputs.lengths))
 
 
 def faulty_trace(fault: BugVariant, inputs: Inputs) -> Trace:
@@ -153,7 +157,7 @@ def faulty_layer(
     def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         timesteps, samples, _ = task.x.shape
         given, series = lengths or (timesteps,) * samples, task.series
-        read = fault.read_lengths(given, timesteps, task.backward) if fault.read_lengths else given
+        read = fault.lengths_of(given, timesteps, task.backward)
         in_order = replace(task, backward=task.backward and fault.backward != "not_reversed")
         run = partial(run_computed, task.state)
         if fault.padding == "computed":
@@ -174,8 +178,8 @@ def faulty_layer(
     return run_layer
 
 
-def _backward_first(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
-    return layer_output(hidden[::-1], out)
+def _joined(fault: BugVariant, hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    return layer_output(hidden[::-1] if fault.concat_swapped else hidden, out)
 
 
 def _exchange(inputs: Inputs) -> Inputs:

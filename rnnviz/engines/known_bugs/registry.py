@@ -1,21 +1,51 @@
 """Catalog of the known bugs, with their causes and origins."""
 
+import re
 from binascii import crc32
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from typing import Literal, TypeAlias
 
 from rnnviz.cells import CELLS, CellSpec
-from rnnviz.cells.activations import Function, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
+from rnnviz.cells.activations import hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import UNKNOWN, is_unknown
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.known_bugs import changes as change
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.changes import (
+    EVERY_GATE,
+    PEEPHOLES,
+    BugVariant,
+    ParameterChange,
+    output_peephole_of_old_state,
+)
 from rnnviz.frozen import dataclass
+
+PREFIX = "bug:"
+
+PADDING_NOT_ZEROED = "padding-not-zeroed"
+"""The name of the bug that no step shows."""
+
+NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS = "state-not-carried", "state-not-carried-between-calls"
+"""The names of two bugs that are one where each step is a call."""
+
+Variants: TypeAlias = tuple[BugVariant, ...]
+
+_NEEDS: dict[str, tuple[Callable[[Network], bool], str]] = {
+    "": (lambda network: True, ""),
+    "bidirectional": (lambda network: network.bidirectional, "of bidirectional networks: set network.bidirectional"),
+    "forward": (lambda network: not network.reverse, "of the forward direction: unset network.reverse"),
+    "backward": (
+        lambda network: network.bidirectional or network.reverse,
+        "of the backward direction: set network.bidirectional or network.reverse",
+    ),
+    "clip": (lambda network: network.clip is not None, "of networks with a clip: set network.clip"),
+}
+"""The requirement of a bug on the network, and the end of its sentence."""
 
 
 @dataclass(frozen=True)
@@ -23,44 +53,45 @@ class KnownBug:
     """One known bug.
 
     `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it, and `fix` in a
-    sentence what to change, in any framework. `variants` are the
-    ways to make it, by cell: the engine computes the first one, and a diagnosis tries all. `of_padding` says that only
-    a run with lengths can have it, `of_seams` that only a sequence joined from several calls can, and `of_gradients`
-    that it is a bug of the backward pass: then `of_cell` gives the variants of any cell.
+    sentence what to change, in any framework. `ways` are the variants, or gives those of a cell: the engine computes
+    the first one, and a diagnosis tries all. `cells` says which of the program's cells can have it; without it a custom
+    cell can, too. `kind` says whether only a run with lengths, or only a sequence joined from several calls, can have
+    it, or whether it is a bug of the backward pass, whose forward pass has no errors.
     """
 
-    name: str
     cause: str
     origin: str
     fix: str
-    variants: dict[str, tuple[BugVariant, ...]]
-    needs: Literal["", "forward", "backward", "bidirectional", "clip"] = ""
-    of_padding: bool = False
-    of_seams: bool = False
-    of_recurrent_rows: bool = False
-    of_cell: Callable[[CellSpec], tuple[BugVariant, ...]] | None = None
+    ways: Variants | Callable[[CellSpec], Variants]
+    cells: Callable[[CellSpec], bool] | None = None
+    needs: str = ""
+    kind: Literal["forward", "padding", "seams", "gradients"] = "forward"
+    name: str = ""
 
     @property
     def of_gradients(self) -> bool:
-        """Whether only a run with a backward pass can have it: its forward pass has no errors."""
-        return self.of_cell is not None
+        """Whether only a run with a backward pass can have it."""
+        return self.kind == "gradients"
 
     @property
     def engine(self) -> str:
         """The name that a config gives to the engine that makes this known bug."""
         return self.name if is_unknown(self.name) else f"{PREFIX}{self.name}"
 
-    def faults(self, network: Network) -> tuple[BugVariant, ...]:
+    def _of(self, cell: CellSpec) -> Variants:
+        return self.ways(cell) if callable(self.ways) else self.ways
+
+    @property
+    def variants(self) -> dict[str, Variants]:
+        """The variants by the program's cells that can have it."""
+        able = (cell for cell in CELLS.values() if self.cells is None or self.cells(cell))
+        return {cell.name: found for cell in able if (found := self._of(cell))}
+
+    def faults(self, network: Network) -> Variants:
         """The variants for the network's cell. A custom cell has those bugs that every cell has, but no other lines."""
-        cell = network.kind
         if network.custom is None:
-            return self.variants.get(cell.name, ())
-        if self.of_cell is not None:
-            return self.of_cell(cell)
-        if not CELLS.keys() <= self.variants.keys() or (self.of_recurrent_rows and not cell.recurrent_gates):
-            return ()
-        variants = tuple(fault for fault in self.variants["rnn_tanh"] if not fault.activations)
-        return _forgetting(cell, at_seams=self.of_seams) if any(fault.forgotten for fault in variants) else variants
+            return self.variants.get(network.kind.name, ())
+        return self._of(network.kind) if self.cells is None else ()
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this known bug, in one sentence, or None; None for a custom cell not yet read."""
@@ -71,63 +102,57 @@ class KnownBug:
                 f"{self.engine} is a bug of {', '.join(self.variants)}, but the cell is {network.kind.name}: "
                 "choose a bug of this cell, or another cell."
             )
-        missing = {
-            "bidirectional": None if network.bidirectional else "of bidirectional networks: set network.bidirectional",
-            "forward": "of the forward direction: unset network.reverse" if network.reverse else None,
-            "backward": None
-            if network.bidirectional or network.reverse
-            else "of the backward direction: set network.bidirectional or network.reverse",
-            "clip": "of networks with a clip: set network.clip" if network.clip is None else None,
-        }.get(self.needs)
-        if missing is not None:
-            return f"{self.engine} is a bug {missing}, or choose another bug."
-        return None
+        fits, needed = _NEEDS[self.needs]
+        return None if fits(network) else f"{self.engine} is a bug {needed}, or choose another bug."
 
 
-PREFIX = "bug:"
-
-PADDING_NOT_ZEROED = "padding-not-zeroed"
-"""The name of the bug that no step shows."""
-
-
-NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS = "state-not-carried", "state-not-carried-between-calls"
-"""The names of two bugs that are one where each step is a call."""
-
-Variants: TypeAlias = dict[str, tuple[BugVariant, ...]]
+def _with_rows(symbols: str) -> Callable[[CellSpec], bool]:
+    """Cells whose weights have the rows of these gates and of no others."""
+    return lambda cell: sorted(cell.gate_symbols) == sorted(symbols)
 
 
-def _of(applies: Callable[[CellSpec], bool], *variants: BugVariant) -> Variants:
-    return {name: variants for name, cell in CELLS.items() if applies(cell)}
+def _with_parameters(*patterns: str) -> Callable[[CellSpec], bool]:
+    """Cells that have these further parameters, and perhaps others."""
+    return lambda cell: all(any(re.fullmatch(p, name) for name in cell.own_parameters) for p in patterns)
 
 
-def _of_all(*variants: BugVariant) -> Variants:
-    return dict.fromkeys(CELLS, variants)
+def _read(*changes: ParameterChange) -> Variants:
+    return (BugVariant(parameters=changes),)
 
 
-def _of_rows(symbols: str, *variants: BugVariant) -> Variants:
-    """The variants for the cells whose weights have the rows of these gates and of no others."""
-    return _of(lambda cell: sorted(cell.gate_symbols) == sorted(symbols), *variants)
+def _inverted(gate: str) -> Variants:
+    """1 - gate in place of a gate, since 1 - sigmoid(a) = sigmoid(-a)."""
+    return _read(ParameterChange(EVERY_GATE, "negated", gate), ParameterChange(f"c2{gate}_weight", "negated"))
 
 
-def _of_parameters(names: set[str], *variants: BugVariant) -> Variants:
-    """The variants for the cells that have these parameters, and perhaps others."""
-    return _of(lambda cell: names <= set(cell.own_parameters), *variants)
-
-
-def _forgetting(cell: CellSpec, *, at_seams: bool = False) -> tuple[BugVariant, ...]:
-    """All states forgotten, then each of them."""
-    states = cell.state_symbols
-    parts = dict.fromkeys((states, *((symbol,) for symbol in states)))
-    return tuple(
-        BugVariant(forgotten=part, forgotten_is=kind, at_seams=at_seams) for part in parts for kind in _FORGOTTEN
+def _gates_in_order(order: str, stored: str, origin: str) -> KnownBug:
+    """The bug of reading the rows of the gates in another order."""
+    shown = ", ".join(order)
+    return KnownBug(
+        f"gate rows in the order {shown}",
+        origin,
+        f"Read the gate rows of all weights and biases in the order {', '.join(stored)}, not {shown}.",
+        _read(ParameterChange(EVERY_GATE, "reordered", order=tuple(order))),
+        cells=_with_rows(stored),
     )
 
 
-_FORGOTTEN: tuple[Literal["zeros", "initial"], ...] = ("zeros", "initial")
+_of_padding = partial(KnownBug, kind="padding")
+_of_seams = partial(KnownBug, kind="seams")
+_of_gradients = partial(KnownBug, kind="gradients")
 
 
-def _activations(role: str, *others: Function) -> tuple[BugVariant, ...]:
-    return tuple(BugVariant(activations=((role, other),)) for other in others)
+def _parts(states: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """All of some names, then each of them."""
+    return list(dict.fromkeys((states, *((symbol,) for symbol in states))))
+
+
+def _forgetting(cell: CellSpec, *, at_seams: bool = False) -> Variants:
+    kinds: tuple[Literal["zeros", "initial"], ...] = ("zeros", "initial")
+    return tuple(
+        BugVariant(forgotten=part, forgotten_is=kind, at_seams=at_seams)
+        for part, kind in product(_parts(cell.state_symbols), kinds)
+    )
 
 
 _OTHERS = {
@@ -138,23 +163,14 @@ _OTHERS = {
 """By role, activations that other programs have in it."""
 
 
-def _confusing(cell: CellSpec) -> tuple[BugVariant, ...]:
+def _confusing(cell: CellSpec) -> Variants:
     """Another activation in each role."""
     own = dict(cell.activations)
-    return tuple(
-        fault
-        for role, others in _OTHERS.items()
-        if role in own
-        for fault in _activations(role, *(other for other in others if other != own[role]))
-    )
+    pairs = [(role, other) for role in _OTHERS if role in own for other in _OTHERS[role] if other != own[role]]
+    return tuple(BugVariant(activations=(pair,)) for pair in pairs)
 
 
-def _truncated(cell: CellSpec) -> tuple[BugVariant, ...]:
-    """All states cut, without and with the initial state; a state that is passed on passes its gradient on."""
-    return tuple(BugVariant(cut=cell.state_symbols, cut_initial=initial) for initial in (False, True))
-
-
-def _not_summed(cell: CellSpec) -> tuple[BugVariant, ...]:
+def _not_summed(cell: CellSpec) -> Variants:
     """All parameters, then the weights, then those of the recurrent part."""
     names = tuple(cell.initializers())
     kinds = dict.fromkeys(
@@ -164,22 +180,17 @@ def _not_summed(cell: CellSpec) -> tuple[BugVariant, ...]:
     return tuple(BugVariant(kept=kind, kept_step=step) for step in steps for kind in kinds if kind)
 
 
-def _cell_dropped(cell: CellSpec) -> tuple[BugVariant, ...]:
+def _cell_dropped(cell: CellSpec) -> Variants:
     if "c" not in cell.state_symbols:
         return ()
-    return tuple(
-        BugVariant(cut=("c",), cut_initial=initial, cut_final=final)
-        for initial in (False, True)
-        for final in (False, True)
-    )
+    ends = product((False, True), repeat=2)
+    return tuple(BugVariant(cut=("c",), cut_initial=initial, cut_final=final) for initial, final in ends)
 
 
-def _direct_dropped(_: CellSpec) -> tuple[BugVariant, ...]:
-    steps: tuple[Literal["last", "none"], ...] = ("last", "none")
-    return tuple(BugVariant(direct=step, direct_above=above) for above in (False, True) for step in steps)
+_LAST_OR_NONE: tuple[Literal["last", "none"], ...] = ("last", "none")
 
 
-def _other_slopes(cell: CellSpec) -> tuple[BugVariant, ...]:
+def _other_slopes(cell: CellSpec) -> Variants:
     """The value of each activation in place of its pre-activation, then others; of all, then of those of one kind."""
     candidates = tuple(g.symbol for g in cell.gates if g.name == "candidate")
     output = ("",) if "output" in dict(cell.activations) else ()
@@ -197,25 +208,20 @@ def _other_slopes(cell: CellSpec) -> tuple[BugVariant, ...]:
     )
 
 
-def _not_reversed(_: CellSpec) -> tuple[BugVariant, ...]:
-    names = (
-        ("output",),
-        ("input",),
-        ("output", "input"),
-        ("stored",),
-        ("stored", "input"),
-        ("output", "input", "stored"),
-    )
-    return *(BugVariant(unreversed=arrays) for arrays in names), BugVariant(from_end=True)
+_UNREVERSED = (
+    *(("output",), ("input",), ("output", "input"), ("stored",)),
+    *(("stored", "input"), ("output", "input", "stored")),
+)
+"""Arrays of the backward direction that code leaves unreversed."""
 
 
-def _counted_twice(cell: CellSpec) -> tuple[BugVariant, ...]:
+def _counted_twice(cell: CellSpec) -> Variants:
     biases = tuple(name for name in cell.initializers() if name.endswith("bias"))
-    parts = dict.fromkeys((biases, *((name,) for name in biases)))
-    return tuple(BugVariant(doubled=part, doubled_forward=forward) for forward in (False, True) for part in parts)
+    sides = product((False, True), _parts(biases))
+    return tuple(BugVariant(doubled=part, doubled_forward=forward) for forward, part in sides)
 
 
-def _without_reset(cell: CellSpec) -> tuple[BugVariant, ...]:
+def _without_reset(cell: CellSpec) -> Variants:
     """The gate as a constant, then its gradient not passed to h[t-1], then v.n not multiplied by it."""
     if "r" not in cell.gate_symbols:
         return ()
@@ -223,374 +229,300 @@ def _without_reset(cell: CellSpec) -> tuple[BugVariant, ...]:
     return BugVariant(constant=("r",)), BugVariant(not_passed=("r",)), *unscaled
 
 
-def _without_initial(cell: CellSpec) -> tuple[BugVariant, ...]:
-    states = cell.state_symbols
-    parts = dict.fromkeys((states, *((symbol,) for symbol in states)))
-    return tuple(BugVariant(without_initial=part) for part in parts)
-
-
-def _of_gradients(
-    name: str,
-    cause: str,
-    origin: str,
-    fix: str,
-    of_cell: Callable[[CellSpec], tuple[BugVariant, ...]],
-    needs: Literal["", "backward"] = "",
-) -> KnownBug:
-    """A bug of the backward pass, from its variants for a cell."""
-    found = {name: of_cell(cell) for name, cell in CELLS.items()}
-    return KnownBug(name, cause, origin, fix, {k: v for k, v in found.items() if v}, needs, of_cell=of_cell)
-
-
 KNOWN_BUGS: dict[str, KnownBug] = {
-    bug.name: bug
-    for bug in (
-        KnownBug(
-            "no-i2h-bias",
+    name: replace(bug, name=name)
+    for name, bug in {
+        "no-i2h-bias": KnownBug(
             "input-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
             "Add the input-to-hidden bias to the input part u.",
-            _of_all(BugVariant(parameters=(change.without_i2h_bias,))),
+            _read(ParameterChange("i2h_bias", "zeros")),
         ),
-        KnownBug(
-            "no-h2h-bias",
+        "no-h2h-bias": KnownBug(
             "hidden-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
             "Add the hidden-to-hidden bias to the recurrent part v.",
-            _of_all(BugVariant(parameters=(change.without_h2h_bias,))),
-            of_recurrent_rows=True,
+            lambda cell: _read(ParameterChange("h2h_bias", "zeros")) if cell.recurrent_gates else (),
         ),
-        KnownBug(
-            "h2h-transposed",
+        "h2h-transposed": KnownBug(
             "hidden-to-hidden weight transposed",
             "Keras and TensorFlow store kernels as (input, output), and the shape of a square matrix does not show it.",
             "Transpose each H × H block of the hidden-to-hidden weight.",
-            _of_all(BugVariant(parameters=(change.h2h_transposed,))),
-            of_recurrent_rows=True,
+            lambda cell: _read(ParameterChange("h2h_weight", "transposed")) if cell.recurrent_gates else (),
         ),
-        KnownBug(
-            NOT_CARRIED,
+        NOT_CARRIED: KnownBug(
             "state not passed from step to step",
             "A loop that calls the cell with its begin_state again, or does not assign the state that it returns.",
             "Pass the state that each step returns to the next step.",
-            {name: _forgetting(cell) for name, cell in CELLS.items()},
+            _forgetting,
         ),
-        KnownBug(
-            NOT_CARRIED_BETWEEN_CALLS,
+        NOT_CARRIED_BETWEEN_CALLS: _of_seams(
             "state not passed from call to call",
             "A loop that calls the layer without the state that the last call returned; Keras without stateful=True.",
             "Pass the state that each call returns to the next call.",
-            {name: _forgetting(cell, at_seams=True) for name, cell in CELLS.items()},
+            partial(_forgetting, at_seams=True),
             needs="forward",
-            of_seams=True,
         ),
-        KnownBug(
-            "states-swapped-between-calls",
+        "states-swapped-between-calls": _of_seams(
             "h and c swapped from call to call",
             "PyTorch and Keras return h before c; TensorFlow 1 had c before h.",
             "Pass h as h and c as c from each call to the next one.",
-            _of(
-                lambda cell: cell.state_symbols == ("h", "c") and cell is not LSTM_PROJECTION,
-                BugVariant(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True),
-            ),
+            (BugVariant(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True),),
+            cells=lambda cell: cell.state_symbols == ("h", "c") and cell is not LSTM_PROJECTION,
             needs="forward",
-            of_seams=True,
         ),
-        KnownBug(
-            "wrong-activation",
+        "wrong-activation": KnownBug(
             "different activation function",
             "Gluon's RNN defaults to relu, PyTorch's and Keras's to tanh; ONNX and old Keras offer hard_sigmoid gates.",
             "Use the activation functions of the network in each gate and in the candidate.",
-            {name: _confusing(cell) for name, cell in CELLS.items()},
+            _confusing,
+            cells=lambda cell: True,
         ),
-        KnownBug(
-            "reverse-not-reversed",
+        "reverse-not-reversed": KnownBug(
             "backward direction reads the sequence from its start",
             "Two forward layers side by side look like a bidirectional one.",
             "Let the backward direction read the sequence from its end.",
-            _of_all(BugVariant(backward="not_reversed")),
+            (BugVariant(backward="not_reversed"),),
             needs="backward",
         ),
-        KnownBug(
-            "reverse-not-realigned",
+        "reverse-not-realigned": KnownBug(
             "backward outputs left in the order of computation",
             "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to reverse it.",
             "Store each output of the backward direction at the time step that it read.",
-            _of_all(BugVariant(backward="not_realigned")),
+            (BugVariant(backward="not_realigned"),),
             needs="backward",
         ),
-        KnownBug(
-            "concat-swapped",
+        "concat-swapped": KnownBug(
             "backward direction concatenated before forward",
             "Code that joins the directions in the order in which it finished them.",
             "Concatenate the forward direction before the backward direction on the feature axis.",
-            _of_all(BugVariant(concat_swapped=True)),
+            (BugVariant(concat_swapped=True),),
             needs="bidirectional",
         ),
-        KnownBug(
-            "final-state-at-last-timestep",
+        "final-state-at-last-timestep": KnownBug(
             "final state of the backward direction taken at t = T-1",
             "out[:, -1] is the final state of a forward layer only; backward ends at t = 0.",
             "Take the final state of the backward direction at t = 0, its last computed time step.",
-            _of_all(BugVariant(final_at_last_timestep=True)),
+            (BugVariant(final_at_last_timestep=True),),
             needs="backward",
         ),
-        KnownBug(
-            "batch-as-time",
+        "batch-as-time": KnownBug(
             "batch axis and time axis swapped",
             "PyTorch's and Gluon's default is TNC, Keras's is NTC; data in the other layout runs without a complaint.",
             "Exchange the batch axis and the time axis of the input.",
-            _of_all(BugVariant(batch_as_time=True)),
+            (BugVariant(batch_as_time=True),),
         ),
-        KnownBug(
-            "gates-i-f-o-g",
-            "gate rows in the order i, f, o, g",
-            "The order of many lecture notes, which keep the three sigmoids together.",
-            "Read the gate rows of all weights and biases in the order i, f, g, o, not i, f, o, g.",
-            _of_rows("ifgo", BugVariant(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
+        "gates-i-f-o-g": _gates_in_order(
+            "ifog", "ifgo", "The order of many lecture notes, which keep the three sigmoids together."
         ),
-        KnownBug(
-            "gates-i-o-f-g",
-            "gate rows in the order i, o, f, g",
-            "ONNX's order.",
-            "Read the gate rows of all weights and biases in the order i, f, g, o, not i, o, f, g.",
-            _of_rows("ifgo", BugVariant(parameters=(change.read_in_order(("i", "o", "f", "g")),))),
-        ),
-        KnownBug(
-            "gates-i-g-f-o",
-            "gate rows in the order i, g, f, o",
+        "gates-i-o-f-g": _gates_in_order("iofg", "ifgo", "ONNX's order."),
+        "gates-i-g-f-o": _gates_in_order(
+            "igfo",
+            "ifgo",
             "The order i, j, f, o of TensorFlow 1's BasicLSTMCell and LSTMCell, and of Sonnet and Haiku.",
-            "Read the gate rows of all weights and biases in the order i, f, g, o, not i, g, f, o.",
-            _of_rows("ifgo", BugVariant(parameters=(change.read_in_order(("i", "g", "f", "o")),))),
         ),
-        KnownBug(
-            "forget-bias-one",
+        "forget-bias-one": KnownBug(
             "1 added to the forget gate's bias",
             "TensorFlow's BasicLSTMCell adds forget_bias = 1 at every step; Gluon's LSTMBias writes it into the bias.",
             "Add nothing to the bias of the forget gate: the stored bias is complete.",
-            _of_rows("ifgo", BugVariant(parameters=(change.forget_bias_one,))),
+            _read(ParameterChange("h2h_bias", "plus one", "f")),
+            cells=_with_rows("ifgo"),
         ),
-        KnownBug(
-            "cell-not-squashed",
+        "cell-not-squashed": KnownBug(
             "tanh of the cell state missing: h = o · c",
             "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
             "Apply the output activation to the cell state before the product with the output gate.",
-            _of(lambda cell: "output" in dict(cell.activations), *_activations("output", linear)),
+            (BugVariant(activations=(("output", linear),)),),
+            cells=lambda cell: "output" in dict(cell.activations),
         ),
-        KnownBug(
-            "gates-z-r-n",
-            "gate rows in the order z, r, n",
-            "Keras's and ONNX's order.",
-            "Read the gate rows of all weights and biases in the order r, z, n, not z, r, n.",
-            _of_rows("rzn", BugVariant(parameters=(change.read_in_order(("z", "r", "n")),))),
-        ),
-        KnownBug(
-            "reset-before-matmul",
+        "gates-z-r-n": _gates_in_order("zrn", "rzn", "Keras's and ONNX's order."),
+        "reset-before-matmul": KnownBug(
             "reset gate applied before the product W_hn h[t-1]",
             "The published GRU (Cho et al. 2014), Keras with reset_after=False, ONNX with linear_before_reset=0.",
             "Multiply the product W_hn h[t-1] + b_hn by the reset gate, not h[t-1].",
-            _of(lambda cell: cell.step is GRU.step, BugVariant(step=GRU_RESET_BEFORE.step)),
+            (BugVariant(step=GRU_RESET_BEFORE.step),),
+            cells=lambda cell: cell.step is GRU.step,
         ),
-        KnownBug(
-            "h2h-bias-outside-reset",
+        "h2h-bias-outside-reset": KnownBug(
             "hidden-to-hidden bias of the candidate outside the reset gate",
             "Ports that add both biases up front, which is correct for every other gate.",
             "Add the hidden-to-hidden bias of the candidate before the product with the reset gate.",
-            _of(lambda cell: cell.step is GRU.step, BugVariant(parameters=(change.n_bias_outside_reset,))),
+            _read(ParameterChange("i2h_bias", "with the h2h bias", "n"), ParameterChange("h2h_bias", "zeros", "n")),
+            cells=lambda cell: cell.step is GRU.step,
         ),
-        KnownBug(
-            "update-gate-inverted",
+        "update-gate-inverted": KnownBug(
             "z and 1 - z swapped",
             "Half of the literature writes h = z · n + (1 - z) · h[t-1] (Chung et al. 2014).",
             "Exchange z and 1 - z: h = (1 - z) · n + z · h[t-1].",
-            _of_rows("rzn", BugVariant(parameters=(change.gate_inverted("z"),))),
+            _inverted("z"),
+            cells=_with_rows("rzn"),
         ),
-        KnownBug(
-            "reset-after-matmul",
+        "reset-after-matmul": KnownBug(
             "reset gate applied after the product W_hn h[t-1]",
             "PyTorch, Gluon and cuDNN have this GRU only, and Keras has it by default.",
             "Multiply h[t-1] by the reset gate before the product with W_hn.",
-            _of(lambda cell: cell.step is GRU_RESET_BEFORE.step, BugVariant(step=GRU.step)),
+            (BugVariant(step=GRU.step),),
+            cells=lambda cell: cell.step is GRU_RESET_BEFORE.step,
         ),
-        KnownBug(
-            "peephole-from-old-cell-state",
+        "peephole-from-old-cell-state": KnownBug(
             "output gate's peephole reads c[t-1]",
             "A loop that computes all gates at once, before c[t].",
             "Compute c[t] before the output gate, whose peephole reads it.",
-            {
-                name: (BugVariant(step=change.output_peephole_of_old_state(cell.step)),)
-                for name, cell in CELLS.items()
-                if "c2o_weight" in cell.own_parameters
-            },
+            lambda cell: (BugVariant(step=output_peephole_of_old_state(cell.step)),),
+            cells=_with_parameters("c2o_weight"),
         ),
-        KnownBug(
-            "no-peepholes",
+        "no-peepholes": KnownBug(
             "peepholes missing",
             "A port to Keras or PyTorch, whose LSTM has none.",
             "Add the peepholes to the pre-activations of the gates.",
-            _of(lambda cell: change.peepholes(cell) != (), BugVariant(parameters=(change.without_peepholes,))),
+            _read(ParameterChange(PEEPHOLES, "zeros")),
+            cells=_with_parameters(PEEPHOLES),
         ),
-        KnownBug(
-            "peepholes-i-f-o",
+        "peepholes-i-f-o": KnownBug(
             "peepholes in the order i, f, o",
             "ONNX's order is i, o, f; many frameworks store i, f, o.",
             "Read the peepholes in the order i, o, f, not i, f, o.",
-            _of_parameters({"c2f_weight", "c2o_weight"}, BugVariant(parameters=(change.peepholes_in_order_ifo,))),
+            _read(ParameterChange("c2[fo]_weight", "exchanged")),
+            cells=_with_parameters("c2f_weight", "c2o_weight"),
         ),
-        KnownBug(
-            "coupled-gates-exchanged",
+        "coupled-gates-exchanged": KnownBug(
             "i and 1 - i exchanged",
             "Code that takes the rows of the only gate for the forget gate's.",
             "Exchange i and 1 - i: c = (1 - i) · c[t-1] + i · g.",
-            _of_rows("igo", BugVariant(parameters=(change.gate_inverted("i"),))),
+            _inverted("i"),
+            cells=_with_rows("igo"),
         ),
-        KnownBug(
-            "projection-transposed",
+        "projection-transposed": KnownBug(
             "projection weight read in transposed order",
             "TensorFlow stores the projection kernel as (H, P); a copied buffer has the size of (P, H).",
             "Read the projection weight in the shape (P, H), not (H, P).",
-            _of_parameters({"h2r_weight"}, BugVariant(parameters=(change.h2r_transposed,))),
+            _read(ParameterChange("h2r_weight", "transposed")),
+            cells=_with_parameters("h2r_weight"),
         ),
-        KnownBug(
-            "clip-missing",
+        "clip-missing": KnownBug(
             "pre-activations not cut",
             "A port from ONNX to PyTorch or Keras, which have no clip.",
             "Cut each pre-activation at the clip before its activation.",
-            _of_all(BugVariant(unclipped=True)),
+            (BugVariant(unclipped=True),),
             needs="clip",
         ),
-        KnownBug(
-            "lengths-ignored",
+        "lengths-ignored": _of_padding(
             "lengths ignored: padding computed as part of each sample",
             "A padded batch without packing, sequence_lens or a mask; MXNet's use_sequence_length on the CPU.",
             "Stop each sample at its length, and start its backward direction there.",
-            _of_all(
-                BugVariant(read_lengths=change.lengths_ignored, padding="kept"),
-                BugVariant(read_lengths=change.lengths_ignored),
+            (
+                BugVariant(read_lengths="ignored", padding="kept"),
+                BugVariant(read_lengths="ignored"),
             ),
-            of_padding=True,
         ),
-        KnownBug(
-            "state-at-last-timestep-of-batch",
+        "state-at-last-timestep-of-batch": _of_padding(
             "final state taken at t = T-1, in the padding of shorter samples",
             "out[:, -1] of a padded batch, which is the last time step of the longest sample only.",
             "Take the final state of each sample at its length minus 1.",
-            _of_all(BugVariant(final_at_batch_end="forward"), BugVariant(final_at_batch_end="all")),
+            (
+                BugVariant(final_at_batch_end="forward"),
+                BugVariant(final_at_batch_end="all"),
+            ),
             needs="forward",
-            of_padding=True,
         ),
-        KnownBug(
-            "backward-starts-in-padding",
+        "backward-starts-in-padding": _of_padding(
             "backward direction starts at t = T-1, in the padding of shorter samples",
             "A loop that flips the padded batch as a whole; the forward direction then shows nothing.",
             "Start the backward direction of each sample at its length minus 1.",
-            _of_all(
-                BugVariant(read_lengths=change.backward_lengths_ignored, padding="kept"),
-                BugVariant(read_lengths=change.backward_lengths_ignored),
-                BugVariant(read_lengths=change.backward_lengths_ignored, padding="computed"),
+            (
+                BugVariant(read_lengths="ignored in backward", padding="kept"),
+                BugVariant(read_lengths="ignored in backward"),
+                BugVariant(read_lengths="ignored in backward", padding="computed"),
             ),
             needs="bidirectional",
-            of_padding=True,
         ),
-        KnownBug(
-            PADDING_NOT_ZEROED,
+        PADDING_NOT_ZEROED: _of_padding(
             "values in padding not 0",
             "A loop over all T time steps without a mask on its results, and Keras without zero_output_for_mask.",
             "Set the hidden states and outputs in padding to 0.",
-            _of_all(BugVariant(padding="computed")),
-            of_padding=True,
+            (BugVariant(padding="computed"),),
         ),
-        KnownBug(
-            "lengths-off-by-one",
+        "lengths-off-by-one": _of_padding(
             "one time step of each sample too few or too many",
             "A length taken as the index of the last time step, or the other way round.",
             "Compute as many time steps of each sample as its length.",
-            _of_all(
-                BugVariant(read_lengths=change.lengths_minus_one),
-                BugVariant(read_lengths=change.lengths_plus_one, padding="kept"),
-                BugVariant(read_lengths=change.lengths_plus_one),
+            (
+                BugVariant(read_lengths="one less"),
+                BugVariant(read_lengths="one more", padding="kept"),
+                BugVariant(read_lengths="one more"),
             ),
-            of_padding=True,
         ),
-        KnownBug(
-            "sorted-order-not-restored",
+        "sorted-order-not-restored": _of_padding(
             "samples left in the order of their lengths",
             "A batch sorted for pack_padded_sequence, whose results are not put back in the order of the input.",
             "Put the samples of all outputs and states back in the order of the input.",
-            _of_all(
-                BugVariant(sample_order=change.longest_first),
-                BugVariant(sample_order=change.shortest_first_reversed),
-                BugVariant(sample_order=change.shortest_first),
-                BugVariant(state_order=change.longest_first),
-                BugVariant(state_order=change.shortest_first_reversed),
+            (
+                BugVariant(sample_order="longest first"),
+                BugVariant(sample_order="shortest first, reversed"),
+                BugVariant(sample_order="shortest first"),
+                BugVariant(state_order="longest first"),
+                BugVariant(state_order="shortest first, reversed"),
             ),
-            of_padding=True,
         ),
-        _of_gradients(
-            "truncated-at-one-step",
+        "truncated-at-one-step": _of_gradients(
             "no gradient passed from a time step to the one before it",
             "A loop that detaches the state at each step, or a call for each step with its own backward pass.",
             "Pass the gradient of each state to the previous time step: do not detach it.",
-            _truncated,
+            lambda cell: tuple(BugVariant(cut=cell.state_symbols, cut_initial=i) for i in (False, True)),
         ),
-        _of_gradients(
-            "weight-gradient-not-summed-over-time",
+        "weight-gradient-not-summed-over-time": _of_gradients(
             "weight gradient of a single time step instead of the sum over all",
             "A loop with = where += is meant: each step overwrites the gradient of the step before.",
             "Add the gradients of all time steps: += instead of =.",
             _not_summed,
         ),
-        _of_gradients(
-            "cell-gradient-dropped",
+        "cell-gradient-dropped": _of_gradients(
             "gradient of the cell state not passed to the previous time step",
             "A loop that carries dh but not dc, or detaches c alone.",
             "Pass the gradient of c to the previous time step, multiplied by the forget gate.",
             _cell_dropped,
         ),
-        _of_gradients(
-            "direct-output-gradient-dropped",
+        "direct-output-gradient-dropped": _of_gradients(
             "gradients of the outputs missing, except at the last computed time step",
             "A loop that starts from dh at the end and does not add the gradient of each output.",
             "Add the gradient of the output at each time step to that of h.",
-            _direct_dropped,
+            tuple(BugVariant(direct=step, direct_above=above) for above in (False, True) for step in _LAST_OR_NONE),
         ),
-        _of_gradients(
-            "derivative-at-wrong-pre-activation",
+        "derivative-at-wrong-pre-activation": _of_gradients(
             "derivative of an activation taken at another value than its pre-activation",
             "A derivative of tanh that expects a gets h, which is tanh of a already; or 1 - a² is written for 1 - h².",
             "Take each derivative at its pre-activation: that of tanh is 1 - h² of its value h, not of its argument.",
             _other_slopes,
         ),
-        _of_gradients(
-            "backward-direction-not-reversed-in-gradient",
+        "backward-direction-not-reversed-in-gradient": _of_gradients(
             "gradients of the backward direction in the order of the input",
             "A backward direction that runs on a reversed sequence needs its output gradients reversed, too.",
             "Reverse the output gradients of the backward direction, and its input gradients back.",
-            _not_reversed,
+            (
+                *(BugVariant(unreversed=arrays) for arrays in _UNREVERSED),
+                BugVariant(from_end=True),
+            ),
             needs="backward",
         ),
-        _of_gradients(
-            "forward-bias-used-twice",
+        "forward-bias-used-twice": _of_gradients(
             "bias gradient counted twice",
             "Code that uses one bias for both parts, and gives its whole gradient to each.",
             "Add the gradient of each bias once.",
             _counted_twice,
         ),
-        _of_gradients(
-            "reset-gate-gradient-missing",
+        "reset-gate-gradient-missing": _of_gradients(
             "gradient of the reset gate missing",
             "A hand-written GRU that takes r for a constant: r is hidden in a product inside the candidate.",
             "Differentiate the reset gate, too: it is a factor inside the candidate.",
             _without_reset,
         ),
-        _of_gradients(
-            "initial-state-gradient-missing",
+        "initial-state-gradient-missing": _of_gradients(
             "gradient of the initial state missing",
             "A loop that ends before the first step passes its gradient on; an initial state without requires_grad.",
             "Return the gradient that the first time step passes on as that of the initial state.",
-            _without_initial,
+            lambda cell: tuple(BugVariant(without_initial=part) for part in _parts(cell.state_symbols)),
         ),
-    )
+    }.items()
 }
 
 
@@ -609,11 +541,7 @@ def bug_of(engine: str) -> KnownBug | None:
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
     """The known bugs that the network can have in a forward pass without lengths and seams, in the catalog's order."""
-    return [
-        bug
-        for bug in KNOWN_BUGS.values()
-        if bug.unsupported_reason(network) is None and not (bug.of_padding or bug.of_seams or bug.of_gradients)
-    ]
+    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None and bug.kind == "forward"]
 
 
 def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
@@ -624,8 +552,8 @@ def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
         for bug in KNOWN_BUGS.values()
         if bug.unsupported_reason(inputs.network) is None
         and not bug.of_gradients
-        and (inputs.has_lengths or not bug.of_padding)
-        and (len(inputs.seams) > 0 or not bug.of_seams)
+        and (inputs.has_lengths or bug.kind != "padding")
+        and (len(inputs.seams) > 0 or bug.kind != "seams")
         and not (bug.name == NOT_CARRIED and calls_of_one_step and not inputs.network.reverse)
     ]
 
