@@ -14,7 +14,7 @@ from rnnviz.core.gradients import GRADIENT, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX
@@ -136,7 +136,7 @@ def _trace(config: Config, name: str, *, gradients: bool = False) -> Trace:
     random = np.random.default_rng(7)
     for array in (array for key, array in arrays.items() if key.startswith(GRADIENT)):
         array[...] = random.normal(size=array.shape)
-    trace = Trace(name, arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
+    trace = Trace(name, arrays, inputs.places)
     trace.clear_padding()
     return trace
 
@@ -146,9 +146,7 @@ def _computed(config: Config, name: str, gradients: bool) -> Mapping[str, FloatA
     """The arrays that an engine fills; each trace has copies of them."""
     inputs = _inputs(config)
     names = ("h", "c", *(gradient_names(inputs.network) if gradients else ()))
-    shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, names)
-    arrays = {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()}
-    trace = Trace(name, arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
+    trace = trace_in_memory(name, inputs.network, inputs.places, names)
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
-    return arrays
+    return trace

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify.result import RunResult
 from tests.engines.test_lengths import alone, padded_inputs
@@ -37,7 +38,11 @@ def trace_alone(trace: Trace, inputs: Inputs, sample: int) -> Trace:
         name: array[:, :, times, one] if array.ndim == 5 else array[times, one] if name == "out" else array[:, one]
         for name, array in trace.arrays.items()
     }
-    return replace(trace, arrays=arrays, lengths=())
+    return replace(
+        trace,
+        arrays=arrays,
+        places=Places(*trace.shape[:2], len(range(trace.shape[2])[times]), 1, trace.places.reverse),
+    )
 
 
 def result_alone(result: RunResult, sample: int) -> RunResult:

@@ -24,6 +24,7 @@ from rnnviz.core.gradients import LossGradient, of_samples
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, read_only, store_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace_index import Places
 from rnnviz.frozen import dataclass
 
 State: TypeAlias = Mapping[str, FloatArray]
@@ -122,6 +123,11 @@ class Inputs:
         """N."""
         return int(self.sequence.shape[1])
 
+    @cached_property
+    def places(self) -> Places:
+        """The sizes of a trace, the direction of each lane, and the lengths of the samples."""
+        return Places.of(self.network, self.timesteps, self.batch_size, self.lengths)
+
     def length(self, sample: int) -> int:
         """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.timesteps
@@ -139,8 +145,7 @@ class Inputs:
     def of_samples(self, samples: NDArray[np.intp]) -> "Inputs":
         """Some samples, in this order, without the names of a file."""
         sequence = np.ascontiguousarray(self.sequence[:, samples])
-        lengths = tuple(self.length(sample) for sample in samples)
-        lengths = () if set(lengths) == {self.timesteps} else lengths
+        lengths = self.places.of_samples(samples).lengths
         state, loss = part_of_state(self.initial_state, np.s_[:, samples]), of_samples(self.loss, samples)
         return Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss)
 

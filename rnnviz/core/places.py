@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import field, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rnnviz.core.axis_labels import UNNAMED, Names
-from rnnviz.core.config import parameter_name
+from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.gradients import GRADIENT
-from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
+from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, Places
 from rnnviz.frozen import dataclass
 
 INPUT_VALUES = "input"
@@ -160,19 +160,7 @@ class Place:
         return f"{self.array}[{', '.join(map(str, self.index))}]"
 
 
-class Directed(Protocol):
-    """The directions of the lanes of a network or of a trace."""
-
-    @property
-    def directions(self) -> int:
-        """Number of directions."""
-
-    @property
-    def reverse(self) -> bool:
-        """Whether the only direction reads the sequence from its end."""
-
-
-def entry_place(network: Directed, array: str, index: Sequence[int]) -> Place:
+def entry_place(network: Network | Places, array: str, index: Sequence[int]) -> Place:
     """The place of an entry of an array, in its lane of a network."""
     place = Place(array, tuple(index))
     if place.kind == "input":

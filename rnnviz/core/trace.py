@@ -25,6 +25,7 @@ from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.places import Place, entry_place
+from rnnviz.core.trace_index import Places
 from rnnviz.frozen import dataclass
 
 _RECORD, _ABOUT = "trace.npy", "trace.json"
@@ -70,10 +71,8 @@ class Trace(Mapping[str, FloatArray]):
     computed_in:
         The type in which they were computed, where a recording says so; else they are taken to have been computed in
         the type in which they were recorded.
-    reverse:
-        Whether the only direction reads the sequence from its end, as with `network.reverse`.
-    lengths:
-        The number of time steps of each sample, if one has padding; the arrays are 0 in padding.
+    places:
+        The sizes, the direction of each lane, and the lengths of the samples; the arrays are 0 in padding.
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
@@ -82,11 +81,10 @@ class Trace(Mapping[str, FloatArray]):
 
     engine: str
     arrays: Mapping[str, FloatArray]
+    places: Places
     missing: frozenset[str] = frozenset()
     precision: str = ""
     computed_in: str = ""
-    reverse: bool = False
-    lengths: tuple[int, ...] = ()
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
@@ -166,14 +164,9 @@ class Trace(Mapping[str, FloatArray]):
         layers, directions, timesteps, samples, units = self.hidden.shape
         return layers, directions, timesteps, samples, units
 
-    @property
-    def directions(self) -> int:
-        """The number of directions."""
-        return self.shape[1]
-
     def place(self, name: str, index: Sequence[int]) -> Place:
         """The place of a number of an array."""
-        return entry_place(self, name, index)
+        return entry_place(self.places, name, index)
 
     @property
     def partial(self) -> bool:
@@ -211,10 +204,6 @@ class Trace(Mapping[str, FloatArray]):
     def _spacing(self, kind: str) -> float:
         return spacing(kind or self.hidden.dtype.name)
 
-    def length(self, sample: int) -> int:
-        """The number of time steps of a sample."""
-        return self.lengths[sample] if self.lengths else self.shape[2]
-
     def with_padding(self) -> list[str]:
         """The names of the arrays (..., T, N, U) with time steps, which may be padding."""
         return [name for name, array in self.items() if array.ndim == 5 or name in ("out", OF_INPUT)]
@@ -222,24 +211,20 @@ class Trace(Mapping[str, FloatArray]):
     def clear_padding(self) -> None:
         """Set the padding of a writable trace to 0."""
         for name in self.with_padding():
-            clear_padding(self.lengths, self[name])
+            clear_padding(self.places.lengths, self[name])
 
     def computed_count(self, array: FloatArray) -> int:
         """The number of values of an array (L, D, T, N, U) that are not padding; all of an array without time."""
-        if not self.lengths or array.ndim != 5:
+        if not self.places.lengths or array.ndim != 5:
             return array.size
         layers, directions, _, _, units = array.shape
-        return layers * directions * units * sum(self.lengths)
+        return layers * directions * units * sum(self.places.lengths)
 
-    def of_samples(self, samples: NDArray[np.intp], lengths: tuple[int, ...]) -> "Trace":
+    def of_samples(self, samples: NDArray[np.intp]) -> "Trace":
         """The arrays of some samples, without the gradients of parameters."""
         arrays = {name: array for name, array in self.items() if not name.startswith(OF_PARAMETERS)}
         own = {name: np.ascontiguousarray(array[..., samples, :]) for name, array in arrays.items()}
-        return replace(self, arrays=own, lengths=lengths)
-
-    def backward(self, direction: int) -> bool:
-        """Whether the lanes of this direction read the sequence from its end."""
-        return self.reverse or direction == 1
+        return replace(self, arrays=own, places=self.places.of_samples(samples))
 
     def recorded(self, layer: int, direction: int) -> range:
         """The time steps of a lane with hidden states: all, except in a recording.
@@ -251,10 +236,11 @@ class Trace(Mapping[str, FloatArray]):
             return range(timesteps)
         if "state.h" in self.missing:
             return range(0)
-        if self.lengths and not self.backward(direction):
+        backward = self.places.backward(direction)
+        if self.places.lengths and not backward:
             # The last steps of the samples are different ones.
             return range(0)
-        last = 0 if self.backward(direction) else timesteps - 1
+        last = 0 if backward else timesteps - 1
         return range(last, last + 1)
 
     def holds(self, layer: int, direction: int, timestep: int) -> bool:
@@ -292,19 +278,17 @@ def array_shapes(
     }
 
 
-def create_trace(
-    folder: Path,
-    engine: str,
-    network: Network,
-    timesteps: int,
-    batch_size: int,
-    names: Iterable[str] = ("h",),
-    lengths: tuple[int, ...] = (),
-) -> Trace:
+def trace_in_memory(engine: str, network: Network, places: Places, names: Iterable[str]) -> Trace:
+    """A writable trace of zeros that is in no folder."""
+    shapes = array_shapes(network, places.timesteps, places.samples, names)
+    return Trace(engine, {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}, places)
+
+
+def create_trace(folder: Path, engine: str, network: Network, places: Places, names: Iterable[str] = ("h",)) -> Trace:
     """Create a writable trace in a new folder. Raises OSError if the folder exists or the disk is full."""
     folder.mkdir(parents=True)
-    shapes = array_shapes(network, timesteps, batch_size, names)
-    about = json.dumps({"engine": engine, "reverse": network.reverse, "lengths": lengths}).encode()
+    shapes = array_shapes(network, places.timesteps, places.samples, names)
+    about = json.dumps({"engine": engine, "places": vars(places)}).encode()
     arrays: Any
     if sum(map(prod, shapes.values())) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
         record = [(name, network.dtype, shape) for name, shape in shapes.items()]
@@ -315,7 +299,7 @@ def create_trace(
         (folder / _ABOUT).write_bytes(about)
         arrays = {name: create_mapped(_path(folder, name), network.dtype, shape) for name, shape in shapes.items()}
     found = {name: arrays[name] for name in shapes}
-    return Trace(engine, found, folder=folder, reverse=network.reverse, lengths=lengths)
+    return Trace(engine, found, places, folder=folder)
 
 
 def add_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
@@ -342,8 +326,11 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
     if not about or (folder / _ABOUT).exists():
         about = (folder / _ABOUT).read_bytes()
     known = json.loads(about)
-    missing, known["lengths"] = known.pop("missing", ()), tuple(known["lengths"])
-    return _without(Trace(arrays=arrays, folder=folder, pyramids=open_pyramids(folder), **known), missing)
+    missing, sizes = known.pop("missing", ()), known.pop("places")
+    places = Places(**{**sizes, "lengths": tuple(sizes["lengths"])})
+    return _without(
+        Trace(arrays=arrays, places=places, folder=folder, pyramids=open_pyramids(folder), **known), missing
+    )
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -354,8 +341,9 @@ def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", comp
     """Mark arrays of a trace as missing, and record the types of a recording. Raises OSError if the disk is full."""
     missing, marked = sorted(missing), replace(trace, precision=precision, computed_in=computed_in)
     if trace.folder is not None and (missing or precision or computed_in):
-        about = {name: getattr(marked, name) for name in ("engine", "reverse", "lengths", "precision", "computed_in")}
-        (trace.folder / _ABOUT).write_bytes(json.dumps({**about, "missing": missing}).encode())
+        about: dict[str, Any] = {name: getattr(marked, name) for name in ("engine", "precision", "computed_in")}
+        about |= {"places": vars(trace.places), "missing": missing}
+        (trace.folder / _ABOUT).write_bytes(json.dumps(about).encode())
     return _without(marked, missing)
 
 

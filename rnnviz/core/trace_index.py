@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import plural
@@ -113,6 +116,53 @@ def check_index(name: str, value: int, count: int, noun: str) -> None:
 
 
 INPUT = Lane(None)
+
+
+@dataclass(frozen=True)
+class Places:
+    """The sizes of the arrays of a run, the direction of each lane, and where each sample ends.
+
+    `reverse` is that of the network. `lengths` are the numbers of time steps of the samples, () if none has padding.
+    """
+
+    layers: int
+    directions: int
+    timesteps: int
+    samples: int
+    reverse: bool = False
+    lengths: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, network: Network, timesteps: int, samples: int, lengths: tuple[int, ...] = ()) -> "Places":
+        """The places of a network's arrays."""
+        return cls(network.num_layers, network.directions, timesteps, samples, network.reverse, lengths)
+
+    def backward(self, direction: int) -> bool:
+        """Whether the lanes of a direction read the sequence from its end."""
+        return self.reverse or direction == 1
+
+    def location(self, *index: int) -> Location:
+        """The location with some indices: layer, direction, time step, sample, unit."""
+        return Location(*index, reverse=self.reverse)
+
+    def length(self, sample: int) -> int:
+        """The number of time steps of a sample."""
+        return self.lengths[sample] if self.lengths else self.timesteps
+
+    @property
+    def every_length(self) -> tuple[int, ...]:
+        """The number of time steps of each sample, also if none has padding."""
+        return self.lengths or (self.timesteps,) * self.samples
+
+    def last_steps(self, direction: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The time step of each sample (N,) that leaves the final state of a lane, and the samples (N,): an index."""
+        lengths = np.asarray(self.every_length, np.intp)
+        return np.zeros_like(lengths) if self.backward(direction) else lengths - 1, np.arange(self.samples)
+
+    def of_samples(self, samples: NDArray[np.intp]) -> "Places":
+        """The places of some samples, in this order."""
+        lengths = tuple(self.length(sample) for sample in samples)
+        return replace(self, samples=len(samples), lengths=() if set(lengths) == {self.timesteps} else lengths)
 
 
 def lanes_of(network: Network) -> tuple[Lane, ...]:

@@ -207,7 +207,7 @@ class LanePass:
         self._inputs, self._trace, self._layer, self._lane, self._loss = inputs, trace, layer, lane, inputs.loss
         self._network = inputs.network
         self._row = lane[0] * inputs.network.directions + lane[1]
-        self._lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+        self._lengths = inputs.places.every_length
         self._backward = inputs.network.backward(lane[1])
         self._sums: dict[str, FloatArray] = {}
 

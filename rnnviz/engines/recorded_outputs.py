@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.array_names import file_names
@@ -358,23 +357,17 @@ def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozens
     _, directions, _, _, size = trace.shape
     if "hidden" not in recorded:
         trace.hidden[...] = np.nan
-        clear_padding(trace.lengths, trace.hidden)
+        clear_padding(trace.places.lengths, trace.hidden)
         for direction in range(directions):
             if "state" in recorded:
-                trace.hidden[:, direction, *_last_steps(trace, direction)] = trace.state_h[direction::directions]
+                trace.hidden[:, direction, *trace.places.last_steps(direction)] = trace.state_h[direction::directions]
             if "output" in recorded:
                 trace.hidden[-1, direction] = trace.output[..., direction * size : (direction + 1) * size]
     if "output" not in recorded:
         layer_output(trace.hidden[-1], trace.output)
     if "state" not in recorded:
         for direction in range(directions):
-            trace.state_h[direction::directions] = trace.hidden[:, direction, *_last_steps(trace, direction)]
+            trace.state_h[direction::directions] = trace.hidden[:, direction, *trace.places.last_steps(direction)]
     names = file_names(inputs.network.kind)
     returned = [name for name in names if name in ("h", "out") or name.startswith("state.")]
     return frozenset(name for name in returned if names[name] not in recorded)
-
-
-def _last_steps(trace: Trace, direction: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The last computed time step of each sample (N,), and the samples."""
-    samples = np.arange(trace.shape[3])
-    return np.array([0 if trace.backward(direction) else trace.length(n) - 1 for n in samples]), samples

@@ -171,7 +171,7 @@ def read_file(path: Path) -> Engine:
 
 def _arranged(inputs: Inputs, array: FloatArray) -> FloatArray:
     """An array (T, N, U), of which the time steps of each sample are reversed if the network reads it from its end."""
-    lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+    lengths = inputs.places.every_length
     return reversed_within(lengths, array) if inputs.network.reverse else array
 
 

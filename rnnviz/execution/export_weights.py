@@ -20,7 +20,7 @@ from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Engine, FileWeightsEngine
 from rnnviz.engines.manual import ManualEngine
@@ -182,7 +182,8 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
 
 def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
     """A trace of NaN, which cannot pass for a result."""
-    network, names = inputs.network, ("h", "c") if engine.provides_cell_state else ("h",)
-    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, names)
-    arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
-    return Trace(engine.version, arrays, reverse=network.reverse)
+    names = ("h", "c") if engine.provides_cell_state else ("h",)
+    trace = trace_in_memory(engine.version, inputs.network, inputs.places, names)
+    for array in trace.values():
+        array.fill(np.nan)
+    return trace

@@ -151,7 +151,7 @@ def _checked(name: str, inputs: Inputs, ran: _Ran, checks: list[Check]) -> Trace
     missing = forward.missing | backward.missing
     if missing or forward.precision or forward.computed_in:
         trace = with_missing(trace, missing, forward.precision, forward.computed_in)
-    if trace.lengths:
+    if trace.places.lengths:
         padding = padding_check(trace)
         checks.append(padding)
         if not padding.holds:
@@ -322,7 +322,7 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
     cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
     gradients = () if inputs.loss is None else engine.gradients(inputs.network)
     arrays = ("h", "c", *gradients) if cell else ("h", *gradients)
-    return create_trace(folder, name, inputs.network, inputs.timesteps, inputs.batch_size, arrays, inputs.lengths)
+    return create_trace(folder, name, inputs.network, inputs.places, arrays)
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:

@@ -83,7 +83,7 @@ class Namespace:
             case "layout":
                 return network.layout
             case "lengths":
-                return np.array([inputs.length(sample) for sample in range(samples)])
+                return np.array(inputs.places.every_length)
         if name in OUTCOMES:
             return run_variable(result, name)
         if name in SELECTION:

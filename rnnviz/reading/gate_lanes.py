@@ -161,7 +161,7 @@ def gate_series(result: RunResult, key: SeriesKey, check: Callable[[], None]) ->
     values = np.empty(timesteps, trace.hidden.dtype)
     starts = range(0, timesteps, _BLOCK)
     # In the order of computation, in which a cell state is carried from block to block.
-    for start in reversed(starts) if trace.backward(key.direction) else starts:
+    for start in reversed(starts) if trace.places.backward(key.direction) else starts:
         check()
         times = slice(start, min(start + _BLOCK, timesteps))
         lane = key.layer, key.direction, key.sample

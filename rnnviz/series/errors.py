@@ -184,9 +184,7 @@ def spread(result: RunResult, candidate: str, name: str = "h") -> list[LaneSprea
     comparison = result.comparison(candidate).of(name)
     layers, directions, *_ = result.shape
     return [
-        _lane(result, comparison, Location(k, d, reverse=comparison.reverse))
-        for k in range(layers)
-        for d in range(directions)
+        _lane(result, comparison, comparison.places.location(k, d)) for k in range(layers) for d in range(directions)
     ]
 
 

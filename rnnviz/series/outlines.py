@@ -25,7 +25,7 @@ _PADDING = 0.06
 def unit_over_time(trace: Trace, where: Location, unit: int, times: range, name: str = "h") -> FloatArray:
     """One unit of an array's lane and sample of `where` at some time steps, read into memory; NaN in padding."""
     values = np.array(trace[name][where.layer, where.direction, times.start : times.stop, where.sample, unit])
-    values[max(0, trace.length(where.sample) - times.start) :] = np.nan
+    values[max(0, trace.places.length(where.sample) - times.start) :] = np.nan
     return values
 
 
@@ -210,7 +210,7 @@ def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: s
     Neither has a block of padding.
     """
     outline = _unit_outline(trace, where, seen, block, name)
-    length, first = trace.length(where.sample), outline.first
+    length, first = trace.places.length(where.sample), outline.first
     whole = max(0, (length - first) // block)
     if length == outline.timesteps or whole >= len(outline.low):
         return outline
@@ -348,7 +348,7 @@ def _bars(
         else:
             words = _words(low, high, unit)
         outside = limit is not None and low >= limit
-        bars.append(HistogramBar(x, words, low, high, int(histogram.counts[place]), histogram.location(place), outside))
+        bars.append(HistogramBar(x, words, low, high, int(histogram.counts[place]), histogram.first[place], outside))
     return tuple(bars)
 
 

@@ -13,7 +13,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import SequenceSource, indices, one_hot
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import trace_in_memory
+from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.formats import open_tensors
@@ -80,9 +81,8 @@ class Generator:
         self.temperature = temperature
         self.text = ""
         network = model.network
-        shapes = array_shapes(network, 1, 1, network.kind.state_symbols)
         self._engine = ManualEngine()
-        self._trace = Trace("manual", {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()})
+        self._trace = trace_in_memory("manual", network, Places.of(network, 1, 1), network.kind.state_symbols)
         self._state = {s: np.zeros(network.state_shape(1, s), network.dtype) for s in network.kind.state_symbols}
         self._config = Config(network, SequenceSource(batch_size=1, timesteps=1))
         # Before the first character the output is 0.

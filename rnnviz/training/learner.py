@@ -13,7 +13,8 @@ from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.gradients import OF_PARAMETERS, LossGradient, gradient_names
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import Trace, trace_in_memory
+from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
@@ -97,9 +98,7 @@ class ManualGradients:
         timesteps, samples, _ = batch.x.shape
         if self._trace is None or self._trace.shape[2:4] != (timesteps, samples):
             names = (*network.kind.state_symbols, *gradient_names(network))
-            shapes = array_shapes(network, timesteps, samples, names)
-            arrays = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
-            self._trace = Trace("manual", arrays, reverse=network.reverse)
+            self._trace = trace_in_memory("manual", network, Places.of(network, timesteps, samples), names)
         return self._trace
 
 

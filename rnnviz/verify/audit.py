@@ -208,9 +208,9 @@ def _error_and_ratio(own: FloatArray, expected: BoundedArray) -> tuple[FloatArra
 def _computed_count(trace: Trace, name: str) -> int:
     """The number of values of an array that are not padding."""
     size = trace[name].size
-    if not trace.lengths or name not in trace.with_padding():
+    if not trace.places.lengths or name not in trace.with_padding():
         return size
-    return size // (trace.shape[2] * trace.shape[3]) * sum(trace.lengths)
+    return size // (trace.shape[2] * trace.shape[3]) * sum(trace.places.lengths)
 
 
 class _First:

@@ -117,7 +117,7 @@ def _of_samples(inputs: Inputs, trace: Trace, count: int) -> tuple[Inputs, Trace
     value = None if inputs.loss is None else inputs.loss.value
     samples = np.arange(count) if value is None else np.array([value[3]])
     part = inputs.of_samples(samples)
-    return part, trace.of_samples(samples, part.lengths)
+    return part, trace.of_samples(samples)
 
 
 def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:

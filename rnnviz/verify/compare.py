@@ -16,7 +16,7 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
 from rnnviz.verify.compared_blocks import ComparedBlock, compared_blocks, lanes_of_pass
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
@@ -191,7 +191,7 @@ class LaneComparison(OverTime, ArrayComparison):
 
     `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
 
-    `reverse` says that the only direction goes backward: the order of computation begins at T-1.
+    `places` are those of the reference, with the direction of each lane.
     """
 
     NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
@@ -202,8 +202,8 @@ class LaneComparison(OverTime, ArrayComparison):
     error_ratio_by_column: NDArray[np.float64]
     error_ratios: Histogram
     ulps: Histogram
+    places: Places
     stored: Path | None = None
-    reverse: bool = False
 
     def protect(self) -> None:
         """Let no one write to the arrays."""
@@ -217,7 +217,7 @@ class LaneComparison(OverTime, ArrayComparison):
 
     def last_first(self, direction: int) -> bool:
         """Whether the pass goes through lanes of a direction from the last time step to the first."""
-        return (self.reverse or direction == 1) != self.in_backward_pass
+        return self.places.backward(direction) != self.in_backward_pass
 
     @cached_property
     def lane_mismatched(self) -> NDArray[np.int64]:
@@ -420,10 +420,10 @@ class _Figures:
             **figures,
             **self._over_time,  # type: ignore[arg-type]
             error_ratio_by_column=self._by_column,
-            error_ratios=self._error_ratios.histogram(reverse=reference.reverse),
-            ulps=self._ulps.histogram(reverse=reference.reverse),
+            error_ratios=self._error_ratios.histogram(reference.places),
+            ulps=self._ulps.histogram(reference.places),
+            places=reference.places,
             stored=self._stored,
-            reverse=reference.reverse,
         )
 
 

@@ -111,11 +111,11 @@ def compared_blocks(
     length, gradients = max(1, _BLOCK_VALUES // (samples * units)), name.startswith(GRADIENT)
     for lane in lanes_of_pass(layers, directions, gradients=gradients):
         both = range(timesteps) if gradients else compared_steps(reference, candidate, *lane)
-        last_first = reference.backward(lane[1]) != gradients
+        last_first = reference.places.backward(lane[1]) != gradients
         parts = range(both.start), both, range(both.stop, timesteps)
         for recorded in parts[:: -1 if last_first else 1]:
-            for part, computed in computed_parts(reference.lengths, recorded, backward=last_first):
-                own = computed if len(computed) < len(reference.lengths) else None
+            for part, computed in computed_parts(reference.places.lengths, recorded, backward=last_first):
+                own = computed if len(computed) < len(reference.places.lengths) else None
                 for times in time_blocks(part, length, backward=last_first):
                     r, c = (np.asarray(array[lane][times]) for array in (ours, theirs))
                     difference = differences.of(r, c) if recorded is both else None

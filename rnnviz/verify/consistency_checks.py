@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.lengths import last_steps, padding_mask
+from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import (
@@ -81,8 +81,8 @@ def padding_check(trace: Trace) -> Check:
         array = trace[name]
         lanes = array.reshape(-1, *array.shape[-3:])
         length = max(1, _BLOCK_VALUES // lanes[0, 0].size)
-        for times in time_blocks(range(min(trace.lengths), lanes.shape[1]), length, backward=False):
-            padding = padding_mask(trace.lengths, times)
+        for times in time_blocks(range(min(trace.places.lengths), lanes.shape[1]), length, backward=False):
+            padding = padding_mask(trace.places.lengths, times)
             size += int(padding.sum()) * len(lanes) * array.shape[-1]
             others += sum(int(np.count_nonzero(lane[times][padding])) for lane in lanes)
     detail = f"{others:,} of {size:,} values in padding are not 0" if others else f"all {size:,} values are 0"
@@ -133,11 +133,11 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
 
     checks: list[Check] = []
     if recorded >= {"out", "state.h"}:
-        if trace.reverse:
+        if trace.places.reverse:
             checks.append(check("the backward final state is the output at t = 0", state[-1, 0], out_forward[0]))
         else:
-            last = "each sample's last time step" if trace.lengths else "t = T-1"
-            final = last_steps(out_forward, trace.lengths)
+            last = "each sample's last time step" if trace.places.lengths else "t = T-1"
+            final = out_forward[trace.places.last_steps(0)]
             checks.append(check(f"the forward final state is the output at {last}", state[-1, 0], final))
         if directions == 2:
             checks.append(check("the backward final state is the output at t = 0", state[-1, 1], out_backward[0]))
@@ -155,7 +155,7 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
         check(
             f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden state",
             state[layer, d],
-            trace.hidden[layer, d, 0] if trace.backward(d) else last_steps(trace.hidden[layer, d], trace.lengths),
+            trace.hidden[layer, d, *trace.places.last_steps(d)],
         )
         for layer in range(layers)
         for d, word in enumerate(("forward ", "backward ") if directions == 2 else ("",))

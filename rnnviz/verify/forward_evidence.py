@@ -83,7 +83,7 @@ class ForwardEvidence:
         if fault.of_padding and large:
             samples = _some_samples(inputs, self.wrong)
             inputs = inputs.of_samples(samples)
-            trace = trace.of_samples(samples, inputs.lengths)
+            trace = trace.of_samples(samples)
         steps = _STEPS if large else max(inputs.timesteps, inputs.batch_size)
         every = None if large else tuple(range(max(inputs.timesteps, inputs.batch_size)))
         windows = [
@@ -178,7 +178,7 @@ def _as_joined(fault: BugVariant, trace: Trace) -> Trace:
 
 def _some_samples(inputs: Inputs, wrong: Location | None) -> NDArray[np.intp]:
     """The sample of the first wrong step, the shortest sample and the longest one."""
-    lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
+    lengths = np.array(inputs.places.every_length)
     return np.unique([0 if wrong is None else wrong.sample, lengths.argmin(), lengths.argmax()])
 
 

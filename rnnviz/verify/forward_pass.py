@@ -185,7 +185,7 @@ class ForwardPass:
             return
         backward = self.inputs.network.backward(lane[1])
         last = 0 if backward else len(expected.value) - 1
-        stops = np.array([trace.length(sample) for sample in samples])
+        stops = np.array(trace.places.every_length)[samples]
         final = np.flatnonzero(np.full(len(samples), times.start == 0) if backward else stops == times.stop)
         if len(final):
             states = trace.state_c[lane[0] * trace.shape[1] + lane[1]][np.ix_(samples[final], units)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
 from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.metrics import UlpArray
@@ -28,22 +28,20 @@ class Histogram:
     """Counts of zero, of each octave from `lowest` to `highest`, and of what is infinite, in this order.
 
     `counts` (B,) with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what
-    lies beyond them, too. `first` (B, 5) is the place of the first number of each bin in the order of computation,
-    -1 where there is none; `reverse` is that of `Location`.
+    lies beyond them, too. `first` has the location of the first number of each bin in the order of computation.
     """
 
     lowest: int
     highest: int
     counts: NDArray[np.int64]
-    first: NDArray[np.int64]
-    reverse: bool = False
+    first: tuple[Location | None, ...]
 
     def __post_init__(self) -> None:
-        """Let no one write to the arrays."""
-        self.counts.flags.writeable = self.first.flags.writeable = False
+        """Let no one write to the counts."""
+        self.counts.flags.writeable = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Protect the arrays again after a pipe."""
+        """Protect the counts again after a pipe."""
         self.__dict__.update(state)
         self.__post_init__()
 
@@ -61,10 +59,6 @@ class Histogram:
         octave = self.lowest + place - 1
         low = 0.0 if octave == self.lowest else 2.0**octave
         return low, np.inf if octave == self.highest else 2.0 ** (octave + 1)
-
-    def location(self, place: int) -> Location | None:
-        """Where the first number of a bin is, or None if the bin is empty."""
-        return Location(*map(int, self.first[place]), reverse=self.reverse) if self.counts[place] else None
 
     @property
     def filled(self) -> range:
@@ -131,16 +125,16 @@ class HistogramAccumulator:
         for key, first in zip(new, _first_places(block.ordered(keys), new_keys), strict=True):
             self._places[int(key)] = self._added - keys.size + first, block.index(block.place(first))
 
-    def histogram(self, *, reverse: bool = False) -> Histogram:
-        """The histogram of the values added so far."""
+    def histogram(self, places: Places) -> Histogram:
+        """The histogram of the values added so far, which are at these places."""
         bins = self._highest - self._lowest + 3
-        counts, first = np.zeros(bins, np.int64), np.full((bins, 5), -1, np.int64)
+        counts, first = np.zeros(bins, np.int64), dict[int, Location]()
         # The earliest of a bin is written last.
         for key, (_, index) in sorted(self._places.items(), key=lambda item: -item[1][0]):
             place = self._place(key)
             counts[place] += self._counts[key]
-            first[place] = index
-        return Histogram(self._lowest, self._highest, counts, first, reverse)
+            first[place] = places.location(*index)
+        return Histogram(self._lowest, self._highest, counts, tuple(map(first.get, range(bins))))
 
     def _place(self, key: int) -> int:
         if key == 0:

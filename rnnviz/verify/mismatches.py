@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
 from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, mismatching, tolerance, ulp_distance
@@ -33,14 +33,14 @@ class MismatchRows:
     error: NDArray[np.float64]
     error_ratio: NDArray[np.float64]
     ulp: UlpArray
-    reverse: bool = False
+    places: Places
 
     def __len__(self) -> int:
         return len(self.where)
 
     def location(self, row: int) -> Location:
         """The place of one row."""
-        return Location(*(int(index) for index in self.where[row]), reverse=self.reverse)
+        return self.places.location(*map(int, self.where[row]))
 
     def row_of(self, where: Location) -> int | None:
         """The row in which a place is, or None."""
@@ -85,7 +85,7 @@ def mismatch_rows(
     error = abs_error(r, c)
     limit = tolerance(r, comparison.rtol, comparison.atol)
     ratio, ulp = error_ratio_of(error, limit), ulp_distance(r, c)
-    return MismatchRows(total, where, r, c, error, ratio, ulp, comparison.reverse)
+    return MismatchRows(total, where, r, c, error, ratio, ulp, comparison.places)
 
 
 def _places(
@@ -108,8 +108,8 @@ def _places(
         for trace in (reference, candidate)
     )
     mismatched = mismatching(r, c, comparison.rtol, comparison.atol)
-    if reference.lengths:
-        mismatched &= times[:, np.newaxis] < np.asarray(reference.lengths)[samples]
+    if lengths := comparison.places.lengths:
+        mismatched &= times[:, np.newaxis] < np.asarray(lengths)[samples]
     outside = np.argwhere(mismatched)
     where = np.empty((len(outside), 5), np.int64)
     where[:, :2] = lane
@@ -129,8 +129,8 @@ def mismatching_at(
     index = where.layer, where.direction, where.timestep
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
     mismatched = mismatching(r, c, comparison.rtol, comparison.atol)
-    if reference.lengths:
-        mismatched[np.asarray(reference.lengths) <= where.timestep] = False
+    if lengths := comparison.places.lengths:
+        mismatched[np.asarray(lengths) <= where.timestep] = False
     return mismatched
 
 
@@ -162,7 +162,7 @@ def _next_step(comparison: LaneComparison, here: Location, forward: bool) -> Loc
             times = times[here.timestep + 1 :] if rising else times[: here.timestep]
         found = _first_time(counts[layer, direction], times, rising=rising)
         if found is not None:
-            return Location(layer, direction, found, reverse=comparison.reverse)
+            return comparison.places.location(layer, direction, found)
     raise ValueError("There are no mismatches.")
 
 

@@ -74,7 +74,7 @@ def _copies(fault: BugVariant, inputs: Inputs, trace: Trace) -> Iterator[tuple[F
         found, expected = np.asarray(trace.state_h), final_states(fault, inputs, trace)
         if fault.batch_as_time and inputs.lengths:
             # What stays in padding is not known.
-            last = [0 if trace.backward(d) else inputs.batch_size - 1 for d in range(inputs.network.directions)]
+            last = [0 if trace.places.backward(d) else inputs.batch_size - 1 for d in range(inputs.network.directions)]
             ends = last * inputs.network.num_layers
             places = np.arange(inputs.batch_size) % inputs.timesteps
             known = places < np.array([inputs.length(end) for end in ends])[:, np.newaxis]
@@ -95,10 +95,11 @@ def final_states(fault: BugVariant, inputs: Inputs, trace: Trace) -> FloatArray:
         # The last computed sample of each time step; there are as many states as samples.
         places = np.arange(inputs.batch_size) % inputs.timesteps
         lanes = np.ndindex(inputs.network.num_layers, inputs.network.directions)
-        return np.stack([trace.hidden[k][places, 0 if trace.backward(k[1]) and not at_last else -1] for k in lanes])
+        backward = trace.places.backward
+        return np.stack([trace.hidden[k][places, 0 if backward(k[1]) and not at_last else -1] for k in lanes])
     finals = [
         trace.hidden[layer, direction, 0]
-        if trace.backward(direction) and not at_last
+        if trace.places.backward(direction) and not at_last
         else last_steps(trace.hidden[layer, direction], inputs.lengths)
         for layer, direction in np.ndindex(inputs.network.num_layers, inputs.network.directions)
     ]

@@ -8,7 +8,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import last_timestep, time_blocks
+from rnnviz.core.trace_index import time_blocks
 from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit_sampling import FULL
 from rnnviz.verify.consistency_checks import Check, equality
@@ -33,15 +33,15 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * network.hidden_size))
     for layer, direction in np.ndindex(trace.shape[:2]):
         backward = network.backward(direction)
-        lasts = [last_timestep(backward, inputs.length(sample)) for sample in range(inputs.batch_size)]
+        lasts = inputs.places.last_steps(direction)[0]
         whole = trace.cell is not None and trace.cell.size <= FULL
         times = range(timesteps) if whole else range(min(lasts), max(lasts) + 1)
         for block in time_blocks(times, length, backward=backward):
             c = followed.after(layer, direction, block, slice(0, inputs.batch_size), slice(0, network.hidden_size))
             if trace.cell is not None:
-                computed = ~padding_mask(trace.lengths, block) if trace.lengths else slice(None)
+                computed = ~padding_mask(trace.places.lengths, block) if trace.places.lengths else slice(None)
                 cells.add(trace.cell[layer, direction, block][computed], c[computed], trace.stored_as)
-            here = np.flatnonzero((block.start <= np.array(lasts)) & (np.array(lasts) < block.stop))
+            here = np.flatnonzero((block.start <= lasts) & (lasts < block.stop))
             if trace.state_c is not None and len(here):
                 final = trace.state_c[layer * network.directions + direction]
                 finals.add(final[here], c[np.array(lasts)[here] - block.start, here], trace.stored_as)
@@ -60,7 +60,7 @@ def state_equality(reference: Trace, candidate: Trace, rtol: float, atol: float)
     """
     partial = candidate if candidate.partial else reference
     other = reference if partial is candidate else candidate
-    names = ("state.h", "state.c") if partial.lengths else ("state.c",)
+    names = ("state.h", "state.c") if partial.places.lengths else ("state.c",)
     return [
         equality(
             f"state[{'hc'.index(name[-1])}] is that of {display_name(other.engine)}",

@@ -13,9 +13,11 @@ from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import create_mapped
 from rnnviz.core.multiscale import Level
 from rnnviz.core.trace import create_trace, open_trace, with_missing
+from rnnviz.core.trace_index import Places
 
 LSTM = Network("lstm", 2, 4, num_layers=3, bidirectional=True, dtype="float64")
 TIMESTEPS, SAMPLES = 5, 3
+PLACES = Places.of(LSTM, TIMESTEPS, SAMPLES)
 MARKS = ("h", "out", "state.h", "state.c")
 SUBSETS = list(chain.from_iterable(combinations(MARKS, size) for size in range(len(MARKS) + 1)))
 
@@ -24,7 +26,7 @@ SUBSETS = list(chain.from_iterable(combinations(MARKS, size) for size in range(l
 def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(
     tmp_path: Path, missing: Collection[str]
 ) -> None:
-    trace = with_missing(create_trace(tmp_path / "engine", "recording:x.npz", LSTM, TIMESTEPS, SAMPLES), missing)
+    trace = with_missing(create_trace(tmp_path / "engine", "recording:x.npz", LSTM, PLACES), missing)
     for told in (trace, open_trace(tmp_path / "engine")):
         assert told.missing == set(missing)
         for layer in range(3):
@@ -43,7 +45,7 @@ def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(
 def test_missing_arrays_and_precision_survive_opening_again(
     tmp_path: Path, missing: Collection[str], precision: str
 ) -> None:
-    made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, TIMESTEPS, SAMPLES, names=("h", "c"))
+    made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, PLACES, names=("h", "c"))
     made.hidden[:] = np.random.default_rng(0).normal(size=made.hidden.shape)
     marked = with_missing(made, missing, precision) if precision else with_missing(made, missing)
     opened = open_trace(tmp_path / "engine")
@@ -56,7 +58,7 @@ def test_missing_arrays_and_precision_survive_opening_again(
 
 
 def test_a_trace_in_memory_alone_can_be_marked(tmp_path: Path) -> None:
-    made = create_trace(tmp_path / "engine", "x", LSTM, TIMESTEPS, SAMPLES)
+    made = create_trace(tmp_path / "engine", "x", LSTM, PLACES)
     marked = with_missing(replace(made, folder=None), ["out"], "float16")
     assert (marked.missing, marked.precision, marked.folder) == ({"out"}, "float16", None)
     assert not open_trace(tmp_path / "engine").missing
@@ -64,7 +66,7 @@ def test_a_trace_in_memory_alone_can_be_marked(tmp_path: Path) -> None:
 
 def test_a_trace_opens_with_its_coarser_copies(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "engine"
-    create_trace(folder, "manual", LSTM, TIMESTEPS, SAMPLES)
+    create_trace(folder, "manual", LSTM, PLACES)
     create_mapped(folder / "lowest.level-16x1.npy", "float64", (3, 2, 1, SAMPLES, 4))[:] = 7.0
     opened = open_trace(folder)
     assert list(opened.pyramids) == ["lowest"]
@@ -79,6 +81,6 @@ def test_a_trace_of_as_many_bytes_as_the_limit_is_one_file(
     network = Network("gru", 3, 4)
     hidden, output, state = 5 * 3 * 4, 5 * 3 * 4, 3 * 4
     monkeypatch.setattr(trace_module, "_SMALL_BYTES", 4 * (hidden + output + state) + beside)
-    made = create_trace(tmp_path / "engine", "manual", network, 5, 3)
+    made = create_trace(tmp_path / "engine", "manual", network, Places.of(network, 5, 3))
     assert len(list((tmp_path / "engine").iterdir())) == files
     assert (made.engine, made.folder) == ("manual", tmp_path / "engine")

@@ -8,6 +8,7 @@ import pytest
 from rnnviz.core import trace as trace_module
 from rnnviz.core.config import Network
 from rnnviz.core.trace import add_array, create_trace, open_trace
+from rnnviz.core.trace_index import Places
 
 LSTM = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
 GRU = Network("gru", 3, 4, dtype="float64")
@@ -20,7 +21,7 @@ def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_trace_round_trip(tmp_path: Path) -> None:
-    written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, names=("h", "c"))
+    written = create_trace(tmp_path / "engine", "./größer.py", LSTM, Places.of(LSTM, 5, 3), names=("h", "c"))
     generator = np.random.default_rng(0)
     for array in written.values():
         array[:] = generator.normal(size=array.shape)
@@ -37,18 +38,18 @@ def test_trace_round_trip(tmp_path: Path) -> None:
 
 
 def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path: Path) -> None:
-    gru = create_trace(tmp_path / "gru", "manual", GRU, 5, 3, names=("h", "c"))
+    gru = create_trace(tmp_path / "gru", "manual", GRU, Places.of(GRU, 5, 3), names=("h", "c"))
     assert (gru.cell, gru.state_c) == (None, None)
     assert list(gru) == ["h", "out", "state.h"]
     assert gru.hidden.dtype == np.float64
-    unknown = create_trace(tmp_path / "lstm", "gluon", LSTM, 5, 3)
+    unknown = create_trace(tmp_path / "lstm", "gluon", LSTM, Places.of(LSTM, 5, 3))
     assert unknown.cell is None
     assert unknown.state_c is not None
     assert open_trace(tmp_path / "lstm").cell is None
 
 
 def test_out_follows_the_layout(tmp_path: Path) -> None:
-    trace = create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+    trace = create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
     trace.output[:] = np.arange(trace.output.size).reshape(trace.output.shape)
     assert trace.output_in("TNC").shape == (5, 3, 8)
     assert trace.output_in("NTC").shape == (3, 5, 8)
@@ -56,7 +57,7 @@ def test_out_follows_the_layout(tmp_path: Path) -> None:
 
 
 def test_a_lane_is_a_view_of_one_sample(tmp_path: Path) -> None:
-    trace = create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+    trace = create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
     trace.hidden[1, 0, 4, 2, 3] = 7.0
     lane = trace.lane(1, 0, 2)
     assert lane.shape == (5, 4)
@@ -65,9 +66,9 @@ def test_a_lane_is_a_view_of_one_sample(tmp_path: Path) -> None:
 
 
 def test_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
-    create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+    create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
     with pytest.raises(FileExistsError):
-        create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+        create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
 
 
 def test_folder_without_a_trace_is_refused(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_folder_without_a_trace_is_refused(tmp_path: Path) -> None:
 
 
 def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
-    create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
+    create_trace(tmp_path / "engine", "manual", GRU, Places.of(GRU, 5, 3))
     filling = open_trace(tmp_path / "engine", writable=True)
     filling.hidden[:], filling.output[:], filling.state_h[:] = 1.0, 2.0, 3.0
     filled = open_trace(tmp_path / "engine")
@@ -89,12 +90,12 @@ def test_a_small_trace_is_one_file_and_a_large_one_is_not(tmp_path: Path, monkey
         (1000, ["h.array.npy", "out.array.npy", "state.h.array.npy", "trace.json"]),
     ):
         monkeypatch.setattr(trace_module, "_SMALL_BYTES", limit)
-        create_trace(tmp_path / str(limit), "manual", GRU, 5, 3)
+        create_trace(tmp_path / str(limit), "manual", GRU, Places.of(GRU, 5, 3))
         assert sorted(path.name for path in (tmp_path / str(limit)).iterdir()) == files
 
 
 def test_an_added_array_is_opened_with_the_others(tmp_path: Path) -> None:
-    trace = create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
+    trace = create_trace(tmp_path / "engine", "manual", GRU, Places.of(GRU, 5, 3))
     add_array(tmp_path / "engine", "grad.h", "float64", trace.shape)[:] = 4.0
     opened = open_trace(tmp_path / "engine")
     assert sorted(opened) == ["grad.h", "h", "out", "state.h"]

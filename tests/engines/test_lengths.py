@@ -46,7 +46,7 @@ def alone(inputs: Inputs, sample: int) -> Inputs:
 
 
 def assert_each_sample_is_as_alone(trace: Trace, inputs: Inputs, tolerance: float) -> None:
-    for sample, length in enumerate(trace.length(n) for n in range(inputs.batch_size)):
+    for sample, length in enumerate(inputs.places.every_length):
         one = alone(inputs, sample)
         # Not all loops know reverse: they read the sequence the other way round.
         order = -1 if inputs.network.reverse else 1

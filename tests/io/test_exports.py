@@ -56,7 +56,7 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
     result = make_result(("gluon", "manual", "./a/mine.py"), gradients=("gluon", "manual"), **LSTM)
     # The first engine has the gradients of a backward pass; the second has others, and the third none.
     gradients = traced(ManualEngine(), result.inputs)
-    result = replace(result, traces={**result.traces, "gluon": Trace("gluon", dict(gradients))})
+    result = replace(result, traces={**result.traces, "gluon": Trace("gluon", dict(gradients), result.inputs.places)})
     parameter = parameter_place(Lane(0, 1), key, index)
     assert write_contributions(result, tmp_path / "out.csv", parameter) == 5 * 4
     header, rows = rows_of(tmp_path / "out.csv")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.base import Engine, EngineReport
 
 
@@ -24,10 +24,10 @@ class Answer:
 
 def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine", gradients: Sequence[str] = ()) -> Trace:
     """A writable trace in memory, full of NaN: what an engine leaves out stays visible. Padding is 0, as on disk."""
-    network = inputs.network
-    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, (*(("h", "c") if cell else ("h",)), *gradients))
-    arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
-    trace = Trace(engine, arrays, reverse=network.reverse, lengths=inputs.lengths)
+    names = (*(("h", "c") if cell else ("h",)), *gradients)
+    trace = trace_in_memory(engine, inputs.network, inputs.places, names)
+    for array in trace.values():
+        array.fill(np.nan)
     trace.clear_padding()
     return trace
 

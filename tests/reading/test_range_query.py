@@ -97,7 +97,7 @@ def test_the_states_gates_and_gradients_of_each_lane_are_searched() -> None:
     )
     # The first keeps c, and the other does not.
     without = {name: array for name, array in result["other"].items() if name != "c"}
-    result = replace(result, traces={**result.traces, "other": Trace("other", without)})
+    result = replace(result, traces={**result.traces, "other": Trace("other", without, result.inputs.places)})
     state = {"h": result.inputs.initial_state["h"], "c": result.inputs.initial_state.get("c")}
     for direction, letter in enumerate("lr"):
         prefix = f"{letter}0_"

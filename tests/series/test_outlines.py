@@ -1,6 +1,7 @@
 """Numbers over time and histograms as they are drawn."""
 
 import itertools
+import json
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
@@ -270,7 +271,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     hidden[0, 0, 40_001, 0, 7] = 9.0
     hidden[0, 0, 60_001, 0, 7] = np.nan
     folder: Path = tmp_path_factory.mktemp("trace")
-    (folder / "trace.json").write_text('{"engine": "manual", "lengths": []}')
+    (folder / "trace.json").write_text(json.dumps({"engine": "manual", "places": vars(made.places)}))
     for name, array in made.items():
         np.save(folder / f"{name}.array.npy", array)
     build_values(folder, "h", hidden)
@@ -375,7 +376,12 @@ def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
     """A histogram of some counts by bin, whose first numbers are at the time step of their bin."""
     bins = highest - lowest + 3
     numbers = np.array([counts.get(place, 0) for place in range(bins)])
-    return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))
+    return Histogram(
+        lowest,
+        highest,
+        numbers,
+        tuple(Location(0, 1, place, 2, 3) if place in counts else None for place in range(bins)),
+    )
 
 
 def test_bars_span_the_filled_octaves() -> None:

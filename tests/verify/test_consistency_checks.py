@@ -89,7 +89,7 @@ def test_check_names_of_one_direction() -> None:
 
 def test_the_only_direction_may_be_backward() -> None:
     trace = random_trace((2, 1, 3, 2, 4))
-    trace = replace(trace.with_arrays({"state.h": trace.hidden[:, 0, 0]}), reverse=True)
+    trace = replace(trace.with_arrays({"state.h": trace.hidden[:, 0, 0]}), places=replace(trace.places, reverse=True))
     assert broken(trace) == set()
     output = np.array(trace.output)
     output[0, 0, 0] += 1.0

@@ -52,7 +52,7 @@ def test_first_mismatch_of_gradients_is_in_the_order_of_the_backward_pass() -> N
     assert found.first_mismatch is not None
     assert found.first_mismatch.where == Location(1, 0, 3, 0, 1)
     histogram = found.error_ratios
-    assert [histogram.location(place) for place in histogram.filled][-1] == Location(1, 0, 3, 0, 1)
+    assert [histogram.first[place] for place in histogram.filled][-1] == Location(1, 0, 3, 0, 1)
     reverse = make_result(BOTH, gradients=BOTH, edits={"manual": edit_all_steps}, reverse=True)
     first = reverse.comparisons[0].gradients["grad.h"].first_mismatch
     assert first is not None

@@ -208,7 +208,7 @@ def test_mismatches_of_gradients_are_in_the_order_of_the_backward_pass(case: tup
     shape, places = case
     reference = random_trace(shape)
     candidate = changed(reference, dict.fromkeys(places, 9.0))
-    reference, candidate = (Trace(t.engine, {"h": t.hidden, "grad.h": t.hidden}) for t in (reference, candidate))
+    reference, candidate = (t.with_arrays({"grad.h": t.hidden}) for t in (reference, candidate))
     comparison = compare(reference, candidate, 1e-6, 1e-5, name="grad.h")
     expected = sorted(places, key=lambda where: where.gradient_order)
     rows = mismatch_rows(comparison, reference, candidate)

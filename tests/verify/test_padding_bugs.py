@@ -109,7 +109,7 @@ def recorded(path: Path, arrays: dict[str, Vector], inputs: Inputs) -> tuple[Tra
     np.savez(path, **arrays)
     trace, report = computed(RecordedEngine(f"recording:{path}"), inputs)
     trace = with_missing(trace, report.missing, report.precision)
-    checks = [padding_check(trace)] if trace.lengths else []
+    checks = [padding_check(trace)] if trace.places.lengths else []
     trace.clear_padding()
     checks += consistency_checks(trace, *inputs.config.tolerances)
     return trace, [check for check in checks if check.fails]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, Places
 from rnnviz.verify.compared_blocks import ComparedBlock
 
 Shape = tuple[int, int, int, int, int]
@@ -25,6 +25,7 @@ def trace_of(hidden: NDArray[np.floating], engine: str = "engine") -> Trace:
             "out": np.concatenate(list(hidden[-1]), axis=-1),
             "state.h": np.stack(finals, axis=1).reshape(layers * directions, samples, units),
         },
+        Places(*hidden.shape[:4]),
     )
 
 

@@ -41,7 +41,7 @@ def _round(inputs: Inputs, folder: Path) -> tuple[float, float]:
     """The seconds of both passes of the manual recurrence, and of the fused stack."""
     engine = ManualEngine()
     names = "h", "c", *engine.gradients(inputs.network)
-    trace = create_trace(folder / "run", "manual", inputs.network, inputs.timesteps, inputs.batch_size, names)
+    trace = create_trace(folder / "run", "manual", inputs.network, inputs.places, names)
     began = perf_counter()
     engine.run(inputs, trace, lambda done: None)
     engine.run_backward(inputs, trace, lambda done: None)

@@ -10,12 +10,11 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
@@ -103,6 +102,4 @@ def _seconds(engine: str, run: str, given: list[Inputs]) -> list[float]:
 def _trace(inputs: Inputs, gradients: Iterable[str]) -> Trace:
     network = inputs.network
     names = (*network.kind.state_symbols, *gradients)
-    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, names)
-    arrays = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
-    return Trace("measured", arrays, reverse=network.reverse, lengths=inputs.lengths)
+    return trace_in_memory("measured", network, inputs.places, names)

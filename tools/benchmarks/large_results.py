@@ -17,7 +17,7 @@ from rnnviz.core.multiscale import open_pyramids
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace, create_trace, open_trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, Places
 from rnnviz.reading.gates import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
@@ -138,7 +138,7 @@ def _write(folder: Path, engine: str, config: Config) -> None:
     """Fill a trace block by block; its blocks repeat."""
     network, timesteps, samples = config.network, config.sequence.timesteps, config.sequence.batch_size
     gradients = _written_gradients(network) if config.backward.enabled else ()
-    trace = create_trace(folder, engine, network, timesteps, samples, ("h", *gradients))
+    trace = create_trace(folder, engine, network, Places.of(network, timesteps, samples), ("h", *gradients))
     layers, directions, _, _, units = trace.shape
     generator = np.random.default_rng(0)
     noise = generator.standard_normal((min(_BLOCK, timesteps), samples, units), np.float32)

@@ -15,6 +15,7 @@ import numpy as np
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import save_inputs
 from rnnviz.core.trace import Trace, create_trace, open_trace
+from rnnviz.core.trace_index import Places
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.export.data import write_csv, write_npz
 from rnnviz.io.inputs import load_inputs
@@ -127,7 +128,13 @@ def made_case(config: Config) -> Iterator[Case]:
         for engine in config.compare.engines:
             knows = load_engine(engine).provides_cell_state
             size = inputs.timesteps, inputs.batch_size
-            trace = create_trace(folder / engine, engine, config.network, *size, names=("h", "c") if knows else ("h",))
+            trace = create_trace(
+                folder / engine,
+                engine,
+                config.network,
+                Places.of(config.network, *size),
+                ("h", "c") if knows else ("h",),
+            )
             for lane in trace.hidden.reshape(-1, *trace.shape[2:]):
                 # The same noise for every engine, but for the last bits.
                 noise = np.random.default_rng(1).standard_normal(lane.shape, lane.dtype.type)

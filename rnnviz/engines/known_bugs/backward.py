@@ -124,7 +124,7 @@ class _Lane:
         self._p = parameters
         self._layer = ArrayLayer.of(self._cell, self._p)
         self._above = not fault.direct_above or layer == network.num_layers - 1
-        self._lengths = np.array([inputs.length(sample) for sample in range(inputs.batch_size)])
+        self._lengths = np.array(inputs.places.every_length)
         self._after = {s: states[s][layer, direction] for s in network.kind.state_symbols}
         self._initial = {s: array[self._row] for s, array in inputs.initial_state.items()}
         shapes = {s: (*x.shape[:2], array.shape[-1]) for s, array in self._after.items()}

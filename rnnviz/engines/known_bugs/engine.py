@@ -19,7 +19,7 @@ from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.changes import ORDERS, BugVariant
@@ -85,7 +85,7 @@ def run_fault(fault: BugVariant, inputs: Inputs, trace: Trace, progress: Progres
     with np.errstate(all="ignore"):
         if fault.batch_as_time:
             exchanged = _exchange(inputs)
-            faulty = trace_in_memory(exchanged)
+            faulty = _states_in_memory(exchanged)
             run_stack(exchanged, faulty, faulty_layer(fault), progress, join)
             _put_back(faulty, trace)
         else:
@@ -107,7 +107,7 @@ def as_ordered(fault: BugVariant, inputs: Inputs) -> Inputs:
 
 def faulty_trace(fault: BugVariant, inputs: Inputs) -> Trace:
     """The trace of a network with that fault, in no folder."""
-    trace = trace_in_memory(inputs)
+    trace = _states_in_memory(inputs)
     run_fault(fault, inputs, trace, lambda _: None)
     return trace
 
@@ -189,14 +189,8 @@ def _exchange(inputs: Inputs) -> Inputs:
     return Inputs(inputs.config, sequence, inputs.parameters, part_of_state(inputs.initial_state, np.s_[:, places]))
 
 
-def trace_in_memory(inputs: Inputs) -> Trace:
-    """A writable trace that is in no folder, for parts of a run."""
-    network = inputs.network
-    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, network.kind.state_symbols)
-    # Padding stays 0.
-    make = np.zeros if inputs.lengths else np.empty
-    arrays = {name: make(shape, network.dtype) for name, shape in shapes.items()}
-    return Trace("exchanged", arrays, reverse=network.reverse, lengths=inputs.lengths)
+def _states_in_memory(inputs: Inputs) -> Trace:
+    return trace_in_memory("exchanged", inputs.network, inputs.places, inputs.network.kind.state_symbols)
 
 
 def _put_back(faulty: Trace, trace: Trace) -> None:
@@ -254,7 +248,7 @@ def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow
     k = layer * network.directions + direction
     x, timesteps = _layer_inputs(fault, inputs, trace, layer), inputs.timesteps
     state = {name: array[k] for name, array in inputs.initial_state.items()}
-    lengths, count = np.array([inputs.length(sample) for sample in range(inputs.batch_size)]), inputs.batch_size
+    lengths, count = np.array(inputs.places.every_length), inputs.batch_size
     if fault.batch_as_time:
         x = [array.swapaxes(0, 1) for array in x]
         places = np.arange(inputs.timesteps) % inputs.batch_size

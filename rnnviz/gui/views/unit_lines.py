@@ -356,7 +356,7 @@ class UnitLines(QObject):
             times = trace.recorded(where.layer, where.direction)
         else:
             times = followed(self._result.inputs, trace, where.layer, where.direction)
-        return times[: max(0, trace.length(where.sample) - times.start)]
+        return times[: max(0, trace.places.length(where.sample) - times.start)]
 
     @property
     def _whole(self) -> list[Outline]:

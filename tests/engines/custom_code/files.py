@@ -22,14 +22,8 @@ def written(folder: Path, code: str, name: str = "mine.py") -> Path:
 
 def run(path: Path, inputs: Inputs, trace_folder: Path) -> tuple[Trace, EngineReport]:
     """The file as an engine, in its own process, as a run has it."""
-    trace = create_trace(
-        trace_folder,
-        str(path),
-        inputs.network,
-        inputs.timesteps,
-        inputs.batch_size,
-        names=("h", "c") if CustomEngine.provides_cell_state else ("h",),
-    )
+    names = ("h", "c") if CustomEngine.provides_cell_state else ("h",)
+    trace = create_trace(trace_folder, str(path), inputs.network, inputs.places, names)
     return trace, CustomEngine(str(path)).run(inputs, trace, lambda done: None)
 
 

@@ -76,7 +76,7 @@ def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
 
 def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
     inputs, folder = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES), tmp_path / "trace"
-    trace = create_trace(folder, "mine", inputs.network, 3, 2, names=("h", "c"))
+    trace = create_trace(folder, "mine", inputs.network, inputs.places, names=("h", "c"))
     step = CustomStep(written(tmp_path, starter("lstm")))
     run_stack(inputs, trace, step.run_layer(partial(add_line, folder, trace)), lambda done: None)
     stored, expected = open_trace(folder), computed(inputs, starter("lstm"), tmp_path)

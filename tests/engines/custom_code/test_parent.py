@@ -59,7 +59,7 @@ def heard(
 ) -> tuple[str, list[float]]:
     """The engine's report or else its error, and the reported progress."""
     started["process"] = process or Process(b"".join(said), code)
-    trace = create_trace(folder, "mine", inputs.network, inputs.timesteps, inputs.batch_size, names=("h", "c"))
+    trace = create_trace(folder, "mine", inputs.network, inputs.places, names=("h", "c"))
     told: list[float] = []
     try:
         return own_engine.CustomEngine("mine.py").run(inputs, trace, told.append).printed, told

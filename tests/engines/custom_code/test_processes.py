@@ -172,7 +172,7 @@ def test_many_short_steps_are_not_an_endless_loop(tmp_path: Path) -> None:
     asked = save_inputs(tmp_path / "long", asked)
     code = RIGHT["rnn_tanh"].replace("    h = np", "    import time; time.sleep(0.02)\n    h = np")
     told: list[float] = []
-    trace = create_trace(tmp_path / "trace", "mine", asked.network, 35, 1, names=("h", "c"))
+    trace = create_trace(tmp_path / "trace", "mine", asked.network, asked.places, names=("h", "c"))
     CustomEngine(str(written(tmp_path, code))).run(asked, trace, told.append)
     assert told == sorted(told)
     assert len(told) > 3
@@ -231,7 +231,7 @@ CustomEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sy
 def test_no_process_is_left_when_the_one_that_asked_is_killed(name: str, inputs: Inputs, tmp_path: Path) -> None:
     started = tmp_path / "started"
     path = written(tmp_path, f"open({str(started)!r}, 'w').close()\n{HUNG[name]}")
-    create_trace(tmp_path / "trace", str(path), inputs.network, 3, 2, names=("h", "c"))
+    create_trace(tmp_path / "trace", str(path), inputs.network, inputs.places, names=("h", "c"))
     arguments = [str(path), str(inputs.folder), str(tmp_path / "trace")]
     parent = psutil.Popen([sys.executable, "-c", PARENT, *arguments])
     assert eventually(started.exists)
@@ -255,6 +255,6 @@ def test_an_error_in_the_listener_ends_the_process(inputs: Inputs, tmp_path: Pat
         raise LookupError
 
     path = written(tmp_path, RIGHT["rnn_tanh"])
-    trace = create_trace(tmp_path / "trace", "mine", inputs.network, 3, 2, names=("h", "c"))
+    trace = create_trace(tmp_path / "trace", "mine", inputs.network, inputs.places, names=("h", "c"))
     with pytest.raises(LookupError):
         CustomEngine(str(path)).run(inputs, trace, burst)

@@ -162,7 +162,7 @@ def test_the_host_fills_the_trace_and_reports_the_outcome(
 ) -> None:
     inputs = save_inputs(tmp_path / "inputs", inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES))
     path = written(tmp_path / "project", f"import sys\nprint('lo')\nprint('oh', file=sys.stderr)\n{code}")
-    create_trace(tmp_path / "trace", str(path), inputs.network, inputs.timesteps, inputs.batch_size, names=("h", "c"))
+    create_trace(tmp_path / "trace", str(path), inputs.network, inputs.places, names=("h", "c"))
     out, joined = BytesIO(), []
     # What the process does to itself is done to the test's process only as far as it can be undone.
     monkeypatch.setattr(host, "_die_with_parent", lambda: joined.append("parent"))

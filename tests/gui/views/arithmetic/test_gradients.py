@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
 
 from rnnviz.core.places import Place, parameter_place
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import trace_in_memory
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
@@ -29,8 +28,7 @@ def with_gradients(cell: str = "lstm", **edits: float) -> RunResult:
     names = ("h", "c", *engine.gradients(inputs.network))
     traces = {}
     for name in ("torch", "manual"):
-        shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, names)
-        trace = Trace(name, {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()})
+        trace = trace_in_memory(name, inputs.network, inputs.places, names)
         engine.run(inputs, trace, lambda _: None)
         engine.run_backward(inputs, trace, lambda _: None)
         traces[name] = trace

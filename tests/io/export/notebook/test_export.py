@@ -10,7 +10,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import gradient_names
-from rnnviz.core.trace import Trace, array_shapes
+from rnnviz.core.trace import trace_in_memory
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.inputs import load_inputs
@@ -204,9 +204,8 @@ def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths,
         "backward": {"enabled": True, **backward},
     }
     inputs = load_inputs(Config.from_mapping(tables))
-    shapes = array_shapes(inputs.network, 6, 2, ("h", "c", *gradient_names(inputs.network)))
-    arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
-    trace = Trace("manual", arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
+    names = ("h", "c", *gradient_names(inputs.network))
+    trace = trace_in_memory("manual", inputs.network, inputs.places, names)
     ManualEngine().run(inputs, trace, lambda _: None)
     ManualEngine().run_backward(inputs, trace, lambda _: None)
     write_notebook(result_of(inputs, {"manual": trace}), tmp_path / "run.ipynb")

@@ -325,7 +325,7 @@ def test_the_terms_of_every_gradient(name: str, loss: str, page: Browser, open_p
     # Another engine gives fewer gradients, so that the others are carried from later steps.
     alone |= {key: array + 0.1 for key, array in gradients.items() if key == "grad.h"}
     names = "gluon", "manual"
-    traces = [Trace(own, arrays, lengths=inputs.lengths) for own, arrays in zip(names, (trace, alone), strict=True)]
+    traces = [Trace(own, arrays, inputs.places) for own, arrays in zip(names, (trace, alone), strict=True)]
     compare = Compare("gluon", ("manual",))
     inputs = replace(inputs, config=replace(inputs.config, compare=compare))
     result = result_of(inputs, dict(zip(names, traces, strict=True)))
