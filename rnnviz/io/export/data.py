@@ -152,7 +152,7 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
         arrays |= {f"{name}.{key}": array for key, array in trace.items() if key.startswith(GRADIENT)}
     inputs = result.inputs
     arrays["input"] = inputs.sequence
-    arrays["lengths"] = np.array([inputs.length(sample) for sample in range(inputs.batch_size)], np.int64)
+    arrays["lengths"] = np.array(inputs.places.every_length, np.int64)
     arrays |= {f"initial_state.{name}": array for name, array in inputs.initial_state.items()}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
     return arrays
