@@ -1,30 +1,41 @@
-"""Guided lessons: texts in steps with a config, a selection, a highlighted part of the window, and statements.
+"""Guided lessons: texts in steps with a config, a selection, a part of the window to look at, statements, questions.
 
 A lesson is a Markdown file. Its first line is `# Title`; the text up to the first `## Step title` is its summary, with
 one fenced block marked `lesson`, which is TOML: the goal, the minutes, the needed lessons, the chapter of the course.
 Each step is prose with one fenced block marked `step`, which is TOML, too: the config that the step is about, as the
 name of one of the config lessons and changes of its keys, the selection, the highlighted part, the statements, and a
-question or a task.
+question (a prediction, or a quiz about a known bug) or a task.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from rnnviz.cells import CELLS
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.schema import display_key, display_value, dotted
+from rnnviz.core.schema import FieldSpec, display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import unreadable
+from rnnviz.engines.registry import find_engine, is_known_bug, unknown_engine
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import with_paths
-from rnnviz.lessons.index import LINK_SCHEME, PARTS, CoursePlace, find_lesson, parse_heading, sections, split_blocks
-from rnnviz.lessons.questions import Question, Task, check_keys, parse_prediction, parse_quiz, parse_task
-from rnnviz.lessons.statements import Statement, parse_statement
+from rnnviz.io.config_toml import parse_toml, with_paths
+from rnnviz.lessons.index import (
+    HIDEABLE,
+    LINK_SCHEME,
+    PARTS,
+    TEXT,
+    CoursePlace,
+    find_lesson,
+    parse_heading,
+    read_table,
+    sections,
+    split_blocks,
+)
+from rnnviz.lessons.statements import Statement, StatementResult, parse_statement
 from rnnviz.reading.gates import gate_quantities, gradient_quantities
 
 COLORS = (
@@ -37,13 +48,31 @@ COLORS = (
 )
 """Quantities that can color the lanes; a gate only where the cell has it."""
 
-_STEP_KEYS, _LOOK_KEYS, _STATEMENT_KEYS = (
-    ("config", "set", "selection", "look", "statement", "predict", "quiz", "try"),
-    ("part", "colors", "engine", "line"),
-    ("text", "expression"),
-)
+_CHOICES = FieldSpec("texts", "")
+_MOST_CHOICES = 9
+_ASKED = {"question": TEXT, "choices": _CHOICES, "hint": TEXT, "reveal": TEXT}
+_KEYS: Mapping[str, Mapping[str, FieldSpec | None]] = {
+    "step": {
+        "config": TEXT,
+        **dict.fromkeys(("set", "selection", "look", "statement", "predict", "quiz", "try")),
+    },
+    "selection": {
+        **dict.fromkeys(("layer", "timestep", "sample", "unit"), FieldSpec("int", "", minimum=0)),
+        "direction": FieldSpec("choice", "", choices=DIRECTIONS),
+    },
+    "look": {
+        "part": FieldSpec("choice", "", choices=tuple(PARTS)),
+        "colors": FieldSpec("choice", "", choices=COLORS),
+        "engine": TEXT,
+        "line": FieldSpec("choice", "", choices=tuple("ifgorznch")),
+    },
+    "statement": {"text": TEXT, "expression": TEXT},
+    "predict": {**_ASKED, "answer": None, "tolerance": FieldSpec("float", "", minimum=0.0), "hides": None},
+    "quiz": {**_ASKED, "engine": TEXT},
+    "try": {"task": TEXT, "check": TEXT, "hint": TEXT, "done": TEXT, "set": None, "selection": None},
+}
+"""The keys of each table of a step; those without a declaration are tables, or checked where they are read."""
 _LINK = re.compile(rf"\]\({LINK_SCHEME}:([^)]*)\)")
-_INDICES = ("layer", "timestep", "sample", "unit")
 
 
 @dataclass(frozen=True)
@@ -57,6 +86,56 @@ class StepView:
     colors: str | None = None
     engine: str | None = None
     line: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that is answered before a step goes on; `text`, `hint` and `reveal` are Markdown.
+
+    The answer is within `tolerance` of the value of `expression`, which `statement_of` compares it with. With `choices`
+    that value is the index of one; without an expression the index is `answer`. `hides` names the parts of the window
+    that are hidden before. A quiz also has `engine`, its known bug.
+    """
+
+    text: str
+    choices: tuple[str, ...] = ()
+    answer: int = 0
+    expression: str = ""
+    tolerance: float = 0.0
+    hides: tuple[str, ...] = ()
+    hint: str = ""
+    reveal: str = ""
+    engine: str = ""
+
+    def answer_of(self, finding: StatementResult) -> str:
+        """The answer as text: the choice, or the value of the expression."""
+        value = finding.pairs[0].left.shown
+        return self.choices[min(max(int(value), 0), len(self.choices) - 1)] if self.choices else value
+
+    def statement_of(self, number: float | None) -> Statement:
+        """The statement that an answer is close enough to the value; with None the value equals itself."""
+        if number is None:
+            return parse_statement(self.text, f"equal({self.expression}, {self.expression})")
+        compared = f"close({self.expression}, {number!r}, atol={self.tolerance!r}, rtol=0)"
+        return parse_statement(self.text, compared)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to try, which is done in a run where `check` is true; its text, `hint` and `done` are Markdown.
+
+    `changes` of keys of the step's config and `selection` are a solution.
+    """
+
+    check: Statement
+    hint: str = ""
+    done: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return self.check.text
 
 
 @dataclass(frozen=True)
@@ -113,7 +192,7 @@ class GuidedLesson:
 def read_lesson(path: Path) -> GuidedLesson:
     """One lesson from its file.
 
-    Raises an InputError if it is not as a lesson must be; the sentence names the lesson, the step and the statement.
+    Raises an InputError if it is not as a lesson must be; the sentence names the lesson, the step and the key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -132,125 +211,152 @@ def parse_lesson(text: str, path: Path) -> GuidedLesson:
     if not bodies:
         raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
     steps: list[LessonStep] = []
-    for body in bodies:
-        steps.append(_step(name, body, steps[-1].named_config if steps else None, path.parent.absolute()))
+    for section in bodies:
+        first, _, body = section.partition("\n")
+        named = first.removeprefix("## ").strip()
+        if not named:
+            raise InputError(f'Lesson {name} has a step without a title: it must begin with "## Title".')
+        try:
+            before = steps[-1].named_config if steps else None
+            steps.append(_step(named, body, before, path.parent.absolute()))
+        except InputError as error:
+            raise InputError(f'Lesson {name}, step "{named}": {error}') from error
     return GuidedLesson(name, title, summary, tuple(steps), path, course)
 
 
-def _step(lesson: str, section: str, before: Config | None, folder: Path) -> LessonStep:
-    heading, _, body = section.partition("\n")
-    title = heading.removeprefix("## ").strip()
-    where = f'Lesson {lesson}, step "{title}"'
-    if not title:
-        raise InputError(f'Lesson {lesson} has a step without a title: it must begin with "## Title".')
+def _step(title: str, body: str, before: Config | None, folder: Path) -> LessonStep:
     prose, blocks = split_blocks(body, "step")
     if len(blocks) != 1:
-        raise InputError(f"{where} has {len(blocks)} blocks marked ```step that end: it must have one.")
-    try:
-        values = tomllib.loads(blocks[0])
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: the step block is not valid TOML: {error}.") from error
-    check_keys(where, values, _STEP_KEYS)
-    look = _look(where, values.get("look", {}))
-    selection = _selection(where, values.get("selection", {}))
-    config = _config(where, values, before, folder)
-    question = _question(where, values, prose)
-    if question is not None and question.engine:
-        config = _comparing(config, question.unknown_engine)
-    task = None
-    if "try" in values:
-        task = parse_task(where, values["try"])
-        chosen = {key: values["try"][key] for key in ("set", "selection") if key in values["try"]}
-        _config(where, chosen, config, folder)
-        changes, moves = dict(dotted(chosen.get("set", {}))), _selection(where, chosen.get("selection", {}))
-        task = replace(task, changes=changes, selection=moves)
-    _check_links(where, "" if task is None else f"{task.text}{task.hint}{task.done}")
-    statements = _statements(where, values.get("statement", []))
-    return LessonStep(title, prose, config, selection, look, statements, question, task)
-
-
-def _question(where: str, values: Mapping[str, Any], prose: str) -> Question | None:
+        raise InputError(f"it has {len(blocks)} blocks marked ```step that end: it must have one.")
+    values = _table("step", parse_toml(blocks[0], "the step block"))
     if "predict" in values and "quiz" in values:
-        raise InputError(f"{where} has both predict and quiz: a step asks one question.")
-    question = None
+        raise InputError("it has both predict and quiz: a step asks one question.")
+    config = _config(values, before, folder)
+    question, task = None, None
     if "predict" in values:
-        question = parse_prediction(where, values["predict"])
+        question = _prediction(values["predict"])
     elif "quiz" in values:
-        question = parse_quiz(where, values["quiz"])
-    _check_links(where, prose if question is None else f"{prose}{question.text}{question.hint}{question.reveal}")
-    return question
-
-
-def _check_links(where: str, text: str) -> None:
-    for part in _LINK.findall(text):
+        question = _quiz(values["quiz"])
+        config = _comparing(config, unknown_engine(question.engine))
+    if "try" in values:
+        task = _task(values["try"])
+        _config({"set": values["try"].get("set", {})}, config, folder)
+    listed = values.get("statement", [])
+    if not isinstance(listed, list):
+        raise InputError("statements must be written [[statement]].")
+    step = LessonStep(
+        title,
+        prose,
+        config,
+        _selection(values.get("selection", {})),
+        StepView(**_table("look", values.get("look", {}))),
+        tuple(_statement(number, entry) for number, entry in enumerate(listed, 1)),
+        question,
+        task,
+    )
+    for part in _LINK.findall("".join(step.texts)):
         if part not in PARTS:
-            raise InputError(f"{where}: the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
+            raise InputError(f"the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
+    return step
+
+
+def _table(name: str, values: Any, *needed: str) -> dict[str, Any]:
+    return read_table(name, values, _KEYS[name], needed)
 
 
 def _comparing(config: Config, candidate: str) -> Config:
     return replace(config, compare=replace(config.compare, candidates=(candidate,)))
 
 
-def _config(where: str, values: Mapping[str, Any], before: Config | None, folder: Path) -> Config:
+def _config(values: Mapping[str, Any], before: Config | None, folder: Path) -> Config:
     """The named config, else that of the step before, with the step's changes; paths are relative to `folder`."""
-    asked, changes = values.get("config"), values.get("set", {})
-    if asked is not None and not isinstance(asked, str):
-        raise InputError(f"{where}: config = {display_value(asked)} must be the name of a config.")
-    if asked is None and before is None:
-        raise InputError(f"{where} names no config: the first step must name one.")
+    config, changes = before, values.get("set", {})
+    if "config" in values:
+        config = find_lesson(values["config"]).config
+    if config is None:
+        raise InputError("it names no config: the first step must name one.")
+    if not isinstance(changes, Mapping):
+        raise InputError(f"set = {display_value(changes)} must be a table, written [set].")
+    tables = config.to_mapping()
+    for key, value in dotted(changes):
+        section, _, name = key.partition(".")
+        if section not in SECTIONS or not name:
+            raise InputError(f"{display_key(key)} = {display_value(value)} is not a key of a config.")
+        tables.setdefault(section, {})[name] = value
+    return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
+
+
+def _selection(values: Any) -> dict[str, int]:
+    found = _table("selection", values)
+    return {key: DIRECTIONS.index(value) if key == "direction" else value for key, value in found.items()}
+
+
+def _statement(number: int, values: Any) -> Statement:
     try:
-        config = before if asked is None else find_lesson(asked).config
-        assert config is not None
-        if not isinstance(changes, Mapping):
-            raise InputError(f"set = {display_value(changes)} must be a table, written [set].")
-        tables = config.to_mapping()
-        for key, value in dotted(changes):
-            section, _, name = key.partition(".")
-            if section not in SECTIONS or not name:
-                raise InputError(f"{display_key(key)} = {display_value(value)} is not a key of a config.")
-            tables.setdefault(section, {})[name] = value
-        return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
+        entry = _table("statement", values, "text", "expression")
+        return parse_statement(entry["text"], entry["expression"])
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise InputError(f"statement {number}: {error}") from error
 
 
-def _selection(where: str, values: Any) -> dict[str, int]:
-    check_keys(where, values, (*_INDICES, "direction"), "selection")
-    found = {}
-    for key, value in values.items():
-        if key == "direction":
-            if value not in DIRECTIONS:
-                raise InputError(
-                    f"{where}: selection.direction = {display_value(value)} must be {' or '.join(DIRECTIONS)}."
-                )
-            found[key] = DIRECTIONS.index(value)
-        elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InputError(f"{where}: selection.{key} = {display_value(value)} must be a whole number of at least 0.")
-        else:
-            found[key] = value
-    return found
+def _check_choices(table: str, choices: tuple[str, ...]) -> None:
+    if not 2 <= len(choices) <= _MOST_CHOICES or len(set(choices)) < len(choices):
+        raise InputError(f"{table}.choices must list 2 to {_MOST_CHOICES} different texts.")
 
 
-def _look(where: str, values: Any) -> StepView:
-    check_keys(where, values, _LOOK_KEYS, "look")
-    for key, allowed in (("part", tuple(PARTS)), ("colors", COLORS), ("line", tuple("ifgorznch"))):
-        if key in values and values[key] not in allowed:
-            raise InputError(f"{where}: look.{key} = {display_value(values[key])} must be one of {', '.join(allowed)}.")
-    if not isinstance(values.get("engine", ""), str):
-        raise InputError(f"{where}: look.engine = {display_value(values['engine'])} must be the name of an engine.")
-    return StepView(**values)
+def _prediction(values: Any) -> Question:
+    given = _table("predict", values, "question")
+    hides, answer = given.pop("hides", list(HIDEABLE)), given.pop("answer", None)
+    if not isinstance(hides, list) or not set(hides) <= set(HIDEABLE):
+        raise InputError(f"predict.hides = {display_value(hides)} must be a list of some of {', '.join(HIDEABLE)}.")
+    question = Question(given.pop("question"), hides=tuple(hides), **given)
+    if question.choices:
+        _check_choices("predict", question.choices)
+        if type(answer) is int and answer in range(len(question.choices)):
+            return replace(question, answer=answer)
+    if not isinstance(answer, str) or bool(question.choices) == ("tolerance" in given):
+        raise InputError(
+            f"predict.answer = {display_value(answer)} must be the index of one of predict.choices or an expression of "
+            "it, or without choices an expression of a number with predict.tolerance."
+        )
+    question = replace(question, expression=answer.strip())
+    try:
+        question.statement_of(0.0)
+    except InputError as error:
+        raise InputError(f"predict.answer: {error}") from error
+    return question
 
 
-def _statements(where: str, values: Any) -> tuple[Statement, ...]:
-    if not isinstance(values, list):
-        raise InputError(f"{where}: statements must be written [[statement]].")
-    found = []
-    for number, entry in enumerate(values, 1):
-        check_keys(where, entry, _STATEMENT_KEYS, f"statement {number}")
-        if not all(isinstance(entry.get(key), str) and entry[key].strip() for key in _STATEMENT_KEYS):
-            raise InputError(f"{where}: statement {number} must have two texts, text and expression.")
-        try:
-            found.append(parse_statement(entry["text"].strip(), entry["expression"].strip()))
-        except InputError as error:
-            raise InputError(f"{where}, statement {number}: {error}") from error
-    return tuple(found)
+def _quiz(values: Any) -> Question:
+    given = _table("quiz", values, "engine", "choices")
+    engine, engines = given["engine"], given.pop("choices")
+    _check_choices("quiz", engines)
+    if engine not in engines:
+        raise InputError(f"quiz.engine = {display_value(engine)} must be one of quiz.choices.")
+    causes = []
+    for name in engines:
+        bug = find_engine(name, "quiz.choices").bug if is_known_bug(name) else None
+        if bug is None:
+            raise InputError(f"quiz.choices: {display_value(name)} must be a known bug, as bug:NAME.")
+        causes.append(f"{bug.cause} ({bug.name})")
+    text = given.pop("question", "Which known bug does the unknown engine have?")
+    return Question(text, tuple(causes), engines.index(engine), **given)
+
+
+def _task(values: Any) -> Task:
+    given = _table("try", values, "task", "check")
+    try:
+        check = parse_statement(given["task"], given["check"])
+    except InputError as error:
+        raise InputError(f"try.check: {error}") from error
+    changes = dict(dotted(given.get("set", {}))) if isinstance(given.get("set"), Mapping) else {}
+    return Task(check, given.get("hint", ""), given.get("done", ""), changes, _selection(given.get("selection", {})))
+
+
+def number_of(text: str) -> float | None:
+    """The number that a reader typed, None if it is none. A comma is a decimal point."""
+    try:
+        number = float(text.strip().replace("\N{MINUS SIGN}", "-").replace(",", "."))
+    except ValueError:
+        return None
+    return number if isfinite(number) else None

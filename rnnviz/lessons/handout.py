@@ -14,11 +14,10 @@ from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.io.export.report import html_environment
 from rnnviz.io.outputs import atomic_write
-from rnnviz.lessons.content import GuidedLesson, LessonStep
-from rnnviz.lessons.evaluate import check_statement
+from rnnviz.lessons.content import GuidedLesson, LessonStep, Task
 from rnnviz.lessons.index import find_entry, lesson_entries
 from rnnviz.lessons.markdown_html import inline_html, to_html
-from rnnviz.lessons.questions import Task
+from rnnviz.lessons.statements import check_statement
 from rnnviz.verify.result import RunResult
 
 

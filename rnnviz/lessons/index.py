@@ -5,19 +5,18 @@ the first empty one are its summary.
 """
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.schema import display_key, display_value
+from rnnviz.core.schema import FieldSpec, display_key, display_value
 from rnnviz.core.words import suggest
 from rnnviz.frozen import dataclass
-from rnnviz.io.config_toml import parse_config
+from rnnviz.io.config_toml import parse_config, parse_toml
 from rnnviz.io.resources import resource_path
 
 _TITLE = re.compile(r"# Lesson (?P<number>\d+): (?P<title>.+)")
@@ -144,8 +143,6 @@ def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
 
 
 _FENCE = "```"
-_KEYS = ("goal", "minutes", "needs", "chapter")
-_MOST_MINUTES = 600
 
 
 def sections(text: str) -> Iterator[str]:
@@ -195,28 +192,47 @@ def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
     if len(blocks) > 1:
         raise InputError(f"Lesson {lesson} has {len(blocks)} blocks marked {_FENCE}lesson: it must have one.")
     try:
-        values = tomllib.loads(blocks[0]) if blocks else {}
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"Lesson {lesson}: the lesson block is not valid TOML: {error}.") from error
-    return title, " ".join(summary.split()), _course_place(f"Lesson {lesson}", values)
+        given = read_table("lesson", parse_toml("\n".join(blocks), "the lesson block"), _PLACE)
+        needs = given.pop("needs", [])
+        if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
+            raise InputError(f"lesson.needs = {display_value(needs)} must be a list of names of lessons.")
+        place = CoursePlace(needs=tuple(needs), **given)
+    except InputError as error:
+        raise InputError(f"Lesson {lesson}: {error}") from error
+    return title, " ".join(summary.split()), place
 
 
-def _course_place(where: str, values: dict[str, Any]) -> CoursePlace:
+TEXT = FieldSpec("text", "")
+_PLACE: Mapping[str, FieldSpec | None] = {
+    "goal": TEXT,
+    "minutes": FieldSpec("int", "", minimum=1, maximum=600),
+    "needs": None,
+    "chapter": TEXT,
+}
+
+
+def read_table(
+    name: str, values: Any, keys: Mapping[str, FieldSpec | None], needed: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The checked values of a table of a lesson; texts are dedented, and keys without a declaration not checked.
+
+    Raises an InputError that names the key.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{name} = {display_value(values)} must be a table, written [{name}].")
+    found = {}
     for key, value in values.items():
-        if key not in _KEYS:
-            raise InputError(f"{where}: {display_key(key)} is not a known key: it must be one of {', '.join(_KEYS)}.")
-        if key in ("goal", "chapter"):
-            valid, allowed = isinstance(value, str) and value.strip() != "", "a text"
-        elif key == "minutes":
-            valid = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_MINUTES
-            allowed = f"a whole number from 1 to {_MOST_MINUTES}"
-        else:
-            valid = isinstance(value, list) and all(isinstance(name, str) and name for name in value)
-            allowed = "a list of names of lessons"
-        if not valid:
-            raise InputError(f"{where}: {key} = {display_value(value)} must be {allowed}.")
-    place = CoursePlace(**values)
-    return replace(place, goal=place.goal.strip(), chapter=place.chapter.strip(), needs=tuple(place.needs))
+        if key not in keys:
+            raise InputError(f"{name}.{display_key(key)} is not a known key: it must be one of {', '.join(keys)}.")
+        spec = keys[key]
+        if spec is TEXT and isinstance(value, str):
+            # A fence within an indented text does not end the step's block.
+            value = dedent(value).strip()
+        found[key] = value if spec is None else spec.check(f"{name}.{key}", value)
+    for key in needed:
+        if key not in found:
+            raise InputError(f"{name}.{key} is missing: it must be a text.")
+    return found
 
 
 PARTS = {

@@ -1,300 +1,55 @@
-"""Statements about a run: a subset of Python's expressions with known names and functions. Others are refused."""
+"""Statements about a run: a subset of Python's expressions with known names and functions, and whether one holds.
+
+The checked expression is walked and never becomes Python code.
+"""
 
 import ast
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import field
-from functools import cached_property, partial
+from functools import cached_property
+from inspect import signature
 from math import prod
-from typing import Any, TypeAlias
+from operator import add, mul, sub
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnviz.cells.activations import sigmoid
+from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
+from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
+from rnnviz.lessons.namespace import (
+    FUNCTIONS,
+    LANES,
+    MEMBERS,
+    METHODS,
+    NAMES,
+    ORIGIN,
+    SELECTION,
+    VIEWS,
+    Namespace,
+    UnansweredError,
+    Value,
+    array,
+    is_name,
+)
+from rnnviz.verify.result import RunResult
 
 
 class StatementError(InputError):
     """The expression is not allowed in a statement. Its text is one plain sentence."""
 
 
-class UnansweredError(ValueError):
-    """The statement does not apply to this run, which lacks a layer, for example. Its text is one plain sentence."""
-
-
-class TooLargeError(UnansweredError):
-    """An answer would have to read or compute more numbers than a reader waits for."""
-
-
-LARGEST_ARRAY = 1 << 22
-"""Maximum number of values in an array that a statement creates."""
-_ALL = 1 << 25
-
-
-class Budget:
-    """Counts the values that have been read or computed for one statement."""
-
-    def __init__(self) -> None:
-        self._left = _ALL
-
-    def spend(self, values: int, effort: int | None = None) -> None:
-        """Count an array of this many values, each of which takes one operation unless `effort` says how many in all.
-
-        Raises a TooLargeError if the array has too many, or the statement had too many before.
-        """
-        self._left -= values if effort is None else effort
-        if values > LARGEST_ARRAY or self._left < 0:
-            raise TooLargeError("This run is too large for the statement to be checked here.")
-
-
-Value: TypeAlias = Any
-"""An array, a number, true or false, a text, or a tuple or list of them."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """Budget and tolerance for functions, in addition to their arguments."""
-
-    budget: Budget
-    rtol: float
-    atol: float
-
-
-@dataclass(frozen=True)
-class Function:
-    """`call` gets the context, then the arguments; `least` and `most` limit them, `keywords` are allowed."""
-
-    call: Callable[..., Value]
-    least: int = 1
-    most: int = 1
-    keywords: tuple[str, ...] = ()
-
-
-def array(value: Value, what: str = "This") -> NDArray[Any]:
-    """Numbers, or true and false, as an array.
-
-    Raises an UnansweredError if it is text, or a list of arrays such as `state`.
-    """
-    if isinstance(value, np.ndarray | np.generic | bool | int | float):
-        return np.asarray(value)
-    if isinstance(value, tuple | list) and all(isinstance(v, bool | int | float | np.generic) for v in value):
-        return np.asarray(value)
-    raise UnansweredError(f"{what} is not an array of numbers: take a part of it, as state[0].")
-
-
-def truth(value: Value) -> bool:
-    """One true or false. Raises an UnansweredError if it is something else, such as many of them."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
-        raise UnansweredError(f"A statement must be one true or false, and not {value.size:,}: put all(...) around it.")
-    raise UnansweredError("A statement must be true or false, as a comparison is.")
-
-
-def _some(context: Context, value: Value) -> NDArray[Any]:
-    """An array that has values: nothing can be said of none, though `all` of none is true."""
-    found = array(value)
-    if found.size == 0:
-        raise UnansweredError("There are no values in this part of the run.")
-    context.budget.spend(found.size)
-    return found
-
-
-def _pair(context: Context, a: Value, b: Value) -> tuple[NDArray[Any], NDArray[Any]]:
-    left, right = _some(context, a), _some(context, b)
-    if left.shape != right.shape and () not in (left.shape, right.shape):
-        raise UnansweredError(f"The shapes {left.shape} and {right.shape} differ.")
-    return left, right
-
-
-def _reduced(reduce: Callable[[NDArray[Any]], Any], context: Context, *values: Value) -> Value:
-    return reduce(_some(context, values[0] if len(values) == 1 else list(values)))
-
-
-def _elementwise(compute: Callable[[NDArray[Any]], Any], context: Context, value: Value) -> Value:
-    found = array(value)
-    context.budget.spend(found.size)
-    return compute(found)
-
-
-def _close(context: Context, a: Value, b: Value, *, atol: Value = None, rtol: Value = None) -> bool:
-    left, right = _pair(context, a, b)
-    own = (context.rtol if rtol is None else rtol), (context.atol if atol is None else atol)
-    r, absolute = (float(array(limit)) for limit in own)
-    return bool(np.isclose(left, right, rtol=r, atol=absolute, equal_nan=True).all())
-
-
-def _equal(context: Context, a: Value, b: Value) -> bool:
-    left, right = _pair(context, a, b)
-    both_nan = (left != left) & (right != right)
-    return bool(np.all((left == right) | both_nan))
-
-
-def _len(_context: Context, value: Value) -> int:
-    if isinstance(value, tuple | list):
-        return len(value)
-    found = array(value)
-    if found.ndim == 0:
-        raise UnansweredError("A single number has no length.")
-    return len(found)
-
-
-def _concat(context: Context, *values: Value, dim: int = -1) -> Value:
-    parts = [array(value) for value in values]
-    context.budget.spend(sum(part.size for part in parts))
-    return np.concatenate(parts, axis=dim)
-
-
-def _dot(context: Context, a: Value, b: Value, *, transpose_a: bool = False, transpose_b: bool = False) -> Value:
-    left, right = array(a), array(b)
-    return product(context.budget, left.T if transpose_a else left, right.T if transpose_b else right)
-
-
-def product(budget: Budget, left: NDArray[Any], right: NDArray[Any]) -> Value:
-    if not (1 <= left.ndim <= 2 and 1 <= right.ndim <= 2):
-        raise UnansweredError(
-            f"A product is of vectors and matrices, not of the shapes {left.shape} and {right.shape}."
-        )
-    size = prod(left.shape[:-1]) * prod(right.shape[1:])
-    budget.spend(size, size * left.shape[-1] + left.size + right.size)
-    return left @ right
-
-
-_MANY = 64
-
-FUNCTIONS: dict[str, Function] = {
-    "all": Function(partial(_reduced, np.all)),
-    "any": Function(partial(_reduced, np.any)),
-    "abs": Function(partial(_elementwise, np.abs)),
-    "max": Function(partial(_reduced, np.max), most=_MANY),
-    "min": Function(partial(_reduced, np.min), most=_MANY),
-    "sum": Function(partial(_reduced, np.sum)),
-    "close": Function(_close, 2, 2, ("atol", "rtol")),
-    "equal": Function(_equal, 2, 2),
-    "shape": Function(lambda _, value: array(value).shape),
-    "len": Function(_len),
-    "concat": Function(_concat, 1, _MANY, ("dim",)),
-    "relu": Function(partial(_elementwise, lambda values: np.maximum(values, values.dtype.type(0)))),
-    "tanh": Function(partial(_elementwise, np.tanh)),
-    # An integer becomes a float, and an array without axes a number.
-    "sigmoid": Function(partial(_elementwise, lambda values: sigmoid.values(values * 1.0)[()])),
-    "dot": Function(_dot, 2, 2, ("transpose_a", "transpose_b")),
-    "transpose": Function(lambda _, value: array(value).T),
-    "zeros_like": Function(partial(_elementwise, np.zeros_like)),
-    "isnan": Function(partial(_elementwise, np.isnan)),
-    "isinf": Function(partial(_elementwise, np.isinf)),
-    "count": Function(partial(_reduced, np.count_nonzero)),
-}
-"""Every function by its name; those that read the run itself are in `LANES` and `AUDITED`."""
-
-
-ARRAYS = {
-    "dat": "the sequence, in the config's layout",
-    "out": "the reference's output, in the config's layout",
-    "state": "the reference's final state: state[0] is h of (L·D, N, H), state[1] is c of an LSTM",
-    "initial_state": "the state before the first step, as state is",
-}
-SIZES = {
-    "T": "how many time steps there are",
-    "N": "how many samples",
-    "I": "how many input features",
-    "H": "how many units each layer and direction has",
-    "L": "how many layers",
-    "D": "how many directions",
-    "lengths": "how many time steps each sample has, (N,)",
-}
-SETTINGS = {
-    "cell": 'the cell, as "lstm"',
-    "layout": 'the layout of the sequence and the output, "NTC" or "TNC"',
-}
-OUTCOMES = {
-    "verdict": '"agree", "drift" or "disagree"',
-    "mismatched": "how many values of the worst candidate mismatch",
-    "max_error_ratio": "the largest error ratio of any candidate; 1 is the limit",
-    "first_mismatch": "(layer, direction, timestep, sample, unit) of the first candidate that has one, else ()",
-    "wrong": "the engines that are wrong",
-    "undetectable": "the known bugs that this run could not reveal",
-    "diagnosis": "the known bugs that explain an engine that is wrong",
-    "gradient_verdict": "the verdict on the gradients of the backward pass",
-    "gradient_diagnosis": "the known bugs that explain gradients that are wrong",
-    "checks": "whether each consistency check passes",
-    "rtol": "the relative tolerance, the largest of any candidate's",
-    "atol": "the absolute tolerance, the largest of any candidate's",
-}
-SELECTION = {
-    "layer": "the layer of the selected value",
-    "direction": 'its direction, "forward" or "backward"',
-    "timestep": "its time step",
-    "sample": "its sample",
-    "unit": "its unit",
-}
-NAMES = {**ARRAYS, **SIZES, **SETTINGS, **OUTCOMES, **SELECTION}
-"""Every name but those of the parameters, which are Gluon's."""
-
-REFERENCE, CANDIDATE = "reference", "candidate"
-"""Aliases of the reference engine and of the first candidate."""
-MEMBERS = ("out", "state")
-"""Attributes of an engine: gluon.out."""
-
-LANES = {
-    "h": 'h(layer, direction="forward"): a lane\'s hidden states, (T, N, H)',
-    "c": 'c(layer, direction="forward"): a lane\'s cell states, (T, N, H)',
-    "gate": 'gate(name, layer, direction="forward"): a gate or another quantity of a lane, (T, N, H)',
-    "gradient": 'gradient(name, layer, direction="forward"): the gradient of h, c or a gate, (T, N, H); or '
-    'gradient(name) of "input", of "h0" (L·D, N, H) or of a parameter',
-}
-"""Methods of an engine, manual.h(0); without an engine, of the reference."""
-AUDITED = {
-    "audit": 'audit(engine): "right", "wrong" or "undetermined"',
-    "ratio": "ratio(engine): the largest difference from a step as a multiple of its rounding bound; 8 is the limit",
-}
-"""Functions of the run."""
-
-_PARAMETER = re.compile(r"[lr]\d{1,4}_(i2h|h2h)_(weight|bias)")
 _ENGINE = re.compile(r"[a-z][a-z0-9_]*")
-
-
-def is_name(name: str) -> bool:
-    return name in NAMES or _PARAMETER.fullmatch(name) is not None
-
-
-def is_engine(name: str) -> bool:
-    """Whether an engine may be called so in front of a point; others are `reference` or `candidate` there."""
-    return _ENGINE.fullmatch(name) is not None
-
-
-LARGEST_INTEGER = 1 << 53
+_LARGEST_INTEGER = 1 << 53
 _LONGEST, _DEEPEST = 1000, 40
 _NODES = (
-    *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Attribute, ast.Subscript, ast.Slice, ast.Tuple, ast.List),
-    *(ast.Call, ast.keyword, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd),
-    *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.MatMult),
+    *(ast.Load, ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.keyword, ast.BoolOp, ast.And, ast.Or),
+    *(ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.MatMult),
     *(ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn),
 )
-_WORDS: dict[type[ast.AST], str] = {
-    ast.Lambda: "a lambda",
-    ast.ListComp: "a comprehension",
-    ast.SetComp: "a comprehension",
-    ast.DictComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension",
-    ast.IfExp: "a conditional expression",
-    ast.JoinedStr: "a formatted string",
-    ast.NamedExpr: "an assignment",
-    ast.Starred: "a starred expression",
-    ast.Mod: "%",
-    ast.FloorDiv: "//",
-    ast.LShift: "<<",
-    ast.RShift: ">>",
-    ast.Is: "is",
-    ast.IsNot: "is not",
-    ast.BitAnd: "&",
-    ast.BitOr: "|",
-    ast.BitXor: "^",
-    ast.Invert: "~",
-}
 
 
 @dataclass(frozen=True)
@@ -333,11 +88,7 @@ def parse_expression(text: str) -> ast.expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise StatementError(f"{_cut(text)} is not an expression: {reason or type(error).__name__}.") from error
-    for node, depth in _nodes(tree):
-        if depth > _DEEPEST:
-            raise StatementError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
-        _check(node)
-    _check_names(tree)
+    _check(tree, text)
     return tree
 
 
@@ -350,84 +101,360 @@ def _tree(text: str) -> ast.expr:
         return ast.parse(text, mode="eval").body
 
 
-def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
-    """Every node with its depth; no recursion, as no one knows yet how deep it is."""
-    waiting = [(tree, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        yield node, depth
-        waiting += ((child, depth + 1) for child in ast.iter_child_nodes(node))
-
-
-def _check(node: ast.AST) -> None:
-    if not isinstance(node, _NODES):
-        raise StatementError(f"{_WORDS.get(type(node), _source(node))} is not allowed in a statement.")
-    if isinstance(node, ast.Constant):
-        if type(node.value) not in (int, float, bool, str):
+def _check(node: ast.AST, text: str, depth: int = 0) -> None:
+    """Refuse a node that is not allowed, or one below it: names are known, functions are called, engines have parts."""
+    if depth > _DEEPEST:
+        raise StatementError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
+    below = [*ast.iter_child_nodes(node)]
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            _check_arguments(node, text, name)
+            below = [*node.args, *node.keywords]
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=engine), attr=name)) if name in LANES and _is_engine(engine):
+            _check_arguments(node, text, name, engine=engine)
+            below = [*node.args, *node.keywords]
+        case ast.Attribute(value=ast.Name(id=engine), attr=name) if name in MEMBERS and _is_engine(engine):
+            below = []
+        case ast.Name(id=name) if is_name(name):
+            below = []
+        case ast.Name(id=name):
             raise StatementError(
-                f"{_source(node)} is not allowed in a statement: it may hold numbers, true or false, and text."
+                f"{name} is not a known name: a statement may name {', '.join(NAMES)} or a parameter, as l0_i2h_weight."
             )
-        if isinstance(node.value, int) and abs(node.value) > LARGEST_INTEGER:
+        case ast.Constant(value=int(value)) if abs(value) > _LARGEST_INTEGER:
             raise StatementError("A whole number in a statement may have at most 53 bits.")
-
-
-def _check_names(tree: ast.expr) -> None:
-    """Every name must be known, each in its place: functions are called, engines have members."""
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    owners = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            _check_call(node)
-        elif isinstance(node, ast.Attribute):
-            if not isinstance(node.value, ast.Name):
-                raise StatementError(
-                    f"{_source(node)} is not allowed in a statement: only engines have parts (gluon.out)."
-                )
-            allowed: Collection[str] = LANES if id(node) in called else MEMBERS
-            if node.attr not in allowed:
-                raise StatementError(
-                    f"{_source(node)} is not allowed in a statement: an engine has {', '.join(allowed)} there."
-                )
-        elif isinstance(node, ast.Name) and id(node) not in called | owners and not is_name(node.id):
-            known = f"a statement may name {', '.join(NAMES)} or a parameter, as l0_i2h_weight"
-            raise StatementError(f"{node.id} is not a known name: {known}.")
-        elif isinstance(node, ast.Name) and id(node) in owners and not is_engine(node.id):
-            raise StatementError(f"{node.id} is not allowed in a statement: engines are named like gluon or reference.")
-
-
-def _check_call(call: ast.Call) -> None:
-    if isinstance(call.func, ast.Attribute):
-        keywords: Collection[str] = ()
-    elif isinstance(call.func, ast.Name):
-        name = call.func.id
-        if name not in (*FUNCTIONS, *LANES, *AUDITED):
-            known = ", ".join((*FUNCTIONS, *LANES, *AUDITED))
-            raise StatementError(f"{name} is not a known function: a statement may call {known}.")
-        keywords = FUNCTIONS[name].keywords if name in FUNCTIONS else ()
-        if name in FUNCTIONS and not FUNCTIONS[name].least <= len(call.args) <= FUNCTIONS[name].most:
+        case ast.Constant(value=int() | float() | str()):
+            pass
+        case _ if not isinstance(node, _NODES):
+            source = ast.get_source_segment(text, node) if isinstance(node, ast.expr) else None
             raise StatementError(
-                f"{_source(call)} is not allowed in a statement: {name} takes {_number(FUNCTIONS[name])}."
+                f"{_cut(source or type(node).__name__)} is not allowed in a statement: it may hold numbers, words, "
+                "names, arithmetic, comparisons, and, or, not, parts as out[0], and parts of engines as gluon.out."
             )
-    else:
-        raise StatementError(f"{_source(call)} is not allowed in a statement: only named functions may be called.")
-    for keyword in call.keywords:
-        if keyword.arg is None or keyword.arg not in keywords:
-            takes = f"takes {', '.join(keywords)} by name" if keywords else "takes nothing by name"
-            raise StatementError(f"{_source(call)} is not allowed in a statement: the function {takes}.")
+    for part in below:
+        _check(part, text, depth + 1)
 
 
-def _number(function: Function) -> str:
-    if function.least == function.most:
-        return f"{function.least} argument{'s' if function.least > 1 else ''}"
-    return f"{function.least} to {function.most} arguments"
+def _is_engine(name: str) -> bool:
+    """Whether an engine may be called so in front of a point; others are `reference` or `candidate` there."""
+    return _ENGINE.fullmatch(name) is not None
 
 
-def _source(node: ast.AST) -> str:
+def _check_arguments(call: ast.Call, text: str, name: str, **engine: str) -> None:
+    function = FUNCTIONS.get(name) or METHODS.get(name)
+    if function is None:
+        known = ", ".join((*FUNCTIONS, *METHODS))
+        raise StatementError(f"{name} is not a known function: a statement may call {known}.")
+    arguments = [None, *call.args] if name in METHODS else call.args
     try:
-        return _cut(ast.unparse(node))
-    except Exception:  # noqa: BLE001 - a lone operator, or a nesting that is too deep, has no source
-        return type(node).__name__
+        signature(function).bind(*arguments, **engine, **{str(keyword.arg): None for keyword in call.keywords})
+    except TypeError as error:
+        source = _cut(ast.get_source_segment(text, call) or name)
+        raise StatementError(f"{source} is not allowed in a statement: {error}.") from error
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.Pow: np.power,
+}
+_EXACT: dict[type[ast.operator], Callable[[int, int], Any]] = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Pow: pow}
+_COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[Any, Any], Any]]] = {
+    ast.Eq: ("=", np.equal),
+    ast.NotEq: ("≠", np.not_equal),
+    ast.Lt: ("<", np.less),
+    ast.LtE: ("≤", np.less_equal),
+    ast.Gt: (">", np.greater),
+    ast.GtE: ("≥", np.greater_equal),
+    ast.In: ("in", lambda a, b: a in b),
+    ast.NotIn: ("not in", lambda a, b: a not in b),
+}
+"""The sign and the function of each comparison."""
+
+
+class Evaluator:
+    """Evaluates one expression in one scope, and keeps the values of the nodes whose ids are in `watched`."""
+
+    def __init__(self, scope: Namespace, watched: Collection[int] = ()) -> None:
+        self._scope = scope
+        self._watched = watched
+        self.values: dict[int, Value] = {}
+
+    def value(self, node: ast.expr) -> Value:
+        """The value of an expression.
+
+        Raises an UnansweredError if the run has no such part, shapes do not fit, or too much would have to be read.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                found = self._visit(node)
+        except UnansweredError:
+            raise
+        except (ValueError, TypeError, IndexError) as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise UnansweredError(f"{ast.unparse(node)} cannot be computed: {reason}.") from error
+        if id(node) in self._watched:
+            self.values[id(node)] = found
+        return found
+
+    def _visit(self, node: ast.expr) -> Value:
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return self._scope.name(node.id)
+            case ast.Attribute(value=ast.Name(id=engine)):
+                return self._scope.member(node.attr, engine)
+            case ast.Tuple() | ast.List():
+                return tuple(self.value(item) for item in node.elts)
+            case ast.Subscript():
+                return self.value(node.value)[self._index(node.slice)]
+            case ast.Call():
+                return self._call(node)
+            case ast.BoolOp():
+                decisive = isinstance(node.op, ast.Or)
+                return decisive if any(truth(self.value(v)) is decisive for v in node.values) else not decisive
+            case ast.UnaryOp(op=ast.Not()):
+                return not truth(self.value(node.operand))
+            case ast.UnaryOp():
+                return self._binary(
+                    ast.Sub() if isinstance(node.op, ast.USub) else ast.Add(), 0, self.value(node.operand)
+                )
+            case ast.BinOp():
+                return self._binary(node.op, self.value(node.left), self.value(node.right))
+            case ast.Compare():
+                return self._compare(node)
+        raise AssertionError(f"{type(node).__name__} is refused when a statement is read")
+
+    def _index(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Tuple):
+            return tuple(self._index(item) for item in node.elts)
+        if isinstance(node, ast.Slice):
+            return slice(*(None if end is None else self._index(end) for end in (node.lower, node.upper, node.step)))
+        found = self.value(node)
+        if not _is_whole(found):
+            raise UnansweredError(f"{ast.unparse(node)} is not a whole number and cannot be an index.")
+        return int(found)
+
+    def _call(self, node: ast.Call) -> Value:
+        begin = len(self._scope.read)
+        arguments = [self.value(argument) for argument in node.args]
+        named = {str(keyword.arg): self.value(keyword.value) for keyword in node.keywords}
+        if isinstance(node.func, ast.Attribute):
+            assert isinstance(node.func.value, ast.Name), "refused when a statement is read"
+            return METHODS[node.func.attr](self._scope, *arguments, **named, engine=node.func.value.id)
+        assert isinstance(node.func, ast.Name), "refused when a statement is read"
+        name = node.func.id
+        if name in METHODS:
+            return METHODS[name](self._scope, *arguments, **named)
+        if name not in VIEWS:
+            self._scope.spend(sum(np.size(argument) for argument in arguments))
+        if name == "close":
+            named = self._scope.tolerances(begin) | named
+        return FUNCTIONS[name](*arguments, **named)
+
+    def _binary(self, op: ast.operator, left: Value, right: Value) -> Value:
+        if isinstance(op, ast.MatMult):
+            return self._scope.dot(left, right)
+        if _is_whole(left) and _is_whole(right) and not isinstance(op, ast.Div):
+            return _whole_numbers(op, int(left), int(right))
+        if np.bool_ in (array(left).dtype, array(right).dtype):
+            raise UnansweredError("True and false are not numbers: count(...) counts them.")
+        return self._elementwise(_ARITHMETIC[type(op)], left, right)
+
+    def _elementwise(self, compute: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
+        self._scope.spend(prod(np.broadcast_shapes(array(left).shape, array(right).shape)))
+        return compute(left, right)
+
+    def _compare(self, node: ast.Compare) -> Value:
+        found: Value = True
+        left = self.value(node.left)
+        for op, operand in zip(node.ops, node.comparators, strict=True):
+            right = self.value(operand)
+            one = self._compared(op, left, right)
+            found = one if found is True else self._elementwise(np.logical_and, found, one)
+            left = right
+        return found
+
+    def _compared(self, op: ast.cmpop, left: Value, right: Value) -> Value:
+        _, compute = _COMPARISONS[type(op)]
+        if isinstance(op, ast.In | ast.NotIn):
+            if not isinstance(left, str) or not isinstance(right, tuple):
+                raise UnansweredError('Only a word can be looked for, and only among words, as "manual" in wrong.')
+            return compute(left, right)
+        if isinstance(op, ast.Eq | ast.NotEq) and any(
+            isinstance(left, kind) and isinstance(right, kind) for kind in (str, tuple)
+        ):
+            # Words, or tuples as a whole.
+            return (left == right) is isinstance(op, ast.Eq)
+        if any(
+            isinstance(word, str) for side in (left, right) for word in (side if isinstance(side, tuple) else [side])
+        ):
+            raise UnansweredError("Words can be compared with words only, and by == and !=.")
+        return self._elementwise(compute, left, right)
+
+
+def truth(value: Value) -> bool:
+    """One true or false. Raises an UnansweredError if it is something else, such as many of them."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
+        raise UnansweredError(f"A statement must be one true or false, and not {value.size:,}: put all(...) around it.")
+    raise UnansweredError("A statement must be true or false, as a comparison is.")
+
+
+def _is_whole(value: Value) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
+    """Whole numbers as Python has them, without end; those of numpy would run over in silence."""
+    if isinstance(op, ast.Pow) and (abs(right) > 64 or (left == 0 and right < 0)):
+        raise UnansweredError(f"The power {left} ** {right} is out of range.")
+    found: int | float = _EXACT[type(op)](left, right)
+    if abs(found) > _LARGEST_INTEGER:
+        raise UnansweredError("A whole number has become too large.")
+    return found
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One operand of a comparison: its text in the statement, and its numbers as the notebook prints them.
+
+    `full` has every digit, or is "" where there are too many numbers. A `literal` contains no name and no function.
+    """
+
+    text: str
+    shown: str
+    full: str
+    literal: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two operands and the operator; `apart` is their largest difference, "" where that says nothing."""
+
+    left: Operand
+    sign: str
+    right: Operand
+    apart: str = ""
+
+
+@dataclass(frozen=True)
+class StatementResult:
+    """Result of a statement in a run.
+
+    `holds` is None where the statement says nothing about the run, for the `reason` that is then a sentence.
+    """
+
+    statement: Statement
+    holds: bool | None
+    pairs: tuple[Pair, ...] = ()
+    reason: str = ""
+
+
+def check_statement(result: RunResult, statement: Statement, where: Location = ORIGIN) -> StatementResult:
+    """Check a statement on a run's own numbers, with the selection at `where`. May take a tenth of a second."""
+    asked = list(_pairs(statement.tree))
+    evaluator = Evaluator(Namespace(result, where), {id(node) for left, _, right in asked for node in (left, right)})
+    try:
+        holds = truth(evaluator.value(statement.tree))
+    except UnansweredError as error:
+        return StatementResult(statement, None, (), str(error))
+    except (MemoryError, OSError) as error:
+        return StatementResult(statement, None, (), f"The numbers could not be read: {error}.")
+    seen, pairs = evaluator.values, []
+    for left, sign, right in asked:
+        if id(left) in seen and id(right) in seen:
+            a, b = seen[id(left)], seen[id(right)]
+            pairs.append(Pair(_operand(left, a), sign, _operand(right, b), _apart(a, b) if sign in "=≈≠" else ""))
+    return StatementResult(statement, holds, tuple(pairs))
+
+
+def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:
+    """The comparisons in an expression, without the functions around them."""
+    match node:
+        case ast.Compare():
+            left = node.left
+            for op, right in zip(node.ops, node.comparators, strict=True):
+                yield left, _COMPARISONS[type(op)][0], right
+                left = right
+        case ast.Call(func=ast.Name(id="equal" | "close" as name), args=[left, right]):
+            yield left, {"equal": "=", "close": "≈"}[name], right
+        case ast.Call(func=ast.Name(id="all" | "any"), args=[inner]) | ast.UnaryOp(op=ast.Not(), operand=inner):
+            yield from _pairs(inner)
+        case ast.BoolOp():
+            for value in node.values:
+                yield from _pairs(value)
+
+
+_LISTED, _ROWS = 40, 8
+_TWO_DIGITS = 0.01
+
+
+def _operand(node: ast.expr, value: Value) -> Operand:
+    computed = any(isinstance(part, ast.Name | ast.BinOp | ast.Call) for part in ast.walk(node))
+    many = isinstance(value, np.ndarray) and value.size > _LISTED
+    full = "" if many else _text(value, number_format.full, number_format.full)
+    return Operand(ast.unparse(node), shown_value(value), full, literal=not computed)
+
+
+def shown_value(value: Value) -> str:
+    """A value as the notebook prints it: three decimals, and of many numbers the shape and the range."""
+    if isinstance(value, np.ndarray) and (
+        value.size > _LISTED or value.ndim > 2 or (value.ndim == 2 and len(value) > _ROWS)
+    ):
+        return _summary(value)
+    return _text(value, _short, number_format.short)
+
+
+def _short(value: number_format.Number) -> str:
+    """Three decimals, or two digits of a number that those would round to fewer: "0.652", "0.0011", "2.4e-7"."""
+    return number_format.error(value) if 0.0 < abs(float(value)) < _TWO_DIGITS else number_format.short(value)
+
+
+def _text(value: Value, alone: Callable[[Any], str], element: Callable[[Any], str]) -> str:
+    """A value in words, with functions that write a number alone and one that is an element of an array."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return str(np.array2string(value, max_line_width=1_000_000, formatter={"float_kind": element}))
+    if isinstance(value, np.ndarray):
+        value = value[()]
+    if isinstance(value, float | np.floating):
+        return alone(value)
+    if isinstance(value, tuple | list):
+        if any(isinstance(item, np.ndarray) for item in value):
+            return "[" + ", ".join(f"shape {item.shape}" for item in value) + "]"
+        items = ", ".join(_text(item, alone, element) for item in value)
+        if value and all(isinstance(item, str) for item in value):
+            return items
+        return f"({items},)" if len(value) == 1 else f"({items})" if value else "none"
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
+def _summary(value: np.ndarray[Any, Any]) -> str:
+    shape = " × ".join(number_format.count(length) for length in value.shape)
+    if value.dtype == np.bool_:
+        return f"{shape} values, {int(np.count_nonzero(value)):,} true"
+    finite = value[np.isfinite(value)]
+    if not finite.size:
+        return f"{shape} values, none finite"
+    return f"{shape} values from {number_format.short(finite.min())} to {number_format.short(finite.max())}"
+
+
+def _apart(left: Value, right: Value) -> str:
+    try:
+        a, b = array(left), array(right)
+    except UnansweredError:
+        return ""
+    if a.shape != b.shape or not a.size or not (a.dtype.kind == b.dtype.kind == "f"):
+        return ""
+    with np.errstate(all="ignore"):
+        difference = np.abs(a.astype(np.float64) - b.astype(np.float64))
+    finite = difference[np.isfinite(difference)]
+    return number_format.error(finite.max()) if finite.size else ""

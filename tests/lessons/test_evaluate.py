@@ -1,15 +1,19 @@
 """Names, functions and operators of statements, compared with NumPy on the arrays of the run."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnviz.lessons import statements
-from rnnviz.lessons.evaluate import Evaluator, Namespace
-from rnnviz.lessons.statements import AUDITED, Budget, TooLargeError, UnansweredError, parse_expression
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import Location
+from rnnviz.lessons import namespace
+from rnnviz.lessons.namespace import Namespace, UnansweredError, is_name
+from rnnviz.lessons.statements import Evaluator, parse_expression
+from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
-from tests.factories import make_result
+from tests.factories import make_result, setting, with_judgment
 
 RESULT = make_result(
     ("gluon", "bug:no-h2h-bias", "manual"),
@@ -28,6 +32,13 @@ FORGET = {side: RESULT.inputs.parameters[f"r1_{side}_weight"][4:8] for side in (
 
 def value(text: str, result: RunResult = RESULT) -> Any:
     return Evaluator(Namespace(result)).value(parse_expression(text))
+
+
+def reason(text: str, result: RunResult) -> str:
+    """The sentence of an expression that has no value."""
+    with pytest.raises(UnansweredError) as caught:
+        value(text, result)
+    return str(caught.value)
 
 
 def forget_argument() -> Any:
@@ -146,83 +157,75 @@ def test_arrays_have_the_layout_of_the_config_and_an_rnn_one_state() -> None:
     assert value("(T, N, I, H, L, D)", BATCH_FIRST) == (5, 2, 3, 4, 2, 1)
 
 
+NO_NUMBERS = "This is not an array of numbers: take a part of it, as state[0]."
+WORDS = "Words can be compared with words only, and by == and !=."
+SEARCH = 'Only a word can be looked for, and only among words, as "manual" in wrong.'
+TRUTHS = "True and false are not numbers: count(...) counts them."
+EMPTY = "There are no values in this part of the run."
 WITHOUT_VALUE = {
     "h(-1)": "This network has no layer -1: it has 2, counted from 0.",
+    "h('0')": "This network has no layer 0: it has 2, counted from 0.",
+    "h(out)": "This network has no layer [[[",
+    "h(True)": "This network has no layer True: it has 2, counted from 0.",
     "h(0, 'backward')": "This network has no direction backward: it has forward.",
     "h(0, 1)": "This network has no direction 1: it has forward.",
-    "h('0')": "This network has no layer 0: it has 2, counted from 0.",
-    "h(True)": 'h must be called as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
-    "h(0, 'forward', 0)": 'h must be called as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
-    "c()": 'c must be called as c(layer, direction="forward"): a lane\'s cell states, (T, N, H).',
-    "gate('h')": (
-        'gate must be called as gate(name, layer, direction="forward"): '
-        "a gate or another quantity of a lane, (T, N, H)."
-    ),
-    "audit()": 'audit must be called as audit(engine): "right", "wrong" or "undetermined".',
-    "audit('manual', 'gluon')": 'audit must be called as audit(engine): "right", "wrong" or "undetermined".',
-    "ratio(out)": f"ratio must be called as {AUDITED['ratio']}.",
     "c(0)": "The cell rnn_tanh has no c: it has pre_h, change, norm.",
+    "l2_i2h_bias": "This network has no l2_i2h_bias: it has l0_i2h_weight,",
     "onnx.h(0)": "onnx was not run: this run holds gluon, manual.",
-    "-'a'": "'a' is not an array of numbers: take a part of it, as state[0].",
-    "-state": "state is not an array of numbers: take a part of it, as state[0].",
-    "-(out > 0)": "True and false have no sign.",
-    "(out > 0) * 2": "True and false cannot be added or multiplied: count(...) counts them.",
-    "2 * (out > 0)": "True and false cannot be added or multiplied: count(...) counts them.",
+    "audit('onnx')": "The steps of this run have not been audited yet.",
+    "out[0][7]": "out[0][7] cannot be computed: index 7 is out of bounds",
+    "state[2]": "state[2] cannot be computed: list index out of range.",
+    "state[0, 0]": "state[0, 0] cannot be computed: ",
+    "T[0]": "T[0] cannot be computed: ",
+    "out[::0]": "out[::0] cannot be computed: slice step cannot be zero.",
+    "out[out]": "out is not a whole number and cannot be an index.",
     "out[True]": "True is not a whole number and cannot be an index.",
     "out[0:0.5]": "0.5 is not a whole number and cannot be an index.",
+    **dict.fromkeys(("-'a'", "-state", "'a' + 'b'", "max(out, 1)", "transpose('a')", "all(state)"), NO_NUMBERS),
+    **dict.fromkeys(("-(out > 0)", "(out > 0) * 2", "2 * (out > 0)"), TRUTHS),
+    **dict.fromkeys(("layout > 'NTC'", "cell == 1", "('a', 1) == T"), WORDS),
+    **dict.fromkeys(("out in cell", "T in (1, 2)", "'a' in 'ab'"), SEARCH),
+    **dict.fromkeys(("equal((), ())", "all(out[0][9:])", "equal(out[9:], out[9:])"), EMPTY),
     "2 ** 65": "The power 2 ** 65 is out of range.",
+    "9 ** 9 ** 9": "The power 9 ** 387420489 is out of range.",
+    "0 ** -1": "The power 0 ** -1 is out of range.",
     "2 ** 54": "A whole number has become too large.",
     "0 - 2 ** 53 - 1": "A whole number has become too large.",
-    "equal((), ())": "There are no values in this part of the run.",
+    "(T, N) ** -1": "(T, N) ** (-1) cannot be computed: Integers to negative integer powers are not allowed.",
     "equal((1, 2), (1, 2, 3))": "The shapes (2,) and (3,) differ.",
+    "1 < 2 < (1, 2) < (1, 2, 3)": "1 < 2 < (1, 2) < (1, 2, 3) cannot be computed: shape mismatch",
+    "out == state[0]": "out == state[0] cannot be computed: shape mismatch",
     "out @ out[0]": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and (5, 4).",
-    "out[0] @ out": "A product is of vectors and matrices, not of the shapes (5, 4) and (2, 5, 4).",
     "out @ 2": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and ().",
-    "(1, 2) @ (1, 2, 3)": "The shapes (2,) and (3,) have no product.",
-    "concat(out, dat)[0] + T[0]": "T has no parts.",
-    "max(out, 1)": "This is not an array of numbers: take a part of it, as state[0].",
-    "transpose('a')": "This is not an array of numbers: take a part of it, as state[0].",
-    "1 < 2 < (1, 2) < (1, 2, 3)": "The shapes (2,) and (3,) do not fit.",
+    "(1, 2) @ (1, 2, 3)": "(1, 2) @ (1, 2, 3) cannot be computed: matmul",
+    "len(T)": "len(T) cannot be computed: len() of unsized object.",
+    "concat(T, T)": "concat(T, T) cannot be computed: zero-dimensional arrays cannot be concatenated.",
+    "gradient('h', 0)": "This run has no gradients: backward.enabled must be true.",
 }
 
 
-def refusal(text: str) -> str:
-    with pytest.raises(UnansweredError) as caught:
-        value(text, BATCH_FIRST)
-    return str(caught.value)
-
-
 def test_an_expression_without_a_value_is_answered_with_a_sentence() -> None:
-    assert {text: refusal(text) for text in WITHOUT_VALUE} == WITHOUT_VALUE
+    for text, sentence in WITHOUT_VALUE.items():
+        assert reason(text, BATCH_FIRST).startswith(sentence), text
 
 
 def test_a_statement_may_read_so_much_and_no_more() -> None:
-    own = Budget()
-    own.spend(statements.LARGEST_ARRAY)
-    own.spend(1, (1 << 25) - statements.LARGEST_ARRAY - 1)
-    own.spend(1)
-    with pytest.raises(TooLargeError, match=r"^This run is too large for the statement to be checked here\.$"):
-        own.spend(1)
-    with pytest.raises(TooLargeError):
-        Budget().spend(statements.LARGEST_ARRAY + 1)
-    with pytest.raises(TooLargeError):
-        Budget().spend(0, (1 << 25) + 1)
+    scope = Namespace(RESULT)
+    scope.spend(namespace.LARGEST_ARRAY)
+    scope.spend(1, (1 << 25) - namespace.LARGEST_ARRAY - 1)
+    scope.spend(1)
+    for spent, values, effort in ((scope, 1, 1), (Namespace(RESULT), namespace.LARGEST_ARRAY + 1, 1)):
+        with pytest.raises(UnansweredError, match=r"^This run is too large for the statement to be checked here\.$"):
+            spent.spend(values, effort)
 
 
 @pytest.mark.parametrize(
     ("text", "effort"),
     [
-        ("tanh(out)", 240),
-        ("sum(out[0])", 48),
-        ("max(1, 2, 3)", 3),
-        ("equal(out[0, 0], 0)", 8 + 1),
-        ("concat(out[0], dat[0], dim=1)", 48 + 18),
-        ("dot(dat[0], dat[1], transpose_b=True)", 6 * 6 * 3 + 18 + 18),
+        *(("tanh(out)", 240), ("sum(out)", 240), ("close(out, out)", 480), ("concat(out, out)", 480), ("-out", 240)),
+        *(("out * 2", 240), ("2 - dat[0, :, :1]", 6), ("0 < out < 1", 3 * 240), ("shape(out)", 0)),
+        ("dot(dat[0], l0_i2h_weight, transpose_b=True)", 6 * 16 * 3 + 6 * 3 + 16 * 3),
         ("dat[0, 0] @ dat[1, 0]", 3 + 3 + 3),
-        ("-out", 240),
-        ("out * 2", 240),
-        ("2 - dat[0, :, :1]", 6),
-        ("0 < out < 1", 3 * 240),
         # Four gates of four units, each of eight inputs and four units before; four multiplications are one step.
         ("gate('f', 1)", 120 * 4 * (8 + 4) // 4),
         ("gate('norm', 0, 'backward')", 120 * 4 * (3 + 4) // 4),
@@ -231,16 +234,114 @@ def test_a_statement_may_read_so_much_and_no_more() -> None:
 def test_each_part_of_a_statement_counts_its_reads_and_operations(
     text: str, effort: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "_ALL", effort)
+    monkeypatch.setattr(namespace, "_ALL", effort)
     value(text)
-    monkeypatch.setattr(statements, "_ALL", effort - 1)
-    with pytest.raises(TooLargeError):
-        value(text)
+    if effort:
+        monkeypatch.setattr(namespace, "_ALL", effort - 1)
+        assert "too large" in reason(text, RESULT)
 
 
 def test_only_the_size_of_a_new_array_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statements, "LARGEST_ARRAY", 120)
+    monkeypatch.setattr(namespace, "LARGEST_ARRAY", 120)
     assert value("gate('f', 1)").size == 120
-    monkeypatch.setattr(statements, "LARGEST_ARRAY", 119)
-    with pytest.raises(TooLargeError):
-        value("gate('f', 1)")
+    monkeypatch.setattr(namespace, "LARGEST_ARRAY", 119)
+    assert "too large" in reason("gate('f', 1)", RESULT)
+
+
+PLACE = Location(0, 1, 3, 1, 2)
+EDITS = {"torch": setting(PLACE.index, 2.5), "onnx": setting((0, 0, 1, 0, 0), -3.0)}
+WRONG = make_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
+JUDGED = with_judgment(
+    WRONG,
+    diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))},
+    blind=("e", "f"),
+)
+
+
+def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first_ones() -> None:
+    manual, torch, onnx = WRONG.comparisons
+    result = replace(
+        WRONG,
+        comparisons=(
+            replace(manual, mismatched=0, max_error_ratio=0.5, rtol=0.25, atol=1e-9),
+            replace(torch, mismatched=7, max_error_ratio=2.0, rtol=0.125, atol=0.5),
+            replace(onnx, mismatched=3, max_error_ratio=90.0, rtol=0.0, atol=0.0),
+        ),
+    )
+    assert value("(mismatched, max_error_ratio, rtol, atol)", result) == (7, 90.0, 0.25, 0.5)
+    assert value("first_mismatch", result) == (0, "backward", 3, 1, 2)
+    assert value("first_mismatch", replace(WRONG, comparisons=(onnx, torch))) == (0, "forward", 1, 0, 0)
+    assert value("first_mismatch", replace(WRONG, comparisons=(manual,))) == ()
+    assert torch.first_mismatch == Mismatch(Place.at("h", PLACE), torch.first_mismatch.reference, 2.5)
+    assert reason("mismatched", replace(WRONG, comparisons=())) == "gluon ran alone: nothing was compared."
+
+
+def test_the_audit_of_all_engines_is_available() -> None:
+    assert value("verdict", JUDGED) == JUDGED.verdict == "disagree"
+    assert value("(wrong, undetectable)", JUDGED) == (("torch", "onnx"), ("e", "f"))
+    assert value("diagnosis", JUDGED) == ("a", "b", "c", "d")
+    checks = value("checks", JUDGED)
+    assert checks.tolist() == [check.holds for check in JUDGED.checks]
+    assert value("checks", replace(JUDGED, checks=())).dtype == checks.dtype == np.bool_
+    assert set(checks.tolist()) == {True, False}
+    assert JUDGED.judgment is not None
+    ratio = JUDGED.judgment.audits["torch"].worst_ratio
+    assert value("(audit('torch'), audit('candidate'), ratio('torch'))", JUDGED) == ("wrong", "right", ratio)
+
+
+@pytest.mark.parametrize(
+    "text", ["verdict", "wrong", "undetectable", "diagnosis", "gradient_verdict", "audit('manual')", "ratio('torch')"]
+)
+def test_nothing_that_takes_the_audit_is_known_before_it(text: str) -> None:
+    assert reason(text, WRONG) == "The steps of this run have not been audited yet."
+
+
+def test_an_engine_may_be_called_by_its_role_and_must_have_been_run_and_audited() -> None:
+    for role, engine in (("reference", "gluon"), ("candidate", "manual"), ("onnx", "onnx")):
+        assert value(f"equal({role}.out, {engine}.out)", WRONG)
+    assert reason("mine.out", WRONG) == "mine was not run: this run holds gluon, manual, torch, onnx."
+    assert JUDGED.judgment is not None
+    audits = {"gluon": JUDGED.judgment.audits["gluon"], "torch": replace(JUDGED.judgment.audits["torch"], audited=0)}
+    fewer = replace(JUDGED, judgment=replace(JUDGED.judgment, audits=audits))
+    for name in ("manual", "torch"):
+        assert reason(f"ratio('{name}')", fewer) == f"No step of {name} was audited."
+
+
+def test_recorded_values_are_available_and_missing_ones_unanswered() -> None:
+    made = make_result(("manual", "recording:/far/golden.npz"), num_layers=2)
+    (name, trace) = list(made.traces.items())[1]
+
+    def lacking(*missing: str) -> RunResult:
+        return replace(made, traces={**made.traces, name: replace(trace, missing=frozenset(missing))})
+
+    assert len(value("candidate.state", lacking("out"))) == 1
+    assert value("shape(candidate.out) == (N, T, H)", lacking("state.h"))
+    assert reason("candidate.state", lacking("state.h")) == "golden.npz did not return state."
+    assert reason("candidate.out", lacking("out")) == "golden.npz did not return out."
+    assert value("len(candidate.h(1)) == T", lacking("h"))
+    for lane in ("candidate.h(0)", "candidate.gate('change', 1)"):
+        assert reason(lane, lacking("h")) == "golden.npz lacks values that this needs."
+
+
+def test_a_gradient_is_that_of_the_first_engine_that_gives_it() -> None:
+    whole = np.arange(WRONG["manual"].hidden.size, dtype=float).reshape(WRONG.shape)
+    weight = WRONG.inputs.parameters["l0_h2h_weight"]
+    arrays = {"grad.h": whole, "grad.parameters.l0_h2h_weight": weight}
+    result = replace(WRONG, traces={**WRONG.traces, "manual": WRONG["manual"].with_arrays(arrays)})
+    assert np.array_equal(value("gradient('h', 0, 'backward')", result), whole[0, 1])
+    assert np.array_equal(value("manual.gradient('l0_h2h_weight')", result), weight)
+    assert reason("gradient('c', 0)", result) == "No engine of this run gives a gradient of c."
+    assert reason("torch.gradient('h', 0)", result) == "This run has no gradients: backward.enabled must be true."
+    assert reason("gradient('h')", result) == "gradient('h') is not the same for every layer."
+    assert reason("gradient('l0_h2h_weight', 0)", result) == "gradient('l0_h2h_weight') is the same for every layer."
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *((name, True) for name in ("dat", "out", "unit", "l0_i2h_weight", "r1234_h2h_bias", "l9_h2h_weight")),
+        *((name, False) for name in ("gluon", "l_i2h_weight", "l12345_i2h_bias", "xl0_i2h_bias", "l0_i2h_bias_", "")),
+    ],
+)
+def test_names_are_those_of_the_run_and_of_gluons_parameters(name: str, known: bool) -> None:
+    assert is_name(name) is known

@@ -12,8 +12,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.lessons.content import GuidedLesson, LessonStep
-from rnnviz.lessons.evaluate import Namespace, check_statement
-from rnnviz.lessons.statements import parse_expression, parse_statement
+from rnnviz.lessons.statements import Namespace, check_statement, parse_expression, parse_statement
 from tests.lessons.test_lesson_content import LESSONS, STEPS, every_lesson
 from tests.lessons.test_lesson_statements import Runs, run_once
 from tests.shared_worker import run_shared
@@ -217,7 +216,7 @@ def test_truncation_hardly_turns_the_gradient(run_once: Runs) -> None:
     for seed in range(20):
         cut = changed(config, {"parameters.seed": seed, "compare.reference": "manual", "compare.candidates": ["onnx"]})
         a, b = (
-            Namespace(run_once(each)).call(None, "gradient", ["l0_h2h_weight"])
+            Namespace(run_once(each)).gradient("l0_h2h_weight")
             for each in (cut, changed(cut, {"backward.truncate": 60}))
         )
         cosines.append(float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)))

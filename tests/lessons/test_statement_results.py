@@ -3,19 +3,38 @@
 import ast
 from contextlib import suppress
 from dataclasses import replace
+from math import inf, nan
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.lessons import statements
-from rnnviz.lessons.evaluate import Evaluator, Namespace, check_statement
-from rnnviz.lessons.statements import Statement, UnansweredError, parse_statement
+from rnnviz.core.trace_index import Location
+from rnnviz.lessons import namespace
+from rnnviz.lessons.namespace import ORIGIN, Namespace, UnansweredError
+from rnnviz.lessons.statements import (
+    Evaluator,
+    Statement,
+    StatementResult,
+    check_statement,
+    parse_statement,
+    shown_value,
+)
 from rnnviz.verify.compare import compare_all, tolerances
-from tests.factories import make_result, setting
-from tests.lessons.conftest import StatementChecker
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result, setting, with_judgment
 from tests.profiles import examples
+
+WRONG = "bug:no-h2h-bias"
+MADE = make_result(("manual", WRONG), cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
+RUN = with_judgment(MADE, diagnoses={WRONG: (("no-h2h-bias",),)})
+
+
+def checked(holds: str, result: RunResult = RUN, where: Location = ORIGIN) -> StatementResult:
+    return check_statement(result, parse_statement("as it says", holds), where)
+
 
 HOLDS = [
     "(T, N, I, H, L, D) == (3, 2, 3, 4, 2, 2)",
@@ -43,93 +62,134 @@ HOLDS = [
     "close(tanh(sum(out)), tanh(sum(out) + 1e-9)) and close(1, 2, atol=1) and not close(1, 2, rtol=0, atol=0.5)",
     "rtol < atol",
 ]
-PARAMETERS = ", ".join(
-    f"{lane}_{kind}"
-    for lane in ("l0", "r0", "l1", "r1")
-    for kind in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
-)
+NO_TRUTH = "A statement must be true or false, as a comparison is."
 UNANSWERED = {
-    "out in wrong": 'Only a word can be looked for, and only among words, as "manual" in wrong.',
-    "(out, 1) == (out, 2)": "This is not an array of numbers: take a part of it, as state[0].",
     "out[0][0] == out[0][0]": "A statement must be one true or false, and not 8: put all(...) around it.",
-    "T": "A statement must be true or false, as a comparison is.",
-    "verdict": "A statement must be true or false, as a comparison is.",
-    "out[0][7][0] == 0": "There is no out[0][7]: out[0] has the shape (3, 8).",
-    "state[2] == 0": "There is no state[2]: state has 2 parts.",
-    "all(out[0][3:] == 0)": "There are no values in this part of the run.",
-    "equal(out[0][3:], out[0][3:])": "There are no values in this part of the run.",
-    "all(state == 0)": "This is not an array of numbers: take a part of it, as state[0].",
-    "equal(out, out[0])": "The shapes (2, 3, 8) and (3, 8) differ.",
-    "all(out == state[0])": "The shapes (2, 3, 8) and (4, 2, 4) do not fit.",
-    "all(l0_i2h_weight @ l0_h2h_weight == 0)": "The shapes (16, 3) and (16, 4) have no product.",
-    "all(out @ out == 0)": "A product is of vectors and matrices, not of the shapes (2, 3, 8) and (2, 3, 8).",
-    "h(2) == 0": "This network has no layer 2: it has 2, counted from 0.",
-    "h(0, 'up') == 0": "This network has no direction up: it has forward and backward.",
-    "h(out) == 0": 'h must be called as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
-    "h() == 0": 'h must be called as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
-    "gate('z', 0) == 0": "The cell lstm has no z: it has i, f, g, o, c, pre_i, pre_f, pre_g, pre_o, change, norm.",
-    "all(l2_i2h_bias == 0)": f"This network has no l2_i2h_bias: it has {PARAMETERS}.",
+    **dict.fromkeys(("T", "verdict", "not T", "T and verdict == 'agree'"), NO_TRUTH),
     "all(gluon.out == 0)": "gluon was not run: this run holds manual, bug:no-h2h-bias.",
-    "audit('gluon') == 'right'": "gluon was not run: this run holds manual, bug:no-h2h-bias.",
-    "verdict > 'agree'": "Words can be compared with words only, and by == and !=.",
-    "verdict == 1": "Words can be compared with words only, and by == and !=.",
-    "wrong == state": "Words can be compared with words only, and by == and !=.",
-    "T in (1, 2)": 'Only a word can be looked for, and only among words, as "manual" in wrong.',
-    "out[out] == 0": "out is not a whole number and cannot be an index.",
-    "out[1.0] == 0": "1.0 is not a whole number and cannot be an index.",
-    "out[::0] == 0": "The step of a slice must not be 0.",
-    "T[0] == 0": "T has no parts.",
-    "state[0, 0] == 0": "state takes one index.",
-    "checks + 1 == 1": "True and false cannot be added or multiplied: count(...) counts them.",
-    "-checks == 1": "True and false have no sign.",
-    "'a' + 'b' == 'ab'": "This is not an array of numbers: take a part of it, as state[0].",
-    "(1, 2) * 9999999 == 1": "A statement must be one true or false, and not 2: put all(...) around it.",
-    "9007199254740992 * 2 > 1": "A whole number has become too large.",
-    "9 ** 9 ** 9 > 1": "The power 9 ** 387420489 is out of range.",
-    "0 ** -1 > 1": "The power 0 ** -1 is out of range.",
-    "(T, N) ** -1 == 1": "This cannot be computed: Integers to negative integer powers are not allowed.",
-    "len(T) == 1": "A single number has no length.",
-    "concat(T, T) == 1": "concat(T, T) cannot be computed: zero-dimensional arrays cannot be concatenated.",
-    "not T": "A statement must be true or false, as a comparison is.",
 }
 
 
-def test_true_statements_hold(wrong_run: StatementChecker) -> None:
-    found = {holds: wrong_run(holds) for holds in HOLDS}
+def test_true_statements_hold() -> None:
+    found = {holds: checked(holds) for holds in HOLDS}
     assert {holds: (f.holds, f.reason) for holds, f in found.items()} == dict.fromkeys(HOLDS, (True, ""))
 
 
-def test_a_statement_without_an_answer_is_neither_true_nor_false(wrong_run: StatementChecker) -> None:
-    found = {holds: wrong_run(holds) for holds in UNANSWERED}
+def test_a_statement_without_an_answer_is_neither_true_nor_false() -> None:
+    found = {holds: checked(holds) for holds in UNANSWERED}
     assert {holds: f.reason for holds, f in found.items()} == UNANSWERED
     assert all(f.holds is None and f.pairs == () for f in found.values())
 
 
-def test_a_false_statement_does_not_hold_and_shows_the_values(wrong_run: StatementChecker) -> None:
-    finding = wrong_run("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
+def test_a_false_statement_does_not_hold_and_shows_the_values() -> None:
+    finding = checked("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
     assert finding.holds is False
     (pair,) = finding.pairs
-    right = wrong_run.result["manual"].hidden[0, 0, 0, 0]
-    wrong = wrong_run.result["bug:no-h2h-bias"].hidden[0, 0, 0, 0]
+    right, wrong = (RUN[engine].hidden[0, 0, 0, 0] for engine in ("manual", WRONG))
     assert (pair.left.text, pair.sign, pair.right.text) == ("manual.h(0)[0][0]", "=", "candidate.h(0)[0][0]")
     assert pair.left.shown == "[" + " ".join(f"{value:.3f}" for value in right) + "]"
     assert np.array_equal(np.array(pair.right.full.strip("[]").split(), np.float32), wrong)
     assert float(pair.apart) == pytest.approx(np.abs(right - wrong).max(), rel=0.1)
 
 
-def test_each_deciding_comparison_shows_its_operands(wrong_run: StatementChecker) -> None:
-    finding = wrong_run("T == 3 and not close(out, candidate.out) and 0 < max_error_ratio")
+def test_each_deciding_comparison_shows_its_operands() -> None:
+    finding = checked("T == 3 and not close(out, candidate.out) and 0 < max_error_ratio")
     assert [(p.left.text, p.sign, p.right.text) for p in finding.pairs] == [
         ("T", "=", "3"),
         ("out", "≈", "candidate.out"),
         ("0", "<", "max_error_ratio"),
     ]
     assert finding.pairs[1].left.shown.startswith("2 × 3 × 8 values from -")
-    assert wrong_run("T == 4 and N == 2").pairs == wrong_run("T == 4").pairs
+    assert checked("T == 4 and N == 2").pairs == checked("T == 4").pairs
 
 
-def test_a_value_that_three_decimals_round_to_zero_has_two_digits(wrong_run: StatementChecker) -> None:
-    assert wrong_run("rtol < 1").pairs[0].left.shown == "1.3e-6"
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (0.25, "0.250"),
+        (np.float32(-12.5), "-12.500"),
+        (3e-7, "3e-7"),
+        (5e-4, "5e-4"),
+        (0.00113, "0.0011"),
+        (-0.0123, "-0.012"),
+        (-4e-4, "-4e-4"),
+        (0.0, "0.000"),
+        (nan, "NaN"),
+        (12, "12"),
+        (True, "true"),
+        ("agree", "agree"),
+        ((), "none"),
+        ((0.5,), "(0.500,)"),
+        (("bug:a",), "bug:a"),
+        (("a", "b"), "a, b"),
+        ((1, "a", 0.5), "(1, a, 0.500)"),
+        ([np.zeros((2, 3)), np.zeros(4)], "[shape (2, 3), shape (4,)]"),
+        (np.array(0.5), "0.500"),
+        (np.array([0.5, -1e-5, nan]), "[0.500 -1e-5 NaN]"),
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), "[[1.000 2.000]\n [3.000 4.000]]"),
+        (np.arange(40), f"[{' '.join(f'{n:2d}' for n in range(40))}]"),
+        (np.arange(41.0), "41 values from 0.000 to 40.000"),
+        (np.zeros((9, 1)), "9 × 1 values from 0.000 to 0.000"),
+        (np.zeros((8, 1)), "[" + "\n ".join(["[0.000]"] * 8) + "]"),
+        (np.zeros((1, 2, 3)) - 1, "1 × 2 × 3 values from -1.000 to -1.000"),
+        (np.array([[[nan, 2.5, -inf]]]), "1 × 1 × 3 values from 2.500 to 2.500"),
+        (np.full((2, 1, 1), nan), "2 × 1 × 1 values, none finite"),
+        (np.arange(1500) > 1, "1,500 values, 1,498 true"),
+    ],
+)
+def test_a_value_is_shown_as_a_notebook_prints_it(shown: Any, text: str) -> None:
+    assert shown_value(shown) == text
+
+
+@pytest.mark.parametrize(
+    ("holds", "pairs"),
+    [
+        ("rtol < 1", [("rtol", "<", "1", "1.3e-6", "1", "1.3e-6", "1", "")]),
+        ("1 / 8 <= 0.25", [("1 / 8", "≤", "0.25", "0.125", "0.250", "0.125", "0.25", "")]),
+        ("0.25 == 0.5", [("0.25", "=", "0.5", "0.250", "0.500", "0.25", "0.5", "0.25")]),
+        ("not 2 > 3", [("2", ">", "3", "2", "3", "2", "3", "")]),
+        ("(3 >= 2) and 1 != 2", [
+            ("3", "≥", "2", "3", "2", "3", "2", ""), ("1", "≠", "2", "1", "2", "1", "2", ""),
+        ]),
+        ("'x' in wrong or 'manual' not in wrong", [
+            ("'x'", "in", "wrong", "x", "bug:no-h2h-bias", "x", "bug:no-h2h-bias", ""),
+            ("'manual'", "not in", "wrong", "manual", "bug:no-h2h-bias", "manual", "bug:no-h2h-bias", ""),
+        ]),
+        ("any((1 / 4, 2 / 4) == 1 / 8)", [
+            ("(1 / 4, 2 / 4)", "=", "1 / 8", "(0.250, 0.500)", "0.125", "(0.25, 0.5)", "0.125", ""),
+        ]),
+        ("close((0.25, 0 / 0), (0.125, 1.0))", [
+            ("(0.25, 0 / 0)", "≈", "(0.125, 1.0)", "(0.250, NaN)", "(0.125, 1.000)", "(0.25, NaN)", "(0.125, 1.0)",
+             "0.12"),
+        ]),
+        ("close((1 / 0, 0.5), (1 / 0, 0.25))", [
+            ("(1 / 0, 0.5)", "≈", "(1 / 0, 0.25)", "(infinity, 0.500)", "(infinity, 0.250)", "(infinity, 0.5)",
+             "(infinity, 0.25)", "0.25"),
+        ]),
+        ("equal(0 / 0, 1 / 1)", [("0 / 0", "=", "1 / 1", "NaN", "1.000", "NaN", "1.0", "")]),
+        ("all(0.5 < (0.75, 1.0) < 2.0)", [
+            ("0.5", "<", "(0.75, 1.0)", "0.500", "(0.750, 1.000)", "0.5", "(0.75, 1.0)", ""),
+            ("(0.75, 1.0)", "<", "2.0", "(0.750, 1.000)", "2.000", "(0.75, 1.0)", "2.0", ""),
+        ]),
+    ],
+)  # fmt: skip
+def test_both_operands_are_shown_short_and_in_full_with_their_difference(
+    holds: str, pairs: list[tuple[str, ...]]
+) -> None:
+    found = checked(holds).pairs
+    assert [
+        (p.left.text, p.sign, p.right.text, p.left.shown, p.right.shown, p.left.full, p.right.full, p.apart)
+        for p in found
+    ] == pairs
+
+
+def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Namespace, "name", gone)
+    found = checked("mismatched > 0")
+    assert (found.holds, found.reason, found.pairs) == (None, "The numbers could not be read: the disk is gone.", ())
 
 
 def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs() -> None:
@@ -141,65 +201,26 @@ def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs(
     right, coarse = (
         compare_all(traces["gluon"], traces[n], *tolerances(made.config, traces[n])) for n in ("manual", "onnx")
     )
-    ask = StatementChecker(replace(made, traces=traces, comparisons=(right, coarse)))
+    result = replace(made, traces=traces, comparisons=(right, coarse))
     assert (right.mismatched, coarse.mismatched) == (1, 0)
-    assert ask("not close(h(0), manual.h(0)) and close(h(0), onnx.h(0)) and mismatched == 1").holds
-    assert ask("close(h(0), onnx.h(0)) and not close(manual.h(0), h(0))").holds, "each is held to its own"
-    assert ask("not close(0.5, 0.5001) and (rtol, atol) == (0.001, 0.00001)").holds
-
-
-def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: StatementChecker) -> None:
-    unjudged = StatementChecker(replace(wrong_run.result, judgment=None))
-    for name in (
-        "verdict == 'agree'",
-        "wrong == ()",
-        "undetectable == ()",
-        "diagnosis == ()",
-        "audit('manual') == 'right'",
-    ):
-        assert "not been audited" in unjudged(name).reason
-    assert unjudged("mismatched > 0").holds
-
-
-def test_a_statement_that_is_too_large_is_not_computed(
-    wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(statements, "LARGEST_ARRAY", 20)
     for holds in (
-        "all(out == 0)",
-        "sum(out) == 0",
-        "close(out, out)",
-        "all(gate('i', 0) == 0)",
-        "all(concat(out, out)[0] == 0)",
+        "not close(h(0), manual.h(0)) and close(h(0), onnx.h(0)) and mismatched == 1",
+        "close(h(0), onnx.h(0)) and not close(manual.h(0), h(0))",
+        "not close(0.5, 0.5001) and (rtol, atol) == (0.001, 0.00001)",
     ):
-        assert "too large" in wrong_run(holds).reason
-    assert wrong_run("all(out[0][0] == out[0][0])").holds
+        assert checked(holds, result).holds, "each is held to its own"
 
 
-def test_the_same_array_read_over_and_over_is_too_much_in_the_end(
-    wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(statements, "_ALL", 1000)
-    assert wrong_run("sum(out) == sum(out)").holds
-    assert "too large" in wrong_run(" == ".join(["sum(out)"] * 25)).reason
+def test_the_same_array_read_over_and_over_is_too_much_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespace, "_ALL", 1000)
+    assert checked("sum(out) == sum(out)").holds
+    assert "too large" in checked(" == ".join(["sum(out)"] * 25)).reason
 
 
 leaves = st.sampled_from(
     [
-        "T",
-        "2",
-        "-1",
-        "0.5",
-        "True",
-        "'manual'",
-        "out",
-        "state",
-        "out[0][0]",
-        "l0_i2h_bias",
-        "wrong",
-        "checks",
-        "verdict",
-        "()",
+        *("T", "2", "-1", "0.5", "True", "'manual'", "out", "state", "out[0][0]", "l0_i2h_bias", "wrong", "checks"),
+        *("verdict", "()"),
     ]
 )
 
@@ -221,20 +242,39 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
-def test_any_expression_has_a_value_or_a_sentence(wrong_run: StatementChecker, text: str) -> None:
+def test_any_expression_has_a_value_or_a_sentence(text: str) -> None:
     statement = parse_statement("anything", text)
-    finding = check_statement(wrong_run.result, statement)
+    finding = check_statement(RUN, statement)
     assert finding.holds in (True, False) or finding.reason.endswith(".")
     with suppress(UnansweredError):
-        Evaluator(Namespace(wrong_run.result)).value(statement.tree)
+        Evaluator(Namespace(RUN)).value(statement.tree)
 
 
-def test_a_node_outside_of_the_grammar_is_never_evaluated(wrong_run: StatementChecker) -> None:
+def test_a_node_outside_of_the_grammar_is_never_evaluated() -> None:
     smuggled = Statement("", "", ast.parse("[t for t in out]", mode="eval").body)
     with pytest.raises(AssertionError):
-        check_statement(wrong_run.result, smuggled)
+        check_statement(RUN, smuggled)
 
 
-def test_operands_that_do_not_decide_are_not_shown(wrong_run: StatementChecker) -> None:
-    [pair] = wrong_run("T < 0 and L == 2").pairs
-    assert (pair.left.text, pair.sign, pair.right.text) == ("T", "<", "0")
+AT_SELECTION = "h(layer, direction)[timestep][sample][unit] > 5"
+PLACES = [Location(0, 0, 0, 0, 0), Location(1, 0, 2, 1, 3), Location(0, 1, 1, 1, 2)]
+
+
+@pytest.mark.parametrize("where", PLACES, ids=str)
+def test_the_names_of_the_selection_are_its_indices(where: Location) -> None:
+    numbers = f"(layer, timestep, sample, unit) == {(where.layer, where.timestep, where.sample, where.unit)}"
+    direction = f"direction == '{('forward', 'backward')[where.direction]}'"
+    assert checked(f"{numbers} and {direction}", where=where).holds
+    assert checked(AT_SELECTION, where=where).pairs[0].left.shown == f"{RUN['manual'].hidden[where.index]:.3f}"
+
+
+def test_a_place_that_the_run_has_not_is_neither_true_nor_false() -> None:
+    finding = checked(AT_SELECTION, where=Location(timestep=9))
+    assert finding.holds is None
+    assert finding.reason.startswith("h(layer, direction)[timestep] cannot be computed: index 9 is out of bounds")
+
+
+def test_a_statement_records_whether_it_depends_on_the_selection() -> None:
+    for holds in (AT_SELECTION, "T > 1 and unit < H"):
+        assert parse_statement("", holds).follows_selection
+    assert not parse_statement("None.", "equal(gluon.out, out) and verdict == 'agree'").follows_selection

@@ -9,8 +9,6 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.regions import vector_at
 from rnnviz.io.export.data import npz_arrays, summary, write_csv
-from rnnviz.lessons.evaluate import Namespace
-from rnnviz.lessons.statements import UnansweredError
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
@@ -35,22 +33,6 @@ def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(mi
         assert [name for name, numbers in values.items() if numbers is None] == [missing]
         assert str(agreement(result[GOLDEN], network, last, 0.0, 0.0)) == "not compared"
         assert str(agreement(result["manual"], network, last, 0.0, 0.0)) == "copies equal"
-
-
-def test_a_statement_about_an_unrecorded_array_is_neither_true_nor_false() -> None:
-    scope = Namespace(result_without("out"))
-    with pytest.raises(UnansweredError, match=r"^golden\.npz did not return out\.$"):
-        scope.member("candidate", "out")
-    assert len(scope.member("candidate", "state")) == 1
-    assert scope.member("reference", "out").shape == (2, 5, 8)
-
-
-def test_a_statement_about_unrecorded_hidden_states_is_neither_true_nor_false() -> None:
-    scope = Namespace(result_without("h", "out"))
-    for method in ("h", "gate"):
-        arguments = ["change", 0] if method == "gate" else [0]
-        with pytest.raises(UnansweredError, match=r"^golden\.npz lacks values that this needs\.$"):
-            scope.call("candidate", method, arguments)
 
 
 def test_the_summary_lists_unrecorded_outputs() -> None:

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from rnnviz.gui.lessons.pane import LessonPane
     from rnnviz.gui.lessons.spotlight import HighlightTarget, Spotlight
     from rnnviz.lessons.content import GuidedLesson, LessonStep
-    from rnnviz.lessons.evaluate import StatementResult
-    from rnnviz.lessons.statements import Statement
+    from rnnviz.lessons.statements import Statement, StatementResult
 
 _LAYOUT = "lesson"
 _PART = re.compile(rf"\({LINK_SCHEME}:([a-z.-]+)\)")

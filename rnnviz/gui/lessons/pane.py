@@ -38,9 +38,8 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.content import GuidedLesson, LessonStep
-from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.index import PARTS
-from rnnviz.lessons.statements import Statement
+from rnnviz.lessons.statements import Statement, StatementResult
 
 _KEPT_IN_SIGHT = 36
 """Overlap in pixels of successive pages: about two lines."""

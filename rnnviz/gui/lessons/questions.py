@@ -20,8 +20,8 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.lessons.lesson_text import LessonText, label_html, plain
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.lessons.evaluate import StatementResult
-from rnnviz.lessons.questions import Question, Task, number_of
+from rnnviz.lessons.content import Question, Task, number_of
+from rnnviz.lessons.statements import StatementResult
 
 _MARGIN = 12
 _PREDICT, _QUIZ, _TRY = "Predict", "Find the bug", "Try it"

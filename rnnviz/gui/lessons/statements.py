@@ -13,8 +13,7 @@ from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.lessons.evaluate import Operand, Pair, StatementResult, check_statement
-from rnnviz.lessons.statements import Statement
+from rnnviz.lessons.statements import Operand, Pair, Statement, StatementResult, check_statement
 from rnnviz.verify.result import RunResult
 
 _ICON, _MARGIN = 16, 8
