@@ -243,7 +243,7 @@ OF_RUN: Mapping[str, Callable[[RunResult], Value]] = {
     "H": lambda result: result.shape[4],
     "L": lambda result: result.shape[0],
     "D": lambda result: result.shape[1],
-    "lengths": lambda result: np.array(result.lengths),
+    "lengths": lambda result: np.array(result.inputs.places.every_length),
     "cell": lambda result: result.config.network.cell,
     "layout": lambda result: result.config.network.layout,
     "verdict": _verdict,
