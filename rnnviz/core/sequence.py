@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.lengths import checked_lengths
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array, read_only
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
 from rnnviz.core.words import plural
@@ -153,6 +152,38 @@ def alphabet(texts: Sequence[Sequence[str]]) -> Sequence[str]:
     """The distinct characters or words of texts in the order of their code points: one input feature each."""
     distinct = sorted(set().union(*texts))
     return "".join(distinct) if isinstance(texts[0], str) else tuple(distinct)
+
+
+def draw_lengths(seed: int, batch_size: int, timesteps: int) -> tuple[int, ...]:
+    """Draw lengths of 1 to T, all equally likely.
+
+    A separate generator draws them, so that the sequence is drawn as without lengths.
+    """
+    return tuple(int(n) for n in np.random.default_rng([seed, 1]).integers(1, timesteps, batch_size, endpoint=True))
+
+
+def checked_lengths(
+    lengths: Sequence[int], batch_size: int, timesteps: int, key: str = "sequence.lengths", name: str = ""
+) -> tuple[int, ...]:
+    """The lengths, or () if no sample has padding.
+
+    Raises ConfigError if there are not N lengths, or one is not from 1 to T.
+    """
+    name, shown = name or key, display_value(list(lengths))
+    if len(lengths) != batch_size:
+        raise ConfigError(
+            key,
+            f"{name} = {shown} has {plural(len(lengths), 'length')}, but there "
+            f"{'is' if batch_size == 1 else 'are'} {plural(batch_size, 'sample')}: give one for each.",
+        )
+    for sample, length in enumerate(lengths):
+        if not 1 <= length <= timesteps:
+            raise ConfigError(
+                key,
+                f"{name} has the length {display_value(int(length))} for sample {sample}: a length must be from 1 to "
+                f"the number of time steps, {timesteps:,}.",
+            )
+    return () if all(length == timesteps for length in lengths) else tuple(int(length) for length in lengths)
 
 
 def check_sequence(source: SequenceSource, weights: str | None) -> None:

@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from rnnviz.cells.float_types import HALF_TYPES, spacing
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_shapes
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.places import Place, entry_place
-from rnnviz.core.trace_index import Places
+from rnnviz.core.trace_index import Places, clear_padding
 from rnnviz.frozen import dataclass
 
 _RECORD, _ABOUT = "trace.npy", "trace.json"

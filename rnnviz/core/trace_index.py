@@ -1,6 +1,11 @@
-"""Locations of values in a trace, and their indices in the order of computation, in `out` and in `state`."""
+"""Locations of values in a trace, and their indices in the order of computation, in `out` and in `state`.
 
-from collections.abc import Iterator
+The time steps t >= length of a sample are padding, which changes no result: hidden states, outputs and cell states are
+0 there. The backward direction of a sample starts at its own length - 1, and its final states are those of the last
+computed step.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -169,6 +174,48 @@ def lanes_of(network: Network) -> tuple[Lane, ...]:
     """Every lane from the top of the picture down: the last layer first, backward above forward, the input last."""
     every = product(reversed(range(network.num_layers)), reversed(range(network.directions)))
     return (*(Lane(layer, direction, reverse=network.reverse) for layer, direction in every), INPUT)
+
+
+def padding_mask(lengths: Sequence[int], times: slice | range) -> NDArray[np.bool_]:
+    """Where some time steps are padding. Returns an array (B, N): true in padding."""
+    return np.arange(times.start, times.stop)[:, np.newaxis] >= np.asarray(lengths)
+
+
+def clear_padding(lengths: Sequence[int], array: NDArray[Any]) -> None:
+    """Set the padding of an array to 0."""
+    for sample, length in enumerate(lengths):
+        array[..., length:, sample, :] = 0
+
+
+def computed_parts(
+    lengths: Sequence[int], times: range, *, backward: bool = False
+) -> Iterator[tuple[range, NDArray[np.intp]]]:
+    """Parts of some time steps, in which no sample ends.
+
+    Yields an array (S,): the samples that are computed in all of it; the others are padding in all of it.
+    """
+    ends = sorted({times.stop, *(length for length in lengths if times.start < length < times.stop)})
+    parts = [range(start, stop) for start, stop in zip([times.start, *ends], ends, strict=False)]
+    for part in reversed(parts) if backward else parts:
+        yield part, np.flatnonzero(np.asarray(lengths) >= part.stop)
+
+
+def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]:
+    """Reverse the time steps of each sample, and leave its padding where it is.
+
+    `array` is (T, N, U). Returns an array (T, N, U): a copy.
+    """
+    reversed_array = array.copy()
+    for sample, length in enumerate(lengths):
+        reversed_array[:length, sample] = array[:length, sample][::-1]
+    return reversed_array
+
+
+def last_steps(array: NDArray[Any], lengths: Sequence[int]) -> NDArray[Any]:
+    """Values at the last time step of each sample. `array` is (T, N, U). Returns an array (N, U): the values."""
+    if not lengths:
+        return np.asarray(array[-1])
+    return np.asarray(array[np.asarray(lengths) - 1, np.arange(len(lengths))])
 
 
 def first_timestep(backward: bool, timesteps: int) -> int:

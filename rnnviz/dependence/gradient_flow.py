@@ -26,9 +26,9 @@ from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import padding_mask
 from rnnviz.engines.base import Progress
 from rnnviz.frozen import dataclass
 from rnnviz.verify.result import RunResult

@@ -18,11 +18,10 @@ from rnnviz.cells import CellSpec
 from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.engines.base import Equality, Progress
 from rnnviz.engines.layers import PART_VALUES, layer_output
 from rnnviz.frozen import dataclass

@@ -28,10 +28,10 @@ from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError, failed, last_line
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import clear_padding
 from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer, CellGraph, StepGraph
 from rnnviz.engines.backward import Arrays, BackwardTask, run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import Engine, EngineReport, Equality, FileWeightsEngine, Progress

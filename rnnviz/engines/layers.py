@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import Library, step_values
 from rnnviz.core.inputs import Inputs, State
-from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.engines.base import Progress
 from rnnviz.frozen import dataclass
 

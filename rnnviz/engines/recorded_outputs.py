@@ -31,12 +31,12 @@ from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_names, gradient_shapes
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
 from rnnviz.core.sequence import FROM_ZEROS
 from rnnviz.core.trace import LINE, Trace, add_array
+from rnnviz.core.trace_index import clear_padding
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.layers import layer_output

@@ -22,10 +22,10 @@ from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import reversed_within
 from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer
 from rnnviz.engines.backward import run_stack_backward, stack_equalities, stack_gradient
 from rnnviz.engines.base import Engine, EngineReport, FileWeightsEngine, Progress

@@ -12,13 +12,21 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError, InputError, key_errors
 from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
 from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
-from rnnviz.core.lengths import KEY, checked_lengths, clear_padding, draw_lengths
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
-from rnnviz.core.sequence import FROM_ZEROS, alphabet, check_sample_labels, check_seams, draw_sequence
+from rnnviz.core.sequence import (
+    FROM_ZEROS,
+    alphabet,
+    check_sample_labels,
+    check_seams,
+    checked_lengths,
+    draw_lengths,
+    draw_sequence,
+)
+from rnnviz.core.trace_index import clear_padding
 from rnnviz.core.words import join_words
 from rnnviz.io import ENDING
 from rnnviz.io.model_formats.formats import format_of, is_model_file
@@ -164,7 +172,7 @@ def _lengths(config: Config, opened: OpenSequence | None, entry: Entry | None) -
         found = of_input or (() if entry is None else lengths_of(entry, config))
         name = f"lengths in {source.path}"
         return checked_lengths(found, source.batch_size, source.timesteps, _file_key(config), name) if found else ()
-    key, lengths = KEY, source.lengths
+    key, lengths = "sequence.lengths", source.lengths
     if lengths == "uniform":
         lengths = draw_lengths(source.seed, source.batch_size, source.timesteps)
     elif isinstance(lengths, str):

@@ -20,10 +20,9 @@ from rnnviz.cells.interpreters.symbols import short_equations
 from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.gradients import GRADIENT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import padding_mask, time_blocks
 from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import layer_input, previous_hidden, previous_state

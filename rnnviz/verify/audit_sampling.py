@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import computed_parts
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.frozen import dataclass
 
 IndexArray: TypeAlias = NDArray[np.intp]

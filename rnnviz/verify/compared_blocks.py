@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.gradients import GRADIENT
-from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import BlockDifference, BlockDifferences, BoolArray, blocks
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import (
@@ -16,6 +15,7 @@ from rnnviz.core.trace_index import (
     last_timestep,
     out_columns,
     out_text,
+    padding_mask,
     state_row,
     state_text,
     time_blocks,

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, clear_padding
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
 from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, known_bugs_in

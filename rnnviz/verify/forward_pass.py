@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer, largest_magnitude
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.steps.inputs import bounded_layer, followed, layer_input, previous_hidden
 from rnnviz.verify.audit_sampling import Columns, all_columns, ends, plan_lane, some_columns
 from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States

@@ -21,10 +21,10 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.config import DEFAULT_TOLERANCES
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding, last_steps, padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import clear_padding, last_steps, padding_mask
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
 from rnnviz.engines.layers import layer_output

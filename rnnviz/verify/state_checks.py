@@ -5,10 +5,9 @@ import numpy as np
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import time_blocks
+from rnnviz.core.trace_index import padding_mask, time_blocks
 from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit_sampling import FULL
 from rnnviz.verify.consistency_checks import Check, equality

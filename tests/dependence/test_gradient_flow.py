@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cells.interpreters.jacobians import Floats
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import clear_padding
 from rnnviz.dependence.gradient_flow import (
     EXPLODING,
     VANISHING,

@@ -17,8 +17,8 @@ from rnnviz.cells.interpreters.graph import LEAVES, Node, evaluate, trace
 from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace_index import reversed_within
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.manual import threads_for
 

@@ -17,9 +17,9 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs, part_of_state
-from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, trace_in_memory
+from rnnviz.core.trace_index import clear_padding, last_steps, reversed_within
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.changes import ORDERS, BugVariant
