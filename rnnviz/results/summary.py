@@ -5,22 +5,24 @@ field of `BESIDE`, are next to the other keys of their record.
 """
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Annotated, Any, TypeAlias
+from itertools import product
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from rnnviz import __version__
-from rnnviz.core.engine_spec import BACKWARD
+from rnnviz.core.engine_spec import BACKWARD, display_name
 from rnnviz.core.number_format import json_number
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.dependence.gradient_flow import FlowVerdict, gradient_flow
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.frozen import dataclass
-from rnnviz.text.causes import Cause, cause_of, fix_of
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
-from rnnviz.verify.audit import Audit, WrongValue
+from rnnviz.text.verdict_text import likely_cause
+from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
@@ -35,11 +37,26 @@ Count: TypeAlias = Annotated[int, ">= 0"]
 Share: TypeAlias = Annotated[float, "0 to 1"]
 Exact: TypeAlias = Annotated[float, ">= 0"]
 """A number that is never NaN or infinite."""
+GradientName: TypeAlias = Annotated[str | None, "Name of a gradient, such as grad.h."]
+Ambiguous: TypeAlias = Annotated[
+    Count | None, "Number of known bugs that fit where the numbers do not distinguish them, so that none is named."
+]
+_Record = TypeVar("_Record")
 
 
 def no_commands(_: Comparison) -> Sequence[str]:
     """No command: a run that does not come from the command line has no config's path."""
     return ()
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Likely cause: the known bug, or bugs joined by +, that reproduces all numbers of a wrong engine, or all its
+    gradients."""
+
+    name: str
+    engine: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ class DifferingValues:
     where: AnyPlace
     reference: float
     candidate: float
-    array: Annotated[str | None, "Name of a gradient, such as grad.h."] = None
+    array: GradientName = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ class WrongSummary:
     where: AnyPlace
     value: float
     expected: float
-    array: Annotated[str | None, "Name of a gradient, such as grad.h."] = None
+    array: GradientName = None
 
 
 @dataclass(frozen=True)
@@ -151,10 +168,7 @@ class EnginesSummary:
         tuple[str, ...] | None,
         "Known bugs that reproduce the numbers of a wrong engine; two together are joined by +.",
     ] = None
-    ambiguous: Annotated[
-        Count | None,
-        "Number of known bugs that fit where the numbers do not distinguish them, so that none is named.",
-    ] = None
+    ambiguous: Ambiguous = None
     undetectable: Annotated[tuple[str, ...] | None, "Known bugs that this run could not reveal."] = None
     lengths: Annotated[
         tuple[Annotated[int, ">= 1"], ...],
@@ -251,10 +265,7 @@ class BackwardSummary:
     seconds: Annotated[Mapping[str, Exact], "Time of each engine's backward pass."]
     audit: Annotated[Mapping[str, AuditSummary] | None, "Audit of the gradients, by engine."] = None
     diagnosis: Annotated[tuple[str, ...] | None, "Known bugs that reproduce wrong gradients."] = None
-    ambiguous: Annotated[
-        Count | None,
-        "Number of known bugs that fit where the numbers do not distinguish them, so that none is named.",
-    ] = None
+    ambiguous: Ambiguous = None
     undetectable: Annotated[
         tuple[str, ...] | None, "Known bugs of the backward pass that this run could not reveal."
     ] = None
@@ -309,9 +320,38 @@ def run_summary(result: RunResult, commands: Commands = no_commands) -> RunSumma
     return RunSummary(worst, several, result.overall_verdict, _backward(result))
 
 
+def cause_of(result: RunResult, comparison: Comparison) -> Cause | None:
+    """The likely cause of the errors of a candidate, else of those of the reference; of gradients after hidden states.
+
+    None if neither is wrong, or no known bug reproduces the numbers.
+    """
+    judgments: tuple[PassJudgment, ...] = (result.judged("forward"), result.judged("backward"))
+    for judgment, engine in product(judgments, (comparison.candidate, comparison.reference)):
+        cause = likely_cause(judgment, engine)
+        if cause:
+            sentence = f"Likely cause of the errors of {display_name(engine)}: {cause}."
+            return Cause(" + ".join(judgment.diagnoses[engine][0]), engine, sentence)
+    return None
+
+
+def fix_of(result: RunResult, comparison: Comparison) -> str | None:
+    """The fix of each bug of the likely cause, else of a failed check, as a sentence; None without any."""
+    cause = cause_of(result, comparison)
+    if cause is not None:
+        return " ".join(KNOWN_BUGS[bug].fix for bug in cause.name.split(" + ") if bug in KNOWN_BUGS) or None
+    failed = result.failed_checks(comparison.candidate, comparison.reference)
+    return next((check.fix for check in failed if check.fix), None)
+
+
 def versions(result: RunResult) -> dict[str, str]:
     """The versions of rnnviz, Python and NumPy, then of each engine, by name."""
     return {"rnnviz": __version__, "python": platform.python_version(), "numpy": np.__version__, **result.versions}
+
+
+def _picked(kind: type[_Record], source: Any, **given: Any) -> _Record:
+    """A record with the given fields; the others are the attributes of the source that have their names."""
+    names = [own.name for own in fields(kind) if own.name not in given]  # type: ignore[arg-type]
+    return kind(**{name: getattr(source, name) for name in names}, **given)
 
 
 def _reference(result: RunResult) -> ReferenceSummary:
@@ -320,46 +360,34 @@ def _reference(result: RunResult) -> ReferenceSummary:
 
 
 def _candidate(result: RunResult, comparison: Comparison, commands: Commands) -> CandidateSummary:
-    arrays = {name: _array(own) for name, own in comparison.arrays.items()}
-    return CandidateSummary(
-        result.comparison_verdict(comparison),
-        cause_of(result, comparison),
-        fix_of(result, comparison),
-        comparison.reference,
-        comparison.candidate,
-        _array(comparison),
-        comparison.coverage,
-        comparison.smallest_passing_atol,
-        NonfiniteCounts(comparison.nonfinite_reference, comparison.nonfinite_candidate),
-        _engines(result, (comparison.reference, comparison.candidate)),
-        tuple(commands(comparison)),
-        arrays or None,
+    return _picked(
+        CandidateSummary,
+        comparison,
+        verdict=result.comparison_verdict(comparison),
+        cause=cause_of(result, comparison),
+        fix=fix_of(result, comparison),
+        figures=_array(comparison),
+        nonfinite=NonfiniteCounts(comparison.nonfinite_reference, comparison.nonfinite_candidate),
+        engines=_engines(result, (comparison.reference, comparison.candidate)),
+        next=tuple(commands(comparison)),
+        arrays={name: _array(own) for name, own in comparison.arrays.items()} or None,
     )
 
 
 def _array(own: ArrayComparison) -> ArraySummary:
-    return ArraySummary(
-        own.elements,
-        own.mismatched,
-        own.rtol,
-        own.atol,
-        LargestDifference(own.max_abs_error, own.max_abs_error_place),
-        own.max_error_ratio,
-        own.max_ulp,
-        _differing(own.first_mismatch),
-        own.nonfinite_apart,
-    )
+    largest, first = LargestDifference(own.max_abs_error, own.max_abs_error_place), own.first_mismatch
+    return _picked(ArraySummary, own, max_abs_error=largest, first_mismatch=first and _differing(first))
 
 
-def _differing(first: Mismatch | None, array: str | None = None) -> DifferingValues | None:
-    return None if first is None else DifferingValues(first.place, first.reference, first.candidate, array)
+def _differing(first: Mismatch, array: str | None = None) -> DifferingValues:
+    return DifferingValues(first.place, first.reference, first.candidate, array)
 
 
 def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
-    traces, judgment = [result.traces[name] for name in engines], result.judgment
+    traces = [result.traces[name] for name in engines]
     return EnginesSummary(
         tuple(
-            CheckSummary(check.name, check.engine, check.holds, check.detail, "" if check.holds else check.known_issue)
+            _picked(CheckSummary, check, known_issue="" if check.holds else check.known_issue)
             for check in result.checks
             if check.engine in engines
         ),
@@ -370,19 +398,16 @@ def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
         computed_in={t.engine: t.computed_in for t in traces if t.computed_in} or None,
         lengths=tuple(result.inputs.lengths),
         assumptions=tuple(result.assumptions),
-        **({} if judgment is None else _judged(result, judgment, judgment.audits, engines)),
+        **_judged(result, result.judgment, engines),
     )
 
 
-def _judged(
-    result: RunResult,
-    judgment: PassJudgment,
-    audits: Mapping[str, Audit],
-    engines: tuple[str, ...],
-) -> dict[str, Any]:
+def _judged(result: RunResult, judgment: PassJudgment | None, engines: Iterable[str]) -> dict[str, Any]:
     """The audit of some engines, and the known bugs that explain a wrong one, by the names of the fields."""
+    if judgment is None:
+        return {}
     return {
-        "audit": {name: _audit(result, audits[name]) for name in engines},
+        "audit": {name: _audit(result, judgment.audits[name]) for name in engines},
         "diagnosis": tuple(" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())),
         "ambiguous": sum(judgment.ambiguous.get(engine, 0) for engine in engines),
         "undetectable": judgment.undetectable,
@@ -390,68 +415,52 @@ def _judged(
 
 
 def _audit(result: RunResult, audit: Audit) -> AuditSummary:
-    line = audit.first_line
-    return AuditSummary(
-        audit.verdict,
-        audit.worst_ratio if audit.audited else None,
-        _wrong(audit.first_wrong),
-        audit.coverage,
-        audit.undetermined,
-        audit.lines,
-        None if line is None else _line(result, audit, line),
-    )
-
-
-def _wrong(wrong: WrongValue | None) -> WrongSummary | None:
-    if wrong is None:
-        return None
-    array = wrong.where.array if wrong.where.is_gradient else None
-    return WrongSummary(wrong.where, wrong.value, wrong.expected, array)
-
-
-def _line(result: RunResult, audit: Audit, line: WrongValue) -> WrongLineSummary:
-    return WrongLineSummary(line.name, first_line_in_source(result, audit), line.where, line.value, line.expected)
+    line, first = audit.first_line, audit.first_wrong
+    wrong = first and _picked(WrongSummary, first, array=first.where.array if first.where.is_gradient else None)
+    wrong_line = line and _picked(WrongLineSummary, line, line_number=first_line_in_source(result, audit))
+    worst = audit.worst_ratio if audit.audited else None
+    return _picked(AuditSummary, audit, worst_ratio=worst, first_wrong=wrong, first_line=wrong_line)
 
 
 def _backward(result: RunResult) -> BackwardSummary:
     judgment = None if result.judgment is None else result.judgment.backward
-    compared = []
-    for own in result.comparisons:
-        first = own.first_gradient_mismatch
-        arrays = {name: _array(gradient) for name, gradient in own.gradients.items()}
-        verdict, apart = result.gradients_verdict(own), _differing(first, None if first is None else first.place.array)
-        compared.append(GradientsSummary(verdict, own.reference, own.candidate, apart, arrays))
     return BackwardSummary(
         result.backward_verdict,
-        tuple(compared),
+        tuple(_gradients(result, comparison) for comparison in result.comparisons),
         _flow(result),
         result.without_gradients,
         {name.removesuffix(BACKWARD): own for name, own in result.seconds.items() if name.endswith(BACKWARD)},
-        **({} if judgment is None else _judged(result, judgment, judgment.audits, tuple(judgment.audits))),
+        **_judged(result, judgment, () if judgment is None else judgment.audits),
+    )
+
+
+def _gradients(result: RunResult, comparison: Comparison) -> GradientsSummary:
+    first = comparison.first_gradient_mismatch
+    return _picked(
+        GradientsSummary,
+        comparison,
+        verdict=result.gradients_verdict(comparison),
+        first_mismatch=first and _differing(first, first.place.array),
+        arrays={name: _array(own) for name, own in comparison.gradients.items()},
     )
 
 
 def _flow(result: RunResult) -> FlowSummary | None:
     """The gradient flow of the first engine that gives it."""
-    found = gradient_flow(result)
+    found, network = gradient_flow(result), result.config.network
     if found is None:
         return None
-    lanes = []
-    for layer, direction in found.lanes():
+
+    def lane(layer: int, direction: int) -> FlowLaneSummary:
         flow, counts = found.of_lane(layer, direction), found.counts(layer, direction)
-        lanes.append(
-            FlowLaneSummary(
-                layer,
-                DIRECTIONS[result.config.network.backward(direction)],
-                flow.verdict,
-                flow.since,
-                flow.begins,
-                flow.ends,
-                flow.at_begin,
-                flow.at_end,
-                flow.ratio,
-                flow.per_step,
-                {verdict: count for verdict, count in counts.items() if count},
-            )
+        return _picked(
+            FlowLaneSummary,
+            flow,
+            layer=layer,
+            direction=DIRECTIONS[network.backward(direction)],
+            norm_at_begin=flow.at_begin,
+            norm_at_end=flow.at_end,
+            samples={verdict: count for verdict, count in counts.items() if count},
         )
-    return FlowSummary(found.engine, tuple(lanes))
+
+    return FlowSummary(found.engine, tuple(lane(*place) for place in found.lanes()))

@@ -17,9 +17,18 @@ from rnnviz.core.words import join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.results.columns import COMPARED, DIFFERENCES, FIRST_MISMATCH, MISMATCHES, Column, filled
 from rnnviz.text import verdict_details
-from rnnviz.text.gradient_text import gradient_words, without_gradients
-from rnnviz.text.verdict_details import covered, how_many
-from rnnviz.text.verdict_text import MARKS, TextPart, VerdictWords, likely_cause, verdict_sentence, wrong_words
+from rnnviz.text.verdict_details import covered, how_many, say
+from rnnviz.text.verdict_text import (
+    MARKS,
+    Text,
+    TextPart,
+    VerdictWords,
+    gradient_words,
+    likely_cause,
+    verdict_sentence,
+    without_gradients,
+    wrong_words,
+)
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison
 from rnnviz.verify.result import RunResult
@@ -32,30 +41,6 @@ AUDIT_WORDS = {
     AuditVerdict.NOT_AUDITED: "not audited",
 }
 """The shown word of each audit verdict."""
-
-_REASON = "{engine} {wrong}: {reasons}."
-_REASON_GRADIENTS = "The gradients of {engine} {wrong}: {reasons}."
-_CAUSE = " Likely cause: {cause}."
-_STEPS = "{values} more than {allowed:g} rounding bounds off"
-_FIRST_LINE = "the first line that differs is {line}"
-_NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
-_NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
-_ZERO = "Every value passes with atol = 0."
-# Of one engine, and of several.
-_WRONG_OF = "{count} of {all} engines is wrong: {engines}.", "{count} of {all} engines are wrong: {engines}."
-_DIFFER_OF = (
-    "{count} of {all} candidates differs from {reference}: {engines}.",
-    "{count} of {all} candidates differ from {reference}: {engines}.",
-)
-_RECORDED_OF = (
-    "{count} of {all} engines differs from what these weights and this input give: {engines}.",
-    "{count} of {all} engines differ from what these weights and this input give: {engines}.",
-)
-_DRIFT_OF = (
-    "{count} of {all} candidates drifts from {reference}: {engines}.",
-    "{count} of {all} candidates drift from {reference}: {engines}.",
-)
-_RULE = "|c − r| ≤ atol + rtol · |r|"
 
 
 @dataclass(frozen=True)
@@ -84,36 +69,41 @@ class AuditRow:
 
 def audit_rows(result: RunResult) -> list[AuditRow]:
     """A row for each audited engine, the reference first; then for its gradients. None without an audit."""
-    if result.judgment is None:
-        return []
     ways: tuple[PassName, ...] = ("forward", "backward")
     return [_row(result, a) for way in ways for name in result.traces if (a := result.judged(way).audits.get(name))]
 
 
 def _row(result: RunResult, audit: Audit) -> AuditRow:
-    engine, way, reasons = audit.engine, audit.way, []
-    forward, wrong, failed = way == "forward", result.wrong(engine, way), result.failed_checks(engine, way=way)
-    if audit.wrong:
-        values = plural(audit.wrong, "value" if forward else "gradient")
-        reasons.append(_STEPS.format(values=values, allowed=ALLOWED))
-    if audit.first_line is not None:
-        reasons.append(_FIRST_LINE.format(line=audit.first_line.name))
-    if failed:
-        reasons.append(how_many(failed))
-    name, cause = display_name(engine), likely_cause(result.judged(way), engine)
-    template = (_REASON if forward else _REASON_GRADIENTS) + (_CAUSE if cause else "")
-    said = template.format(engine=name, wrong=wrong_words(engine, way), reasons=", ".join(reasons), cause=cause)
+    way, wrong = audit.way, result.wrong(audit.engine, audit.way)
     where = audit.worst_at if audit.first_wrong is None else audit.first_wrong.where
     return AuditRow(
-        engine=name,
+        engine=display_name(audit.engine),
         verdict=AuditVerdict.WRONG if wrong else audit.verdict,
         ratio=audit.worst_ratio,
-        where=(where.location or where) if forward else where,
+        where=(where.location or where) if way == "forward" else where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=said if wrong else "",
+        reason=_reason(result, audit) if wrong else "",
         audited=audit.audited > 0,
-        what="hidden states" if forward else "gradients",
+        what="hidden states" if way == "forward" else "gradients",
     )
+
+
+def _reason(result: RunResult, audit: Audit) -> str:
+    """Why an engine is wrong in a pass."""
+    way, reasons = audit.way, []
+    failed, cause = result.failed_checks(audit.engine, way=way), likely_cause(result.judged(way), audit.engine)
+    if audit.wrong:
+        values = plural(audit.wrong, "value" if way == "forward" else "gradient")
+        reasons.append(f"{values} more than {ALLOWED:g} rounding bounds off")
+    if audit.first_line is not None:
+        reasons.append(f"the first line that differs is {audit.first_line.name}")
+    if failed:
+        reasons.append(how_many(failed))
+    template = "{of}{engine:name} {wrong}: {reasons:list}."
+    if cause:
+        template = "{of}{engine:name} {wrong}: {reasons:list}. Likely cause: {cause}."
+    of = "" if way == "forward" else "The gradients of "
+    return say(template, of=of, engine=audit.engine, wrong=wrong_words(audit.engine, way), reasons=reasons, cause=cause)
 
 
 @dataclass(frozen=True)
@@ -145,44 +135,34 @@ def tolerance_rows(comparison: Comparison) -> list[ToleranceRow]:
 
 def tolerance_remark(comparison: Comparison) -> str:
     apart = comparison.nonfinite_apart
+    if apart == 1:
+        return "No tolerance accepts the value that is NaN or infinite in one engine only."
     if apart:
-        return _NONFINITE_ONE if apart == 1 else _NONFINITE.format(values=plural(apart, "value"))
+        return f"No tolerance accepts the {apart:,} values that are NaN or infinite in one engine only."
     if comparison.smallest_passing_atol == 0.0:
-        return _ZERO
-    return _RULE
-
-
-_COLORS = {Verdict.AGREE: "#2f9e5f", Verdict.DRIFT: "#c98a1b", Verdict.DISAGREE: "#dc4c4c"}
-_LINE = "1px solid rgba(128, 128, 128, 0.35)"
-_DIFFER = "{candidate} compared with {reference}: {values}"
-_WITHIN = "{candidate} compared with {reference}: {values}, all within the tolerance"
-_OF = "{array} of {engine}"
-_CORNER = "compared with {reference}"
-_DETAILS = "Details"
-_CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
+        return "Every value passes with atol = 0."
+    return "|c − r| ≤ atol + rtol · |r|"
 
 
 def headline(result: RunResult) -> str:
     """How many of several engines are wrong, or of several candidates do not agree; "" where all do."""
-    if len(result.comparisons) < 2:
-        return ""
     wrong = [engine for engine in result.traces if result.wrong(engine) or result.wrong(engine, "backward")]
-    verdict = result.overall_verdict
-    if not wrong and verdict is Verdict.AGREE:
+    verdict, reference = result.overall_verdict, display_name(result.reference.engine)
+    if len(result.comparisons) < 2 or (not wrong and verdict is Verdict.AGREE):
         return ""
-    named = wrong or [c.candidate for c in result.comparisons if result.candidate_verdict(c) is verdict]
     blamed = [engine for engine in wrong if not is_recording(engine)]
-    named = blamed or named
-    templates = (
-        _WRONG_OF if blamed else _RECORDED_OF if wrong else _DRIFT_OF if verdict is Verdict.DRIFT else _DIFFER_OF
-    )
-    line = templates[len(named) > 1].format(
-        count=len(named),
-        all=len(result.traces) if wrong else len(result.comparisons),
-        engines=join_words(map(display_name, named)),
-        reference=display_name(result.reference.engine),
-    )
-    return f"{MARKS[verdict]} {line}"
+    named = blamed or wrong or [c.candidate for c in result.comparisons if result.candidate_verdict(c) is verdict]
+    all_of = f"{len(result.traces)} engines" if wrong else f"{len(result.comparisons)} candidates"
+    if blamed:
+        one, several = "is wrong", "are wrong"
+    elif wrong:
+        one, several = (f"{differ} from what these weights and this input give" for differ in ("differs", "differ"))
+    elif verdict is Verdict.DRIFT:
+        one, several = (f"{drift} from {reference}" for drift in ("drifts", "drift"))
+    else:
+        one, several = (f"{differ} from {reference}" for differ in ("differs", "differ"))
+    engines = join_words(map(display_name, named))
+    return f"{MARKS[verdict]} {len(named)} of {all_of} {one if len(named) == 1 else several}: {engines}."
 
 
 def _first(result: RunResult) -> tuple[str, ...]:
@@ -200,35 +180,8 @@ def verdicts(result: RunResult) -> list[VerdictWords]:
 def report(result: RunResult) -> str:
     """The verdicts of a run with all details, as the command line prints them."""
     lines = [line for words in verdicts(result) for line in (str(words), *(f"  {note}" for note in words.notes))]
-    return "\n".join((*_first(result), *lines, *(() if result.has_gradients else without_gradients(result))))
-
-
-def run_html(result: RunResult) -> str:
-    """A run: each candidate's verdict with details, and a table with a column for each."""
-    return whole_html([verdict_html(result), figures_html(result)])
-
-
-def verdict_html(result: RunResult) -> str:
-    """The network, and each candidate's verdict with details."""
-    parts = [
-        f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
-    ]
-    parts += [f"<div><strong>{escape(line)}</strong></div>" for line in _first(result)]
-    for words in verdicts(result):
-        listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
-        parts.append(_bar(words.verdict, words.sentence))
-        parts.append(f"<details><summary>{_DETAILS}</summary><ul>{listed}</ul></details>")
-    return "".join(parts)
-
-
-def figures_html(result: RunResult) -> str:
-    """A table with a column of figures for each candidate; "" without one."""
-    return _table(result.comparisons) if result.comparisons else ""
-
-
-def comparison_html(comparison: ArrayComparison) -> str:
-    sentence = (TextPart(comparison_in_words(comparison)),)
-    return whole_html([_bar(comparison.verdict, sentence), _table([comparison])])
+    lacking = () if result.has_gradients else without_gradients(result, tuple(result.traces))
+    return "\n".join((*_first(result), *lines, *lacking))
 
 
 def run_in_words(result: RunResult) -> str:
@@ -237,52 +190,71 @@ def run_in_words(result: RunResult) -> str:
 
 
 def comparison_in_words(comparison: ArrayComparison) -> str:
-    differ = comparison.mismatched
-    name = display_name(comparison.candidate)
-    return (_DIFFER if differ else _WITHIN).format(
-        candidate=name if comparison.name == "h" else _OF.format(array=comparison.name, engine=name),
-        reference=display_name(comparison.reference),
-        values=(verdict_details.error_size if differ else verdict_details.values_and_error)(comparison),
+    values = (verdict_details.error_size if comparison.mismatched else verdict_details.values_and_error)(comparison)
+    return say(
+        "{of}{own.candidate:name} compared with {own.reference:name}: {values}{within}",
+        own=comparison,
+        of="" if comparison.name == "h" else f"{comparison.name} of ",
+        values=values,
+        within="" if comparison.mismatched else ", all within the tolerance",
     )
 
 
 def network_in_words(config: Config) -> str:
     """The network in a line: "lstm: 3 features, 4 units, 2 layers in both directions, float32"."""
     network = config.network
-    sizes = ", ".join(
-        (
-            plural(network.input_size, "feature"),
-            plural(network.hidden_size, "unit"),
-            plural(network.num_layers, "layer"),
-        )
-    )
+    features, units = plural(network.input_size, "feature"), plural(network.hidden_size, "unit")
+    layers = plural(network.num_layers, "layer")
     directions = " in both directions" if network.bidirectional else ", backward" if network.reverse else ""
-    return f"{display_name(network.cell)}: {sizes}{directions}, {network.dtype}"
+    return f"{display_name(network.cell)}: {features}, {units}, {layers}{directions}, {network.dtype}"
 
 
-def _tolerances(comparison: ArrayComparison) -> str:
-    return f"{number_format.full(comparison.atol)}, {number_format.full(comparison.rtol)}"
-
-
+_COLORS = {Verdict.AGREE: "#2f9e5f", Verdict.DRIFT: "#c98a1b", Verdict.DISAGREE: "#dc4c4c"}
+_LINE = "1px solid rgba(128, 128, 128, 0.35)"
+_CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
 _OF_COMPARISONS = (
     COMPARED,
     MISMATCHES,
-    Column("Tolerance (atol, rtol)", _tolerances),
+    Column("Tolerance (atol, rtol)", lambda own: say("{own.atol:full}, {own.rtol:full}", own=own)),
     *DIFFERENCES,
     FIRST_MISMATCH[0],
 )
 """The figures of the table of a run in a notebook; a first mismatch adds its own."""
 
 
-def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
+def run_html(result: RunResult) -> str:
+    """A run: each candidate's verdict with details, and a table with a column for each."""
+    return whole_html([verdict_html(result), figures_html(result.comparisons)])
+
+
+def comparison_html(comparison: ArrayComparison) -> str:
+    sentence = (TextPart(comparison_in_words(comparison)),)
+    return whole_html([_bar(comparison.verdict, sentence), figures_html([comparison])])
+
+
+def verdict_html(result: RunResult) -> str:
+    """The network, and each candidate's verdict with details."""
+    lines = network_in_words(result.config), *verdict_details.assumptions(result)
+    parts = [f"<div>{escape(line)}</div>" for line in lines]
+    parts += [f"<div><strong>{escape(line)}</strong></div>" for line in _first(result)]
+    for words in verdicts(result):
+        listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
+        parts.append(_bar(words.verdict, words.sentence))
+        parts.append(f"<details><summary>Details</summary><ul>{listed}</ul></details>")
+    return "".join(parts)
+
+
+def _bar(verdict: Verdict, sentence: Text) -> str:
     text = "".join(f"<strong>{escape(part.text)}</strong>" if part.strong else escape(part.text) for part in sentence)
     style = f"border-left: 4px solid {_COLORS[verdict]}; padding: 2px 0 2px 8px; margin: 6px 0"
     return f'<div style="{style}">{MARKS[verdict]} {text}</div>'
 
 
-def _table(comparisons: Sequence[ArrayComparison]) -> str:
-    """A row for each figure, with a cell for each candidate."""
-    corner = _CORNER.format(reference=display_name(comparisons[0].reference))
+def figures_html(comparisons: Sequence[ArrayComparison]) -> str:
+    """A table with a row for each figure, and a column for each candidate; "" without one."""
+    if not comparisons:
+        return ""
+    corner = f"compared with {display_name(comparisons[0].reference)}"
     head = "".join(_cell("th", name, "col") for name in (corner, *(display_name(c.candidate) for c in comparisons)))
     rows = (
         _cell("th", column.title, "row") + "".join(_cell("td", column.text(own)) for own in comparisons)

@@ -30,8 +30,7 @@ from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunR
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.results import COMPUTED, FirstWrong, SweepResult, SweepRow
-from rnnviz.text.gradient_text import gradient_words
-from rnnviz.text.verdict_text import plain, verdict_sentence
+from rnnviz.text.verdict_text import gradient_words, plain, verdict_sentence
 from rnnviz.verify.result import RunResult
 
 ENDING = ".results.jsonl"

@@ -1,84 +1,83 @@
-"""Details of a verdict, one sentence each: whole templates with named fields."""
+"""Details of a verdict, one sentence each: whole templates, whose fields name how a value is written."""
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isinf
+from string import Formatter
+from typing import Any
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
-from rnnviz.frozen import dataclass
 from rnnviz.text.config_diff import change_in_words
-from rnnviz.verify.audit import Audit
+from rnnviz.verify.audit import Audit, WrongValue
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName
 
-
-@dataclass(frozen=True)
-class PassWords:
-    """The words that differ between the sentences of the forward pass and of the backward pass."""
-
-    of: str
-    are: str
-    differ: str
-    those: str
-    at: str
-    bugs: str
-    values: str
-    mismatch: str
-    step: str
-    read: str
-    not_audited: str
-    audit: str
-    audit_of_share: str
-    every: str
-    judged: str
-    share: str
-
-
-WORDS: Mapping[PassName, PassWords] = {
-    "forward": PassWords(
-        of="",
-        are="is",
-        differ="differs",
-        those="",
-        at="at",
-        bugs="",
-        values="values",
-        mismatch="First mismatch",
-        step="step",
-        read="previous state",
-        not_audited="The step audit did not run",
-        audit="Step audit",
-        audit_of_share="Step audit of {share} of the values",
-        every="time step",
-        judged="at every time step that could be judged",
-        share="the values",
-    ),
-    "backward": PassWords(
-        of="Gradients of ",
-        are="are",
-        differ="differ",
-        those="those of ",
-        at="in",
-        bugs=" of the backward pass",
-        values="gradients",
-        mismatch="First mismatch of gradients",
-        step="gradient",
-        read="next gradients",
-        not_audited="The gradients were not audited",
-        audit="Audit of gradients",
-        audit_of_share="Audit of {share} of the gradients",
-        every="gradient",
-        judged="of all gradients that could be judged",
-        share="them",
-    ),
+_WORDS = {
+    "of": ("", "Gradients of "),
+    "are": ("is", "are"),
+    "differ": ("differs", "differ"),
+    "those": ("", "those of "),
+    "at": ("at", "in"),
+    "bugs": ("", " of the backward pass"),
+    "here": ("here", "here in the backward pass"),
+    "values": ("values", "gradients"),
+    "mismatch": ("First mismatch", "First mismatch of gradients"),
+    "step": ("step", "gradient"),
+    "read": ("previous state", "next gradients"),
+    "not_audited": ("The step audit did not run", "The gradients were not audited"),
+    "audit": ("Step audit", "Audit of gradients"),
+    "audit_of": ("Step audit of {share} of the values", "Audit of {share} of the gradients"),
+    "every": ("time step", "gradient"),
+    "judged": ("at every time step that could be judged", "of all gradients that could be judged"),
+    "share": ("the values", "them"),
 }
-"""The words by pass."""
+WORDS: Mapping[PassName, Mapping[str, str]] = {
+    "forward": {name: words[0] for name, words in _WORDS.items()},
+    "backward": {name: words[1] for name, words in _WORDS.items()},
+}
+"""The words that differ between the sentences of the two passes."""
+
+
+def covered(coverage: float) -> str:
+    """A share below 1 in percent, rounded down: "38%", "0.4%", "99.9%"; "none" for 0."""
+    if coverage == 0.0:
+        return "none"
+    percent = 100.0 * coverage
+    if percent < 0.1:
+        return "less than 0.1%"
+    if percent < 10.0 or percent > 99.0:
+        return f"{min(int(10 * percent) / 10, 99.9):g}%"
+    return f"{int(percent)}%"
+
+
+_FORMS: Mapping[str, Callable[[Any], str]] = {
+    "name": display_name,
+    "list": ", ".join,
+    "error": number_format.error,
+    "full": number_format.full,
+    "ceil": number_format.format_ceil,
+    "times": number_format.times,
+    "ulp": number_format.ulp,
+    "share": lambda share: covered(share) if share < 1.0 else "100%",
+}
+
+
+class _Sentences(Formatter):
+    """Templates whose fields may end in the name of a form, as in "{own.atol:full}"."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        form = _FORMS.get(format_spec)
+        return format(value, format_spec) if form is None else form(value)
+
+
+SENTENCES = _Sentences()
+say = SENTENCES.format
 
 
 def first_line_in_source(result: RunResult, audit: Audit) -> int | None:
@@ -100,27 +99,19 @@ def line_number(source: str, name: str, states: tuple[str, ...]) -> int | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     steps = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "step"]
-    if not steps:
-        return None
-    if name == "step":
-        return steps[-1].lineno
+    if not steps or name == "step":
+        return steps[-1].lineno if steps else None
     nodes = list(ast.walk(steps[-1]))
     returns = [node for node in nodes if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple | ast.List)]
     if not returns:
         return None
     last = max(returns, key=lambda node: node.lineno)
     value = _returned(last.value, name, states)
-    if isinstance(value, ast.Name):
-        assigned = [
-            node.lineno
-            for node in nodes
-            if isinstance(node, ast.Name)
-            and isinstance(node.ctx, ast.Store)
-            and node.id == value.id
-            and node.lineno <= last.lineno
-        ]
-        return max(assigned, default=last.lineno)
-    return None if value is None else value.lineno
+    if not isinstance(value, ast.Name):
+        return None if value is None else value.lineno
+    stores = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    assigned = (node.lineno for node in stores if node.id == value.id and node.lineno <= last.lineno)
+    return max(assigned, default=last.lineno)
 
 
 def _returned(value: ast.expr | None, name: str, states: tuple[str, ...]) -> ast.expr | None:
@@ -134,236 +125,160 @@ def _returned(value: ast.expr | None, name: str, states: tuple[str, ...]) -> ast
     return next((own for key, own in pairs if isinstance(key, ast.Constant) and key.value == name), None)
 
 
-_NAMED_CHECKS = 2
-_RECORDED = {"h": "hidden", "out": "output", "state.h": "state", "state.c": "cell_state"}
-
-_VALUES = "{mismatched} of {elements} {way.values}"
-_RECORDED_VALUES = "{mismatched} of {elements} recorded values"
-_COMPARED_OF = "{compared} of {values}"
-
-_EXCEED = "{values} {exceed} the tolerance"
-_SIZE = "{values} {exceed} the tolerance; max abs difference {error}"
-_SIZE_NONFINITE = "{values} {exceed} the tolerance; NaN or infinity in one engine only"
-_SIZE_BOTH = "{values} {exceed} the tolerance; max abs difference {error}; {apart} NaN or infinite in one engine only"
-_STILL_AGREE = "The hidden values of {reference} and {candidate} still agree within the tolerance."
-_EQUAL = "all {compared} {way.values} are equal"
-_NEAR = "{compared} {way.values}, max abs difference {error}"
-_RECORDED_EQUAL = "{compared} values compared (the rest is not recorded), all equal"
-_RECORDED_NEAR = "{compared} values compared (the rest is not recorded), max abs difference {error}"
-
-_CHECK = "{engine}: {check}"
-_FAILED_CHECKS = "{checks}: {names}."
-_KNOWN_ISSUE = "{checks}: {names}. Known issue, which does not change the verdict: {issue}."
-
-_NOT_AUDITED = "{way.not_audited}."
-_NOT_AUDITED_APART = "{way.not_audited}, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
-_VERIFIED = "{audit}: no errors found in {engines}; every {way.every} is verified within rounding."
-_NO_ERRORS = "{audit}: no errors found in {engines}."
-_NO_ERRORS_JUDGED = "{audit}: no errors found in {engines}, {way.judged}."
-_UNDETERMINED = "{way.audit} of {engine}: {share} of {way.share} undetermined, as rounding could hide an error."
-_UNAUDITABLE = "The step audit cannot check {engine}: its recording lacks the previous states."
-_FIRST_WRONG = "First wrong {way.step} of {engine}: {value}; recomputed in float64 from its own {way.read}: {expected}."
-_FIRST_RECORDED = (
-    "First {way.step} of {engine} that differs: {value}; recomputed in float64 from its own {way.read}: {expected}."
-)
-_FIRST_LINE = (
-    "First line of {engine} that differs: {line} at {place}: {value}; recomputed: {expected}. Lines compared: {lines}."
-)
-_FIRST_LINE_OF_FILE = (
-    "First line of {engine} that differs: {line}, in line {number} of the file, at {place}: {value}; "
-    "recomputed: {expected}. Lines compared: {lines}."
-)
-_LINES = "Lines of {engine} compared: {lines}. All are within rounding."
-_FIRST_MISMATCH = "{way.mismatch}: {reference} {reference_value}, {candidate} {candidate_value}."
-
-_PADDING = "{padding} of {steps} time steps of the samples are padding, which is neither computed nor compared."
-_ASSUMPTION = "Assumption: {assumption}."
-_UNRECORDED = "Not recorded in {engine}, so not checked: {arrays}."
-_ROUNDED = "Values of {engine} are stored as {kind}, rounded to {dtype} for the comparison."
-_COARSE = "Values of {engine} are stored as {kind}: they are compared and audited with that precision."
-_COARSE_FLOAT16 = (
-    "Values of {engine} are stored as {kind}: they are compared and audited with that precision. "
-    "If it was computed in another type, add that type to the file as computed_in."
-)
-_COARSE_COMPUTED_IN = (
-    "Values of {engine} are stored as {kind}: they are compared with that precision, "
-    "and audited as computed in {dtype}."
-)
-_HALF = "{engine} was computed in {kind}, half precision: errors below {hidden} may not be found."
-
-_UNDETECTABLE = "Undetectable {where}: {bugs}."
-_UNDETECTABLE_REMEDY = "Undetectable {where}: {bugs}. To detect more, {change}."
-_NONFINITE_SAME = "NaN or infinity: {reference} {reference_count}, {candidate} {candidate_count}, in the same places."
-_NONFINITE_APART = (
-    "NaN or infinity: {reference} {reference_count}, {candidate} {candidate_count}; {apart} in different places."
-)
-
-_TOLERANCE = "Largest {finite}difference: {times} the tolerance (atol {atol} + rtol {rtol} · |{reference}|)."
-_TOLERANCE_SHARE = "Largest {finite}difference: {times} of the tolerance (atol {atol} + rtol {rtol} · |{reference}|)."
-_EXACT = "With atol = 0 and rtol = 0 no difference is allowed, and there is none."
-_EXACT_APART = "With atol = 0 and rtol = 0 no difference is allowed. Set atol > 0."
-_NO_ATOL = "With atol = 0 no difference is allowed where {reference} is exactly 0. Set atol > 0."
-_TOLERANCE_OVERFLOW = (
-    "The tolerance (atol {atol} + rtol {rtol} · |{reference}|) is exceeded by a factor too large to represent. "
-    "Increase atol."
-)
-_PASSING = "Would still pass with atol = {atol} (same rtol)."
-_PASSING_APART = "Would pass with atol = {atol} (same rtol)."
-_PASSING_FINITE = "The finite values would pass with atol = {atol} (same rtol)."
-_ULP = "Max distance: {ulp} ulp (values near 0 exaggerate it)."
-
-_ARRAY = "{name}: {size}."
-_OTHER = "{engine} ({verdict})"
-_OTHERS = "Other candidates: {candidates}."
-
-
-def pair_names(comparison: ArrayComparison) -> dict[str, str]:
-    """The names of both engines as fields of a template."""
-    return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
-
-
 def _total(given: Iterable[ArrayComparison], name: str) -> int:
     return sum(getattr(own, name) for own in given)
 
 
 def mismatch_count(*given: ArrayComparison, way: PassName = "forward") -> str:
-    template = _RECORDED_VALUES if _total(given, "unrecorded") else _VALUES
-    return template.format(
-        way=WORDS[way],
-        mismatched=number_format.count(_total(given, "mismatched")),
-        elements=number_format.count(_total(given, "elements")),
-    )
+    values = "recorded values" if _total(given, "unrecorded") else WORDS[way]["values"]
+    return f"{_total(given, 'mismatched'):,} of {_total(given, 'elements'):,} {values}"
 
 
 def compared(*given: ArrayComparison) -> str:
     """The number of compared values, with the total if a recording lacks some: "960", "96 of 960"."""
     count, lacking = _total(given, "elements"), _total(given, "unrecorded")
-    if not lacking:
-        return number_format.count(count)
-    return _COMPARED_OF.format(compared=number_format.count(count), values=number_format.count(count + lacking))
+    return f"{count:,} of {count + lacking:,}" if lacking else f"{count:,}"
+
+
+def mismatches(*given: ArrayComparison, way: PassName = "forward") -> str:
+    """How many values are outside the tolerance."""
+    exceed = "exceeds" if _total(given, "mismatched") == 1 else "exceed"
+    return f"{mismatch_count(*given, way=way)} {exceed} the tolerance"
 
 
 def error_size(*given: ArrayComparison, way: PassName = "forward") -> str:
     """How many values are outside the tolerance, and the largest difference."""
     apart, mismatched = _total(given, "nonfinite_apart"), _total(given, "mismatched")
-    template = _SIZE_NONFINITE if mismatched == apart else _SIZE_BOTH if apart else _SIZE
-    return template.format(
-        values=mismatch_count(*given, way=way),
-        exceed="exceeds" if mismatched == 1 else "exceed",
-        error=number_format.error(max(own.max_abs_error for own in given)),
-        apart=number_format.count(apart),
-    )
+    if mismatched == apart:
+        template = "{mismatches}; NaN or infinity in one engine only"
+    elif apart:
+        template = "{mismatches}; max abs difference {error:error}; {apart:,} NaN or infinite in one engine only"
+    else:
+        template = "{mismatches}; max abs difference {error:error}"
+    error = max(own.max_abs_error for own in given)
+    return say(template, mismatches=mismatches(*given, way=way), error=error, apart=apart)
 
 
-def mismatches(comparison: ArrayComparison) -> str:
-    exceed = "exceeds" if comparison.mismatched == 1 else "exceed"
-    return _EXCEED.format(values=mismatch_count(comparison), exceed=exceed)
-
-
-def how_many(failed: list[Check]) -> str:
-    """ "1 consistency check fails", "2 consistency checks fail"."""
-    return plural(len(failed), "consistency check fails", "consistency checks fail")
-
-
-def quoted_names(failed: list[Check]) -> str:
-    names = [_CHECK.format(engine=display_name(check.engine), check=check.name) for check in failed]
-    return "; ".join([*names[:_NAMED_CHECKS], *([f"{len(names) - _NAMED_CHECKS:,} more"] if names[2:] else [])])
+def values_and_error(*given: ArrayComparison, way: PassName = "forward") -> str:
+    """The number of compared values and the largest difference."""
+    error, lacking = max(own.max_abs_error for own in given), _total(given, "unrecorded")
+    if lacking:
+        template = "{compared} values compared (the rest is not recorded), " + (
+            "max abs difference {error:error}" if error else "all equal"
+        )
+    else:
+        template = (
+            "{compared} {way[values]}, max abs difference {error:error}"
+            if error
+            else ("all {compared} {way[values]} are equal")
+        )
+    return say(template, way=WORDS[way], compared=compared(*given), error=error)
 
 
 def size_of_difference(comparison: ArrayComparison) -> str:
     """The size of the difference, or that the hidden values agree although an engine is wrong."""
     if comparison.mismatched:
         return f"{error_size(comparison)}."
-    return _STILL_AGREE.format(**pair_names(comparison))
+    template = "The hidden values of {own.reference:name} and {own.candidate:name} still agree within the tolerance."
+    return say(template, own=comparison)
 
 
-def values_and_error(*given: ArrayComparison, way: PassName = "forward") -> str:
-    """The number of compared values and the largest difference."""
-    error = max(own.max_abs_error for own in given)
-    templates = (_RECORDED_EQUAL, _RECORDED_NEAR) if _total(given, "unrecorded") else (_EQUAL, _NEAR)
-    return templates[error != 0.0].format(way=WORDS[way], compared=compared(*given), error=number_format.error(error))
+def how_many(failed: Sequence[Check]) -> str:
+    """ "1 consistency check fails", "2 consistency checks fail"."""
+    return plural(len(failed), "consistency check fails", "consistency checks fail")
 
 
-def failed_checks(failed: list[Check]) -> tuple[str, ...]:
-    return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
+def quoted_names(failed: Sequence[Check]) -> str:
+    """The first two checks, and how many more there are."""
+    names = [f"{display_name(check.engine)}: {check.name}" for check in failed]
+    return "; ".join([*names[:2], *([f"{len(names) - 2:,} more"] if names[2:] else [])])
 
 
-def known_issues(result: RunResult, engines: Sequence[str], *, of_gradients: bool = False) -> tuple[str, ...]:
+def failed_checks(failed: Sequence[Check]) -> tuple[str, ...]:
+    return (f"{how_many(failed)}: {quoted_names(failed)}.",) if failed else ()
+
+
+def known_issues(result: RunResult, engines: Sequence[str], way: PassName = "forward") -> tuple[str, ...]:
     """The failed checks that say nothing about an engine, by the bug of a library that makes them fail."""
     issues: dict[str, list[Check]] = {}
     for check in result.checks:
         known = check.known_issue and not check.holds
-        if known and check.engine in engines and check.of_gradients == of_gradients:
+        if known and check.engine in engines and check.of_gradients == (way == "backward"):
             issues.setdefault(check.known_issue, []).append(check)
     return tuple(
-        _KNOWN_ISSUE.format(checks=how_many(checks), names=quoted_names(checks), issue=issue)
+        f"{how_many(checks)}: {quoted_names(checks)}. Known issue, which does not change the verdict: {issue}."
         for issue, checks in issues.items()
     )
 
 
-def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """The engines in which the step audit found no errors, and the share of values that it covered."""
-    judgment = result.judgment
-    if judgment is None:
-        return not_audited(
-            WORDS["forward"], apart=any(c.mismatched for c in result.comparisons if c.candidate in engines)
-        )
-    audited = [engine for engine in engines if engine in judgment.audits]
-    unauditable = tuple(
-        _UNAUDITABLE.format(engine=display_name(engine))
-        for engine in audited
-        if judgment.audits[engine].verdict is AuditVerdict.NOT_AUDITED
+def audit_coverage(result: RunResult, engines: Sequence[str], way: PassName = "forward") -> tuple[str, ...]:
+    """The engines in which the audit of a pass found no errors, and the share of values that it covered."""
+    given = [audit for engine in engines if (audit := result.judged(way).audits.get(engine)) is not None]
+    audited = [audit for audit in given if audit.audited]
+    if result.judgment is None or (way == "backward" and not audited):
+        compared = [own for own in result.comparisons if own.candidate in engines]
+        arrays = [own for pair in compared for own in ([pair] if way == "forward" else pair.gradients.values())]
+        template = "{way[not_audited]}."
+        if result.judgment is None and any(own.mismatched for own in arrays):
+            template = (
+                "{way[not_audited]}, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
+            )
+        return (say(template, way=WORDS[way]),)
+    unauditable = "The step audit cannot check {engine:name}: its recording lacks the previous states."
+    lacking = (audit.engine for audit in given if way == "forward" and audit.verdict is AuditVerdict.NOT_AUDITED)
+    return (
+        *_without_errors([audit for audit in audited if not result.wrong(audit.engine, way)]),
+        *(say(unauditable, engine=engine) for engine in lacking),
     )
-    known = [audit for e in audited if (audit := judgment.audits[e]).audited and not result.wrong(e)]
-    return *without_errors(known), *unauditable
 
 
-def not_audited(way: PassWords, *, apart: bool) -> tuple[str, ...]:
-    """A pass was not audited; if engines differ, what to do."""
-    return ((_NOT_AUDITED_APART if apart else _NOT_AUDITED).format(way=way),)
-
-
-def without_errors(audits: Sequence[Audit]) -> tuple[str, ...]:
+def _without_errors(audits: Sequence[Audit]) -> tuple[str, ...]:
     """The engines in which audits of one pass found no errors, and the share of values that each could not judge."""
-    undetermined = tuple(
-        _UNDETERMINED.format(
-            way=WORDS[a.way], engine=display_name(a.engine), share=covered(share) if share < 1.0 else "100%"
-        )
-        for a in audits
-        if (share := a.undetermined)
+    template = (
+        "{way[audit]} of {own.engine:name}: {own.undetermined:share} of {way[share]} undetermined, as rounding could "
+        "hide an error."
     )
+    undetermined = tuple(say(template, way=WORDS[own.way], own=own) for own in audits if own.undetermined)
     right = [audit for audit in audits if audit.verdict is AuditVerdict.RIGHT]
     if not right:
         return undetermined
     way, coverage = WORDS[right[0].way], min(audit.coverage for audit in right)
-    judged = any(audit.undetermined for audit in right)
-    template = _NO_ERRORS_JUDGED if judged else _VERIFIED if coverage == 1.0 else _NO_ERRORS
-    audit = way.audit if coverage == 1.0 else way.audit_of_share.format(share=covered(coverage))
+    if any(audit.undetermined for audit in right):
+        template = "{audit}: no errors found in {engines}, {way[judged]}."
+    elif coverage == 1.0:
+        template = "{audit}: no errors found in {engines}; every {way[every]} is verified within rounding."
+    else:
+        template = "{audit}: no errors found in {engines}."
+    audit = way["audit"] if coverage == 1.0 else way["audit_of"].format(share=covered(coverage))
     engines = join_words(display_name(audit.engine) for audit in right)
-    return template.format(way=way, audit=audit, engines=engines), *undetermined
+    return say(template, way=way, audit=audit, engines=engines), *undetermined
 
 
 def padding(result: RunResult) -> tuple[str, ...]:
     """How many time steps of all samples are padding; empty if none is."""
     steps, computed = result.inputs.timesteps * result.inputs.batch_size, sum(result.inputs.lengths)
-    if not computed:
-        return ()
-    return (_PADDING.format(padding=number_format.count(steps - computed), steps=number_format.count(steps)),)
+    template = "{padding:,} of {steps:,} time steps of the samples are padding, which is neither computed nor compared."
+    return (say(template, padding=steps - computed, steps=steps),) if computed else ()
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:
-    return tuple(_ASSUMPTION.format(assumption=clause) for clause in result.assumptions)
+    return tuple(f"Assumption: {clause}." for clause in result.assumptions)
 
 
-def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        _UNRECORDED.format(engine=display_name(engine), arrays=", ".join(missing))
-        for engine in engines
-        if (missing := unrecorded_arrays(result.traces[engine]))
-    )
+def unrecorded(result: RunResult, engines: Sequence[str]) -> tuple[str, ...]:
+    template = "Not recorded in {engine:name}, so not checked: {missing:list}."
+    lacking = ((engine, unrecorded_arrays(result.traces[engine])) for engine in engines)
+    return tuple(say(template, engine=engine, missing=missing) for engine, missing in lacking if missing)
 
 
-def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+def unrecorded_arrays(trace: Trace) -> list[str]:
+    """The arrays that a recording lacks, by their names in the file."""
+    missing = trace.missing if trace.partial else trace.missing - {"h"}
+    names = {"h": "hidden", "out": "output", "state.h": "state", "state.c": "cell_state"}
+    return [name for array, name in names.items() if array in missing]
+
+
+def precisions(result: RunResult, engines: Sequence[str]) -> tuple[str, ...]:
     """The types of recordings that are not the network's."""
     dtype = result.config.network.dtype
     traces = [result.traces[engine] for engine in engines]
@@ -371,81 +286,70 @@ def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _precision(trace: Trace, dtype: str) -> str:
+    stored = "Values of {trace.engine:name} are stored as {trace.precision}"
     if trace.half:
-        hidden = number_format.error(JUDGED_ROUNDINGS * trace.eps)
-        return _HALF.format(engine=display_name(trace.engine), kind=trace.half, hidden=hidden)
-    if trace.precision == "float64":
-        template = _ROUNDED
+        template = (
+            "{trace.engine:name} was computed in {trace.half}, half precision: errors below {hidden:error} may not be "
+            "found."
+        )
+    elif trace.precision == "float64":
+        template = f"{stored}, rounded to {{dtype}} for the comparison."
     elif trace.computed_in:
-        template, dtype = _COARSE_COMPUTED_IN, trace.computed_in
+        template = f"{stored}: they are compared with that precision, and audited as computed in {{trace.computed_in}}."
     else:
-        template = _COARSE_FLOAT16 if trace.precision == "float16" else _COARSE
-    return template.format(engine=display_name(trace.engine), kind=trace.precision, dtype=dtype)
-
-
-def unrecorded_arrays(trace: Trace) -> list[str]:
-    """The arrays that a recording lacks, by their names in the file."""
-    missing = trace.missing if trace.partial else trace.missing - {"h"}
-    return [name for array, name in _RECORDED.items() if array in missing]
-
-
-def covered(coverage: float) -> str:
-    """A share below 1 in percent, rounded down: "38%", "0.4%", "99.9%"; "none" for 0."""
-    if coverage == 0.0:
-        return "none"
-    percent = 100.0 * coverage
-    if percent < 0.1:
-        return "less than 0.1%"
-    if percent < 10.0 or percent > 99.0:
-        return f"{min(int(10 * percent) / 10, 99.9):g}%"
-    return f"{int(percent)}%"
+        template = f"{stored}: they are compared and audited with that precision."
+        if trace.precision == "float16":
+            template += " If it was computed in another type, add that type to the file as computed_in."
+    return say(template, trace=trace, dtype=dtype, hidden=JUDGED_ROUNDINGS * trace.eps)
 
 
 def first_wrong_values(audits: Sequence[Audit]) -> tuple[str, ...]:
     """The first wrong value of each wrong engine, and the recomputed value."""
-    return tuple(
-        (_FIRST_RECORDED if is_recording(audit.engine) else _FIRST_WRONG).format(
-            way=WORDS[audit.way],
-            engine=display_name(audit.engine),
-            **dict(zip(("value", "expected"), number_format.format_pair(wrong.value, wrong.expected), strict=True)),
-        )
-        for audit in audits
-        if (wrong := audit.first_wrong) is not None
-    )
+    return tuple(_first_wrong_value(audit, audit.first_wrong) for audit in audits if audit.first_wrong is not None)
 
 
-def first_lines(result: RunResult, audits: list[Audit]) -> tuple[str, ...]:
+def _first_wrong_value(audit: Audit, wrong: WrongValue) -> str:
+    first = "First {way[step]} of {own.engine:name} that differs"
+    if not is_recording(audit.engine):
+        first = "First wrong {way[step]} of {own.engine:name}"
+    template = f"{first}: {{values[0]}}; recomputed in float64 from its own {{way[read]}}: {{values[1]}}."
+    values = number_format.format_pair(wrong.value, wrong.expected)
+    return say(template, way=WORDS[audit.way], own=audit, values=values)
+
+
+def first_lines(result: RunResult, audits: Sequence[Audit]) -> tuple[str, ...]:
     """The first line that differs of each custom step that returns lines, with its value and the recomputed one."""
-    notes = []
-    for audit in audits:
-        line, names = audit.first_line, {"engine": display_name(audit.engine), "lines": ", ".join(audit.lines)}
-        if line is not None:
-            value, expected = number_format.format_pair(line.value, line.expected)
-            number = first_line_in_source(result, audit)
-            template = _FIRST_LINE if number is None else _FIRST_LINE_OF_FILE
-            values = {"place": line.where.location, "value": value, "expected": expected}
-            notes.append(template.format(line=line.name, number=number, **values, **names))
-        elif audit.lines:
-            notes.append(_LINES.format(**names))
-    return tuple(notes)
+    return tuple(_first_line(result, audit) for audit in audits if audit.lines or audit.first_line is not None)
+
+
+def _first_line(result: RunResult, audit: Audit) -> str:
+    line, number = audit.first_line, first_line_in_source(result, audit)
+    if line is None:
+        return say("Lines of {own.engine:name} compared: {own.lines:list}. All are within rounding.", own=audit)
+    template = (
+        "First line of {own.engine:name} that differs: {line.name}{file} at {line.where.location}: {values[0]}; "
+        "recomputed: {values[1]}. Lines compared: {own.lines:list}."
+    )
+    file = "" if number is None else f", in line {number} of the file,"
+    return say(template, own=audit, line=line, file=file, values=number_format.format_pair(line.value, line.expected))
 
 
 def first_values(comparison: Comparison, first: Mismatch | None, way: PassName = "forward") -> tuple[str, ...]:
     """The values of both engines at the first mismatch of a pass."""
     if first is None:
         return ()
-    values, names = number_format.format_pair(first.reference, first.candidate), pair_names(comparison)
-    return (_FIRST_MISMATCH.format(way=WORDS[way], **names, reference_value=values[0], candidate_value=values[1]),)
+    template = "{way[mismatch]}: {own.reference:name} {values[0]}, {own.candidate:name} {values[1]}."
+    values = number_format.format_pair(first.reference, first.candidate)
+    return (say(template, way=WORDS[way], own=comparison, values=values),)
 
 
-def undetectable_bugs(result: RunResult, *, of_gradients: bool = False) -> tuple[str, ...]:
+def undetectable_bugs(result: RunResult, way: PassName = "forward") -> tuple[str, ...]:
     """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
-    if result.judgment is None:
-        return ()
-    bugs = result.judged("backward" if of_gradients else "forward").undetectable
-    change, where = remedy(result), "here in the backward pass" if of_gradients else "here"
-    template = _UNDETECTABLE_REMEDY if change else _UNDETECTABLE
-    return (template.format(where=where, bugs=", ".join(bugs), change=change),) if bugs else ()
+    bugs, change = result.judged(way).undetectable, remedy(result)
+    template = "Undetectable {way[here]}: {bugs:list}."
+    if change:
+        template = "Undetectable {way[here]}: {bugs:list}. To detect more, {change}."
+    return (say(template, way=WORDS[way], bugs=bugs, change=change),) if bugs else ()
 
 
 def remedy(result: RunResult) -> str:
@@ -454,59 +358,59 @@ def remedy(result: RunResult) -> str:
     return "" if found is None else change_in_words(result.config, found)
 
 
-def nonfinite(comparison: Comparison) -> tuple[str, ...]:
-    if not (comparison.nonfinite_reference or comparison.nonfinite_candidate):
-        return ()
-    template = _NONFINITE_APART if comparison.nonfinite_apart else _NONFINITE_SAME
-    return (
-        template.format(
-            **pair_names(comparison),
-            reference_count=number_format.count(comparison.nonfinite_reference),
-            candidate_count=number_format.count(comparison.nonfinite_candidate),
-            apart=number_format.count(comparison.nonfinite_apart),
-        ),
-    )
-
-
 def numbers(comparison: Comparison) -> tuple[str, ...]:
     """The sizes of the differences, and of the tolerance."""
     sizes = tolerance(comparison), passing(comparison), *ulp(comparison), *arrays(comparison.arrays.values())
     return *nonfinite(comparison), *sizes
 
 
+def nonfinite(comparison: Comparison) -> tuple[str, ...]:
+    if not (comparison.nonfinite_reference or comparison.nonfinite_candidate):
+        return ()
+    template = (
+        "NaN or infinity: {own.reference:name} {own.nonfinite_reference:,}, {own.candidate:name} "
+        "{own.nonfinite_candidate:,}"
+    )
+    where = "; {own.nonfinite_apart:,} in different places." if comparison.nonfinite_apart else ", in the same places."
+    return (say(template + where, own=comparison),)
+
+
 def tolerance(comparison: Comparison) -> str:
     worst, exact = comparison.max_error_ratio, not comparison.atol and not comparison.rtol
-    if isinf(worst):
-        template = _EXACT_APART if exact else _TOLERANCE_OVERFLOW if comparison.atol else _NO_ATOL
+    limit = "(atol {own.atol:full} + rtol {own.rtol:full} · |{own.reference:name}|)"
+    if isinf(worst) and exact:
+        template = "With atol = 0 and rtol = 0 no difference is allowed. Set atol > 0."
+    elif isinf(worst) and comparison.atol:
+        template = f"The tolerance {limit} is exceeded by a factor too large to represent. Increase atol."
+    elif isinf(worst):
+        template = "With atol = 0 no difference is allowed where {own.reference:name} is exactly 0. Set atol > 0."
     elif exact and not worst:
-        template = _EXACT
+        template = "With atol = 0 and rtol = 0 no difference is allowed, and there is none."
     else:
-        template = _TOLERANCE_SHARE if worst <= 1.0 else _TOLERANCE
-    return template.format(
-        finite="finite " if comparison.nonfinite_apart else "",
-        times="" if isinf(worst) else number_format.times(worst),
-        atol=number_format.full(comparison.atol),
-        rtol=number_format.full(comparison.rtol),
-        reference=display_name(comparison.reference),
-    )
+        of = "of the" if worst <= 1.0 else "the"
+        template = f"Largest {{finite}}difference: {{own.max_error_ratio:times}} {of} tolerance {limit}."
+    return say(template, own=comparison, finite="finite " if comparison.nonfinite_apart else "")
 
 
 def passing(comparison: Comparison) -> str:
-    template = _PASSING_FINITE if comparison.nonfinite_apart else _PASSING_APART if comparison.mismatched else _PASSING
-    return template.format(atol=number_format.format_ceil(comparison.smallest_passing_atol))
+    if comparison.nonfinite_apart:
+        template = "The finite values would pass with atol = {own.smallest_passing_atol:ceil} (same rtol)."
+    elif comparison.mismatched:
+        template = "Would pass with atol = {own.smallest_passing_atol:ceil} (same rtol)."
+    else:
+        template = "Would still pass with atol = {own.smallest_passing_atol:ceil} (same rtol)."
+    return say(template, own=comparison)
 
 
 def ulp(comparison: Comparison) -> tuple[str, ...]:
     shown = comparison.mismatched and comparison.max_ulp != number_format.UNDEFINED_ULP
-    return (_ULP.format(ulp=number_format.ulp(comparison.max_ulp)),) if shown else ()
+    template = "Max distance: {own.max_ulp:ulp} ulp (values near 0 exaggerate it)."
+    return (say(template, own=comparison),) if shown else ()
 
 
 def arrays(compared: Iterable[ArrayComparison]) -> tuple[str, ...]:
     """The size of the difference of each array, such as c."""
-    return tuple(
-        _ARRAY.format(name=own.name, size=error_size(own) if own.mismatched else values_and_error(own))
-        for own in compared
-    )
+    return tuple(f"{own.name}: {(error_size if own.mismatched else values_and_error)(own)}." for own in compared)
 
 
 def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
@@ -515,6 +419,6 @@ def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
     verdicts = {c.candidate: result.candidate_verdict(c) for c in result.comparisons if c.candidate != candidate}
     if not verdicts:
         return None
-    names = [_OTHER.format(engine=display_name(name), verdict=verdict) for name, verdict in verdicts.items()]
+    names = ", ".join(f"{display_name(name)} ({verdict})" for name, verdict in verdicts.items())
     worse = any(VERDICTS.index(verdict) > VERDICTS.index(own) for verdict in verdicts.values())
-    return _OTHERS.format(candidates=", ".join(names)), worse
+    return f"Other candidates: {names}.", worse

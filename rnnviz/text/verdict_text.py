@@ -2,73 +2,30 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from string import Formatter
+from math import isinf
 from typing import TypeAlias
 
 import numpy as np
 
+from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.engine_spec import display_name, is_own, is_recording, is_unknown
+from rnnviz.core.engine_spec import is_own, is_recording, is_unknown
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
+from rnnviz.text.verdict_details import SENTENCES, WORDS, say
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.result import Judgment, PassJudgment, RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict, PassName, Verdict
 
 MARKS: dict[str, str] = {Verdict.AGREE: "✔", Verdict.DRIFT: "≈", Verdict.DISAGREE: "✘"}
 
 UNDETECTABLE = "undetectable"
 """The action of a link to the known bugs that the run could not reveal."""
-
-# Text between asterisks is strong.
-_AGREE = "*{way.of}{reference} and {candidate} agree*: {values}"
-_AGREE_AT = "*{reference} and {candidate} agree*: {values} at {place}"
-_OWN_AGREES = "*{own} agrees with {other}*: {values}"
-_OWN_AGREES_AT = "*{own} agrees with {other}*: {values} at {place}"
-_AGREE_BUT = "*{way.of}{reference} and {candidate} agree, but {bugs}{way.bugs} would go undetected with these settings*"
-_AGREE_RECORDED_BUT = (
-    "*{reference} and {candidate} agree in {compared} values, but {bugs} would go undetected with these settings*"
-)
-_OWN_AGREES_BUT = "*{own} agrees with {other}, but {bugs} would go undetected with these settings*"
-_OWN_AGREES_RECORDED_BUT = (
-    "*{own} agrees with {other} in {compared} values, but {bugs} would go undetected with these settings*"
-)
-_CHECKS = "{reference} and {candidate} agree, but *{checks}*: {names}"
-_CHECKS_BRIEF = "{reference} and {candidate} agree, but *{checks}*"
-_DIFFER = "*{way.of}{candidate} {way.differ} from {way.those}{reference}*, first {way.at} {place}."
-_VALUES_BRIEF = " {values}."
-_SIZE = " {size}."
-_DRIFT = "*Numerical drift*: {candidate} and {reference} diverge from {place} on."
-_DRIFT_ALL = " Every step is within rounding; rounding errors accumulated."
-_DRIFT_AUDITED = " Every audited step is within rounding; rounding errors accumulated."
-_DRIFT_JUDGED = " Every step that could be judged is within rounding; rounding errors accumulated."
-_WRONG = "*{way.of}{engine} {wrong}*."
-_WRONG_AT = "*{way.of}{engine} {wrong}*, first {way.at} {place}."
-_WRONG_CHECKS = "*{way.of}{engine} {wrong}*: {checks}."
-# A recording may have been made with other weights or another input: it is not to blame for these.
-_IS_WRONG = "{way.are} wrong"
-_OTHER_VALUES = "{way.differ} from what these weights and this input give"
-_ALONE_CHECKED = "*No errors found in {engine}*, which ran alone: its steps were audited, and nothing was compared"
-_ALONE_BUT = (
-    "*No errors found in {engine}, but {bugs} would go undetected with these settings*; it ran alone: its steps were "
-    "audited, and nothing was compared"
-)
-_ALONE_CHECKS = "*{checks} in {engine}*, which ran alone: {names}"
-_ALONE_UNCHECKED = "*{engine} was not checked*: it ran alone, and no step was audited"
-_LINE = " First line that differs: *{line}*."
-_LINE_OF_FILE = " First line that differs: *{line}*, in line {number} of the file."
-_CAUSE = " Likely cause: *{cause}*."
-_CAUSES_ALIKE = "{bugs} these numbers, which do not distinguish causes: none is named."
-_SINCE = "t = {t}: {steps} of {timesteps} time steps have mismatches"
-_SINCE_IN = "t = {t} of the {direction} direction: {steps} of {timesteps} time steps have mismatches"
-_NO_CAUSE = "No known bug reproduces these numbers."
-_CAUSE_UNKNOWN = "Unknown until the step audit is done."
-_CAUSE_ASKED = "Not shown before the question of the quiz is answered."
 
 
 @dataclass(frozen=True)
@@ -85,6 +42,9 @@ class TextPart:
     tip: str = ""
 
 
+Text: TypeAlias = tuple[TextPart, ...]
+
+
 @dataclass(frozen=True)
 class VerdictWords:
     """The verdict on one candidate.
@@ -97,8 +57,8 @@ class VerdictWords:
     """
 
     verdict: Verdict
-    sentence: tuple[TextPart, ...]
-    brief: tuple[TextPart, ...]
+    sentence: Text
+    brief: Text
     notes: tuple[str, ...]
     first_mismatch: Location | None
     blind: tuple[str, ...] = ()
@@ -115,15 +75,11 @@ class VerdictWords:
         return "blind" if self.verdict is Verdict.AGREE and (self.blind or self.partial) else self.verdict
 
 
-_Two: TypeAlias = tuple[tuple[TextPart, ...], tuple[TextPart, ...]]
-"""A full text and a brief one."""
-
-
-def plain(parts: tuple[TextPart, ...]) -> str:
+def plain(parts: Text) -> str:
     return "".join(part.text for part in parts)
 
 
-def fill(template: str, **values: str | TextPart | details.PassWords) -> tuple[TextPart, ...]:
+def fill(template: str, **values: object) -> Text:
     """Replace the named fields of a template; text between asterisks becomes strong, and links stay links."""
     return tuple(_filled(template, values))
 
@@ -131,11 +87,11 @@ def fill(template: str, **values: str | TextPart | details.PassWords) -> tuple[T
 def _filled(template: str, values: Mapping[str, object]) -> Iterator[TextPart]:
     for strong, piece in ((index % 2 == 1, piece) for index, piece in enumerate(template.split("*"))):
         text = ""
-        for literal, name, _, _ in Formatter().parse(piece):
+        for literal, name, form, _ in SENTENCES.parse(piece):
             text += literal
-            value = "" if name is None else Formatter().get_field(name, (), values)[0]
+            value = "" if name is None else SENTENCES.get_field(name, (), values)[0]
             if not isinstance(value, TextPart):
-                text += value
+                text += SENTENCES.format_field(value, form or "")
                 continue
             if text:
                 yield TextPart(text, strong=strong)
@@ -150,31 +106,41 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
 
     Without a candidate, that on the reference alone.
     """
-    comparison, judgment = None if candidate is None else result.comparison(candidate), result.judgment
-    engines = (result.reference.engine,) if candidate is None else (result.reference.engine, candidate)
+    comparison, engines = _compared(result, candidate)
     verdict = result.verdict if comparison is None else result.comparison_verdict(comparison)
-    failed = result.failed_checks(*engines)
-    audits = [] if judgment is None else [judgment.audits[e] for e in engines if e in judgment.audits]
+    failed, audits = result.failed_checks(*engines), _audits(result, engines, "forward")
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
-    bugs = () if judgment is None or wrong else judgment.undetectable
-    blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs) if judgment is not None else ()
+    blind = () if wrong else _blind(result.judged("forward"))
+    mismatched = comparison is not None and comparison.mismatched > 0
     first: tuple[str, ...] = ()
-    if judgment is not None and wrong:
+    if wrong:
         sentence = brief = wrong_engines(result, [audit.engine for audit in wrong])
         first = () if comparison is None else (details.size_of_difference(comparison),)
     elif comparison is None:
         sentence = brief = _alone(result, failed, blind)
-    elif comparison.mismatched:
-        drift = verdict is Verdict.DRIFT
-        sentence, brief = _drift(comparison, audits) if drift else _differ(comparison, judgment)
-        first = (details.size_of_difference(comparison),) if drift else ()
+    elif mismatched and verdict is Verdict.DRIFT:
+        brief = fill(
+            "*Numerical drift*: {pair.candidate:name} and {pair.reference:name} diverge from {place} on.",
+            pair=comparison,
+            place=_first_place(comparison),
+        )
+        sentence, first = brief + _drift(audits), (details.size_of_difference(comparison),)
+    elif mismatched:
+        start = _differ(comparison, _first_place(comparison), "forward")
+        start += tuple(part for engine in engines for part in cause_text(result.judged("forward"), engine))
+        sentence = (*start, TextPart(f" {details.error_size(comparison)}."))
+        brief = (*start, TextPart(f" {details.mismatches(comparison)}."))
     elif failed:
-        sentence, brief = _failed_checks(comparison, failed)
+        template = "{pair.reference:name} and {pair.candidate:name} agree, but *{checks}*"
+        brief = fill(template, pair=comparison, checks=details.how_many(failed))
+        sentence = (*brief, TextPart(f": {details.quoted_names(failed)}"))
     elif blind:
-        sentence, brief = _undetectable(comparison, blind)
+        sentence = brief = _agree_but(comparison, blind, "forward")
         first = (f"{capital(details.values_and_error(comparison))}.",)
     else:
-        sentence, brief = _agreement(comparison)
+        sentence = brief = _agree(comparison, details.values_and_error(comparison), "forward")
+        if comparison.max_abs_error:
+            sentence = (*brief, *fill(" at {place}", place=_place(comparison.max_abs_error_at)))
     others = None if candidate is None else details.others(result, candidate)
     notes = (
         # A green banner never hides a red one.
@@ -185,7 +151,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         *details.audit_coverage(result, engines),
         *details.unrecorded(result, engines),
         *details.precisions(result, engines),
-        *(details.failed_checks(failed) if wrong or (comparison is not None and comparison.mismatched) else ()),
+        *(details.failed_checks(failed) if wrong or mismatched else ()),
         *details.known_issues(result, engines),
         *details.first_wrong_values(wrong),
         *details.first_lines(result, audits),
@@ -197,7 +163,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
     return VerdictWords(
         verdict,
         sentence,
-        _shortened(brief),
+        tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in brief),
         notes,
         None if comparison is None or comparison.first_mismatch is None else comparison.first_mismatch.where,
         blind,
@@ -207,44 +173,238 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
     )
 
 
-def _audited(audits: list[Audit]) -> bool:
+def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | None:
+    """The verdict on the gradients of a candidate: wrong engines, the first difference, undetectable bugs."""
+    (comparison, pair), judgment = _compared(result, candidate), result.judged("backward")
+    gradients = [] if comparison is None else [*comparison.gradients.values()]
+    engines = [engine for engine in pair if result.traces[engine].has_gradients]
+    if not engines:
+        return None
+    verdict = None if comparison is None else result.gradients_verdict(comparison)
+    wrong, audits = [e for e in engines if result.wrong(e, "backward")], _audits(result, engines, "backward")
+    blind = () if wrong else _blind(judgment)
+    first = None if comparison is None else comparison.first_gradient_mismatch
+    if wrong:
+        sentence = wrong_engines(result, wrong, "backward")
+    elif comparison is None or verdict is None:
+        reason = next((result.without_gradients[e] for e in pair if e not in engines), "no other engine ran")
+        sentence = fill("*Gradients of {engine:name} are not compared*: {reason}.", engine=engines[0], reason=reason)
+    elif first is not None and verdict is Verdict.DRIFT:
+        template = (
+            "*Numerical drift of gradients*: {pair.candidate:name} and {pair.reference:name} diverge, first in "
+            "{place}. Every audited gradient is within rounding; rounding errors accumulated."
+        )
+        if result.comparison_verdict(comparison) is not Verdict.AGREE:
+            template = (
+                "*Gradients of {pair.candidate:name} and {pair.reference:name} differ because their hidden values "
+                "do*, first in {place}. Every audited gradient is within rounding."
+            )
+        sentence = fill(template, pair=comparison, place=place_part(first.place))
+    elif first is not None:
+        sentence = _differ(comparison, place_part(first.place), "backward")
+    elif blind:
+        sentence = _agree_but(comparison, blind, "backward")
+    else:
+        sentence = _agree(comparison, _size(*gradients), "backward")
+    notes = (
+        *((f"{capital(_size(*gradients))}.",) if blind and gradients and first is None else ()),
+        *(without_gradients(result, pair) if wrong else ()),
+        *details.audit_coverage(result, engines, "backward"),
+        *details.failed_checks(result.failed_checks(*engines, way="backward")),
+        *details.known_issues(result, engines, "backward"),
+        *details.first_wrong_values([audit for audit in audits if audit.engine in wrong]),
+        *(() if comparison is None else details.first_values(comparison, first, "backward")),
+        *(details.undetectable_bugs(result, "backward") if blind else ()),
+        *_largest_difference(gradients),
+        *(() if comparison is None else _sizes(comparison)),
+    )
+    return VerdictWords(
+        Verdict.DISAGREE if wrong else verdict or Verdict.AGREE,
+        sentence,
+        tuple(p if p.where is None else replace(p, text=_short(p.text, p.where)) for p in sentence),
+        notes,
+        None if first is None else first.place.location,
+        blind,
+        details.remedy(result) if blind else "",
+        coverage=min((audit.coverage for audit in audits), default=None),
+        partial=verdict is None,
+    )
+
+
+def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> VerdictWords:
+    """The verdict on a candidate with that on its gradients: the worse one, with the other among its notes."""
+    if gradients is None:
+        return forward
+    # Gradients that are not compared are no reason to put the hidden states second.
+    alone = gradients.partial and gradients.verdict is Verdict.AGREE
+    ranks = ("agree", "blind", "drift", "disagree")
+    worse = ranks.index(gradients.look) > ranks.index(forward.look) and not alone
+    first, other = (gradients, forward) if worse else (forward, gradients)
+    audited = [words.coverage for words in (forward, gradients) if words.coverage is not None]
+    return replace(
+        first,
+        notes=(f"{plain(other.sentence).rstrip('.')}.", *first.notes, *other.notes),
+        first_mismatch=first.first_mismatch or other.first_mismatch,
+        remedy=forward.remedy or gradients.remedy,
+        coverage=min(audited, default=None),
+    )
+
+
+def _compared(result: RunResult, candidate: str | None) -> tuple[Comparison | None, tuple[str, ...]]:
+    """The comparison of a candidate, and its engines; without a candidate the reference alone."""
+    reference = result.reference.engine
+    return (None, (reference,)) if candidate is None else (result.comparison(candidate), (reference, candidate))
+
+
+def _short(text: str, where: Location) -> str:
+    """The name of the array and the short form of the position."""
+    return f"{text.split(' ', 1)[0]} {where.short}"
+
+
+def _audits(result: RunResult, engines: Iterable[str], way: PassName) -> list[Audit]:
+    audits = result.judged(way).audits
+    return [audits[engine] for engine in engines if engine in audits]
+
+
+def _audited(audits: Iterable[Audit]) -> bool:
     return any(audit.verdict in (AuditVerdict.RIGHT, AuditVerdict.WRONG) for audit in audits)
 
 
-def _alone(result: RunResult, failed: list[Check], blind: tuple[str, ...]) -> tuple[TextPart, ...]:
+def _blind(judgment: PassJudgment) -> tuple[str, ...]:
+    """A line for each known bug that the run could not reveal."""
+    return tuple(f"{bug}: {judgment.cause(bug)}" for bug in judgment.undetectable)
+
+
+def _alone(result: RunResult, failed: list[Check], blind: tuple[str, ...]) -> Text:
     """The reference that ran without a candidate and is not known to be wrong."""
-    engine = display_name(result.reference.engine)
     if failed:
-        names = details.quoted_names(failed)
-        return fill(_ALONE_CHECKS, engine=engine, checks=capital(details.how_many(failed)), names=names)
-    if result.judgment is None or not _audited([*result.judgment.audits.values()]):
-        return fill(_ALONE_UNCHECKED, engine=engine)
-    if blind:
-        return fill(_ALONE_BUT, engine=engine, bugs=undetectable_part(blind))
-    return fill(_ALONE_CHECKED, engine=engine)
+        template = "*{checks} in {engine:name}*, which ran alone: {names}"
+    elif not _audited(result.judged("forward").audits.values()):
+        template = "*{engine:name} was not checked*: it ran alone, and no step was audited"
+    elif blind:
+        template = (
+            "*No errors found in {engine:name}, but {bugs} would go undetected with these settings*; it ran alone: its "
+            "steps were audited, and nothing was compared"
+        )
+    else:
+        template = (
+            "*No errors found in {engine:name}*, which ran alone: its steps were audited, and nothing was compared"
+        )
+    return fill(
+        template,
+        engine=result.reference.engine,
+        bugs=_undetectable_part(blind),
+        checks=details.how_many(failed),
+        names=details.quoted_names(failed),
+    )
 
 
-def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
+def _drift(audits: list[Audit]) -> Text:
+    step = "step" if all(audit.coverage == 1.0 for audit in audits) else "audited step"
+    step = "step that could be judged" if any(audit.undetermined for audit in audits) else step
+    return (TextPart(f" Every {step} is within rounding; rounding errors accumulated."),)
+
+
+def _own_and_other(comparison: Comparison, way: PassName) -> tuple[str, str] | None:
+    """The recording or custom step of a pair, and the other engine; None if there is none, or two."""
+    pair = comparison.candidate, comparison.reference
+    mine = [engine for engine in pair if is_recording(engine) or is_own(engine)]
+    if len(mine) != 1 or way == "backward":
+        return None
+    return mine[0], next(engine for engine in pair if engine not in mine)
+
+
+def _agree(comparison: Comparison, values: str, way: PassName) -> Text:
+    """Two engines agree in a pass."""
+    own = _own_and_other(comparison, way)
+    if own is not None:
+        return fill("*{own[0]:name} agrees with {own[1]:name}*: {values}", own=own, values=values)
+    template = "*{way[of]}{pair.reference:name} and {pair.candidate:name} agree*: {values}"
+    return fill(template, way=WORDS[way], pair=comparison, values=values)
+
+
+def _agree_but(comparison: Comparison, blind: Sequence[str], way: PassName) -> Text:
+    """Two engines agree in a pass, in which known bugs would go undetected."""
+    own = _own_and_other(comparison, way)
+    if own is not None:
+        agree = "{own[0]:name} agrees with {own[1]:name}"
+    else:
+        agree = "{way[of]}{pair.reference:name} and {pair.candidate:name} agree"
+    if way == "forward" and comparison.unrecorded:
+        agree += " in {compared} values"
+    return fill(
+        f"*{agree}, but {{bugs}}{{way[bugs]}} would go undetected with these settings*",
+        way=WORDS[way],
+        pair=comparison,
+        own=own,
+        bugs=_undetectable_part(blind),
+        compared=details.compared(comparison),
+    )
+
+
+def _differ(comparison: Comparison, place: TextPart, way: PassName) -> Text:
+    """Two engines differ in a pass, first at a place."""
+    template = "*{way[of]}{pair.candidate:name} {way[differ]} from {way[those]}{pair.reference:name}*"
+    return fill(f"{template}, first {{way[at]}} {{place}}.", way=WORDS[way], pair=comparison, place=place)
+
+
+def wrong_words(engine: str, way: PassName = "forward") -> str:
+    """The predicate of a wrong engine, or of its gradients."""
+    # A recording may have been made with other weights or another input: it is not to blame for these.
+    words = WORDS[way]
+    given = f"{words['differ']} from what these weights and this input give"
+    return given if is_recording(engine) else f"{words['are']} wrong"
+
+
+def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward") -> Text:
+    """Name each engine that is wrong in a pass, its first wrong value and its likely cause."""
+    text: list[TextPart] = []
+    for engine in engines:
+        audit, checks = result.judged(way).audits.get(engine), result.failed_checks(engine, way=way)
+        template, place = "*{way[of]}{engine:name} {wrong}*.", TextPart("")
+        if audit is not None and audit.first_wrong is not None:
+            template = "*{way[of]}{engine:name} {wrong}*, first {way[at]} {place}."
+            place = place_part(audit.first_wrong.where)
+        elif checks:
+            template = f"*{{way[of]}}{{engine:name}} {{wrong}}*: {details.how_many(checks)}."
+        text += [TextPart(" ")] if text else []
+        text += fill(template, way=WORDS[way], engine=engine, wrong=wrong_words(engine, way), place=place)
+        if audit is not None and audit.first_line is not None:
+            number = details.first_line_in_source(result, audit)
+            template = (
+                " First line that differs: *{line}*."
+                if number is None
+                else (" First line that differs: *{line}*, in line {number} of the file.")
+            )
+            text += fill(template, line=audit.first_line.name, number=number)
+        text += cause_text(result.judged(way), engine)
+    return tuple(text)
+
+
+def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, Text], ...]:
     """The verdict on a candidate as rows of a heading and a text: where, since when, likely cause, details."""
     words, judgment = verdict_sentence(result, candidate), result.judgment
-    comparison = None if candidate is None else result.comparison(candidate)
+    comparison, engines = _compared(result, candidate)
     facts = [("Verdict", words.sentence)]
-    pair = (result.reference.engine, candidate)
-    wrong = [e for e in pair if e is not None and judgment is not None and result.wrong(e)]
-    place = _fault_place(result, comparison, wrong)
+    wrong = [engine for engine in engines if judgment is not None and result.wrong(engine)]
+    faults = (audit.first_location for audit in _audits(result, wrong, "forward"))
+    place = next((fault for fault in faults if fault is not None), words.first_mismatch)
     if place is not None:
         facts.append(("Where", (_place(place),)))
         since = () if comparison is None else _since(result, comparison)
         if since:
             facts.append(("Since", since))
     if place is not None or wrong:
-        causes = [] if judgment is None else [likely_cause(judgment, engine) for engine in wrong]
-        known = [TextPart(f"{cause}. ") for cause in causes if cause]
+        known: list[TextPart] = []
         if judgment is not None:
+            known += [TextPart(f"{cause}. ") for engine in wrong if (cause := likely_cause(judgment, engine))]
             known += [TextPart(f"{alike} ") for engine in wrong if (alike := causes_alike(judgment, engine))]
-        asked = any(map(is_unknown, wrong))
-        unknown = TextPart(_CAUSE_UNKNOWN if judgment is None else _CAUSE_ASKED if asked else _NO_CAUSE)
-        facts.append(("Likely cause", tuple(known) or (unknown,)))
+        unknown = "No known bug reproduces these numbers."
+        if judgment is None:
+            unknown = "Unknown until the step audit is done."
+        elif any(map(is_unknown, wrong)):
+            unknown = "Not shown before the question of the quiz is answered."
+        facts.append(("Likely cause", tuple(known) or (TextPart(unknown),)))
     if words.blind:
         facts.append(("Undetectable", tuple(TextPart(f"{line}.\n") for line in words.blind)))
     if words.remedy:
@@ -252,6 +412,15 @@ def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, 
     shown = details.undetectable_bugs(result) if words.blind else ()
     facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
     return tuple(facts)
+
+
+def gradient_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, Text], ...]:
+    """The verdict on the gradients of a candidate as rows of a heading and a text; none without gradients."""
+    words = gradient_words(result, candidate)
+    if words is None:
+        return ()
+    notes = tuple(TextPart(f"{note}\n") for note in words.notes)
+    return ("Gradients", words.sentence), ("Details of gradients", notes)
 
 
 def affected_steps(comparison: Comparison, network: Network) -> dict[int, tuple[int, int]]:
@@ -264,22 +433,15 @@ def affected_steps(comparison: Comparison, network: Network) -> dict[int, tuple[
     return found
 
 
-def _since(result: RunResult, comparison: Comparison) -> tuple[TextPart, ...]:
-    network = result.config.network
+def _since(result: RunResult, comparison: Comparison) -> Text:
     text: list[TextPart] = []
-    template = _SINCE_IN if network.bidirectional else _SINCE
-    for direction, (first, steps) in affected_steps(comparison, network).items():
-        counts = {"t": str(first), "steps": f"{steps:,}", "timesteps": f"{result.shape[2]:,}"}
-        text += [*([TextPart(". ")] if text else []), *fill(template, direction=DIRECTIONS[direction], **counts)]
+    template = "t = {t}: {steps:,} of {timesteps:,} time steps have mismatches"
+    if result.config.network.bidirectional:
+        template = "t = {t} of the {direction} direction: {steps:,} of {timesteps:,} time steps have mismatches"
+    for direction, (first, steps) in affected_steps(comparison, result.config.network).items():
+        text += [TextPart(". ")] if text else []
+        text += fill(template, direction=DIRECTIONS[direction], t=first, steps=steps, timesteps=result.shape[2])
     return tuple(text)
-
-
-def _fault_place(result: RunResult, comparison: Comparison | None, wrong: list[str]) -> Location | None:
-    audits = {} if result.judgment is None else result.judgment.audits
-    found = (audits[engine].first_location for engine in wrong if engine in audits)
-    first = next((place for place in found if place is not None), None)
-    mismatch = None if comparison is None else comparison.first_mismatch
-    return first if first is not None or mismatch is None else mismatch.where
 
 
 def likely_cause(judgment: PassJudgment, engine: str) -> str:
@@ -291,7 +453,16 @@ def likely_cause(judgment: PassJudgment, engine: str) -> str:
 def causes_alike(judgment: PassJudgment, engine: str) -> str:
     """A sentence that known bugs fit an engine's numbers, which do not distinguish them; "" where that is not so."""
     count = judgment.ambiguous.get(engine, 0)
-    return _CAUSES_ALIKE.format(bugs=plural(count, "known bug fits", "known bugs fit")) if count else ""
+    bugs = plural(count, "known bug fits", "known bugs fit")
+    return f"{bugs} these numbers, which do not distinguish causes: none is named." if count else ""
+
+
+def cause_text(judgment: PassJudgment, engine: str) -> Text:
+    """The likely cause of an engine's errors as a sentence, which begins with a space, or that several fit."""
+    cause, alike = likely_cause(judgment, engine), causes_alike(judgment, engine)
+    if cause:
+        return fill(" Likely cause: *{cause}*.", cause=cause)
+    return (TextPart(f" {alike}"),) if alike else ()
 
 
 def _place(where: Location) -> TextPart:
@@ -300,73 +471,9 @@ def _place(where: Location) -> TextPart:
 
 def place_part(place: Place) -> TextPart:
     """A place as a link: of a value its location alone, of a gradient with its name."""
-    return (
-        TextPart(str(place), place.location)
-        if place.in_backward_pass or place.location is None
-        else _place(place.location)
-    )
-
-
-def undetectable_part(blind: Sequence[str]) -> TextPart:
-    """The number of known bugs that would go undetected, as a link to them."""
-    return TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
-
-
-def _shortened(parts: Iterable[TextPart]) -> tuple[TextPart, ...]:
-    """The text with positions in their short form, and the long form as their tooltips."""
-    return tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in parts)
-
-
-def agree(comparison: Comparison, values: str, way: PassName = "forward") -> tuple[TextPart, ...]:
-    """Two engines agree in a pass."""
-    return fill(_AGREE, way=details.WORDS[way], **details.pair_names(comparison), values=values)
-
-
-def agree_but(comparison: Comparison, blind: Sequence[str], way: PassName = "forward") -> tuple[TextPart, ...]:
-    """Two engines agree in a pass, in which known bugs would go undetected."""
-    bugs = undetectable_part(blind)
-    return fill(_AGREE_BUT, way=details.WORDS[way], **details.pair_names(comparison), bugs=bugs)
-
-
-def _agreement(comparison: Comparison) -> _Two:
-    names, values = _own_and_other(comparison), details.values_and_error(comparison)
-    own = "own" in names
-    brief = fill(_OWN_AGREES, **names, values=values) if own else agree(comparison, values)
-    if comparison.max_abs_error == 0.0:
-        return brief, brief
-    template = _OWN_AGREES_AT if own else _AGREE_AT
-    return fill(template, **names, values=values, place=_place(comparison.max_abs_error_at)), brief
-
-
-def _undetectable(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
-    names = _own_and_other(comparison)
-    own = "own" in names
-    if own or comparison.unrecorded:
-        recorded = _OWN_AGREES_RECORDED_BUT if own else _AGREE_RECORDED_BUT
-        template = recorded if comparison.unrecorded else _OWN_AGREES_BUT
-        bugs, compared = undetectable_part(blind), details.compared(comparison)
-        brief = fill(template, **names, bugs=bugs, compared=compared)
-    else:
-        brief = agree_but(comparison, blind)
-    return brief, brief
-
-
-def _own_and_other(comparison: Comparison) -> dict[str, str]:
-    """The recording or custom step of a pair as "own", and the "other" engine; else the names of both."""
-    pair = comparison.candidate, comparison.reference
-    mine = [engine for engine in pair if is_recording(engine) or is_own(engine)]
-    if len(mine) != 1:
-        return details.pair_names(comparison)
-    (other,) = (engine for engine in pair if engine not in mine)
-    return {"own": display_name(mine[0]), "other": display_name(other)}
-
-
-def _failed_checks(comparison: Comparison, failed: list[Check]) -> _Two:
-    names, checks = details.pair_names(comparison), details.how_many(failed)
-    return (
-        fill(_CHECKS, **names, checks=checks, names=details.quoted_names(failed)),
-        fill(_CHECKS_BRIEF, **names, checks=checks),
-    )
+    if place.in_backward_pass or place.location is None:
+        return TextPart(str(place), place.location)
+    return _place(place.location)
 
 
 def _first_place(comparison: Comparison) -> TextPart:
@@ -374,64 +481,44 @@ def _first_place(comparison: Comparison) -> TextPart:
     return _place(comparison.max_abs_error_at if first is None else first.where)
 
 
-def differ(comparison: Comparison, place: TextPart, way: PassName = "forward") -> tuple[TextPart, ...]:
-    """Two engines differ in a pass, first at a place."""
-    return fill(_DIFFER, way=details.WORDS[way], **details.pair_names(comparison), place=place)
+def _undetectable_part(blind: Sequence[str]) -> TextPart:
+    """The number of known bugs that would go undetected, as a link to them."""
+    return TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
 
 
-def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
-    start = differ(comparison, _first_place(comparison))
-    if judgment is not None:
-        start += cause_text(judgment, comparison.reference) + cause_text(judgment, comparison.candidate)
-    return (
-        (*start, *fill(_SIZE, size=details.error_size(comparison))),
-        (*start, *fill(_VALUES_BRIEF, values=details.mismatches(comparison))),
-    )
+def without_gradients(result: RunResult, engines: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each of some engines that has no gradients in a run with a backward pass."""
+    template = "No gradients of {engine:name}: {reason}."
+    reasons = result.without_gradients.items()
+    return tuple(say(template, engine=engine, reason=reason) for engine, reason in reasons if engine in engines)
 
 
-def cause_text(judgment: PassJudgment, engine: str) -> tuple[TextPart, ...]:
-    """The likely cause of an engine's errors as a sentence, which begins with a space, or that several fit."""
-    cause, alike = likely_cause(judgment, engine), causes_alike(judgment, engine)
-    if cause:
-        return fill(_CAUSE, cause=cause)
-    return (TextPart(f" {alike}"),) if alike else ()
+def _size(*gradients: ArrayComparison) -> str:
+    """The number of gradients outside the tolerance; without any, how many are compared."""
+    if not any(own.mismatched for own in gradients):
+        return details.values_and_error(*gradients, way="backward")
+    apart = sum(own.nonfinite_apart for own in gradients)
+    if not apart:
+        return details.error_size(*gradients, way="backward")
+    return f"{details.mismatches(*gradients, way='backward')}; {apart:,} NaN or infinite in one only"
 
 
-def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
-    start = fill(_DRIFT, **details.pair_names(comparison), place=_first_place(comparison))
-    template = _DRIFT_ALL if all(audit.coverage == 1.0 for audit in audits) else _DRIFT_AUDITED
-    if any(audit.undetermined for audit in audits):
-        template = _DRIFT_JUDGED
-    return (*start, *fill(template)), start
-
-
-def wrong_words(engine: str, way: PassName = "forward") -> str:
-    """The predicate of a wrong engine, or of its gradients."""
-    return (_OTHER_VALUES if is_recording(engine) else _IS_WRONG).format(way=details.WORDS[way])
-
-
-def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward") -> tuple[TextPart, ...]:
-    """Name each engine that is wrong in a pass, its first wrong value and its likely cause."""
-    judgment = result.judged(way)
-    text: list[TextPart] = []
-    for engine in engines:
-        audit = judgment.audits.get(engine)
-        checks = result.failed_checks(engine, way=way)
-        said: dict[str, str | TextPart | details.PassWords] = {
-            "way": details.WORDS[way],
-            "engine": display_name(engine),
-            "wrong": wrong_words(engine, way),
-        }
-        if text:
-            text.append(TextPart(" "))
-        if audit is not None and audit.first_wrong is not None:
-            text += fill(_WRONG_AT, **said, place=place_part(audit.first_wrong.where))
-        elif checks:
-            text += fill(_WRONG_CHECKS, **said, checks=details.how_many(checks))
+def _sizes(comparison: Comparison) -> Iterator[str]:
+    """The size of the difference of each gradient over time, and of all others together."""
+    others = []
+    for name, own in comparison.gradients.items():
+        if isinstance(own, LaneComparison):
+            yield f"{name}: {_size(own)}."
         else:
-            text += fill(_WRONG, **said)
-        if audit is not None and audit.first_line is not None:
-            number = details.first_line_in_source(result, audit)
-            text += fill(_LINE if number is None else _LINE_OF_FILE, line=audit.first_line.name, number=str(number))
-        text += cause_text(judgment, engine)
-    return tuple(text)
+            others.append(own)
+    if others:
+        worst = max(others, key=lambda own: own.max_abs_error)
+        place = f", at {worst.max_abs_error_place}" if worst.max_abs_error else ""
+        yield f"Initial states and parameters: {_size(*others)}{place}."
+
+
+def _largest_difference(gradients: Sequence[ArrayComparison]) -> Iterator[str]:
+    worst = max((own.max_error_ratio for own in gradients), default=np.inf)
+    if not isinf(worst):
+        of = "of the" if worst <= 1.0 else "the"
+        yield f"Largest difference of gradients: {number_format.times(worst)} {of} tolerance."

@@ -13,8 +13,7 @@ from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.reading.gates import is_gradient
 from rnnviz.reading.units import Query
-from rnnviz.text.gradient_text import both_passes, gradient_words
-from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.text.verdict_text import both_passes, gradient_words, verdict_sentence
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 
 BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"

@@ -487,7 +487,7 @@ _STYLE = (
 
 def run_html(result: RunResult) -> str:
     """The verdict of a run, its interactive page if that is small, and a table of figures."""
-    return whole_html([verdict_html(result), _page(result), figures_html(result)])
+    return whole_html([verdict_html(result), _page(result), figures_html(result.comparisons)])
 
 
 def view_html(result: RunResult, start: Location) -> str:
