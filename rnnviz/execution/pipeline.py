@@ -28,17 +28,22 @@ from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_
 from rnnviz.reading.gates import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit_pass
-from rnnviz.verify.audit_sampling import follows_all
-from rnnviz.verify.audited import Pass
+from rnnviz.verify.audited import Pass, follows_all
 from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.compare import Comparison, compare_all, gradient_atol, tolerances
-from rnnviz.verify.consistency_checks import Check, consistency_checks, equality, padding_check
+from rnnviz.verify.consistency_checks import (
+    Check,
+    cell_checks,
+    consistency_checks,
+    equality,
+    padding_check,
+    state_equality,
+)
 from rnnviz.verify.diagnosis import causes, diagnose, distinguishable
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.reproduction import Names
 from rnnviz.verify.result import Judgment, PassJudgment, compared
-from rnnviz.verify.state_checks import cell_checks, state_equality
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable, undetectable_gradients
 from rnnviz.verify.verdict import AuditVerdict, PassName
 

@@ -16,7 +16,7 @@ bound. A gradient is undetermined if eight bounds are more than 1/64 of the larg
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,14 +120,12 @@ def audit(
     comparisons: Sequence[Comparison] = (),
     *,
     way: PassName = "forward",
-    traces: Mapping[str, Trace] = {},
     full: bool = False,
-    progress: Callable[[float], None] = lambda _: None,
-    folder: Path | None = None,
+    **options: Any,
 ) -> Audit:
-    """Audit a pass of one engine, all of it if `full` or if it is small; see `audit_pass`."""
+    """Audit a pass of one engine, all of it if `full` or if it is small; `options` are those of `audit_pass`."""
     made = {"forward": ForwardPass, "backward": BackwardPass}[way]
-    return audit_pass(made(inputs, trace, comparisons, full=full), traces, progress, folder)
+    return audit_pass(made(inputs, trace, comparisons, full=full), **options)
 
 
 def audit_pass(
@@ -143,15 +141,15 @@ def audit_pass(
 
     Raises OSError if the folder takes no more.
     """
-    steps, lines = _Tally(way, traces), _First(way)
-    figures, stored = over_time(folder, f"{way.name}_audit", dict.fromkeys(Audit.NAMES, "float64"), way.trace.shape[:3])
+    steps, lines, trace = _Tally(way, traces), _First(way), way.trace
+    figures, stored = over_time(folder, f"{way.name}_audit", dict.fromkeys(Audit.NAMES, "float64"), trace.shape[:3])
     for array in figures.values():
         array[...] = np.nan
     with np.errstate(all="ignore"):
         for expected in walk(way, progress):
             block = expected.block
-            own = block.read(way.trace[block.name])
-            error, ratio = _error_and_ratio(own, expected.value)
+            own = block.read(trace[block.name])
+            error, ratio = error_and_ratio(own, expected.value)
             if expected.line:
                 lines.note(expected, own, ratio)
                 continue
@@ -161,13 +159,13 @@ def audit_pass(
                     row, times = figures[name][block.prefix], block.axes[0]
                     row[times] = np.fmax(row[times], values.max(axis=tuple(range(1, values.ndim))))
     return Audit(
-        engine=way.trace.engine,
+        engine=trace.engine,
         worst_ratio=max(steps.worst, 0.0),
         worst_at=steps.worst_at,
         wrong=steps.wrong,
         first_wrong=steps.first.found,
         audited=steps.audited,
-        elements=sum(_computed_count(way.trace, name) for name in way.arrays),
+        elements=sum(trace.computed_count(trace.in_lanes(name)) for name in way.arrays),
         **figures,
         stored=stored,
         undetermined_count=steps.undetermined,
@@ -180,44 +178,30 @@ def audit_pass(
     )
 
 
-def settle_nonfinite(error: FloatArray, ratio: FloatArray, own: FloatArray, expected: BoundedArray) -> None:
-    """Decide where arithmetic on NaN and infinity does not.
+def error_and_ratio(own: FloatArray, expected: BoundedArray) -> tuple[FloatArray, FloatArray]:
+    """|own - expected|, and how many bounds that is.
 
     A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an
     infinite bound says that nothing can be known.
     """
-    # A maximum hands a NaN on, and takes one pass.
-    if ratio.max(initial=0.0) < np.inf and expected.bound.max(initial=0.0) < np.inf:
-        return
-    strange = ~np.isfinite(ratio) | ~np.isfinite(expected.bound)
-    same = (own == expected.value) | (np.isnan(own) & np.isnan(expected.value))
-    verdict = np.where(same | ~np.isfinite(expected.bound), 0.0, np.inf)
-    np.copyto(ratio, verdict, where=strange)
-    np.copyto(error, verdict, where=strange & ~np.isfinite(error))
-
-
-def _error_and_ratio(own: FloatArray, expected: BoundedArray) -> tuple[FloatArray, FloatArray]:
-    """|own - expected|, and how many bounds that is."""
     error = np.abs(own - expected.value)
     ratio = error / expected.bound
     ratio[error == 0.0] = 0.0
-    settle_nonfinite(error, ratio, own, expected)
+    # A maximum hands a NaN on, and takes one pass.
+    if not (ratio.max(initial=0.0) < np.inf and expected.bound.max(initial=0.0) < np.inf):
+        strange = ~np.isfinite(ratio) | ~np.isfinite(expected.bound)
+        same = (own == expected.value) | (np.isnan(own) & np.isnan(expected.value))
+        verdict = np.where(same | ~np.isfinite(expected.bound), 0.0, np.inf)
+        np.copyto(ratio, verdict, where=strange)
+        np.copyto(error, verdict, where=strange & ~np.isfinite(error))
     return error, ratio
-
-
-def _computed_count(trace: Trace, name: str) -> int:
-    """The number of values of an array that are not padding."""
-    size = trace[name].size
-    if not trace.places.lengths or name not in trace.with_padding():
-        return size
-    return size // (trace.shape[2] * trace.shape[3]) * sum(trace.places.lengths)
 
 
 class _First:
     """The first wrong value in the order of a pass."""
 
     def __init__(self, way: Pass) -> None:
-        self._way = way
+        self._network = way.inputs.network
         self._order: tuple[int, ...] | None = None
         self.found: WrongValue | None = None
 
@@ -229,23 +213,21 @@ class _First:
         at = block.first(wrong)
         order = block.order_of(at)
         if self._order is None or order < self._order:
-            self._order = order
-            where = entry_place(self._way.inputs.network, block.name, block.index(at))
-            value = float(expected.value.value[at])
-            self.found = WrongValue(where, float(own[at]), value)
+            where = entry_place(self._network, block.name, block.index(at))
+            self._order, self.found = order, WrongValue(where, float(own[at]), float(expected.value.value[at]))
 
 
 class _Tally:
     """The running figures of one audit."""
 
     def __init__(self, way: Pass, traces: Mapping[str, Trace]) -> None:
-        self._way, engine = way, way.trace.engine
-        pairs = [(c, c.candidate if engine == c.reference else c.reference) for c in way.comparisons]
+        self._network, self._engine = way.inputs.network, way.trace.engine
+        pairs = [(c, c.candidate if self._engine == c.reference else c.reference) for c in way.comparisons]
         self._compared = [
-            (c, traces[other]) for c, other in pairs if other in traces and engine in (c.reference, c.candidate)
+            (c, traces[other]) for c, other in pairs if other in traces and self._engine in (c.reference, c.candidate)
         ]
         self.mismatches = {other.engine: 0 for _, other in self._compared}
-        self.worst, self.worst_at = -1.0, entry_place(way.inputs.network, way.over_time, (0, 0, 0, 0, 0))
+        self.worst, self.worst_at = -1.0, entry_place(self._network, way.over_time, (0, 0, 0, 0, 0))
         self.wrong = self.audited = self.undetermined = 0
         self.first = _First(way)
 
@@ -264,13 +246,14 @@ class _Tally:
         largest = float(ratio.flat[flat])
         if largest > self.worst:
             at = block.index(np.unravel_index(flat, ratio.shape))
-            self.worst, self.worst_at = largest, entry_place(self._way.inputs.network, block.name, at)
+            self.worst, self.worst_at = largest, entry_place(self._network, block.name, at)
         if largest > ALLOWED:
             wrong = ratio > ALLOWED
             self.wrong += int((wrong if fresh is None else wrong & fresh).sum())
             self.first.note(expected, own, ratio)
 
     def _count_undetermined(self, block: Block, own: FloatArray, unknown: NDArray[np.bool_]) -> None:
+        """Count values, and those of them that are outside the tolerance by another engine."""
         count = int(unknown.sum())
         if not count:
             return
@@ -279,6 +262,6 @@ class _Tally:
             found = comparison.get(block.name) if block.name.startswith(GRADIENT) else comparison.of(block.name)
             if found is not None:
                 theirs = block.read(other[block.name])
-                pair = (own, theirs) if comparison.reference == self._way.trace.engine else (theirs, own)
+                pair = (own, theirs) if comparison.reference == self._engine else (theirs, own)
                 outside = error_ratio(*pair, found.rtol, found.atol) > 1.0
                 self.mismatches[other.engine] += int((outside & unknown).sum())

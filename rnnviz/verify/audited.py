@@ -1,6 +1,17 @@
-"""Audited blocks of an engine's arrays in the order of a pass, with the values that each step gives there."""
+"""Audited values: which are looked at, in which order, and the blocks in which the steps of a pass give them.
+
+Up to `FULL` values everything is audited. Above, an audit follows columns through time: a column is one unit of
+one sample in one lane, from its first step to its last, since the cell state of an LSTM can only be known by
+following it. The columns are all those of every sample in which the accumulated comparison comes near its limit
+anywhere, and a grid spread evenly over samples and units. Of every other column the audit sees the ends: the step
+that is computed first, and, but for an LSTM, the one that is computed last.
+
+Of the backward pass of a large run some samples are followed whole, and where every step follows by itself some blocks
+of time.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod, sqrt
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -10,20 +21,64 @@ from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.frozen import dataclass
-from rnnviz.verify.audit_sampling import Columns
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.consistency_checks import Check
+from rnnviz.verify.consistency_checks import FULL, Check
 from rnnviz.verify.verdict import PassName
+
+IndexArray: TypeAlias = NDArray[np.intp]
+
+NEAR = 0.5
+"""The error ratio from which a column is looked at in any case."""
+
+WORK = 1 << 31
+"""Multiplications of a forward pass up to which the whole backward pass is audited."""
+
+SHARE = 0.2
+"""The fraction of a larger run whose backward audit takes as long as the engine."""
 
 BLOCK_VALUES = 1 << 19
 """How many values of a block are computed at a time: the temporaries stay in the cache."""
+
+_CACHED_VALUES, _FEWEST_ROWS = 1 << 17, 1 << 8
+"""Values of a block that stay in the cache, and time steps of samples in which more is computed than their sums."""
+
+_MOST_VALUES = 1 << 22
+"""The largest number of values of the gradients of a layer's input that are kept from one layer to the next."""
 
 Lane: TypeAlias = tuple[int, int]
 """Layer and direction."""
 
 States: TypeAlias = Mapping[str, BoundedArray]
 """Arrays (S, U) by symbol that are carried from block to block: states, or gradients that later steps add to them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The product of some samples and some units of one lane, followed through all time steps, or `only` some blocks.
+
+    `fresh` (S, U) says which of them no other columns count.
+    """
+
+    samples: IndexArray
+    units: IndexArray
+    fresh: NDArray[np.bool_] | None = None
+    only: tuple[slice, ...] | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.samples) * len(self.units)
+
+    def of_rows(self, rows: IndexArray) -> "Columns":
+        """The columns of some of the samples."""
+        fresh = None if self.fresh is None else self.fresh[rows]
+        return Columns(self.samples[rows], self.units, fresh, self.only)
+
+    def parts(self, samples: int) -> Iterator["Columns"]:
+        """The same columns, at most this many samples at a time."""
+        for start in range(0, len(self.samples), samples):
+            yield self.of_rows(np.arange(start, min(start + samples, len(self.samples))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +91,7 @@ class Block:
 
     name: str
     prefix: tuple[int, ...]
-    axes: tuple[NDArray[np.intp], ...]
+    axes: tuple[IndexArray, ...]
     order: tuple[int, ...]
     over_time: bool = True
     last_first: bool = False
@@ -45,7 +100,9 @@ class Block:
         """These entries of an array of this name."""
         found = np.asarray(array[self.prefix])
         for axis, own in enumerate(self.axes):
-            found = found[(slice(None),) * axis + (_slice_of(own),)]
+            first, last = int(own[0]), int(own[-1]) + 1
+            # Ascending indices that follow each other are read as a slice.
+            found = found[(slice(None),) * axis + (slice(first, last) if len(own) == last - first else own,)]
         return found
 
     def index(self, at: Sequence[Any]) -> tuple[int, ...]:
@@ -146,14 +203,133 @@ def walk(way: Pass, progress: Callable[[float], None]) -> Iterator[Expected]:
     yield from way.end()
 
 
-def with_rows(state: BoundedArray, rows: NDArray[np.intp], new: BoundedArray) -> BoundedArray:
+def with_rows(state: BoundedArray, rows: IndexArray, new: BoundedArray) -> BoundedArray:
     """A state (S, U) with other values in some rows."""
     value, bound = np.array(state.value), np.array(np.broadcast_to(state.bound, state.value.shape))
     value[rows], bound[rows] = new.value, new.bound
     return BoundedArray(value, bound, new.eps)
 
 
-def _slice_of(axis: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Ascending indices, as a slice if they follow each other."""
-    first, last = int(axis[0]), int(axis[-1]) + 1
-    return slice(first, last) if len(axis) == last - first else axis
+def all_columns(samples: int, units: int) -> Columns:
+    return Columns(np.arange(samples), np.arange(units))
+
+
+def follows_all(shape: tuple[int, ...], *, full: bool) -> bool:
+    """Whether an audit follows every column of a trace of the shape (L, D, T, N, H)."""
+    return full or prod(shape) <= FULL
+
+
+def plan_lane(
+    shape: tuple[int, int, int, int, int],
+    error_ratio: NDArray[np.floating[Any]] | None,
+    *,
+    full: bool,
+    whole: bool = False,
+) -> list[Columns]:
+    """The columns of one lane that an audit follows.
+
+    `shape` is (L, D, T, N, H); `error_ratio` (N, H) is the largest error ratio in each column of this lane, over time
+    and over all comparisons that the engine takes part in, or None if it takes part in none. `whole` is of cells that
+    compute a unit from others: the columns of a sample then are all its units.
+    """
+    layers, directions, timesteps, samples, units = shape
+    if follows_all(shape, full=full):
+        return [all_columns(samples, units)]
+    budget = max(1, FULL // (2 * layers * directions * timesteps))
+    fraction = sqrt(budget / (samples * units))
+    kept_units = units if whole else min(units, max(1, round(units * fraction)))
+    kept_samples = min(samples, max(1, budget // kept_units))
+    kept_units = units if whole else min(units, max(1, budget // kept_samples))
+    kept_samples = min(samples, max(1, budget // kept_units))
+    grid = Columns(spread(samples, kept_samples), spread(units, kept_units))
+    return [grid] if error_ratio is None else _with_near(grid, error_ratio)
+
+
+def spread(count: int, kept: int, *, rounded: bool = True) -> IndexArray:
+    """`kept` indices spread evenly over `count`, the first and the last among them; `rounded` or down."""
+    places = np.linspace(0, count - 1, kept)
+    return np.unique((places.round() if rounded else places).astype(np.intp))
+
+
+def _with_near(grid: Columns, error_ratio: NDArray[np.floating[Any]]) -> list[Columns]:
+    """All columns of the samples that come near the limit, and the grid's columns of the others.
+
+    The recurrence spreads what is wrong in one unit of a sample to its other units with the next step.
+    """
+    near = ~(error_ratio <= NEAR).all(axis=1)
+    others = grid.samples[~near[grid.samples]]
+    plan = [Columns(np.flatnonzero(near), np.arange(error_ratio.shape[1])), Columns(others, grid.units)]
+    return [columns for columns in plan if columns.count]
+
+
+def ends(inputs: Inputs, direction: int, times: range, samples: IndexArray) -> Iterator[tuple[slice, IndexArray]]:
+    """The first of some steps that a lane computes, and the last one where it follows from the trace alone.
+
+    Each comes with the samples of which it is the first or the last.
+    """
+    stops = np.array([min(inputs.length(sample), times.stop) for sample in samples])
+    start = slice(times.start, times.start + 1)
+    lasts = [(slice(int(stop) - 1, int(stop)), samples[stops == stop]) for stop in np.unique(stops)]
+    backward = inputs.network.backward(direction)
+    yield from lasts if backward else [(start, samples)]
+    if len(inputs.network.kind.state_symbols) == 1:
+        # A sample of one step has no other one.
+        longer = [(start, samples[stops > start.stop])] if backward else lasts
+        yield from ((step, some) for step, some in longer if len(some) and (backward or step != start))
+
+
+@dataclass(frozen=True, eq=False)
+class BackwardPlan:
+    """Samples, a part of them at a time, and blocks of time in the order of time; `whole` if these are all."""
+
+    parts: list[IndexArray]
+    blocks: list[slice]
+    whole: bool
+
+
+def plan_backward(
+    inputs: Inputs, near: IndexArray, *, full: bool, independent: bool, block_values: int
+) -> BackwardPlan:
+    """The samples and blocks of time that an audit of the backward pass follows; all if `full` or if the run is small.
+
+    `near` are the samples to be seen in any case; blocks of time may be left out if every step is `independent`, since
+    the trace has all that it reads.
+    """
+    network, steps, samples = inputs.network, inputs.timesteps, np.arange(inputs.batch_size)
+    weights = sum(array.size for array in inputs.parameters.values())
+    blocks = [range(steps)]
+    whole = full or (prod(inputs.hidden_shape) <= FULL and steps * len(samples) * weights <= WORK)
+    if not whole:
+        pairs = int(max(WORK / weights, SHARE * steps * len(samples)))
+        count = max(1, min(len(samples), pairs // steps))
+        samples = np.union1d(near[:count], spread(len(samples), count, rounded=False))
+        if pairs < steps and independent:
+            samples = samples[:1]
+            length = min(steps, 32)
+            starts = spread(steps - length + 1, max(2, pairs // length), rounded=False)
+            blocks = _joined([range(start, start + length) for start in starts])
+    widest = max(
+        network.kind.gate_count * network.hidden_size, *map(network.layer_input_size, range(network.num_layers))
+    )
+    size = max(1, _MOST_VALUES // (steps * network.layer_input_size(network.num_layers - 1)))
+    parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+    values = min(block_values, max(_CACHED_VALUES, _FEWEST_ROWS * widest))
+    length = max(1, values // (min(size, len(samples)) * widest))
+    slices = [
+        times
+        for block in blocks
+        for part, _ in computed_parts(inputs.lengths, block)
+        for times in time_blocks(part, length, backward=False)
+    ]
+    return BackwardPlan(parts, slices, whole)
+
+
+def _joined(blocks: list[range]) -> list[range]:
+    """Blocks in the order of time, those that overlap or touch as one."""
+    found: list[range] = []
+    for block in blocks:
+        if found and block.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, block.stop)
+        else:
+            found.append(block)
+    return found

@@ -44,8 +44,18 @@ from rnnviz.steps.inputs import (
     previous_state,
     rounded_once,
 )
-from rnnviz.verify.audit_sampling import NEAR, Columns, plan_backward, spread
-from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States, with_rows
+from rnnviz.verify.audited import (
+    BLOCK_VALUES,
+    NEAR,
+    Block,
+    Columns,
+    Expected,
+    Lane,
+    States,
+    plan_backward,
+    spread,
+    with_rows,
+)
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS

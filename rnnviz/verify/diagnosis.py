@@ -2,16 +2,15 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Protocol
+from typing import TypeAlias
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.backward_evidence import BackwardEvidence
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
-from rnnviz.verify.forward_evidence import ForwardEvidence
+from rnnviz.verify.evidence import BackwardEvidence, ForwardEvidence
 from rnnviz.verify.reproduction import Names, own_tolerance
 
 ALLOWED = 10.0
@@ -24,26 +23,7 @@ _ROUNDING = 32.0
 """Within how many eps of a trace all known bugs are equally near."""
 
 
-class Evidence(Protocol):
-    """The numbers of a pass of one engine in which known bugs are looked for."""
-
-    @property
-    def inputs(self) -> Inputs: ...
-
-    @property
-    def trace(self) -> Trace: ...
-
-    def bugs(self) -> Iterator[tuple[Names, BugVariant]]:
-        """Every variant of every known bug of the pass."""
-
-    def paired(self) -> Iterator[tuple[Names, BugVariant]]:
-        """Those of which two at once are tried; none if the network is too large."""
-
-    def distance(self, fault: BugVariant, limit: float) -> float:
-        """How far the trace is from the fault's numbers, in tolerances; above `limit`, any number that is."""
-
-    def reproduces(self, fault: BugVariant) -> bool:
-        """Whether the fault gives every number, within rounding."""
+Evidence: TypeAlias = ForwardEvidence | BackwardEvidence
 
 
 def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = ()) -> tuple[Names, ...]:

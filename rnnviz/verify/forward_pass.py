@@ -21,11 +21,20 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace
 from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.steps.inputs import bounded_layer, followed, layer_input, previous_hidden
-from rnnviz.verify.audit_sampling import Columns, all_columns, ends, plan_lane, some_columns
-from rnnviz.verify.audited import BLOCK_VALUES, Block, Expected, Lane, States
+from rnnviz.verify.audited import (
+    BLOCK_VALUES,
+    Block,
+    Columns,
+    Expected,
+    Lane,
+    States,
+    all_columns,
+    ends,
+    plan_lane,
+    spread,
+)
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.state_checks import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
+from rnnviz.verify.consistency_checks import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally, Check
 from rnnviz.verify.verdict import PassName
 
 JUDGED = 2.0**-8
@@ -36,7 +45,7 @@ JUDGED_ROUNDINGS = 96.0
 
 
 class ForwardPass:
-    """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audit_sampling`.
+    """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audited`.
 
     Steps of which a recording lacks the result or what they read are left out.
 
@@ -89,7 +98,8 @@ class ForwardPass:
     def _parts(self, lane: Lane, times: range, size: int) -> Iterator[Columns]:
         shape = self.trace.shape
         if self._glance is not None:
-            yield from some_columns(*shape[3:], self._glance).parts(size)
+            units = spread(shape[4], min(shape[4], self._glance))
+            yield from Columns(np.arange(shape[3]), units).parts(size)
             return
         seen = np.zeros(shape[3:], np.bool_)
         engine = self.trace.engine

@@ -28,7 +28,7 @@ from rnnviz.core.trace_index import clear_padding, last_steps, padding_mask
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
 from rnnviz.engines.layers import layer_output
-from rnnviz.verify.audit import settle_nonfinite
+from rnnviz.verify.audit import error_and_ratio
 from rnnviz.verify.metrics import abs_error
 
 _BLOCK_VALUES = 1 << 19
@@ -193,10 +193,7 @@ def _follows(found: FloatArray, expected: BoundedArray, here: NDArray[np.bool_],
     """Whether values (B, N, U) are within eight bounds of those that follow; `here` (B, N) are those that count."""
     value = np.broadcast_to(expected.value, found.shape)
     bound = np.broadcast_to(expected.bound, found.shape) + storage_bound(found, trace.stored_as, trace.half)
-    error = np.abs(found - value)
-    ratio = error / bound
-    ratio[error == 0.0] = 0.0
-    settle_nonfinite(error, ratio, found, BoundedArray(value, bound, expected.eps))
+    _, ratio = error_and_ratio(found, BoundedArray(value, bound, expected.eps))
     return bool((ratio[here] <= ALLOWED).all())
 
 
@@ -242,7 +239,7 @@ def _run_gives(fault: BugVariant, inputs: Inputs, trace: Trace, *, padding_fille
             continue
         moved = other[name]
         if lengths and name in made.with_padding():
-            array, moved, found = (_without_padding(each, lengths) for each in (array, moved, found))
+            array, moved, found = (without_padding(each, lengths) for each in (array, moved, found))
         # Over the samples and units of each time step, or of each final state. Hidden values are of the order of 1.
         limit = limits(array, moved, found, trace, (-2, -1)) + _ROUNDINGS * trace.eps
         if not within(found, array, limit):
@@ -282,7 +279,7 @@ def _fills_padding(trace: Trace, lengths: Sequence[int]) -> bool:
     return any(bool(trace[name][..., padding, :].any()) for name in trace.with_padding())
 
 
-def _without_padding(array: FloatArray, lengths: Sequence[int]) -> FloatArray:
+def without_padding(array: FloatArray, lengths: Sequence[int]) -> FloatArray:
     """A copy of an array (..., T, N, U) with 0 in padding."""
     found = np.array(array)
     clear_padding(lengths, found)

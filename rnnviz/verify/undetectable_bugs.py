@@ -22,8 +22,8 @@ from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit, audit_pass
-from rnnviz.verify.backward_evidence import distance_of, states_of
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
+from rnnviz.verify.evidence import distance_of, states_of
 from rnnviz.verify.forward_pass import ForwardPass
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))

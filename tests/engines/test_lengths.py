@@ -16,7 +16,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.states import CellStates
-from rnnviz.verify import audit_sampling
+from rnnviz.verify import audited
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import consistency_checks
@@ -208,7 +208,7 @@ def test_lengths_of_t_are_no_padding() -> None:
 def test_the_ends_of_every_sample_are_audited_beside_one_of_a_single_step(
     backward: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_sampling, "FULL", 1)
+    monkeypatch.setattr(audited, "FULL", 1)
     network = {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 6, "reverse": backward}
     sequence = {"batch_size": 3, "timesteps": 6, "lengths": [1, 4, 5]}
     inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))

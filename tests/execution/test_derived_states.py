@@ -11,7 +11,7 @@ from rnnviz.execution.events import AuditMode, RunRequest, open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.gates import GateReader
-from rnnviz.verify import audit_sampling
+from rnnviz.verify import audited
 
 pytest.importorskip("torch")
 
@@ -76,7 +76,7 @@ def test_no_cell_states_are_stored_of_a_sampled_audit_or_a_cell_without_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path / "gru", "full", "gru")
-    monkeypatch.setattr(audit_sampling, "FULL", 10)
+    monkeypatch.setattr(audited, "FULL", 10)
     run(tmp_path / "lstm", "auto")
     for cell in ("gru", "lstm"):
         assert "derived.c" not in open_traces(tmp_path / cell)["torch"]

@@ -16,7 +16,7 @@ from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.verify.state_checks import STATE_FOLLOWS
+from rnnviz.verify.consistency_checks import STATE_FOLLOWS
 from rnnviz.verify.verdict import AuditVerdict, CheckOutcome, Verdict
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip

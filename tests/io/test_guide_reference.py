@@ -26,8 +26,8 @@ from rnnviz.io.export.notebook_lanes import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
 from rnnviz.training.task import Problem, Training
-from rnnviz.verify import audit_sampling, mismatches
-from rnnviz.verify import forward_evidence as bugs
+from rnnviz.verify import audited, mismatches
+from rnnviz.verify import evidence as bugs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -259,7 +259,7 @@ def test_limits_are_those_of_the_program():
     for number in (
         f"{int(layers or 0):,}",
         f"{run_control.AUTOMATIC_VALUES:,} numbers",
-        f"{audit_sampling.FULL:,} hidden values",
+        f"{audited.FULL:,} hidden values",
         f"{bugs._MOST_VALUES:,} hidden values; pairs of bugs up to {bugs._MOST_VALUES_OF_PAIRS:,}",
         f"{mismatches.LARGEST:,}",
         f"{grid.MOST_ROWS:,}",

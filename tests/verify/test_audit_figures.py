@@ -15,8 +15,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.audit import Audit, audit_pass
-from rnnviz.verify.audit_sampling import Columns
-from rnnviz.verify.audited import Block, Expected
+from rnnviz.verify.audited import Block, Columns, Expected
 from rnnviz.verify.compare import Comparison
 from tests.verify.audit_helpers import inputs_of
 from tests.verify.traces import in_order, trace_of

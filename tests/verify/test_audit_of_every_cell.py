@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.steps.states import CellStates
-from rnnviz.verify import audit_sampling
+from rnnviz.verify import audited
 from rnnviz.verify.audit import audit
 from rnnviz.verify.verdict import AuditVerdict
 from tests.explain.test_every_cell import NETWORKS
@@ -59,7 +59,7 @@ def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_sampled_audit_sees_every_lane(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_sampling, "FULL", 2000)
+    monkeypatch.setattr(audited, "FULL", 2000)
     inputs = inputs_of({"timesteps": 40, "batch_size": 9}, **network(name, hidden_size=16))
     found = audit(inputs, computed(ManualEngine(), inputs)[0])
     assert found.verdict is AuditVerdict.RIGHT

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.verify import audit_sampling as audit_plan
-from rnnviz.verify.audit_sampling import FULL, NEAR, Columns, all_columns, plan_lane, some_columns
+from rnnviz.verify import audited as audit_plan
+from rnnviz.verify.audited import FULL, NEAR, Columns, all_columns, plan_lane
 
 Shape = tuple[int, int, int, int, int]
 
@@ -112,12 +112,6 @@ def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_
     near, others = plan_lane((1, 1, 10, 6, 8), error_ratio, full=False)
     assert (near.samples.tolist(), near.units.tolist()) == ([2], list(range(8)))
     assert (others.samples.tolist(), others.units.tolist()) == ([0, 5], [0, 2, 5, 7])
-
-
-def test_some_columns_are_every_samples_and_reach_from_the_first_unit_to_the_last() -> None:
-    for most, units in ((1, [0]), (2, [0, 8]), (3, [0, 4, 8]), (9, list(range(9))), (20, list(range(9)))):
-        columns = some_columns(4, 9, most)
-        assert (columns.samples.tolist(), columns.units.tolist()) == ([0, 1, 2, 3], units)
 
 
 @given(samples=st.integers(1, 20), units=st.integers(1, 5), most=st.integers(1, 25))

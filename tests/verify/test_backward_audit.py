@@ -17,7 +17,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify import audit_sampling
+from rnnviz.verify import audited
 from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.verdict import AuditVerdict
@@ -150,7 +150,7 @@ def test_blocks_of_time_and_parts_of_the_samples_change_nothing(
     inputs = NETWORKS["lstm"]
     trace = traced(engine, inputs)
     whole = audit(inputs, trace, way="backward")
-    monkeypatch.setattr(audit_sampling, "_MOST_VALUES", 1)
+    monkeypatch.setattr(audited, "_MOST_VALUES", 1)
     parts = audit_pass(BackwardPass(inputs, trace, block_values=2 * 24))
     assert (parts.audited, parts.wrong) == (whole.audited, 0)
     np.testing.assert_allclose(parts.ratio_over_time, whole.ratio_over_time, rtol=0.2, atol=0.05)
@@ -308,8 +308,8 @@ def test_the_first_wrong_gradient_of_known_bugs(bug: str, name: str, index: tupl
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits of small runs as of large ones."""
-    monkeypatch.setattr(audit_sampling, "FULL", 10)
-    monkeypatch.setattr(audit_sampling, "WORK", 1)
+    monkeypatch.setattr(audited, "FULL", 10)
+    monkeypatch.setattr(audited, "WORK", 1)
 
 
 @pytest.mark.usefixtures("sampled")

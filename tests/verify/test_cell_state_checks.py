@@ -13,8 +13,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify import state_checks as module
-from rnnviz.verify.state_checks import cell_checks
+from rnnviz.verify import consistency_checks as module
+from rnnviz.verify.consistency_checks import cell_checks
 from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of

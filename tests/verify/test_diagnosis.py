@@ -31,7 +31,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.inputs import layer_input, previous_hidden
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose, nearest
-from rnnviz.verify.forward_evidence import ForwardEvidence, _parts
+from rnnviz.verify.evidence import ForwardEvidence
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.engines.seeded_bugs import RIGHT, Planted, planted
@@ -349,14 +349,15 @@ def test_a_recorded_output_is_diagnosed(name: str) -> None:
 def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
     inputs = inputs_of({"timesteps": 100, "batch_size": 9}, cell="gru", hidden_size=4, num_layers=2, bidirectional=True)
     wrong = Location(1, 1, 30, 5, 2)
-    windows = list(_parts(BugVariant(), inputs, wrong, 24))
+    evidence = ForwardEvidence(inputs, made(BugVariant(), inputs), wrong, False)
+    windows = list(evidence.windows(BugVariant(), 24))
     # The backward direction computes t = 30 after 69 others.
     assert windows[0] == StepWindow(1, 1, 71, (5, 0, 8))
     assert windows[1:] == [StepWindow(*lane, 24, (5, 0, 8)) for lane in ((0, 0), (0, 1), (1, 0))]
-    assert [w.steps for w in _parts(BugVariant(), inputs, wrong, 3)] == [3] * 4
-    assert next(iter(_parts(BugVariant(), inputs, None, 24))) == StepWindow(0, 0, 24, (0, 8, 1))
-    swapped = next(_parts(BugVariant(batch_as_time=True), inputs, Location(0, 0, 30, 5, 2), 24))
-    assert swapped == StepWindow(0, 0, 24, (30, 0, 99))
+    assert [w.steps for w in evidence.windows(BugVariant(), 3)] == [3] * 4
+    assert next(replace(evidence, wrong=None).windows(BugVariant(), 24)) == StepWindow(0, 0, 24, (0, 8, 1))
+    in_first = replace(evidence, wrong=Location(0, 0, 30, 5, 2))
+    assert next(in_first.windows(BugVariant(batch_as_time=True), 24)) == StepWindow(0, 0, 24, (30, 0, 99))
 
 
 @pytest.mark.parametrize(

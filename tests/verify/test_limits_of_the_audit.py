@@ -15,7 +15,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.export.data import summary
 from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
-from rnnviz.verify.state_checks import cell_checks
+from rnnviz.verify.consistency_checks import cell_checks
 from tests.explain.arithmetics import breakdown_at
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except

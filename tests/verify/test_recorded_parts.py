@@ -15,8 +15,8 @@ from rnnviz.verify import compared_blocks
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.compared_blocks import ComparedBlock
+from rnnviz.verify.consistency_checks import cell_checks, state_equality
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.state_checks import cell_checks, state_equality
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of

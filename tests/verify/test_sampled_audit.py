@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.verify import audit_sampling
+from rnnviz.verify import audited
 from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.compare import compare_all
 from rnnviz.verify.forward_pass import ForwardPass
@@ -23,7 +23,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 @pytest.fixture
 def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of some thousand values count as large."""
-    monkeypatch.setattr(audit_sampling, "FULL", 2_000)
+    monkeypatch.setattr(audited, "FULL", 2_000)
 
 
 @pytest.mark.usefixtures("small_limit")
@@ -92,7 +92,7 @@ def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell:
 def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
     cell: str, ends: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_sampling, "FULL", 240)
+    monkeypatch.setattr(audited, "FULL", 240)
     inputs = inputs_of({"timesteps": 10, "batch_size": 6}, cell=cell, hidden_size=8, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
     told: list[float] = []
