@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.cli import _COMMANDS
-from rnnviz.cli.terminal import Parser
+from rnnviz.cli import command_parsers
 from rnnviz.io.resources import anchor_of
 from rnnviz.lessons.index import lesson_entries
 from tests.wording import search
@@ -86,9 +85,7 @@ def test_the_readme_is_short_and_its_commands_parse() -> None:
     assert len(commands) >= 3
     for line in commands:
         words = shlex.split(line.split(" > ")[0])
-        parser = Parser(prog="rnnviz")
-        _COMMANDS[words[0]](parser.add_subparsers(required=True))
-        parser.parse_args(words)
+        command_parsers()[words[0]].parse_args(words[1:])
 
 
 def test_the_course_of_two_hours_has_every_lesson_that_its_lessons_need() -> None:

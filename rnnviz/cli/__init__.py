@@ -9,16 +9,16 @@ import os
 import sys
 import traceback
 from argparse import Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, figure, generate, lesson, models, run, sweep, train
+from rnnviz.cli import capture, explain, lesson, models, run, sweep, train
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
     WRONG_INPUT,
     Answer,
-    Commands,
+    Command,
     Parser,
     add_commands,
     exit_code_of,
@@ -32,36 +32,55 @@ from rnnviz.core.extras import extra_of, not_installed
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import suggest, unreadable
 
-
-def _add_doctor_to(commands: Commands) -> None:
-    doctor = commands.add_parser("doctor", help="try each engine, and print versions and platform for a bug report")
-    doctor.set_defaults(answer=_doctor)
+_NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 2}
 
 
-def _doctor(_options: Namespace) -> Answer:
+def doctor(_options: Namespace) -> Answer:
+    """Try each engine on a small network in a worker process; the report has the error of one that fails."""
+    from rnnviz.core.config import Config
     from rnnviz.engines.registry import ENGINES
-    from rnnviz.execution.engine_check import AVAILABLE, engine_states
+    from rnnviz.execution.events import Failed, RunRequest
     from rnnviz.execution.log import bug_report
+    from rnnviz.execution.supervisor import Supervisor
     from rnnviz.io.inputs import load_inputs
 
-    states = engine_states(load_inputs)
-    failed = any(states[name] != entry.unavailable and states[name] != AVAILABLE for name, entry in ENGINES.items())
-    return ENGINE_FAILED if failed else AGREE, bug_report(states)
+    states, code = {}, AGREE
+    supervisor = Supervisor(warm=())
+    try:
+        for name, entry in ENGINES.items():
+            states[name] = entry.unavailable or "available"
+            if entry.unavailable is None:
+                compare = {"reference": name, "candidates": ["bug:no-h2h-bias"]}
+                config = Config.from_mapping({"network": _NETWORK, "compare": compare})
+                *_, last = supervisor.events(RunRequest(config, load_inputs, "off"))
+                if isinstance(last, Failed):
+                    states[name], code = last.sentence, ENGINE_FAILED
+    finally:
+        supervisor.close()
+    return code, bug_report(states)
 
 
-_COMMANDS: dict[str, Callable[[Commands], None]] = {
-    "run": run.add_run_to,
-    "sweep": sweep.add_to,
-    "train": train.add_to,
-    "explain": run.add_explain_to,
-    "figure": figure.add_to,
-    "config": models.add_config_to,
-    "inspect": models.add_inspect_to,
-    "convert": models.add_convert_to,
-    "capture": capture.add_to,
-    "lesson": lesson.add_to,
-    "generate": generate.add_to,
-    "doctor": _add_doctor_to,
+COMMANDS = {
+    "run": Command("run a config or a session and compare its engines", run.add_run_options, run.run),
+    "sweep": Command("run a grid of configs; rerun it to resume", sweep.add_options, sweep.sweep),
+    "train": Command(
+        "train a network on a small task, and compare a library's training", train.add_train_options, train.train
+    ),
+    "explain": Command(
+        "print the arithmetic of one hidden value, or of a gradient", explain.add_options, explain.explain
+    ),
+    "figure": Command("write a figure of a run for a paper, as PDF, SVG or PNG", run.add_figure_options, run.figure),
+    "config": Command("print the config of a lesson or for a model file", models.add_config_options, models.config),
+    "inspect": Command("list the recurrent networks in a model file", models.add_inspect_options, models.inspect),
+    "convert": Command(
+        "write the weights of a network to a model file, and verify it", models.add_convert_options, models.convert
+    ),
+    "capture": Command(
+        "record the recurrent layers of an ONNX model while it runs", capture.add_options, capture.capture
+    ),
+    "lesson": Command("list the lessons, or write a handout of one", lesson.add_options, lesson.lesson),
+    "generate": Command("generate text with a character model", train.add_generate_options, train.generate),
+    "doctor": Command("try each engine, and print versions and platform for a bug report", lambda parser: None, doctor),
 }
 
 
@@ -101,9 +120,9 @@ def _check_folder() -> None:
 
 
 def _dispatch(words: list[str], ending: bool) -> int:
-    if words and words[0] in _COMMANDS:
+    if words and words[0] in COMMANDS:
         parser = Parser(prog="rnnviz")
-        add_commands(parser, {words[0]: _COMMANDS[words[0]]})
+        add_commands(parser, {words[0]: COMMANDS[words[0]]})
         options = parser.parse_args(words)
         with signals_raised(ending):
             return print_answer(*options.answer(options))
@@ -128,20 +147,20 @@ def _check_command(words: list[str]) -> None:
         return
     looks_like_a_path = "." in words[0] or os.sep in words[0]
     if len(words) > 1 or not looks_like_a_path:
-        question = suggest(words[0], _COMMANDS)
+        question = suggest(words[0], COMMANDS)
         raise InputError(f"Unknown command {display_value(words[0])}.{question} See rnnviz --help.")
 
 
 def command_parsers() -> dict[str, Parser]:
     """The parser of each command, from which the manual page and the completion are made."""
-    return add_commands(Parser(prog="rnnviz"), _COMMANDS)
+    return add_commands(Parser(prog="rnnviz"), COMMANDS)
 
 
 class _WindowParser(Parser):
     """Lists the commands below its help, the only use of all their parsers."""
 
     def format_help(self) -> str:
-        width = max(map(len, _COMMANDS))
+        width = max(map(len, COMMANDS))
         lines = [f"  {name:{width}}  {parser.description}" for name, parser in command_parsers().items()]
         self.epilog = "\n".join(["commands:", *lines, "", "See 'rnnviz COMMAND --help'."])
         return super().format_help()

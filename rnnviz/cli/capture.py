@@ -6,7 +6,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from rnnviz.cli.terminal import AGREE, Answer, Commands, progress_bar
+from rnnviz.cli.terminal import AGREE, Answer, Parser, option, progress_bar
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import display_value
 
@@ -14,31 +14,17 @@ _ENDING = ".rnnviz"
 _SECONDS = 3600.0
 
 
-def add_to(commands: Commands) -> None:
-    capture = commands.add_parser("capture", help="record the recurrent layers of an ONNX model while it runs")
-    capture.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="an ONNX model")
-    capture.add_argument(
-        "--input",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=FILE",
-        help="values of the model's input NAME, an .npy file or FILE.npz#ARRAY",
-    )
-    capture.add_argument("--entry", metavar="NAME", help="network to record, by its name in inspect; default: all")
-    capture.add_argument(
-        "-o", "--output", type=Path, metavar="PATH", help=f"{_ENDING} file or folder to write; default: this folder"
-    )
-    capture.add_argument("--quiet", action="store_true", help="print nothing")
-    capture.add_argument(
-        "--helper",
-        action="store_true",
-        help="print rnn_capture.py, which records models of PyTorch, Keras and Gluon without rnnviz",
-    )
-    capture.set_defaults(answer=_capture)
+def add_options(parser: Parser) -> None:
+    option(parser, "model MODEL", "an ONNX model", nargs="?")
+    values = "values of the model's input NAME, an .npy file or FILE.npz#ARRAY"
+    option(parser, "--input NAME=FILE", values, nargs="+", action="extend", default=[])
+    option(parser, "--entry NAME", "network to record, by its name in inspect; default: all")
+    option(parser, "-o --output PATH", f"{_ENDING} file or folder to write; default: this folder")
+    option(parser, "--quiet", "print nothing")
+    option(parser, "--helper", "print rnn_capture.py, which records models of PyTorch, Keras and Gluon without rnnviz")
 
 
-def _capture(options: Namespace) -> Answer:
+def capture(options: Namespace) -> Answer:
     if options.helper:
         if options.model is not None or options.input or options.entry or options.output:
             raise InputError("--helper prints a file of Python: leave out MODEL and the other options.")

@@ -3,20 +3,16 @@
 from argparse import Namespace
 from pathlib import Path
 
-from rnnviz.cli.terminal import AGREE, Answer, Commands, progress_bar
+from rnnviz.cli.terminal import AGREE, Answer, Parser, option, progress_bar
 from rnnviz.core.errors import InputError
 
 
-def add_to(commands: Commands) -> None:
-    lesson = commands.add_parser("lesson", help="list the lessons, or write a handout of one")
-    lesson.add_argument("name", nargs="?", help="name of a lesson; without it, list the lessons")
-    lesson.add_argument(
-        "--handout", type=Path, metavar="PATH", help="write a page to print, with the answers on the last page (HTML)"
-    )
-    lesson.set_defaults(answer=_lesson)
+def add_options(parser: Parser) -> None:
+    option(parser, "name", "name of a lesson; without it, list the lessons", nargs="?")
+    option(parser, "--handout PATH", "write a page to print, with the answers on the last page (HTML)")
 
 
-def _lesson(options: Namespace) -> Answer:
+def lesson(options: Namespace) -> Answer:
     from rnnviz.lessons.index import find_entry, lesson_entries
 
     if options.name is None:

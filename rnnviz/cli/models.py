@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, print_note, progress_bar, with_cell
+from rnnviz.cli.terminal import AGREE, Answer, Parser, answer_json, load, option, print_note, progress_bar, with_cell
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
@@ -24,20 +24,16 @@ Read = TypeVar("Read")
 _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases", "initial state", "type")
 
 
-def add_inspect_to(commands: Commands) -> None:
-    inspect = commands.add_parser("inspect", help="list the recurrent networks in a model file")
-    inspect.add_argument("file", type=Path, help="a model file, or a folder with one or with .npy files")
-    inspect.add_argument("--json", metavar="PATH", help="write the list as JSON; - writes it to standard output")
-    inspect.set_defaults(answer=_inspect)
+def add_inspect_options(parser: Parser) -> None:
+    option(parser, "file", "a model file, or a folder with one or with .npy files", type=Path)
+    option(parser, "--json PATH", "write the list as JSON; - writes it to standard output", type=str)
 
 
-def _inspect(options: Namespace) -> Answer:
+def inspect(options: Namespace) -> Answer:
     from rnnviz.io.model_formats.load import nothing_recognized
+    from rnnviz.io.outputs import check_outputs
 
-    if options.json not in (None, "-"):
-        from rnnviz.io.outputs import check_outputs
-
-        check_outputs({"--json": options.json}, {"the model file": options.file})
+    check_outputs({"--json": options.json}, {"the model file": options.file})
     entries = entries_in_subprocess(options.file)
     arrays = {} if entries else arrays_in_subprocess(options.file)
     if options.json is not None:
@@ -113,33 +109,24 @@ def _row(entry: "Entry") -> tuple[str, ...]:
     )
 
 
-def add_config_to(commands: Commands) -> None:
-    config = commands.add_parser("config", help="print the config of a lesson or for a model file")
-    config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
-    config.add_argument(
-        "--from", dest="file", type=Path, metavar="FILE", help="print a config for a model file, or a session's config"
-    )
-    config.add_argument("--entry", metavar="NAME", help="recurrent network to run, if the file contains several")
-    config.add_argument(
-        "--cell",
-        choices=CELL_NAMES,
-        metavar="CELL",
-        help=f"cell, if the file does not name it: {', '.join(CELL_NAMES)}",
-    )
-    config.add_argument(
-        "--initial-state",
-        metavar="STATE",
-        help="zeros, uniform (random between -0.9 and 0.9), normal (random) or an .npz file with h, and c for an LSTM; "
+def add_config_options(parser: Parser) -> None:
+    option(parser, "lesson", "name of a lesson; without it, list the lessons", nargs="?")
+    model = "print a config for a model file, or a session's config"
+    option(parser, "--from FILE", model, dest="file", type=Path)
+    option(parser, "--entry NAME", "recurrent network to run, if the file contains several")
+    cells = f"cell, if the file does not name it: {', '.join(CELL_NAMES)}"
+    option(parser, "--cell CELL", cells, choices=CELL_NAMES)
+    option(
+        parser,
+        "--initial-state STATE",
+        "zeros, uniform (random between -0.9 and 0.9), normal (random) or an .npz file with h, and c for an LSTM; "
         "default: that in the file, else uniform",
     )
     examples = tuple(sorted(path.stem for path in resource_path("cells").glob("*.py")))
-    config.add_argument(
-        "--example-cell", choices=examples, metavar="NAME", help=f"print a custom cell: {', '.join(examples)}"
-    )
-    config.set_defaults(answer=_config)
+    option(parser, "--example-cell NAME", f"print a custom cell: {', '.join(examples)}", choices=examples)
 
 
-def _config(options: Namespace) -> Answer:
+def config(options: Namespace) -> Answer:
     if options.example_cell is not None:
         if options.lesson is not None or options.file is not None:
             raise InputError("--example-cell prints a custom cell: leave out the name of a lesson and --from.")
@@ -153,11 +140,11 @@ def _config(options: Namespace) -> Answer:
             return AGREE, _config_of_session(options)
         from rnnviz.io.model_formats.load import of_run
 
-        config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
-        for clause in of_run(entry, config):
+        found, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
+        for clause in of_run(entry, found):
             print_note(f"{options.file}: {entry.name}: {clause}.")
-        check_paths(config)
-        return AGREE, dump_config(config, unused=False)
+        check_paths(found)
+        return AGREE, dump_config(found, unused=False)
     _refuse_options(options, ("entry", "cell", "initial_state"), "--from FILE")
     from rnnviz.lessons.index import find_lesson, lessons
 
@@ -222,23 +209,16 @@ def config_from_model(
 _SECONDS = 3600.0
 
 
-def add_convert_to(commands: Commands) -> None:
-    convert = commands.add_parser("convert", help="write the weights of a network to a model file, and verify it")
-    convert.add_argument("source", type=Path, metavar="IN", help="a model file, a TOML config or a session")
-    convert.add_argument(
-        "target",
-        type=Path,
-        metavar="OUT",
-        help=f"file to write: {written_endings()}",
-    )
-    convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
+def add_convert_options(parser: Parser) -> None:
+    option(parser, "source IN", "a model file, a TOML config or a session")
+    option(parser, "target OUT", f"file to write: {written_endings()}")
+    option(parser, "--entry NAME", "recurrent network to convert, if IN contains several")
     names = f"{', '.join(CELL_NAMES)}; or the .py file of a custom cell, which runs it"
-    convert.add_argument("--cell", metavar="CELL", help=f"cell, if IN does not name it: {names}")
-    convert.add_argument("--quiet", action="store_true", help="print nothing")
-    convert.set_defaults(answer=_convert)
+    option(parser, "--cell CELL", f"cell, if IN does not name it: {names}")
+    option(parser, "--quiet", "print nothing")
 
 
-def _convert(options: Namespace) -> Answer:
+def convert(options: Namespace) -> Answer:
     from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.execution.export_weights import write_verified
     from rnnviz.io.config_toml import files_read
@@ -274,12 +254,10 @@ def _convert(options: Namespace) -> Answer:
 
 def _config_of(source: Path, options: Namespace) -> Config:
     """The config in the file, or one that runs an entry of the model file."""
-    from rnnviz.execution.folders import storage
     from rnnviz.io.config_toml import ENDING
-    from rnnviz.io.session import read_config
 
     if source.suffix.lower() in (".toml", ENDING):
-        config = read_config(source, lambda: storage().folder)
+        config = load(source)
         if is_own(options.cell or config.network.cell):
             return _with_custom_cell(with_cell(config, options.cell), source, options.cell)
         _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")

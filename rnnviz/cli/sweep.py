@@ -11,9 +11,10 @@ from rnnviz.cli.terminal import (
     ENGINE_FAILED,
     WRONG_INPUT,
     Answer,
-    Commands,
+    Parser,
     all_written,
     engine_names,
+    option,
     print_note,
     progress_bar,
 )
@@ -29,25 +30,21 @@ if TYPE_CHECKING:
 _WORKERS = FieldSpec("int", "Rows that are computed at a time.", minimum=1, maximum=1024)
 
 
-def add_to(commands: Commands) -> None:
-    sweep = commands.add_parser("sweep", help="run a grid of configs; rerun it to resume")
-    sweep.add_argument("sweep", type=Path, nargs="?", help="a TOML sweep file")
-    sweep.add_argument("--example", action="store_true", help="print an example of a sweep file")
-    sweep.add_argument("--csv", type=Path, metavar="PATH", help="write the rows as CSV")
-    sweep.add_argument("--json", metavar="PATH", help="write the rows as JSON; - writes them to standard output")
-    sweep.add_argument("--engines", metavar="ENGINE,...", help="engines to run instead of those in the file")
-    sweep.add_argument("--cell", metavar="CELL,...", help="cells to run instead, by name or .py file")
-    sweep.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: the address of its scheduler")
-    sweep.add_argument("--workers", type=int, metavar="N", help="number of rows in parallel (default: number of cores)")
-    sweep.add_argument("--journal", type=Path, metavar="PATH", help="file of rows (default: SWEEP.results.jsonl)")
-    sweep.add_argument(
-        "--allow-refused", action="store_true", help="exit with 0 although rows were refused, if any other ran"
-    )
-    sweep.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the table")
-    sweep.set_defaults(answer=_sweep)
+def add_options(parser: Parser) -> None:
+    option(parser, "sweep", "a TOML sweep file", nargs="?", type=Path)
+    option(parser, "--example", "print an example of a sweep file")
+    option(parser, "--csv PATH", "write the rows as CSV")
+    option(parser, "--json PATH", "write the rows as JSON; - writes them to standard output", type=str)
+    option(parser, "--engines ENGINE,...", "engines to run instead of those in the file")
+    option(parser, "--cell CELL,...", "cells to run instead, by name or .py file")
+    option(parser, "--scheduler ADDRESS", "run on a Dask cluster: the address of its scheduler")
+    option(parser, "--workers N", "number of rows in parallel (default: number of cores)")
+    option(parser, "--journal PATH", "file of rows (default: SWEEP.results.jsonl)")
+    option(parser, "--allow-refused", "exit with 0 although rows were refused, if any other ran")
+    option(parser, "--quiet", "print neither a progress bar nor the table")
 
 
-def _sweep(options: Namespace) -> Answer:
+def sweep(options: Namespace) -> Answer:
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
@@ -62,25 +59,25 @@ def _sweep(options: Namespace) -> Answer:
         raise InputError("A sweep file is missing; see rnnviz sweep --help.")
     engines = engine_names(options.engines)
     cells = None if options.cell is None else tuple(cell.strip() for cell in options.cell.split(","))
-    sweep = load_sweep(options.sweep, engines, cells)
-    check_engines(sweep)
+    grid = load_sweep(options.sweep, engines, cells)
+    check_engines(grid)
     path = options.journal or journal_of(options.sweep)
-    points = tuple(sweep.points())
-    outputs = {"--csv": options.csv, "--json": None if options.json == "-" else options.json, "--journal": path}
+    points = tuple(grid.points())
+    outputs = {"--csv": options.csv, "--json": options.json, "--journal": path}
     inputs = {"the sweep": options.sweep, **base_of(options.sweep)}
     for config in (point.config for point in points if point.config is not None):
         inputs |= {f"{name} ({read})": read for name, read in files_read(config).items()}
     check_outputs(outputs, inputs)
     with Journal(path) as journal:
         trusted = frozenset((*(engines or ()), *(cells or ())))
-        sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, trusted)
+        sweeping = Sweeping(grid, points, read_journal(path), load_inputs, trusted)
         rows = _compute(sweeping, journal, options)
     if len(rows) < len(points):
         raise EngineError(
             f"The cluster did not finish {len(points) - len(rows):,} of {len(points):,} rows; run the same command "
             "again to compute them."
         )
-    table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
+    table = SweepTable(grid.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
     written = all_written(_writers(table, options))
     code = _exit_code([row.finding.verdict for row in rows if row.finding is not None], options.allow_refused)
     return code or (AGREE if written else WRONG_INPUT), _text(table, options)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ArgumentGroup, _SubParsersAction
+from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ArgumentGroup
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,12 +19,17 @@ from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any, NoReturn, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypeAlias
 
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError, printable, undisguised
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.words import capital, suggest
+from rnnviz.verify.result import RunResult
+
+if TYPE_CHECKING:
+    from rnnviz.core.inputs import Load
+    from rnnviz.execution.events import AuditMode
 
 Answer: TypeAlias = tuple[int, str]
 """The exit code of a command, and its text for standard output, which is written last."""
@@ -171,24 +176,15 @@ def exit_code_of(interrupt: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def signals_raised(ending: bool) -> Iterator[None]:
-    """Raise `Ended` in the main thread meanwhile; a signal that is ignored, as under nohup, stays ignored.
+def _handled(handle: Callable[[int, FrameType | None], None], *, ending: bool = False) -> Iterator[None]:
+    """Let a function handle the signals that end the program; one that is ignored, as under nohup, stays ignored.
 
-    `ending` says that the program ends afterwards, and must not be interrupted in that.
+    Afterwards their handlers are back, or, at the `ending` of the program, they are ignored.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    first: float | None = None
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal first
-        if first is None or monotonic() - first > _REPEATED_SECONDS:
-            first = monotonic()
-            raise Ended(number)
-
-    heard = [number for number in _ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, end) for number in heard}
+    known = {number: signal.getsignal(number) for number in _ENDING}
+    before = {number: handler for number, handler in known.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield
     finally:
@@ -197,8 +193,26 @@ def signals_raised(ending: bool) -> Iterator[None]:
 
 
 @contextmanager
+def signals_raised(ending: bool) -> Iterator[None]:
+    """Raise `Ended` in the main thread meanwhile; `ending` says that the program must not be interrupted afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last = -_REPEATED_SECONDS
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        if monotonic() - last > _REPEATED_SECONDS:
+            last = monotonic()
+            raise Ended(number)
+
+    with _handled(end, ending=ending):
+        yield
+
+
+@contextmanager
 def signals_noted() -> Iterator[list[int]]:
-    """Only note the first signal that would raise `Ended`, for work whose results must be kept; a later one raises.
+    """Only note the first signal, for work whose results must be kept; a later one raises `Ended`.
 
     Yields the list of those that came.
     """
@@ -206,25 +220,18 @@ def signals_noted() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    raising = {number: handler for number, handler in before.items() if callable(handler)}
     first = 0.0
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         nonlocal first
         if not noted:
             noted.append(number)
             first = monotonic()
         elif monotonic() - first > _REPEATED_SECONDS:
-            raising[number](number, frame)
+            raise Ended(number)
 
-    for number in raising:
-        signal.signal(number, note)
-    try:
+    with _handled(note):
         yield noted
-    finally:
-        for number, handler in raising.items():
-            signal.signal(number, handler)
 
 
 def ignore_signals() -> None:
@@ -270,25 +277,66 @@ class Parser(ArgumentParser):
             raise InputError(f"{_name(action)} must be {allowed} (got {display_value(arg_string)}).") from None
 
 
-Commands: TypeAlias = "_SubParsersAction[Parser]"
-"""The object that a command adds its parser to."""
+class Command(NamedTuple):
+    """A command: its help, and functions that add its options to a parser and answer a call."""
+
+    help: str
+    add_options: Callable[[Parser], None]
+    answer: Callable[[Namespace], Answer]
 
 
-def add_commands(parser: Parser, commands: Mapping[str, Callable[[Commands], None]]) -> dict[str, Parser]:
-    """Let each command add its parser, and return the parsers by name; the help text is the default description."""
+def add_commands(parser: Parser, commands: Mapping[str, Command]) -> dict[str, Parser]:
+    """Add a parser for each command, and return them by name."""
     added = parser.add_subparsers(required=True, parser_class=Parser)
-    for add_to in commands.values():
-        add_to(added)
-    parsers: dict[str, Parser] = dict(added.choices)
-    for listed in added._choices_actions:
-        command = parsers[listed.dest]
-        text = listed.help or ""
-        command.description = command.description or f"{capital(text)}."
-    return parsers
+    for name, command in commands.items():
+        own = added.add_parser(name, help=command.help, description=f"{capital(command.help)}.")
+        command.add_options(own)
+        own.set_defaults(answer=command.answer)
+    return dict(added.choices)
 
 
 def _name(action: Action) -> str:
     return action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest).upper()
+
+
+_TYPES: dict[type, tuple[str, ...]] = {
+    Path: ("PATH", "MODEL", "IN", "OUT"),
+    int: ("N", "K", "T", "U", "DPI"),
+    float: ("X", "FLOAT"),
+}
+
+_SHARED: dict[str, tuple[str, dict[str, Any]]] = {
+    "config": ("a TOML config, or a session or capture (.rnnviz)", {"type": Path}),
+    "--engines ENGINE,...": ("engines to run; the first is the reference", {}),
+    "--cell CELL": ("cell to run instead, by its name or the .py file of a custom cell", {}),
+    "--input FILE": (
+        "input sequence to read instead: an .npy, .npz, .csv, .wav or .txt file, or FILE.npz#ARRAY",
+        {},
+    ),
+}
+"""Options of several commands that run a config."""
+
+
+def option(parser: ArgumentParser | _ArgumentGroup, words: str, text: str = "", **settings: Any) -> None:
+    """Add an option or an argument by its names and its value, as in "-o --output PATH", with its help.
+
+    The value decides its type; an option without one that has no choices is a flag. `text` may be left out of `_SHARED`
+    ones.
+    """
+    names, value = list[str](), ""
+    for word in words.split(" "):
+        if word.startswith("-") or not names:
+            names.append(word)
+        else:
+            value = word
+    if not text:
+        text, settings = _SHARED[words]
+    if value:
+        kind = next((kind for kind, values in _TYPES.items() if value in values), str)
+        settings = {"metavar": value, "type": kind, **settings}
+    elif names[0].startswith("-") and "choices" not in settings:
+        settings["action"] = "store_true"
+    parser.add_argument(*names, help=text, **settings)
 
 
 def load(path: Path) -> Config:
@@ -299,47 +347,29 @@ def load(path: Path) -> Config:
     return read_config(path, lambda: storage().folder)
 
 
-def add_cell_to(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """Add the option that names a cell, which is also the permission to run its file."""
-    parser.add_argument(
-        "--cell", metavar="CELL", help="cell to run instead, by its name or the .py file of a custom cell"
-    )
+def config_of(options: Namespace) -> Config:
+    """The config that a command runs, with --cell and --input, and with --engines where the command has no --reference.
+
+    Raises an InputError that names the option if one is not valid, or the config has keys that contradict it.
+    """
+    config = with_cell(load(options.config), options.cell)
+    file = options.input
+    if file == "":
+        raise InputError("--input is empty: give the path of a file.")
+    if file is not None:
+        path, _, array = file.rpartition("#") if ".npz#" in file.lower() else (file, "", "")
+        sequence = config.sequence.of_file(os.path.abspath(path))
+        config = replace(config, sequence=replace(sequence, array=array) if array else sequence).checked()
+    named = None if hasattr(options, "reference") else engine_names(options.engines)
+    return config.with_engines(named) if named else config
 
 
 def with_cell(config: Config, cell: str | None) -> Config:
-    """The config with the cell of --cell.
-
-    Raises a ConfigError if it is neither a cell nor a file; the sentence names the option.
-    """
+    """The config with the cell of --cell; raises a ConfigError that names the option if it is no cell and no file."""
     if cell is None:
         return config
     checked = declarations(Network)["cell"].check("--cell", cell)
     return replace(config, network=replace(config.network, cell=checked))
-
-
-def add_input_to(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """Add the option that names a file of the sequence."""
-    parser.add_argument(
-        "--input",
-        metavar="FILE",
-        help="input sequence to read instead: an .npy, .npz, .csv, .wav or .txt file, or FILE.npz#ARRAY",
-    )
-
-
-def with_input(config: Config, file: str | None) -> Config:
-    """The config with the sequence of --input.
-
-    Raises an InputError if the path is empty, or the config has keys that contradict it.
-    """
-    if file is None:
-        return config
-    if not file:
-        raise InputError("--input is empty: give the path of a file.")
-    path, _, array = file.rpartition("#") if ".npz#" in file.lower() else (file, "", "")
-    sequence = config.sequence.of_file(os.path.abspath(path))
-    if array:
-        sequence = replace(sequence, array=array)
-    return replace(config, sequence=sequence).checked()
 
 
 def engine_names(engines: str | None, reference: str | None = None) -> tuple[str, ...] | None:
@@ -359,3 +389,33 @@ def engine_names(engines: str | None, reference: str | None = None) -> tuple[str
         if names.count(name) > 1:
             raise InputError(f"--engines names {name} twice: name each engine once.")
     return names
+
+
+def run_config(
+    config: Config, options: Namespace, load: "Load | None" = None, audit: "AuditMode" = "auto"
+) -> RunResult:
+    """Run a config, with a progress bar unless --quiet.
+
+    Code of the user may run only if --engines, --reference or --cell names it, not a config.
+    """
+    from rnnviz.execution.supervisor import run
+    from rnnviz.io.inputs import load_inputs
+
+    named = [*(options.engines or "").split(","), getattr(options, "reference", None) or "", options.cell or ""]
+    with progress_bar(options.quiet) as notify:
+        return run(config, load or load_inputs, notify, audit, frozenset(name.strip() for name in named))
+
+
+def check_files(config: Config, options: Namespace, outputs: Mapping[str, str | Path | None], drawn: str = "") -> None:
+    """Check before a long run that its results can be written, and that Qt can draw for the option `drawn`."""
+    from rnnviz.io.config_toml import files_read
+    from rnnviz.io.outputs import check_outputs
+
+    check_outputs(outputs, {"the config": options.config, **files_read(config)})
+    if drawn:
+        from rnnviz.gui.app import PlatformError, check_platform
+
+        try:
+            check_platform({"QT_QPA_PLATFORM": "offscreen"})
+        except PlatformError as error:
+            raise InputError(f"{drawn} draws a picture. {error}") from error

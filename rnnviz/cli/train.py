@@ -1,29 +1,33 @@
-"""rnnviz train: train a network on a task, compare a library's training, and write the weights."""
+"""rnnviz train and generate: train a network on a task, and write text with a trained character model."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from rnnviz.cli.terminal import (
     AGREE,
     DISAGREE,
     WRONG_INPUT,
     Answer,
-    Commands,
+    Parser,
     all_written,
     answer_json,
+    option,
     print_note,
     progress_bar,
     signals_noted,
 )
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, printable
 from rnnviz.core.model_formats import written_endings
 from rnnviz.core.number_format import count, short
+from rnnviz.core.schema import LARGEST_SEED, FieldSpec
 from rnnviz.io.resources import resource_path
 from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
+    from rnnviz.training.character_model import Generator
     from rnnviz.training.loop import Checkpoint, TrainingEvent
     from rnnviz.training.summary import TrainingSummary
     from rnnviz.training.task import TrainingTask
@@ -31,35 +35,25 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 
 
-def add_to(commands: Commands) -> None:
-    train = commands.add_parser("train", help="train a network on a small task, and compare a library's training")
-    train.add_argument("task", type=Path, nargs="?", help="a TOML training task")
+def add_train_options(parser: Parser) -> None:
+    option(parser, "task", "a TOML training task", nargs="?", type=Path)
     examples = tuple(sorted(path.stem for path in resource_path("training").glob("*.toml") if path.stem != "example"))
-    train.add_argument(
-        "--example",
-        nargs="?",
-        # Not a str, which argparse would look for in `choices`.
-        const=Path("example"),
-        choices=examples,
-        metavar="NAME",
-        help=f"print a task: {', '.join(examples)}",
-    )
-    train.add_argument(
-        "--library", choices=("gluon", "torch"), help="library that trains on the same batches, to be compared"
-    )
-    train.add_argument("--json", metavar="PATH", help="write the losses as JSON; - writes them to standard output")
-    train.add_argument(
-        "--weights",
-        type=Path,
-        metavar="PATH",
-        help=f"write the trained weights: {written_endings()}; the linear layer is "
+    # Its default is not a str, which argparse would look for in `choices`.
+    listed = f"print a task: {', '.join(examples)}"
+    option(parser, "--example NAME", listed, nargs="?", const=Path("example"), choices=examples)
+    library = "library that trains on the same batches, to be compared"
+    option(parser, "--library", library, choices=("gluon", "torch"))
+    option(parser, "--json PATH", "write the losses as JSON; - writes them to standard output", type=str)
+    option(
+        parser,
+        "--weights PATH",
+        f"write the trained weights: {written_endings()}; the linear layer is "
         "written to an .npz file next to it, or into the .safetensors file of a character model",
     )
-    train.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the losses")
-    train.set_defaults(answer=_train)
+    option(parser, "--quiet", "print neither a progress bar nor the losses")
 
 
-def _train(options: Namespace) -> Answer:
+def train(options: Namespace) -> Answer:
     from rnnviz.io.model_formats.load import format_for
     from rnnviz.io.outputs import check_outputs
     from rnnviz.training.checkpoints import linear_file
@@ -74,7 +68,7 @@ def _train(options: Namespace) -> Answer:
     task = load_task(options.task)
     if options.library is not None:
         task = task.with_library(options.library)
-    outputs = {"--json": None if options.json == "-" else options.json, "--weights": options.weights}
+    outputs = {"--json": options.json, "--weights": options.weights}
     if options.weights is not None:
         format_for(options.weights).check(task.network, options.weights)
         if not _is_character_model(task, options.weights):
@@ -160,3 +154,92 @@ def _write_weights(
         check = write_trained(path, task.network, last.parameters, lambda done: notify(f"writing {path.name}", done))
     yield f"Wrote {path} ({count(check.numbers)} weights), and the linear layer to {linear_file(path)}."
     yield check.sentences
+
+
+_LENGTH = FieldSpec("int", "Number of characters to generate.", minimum=0, maximum=1_000_000)
+_TEMPERATURE = FieldSpec("float", "Divisor of the logits.", minimum=0.0)
+_SEED = FieldSpec("int", "Seed of the drawn characters.", minimum=0, maximum=LARGEST_SEED)
+_LISTED = 5
+"""Number of characters in a line of --probabilities."""
+
+
+def add_generate_options(parser: Parser) -> None:
+    option(parser, "model MODEL", "a .safetensors file; default: the model of the guide", nargs="?")
+    option(parser, "--prefix TEXT", "text to continue", default="")
+    option(parser, "--length N", "number of characters (default: 400)", default=400)
+    divisor = "divisor of the logits; 0 takes the most probable character (default: 0.5)"
+    option(parser, "--temperature X", divisor, default=0.5)
+    option(parser, "--seed N", "seed of the drawn characters (default: 0)", default=0)
+    option(parser, "--probabilities", "print a line for each character, with the most probable ones")
+    option(parser, "--json PATH", "write text and probabilities as JSON; - for standard output", type=str)
+    option(parser, "--quiet", "print nothing but JSON")
+
+
+def generate(options: Namespace) -> Answer:
+    from rnnviz.io.outputs import check_outputs
+    from rnnviz.training.character_model import Generator, load_character_model, shipped_model
+
+    length = _LENGTH.check("--length", options.length)
+    temperature = _TEMPERATURE.check("--temperature", options.temperature)
+    seed = _SEED.check("--seed", options.seed)
+    path = options.model or shipped_model()
+    check_outputs({"--json": options.json}, {"MODEL": path})
+    model = load_character_model(path)
+    try:
+        generator = Generator(model, options.prefix, seed=seed, temperature=temperature)
+    except InputError as error:
+        raise InputError(f"--prefix cannot be read: {error}") from error
+    with progress_bar(options.quiet) as notify:
+        for done in range(length):
+            generator.step()
+            notify("generating", (done + 1) / length)
+    content = _content(generator)
+    out = "" if options.json is None else answer_json(content, options.json)
+    if options.quiet or options.json == "-":
+        return AGREE, out
+    if options.probabilities:
+        return AGREE, "".join(_lines(content))
+    return AGREE, f"{_harmless(generator.text)}\n"
+
+
+def _harmless(text: str) -> str:
+    """The text with escaped control characters, which would command a terminal: the model may be another's."""
+    return "".join(printable(c) if category(c) == "Cc" and c not in "\n\t" else c for c in text)
+
+
+def _lines(content: dict[str, Any]) -> Iterator[str]:
+    """A line for each generated character: it, its probability, the entropy, and the most probable characters."""
+    yield f"{'drawn':<8}{'probability':>12}{'entropy':>10}  most probable\n"
+    characters = content["characters"]
+    for step in content["steps"]:
+        probabilities = step["probabilities"]
+        best = sorted(range(len(characters)), key=lambda place: -probabilities[place])[:_LISTED]
+        listed = "  ".join(f"{characters[place]!r} {probabilities[place]:.1%}" for place in best)
+        yield f"{step['character']!r:<8}{step['probability']:>12.1%}{step['entropy']:>10.2f}  {listed}\n"
+
+
+def _content(generator: "Generator") -> dict[str, Any]:
+    """The generated characters with their probabilities, as JSON."""
+    from rnnviz.training.character_model import entropy
+
+    characters = generator.model.characters
+    steps = []
+    for at in range(len(generator.prefix), len(generator.text)):
+        probabilities, drawn = generator.probabilities(at), generator.text[at]
+        steps.append(
+            {
+                "character": drawn,
+                "probability": float(probabilities[characters.index(drawn)]),
+                "entropy": entropy(probabilities),
+                "probabilities": probabilities.tolist(),
+            }
+        )
+    return {
+        "model": str(generator.model.path),
+        "characters": list(characters),
+        "prefix": generator.prefix,
+        "text": generator.text.removeprefix(generator.prefix),
+        "temperature": generator.temperature,
+        "seed": generator.seed,
+        "steps": steps,
+    }

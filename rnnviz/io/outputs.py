@@ -38,15 +38,15 @@ def check_output(path: str | Path | None) -> None:
 
 
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Mapping[str, str | Path]) -> None:
-    """Refuse outputs that cannot be written, that are one file, or that are an input.
+    """Refuse outputs that cannot be written, that are one file, or that are an input; "-" is standard output.
 
     Raises InputError as `check_output`, or if two paths are the same file.
     """
     earlier: dict[str, str | Path] = {}
     for option, path in outputs.items():
-        check_output(path)
-        if path is None:
+        if path is None or path == "-":
             continue
+        check_output(path)
         for name, read in inputs.items():
             if _is_same(path, read) or _belongs_to(path, read):
                 raise InputError(f"{path} cannot be written as {option}: it is read as {name}. Give another name.")

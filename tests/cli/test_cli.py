@@ -12,9 +12,9 @@ import pytest
 from rnnviz import __version__, cli
 from rnnviz.cli import main, terminal
 from rnnviz.engines.registry import ENGINES, engines_of
-from rnnviz.execution.engine_check import AVAILABLE, engine_states
+from rnnviz.execution.events import Cancelled, Event, Failed
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.config_toml import load_config
-from rnnviz.io.inputs import load_inputs
 from tests.cli.calls import WRONG, Answer, Called, write
 from tests.needs import needs
 
@@ -126,20 +126,26 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"rnnviz {__version__}\n"
 
 
-@pytest.mark.parametrize(("state", "code"), [("available", 0), ("It failed.", 3)])
-def test_doctor_prints_versions_and_what_became_of_the_engines(rnnviz: Called, monkeypatch, state, code) -> None:
-    states = {name: entry.unavailable or state for name, entry in ENGINES.items()}
-    monkeypatch.setattr("rnnviz.execution.engine_check.engine_states", lambda _load: states)
+@pytest.mark.parametrize(
+    ("last", "state", "code"), [(Cancelled(1), "available", 0), (Failed(1, "engine", "It failed."), "It failed.", 3)]
+)
+def test_doctor_prints_versions_and_what_became_of_the_engines(
+    rnnviz: Called, monkeypatch: pytest.MonkeyPatch, last: Event, state: str, code: int
+) -> None:
+    monkeypatch.setattr(Supervisor, "events", lambda supervisor, request: iter([last]))
     answer = rnnviz("doctor")
     assert answer.code == code
+    states = {name: entry.unavailable or state for name, entry in ENGINES.items()}
     for word in (__version__, np.__version__, *(f"{name}: {text}\n" for name, text in states.items())):
         assert word in answer.out
 
 
 @pytest.mark.slow
-def test_doctor_tries_each_engine() -> None:
-    states = engine_states(load_inputs)
-    assert states == {name: entry.unavailable or AVAILABLE for name, entry in ENGINES.items()}
+def test_doctor_tries_each_engine(rnnviz: Called) -> None:
+    answer = rnnviz("doctor")
+    assert answer.code == 0
+    for name, entry in ENGINES.items():
+        assert f"  {name}: {entry.unavailable or 'available'}\n" in answer.out
 
 
 @pytest.mark.slow

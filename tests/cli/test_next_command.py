@@ -91,7 +91,7 @@ def test_the_command_starts_the_program_as_it_was_called(
     rnnviz: Called, tmp_path: Path, monkeypatch, called: str, found: str | None, program: list[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", [called])
-    monkeypatch.setattr("rnnviz.cli.next_command.which", lambda name: found)
+    monkeypatch.setattr("rnnviz.cli.explain.which", lambda name: found)
     answer = rnnviz("run", config(tmp_path), "--engines", WRONG)
     words = shlex.split(answer.out.rpartition("Next: ")[2])
     assert words[: len(program) + 1] == [*program, "explain"]

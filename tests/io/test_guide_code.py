@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 import rnnviz
-from rnnviz.cli import _COMMANDS, main
+from rnnviz.cli import COMMANDS, main
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.io.resources import guide_pages, resource_path
 from tests.captures.test_onnx_capture import Model, layer, value, weights
@@ -67,7 +67,7 @@ def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] 
                     assert other is not None, line
                     other(arguments)
                     continue
-                if arguments[0] not in _COMMANDS:
+                if arguments[0] not in COMMANDS:
                     continue  # It opens the window.
                 capsys.readouterr()
                 code = main(arguments)

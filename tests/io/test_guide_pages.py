@@ -5,8 +5,7 @@ import shlex
 
 import pytest
 
-from rnnviz.cli import _COMMANDS
-from rnnviz.cli.terminal import Parser
+from rnnviz.cli import command_parsers
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.help.commands import PAGES
 from rnnviz.gui.help.window import KEYS
@@ -71,19 +70,18 @@ def test_every_command_line_parses():
         inline = re.findall(r"`(rnnviz [^`]+)`", FENCE.sub("", page.text))
         lines += [line for block in blocks for line in block.splitlines() if line.startswith("rnnviz")] + inline
     assert len(lines) > 25
+    parsers = command_parsers()
     for line in lines:
         _, *words = words_of(line)
-        if words[0] not in _COMMANDS:
+        if words[0] not in parsers:
             # `rnnviz FILE` opens the window.
             assert len(words) == 1, line
             assert "." in words[0], line
             continue
         if len(words) == 1 and words[0] in {"run", "explain", "figure", "inspect", "convert", "sweep"}:
             continue  # The command by its name, as in "option of `rnnviz run`".
-        parser = Parser(prog="rnnviz")
-        _COMMANDS[words[0]](parser.add_subparsers(required=True))
         if "--program" not in words:  # It prints and exits.
-            parser.parse_args(words)
+            parsers[words[0]].parse_args(words[1:])
 
 
 def test_every_key_that_is_named_is_bound_and_the_sheet_names_every_key():
