@@ -365,7 +365,7 @@ def config_of(options: Namespace) -> Config:
 
 
 def with_cell(config: Config, cell: str | None) -> Config:
-    """The config with the cell of --cell; raises a ConfigError that names the option if it is no cell and no file."""
+    """The config with the cell of --cell; raises a ConfigError that names the option if there is none."""
     if cell is None:
         return config
     checked = declarations(Network)["cell"].check("--cell", cell)

@@ -13,22 +13,20 @@ from typing import Protocol
 
 import numpy as np
 
-from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.core.trace import Trace, trace_in_memory
-from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.core.trace import trace_in_memory
 from rnnviz.engines.base import Engine, FileWeightsEngine
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_file_engine
 from rnnviz.frozen import dataclass
-from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import consistency_checks
+from rnnviz.verify.state_checks import cell_checks
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 """N differs from T, since equal sizes would hide exchanged axes."""
@@ -67,17 +65,17 @@ _LOADED, _WRITTEN, _READ_BACK = 0.2, 0.3, 0.5
 
 
 class Form(Protocol):
-    """A format of weight files."""
+    """A format of weight files, and the engine that can run them, if there is one.
+
+    Reading and writing may raise an InputError, writing an OSError, too.
+    """
 
     @property
-    def library(self) -> str | None:
-        """The engine that can run files of this format, if there is one."""
+    def library(self) -> str | None: ...
 
-    def write(self, network: Network, parameters: Parameters, path: Path) -> None:
-        """Write the weights; may raise an InputError or an OSError."""
+    def write(self, network: Network, parameters: Parameters, path: Path) -> None: ...
 
-    def read(self, network: Network, path: Path) -> Parameters:
-        """Read the weights back; raises an InputError if the file contains something else."""
+    def read(self, network: Network, path: Path) -> Parameters: ...
 
 
 def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, shown: Path) -> RoundtripCheck:
@@ -115,7 +113,12 @@ def check_roundtrip(
     `library` is the engine that can run files of this format; None if there is none. Raises an EngineError if a weight
     differs, or an engine refuses the file or computes another result.
     """
-    _check_numbers(parameters, read_back)
+    for name, array in parameters.items():
+        found = read_back[name]
+        differs = found.view(f"u{found.itemsize}") != array.view(f"u{array.itemsize}")
+        if differs.any():
+            place = tuple(int(i) for i in np.argwhere(differs)[0])
+            raise EngineError(f"{name}{list(place)} is {found[place]}, expected {array[place]}.")
     config = Config(network, _SEQUENCE, initial_state=InitialStateSource(source="normal"))
     inputs = Inputs(
         config,
@@ -134,21 +137,16 @@ def check_roundtrip(
     return RoundtripCheck(network.parameter_count, engine.version, "")
 
 
-def _check_numbers(parameters: Parameters, read_back: Parameters) -> None:
-    for name, array in parameters.items():
-        found = read_back[name]
-        differs = found.view(f"u{found.itemsize}") != array.view(f"u{array.itemsize}")
-        if differs.any():
-            place = tuple(int(i) for i in np.argwhere(differs)[0])
-            raise EngineError(f"{name}{list(place)} is {found[place]}, expected {array[place]}.")
-
-
 def check_computes(engine: Engine, inputs: Inputs) -> None:
     """Run an engine, and audit each step against the parameters of `inputs`.
 
     Raises an EngineError if the engine fails, or a step, a final state or an output is wrong; the sentence says where.
     """
-    trace = _empty_trace(engine, inputs)
+    names = ("h", "c") if engine.provides_cell_state else ("h",)
+    trace = trace_in_memory(engine.version, inputs.network, inputs.places, names)
+    for array in trace.values():
+        # It cannot pass for a result.
+        array.fill(np.nan)
     with stage(0.0, 0.5) as notify:
         engine.run(inputs, trace, notify)
     with stage(0.5, 1.0) as notify:
@@ -158,32 +156,7 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
         raise EngineError(
             f"{engine.version} computes {value:.9g} from it at {found.first_location}, expected {expected:.9g}."
         )
-    for check in consistency_checks(trace, *inputs.config.tolerances):
+    # The audit does not read the final cell states.
+    for check in (*consistency_checks(trace, *inputs.config.tolerances), *cell_checks(inputs, trace)):
         if not check.holds:
             raise EngineError(f"{engine.version} computes inconsistent results from it: the check {check.name} fails.")
-    _check_cells(engine, inputs, trace)
-
-
-def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
-    """Compare the final cell states, which the audit does not read, with those of the recurrence."""
-    if trace.state_c is None:
-        return
-    network = inputs.network
-    cells = CellStates(inputs, trace)
-    for lane, final in enumerate(trace.state_c):
-        layer, direction = divmod(lane, network.directions)
-        last = slice(0, 1) if network.backward(direction) else slice(inputs.timesteps - 1, inputs.timesteps)
-        c = cells.after(layer, direction, last, slice(0, inputs.batch_size), slice(0, network.hidden_size))
-        right = np.abs(final - c.value[0]) <= ALLOWED * c.bound[0]
-        if not (right | ~np.isfinite(c.bound[0])).all():
-            where = f"layer {layer}, {DIRECTIONS[network.backward(direction)]}"
-            raise EngineError(f"{engine.version} computes a wrong final cell state from it: {where}.")
-
-
-def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
-    """A trace of NaN, which cannot pass for a result."""
-    names = ("h", "c") if engine.provides_cell_state else ("h",)
-    trace = trace_in_memory(engine.version, inputs.network, inputs.places, names)
-    for array in trace.values():
-        array.fill(np.nan)
-    return trace

@@ -143,6 +143,7 @@ class RecoveryDir:
         """Raises an OSError if it cannot be made."""
         self._parent = parent
         self.folder = Path(tempfile.mkdtemp(prefix="window-", dir=parent))
+        self.autosave, self.crash = self.folder / AUTOSAVE, self.folder / CRASH
         owner = {"host": platform.node(), "process": os.getpid(), "started": _started(os.getpid())}
         try:
             (self.folder / _OWNER_FILE).write_text(json.dumps(owner), encoding="utf-8")
@@ -150,15 +151,6 @@ class RecoveryDir:
             self.close()
             raise
         self._claimed = 0
-
-    @property
-    def autosave(self) -> Path:
-        return self.folder / AUTOSAVE
-
-    @property
-    def crash(self) -> Path:
-        """Where the system's own report of a crash goes."""
-        return self.folder / CRASH
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
