@@ -25,8 +25,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_file_engine
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import audit
-from rnnviz.verify.consistency_checks import consistency_checks
-from rnnviz.verify.state_checks import cell_checks
+from rnnviz.verify.consistency_checks import cell_checks, consistency_checks
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 """N differs from T, since equal sizes would hide exchanged axes."""
