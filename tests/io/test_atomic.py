@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import save_config
+from rnnviz.io.export.data import write_csv, write_json, write_npz
 from rnnviz.io.export.pictures import write_png
 from rnnviz.io.model_formats.safetensors import write_tensors
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.templates import write_starter
+from tests.factories import make_result
 from tests.full_disk import files_of_at_most
 
 on_unix = pytest.mark.skipif(sys.platform == "win32", reason="the system has no such files")
@@ -103,11 +106,16 @@ CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 3, "hidde
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
 @pytest.mark.parametrize(
     "write",
-    [lambda path: save_config(CONFIG, path), lambda path: write_starter("lstm", path), write_picture],
-    ids=["config", "starter", "picture"],
+    [
+        lambda path: save_config(CONFIG, path),
+        lambda path: write_starter("lstm", path),
+        write_picture,
+        *(partial(write, make_result(timesteps=50, hidden_size=20)) for write in (write_csv, write_npz, write_json)),
+    ],
+    ids=["config", "starter", "picture", "csv", "npz", "json"],
 )
 def test_every_writer_keeps_the_old_file_where_the_disk_takes_no_more(
-    tmp_path: Path, write: Callable[[Path], None]
+    tmp_path: Path, write: Callable[[Path], object]
 ) -> None:
     path = tmp_path / "out"
     path.write_text("old", encoding="utf-8")

@@ -13,8 +13,6 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.execution.supervisor import run
-from rnnviz.io.export.data import write_npz
 from rnnviz.io.inputs import load_inputs
 from tests.strategies import configs
 
@@ -138,21 +136,3 @@ def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
     np.savez_compressed(tmp_path / "s.npz", h=np.zeros((1, 10**6, 4)), c=np.zeros((1, 16, 4)))
     monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
     assert "(1, 1000000, 4)" in refusal(config(initial_state={"path": str(tmp_path / "s.npz")})).sentence
-
-
-def test_parameters_and_initial_state_are_read_from_an_exported_run(tmp_path: Path) -> None:
-    tables = {
-        "network": {"cell": "lstm", "input_size": 3, "hidden_size": 2, "num_layers": 2},
-        "initial_state": {"source": "normal"},
-        "compare": {"reference": "manual", "candidates": ["onnx"]},
-    }
-    first = run(Config.from_mapping(tables), load_inputs, audit="off")
-    archive = tmp_path / "run.npz"
-    write_npz(first, archive)
-    again = load_inputs(
-        Config.from_mapping({**tables, "parameters": {"path": str(archive)}, "initial_state": {"path": str(archive)}})
-    )
-    for name, array in first.inputs.parameters.items():
-        np.testing.assert_array_equal(again.parameters[name], array)
-    for ours, theirs in zip(again.initial_state.values(), first.inputs.initial_state.values(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)

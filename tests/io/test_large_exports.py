@@ -1,18 +1,11 @@
-"""Exports of what is larger than they may hold: memory stays flat, and a full disk is met in the middle."""
+"""Exports of runs that are larger than memory: it stays flat."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from rnnviz.core.errors import InputError
-from rnnviz.io.export.data import write_csv, write_npz
-from rnnviz.verify.result import RunResult
-from tests.factories import make_result
-from tests.full_disk import small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -56,29 +49,3 @@ def test_the_memory_of_an_export_does_not_grow_with_it(tmp_path: Path, kind: str
         assert size > timesteps * 256 * 4
     assert above[1] < 100 * MEGABYTE
     assert above[1] - above[0] < 25 * MEGABYTE
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes."""
-    with small_disk(tmp_path / "disk", "4m") as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def larger_than_the_disk() -> RunResult:
-    """Eight megabytes of numbers for each engine."""
-    return make_result(timesteps=2000, batch_size=10, hidden_size=100)
-
-
-@pytest.mark.parametrize("kind", ["csv", "npz"])
-def test_a_disk_that_fills_up_keeps_the_old_file_and_no_part_of_the_new_one(
-    disk: Path, larger_than_the_disk: RunResult, kind: str
-) -> None:
-    path = disk / f"out.{kind}"
-    path.write_text("old", encoding="utf-8")
-    write = write_csv if kind == "csv" else write_npz
-    with pytest.raises(InputError, match=r"cannot be written: No space left on device"):
-        write(larger_than_the_disk, path)
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(disk.iterdir()) == [path]

@@ -12,49 +12,19 @@ from tests.factories import make_result, setting
 from tests.golden.runs import RUNS
 from tools import summary_schema
 
-KEYS = {
-    "verdict",
-    "cause",
-    "fix",
-    "next",
-    "reference",
-    "candidate",
-    "elements",
-    "coverage",
-    "mismatched",
-    "rtol",
-    "atol",
-    "max_abs_error",
-    "max_error_ratio",
-    "max_ulp",
-    "smallest_passing_atol",
-    "first_mismatch",
-    "nonfinite",
-    "nonfinite_apart",
-    "checks",
-    "seconds",
-    "versions",
-}
-PLACE = {"layer", "direction", "timestep", "sample", "unit"}
-
 
 def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
     result = make_result()
     write_json(result, tmp_path / "out.json")
     figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert figures == json.loads(json_text(result)) == json.loads(json.dumps(summary(result)))
-    assert set(figures) == KEYS
     assert (figures["verdict"], figures["reference"], figures["candidate"]) == ("agree", "gluon", "manual")
     assert (figures["elements"], figures["mismatched"], figures["first_mismatch"]) == (40, 0, None)
     assert figures["coverage"] == 1.0
     assert (figures["rtol"], figures["atol"]) == (1.3e-6, 1e-5)
-    assert set(figures["max_abs_error"]) == {"value", *PLACE}
     assert figures["seconds"] == {"gluon": 0.01, "manual": 0.01, "gluon.fused": 0.002}
     assert {"rnnviz", "python", "numpy", "gluon", "manual"} <= set(figures["versions"])
-    assert len(figures["checks"]) == 6
-    for check in figures["checks"]:
-        assert set(check) == {"name", "engine", "holds", "detail"}
-        assert check["holds"] is True
+    assert [check["holds"] for check in figures["checks"]] == [True] * 6
 
 
 def test_the_summary_of_a_mismatch_names_its_place() -> None:
@@ -77,28 +47,20 @@ def test_numbers_that_json_lacks_are_spelled_out(value: float, word: str) -> Non
     figures = json.loads(json_text(make_result(edits={"manual": setting((0, 0, 1, 0, 0), value)})))
     assert figures["first_mismatch"]["candidate"] == word
     assert figures["nonfinite"] == {"reference": 0, "candidate": 1}
-    figures = json.loads(
-        json_text(
-            make_result(
-                edits={"gluon": setting((0, 0, 1, 0, 0), -1.7e308), "manual": setting((0, 0, 1, 0, 0), 1.7e308)},
-                dtype="float64",
-            )
-        )
-    )
+    huge = {name: setting((0, 0, 1, 0, 0), value) for name, value in (("gluon", -1.7e308), ("manual", 1.7e308))}
+    figures = json.loads(json_text(make_result(edits=huge, dtype="float64")))
     assert figures["max_abs_error"]["value"] == figures["smallest_passing_atol"] == "Infinity"
 
 
 def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": setting((0, 0, 1, 0, 0), 9.0)})
     figures = json.loads(json_text(result))
-    assert set(figures) == {*KEYS, "comparisons"}
     assert (figures["verdict"], figures["candidate"]) == ("disagree", "onnx")
     assert [(each["candidate"], each["verdict"]) for each in figures["comparisons"]] == [
         ("manual", "agree"),
         ("onnx", "disagree"),
     ]
     for each in figures["comparisons"]:
-        assert set(each) == KEYS
         assert {check["engine"] for check in each["checks"]} == {"gluon", each["candidate"]}
 
 
@@ -112,7 +74,10 @@ def test_the_schema_is_that_of_the_records() -> None:
 def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(json.loads(json_text(RUNS[name]())))
+    validator, found = jsonschema.Draft202012Validator(schema), json.loads(json_text(RUNS[name]()))
+    validator.validate(found)
+    assert not validator.is_valid({**found, "verdict": "perhaps"})
+    assert not validator.is_valid({key: value for key, value in found.items() if key != "mismatched"})
 
 
 def test_gradients_are_under_backward() -> None:
@@ -142,12 +107,9 @@ def test_gradients_are_under_backward() -> None:
 
 
 def test_each_array_that_both_engines_give_has_its_figures() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
     result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
     cells = result.comparisons[0]["c"]
     figures = summary(result)
-    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(figures)
     assert cells.first_mismatch is not None
     where = cells.first_mismatch.where
     assert list(figures["arrays"]) == ["c"]

@@ -9,9 +9,9 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
-from rnnviz.execution.supervisor import run
 from rnnviz.io.export.data import write_npz
 from rnnviz.io.inputs import load_inputs
+from tests.factories import make_result
 from tests.io.readers.test_wav import FLOAT, wav
 
 N, T, I = 3, 5, 4  # noqa: E741 - the names of the axes
@@ -72,18 +72,16 @@ def test_the_axes_are_read_in_the_configured_order(tmp_path: Path, ending: str) 
 
 
 def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Path) -> None:
-    tables: dict[str, Any] = {
-        "network": {"cell": "rnn_tanh", "input_size": I, "hidden_size": 2, "dtype": "float64", "layout": "NTC"},
-        "sequence": {"batch_size": N, "timesteps": T},
-        "compare": {"reference": "manual", "candidates": ["onnx"]},
-        "initial_state": {"source": "normal"},
-    }
-    tables["network"]["dtype"] = "float32"
-    first = run(Config.from_mapping(tables), load_inputs, audit="off")
+    first = make_result(input_size=I, batch_size=N, timesteps=T, hidden_size=2, cell="lstm")
     path = tmp_path / "run.npz"
     write_npz(first, path)
     for keys in ({}, {"array": "input"}, {"axes": "TNI"}):
         np.testing.assert_array_equal(loaded(path, **keys).sequence, first.inputs.sequence)
+    read = {key: {"path": str(path)} for key in ("sequence", "parameters", "initial_state")}
+    again = load_inputs(Config.from_mapping({"network": first.config.to_mapping()["network"], **read}))
+    for own, others in ((again.parameters, first.inputs.parameters), (again.initial_state, first.inputs.initial_state)):
+        for name, array in own.items():
+            np.testing.assert_array_equal(array, others[name])
     error = refusal(path, axes="NTI")
     assert error.key == "sequence.axes"
     assert "a run exports its input as (T, N, I)" in error.sentence
