@@ -8,25 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from rnnviz.core.config import Config
-from rnnviz.core.errors import ConfigError
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.io.inputs import load_inputs
+from rnnviz.io.inputs import load_inputs, read_state
+from tests.io.readers.refusals import refused_key
 from tests.strategies import configs
 
 
 def config(**tables: dict[str, Any]) -> Config:
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, **tables.pop("network", {})}
     return Config.from_mapping({"network": network, **tables})
-
-
-def refusal(asked: Config) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        load_inputs(asked)
-    assert "\n" not in caught.value.sentence
-    return caught.value
 
 
 @given(configs())
@@ -68,17 +62,9 @@ def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path: Pat
     assert not inputs.sequence.flags.writeable
 
 
-def test_a_sequence_of_another_width_is_refused_with_its_shape(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.ones((5, 7, 2)))
-    error = refusal(config(sequence={"path": str(tmp_path / "x.npy")}))
-    assert error.key == "network.input_size"
-    assert "(5, 7, 2)" in error.sentence
-    assert "network.input_size = 3" in error.sentence
-
-
 @pytest.mark.parametrize("name", ["missing.npy", "missing.csv", "wrong.txt"])
 def test_a_sequence_that_cannot_be_read_is_the_paths_fault(tmp_path: Path, name: str) -> None:
-    error = refusal(config(sequence={"path": str(tmp_path / name)}))
+    error = refused_key(load_inputs, config(sequence={"path": str(tmp_path / name)}))
     assert error.key == "sequence.path"
     assert str(tmp_path / name) in error.sentence
 
@@ -103,7 +89,7 @@ def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path: Path, changes: di
     path = tmp_path / "w.npz"
     asked = config(parameters={"path": str(path)})
     np.savez(path, **weights(asked, **changes))
-    error = refusal(asked)
+    error = refused_key(load_inputs, asked)
     assert error.key == "parameters.path"
     assert words in error.sentence
     assert str(path) in error.sentence
@@ -118,13 +104,14 @@ def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path: Path, changes: di
             "has the shape (16, 4), but the network needs (1, 16, 4)",
         ),
         ({"h": np.zeros((1, 16, 4)), "c": np.zeros((1, 16, 4)), "d": np.zeros(1)}, "holds d"),
+        ({"h": np.zeros((1, 16, 4)), "c": np.full((1, 16, 4), "a")}, "they must be real numbers"),
     ],
-    ids=["missing", "misshapen", "superfluous"],
+    ids=["missing", "misshapen", "superfluous", "text"],
 )
 def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
     path = tmp_path / "s.npz"
     np.savez(path, **arrays)
-    error = refusal(config(initial_state={"path": str(path)}))
+    error = refused_key(load_inputs, config(initial_state={"path": str(path)}))
     assert error.key == "initial_state.path"
     assert words in error.sentence
     assert str(path) in error.sentence
@@ -135,4 +122,67 @@ def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
 ) -> None:
     np.savez_compressed(tmp_path / "s.npz", h=np.zeros((1, 10**6, 4)), c=np.zeros((1, 16, 4)))
     monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
-    assert "(1, 1000000, 4)" in refusal(config(initial_state={"path": str(tmp_path / "s.npz")})).sentence
+    assert (
+        "(1, 1000000, 4)" in refused_key(load_inputs, config(initial_state={"path": str(tmp_path / "s.npz")})).sentence
+    )
+
+
+NETWORK = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
+SHAPE = (4, 5, 4)
+
+
+def arrays() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(11)
+    return {name: generator.normal(size=SHAPE) for name in ("h", "c")}
+
+
+@pytest.mark.parametrize("prefix", ["", "initial_state."])
+def test_h_and_c_are_read_alone_and_from_the_export_of_a_run(tmp_path: Path, prefix: str) -> None:
+    expected = arrays()
+    others = {"gluon.state": np.zeros(2), "config": np.array("x")} if prefix else {}
+    np.savez(tmp_path / "s.npz", **{f"{prefix}{name}": array for name, array in expected.items()}, **others)
+    state = read_state(tmp_path / "s.npz", NETWORK, 5)
+    np.testing.assert_array_equal(state["h"], expected["h"].astype(np.float32))
+    np.testing.assert_array_equal(state.get("c"), expected["c"].astype(np.float32))
+    assert not state["h"].flags.writeable
+
+
+def archive(path: Path, finals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The archive of a run with an initial state, and final states of its engines."""
+    begun = arrays()
+    np.savez(path, **{f"initial_state.{name}": array for name, array in begun.items()}, **finals)
+    return begun
+
+
+def test_the_final_state_of_an_engine_is_read_where_it_is_named(tmp_path: Path) -> None:
+    path, final = tmp_path / "run.npz", {name: 2.0 * array for name, array in arrays().items()}
+    begun = archive(path, {"manual.state": final["h"], "manual.cell_state": final["c"], "torch.state": final["h"]})
+    np.testing.assert_array_equal(read_state(path, NETWORK, 5)["h"], begun["h"].astype(np.float32))
+    state = read_state(path, NETWORK, 5, "manual")
+    np.testing.assert_array_equal(state["h"], final["h"].astype(np.float32))
+    np.testing.assert_array_equal(state.get("c"), final["c"].astype(np.float32))
+    with pytest.raises(InputError, match="lacks c"):
+        read_state(path, NETWORK, 5, "torch")
+    with pytest.raises(InputError, match="must be manual or torch"):
+        read_state(path, NETWORK, 5, "gluon")
+    archive(path, {})
+    with pytest.raises(InputError, match="no final states"):
+        read_state(path, NETWORK, 5, "manual")
+
+
+def test_an_initial_state_of_a_run_that_has_a_final_one_is_an_assumption(tmp_path: Path) -> None:
+    path, other = tmp_path / "run.npz", tmp_path / "state.npz"
+    final = {"manual.state": arrays()["h"], "manual.cell_state": arrays()["c"], "input": np.zeros((5, 3, 3))}
+    archive(path, final)
+    archive(other, {})
+
+    def assumptions(state: dict[str, str], sequence: dict[str, object]) -> tuple[str, ...]:
+        network = {"num_layers": 2, "bidirectional": True}
+        return load_inputs(config(network=network, sequence=sequence, initial_state=state)).assumptions
+
+    drawn = {"timesteps": 3, "batch_size": 5}
+    (clause,) = assumptions({"path": str(path)}, drawn)
+    assert "initial_state.final_of" in clause
+    assert assumptions({"path": str(path), "final_of": "manual"}, drawn) == ()
+    assert assumptions({"path": str(path)}, {"path": str(path), "array": "input"}) == ()
+    assert assumptions({"path": str(other)}, drawn) == ()

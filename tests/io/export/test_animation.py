@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from rnnviz.io.export.pictures import SharedPalette, write_gif
@@ -41,16 +40,3 @@ def test_colors_beyond_a_palette_are_near_and_frequent_ones_are_exact() -> None:
     apart = palette.colors[indices].astype(int) - frame
     assert np.abs(apart).mean() < 30
     np.testing.assert_array_equal(palette.indices(frame), indices)
-
-
-def test_a_gif_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_path: Path) -> None:
-    path = tmp_path / "a.gif"
-    path.write_text("kept")
-
-    def frames():
-        yield frame_of(0)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_gif(frames(), [frame_of(0)], 0.1, path)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.gif", "kept")]

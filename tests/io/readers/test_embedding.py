@@ -8,6 +8,7 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.readers import open_embedding
+from tests.io.readers.refusals import refused
 
 # Large enough that what reads a file in pieces, or leaves large arrays in it, does so.
 ROWS, WIDTH = 300, 80
@@ -15,16 +16,6 @@ ROWS, WIDTH = 300, 80
 
 def matrix() -> np.ndarray:
     return np.random.default_rng(9).normal(size=(ROWS, WIDTH)).astype(np.float32)
-
-
-def refusal(path: Path, name: str | None) -> str:
-    with pytest.raises(InputError) as caught:
-        open_embedding(path, name)
-    sentence = str(caught.value)
-    assert str(path) in sentence
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    return sentence
 
 
 def in_npz(path: Path) -> str:
@@ -98,8 +89,8 @@ def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str)
     embedding = open_embedding(path, name)
     assert (embedding.name, embedding.shape) == (name, (ROWS, WIDTH))
     np.testing.assert_array_equal(embedding.read(), matrix())
-    assert f'sequence.embedding must be one of "{name}"' in refusal(path, "embed.weights")
-    assert f'must name one of them: "{name}"' in refusal(path, None)
+    assert f'sequence.embedding must be one of "{name}"' in refused(open_embedding, path, "embed.weights")
+    assert f'must name one of them: "{name}"' in refused(open_embedding, path, None)
 
 
 def test_external_data_of_an_onnx_model_is_read_only_from_its_folder(tmp_path: Path) -> None:
@@ -126,24 +117,30 @@ def test_the_only_array_needs_no_name(tmp_path: Path, dtype: str) -> None:
         np.testing.assert_array_equal(open_embedding(tmp_path / name, None).read(), matrix().astype(dtype))
 
 
-def test_an_array_that_is_not_a_matrix_of_floats_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "e.npz", flat=np.zeros(3), whole=np.zeros((2, 2), int), good=matrix())
-    assert "has the shape (3,): an embedding must have the shape (V, I)" in refusal(tmp_path / "e.npz", "flat")
-    assert "holds values of the type int64" in refusal(tmp_path / "e.npz", "whole")
-    assert 'one of "good".' in refusal(tmp_path / "e.npz", "bad")
-    np.savez(tmp_path / "none.npz", flat=np.zeros(3), whole=np.zeros((2, 2), int))
-    assert "contains no matrix of floats" in refusal(tmp_path / "none.npz", None)
-    np.save(tmp_path / "e.npy", np.zeros((0, 3)))
-    assert "has the shape (0, 3)" in refusal(tmp_path / "e.npy", None)
-    np.save(tmp_path / "e.npy", np.zeros((1, 3), int))
-    assert "holds values of the type int64" in refusal(tmp_path / "e.npy", None)
-
-
-def test_a_missing_file_or_unknown_format_is_refused(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(tmp_path / "e.npz", None)
-    assert "does not exist" in refusal(tmp_path / "e.npy", None)
+@pytest.mark.parametrize(
+    ("file", "name", "words"),
+    [
+        ("e.npz", "flat", "has the shape (3,): an embedding must have the shape (V, I)"),
+        ("e.npz", "whole", "holds values of the type int64"),
+        ("e.npz", "bad", 'one of "good".'),
+        ("none.npz", None, "contains no matrix of floats"),
+        ("empty.npy", None, "has the shape (0, 3)"),
+        ("whole.npy", None, "holds values of the type int64"),
+        ("missing.npz", None, "does not exist"),
+        ("missing.npy", None, "does not exist"),
+        ("e.txt", None, "is not a supported model file"),
+    ],
+)
+def test_an_array_that_is_not_a_matrix_of_floats_is_refused(
+    tmp_path: Path, file: str, name: str | None, words: str
+) -> None:
+    others = {"flat": np.zeros(3), "whole": np.zeros((2, 2), int)}
+    np.savez(tmp_path / "e.npz", **others, good=matrix())
+    np.savez(tmp_path / "none.npz", **others)
+    np.save(tmp_path / "empty.npy", np.zeros((0, 3)))
+    np.save(tmp_path / "whole.npy", np.zeros((1, 3), int))
     (tmp_path / "e.txt").write_text("the 0.1 0.2\n", encoding="utf-8")
-    assert "is not a supported model file" in refusal(tmp_path / "e.txt", None)
+    assert words in refused(open_embedding, tmp_path / file, name)
 
 
 def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(
@@ -151,4 +148,4 @@ def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(
 ) -> None:
     np.savez_compressed(tmp_path / "e.npz", np.zeros((1000, 1000)))
     monkeypatch.setattr("rnnviz.io.readers.available_memory", lambda: 1 << 20)
-    assert "takes 24.0 MB to read, but there are 1.0 MB" in refusal(tmp_path / "e.npz", None)
+    assert "takes 24.0 MB to read, but there are 1.0 MB" in refused(open_embedding, tmp_path / "e.npz", None)

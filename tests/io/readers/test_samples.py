@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.places import Place
 from rnnviz.engines.registry import load_engine
@@ -17,6 +16,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Sweep
 from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv
+from tests.io.readers.refusals import refused_key, written
 from tests.io.readers.test_wav import wav
 from tests.oracles.computed import computed
 
@@ -37,19 +37,6 @@ def config(inputs: int = 2, **sequence: Any) -> Config:
 
 def loaded(**sequence: Any) -> Inputs:
     return load_inputs(config(**sequence))
-
-
-def refusal(**sequence: Any) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        loaded(**sequence)
-    assert "\n" not in caught.value.sentence
-    assert caught.value.sentence.endswith((".", "?"))
-    return caught.value
-
-
-def written(name: str, text: str) -> str:
-    Path(name).write_text(text, encoding="utf-8")
-    return name
 
 
 def assert_reads_the_words(inputs: Inputs) -> None:
@@ -77,7 +64,7 @@ def test_texts_are_samples_with_one_alphabet_and_their_own_labels() -> None:
 
 
 def test_a_text_file_has_one_sample_a_line() -> None:
-    inputs = loaded(path=written("words.txt", "\n".join(WORDS) + "\n"))
+    inputs = loaded(path=str(written("words.txt", "\n".join(WORDS) + "\n")))
     assert_reads_the_words(inputs)
     assert inputs.network.input_size == len(LETTERS)
     place = Place("input", (1, 1, LETTERS.index("o")))
@@ -135,7 +122,7 @@ def test_an_archive_brings_lengths_unless_the_config_gives_some() -> None:
 )
 def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths: list[float], words: str) -> None:
     np.savez("x.npz", x=np.zeros((2, 4, 2)), lengths=np.array(lengths))
-    error = refusal(path="x.npz")
+    error = refused_key(loaded, path="x.npz")
     assert error.key == "sequence.path"
     assert words in error.sentence
 
@@ -172,7 +159,7 @@ def test_input_that_does_not_fit_is_refused(keys: dict[str, Any], key: str, word
     written("zero.txt", "1\n0\n" + "1\n" * 14)
     written("half.txt", "1\n1.5\n")
     np.save("nan.npy", np.array([1.0, np.nan]))
-    error = refusal(**keys)
+    error = refused_key(loaded, **keys)
     assert error.key == key
     assert words in error.sentence
 

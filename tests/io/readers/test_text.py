@@ -8,12 +8,12 @@ import pytest
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
-from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.places import Place
 from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
 from rnnviz.io.inputs import load_inputs
+from tests.io.readers.refusals import refused_key
 from tests.oracles.computed import assert_near, computed
 
 WORDS = ("<unk>", "the", "cat", "sat")
@@ -26,14 +26,6 @@ def config(parameters: dict[str, Any] | None = None, **sequence: Any) -> Config:
 
 def loaded(**sequence: Any) -> Inputs:
     return load_inputs(config(**sequence))
-
-
-def refusal(**keys: Any) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        load_inputs(config(**keys))
-    assert "\n" not in caught.value.sentence
-    assert caught.value.sentence.endswith(".")
-    return caught.value
 
 
 @pytest.fixture
@@ -67,19 +59,19 @@ def test_a_vocabulary_decides_which_feature_a_token_is_and_how_many_there_are(vo
 
 def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary: str) -> None:
     keys = {"text": "the dog sat", "tokens": "words", "vocabulary": vocabulary}
-    error = refusal(**keys)
+    error = refused_key(loaded, **keys)
     assert error.key == "sequence.text"
     assert 'has "dog" at t = 1' in error.sentence
     inputs = loaded(**keys, unknown="<unk>")
     np.testing.assert_array_equal(inputs.sequence[:, 0], np.eye(4)[[1, 0, 3]])
     assert inputs.names.timesteps == ("the", "dog", "sat")
-    assert refusal(**keys, unknown="<UNK>").key == "sequence.unknown"
+    assert refused_key(loaded, **keys, unknown="<UNK>").key == "sequence.unknown"
 
 
 def test_an_index_without_a_token_is_refused_unless_it_is_a_row(tmp_path: Path, matrix: np.ndarray) -> None:
     path = tmp_path / "letters.json"
     path.write_text('{"a": 0, "b": 3}', encoding="utf-8")
-    error = refusal(text="ab", vocabulary=str(path))
+    error = refused_key(loaded, text="ab", vocabulary=str(path))
     assert error.key == "sequence.vocabulary"
     assert "has 2 tokens and the index 3" in error.sentence
     np.save(tmp_path / "e.npy", matrix)
@@ -94,14 +86,16 @@ def test_each_token_is_read_as_its_row_of_the_embedding(tmp_path: Path, vocabula
     np.testing.assert_array_equal(inputs.sequence[:, 0], matrix[[3, 1]])
     assert inputs.network.input_size == 6
     assert inputs.names == Names(("sat", "the"), ())
-    error = refusal(**keys, embedding_path=str(tmp_path / "e.npz"))
+    error = refused_key(loaded, **keys, embedding_path=str(tmp_path / "e.npz"))
     assert error.key == "sequence.embedding_path"
     assert 'sequence.embedding must name one of them: "table", "other"' in error.sentence
 
 
 def test_a_matrix_with_too_few_rows_is_refused_even_if_the_text_needs_no_more(tmp_path: Path, vocabulary: str) -> None:
     np.save(tmp_path / "e.npy", np.ones((3, 2)))
-    error = refusal(text="the", tokens="words", vocabulary=vocabulary, embedding_path=str(tmp_path / "e.npy"))
+    error = refused_key(
+        loaded, text="the", tokens="words", vocabulary=vocabulary, embedding_path=str(tmp_path / "e.npy")
+    )
     assert error.key == "sequence.vocabulary"
     assert "has the index 3, but e.npy has the shape (3, 2)" in error.sentence
 
@@ -111,7 +105,7 @@ def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_created(
 ) -> None:
     monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1000)
     monkeypatch.setattr("rnnviz.io.readers.one_hot", lambda *_: pytest.fail("they were made"))
-    assert "of memory" in refusal(text="the", tokens="words", vocabulary=vocabulary).sentence
+    assert "of memory" in refused_key(loaded, text="the", tokens="words", vocabulary=vocabulary).sentence
 
 
 def test_a_model_reads_a_text_as_pytorch_does(tmp_path: Path, vocabulary: str) -> None:

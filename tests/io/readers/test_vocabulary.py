@@ -4,23 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.io.readers import Vocabulary, read_vocabulary
-
-
-def written(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8", newline="")
-    return path
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        read_vocabulary(path)
-    sentence = str(caught.value)
-    assert str(path) in sentence
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    return sentence
+from tests.io.readers.refusals import refused, refused_key, written
 
 
 @pytest.mark.parametrize(
@@ -67,24 +52,16 @@ def test_json_maps_each_token_to_its_index(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_a_vocabulary_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
-    assert words in refusal(written(tmp_path / name, text))
-
-
-def test_a_vocabulary_that_is_missing_or_no_text_is_a_sentence(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(tmp_path / "v.txt")
-    (tmp_path / "v.txt").write_bytes(b"a\n\xff\n")
-    assert "byte 2 is not UTF-8 text" in refusal(tmp_path / "v.txt")
+    assert words in refused(read_vocabulary, written(tmp_path / name, text))
 
 
 def test_a_symbol_outside_of_the_vocabulary_is_named_or_replaced() -> None:
     vocabulary = Vocabulary(Path("v.txt"), {"a": 3, "<unk>": 0, "b": 1})
     assert vocabulary.indices("abba", None, "sequence.texts", "sample 1").tolist() == [3, 1, 1, 3]
     assert vocabulary.indices(("a", "c", "<unk>"), "<unk>", "sequence.texts", "sample 1").tolist() == [3, 0, 0]
-    with pytest.raises(ConfigError) as caught:
-        vocabulary.indices("abc", None, "sequence.texts", "sample 1")
-    assert caught.value.key == "sequence.texts"
-    assert 'sample 1 has "c" at t = 2, which v.txt lacks' in caught.value.sentence
-    with pytest.raises(ConfigError) as caught:
-        vocabulary.indices("ab", "?", "sequence.texts", "sample 1")
-    assert caught.value.key == "sequence.unknown"
-    assert 'sequence.unknown = "?" is not allowed: v.txt does not hold it' in caught.value.sentence
+    error = refused_key(vocabulary.indices, "abc", None, "sequence.texts", "sample 1")
+    assert error.key == "sequence.texts"
+    assert 'sample 1 has "c" at t = 2, which v.txt lacks' in error.sentence
+    error = refused_key(vocabulary.indices, "ab", "?", "sequence.texts", "sample 1")
+    assert error.key == "sequence.unknown"
+    assert 'sequence.unknown = "?" is not allowed: v.txt does not hold it' in error.sentence

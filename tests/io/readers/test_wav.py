@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.readers import open_wav
+from tests.io.readers.refusals import refused
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 GUID_REST = bytes.fromhex("000000001000800000aa00389b71")
@@ -41,14 +42,8 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
-def refusal(path: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        open_wav(path).read()
-    sentence = str(caught.value)
-    assert str(path) in sentence
-    assert "\n" not in sentence
-    assert sentence.endswith(".")
-    return sentence
+def samples_of(path: Path) -> np.ndarray:
+    return open_wav(path).read()
 
 
 def integers(bits: int, count: int) -> list[int]:
@@ -58,8 +53,7 @@ def integers(bits: int, count: int) -> list[int]:
     return [least, most, 0, 1, *map(int, drawn)]
 
 
-@pytest.mark.parametrize("bits", [8, 16, 24, 32])
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("bits", "channels"), [(8, 1), (16, 2), (24, 1), (24, 2), (32, 1)])
 def test_files_written_by_python_are_read_as_fractions_of_full_scale(tmp_path: Path, bits: int, channels: int) -> None:
     path, numbers = tmp_path / "x.wav", integers(bits, 10)
     shift = 128 if bits == 8 else 0
@@ -113,27 +107,22 @@ def test_the_extensible_format_and_chunks_of_other_kinds_and_odd_lengths_change_
 )
 def test_a_file_that_is_not_a_sound_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "x.wav").write_bytes(content)
-    assert words in refusal(tmp_path / "x.wav")
+    assert words in refused(samples_of, tmp_path / "x.wav")
 
 
 def test_a_file_that_ends_early_is_never_read_as_a_shorter_one(tmp_path: Path) -> None:
     path, content = tmp_path / "x.wav", wav(bytes(range(64)), 16, 2)
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        refusal(path)
-    assert "'data' should have 64 bytes, and 63 are left" in refusal(path)
+        refused(samples_of, path)
+    assert "'data' should have 64 bytes, and 63 are left" in refused(samples_of, path)
 
 
 def test_a_header_that_promises_gigabytes_is_refused_unread(tmp_path: Path) -> None:
     content = bytearray(wav(bytes(64), 16))
     content[40:44] = b"\xfe\xff\xff\xff"
     (tmp_path / "x.wav").write_bytes(content)
-    assert "should have 4,294,967,294 bytes, and 64 are left" in refusal(tmp_path / "x.wav")
-
-
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(tmp_path / "x.wav")
-    assert "cannot be read: Is a directory" in refusal(tmp_path)
+    assert "should have 4,294,967,294 bytes, and 64 are left" in refused(samples_of, tmp_path / "x.wav")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -1,19 +1,14 @@
 """Invalid and damaged sessions, and those with outside paths, are refused and leave nothing."""
 
 import json
-import random
-import shutil
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.io.session import CONFIG, FORMAT, MANIFEST, files_to_copy, read_session, write_session
-from tests.io.model_formats.damage import damaged
-from tests.io.session.session_factories import never, saved
+from rnnviz.io.session import CONFIG, FORMAT, MANIFEST, read_session
+from tests.io.session.session_factories import never
 
 CONFIG_TEXT = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
 READS = CONFIG_TEXT + '[sequence]\npath = "files/0/x.npy"\n'
@@ -135,38 +130,3 @@ def test_a_missing_session_or_another_file_is_refused(tmp_path):
         read_session(path, never)
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         read_session(tmp_path, never)
-
-
-def damages(config: Config, folder: Path, cases: int) -> Counter[str]:
-    """The outcomes of damaged sessions; anything but a session or one sentence raises."""
-    path, unpacked = folder / "a.rnnviz", folder / "unpacked"
-    unpacked.mkdir()
-    write_session(saved(config), path, files_to_copy(config))
-    content, outcomes = path.read_bytes(), Counter[str]()
-    for seed in range(cases):
-        path.write_bytes(damaged(content, random.Random(seed)))
-        try:
-            session = read_session(path, lambda: unpacked)
-        except InputError as error:
-            outcomes["sentence" if str(path) in str(error) and "\n" not in str(error) else str(error)] += 1
-        else:
-            outcomes["read"] += 1
-            if session.unpacked is not None:
-                shutil.rmtree(session.unpacked)
-        assert list(unpacked.iterdir()) == []
-    return outcomes
-
-
-def test_damaged_sessions_are_read_or_refused_in_a_sentence(tmp_path, config):
-    outcomes = damages(config, tmp_path, 60)
-    assert set(outcomes) <= {"read", "sentence"}
-    assert outcomes["sentence"] > 30
-
-
-@pytest.mark.nightly
-def test_thousands_of_damaged_sessions_are_read_or_refused_in_a_sentence(tmp_path, config, capsys):
-    outcomes = damages(config, tmp_path, 4000)
-    with capsys.disabled():
-        print("\nsessions:", ", ".join(f"{what}: {count}" for what, count in sorted(outcomes.items())))
-    assert set(outcomes) <= {"read", "sentence"}
-    assert outcomes["sentence"] > 2000

@@ -71,7 +71,7 @@ def test_a_session_without_copies_finds_its_files_relative_to_it_and_then_by_abs
     assert load_inputs(there.config).sequence.shape == (2, 3, 4)
 
 
-def test_a_folder_of_weights_and_external_data_of_an_onnx_model_are_copied(tmp_path: Path) -> None:
+def test_every_file_that_belongs_to_a_named_one_is_copied(tmp_path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
 
@@ -82,7 +82,12 @@ def test_a_folder_of_weights_and_external_data_of_an_onnx_model_are_copied(tmp_p
     tensor = helper.make_tensor("w", TensorProto.FLOAT, [64], np.arange(64, dtype=np.float32).tobytes(), raw=True)
     model = helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.bin", size_threshold=0)
+    np.savez(tmp_path / "loss.npz", output=np.full((1, 1, 3), 0.5))
+    backward = {"enabled": True, "loss": "file", "path": str(tmp_path / "loss.npz"), "truncate": 2}
+    (tmp_path / "net-0001.params").write_bytes(b"weights")
+    (tmp_path / "net-symbol.json").write_text("{}")
     named = {"parameters": {"path": str(folder)}, "sequence": {"text": "a", "vocabulary": str(tmp_path / "v.txt")}}
+    named |= {"backward": backward, "initial_state": {"path": str(tmp_path / "net-0001.params")}}
     (tmp_path / "v.txt").write_text("a\nb\n")
     named["sequence"]["embedding_path"] = str(tmp_path / "m.onnx")
     config = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 3}, **named})
@@ -91,15 +96,8 @@ def test_a_folder_of_weights_and_external_data_of_an_onnx_model_are_copied(tmp_p
     assert [file.name for file in Path(session.config.parameters.path or "").iterdir()] == ["l0_i2h_weight.npy"]
     model_copy = Path(session.config.sequence.embedding_path or "")
     assert (model_copy.parent / "m.bin").read_bytes() == (tmp_path / "m.bin").read_bytes()
-
-
-def test_the_symbol_of_a_checkpoint_is_copied_with_its_weights(tmp_path: Path) -> None:
-    (tmp_path / "net-0001.params").write_bytes(b"weights")
-    (tmp_path / "net-symbol.json").write_text("{}")
-    text = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}}
-    config = Config.from_mapping({**text, "parameters": {"path": str(tmp_path / "net-0001.params")}})
-    write_session(saved(config), tmp_path / "s.rnnviz", files_to_copy(config))
-    copy = Path(read_session(tmp_path / "s.rnnviz", lambda: tmp_path).config.parameters.path or "")
+    assert Path(session.config.backward.path or "").read_bytes() == (tmp_path / "loss.npz").read_bytes()
+    copy = Path(session.config.initial_state.path or "")
     assert sorted(file.name for file in copy.parent.iterdir()) == ["net-0001.params", "net-symbol.json"]
 
 
@@ -127,12 +125,6 @@ def test_unpacked_files_are_removed_when_stopped(tmp_path: Path, config: Config)
     with pytest.raises(KeyboardInterrupt):
         read_session(path, lambda: folder, stop)
     assert list(folder.iterdir()) == []
-
-
-def test_a_wrong_clock_does_not_keep_a_session_from_being_written(tmp_path, config, monkeypatch):
-    monkeypatch.setattr("time.time", lambda: 0.0)
-    write_session(saved(config), tmp_path / "a.rnnviz", files_to_copy(config))
-    assert read_session(tmp_path / "a.rnnviz", lambda: tmp_path).look == LOOK
 
 
 def test_every_field_of_the_view_state_is_saved(tmp_path, config):
@@ -182,17 +174,3 @@ def test_a_session_keeps_lengths_and_copies_their_file(tmp_path: Path) -> None:
     for place in range(2):
         read = read_session(tmp_path / f"{place}.rnnviz", lambda: tmp_path)
         assert load_inputs(read.config).lengths == (2, 5, 1)
-
-
-def test_a_session_copies_the_file_of_loss_gradients(tmp_path: Path) -> None:
-    np.savez(tmp_path / "loss.npz", output=np.full((4, 1, 3), 0.5))
-    backward = {"enabled": True, "loss": "file", "path": str(tmp_path / "loss.npz"), "truncate": 2}
-    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "backward": backward}
-    config = Config.from_mapping({**tables, "sequence": {"timesteps": 4, "batch_size": 1}})
-    write_session(saved(config), tmp_path / "work.rnnviz", files_to_copy(config))
-    (tmp_path / "loss.npz").unlink()
-    loss = load_inputs(read_session(tmp_path / "work.rnnviz", lambda: tmp_path).config).loss
-    assert loss is not None
-    assert loss.truncate == 2
-    assert loss.out is not None
-    assert np.all(loss.out == 0.5)

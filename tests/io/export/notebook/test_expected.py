@@ -1,47 +1,61 @@
 """Expected values of a notebook, and whether it fails on a difference."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace import Trace
-from rnnviz.io.export.notebook import recorded, tolerances
+from rnnviz.io.export.notebook import recorded, tolerances, write_notebook
 from tests.factories import make_result, with_judgment
+from tests.io.export.notebook.running import code_of, prose_of, run
 
 
-def test_the_reference_of_a_right_run_has_to_be_met() -> None:
-    known = recorded(with_judgment(make_result()))
-    assert (known.trace.engine, known.insists, known.insists_on_gluon, known.why) == ("gluon", True, True, "")
-
-
-def test_an_incomplete_recording_is_replaced_by_a_complete_engine() -> None:
-    result = with_judgment(make_result(("recording:golden.npz", "manual")))
-    assert recorded(result).trace.engine == "recording:golden.npz"
-    golden = replace(result["recording:golden.npz"], missing=frozenset({"out"}))
-    known = recorded(replace(result, traces={**result.traces, "recording:golden.npz": golden}))
-    assert (known.trace.engine, known.insists) == ("manual", True)
-
-
-def test_a_wrong_gluon_is_reported_and_not_required() -> None:
+def changed(index: tuple[int, ...], by: float) -> Callable[[Trace], None]:
     def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 2, 1, 3] += 0.5
+        trace.hidden[index] += by
 
-    known = recorded(with_judgment(make_result(edits={"gluon": edit})))
-    assert (known.trace.engine, known.insists, known.insists_on_gluon) == ("manual", True, False)
-    assert "Gluon is wrong" in known.why
+    return edit
 
 
-def test_two_right_engines_that_drift_are_not_required() -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, -1, 1] = np.nextafter(trace.hidden[0, 0, -1, 1], 1)
-        trace.output[-1, 1] = trace.state_h[0, 1] = trace.hidden[0, 0, -1, 1]
+def unlike_in_the_last_digit(trace: Trace) -> None:
+    trace.hidden[0, 0, -1, 1] = np.nextafter(trace.hidden[0, 0, -1, 1], 1)
+    trace.output[-1, 1] = trace.state_h[0, 1] = trace.hidden[0, 0, -1, 1]
 
-    result = with_judgment(make_result(edits={"manual": edit}, compare_with={"rtol": 0.0, "atol": 0.0}))
-    assert result.verdict == "drift"
+
+EXACT = {"rtol": 0.0, "atol": 0.0}
+BUGS = "bug:no-h2h-bias", "bug:no-i2h-bias"
+RUNS = {
+    "right": ({}, ("gluon", True, True, "")),
+    "gluon": ({"edits": {"gluon": changed((0, 0, 2, 1, 3), 0.5)}}, ("manual", True, False, "Gluon is wrong")),
+    "drift": (
+        {"edits": {"manual": unlike_in_the_last_digit}, "compare_with": EXACT},
+        ("gluon", False, False, "differ by more than the tolerance"),
+    ),
+    "reference": ({"engines": (BUGS[0], "manual"), "cell": "gru"}, ("manual", True, True, "")),
+    "all": ({"engines": BUGS, "cell": "gru"}, (BUGS[0], False, False, "Every engine of the run is wrong")),
+    "recording": ({"engines": ("recording:golden.npz", "manual")}, ("manual", True, True, "")),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_expected_values_are_those_of_an_engine_that_is_not_wrong(name: str, tmp_path: Path) -> None:
+    made, (engine, insists, insists_on_gluon, why) = RUNS[name]
+    result = with_judgment(make_result(**made))
+    if name == "recording":
+        assert recorded(result).trace.engine == "recording:golden.npz"
+        golden = replace(result.reference, missing=frozenset({"out"}))
+        result = replace(result, traces={**result.traces, "recording:golden.npz": golden})
     known = recorded(result)
-    assert (known.insists, known.insists_on_gluon) == (False, False)
-    assert "differ by more than the tolerance" in known.why
+    assert (known.trace.engine, known.insists, known.insists_on_gluon) == (engine, insists, insists_on_gluon)
+    assert why in known.why
+    assert bool(why) == bool(known.why)
+    write_notebook(result, tmp_path / "run.ipynb")
+    run(code_of(tmp_path / "run.ipynb"))
+    assert f"computed by {display_name(engine)}" in prose_of(tmp_path / "run.ipynb")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
 """Notebooks run as their readers run them: by a kernel, with the real Gluon."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import pytest
@@ -23,11 +21,8 @@ pytestmark = [
     needs("mxnet"),
 ]
 
-CASES = list(product(("rnn_relu", "rnn_tanh", "lstm", "gru"), (False, True), (1, 2)))
 
-
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A kernel that runs, and the channels to it."""
 
     manager: KernelManager
@@ -65,7 +60,10 @@ def failure(path: Path, before: str, weight: str, kernel: Kernel) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("cell", "bidirectional", "layers"), CASES)
+@pytest.mark.parametrize(
+    ("cell", "bidirectional", "layers"),
+    [("rnn_relu", False, 2), ("rnn_tanh", True, 1), ("lstm", False, 1), ("lstm", True, 2), ("gru", True, 2)],
+)
 def test_a_notebook_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, bidirectional: bool, layers: int) -> None:
     path = tmp_path / "run.ipynb"
     write_notebook(make_result(cell=cell, bidirectional=bidirectional, num_layers=layers), path)
@@ -74,7 +72,7 @@ def test_a_notebook_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, bidire
     assert printed.count("largest difference") > 3 * layers
 
 
-@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["rnn_relu", "lstm"])
 def test_a_notebook_fails_with_one_weight_perturbed(tmp_path: Path, kernel: Kernel, cell: str) -> None:
     path = tmp_path / "run.ipynb"
     write_notebook(make_result(cell=cell, bidirectional=True, num_layers=2), path)

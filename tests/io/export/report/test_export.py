@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rnnviz.core.axis_labels import Names
-from rnnviz.core.errors import InputError
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.export.report import error_chart, report_html, write_report
@@ -201,21 +200,3 @@ def test_pictures_are_in_the_file(tmp_path: Path) -> None:
     document = parsed((tmp_path / "report.html").read_text(encoding="utf-8"))
     shown = {image.get("class"): b64decode(image.get("src", "").partition(",")[2]) for image in document.iter("img")}
     assert shown == {"for-light": png, "for-dark": dark}
-
-
-def test_a_report_that_cannot_be_written_is_a_sentence_and_an_older_one_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(InputError, match=r"no/report\.html cannot be written"):
-        write_report(make_result(), tmp_path / "no" / "report.html")
-    path = tmp_path / "report.html"
-    path.write_text("older", encoding="utf-8")
-
-    def full(_path: Path, _content: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match="No space left on device"):
-        write_report(make_result(), path)
-    assert path.read_text(encoding="utf-8") == "older"
-    assert list(tmp_path.iterdir()) == [path]
