@@ -47,12 +47,19 @@ def run_python(body: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] | None = None) -> list[int]:
+def perform(
+    text: str,
+    folder: Path,
+    capsys,
+    other: Callable[[list[str]], None] | None = None,
+    printed: dict[str, str] | None = None,
+) -> list[int]:
     """Write the configs of a page and run its Python and commands; returns the exit codes of `rnnviz run`.
 
-    A block of `toml` that begins with its name is a file. `other` runs commands of other programs.
+    A block of `toml` that begins with its name is a file. `other` runs commands of other programs, and `printed` gets
+    the output of each line.
     """
-    codes = []
+    codes, outputs = [], {} if printed is None else printed
     for language, body in BLOCK.findall(text):
         name = FILE.match(body)
         if language == "toml" and name is not None:
@@ -71,10 +78,10 @@ def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] 
                     continue  # It opens the window.
                 capsys.readouterr()
                 code = main(arguments)
-                printed = capsys.readouterr()
-                assert code in (0, 1), (line, printed.err)
+                outputs[line], errors = capsys.readouterr()
+                assert code in (0, 1), (line, errors)
                 if target:
-                    (folder / target).write_text(printed.out, encoding="utf-8")
+                    (folder / target).write_text(outputs[line], encoding="utf-8")
                 if arguments[0] == "run":
                     codes.append(code)
     return codes
@@ -152,14 +159,16 @@ def test_keras_is_compared_with_onnx_runtime_as_in_its_page(folder, capsys):
     assert perform(guide_pages()["keras-and-onnx"].text, folder, capsys) == [0]
 
 
-def test_a_difference_is_found_as_in_its_page(folder, capsys):
-    assert perform(guide_pages()["find-a-difference"].text, folder, capsys) == [1]
-
-
-@pytest.mark.slow
-def test_hidden_states_of_a_text_are_written_as_in_their_page(folder, capsys):
-    assert perform(guide_pages()["hidden-states"].text, folder, capsys) == [0]
-    assert all((folder / f"text.{ending}").stat().st_size > 0 for ending in ("csv", "npz", "png"))
+@pytest.mark.parametrize(
+    ("page", "code", "files"),
+    [
+        ("find-a-difference", 1, ()),
+        pytest.param("hidden-states", 0, ("text.csv", "text.npz", "text.png"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_page_is_performed_as_written(page, code, files, folder, capsys):
+    assert perform(guide_pages()[page].text, folder, capsys) == [code]
+    assert all((folder / name).stat().st_size > 0 for name in files)
 
 
 def test_a_summary_is_read_as_in_the_page_on_ci(folder, capsys):
@@ -223,24 +232,12 @@ def test_the_readme_is_performed_from_a_checkout(folder, capsys):
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     text = text.replace(".venv/bin/rnnviz", "rnnviz").replace("resources/models/sample-lstm.safetensors", SAMPLE)
     asked: list[list[str]] = []
-    assert perform(text, folder, capsys, asked.append) == [0, 1]
+    printed: dict[str, str] = {}
+    assert perform(text, folder, capsys, asked.append, printed) == [0, 1]
     assert [words[0] for words in asked] == ["run", "test"]
-
-
-@pytest.mark.slow
-def test_the_outputs_in_the_readme_are_printed(folder, capsys):
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r"^\.venv/bin/rnnviz ", "", text, flags=re.MULTILINE).replace(".venv/bin/rnnviz", "rnnviz")
-    text = text.replace("resources/models/sample-lstm.safetensors", SAMPLE)
     shown = re.findall(r"^```sh\n([^`]*)^```\n\n```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(shown) == 2
     for commands, output in shown:
-        for line in commands.splitlines():
-            words, _, target = line.partition(" > ")
-            main(shlex.split(words))
-            printed = capsys.readouterr().out
-            if target:
-                Path(target).write_text(printed, encoding="utf-8")
         # Where PyTorch is installed, it is the default candidate. The last digits differ between processors.
-        printed = printed.replace("manual and torch", "manual and gluon")
-        assert re.sub(r"[\d.,e+-]+", "#", printed) == re.sub(r"[\d.,e+-]+", "#", output)
+        found = printed[commands.splitlines()[-1]].replace("manual and torch", "manual and gluon")
+        assert re.sub(r"[\d.,e+-]+", "#", found) == re.sub(r"[\d.,e+-]+", "#", output)
