@@ -100,7 +100,7 @@ def _exit_code(verdicts: Sequence[str], allow_refused: bool) -> int:
 
 def _text(table: "SweepTable", options: Namespace) -> str:
     if options.json == "-":
-        from rnnviz.sweeps.results_io import sweep_json
+        from rnnviz.sweeps.results import sweep_json
 
         return sweep_json(table)
     from rnnviz.sweeps.results import report
@@ -142,7 +142,7 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
 
 
 def _writers(table: "SweepTable", options: Namespace) -> Iterator[Callable[[], object]]:
-    from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
+    from rnnviz.sweeps.results import write_sweep_csv, write_sweep_json
 
     if options.csv is not None:
         yield lambda: write_sweep_csv(table, options.csv)

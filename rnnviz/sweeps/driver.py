@@ -13,23 +13,24 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 from itertools import islice
-from math import inf, nan
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Protocol, cast
 
+import numpy as np
+
 from rnnviz import __version__
-from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import engine_file
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.inputs import Load
-from rnnviz.core.schema import declarations
 from rnnviz.core.words import unreadable
 from rnnviz.engines.registry import EngineEntry, find_engine
 from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor
+from rnnviz.io.config_toml import files_read
 from rnnviz.sweeps.grid import Point, Sweep
-from rnnviz.sweeps.results import COMPUTED, FirstWrong, SweepResult, SweepRow
+from rnnviz.sweeps.results import COMPUTED, DAMAGE, FirstWrong, SweepResult, SweepRow
 from rnnviz.text.verdict_text import gradient_words, plain, verdict_sentence
 from rnnviz.verify.result import RunResult
 
@@ -58,7 +59,7 @@ def read_journal(path: Path) -> dict[str, SweepResult]:
         try:
             entry = json.loads(line)
             found[str(entry["key"])] = SweepResult.from_mapping(entry)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except DAMAGE:
             continue
     return found
 
@@ -155,19 +156,13 @@ def finding(result: RunResult) -> SweepResult:
         " ".join(f"{plain(own.sentence).removesuffix('.')}." for own in words if own is not None),
         None if comparison is None else comparison.max_error_ratio,
         None if comparison is None else comparison.max_abs_error,
-        _largest([audit.worst_ratio for audit in audits]),
+        float(np.max([audit.worst_ratio for audit in audits])) if audits else None,
         # That of the engine that goes wrong first in the order of the layers; of the reference, if both do at once.
         min(wrong, key=lambda first: first.where.layer, default=None),
         dict(result.seconds),
         result.assumptions,
         result.backward_verdict or "",
     )
-
-
-def _largest(ratios: list[float]) -> float | None:
-    if any(ratio != ratio for ratio in ratios):
-        return nan
-    return max((min(ratio, inf) for ratio in ratios), default=None)
 
 
 class Scheduler(AbstractContextManager["Scheduler"], Protocol):
@@ -204,7 +199,7 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         workers = cores if workers is None else workers
         self.ahead = 2 * workers
         self._threads = max(1, cores // workers)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sweep")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sweep", initializer=self._begin)
         self._own = threading.local()
         self._lock = threading.Lock()
         self._supervisors: list[Supervisor] = []
@@ -239,10 +234,14 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         for supervisor in self._supervisors:
             supervisor.close()
 
+    def _begin(self) -> None:
+        """Start the process of a thread."""
+        self._own.supervisor = Supervisor(self._warm, self._threads)
+        with self._lock:
+            self._supervisors.append(self._own.supervisor)
+
     def _compute(self, request: RunRequest) -> SweepResult:
-        if self._stopped:
-            raise CancelledError
-        supervisor = self._supervisor()
+        supervisor: Supervisor = self._own.supervisor
         with self._lock:
             if self._stopped:
                 raise CancelledError
@@ -252,14 +251,6 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         finally:
             with self._lock:
                 del self._running[request.id]
-
-    def _supervisor(self) -> Supervisor:
-        supervisor: Supervisor | None = getattr(self._own, "supervisor", None)
-        if supervisor is None:
-            supervisor = self._own.supervisor = Supervisor(self._warm, self._threads)
-            with self._lock:
-                self._supervisors.append(supervisor)
-        return supervisor
 
 
 def usable_cores() -> int:
@@ -287,17 +278,10 @@ class Identities:
         content = {
             "config": config.to_mapping(),
             "audit": self._audit,
-            "files": {path: self._digest(path) for path in _files(config)},
+            "files": {path: self._digest(path) for path in files_read(config).values()},
             "versions": {"rnnviz": __version__, **{name: self._version(name) for name in engines}},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _files(config: Config) -> Iterator[str]:
-    for name, section in SECTIONS.items():
-        for key, config_field in declarations(section).items():
-            yield from config_field.paths_in(getattr(getattr(config, name), key))
-    yield from (path for path in map(engine_file, config.compare.engines) if path is not None)
 
 
 def _digest(path: str) -> str:

@@ -155,15 +155,16 @@ def declaration(key: str) -> FieldSpec | None:
     return declarations(SECTIONS[section]).get(field) if section in SECTIONS else None
 
 
-def checked_value(key: str, value: Any) -> Any:
-    """The value of a row under one of its keys, as in the sweep.
+def key_spec(key: str) -> FieldSpec | None:
+    """The declaration of a key of a row: a config key, "seed" or "engine"; None if rows have no such key."""
+    return {SEED: _SEED, ENGINE: _ENGINE}.get(key) or declaration(key)
 
-    Raises a ConfigError if the key may not hold this, and a KeyError if rows have no such key.
-    """
-    config_field = {SEED: _SEED, ENGINE: _ENGINE}.get(key) or declaration(key)
-    if config_field is None:
-        raise KeyError(key)
-    return config_field.check(key, value)
+
+def checked_value(key: str, value: Any) -> Any:
+    """The value of a row under one of its keys, as in the sweep. Raises a ConfigError if the key may not hold it."""
+    spec = key_spec(key)
+    assert spec is not None, key
+    return spec.check(key, value)
 
 
 def _axis(key: str, listed: Any) -> Axis:
@@ -198,14 +199,12 @@ def _engines(values: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 def _checked_values(key: str, listed: Any, config_field: FieldSpec) -> tuple[Any, ...]:
     """The values of one axis, each checked, none of them twice."""
-    if not isinstance(listed, list | tuple):
+    if not isinstance(listed, list | tuple) or not listed:
         raise ConfigError(
             key,
-            f"{key} = {display_value(listed)} is not allowed: it must be a list of values, each "
+            f"{key} = {display_value(listed)} is not allowed: it must be a list of at least one value, each "
             f"{config_field.allowed}.",
         )
-    if not listed:
-        raise ConfigError(key, f"{key} = [] is not allowed: it must hold at least one value, {config_field.allowed}.")
     checked = []
     for value in listed:
         one = config_field.check(key, value)

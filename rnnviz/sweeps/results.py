@@ -1,25 +1,36 @@
-"""The results of a sweep: a row for each of its points, in words, and as columns of numbers for tables and heat maps.
+"""The results of a sweep: a row for each of its points; as CSV and JSON, in words, and as columns for heat maps.
 
-On two axes there is one cell for each pair of values, which shows the worst of its rows.
+On two axes there is one cell for each pair of values, which shows the worst of its rows. CSV has a column for each
+thing that differs between rows (the keys of the grid, seed, engine), verdict, max_error_ratio, max_abs_error,
+audit_worst_ratio, first_wrong.engine and first_wrong.layer to first_wrong.unit, seconds.NAME for everything that was
+timed, reason, and config, the whole config of the row as JSON. Both files read back to the same rows.
 """
 
+import csv
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from math import inf, isfinite, nan
+from math import inf, nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz import __version__
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
+from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, check_regular, in_short
+from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
+from rnnviz.io.outputs import atomic_write
 from rnnviz.series.outlines import LogScale, log_scale
-from rnnviz.sweeps.grid import Point
+from rnnviz.sweeps.grid import Point, checked_value, key_spec
 from rnnviz.text.verdict_text import MARKS
 from rnnviz.verify.verdict import VERDICTS
 
@@ -29,8 +40,10 @@ ROW_VERDICTS = ("refused", *VERDICTS, "failed")
 COMPUTED = VERDICTS
 """The verdicts of rows that have numbers."""
 
-_NAMES = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
 NUMBERS = ("max_error_ratio", "max_abs_error", "audit_worst_ratio")
+_PLACE = ("layer", "direction", "timestep", "sample", "unit")
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, csv.Error)
+"""The errors of values that no sweep has written."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +79,10 @@ class SweepResult:
 
     def to_mapping(self) -> dict[str, Any]:
         """A mapping that JSON can hold; numbers that are not finite are "NaN", "Infinity" and "-Infinity"."""
-        wrong, numbers = self.first_wrong, {name: getattr(self, name) for name in NUMBERS}
+        wrong, numbers = self.first_wrong, ((name, getattr(self, name)) for name in NUMBERS)
         return {
             "verdict": self.verdict,
-            **{name: None if n is None else number_format.json_number(n) for name, n in numbers.items()},
+            **{name: None if number is None else json_number(number) for name, number in numbers},
             "first_wrong": None if wrong is None else {"engine": wrong.engine, **wrong.where.to_json()},
             "seconds": dict(self.seconds),
             "reason": self.reason,
@@ -79,26 +92,32 @@ class SweepResult:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "SweepResult":
-        """Read the result of `to_mapping`. Raises an InputError if it is something else."""
-        try:
-            verdict, wrong = values["verdict"], values["first_wrong"]
-            if verdict not in ROW_VERDICTS:
-                raise InputError(f'verdict = "{verdict}" is not allowed: it must be one of {", ".join(ROW_VERDICTS)}.')
-            return cls(
-                verdict,
-                str(values["reason"]),
-                number(values["max_error_ratio"]),
-                number(values["max_abs_error"]),
-                number(values["audit_worst_ratio"]),
-                None if wrong is None else FirstWrong(str(wrong["engine"]), _location(wrong)),
-                {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
-                tuple(map(str, values.get("assumptions", ()))),
-                str(values.get("backward_verdict") or ""),
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"A row of the table is damaged: {type(error).__name__}: {error}.") from error
+        """Read the result of `to_mapping`, whose numbers may be texts. Raises one of `DAMAGE` if it is not one."""
+        verdict, wrong = values["verdict"], values["first_wrong"]
+        if verdict not in ROW_VERDICTS:
+            raise ValueError(f'verdict = "{verdict}" must be one of {", ".join(ROW_VERDICTS)}')
+        if wrong is not None:
+            layer, direction, *others = (wrong[name] for name in _PLACE)
+            where = Location(int(layer), DIRECTIONS.index(direction), *map(int, others))
+            wrong = FirstWrong(str(wrong["engine"]), where)
+        error_ratio, abs_error, audit_ratio = (None if values[n] is None else float(values[n]) for n in NUMBERS)
+        return cls(
+            verdict,
+            str(values["reason"]),
+            error_ratio,
+            abs_error,
+            audit_ratio,
+            wrong,
+            {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
+            tuple(map(str, values.get("assumptions", ()))),
+            str(values.get("backward_verdict") or ""),
+        )
+
+
+def _seconds(value: Any) -> float:
+    if not 0.0 <= float(value) < inf:
+        raise ValueError(f"{value} is not a time in seconds")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -116,24 +135,130 @@ class SweepTable:
     keys: tuple[str, ...]
     rows: tuple[SweepRow, ...]
 
+    def records(self) -> list[dict[str, Any]]:
+        """The rows that have a finding, as JSON has them: {"values", "verdict", ..., "config"}."""
+        return [
+            {
+                "values": dict(zip(self.keys, row.point.values, strict=True)),
+                **row.finding.to_mapping(),
+                "config": None if row.point.config is None else row.point.config.to_mapping(),
+            }
+            for row in self.rows
+            if row.finding is not None
+        ]
 
-def number(value: Any) -> float | None:
-    """The argument of `json_number`."""
+
+def write_sweep_json(table: SweepTable, path: Path) -> None:
+    """Write `sweep_json`. Raises an InputError if the file cannot be written."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(sweep_json(table), encoding="utf-8", errors="backslashreplace")
+
+
+def sweep_json(table: SweepTable) -> str:
+    """`{"rnnviz": version, "keys": [...], "rows": [{"values", "verdict", ..., "config"}]}` as text."""
+    content = {"rnnviz": __version__, "keys": list(table.keys), "rows": table.records()}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+_WRONG, _SECONDS = "first_wrong.", "seconds."
+
+
+def write_sweep_csv(table: SweepTable, path: Path) -> None:
+    """Write the rows that have a finding. Raises an InputError if the file cannot be written."""
+    records = table.records()
+    timed = dict.fromkeys(name for record in records for name in record["seconds"])
+    optional = [name for name in ("assumptions", "backward_verdict") if any(name in record for record in records)]
+    columns = {
+        **{key: ("values", key) for key in table.keys},
+        **{name: (name,) for name in ("verdict", *NUMBERS)},
+        **{_WRONG + name: ("first_wrong", name) for name in ("engine", *_PLACE)},
+        **{_SECONDS + name: ("seconds", name) for name in timed},
+        **{name: (name,) for name in ("reason", *optional, "config")},
+    }
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(record, *names) for names in columns.values()] for record in records)
+
+
+def _cell(record: Mapping[str, Any] | None, name: str, *inner: str) -> str | None:
+    """A value of a record: numbers in the digits that read back, true and false as TOML writes them."""
+    value = None if record is None else record.get(name, [] if name == "assumptions" else None)
+    if inner:
+        return _cell(value, *inner)
     if value is None:
         return None
-    return _NAMES[value] if isinstance(value, str) else float(value)
+    if isinstance(value, tuple | list | dict):
+        value = json.dumps(value, ensure_ascii=False)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _seconds(value: Any) -> float:
-    seconds = float(value)
-    if not isfinite(seconds):
-        raise InputError(f"{seconds} is not a time in seconds.")
-    return seconds
+_LONGEST_CELL = 1 << 30
+"""A config may list the lengths of many samples."""
 
 
-def _location(values: Mapping[str, Any]) -> Location:
-    layer, timestep, sample, unit = (int(values[name]) for name in ("layer", "timestep", "sample", "unit"))
-    return Location(layer, DIRECTIONS.index(values["direction"]), timestep, sample, unit)
+def load_sweep_results(path: Path) -> SweepTable:
+    """Read a file that a sweep has written.
+
+    Raises an InputError if it cannot be read, or is something else; the sentence names the file.
+    """
+    check_regular(path)
+    try:
+        keys, records = _json_records(path) if path.suffix.lower() == ".json" else _csv_records(path)
+        for key in keys:
+            if key_spec(key) is None:
+                raise ValueError(f"{key} is not a key of a sweep")
+        return SweepTable(tuple(keys), tuple(_row(keys, index, record) for index, record in enumerate(records)))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except DAMAGE as error:
+        reason = f"{error} is missing in it" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise InputError(f"{path} is not a table written by rnnviz sweep: {in_short(reason)}.") from error
+
+
+def _json_records(path: Path) -> tuple[list[str], Sequence[Mapping[str, Any]]]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["keys"], content["rows"]
+
+
+def _csv_records(path: Path) -> tuple[list[str], Sequence[Mapping[str, Any]]]:
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file, strict=True)
+    keys = header[: header.index("verdict")]
+    return keys, [_record(keys, dict(zip(header, row, strict=True))) for row in rows]
+
+
+def _record(keys: Sequence[str], cells: Mapping[str, str]) -> dict[str, Any]:
+    """A row of a CSV file as JSON has it."""
+    wrong = {name: cells[_WRONG + name] for name in ("engine", *_PLACE)}
+    timed = {name.removeprefix(_SECONDS): text for name, text in cells.items() if name.startswith(_SECONDS)}
+    return {
+        **cells,
+        "values": {key: _value(key, cells[key]) for key in keys},
+        **{name: cells[name] or None for name in NUMBERS},
+        "first_wrong": wrong if wrong["engine"] else None,
+        "seconds": {name: text for name, text in timed.items() if text},
+        "assumptions": json.loads(cells.get("assumptions") or "[]"),
+        "config": json.loads(cells["config"] or "null"),
+    }
+
+
+def _value(key: str, text: str) -> Any:
+    """A cell as the number, truth, list or text that the key holds."""
+    spec = key_spec(key)
+    if spec is None or spec.kind in ("text", "choice", "path") or (spec.kind == "counts" and not text.startswith("[")):
+        return text
+    return json.loads(text)
+
+
+def _row(keys: Sequence[str], index: int, record: Mapping[str, Any]) -> SweepRow:
+    finding, config = SweepResult.from_mapping(record), record["config"]
+    values = tuple(checked_value(key, record["values"][key]) for key in keys)
+    if config is None:
+        return SweepRow(Point(index, values, None, finding.reason), finding)
+    return SweepRow(Point(index, values, Config.from_mapping(config)), finding)
 
 
 ROW_MARKS = {**MARKS, "refused": "–", "failed": "!"}
@@ -184,9 +309,7 @@ def report(keys: Sequence[str], rows: Sequence[SweepRow]) -> str:
 
 def _error_ratio(finding: SweepResult) -> float:
     value = finding.max_error_ratio
-    if value is None:
-        return 0.0
-    return value if value == value else float("inf")
+    return 0.0 if value is None else value if value == value else inf
 
 
 WAITING = -1
@@ -207,16 +330,17 @@ class SweepQuantity:
     limit: float | None = None
 
 
-def reference_seconds(row: SweepRow) -> float | None:
-    return None if row.point.config is None else _engine_seconds(row, row.point.config.compare.reference)
+def _figure(name: str) -> Callable[[SweepRow], float | None]:
+    return lambda row: getattr(row.finding, name, None)
 
 
-def engine_seconds(row: SweepRow) -> float | None:
-    return _engine_seconds(row, str(row.point.values[-1]))
+def _reference_seconds(row: SweepRow) -> float | None:
+    config = row.point.config
+    return None if config is None or row.finding is None else row.finding.seconds.get(config.compare.reference)
 
 
-def _engine_seconds(row: SweepRow, engine: str) -> float | None:
-    return None if row.finding is None else row.finding.seconds.get(engine)
+def _engine_seconds(row: SweepRow) -> float | None:
+    return None if row.finding is None else row.finding.seconds.get(str(row.point.values[-1]))
 
 
 QUANTITIES = (
@@ -224,24 +348,24 @@ QUANTITIES = (
         "max_error_ratio",
         "error ratio",
         "Largest error ratio: |difference| ÷ tolerance. Above 1 the engines do not agree.",
-        lambda row: None if row.finding is None else row.finding.max_error_ratio,
+        _figure("max_error_ratio"),
         1.0,
     ),
     SweepQuantity(
         "max_abs_error",
         "difference",
         "Largest |difference|.",
-        lambda row: None if row.finding is None else row.finding.max_abs_error,
+        _figure("max_abs_error"),
     ),
     SweepQuantity(
         "audit_worst_ratio",
         "audit ratio",
         f"Worst step of either engine in rounding bounds. Above {ALLOWED:g} the engine is wrong.",
-        lambda row: None if row.finding is None else row.finding.audit_worst_ratio,
+        _figure("audit_worst_ratio"),
         ALLOWED,
     ),
-    SweepQuantity("reference", "reference time", "Time that the reference took.", reference_seconds),
-    SweepQuantity("engine", "engine time", "Time that the candidate engine took.", engine_seconds),
+    SweepQuantity("reference", "reference time", "Time that the reference took.", _reference_seconds),
+    SweepQuantity("engine", "engine time", "Time that the candidate engine took.", _engine_seconds),
 )
 
 

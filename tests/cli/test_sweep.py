@@ -16,7 +16,7 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.cli.terminal import DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
-from rnnviz.sweeps.results_io import load_sweep_results
+from rnnviz.sweeps.results import load_sweep_results
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 

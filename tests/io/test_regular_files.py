@@ -18,7 +18,7 @@ from rnnviz.io.readers import open_npy, open_wav, read_csv, read_vocabulary
 from rnnviz.io.session import read_document
 from rnnviz.sweeps.driver import Journal, read_journal
 from rnnviz.sweeps.grid import is_sweep_results, load_sweep
-from rnnviz.sweeps.results_io import load_sweep_results
+from rnnviz.sweeps.results import load_sweep_results
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the system has no such files"),

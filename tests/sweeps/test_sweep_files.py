@@ -10,8 +10,15 @@ from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.sweeps.driver import finding
 from rnnviz.sweeps.grid import Sweep, is_sweep, is_sweep_results, load_sweep
-from rnnviz.sweeps.results import FirstWrong, SweepResult, SweepRow, SweepTable
-from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.results import (
+    FirstWrong,
+    SweepResult,
+    SweepRow,
+    SweepTable,
+    load_sweep_results,
+    write_sweep_csv,
+    write_sweep_json,
+)
 from tests.factories import make_result
 
 NETWORK = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'

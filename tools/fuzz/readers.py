@@ -33,7 +33,7 @@ from rnnviz.io.readers import open_sequence, read_labels, read_vocabulary
 from rnnviz.io.session import read_session
 from rnnviz.lessons.content import read_lesson
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results, load_sweep
-from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.results import load_sweep_results, write_sweep_csv, write_sweep_json
 from tests.io.model_formats.damage import networks_in
 from tests.oracles.computed import computed, empty_trace
 

@@ -10,8 +10,15 @@ import tomli_w
 
 from rnnviz.core.trace_index import Location
 from rnnviz.sweeps.grid import Sweep
-from rnnviz.sweeps.results import ROW_VERDICTS, FirstWrong, SweepResult, SweepRow, SweepTable
-from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.results import (
+    ROW_VERDICTS,
+    FirstWrong,
+    SweepResult,
+    SweepRow,
+    SweepTable,
+    write_sweep_csv,
+    write_sweep_json,
+)
 from tests.io.model_formats.damage import damaged
 
 _NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}

@@ -153,7 +153,7 @@ class SweepCommands(QObject):
             table, name = self.window.figures.table, f"{self.window.opened.path.stem} rows.csv"
 
             def write(path: Path, _progress: Progress) -> str:
-                from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
+                from rnnviz.sweeps.results import write_sweep_csv, write_sweep_json
 
                 (write_sweep_json if path.suffix.lower() == ".json" else write_sweep_csv)(table, path)
                 return plural(len(table.rows), "row")

@@ -121,7 +121,7 @@ def _read(path: Path, check: Check) -> OpenedSweep:
     """Read a sweep with its finished rows, or a file of results."""
     if path.suffix.lower() != ".toml":
         # This import is slow; on this thread it blocks no window.
-        from rnnviz.sweeps.results_io import load_sweep_results
+        from rnnviz.sweeps.results import load_sweep_results
 
         return OpenedSweep(path, SweepFigures(load_sweep_results(path)), None)
     from rnnviz.sweeps.driver import check_engines, earlier, journal_of, read_journal

@@ -16,8 +16,7 @@ from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.theme.palettes import DARK
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping
-from rnnviz.sweeps.results import SweepTable
-from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.results import SweepTable, load_sweep_results, write_sweep_csv, write_sweep_json
 from tests.profiles import nightly_except
 from tests.sweeps.sweep_helpers import sweep
 

@@ -14,8 +14,7 @@ from rnnviz.explain.value_sources import origin
 from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Sweep
-from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
-from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv
+from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable, load_sweep_results, write_sweep_csv
 from tests.io.readers.refusals import refused_key, written
 from tests.io.readers.test_wav import wav
 from tests.oracles.computed import computed
