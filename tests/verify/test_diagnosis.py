@@ -96,7 +96,7 @@ def test_detectable_bug_is_among_its_diagnoses(config: Config, data: st.DataObje
 def computed_by(path: Path, inputs: Inputs) -> Trace:
     """Trace of a custom step, computed in this process."""
     trace = empty_trace(inputs, cell=True, engine=str(path))
-    run_stack(inputs, trace, CustomStep(path).run_layer(), lambda done: None)
+    run_stack(inputs, trace, CustomStep(path).run_layer, lambda done: None)
     return trace
 
 

@@ -98,7 +98,7 @@ def _read_custom_step(path: Path) -> None:
     cell = path.name.partition("-")[0]
     inputs = load_inputs(network_of(cell))
     trace = empty_trace(inputs, cell=True)
-    run_stack(inputs, trace, CustomStep(path).run_layer(), lambda done: None)
+    run_stack(inputs, trace, CustomStep(path).run_layer, lambda done: None)
     assert trace.hidden.dtype == np.float32
 
 

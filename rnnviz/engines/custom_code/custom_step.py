@@ -1,8 +1,11 @@
-"""A user's file: a custom step `step(x, state, p)`, called step by step, or a custom cell."""
+"""The functions of a user's file: a custom step `step(x, state, p)` and its `backward(x, state, p, d_state)`.
+
+They are called step by step, in the process of the file.
+"""
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -18,14 +21,13 @@ from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import unreadable
+from rnnviz.engines.backward import BackwardTask, BlockGradients
 from rnnviz.engines.base import Progress
 from rnnviz.engines.custom_code.cell_file import load_cell
-from rnnviz.engines.custom_code.protocol import Declared
-from rnnviz.engines.layers import LayerTask, RunLayer
+from rnnviz.engines.layers import LayerTask
 
 _MODULE = "__recurrence__"
 """Module name under which the user's file is imported; unlikely to be in use."""
-
 
 _LONGEST_TEXT = 500
 
@@ -34,22 +36,22 @@ Returned = TypeVar("Returned")
 Arrays: TypeAlias = dict[str, FloatArray]
 
 AddLine: TypeAlias = Callable[[str, int], FloatArray]
-"""Create the array (L, D, T, N, U) of a returned line from its name and U."""
+"""Create the array (L, D, T, N, U) of a returned line, or of its gradient, from its name and U."""
 
 
 class CustomCodeError(Exception):
     """The user's code cannot be run; the text is one sentence that names the file and the line."""
 
 
-def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
-    """The cell that a file declares; the file's code runs inside of `watched`.
+def read_cell(path: Path, watched: AbstractContextManager[object]) -> tuple[str, str]:
+    """The cell that a file declares as JSON, and the listing of its program; the file's code runs inside of `watched`.
 
     Raises CustomCodeError if the file does not declare a cell; one sentence with the line, where it is known.
     """
     with watched:
         try:
             cell = load_cell(path)
-            return Declared(cell_to_json(cell), listing(cell))
+            return cell_to_json(cell), listing(cell)
         except OSError as error:
             raise CustomCodeError(str(unreadable(path, error))) from error
         except CellError as error:
@@ -62,18 +64,19 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
 class UserFunction:
     """One function of a file.
 
-    Whatever may run code of the user's is done inside of `watched`, so that a watchman knows when it began: calls of
-    the function, and methods of the objects that it returns or raises.
+    Whatever may run code of the user's is done inside of `watched`, so that a watchdog knows when it began: calls of
+    the function, and methods of the objects that it returns or raises. Arrays that it returns besides those that each
+    call needs are stored in the arrays of `add_line`.
     """
 
     name: str
-    """The name of the function."""
     arguments: str
-    """Its arguments, for an error."""
-    lines: str
-    """The arrays that it may return besides those that each call needs, for an error."""
+    line: str
+    """The noun for these arrays, for an error."""
 
-    def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
+    def __init__(
+        self, path: Path, watched: AbstractContextManager[object] | None = None, add_line: AddLine | None = None
+    ) -> None:
         """Run the file once and take its function.
 
         Raises CustomCodeError if it cannot be read, is not a Python, raises, exits, or does not define the function.
@@ -82,6 +85,7 @@ class UserFunction:
         self._definition = str(path)
         """The file and, once it is known, the line where the function is defined."""
         self._watched = nullcontext() if watched is None else watched
+        self._add_line = add_line
         self._lines: dict[str, FloatArray | None] | None = None
         """The arrays of the returned lines by name; None before the first call."""
         module = ModuleType(_MODULE)
@@ -112,37 +116,58 @@ class UserFunction:
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
             raise CustomCodeError(f"{at}: {type(error).__name__}: {error.msg}.") from error
 
+    def _tuple(self, value: object, counts: Collection[int], wanted: str, where: str, name: str = "") -> Sequence[Any]:
+        """A returned tuple or list of one of some lengths."""
+        if not isinstance(value, tuple | list) or len(value) not in counts:
+            of = f" for {name}" if name else ""
+            raise self._unfit(f"returned {_described(value)}{of} at {where}, but it must {wanted}")
+        return value
+
     def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
-        """One of the returned states as its own array, of the shape and dtype of `like`."""
+        """A returned value as an array of the shape and dtype of `like`."""
         array = np.asarray(value)
         if array.dtype.kind not in "biufO":
-            raise self._unfit(f"{self.name} returned {name} of {array.dtype} at {where}, but it must hold real numbers")
+            raise self._unfit(f"returned {name} of {array.dtype} at {where}, but it must hold real numbers")
         try:
             with np.errstate(over="ignore"):
                 converted: FloatArray = array.astype(like.dtype)
         except (TypeError, ValueError):
             raise self._unfit(
-                f"{self.name} returned {described(value)} for {name} at {where}, but it must be an array of numbers"
+                f"returned {_described(value)} for {name} at {where}, but it must be an array of numbers"
             ) from None
         if converted.shape != like.shape:
-            raise self._unfit(
-                f"{self.name} returned {name} of the shape {converted.shape} at {where}, but it must be {like.shape}"
-            )
+            raise self._unfit(f"returned {name} of the shape {converted.shape} at {where}, but it must be {like.shape}")
         return converted
 
-    def _store(self, at: tuple[Any, ...], lines: Arrays, add_line: AddLine | None) -> None:
+    def _further(self, lines: Mapping[Any, Any], known: Mapping[str, FloatArray], where: str) -> Arrays:
+        """The returned lines by name, which must be known, and the same in every call; each (S, U) as in `known`."""
+        for name in lines:
+            if type(name) is not str or name not in known:
+                named = f"{name:.{_LONGEST_TEXT}}" if type(name) is str else _described(name)
+                has = (
+                    f"the cell has {', '.join(known)}" if known else f"the cell has no {self.line}s besides its states"
+                )
+                raise self._unfit(f"returned the {self.line} {named} at {where}, but {has}")
+        if self._lines is not None and lines.keys() != self._lines.keys():
+            raise self._unfit(f"returned other {self.line}s at {where} than in its first call")
+        return {name: self._array(lines[name], name, like, where) for name, like in known.items() if name in lines}
+
+    def _store(self, at: tuple[Any, ...], lines: Arrays) -> None:
         """Store the returned lines (S, U) of a lane and a time step, for which the first call makes room."""
         if self._lines is None:
+            add = self._add_line
             try:
-                self._lines = {n: add_line(n, array.shape[1]) if add_line else None for n, array in lines.items()}
+                self._lines = {name: add(name, array.shape[1]) if add else None for name, array in lines.items()}
             except OSError as error:
-                raise self._unfit(f"the returned {self.lines} cannot be stored: {error.strerror}") from error
+                raise CustomCodeError(
+                    f"{self._definition}: the returned {self.line}s cannot be stored: {error.strerror}."
+                ) from error
         for name, series in self._lines.items():
             if series is not None:
                 series[at] = lines[name]
 
     def _unfit(self, what: str) -> CustomCodeError:
-        return CustomCodeError(f"{self._definition}: {what}.")
+        return CustomCodeError(f"{self._definition}: {self.name} {what}.")
 
     def _guarded(self, call: Callable[[], Returned], where: str = "") -> Returned:
         """Run code of the user's; whatever it raises becomes a sentence, which says `where` in the sequence."""
@@ -163,68 +188,113 @@ class UserFunction:
 class CustomStep(UserFunction):
     """The `step` of one file."""
 
-    name, arguments, lines = "step", "x, state, p", "lines"
+    name, arguments, line = "step", "x, state, p", "line"
 
-    def run_layer(self, add_line: AddLine | None = None) -> RunLayer:
-        """The step as a way to run one layer; see `engines.layers.RunLayer`.
+    def run_layer(self, task: LayerTask, progress: Progress) -> Arrays:
+        """Run one layer; see `engines.layers.RunLayer`."""
+        state = {name: np.array(array) for name, array in task.state.items()}
+        for done, t in enumerate(task.timesteps, start=1):
+            where = f"{DIRECTIONS[task.backward]}, t = {task.start + t}"
+            state, lines = self._guarded(partial(self._next, task, task.x[t], state, where), f" at {where}")
+            for name, series in task.series.items():
+                series[t] = state[name]
+            self._store((*task.lane, task.start + t, task.samples), lines)
+            progress(done / len(task.x))
+        return state
 
-        Lines that step returns besides the states are stored in the arrays of `add_line`, if it is given.
-        """
-
-        def run_layer(task: LayerTask, progress: Progress) -> Arrays:
-            direction = DIRECTIONS[task.backward]
-            state = {name: np.array(array) for name, array in task.state.items()}
-            for done, t in enumerate(task.timesteps, start=1):
-                where = f"{direction}, t = {task.start + t}"
-                state, lines = self._guarded(partial(self._next, task, task.x[t], state, where), f" at {where}")
-                for name, series in task.series.items():
-                    series[t] = state[name]
-                self._store((*task.lane, task.start + t, task.samples), lines, add_line)
-                progress(done / len(task.x))
-            return state
-
-        return run_layer
-
-    def _next(
-        self, task: LayerTask, x: FloatArray, state: Mapping[str, FloatArray], where: str
-    ) -> tuple[Arrays, Arrays]:
+    def _next(self, task: LayerTask, x: FloatArray, state: Arrays, where: str) -> tuple[Arrays, Arrays]:
         """The state and the lines that the user's step returns, in the network's dtype."""
         # The user may write into what they are given.
-        given = tuple(array.copy() for array in state.values())
-        returned = self._function(x.copy(), given, task.parameters)
-        lines: dict[Any, Any] = {}
+        returned = self._function(x.copy(), tuple(array.copy() for array in state.values()), task.parameters)
+        lines: Mapping[Any, Any] = {}
         if isinstance(returned, tuple | list) and len(returned) == len(state) + 1 and isinstance(returned[-1], dict):
-            returned, lines = returned[:-1], returned[-1]
-        if not isinstance(returned, tuple | list) or len(returned) != len(state):
-            raise self._unfit(
-                f"step returned {described(returned)} at {where}, but it must return the tuple "
-                f"({', '.join(state)}{',' if len(state) == 1 else ''})"
-            )
+            returned, lines = returned[:-1], dict(returned[-1])
+        values = self._tuple(returned, (len(state),), f"return the tuple {_tuple_of(state)}", where)
         following = {
             name: self._array(value, name, array, where)
-            for (name, array), value in zip(state.items(), returned, strict=True)
+            for (name, array), value in zip(state.items(), values, strict=True)
         }
-        return following, self._returned_lines(task, dict(lines), following, where)
+        return following, self._further(lines, self._known(task, state), where) if lines or self._lines else {}
 
-    def _returned_lines(self, task: LayerTask, lines: dict[Any, Any], state: Arrays, where: str) -> Arrays:
-        """The lines by name, which must be lines of the cell, and the same in every call."""
-        if not lines and not self._lines:
-            return {}
-        known = {name: node for name, node in graph_of(task.cell).values.items() if name not in state}
-        for name in lines:
-            if type(name) is not str or name not in known:
-                named = name[:_LONGEST_TEXT] if type(name) is str else described(name)
-                has = f"the cell has {', '.join(known)}" if known else "the cell has no lines besides its states"
-                raise self._unfit(f"step returned the line {named} at {where}, but {has}")
-        if self._lines is not None and lines.keys() != self._lines.keys():
-            raise self._unfit(f"step returned other lines at {where} than in its first call")
+    def _known(self, task: LayerTask, state: Arrays) -> Arrays:
+        """The lines of the cell besides its states, (S, U) each."""
         samples, projected = state["h"].shape
         units = {"H": len(task.parameters.i2h_bias) // len(task.cell.gates), "P": projected}
-        return {
-            name: self._array(lines[name], name, np.empty((samples, units[node.shape[0]]), state["h"].dtype), where)
-            for name, node in known.items()
-            if name in lines
-        }
+        nodes = {name: node for name, node in graph_of(task.cell).values.items() if name not in state}
+        return {name: np.empty((samples, units[node.shape[0]]), task.x.dtype) for name, node in nodes.items()}
+
+
+class CustomBackward(UserFunction):
+    """The `backward` of one file, as a `BackwardLayer`.
+
+    Lines are the gradients of pre-activations, and of states other than h, that it returns after those that each call
+    needs.
+    """
+
+    name, arguments, line = "backward", "x, state, p, d_state", "gradient"
+
+    def advance(self, task: BackwardTask) -> Arrays:
+        """See `BackwardLayer.advance`."""
+        raise AssertionError("the trace of a custom step has every state")
+
+    def gradients(self, task: BackwardTask) -> BlockGradients:
+        """See `BackwardLayer.gradients`."""
+        d_state = {s: np.array(array) for s, array in task.final.items()}
+        of_h, of_x = np.empty_like(task.direct), np.empty_like(task.x)
+        sums = {name: np.zeros(array.shape) for name, array in vars(task.parameters).items()}
+        steps = range(task.times.start, task.times.stop)[:: -1 if task.backward else 1]
+        for b in reversed(range(len(task.x))):
+            where = f"{DIRECTIONS[task.backward]}, t = {steps[b]}"
+            state = {s: array[b - 1] for s, array in task.states.items()} if b else task.state
+            of_h[b] = d_state["h"] = d_state["h"] + task.direct[b]
+            call = partial(self._previous, task, task.x[b], state, d_state, where)
+            of_x[b], d_state, of_parameters, lines = self._guarded(call, f" at {where}")
+            for name, array in of_parameters.items():
+                sums[name] += array
+            self._store((*task.lane, steps[b], task.samples), lines)
+            if task.cuts[b]:
+                d_state = {s: np.zeros_like(array) for s, array in d_state.items()}
+        return BlockGradients({"h": of_h}, of_x, d_state, sums)
+
+    def _previous(
+        self, task: BackwardTask, x: FloatArray, state: Mapping[str, FloatArray], d_state: Arrays, where: str
+    ) -> tuple[FloatArray, Arrays, Arrays, Arrays]:
+        """The gradients of x, of the previous state, of the parameters, and of lines, in the network's dtype."""
+        given = [tuple(np.array(array) for array in arrays.values()) for arrays in (state, d_state)]
+        wanted = "return (d_x, d_state, d_p), and may return a dict of further gradients after them"
+        returned = self._function(np.array(x), given[0], task.parameters, given[1])
+        d_x, before, d_p, *further = self._tuple(returned, (3, 4), wanted, where)
+        names = [f"d_{s}" for s in state]
+        before = self._tuple(before, (len(state),), f"be the tuple {_tuple_of(names)}", where, "d_state")
+        found, parameters = self._dict(d_p, "d_p", where), vars(task.parameters)
+        if found.keys() != parameters.keys():
+            raise self._unfit(
+                f"returned gradients of {', '.join(map(str, found)) or 'no parameters'} at {where}, but d_p must have "
+                f"{', '.join(parameters)}"
+            )
+        return (
+            self._array(d_x, "d_x", x, where),
+            {s: self._array(d, f"d_{s}", state[s], where) for s, d in zip(state, before, strict=True)},
+            {name: self._array(found[name], f"d_p of {name}", array, where) for name, array in parameters.items()},
+            self._further(self._dict(further[0], "lines", where) if further else {}, self._known(task), where),
+        )
+
+    def _dict(self, value: object, name: str, where: str) -> dict[Any, Any]:
+        """A returned dict, or the attributes of an object such as `p`."""
+        found = value if isinstance(value, dict) else getattr(value, "__dict__", None)
+        if not isinstance(found, dict):
+            raise self._unfit(f"returned {_described(value)} for {name} at {where}, but it must be a dict")
+        return dict(found)
+
+    def _known(self, task: BackwardTask) -> Mapping[str, FloatArray]:
+        """The pre-activations, and the states other than h, (S, U) each."""
+        hidden = len(task.parameters.i2h_bias) // task.cell.gate_count
+        gates = {gate: np.empty((len(task.x[0]), hidden), task.x.dtype) for gate in task.cell.gate_symbols}
+        return {name: array for name, array in (gates | dict(task.state)).items() if name != "h"}
+
+
+def _tuple_of(names: Collection[str]) -> str:
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
 def _cause(error: BaseException) -> str:
@@ -240,7 +310,7 @@ def _cause(error: BaseException) -> str:
     return f"{name}: {text}".removesuffix(": ").removesuffix(".")
 
 
-def described(value: object) -> str:
+def _described(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, np.ndarray):

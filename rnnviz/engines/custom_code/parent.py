@@ -1,15 +1,20 @@
-"""The engine's side: start the process that runs the user's file, read its messages, and survive its crash."""
+"""The engine's side: start the process that runs the user's file, read its messages, and survive its crash.
 
+A message is one JSON array a line on its standard output, a kind and a value.
+"""
+
+import ast
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeAlias
 
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
@@ -21,22 +26,32 @@ from rnnviz.core.gradients import OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress, file_version
-from rnnviz.engines.custom_code.custom_backward import defines_backward
-from rnnviz.engines.custom_code.protocol import (
-    BACKWARD,
-    PRINTED_LIMIT,
-    STEP_SECONDS,
-    Advanced,
-    Declared,
-    Done,
-    Failed,
-    Message,
-    Printed,
-    decode,
-)
 
 HOST_ARGUMENT = "--recurrence-host"
 """In a bundle there is no Python to be called with -m: the program is called with this instead."""
+
+BACKWARD = "backward"
+"""The argument of the process that asks for gradients, and the function that gives them."""
+
+STEP_SECONDS = 10.0
+"""How long loading the file, or a single step, may take before it counts as endless."""
+
+PRINTED_LIMIT = 20_000
+"""Limit of the characters that the user's code prints."""
+
+Message: TypeAlias = tuple[str, Any]
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "printed": lambda value: isinstance(value, str),
+    "advanced": lambda value: isinstance(value, float),
+    "alive": lambda value: value is None,
+    "failed": lambda value: isinstance(value, str),
+    "declared": lambda value: [*map(type, value)] == [str, str],
+    "done": lambda value: value is None,
+}
+"""The messages, with a check of their values: text of the user's code, the fraction of the work that is done, a
+heartbeat outside of this code, a sentence with the line that cannot be run, a cell as JSON with the listing of its
+program, and the end of a run that filled the trace."""
 
 _LONGEST_LINE = 1 << 20
 """Bytes of a message; code that writes to the host's pipe could do so without end."""
@@ -46,7 +61,36 @@ _SILENCE_SECONDS = STEP_SECONDS + 5.0
 _SILENCE_INTERVAL = 0.2
 
 
-Answer = TypeVar("Answer", Done, Declared)
+def encode(kind: str, value: Any = None) -> bytes:
+    """The message as a line."""
+    return (json.dumps([kind, value]) + "\n").encode()
+
+
+def decode(line: bytes) -> Message | None:
+    """The message of a line, None if it is none, as when code below Python writes to standard output."""
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
+        kind, value = json.loads(line)
+        if _KINDS[kind](value):
+            return kind, value
+    return None
+
+
+def defines_backward(path: Path) -> bool:
+    """Whether a file defines `backward` at its top level; no code of it runs."""
+    with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        for statement in ast.parse(path.read_bytes()).body:
+            match statement:
+                case ast.FunctionDef(name=name):
+                    names = [name]
+                case ast.Assign(targets=targets):
+                    names = [ast.unparse(target) for target in targets]
+                case ast.ImportFrom(names=imported):
+                    names = [alias.asname or alias.name for alias in imported]
+                case _:
+                    continue
+            if BACKWARD in names:
+                return True
+    return False
 
 
 class CustomEngine:
@@ -78,7 +122,7 @@ class CustomEngine:
         assert inputs.folder is not None
         assert trace.folder is not None
         printed = _Printed()
-        _answer(Done, printed, self._path, str(inputs.folder), str(trace.folder), *passes, progress=progress)
+        _answer("done", printed, self._path, str(inputs.folder), str(trace.folder), *passes, progress=progress)
         return EngineReport(printed=printed.text)
 
 
@@ -88,36 +132,34 @@ def custom_cell(path: str) -> CellSpec:
     Raises EngineError if the file does not declare a cell, crashes or does not return; one sentence.
     """
     try:
-        return cell_from_json(_declared(path).cell)
+        return cell_from_json(_declared(path)[0])
     except CellError as error:
         raise EngineError(f"{path}: {error}") from error
 
 
 def custom_program(path: str) -> str:
     """The lines of a user's cell with the NumPy calls that compute them; raises as `custom_cell` does."""
-    return _declared(path).program
+    return _declared(path)[1]
 
 
-def _declared(path: str) -> Declared:
-    return _answer(Declared, _Printed(), path)
+def _declared(path: str) -> tuple[str, str]:
+    cell, program = _answer("declared", _Printed(), path)
+    return cell, program
 
 
-def _answer(
-    kind: type[Answer], printed: "_Printed", path: str, *folders: str, progress: Progress = lambda _: None
-) -> Answer:
-    """The message of this kind, with which the process ends; `printed` gets its prints. Raises an EngineError."""
+def _answer(last: str, printed: "_Printed", path: str, *folders: str, progress: Progress = lambda _: None) -> Any:
+    """The value of the message of the kind `last`; `printed` gets the prints before it. Raises an EngineError."""
     with _host(path, *folders) as process, SilenceWatchdog(process) as silence:
-        for message in _messages(process):
+        for kind, value in _messages(process):
             silence.heard()
-            match message:
-                case Printed(text):
-                    printed.add(text)
-                case Advanced(fraction):
-                    progress(fraction)
-                case Failed(sentence):
-                    raise EngineError(printed.after(sentence))
-                case kind():
-                    return message
+            if kind == last:
+                return value
+            if kind == "printed":
+                printed.add(value)
+            elif kind == "advanced":
+                progress(value)
+            elif kind == "failed":
+                raise EngineError(printed.after(value))
         # It may have closed its standard output and live on; the silence ends that, too.
         process.wait()
         raise EngineError(printed.after(f"{path} ended its process ({_manner(process.returncode, silence.killed)})."))
@@ -131,10 +173,8 @@ class _Printed:
         self._room = PRINTED_LIMIT
 
     def add(self, text: str) -> None:
-        """Keep the text, as long as there is room."""
-        if self._room > 0:
-            # A lone surrogate could be written into no file.
-            self._parts.append(text[: self._room].encode("utf-8", "backslashreplace").decode("utf-8"))
+        # A lone surrogate could be written into no file.
+        self._parts.append(text[: max(0, self._room)].encode("utf-8", "backslashreplace").decode("utf-8"))
         self._room -= len(text)
 
     @property
@@ -168,7 +208,6 @@ class SilenceWatchdog:
         self._thread.join()
 
     def heard(self) -> None:
-        """There was a message."""
         self._heard = monotonic()
 
     def _watch(self) -> None:
@@ -204,7 +243,6 @@ def _host(path: str, *folders: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and its group."""
     if hasattr(os, "killpg"):
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -222,8 +260,9 @@ def _messages(process: subprocess.Popen[bytes]) -> Iterator[Message]:
     """The host's messages until its standard output ends."""
     assert process.stdout is not None
     while line := process.stdout.readline(_LONGEST_LINE):
-        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            yield decode(line)
+        message = decode(line)
+        if message is not None:
+            yield message
 
 
 def _manner(code: int, silent: bool) -> str:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.gradients import GRADIENT
@@ -24,20 +24,8 @@ from rnnviz.core.inputs import open_inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace, add_array, open_trace
 from rnnviz.engines.backward import run_stack_backward
-from rnnviz.engines.custom_code.custom_backward import CustomBackward
-from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep, read_cell
-from rnnviz.engines.custom_code.protocol import (
-    BACKWARD,
-    PRINTED_LIMIT,
-    STEP_SECONDS,
-    Advanced,
-    Alive,
-    Done,
-    Failed,
-    Message,
-    Printed,
-    encode,
-)
+from rnnviz.engines.custom_code.custom_step import CustomBackward, CustomCodeError, CustomStep, read_cell
+from rnnviz.engines.custom_code.parent import BACKWARD, PRINTED_LIMIT, STEP_SECONDS, encode
 from rnnviz.engines.layers import run_stack
 
 _PR_SET_PDEATHSIG = 1
@@ -56,10 +44,10 @@ class MessageWriter:
         self._lock = threading.Lock()
         self._last = 0.0
 
-    def send(self, message: Message) -> None:
-        """Write a message."""
+    def send(self, kind: str, value: Any = None) -> None:
+        """Write a message; see `parent`."""
         with self._lock:
-            self._out.write(encode(message))
+            self._out.write(encode(kind, value))
             self._out.flush()
 
     def advance(self, fraction: float) -> None:
@@ -67,7 +55,7 @@ class MessageWriter:
         now = monotonic()
         if now - self._last >= _PROGRESS_INTERVAL:
             self._last = now
-            self.send(Advanced(fraction))
+            self.send("advanced", fraction)
 
 
 class CapturedOutput(io.TextIOBase):
@@ -85,7 +73,7 @@ class CapturedOutput(io.TextIOBase):
     def write(self, text: str) -> int:
         """Send the text, as long as there is room."""
         if text and self._room > 0:
-            self._messages.send(Printed(text[: self._room]))
+            self._messages.send("printed", text[: self._room])
             self._room -= len(text)
         return len(text)
 
@@ -119,13 +107,12 @@ class CallWatchdog:
             if began is not None and now - began > self._seconds:
                 line = self._line()
                 at = f"{self._path}, line {line}" if line else str(self._path)
-                self._messages.send(
-                    Failed(f"{at}: the {self._noun} was stopped: it did not return within {self._seconds:.0f} s.")
-                )
+                sentence = f"{at}: the {self._noun} was stopped: it did not return within {self._seconds:.0f} s."
+                self._messages.send("failed", sentence)
                 _end()
             if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:
                 last = now
-                self._messages.send(Alive())
+                self._messages.send("alive")
 
     def _line(self) -> int | None:
         """The innermost line of the user's file that is being run."""
@@ -152,20 +139,20 @@ def main(arguments: list[str]) -> int:
     try:
         check_regular(path)
         if not folders:
-            messages.send(read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell")))
+            messages.send("declared", read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell")))
             return 0
         inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
         watched = CallWatchdog(path, messages, STEP_SECONDS)
         if arguments[3:] == [BACKWARD]:
-            add_gradient = partial(add_line, folders[1], trace, kind=GRADIENT)
-            run_stack_backward(inputs, trace, CustomBackward(path, watched, add_gradient), messages.advance)
+            gradients = CustomBackward(path, watched, partial(add_line, folders[1], trace, kind=GRADIENT))
+            run_stack_backward(inputs, trace, gradients, messages.advance)
         else:
-            own = CustomStep(path, watched)
-            run_stack(inputs, trace, own.run_layer(partial(add_line, folders[1], trace)), messages.advance)
+            step = CustomStep(path, watched, partial(add_line, folders[1], trace))
+            run_stack(inputs, trace, step.run_layer, messages.advance)
     except (InputError, CustomCodeError) as error:
-        messages.send(Failed(str(error)))
+        messages.send("failed", str(error))
         return 1
-    messages.send(Done())
+    messages.send("done")
     return 0
 
 

@@ -12,8 +12,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.backward import run_stack_backward
-from rnnviz.engines.custom_code.custom_backward import CustomBackward, defines_backward
-from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
+from rnnviz.engines.custom_code.custom_step import CustomBackward, CustomCodeError, CustomStep
+from rnnviz.engines.custom_code.parent import defines_backward
 from rnnviz.engines.layers import run_stack
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
@@ -38,7 +38,7 @@ def computed(inputs: Inputs, path: Path) -> Trace:
         further[f"grad.{name}"] = array = np.zeros((*trace.shape[:4], units), trace.hidden.dtype)
         return array
 
-    run_stack(inputs, trace, CustomStep(path).run_layer(), lambda done: None)
+    run_stack(inputs, trace, CustomStep(path).run_layer, lambda done: None)
     run_stack_backward(inputs, trace, CustomBackward(path, None, add_gradient), lambda done: None)
     return trace.with_arrays(further)
 
@@ -100,7 +100,7 @@ BROKEN = {
     ),
     "an unknown gate": (
         f"return x, state, {D_P}, {{'q': state[0]}}",
-        ", line 5: backward returned the gradient of q at forward, t = 1, but the cell has none besides h.",
+        ", line 5: backward returned the gradient q at forward, t = 1, but the cell has no gradients besides its",
     ),
 }
 

@@ -1,5 +1,6 @@
 """Files that declare a cell: the examples, and one sentence with a line for whatever is wrong with a file."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -7,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CellError, Sizes
+from rnnviz.cells import CellError, CellSpec, Sizes
 from rnnviz.cells.interpreters.program_source import listing
+from rnnviz.core.cell_json import cell_to_json
 from rnnviz.engines.custom_code.cell_file import load_cell
-from tests.cells.layers import EXAMPLES
+from rnnviz.engines.custom_code.custom_step import CustomCodeError, read_cell
+from tests.cells.layers import EXAMPLES, ROOT
+from tests.engines.custom_code.files import without_path, written
 
 STEP = """
 def step(u, v, state, p):
@@ -20,20 +24,8 @@ def step(u, v, state, p):
 """
 
 
-LACKING = (
-    "The step uses {} on a value, which the algebra of a cell lacks: "
-    "it has +, -, *, activations, recurrent(gate, x) and matrix @ value."
-)
-
-
-SHAPES = 'parameters must be names with their shapes, such as {"c2f_weight": "H"}.'
-SHAPE = 'parameters gives w the shape "{}", but a shape is "H", or two of H, P and I.'
-
-
-def loaded(folder: Path, text: str):  # type: ignore[no-untyped-def]
-    path = folder / "mine.py"
-    path.write_text(text, encoding="utf-8")
-    return load_cell(path)
+def loaded(folder: Path, text: str) -> CellSpec:
+    return load_cell(written(folder, text))
 
 
 def error_of(folder: Path, text: str) -> tuple[str, int | None]:
@@ -58,18 +50,12 @@ def test_the_examples() -> None:
     assert EXAMPLES["indrnn"].activations[0][1].text == "relu"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_are_short(name: str) -> None:
-    path = Path(EXAMPLES[name].step.__code__.co_filename)  # type: ignore[attr-defined]
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    assert len(lines) <= 15
-
-
 def test_a_file_needs_no_imports(tmp_path: Path) -> None:
     cell = loaded(tmp_path, 'gates = "f n"' + STEP)
     assert cell.name == cell.title == "mine"
     assert cell.gate_symbols == cell.recurrent_gates == ("f", "n")
     assert cell.state_symbols == ("h",)
+    assert listing(cell).splitlines()[1] == "f = sigmoid(u.f + v.f)"
 
 
 def test_all_that_a_file_can_declare(tmp_path: Path) -> None:
@@ -88,25 +74,18 @@ def step(u, v, state, p, *, gate=sigmoid):
     return Step(f=f, c=c, h=p.h2r_weight @ c)
 """,
     )
+    shapes = {
+        "i2h_weight": ((8, 2), "weight"),
+        "h2h_weight": ((4, 3), "weight"),
+        "i2h_bias": ((8,), "bias"),
+        "h2h_bias": ((4,), "bias"),
+        "h2r_weight": ((3, 4), "weight"),
+        "c2f_weight": ((4,), "vector"),
+        "c_bias": ((4,), "bias"),
+    }
     assert cell.title == "All of it"
-    assert cell.parameter_shapes(Sizes(2, 4, 3)) == {
-        "i2h_weight": (8, 2),
-        "h2h_weight": (4, 3),
-        "i2h_bias": (8,),
-        "h2h_bias": (4,),
-        "h2r_weight": (3, 4),
-        "c2f_weight": (4,),
-        "c_bias": (4,),
-    }
-    assert cell.initializers() == {
-        "i2h_weight": "weight",
-        "h2h_weight": "weight",
-        "i2h_bias": "bias",
-        "h2h_bias": "bias",
-        "h2r_weight": "weight",
-        "c2f_weight": "vector",
-        "c_bias": "bias",
-    }
+    assert cell.parameter_shapes(Sizes(2, 4, 3)) == {name: shape for name, (shape, _) in shapes.items()}
+    assert cell.initializers() == {name: kind for name, (_, kind) in shapes.items()}
     assert dict(cell.activations).keys() == {"gate"}
 
 
@@ -114,119 +93,38 @@ def test_a_cell_may_have_a_hundred_parameters_and_gates_that_only_recurrent_read
     names = [f"w{k}" for k in range(100)]
     step = "def step(u, v, state, p):\n    return Step(h=u.f + v.f + recurrent('n', state.h))\n"
     cell = loaded(tmp_path, f"gates = 'f n'\nparameters = dict.fromkeys({names}, 'H')\n{step}")
-    assert (cell.name, cell.title) == ("mine", "mine")
     assert [p.name for p in cell.parameters] == names
     assert cell.recurrent_gates == ("f", "n")
 
 
-def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
-    text = listing(loaded(tmp_path, 'gates = "f n"' + STEP))
-    assert text.splitlines()[1] == "f = sigmoid(u.f + v.f)"
+NO_STEP = "The file defines no function step(u, v, state, p)."
 
 
 @pytest.mark.parametrize(
     ("text", "sentence", "line"),
     [
-        ("", "The file defines no function step(u, v, state, p).", None),
+        ("", NO_STEP, None),
         (STEP, 'The file defines no gates, such as gates = "f n".', None),
-        ("gates = 'f n'\nstep = 3", "The file defines no function step(u, v, state, p).", 2),
+        ("gates = 'f n'\nstep = 3", NO_STEP, 2),
         ("gates = 'f n\n" + STEP, "The file is not Python: unterminated string literal (detected at line 1).", 1),
         ("gates = 'f n'\nraise ValueError('no\\nway')", "ValueError: no.", 2),
         ("gates = 'f n'\nraise ValueError\n", "ValueError.", 2),
         ("gates = 'f n'\nraise ValueError('no.')\n", "ValueError: no.", 2),
         ("gates = 'f n'\nraise TypeError('no')\n", "TypeError: no.", 2),
         ("gates = 'f n'\nraise AttributeError('no')\n", "AttributeError: no.", 2),
-        (
-            "gates = 'f n'; title = ''" + STEP,
-            "title has a name in words that is not one line of 1 to 100 characters.",
-            1,
-        ),
-        (
-            "gates = 'f n'; parameters = {'h': 'H'}" + STEP,
-            "parameters has h, which is a state: rename one of them.",
-            1,
-        ),
-        ("gates = 'f n'; parameters = {'w': 3}" + STEP, SHAPES, 1),
-        ("gates = 'f n'; parameters = {'w': 'H H H'}" + STEP, SHAPE.format("H H H"), 1),
-        ("gates = 'f n'; parameters = {'w': 'H X'}" + STEP, SHAPE.format("H X"), 1),
         ("gates = 'f n'\n1 / 0\n", "ZeroDivisionError: division by zero.", 2),
         ("gates = 'f n'\nraise SystemExit(3)\n", "SystemExit: 3.", 2),
-        ("gates = 'f n f'" + STEP, "gates has f twice.", 1),
-        ("gates = 'f c'" + STEP, "gates has c, the symbol of a cell state: choose another one, such as n.", 1),
-        ("gates = 'for n'" + STEP, "gates has 'for', which Python cannot read as a name.", 1),
-        ("gates = '\ufb01 n'" + STEP, "gates has \ufb01, which Python reads as fi: write that.", 1),
-        ("gates = 'f norm'" + STEP, "gates has norm, a name that rnnviz uses itself: choose another one.", 1),
-        (
-            "gates = 'f n'\nstates = 'h add'" + STEP,
-            "states has add, a name that rnnviz uses itself: choose another one.",
-            2,
-        ),
-        ("gates = 'f n'; states = 'h n'" + STEP, "gates has n, which is a state: rename one of them.", 1),
-        (
-            "gates = 'f n'; parameters = {'f': 'H'}" + STEP,
-            "parameters has f, which is a gate: rename one of them.",
-            1,
-        ),
         (
             "gates = 'f n'\n\nparameters = dict.fromkeys(map('w{}'.format, range(101)), 'H')" + STEP,
             "parameters has 101 names, but a cell has at most 100.",
             3,
         ),
-        (
-            "gates = 'f n'; states = {'h': 'P'}" + STEP,
-            'states has h of the size P, which needs a parameter of the shape "P H".',
-            1,
-        ),
-        (
-            "gates = 'f n'; title = 'a\\nb'" + STEP,
-            "title has a name in words that is not one line of 1 to 100 characters.",
-            1,
-        ),
-        ("gates = ''" + STEP, "gates must have at least one symbol.", 1),
-        ("gates = 7" + STEP, 'gates must be symbols such as "f n", or {"f": "forget gate"}.', 1),
-        ("gates = {'f': 3}" + STEP, "gates has int, but its names in words must be texts.", 1),
-        ("gates = 'f n-1'" + STEP, "gates has 'n-1', which Python cannot read as a name.", 1),
-        ("gates = 'f _n'" + STEP, "gates has '_n', which Python cannot read as a name.", 1),
-        ("gates = 'f n'; recurrent_gates = 'q'" + STEP, "recurrent_gates has q, which is not among gates: f, n.", 1),
-        ("gates = 'f n'; states = 'h 2c'" + STEP, "states has '2c', which Python cannot read as a name.", 1),
-        ("gates = 'f n'; states = 'c m'" + STEP, "states must have h, the output of the cell.", 1),
-        (
-            "gates = 'f n'; states = {'h': 'I'}" + STEP,
-            'states must be symbols such as "h c", or {"h": "P", "c": "H"}.',
-            1,
-        ),
-        ("gates = 'f n'; title = 3" + STEP, "title has int, but its names in words must be texts.", 1),
-        (
-            "gates = 'f n'; parameters = {'i2h_bias': 'H'}" + STEP,
-            "parameters has i2h_bias, which every cell has.",
-            1,
-        ),
-        (
-            "gates = 'f n'; parameters = {'w': 'I'}" + STEP,
-            'parameters gives w the shape "I", but a shape is "H", or two of H, P and I.',
-            1,
-        ),
-        (
-            "gates = 'f n'; parameters = ['w']" + STEP,
-            'parameters must be names with their shapes, such as {"c2f_weight": "H"}.',
-            1,
-        ),
-        (
-            "gates = 'f n'\ndef step(x, state): ...",
-            "step takes (x, state), but must take (u, v, state, p).",
-            2,
-        ),
+        ("gates = 'f n'\ndef step(x, state): ...", "step takes (x, state), but must take (u, v, state, p).", 2),
         (
             "gates = 'f n'\nclass Own:\n    def __call__(self, u, v): ...\nstep = Own()",
             "step takes (u, v), but must take (u, v, state, p).",
             4,
         ),
-        (
-            "gates = 'f n'\nstates = {'h': 'H', 'a b': 'H'}" + STEP,
-            "states has 'a b', which Python cannot read as a name.",
-            2,
-        ),
-        ("gates = 'f n'; states = ['h']" + STEP, 'states must be symbols such as "h c", or {"h": "P", "c": "H"}.', 1),
         (
             "gates = 'f n'\ndef step(u, v, state, p, *, gate=3): ...",
             "step's argument gate needs an activation as its default.",
@@ -234,8 +132,64 @@ def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_declarations(tmp_path: Path, text: str, sentence: str, line: int | None) -> None:
+def test_wrong_files(tmp_path: Path, text: str, sentence: str, line: int | None) -> None:
     assert error_of(tmp_path, text) == (sentence, line)
+
+
+NAME, OWN, TWO = (
+    "which Python cannot read as a name",
+    "a name that rnnviz uses itself: choose another one",
+    "rename one",
+)
+WORDS, STATES = "has a name in words that is not one line of 1 to 100 characters", "states must be symbols such as"
+SHAPES, SHAPE = "parameters must be names with their shapes, such as", 'but a shape is "H", or two of H, P and I'
+
+
+@pytest.mark.parametrize(
+    ("declared", "sentence"),
+    [
+        ("gates = 'f n f'", "gates has f twice."),
+        ("gates = 'f c'", "gates has c, the symbol of a cell state: choose another one, such as n."),
+        ("gates = 'for n'", f"gates has 'for', {NAME}."),
+        ("gates = 'f n-1'", f"gates has 'n-1', {NAME}."),
+        ("gates = 'f _n'", f"gates has '_n', {NAME}."),
+        ("gates = '\ufb01 n'", "gates has \ufb01, which Python reads as fi: write that."),
+        ("gates = 'f norm'", f"gates has norm, {OWN}."),
+        ("gates = ''", "gates must have at least one symbol."),
+        ("gates = 7", 'gates must be symbols such as "f n", or {"f": "forget gate"}.'),
+        ("gates = {'f': 3}", "gates has int, but its names in words must be texts."),
+        ("title = ''", f"title {WORDS}."),
+        ("title = 'a\\nb'", f"title {WORDS}."),
+        ("title = 'x' * 101", f"title {WORDS}."),
+        ("title = 3", "title has int, but its names in words must be texts."),
+        ("recurrent_gates = 'q'", "recurrent_gates has q, which is not among gates: f, n."),
+        ("states = 'h add'", f"states has add, {OWN}."),
+        ("states = 'h n'", f"gates has n, which is a state: {TWO} of them."),
+        ("states = 'h 2c'", f"states has '2c', {NAME}."),
+        ("states = {'h': 'H', 'a b': 'H'}", f"states has 'a b', {NAME}."),
+        ("states = 'c m'", "states must have h, the output of the cell."),
+        ("states = {'h': 'I'}", f'{STATES} "h c", or {{"h": "P", "c": "H"}}.'),
+        ("states = ['h']", f'{STATES} "h c", or {{"h": "P", "c": "H"}}.'),
+        ("states = {'h': 'P'}", 'states has h of the size P, which needs a parameter of the shape "P H".'),
+        ("parameters = {'h': 'H'}", f"parameters has h, which is a state: {TWO} of them."),
+        ("parameters = {'f': 'H'}", f"parameters has f, which is a gate: {TWO} of them."),
+        ("parameters = {'i2h_bias': 'H'}", "parameters has i2h_bias, which every cell has."),
+        ("parameters = ['w']", f'{SHAPES} {{"c2f_weight": "H"}}.'),
+        ("parameters = {'w': 3}", f'{SHAPES} {{"c2f_weight": "H"}}.'),
+        ("parameters = {'w': 'I'}", f'parameters gives w the shape "I", {SHAPE}.'),
+        ("parameters = {'w': 'H X'}", f'parameters gives w the shape "H X", {SHAPE}.'),
+        ("parameters = {'w': 'H H H'}", f'parameters gives w the shape "H H H", {SHAPE}.'),
+    ],
+)
+def test_wrong_declarations(tmp_path: Path, declared: str, sentence: str) -> None:
+    assert error_of(tmp_path, f"gates = 'f n'; {declared}{STEP}") == (sentence, 1)
+
+
+LACKING = (
+    "The step uses {} on a value, which the algebra of a cell lacks: "
+    "it has +, -, *, activations, recurrent(gate, x) and matrix @ value."
+)
+MEANING = "The step gives {}, a name that has another meaning: choose another one."
 
 
 @pytest.mark.parametrize(
@@ -245,25 +199,13 @@ def test_wrong_declarations(tmp_path: Path, text: str, sentence: str, line: int 
         ("return Step(h=u.f * 1e400)", "The step uses the number inf, which is not finite.", 4),
         ("return Step(h=u.f > u.n)", LACKING.format(">"), 4),
         ("return Step(h=u.f**2)", LACKING.format("**"), 4),
-        (
-            "return Step(h=u.f + v.f + v.n, x=u.n)",
-            "The step gives x, a name that has another meaning: choose another one.",
-            3,
-        ),
-        (
-            "return Step(h=u.f + v.f + v.n, c=u.n)",
-            "The step gives c, a name that has another meaning: choose another one.",
-            3,
-        ),
-        (
-            "return Step(h=u.f + v.f + v.n, w=u.n)",
-            "The step gives w, a name that has another meaning: choose another one.",
-            3,
-        ),
-        ("return Step(n=u.n)", "The step does not give the state h: Step(h=...).", 3),
-        ("return Step(h=sigmod(u.f))", "NameError: name 'sigmod' is not defined.", 4),
         ("return Step(h=u.f / v.f)", LACKING.format("/"), 4),
         ("return Step(h=u.f * 'x')", LACKING.format("an operation"), 4),
+        ("return Step(h=u.f + v.f + v.n, x=u.n)", MEANING.format("x"), 3),
+        ("return Step(h=u.f + v.f + v.n, c=u.n)", MEANING.format("c"), 3),
+        ("return Step(h=u.f + v.f + v.n, w=u.n)", MEANING.format("w"), 3),
+        ("return Step(n=u.n)", "The step does not give the state h: Step(h=...).", 3),
+        ("return Step(h=sigmod(u.f))", "NameError: name 'sigmod' is not defined.", 4),
         ("return Step(h=tanh(3))", "The step gives an activation, or recurrent, something else than a value.", 4),
         (
             "return Step(h=u.f + v.f)",
@@ -283,15 +225,6 @@ def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:
     assert error_of(tmp_path, text) == ("The step reads u.nothing, but the cell declares f.", 3)
 
 
-def test_a_binary_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CellError, match="The file is not text in UTF-8"):
-        load_cell(path)
-    with pytest.raises(OSError, match="No such file"):
-        load_cell(tmp_path / "other.py")
-
-
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -300,3 +233,42 @@ def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
         with pytest.raises(CellError) as caught:
             load_cell(path)
         assert "\n" not in str(caught.value)
+
+
+def test_the_file_is_read_under_watch() -> None:
+    seen: list[str] = []
+
+    class Watch(nullcontext[None]):
+        def __enter__(self) -> None:
+            seen.append("in")
+
+        def __exit__(self, *_: object) -> None:
+            seen.append("out")
+
+    assert read_cell(ROOT / "resources" / "cells" / "mgu.py", Watch())[0] == cell_to_json(EXAMPLES["mgu"])
+    assert seen == ["in", "out"]
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (b"gates = 'h'\n1 / 0\n", ", line 2: ZeroDivisionError: division by zero."),
+        (STEP.encode(), ': The file defines no gates, such as gates = "f n".'),
+        (b"gates = 'h'\nraise BaseException('no')\n", ": BaseException: no."),
+        (b"\xff\xfe\x00", ": The file is not text in UTF-8."),
+        (None, " does not exist in "),
+    ],
+)
+def test_a_file_that_declares_no_cell_is_refused(code: bytes | None, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    if code is not None:
+        path.write_bytes(code)
+    with pytest.raises(CustomCodeError) as caught:
+        read_cell(path, nullcontext())
+    assert without_path(str(caught.value), path).startswith(sentence)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_file_has_its_own_name_and_path_and_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    cell = loaded(tmp_path, f"\ufeffgates = 'f n'\ntitle = f'{{__name__}} in {{__file__}}'[:50] + 'µ' * 50\n{STEP}")
+    assert cell.title == f"mine in {tmp_path / 'mine.py'}"[:50] + "µ" * 50

@@ -8,31 +8,23 @@ import pytest
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.errors import EngineError
 from rnnviz.engines.custom_code import parent
-from rnnviz.engines.custom_code.parent import custom_cell
+from rnnviz.engines.custom_code.parent import custom_cell, custom_program
 from tests.cells.layers import EXAMPLES, ROOT
-from tests.engines.custom_code.files import written
-from tests.profiles import nightly_except
+from tests.engines.custom_code.files import IMPATIENT, without_path, written
 
-IMPATIENT = (
-    "import sys; from rnnviz.engines.custom_code import worker; worker.STEP_SECONDS = worker._OUTSIDE_SECONDS = 0.4; "
-    "sys.exit(worker.main(sys.argv[1:]))"
-)
 STEP = "def step(u, v, state, p):\n    return Step(h=tanh(u.h + v.h))\n"
 
 
 def sentence_of(path: Path) -> str:
     with pytest.raises(EngineError) as caught:
         custom_cell(str(path))
-    sentence = str(caught.value)
-    assert sentence.startswith(str(path))
-    assert "\n" not in sentence
-    return sentence.removeprefix(str(path))
+    return without_path(str(caught.value), path)
 
 
-@pytest.mark.parametrize("name", nightly_except(EXAMPLES, "mingru", "ugrnn"))
-def test_the_examples(name: str) -> None:
-    cell = custom_cell(str(ROOT / "resources" / "cells" / f"{name}.py"))
-    assert cell_to_json(cell) == cell_to_json(EXAMPLES[name])
+def test_an_example_is_a_cell_and_a_program() -> None:
+    path = str(ROOT / "resources" / "cells" / "mingru.py")
+    assert cell_to_json(custom_cell(path)) == cell_to_json(EXAMPLES["mingru"])
+    assert "h = " in custom_program(path)
 
 
 @pytest.mark.slow
@@ -45,15 +37,6 @@ def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("gates = 'h'\n1 / 0\n", ", line 2: ZeroDivisionError: division by zero."),
-        pytest.param(
-            "gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.h ** 2)\n",
-            ", line 3: ",
-            marks=pytest.mark.slow,
-        ),
-        ("gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.q)\n", ", line 3: The step reads u.q"),
-        pytest.param("gates = 'h\n", ", line 1: The file is not Python: ", marks=pytest.mark.slow),
-        (STEP, ": The file defines no gates"),
         pytest.param("import os\nos._exit(3)\n", " ended its process (exit code 3).", marks=pytest.mark.slow),
         ("import ctypes\nctypes.string_at(0)\n", " ended its process (killed by SIGSEGV)."),
         ("print('here')\nraise ValueError('no')\n", ", line 2: ValueError: no. Last it printed: here"),
@@ -61,11 +44,7 @@ def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
     ],
 )
 def test_the_sentence_of_a_file_that_declares_no_cell(code: str, sentence: str, tmp_path: Path) -> None:
-    assert sentence_of(written(tmp_path, code)).startswith(sentence)
-
-
-def test_no_file(tmp_path: Path) -> None:
-    assert sentence_of(tmp_path / "none.py") == f" does not exist in {tmp_path}."
+    assert sentence_of(written(tmp_path, code)) == sentence
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
+from rnnviz.engines.custom_code.custom_step import CustomStep
 from rnnviz.engines.layers import run_stack
-from tests.engines.custom_code.files import SIZES, written
+from tests.engines.custom_code.files import SIZES, computed, refusal, written
 from tests.engines.seeded_bugs import RIGHT
-from tests.oracles.computed import assert_near, empty_trace
+from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import inputs_of
 
@@ -28,18 +28,45 @@ class Watch:
         ENTERED.append("out")
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("with_cells", [True, False])
-def test_every_layer_is_computed_in_its_own_order(cell: str, with_cells: bool, tmp_path: Path) -> None:
-    asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, dtype="float64", **SIZES)
-    trace, answer = empty_trace(asked, cell=with_cells), recurrence(asked)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", RIGHT)
+def test_a_right_file_computes_every_number(cell: str, dtype: str, tmp_path: Path) -> None:
+    asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, dtype=dtype, **SIZES)
+    trace = computed(asked, written(tmp_path, RIGHT[cell]))
+    # Whatever the file computes in, the trace holds the network's own floats.
+    assert trace.hidden.dtype == dtype
+    assert_agrees(trace, recurrence(asked), 1e-12 if dtype == "float64" else 1e-6)
+
+
+def test_every_step_is_reported(inputs: Inputs, tmp_path: Path) -> None:
     told: list[float] = []
-    run_stack(asked, trace, CustomStep(written(tmp_path, RIGHT[cell])).run_layer(), told.append)
-    for name in ("hidden", "output", "state_h", *(("state_c",) if cell == "lstm" else ())):
-        assert_near(getattr(trace, name), getattr(answer, name), 1e-12, name)
-    if trace.cell is not None and answer.cell is not None:
-        assert_near(trace.cell, answer.cell, 1e-12, "cell")
+    step = CustomStep(written(tmp_path, RIGHT["rnn_tanh"]))
+    run_stack(inputs, empty_trace(inputs, cell=False), step.run_layer, told.append)
     np.testing.assert_allclose(told, np.arange(1, 13) / 12)
+
+
+DATACLASS = (
+    "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom typing import ClassVar\n\n\n"
+    "@dataclass\nclass Settings:\n    kind: ClassVar[str] = 'a'\n    slope: float = 1.0\n\nimport numpy"
+)
+CHANGES = {
+    "writes into its arguments": [("    return [new]", "    x[:] = 7\n    state[0][:] = 7\n    return [new]")],
+    "changes a returned array later": [
+        ("new = np.empty_like(h)", "new = KEPT.setdefault('new', np.empty_like(h))"),
+        ("FIRST = {}", "KEPT = {}"),
+        ("np.float64", "np.float32"),
+    ],
+    "defines dataclasses with postponed annotations": [("import numpy", DATACLASS)],
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_file_may_do_what_changes_no_number(how: str, inputs: Inputs, tmp_path: Path) -> None:
+    code = RIGHT["rnn_tanh"]
+    for old, new in CHANGES[how]:
+        assert old in code
+        code = code.replace(old, new)
+    assert_near(computed(inputs, written(tmp_path, code)).hidden, recurrence(inputs).hidden, 1e-5)
 
 
 def test_the_users_code_runs_under_watch_and_nothing_else_does(inputs: Inputs, tmp_path: Path) -> None:
@@ -54,57 +81,46 @@ def test_the_users_code_runs_under_watch_and_nothing_else_does(inputs: Inputs, t
     own = CustomStep(written(tmp_path, code), Watch())
     assert ENTERED == ["in", "load", "out"]
     ENTERED.clear()
-    run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer(), lambda done: None)
+    run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer, lambda done: None)
     assert ENTERED == ["in", "step", "array", "out"] * 12
 
 
 def test_the_file_is_a_module_that_is_found_by_its_name(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, "import sys\nMODULE = sys.modules[__name__]\n\n\ndef step(x, state, p):\n    return state\n"
-    )
+    code = "import sys\nMODULE = sys.modules[__name__]\n\n\ndef step(x, state, p):\n    return state\n"
+    path = written(tmp_path, code)
     CustomStep(path)
     module = sys.modules["__recurrence__"]
     assert module.MODULE is module
     assert (module.__name__, module.__file__) == ("__recurrence__", str(path))
 
 
-def test_a_step_may_change_its_arguments_and_keep_its_cell_state(tmp_path: Path) -> None:
-    asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", dtype="float64", **SIZES)
-    spoilt = "    x[:] = 7\n    state[0][:] = 7\n    state[1][:] = 7\n    return logistic"
-    code = RIGHT["lstm"].replace("    return logistic", spoilt, 1)
-    assert "= 7" in code
-    trace = empty_trace(asked, cell=True)
-    run_stack(asked, trace, CustomStep(written(tmp_path, code)).run_layer(), lambda done: None)
-    assert_near(trace.hidden, recurrence(asked).hidden, 1e-12)
-
-
-def test_an_lstm_must_return_both_of_its_states(tmp_path: Path) -> None:
-    asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES)
-    for returned, said in (
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
         ("state[:1]", "1 value at forward, t = 0, but it must return the tuple (h, c)"),
         ("state[0], state[1][:1]", "c of the shape (1, 4) at forward, t = 0, but it must be (2, 4)"),
-    ):
-        path = written(tmp_path, f"def step(x, state, p):\n    return {returned}\n")
-        with pytest.raises(CustomCodeError) as caught:
-            run_stack(asked, empty_trace(asked, cell=True), CustomStep(path).run_layer(), lambda done: None)
-        assert str(caught.value) == f"{path}, line 1: step returned {said}."
+    ],
+)
+def test_an_lstm_must_return_both_of_its_states(returned: str, said: str, tmp_path: Path) -> None:
+    asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES)
+    path = written(tmp_path, f"def step(x, state, p):\n    return {returned}\n")
+    assert refusal(asked, path) == f", line 1: step returned {said}."
 
 
-def test_a_file_that_is_missing_or_defines_no_step_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "gone.py"
-    with pytest.raises(CustomCodeError) as caught:
-        CustomStep(path)
-    assert str(caught.value) == f"{path} does not exist in {path.parent}."
-    path.touch()
-    with pytest.raises(CustomCodeError, match=r"gone\.py does not define step\("):
-        CustomStep(path)
-
-
-def test_values_returned_by_a_step_are_cast_and_may_be_infinite(inputs: Inputs, tmp_path: Path) -> None:
-    code = (
-        "import numpy as np\n\n\ndef step(x, state, p):\n    assert x.dtype == state[0].dtype == np.float32\n"
-        "    return (np.full(state[0].shape, 1e300),)\n"
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [("(np.full(state[0].shape, 1e300),)", np.inf), ("[[[1, 2, 3, True]] * 2]", [[1, 2, 3, 1]] * 2)],
+)
+def test_returned_numbers_are_cast(returned: str, expected: float, inputs: Inputs, tmp_path: Path) -> None:
+    code = f"import numpy as np\n\n\ndef step(x, state, p):\n    assert x.dtype == np.float32\n    return {returned}\n"
+    np.testing.assert_array_equal(
+        computed(inputs, written(tmp_path, code)).hidden[1, 1, 2], np.broadcast_to(expected, (2, 4))
     )
-    trace = empty_trace(inputs, cell=False)
-    run_stack(inputs, trace, CustomStep(written(tmp_path, code)).run_layer(), lambda done: None)
-    assert np.isposinf(trace.hidden).all()
+
+
+def test_the_parameters_cannot_be_changed(inputs: Inputs, tmp_path: Path) -> None:
+    code = RIGHT["rnn_tanh"].replace("    h = np", "    p.h2h_bias[0] = 3.0\n    h = np")
+    before = {name: np.array(array) for name, array in inputs.parameters.items()}
+    assert "ValueError: assignment destination is read-only" in refusal(inputs, written(tmp_path, code))
+    for name, array in before.items():
+        np.testing.assert_array_equal(inputs.parameters[name], array)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import LINE, Trace, create_trace, open_trace
+from rnnviz.core.trace import create_trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
 from rnnviz.engines.custom_code.worker import add_line
@@ -24,7 +23,7 @@ from rnnviz.io.templates import starter
 from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
-from tests.engines.custom_code.files import SIZES, written
+from tests.engines.custom_code.files import SIZES, computed, refusal, written
 from tests.explain.arithmetics import explain_at
 from tests.oracles.computed import empty_trace
 from tests.shared_worker import Run, run_shared
@@ -34,19 +33,6 @@ __all__ = ["run_shared"]
 
 HARD = "np.clip(0.2 * (u_f + v_f) + 0.5, 0, 1)"
 """A hard sigmoid in place of the forget gate's: no known bug."""
-
-
-def computed(inputs: Inputs, code: str, folder: Path) -> Trace:
-    """The trace of a custom step with its returned lines."""
-    lines: dict[str, FloatArray | None] = {}
-    trace = empty_trace(inputs, cell=inputs.network.kind.has_cell_state)
-
-    def add_line(name: str, units: int) -> FloatArray:
-        lines[f"{LINE}{name}"] = array = np.full((*trace.shape[:4], units), np.nan, trace.hidden.dtype)
-        return array
-
-    run_stack(inputs, trace, CustomStep(written(folder, code)).run_layer(add_line), lambda done: None)
-    return trace.with_arrays(lines)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +50,7 @@ def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
     cell: str, old: str, new: str, line: str | None, tmp_path: Path
 ) -> None:
     inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, **SIZES)
-    trace = computed(inputs, starter(cell).replace(old, new), tmp_path)
+    trace = computed(inputs, written(tmp_path, starter(cell).replace(old, new)))
     gates = inputs.network.kind.gate_symbols
     assert tuple(trace.lines) == gates
     assert not any(np.isnan(array).any() for array in trace.lines.values())
@@ -77,9 +63,9 @@ def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
 def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
     inputs, folder = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES), tmp_path / "trace"
     trace = create_trace(folder, "mine", inputs.network, inputs.places, names=("h", "c"))
-    step = CustomStep(written(tmp_path, starter("lstm")))
-    run_stack(inputs, trace, step.run_layer(partial(add_line, folder, trace)), lambda done: None)
-    stored, expected = open_trace(folder), computed(inputs, starter("lstm"), tmp_path)
+    path = written(tmp_path, starter("lstm"))
+    run_stack(inputs, trace, CustomStep(path, None, partial(add_line, folder, trace)).run_layer, lambda done: None)
+    stored, expected = open_trace(folder), computed(inputs, path)
     assert stored.lines.keys() == expected.lines.keys() == set("ifgo")
     for name, array in expected.lines.items():
         assert stored.lines[name].dtype == array.dtype == np.float32
@@ -89,7 +75,7 @@ def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
 def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path: Path) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", reverse=True, hidden_size=4)
     code = starter("lstm").replace("    i = sig", "    global CALLS\n    CALLS += 1\n    i = (CALLS > 2) * sig")
-    found = audit(inputs, computed(inputs, f"{code}\n\nCALLS = 0\n", tmp_path)).first_line
+    found = audit(inputs, computed(inputs, written(tmp_path, f"{code}\n\nCALLS = 0\n"))).first_line
     assert found is not None
     assert (found.name, found.value, found.where.location) == ("i", 0.0, Location(0, 0, 4, 0, 0, reverse=True))
 
@@ -102,7 +88,7 @@ def test_the_lines_of_every_starter_are_within_rounding(name: str, tmp_path: Pat
     mapping = {"network": {"hidden_size": 4, "input_size": 4, **cell}, "sequence": {"timesteps": 20}}
     config = Config.from_mapping({**mapping, "initial_state": {"source": "normal"}})
     inputs = load_inputs(config.with_custom_cell(EXAMPLES.get(name)))
-    found = audit(inputs, computed(inputs, starter(inputs.network.kind), tmp_path))
+    found = audit(inputs, computed(inputs, written(tmp_path, starter(inputs.network.kind))))
     assert (found.first_line, found.wrong) == (None, 0)
 
 
@@ -121,27 +107,25 @@ def test_the_lines_of_every_starter_are_within_rounding(name: str, tmp_path: Pat
 def test_lines_that_the_cell_does_not_have_are_refused(lines: str, said: str, tmp_path: Path) -> None:
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
     code = f"def step(x, state, p):\n    (h,) = state\n    return h, {lines}\n\n\nCALLS = []\n"
-    with pytest.raises(CustomCodeError) as caught:
-        computed(inputs, code, tmp_path)
-    assert str(caught.value) == f"{tmp_path / 'mine.py'}, line 1: {said}"
+    assert refusal(inputs, written(tmp_path, code)) == f", line 1: {said}"
 
 
 def test_a_line_of_a_cell_that_has_none_is_refused(tmp_path: Path) -> None:
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="rnn_tanh", hidden_size=4)
-    code = "def step(x, state, p):\n    (h,) = state\n    return h, {'q': h}\n"
-    with pytest.raises(CustomCodeError, match="the line q at forward, t = 0, but the cell has no lines besides its"):
-        computed(inputs, code, tmp_path)
+    path = written(tmp_path, "def step(x, state, p):\n    (h,) = state\n    return h, {'q': h}\n")
+    said = "step returned the line q at forward, t = 0, but the cell has no lines besides its states."
+    assert refusal(inputs, path) == f", line 1: {said}"
 
 
 def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path) -> None:
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
-    own = CustomStep(written(tmp_path, starter("gru")))
 
     def add_line(name: str, units: int) -> FloatArray:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    own = CustomStep(written(tmp_path, starter("gru")), None, add_line)
     with pytest.raises(CustomCodeError, match="the returned lines cannot be stored: No space left on device"):
-        run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer(add_line), lambda done: None)
+        run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer, lambda done: None)
 
 
 @pytest.mark.slow

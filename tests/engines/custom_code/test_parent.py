@@ -13,9 +13,9 @@ import pytest
 import rnnviz
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import create_trace
 from rnnviz.engines.custom_code import parent as own_engine
-from rnnviz.engines.custom_code.protocol import Advanced, Alive, Done, Failed, Printed, encode
+from rnnviz.engines.custom_code.parent import encode
+from tests.engines.custom_code.files import new_trace
 
 
 class Process:
@@ -59,7 +59,7 @@ def heard(
 ) -> tuple[str, list[float]]:
     """The engine's report or else its error, and the reported progress."""
     started["process"] = process or Process(b"".join(said), code)
-    trace = create_trace(folder, "mine", inputs.network, inputs.places, names=("h", "c"))
+    trace = new_trace(inputs, folder)
     told: list[float] = []
     try:
         return own_engine.CustomEngine("mine.py").run(inputs, trace, told.append).printed, told
@@ -76,8 +76,11 @@ def heard(
 def test_messages_are_received_in_order_and_noise_is_ignored(
     inputs: Inputs, tmp_path: Path, started: dict[str, Any]
 ) -> None:
-    said = [Advanced(0.25), Printed("lo"), Alive(), Printed("ü\n\udc80"), Advanced(0.75), Done(), Failed("Not heard.")]
-    lines = [line for message in said for line in (encode(message), b"noise\n", b"[1, 2]\n", b"3\n")]
+    said: list[tuple[str, Any]] = [
+        *(("advanced", 0.25), ("printed", "lo"), ("alive", None), ("printed", "ü\n\udc80"), ("advanced", 0.75)),
+        *(("done", None), ("failed", "Not heard.")),
+    ]
+    lines = [line for message in said for line in (encode(*message), b"noise\n")]
     assert heard(inputs, tmp_path / "trace", started, *lines) == ("loü\n\\udc80", [0.25, 0.75])
     assert started["arguments"] == [
         *(sys.executable, "-P", "-m", "rnnviz.engines.custom_code.worker", "mine.py"),
@@ -92,20 +95,23 @@ def test_messages_are_received_in_order_and_noise_is_ignored(
 @pytest.mark.parametrize(
     ("said", "code", "sentence"),
     [
-        ((Failed("It broke."),), 1, "It broke."),
-        ((Printed("one\ntw"), Printed("o\n \n"), Failed("It broke.")), 1, "It broke. Last it printed: two"),
+        ((("failed", "It broke."),), 1, "It broke."),
+        ((("printed", "one\ntw"), ("printed", "o\n \n"), ("failed", "It broke.")), 1, "It broke. Last it printed: two"),
         ((), 5, "mine.py ended its process (exit code 5)."),
         ((), 0, "mine.py ended its process (exit code 0)."),
         ((), -signal.SIGSEGV, "mine.py ended its process (killed by SIGSEGV)."),
         ((), -1000, "mine.py ended its process (exit code -1000)."),
-        ((Printed("one"),), 3, "mine.py ended its process (exit code 3). Last it printed: one"),
+        ((("printed", "one"),), 3, "mine.py ended its process (exit code 3). Last it printed: one"),
     ],
     ids=repr,
 )
 def test_an_end_without_a_trace_is_a_sentence(
     said: tuple[Any, ...], code: int, sentence: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
 ) -> None:
-    assert heard(inputs, tmp_path / "trace", started, *map(encode, said), code=code) == (sentence, [])
+    assert heard(inputs, tmp_path / "trace", started, *(encode(*message) for message in said), code=code) == (
+        sentence,
+        [],
+    )
 
 
 @pytest.mark.parametrize(("beside", "before"), [("", ""), ("/other", os.pathsep + "/other")])
@@ -114,7 +120,7 @@ def test_the_process_finds_this_program_before_others(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", beside)
     monkeypatch.setenv("KEPT", "as it is")
-    heard(inputs, tmp_path / "trace", started, encode(Done()))
+    heard(inputs, tmp_path / "trace", started, encode("done"))
     environment = started["keywords"]["env"]
     assert environment["PYTHONPATH"] == f"{Path(rnnviz.__file__).parents[1]}{before}"
     assert environment["KEPT"] == "as it is"
@@ -138,8 +144,8 @@ def test_a_bundle_calls_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_printed_text_is_limited(
     parts: list[str], kept: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
 ) -> None:
-    said = [encode(Printed(part)) for part in parts]
-    assert heard(inputs, tmp_path / "trace", started, *said, encode(Done())) == (kept, [])
+    said = [encode("printed", part) for part in parts]
+    assert heard(inputs, tmp_path / "trace", started, *said, encode("done")) == (kept, [])
 
 
 def test_a_process_that_is_silent_for_too_long_is_killed_and_an_active_one_is_not(

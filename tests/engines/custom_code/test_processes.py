@@ -11,10 +11,9 @@ import pytest
 
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs, save_inputs
-from rnnviz.core.trace import create_trace
 from rnnviz.engines.custom_code import parent as own_engine
 from rnnviz.engines.custom_code.parent import CustomEngine
-from tests.engines.custom_code.files import run, sentence_of, written
+from tests.engines.custom_code.files import IMPATIENT, new_trace, run, sentence_of, written
 from tests.engines.seeded_bugs import RIGHT
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
@@ -37,12 +36,6 @@ DYING = {
 def test_the_death_of_its_process_is_a_sentence(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, sentence = DYING[name]
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == sentence
-
-
-IMPATIENT = (
-    "import sys; from rnnviz.engines.custom_code import worker; worker.STEP_SECONDS = worker._OUTSIDE_SECONDS = 0.4; "
-    "sys.exit(worker.main(sys.argv[1:]))"
-)
 
 
 @pytest.fixture
@@ -109,7 +102,6 @@ def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_pa
     assert sentence.startswith(", line 2: the custom step was stopped")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
     code = (
@@ -125,8 +117,8 @@ HARMLESS = {
     "another working directory": "import os, tempfile\nos.chdir(tempfile.gettempdir())",
     "its own file is gone": "import os\nos.unlink(__file__)",
     "messages of its own": (
-        'import os\nfor fd in range(3, 30):\n    try:\n        os.write(fd, b\'["Printed", {"text": 5}]\\n'
-        '["Advanced", {"fraction": null}]\\n7\\n["Done", 3]\\n\' + b\'[\' * 100_000 + b\'\\n\')\n'
+        'import os\nfor fd in range(3, 30):\n    try:\n        os.write(fd, b\'["printed", 5]\\n'
+        "[\"advanced\", null]\\n7\\n[\"done\", 3]\\n' + b'[' * 100_000 + b'\\n')\n"
         "    except OSError:\n        pass"
     ),
     "much in one line": "print('x' * 5_000_000)",
@@ -146,7 +138,6 @@ def test_harmless_side_effects_change_no_number(name: str, inputs: Inputs, tmp_p
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.slow
 def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs: Inputs, tmp_path: Path) -> None:
     code = "import re\n\n\ndef step(x, state, p):\n    re.match('(a+)+b', 'a' * 60)\n"
     began = monotonic()
@@ -172,7 +163,7 @@ def test_many_short_steps_are_not_an_endless_loop(tmp_path: Path) -> None:
     asked = save_inputs(tmp_path / "long", asked)
     code = RIGHT["rnn_tanh"].replace("    h = np", "    import time; time.sleep(0.02)\n    h = np")
     told: list[float] = []
-    trace = create_trace(tmp_path / "trace", "mine", asked.network, asked.places, names=("h", "c"))
+    trace = new_trace(asked, tmp_path / "trace")
     CustomEngine(str(written(tmp_path, code))).run(asked, trace, told.append)
     assert told == sorted(told)
     assert len(told) > 3
@@ -197,7 +188,6 @@ def gone(mark: str) -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 @pytest.mark.parametrize("ending", ["return state", "os._exit(3)", "raise ValueError"])
-@pytest.mark.slow
 def test_processes_that_it_starts_end_with_it(ending: str, inputs: Inputs, tmp_path: Path) -> None:
     seconds = str(90_000 + abs(hash((ending, tmp_path))) % 9_000)
     code = (
@@ -227,11 +217,10 @@ CustomEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sy
 
 
 @pytest.mark.parametrize("name", HUNG)
-@pytest.mark.slow
 def test_no_process_is_left_when_the_one_that_asked_is_killed(name: str, inputs: Inputs, tmp_path: Path) -> None:
     started = tmp_path / "started"
     path = written(tmp_path, f"open({str(started)!r}, 'w').close()\n{HUNG[name]}")
-    create_trace(tmp_path / "trace", str(path), inputs.network, inputs.places, names=("h", "c"))
+    new_trace(inputs, tmp_path / "trace")
     arguments = [str(path), str(inputs.folder), str(tmp_path / "trace")]
     parent = psutil.Popen([sys.executable, "-c", PARENT, *arguments])
     assert eventually(started.exists)
@@ -255,6 +244,6 @@ def test_an_error_in_the_listener_ends_the_process(inputs: Inputs, tmp_path: Pat
         raise LookupError
 
     path = written(tmp_path, RIGHT["rnn_tanh"])
-    trace = create_trace(tmp_path / "trace", "mine", inputs.network, inputs.places, names=("h", "c"))
+    trace = new_trace(inputs, tmp_path / "trace")
     with pytest.raises(LookupError):
         CustomEngine(str(path)).run(inputs, trace, burst)
