@@ -23,8 +23,7 @@ from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_ma
 from rnnviz.reading.units import LaneOrders, UnitOrder
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.compare import LaneComparison
-from rnnviz.verify.compared_blocks import compared_steps
-from rnnviz.verify.metrics import error_ratio, mismatching, signed_difference
+from rnnviz.verify.metrics import compared_steps, error_ratio, mismatching, signed_difference
 from rnnviz.verify.result import RunResult
 
 

@@ -31,7 +31,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audited import Block, Expected, Pass, walk
 from rnnviz.verify.backward_pass import BackwardPass
-from rnnviz.verify.compare import Comparison, OverTime, over_time
+from rnnviz.verify.compare import Comparison, ReadOnlyArrays, over_time
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import error_ratio
@@ -53,7 +53,7 @@ class WrongValue:
 
 
 @dataclass(frozen=True)
-class Audit(OverTime):
+class Audit(ReadOnlyArrays):
     """Result of the audit of one pass of one engine.
 
     `worst_ratio` is the largest |value - expected| / bound, infinite where a NaN or an infinity is out of place.
@@ -81,7 +81,7 @@ class Audit(OverTime):
     elements: int
     ratio_over_time: NDArray[np.float64] = field(repr=False)
     error_over_time: NDArray[np.float64] = field(repr=False)
-    stored: Path | None = None
+    stored: Mapping[str, Path] = field(default_factory=dict)
     undetermined_count: int = 0
     undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()

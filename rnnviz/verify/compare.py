@@ -1,10 +1,11 @@
 """Comparison of two engines, array by array: |candidate - reference| <= atol + rtol · |reference| for every value."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, fields
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -18,9 +19,17 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
-from rnnviz.verify.compared_blocks import ComparedBlock, compared_blocks, lanes_of_pass
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
-from rnnviz.verify.metrics import BlockDifferences, BoolArray, largest_magnitude, passing_atol, tolerance
+from rnnviz.verify.metrics import (
+    BlockDifferences,
+    BoolArray,
+    ComparedBlock,
+    compared_blocks,
+    lanes_of_pass,
+    largest_magnitude,
+    passing_atol,
+    tolerance,
+)
 from rnnviz.verify.verdict import Verdict
 
 
@@ -40,55 +49,41 @@ class Displayed:
 _MANY = 1 << 16
 
 
-class OverTime:
-    """A frozen dataclass with arrays (L, D, T) that `NAMES` lists, read-only, and the beginning of their files' paths.
+class ReadOnlyArrays:
+    """A frozen dataclass whose arrays are read-only, also after a pipe.
 
-    `stored` is None where they are in memory. Of a long run they would fill the pipe, and then the memory of any user
-    who shows the result: through a pipe goes where they lie and not what they hold.
+    `stored` has the paths of those that lie in files. Of a long run they would fill the pipe, and then the memory of
+    any user who shows the result: through a pipe goes where they lie and not what they hold.
     """
 
-    NAMES: ClassVar[tuple[str, ...]]
-    stored: Path | None
+    stored: Mapping[str, Path] = MappingProxyType({})
 
     def __post_init__(self) -> None:
-        self.protect()
-
-    def protect(self) -> None:
-        """Let no one write to the arrays."""
-        for name in self.NAMES:
-            vars(self)[name].flags.writeable = False
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the arrays that lie in files."""
-        return {name: value for name, value in vars(self).items() if self.stored is None or name not in self.NAMES}
+        return {name: value for name, value in vars(self).items() if name not in self.stored}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Open the arrays that lie in files, and protect the others again, for a pipe forgets that they were.
-
-        Raises OSError or ValueError if a file is gone.
-        """
+        """Open the arrays that lie in files; OSError or ValueError if a file is gone."""
         self.__dict__.update(state)
-        if self.stored is not None:
-            self.__dict__.update({name: open_mapped(_path(self.stored, name)) for name in self.NAMES})
-        self.protect()
+        self.__dict__.update({name: open_mapped(path) for name, path in self.stored.items()})
+        self.__post_init__()
 
 
 def over_time(
-    folder: Path | None, kind: str, dtypes: dict[str, str], shape: tuple[int, ...]
-) -> tuple[dict[str, NDArray[Any]], Path | None]:
-    """Make writable zeros, in new files if they are many.
+    folder: Path | None, kind: str, dtypes: Mapping[str, str], shape: tuple[int, ...]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Path]]:
+    """Writable zeros (L, D, T) by name, and the paths of the new files in which they lie if they are many.
 
-    `shape` is (L, D, T). Returns tuple[dict[str, ndarray], Path | None]: arrays (L, D, T) by name, and the beginning of
-    their paths if they lie in files. Raises OSError if a file exists, cannot be made or the disk is full.
+    Raises OSError if a file exists, cannot be made or the disk is full.
     """
     if folder is None or prod(shape) < _MANY:
-        return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, None
-    stored = folder / kind
-    return {name: create_mapped(_path(stored, name), dtype, shape) for name, dtype in dtypes.items()}, stored
-
-
-def _path(stored: Path, name: str) -> Path:
-    return stored.with_name(f"{stored.name}.{name}.npy")
+        return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, {}
+    stored = {name: folder / f"{kind}.{name}.npy" for name in dtypes}
+    return {name: create_mapped(stored[name], dtype, shape) for name, dtype in dtypes.items()}, stored
 
 
 _BY_PRECISION = {BFLOAT16: (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
@@ -181,7 +176,7 @@ class ArrayComparison(Displayed):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LaneComparison(OverTime, ArrayComparison):
+class LaneComparison(ReadOnlyArrays, ArrayComparison):
     """An array with lanes and time steps compared; the gradient of the sequence has one lane, and features as units.
 
     The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
@@ -203,12 +198,7 @@ class LaneComparison(OverTime, ArrayComparison):
     error_ratios: Histogram
     ulps: Histogram
     places: Places
-    stored: Path | None = None
-
-    def protect(self) -> None:
-        """Let no one write to the arrays."""
-        super().protect()
-        self.error_ratio_by_column.flags.writeable = False
+    stored: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def lanes(self) -> list[tuple[int, int]]:
@@ -305,25 +295,28 @@ class Accumulator(Protocol):
 
 
 class _Figures:
-    """The figures of the blocks of an array that were added, which come in the order of the pass."""
+    """The figures of the blocks of an array that were added, which come in the order of the pass.
+
+    Attributes have the names of the fields of `ArrayComparison`.
+    """
 
     def __init__(self, reference: Trace, candidate: Trace, name: str, rtol: float, atol: float, folder: Path | None):
         """Begin with nothing; arrays over time (L, D, T) lie in `folder` if there is one and they are many."""
-        self._pair, self._name, self._rtol, self._atol = (reference, candidate), name, rtol, atol
+        self._trace, self.reference, self.candidate = reference, reference.engine, candidate.engine
+        self.name, self.rtol, self.atol = name, rtol, atol
+        array = reference.in_lanes(name)
+        self.elements, self.unrecorded = 0, reference.computed_count(array)
+        self.max_abs_error, self._max_abs_error_at = -1.0, (0,) * array.ndim
+        self.max_error_ratio = self.smallest_passing_atol = 0.0
+        self.max_ulp = self.mismatched = 0
+        self.first_mismatch: Mismatch | None = None
+        self.nonfinite_reference = self.nonfinite_candidate = self.nonfinite_apart = 0
         self._over_time: dict[str, NDArray[Any]] | None = None
-        array, self._stored = reference[name], None
-        if has_lanes(reference, name):
-            array = reference.in_lanes(name)
+        if array.ndim == 5:
             dtypes = dict(zip(LaneComparison.NAMES, ("float64", "float64", "int64"), strict=True))
             self._over_time, self._stored = over_time(folder, f"comparison.{name}", dtypes, array.shape[:3])
             self._by_column = np.zeros((*array.shape[:2], *array.shape[3:]))
             self._error_ratios, self._ulps = HistogramAccumulator(*_RATIOS), HistogramAccumulator(*_ULPS)
-        self._elements, self._size = 0, reference.computed_count(array)
-        self._max_abs_error, self._max_abs_error_at = -1.0, (0,) * array.ndim
-        self._max_error_ratio, self._max_ulp, self._passing_atol = 0.0, 0, 0.0
-        self._mismatched = 0
-        self._first: Mismatch | None = None
-        self._nonfinite = [0, 0, 0]
 
     def add(self, block: ComparedBlock) -> None:
         """Add a block without its padding."""
@@ -335,7 +328,8 @@ class _Figures:
         r, c = block.reference, block.candidate
         error, error_ratio, ulp = difference.error, difference.error_ratio, difference.ulp
         by_step, largest_ulp = _by_step(error_ratio), int(ulp.max())
-        self._elements += r.size
+        self.elements += r.size
+        self.unrecorded -= r.size
         if over_time is not None:
             over_time["error_ratio_over_time"][block.at] = by_step
             columns, samples = self._by_column[block.start[:2]], slice(None) if block.samples is None else block.samples
@@ -345,12 +339,12 @@ class _Figures:
         # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(by_step.max())
         if worst > 1.0:
-            self._mismatches(block, error_ratio > 1.0)
+            self._add_mismatches(block, error_ratio > 1.0)
         finite = difference.finite
         if finite is not None:
-            self._nonfinite[0] += int((~np.isfinite(r)).sum())
-            self._nonfinite[1] += int((~np.isfinite(c)).sum())
-            self._nonfinite[2] += int(np.isinf(error[~finite]).sum())
+            self.nonfinite_reference += int((~np.isfinite(r)).sum())
+            self.nonfinite_candidate += int((~np.isfinite(c)).sum())
+            self.nonfinite_apart += int(np.isinf(error[~finite]).sum())
             # Pairs that are not finite are counted above; the figures below speak of the others.
             error, largest_ulp = np.where(finite, error, 0.0), int(ulp.max(initial=0, where=finite))
             worst = float(np.where(finite, error_ratio, 0.0).max())
@@ -358,71 +352,55 @@ class _Figures:
         if over_time is not None:
             over_time["error_over_time"][block.at] = by_step
         largest = float(by_step.max())
-        if largest > self._max_abs_error:
-            self._max_abs_error, self._max_abs_error_at = largest, block.index(int(error.argmax()))
-        self._max_error_ratio = max(self._max_error_ratio, worst)
-        self._max_ulp = max(self._max_ulp, largest_ulp)
-        if largest > self._passing_atol:
-            self._pass(error, r)
+        if largest > self.max_abs_error:
+            self.max_abs_error, self._max_abs_error_at = largest, block.index(int(error.argmax()))
+        self.max_error_ratio = max(self.max_error_ratio, worst)
+        self.max_ulp = max(self.max_ulp, largest_ulp)
+        if largest > self.smallest_passing_atol:
+            self._raise_atol(error, r)
 
-    def _mismatches(self, block: ComparedBlock, mismatched: BoolArray) -> None:
+    def _add_mismatches(self, block: ComparedBlock, mismatched: BoolArray) -> None:
         counts = mismatched.reshape(len(mismatched), -1).sum(axis=1)
         if self._over_time is not None:
             self._over_time["mismatched_over_time"][block.at] = counts
-        self._mismatched += int(counts.sum())
-        if self._first is None:
+        self.mismatched += int(counts.sum())
+        if self.first_mismatch is None:
             flat = block.first(mismatched)
             pair = (float(values.flat[flat]) for values in (block.reference, block.candidate))
-            self._first = Mismatch(self._place(block.index(flat)), *pair)
+            self.first_mismatch = Mismatch(self._place(block.index(flat)), *pair)
 
     def _place(self, index: tuple[int, ...]) -> Place:
-        return self._pair[0].place(self._name, index[2:] if self._name == OF_INPUT else index)
+        return self._trace.place(self.name, index[2:] if self.name == OF_INPUT else index)
 
-    def _pass(self, error: FloatArray, r: FloatArray) -> None:
+    def _raise_atol(self, error: FloatArray, r: FloatArray) -> None:
         """Raise the atol until the block passes with it."""
         flat = int(error.argmax())
         # The pair with the largest error needs what its own rtol leaves, and rounding halves that at most: a pair
         # whose error is less needs no look.
-        needed = (float(error.flat[flat]) - abs(float(r.flat[flat])) * self._rtol) / 2.0
+        needed = (float(error.flat[flat]) - abs(float(r.flat[flat])) * self.rtol) / 2.0
         if needed == np.inf:
-            self._passing_atol = needed
+            self.smallest_passing_atol = needed
             return
-        large = error > max(self._passing_atol, needed)
+        large = error > max(self.smallest_passing_atol, needed)
         # Not limit - atol, which is no longer what was added to atol.
-        relative = tolerance(r[large], self._rtol, 0.0)
-        self._passing_atol = passing_atol(error[large], relative, self._passing_atol)
+        relative = tolerance(r[large], self.rtol, 0.0)
+        self.smallest_passing_atol = passing_atol(error[large], relative, self.smallest_passing_atol)
 
     def comparison(self) -> ArrayComparison:
         """The figures, once every block has been added."""
-        reference, candidate = self._pair
-        figures: dict[str, Any] = {
-            "reference": reference.engine,
-            "candidate": candidate.engine,
-            "name": self._name,
-            "rtol": self._rtol,
-            "atol": self._atol,
-            "elements": self._elements,
-            "unrecorded": self._size - self._elements,
-            "mismatched": self._mismatched,
-            "max_abs_error": max(self._max_abs_error, 0.0),
-            "max_abs_error_place": self._place(self._max_abs_error_at),
-            "max_error_ratio": self._max_error_ratio,
-            "max_ulp": self._max_ulp,
-            "smallest_passing_atol": self._passing_atol,
-            "first_mismatch": self._first,
-            "nonfinite_reference": self._nonfinite[0],
-            "nonfinite_candidate": self._nonfinite[1],
-            "nonfinite_apart": self._nonfinite[2],
-        }
+        self.max_abs_error = max(self.max_abs_error, 0.0)
+        self.max_abs_error_place = self._place(self._max_abs_error_at)
+        figures = {own.name: getattr(self, own.name) for own in fields(ArrayComparison)}
         if self._over_time is None:
             return ArrayComparison(**figures)
+        places = self._trace.places
         return LaneComparison(
             **figures,
             **self._over_time,  # type: ignore[arg-type]
             error_ratio_by_column=self._by_column,
-            error_ratios=self._error_ratios.histogram(reference.places),
-            ulps=self._ulps.histogram(reference.places),
-            places=reference.places,
+            error_ratios=self._error_ratios.histogram(places),
+            ulps=self._ulps.histogram(places),
+            places=places,
             stored=self._stored,
         )
 
@@ -442,18 +420,6 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
         return ["h"]
     names = (name for name in reference.over_time() if name != "h" and not name.startswith((DERIVED, GRADIENT)))
     return ["h", *(name for name in names if name in candidate)]
-
-
-def shared_gradients(reference: Trace, candidate: Trace) -> list[str]:
-    """Names of the gradients that both engines give, those over time first."""
-    over_time = reference.gradients_over_time()
-    others = (name for name in reference if name.startswith(GRADIENT) and name not in over_time)
-    return [name for name in (*over_time, *others) if name in candidate]
-
-
-def has_lanes(trace: Trace, name: str) -> bool:
-    """Whether an array is one over time, as `Trace.in_lanes` gives it."""
-    return trace[name].ndim == 5 or name == OF_INPUT
 
 
 def gradient_atol(atol: float, reference: FloatArray) -> float:
@@ -502,7 +468,9 @@ def compare_all(
 ) -> Comparison:
     """Compare every array that two traces share; `accumulators` gives those of an array."""
     found: dict[str, ArrayComparison] = {}
-    gradients = shared_gradients(reference, candidate)
+    # Those over time come first.
+    every = dict.fromkeys((*reference.gradients_over_time(), *reference))
+    gradients = [name for name in every if name.startswith(GRADIENT) and name in candidate]
     names = [*shared_arrays(reference, candidate), *gradients]
     for place, name in enumerate(names):
         found[name] = compare(
@@ -511,7 +479,7 @@ def compare_all(
             rtol,
             gradient_atol(atol, reference.in_lanes(name)) if name in gradients else atol,
             lambda done, place=place: progress((place + done) / len(names)),  # type: ignore[misc]
-            accumulators(name) if has_lanes(reference, name) else (),
+            accumulators(name) if reference.in_lanes(name).ndim == 5 else (),
             name=name,
             folder=folder,
         )

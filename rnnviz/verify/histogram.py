@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
-from rnnviz.verify.compared_blocks import ComparedBlock
-from rnnviz.verify.metrics import UlpArray
+from rnnviz.verify.metrics import ComparedBlock, UlpArray
 
 _MANTISSA = 52
 _BIAS = 1023

@@ -56,36 +56,30 @@ def mismatch_rows(
     lanes: Collection[tuple[int, int]] | None = None,
     largest: int = LARGEST,
 ) -> MismatchRows:
-    """Collect the mismatches of a comparison in the order of the pass.
-
-    Returns MismatchRows: locations (K, 5), and values and errors (K,).
-    """
+    """Collect the mismatches of a comparison in the order of the pass, of all lanes or of some."""
     lanes = [lane for lane in comparison.lanes if lanes is None or lane in lanes]
-    found: list[NDArray[np.int64]] = []
-    left = largest
-    for layer, direction in lanes:
-        times = np.flatnonzero(comparison.mismatched_over_time[layer, direction])
-        if comparison.last_first(direction):
+    found, left = [np.empty((0, 5), np.int64)], largest
+    for lane in lanes:
+        times = np.flatnonzero(comparison.mismatched_over_time[lane])
+        if comparison.last_first(lane[1]):
             times = times[::-1]
         # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
         # its limit, however it is rounded.
-        columns = np.nonzero(comparison.error_ratio_by_column[layer, direction] > 1.0)
+        columns = np.nonzero(comparison.error_ratio_by_column[lane] > 1.0)
         length = max(1, _BLOCK_VALUES // max(1, len(columns[0])))
-        for start in range(0, len(times), length):
+        for start in range(0, len(times) if left > 0 else 0, length):
+            steps = times[start : start + length]
+            found.append(_places(comparison, reference, candidate, lane, steps, columns)[:left])
+            left -= len(found[-1])
             if left <= 0:
                 break
-            steps = times[start : start + length]
-            block = _places(comparison, reference, candidate, (layer, direction), steps, columns)[:left]
-            found.append(block)
-            left -= len(block)
-    where = np.concatenate(found) if found else np.empty((0, 5), np.int64)
+    where = np.concatenate(found)
     total = int(sum(comparison.lane_mismatched[lane] for lane in lanes))
     index = tuple(where.T)
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
     error = abs_error(r, c)
-    limit = tolerance(r, comparison.rtol, comparison.atol)
-    ratio, ulp = error_ratio_of(error, limit), ulp_distance(r, c)
-    return MismatchRows(total, where, r, c, error, ratio, ulp, comparison.places)
+    ratio = error_ratio_of(error, tolerance(r, comparison.rtol, comparison.atol))
+    return MismatchRows(total, where, r, c, error, ratio, ulp_distance(r, c), comparison.places)
 
 
 def _places(
@@ -110,16 +104,9 @@ def _places(
     mismatched = mismatching(r, c, comparison.rtol, comparison.atol)
     if lengths := comparison.places.lengths:
         mismatched &= times[:, np.newaxis] < np.asarray(lengths)[samples]
-    outside = np.argwhere(mismatched)
-    where = np.empty((len(outside), 5), np.int64)
-    where[:, :2] = lane
-    where[:, 2] = times[outside[:, 0]]
-    where[:, 3], where[:, 4] = samples[outside[:, 1]], units[outside[:, 1]]
-    return where
-
-
-_PIECE = 1 << 14
-"""Number of time steps searched at a time: the next mismatch is near in most runs."""
+    rows, at = np.nonzero(mismatched)
+    lanes = np.broadcast_to(lane, (len(rows), 2))
+    return np.column_stack([lanes, times[rows], samples[at], units[at]]).astype(np.int64)
 
 
 def mismatching_at(
@@ -141,9 +128,12 @@ def neighbor_mismatch(
     if not comparison.mismatched:
         return None
     if comparison.mismatched_over_time[here.index[:3]]:
-        found = _within_step(comparison, reference, candidate, here, forward)
-        if found is not None:
-            return found
+        mask = mismatching_at(comparison, reference, candidate, here)
+        flat, at = np.flatnonzero(mask), here.sample * mask.shape[1] + here.unit
+        others = flat[flat > at] if forward else flat[flat < at]
+        if len(others):
+            sample, unit = divmod(int(others[0 if forward else -1]), mask.shape[1])
+            return here.moved(sample=sample, unit=unit)
     where = _next_step(comparison, here, forward)
     sample, unit = np.argwhere(mismatching_at(comparison, reference, candidate, where))[0 if forward else -1]
     return where.moved(sample=int(sample), unit=int(unit))
@@ -151,40 +141,14 @@ def neighbor_mismatch(
 
 def _next_step(comparison: LaneComparison, here: Location, forward: bool) -> Location:
     """The next step in the order of the pass at which anything mismatches, round the end; something must."""
-    counts = comparison.mismatched_over_time
     lanes = comparison.lanes[:: 1 if forward else -1]
     own = lanes.index((here.layer, here.direction))
     # The selected lane is searched first, from the selection on, and last, up to it.
-    for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
-        rising = forward != comparison.last_first(direction)
-        times = range(counts.shape[2])
+    for turn, lane in enumerate((*lanes[own:], *lanes[: own + 1])):
+        rising = forward != comparison.last_first(lane[1])
+        times = np.flatnonzero(comparison.mismatched_over_time[lane])
         if turn == 0:
-            times = times[here.timestep + 1 :] if rising else times[: here.timestep]
-        found = _first_time(counts[layer, direction], times, rising=rising)
-        if found is not None:
-            return comparison.places.location(layer, direction, found)
+            times = times[times > here.timestep] if rising else times[times < here.timestep]
+        if len(times):
+            return comparison.places.location(*lane, int(times[0 if rising else -1]))
     raise ValueError("There are no mismatches.")
-
-
-def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int | None:
-    """The first of some time steps, or the last if not `rising`, whose count is not zero; read piece by piece."""
-    starts = range(times.start, times.stop, _PIECE)
-    for start in starts if rising else reversed(starts):
-        found = np.flatnonzero(counts[start : min(start + _PIECE, times.stop)])
-        if len(found):
-            return start + int(found[0 if rising else -1])
-    return None
-
-
-def _within_step(
-    comparison: LaneComparison, reference: Trace, candidate: Trace, here: Location, forward: bool
-) -> Location | None:
-    """The next mismatch among the samples and units of the same lane and time step."""
-    mask = mismatching_at(comparison, reference, candidate, here)
-    flat = np.flatnonzero(mask)
-    at = here.sample * mask.shape[1] + here.unit
-    others = flat[flat > at] if forward else flat[flat < at]
-    if not len(others):
-        return None
-    sample, unit = divmod(int(others[0 if forward else -1]), mask.shape[1])
-    return here.moved(sample=sample, unit=unit)

@@ -128,6 +128,10 @@ class RunResult(Displayed):
         pair = {comparison.reference, comparison.candidate}
         return self._verdict(comparison, "backward") if pair <= set(self.gradient_engines) else None
 
+    def candidate_verdict(self, comparison: Comparison) -> Verdict:
+        """The worse one of the verdicts on one candidate and on its gradients."""
+        return _worst([self.comparison_verdict(comparison), self.gradients_verdict(comparison) or Verdict.AGREE])
+
     def _verdict(self, comparison: Comparison, way: PassName) -> Verdict:
         """The verdict on a pass of one candidate.
 
@@ -143,16 +147,10 @@ class RunResult(Displayed):
             return Verdict.DISAGREE
         if not any(own.mismatched for own in arrays):
             return Verdict.AGREE
-        audits = self.judged(way).audits
-        judged = all(engine in audits and audits[engine].verdict is AuditVerdict.RIGHT for engine in pair)
-        unknown = not judged or comparison.unrecorded or self.undetermined_mismatches(comparison, way)
-        return Verdict.DISAGREE if unknown else Verdict.DRIFT
-
-    def undetermined_mismatches(self, comparison: Comparison, way: PassName = "forward") -> int:
-        """How many of the values outside the tolerance are undetermined in one of the engines, or in each of them."""
-        pair = comparison.reference, comparison.candidate
         audits = [(self.judged(way).audits.get(engine), other) for engine, other in (pair, pair[::-1])]
-        return max((audit.undetermined_mismatches.get(other, 0) for audit, other in audits if audit), default=0)
+        judged = all(audit and audit.verdict is AuditVerdict.RIGHT for audit, _ in audits)
+        undetermined = any(audit.undetermined_mismatches.get(other) for audit, other in audits if audit)
+        return Verdict.DISAGREE if not judged or comparison.unrecorded or undetermined else Verdict.DRIFT
 
     def wrong(self, engine: str, way: PassName = "forward") -> bool:
         """Whether a pass of an engine is known to be wrong: a step outside its bound, or a check that does not hold."""
@@ -160,22 +158,6 @@ class RunResult(Displayed):
         if audit is not None and audit.wrong:
             return True
         return any(not self._drifts(check, way) for check in self.failed_checks(engine, way=way))
-
-    @property
-    def first_fault(self) -> tuple[str, Location] | None:
-        """The first engine that is known to be wrong, candidates first, and its first wrong step; else the first
-        candidate with a mismatch, and the first one; None where neither is known."""
-        return self.fault_in(self.by_importance)
-
-    def fault_in(self, comparisons: Sequence[Comparison]) -> tuple[str, Location] | None:
-        """The `first_fault` of some comparisons."""
-        audits = {} if self.judgment is None else self.judgment.audits
-        for engine in (*(comparison.candidate for comparison in comparisons), self.reference.engine):
-            audit = audits.get(engine)
-            if audit is not None and audit.first_location is not None and self.wrong(engine):
-                return engine, audit.first_location
-        found = ((c.candidate, c.first_mismatch) for c in comparisons)
-        return next(((candidate, first.where) for candidate, first in found if first is not None), None)
 
     def failed_checks(self, *engines: str, way: PassName = "forward") -> list[Check]:
         """The failed checks of a pass of some engines."""
@@ -189,6 +171,22 @@ class RunResult(Displayed):
         return check.accumulates and audited and apart
 
     @property
+    def first_fault(self) -> tuple[str, Location] | None:
+        """The first engine that is known to be wrong, candidates first, and its first wrong step; else the first
+        candidate with a mismatch, and the first one; None where neither is known."""
+        return self.fault_in(self.by_importance)
+
+    def fault_in(self, comparisons: Sequence[Comparison]) -> tuple[str, Location] | None:
+        """The `first_fault` of some comparisons."""
+        audits = self.judged("forward").audits
+        for engine in (*(comparison.candidate for comparison in comparisons), self.reference.engine):
+            audit = audits.get(engine)
+            if audit is not None and audit.first_location is not None and self.wrong(engine):
+                return engine, audit.first_location
+        found = ((c.candidate, c.first_mismatch) for c in comparisons)
+        return next(((candidate, first.where) for candidate, first in found if first is not None), None)
+
+    @property
     def verdict(self) -> Verdict:
         """The worst verdict on any candidate, of the forward pass; of one engine alone, disagree if it is wrong."""
         return self._pass_verdict("forward", tuple(self.traces))
@@ -198,8 +196,12 @@ class RunResult(Displayed):
         """The worst verdict on the gradients of any candidate; None without gradients."""
         return self._pass_verdict("backward", self.gradient_engines) if self.has_gradients else None
 
+    @property
+    def overall_verdict(self) -> Verdict:
+        """The worse one of the verdicts on the forward pass and on the gradients."""
+        return _worst([self.verdict, self.backward_verdict or Verdict.AGREE])
+
     def _pass_verdict(self, way: PassName, engines: tuple[str, ...]) -> Verdict:
-        """The worst verdict on a pass of some engines."""
         wrong = [Verdict.DISAGREE for engine in engines if self.wrong(engine, way)]
         pairs = [c for c in self.comparisons if {c.reference, c.candidate} <= set(engines)]
         return _worst([*wrong, *(self._verdict(comparison, way) for comparison in pairs)])
@@ -230,15 +232,6 @@ class RunResult(Displayed):
         if self.inputs.loss is None:
             return {}
         return {engine: no_gradients_reason(engine) for engine, trace in self.traces.items() if not trace.has_gradients}
-
-    @property
-    def overall_verdict(self) -> Verdict:
-        """The worse one of the verdicts on the forward pass and on the gradients."""
-        return _worst([self.verdict, self.backward_verdict or Verdict.AGREE])
-
-    def candidate_verdict(self, comparison: Comparison) -> Verdict:
-        """The worse one of the verdicts on one candidate and on its gradients."""
-        return _worst([self.comparison_verdict(comparison), self.gradients_verdict(comparison) or Verdict.AGREE])
 
 
 def compared(comparison: Comparison, way: PassName) -> Sequence[ArrayComparison]:

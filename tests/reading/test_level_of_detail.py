@@ -27,8 +27,7 @@ from rnnviz.reading.level_of_detail import (
     every_cell,
     needs_pyramid,
 )
-from rnnviz.verify.compared_blocks import ComparedBlock
-from rnnviz.verify.metrics import block_difference, error_ratio, signed_difference
+from rnnviz.verify.metrics import ComparedBlock, block_difference, error_ratio, signed_difference
 from rnnviz.verify.result import RunResult
 from tests.profiles import examples, nightly_except
 from tests.verify.pyramids import pyramid_result, with_short_levels

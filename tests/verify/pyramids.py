@@ -9,8 +9,7 @@ import pytest
 from rnnviz.core import multiscale as pyramid
 from rnnviz.core.multiscale import open_pyramids
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values
-from rnnviz.verify.compared_blocks import ComparedBlock
-from rnnviz.verify.metrics import block_difference
+from rnnviz.verify.metrics import ComparedBlock, block_difference
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result
 

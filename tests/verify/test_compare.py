@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
-from rnnviz.verify import compared_blocks as blocks_module
+from rnnviz.verify import metrics as blocks_module
 from rnnviz.verify.compare import Comparison, compare, shared_arrays
 from rnnviz.verify.metrics import abs_error, error_ratio, tolerance, ulp_distance
 from tests.factories import make_result

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import Location, Places
-from rnnviz.verify import compared_blocks as module
+from rnnviz.verify import metrics as module
 from rnnviz.verify.compare import compare
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import error_ratio, ulp_distance

@@ -238,9 +238,7 @@ def test_mismatches_of_one_step() -> None:
     np.testing.assert_array_equal(mismatching_at(comparison, reference, candidate, Location(0, 0, 2)), False)
 
 
-@pytest.mark.parametrize("piece", [1, 4])
-def test_next_with_small_blocks(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PIECE", piece)
+def test_next_of_every_place() -> None:
     shape = (2, 2, 9, 2, 3)
     wrong = [
         *(Location(0, 0, 3, sample, unit) for sample, unit in ((0, 1), (0, 2), (1, 0))),

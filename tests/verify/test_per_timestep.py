@@ -29,7 +29,7 @@ def comparison_of(timesteps: int, folder: Path | None) -> Comparison:
 
 def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path: Path) -> None:
     plain, stored = comparison_of(LONG, None), comparison_of(LONG, tmp_path)
-    assert (plain.stored, stored.stored) == (None, tmp_path / "comparison.h")
+    assert (plain.stored, [*stored.stored]) == ({}, [*Comparison.NAMES])
     received = pickle.loads(pickle.dumps(stored))
     for name in Comparison.NAMES:
         for comparison in (stored, received):
@@ -43,7 +43,6 @@ def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path: Path)
 def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
     plain = comparison_of(SHORT, None)
     received = pickle.loads(pickle.dumps(plain))
-    assert received.stored is None
     for name in Comparison.NAMES:
         np.testing.assert_array_equal(getattr(received, name), getattr(plain, name))
         assert not getattr(received, name).flags.writeable
@@ -52,9 +51,9 @@ def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
 def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
     dtypes = {"error": "float64", "count": "int64"}
     for folder, shape, stored in (
-        (None, (2, 2, 75), None),
-        (tmp_path, (1, 299), None),
-        (tmp_path, (2, 2, 75), tmp_path / "kind"),
+        (None, (2, 2, 75), {}),
+        (tmp_path, (1, 299), {}),
+        (tmp_path, (2, 2, 75), {name: tmp_path / f"kind.{name}.npy" for name in dtypes}),
     ):
         arrays, where = module.over_time(folder, "kind", dtypes, shape)
         assert where == stored
@@ -73,7 +72,7 @@ def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
 
 
 def test_a_few_time_steps_create_no_files(tmp_path: Path) -> None:
-    assert comparison_of(SHORT, tmp_path).stored is None
+    assert comparison_of(SHORT, tmp_path).stored == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,4 +98,4 @@ def test_the_size_of_an_outcome_does_not_grow_with_the_time_steps(tmp_path: Path
         outcome = compute(request, folder, lambda *_: None)
         judgment = judge_computed(request, folder, outcome, lambda *_: None)
         sizes.append(len(pickle.dumps((outcome, judgment))))
-    assert abs(sizes[1] - sizes[0]) < 200
+    assert abs(sizes[1] - sizes[0]) < 1000

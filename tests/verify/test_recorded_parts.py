@@ -11,12 +11,12 @@ from rnnviz.engines.known_bugs.engine import run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.steps.inputs import followed, layer_input, previous_hidden
-from rnnviz.verify import compared_blocks
+from rnnviz.verify import metrics
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
-from rnnviz.verify.compared_blocks import ComparedBlock
 from rnnviz.verify.consistency_checks import cell_checks, state_equality
 from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.metrics import ComparedBlock
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
@@ -56,7 +56,7 @@ def part_of(trace: Trace, missing: set[str]) -> Trace:
 def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(
     missing: set[str], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compared_blocks, "_BLOCK_VALUES", block)
+    monkeypatch.setattr(metrics, "_BLOCK_VALUES", block)
     _, trace = run_of()
     part = part_of(trace, missing)
     part.hidden[2, :, 1] += 0.25

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, Places
-from rnnviz.verify.compared_blocks import ComparedBlock
+from rnnviz.verify.metrics import ComparedBlock
 
 Shape = tuple[int, int, int, int, int]
 

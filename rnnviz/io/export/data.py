@@ -28,8 +28,7 @@ from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write
 from rnnviz.reading.gates import RECOMPUTED, gate_blocks, gate_quantities, is_recomputed
 from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
-from rnnviz.verify.compared_blocks import compared_steps
-from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
 from rnnviz.verify.result import RunResult
 
 _OF_HIDDEN_VALUES = ("change", "norm")

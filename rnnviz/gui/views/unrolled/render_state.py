@@ -45,7 +45,7 @@ from rnnviz.reading.gates import (
 from rnnviz.reading.lane_reader import MultiscaleReader, no_chunks
 from rnnviz.reading.units import LaneOrders
 from rnnviz.verify.compare import LaneComparison
-from rnnviz.verify.compared_blocks import compared_steps
+from rnnviz.verify.metrics import compared_steps
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
