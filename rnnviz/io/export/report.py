@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,7 +31,6 @@ from rnnviz.explain.lines import (
 from rnnviz.explain.report import recomputed_of
 from rnnviz.explain.terms import Divergence, term_table
 from rnnviz.explain.value_sources import notation
-from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.outputs import atomic_write
@@ -158,60 +157,50 @@ ALLOWED_BOUNDS = number_format.error(ALLOWED)
 """Maximum error of a correct step, in rounding bounds."""
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A number or a position as it is shown, and in full."""
 
     shown: str
     full: str
 
 
-TableCell: TypeAlias = Figure | str
+Cell: TypeAlias = Figure | str
+Row: TypeAlias = tuple[str, list[Cell]]
+"""The title of a row and its cells, one for each engine or candidate."""
 
 
-@dataclass(frozen=True)
-class ReportRow:
-    name: str
-    cells: tuple[TableCell, ...]
-
-
-def _cell(column: Column, row: Any) -> TableCell:
+def _cell(column: Column, row: Any) -> Cell:
     """A cell as it is shown, and in full where that says more."""
     full = "" if column.full is None else column.full(row)
     return Figure(column.text(row), full) if full else column.text(row)
 
 
-def comparison_rows(result: RunResult) -> tuple[ReportRow, ...]:
+def comparison_rows(result: RunResult) -> list[Row]:
     """A row for each figure that any candidate has, with a cell for each candidate."""
     verdicts = {comparison.candidate: result.comparison_verdict(comparison) for comparison in result.comparisons}
     verdict = Column("Verdict", lambda own: f"{MARKS[verdicts[own.candidate]]} {verdicts[own.candidate]}")
     columns = filled((verdict, *FIGURES), result.comparisons)
-    return tuple(ReportRow(own.title, tuple(_cell(own, row) for row in result.comparisons)) for own in columns)
+    return [(column.title, [_cell(column, own) for own in result.comparisons]) for column in columns]
 
 
-@dataclass(frozen=True)
-class ReportTable:
+class ReportTable(NamedTuple):
     """A table: the titles of its columns, and for each row the cells, each with the color of its text."""
 
-    titles: tuple[str, ...]
-    rows: tuple[tuple[tuple[TableCell, str], ...], ...]
+    titles: list[str]
+    rows: list[list[tuple[Cell, str]]]
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Any]) -> ReportTable:
     """A table without the optional columns in which no row has a text."""
     kept = [column for column in columns if not column.optional or filled([column], rows)]
-    cells = tuple(tuple((_cell(column, row), column.look(row).role) for column in kept) for row in rows)
-    return ReportTable(tuple(column.title for column in kept), cells)
+    cells = [[(_cell(column, row), column.look(row).role) for column in kept] for row in rows]
+    return ReportTable([column.title for column in kept], cells)
 
 
 def audit_table(judgment: PassJudgment | None, place: str) -> ReportTable:
     """A row for each audited engine; `place` is the title of the column with the first wrong value."""
     if judgment is None:
-        return _table((), ())
-
-    def differing(audit: Audit) -> tuple[float, float] | None:
-        return None if audit.first_wrong is None else (audit.first_wrong.value, audit.first_wrong.expected)
-
+        return ReportTable([], [])
     columns = (
         Column("Engine", lambda audit: display_name(audit.engine)),
         Column(
@@ -222,7 +211,9 @@ def audit_table(judgment: PassJudgment | None, place: str) -> ReportTable:
         Column("Audited", lambda audit: "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage)),
         error_column("Largest error (rounding bounds)", lambda audit: audit.worst_ratio if audit.audited else None),
         Column(place, lambda audit: _first_wrong(audit)[0], lambda audit: _first_wrong(audit)[1]),
-        *pair_columns(("Returned", "Recomputed"), differing),
+        *pair_columns(
+            ("Returned", "Recomputed"), lambda audit: (own := audit.first_wrong) and (own.value, own.expected)
+        ),
         Column(
             "First line that differs",
             lambda audit: "" if audit.first_line is None else audit.first_line.name,
@@ -244,78 +235,25 @@ def _first_wrong(audit: Audit) -> tuple[str, str]:
     return "" if wrong is None else str(wrong.where), ""
 
 
-def gradient_tables(result: RunResult) -> tuple[tuple[str, ReportTable], ...]:
+def gradient_tables(result: RunResult) -> list[tuple[str, ReportTable]]:
     """For each candidate whose gradients are compared its name, and a row for each gradient."""
     columns = (
         Column("Gradient", lambda own: own.name),
         Column(COMPARED.title, lambda own: number_format.count(own.elements)),
-        MISMATCHES,
-        ATOL,
-        MAX_ERROR,
-        Column(
-            "Position of the max",
-            lambda own: str(own.max_abs_error_place) if own.max_abs_error else "",
-        ),
-        MAX_RATIO,
-        NONFINITE_APART,
+        *(MISMATCHES, ATOL, MAX_ERROR),
+        Column("Position of the max", lambda own: str(own.max_abs_error_place) if own.max_abs_error else ""),
+        *(MAX_RATIO, NONFINITE_APART),
     )
-    return tuple(
-        (display_name(comparison.candidate), _table(columns, tuple(comparison.gradients.values())))
-        for comparison in result.comparisons
-        if comparison.gradients
-    )
+    compared = [comparison for comparison in result.comparisons if comparison.gradients]
+    return [(display_name(own.candidate), _table(columns, tuple(own.gradients.values()))) for own in compared]
 
 
-@dataclass(frozen=True)
-class TermRow:
-    """A row of a gate's terms: `factor` is the weight, `figures` are each engine's input and product.
+def first_disagreement(result: RunResult, comparison: Comparison) -> dict[str, Any] | None:
+    """The arithmetic of the first value that differs, else of the first that an audit found wrong, by both engines.
 
-    `kind` is "term", "bias", "part" or "total"; `parts` marks the first divergence.
+    By the names of the template: `states` are the previous states, `outcome` the results besides the engines' own
+    values, and `sentences` name wrong engines and the first divergence. None if there is neither.
     """
-
-    name: str
-    kind: str
-    factor: Figure | None
-    figures: tuple[Figure | None, ...]
-    parts: bool
-
-
-@dataclass(frozen=True)
-class Equation:
-    """An equation in symbols, and with the numbers of each engine; engines with the same digits share a line."""
-
-    symbols: str
-    lines: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class GateView:
-    title: str
-    terms: tuple[TermRow, ...]
-    equation: Equation
-
-
-@dataclass(frozen=True)
-class ReportArithmetic:
-    """One value's arithmetic for the reference and a candidate.
-
-    `states` are the previous states, `outcome` the results besides the engines' own values. `sentences` name wrong
-    engines and the first divergence.
-    """
-
-    place: str
-    why: str
-    engines: tuple[str, ...]
-    given: tuple[str, ...]
-    states: tuple[ReportRow, ...]
-    gates: tuple[GateView, ...]
-    equations: tuple[Equation, ...]
-    outcome: tuple[ReportRow, ...]
-    sentences: tuple[str, ...]
-
-
-def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArithmetic | None:
-    """The first value that differs, else the first that an audit found wrong; None if there is neither."""
     where, why = _where(result, comparison)
     if where is None:
         return None
@@ -327,32 +265,31 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         alike[0].name: _equation(each, [line.equation for line in alike])
         for alike in zip(*(breakdown.lines for breakdown in each), strict=True)
     }
-    gates = tuple(
-        GateView(
-            f"{alike[0].name}, {alike[0].title}{recomputed_of(each, alike[0].name)}",
-            _terms(alike, divergence),
-            lines.pop(alike[0].name),
-        )
+    gates = [
+        {
+            "title": f"{alike[0].name}, {alike[0].title}{recomputed_of(each, alike[0].name)}",
+            "terms": _terms(alike, divergence),
+            "equation": lines.pop(alike[0].name),
+        }
         for alike in zip(*(breakdown.gates for breakdown in each), strict=True)
-    )
-    states = [
-        _row(
-            f"{alike[0].symbol}[t-1] = {notation(alike[0].source)}{recomputed_of(each, alike[0].symbol)}",
-            [state.value for state in alike],
-        )
-        for alike in zip(*(breakdown.previous for breakdown in each), strict=True)
     ]
-    return ReportArithmetic(
-        place=str(where),
-        why=why,
-        engines=tuple(display_name(breakdown.engine) for breakdown in each),
-        given=equations_of_all_units(explanation.reference.cell),
-        states=tuple(states),
-        gates=gates,
-        equations=tuple(lines.values()),
-        outcome=tuple(row for symbol in stored_symbols(each) for row in _outcome(each, symbol)),
-        sentences=explanation.sentences,
-    )
+    return {
+        "place": str(where),
+        "why": why,
+        "engines": [display_name(breakdown.engine) for breakdown in each],
+        "given": equations_of_all_units(explanation.reference.cell),
+        "states": [
+            _row(
+                f"{alike[0].symbol}[t-1] = {notation(alike[0].source)}{recomputed_of(each, alike[0].symbol)}",
+                [state.value for state in alike],
+            )
+            for alike in zip(*(breakdown.previous for breakdown in each), strict=True)
+        ],
+        "gates": gates,
+        "equations": list(lines.values()),
+        "outcome": [row for symbol in stored_symbols(each) for row in _outcome(each, symbol)],
+        "sentences": explanation.sentences,
+    }
 
 
 def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, str]:
@@ -372,31 +309,34 @@ _OUTCOMES = (
 )
 
 
-def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[ReportRow]:
+def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[Row]:
     """The value of the arithmetic besides the engines' own."""
     found = [breakdown.by_name[symbol].own for breakdown in each]
     yield _row(f"{symbol} of this arithmetic", [breakdown.by_name[symbol].value for breakdown in each])
     yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
     for column in _OUTCOMES:
-        yield ReportRow(column.title, tuple(_cell(column, own) for own in found))
+        yield column.title, [_cell(column, own) for own in found]
 
 
-def _row(name: str, values: Sequence[float | None]) -> ReportRow:
+def _row(name: str, values: Sequence[float | None]) -> Row:
     """A row with an empty cell where an engine has no such number."""
-    return ReportRow(name, tuple(number or "" for number in _numbers(values)))
+    return name, [number or "" for number in _numbers(values)]
 
 
-def _terms(each: Sequence[Line], divergence: Divergence | None) -> tuple[TermRow, ...]:
-    """Every term of a gate, none summed, with the decimal points of each column below each other."""
+def _terms(each: Sequence[Line], divergence: Divergence | None) -> list[dict[str, Any]]:
+    """Every term of a gate, none summed: its weight, and each engine's input and product.
+
+    The decimal points of each column are below each other.
+    """
     rows = term_table(each, top=len(each[0]), divergence=divergence).rows
     factors = _aligned([_numbers([row.figures[0].factor])[0] for row in rows])
     inputs = [_numbers([own.input for own in row.figures]) for row in rows]
     products = [_numbers([own.product for own in row.figures]) for row in rows]
     columns = [_aligned([row[k] for row in table]) for k in range(len(each)) for table in (inputs, products)]
-    return tuple(
-        TermRow(row.name, row.kind, factor, figures, row.diverges)
+    return [
+        {"name": row.name, "kind": row.kind, "factor": factor, "figures": figures, "parts": row.diverges}
         for row, factor, figures in zip(rows, factors, zip(*columns, strict=True), strict=True)
-    )
+    ]
 
 
 def _numbers(values: Sequence[float | None]) -> list[Figure | None]:
@@ -415,14 +355,15 @@ def _aligned(column: Sequence[Figure | None]) -> list[Figure | None]:
     return [None if number is None else Figure(text, number.full) for number, text in zip(column, texts, strict=True)]
 
 
-def _equation(each: Sequence[Breakdown], lines: Sequence[EquationLine]) -> Equation:
+def _equation(each: Sequence[Breakdown], lines: Sequence[EquationLine]) -> dict[str, Any]:
+    """An equation in symbols, and with the numbers of each engine; engines with the same digits share a line."""
     named: dict[str, list[str]] = {}
     texts = [line.numbers for line in lines]
     if len(set(texts)) == 1 and len(lines) == 2:
         texts = ["".join(cells) for cells in lines[0].cells_apart(lines[1])]
     for breakdown, text in zip(each, texts, strict=True):
         named.setdefault(text, []).append(display_name(breakdown.engine))
-    return Equation(lines[0].symbols, tuple((", ".join(engines), text) for text, engines in named.items()))
+    return {"symbols": lines[0].symbols, "lines": [(", ".join(engines), text) for text, engines in named.items()]}
 
 
 _WIDTH, _HEIGHT = 1200, 260
@@ -434,32 +375,11 @@ _MOST_LANES = 16
 _MOST_TICKS = 8
 
 
-@dataclass(frozen=True)
-class Tick:
-    at: float
-    text: str
+def error_chart(result: RunResult, comparison: LaneComparison) -> dict[str, Any]:
+    """The largest error ratio of a candidate at each time step of every lane, on a logarithmic axis.
 
-
-@dataclass(frozen=True)
-class ErrorChart:
-    """Curves as the data of SVG paths. `worst` is the lane with the largest error ratio, `others` the other lanes."""
-
-    candidate: str
-    lane: str
-    worst: str
-    others: tuple[str, ...]
-    limit: float
-    times: tuple[Tick, ...]
-    decades: tuple[Tick, ...]
-    width: int = _WIDTH
-    height: int = _HEIGHT
-    left: int = _LEFT
-    right: int = _WIDTH - _RIGHT
-    bottom: int = _HEIGHT - _BOTTOM
-
-
-def error_chart(result: RunResult, comparison: LaneComparison) -> ErrorChart:
-    """The largest error ratio of a candidate at each time step of every lane, on a logarithmic axis."""
+    Curves are the data of SVG paths: `worst` is the lane with the largest error ratio, `others` the other lanes.
+    """
     series = error_series(result, comparison, ERROR_RATIO)
     assert series is not None
     assert series.limit is not None
@@ -472,15 +392,20 @@ def error_chart(result: RunResult, comparison: LaneComparison) -> ErrorChart:
     others = list(outlines.values()) if len(outlines) <= _MOST_LANES else [largest_of(list(outlines.values()))]
     infinity = [scale.infinity] if scale.infinite else []
     decades = [scale.zero, *map(float, _few(range(scale.lowest, scale.highest + 1))), *infinity]
-    return ErrorChart(
-        display_name(comparison.candidate),
-        lane_text(result.inputs.network, Location(layer, direction)),
-        _path(worst, scale, timesteps),
-        tuple(_path(other, scale, timesteps) for other in others),
-        _y(float(scale.positions(np.array([limit]))[0]), scale),
-        tuple(Tick(_x(t, timesteps), f"{t:,}") for t in _few(range(timesteps))),
-        tuple(Tick(_y(position, scale), scale.text(position)) for position in decades),
-    )
+    return {
+        "candidate": display_name(comparison.candidate),
+        "lane": lane_text(result.inputs.network, Location(layer, direction)),
+        "worst": _path(worst, scale, timesteps),
+        "others": [_path(other, scale, timesteps) for other in others],
+        "limit": _y(float(scale.positions(np.array([limit]))[0]), scale),
+        "times": [(_x(t, timesteps), f"{t:,}") for t in _few(range(timesteps))],
+        "decades": [(_y(position, scale), scale.text(position)) for position in decades],
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "left": _LEFT,
+        "right": _WIDTH - _RIGHT,
+        "bottom": _HEIGHT - _BOTTOM,
+    }
 
 
 def _path(outline: Outline, scale: LogScale, timesteps: int) -> str:

@@ -1,12 +1,13 @@
 """The first disagreement of two engines, with every term of its arithmetic."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.io.export.report import Figure, ReportArithmetic, first_disagreement, report_html
+from rnnviz.io.export.report import Figure, first_disagreement, report_html
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
 from tests.io.export.report.reading import parsed, section, text_of
@@ -19,7 +20,7 @@ def edit(trace: Trace) -> None:
     trace.hidden[WHERE] += 0.25
 
 
-def view_of(cell: str) -> tuple[ReportArithmetic, RunResult]:
+def view_of(cell: str) -> tuple[dict[str, Any], RunResult]:
     result = with_judgment(make_result(edits={"manual": edit}, cell=cell, num_layers=2, bidirectional=True))
     view = first_disagreement(result, result.comparisons[0])
     assert view is not None
@@ -35,30 +36,32 @@ def value(number: Figure | None) -> float:
 def test_every_term_of_every_gate_is_there_with_the_networks_own_weights(cell: str, gates: int) -> None:
     view, result = view_of(cell)
     inputs, size, unit = result.inputs, 4, WHERE[4]
-    assert len(view.gates) == gates
+    assert len(view["gates"]) == gates
     x = np.concatenate([result["gluon"].hidden[0, d, WHERE[2], WHERE[3]] for d in (0, 1)]).astype(float)
     h = result["gluon"].hidden[1, 1, WHERE[2] + 1, WHERE[3]].astype(float)
-    for k, gate in enumerate(view.gates):
+    for k, gate in enumerate(view["gates"]):
         row = k * size + unit
         weights = np.concatenate([inputs.parameters["r1_i2h_weight"][row], inputs.parameters["r1_h2h_weight"][row]])
-        terms = [term for term in gate.terms if term.kind == "term"]
-        assert [value(term.factor) for term in terms] == [float(w) for w in weights]
+        terms = [term for term in gate["terms"] if term["kind"] == "term"]
+        assert [value(term["factor"]) for term in terms] == [float(w) for w in weights]
         # The reference's input and product, then the candidate's.
-        assert [value(term.figures[0]) for term in terms] == [*x, *h]
-        np.testing.assert_allclose([value(t.figures[1]) for t in terms], weights * np.array([*x, *h]), rtol=1e-15)
-        biases = [value(term.figures[1]) for term in gate.terms if term.kind == "bias"]
+        assert [value(term["figures"][0]) for term in terms] == [*x, *h]
+        np.testing.assert_allclose([value(t["figures"][1]) for t in terms], weights * np.array([*x, *h]), rtol=1e-15)
+        biases = [value(term["figures"][1]) for term in gate["terms"] if term["kind"] == "bias"]
         assert biases == [float(inputs.parameters[f"r1_{side}_bias"][row]) for side in ("i2h", "h2h")]
 
 
 def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
     view, result = view_of("gru")
-    assert view.place == "layer 1, backward, t = 3, sample 1, unit 2"
-    assert view.engines == ("gluon", "manual")
-    outcome = {row.name: [float(cell.full) for cell in row.cells if isinstance(cell, Figure)] for row in view.outcome}
+    assert view["place"] == "layer 1, backward, t = 3, sample 1, unit 2"
+    assert view["engines"] == ["gluon", "manual"]
+    outcome = {
+        name: [float(cell.full) for cell in cells if isinstance(cell, Figure)] for name, cells in view["outcome"]
+    }
     assert outcome["h of the engine"] == [float(result[name].hidden[WHERE]) for name in ("gluon", "manual")]
     assert outcome["difference"][1] == pytest.approx(0.25, abs=1e-6)
     assert abs(outcome["difference"][0]) < outcome["allowed for rounding"][0]
-    assert any(sentence.startswith("manual is wrong here") for sentence in view.sentences)
+    assert any(sentence.startswith("manual is wrong here") for sentence in view["sentences"])
 
 
 def test_the_row_of_the_divergence_is_marked() -> None:
@@ -72,7 +75,7 @@ def test_the_row_of_the_divergence_is_marked() -> None:
     result = make_result(edits={"manual": edit}, hidden_size=12, compare_with={"atol": 0.1})
     view = first_disagreement(result, result.comparisons[0])
     assert view is not None
-    assert view.place == "layer 0, forward, t = 2, sample 0, unit 0"
+    assert view["place"] == "layer 0, forward, t = 2, sample 0, unit 0"
     arithmetic = section(parsed(report_html(result, [], WHEN)), "arithmetic")
     marked = [row for row in arithmetic.iter("tr") if "parts" in row.get("class", "").split()]
     assert [text_of(row[0]) for row in marked] == ["u + v ◀ first divergence"]
@@ -93,7 +96,7 @@ def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wron
     assert result.comparisons[0].first_mismatch is None
     view = first_disagreement(result, result.comparisons[0])
     assert view is not None
-    assert (view.place, view.why) == (
+    assert (view["place"], view["why"]) == (
         "layer 0, forward, t = 2, sample 1, unit 3",
         "No value differs, but manual is wrong first in the value",
     )

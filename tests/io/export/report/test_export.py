@@ -151,12 +151,12 @@ def test_errors_over_time_are_drawn_for_each_candidate_with_the_worst_lane_apart
 def test_a_chart_of_a_long_run_has_every_peak_and_few_points() -> None:
     result = make_result(timesteps=20_000, hidden_size=2, edits={"manual": setting((0, 0, 12_345, 0, 0), 9.0)})
     chart = error_chart(result, result.comparisons[0])
-    points = [tuple(map(float, point.split(","))) for point in re.split("[ML]", chart.worst)[1:]]
+    points = [tuple(map(float, point.split(","))) for point in re.split("[ML]", chart["worst"])[1:]]
     assert len(points) < 3_000
     peak = min(points, key=lambda point: point[1])
-    assert (peak[0] - chart.left) / (chart.right - chart.left) == pytest.approx(12_345 / 20_000, abs=0.001)
-    assert peak[1] < chart.limit
-    assert 4 <= len(chart.times) <= 8
+    assert (peak[0] - chart["left"]) / (chart["right"] - chart["left"]) == pytest.approx(12_345 / 20_000, abs=0.001)
+    assert peak[1] < chart["limit"]
+    assert 4 <= len(chart["times"]) <= 8
 
 
 @pytest.mark.parametrize("outdated", [False, True])
