@@ -88,10 +88,9 @@ def answer_json(content: object, path: str) -> str:
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if path == "-":
         return text
-    from rnnviz.io.outputs import atomic_write
+    from rnnviz.io.outputs import write_text
 
-    with atomic_write(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_text(Path(path), text)
     return ""
 
 

@@ -16,7 +16,7 @@ from rnnviz.core.errors import InputError, in_short
 from rnnviz.core.schema import declarations
 from rnnviz.io import ENDING as ENDING
 from rnnviz.io.bounded_read import read_plain_text
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import write_text
 
 UNPACKED = "files-"
 """The beginning of the names of folders into which copies in sessions are unpacked."""
@@ -160,8 +160,7 @@ def check_paths(config: Config) -> None:
 def save_config(config: Config, path: Path) -> None:
     """Write a config as a TOML file, with paths relative to the file."""
     check_paths(config)
-    with atomic_write(path) as temporary:
-        temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
+    write_text(path, dump_config(config, path.parent))
 
 
 def files_read(config: Config) -> dict[str, str]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
+from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import ConfigError, InputError, key_errors
 from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
-from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
+from rnnviz.core.inputs import Inputs, Load, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import NpzFile, read_npz
@@ -148,6 +149,17 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
         lengths=lengths,
         loss=loss,
     )
+
+
+def load_within(config: Config, load: Load, check: Callable[[Config, int, int], None]) -> Inputs:
+    """Read or draw the inputs of a run for an export, of which `check(config, T, N)` refuses one that is too large."""
+    sequence = config.sequence
+    # Drawing them may take long, too. A custom cell has its sizes once it is read.
+    if sequence.source not in ("file", "text") and not (is_own(config.network.cell) and config.network.custom is None):
+        check(config, sequence.timesteps, sequence.batch_size)
+    inputs = load(config)
+    check(inputs.config, inputs.timesteps, inputs.batch_size)
+    return inputs
 
 
 def _loss(config: Config, lengths: tuple[int, ...]) -> LossGradient | None:

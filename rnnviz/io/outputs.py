@@ -126,6 +126,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> int:
+    """Write a text as UTF-8, where half a surrogate pair is escaped, and return the number of bytes."""
+    content = text.encode("utf-8", "backslashreplace")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return len(content)
+
+
 def _is_written_through(path: Path) -> bool:
     try:
         mode = path.stat().st_mode

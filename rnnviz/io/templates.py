@@ -7,7 +7,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.backward_source import backward_lines
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
 
 _TEMPLATE = '''\
@@ -120,13 +120,8 @@ def _parameters(cell: CellSpec) -> str:
 
 
 def write_starter(cell: str | CellSpec, path: Path, *, backward: bool = False) -> None:
-    _write(starter(cell, backward=backward), path)
+    write_text(path, starter(cell, backward=backward))
 
 
 def write_cell_starter(path: Path) -> None:
-    _write(resource_path("starters", "cell.py").read_text(encoding="utf-8"), path)
-
-
-def _write(text: str, path: Path) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, resource_path("starters", "cell.py").read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import atomic_write, write_text
 from rnnviz.series.outlines import LogScale, log_scale
 from rnnviz.sweeps.grid import Point, checked_value, key_spec
 from rnnviz.text.verdict_text import MARKS
@@ -150,8 +150,7 @@ class SweepTable:
 
 def write_sweep_json(table: SweepTable, path: Path) -> None:
     """Write `sweep_json`. Raises an InputError if the file cannot be written."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(sweep_json(table), encoding="utf-8", errors="backslashreplace")
+    write_text(path, sweep_json(table))
 
 
 def sweep_json(table: SweepTable) -> str:

@@ -15,7 +15,7 @@ from rnnviz.core.words import suggest
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import read_toml
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import write_text
 
 PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
 LIBRARIES = ("gluon", "torch")
@@ -200,8 +200,7 @@ def save_task(task: TrainingTask, path: Path) -> None:
     text, folder = task.problem.path, path.parent.absolute()
     if text is not None and Path(text).is_relative_to(folder):
         task = replace(task, problem=replace(task.problem, path=str(Path(text).relative_to(folder))))
-    with atomic_write(path) as temporary:
-        temporary.write_text(tomli_w.dumps(task.to_mapping()), encoding="utf-8")
+    write_text(path, tomli_w.dumps(task.to_mapping()))
 
 
 def is_task(path: Path) -> bool:

@@ -25,7 +25,7 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import atomic_write, write_text
 from rnnviz.reading.gates import RECOMPUTED, gate_blocks, gate_quantities, is_recomputed
 from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
 from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
@@ -397,5 +397,4 @@ def json_text(result: RunResult, commands: Commands = no_commands) -> str:
 
 def write_json(result: RunResult, path: Path, commands: Commands = no_commands) -> None:
     """Write `summary` as JSON text."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json_text(result, commands), encoding="utf-8", errors="backslashreplace")
+    write_text(path, json_text(result, commands))

@@ -21,7 +21,7 @@ from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import feature_index, visible
 from rnnviz.core.config import Config, Network
-from rnnviz.core.engine_spec import display_name, distinct_names, is_own
+from rnnviz.core.engine_spec import display_name, distinct_names
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT, gradient
 from rnnviz.core.inputs import Inputs, Load
@@ -53,8 +53,8 @@ from rnnviz.explain.page_parts import (
 )
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
-from rnnviz.io.inputs import load_inputs
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.inputs import load_inputs, load_within
+from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
 from rnnviz.reading.gate_lanes import LaneGates
 from rnnviz.reading.gates import (
@@ -94,10 +94,7 @@ def write_page(result: RunResult, path: Path, start: Location | None = None) -> 
 
     Raises InputError if one sample of the run is larger than a page may be.
     """
-    content = page_html(result, datetime.now(UTC), start).encode("utf-8", "backslashreplace")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
-    return len(content)
+    return write_text(path, page_html(result, datetime.now(UTC), start))
 
 
 def page_html(
@@ -196,21 +193,12 @@ def _checked(config: Config, fixed: float, each: float, count: int, limit: int |
 
 
 def load_for_page(config: Config, load: Load = load_inputs) -> Inputs:
-    """Read or draw the inputs of a run that is to become a page, so that one too large is refused before it."""
-    sequence = config.sequence
-    if sequence.source not in ("file", "text"):
-        # Drawing them may take long, too.
-        check_page_size(config, sequence.timesteps, sequence.batch_size)
-    inputs = load(config)
-    check_page_size(inputs.config, inputs.timesteps, inputs.batch_size)
-    return inputs
+    return load_within(config, load, _check_page_size)
 
 
-def check_page_size(config: Config, timesteps: int, samples: int) -> None:
-    """Refuse a run whose page would be too large, by what a page needs of any engine; a cell must have been read."""
+def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
+    """Refuse a run whose page would be too large, by what a page needs of any engine;"""
     network, item = config.network, np.dtype(config.network.dtype).itemsize
-    if is_own(network.cell) and network.custom is None:
-        return
     layers, directions, _, _, units = network.hidden_shape(timesteps, samples)
     quantities = sum(1 for _ in _quantities(network, ()))
     step = units * item * quantities + _step_bytes(network, units)

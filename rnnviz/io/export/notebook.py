@@ -33,8 +33,8 @@ from rnnviz.io.export.notebook_lanes import (
     notebook_json,
     prose,
 )
-from rnnviz.io.inputs import load_inputs
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.inputs import load_inputs, load_within
+from rnnviz.io.outputs import write_text
 from rnnviz.results.tables import headline, verdicts
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
@@ -411,34 +411,23 @@ def write_notebook(result: RunResult, path: Path) -> int:
     The file contains the parameters, the input, the initial state and the expected values of one engine without
     detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz. Returns the number of cells.
     """
-    check_size(result.inputs)
+    _check_size(result.config, result.inputs.timesteps, result.inputs.batch_size)
     known = replace(recorded(result), gradients=any(trace.has_gradients for trace in result.traces.values()))
     cells = list(notebook_cells(result, known))
-    with atomic_write(path) as temporary:
-        temporary.write_text(notebook_json(cells), encoding="utf-8", errors="backslashreplace")
+    write_text(path, notebook_json(cells))
     return len(cells)
 
 
 def load_for_notebook(config: Config, load: Load = load_inputs) -> Inputs:
-    """Read or draw the inputs of a run that is to become a notebook, so that one too large is refused before it."""
-    network, sequence = config.network, config.sequence
-    if sequence.source not in ("file", "text"):
-        # Drawing them may take long, too.
-        shape = network.hidden_shape(sequence.timesteps, sequence.batch_size)
-        _check(prod(shape) * np.dtype(network.dtype).itemsize)
-    inputs = load(config)
-    check_size(inputs)
-    return inputs
+    return load_within(config, load, _check_size)
 
 
-def check_size(inputs: Inputs) -> None:
+def _check_size(config: Config, timesteps: int, samples: int) -> None:
     """Refuse a run whose numbers, those that it computes included, are too many."""
-    arrays = [*inputs.parameters.values(), *inputs.initial_state.values(), inputs.sequence]
-    hidden = prod(inputs.hidden_shape) * inputs.sequence.dtype.itemsize
-    _check(hidden + sum(array.nbytes for array in arrays))
-
-
-def _check(size: int) -> None:
+    network = config.network
+    states = sum(prod(network.state_shape(samples, symbol)) for symbol in network.kind.state_symbols)
+    count = prod(network.hidden_shape(timesteps, samples)) + network.parameter_count + states
+    size = (count + timesteps * samples * network.input_size) * np.dtype(network.dtype).itemsize
     if size > _MOST_BYTES:
         raise InputError(
             f"A notebook of this run would contain {size / (1 << 20):,.0f} MiB of numbers, and at most "

@@ -33,7 +33,7 @@ from rnnviz.explain.terms import Divergence, term_table
 from rnnviz.explain.value_sources import notation
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.pictures import ReportPicture
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
 from rnnviz.results.columns import (
     ATOL,
@@ -76,10 +76,7 @@ def write_report(
 
     `outdated` says that settings or files were changed after the run.
     """
-    content = report_html(result, pictures, datetime.now(UTC), outdated=outdated).encode("utf-8", "backslashreplace")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
-    return len(content)
+    return write_text(path, report_html(result, pictures, datetime.now(UTC), outdated=outdated))
 
 
 def report_html(
