@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step, Values
 from rnnviz.cells.activations import ACTIVATIONS, tanh
-from rnnviz.cells.gru import GRU
-from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.gru import GRU, GRU_RESET_BEFORE
 from rnnviz.cells.interpreters import generator, numpy_backward
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward, pass_nothing
-from rnnviz.cells.lstm import LSTM
-from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
+from rnnviz.cells.lstm import LSTM, LSTM_PEEPHOLE
 from tests.cells.layers import (
     ALL_CELLS,
     Arrays,

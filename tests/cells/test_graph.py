@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import CellError, CellSpec, Gate, ParameterSpec, StateSpec, Step, Values
 from rnnviz.cells.activations import relu, sigmoid, tanh
-from rnnviz.cells.gru import GRU
-from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.gru import GRU, GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, trace, value_limits
-from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
-from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
+from rnnviz.cells.lstm import LSTM, LSTM_PEEPHOLE, LSTM_PROJECTION
 from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, draw_layer
 

@@ -11,8 +11,7 @@ from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace, value_limits
 from rnnviz.cells.interpreters.symbols import code_lines, equations, equations_of_all_units, expression, helper_lines
-from rnnviz.cells.lstm import LSTM
-from rnnviz.cells.lstm_coupled import LSTM_COUPLED
+from rnnviz.cells.lstm import LSTM, LSTM_COUPLED
 from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, draw_layer
 

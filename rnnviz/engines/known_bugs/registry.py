@@ -10,8 +10,7 @@ from typing import Literal, TypeAlias
 
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.activations import hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
-from rnnviz.cells.gru import GRU
-from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.gru import GRU, GRU_RESET_BEFORE
 from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import UNKNOWN, is_unknown
