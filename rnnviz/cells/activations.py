@@ -7,6 +7,7 @@ The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; wh
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,9 +16,6 @@ from numpy.typing import NDArray
 from rnnviz.frozen import dataclass
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
-
-_Values: TypeAlias = Callable[[FloatArray, float, float], FloatArray]
-_Slopes: TypeAlias = Callable[[FloatArray, FloatArray, float, float], FloatArray]
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _GELU_MINIMUM, _SWISH_MINIMUM = -0.7517915246935645, -1.2784645427610738
@@ -31,20 +29,17 @@ _SWISH_BEND = 2.3993572805154676
 class _Rule:
     """The definition of one activation.
 
-    `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta. At a kink the slope equals
-    PyTorch's (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree.
     `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
-    `slope_code` is that of f', in which {y} = f(x) may occur, too; it is a factor of a product.
+    `slope` is that of f', in which {y} = f(x) may occur, too; it is a factor of a product. At a kink the slope equals
+    PyTorch's (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree.
     `low` and `high` are the least and largest value of f; infinite where there is no limit. f turns from falling to
     rising, or back, at `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"),
     by eps ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x
     times what is left of 1 - 1.
     """
 
-    values: _Values
-    slopes: _Slopes
     code: str
-    slope_code: str
+    slope: str
     low: float = -math.inf
     high: float = math.inf
     rounding: str = "relative"
@@ -76,11 +71,12 @@ class Activation:
 
     def values(self, x: FloatArray) -> FloatArray:
         """f(x), of the shape and type of x."""
-        return np.asarray(_RULES[self.name].values(x, self.alpha, self.beta), x.dtype)
+        return np.asarray(_functions(self.name, self.alpha, self.beta)[0](x), x.dtype)
 
     def slopes(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """f'(x), of the shape of x; y is f(x)."""
-        return np.asarray(_RULES[self.name].slopes(x, y, self.alpha, self.beta), x.dtype)
+        slopes = np.asarray(_functions(self.name, self.alpha, self.beta)[1](x, y), x.dtype)
+        return slopes if slopes.shape == x.shape else np.full_like(x, slopes)
 
     @property
     def slope_reads_value(self) -> bool:
@@ -94,7 +90,7 @@ class Activation:
 
     def slope_code(self, x: str, y: str) -> str:
         """NumPy source of f'(x) as a factor of a product; y is f(x), and both have brackets where they need some."""
-        return _RULES[self.name].slope_code.format(x=x, y=y, alpha=repr(self.alpha), beta=repr(self.beta))
+        return _RULES[self.name].slope.format(x=x, y=y, alpha=repr(self.alpha), beta=repr(self.beta))
 
     @property
     def constants(self) -> int:
@@ -209,10 +205,6 @@ def _softplus(x: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
 
 
-def _elu(x: FloatArray, alpha: float) -> FloatArray:
-    return np.asarray(np.where(x > 0.0, x, alpha * np.expm1(np.minimum(x, 0.0))))
-
-
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -221,14 +213,9 @@ def erf(x: FloatArray) -> FloatArray:
     return np.asarray(_erf(x), np.asarray(x).dtype)
 
 
-def _gelu_slopes(x: FloatArray) -> FloatArray:
+def _gelu_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
     density = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
     return np.asarray(0.5 * (1.0 + erf(x / math.sqrt(2.0))) + x * density)
-
-
-def _hard_sigmoid_slopes(x: FloatArray, alpha: float, beta: float) -> FloatArray:
-    inside = alpha * x + beta
-    return np.asarray(np.where((inside > 0.0) & (inside < 1.0), alpha, 0.0))
 
 
 _CONSTANTS = {"affine": 2, "scaled_tanh": 2, "hard_sigmoid": 2}
@@ -236,61 +223,17 @@ _CONSTANTS |= dict.fromkeys(("leaky_relu", "thresholded_relu", "elu", "clip"), 1
 """How many constants an activation has; the others have none."""
 
 _RULES: dict[str, _Rule] = {
-    "sigmoid": _Rule(
-        lambda x, a, b: _sigmoid(x),
-        lambda x, y, a, b: y * (1.0 - y),
-        "sigmoid({x})",
-        "{y} * (1 - {y})",
-        0.0,
-        1.0,
-        "absolute",
-    ),
-    "tanh": _Rule(
-        lambda x, a, b: np.asarray(np.tanh(x)),
-        lambda x, y, a, b: 1.0 - y * y,
-        "np.tanh({x})",
-        "(1 - {y} ** 2)",
-        -1.0,
-        1.0,
-        "absolute",
-    ),
-    "relu": _Rule(
-        # A NaN stays a NaN.
-        lambda x, a, b: np.asarray(np.maximum(x, 0.0)),
-        lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, 0.0)),
-        "np.maximum({x}, 0)",
-        "({x} > 0)",
-        low=0.0,
-        rounding="exact",
-    ),
-    "linear": _Rule(lambda x, a, b: x, lambda x, y, a, b: np.ones_like(y), "{x}", "1", rounding="exact"),
-    "affine": _Rule(
-        lambda x, a, b: a * x + b, lambda x, y, a, b: np.full_like(y, a), "({alpha} * {X} + {beta})", "{alpha}"
-    ),
-    "leaky_relu": _Rule(
-        lambda x, a, b: np.asarray(np.where(x > 0.0, x, a * x)),
-        lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a)),
-        "np.where({X} > 0, {x}, {alpha} * {X})",
-        "np.where({x} > 0, 1, {alpha})",
-    ),
-    "thresholded_relu": _Rule(
-        # Written with "less than", so that a NaN stays a NaN.
-        lambda x, a, b: np.asarray(np.where(x < a, 0.0, x)),
-        lambda x, y, a, b: np.asarray(np.where(x >= a, 1.0, 0.0)),
-        "np.where({X} < {alpha}, 0, {x})",
-        "({x} >= {alpha})",
-        low=0.0,
-        rounding="exact",
-    ),
-    "scaled_tanh": _Rule(
-        lambda x, a, b: a * np.tanh(b * x),
-        lambda x, y, a, b: a * b * (1.0 - np.tanh(b * x) ** 2),
-        "({alpha} * np.tanh({beta} * {X}))",
-        "{alpha} * {beta} * (1 - np.tanh({beta} * {x}) ** 2)",
-    ),
+    "sigmoid": _Rule("sigmoid({x})", "{y} * (1 - {y})", 0.0, 1.0, "absolute"),
+    "tanh": _Rule("np.tanh({x})", "(1 - {y} ** 2)", -1.0, 1.0, "absolute"),
+    # A NaN stays a NaN.
+    "relu": _Rule("np.maximum({x}, 0)", "({x} > 0)", low=0.0, rounding="exact"),
+    "linear": _Rule("{x}", "1", rounding="exact"),
+    "affine": _Rule("({alpha} * {X} + {beta})", "{alpha}"),
+    "leaky_relu": _Rule("np.where({X} > 0, {x}, {alpha} * {X})", "np.where({x} > 0, 1, {alpha})"),
+    # Written with "less than", so that a NaN stays a NaN.
+    "thresholded_relu": _Rule("np.where({X} < {alpha}, 0, {x})", "({x} >= {alpha})", low=0.0, rounding="exact"),
+    "scaled_tanh": _Rule("({alpha} * np.tanh({beta} * {X}))", "{alpha} * {beta} * (1 - np.tanh({beta} * {x}) ** 2)"),
     "hard_sigmoid": _Rule(
-        lambda x, a, b: np.asarray(np.clip(a * x + b, 0.0, 1.0)),
-        lambda x, y, a, b: _hard_sigmoid_slopes(x, a, b),
         "np.clip({alpha} * {X} + {beta}, 0, 1)",
         "{alpha} * (({alpha} * {x} + {beta} > 0) & ({alpha} * {x} + {beta} < 1))",
         0.0,
@@ -298,33 +241,17 @@ _RULES: dict[str, _Rule] = {
         "absolute",
     ),
     "elu": _Rule(
-        lambda x, a, b: _elu(x, a),
-        lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a * np.exp(np.minimum(x, 0.0)))),
         "np.where({X} > 0, {x}, {alpha} * np.expm1(np.minimum({x}, 0)))",
         "np.where({x} > 0, 1, {alpha} * np.exp(np.minimum({x}, 0)))",
     ),
     "selu": _Rule(
-        lambda x, a, b: np.asarray(_SELU_SCALE * _elu(x, _SELU_ALPHA)),
-        lambda x, y, a, b: _SELU_SCALE * np.where(x > 0.0, 1.0, _SELU_ALPHA * np.exp(np.minimum(x, 0.0))),
         f"({_SELU_SCALE} * np.where({{X}} > 0, {{x}}, {_SELU_ALPHA} * np.expm1(np.minimum({{x}}, 0))))",
         f"{_SELU_SCALE} * np.where({{x}} > 0, 1, {_SELU_ALPHA} * np.exp(np.minimum({{x}}, 0)))",
         low=-_SELU_SCALE * _SELU_ALPHA,
     ),
-    "softsign": _Rule(
-        lambda x, a, b: x / (1.0 + np.abs(x)),
-        lambda x, y, a, b: 1.0 / (1.0 + np.abs(x)) ** 2,
-        "({X} / (1 + np.abs({x})))",
-        "1 / (1 + np.abs({x})) ** 2",
-        -1.0,
-        1.0,
-        "absolute",
-    ),
-    "softplus": _Rule(
-        lambda x, a, b: _softplus(x), lambda x, y, a, b: _sigmoid(x), "np.logaddexp({x}, 0)", "sigmoid({x})", low=0.0
-    ),
+    "softsign": _Rule("({X} / (1 + np.abs({x})))", "1 / (1 + np.abs({x})) ** 2", -1.0, 1.0, "absolute"),
+    "softplus": _Rule("np.logaddexp({x}, 0)", "sigmoid({x})", low=0.0),
     "gelu": _Rule(
-        lambda x, a, b: np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))),
-        lambda x, y, a, b: _gelu_slopes(x),
         "(0.5 * {X} * (1 + erf({X} / 2**0.5)))",
         "(0.5 * (1 + erf({x} / 2**0.5)) + {x} * np.exp(-0.5 * {x} ** 2) / (2 * np.pi) ** 0.5)",
         low=-0.17,
@@ -332,32 +259,40 @@ _RULES: dict[str, _Rule] = {
         turns=(_GELU_MINIMUM,),
     ),
     "swish": _Rule(
-        lambda x, a, b: x * _sigmoid(x),
-        lambda x, y, a, b: _sigmoid(x) + y * (1.0 - _sigmoid(x)),
         "({X} * sigmoid({x}))",
         "(sigmoid({x}) + {y} * (1 - sigmoid({x})))",
         low=-0.2785,
         rounding="argument",
         turns=(_SWISH_MINIMUM,),
     ),
-    "exponential": _Rule(lambda x, a, b: np.asarray(np.exp(x)), lambda x, y, a, b: y, "np.exp({x})", "{y}", low=0.0),
-    "hard_tanh": _Rule(
-        lambda x, a, b: np.asarray(np.clip(x, -1.0, 1.0)),
-        lambda x, y, a, b: np.asarray(np.where(np.abs(x) < 1.0, 1.0, 0.0)),
-        "np.clip({x}, -1, 1)",
-        "(np.abs({x}) < 1)",
-        -1.0,
-        1.0,
-        "exact",
-    ),
-    "clip": _Rule(
-        lambda x, a, b: np.asarray(np.clip(x, -a, a)),
-        lambda x, y, a, b: np.asarray(np.where(np.abs(x) <= a, 1.0, 0.0)),
-        "np.clip({x}, -{alpha}, {alpha})",
-        "(np.abs({x}) <= {alpha})",
-        rounding="exact",
-    ),
+    "exponential": _Rule("np.exp({x})", "{y}", low=0.0),
+    "hard_tanh": _Rule("np.clip({x}, -1, 1)", "(np.abs({x}) < 1)", -1.0, 1.0, "exact"),
+    "clip": _Rule("np.clip({x}, -{alpha}, {alpha})", "(np.abs({x}) <= {alpha})", rounding="exact"),
 }
+
+_NAMES = {"np": np, "sigmoid": _sigmoid, "erf": erf, "inf": math.inf}
+"""What the source of the activations reads."""
+
+
+@lru_cache(maxsize=256)
+def _functions(name: str, alpha: float, beta: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """f(x) and f'(x, y), compiled from their source, but where other operations round better or keep a sign."""
+    activation = Activation(name, alpha, beta)
+    # The source is the program's own, with the constants of the activation.
+    values, slopes = (
+        eval(f"lambda {arguments}: {source}", _NAMES)  # noqa: S307
+        for arguments, source in (("x", activation.code("x")), ("x, y", activation.slope_code("x", "y")))
+    )
+    match name:
+        case "softplus":
+            values = _softplus
+        case "gelu":
+            slopes = _gelu_slopes
+        case "hard_sigmoid" if alpha < 0.0:
+            # Where the slope is 0 it has no sign.
+            return values, lambda x, y: slopes(x, y) + 0.0
+    return values, slopes
+
 
 sigmoid = Activation("sigmoid")
 tanh = Activation("tanh")
