@@ -59,6 +59,8 @@ def test_parameters_and_results_of_the_public_face_have_sections(path: Path) -> 
     fewest = 1 if path.stem == "__init__" else 2
     without = []
     for name, function in functions(path):
+        if path.stem == "config" and ".Config." not in name:
+            continue
         docstring, names = ast.get_docstring(function) or "", parameters(function)
         if len(names) < fewest:
             continue

@@ -38,40 +38,12 @@ CELL_NAMES = tuple(name for name in CELLS if name not in PROJECTIONS.values())
 
 
 def lane_name(layer: int, direction: int) -> str:
-    """Gluon's name of a lane, which begins the names of its parameters: "l0", "r1".
-
-    Parameters
-    ----------
-    layer : int
-        Index of the layer.
-    direction : int
-        0 for forward, 1 for backward.
-
-    Returns
-    -------
-    str
-        Name of the lane.
-    """
+    """Gluon's name of a lane, which begins the names of its parameters: "l0", and "r1" of direction 1."""
     return f"{'lr'[direction]}{layer}"
 
 
 def parameter_name(layer: int, direction: int, name: str) -> str:
-    """Gluon's name of a lane's parameter: "l0_i2h_weight", "r1_h2h_bias".
-
-    Parameters
-    ----------
-    layer : int
-        Index of the layer.
-    direction : int
-        0 for forward, 1 for backward.
-    name : str
-        A name of `CellSpec.parameter_shapes`.
-
-    Returns
-    -------
-    str
-        Name of an array.
-    """
+    """Gluon's name of a lane's parameter, such as "l0_i2h_weight"; `name` is one of `CellSpec.parameter_shapes`."""
     return f"{lane_name(layer, direction)}_{name}"
 
 
@@ -104,13 +76,7 @@ class Network:
 
     @property
     def kind(self) -> CellSpec:
-        """Definition of the cell, with the network's activations and clip.
-
-        Raises
-        ------
-        ConfigError
-            If it is a custom cell whose file is not read.
-        """
+        """The cell with the network's activations and clip. Raises ConfigError before a custom cell's file is read."""
         if self.custom is not None:
             return _kind(self.custom, self.clip, self.activations)
         if self.cell not in CELLS:
@@ -182,53 +148,19 @@ class Network:
         return self.directions * (first + (self.num_layers - 1) * above)
 
     def state_shape(self, batch_size: int, symbol: str = "h") -> tuple[int, int, int]:
-        """Shape of a state, which is the same in both layouts.
+        """Shape of a state in both layouts: (L·D, N, H), or (L·D, N, P) of the h of a projection.
 
-        Parameters
-        ----------
-        batch_size : int
-            N.
-        symbol : str
-            "h" or "c", or another array with as many units as c.
-
-        Returns
-        -------
-        tuple of int
-            (L·D, N, H); (L·D, N, P) of the h of a projection.
+        `symbol` is "h" or "c", or another array with as many units as c.
         """
         units = self.kind.state_sizes(self.sizes(0)).get(symbol, self.hidden_size)
         return self.num_layers * self.directions, batch_size, units
 
     def hidden_shape(self, timesteps: int, batch_size: int, symbol: str = "h") -> tuple[int, int, int, int, int]:
-        """Shape of the hidden states in a trace, or of another array over time.
-
-        Parameters
-        ----------
-        timesteps, batch_size : int
-            T and N.
-        symbol : str
-            As of `state_shape`.
-
-        Returns
-        -------
-        tuple of int
-            (L, D, T, N, H); (L, D, T, N, P) of the h of a projection.
-        """
+        """Shape of the hidden states in a trace, or of another array over time: (L, D, T, N, H); see `state_shape`."""
         return self.num_layers, self.directions, timesteps, *self.state_shape(batch_size, symbol)[1:]
 
     def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:
-        """Shape of `out`.
-
-        Parameters
-        ----------
-        timesteps, batch_size : int
-            T and N.
-
-        Returns
-        -------
-        tuple of int
-            (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC; D·P in place of D·H with a projection.
-        """
+        """Shape of `out`: (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC; D·P with a projection."""
         width = self.directions * self.output_size
         return (batch_size, timesteps, width) if self.layout == "NTC" else (timesteps, batch_size, width)
 
@@ -292,18 +224,7 @@ class Compare:
         return (self.reference, *(self.candidates or ()))
 
     def tolerances(self, rtol: float, atol: float) -> tuple[float, float]:
-        """Tolerances of the comparison.
-
-        Parameters
-        ----------
-        rtol, atol : float
-            Defaults for tolerances that the config does not give.
-
-        Returns
-        -------
-        tuple of float
-            (rtol, atol).
-        """
+        """(rtol, atol): the given ones are defaults for those that the config does not have."""
         return rtol if self.rtol is None else self.rtol, atol if self.atol is None else self.atol
 
 
