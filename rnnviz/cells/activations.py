@@ -271,7 +271,7 @@ _RULES: dict[str, _Rule] = {
 }
 
 _NAMES = {"np": np, "sigmoid": _sigmoid, "erf": erf, "inf": math.inf}
-"""What the source of the activations reads."""
+"""The names in the source of the activations."""
 
 
 @lru_cache(maxsize=256)
