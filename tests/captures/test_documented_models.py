@@ -15,34 +15,6 @@ nn, F = torch.nn, torch.nn.functional
 rnn = nn.utils.rnn
 
 
-class Tagger(nn.Module):
-    """Part-of-speech tagging: a sentence without a batch axis through an LSTM."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.word_embeddings = nn.Embedding(9, 6)
-        self.lstm = nn.LSTM(6, 6)
-        self.hidden2tag = nn.Linear(6, 3)
-
-    def forward(self, sentence: Any) -> Any:
-        embeds = self.word_embeddings(sentence)
-        lstm_out, _ = self.lstm(embeds.view(len(sentence), 1, -1))
-        return F.log_softmax(self.hidden2tag(lstm_out.view(len(sentence), -1)), dim=1)
-
-
-class Names(nn.Module):
-    """Classifying names by their letters: one-hot letters through nn.RNN, the final state through softmax."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn = nn.RNN(26, 16)
-        self.h2o = nn.Linear(16, 4)
-
-    def forward(self, line: Any) -> Any:
-        _, hidden = self.rnn(F.one_hot(line, 26).float())
-        return F.log_softmax(self.h2o(hidden[0]), dim=1)
-
-
 class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -85,24 +57,6 @@ class Translation(nn.Module):
         return self.decoder(outputs, hidden, 6)
 
 
-class LanguageModel(nn.Module):
-    """A word language model: two layers with dropout, the state carried from one part of the text to the next."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drop = nn.Dropout(0.5)
-        self.encoder = nn.Embedding(20, 7)
-        self.rnn = nn.LSTM(7, 9, 2, dropout=0.5)
-        self.decoder = nn.Linear(9, 20)
-
-    def forward(self, text: Any) -> Any:
-        hidden, found = (torch.zeros(2, 2, 9), torch.zeros(2, 2, 9)), []
-        for part in text.split(5):
-            output, hidden = self.rnn(self.drop(self.encoder(part)), hidden)
-            found.append(self.decoder(self.drop(output)))
-        return torch.cat(found)
-
-
 class Waves(nn.Module):
     """Predicting sine waves in float64 with two LSTMCells, which read their own output after the end."""
 
@@ -135,34 +89,17 @@ class Sentiment(nn.Module):
         return self.fc(torch.cat((hidden[-2], hidden[-1]), dim=1))
 
 
-class Vision(nn.Module):
-    """An image read row by row by a GRU behind a convolution, as for handwriting."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cnn = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2))
-        self.rnn = nn.GRU(14, 8, bidirectional=True, batch_first=True)
-
-    def forward(self, image: Any) -> Any:
-        maps = self.cnn(image)
-        return self.rnn(maps.permute(0, 2, 1, 3).flatten(2))[0]
-
-
 def words(*shape: int, below: int) -> Any:
     return torch.randint(1, below, shape)
 
 
 MODELS: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]]]] = {
-    "tagger": (Tagger, lambda: (words(5, below=9),)),
-    "names": (Names, lambda: (words(7, 1, below=26),)),
     "translation": (Translation, lambda: (words(3, 8, below=12),)),
-    "language model": (lambda: LanguageModel().eval(), lambda: (words(13, 2, below=20),)),
     "waves": (
         lambda: Waves().double(),
         lambda: (torch.sin(torch.arange(40).reshape(2, 20).double() / math.pi),),
     ),
     "sentiment": (Sentiment, lambda: (words(4, 9, below=15), torch.tensor([9, 2, 5, 7]))),
-    "vision": (Vision, lambda: (torch.randn(2, 1, 10, 14),)),
 }
 SEQUENCES = {"translation": 2, "waves": 2}
 

@@ -31,11 +31,6 @@ captured[0].save("layer.rnnviz")
 """
 
 
-def test_the_helper_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["capture", "--helper"]) == 0
-    assert capsys.readouterr().out == Path(rnn_capture.__file__).read_text(encoding="utf-8")
-
-
 def test_the_helper_runs_on_python_3_9_and_imports_numpy_alone() -> None:
     tree = ast.parse(Path(rnn_capture.__file__).read_text(encoding="utf-8"), feature_version=(3, 9))
     imported = {

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -405,21 +405,3 @@ def test_mixed_precision_is_recorded_as_the_layer_read_it(kind: str) -> None:
         weights = sequence.parameters[name].astype("float32")
         assert (arrays(keras.ops.cast(keras.ops.cast(weights, kind), "float32"))[0] == weights).all()
         assert len(np.unique(weights)) > 1
-
-
-def translation() -> Iterator[tuple[Any, Any]]:
-    """A character-level sequence to sequence model: the final states of the encoder start the decoder."""
-    source, target = keras.Input((None, 9)), keras.Input((None, 7))
-    _, *states = L.LSTM(6, return_state=True)(source)
-    outputs, *_ = L.LSTM(6, return_sequences=True, return_state=True)(target, initial_state=states)
-    model = keras.Model([source, target], L.Dense(7, activation="softmax")(outputs))
-    yield model, [numbers(2, 8, 9), numbers(2, 5, 7)]
-
-
-def stack() -> Iterator[tuple[Any, Any]]:
-    """An RNN of stacked LSTM cells that reads handwritten digits row by row."""
-    cells = L.StackedRNNCells([L.LSTMCell(8), L.LSTMCell(8)])
-    yield (
-        keras.Sequential([keras.Input((10, 10)), L.RNN(cells), L.BatchNormalization(), L.Dense(10)]),
-        numbers(3, 10, 10),
-    )

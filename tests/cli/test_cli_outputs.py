@@ -3,15 +3,11 @@
 import json
 import os
 import re
-import signal
 import struct
-import subprocess
-import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import nbformat
@@ -67,38 +63,6 @@ def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
     assert (code, capsys.readouterr().err) == (INTERRUPTED, "")
     assert any(name.startswith(f".{path.name}.") for name in at_work[0])
     assert [entry.read_text(encoding="utf-8") for entry in folder.iterdir()] == ([] if old is None else [old])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_in_the_middle_of_a_large_table_ends_the_program_and_leaves_nothing(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(
-        '[network]\ncell = "rnn_tanh"\ninput_size = 3\nhidden_size = 512\n[sequence]\ntimesteps = 1000\n',
-        encoding="utf-8",
-    )
-    folder = tmp_path / "out"
-    folder.mkdir()
-    words = [sys.executable, "-m", "rnnviz", "run", str(path), "--engines", ENGINES, "--audit", "off"]
-    with subprocess.Popen(
-        [*words, "--csv", str(folder / "out.csv")],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as running:
-        while not any(entry.stat().st_size for entry in folder.iterdir()):
-            assert running.poll() is None
-        # Some senders signal twice, and the second must not interrupt the cleaning up.
-        os.killpg(running.pid, number)
-        sleep(0.02)
-        os.killpg(running.pid, number)
-        out, err = running.communicate(timeout=100)
-    assert (running.returncode, out, err) == (128 + number, "", "")
-    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -53,16 +53,6 @@ def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_
     assert run("--engines", "manual,onnx").returncode == 0
 
 
-def test_a_pipe_closed_by_its_reader_is_not_an_error(config: str) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    # Unbuffered, the error would come while the command still runs; buffered, when Python says goodbye.
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    with os.fdopen(writer, "w") as out:
-        done = subprocess.run(program("config"), cwd=ROOT, env=env, stdout=out, stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 @pytest.mark.parametrize(
     "number",
     [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],

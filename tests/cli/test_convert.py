@@ -12,7 +12,6 @@ from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import named_arrays
 from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of
-from tests.needs import need_engine
 
 CONFIG = """
 [network]
@@ -76,25 +75,6 @@ def test_an_entry_of_a_model_file_replaces_an_older_file(
     assert 'does not contain the activation: give cell = "rnn_tanh" when you read the file.' in capsys.readouterr().out
     with np.load(target) as arrays:
         for name, array in weights_of(network("rnn_tanh", 1, False), seed=1).items():
-            np.testing.assert_array_equal(arrays[name], array)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", [".params", ".safetensors", ".onnx", ".npz"])
-def test_weights_are_restored_from_every_format_and_run(
-    tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for form, engine in ((".params", "gluon"), (".safetensors", "torch")):
-        if ending == form:
-            need_engine(engine)
-    config, target, again = tmp_path / "c.toml", tmp_path / f"w{ending}", tmp_path / "again.npz"
-    config.write_text(CONFIG.format(cell="gru", dtype="float32"))
-    assert main(["convert", str(config), str(target), "--quiet"]) == 0
-    assert capsys.readouterr().out == ""
-    entry = ["--entry", "layer0..layer1"] if ending == ".onnx" else []
-    assert main(["convert", str(target), str(again), *entry]) == 0
-    with np.load(again) as arrays:
-        for name, array in load_inputs(load_config(config)).parameters.items():
             np.testing.assert_array_equal(arrays[name], array)
 
 

@@ -106,25 +106,6 @@ def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, run_f
     assert value == pytest.approx(hidden[1, 1, 2, 1, 3], abs=1e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", EXAMPLES)
-def test_the_gates_are_exported(cell: str, run_folder: Callable[..., Path]) -> None:
-    folder = run_folder(cell)
-    header = (folder / "run.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
-    arrays = arrays_of(folder)
-    prefix = "parameters.l0_"
-    expected = cell_values(
-        cell,
-        {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)},
-        arrays["input"],
-        {s: arrays[f"initial_state.{s}"][0] for s in EXAMPLES[cell].state_symbols},
-    )
-    for gate in EXAMPLES[cell].gate_symbols:
-        if gate in expected and gate != "h":
-            assert f"manual.recomputed.{gate}" in header
-            np.testing.assert_allclose(arrays[f"manual.recomputed.{gate}"][0, 0], expected[gate], rtol=0.0, atol=1e-5)
-
-
 def test_a_config_alone_is_not_a_permission(rnnviz: Called, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n", encoding="utf-8")
@@ -172,16 +153,6 @@ def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(
 def test_onnx_has_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
     config = config_of(tmp_path, example("mgu"), compare={"reference": "manual", "candidates": ["onnx"]})
     assert "ONNX Runtime" in rnnviz.refused("run", config, "--cell", example("mgu"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bug", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "concat-swapped"])
-def test_a_known_bug_of_a_custom_cell_is_its_likely_cause(bug: str, rnnviz: Called, tmp_path: Path) -> None:
-    compare = {"reference": "manual", "candidates": [f"bug:{bug}"]}
-    config = config_of(tmp_path, example("mgu"), compare=compare)
-    answer = rnnviz("run", config, "--cell", example("mgu"), "--json", "-")
-    assert answer.code == 1, answer.err
-    assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
 
 
 @pytest.mark.slow

@@ -130,18 +130,6 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
     return of
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not ENGINES, reason="needs mxnet torch")
-@pytest.mark.parametrize(
-    ("cell", "states"), [pytest.param("three_states", {"c", "m"}, marks=pytest.mark.slow), ("projected", {"s", "q"})]
-)
-def test_every_state_is_compared(cell: str, states: set[str], whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
-    config, _ = whole_run(cell)
-    summary = json.loads((config.parent / "run.json").read_text(encoding="utf-8"))
-    assert set(summary["arrays"]) == states
-    assert {array["mismatched"] for array in summary["arrays"].values()} == {0}
-
-
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, arrays = whole_run(cell)
@@ -198,23 +186,6 @@ def test_a_config_changes_the_activations(
     assert np.abs(expected - series(arrays, STEPS[cell])["h"]).max() > 1e-3
     for engine in ("manual", *ENGINES):
         np.testing.assert_allclose(arrays[f"{engine}.hidden"], expected, rtol=0.0, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", [pytest.param("three_states", marks=pytest.mark.slow), "projected"])
-def test_written_weights_give_the_same_run(
-    cell: str, rnnviz: Called, tmp_path: Path, whole_run: Callable[[str], tuple[Path, Arrays]]
-) -> None:
-    config, arrays = whole_run(cell)
-    file, weights = config.parent / f"{cell}.py", tmp_path / "weights.npz"
-    answer = rnnviz("convert", config, weights, "--cell", file)
-    assert answer.code == 0, answer.err
-    with np.load(weights) as archive:
-        assert {f"parameters.{name}" for name in archive} == {n for n in arrays if n.startswith("parameters.")}
-    again, file = config_of(tmp_path, cell)
-    with again.open("a", encoding="utf-8") as text:
-        text.write('[parameters]\npath = "weights.npz"\n')
-    assert (run(again, file)["manual.hidden"] == arrays["manual.hidden"]).all()
 
 
 @pytest.mark.parametrize("bug", ["state-not-carried", pytest.param("no-h2h-bias", marks=pytest.mark.slow)])

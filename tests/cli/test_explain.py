@@ -118,35 +118,6 @@ def test_invalid_position_is_refused_before_the_run(
     assert called(capsys, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
 
 
-OWN = """
-import numpy as np
-
-def step(x, state, p):
-    (h,) = state
-    return (np.maximum(x @ p.i2h_weight.T + p.i2h_bias + h @ p.h2h_weight.T + {bias}, 0),)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("bias", "code", "said"),
-    [
-        ("p.h2h_bias", 0, "No divergence: manual and mine.py"),
-        ("0", 0, "mine.py is wrong here"),
-        ("p.no_such_bias", 3, "no_such_bias"),
-    ],
-)
-def test_custom_step_is_compared_with_the_arithmetic(
-    bias: str, code: int, said: str, notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    own = tmp_path / "mine.py"
-    own.write_text(OWN.format(bias=bias), encoding="utf-8")
-    at = ("--layer", "0", "--timestep", "0", "--unit", "3")
-    found, out, err = called(capsys, notebook, *at, "--engines", f"manual,{own}")
-    assert found == code, err
-    assert said in out + err
-
-
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

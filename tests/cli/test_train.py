@@ -72,18 +72,6 @@ def test_characters_become_a_model_that_generates(tmp_path: Path, capsys: pytest
     assert set(said) <= set("abcdefgh ")
 
 
-@pytest.mark.nightly
-def test_a_library_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", str(_written(tmp_path)), "--library", "gluon", "--json", "-"]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert figures["verdict"] == "agree"
-    assert list(figures["learners"]) == list(figures["audit"]) == ["manual", "gluon"]
-    assert figures["audit"]["gluon"]["correct"]
-    assert figures["audit"]["gluon"]["max_gradient_ratio"] < 0.05
-    assert len(figures["distance"]["steps"]) == 7
-    assert figures["distance"]["at"] is None
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

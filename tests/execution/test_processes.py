@@ -9,8 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.leaks import children
-
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -66,20 +64,6 @@ def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path: Pa
     by_argument = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
     by_input = subprocess.run([sys.executable], env=env, input=code, capture_output=True, text=True, timeout=60)
     assert by_argument.stdout.split() == by_input.stdout.split() == ["disagree"], by_input.stderr
-
-
-def test_the_packages_face_runs_a_config_file(tmp_path: Path) -> None:
-    (tmp_path / "x.toml").write_text(
-        '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
-        '[compare]\nreference = "manual"\ncandidates = ["bug:no-h2h-bias"]\n',
-        encoding="utf-8",
-    )
-    code = f"""
-import rnnviz
-done = rnnviz.run(rnnviz.load_config({str(tmp_path / "x.toml")!r}))
-print(*done["manual"].hidden.shape, done.comparison("bug:no-h2h-bias").first_mismatch.where.layer)
-"""
-    assert answer(tmp_path, code) == ["1", "1", "2", "16", "4", "0"]
 
 
 def test_a_command_that_fails_before_its_run_leaves_nothing(tmp_path: Path) -> None:
@@ -227,7 +211,3 @@ except EngineError as error:
     told = " ".join(answer(tmp_path, code))
     assert told.startswith(f"The run could not be stored in {tmp_path / 'tmp'}")
     assert ": File too" in told
-
-
-def test_this_process_has_no_children_left() -> None:
-    assert children() == set()

@@ -16,17 +16,15 @@ import pytest
 
 from rnnviz.core.errors import EngineError
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed, RunRequest, Stage, StageKind
 from rnnviz.execution.folders import storage
 from rnnviz.execution.supervisor import Supervisor, close, run
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.execution import loads
-from tests.execution.event_helpers import config, events_of, failed, finished
+from tests.execution.event_helpers import config, events_of, finished
 from tests.leaks import children
 from tests.oracles.computed import computed
-from tests.profiles import nightly_except
 
 
 def run_folders() -> list[Path]:
@@ -119,13 +117,6 @@ def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor: Superviso
     np.testing.assert_array_equal(hidden, copy)
 
 
-@pytest.mark.parametrize("load", nightly_except((loads.refuse_input, loads.fill_the_disk, loads.die), loads.die))
-def test_a_run_that_failed_leaves_no_folder(supervisor: Supervisor, load: supervisor_module.Load) -> None:
-    before = run_folders()
-    failed(events_of(supervisor, load=load))
-    assert run_folders() == before
-
-
 @pytest.mark.slow
 def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> None:
     own = Supervisor(warm=())
@@ -148,14 +139,6 @@ def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
         finished(list(outer))
     finally:
         other.close()
-
-
-def test_run_reports_progress_and_returns_the_result() -> None:
-    told: list[float] = []
-    result = run(config(), load_inputs, lambda stage, fraction: told.append(fraction))
-    assert result.verdict == "disagree"
-    assert told[0] == 0.0
-    assert told == sorted(told)
 
 
 def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[], int | None], tmp_path: Path) -> None:

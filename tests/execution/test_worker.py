@@ -1,16 +1,22 @@
-"""A worker process reserves its memory at once, or ends at once."""
+"""A worker process: its early start, its memory, and its end where it cannot begin."""
 
+import gc
 import multiprocessing
+import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rnnviz.execution import worker
-from rnnviz.execution.supervisor import Supervisor
-from tests.execution.event_helpers import events_of, failed, finished
+from rnnviz.execution.supervisor import Supervisor, run
+from rnnviz.io.inputs import load_inputs
+from tests.execution.event_helpers import config, events_of, failed, finished
+from tests.leaks import children
 
 LIMITED = """
 import resource, sys
@@ -93,3 +99,77 @@ def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_righ
         finished(events_of(supervisor))
     finally:
         supervisor.close()
+
+
+@pytest.fixture
+def nothing_started() -> Iterator[None]:
+    yield
+    left = worker.take()
+    if left is not None:
+        process, connection = left
+        process.kill()
+        process.join()
+        connection.close()
+
+
+@pytest.mark.usefixtures("nothing_started")
+def test_the_first_run_takes_the_worker_that_was_started_early(pid_of_runs: Callable[[], int | None]) -> None:
+    before = children()
+    worker.start_early()
+    (early,) = children() - before
+    assert run(config(), load_inputs).verdict == "disagree"
+    assert pid_of_runs() == early.pid
+    assert worker.take() is None
+
+
+@pytest.mark.usefixtures("nothing_started")
+def test_no_worker_is_started_early_where_a_pipe_would_be_a_standard_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = children()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", lambda number: os.stat(f"/no/such/{number}"))
+        worker.start_early()
+    assert worker.take() is None
+    assert children() == before
+
+
+def test_a_worker_whose_parent_is_gone_before_it_is_set_up_removes_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    code = (
+        "import multiprocessing, pathlib, sys\n"
+        "from rnnviz.execution import worker\n"
+        "ours, theirs = multiprocessing.Pipe()\n"
+        "ours.close()\n"
+        "worker.main(theirs, (), pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "runs")], check=True, timeout=60)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.nightly
+def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed() -> None:
+    supervisor = Supervisor(warm=("gluon",))
+    memory = []
+    for timesteps in range(1, 221):
+        sizes = {"hidden_size": 1 + timesteps % 16, "bidirectional": True, "num_layers": 2}
+        asked = config(engines=("gluon", "manual"), network=sizes, sequence={"timesteps": timesteps})
+        finished(events_of(supervisor, asked))
+        (process,) = children()
+        memory.append(process.memory_full_info().uss)
+    supervisor.close()
+    # Compiled layers of every shape would take another 20 MB and more.
+    assert min(memory[-20:]) - min(memory[80:100]) < 12e6
+
+
+def test_reference_cycles_as_in_gluon_layers_are_collected_when_a_child_is_idle() -> None:
+    class Layer:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()
+    try:
+        layer = weakref.ref(Layer())
+        assert layer() is not None
+        worker._rest()
+    finally:
+        gc.enable()
+    assert layer() is None
