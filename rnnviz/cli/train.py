@@ -1,7 +1,7 @@
 """rnnviz train and generate: train a network on a task, and write text with a trained character model."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
@@ -28,8 +28,8 @@ from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.training.character_model import Generator
-    from rnnviz.training.loop import Checkpoint, TrainingEvent
-    from rnnviz.training.summary import TrainingSummary
+    from rnnviz.training.history import TrainingHistory
+    from rnnviz.training.loop import Checkpoint
     from rnnviz.training.task import TrainingTask
 
 _POLL_SECONDS = 0.2
@@ -57,8 +57,8 @@ def train(options: Namespace) -> Answer:
     from rnnviz.io.model_formats.load import format_for
     from rnnviz.io.outputs import check_outputs
     from rnnviz.training.checkpoints import linear_file
+    from rnnviz.training.history import TrainingHistory, TrainingStart
     from rnnviz.training.problems import batches_of
-    from rnnviz.training.summary import TrainingSummary, training_json
     from rnnviz.training.task import load_task
 
     if options.example is not None:
@@ -79,58 +79,46 @@ def train(options: Namespace) -> Answer:
     task = task.with_input_size(source.input_size)
     # What was learned is kept: a signal ends the training, and not the writing of the files.
     with signals_noted() as signals:
-        events, last = _events(task, options, signals)
-        summary = TrainingSummary.of(task, source.baseline)
-        for event in events:
-            summary = summary.after(event)
-        lines = [*summary.sentences]
-        written = all_written(_writers(task, options, summary, events, last, source.names, lines))
-    code = 128 + signals[0] if signals else DISAGREE if summary.verdict is Verdict.DISAGREE else AGREE
+        history = TrainingHistory(TrainingStart(task, source.baseline, "".join(source.names)))
+        last = _train(history, options, signals)
+        lines = [*history.sentences]
+        written = all_written(_writers(history, options, last, lines))
+    code = 128 + signals[0] if signals else DISAGREE if history.verdict is Verdict.DISAGREE else AGREE
     code = code or (AGREE if written else WRONG_INPUT)
     if options.json == "-":
-        return code, answer_json(training_json(task, summary, events), "-")
+        return code, answer_json(history.to_json(), "-")
     return code, "" if options.quiet else "".join(f"{line}\n" for line in lines)
 
 
 def _writers(
-    task: "TrainingTask",
-    options: Namespace,
-    summary: "TrainingSummary",
-    events: "list[TrainingEvent]",
-    last: "Checkpoint",
-    characters: Sequence[str],
-    lines: list[str],
+    history: "TrainingHistory", options: Namespace, last: "Checkpoint", lines: list[str]
 ) -> Iterator[Callable[[], object]]:
     """Write each file that the options ask for; sentences about weights are added to `lines`."""
-    from rnnviz.training.summary import training_json
-
     if options.json not in (None, "-"):
-        yield lambda: answer_json(training_json(task, summary, events), options.json)
+        yield lambda: answer_json(history.to_json(), options.json)
     if options.weights is not None:
-        yield lambda: lines.extend(_write_weights(task, last, characters, options))
+        yield lambda: lines.extend(_write_weights(history.start.task, last, history.start.characters, options))
 
 
-def _events(task: "TrainingTask", options: Namespace, signals: list[int]) -> "tuple[list[TrainingEvent], Checkpoint]":
-    """All events, and the parameters after the last step; one of `signals` stops the training."""
-    from rnnviz.training.loop import MANUAL, StepDone
+def _train(history: "TrainingHistory", options: Namespace, signals: list[int]) -> "Checkpoint":
+    """Train, and return the parameters after the last step; one of `signals` stops the training."""
+    from rnnviz.training.loop import MANUAL
     from rnnviz.training.process import TrainingProcess
 
-    events: list[TrainingEvent] = []
-    steps = task.training.steps
-    with TrainingProcess(task) as process:
+    steps = history.start.task.training.steps
+    with TrainingProcess(history.start.task) as process:
         with progress_bar(options.quiet) as notify:
             while not (process.ended or signals):
-                events += process.events(_POLL_SECONDS)
-                step = next((event for event in reversed(events) if isinstance(event, StepDone)), None)
-                if step is not None:
-                    done = f"{count(step.step)} of {count(steps)} steps, loss {short(step.learners[MANUAL].loss)}"
-                    notify(done, step.step / steps)
+                history.add(process.events(_POLL_SECONDS))
+                if history.steps:
+                    loss = short(float(history.column(f"{MANUAL}.loss")[-1]))
+                    notify(f"{count(history.steps)} of {count(steps)} steps, loss {loss}", history.steps / steps)
         stopped = not process.ended
         last, rest = process.checkpoint()
-    events += rest
+    history.add(rest)
     if stopped and not options.quiet:
         print_note(f"Stopped after {count(last.step)} of {count(steps)} training steps.")
-    return events, last
+    return last
 
 
 def _is_character_model(task: "TrainingTask", path: Path) -> bool:
@@ -138,16 +126,14 @@ def _is_character_model(task: "TrainingTask", path: Path) -> bool:
     return task.problem.kind == "characters" and path.suffix == ".safetensors" and task.network.cell in ("lstm", "gru")
 
 
-def _write_weights(
-    task: "TrainingTask", last: "Checkpoint", characters: Sequence[str], options: Namespace
-) -> Iterator[str]:
+def _write_weights(task: "TrainingTask", last: "Checkpoint", characters: str, options: Namespace) -> Iterator[str]:
     from rnnviz.training.checkpoints import linear_file, write_trained
 
     path: Path = options.weights
     if _is_character_model(task, path):
         from rnnviz.training.character_model import save_character_model
 
-        save_character_model(path, task.network, last.parameters, "".join(characters))
+        save_character_model(path, task.network, last.parameters, characters)
         yield f"Wrote {path}: a character model, with which rnnviz generate writes text."
         return
     with progress_bar(options.quiet) as notify:

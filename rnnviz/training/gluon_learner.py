@@ -12,8 +12,7 @@ from mxnet import gluon
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.training.learner import LibraryLearner, Targets
-from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
-from rnnviz.training.optimizers import in_float32
+from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, in_float32
 from rnnviz.training.task import TrainingTask
 
 
@@ -21,7 +20,7 @@ class GluonLearner(LibraryLearner):
     """gluon.rnn.LSTM, GRU or RNN with gluon.nn.Dense, trained by gluon.Trainer."""
 
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
-        super().__init__(task, classes=classes)
+        super().__init__(task, parameters, classes=classes)
         network, training = task.network, task.training
         self._library = FusedAutograd()
         self._block = gluon_block(network, network.input_size, network.num_layers, "TNC")
@@ -36,15 +35,12 @@ class GluonLearner(LibraryLearner):
             options["momentum"] = training.momentum
         self._trainer = gluon.Trainer([*self._parameters.values()], training.optimizer, options)
 
-    @property
-    def parameters(self) -> Mapping[str, FloatArray]:
-        """See `Learner.parameters`."""
+    def read_parameters(self) -> dict[str, FloatArray]:
         return {name: to_numpy(parameter.data()) for name, parameter in self._parameters.items()}
 
     def backward(
         self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
     ) -> tuple[float, FloatArray, list[FloatArray]]:
-        """See `LibraryLearner.backward`."""
         # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
         xs, state, outs = [*map(self._library.leaf, chunks)], [*map(self._library.constant, states)], []
         places, values = (mx.nd.array(array, dtype=array.dtype) for array in (targets.places, targets.values))
@@ -63,11 +59,9 @@ class GluonLearner(LibraryLearner):
         return float(loss.asscalar()), to_numpy(logits), [to_numpy(array) for array in state]
 
     def gradients(self) -> dict[str, FloatArray]:
-        """See `LibraryLearner.gradients`."""
         return {name: to_numpy(parameter.grad()) for name, parameter in self._parameters.items()}
 
     def update(self) -> None:
-        """See `LibraryLearner.update`."""
         limit = self._task.training.clip_norm
         gradients = [parameter.grad() for parameter in self._parameters.values()]
         if limit > 0 and self._task.network.dtype == "float32":
@@ -80,16 +74,13 @@ class GluonLearner(LibraryLearner):
         self._trainer.step(1)
 
     def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
-        """See `LibraryLearner.set_parameters`."""
         for name, parameter in self._parameters.items():
             parameter.set_data(self._library.constant(parameters[name]))
 
     def optimizer_memory(self) -> Any:
-        """See `LibraryLearner.optimizer_memory`."""
-        return self._trainer._updaters[0].get_states(dump_optimizer=False), self._count
+        return self._trainer._updaters[0].get_states(dump_optimizer=False), self.optimizer.count
 
     def recall_optimizer(self, memory: Any) -> None:
-        """See `LibraryLearner.recall_optimizer`."""
         # `Trainer.load_states` reads a file, and the learning rate with it, which may be another one now.
         states, count = memory
         self._trainer._updaters[0].set_states(states)
@@ -98,7 +89,6 @@ class GluonLearner(LibraryLearner):
         optimizer._index_update_count = dict.fromkeys(range(len(self._parameters)), count)
 
     def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """See `LibraryLearner.moments`."""
         # The Trainer has no public way to read them but a file.
         states: Mapping[int, Any] = self._trainer._updaters[0].states
         kept = {name: states[place] for place, name in enumerate(self._parameters) if place in states}

@@ -1,9 +1,9 @@
-"""Learners: one training step of the manual gradients, and the interface that the libraries' own training has, too."""
+"""Learners: one training step of the manual gradients, and of a library's own training."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,16 @@ from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
-from rnnviz.training.model import Prediction, network_parameters, predict, run_config
-from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
+from rnnviz.training.model import (
+    OptimizerState,
+    Prediction,
+    clipped,
+    global_norm,
+    network_parameters,
+    predict,
+    run_config,
+    update,
+)
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
 
@@ -41,30 +49,6 @@ class TrainingStep:
     parameters: Mapping[str, FloatArray]
 
 
-class Learner(Protocol):
-    """A network that is trained, one batch after the other."""
-
-    @property
-    def parameters(self) -> Mapping[str, FloatArray]:
-        """The present parameters by name: those of the network, then of the linear layer."""
-
-    @property
-    def optimizer(self) -> OptimizerState:
-        """The state of the optimizer, for the next step."""
-
-    def state(self, batch: Batch) -> State:
-        """The initial state of a batch: zeros, or the final state of the batch before."""
-
-    def step(self, batch: Batch) -> TrainingStep:
-        """Compute gradients and update the parameters."""
-
-    def memory(self) -> Any:
-        """Everything on which the next step depends; it can be pickled."""
-
-    def recall(self, memory: Any) -> None:
-        """Go on from the memory of a learner of the same kind."""
-
-
 class ManualGradients:
     """The manual forward and backward pass of a network with a linear layer, in arrays that are used again."""
 
@@ -77,11 +61,7 @@ class ManualGradients:
     def __call__(
         self, parameters: Mapping[str, FloatArray], state: State, batch: Batch
     ) -> tuple[Prediction, dict[str, FloatArray], State]:
-        """Predictions of a batch, the gradients of all parameters by name, and the final state.
-
-        `parameters` is (O, D·H); `state` is (L·D, N, H). Returns Prediction: the predictions, (T, N, O), and their
-        loss. Returns State: the final state, (L·D, N, H) each.
-        """
+        """Predictions of a batch, the gradients of all parameters by name, and the final state."""
         network = self._task.network
         inputs = training_inputs(self._task, parameters, state, batch)
         trace = self._trace_for(network, batch)
@@ -102,37 +82,51 @@ class ManualGradients:
         return self._trace
 
 
-class ManualLearner:
-    """Training with the manual gradients and our own optimizers."""
+class Learner(ABC):
+    """A network that is trained, one batch after the other.
+
+    parameters: By name: those of the network, then of the linear layer.
+    optimizer: The state of the optimizer, for the next step.
+    """
 
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
         self.parameters = parameters
         self.optimizer = OptimizerState()
-        self.training = task.training
-        """May be replaced between two steps, such as by one with another learning rate."""
-        self._task = task
-        self._gradients = ManualGradients(task, classes=classes)
+        self._task, self._classes = task, classes
         self._final: State | None = None
 
     def state(self, batch: Batch) -> State:
-        """See `Learner.state`."""
+        """The initial state of a batch: zeros, or the final state of the batch before."""
         return carried_state(self._task.network, batch, self._final)
 
+    @abstractmethod
     def step(self, batch: Batch) -> TrainingStep:
-        """See `Learner.step`."""
+        """Compute gradients and update the parameters."""
+
+    def memory(self) -> Any:
+        """Everything on which the next step depends; it can be pickled."""
+        return self.parameters, self.optimizer, self._final
+
+    def recall(self, memory: Any) -> None:
+        """Go on from the memory of a learner of the same kind."""
+        self.parameters, self.optimizer, self._final = memory
+
+
+class ManualLearner(Learner):
+    """Training with the manual gradients and our own optimizers."""
+
+    def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
+        super().__init__(task, parameters, classes=classes)
+        self.training = task.training
+        """May be replaced between two steps, such as by one with another learning rate."""
+        self._gradients = ManualGradients(task, classes=classes)
+
+    def step(self, batch: Batch) -> TrainingStep:
         prediction, gradients, self._final = self._gradients(self.parameters, self.state(batch), batch)
         norm = global_norm(gradients)
         shrunk = clipped(gradients, norm, self.training)
         self.parameters, self.optimizer = update(self.training, self.optimizer, self.parameters, shrunk)
         return TrainingStep(prediction.loss, prediction.accuracy, gradients, norm, self.parameters)
-
-    def memory(self) -> Any:
-        """See `Learner.memory`."""
-        return self.parameters, self.optimizer, self._final
-
-    def recall(self, memory: Any) -> None:
-        """See `Learner.recall`."""
-        self.parameters, self.optimizer, self._final = memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,56 +143,41 @@ class Targets:
         return cls(places, batch.target.reshape(-1, *batch.target.shape[2:])[places])
 
 
-class LibraryLearner(ABC):
+class LibraryLearner(Learner):
     """Training with the layers, the automatic differentiation and the optimizer of a library."""
 
-    def __init__(self, task: TrainingTask, *, classes: bool) -> None:
-        self._task, self._classes, self._count = task, classes, 0
-        self._final: State | None = None
-
-    @property
-    @abstractmethod
-    def parameters(self) -> Mapping[str, FloatArray]:
-        """See `Learner.parameters`."""
-
-    @property
-    def optimizer(self) -> OptimizerState:
-        """See `Learner.optimizer`."""
-        return OptimizerState(self._count, *self.moments())
-
-    def state(self, batch: Batch) -> State:
-        """See `Learner.state`."""
-        return carried_state(self._task.network, batch, self._final)
-
     def step(self, batch: Batch) -> TrainingStep:
-        """See `Learner.step`."""
         network, targets = self._task.network, Targets.of(batch)
         x = np.ascontiguousarray(batch.x, network.dtype)
         # Libraries cut no gradient within a call: each chunk is a call that begins with the final state as numbers.
         length = self._task.training.truncate or len(x)
         chunks = [x[start : start + length] for start in range(0, len(x), length)]
-        title = ENGINES[self._task.training.library or ""].title
         try:
             loss, logits, final = self.backward(chunks, tuple(self.state(batch).values()), targets)
             gradients = self.gradients()
             self.update()
         # The errors of both libraries.
         except RuntimeError as error:
+            title = ENGINES[self._task.training.library or ""].title
             raise EngineError(f"{title} failed: {last_line(error)}") from error
         accuracy = float((logits.argmax(axis=-1) == targets.values).mean()) if self._classes else float("nan")
+        self.parameters = self.read_parameters()
+        self.optimizer = OptimizerState(self.optimizer.count + 1, *self.moments())
         self._final = dict(zip(network.kind.state_symbols, final, strict=True))
-        self._count += 1
         return TrainingStep(loss, accuracy, gradients, global_norm(gradients), self.parameters)
 
     def memory(self) -> Any:
-        """See `Learner.memory`."""
-        return self.parameters, self.optimizer_memory(), self._count, self._final
+        return super().memory(), self.optimizer_memory()
 
     def recall(self, memory: Any) -> None:
-        """See `Learner.recall`."""
-        parameters, optimizer, self._count, self._final = memory
-        self.set_parameters(parameters)
+        own, optimizer = memory
+        super().recall(own)
+        self.set_parameters(self.parameters)
         self.recall_optimizer(optimizer)
+
+    @abstractmethod
+    def read_parameters(self) -> dict[str, FloatArray]:
+        """Copy the parameters of the layers."""
 
     @abstractmethod
     def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
@@ -216,10 +195,9 @@ class LibraryLearner(ABC):
     def backward(
         self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
     ) -> tuple[float, FloatArray, list[FloatArray]]:
-        """Compute the loss and all gradients of a batch.
+        """Compute the loss and all gradients of a batch from the initial states, (L·D, N, H) each.
 
-        `states` is (L·D, N, H). Returns an array (K, O): the counted predictions: logits or numbers. Returns list of
-        ndarray of shape (L·D, N, H): the final states.
+        Returns the loss, the counted predictions (K, O), logits or numbers, and the final states.
         """
 
     @abstractmethod
@@ -232,17 +210,13 @@ class LibraryLearner(ABC):
 
     @abstractmethod
     def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """The velocity and the second moment of the optimizer by name; {} before the first step."""
+        """The velocity and the second moment of the optimizer by name."""
 
 
 def training_inputs(task: TrainingTask, parameters: Mapping[str, FloatArray], state: State, batch: Batch) -> Inputs:
     """The inputs of a run of the network on a batch; the gradient of the loss has no `out` yet."""
     network = task.network
-    samples = batch.x.shape[1]
-    zeros = {
-        symbol: np.zeros(network.state_shape(samples, symbol), network.dtype) for symbol in network.kind.state_symbols
-    }
-    loss = LossGradient(None, zeros, truncate=task.training.truncate)
+    loss = LossGradient(None, zero_state(network, batch.x.shape[1]), truncate=task.training.truncate)
     sequence = np.ascontiguousarray(batch.x, network.dtype)
     config = run_config(task, batch)
     return Inputs(config, sequence, network_parameters(config.network, dict(parameters)), state, loss=loss)
@@ -253,5 +227,10 @@ def carried_state(network: Network, batch: Batch, final: State | None) -> State:
     samples = batch.x.shape[1]
     if batch.continues and final is not None and final["h"].shape[1] == samples:
         return final
-    shapes = {symbol: network.state_shape(samples, symbol) for symbol in network.kind.state_symbols}
-    return {symbol: np.zeros(shape, network.dtype) for symbol, shape in shapes.items()}
+    return zero_state(network, samples)
+
+
+def zero_state(network: Network, samples: int) -> dict[str, FloatArray]:
+    """(L·D, N, H) of zeros for each state."""
+    symbols = network.kind.state_symbols
+    return {symbol: np.zeros(network.state_shape(samples, symbol), network.dtype) for symbol in symbols}

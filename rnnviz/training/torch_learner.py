@@ -21,7 +21,7 @@ class TorchLearner(LibraryLearner):
     """torch.nn.LSTM, GRU or RNN with torch.nn.Linear, trained by torch.optim."""
 
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
-        super().__init__(task, classes=classes)
+        super().__init__(task, parameters, classes=classes)
         network, training = task.network, task.training
         self._module = torch_module(network, network.input_size, network.num_layers)
         outputs, width = parameters[LINEAR_WEIGHT].shape
@@ -38,20 +38,16 @@ class TorchLearner(LibraryLearner):
         else:
             self._optimizer = torch.optim.Adam(self._tensors.values(), rate)
 
-    @property
-    def parameters(self) -> Mapping[str, FloatArray]:
-        """See `Learner.parameters`."""
+    def read_parameters(self) -> dict[str, FloatArray]:
         return {name: array.copy() for name, array in self._arrays.items()}
 
     def step(self, batch: Batch) -> TrainingStep:
-        """See `Learner.step`."""
         with threads_for(batch.x.shape[1], self._arrays):
             return super().step(batch)
 
     def backward(
         self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
     ) -> tuple[float, FloatArray, list[FloatArray]]:
-        """See `LibraryLearner.backward`."""
         state, outs = [to_library(array) for array in states], []
         for x in chunks:
             out, final = self._module(to_library(x), tuple(state) if len(state) > 1 else state[0])
@@ -67,32 +63,26 @@ class TorchLearner(LibraryLearner):
         return float(loss.detach()), to_numpy(logits.detach()), [to_numpy(array) for array in state]
 
     def gradients(self) -> dict[str, FloatArray]:
-        """See `LibraryLearner.gradients`."""
         return {name: _copied(tensor.grad) for name, tensor in self._tensors.items()}
 
     def update(self) -> None:
-        """See `LibraryLearner.update`."""
         if self._task.training.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self._tensors.values(), self._task.training.clip_norm)
         self._optimizer.step()
 
     def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
-        """See `LibraryLearner.set_parameters`."""
         with torch.no_grad():
             for name, tensor in self._tensors.items():
                 tensor.copy_(to_library(parameters[name]))
 
     def optimizer_memory(self) -> Any:
-        """See `LibraryLearner.optimizer_memory`."""
         return deepcopy(self._optimizer.state_dict()["state"])
 
     def recall_optimizer(self, memory: Any) -> None:
-        """See `LibraryLearner.recall_optimizer`."""
         # The groups have the learning rate, which may be another one now.
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": memory})
 
     def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """See `LibraryLearner.moments`."""
         first = "momentum_buffer" if self._task.training.optimizer == "sgd" else "exp_avg"
         return self._kept(first), self._kept("exp_avg_sq")
 

@@ -15,7 +15,7 @@ from rnnviz.cli import main
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.resources import resource_path
 from rnnviz.training.checkpoints import linear_file, write_trained
-from rnnviz.training.step_audit import GRADIENT_TOLERANCE
+from rnnviz.training.loop import GRADIENT_TOLERANCE
 from rnnviz.training.task import load_task
 from tests.profiles import nightly_except
 
@@ -127,7 +127,7 @@ def test_a_wrong_step_is_a_disagreement(
 
     monkeypatch.setattr(process, "TrainingProcess", Here)
     monkeypatch.setitem(GRADIENT_TOLERANCE, "float32", 1e-12)
-    monkeypatch.setattr("rnnviz.training.step_audit._ROUNDINGS", 1e-9)
+    monkeypatch.setattr("rnnviz.training.loop._ROUNDINGS", 1e-9)
     assert main(["train", str(_written(tmp_path)), "--library", "gluon"]) == 1
     assert "is wrong, first at training step 1: its gradient of" in capsys.readouterr().out
 

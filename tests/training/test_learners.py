@@ -52,7 +52,7 @@ def test_without_momentum(library: str) -> None:
     steps = steps_of(task_of("copy", library=library, optimizer="sgd", momentum=0.0))
     assert steps[-1].distance is not None
     assert steps[-1].distance < 1e-12
-    assert all(learner.audit is not None and learner.audit.correct for learner in steps[-1].learners.values())
+    assert all(learner.audit is not None and learner.audit.wrong is None for learner in steps[-1].learners.values())
 
 
 @pytest.mark.nightly
@@ -76,6 +76,6 @@ def test_gradients_that_mxnet_loses_are_found() -> None:
     manual, gluon = step.learners["manual"].audit, step.learners["gluon"].audit
     assert manual is not None
     assert gluon is not None
-    assert manual.correct
+    assert manual.wrong is None
     assert gluon.gradient_ratio > 1e6
     assert gluon.gradient_at == "l1_i2h_weight"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.training.optimizers import OptimizerState, clipped, global_norm, update
+from rnnviz.training.model import OptimizerState, clipped, global_norm, update
 from rnnviz.training.task import Training
 
 

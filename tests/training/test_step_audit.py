@@ -8,10 +8,9 @@ import pytest
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.training.learner import ManualGradients, ManualLearner, TrainingStep
-from rnnviz.training.model import initial_parameters
-from rnnviz.training.optimizers import OptimizerState, clipped, update
+from rnnviz.training.loop import StepAudit, StepAuditor
+from rnnviz.training.model import OptimizerState, clipped, initial_parameters, update
 from rnnviz.training.problems import batches_of
-from rnnviz.training.step_audit import StepAudit, StepAuditor
 from rnnviz.training.task import Training, TrainingTask
 from tests.training.tasks import task_of
 
@@ -62,12 +61,12 @@ def test_faults_are_found(dtype: str, optimizer: str, fault: str) -> None:
     # Adam's first update hardly depends on the norm, the later ones do if it changes.
     task = task_of("copy", network={"dtype": dtype}, optimizer=optimizer, clip_norm=0.05, learning_rate=0.05)
     found = _audited(task, fault)
-    assert not found.correct
+    assert found.wrong is not None
     assert (found.gradient_ratio > 1.0) == (fault == "gradient")
     assert (found.update_ratio > 1.0) == (fault != "gradient")
     if fault == "gradient":
         assert found.gradient_at == "l0_h2h_weight"
-    assert _audited(task, "").correct
+    assert _audited(task, "").wrong is None
 
 
 def test_a_training_that_diverges_may_be_correct() -> None:
@@ -76,4 +75,4 @@ def test_a_training_that_diverges_may_be_correct() -> None:
     task = replace(task, training=replace(task.training, learning_rate=1e300))
     with np.errstate(all="ignore"):
         found = _audited(task, "")
-    assert found.correct
+    assert found.wrong is None

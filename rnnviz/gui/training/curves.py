@@ -200,7 +200,7 @@ class TrainingCurves(QWidget):
                 history.column("distance"),
                 0,
             )
-            limit = history.summary.limit
+            limit = history.limit
             self.distance.show_lines(steps, [line], (limit, f"drift limit {number_format.error(limit)}"))
 
     def clear(self) -> None:

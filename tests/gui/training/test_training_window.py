@@ -16,9 +16,8 @@ from rnnviz.gui.training.runner import TrainingRunner
 from rnnviz.gui.training.training_window import TrainingWindow
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint, TestPrediction
 from rnnviz.training.history import TrainingStart
-from rnnviz.training.loop import LearnerStep, StepDone, TrainingLoop
+from rnnviz.training.loop import LearnerStep, StepAudit, StepDone, TrainingLoop
 from rnnviz.training.problems import batches_of
-from rnnviz.training.step_audit import StepAudit
 from rnnviz.training.task import TrainingTask
 
 AUDIT = StepAudit(0.01, "l0_i2h_weight", 0.01, "l0_i2h_weight")
