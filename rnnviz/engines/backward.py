@@ -145,11 +145,20 @@ def stack_gradient(inputs: Inputs) -> FloatArray | None:
 
 
 def stack_equalities(
-    trace: Trace, stack: Mapping[str, FloatArray], known_issues: Mapping[str, str] | None = None
+    inputs: Inputs,
+    trace: Trace,
+    of_x: FloatArray,
+    found: Sequence[FloatArray],
+    known_issues: Mapping[str, str] = {},
 ) -> tuple[Equality, ...]:
-    """The gradients of a library's stack of layers, by name, are those of the steps; see `Equality.known_issue`."""
-    name, issues = "the fused stack's {} is that of the steps", known_issues or {}
-    return tuple(Equality(name.format(key), a, trace[key], issues.get(key, "")) for key, a in stack.items())
+    """The gradients of a library's stack of layers are those of the steps: of the input, and those `found`, of the
+    initial states and the parameters in their order; see `Equality.known_issue`."""
+    names = [OF_INPUT, *(gradient(f"{s}0") for s in inputs.network.kind.state_symbols)]
+    names += [f"{OF_PARAMETERS}{name}" for name in inputs.network.parameter_shapes()]
+    return tuple(
+        Equality(f"the fused stack's {name} is that of the steps", array, trace[name], known_issues.get(name, ""))
+        for name, array in zip(names, (of_x, *found), strict=True)
+    )
 
 
 @dataclass(frozen=True, eq=False)

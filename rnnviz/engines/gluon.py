@@ -26,7 +26,7 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError, failed, last_line
-from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
+from rnnviz.core.gradients import OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
@@ -181,7 +181,9 @@ class GluonAutograd(Autograd):
         return to_library(array)
 
     def leaf(self, array: FloatArray) -> Any:
-        return _leaf(to_library(array))
+        constant = self.constant(array)
+        constant.attach_grad()
+        return constant
 
     def numbers(self, array: Any) -> FloatArray:
         return to_numpy(array)
@@ -206,15 +208,6 @@ class FusedAutograd(GluonAutograd):
     def constant(self, array: FloatArray) -> Any:
         return _nd_array(array)
 
-    def leaf(self, array: FloatArray) -> Any:
-        return _leaf(_nd_array(array))
-
-
-def _leaf(array: Any) -> Any:
-    """The array, whose gradient is asked for."""
-    array.attach_grad()
-    return array
-
 
 class FusedGraph(StepGraph):
     """The operator of Gluon's fused layers, called for one time step at a time."""
@@ -225,7 +218,6 @@ class FusedGraph(StepGraph):
         self._joined = FusedAutograd().leaf(_joined(vars(task.parameters)))
 
     def step(self, b: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
-        """See `StepGraph.step`."""
         return self._next(_nd_array(self._task.x[b]), self._joined, state)
 
     def _next(self, x: Any, joined: Any, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,7 +227,6 @@ class FusedGraph(StepGraph):
         return {s: array.squeeze(0) for s, array in zip(state, after, strict=True)}
 
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
-        """See `StepGraph.gradients`."""
         library, task = FusedAutograd(), self._task
         x = library.leaf(np.ascontiguousarray(task.x).reshape(-1, task.x.shape[2]))
         joined, state = library.leaf(_joined(vars(task.parameters))), {s: library.leaf(a) for s, a in before.items()}
@@ -248,7 +239,7 @@ class FusedGraph(StepGraph):
             shape = getattr(task.parameters, name).shape
             parameters[name] = of_joined[start : start + prod(shape)].reshape(shape)
             start += prod(shape)
-        # That of c does not have the part that passes through h, of which the operator gives no gradient.
+        # The gradient of c does not have the part that passes through h, of which the operator gives no gradient.
         return {"h": of_states["h"]}, of_x, parameters
 
 
@@ -259,7 +250,6 @@ class LargeFusedGraph(CellGraph):
     """
 
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
-        """See `StepGraph.gradients`."""
         return FusedGraph(self._task).gradients(before, of_states)
 
 
@@ -272,7 +262,6 @@ class FusedLayer(AutogradLayer):
         super().__init__(GluonAutograd() if self._large else FusedAutograd())
 
     def graph(self, task: BackwardTask) -> StepGraph:
-        """See `AutogradLayer.graph`."""
         return LargeFusedGraph(self._autograd, task) if self._large else FusedGraph(task)
 
 
@@ -295,18 +284,20 @@ class GluonEngine:
                 lanes = _fused_lanes(inputs.network)
                 run_stack(inputs, trace, lanes, progress, run_lengths=partial(run_packed, _cost_of_call))
                 return _padding_report(inputs, trace)
-            final_state = _run_chain(inputs, trace, progress)
+            _run_chain(inputs, trace, progress)
             # The stack is timed without its construction, as the chain's blocks are built once, too.
             seconds, output, states = _run_stack(inputs)
         except mx.base.MXNetError as error:
             raise EngineError(failed("Gluon", error)) from error
         progress(1.0)
-        equalities = [Equality("the fused stack's out is the chain's", output, trace.output)]
-        equalities += [
-            Equality(f"the fused stack's final {name} is the chain's", fused, chain)
-            for name, fused, chain in zip("hc", states, final_state, strict=False)
-        ]
-        return EngineReport({"gluon.fused": seconds}, tuple(equalities))
+        chain = {"out": trace.output} | {f"final {s}": trace[f"state.{s}"] for s in inputs.network.kind.state_symbols}
+        return EngineReport(
+            {"gluon.fused": seconds},
+            tuple(
+                Equality(f"the fused stack's {name} is the chain's", fused, chain[name])
+                for name, fused in zip(chain, (output, *states), strict=True)
+            ),
+        )
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         """See `Engine.gradients`; a fused layer gives no gradient of what is inside of a step."""
@@ -348,8 +339,8 @@ def read_file(path: Path) -> Engine:
     return FileWeightsEngine(GluonEngine(), read_parameters, path)
 
 
-def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatArray, ...]:
-    """Fill the trace layer by layer and return the final states, each (L·D, N, H)."""
+def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    """Fill the trace layer by layer."""
     network = inputs.network
     # Gluon has no layer that reads from the end only: the input and every output are reversed in time.
     order = -1 if network.reverse else 1
@@ -363,7 +354,6 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
         out = x.asnumpy()[::order]
         fill_layer(trace, layer, out, [state.asnumpy() for state in states])
         progress((layer + 1) / (network.num_layers + 1))
-    return (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)
 
 
 def _fused_lanes(network: Network) -> RunLayer:
@@ -430,9 +420,9 @@ def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:
         return EngineReport()
     clear_padding(inputs.lengths, output)
     name = "the fused stack with use_sequence_length gives the same"
-    pairs = [("out", output, trace.output), ("final h", states[0], trace.state_h)]
-    equalities = tuple(Equality(f"{name} {what}", left, right, _IGNORED_LENGTHS) for what, left, right in pairs)
-    return EngineReport({"gluon.fused": seconds}, equalities)
+    pairs = {"out": (output, trace.output), "final h": (states[0], trace.state_h)}
+    equalities = [Equality(f"{name} {what}", *pair, _IGNORED_LENGTHS) for what, pair in pairs.items()]
+    return EngineReport({"gluon.fused": seconds}, tuple(equalities))
 
 
 def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
@@ -440,14 +430,13 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     lengths = [mx.nd.array(inputs.lengths, dtype="int32")] if inputs.lengths else []
     stack = _stack(inputs, **({"use_sequence_length": True} if lengths else {}))
     x = _nd_array(_arranged(inputs.network, inputs.sequence))
-    states = [_nd_array(array) for array in inputs.initial_state.values()]
+    given = [_nd_array(array) for array in inputs.initial_state.values()]
     mx.nd.waitall()
     start = perf_counter()
-    out, states = stack(x, states, *lengths)
-    out = out.asnumpy()
-    states = [state.asnumpy() for state in states]
+    out, states = stack(x, given, *lengths)
+    found = [array.asnumpy() for array in (out, *states)]
     seconds = perf_counter() - start
-    return seconds, _time_first(inputs.network, out), states
+    return seconds, _time_first(inputs.network, found[0]), found[1:]
 
 
 def _stack(inputs: Inputs, **options: Any) -> Any:
@@ -489,14 +478,14 @@ def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
     mx.autograd.backward([out, *finals], given)
     mx.nd.waitall()
     seconds = perf_counter() - start
-    found = {gradient(f"{s}0"): array.grad.asnumpy() for s, array in zip(loss.state, states, strict=True)}
-    found[OF_INPUT] = _time_first(network, x.grad.asnumpy())
-    found |= {f"{OF_PARAMETERS}{name}": getattr(stack, name).grad().asnumpy() for name in network.parameter_shapes()}
+    parameters = [getattr(stack, name).grad() for name in network.parameter_shapes()]
+    found = [array.asnumpy() for array in (*(state.grad for state in states), *parameters)]
     known_issues = {}
     if network.kind.gluon == "RNN" and network.dtype == "float64":
         inner = [f"{side}{layer}_i2h_weight" for layer in range(1, network.num_layers - 1) for side in "lr"]
         known_issues = dict.fromkeys((f"{OF_PARAMETERS}{name}" for name in inner), _INNER_WEIGHTS)
-    return EngineReport({"gluon.fused.backward": seconds}, stack_equalities(trace, found, known_issues))
+    of_x = _time_first(network, x.grad.asnumpy())
+    return EngineReport({"gluon.fused.backward": seconds}, stack_equalities(inputs, trace, of_x, found, known_issues))
 
 
 def _is_fused(network: Network) -> bool:
@@ -506,11 +495,9 @@ def _is_fused(network: Network) -> bool:
 
 def _run_unrolled(inputs: Inputs, trace: Trace, progress: Progress) -> None:
     """Fill the trace step by step: by Gluon's LSTMPCell, or by the cell's own lines on MXNet's arrays."""
-    if inputs.network.kind.gluon == "LSTMPCell" and inputs.network.kind in CELLS.values():
-        run_layer = unrolled(_projection_step, _nd_array, to_numpy)
-    else:
-        run_layer = unrolled(cell_step(LIBRARY), to_library, to_numpy)
-    run_stack(inputs, trace, run_layer, progress)
+    own = inputs.network.kind.gluon == "LSTMPCell" and inputs.network.kind in CELLS.values()
+    step, convert = (_projection_step, _nd_array) if own else (cell_step(LIBRARY), to_library)
+    run_stack(inputs, trace, unrolled(step, convert, to_numpy), progress)
 
 
 def _projection_step(task: LayerTask, p: Mapping[str, Any]) -> Step:

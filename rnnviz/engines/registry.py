@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from traceback import walk_tb
 from types import ModuleType
@@ -55,21 +56,12 @@ MXNET_LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0
 """Libraries that MXNet's wheels for Linux link to and do not contain, with their packages on Debian."""
 
 
-def _all(network: Network) -> bool:
-    return True
-
-
 def _usual(network: Network) -> bool:
     """Whether PyTorch has the network's cell, or the cell is a custom one, of which it computes the lines."""
     if network.cell not in CELLS:
         return True
-    usual = network.clip is None and network.activations is None
     projects = network.projection_size is None or network.projection_size < network.hidden_size
-    return usual and projects and network.kind.torch != ""
-
-
-def _onnx_has(network: Network) -> bool:
-    return network.cell in CELLS and onnx_layer.has_cell(network)
+    return network.clip is None and network.activations is None and projects and network.kind.torch != ""
 
 
 def _rounded_by_gluon(network: Network) -> str | None:
@@ -90,18 +82,15 @@ def _why_mxnet_cannot_be_loaded() -> str | None:
             CDLL(library)
         except OSError:
             missing.append(library)
-    if not missing:
-        return None
     packages = " ".join(MXNET_LIBRARIES[library] for library in missing)
-    return f"needs {join_words(missing)}, which this system lacks (install {packages} on Debian and Ubuntu)"
+    which = f"needs {join_words(missing)}, which this system lacks (install {packages} on Debian and Ubuntu)"
+    return which if missing else None
 
 
 def _why_no_gluon(lacking: str | None) -> str | None:
-    return _why_mxnet_cannot_be_loaded() if lacking is None else _why_no_mxnet() if lacking == "mxnet" else None
-
-
-def _why_no_mxnet() -> str | None:
     system, machine = platform.system(), platform.machine()
+    if lacking is None:
+        return _why_mxnet_cannot_be_loaded()
     if (system, machine) not in _MXNET_WHEELS:
         return f"needs mxnet 1.9.1, which has no wheel for {system} {machine}"
     if sys.version_info >= (3, 13):
@@ -128,7 +117,7 @@ class EngineEntry:
     about: str = ""
     package: str | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
-    has_cell: Callable[[Network], bool] = _all
+    has_cell: Callable[[Network], bool] = lambda network: True
     refused: Callable[[Network], str | None] = lambda network: None
     gradients: Gradients = ""
     no_gradients: str = ""
@@ -154,9 +143,8 @@ class EngineEntry:
         """Why the engine cannot compute this network, in one sentence, or None if it can."""
         if network.dtype not in self.dtypes:
             return (
-                f"{self.title} computes recurrent layers in {', '.join(self.dtypes)} only, "
-                f"but network.dtype is {network.dtype}: set it to {join_words(self.dtypes, 'or')}, "
-                "or use another engine."
+                f"{self.title} computes recurrent layers in {', '.join(self.dtypes)} only, but network.dtype is "
+                f"{network.dtype}: set it to {join_words(self.dtypes, 'or')}, or use another engine."
             )
         if not self.has_cell(network):
             others = [entry.name for entry in ENGINES.values() if entry.has_cell(network)]
@@ -197,11 +185,7 @@ ENGINES: dict[str, EngineEntry] = {
             unjudged=_rounded_by_gluon,
         ),
         EngineEntry(
-            "manual",
-            "manual",
-            "manual:ManualEngine",
-            "The cell's equations, evaluated with NumPy.",
-            gradients="every",
+            "manual", "manual", "manual:ManualEngine", "The cell's equations, evaluated with NumPy.", gradients="every"
         ),
         EngineEntry(
             "onnx",
@@ -210,7 +194,7 @@ ENGINES: dict[str, EngineEntry] = {
             "ONNX Runtime, in float32.",
             package="onnxruntime",
             dtypes=("float32",),
-            has_cell=_onnx_has,
+            has_cell=lambda network: network.cell in CELLS and onnx_layer.has_cell(network),
         ),
         EngineEntry(
             "torch",
@@ -241,10 +225,9 @@ class EngineFamily:
 
 def _recording(name: str) -> EngineEntry:
     def refused(network: Network) -> str | None:
-        if not (network.is_known and network.kind.further_states):
-            return None
-        states = join_words(network.kind.further_states, "and")
-        return f"{name} is a recording, which holds h and c only, but {network.cell} also has {states}."
+        others = [s for s in network.kind.state_symbols if s not in ("h", "c")] if network.is_known else []
+        also = f"{name} is a recording, which holds h and c only, but {network.cell} also has {join_words(others)}."
+        return also if others else None
 
     load = "recorded_outputs:RecordedEngine"
     return EngineEntry(name, name, load, refused=refused, no_gradients="the recording has no gradients")
@@ -257,13 +240,11 @@ def _custom_step(name: str) -> EngineEntry:
 
 def _simulated(name: str) -> EngineEntry:
     bug = bug_of(name)
+    if bug is None and is_unknown(name):
+        raise ValueError("but no known bug has this name.")
     if bug is None:
-        if is_unknown(name):
-            raise ValueError("but no known bug has this name.")
-        raise ValueError(
-            f"which is not a known bug.{suggest(name, (bug.engine for bug in KNOWN_BUGS.values()))} "
-            "The guide lists them on the page Known bugs."
-        )
+        near = suggest(name, (bug.engine for bug in KNOWN_BUGS.values()))
+        raise ValueError(f"which is not a known bug.{near} The guide lists them on the page Known bugs.")
     title = UNKNOWN_ENGINE if is_unknown(name) else name
     return EngineEntry(name, title, "known_bugs.engine:KnownBugEngine", refused=bug.unsupported_reason, bug=bug)
 
@@ -280,9 +261,7 @@ def recordings_in(path: Path) -> tuple[str, ...]:
     """
     from rnnviz.engines.recorded_outputs import engines_in
 
-    return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path)) or (
-        str(RecordingName(str(path))),
-    )
+    return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path) or ("",))
 
 
 FAMILIES = (
@@ -329,13 +308,12 @@ def _entry(name: str, key: str) -> EngineEntry:
         for family in FAMILIES:
             if family.has(name):
                 return family.entry(name)
+        raise ValueError(
+            f"which is not a known engine: it must be one of {', '.join(ENGINES)}, {PREFIX}NAME, the path of a .py "
+            f"file, or {RECORDING}PATH of recorded outputs.{suggest(name, ENGINES)}"
+        )
     except ValueError as error:
         raise ConfigError(key, f"{key} names {display_value(name)}, {error}") from None
-    raise ConfigError(
-        key,
-        f"{key} names {display_value(name)}, which is not a known engine: it must be one of {', '.join(ENGINES)}, "
-        f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of recorded outputs." + suggest(name, ENGINES),
-    )
 
 
 def no_gradients_reason(name: str) -> str:
@@ -350,24 +328,18 @@ def with_candidates(config: Config) -> Config:
     The default depends on this machine, so a config that is kept or written holds None in its place. The engine of the
     framework that wrote the weights comes first after `manual`; with a backward pass, an engine without gradients last.
     """
-    compare = config.compare
+    compare, network = config.compare, config.network
     if compare.candidates is not None:
         return config
-
     of_file = format_of_framework(config.parameters.path).engine
 
-    def rank(name: str) -> tuple[bool, bool, bool]:
-        last = config.backward.enabled and not ENGINES[name].gradients
-        return name != "manual", last, name != of_file
+    def rank(entry: EngineEntry) -> tuple[bool, bool, bool]:
+        last = config.backward.enabled and not entry.gradients
+        return entry.name != "manual", last, entry.name != of_file
 
-    able = [
-        name
-        for name in sorted(ENGINES, key=rank)
-        if name != compare.reference
-        and ENGINES[name].unavailable is None
-        and ENGINES[name].unsupported_reason(config.network) is None
-    ]
-    return replace(config, compare=replace(compare, candidates=tuple(able[:1])))
+    others = (entry for entry in sorted(ENGINES.values(), key=rank) if entry.name != compare.reference)
+    able = (e.name for e in others if e.unavailable is None and e.unsupported_reason(network) is None)
+    return replace(config, compare=replace(compare, candidates=tuple(islice(able, 1))))
 
 
 def gradients_given(config: Config) -> dict[str, Gradients]:
@@ -395,16 +367,13 @@ def load_engine(name: str) -> Engine:
     except (ImportError, OSError, AttributeError) as error:
         if isinstance(error, AttributeError) and _is_ours(error):
             raise
-        raise EngineError(
-            f"The engine {name} could not be loaded: {error}. Run without it, or see rnnviz doctor."
-        ) from error
+        sentence = f"The engine {name} could not be loaded: {error}. Run without it, or see rnnviz doctor."
+        raise EngineError(sentence) from error
 
 
 def load_file_engine(name: str, path: Path) -> Engine:
-    """An engine of `ENGINES` on a file of weights, as `read_file(path)` of its module makes it.
-
-    Raises an EngineError if it is not available here, or its import fails; the sentence says why.
-    """
+    """An engine of `ENGINES` on a file of weights, as `read_file(path)` of its module makes it; raises as `load_engine`
+    does."""
     load_engine(name)
     engine: Engine = _module(ENGINES[name]).read_file(path)
     return engine

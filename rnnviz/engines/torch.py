@@ -20,7 +20,7 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.errors import EngineError
-from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient, gradient_names
+from rnnviz.core.gradients import gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
@@ -92,38 +92,32 @@ class TorchEngine:
     version = f"torch {torch.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`."""
-        with threads_for(inputs.batch_size, inputs.parameters):
-            self._run(inputs, trace, progress)
+        with threads_for(inputs.batch_size, inputs.parameters), torch.no_grad():
+            if inputs.network.cell in CELLS:
+                self._run(inputs, trace, progress)
+            else:
+                run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
         return EngineReport()
 
     def _run(self, inputs: Inputs, trace: Trace, progress: Progress) -> None:
         network = inputs.network
-        if network.cell not in CELLS:
-            with torch.no_grad():
-                run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
-            return
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         x = to_library(_arranged(inputs, inputs.sequence))
-        with torch.no_grad(), catch_warnings():
+        with catch_warnings():
             # With a projection PyTorch warns that oneDNN has none.
             simplefilter("ignore", UserWarning)
             for layer in range(network.num_layers):
                 module = torch_module(network, network.layer_input_size(layer), 1)
                 _set_parameters(module, inputs, layer)
-                states = [
-                    to_library(array) for array in initial_states(inputs.initial_state, layer, network.directions)
-                ]
-                x, finals = _called(module, inputs, x, states)
+                states = initial_states(inputs.initial_state, layer, network.directions)
+                x, finals = _called(module, inputs, x, [to_library(array) for array in states])
                 fill_layer(trace, layer, _arranged(inputs, x.numpy()), [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
 
     def gradients(self, network: Network) -> tuple[str, ...]:
-        """See `Engine.gradients`."""
         return gradient_names(network)
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run_backward`."""
         with threads_for(inputs.batch_size, inputs.parameters):
             run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress, LONGEST)
             of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
@@ -201,9 +195,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
     parameters = [getattr(module, name) for name in map(pytorch_name, network.parameter_shapes())]
     given = [_arranged(inputs, of_out), *loss.state.values()]
     of_x, *found = autograd.gradients([out, *finals], given, [x, *states, *parameters])
-    names = [gradient(f"{s}0") for s in loss.state] + [f"{OF_PARAMETERS}{name}" for name in network.parameter_shapes()]
-    stack = {OF_INPUT: _arranged(inputs, of_x), **dict(zip(names, found, strict=True))}
-    return EngineReport(equalities=stack_equalities(trace, stack))
+    return EngineReport(equalities=stack_equalities(inputs, trace, _arranged(inputs, of_x), found))
 
 
 def _set_parameters(module: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
