@@ -19,7 +19,8 @@ run.
 are, so that a check finds those that are not 0.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,7 @@ from rnnviz.frozen import dataclass
 
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
-_COMPUTED_IN = "computed_in"
-_LENGTHS = "lengths"
+_COMPUTED_IN, _LENGTHS = "computed_in", "lengths"
 _TYPES = ("float16", "float32", "float64")
 _COMPUTED_TYPES = (BFLOAT16, *_TYPES)
 _LISTED = 6
@@ -57,34 +57,29 @@ _OF_RUN = ("input", "config", _COMPUTED_IN, _LENGTHS, FROM_ZEROS)
 class Recording:
     """One engine's arrays in an archive: `arrays` maps the names of a recording to those in the file.
 
-    `others` are the arrays with other names, in the same way. `computed_in` is the name of the text that says in which
-    type they were computed, and `lengths` the name of the samples' lengths, "" if there are none.
+    `computed_in` is the name of the text that says in which type they were computed, and `lengths` the name of the
+    samples' lengths, "" if there are none.
     """
 
     archive: NpzFile
     arrays: Mapping[str, str]
-    others: Mapping[str, str]
     computed_in: str
     lengths: str
 
     def of(self, network: Network) -> dict[str, str]:
-        """The arrays that this kind of network has."""
-        every = {**self.others, **self.arrays}
-        return {kind: every[kind] for kind in file_names(network.kind).values() if kind in every}
+        """The states and outputs that this kind of network has."""
+        return self._among(file_names(network.kind).values())
 
     def lines_of(self, network: Network) -> dict[str, str]:
         """The gates, candidates and other values of a step, by their symbols."""
-        states = network.kind.state_symbols
-        return {name: self.others[name] for name in network.graph.values if name in self.others and name not in states}
-
-    def name_of(self, kind: str) -> str:
-        """The name of an array in the file."""
-        return self.arrays.get(kind) or self.others[kind]
+        return self._among(name for name in network.graph.values if name not in network.kind.state_symbols)
 
     def gradients_of(self, network: Network) -> dict[str, str]:
         """The gradients that this kind of network has, by their names in a trace."""
-        known = gradient_shapes(network, 1, 1, gradient_names(network))
-        return {name: self.arrays[name] for name in known if name in self.arrays}
+        return self._among(gradient_shapes(network, 1, 1, gradient_names(network)))
+
+    def _among(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: self.arrays[name] for name in names if name in self.arrays}
 
 
 def open_recording(name: str) -> Recording:
@@ -97,21 +92,16 @@ def open_recording(name: str) -> Recording:
     archive = NpzFile(Path(asked.path))
     owner = _owner(asked, archive.headers)
     prefix = f"{owner}." if owner else ""
-    kinds = (*_TELLING, *_OF_LSTM)
-    arrays = {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers}
-    gradients = (name for name in archive.headers if name.startswith(f"{prefix}{GRADIENT}"))
-    arrays |= {name.removeprefix(prefix): name for name in gradients}
-    if "cell" not in arrays and f"{prefix}c" in archive.headers:
-        arrays["cell"] = f"{prefix}c"
-    rest = {name.removeprefix(prefix): name for name in archive.headers if name.startswith(prefix)}
-    rest = {kind: name for kind, name in rest.items() if "." not in kind and name not in arrays.values()}
-    others = {kind: name for kind, name in rest.items() if kind not in _OF_RUN}
+    arrays = {name.removeprefix(prefix): name for name in archive.headers if name.startswith(prefix)}
+    arrays = {k: n for k, n in arrays.items() if k not in _OF_RUN and (k.startswith(GRADIENT) or "." not in k)}
+    if "cell" not in arrays and "c" in arrays:
+        arrays["cell"] = arrays.pop("c")
 
     def said(what: str) -> str:
         """The metadata key for this engine, else the global one; "" without either."""
         return next((name for name in (f"{prefix}{what}", what) if name in archive.headers), "")
 
-    return Recording(archive, arrays, others, said(_COMPUTED_IN), said(_LENGTHS))
+    return Recording(archive, arrays, said(_COMPUTED_IN), said(_LENGTHS))
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
@@ -123,35 +113,48 @@ def engines_in(path: Path) -> tuple[str, ...]:
 
 
 def check_recording(recording: Recording, inputs: Inputs) -> None:
-    """Check every array's shape and type against the run, before a number is read.
+    """Check every array's name, shape and type against the run, before a number is read.
 
     Raises an InputError if one does not fit.
     """
-    _check_names(recording, inputs.network)
-    for kind, name in recording.of(inputs.network).items():
-        _check_array(recording.archive, name, expected(kind, inputs))
-    for name in recording.lines_of(inputs.network).values():
-        _check_array(recording.archive, name, ("(L, D, T, N, H)", _line_shape(inputs)))
-    if inputs.loss is not None:
-        network = inputs.network
-        shapes = gradient_shapes(network, inputs.timesteps, inputs.batch_size, gradient_names(network))
-        for kind, name in recording.gradients_of(network).items():
-            _check_array(recording.archive, name, (_gradient_axes(kind, shapes[kind]), shapes[kind]))
-    computed_in(recording)
-    _check_lengths(recording, inputs)
-
-
-def _check_names(recording: Recording, network: Network) -> None:
-    """Raises an InputError if an array has a name that no array of this network has."""
-    lines, own = recording.lines_of(network), recording.of(network)
-    named = dict.fromkeys((*file_names(network.kind).values(), *network.graph.values, _COMPUTED_IN, _LENGTHS))
-    known = [name for name in named if name != "h"]
-    for kind, name in recording.others.items():
-        if kind not in lines and kind not in own:
+    network, archive = inputs.network, recording.archive
+    expected = _expected(inputs)
+    known = [name for name in (*expected, _COMPUTED_IN, _LENGTHS) if not name.startswith(GRADIENT)]
+    for kind, name in recording.arrays.items():
+        if kind not in known and kind not in (*_TELLING, *_OF_LSTM) and not kind.startswith(GRADIENT):
             raise InputError(
-                f"{name} in {recording.archive.path} is not a known array: a recording of {network.cell} may hold "
+                f"{name} in {archive.path} is not a known array: a recording of {network.cell} may hold "
                 f"{', '.join(known)}, and gradients.{suggest(kind, known)}"
             )
+    for kind, (axes, shape) in expected.items():
+        if kind in recording.arrays:
+            _check_array(archive, recording.arrays[kind], axes, shape)
+    computed_in(recording)
+    if recording.lengths:
+        _check_lengths(archive, recording.lengths, inputs)
+
+
+def _expected(inputs: Inputs) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The axes, as they are written, and the sizes of each array that a recording of the run may hold."""
+    network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for array, kind in file_names(network.kind).items():
+        symbol = array.removeprefix("state.")
+        units = "P" if network.kind.projects and symbol in ("h", "out") else "H"
+        if array == "out":
+            axes = f"(N, T, D·{units})" if network.layout == "NTC" else f"(T, N, D·{units})"
+            expected[kind] = axes, network.output_shape(steps, samples)
+        elif array == symbol:
+            expected[kind] = f"(L, D, T, N, {units})", network.hidden_shape(steps, samples, symbol)
+        else:
+            expected[kind] = f"(L·D, N, {units})", network.state_shape(samples, symbol)
+    lines = (name for name in network.graph.values if name not in network.kind.state_symbols)
+    expected |= dict.fromkeys(lines, ("(L, D, T, N, H)", _line_shape(inputs)))
+    if inputs.loss is not None:
+        for name, shape in gradient_shapes(network, steps, samples, gradient_names(network)).items():
+            axes = "(L, D, T, N, U)" if len(shape) == 5 else "(T, N, I)" if name == OF_INPUT else "(L·D, N, U)"
+            expected[name] = "the shape of the parameter" if name.startswith(OF_PARAMETERS) else axes, shape
+    return expected
 
 
 def _line_shape(inputs: Inputs) -> tuple[int, ...]:
@@ -160,22 +163,19 @@ def _line_shape(inputs: Inputs) -> tuple[int, ...]:
     return network.num_layers, network.directions, inputs.timesteps, inputs.batch_size, network.hidden_size
 
 
-def _check_lengths(recording: Recording, inputs: Inputs) -> None:
+def _check_lengths(archive: NpzFile, name: str, inputs: Inputs) -> None:
     """Raises an InputError if the samples were recorded with other lengths than those of the run."""
-    if not recording.lengths:
-        return
-    name, path, samples = recording.lengths, recording.archive.path, inputs.batch_size
-    header = recording.archive.headers[name]
-    if header.shape != (samples,):
+    shape = archive.headers[name].shape
+    if shape != (inputs.batch_size,):
         raise InputError(
-            f"{name} in {path} has the shape {header.shape}, expected (N,) = {(samples,)}: "
-            "save one length for each sample."
+            f"{name} in {archive.path} has the shape {shape}, expected (N,) = {(inputs.batch_size,)}: save one length "
+            "for each sample."
         )
-    for sample, found in enumerate(recording.archive.read(name)):
-        if found != inputs.length(sample):
+    for sample, (found, length) in enumerate(zip(archive.read(name), inputs.places.every_length, strict=True)):
+        if found != length:
             raise InputError(
-                f"{name} in {path} is {found:g} for sample {sample}, expected {inputs.length(sample)}, its length in "
-                "this run: set sequence.lengths to those of the recording."
+                f"{name} in {archive.path} is {found:g} for sample {sample}, expected {length}, its length in this "
+                "run: set sequence.lengths to those of the recording."
             )
 
 
@@ -184,13 +184,11 @@ def computed_in(recording: Recording) -> str:
 
     Raises an InputError if it says something else than the name of a type.
     """
-    if not recording.computed_in:
-        return ""
-    found = recording.archive.text(recording.computed_in)
-    if found not in _COMPUTED_TYPES:
+    name, archive = recording.computed_in, recording.archive
+    found = archive.text(name) if name else ""
+    if name and found not in _COMPUTED_TYPES:
         raise InputError(
-            f"{recording.computed_in} in {recording.archive.path} is "
-            f"{display_key(found) if found else 'no short text'}: "
+            f"{name} in {archive.path} is {display_key(found) if found else 'no short text'}: "
             f'it must be {_listed(_COMPUTED_TYPES, "or")}, as np.array("float32") stores it.'
         )
     return found
@@ -201,26 +199,6 @@ def precision(recording: Recording, network: Network) -> str:
     names = [*recording.of(network).values(), *recording.lines_of(network).values()]
     types = [recording.archive.headers[name].dtype.newbyteorder("=") for name in names]
     return str(max(types, key=lambda kind: float(np.finfo(kind).eps)).name)
-
-
-def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
-    """The axes of an array, as they are written, and their sizes."""
-    network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
-    array = next(array for array, name in file_names(network.kind).items() if name == kind)
-    symbol = array.removeprefix("state.")
-    units = "P" if network.kind.projects and symbol in ("h", "out") else "H"
-    if array == "out":
-        axes = f"(N, T, D·{units})" if network.layout == "NTC" else f"(T, N, D·{units})"
-        return axes, network.output_shape(steps, samples)
-    if array == symbol:
-        return f"(L, D, T, N, {units})", network.hidden_shape(steps, samples, symbol)
-    return f"(L·D, N, {units})", network.state_shape(samples, symbol)
-
-
-def _gradient_axes(name: str, shape: tuple[int, ...]) -> str:
-    if name.startswith(OF_PARAMETERS):
-        return "the shape of the parameter"
-    return {5: "(L, D, T, N, U)", 3: "(T, N, I)" if name == OF_INPUT else "(L·D, N, U)"}[len(shape)]
 
 
 def _owner(asked: RecordingName, names: Iterable[str]) -> str:
@@ -253,12 +231,12 @@ def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
     return join_words((before + display_key(name) for name in names), last, _LISTED)
 
 
-def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
-    header, (axes, shape) = archive.headers[name], wanted
+def _check_array(archive: NpzFile, name: str, axes: str, shape: tuple[int, ...]) -> None:
+    header = archive.headers[name]
     if header.shape != shape:
         raise InputError(
-            f"{name} in {archive.path} has the shape {header.shape}, expected {axes} = {shape}: "
-            "see File formats in the guide."
+            f"{name} in {archive.path} has the shape {header.shape}, expected {axes} = {shape}: see File formats in "
+            "the guide."
         )
     if header.dtype.newbyteorder("=").name not in _TYPES:
         raise InputError(
@@ -277,12 +255,10 @@ class RecordedEngine:
 
     @property
     def provides_cell_state(self) -> bool:
-        """Whether cell states were recorded."""
         return "cell" in self._recording.arrays
 
     @property
     def version(self) -> str:
-        """See `file_version`."""
         return file_version(self._recording.archive.path)
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
@@ -291,26 +267,25 @@ class RecordedEngine:
         Raises an InputError as `check_recording` does.
         """
         # The file may have been saved again since.
-        recording = open_recording(self._name)
+        recording, network = open_recording(self._name), inputs.network
         check_recording(recording, inputs)
-        recorded = recording.of(inputs.network)
-        targets = _targets(inputs, trace)
+        arrays = {**trace, "out": trace.output_in(network.layout)}
+        # In the shape in which they are recorded.
+        targets = {kind: arrays[name] for name, kind in file_names(network.kind).items() if name in arrays}
+        recorded = recording.of(network)
         whole, done = sum(targets[kind].size for kind in recorded), 0
-        for kind in recorded:
-
-            def copied(values: int, done: int = done) -> None:
-                progress((done + values) / whole)
-
-            _copy(recording, kind, targets[kind], copied)
+        for kind, name in recorded.items():
+            for count in _copied(recording.archive, name, targets[kind]):
+                progress((done + count) / whole)
             done += targets[kind].size
         if trace.folder is not None:
-            for symbol in recording.lines_of(inputs.network):
+            for symbol, name in recording.lines_of(network).items():
                 line = add_array(trace.folder, f"{LINE}{symbol}", str(trace.hidden.dtype), _line_shape(inputs))
-                _copy(recording, symbol, line, lambda _: None)
-        found = precision(recording, inputs.network)
+                deque(_copied(recording.archive, name, line), 0)
+        found = precision(recording, network)
         return EngineReport(
             missing=_complete(inputs, trace, frozenset(recorded)),
-            precision="" if found == inputs.network.dtype else found,
+            precision="" if found == network.dtype else found,
             computed_in=computed_in(recording),
         )
 
@@ -323,30 +298,23 @@ class RecordedEngine:
         recording = open_recording(self._name)
         check_recording(recording, inputs)
         wanted = [name for name in trace if name.startswith(GRADIENT)]
-        recorded = [name for name in recording.gradients_of(inputs.network) if name in wanted]
-        for done, name in enumerate(recorded, start=1):
-            _copy(recording, name, trace[name], lambda _: None)
+        recorded = {n: stored for n, stored in recording.gradients_of(inputs.network).items() if n in wanted}
+        for done, (name, stored) in enumerate(recorded.items(), start=1):
+            deque(_copied(recording.archive, stored, trace[name]), 0)
             progress(done / len(recorded))
-        return EngineReport(missing=frozenset(wanted) - frozenset(recorded))
+        return EngineReport(missing=frozenset(wanted) - recorded.keys())
 
 
-def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
-    """Where each array goes, in the shape in which it is recorded."""
-    arrays = {**trace, "out": trace.output_in(inputs.network.layout)}
-    return {kind: arrays[name] for name, kind in file_names(inputs.network.kind).items() if name in arrays}
-
-
-def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[[int], None]) -> None:
-    name, archive = recording.name_of(kind), recording.archive
-    fortran = archive.headers[name].fortran
+def _copied(archive: NpzFile, name: str, target: FloatArray) -> Iterator[int]:
+    """Copy an array piece by piece, and yield the number of values so far."""
     # In the order of the file an array of Fortran's is its own transpose.
-    ordered = target.T if fortran else target
+    ordered = target.T if archive.headers[name].fortran else target
     flat = ordered.reshape(-1) if ordered.flags.c_contiguous else ordered.flat
     for place, piece in archive.pieces(name):
-        # What is too large for the network's type becomes infinite, and is met as such.
+        # A number that is too large for the network's type becomes infinite.
         with np.errstate(over="ignore"):
             flat[place : place + piece.size] = piece
-        copied(place + piece.size)
+        yield place + piece.size
 
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:

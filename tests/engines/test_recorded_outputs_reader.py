@@ -39,7 +39,7 @@ def said_of(path: Path, engine: str = "") -> str:
 
 def test_the_arrays_are_found_without_a_name_and_after_the_only_engine_s(tmp_path: Path) -> None:
     for owner in ("", "manual", "./my.port.py"):
-        path = save(tmp_path / "a.npz", owner, hidden=np.ones(2), state=np.ones(2), other=np.ones(2))
+        path = save(tmp_path / "a.npz", owner, hidden=np.ones(2), state=np.ones(2), lengths=np.ones(2))
         recording = open_recording(f"recording:{path}")
         prefix = f"{owner}." if owner else ""
         assert recording.arrays == {"hidden": f"{prefix}hidden", "state": f"{prefix}state"}
