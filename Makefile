@@ -22,6 +22,8 @@ SAMPLE ?= 1000
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
+# `make test-kernels KERNELS=--ends` takes the oldest and the newest kernel alone.
+KERNELS ?=
 # How many drawn configs `make equality` runs.
 CONFIGS ?= 500
 # `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
@@ -78,7 +80,7 @@ test-drawn: $(ready)
 
 # The tests of what rounds, with the kernels of other processors.
 test-kernels: $(ready)
-	$(bin)/python -m tests.kernels $(or $(TESTS),tests/cells tests/core tests/engines tests/verify \
+	$(bin)/python -m tests.kernels $(KERNELS) $(or $(TESTS),tests/cells tests/core tests/engines tests/verify \
 	    --ignore=tests/engines/custom_code)
 
 golden: $(ready)

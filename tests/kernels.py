@@ -1,7 +1,8 @@
 """Run tests with every matrix kernel of NumPy's OpenBLAS that this processor can execute and other tests do not use.
 
-`python -m tests.kernels tests/verify -x` runs two at a time and hands its arguments to pytest. Kernels add in other
-orders and so round differently: a test that passes with one of them only fails on another machine.
+`python -m tests.kernels tests/verify -x` runs two at a time and hands its arguments to pytest; `--ends` before them
+takes the oldest and the newest kernel alone. Kernels add in other orders and so round differently: a test that passes
+with one of them only fails on another machine.
 """
 
 import os
@@ -47,6 +48,8 @@ def used() -> str:
 def main(arguments: list[str]) -> int:
     known = used()
     kernels = [kernel for kernel in executable() if kernel != known]
+    if arguments[:1] == ["--ends"]:
+        kernels, arguments = sorted({*kernels[:1], *kernels[-1:]}, key=KERNELS.index), arguments[1:]
     print(f"Tests run with the kernels {', '.join(kernels) or '(none)'}; other runs use {known}.", flush=True)
     failed = []
     with ThreadPoolExecutor(2) as pool:
