@@ -20,7 +20,7 @@ from rnnviz.engines.known_bugs.engine import KnownBugEngine
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.reading.gates import gradient_extents
+from rnnviz.reading.arrays import gradient_extents
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.compare import compare_all
 from rnnviz.verify.consistency_checks import consistency_checks

@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.engines.base import Progress
 from rnnviz.frozen import dataclass
-from rnnviz.reading.gates import GateReader
+from rnnviz.reading.arrays import ArrayReader
 from rnnviz.steps.inputs import followed, layer_input, previous_state
 
 _NORMS_EFFORT, _PRODUCT_EFFORT = 6e9, 1e9
@@ -29,7 +29,7 @@ class LaneSteps:
         self.parameters = {
             name: array.astype(np.float64) for name, array in vars(inputs.parameters.layer(layer, direction)).items()
         }
-        self._reader = GateReader(inputs, trace)
+        self._reader = ArrayReader(inputs, trace)
 
     @property
     def known(self) -> bool:

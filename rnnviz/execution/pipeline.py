@@ -25,7 +25,7 @@ from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.recorded_outputs import check_recording, open_recording
 from rnnviz.engines.registry import engines_of, find_engine, gradients_given, load_engine, with_candidates
 from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
-from rnnviz.reading.gates import gradient_extents
+from rnnviz.reading.arrays import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audited import Pass, follows_all

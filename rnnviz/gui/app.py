@@ -209,7 +209,7 @@ _WITHOUT_QT = (
     "execution.events",
     "io.templates",
     "lessons.index",
-    "reading.gate_lanes",
+    "reading.arrays",
     "gui.regions",
     "results.columns",
     "text.gradient_text",

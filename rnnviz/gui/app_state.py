@@ -15,7 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain.value_sources import lies_in
 from rnnviz.frozen import dataclass
 from rnnviz.gui.regions import Region
-from rnnviz.reading.gates import Quantity, gradients_of, is_gradient, quantity_for
+from rnnviz.reading.quantities import Quantity, gradients_of, is_gradient, quantity_for
 from rnnviz.reading.units import OrderName, Query
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
@@ -24,7 +24,7 @@ from rnnviz.verify.verdict import Verdict
 if TYPE_CHECKING:
     # They compute gradients, and are imported when the first one is wanted.
     from rnnviz.dependence.influence import Influence
-    from rnnviz.reading.contributions import Contributions
+    from rnnviz.reading.parameter_gradients import Contributions
 
 Followed: TypeAlias = Literal["influence", "contributions"]
 """Quantities that are computed on request, and that the lanes show: the influence on the selected value, and the

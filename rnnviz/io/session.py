@@ -39,7 +39,7 @@ from rnnviz.io.config_toml import (
 )
 from rnnviz.io.model_formats.formats import files_beside, model_in
 from rnnviz.io.outputs import atomic_write
-from rnnviz.reading.gates import color_names
+from rnnviz.reading.quantities import color_names
 from rnnviz.reading.units import ORDERS
 
 FORMAT = 1

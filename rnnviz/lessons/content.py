@@ -36,7 +36,7 @@ from rnnviz.lessons.index import (
     split_blocks,
 )
 from rnnviz.lessons.statements import Statement, StatementResult, parse_statement
-from rnnviz.reading.gates import gate_quantities, gradient_quantities
+from rnnviz.reading.quantities import gate_quantities, gradient_quantities
 
 COLORS = (
     "value",

@@ -18,7 +18,8 @@ from rnnviz.core.gradients import OF_PARAMETERS, gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import DIRECTIONS, Location
-from rnnviz.reading.gates import GateReader, gate_quantities
+from rnnviz.reading.arrays import ArrayReader
+from rnnviz.reading.quantities import gate_quantities
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, tolerances
@@ -108,7 +109,7 @@ class Namespace:
         _, _, timesteps, samples, size = trace.shape
         values = timesteps * samples * size
         self.spend(values, values * network.kind.gate_count * (network.layer_input_size(layer) + size) // _EFFORT)
-        reader = GateReader(self.result.inputs, trace)
+        reader = ArrayReader(self.result.inputs, trace)
         return reader.samples(*lane, slice(0, samples), (name,), slice(0, timesteps), slice(0, size))[name]
 
     def gradient(

@@ -1,11 +1,10 @@
 """The lanes of the unrolled network, read at the resolution at which they are shown.
 
 This is the one place where a picture reads a trace. A lane is never loaded as a whole: the visible part is reduced
-chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept within a fixed
-budget.
+chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept in a cache.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,9 +16,9 @@ from rnnviz.core.mmap_arrays import FloatArray, release_pages
 from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
-from rnnviz.reading.gate_lanes import LaneGates
-from rnnviz.reading.gates import Quantity, gate_quantity, is_gradient, stored_array
+from rnnviz.reading.arrays import ResultReader
 from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
+from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.reading.units import LaneOrders, UnitOrder
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.compare import LaneComparison
@@ -38,23 +37,57 @@ class Tile:
     def nbytes(self) -> int:
         return self.values.nbytes + (0 if self.marks is None else self.marks.nbytes)
 
-
-Chunks: TypeAlias = ByteCache[Hashable, Tile]
-"""Reduced values of lanes by a key of any kind."""
-
-
-def no_chunks() -> Chunks:
-    return ByteCache("chunks")
+    def part(self, rows: Any, columns: Any = slice(None)) -> "Tile":
+        """Some of the pixels."""
+        return Tile(self.values[rows, columns], None if self.marks is None else self.marks[rows, columns])
 
 
-_OF_HIDDEN = ("norm",)
-"""Quantities that depend on the hidden state only."""
+def concat_tiles(patches: Sequence[Tile], axis: int) -> Tile:
+    if len(patches) == 1:
+        return patches[0]
+    marks = None
+    if any(patch.marks is not None for patch in patches):
+        found = [np.zeros(p.values.shape, np.bool_) if p.marks is None else p.marks for p in patches]
+        marks = np.concatenate(found, axis=axis)
+    return Tile(np.concatenate([patch.values for patch in patches], axis=axis), marks)
 
 
-class CellReader:
-    """One sample of the lanes of one engine, by one quantity; a lane whose layer is None is the input.
+Wanted: TypeAlias = Callable[[], bool]
+"""Returns False to cancel the computation."""
 
-    With a gradient the input shows its own gradient, where the engine gives it.
+
+class CancelledError(Exception):
+    """The computation was canceled."""
+
+
+def always() -> bool:
+    return True
+
+
+_TIMES, _UNITS = 64, 128
+"""Sizes of a piece of computed cells that are shown one by one."""
+_CHUNK_VALUES = 1 << 16
+"""Number of values that are reduced at a time: they fit the processor's cache and amortize the call."""
+_EVERY_CELL = Level(1, 1)
+_COMPUTED_TIMES = 512
+"""At least this many time steps are computed together: a product with a large weight matrix for fewer costs as much."""
+_FINER = 4
+"""Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
+_COMPARED = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("difference-low", "difference-high")}
+"""The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
+
+
+class LaneReader:
+    """The lanes of one sample of one engine, which any thread may read; a lane whose layer is None is the input.
+
+    The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
+    `quantity` "error_ratio" reads the error ratio of the tolerance in place of the values of hidden lanes, "difference"
+    the candidate's value less the reference's; both need a candidate. Another quantity is an array of the trace, or is
+    computed from the engine's values. The input is read by value; with a gradient it shows its own gradient, where the
+    engine gives it. With `orders` the rows of hidden lanes, which the units of a `read` count, are in another order
+    than the units.
+    Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
+    one pixel late, never not at all.
     """
 
     def __init__(
@@ -63,11 +96,15 @@ class CellReader:
         engine: str,
         candidate: str | None,
         sample: int,
-        quantity: Quantity,
-        gates: LaneGates | None = None,
+        quantity: Quantity = "value",
+        arrays: ResultReader | None = None,
+        orders: LaneOrders | None = None,
     ) -> None:
+        """`arrays` keeps what other readers of the result may use, too."""
         self._result, self._engine, self._candidate = result, engine, candidate
-        self._sample, self._quantity = sample, quantity
+        self._sample, self._quantity, self._orders = sample, quantity, orders
+        self._arrays = ResultReader(result) if arrays is None else arrays
+        self._chunks: ByteCache[Hashable, Tile] = self._arrays.chunks
         self._gate = gate_quantity(quantity, result.config.network.kind)
         self._array = stored_array(quantity, result[engine])
         comparison = None if candidate is None else result.comparison(candidate)
@@ -84,7 +121,13 @@ class CellReader:
             self.comparison, self.input_comparison = gradients.get(quantity), gradients.get(OF_INPUT)
         elif comparison is not None and self._array is not None:
             self.comparison = comparison.of(self._array)
-        self._gates = LaneGates(result) if gates is None else gates
+
+    # What there is
+
+    @property
+    def length(self) -> int:
+        """The number of time steps of the sample; the others are padding."""
+        return self._result.inputs.length(self._sample)
 
     def shape(self, lane: Lane) -> tuple[int, int]:
         """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
@@ -93,10 +136,6 @@ class CellReader:
             return timesteps, self._result.config.network.input_size
         return timesteps, units if self._gate is None or self._gate.per_unit else 1
 
-    def backward(self, lane: Lane) -> bool:
-        """Whether a lane reads the sequence from its end."""
-        return self._result.config.network.backward(lane.direction)
-
     def computes(self, lane: Lane) -> bool:
         return lane.layer is not None and self._array is None
 
@@ -104,30 +143,7 @@ class CellReader:
         """How much more work one number of a lane is than one that only has to be read."""
         if lane.layer is None or self._array is not None:
             return 1.0
-        return 1.0 + self._gates.effort(self._engine, lane.layer, self._quantity)
-
-    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
-        """(units, times): some cells, and their marks; the slices have both ends and no step."""
-        layer, direction = lane.layer, lane.direction
-        if layer is None:
-            marks = self._marks(self.input_comparison, 0, 0, times, units)
-            values = copy_and_unmap(self._input[times, self._sample, units])
-            return Tile(values.T, None if marks is None else marks.T)
-        if self._array is not None:
-            return self._stored(self._array, layer, direction, times, units)
-        assert self._gate is not None
-        values = self._gates.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
-        every = units if self._gate.per_unit else slice(0, self._result.shape[4])
-        marks = self._marks(self.comparison, layer, direction, times, every)
-        if marks is not None and not self._gate.per_unit:
-            marks = marks.any(axis=1, keepdims=True)
-        release_pages(self._result[self._engine].hidden[layer, direction, times])
-        return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
-
-    @property
-    def length(self) -> int:
-        """The number of time steps of the sample; the others are padding."""
-        return self._result.inputs.length(self._sample)
+        return 1.0 + self._arrays.effort(self._engine, lane.layer, self._quantity)
 
     def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers; a recording may lack some."""
@@ -137,17 +153,37 @@ class CellReader:
         trace = self._result[self._engine]
         if is_gradient(self._quantity):
             return range(0 if self._array is None else trace.shape[2])
-        if self._array is None and self._quantity not in _OF_HIDDEN:
+        if self._array is None and self._quantity != "norm":
             return followed(self._result.inputs, trace, layer, direction)
-        if self._quantity in ("error_ratio", "difference"):
+        if self._quantity in _COMPARED:
             assert self._candidate is not None
             return compared_steps(self._result.reference, self._result[self._candidate], layer, direction)
         return trace.recorded(layer, direction)
 
-    def _stored(self, name: str, layer: int, direction: int, times: slice, units: slice) -> Tile:
+    # Cells
+
+    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
+        """(units, times): some cells, and their marks; the slices have both ends and no step."""
+        layer, direction = lane.layer, lane.direction
+        if layer is None:
+            marks = self._marks(self.input_comparison, 0, 0, times, units)
+            return _turned(copy_and_unmap(self._input[times, self._sample, units]), marks)
+        if self._array is not None:
+            marks = self._marks(self.comparison, layer, direction, times, units)
+            return _turned(self._stored(self._array, layer, direction, times, units), marks)
+        assert self._gate is not None
+        values = self._arrays.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
+        every = units if self._gate.per_unit else slice(0, self._result.shape[4])
+        marks = self._marks(self.comparison, layer, direction, times, every)
+        if marks is not None and not self._gate.per_unit:
+            marks = marks.any(axis=1, keepdims=True)
+        release_pages(self._result[self._engine].hidden[layer, direction, times])
+        return _turned(np.asfortranarray(values), marks)
+
+    def _stored(self, name: str, layer: int, direction: int, times: slice, units: slice) -> FloatArray:
+        """(times, units): numbers of an array or of its comparison."""
         index = layer, direction, times, self._sample, units
-        marks = self._marks(self.comparison, layer, direction, times, units)
-        if self._candidate is None or self._quantity not in ("error_ratio", "difference"):
+        if self._candidate is None or self._quantity not in _COMPARED:
             values = copy_and_unmap(self._result[self._engine][name][index])
         else:
             reference, candidate = self._result.reference[name][index], self._result[self._candidate][name][index]
@@ -162,7 +198,7 @@ class CellReader:
             release_pages(reference)
             release_pages(candidate)
         values[max(0, self.length - times.start) :] = 0
-        return Tile(values.T, None if marks is None else marks.T)
+        return values
 
     def _marks(
         self, comparison: LaneComparison | None, layer: int, direction: int, times: slice, units: slice
@@ -187,110 +223,7 @@ class CellReader:
         release_pages(candidate)
         return marks
 
-
-def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
-    """A copy of a part of a mapped array, of which nothing stays mapped."""
-    copy = stored.copy()
-    release_pages(stored)
-    return copy
-
-
-_TIMES, _UNITS = 64, 128
-
-Wanted: TypeAlias = Callable[[], bool]
-"""Returns False to cancel the computation."""
-
-
-class CancelledError(Exception):
-    """The computation was canceled."""
-
-
-def always() -> bool:
-    return True
-
-
-class ChunkedCompute:
-    """The cells of a source by pieces; `name` distinguishes them from other sources' in the cache."""
-
-    def __init__(self, source: CellReader, cache: Chunks, name: Hashable) -> None:
-        self._source, self._cache, self._name = source, cache, name
-
-    def read(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Tile:
-        """(units, times): some cells. Raises a CancelledError if they are not `wanted` before they are computed."""
-        lines = []
-        across = range(times.start // _TIMES, -(-times.stop // _TIMES))
-        for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
-            line: dict[int, Tile] = {}
-            # In the order of computation, in which a cell state is carried from one to the next.
-            for place in reversed(across) if self._source.backward(lane) else across:
-                if not wanted():
-                    raise CancelledError
-                line[place] = self._piece(lane, place, down)
-            lines.append(concat_tiles([line[place] for place in across], 1))
-        whole = concat_tiles(lines, 0)
-        left, top = times.start - across.start * _TIMES, units.start % _UNITS
-        part = slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
-        return Tile(whole.values[part], None if whole.marks is None else whole.marks[part])
-
-    def _piece(self, lane: Lane, across: int, down: int) -> Tile:
-        key = self._name, lane, across, down
-        piece = self._cache.get(key)
-        if piece is None:
-            timesteps, units = self._source.shape(lane)
-            times = slice(across * _TIMES, min((across + 1) * _TIMES, timesteps))
-            piece = self._source.cells(lane, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
-            self._cache.put(key, piece, piece.nbytes)
-        return piece
-
-
-def concat_tiles(patches: Sequence[Tile], axis: int) -> Tile:
-    if len(patches) == 1:
-        return patches[0]
-    marks = None
-    if any(patch.marks is not None for patch in patches):
-        found = [np.zeros(p.values.shape, np.bool_) if p.marks is None else p.marks for p in patches]
-        marks = np.concatenate(found, axis=axis)
-    return Tile(np.concatenate([patch.values for patch in patches], axis=axis), marks)
-
-
-_CHUNK_VALUES = 1 << 16
-"""Number of values that are reduced at a time: they fit the processor's cache and amortize the call."""
-_EVERY_CELL = Level(1, 1)
-_COMPUTED_TIMES = 512
-"""At least this many time steps are computed together: a product with a large weight matrix for fewer costs as much."""
-_FINER = 4
-"""Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
-
-_ENDS = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("difference-low", "difference-high")}
-"""The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
-
-
-class MultiscaleReader(CellReader):
-    """The lanes of one sample of one engine's trace, which any thread may read.
-
-    The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
-    `quantity` "error ratio" reads the error ratio of the tolerance in place of the values of hidden lanes, "difference"
-    the candidate's value less the reference's; both need a candidate. Another quantity is an array of the trace, or is
-    computed from the engine's values by `gates`. The input is always read by value. With `orders` the rows of hidden
-    lanes, which the units of a `read` count, are in another order than the units.
-    Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
-    one pixel late, never not at all.
-    """
-
-    def __init__(
-        self,
-        result: RunResult,
-        engine: str,
-        candidate: str | None,
-        sample: int,
-        quantity: Quantity = "value",
-        cache: Chunks | None = None,
-        gates: LaneGates | None = None,
-        orders: LaneOrders | None = None,
-    ) -> None:
-        super().__init__(result, engine, candidate, sample, quantity, gates)
-        self._cache = no_chunks() if cache is None else cache
-        self._orders = orders
+    # Pictures
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
         """The extreme value of each pixel and whether any mark lies on it; with `orders`, `units` counts rows.
@@ -316,7 +249,7 @@ class MultiscaleReader(CellReader):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)
         levels = set(low) & set(high)
-        if self._marked(lane):
+        if self._compared(lane) is not None:
             levels &= set(marks)
         if self._order(lane) is not None:
             # Levels that merge units do not fit another order of the rows.
@@ -328,15 +261,45 @@ class MultiscaleReader(CellReader):
         """Some cells as they are, (rows, times)."""
         order = self._order(lane)
         units = rows if order is None else slice(0, len(order.units))
-        if self.computes(lane):
-            name = self._engine, self._candidate, self._sample, self._quantity
-            patch = ChunkedCompute(self, self._cache, name).read(lane, times, units, wanted)
-        else:
-            patch = self.cells(lane, times, units)
-        if order is None:
-            return patch
-        chosen = order.units[rows]
-        return Tile(patch.values[chosen], None if patch.marks is None else patch.marks[chosen])
+        patch = self._computed(lane, times, units, wanted) if self.computes(lane) else self.cells(lane, times, units)
+        return patch if order is None else patch.part(order.units[rows])
+
+    def _computed(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Tile:
+        """(units, times): some cells from pieces, which are kept."""
+        across = range(times.start // _TIMES, -(-times.stop // _TIMES))
+        lines = []
+        for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
+            line = {place: self._piece(lane, place, down) for place in self._in_order(lane, across, wanted)}
+            lines.append(concat_tiles([line[place] for place in across], 1))
+        left, top = times.start - across.start * _TIMES, units.start % _UNITS
+        return concat_tiles(lines, 0).part(
+            slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
+        )
+
+    def _piece(self, lane: Lane, across: int, down: int) -> Tile:
+        key = *self._key, lane, across, down
+        piece = self._chunks.get(key)
+        if piece is None:
+            timesteps, units = self.shape(lane)
+            times = slice(across * _TIMES, min((across + 1) * _TIMES, timesteps))
+            piece = self.cells(lane, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
+            self._chunks.put(key, piece, piece.nbytes)
+        return piece
+
+    def _in_order(self, lane: Lane, places: range, wanted: Wanted) -> Iterable[int]:
+        """Places in time in the order of computation, in which a cell state is carried from one to the next.
+
+        Raises a CancelledError if what is computed there is not `wanted` any more.
+        """
+        for place in reversed(places) if self._result.config.network.backward(lane.direction) else places:
+            if self.computes(lane) and not wanted():
+                raise CancelledError
+            yield place
+
+    @property
+    def _key(self) -> tuple[Hashable, ...]:
+        """The part of a key that distinguishes the values from those of other readers of the result."""
+        return self._engine, self._candidate, self._sample, self._quantity
 
     def _order(self, lane: Lane) -> UnitOrder | None:
         """The order of a lane's rows, if it is not that of its units."""
@@ -349,14 +312,8 @@ class MultiscaleReader(CellReader):
         level = self.level_read(lane, *block)
         size = self._chunk_size(lane, level, block)
         indices = range(times.first // size, (times.stop - 1) // size + 1)
-        found: dict[int, Tile] = {}
-        # In the order of computation, in which a cell state is carried from one to the next.
-        for index in reversed(indices) if self.backward(lane) else indices:
-            if self.computes(lane) and not wanted():
-                raise CancelledError
-            found[index] = self._chunk(lane, index, size, level, block)
-        chunks = [found[index] for index in indices]
-        return concat_tiles(chunks, 1), indices.start * size // block.times
+        found = {index: self._chunk(lane, index, size, level, block) for index in self._in_order(lane, indices, wanted)}
+        return concat_tiles([found[index] for index in indices], 1), indices.start * size // block.times
 
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
         """Number of time steps in a chunk: a power of two, and so a multiple of the block's."""
@@ -368,10 +325,10 @@ class MultiscaleReader(CellReader):
     def _chunk(self, lane: Lane, index: int, size: int, level: Level, block: Level) -> Tile:
         order = self._order(lane)
         ordered = None if order is None or self._orders is None else self._orders.key
-        key = self._engine, self._candidate, self._sample, self._quantity, ordered, lane, index, size, block
-        chunk = self._cache.get(key)
+        key = *self._key, ordered, lane, index, size
+        chunk = self._chunks.get((*key, block))
         if chunk is None and self.computes(lane):
-            chunk = self._of_finer(key[:-1], block)
+            chunk = self._of_finer(key, block)
         if chunk is None:
             timesteps, units = self.shape(lane)
             times = slice(index * size, min((index + 1) * size, timesteps))
@@ -390,15 +347,13 @@ class MultiscaleReader(CellReader):
                 marks = None if marks is None else marks[:, order.units]
             share = block.times // level.times, block.units // level.units
             chunk = Tile(block_extremes(low, high, *share), None if marks is None else block_marks(marks, *share))
-            self._cache.put(key, chunk, chunk.nbytes)
+            self._chunks.put((*key, block), chunk, chunk.nbytes)
         return chunk
 
-    def _of_finer(self, key: tuple[object, ...], block: Level) -> Tile | None:
+    def _of_finer(self, key: tuple[Hashable, ...], block: Level) -> Tile | None:
         for times, units in ((t, u) for t in range(_FINER) for u in range(_FINER) if t or u):
             finer = Level(block.times >> times, block.units >> units)
-            if min(finer) < 1:
-                continue
-            found = self._cache.get((*key, finer))
+            found = self._chunks.get((*key, finer)) if min(finer) else None
             if found is not None:
                 values = block_extremes(found.values.T, found.values.T, 1 << times, 1 << units)
                 marks = None if found.marks is None else block_marks(found.marks.T, 1 << times, 1 << units)
@@ -411,24 +366,35 @@ class MultiscaleReader(CellReader):
         low_of, high_of, marks_of = self._pyramids(lane)
         low = copy_and_unmap(low_of[level][index])
         high = low if high_of is low_of else copy_and_unmap(high_of[level][index])
-        marks = copy_and_unmap(marks_of[level][index]) if self._marked(lane) else None
+        marks = copy_and_unmap(marks_of[level][index]) if self._compared(lane) is not None else None
         return low, high, marks if marks is not None and marks.any() else None
 
     def _pyramids(self, lane: Lane) -> tuple[Pyramid, Pyramid, Pyramid]:
         """Those of the least and of the largest values, and of the marks, of a lane's array."""
-        name = stored_array(self._quantity, self._result[self._engine])
         of_candidate: Mapping[str, Pyramid] = {} if self._candidate is None else self._result[self._candidate].pyramids
-        low, high = ("low", "high") if lane.layer is None else _ENDS.get(self._quantity, ("low", "high"))
-        stored = of_candidate if (low, high) != ("low", "high") else self._result[self._engine].pyramids
-        comparison = self.comparison
-        if lane.layer is None and self._input is self._result.inputs.sequence:
-            name, stored = "x", self._result.inputs.pyramids
-        elif lane.layer is None:
-            name, comparison = OF_INPUT, self.input_comparison
+        name, stored, ends = self._array, self._result[self._engine].pyramids, ("low", "high")
+        if lane.layer is None:
+            given = self._input is not self._result.inputs.sequence
+            name, stored = (OF_INPUT, stored) if given else ("x", self._result.inputs.pyramids)
+        elif self._quantity in _COMPARED:
+            stored, ends = of_candidate, _COMPARED[self._quantity]
+        comparison = None if name == "x" else self._compared(lane)
         marks = "" if comparison is None else f"{comparison.name}.marks"
-        found = (stored.get(f"{name}.{low}"), stored.get(f"{name}.{high}"), of_candidate.get(marks))
-        low_of, high_of, marks_of = (NO_PYRAMID if pyramid is None else pyramid for pyramid in found)
-        return low_of, high_of, marks_of
+        low, high = (stored.get(f"{name}.{end}", NO_PYRAMID) for end in ends)
+        return low, high, of_candidate.get(marks, NO_PYRAMID)
 
-    def _marked(self, lane: Lane) -> bool:
-        return (self.input_comparison if lane.layer is None else self.comparison) is not None
+    def _compared(self, lane: Lane) -> LaneComparison | None:
+        """The comparison whose mismatches are marked in a lane."""
+        return self.input_comparison if lane.layer is None else self.comparison
+
+
+def _turned(values: FloatArray, marks: BoolArray | None) -> Tile:
+    """(units, times), of values and marks (times, units)."""
+    return Tile(values.T, None if marks is None else marks.T)
+
+
+def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
+    """A copy of a part of a mapped array, of which nothing stays mapped."""
+    copy = stored.copy()
+    release_pages(stored)
+    return copy

@@ -1,23 +1,33 @@
-"""Gradients of the parameters and of the initial states: each array's largest error, and its entries by error."""
+"""Gradients of the parameters and of the initial states: each array's largest error, and its entries by error.
+
+And of one number of a parameter the contributions of the time steps, with a reader of them as values of a lane.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.gradients import GRADIENT, OF_PARAMETERS
+from rnnviz.core.gradients import GRADIENT, OF_PARAMETERS, gradient
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.engines.base import Progress
+from rnnviz.explain.lines import Floats
+from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
+from rnnviz.reading.arrays import ResultReader
+from rnnviz.reading.lane_reader import LaneReader, Tile
+from rnnviz.reading.quantities import GateQuantity
+from rnnviz.reading.units import LaneOrders
 from rnnviz.verify.compare import ArrayComparison
-from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance
+from rnnviz.verify.metrics import abs_error, error_ratio_of, largest_magnitude, tolerance
 from rnnviz.verify.result import RunResult
 
 LISTED = 1000
 """Limit of the listed entries of an array."""
 _BLOCK_VALUES = 1 << 20
-
-Check: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def _rank(comparison: ArrayComparison | None) -> float:
     return np.inf if comparison.nonfinite_apart else comparison.max_error_ratio
 
 
-def entries_of(result: RunResult, row: ArrayRow, check: Check) -> Entries:
+def entries_of(result: RunResult, row: ArrayRow, check: Callable[[], None]) -> Entries:
     """The entries of an array with the largest errors; `check` is called between blocks, and may raise."""
     comparison = row.comparison
     reference = result[row.engine][row.name].reshape(-1)
@@ -112,3 +122,99 @@ def _largest(
     # NaN is the largest.
     order = np.lexsort([-np.where(np.isnan(key), np.inf, key) for key in keys])
     return np.asarray(places[order[:LISTED]])
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """The contributions of the time steps to the gradient of one number of a parameter, summed over the samples.
+
+    `values` (T, U) has in the column of a unit those to its number in the same gate and column of the parameter, and
+    `largest` is their largest finite magnitude. `gate` is the name of the gate in a gradient, "" of a parameter without
+    gates.
+    """
+
+    engine: str
+    parameter: Place
+    gate: str
+    samples: int
+    values: Floats
+    largest: float
+
+    @property
+    def name(self) -> str:
+        """The gradient that the contributions sum to, such as "grad.l0_i2h_weight[3, 2]"."""
+        return notation(self.parameter.gradient)
+
+    @property
+    def quantity(self) -> GateQuantity:
+        return GateQuantity(self.name, "contribution of each time step")
+
+    @property
+    def lane(self) -> Lane:
+        return self.parameter.lane or INPUT
+
+    @property
+    def unit(self) -> int:
+        """The unit of the number."""
+        return self.parameter.index[0] % self.values.shape[1]
+
+    def number_of(self, unit: int) -> Place:
+        """The number of another unit in the same gate and column."""
+        row, *column = self.parameter.index
+        return replace(self.parameter, index=(row - self.unit + unit, *column))
+
+    def source(self, where: Location) -> Place:
+        """The gradient that the contribution of a step of the lane is a multiple of."""
+        return Place.at(gradient(self.gate or "h"), where)
+
+
+def contributions(
+    result: RunResult, parameter: Place, engine: str | None = None, check: Progress = lambda fraction: None
+) -> Contributions:
+    """The contributions of the time steps to the gradient of a number of a parameter.
+
+    Raises rnnviz.InputError if the engine does not give the gradients.
+    """
+    from rnnviz.explain.backward_symbols import gate_name
+    from rnnviz.explain.explanation import contributions_over_time
+
+    engine, kind = result.reference.engine if engine is None else engine, result.inputs.network.kind
+    values = contributions_over_time(result, engine, parameter, check)
+    gate = ""
+    if parameter.name_in_lane not in kind.own_parameters:
+        gates = kind.gate_symbols if parameter.name_in_lane.startswith("i2h_") else kind.recurrent_gates
+        gate = gate_name(kind, gates[parameter.index[0] // values.shape[1]])
+    return Contributions(engine, parameter, gate, result.inputs.batch_size, values, largest_magnitude(values))
+
+
+class ContributionReader(LaneReader):
+    """Contributions as the values of their lane; the other lanes and the input have none."""
+
+    def __init__(
+        self,
+        result: RunResult,
+        found: Contributions,
+        sample: int,
+        arrays: ResultReader,
+        orders: LaneOrders | None,
+    ) -> None:
+        super().__init__(result, found.engine, None, sample, "value", arrays, orders)
+        # The name in the cache, which no array of a trace has.
+        self._quantity, self._found = found.name, found
+
+    def shape(self, lane: Lane) -> tuple[int, int]:
+        timesteps, units = super().shape(lane)
+        return timesteps, self._found.values.shape[1] if lane == self._found.lane else units
+
+    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
+        if lane != self._found.lane:
+            return Tile(np.zeros((units.stop - units.start, times.stop - times.start)), None)
+        return Tile(np.ascontiguousarray(self._found.values[times, units].T), None)
+
+    @property
+    def length(self) -> int:
+        """The number of time steps of the longest sample, for the samples are summed."""
+        return max(map(self._result.inputs.length, range(self._found.samples)))
+
+    def recorded(self, lane: Lane) -> range:
+        return range(self._result.shape[2] if lane == self._found.lane else 0)

@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
+from rnnviz.core.trace_index import time_blocks
 from rnnviz.frozen import dataclass
-from rnnviz.reading.gates import GateReader, Quantity, gate_quantity, is_gradient, stored_array
+from rnnviz.reading.arrays import ArrayReader
 from rnnviz.reading.level_of_detail import IntArray
+from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.verify.result import RunResult
 
 OrderName: TypeAlias = Literal["index", "component", "activity"]
@@ -81,15 +83,13 @@ class LaneOrders:
 
 def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
     """The orders of all lanes; `check` is called between lanes, and may raise an exception to cancel."""
-    layers, directions, *_ = result.shape
     found = {}
-    for layer in range(layers):
-        for direction in range(directions):
-            check()
-            lane = result[key.engine][key.array][layer, direction]
-            values = np.asarray(lane[sampled_times(result.inputs.length(key.sample)), key.sample]).astype(np.float64)
-            release_pages(lane)
-            found[layer, direction] = UnitOrder(order_of(values, key.name))
+    for layer, direction in np.ndindex(result.shape[:2]):
+        check()
+        lane = result[key.engine][key.array][layer, direction]
+        values = np.asarray(lane[sampled_times(result.inputs.length(key.sample)), key.sample]).astype(np.float64)
+        release_pages(lane)
+        found[layer, direction] = UnitOrder(order_of(values, key.name))
     return LaneOrders(key, found)
 
 
@@ -263,15 +263,9 @@ def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check)
 def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
     """First time step and values (B, H) of each block of some time steps."""
     trace, lane = result[query.engine], (query.layer, query.direction)
-    stored = stored_array(query.quantity, trace)
-    reader = GateReader(result.inputs, trace) if stored is None else None
+    reader, array = ArrayReader(result.inputs, trace), trace[stored_array(query.quantity, trace) or "h"][lane]
     length, units = max(1, _BLOCK_VALUES // result.shape[4]), slice(0, result.shape[4])
-    for first in range(times.start, times.stop, length):
+    for block in time_blocks(times, length, backward=False):
         check()
-        block = slice(first, min(first + length, times.stop))
-        array = trace[stored or "h"][lane][block]
-        if reader is None:
-            yield first, array[:, query.sample]
-        else:
-            yield first, reader.lane(*lane, query.sample, query.quantity, block, units)
-        release_pages(array)
+        yield block.start, reader.lane(*lane, query.sample, query.quantity, block, units)
+        release_pages(array[block])

@@ -12,7 +12,7 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, first_timestep, lane_text
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
-from rnnviz.reading.gates import is_gradient
+from rnnviz.reading.quantities import is_gradient
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.audit import Audit

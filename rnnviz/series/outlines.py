@@ -22,13 +22,6 @@ from rnnviz.verify.histogram import Histogram
 _PADDING = 0.06
 
 
-def unit_over_time(trace: Trace, where: Location, unit: int, times: range, name: str = "h") -> FloatArray:
-    """One unit of an array's lane and sample of `where` at some time steps, read into memory; NaN in padding."""
-    values = np.array(trace[name][where.layer, where.direction, times.start : times.stop, where.sample, unit])
-    values[max(0, trace.places.length(where.sample) - times.start) :] = np.nan
-    return values
-
-
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(K, 2): first and last index of each run of True."""
     padded = np.zeros(len(mask) + 2, np.int8)

@@ -10,7 +10,7 @@ from rnnviz.core.inputs import open_inputs
 from rnnviz.execution.events import AuditMode, RunRequest, open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
-from rnnviz.reading.gates import GateReader
+from rnnviz.reading.arrays import ArrayReader
 from rnnviz.verify import audited
 
 pytest.importorskip("torch")
@@ -66,10 +66,10 @@ def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, n
     run(tmp_path / "run", "auto")
     inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(tmp_path / "run")["torch"]
     lane = 1, 1, 1, name, slice(0, 7), slice(0, 4)
-    followed = GateReader(inputs, trace.with_arrays({"derived.c": None})).lane(*lane)
-    np.testing.assert_allclose(GateReader(inputs, trace).lane(*lane), followed, atol=1e-12)
+    followed = ArrayReader(inputs, trace.with_arrays({"derived.c": None})).lane(*lane)
+    np.testing.assert_allclose(ArrayReader(inputs, trace).lane(*lane), followed, atol=1e-12)
     if name == "c":
-        np.testing.assert_array_equal(GateReader(inputs, trace).lane(*lane), trace["derived.c"][1, 1, :, 1])
+        np.testing.assert_array_equal(ArrayReader(inputs, trace).lane(*lane), trace["derived.c"][1, 1, :, 1])
 
 
 def test_no_cell_states_are_stored_of_a_sampled_audit_or_a_cell_without_them(

@@ -16,7 +16,7 @@ from rnnviz.explain.terms import term_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.statements import Statement, check_statement
-from rnnviz.reading.gates import gate_quantities, gradient_quantities
+from rnnviz.reading.quantities import gate_quantities, gradient_quantities
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import explain_at
 from tests.lessons.test_lesson_content import STEPS, solution

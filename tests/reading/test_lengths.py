@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.reading import gate_lanes
-from rnnviz.reading.gate_lanes import LaneGates, gate_series, series_key
-from rnnviz.reading.gates import GateReader, gate_quantities, quantities_of_lanes
-from rnnviz.reading.lane_reader import MultiscaleReader
+from rnnviz.reading import arrays
+from rnnviz.reading.arrays import ArrayReader, ResultReader, series_key, unit_series
+from rnnviz.reading.lane_reader import LaneReader
 from rnnviz.reading.level_of_detail import Bins
+from rnnviz.reading.quantities import gate_quantities, quantities_of_lanes
 from rnnviz.reading.units import OrderKey, Query, find_orders, select
 from rnnviz.series.errors import QUANTITIES, error_series, spread
-from rnnviz.series.outlines import block_for, unit_outline, unit_over_time
+from rnnviz.series.outlines import block_for, unit_outline
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from tests.factories import result_of
@@ -33,7 +33,7 @@ def test_gates_are_those_of_the_sample_alone(result: RunResult, data: st.DataObj
     length, one = inputs.length(sample), result_alone(result, sample)
     start = data.draw(st.integers(0, inputs.timesteps - 1))
     names = [quantity.name for quantity in gate_quantities(inputs.network.kind)]
-    whole, alone = GateReader(inputs, result[engine]), GateReader(one.inputs, one[engine])
+    whole, alone = ArrayReader(inputs, result[engine]), ArrayReader(one.inputs, one[engine])
     for layer, direction in np.ndindex(result.shape[:2]):
         for name in names:
             units = slice(0, inputs.network.sizes(layer).of(next(
@@ -52,11 +52,11 @@ def test_a_series_has_no_numbers_in_padding(result: RunResult, data: st.DataObje
     length, one = result.inputs.length(sample), result_alone(result, sample)
     layer, direction, timesteps, _, units = result.shape
     where = Location(layer - 1, direction - 1, 0, sample, data.draw(st.integers(0, units - 1)))
-    series = gate_series(result, series_key("other", where, where.unit, "change"), nothing)
-    expected = gate_series(one, series_key("other", where.moved(sample=0), where.unit, "change"), nothing)
+    key, own = (series_key("other", where.moved(sample=n), where.unit, "change") for n in (sample, 0))
+    series, expected = unit_series(result, key), unit_series(one, own)
     np.testing.assert_array_equal(series[:length], expected)
     assert np.isnan(series[length:]).all()
-    values = unit_over_time(result["other"], where, where.unit, range(timesteps))
+    values = unit_series(result, key._replace(quantity="value"))
     np.testing.assert_array_equal(values[:length], one["other"].hidden[layer - 1, direction - 1, :, 0, where.unit])
     assert np.isnan(values[length:]).all()
     for pixels in (1, 2, 100):
@@ -95,8 +95,8 @@ def test_lanes_show_the_computed_steps_and_no_other_extremes(result: RunResult, 
     name = data.draw(st.sampled_from(names))
     lane = Lane(data.draw(st.integers(0, result.shape[0] - 1)), data.draw(st.integers(0, result.shape[1] - 1)))
     width = data.draw(st.sampled_from((1, 2, 4)))
-    own = MultiscaleReader(result, "other", "other", sample, name)
-    alone = MultiscaleReader(one, "other", "other", 0, name)
+    own = LaneReader(result, "other", "other", sample, name)
+    alone = LaneReader(one, "other", "other", 0, name)
     units = Bins(np.arange(own.shape(lane)[1]), own.shape(lane)[1])
     tiles = [
         reader.read(lane, Bins(np.arange(0, stop, width), stop), units)
@@ -125,7 +125,7 @@ def test_padding_that_an_engine_fills_is_no_mismatch(result: RunResult, data: st
     assert neighbor_mismatch(comparison, *pair, first, forward=data.draw(st.booleans())) == first
     lane = Lane(first.layer, first.direction)
     for sample in range(result.inputs.batch_size):
-        tile = MultiscaleReader(filled, "other", "other", sample).cells(
+        tile = LaneReader(filled, "other", "other", sample).cells(
             lane, slice(0, result.inputs.timesteps), slice(0, result.shape[4])
         )
         marked = 0 if tile.marks is None else tile.marks.sum()
@@ -136,11 +136,11 @@ def test_padding_that_an_engine_fills_is_no_mismatch(result: RunResult, data: st
 def test_extents_are_those_of_computed_steps(result: RunResult, exactly: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if not exactly:
-            patch.setattr(gate_lanes, "_EXACTLY", 0)
-        gates = LaneGates(result)
+            patch.setattr(arrays, "_EXACTLY", 0)
+        gates = ResultReader(result)
         samples = range(result.inputs.batch_size if exactly else min(result.inputs.batch_size, 2))
         found = gates.extent("manual", "norm")
-        largest = max(LaneGates(result_alone(result, n)).extent("manual", "norm").largest for n in samples)
+        largest = max(ResultReader(result_alone(result, n)).extent("manual", "norm").largest for n in samples)
     assert found.exact == exactly
     assert found.largest >= largest * (1.0 - 1e-5)
     assert not exactly or found.largest == pytest.approx(largest, rel=1e-5)

@@ -15,7 +15,7 @@ from rnnviz.core.multiscale import Level, level_shape, open_pyramids
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.reading import level_of_detail as module
-from rnnviz.reading.lane_reader import MultiscaleReader
+from rnnviz.reading.lane_reader import LaneReader
 from rnnviz.reading.level_of_detail import (
     Bins,
     ComparedPyramids,
@@ -24,7 +24,6 @@ from rnnviz.reading.level_of_detail import (
     block_extremes,
     block_marks,
     build_values,
-    every_cell,
     needs_pyramid,
 )
 from rnnviz.verify.metrics import ComparedBlock, block_difference, error_ratio, signed_difference
@@ -139,31 +138,6 @@ def test_blocks_keep_every_mark(marks: np.ndarray, data: st.DataObject) -> None:
         assert shown == marks[time * k : (time + 1) * k, unit * m : (unit + 1) * m].any()
 
 
-@given(st.integers(1, 3000), st.data())
-def test_no_block_is_lost_between_pixels(cells: int, data: st.DataObject) -> None:
-    bins = data.draw(bins_over(min(cells, 200)))
-    blocks = bins.in_blocks(bins.block)
-    assert (np.diff(blocks.starts) > 0).all() or bins.block == 1
-    assert blocks.first == bins.first // bins.block
-    assert (blocks.stop - 1) == (bins.stop - 1) // bins.block
-
-
-def test_of_two_equal_magnitudes_the_positive_is_shown() -> None:
-    values = np.array([[-2.0], [2.0], [1.0]])
-    assert block_extremes(values, values, 4, 1).tolist() == [[2.0]]
-
-
-@pytest.mark.parametrize("other", [1.0, -np.inf, np.inf])
-def test_nan_wins_over_everything(other: float) -> None:
-    values = np.array([[other], [np.nan]])
-    assert np.isnan(block_extremes(values, values, 2, 1)).all()
-
-
-def test_every_cell_has_a_pixel() -> None:
-    bins = every_cell(3, 6)
-    assert (bins.starts.tolist(), bins.stop, bins.block, bins.widest) == ([3, 4, 5], 6, 1, 1)
-
-
 def test_many_cells_on_a_pixel_are_cut_off_where_the_last_pixel_ends() -> None:
     picture = np.random.default_rng(2).standard_normal((23, 31)).astype(np.float32)
     # Beyond the last pixels lie larger values, which no pixel shows.
@@ -267,12 +241,12 @@ def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data: st.DataObje
             down = Bins(np.arange(0, sizes["hidden_size"], height), sizes["hidden_size"])
             at = place[4] // height, (place[2] - first) // width
             for quantity in ("value", "error_ratio", "difference"):
-                lanes = MultiscaleReader(result, "manual", "manual", place[3], quantity)
+                lanes = LaneReader(result, "manual", "manual", place[3], quantity)
                 _assert_found(lanes, Lane(*place[:2]), across, down, at, spike, quantity)
 
 
 def _assert_found(
-    lanes: MultiscaleReader, lane: Lane, across: Bins, down: Bins, at: tuple[int, int], spike: float, quantity: Any
+    lanes: LaneReader, lane: Lane, across: Bins, down: Bins, at: tuple[int, int], spike: float, quantity: Any
 ) -> None:
     patch = lanes.read(lane, across, down)
     assert patch.marks is not None
@@ -291,24 +265,16 @@ def _assert_found(
     assert all(abs(value) <= 1.0 for value in others)
 
 
-def test_the_coarsest_copy_that_will_do_is_read(tmp_path: Path) -> None:
-    result = pyramid_result(tmp_path, 16, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=200)
-    lanes = MultiscaleReader(result, "gluon", "manual", 0)
-    asked = {(1, 1): (1, 1), (2, 4): (1, 1), (4, 1): (4, 1), (8, 2): (4, 1), (8, 4): (4, 4), (32, 1): (16, 1)}
-    assert {(k, m): tuple(lanes.level_read(Lane(1, 1), k, m)) for k, m in asked} == asked
-    assert lanes.level_read(INPUT, 32, 1) == Level(16, 1)
-
-
 def test_a_long_trace_is_not_read_to_show_the_whole_of_it(tmp_path: Path) -> None:
     def read(result: RunResult) -> list[np.ndarray]:
         across, down = Bins(np.arange(0, 200, 20), 200), Bins(np.arange(4), 4)
         found = []
         for quantity in ("value", "error_ratio", "difference"):
-            patch = MultiscaleReader(result, "manual", "manual", 1, quantity).read(Lane(0, 0), across, down)
+            patch = LaneReader(result, "manual", "manual", 1, quantity).read(Lane(0, 0), across, down)
             found += [patch.values, patch.marks]
         return [
             *found,
-            MultiscaleReader(result, "manual", "manual", 1).read(INPUT, across, Bins(np.arange(3), 3)).values,
+            LaneReader(result, "manual", "manual", 1).read(INPUT, across, Bins(np.arange(3), 3)).values,
         ]
 
     result = pyramid_result(tmp_path, 16, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=200)

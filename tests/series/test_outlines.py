@@ -33,18 +33,10 @@ from rnnviz.series.outlines import (
     runs,
     ulp_bars,
     unit_outline,
-    unit_over_time,
 )
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
-
-
-def test_a_unit_over_time_is_the_lanes_column() -> None:
-    result = make_result(num_layers=2, bidirectional=True)
-    values = unit_over_time(result["manual"], Location(1, 1, 0, 1), 2, range(1, 4))
-    assert np.array_equal(values, result["manual"].hidden[1, 1, 1:4, 1, 2])
-    assert values.flags.c_contiguous
 
 
 @given(hnp.arrays(bool, st.integers(0, 40)))

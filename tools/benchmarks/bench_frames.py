@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.reading.gates import gradients_of
+from rnnviz.reading.quantities import gradients_of
 from rnnviz.verify.result import RunResult
 from tests.gui.views.unrolled.seen import picture_complete
 from tools.benchmarks.large_results import large_result

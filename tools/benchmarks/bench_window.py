@@ -33,7 +33,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.reading.gates import Quantity
+from rnnviz.reading.quantities import Quantity
 from rnnviz.verify.result import RunResult
 from tools.benchmarks.large_results import large_result
 

@@ -18,7 +18,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.core.trace_index import Location, Places
-from rnnviz.reading.gates import gradient_extents
+from rnnviz.reading.arrays import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, compare_all

@@ -15,7 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.lessons.index import lesson_entries, lessons
-from rnnviz.reading.gates import color_names
+from rnnviz.reading.quantities import color_names
 
 _EDITS, _CONFIGS = 600, 8
 DisplayOptions = TypeVar("DisplayOptions")

@@ -14,7 +14,7 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
-from rnnviz.reading.gates import GRADIENTS, Quantity, choices_of
+from rnnviz.reading.quantities import GRADIENTS, Quantity, choices_of
 from rnnviz.verify.result import RunResult
 
 WHY = (
@@ -78,7 +78,7 @@ class ColorByCombo(ElidedComboBox):
                 group = choice.group
                 self._head(group)
             how = "given by the shown engine" if group == GRADIENTS else "computed from the shown engine's h"
-            self._add(choice.text, choice.name, why=f"{choice.title.capitalize()}, {how}.")
+            self._add(choice.text, choice.name, why=f"{choice.menu_title.capitalize()}, {how}.")
 
     def _head(self, text: str) -> None:
         model = self.model()

@@ -35,10 +35,10 @@ from rnnviz.gui.views.unrolled.colormap import (
 )
 from rnnviz.gui.views.unrolled.render_state import LaneCaches, render_state_of
 from rnnviz.io.export.paper import MM, VIEWS, PaperFigure
-from rnnviz.reading.gates import color_names, gradients_of, heading_of, is_gradient, quantity_for
 from rnnviz.reading.level_of_detail import Bins
+from rnnviz.reading.quantities import color_names, gradients_of, heading_of, is_gradient, quantity_for
 from rnnviz.series.errors import QUANTITIES, error_series
-from rnnviz.series.outlines import error_ratio_bars, finite_range, log_scale, outline_of, unit_over_time
+from rnnviz.series.outlines import error_ratio_bars, finite_range, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 
 _IMAGE_DPI = 600
@@ -502,7 +502,7 @@ class _Units(_Plot):
         length, self.timesteps = result.inputs.length(where.sample), result.shape[2]
         for trace in own:
             values = np.full(self.timesteps, np.nan)
-            values[:length] = unit_over_time(trace, where, where.unit, range(length), name)
+            values[:length] = trace[name][where.layer, where.direction, :length, where.sample, where.unit]
             self.curves.append(_Curve(display_name(trace.engine), values))
         self.range = finite_range([curve.values for curve in self.curves])
         self.ticks = _linear_ticks(*self.range)

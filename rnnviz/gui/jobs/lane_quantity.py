@@ -21,7 +21,7 @@ from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     from rnnviz.dependence.influence import Influence
-    from rnnviz.reading.contributions import Contributions
+    from rnnviz.reading.parameter_gradients import Contributions
 
     Found: TypeAlias = Influence | Contributions
 
@@ -159,7 +159,7 @@ def _computed(
 
     try:
         if isinstance(of, Place):
-            from rnnviz.reading.contributions import contributions
+            from rnnviz.reading.parameter_gradients import contributions
 
             return contributions(result, of, engine, report)
         from rnnviz.dependence.influence import influence

@@ -27,7 +27,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LINK_SCHEME, LessonEntry, lesson_entries
-from rnnviz.reading.gates import color_names
+from rnnviz.reading.quantities import color_names
 from rnnviz.text.config_diff import changed_keys
 
 if TYPE_CHECKING:

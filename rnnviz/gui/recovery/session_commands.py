@@ -21,7 +21,7 @@ from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.geometry import Camera
-from rnnviz.reading.gates import color_names
+from rnnviz.reading.quantities import color_names
 from rnnviz.reading.units import OrderName
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
-from rnnviz.reading.gate_lanes import SeriesKey, gate_series, series_effort, series_key
-from rnnviz.reading.gates import Quantity, is_gradient, stored_array
-from rnnviz.series.outlines import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
+from rnnviz.reading.arrays import SeriesKey, series_effort, series_key, unit_series
+from rnnviz.reading.quantities import Quantity, is_gradient, stored_array
+from rnnviz.series.outlines import Outline, block_for, finite_range, outline_of, unit_outline
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.result import RunResult
 
@@ -74,7 +74,7 @@ class SeriesCache(QObject):
         self._missing = [key for key in dict.fromkeys(keys) if key not in self._known]
         if sum(series_effort(result, key) for key in self._missing) <= _AT_ONCE:
             for key in self._missing:
-                self._keep(key, gate_series(result, key, lambda: None))
+                self._keep(key, unit_series(result, key))
             self._missing = []
         self._ask_next()
 
@@ -99,7 +99,7 @@ class SeriesCache(QObject):
         key = self._missing.pop(0)
 
         def work(check: Check) -> tuple[SeriesKey, FloatArray]:
-            return key, gate_series(result, key, check)
+            return key, unit_series(result, key, check=check)
 
         self._task.ask(work)
 
@@ -299,9 +299,8 @@ class UnitLines(QObject):
         """Values of a curve at some time steps, of shape (len(times),); None until computed."""
         if self._result is None:
             return None
-        name = self._array(line)
-        if name is not None:
-            return unit_over_time(self._result[line.engine], self._location, line.unit, times, name)
+        if self._array(line) is not None:
+            return unit_series(self._result, self._key(line), times)
         values = self._series.get(self._key(line))
         return None if values is None else values[times.start : times.stop]
 

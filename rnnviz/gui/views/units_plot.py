@@ -21,7 +21,7 @@ from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.reading.gates import RECOMPUTED, Quantity, color_names, gradients_of, is_recomputed, per_unit_choices
+from rnnviz.reading.quantities import RECOMPUTED, Quantity, choices_of, color_names, gradients_of, is_recomputed
 from rnnviz.series.outlines import Outline
 from rnnviz.verify.result import RunResult
 
@@ -58,7 +58,7 @@ class QuantityCombo(ComboBox):
         """List the quantities of a cell and the given gradients. Select h if it lacks the selected one."""
         self.clear()
         self.addItem("h", "value")
-        for choice in per_unit_choices(cell, gradients):
+        for choice in choices_of(cell, gradients, per_unit=True):
             self.addItem(choice.text, choice.name)
         place = self.findData(self.quantity)
         self.quantity = "value" if place < 0 else self.quantity

@@ -21,15 +21,15 @@ from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
-from rnnviz.reading.gate_lanes import GateVector, GateVectors
-from rnnviz.reading.gates import (
+from rnnviz.reading.arrays import ArrayReader, UnitVector
+from rnnviz.reading.quantities import (
     GRADIENTS,
     RECOMPUTED,
-    Choice,
+    GateQuantity,
     Quantity,
+    choices_of,
     gradients_of,
     is_recomputed,
-    per_unit_choices,
 )
 from rnnviz.results.columns import PLAIN, Column, Look, Looks, plain
 from rnnviz.verify.result import RunResult
@@ -75,9 +75,9 @@ class VectorTable(ResultView):
         self._following = False
         self._followed = "h"
         self._fitted: list[str] = []
-        self._gates: GateVectors | None = None
+        self._gates: ArrayReader | None = None
         self._vector: Vector | None = None
-        self._added: tuple[Choice, ...] = ()
+        self._added: tuple[GateQuantity, ...] = ()
         self._longest, self._marks = _NUMBER, False
         self._highlighted: Sequence[Region] = ()
 
@@ -141,7 +141,7 @@ class VectorTable(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
-            self._gates = None if result is None else GateVectors(result)
+            self._gates = None if result is None else ArrayReader(result.inputs, result.reference)
             # It only grows, so that no column moves with the selection.
             self._longest, self._marks = _NUMBER, False
         self._result, self._candidate = result, candidate
@@ -192,7 +192,7 @@ class VectorTable(ResultView):
         beside = self._kind in ("hidden", "gradient") and self._gates is not None
         self._added = self.columns.chosen if beside else ()
         reference = result.reference.engine
-        gates = self._gates.at(where) if self._added and self._gates is not None else None
+        gates = UnitVector(self._gates, where) if self._added and self._gates is not None else None
         added = [] if gates is None else [self._gate_column(choice, gates, reference) for choice in self._added]
         self._longest = max(self._longest, _longest_number(vector), key=len)
         if vector.difference is not None and not self._marks:
@@ -273,12 +273,12 @@ class VectorTable(ResultView):
         network = self._result.config.network
         return self._kind != "input" and network.output_size == network.hidden_size
 
-    def _gate_column(self, choice: Choice, gates: GateVector, reference: str) -> Column:
+    def _gate_column(self, choice: GateQuantity, gates: UnitVector, reference: str) -> Column:
         assert self._result is not None
         cell = self._result.config.network.kind
         recomputed = is_recomputed(choice.name, self._result.reference, cell)
         how = "by" if choice.group == GRADIENTS else "recomputed from h of" if recomputed else "from the values of"
-        why = f"{choice.title.capitalize()}, {how} {reference}."
+        why = f"{choice.menu_title.capitalize()}, {how} {reference}."
         # In two lines where the heading is narrow.
         name = f"{choice.name} {RECOMPUTED}" if recomputed else choice.name
         widest = max(_NUMBER, *name.split(), key=len)
@@ -466,20 +466,20 @@ class ColumnMenuButton(IconButton):
         super().__init__("plus", "Columns of gates", why)
         self._settings = settings
         self._chosen: set[str] = set() if settings is None else set(settings.columns(COLUMN_SETTING))
-        self._offered: tuple[Choice, ...] = ()
+        self._offered: tuple[GateQuantity, ...] = ()
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
 
     @property
-    def chosen(self) -> tuple[Choice, ...]:
+    def chosen(self) -> tuple[GateQuantity, ...]:
         """The selected columns that the current cell has."""
         return tuple(choice for choice in self._offered if choice.name in self._chosen)
 
     def show_cell(self, cell: CellSpec, gradients: Collection[str] = ()) -> None:
         """Offer the columns of a cell and the given gradients."""
-        offered = per_unit_choices(cell, gradients)
+        offered = choices_of(cell, gradients, per_unit=True)
         if offered != self._offered:
             self._offered = offered
             self._fill()
@@ -510,5 +510,5 @@ class ColumnMenuButton(IconButton):
             action = self._menu.addAction(choice.text)
             action.setCheckable(True)
             action.setChecked(choice.name in self._chosen)
-            action.setToolTip(f"{choice.title.capitalize()}, next to each unit's h.")
+            action.setToolTip(f"{choice.menu_title.capitalize()}, next to each unit's h.")
             action.triggered.connect(lambda wanted, name=choice.name: self.choose(name, wanted=wanted))

@@ -26,7 +26,8 @@ from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write, write_text
-from rnnviz.reading.gates import RECOMPUTED, gate_blocks, gate_quantities, is_recomputed
+from rnnviz.reading.arrays import gate_blocks
+from rnnviz.reading.quantities import RECOMPUTED, gate_quantities, is_recomputed
 from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
 from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
 from rnnviz.verify.result import RunResult
@@ -201,7 +202,7 @@ def write_contributions(
     """
     # The arithmetic takes longer to import than all the rest that an export needs.
     from rnnviz.explain.value_sources import notation
-    from rnnviz.reading.contributions import Contributions, contributions
+    from rnnviz.reading.parameter_gradients import Contributions, contributions
 
     found: dict[str, Contributions] = {}
     missing: list[InputError] = []

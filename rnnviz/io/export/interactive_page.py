@@ -56,13 +56,12 @@ from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
-from rnnviz.reading.gate_lanes import LaneGates
-from rnnviz.reading.gates import (
+from rnnviz.reading.arrays import ResultReader
+from rnnviz.reading.quantities import (
     GATES,
     GRADIENTS,
     STATES,
     choices_of,
-    gate_quantity,
     gradients_of,
     is_bounded,
     is_gradient,
@@ -249,17 +248,9 @@ def _quantities(network: Network, gradients: Sequence[str]) -> Iterator[dict[str
         "group": "Values",
         "bounded": is_bounded(network.graph),
     }
-    for choice in choices_of(cell, gradients):
-        quantity = gate_quantity(choice.name, cell)
-        if choice.group not in (GATES, STATES, GRADIENTS) or choice.name in _NO_ROLE or quantity is None:
-            continue
-        yield {
-            "name": choice.name,
-            "title": choice.text,
-            "group": choice.group,
-            "low": quantity.low,
-            "high": quantity.high,
-        }
+    for own in choices_of(cell, gradients):
+        if own.group in (GATES, STATES, GRADIENTS) and own.name not in _NO_ROLE:
+            yield {"name": own.name, "title": own.text, "group": own.group, "low": own.low, "high": own.high}
 
 
 def _shown_arrays(result: RunResult, trace: Trace) -> list[str]:
@@ -283,7 +274,7 @@ def _data(result: RunResult, samples: list[int], engine: int, start: Location) -
     layers, directions, timesteps, _, units = result.shape
     numbers = {node: place for place, node in enumerate(graph.nodes)}
     names = [inputs.names.of_sample(sample) for sample in samples] if inputs.names.samples else [inputs.names]
-    gates, cache = LaneGates(result), ExplanationCache(result)
+    gates, cache = ResultReader(result), ExplanationCache(result)
     backward = cache.blocks
     without = engines_without_terms(result, cache) if backward else {}
     chosen = np.asarray(samples, np.intp)
@@ -354,7 +345,7 @@ def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str
 
 
 def _engine(
-    result: RunResult, trace: Trace, samples: list[int], gates: LaneGates, blocks: GradientBlocks | None
+    result: RunResult, trace: Trace, samples: list[int], gates: ResultReader, blocks: GradientBlocks | None
 ) -> dict[str, Any]:
     """One engine's arrays (L, D, T, N, U): what the lanes show, and what its arithmetic and its gradients read."""
     inputs, network = result.inputs, result.config.network
@@ -433,7 +424,7 @@ def _ends(times: range) -> tuple[int, int]:
     return times.start, times.stop
 
 
-def _lanes(result: RunResult, trace: Trace, name: str, samples: list[int], gates: LaneGates) -> FloatArray:
+def _lanes(result: RunResult, trace: Trace, name: str, samples: list[int], gates: ResultReader) -> FloatArray:
     """(L, D, T, N, U): a quantity of the samples, 0 in padding."""
     layers, directions, timesteps, _, units = result.shape
     stored = trace.stored(name)

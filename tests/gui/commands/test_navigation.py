@@ -18,7 +18,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.reading.gates import RECOMPUTED
+from rnnviz.reading.quantities import RECOMPUTED
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers
 

@@ -9,7 +9,7 @@ from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.reading.gates import Quantity
+from rnnviz.reading.quantities import Quantity
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 

@@ -17,7 +17,7 @@ from PySide6.QtGui import QColor
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.reading.gates import GateQuantity
+from rnnviz.reading.quantities import GateQuantity
 
 IndexArray: TypeAlias = NDArray[np.uint8]
 PixelArray: TypeAlias = NDArray[np.uint32]

@@ -21,7 +21,7 @@ from rnnviz.series.outlines import pixel_bands
 
 if TYPE_CHECKING:
     from rnnviz.dependence.influence import Influence
-    from rnnviz.reading.contributions import Contributions
+    from rnnviz.reading.parameter_gradients import Contributions
 
 _WIDE_COLUMN = 14.0
 _SMALLEST_BOX = 7.0

@@ -30,7 +30,7 @@ from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.render_state import shown_in
-from rnnviz.reading.gates import RECOMPUTED, Quantity, is_recomputed
+from rnnviz.reading.quantities import RECOMPUTED, Quantity, is_recomputed
 from rnnviz.reading.units import MOST, THRESHOLD, Match, Query, Selection, reach, searched, select
 from rnnviz.verify.result import RunResult
 

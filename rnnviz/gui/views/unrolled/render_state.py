@@ -29,8 +29,9 @@ from rnnviz.gui.views.unrolled.colormap import (
 )
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
-from rnnviz.reading.gate_lanes import LaneGates
-from rnnviz.reading.gates import (
+from rnnviz.reading.arrays import ResultReader
+from rnnviz.reading.lane_reader import LaneReader
+from rnnviz.reading.quantities import (
     RECOMPUTED,
     GateQuantity,
     Quantity,
@@ -42,7 +43,6 @@ from rnnviz.reading.gates import (
     is_recomputed,
     quantity_for,
 )
-from rnnviz.reading.lane_reader import MultiscaleReader, no_chunks
 from rnnviz.reading.units import LaneOrders
 from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.metrics import compared_steps
@@ -50,7 +50,7 @@ from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     # It computes gradients, and is imported when the first ones are wanted.
-    from rnnviz.reading.contributions import Contributions
+    from rnnviz.reading.parameter_gradients import Contributions
 
 _FEWEST_DIGITS = len("-0.000")
 S = TypeVar("S")
@@ -70,8 +70,8 @@ class EngineSide:
     """One engine's side of the picture: its numbers, its colors, and the tiles of the colors."""
 
     engine: str
-    values: MultiscaleReader
-    colors: MultiscaleReader
+    values: LaneReader
+    colors: LaneReader
     tiles: Tiles
 
 
@@ -317,7 +317,7 @@ class LaneCaches:
     """Values of one result that were read or computed. `turn` counts the results."""
 
     def __init__(self, result: RunResult, turn: int) -> None:
-        self.chunks, self.gates, self.turn = no_chunks(), LaneGates(result), turn
+        self.arrays, self.turn = ResultReader(result), turn
         self.reaches: Reaches = {}
         """Ends of the color scale by what is in view."""
 
@@ -352,7 +352,7 @@ def render_state_of(
     if gate is not None:
         end = gate.high
         if end is None:
-            extent = caches.gates.extent(engine, quantity)
+            extent = caches.arrays.extent(engine, quantity)
             end, exact = extent.largest, extent.exact
         scale = gate_scale(gate, end)
     elif comparison is not None and quantity == "error_ratio":
@@ -377,8 +377,8 @@ def render_state_of(
     order = None if orders is None else orders.key
 
     def side(name: str) -> EngineSide:
-        def reader(of: str, quantity: Quantity) -> MultiscaleReader:
-            return MultiscaleReader(result, of, candidate, sample, quantity, caches.chunks, caches.gates, orders)
+        def reader(of: str, quantity: Quantity) -> LaneReader:
+            return LaneReader(result, of, candidate, sample, quantity, caches.arrays, orders)
 
         colors = reader(name, "value" if gate is None else quantity)
         if gate is None and quantity != "value":
@@ -422,7 +422,7 @@ def contributions_state(
     logarithmic: bool = False,
 ) -> RenderState:
     """Create a render state of contributions. The arguments are those of `render_state_of`."""
-    from rnnviz.reading.contributions import ContributionReader
+    from rnnviz.reading.parameter_gradients import ContributionReader
 
     own = scale = value_scale(found.largest)
     scale = scale if reach is None else scale.within(*reach)
@@ -432,7 +432,7 @@ def contributions_state(
     if found.values.shape[1] != result.shape[4]:
         # Gates of a projection have other units than h.
         orders = None
-    reader = ContributionReader(result, found, sample, caches.chunks, caches.gates, orders)
+    reader = ContributionReader(result, found, sample, caches.arrays, orders)
     order = None if orders is None else orders.key
     style = TileStyle(caches.turn, found.engine, None, sample, found.name, theme.name, scale, order)
     tiles = Tiles(reader, paint, style)

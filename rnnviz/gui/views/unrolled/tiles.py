@@ -27,9 +27,9 @@ from rnnviz.gui.views.unrolled.colormap import (
     pixel,
 )
 from rnnviz.gui.views.unrolled.geometry import Scale
-from rnnviz.reading.gates import Quantity
-from rnnviz.reading.lane_reader import MultiscaleReader, Wanted, always
+from rnnviz.reading.lane_reader import LaneReader, Wanted, always
 from rnnviz.reading.level_of_detail import BoolArray
+from rnnviz.reading.quantities import Quantity
 from rnnviz.reading.units import OrderKey
 
 REACH = 20
@@ -195,7 +195,7 @@ class Tile:
 class Tiles:
     """Renders the tiles of one source. Thread-safe. `seen` collects the special colors of painted tiles."""
 
-    source: MultiscaleReader
+    source: LaneReader
     paint: Paint
     style: TileStyle
     seen: set[int] = field(default_factory=set)

@@ -50,7 +50,7 @@ from rnnviz.gui.views.unrolled.render_state import (
     unit_beside,
 )
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
-from rnnviz.reading.gates import is_gradient
+from rnnviz.reading.quantities import is_gradient
 from rnnviz.reading.units import ORDERS, OrderKey
 from rnnviz.verify.result import RunResult
 

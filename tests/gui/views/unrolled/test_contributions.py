@@ -12,7 +12,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.lane_text import describe
 from rnnviz.gui.views.unrolled.render_state import place_of
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.reading.contributions import contributions
+from rnnviz.reading.parameter_gradients import contributions
 from tests.factories import make_result
 from tests.gui.views.unrolled.test_gates import texts
 

@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.reading.gate_lanes import LaneGates
+from rnnviz.reading.arrays import ResultReader
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers, visible_outlines
@@ -105,15 +105,15 @@ def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_res
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """While it is closed no gate is computed in the background; none is ever within a frame."""
-    gate, read = Event(), LaneGates.read
+    gate, read = Event(), ResultReader.read
     gate.set()
 
-    def held(gates: LaneGates, *place: Any) -> Any:
+    def held(gates: ResultReader, *place: Any) -> Any:
         if current_thread() is not main_thread():
             assert gate.wait(20)
         return read(gates, *place)
 
-    monkeypatch.setattr(LaneGates, "read", held)
+    monkeypatch.setattr(ResultReader, "read", held)
     monkeypatch.setattr(heatmap, "_AT_ONCE", 0)
     monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 0)
     yield gate

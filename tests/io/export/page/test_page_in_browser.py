@@ -25,7 +25,7 @@ from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, error_ra
 from rnnviz.io.export.interactive_page import write_page
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
-from rnnviz.reading.lane_reader import CellReader
+from rnnviz.reading.lane_reader import LaneReader
 from rnnviz.results.tables import verdicts
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.metrics import abs_error, tolerance
@@ -117,7 +117,7 @@ def check_lanes(page: Browser, result: RunResult, samples: range) -> None:
             reader_name = "value" if name == "h" else name
             for layer, direction, sample in np.ndindex(layers, directions, len(samples)):
                 lane = Lane(layer, direction)
-                reader = CellReader(result, own, candidate, samples[sample], reader_name)
+                reader = LaneReader(result, own, candidate, samples[sample], reader_name)
                 expected = reader.cells(lane, *every)
                 values, marks = page.run(LANE, name, engine, engine, layer, direction, sample)
                 found = np.array([number(value) for value in values]).reshape(timesteps, units).T

@@ -1,4 +1,4 @@
-"""Units that are active together, and similar ranges, compared with plain counting."""
+"""Orders of units, and units that are active together with similar ranges, compared with NumPy and plain counting."""
 
 from dataclasses import replace
 from itertools import groupby, product
@@ -13,16 +13,122 @@ from hypothesis.extra.numpy import arrays
 from rnnviz.cells import CELLS
 from rnnviz.core.trace import Trace
 from rnnviz.reading import units as module
-from rnnviz.reading.units import MOST, Match, Query, reach, searched, select
+from rnnviz.reading.units import (
+    MOST,
+    Match,
+    OrderKey,
+    Query,
+    UnitOrder,
+    activity,
+    find_orders,
+    first_component,
+    order_effort,
+    order_of,
+    reach,
+    sampled_times,
+    searched,
+    select,
+)
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.cell_loops import cell_values
 from tests.profiles import examples
 from tests.verify.traces import trace_of
 
+NUMBERS = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 9)), elements=st.floats(-1e3, 1e3))
+
+
+@given(values=NUMBERS, name=st.sampled_from(["index", "component", "activity"]))
+def test_every_unit_has_one_row(values: np.ndarray, name: str) -> None:
+    order = UnitOrder(order_of(values, name))
+    assert sorted(order.units.tolist()) == list(range(values.shape[1]))
+    assert [order.units[row] for row in order.rows] == list(range(values.shape[1]))
+    if name == "activity":
+        means = [sum(abs(v) for v in column) for column in values.T.tolist()]
+        assert [means[unit] for unit in order.units] == pytest.approx(sorted(means, reverse=True))
+
+
+def test_nonfinite_values_do_not_disturb_the_order() -> None:
+    values = np.array([[np.nan, 1.0, 3.0], [0.5, np.inf, -2.0], [0.0, 0.0, 1.0]])
+    assert order_of(values, "activity").tolist() == [1, 2, 0]
+    assert sorted(order_of(values, "component").tolist()) == [0, 1, 2]
+
+
+def test_a_lanes_order_is_that_of_the_shown_sample_and_array() -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 1, :, 1, 2] = 5.0
+        trace["grad.h"][0, 0, :, 1, 3] = 9.0
+
+    result = make_result(bidirectional=True, gradients=("gluon", "manual"), edits={"gluon": edit})
+    found = find_orders(result, OrderKey("activity", "gluon", 1), lambda: None)
+    assert found.of(0, 1).units[0] == 2
+    assert found.of(None, 0) is None
+    assert find_orders(result, OrderKey("activity", "gluon", 1, "grad.h"), lambda: None).of(0, 0).units[0] == 3
+
+
+@pytest.mark.parametrize(("timesteps", "looked_at"), [(3, [0, 1, 2]), (4, [0, 2]), (6, [0, 2, 4]), (7, [0, 3, 6])])
+def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(
+    timesteps: int, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAMPLED", 3)
+    assert list(range(timesteps))[sampled_times(timesteps)] == looked_at
+    result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
+    checks: list[None] = []
+    for name in ("activity", "component", "index"):
+        found = find_orders(result, OrderKey(name, "manual", 1), lambda: checks.append(None))
+        assert found.key == OrderKey(name, "manual", 1)
+        for lane in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            own = result["manual"].hidden[(*lane, looked_at, 1)].astype(np.float64)
+            assert found.of(*lane).units.tolist() == order_of(own, name).tolist()
+    assert len(checks) == 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "name", "products"),
+    [
+        (3, "component", 3 * 4 * 3 + 20 * 27),
+        (3, "activity", 3 * 4 + 20 * 27),
+        (9, "component", 9 * 4 * 4 + 20 * 64),
+        (600, "index", 512 * 4 + 20 * 64),
+    ],
+)
+def test_the_effort_is_that_of_all_lanes(timesteps: int, name: str, products: int) -> None:
+    result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, batch_size=1)
+    assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products
+
+
+def test_equal_units_are_ordered_by_index() -> None:
+    values = np.array([[1.0, -2.0, 2.0, 1.0, 0.0], [1.0, 2.0, -2.0, -1.0, 0.0]])
+    assert order_of(values, "activity").tolist() == [1, 2, 0, 3, 4]
+    assert activity(values).tolist() == [1.0, 2.0, 2.0, 1.0, 0.0]
+    assert order_of(np.ones((3, 4)), "component").tolist() == [0, 1, 2, 3]
+    assert order_of(values, "index").tolist() == [0, 1, 2, 3, 4]
+    for name in ("index", "activity", "component"):
+        assert order_of(values, name).dtype == np.int64
+
+
+@pytest.mark.parametrize(("times", "units"), [(9, 5), (5, 9), (6, 6), (1, 4)])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_the_first_component_is_the_direction_in_which_the_numbers_vary_most(
+    times: int, units: int, scale: float
+) -> None:
+    values = np.random.default_rng(times).normal(size=(times, units))
+    weight = first_component(values * scale)
+    if times == 1:
+        assert weight.tolist() == [0.0] * units
+        return
+    _, _, components = np.linalg.svd(values - values.mean(axis=0))
+    sign = np.sign(components[0][np.argmax(np.abs(components[0]))])
+    assert weight == pytest.approx(components[0] * sign, abs=1e-9)
+    assert np.linalg.norm(weight) == pytest.approx(1.0)
+    values[0, 1], values[0, 2], values[1, 3] = np.nan, np.inf, -np.inf
+    as_zeros = np.where(np.isfinite(values), values, 0.0)
+    assert first_component(values).tolist() == first_component(as_zeros).tolist()
+
+
+# Queries
+
 UNITS = 6
-
-
 VALUES = arrays(
     np.float32,
     st.tuples(st.integers(2, 40), st.just(UNITS)),
@@ -136,18 +242,6 @@ def test_the_highest_threshold_has_units_that_are_off_before() -> None:
     assert select(result_of(values), replace(query, threshold=0.125), lambda: None).units == (2,)
 
 
-def test_a_range_with_exactly_the_same_active_units_is_first() -> None:
-    values = np.zeros((30, UNITS), np.float32)
-    values[3:6, :3] = 0.8
-    values[10:13, :3] = 0.5
-    values[20:23, :4] = 0.5
-    values[25:30, :3] = 0.5
-    found = select(result_of(values), Query("gluon", *LANE, range(3, 6)), lambda: None)
-    assert found.units == (0, 1, 2)
-    assert found.matches[0] == Match(range(10, 13), 1.0)
-    assert [match.times.start for match in found.matches] == [10, 20, 25]
-
-
 def test_only_the_best_ranges_are_kept_and_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.zeros((400, UNITS), np.float32)
     values[::2, 0] = 1.0
@@ -187,22 +281,6 @@ def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
     nowhere = select(result_of(np.full_like(values, np.nan)), Query("gluon", *LANE, range(2)), lambda: None)
     assert (nowhere.units, nowhere.highest) == ((), None)
     assert Query("gluon", *LANE, range(1)).threshold == 0.3
-
-
-@pytest.mark.parametrize("block", [1, 2, 3, 100])
-def test_a_range_continues_from_one_block_to_the_next_and_up_to_the_end(
-    block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_BLOCK_VALUES", block * UNITS + UNITS - 1)
-    values = np.zeros((11, UNITS), np.float32)
-    values[:, 1] = [1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1]
-    values[3, 4] = values[9, 5] = 1.0
-    checks: list[None] = []
-    found = select(result_of(values), Query("gluon", *LANE, range(1)), lambda: checks.append(None))
-    assert found.units == (1,)
-    assert found.matches == (Match(range(9, 11), 0.75 / 2), Match(range(2, 7), pytest.approx(0.9 / 5)))
-    # A block of the query, and those of the whole sequence.
-    assert len(checks) == 1 + -(-11 // block)
 
 
 def test_a_run_that_overlaps_the_query_is_left_out_and_of_equal_ones_the_earlier_is_better(
