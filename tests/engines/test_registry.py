@@ -125,6 +125,19 @@ def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Wind
     monkeypatch.setattr(registry.platform, "machine", lambda: machine)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_missing_torch_is_refused_with_the_command_to_install_it(
+    frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of the program without PyTorch has no pip."""
+    missing(monkeypatch, "torch")
+    monkeypatch.setattr(registry.sys, "frozen", frozen, raising=False)
+    with pytest.raises(EngineError) as caught:
+        load_engine("torch")
+    assert str(caught.value).startswith("The engine torch needs PyTorch, which ")
+    assert ("pip install" in str(caught.value)) == (not frozen)
+
+
 def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "mxnet")
     with pytest.raises(EngineError) as caught:

@@ -17,8 +17,8 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import Audit, audit
 from tests.needs import need_engine
+from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed, empty_trace
-from tests.oracles.recurrence import next_state
 
 
 def engine_or_skip(name: str) -> Engine:
@@ -66,21 +66,14 @@ def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
 
     def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         layer, direction = next(lane)
-        names = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
-        weights = tuple(getattr(task.parameters, name).astype(np.float64) for name in names)
         state, hidden = {name: np.array(array, np.float64) for name, array in task.state.items()}, task.series["h"]
-        h, c = state["h"], state.get("c")
         for t in task.timesteps:
-            for n in range(len(h)):
-                x = task.x[t, n].astype(np.float64)
-                h[n], c_next = next_state(task.cell.name, weights, x, h[n], None if c is None else c[n])
-                if c is not None and c_next is not None:
-                    c[n] = c_next
-            hidden[t] = h
+            values = cell_values(task.cell.name, vars(task.parameters), task.x[t : t + 1], state)
+            hidden[t] = values["h"][0]
             touch(layer, direction, t, hidden[t])
-            h = hidden[t].astype(np.float64)
-            if c is not None:
-                task.series["c"][t] = c
+            state = {name: values[name][0] for name in state} | {"h": hidden[t].astype(np.float64)}
+            if "c" in state:
+                task.series["c"][t] = state["c"]
         return state | {"h": hidden[task.timesteps[-1]]}
 
     run_stack(inputs, trace, run_layer, lambda done: None)
