@@ -1,7 +1,5 @@
 """A config as a whole: what its keys ask of each other, what it says again, and what follows from it."""
 
-import pickle
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -10,149 +8,56 @@ from hypothesis import given
 from rnnviz.cells import CellSpec, Gate, StateSpec, Step, Values, tanh
 from rnnviz.cells.activations import Function
 from rnnviz.core.config import DEFAULT_TOLERANCES, PROJECTIONS, Config, Network
-from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.core.sequence import alphabet
 from rnnviz.core.words import join_words
 from tests.core.config_factories import config, mapping, refusal
 from tests.strategies import any_config_mappings
 
+SEQUENCE: list[tuple[dict[str, Any], str, str]] = [
+    ({"source": "file"}, "path", "is missing"),
+    ({"source": "sine", "path": "x.npy"}, "path", "is not read"),
+    ({"source": "text"}, "text", "go together"),
+    ({"source": "sine", "text": "hello"}, "text", "go together"),
+    ({"text": " \n", "tokens": "words"}, "text", "contains no word"),
+    ({"array": "x"}, "array", "a sequence.path that ends in .npz"),
+    ({"path": "x.npy", "array": "x"}, "array", "a sequence.path that ends in .npz"),
+    ({"path": "x.csv", "axes": "TNI"}, "axes", "a sequence.path that ends in .npy or .npz"),
+    ({"text": "x", "axes": "NTI"}, "axes", "a sequence.path that ends in .npy or .npz"),
+    ({"path": "x.npz", "frame": 80}, "frame", "a sequence.path that ends in .wav"),
+    ({"tokens": "words"}, "tokens", "it goes with sequence.text"),
+    ({"path": "x.npy", "vocabulary": "v.txt"}, "vocabulary", "it goes with sequence.text"),
+    ({"text": "x", "unknown": "?"}, "unknown", "it goes with sequence.vocabulary"),
+    ({"text": "x", "embedding": "e"}, "embedding", "it goes with sequence.vocabulary"),
+    ({"text": "x", "embedding_path": "e.npy"}, "embedding_path", "it goes with sequence.vocabulary"),
+    ({"text": "x", "vocabulary": "v.txt", "embedding": "e"}, "embedding", "the file of parameters.path"),
+    (
+        {"text": "x", "vocabulary": "v.txt", "embedding": "e", "embedding_path": "e.NPY"},
+        "embedding",
+        "holds one array and no names",
+    ),
+]
+OTHERS: list[tuple[dict[str, Any], str, str]] = [
+    ({"parameters": {"initializer": "file"}}, "parameters.path", "is missing"),
+    ({"parameters": {"initializer": "xavier", "path": "w.npz"}}, "parameters.path", "is not read"),
+    ({"parameters": {"entry": "encoder"}}, "parameters.entry", "parameters.path is missing"),
+    ({"initial_state": {"source": "file"}}, "initial_state.path", "is missing"),
+    ({"initial_state": {"source": "zeros", "path": "s.npz"}}, "initial_state.path", "is not read"),
+    ({"compare": {"candidates": ["manual"]}}, "compare.candidates", "which is the reference"),
+]
+
 
 @pytest.mark.parametrize(
-    ("tables", "key", "sentence"),
-    [
-        (
-            {"sequence": {"source": "file"}},
-            "sequence.path",
-            'sequence.path is missing: sequence.source = "file" needs the file\'s path.',
-        ),
-        (
-            {"parameters": {"initializer": "file"}},
-            "parameters.path",
-            'parameters.path is missing: parameters.initializer = "file" needs the file\'s path.',
-        ),
-        (
-            {"initial_state": {"source": "file"}},
-            "initial_state.path",
-            'initial_state.path is missing: initial_state.source = "file" needs the file\'s path.',
-        ),
-        (
-            {"sequence": {"source": "sine", "path": "x.npy"}},
-            "sequence.path",
-            (
-                'sequence.path = "x.npy" is not read with sequence.source = "sine": it must be "file", '
-                "or the path left out."
-            ),
-        ),
-        (
-            {"parameters": {"initializer": "xavier", "path": "w.npz"}},
-            "parameters.path",
-            (
-                'parameters.path = "w.npz" is not read with parameters.initializer = "xavier": it must '
-                'be "file", or the path left out.'
-            ),
-        ),
-        (
-            {"initial_state": {"source": "zeros", "path": "s.npz"}},
-            "initial_state.path",
-            (
-                'initial_state.path = "s.npz" is not read with initial_state.source = "zeros": it must '
-                'be "file", or the path left out.'
-            ),
-        ),
-        (
-            {"sequence": {"source": "text"}},
-            "sequence.text",
-            'sequence.text and sequence.source = "text" go together: give both or neither.',
-        ),
-        (
-            {"sequence": {"source": "sine", "text": "hello"}},
-            "sequence.text",
-            'sequence.text and sequence.source = "text" go together: give both or neither.',
-        ),
-        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", 'sequence.text = " \\n" contains no word.'),
-        (
-            {"sequence": {"array": "x"}},
-            "sequence.array",
-            'sequence.array = "x" is not read here: it goes with a sequence.path that ends in .npz.',
-        ),
-        (
-            {"sequence": {"path": "x.npy", "array": "x"}},
-            "sequence.array",
-            'sequence.array = "x" is not read here: it goes with a sequence.path that ends in .npz.',
-        ),
-        (
-            {"sequence": {"path": "x.csv", "axes": "TNI"}},
-            "sequence.axes",
-            ('sequence.axes = "TNI" is not read here: it goes with a sequence.path that ends in .npy or .npz.'),
-        ),
-        (
-            {"sequence": {"text": "x", "axes": "NTI"}},
-            "sequence.axes",
-            ('sequence.axes = "NTI" is not read here: it goes with a sequence.path that ends in .npy or .npz.'),
-        ),
-        (
-            {"sequence": {"path": "x.npz", "frame": 80}},
-            "sequence.frame",
-            "sequence.frame = 80 is not read here: it goes with a sequence.path that ends in .wav.",
-        ),
-        (
-            {"sequence": {"tokens": "words"}},
-            "sequence.tokens",
-            'sequence.tokens = "words" is not read here: it goes with sequence.text.',
-        ),
-        (
-            {"sequence": {"path": "x.npy", "vocabulary": "v.txt"}},
-            "sequence.vocabulary",
-            'sequence.vocabulary = "v.txt" is not read here: it goes with sequence.text.',
-        ),
-        (
-            {"sequence": {"text": "x", "unknown": "?"}},
-            "sequence.unknown",
-            'sequence.unknown = "?" is not read here: it goes with sequence.vocabulary.',
-        ),
-        (
-            {"sequence": {"text": "x", "embedding": "e"}},
-            "sequence.embedding",
-            'sequence.embedding = "e" is not read here: it goes with sequence.vocabulary.',
-        ),
-        (
-            {"sequence": {"text": "x", "embedding_path": "e.npy"}},
-            "sequence.embedding_path",
-            'sequence.embedding_path = "e.npy" is not read here: it goes with sequence.vocabulary.',
-        ),
-        (
-            {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e"}},
-            "sequence.embedding",
-            (
-                'sequence.embedding = "e" names an array of the file of parameters.path, which is '
-                "missing: give it, or sequence.embedding_path for a separate file."
-            ),
-        ),
-        (
-            {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e", "embedding_path": "e.NPY"}},
-            "sequence.embedding",
-            (
-                'sequence.embedding = "e" is not read here: an .npy file, which sequence.embedding_path '
-                "is, holds one array and no names."
-            ),
-        ),
-        (
-            {"parameters": {"entry": "encoder"}},
-            "parameters.entry",
-            'parameters.entry = "encoder" names a layer of a file, but parameters.path is missing.',
-        ),
-        (
-            {"compare": {"candidates": ["manual"]}},
-            "compare.candidates",
-            ('compare.candidates holds "manual", which is the reference: a candidate must be another engine.'),
-        ),
-    ],
+    ("tables", "key", "words"),
+    [*(({"sequence": tables}, f"sequence.{key}", words) for tables, key, words in SEQUENCE), *OTHERS],
+    ids=str,
 )
-def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, sentence: str) -> None:
+def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, words: str) -> None:
     error = refusal(mapping(**tables))
     assert error.key == key
-    assert error.sentence == sentence
+    assert error.sentence.startswith(key)
+    assert words in error.sentence
 
 
 def test_path_implies_source_file() -> None:
@@ -180,6 +85,8 @@ def test_words_and_vocabulary_set_known_sizes() -> None:
     assert taken.network.input_size == 1
     assert (taken.sequence.batch_size, taken.sequence.timesteps) == (1, 6)
     assert Config.from_mapping({**looked_up, "network": {**network, "input_size": 9}}).network.input_size == 9
+    in_weights = {"text": "x", "vocabulary": "v.txt", "embedding": "e"}
+    assert config(sequence=in_weights, parameters={"path": "m.pt"}).sequence.embedded
 
 
 @pytest.mark.parametrize(
@@ -200,15 +107,6 @@ def test_valid_key_combinations_are_preserved(sequence: dict[str, Any]) -> None:
     assert (other.path, other.source, other.axes) == ("y.npy", "file", sequence.get("axes"))
     read = config(sequence={"path": "y.npy", **({"axes": other.axes} if other.axes else {})}).sequence
     assert other == read or "text" in sequence
-
-
-def test_embedding_in_the_weights_file() -> None:
-    sequence = {"text": "x", "vocabulary": "v.txt", "embedding": "e"}
-    assert config(sequence=sequence, parameters={"path": "m.pt"}).sequence.embedded
-
-
-def test_text_does_not_replace_other_missing_keys() -> None:
-    assert refusal({"network": {"cell": "gru"}, "sequence": {"text": "hello"}}).key == "network.hidden_size"
 
 
 @given(any_config_mappings())
@@ -258,20 +156,6 @@ def test_repeated_engines_are_refused(engines: tuple[str, ...]) -> None:
     assert caught.value.key == "compare.candidates"
 
 
-def test_config_error_pickles_with_its_key() -> None:
-    error = refusal({})
-    received = pickle.loads(pickle.dumps(error))
-    assert (received.key, received.sentence) == (error.key, error.sentence)
-    assert isinstance(received, InputError)
-
-
-def test_config_is_frozen() -> None:
-    taken = config()
-    with pytest.raises(FrozenInstanceError):
-        taken.network.cell = "gru"
-    assert hash(taken) == hash(config())
-
-
 def custom(*, size: str = "H", roles: bool = False) -> CellSpec:
     """A cell with one state, whose step has an activation as an argument or none."""
 
@@ -301,13 +185,9 @@ def test_a_custom_cell_has_what_the_keys_set(key: str, value: object, fit: dict[
     with pytest.raises(ConfigError) as caught:
         with_key.with_custom_cell(custom())
     assert caught.value.key == f"network.{key}"
-
-
-def test_a_custom_cell_has_an_activation_for_each_role() -> None:
-    network = {"cell": "./x.py", "input_size": 2, "hidden_size": 3, "activations": ["tanh", "relu"]}
-    with pytest.raises(ConfigError) as caught:
-        Config.from_mapping({"network": network}).with_custom_cell(custom(roles=True))
-    assert caught.value.key == "network.activations"
+    two = Config.from_mapping({"network": {**network, "activations": ["tanh", "relu"]}})
+    with pytest.raises(ConfigError, match="activations"):
+        two.with_custom_cell(custom(roles=True))
 
 
 def test_the_file_of_a_custom_cell_has_a_path_without_a_null_character() -> None:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Network
-from rnnviz.core.trace_index import INPUT, Lane, Location, lanes_of
+from rnnviz.core.trace_index import INPUT, Lane, Location, Places, lanes_of
 
 SHAPE = (2, 2, 5, 3, 4)
 ANY = st.builds(Location, *(st.integers(-9, 9),) * 5)
@@ -22,24 +23,11 @@ def test_the_nearest_place_inside_is_inside_and_moves_nothing_that_was(where: Lo
     assert inside.within(SHAPE) == inside
 
 
-def test_an_index_outside_is_clamped_to_the_nearest_edge() -> None:
-    assert Location(9, 9, 9, 9, 9).within(SHAPE) == Location(1, 1, 4, 2, 3)
-    assert Location(-9, -9, -9, -9, -9).within(SHAPE) == Location(0, 0, 0, 0, 0)
-    assert Location(1, 1, 4, 2, 3).within((1, 1, 1, 1, 1)) == Location()
-    assert Location(1, 1, 4, 2, 3).within(SHAPE) == Location(1, 1, 4, 2, 3)
-
-
-def test_a_location_is_written_in_words_and_as_json() -> None:
-    where = Location(1, 1, 4, 2, 3)
-    assert where.to_json() == {"layer": 1, "direction": "backward", "timestep": 4, "sample": 2, "unit": 3}
-    assert str(where) == "layer 1, backward, t = 4, sample 2, unit 3"
-    assert Location().to_json()["direction"] == "forward"
-    assert where.moved(unit=0, direction=0) == Location(1, 0, 4, 2, 0)
-
-
 def test_a_position_has_a_long_and_a_short_form() -> None:
     where = Location(2, 1, 3, 4, 5)
     assert str(where) == "layer 2, backward, t = 3, sample 4, unit 5"
+    assert where.to_json() == {"layer": 2, "direction": "backward", "timestep": 3, "sample": 4, "unit": 5}
+    assert where.moved(unit=0, direction=0) == Location(2, 0, 3, 4, 0)
     assert (where.short, Location(reverse=True).short) == ("L2← t=3 n=4 u=5", "L0← t=0 n=0 u=0")
 
 
@@ -49,7 +37,13 @@ BOTH, ONE = Network("gru", 2, 3, num_layers=2, bidirectional=True), Network("gru
 def test_lanes_from_the_top_down() -> None:
     assert [(lane.layer, lane.direction) for lane in lanes_of(BOTH)[:-1]] == [(1, 1), (1, 0), (0, 1), (0, 0)]
     assert lanes_of(ONE) == (Lane(0, 0), INPUT)
-    assert lanes_of(replace(ONE, reverse=True)) == (
-        Lane(0, 0, reverse=True),
-        INPUT,
-    )
+    assert [lane.backward for lane in lanes_of(replace(ONE, reverse=True))] == [True, False]
+
+
+def test_the_places_of_some_samples() -> None:
+    places = Places.of(BOTH, 5, 3, (5, 2, 4))
+    assert (places.every_length, places.length(1), Places.of(BOTH, 5, 3).every_length) == ((5, 2, 4), 2, (5, 5, 5))
+    assert places.of_samples(np.array([2, 0])) == Places.of(BOTH, 5, 2, (4, 5))
+    assert places.of_samples(np.array([0])) == Places.of(BOTH, 5, 1)
+    assert [places.last_steps(direction)[0].tolist() for direction in (0, 1)] == [[4, 1, 3], [0, 0, 0]]
+    assert Places.of(replace(ONE, reverse=True), 5, 1).location(0, 0, 3).backward
