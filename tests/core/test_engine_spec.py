@@ -17,53 +17,43 @@ from rnnviz.core.engine_spec import (
 @pytest.mark.parametrize(
     ("name", "path", "engine"),
     [
-        ("recording:golden.npz", "golden.npz", ""),
-        ("recording:/a b/golden#2.npz", "/a b/golden#2.npz", ""),
-        ("recording:run.npz#manual", "run.npz", "manual"),
-        ("recording:run.NPZ#bug:no-h2h-bias", "run.NPZ", "bug:no-h2h-bias"),
-        ("recording:two.npz#recording:one.npz#gluon", "two.npz", "recording:one.npz#gluon"),
-        ("recording:code.py", "code.py", ""),
+        ("golden.npz", "golden.npz", ""),
+        ("/a b/golden#2.npz", "/a b/golden#2.npz", ""),
+        ("run.npz#manual", "run.npz", "manual"),
+        ("run.NPZ#bug:no-h2h-bias", "run.NPZ", "bug:no-h2h-bias"),
+        ("two.npz#recording:one.npz#gluon", "two.npz", "recording:one.npz#gluon"),
+        ("code.py", "code.py", ""),
     ],
 )
 def test_a_recording_is_a_path_and_perhaps_one_engine_of_several(name: str, path: str, engine: str) -> None:
+    name = f"recording:{name}"
     assert is_recording(name)
     assert not is_own(name)
     assert recording_name(name) == RecordingName(path, engine)
     assert str(recording_name(name)) == name
     assert engine_file(name) == path
+    assert with_file(name, lambda path: f"/base/{path}") == name.replace(path, f"/base/{path}", 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "file", "moved"),
-    [
-        ("gluon", None, "gluon"),
-        ("bug:no-h2h-bias", None, "bug:no-h2h-bias"),
-        ("./mine.py", "./mine.py", "/base/./mine.py"),
-        ("recording:golden.npz", "golden.npz", "recording:/base/golden.npz"),
-        ("recording:run.npz#torch", "run.npz", "recording:/base/run.npz#torch"),
-    ],
-)
-def test_only_the_path_in_a_name_is_changed(name: str, file: str | None, moved: str) -> None:
-    assert engine_file(name) == file
-    assert with_file(name, lambda path: f"/base/{path}") == moved
+def test_only_the_path_of_code_is_changed() -> None:
+    moved = {name: with_file(name, lambda path: f"/base/{path}") for name in ("gluon", "bug:no-h2h-bias", "./mine.py")}
+    assert list(moved.values()) == ["gluon", "bug:no-h2h-bias", "/base/./mine.py"]
+    assert [engine_file(name) for name in moved] == [None, None, "./mine.py"]
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("gluon", "gluon"),
-        ("bug:no-h2h-bias", "bug:no-h2h-bias"),
-        ("/a b/mine.py", "mine.py"),
-        ("recording:/a b/golden.npz", "golden.npz"),
-        ("recording:/a b/run.npz#torch", "run.npz#torch"),
-        ("recording:/a b/decoder.lstm.capture.npz", "decoder.lstm"),
-        ("/a b/mine.py.backward", "mine.py.backward"),
-        ("/a/moc\u202eyp.py", "moc\\u202eyp.py"),
-        ("recording:/a/x\x1b[2J.npz", "x\\x1b[2J.npz"),
-    ],
-)
-def test_a_path_is_shown_by_its_file_name(name: str, shown: str) -> None:
-    assert display_name(name) == shown
+def test_a_path_is_shown_by_its_file_name() -> None:
+    shown = {
+        "gluon": "gluon",
+        "bug:no-h2h-bias": "bug:no-h2h-bias",
+        "/a b/mine.py": "mine.py",
+        "recording:/a b/golden.npz": "golden.npz",
+        "recording:/a b/run.npz#torch": "run.npz#torch",
+        "recording:/a b/decoder.lstm.capture.npz": "decoder.lstm",
+        "/a b/mine.py.backward": "mine.py.backward",
+        "/a/moc\u202eyp.py": "moc\\u202eyp.py",
+        "recording:/a/x\x1b[2J.npz": "x\\x1b[2J.npz",
+    }
+    assert {name: display_name(name) for name in shown} == shown
 
 
 def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them() -> None:

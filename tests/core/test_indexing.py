@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import (
@@ -37,6 +35,7 @@ def test_index_expressions_select_the_values(layout: str, bidirectional: bool) -
         assert np.array_equal(told, trace.hidden[where.index[:-1]])
         last = where.moved(timestep=last_timestep(network.backward(where.direction), 3))
         assert np.array_equal(eval(state_text(network, where), names), trace.hidden[last.index[:-1]])
+        assert np.array_equal(trace.output[where.timestep, where.sample, out_columns(network, where.direction)], told)
 
 
 def test_the_slices_are_written_as_one_would_write_them() -> None:
@@ -50,17 +49,6 @@ def test_the_slices_are_written_as_one_would_write_them() -> None:
     assert not in_out(network, Location())
     assert lane_text(network, where) == "layer 1, backward"
     assert lane_text(Network("gru", 5, 10), Location()) == "layer 0"
-
-
-@given(direction=st.integers(0, 1), timesteps=st.integers(1, 9), data=st.data())
-def test_a_step_is_read_by_the_next_one(direction: int, timesteps: int, data: st.DataObject) -> None:
-    where = Location(0, direction, data.draw(st.integers(0, timesteps - 1)))
-    network = Network("gru", 2, 3, bidirectional=True)
-    after = carried_to(network, where, timesteps)
-    if after is None:
-        assert where.timestep == last_timestep(direction == 1, timesteps)
-    else:
-        assert read_after(network, where.moved(timestep=after), timesteps) == where.timestep
 
 
 def test_the_ends_of_a_lane_are_described() -> None:
@@ -100,13 +88,6 @@ def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
     assert len(told) == 6
     for text, values in told.items():
         assert np.array_equal(eval(text, names), values), text
-
-
-def test_the_features_of_a_direction_are_its_share_of_out() -> None:
-    result = make_result(num_layers=2, bidirectional=True)
-    for direction in (0, 1):
-        columns = out_columns(result.inputs.network, direction)
-        assert np.array_equal(result["manual"].output[..., columns], result["manual"].hidden[1, direction])
 
 
 @pytest.mark.parametrize(

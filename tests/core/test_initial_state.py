@@ -28,36 +28,33 @@ def test_a_random_state_is_pinned_to_numpys_generator_h_before_c(network: Networ
     assert not any(array.flags.writeable for array in state.values())
 
 
-def test_float32_rounds_the_same_numbers() -> None:
+def test_a_state_of_zeros_is_zero_and_float32_rounds_the_same_numbers() -> None:
+    zeros = draw_initial_state(LSTM, InitialStateSource("zeros", 5), 3)
+    assert not zeros["h"].any()
+    assert not zeros["c"].any()
     exact = draw_initial_state(LSTM, InitialStateSource("normal", 5), 3)
     rounded = draw_initial_state(replace(LSTM, dtype="float32"), InitialStateSource("normal", 5), 3)
     for left, right in zip(exact.values(), rounded.values(), strict=True):
-        assert right.dtype == np.float32
+        assert (left.shape, right.dtype) == ((4, 3, 4), np.float32)
         np.testing.assert_array_equal(left.astype(np.float32), right)
 
 
-def test_a_state_of_zeros_is_zero_whatever_the_seed() -> None:
-    state = draw_initial_state(LSTM, InitialStateSource("zeros", 5), 3)
-    assert state["h"].shape == (4, 3, 4)
-    assert not state["h"].any()
-    assert not state["c"].any()
-
-
-@pytest.mark.parametrize("missing", ["h", "c"])
-def test_a_missing_array_is_named_with_its_shape(missing: str) -> None:
-    arrays = {name: np.zeros((4, 3, 4)) for name in "hc" if name != missing}
-    with pytest.raises(InputError, match=rf"^The initial state lacks {missing}, .* the shape \(4, 3, 4\)\.$"):
-        checked_state(LSTM, 3, arrays)
-
-
-@pytest.mark.parametrize("name", ["h", "c"])
-def test_shape_error_has_both_shapes(name: str) -> None:
-    arrays = {"h": np.zeros((4, 3, 4)), "c": np.zeros((4, 3, 4)), name: np.zeros((3, 4, 4))}
+@pytest.mark.parametrize(
+    ("network", "shapes", "sentence"),
+    [
+        (LSTM, {"c": (4, 3, 4)}, "The initial state lacks h, which must have the shape (4, 3, 4)."),
+        (LSTM, {"h": (4, 3, 4)}, "The initial state lacks c, which must have the shape (4, 3, 4)."),
+        (
+            LSTM,
+            {"h": (4, 3, 4), "c": (3, 4, 4)},
+            "c of the initial state has the shape (3, 4, 4), but the network needs (4, 3, 4).",
+        ),
+        (GRU, {"h": (1, 3, 4), "c": (1, 3, 4)}, "The initial state holds c, but the cell gru has only h."),
+    ],
+)
+def test_missing_misshapen_and_unknown_states_are_named(
+    network: Network, shapes: dict[str, tuple[int, ...]], sentence: str
+) -> None:
     with pytest.raises(InputError) as caught:
-        checked_state(LSTM, 3, arrays)
-    assert str(caught.value) == f"{name} of the initial state has the shape (3, 4, 4), but the network needs (4, 3, 4)."
-
-
-def test_a_cell_state_is_refused_where_the_cell_has_none() -> None:
-    with pytest.raises(InputError, match=r"^The initial state holds c, but the cell gru has only h\.$"):
-        checked_state(GRU, 3, {"h": np.zeros((1, 3, 4)), "c": np.zeros((1, 3, 4))})
+        checked_state(network, 3, {name: np.zeros(shape) for name, shape in shapes.items()})
+    assert str(caught.value) == sentence

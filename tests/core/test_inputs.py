@@ -21,12 +21,6 @@ from rnnviz.core.sequence import draw_sequence
 CONFIG = Config.from_mapping({"network": {"cell": "lstm", "input_size": 3, "hidden_size": 4}})
 
 
-def test_the_config_has_the_sizes_of_the_sequence_that_was_read() -> None:
-    config = with_sequence_shape(CONFIG, (7, 2, 3))
-    assert (config.sequence.timesteps, config.sequence.batch_size) == (7, 2)
-    assert config.network == CONFIG.network
-
-
 def test_another_number_of_features_is_refused_with_both_shapes() -> None:
     with pytest.raises(InputError) as caught:
         with_sequence_shape(CONFIG, (7, 2, 5))
@@ -42,6 +36,8 @@ def test_files_that_bring_the_input_size_decide_it() -> None:
     taken = with_sequence_shape(config, (2, 1, 9))
     assert taken.network == replace(config.network, input_size=9)
     assert taken.sequence == config.sequence
+    sized = with_sequence_shape(CONFIG, (7, 2, 3))
+    assert (sized.sequence.timesteps, sized.sequence.batch_size, sized.network) == (7, 2, CONFIG.network)
 
 
 def test_a_name_that_is_not_there_is_empty() -> None:
@@ -53,7 +49,10 @@ def test_a_name_that_is_not_there_is_empty() -> None:
 
 def drawn(cell: str, dtype: str) -> Inputs:
     network = {"cell": cell, "input_size": 2, "hidden_size": 4, "num_layers": 3, "bidirectional": True, "dtype": dtype}
-    config = Config.from_mapping({"network": network, "initial_state": {"source": "normal"}})
+    return drawn_of(Config.from_mapping({"network": network, "initial_state": {"source": "normal"}}))
+
+
+def drawn_of(config: Config) -> Inputs:
     config = with_sequence_shape(config, (5, 3, 2))
     return Inputs(
         config,
@@ -103,14 +102,7 @@ def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(t
 def test_a_custom_cell_is_stored_with_the_inputs(tmp_path: Path) -> None:
     cell = CELLS["gru"].with_clip(2.0)
     config = Config.from_mapping({"network": {"cell": "./x.py", "input_size": 2, "hidden_size": 4}})
-    config = with_sequence_shape(config.with_custom_cell(cell), (5, 3, 2))
-    network = config.network
-    inputs = Inputs(
-        config,
-        draw_sequence(config.sequence, network.input_size, network.dtype),
-        draw_parameters(network, config.parameters),
-        draw_initial_state(network, config.initial_state, 3),
-    )
+    inputs = drawn_of(config.with_custom_cell(cell))
     save_inputs(tmp_path / "x", inputs)
     read = open_inputs(tmp_path / "x")
     assert read.network.is_known

@@ -32,16 +32,6 @@ def test_the_shapes_of_three_layers_in_both_directions_are_standard(cell: str, r
     assert Network(cell, 3, 4, bidirectional=True, layout="TNC").output_shape(7, 5) == (7, 5, 8)
 
 
-def test_the_shapes_of_one_direction_have_no_reverse_parameters() -> None:
-    network = Network("gru", 3, 4, num_layers=2)
-    assert network.directions == 1
-    assert network.layer_input_size(1) == 4
-    assert {name[:2] for name in network.parameter_shapes()} == {"l0", "l1"}
-    assert network.parameter_count == 12 * (3 + 4 + 2) + 12 * (4 + 4 + 2)
-    assert network.state_shape(5) == (2, 5, 4)
-    assert network.output_shape(7, 5) == (5, 7, 4)
-
-
 @given(config_mappings())
 def test_the_derived_shapes_fit_each_other(values: dict[str, Any]) -> None:
     network = Config.from_mapping(values).network

@@ -33,12 +33,6 @@ def test_header_fields_and_offset(version: tuple[int, int], dtype: str) -> None:
     assert content[header.begin :] == array.tobytes("F")
 
 
-@pytest.mark.parametrize("shape", [(), (0, 3), (1,)], ids=str)
-def test_empty_and_scalar_arrays(shape: tuple[int, ...]) -> None:
-    content = written(np.ones(shape))
-    assert read_npy_header(BytesIO(content), len(content)).shape == shape
-
-
 class Endless(BytesIO):
     """A file that says how much was asked of it."""
 
@@ -56,19 +50,26 @@ def test_huge_header_is_refused() -> None:
     assert file.most <= 8
 
 
-@pytest.mark.parametrize("length", [-1, 1])
-def test_size_mismatch_is_refused(length: int) -> None:
-    content = written(np.ones(4, np.float32))
-    with pytest.raises(ValueError, match=r"^an array of") as caught:
-        read_npy_header(BytesIO(content), len(content) + length)
-    size = len(content)
-    assert str(caught.value) == f"an array of the shape (4,) would have {size} bytes and has {size + length}"
-
-
 def header(count: int, shape: tuple[int, ...] = (4,), version: int = 1) -> bytes:
     """One of `count` bytes, most of them spaces."""
     text = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode()
     return b"\x93NUMPY" + bytes((version, 0)) + count.to_bytes(2 * version, "little") + text.ljust(count - 1) + b"\n"
+
+
+def test_a_header_that_does_not_fit_its_file_is_refused() -> None:
+    content = written(np.ones(4, np.float32))
+    for file, size, sentence in (
+        (content, len(content) + 1, f"would have {len(content)} bytes and has"),
+        (content, len(content) - 1, f"would have {len(content)} bytes and has"),
+        (
+            header(118, (-2, -2)) + bytes(16),
+            144,
+            r"the shape \(-2, -2\) would have \d+ bytes and has 144$",
+        ),
+        (b"\x93NUMPY\x03\x00" + bytes(100), 108, r"^its format has the version \(3, 0\)$"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            read_npy_header(BytesIO(file), size)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -79,13 +80,6 @@ def test_header_limit_of_ten_thousand_bytes(version: int) -> None:
     assert (found.shape, found.begin, found.size) == ((4,), begin, begin + 16)
     with pytest.raises(ValueError, match=r"^an array has a header of 10001 bytes$"):
         read_npy_header(BytesIO(header(10_001, version=version)), 20_000)
-
-
-def test_unknown_version_and_invalid_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^its format has the version \(3, 0\)$"):
-        read_npy_header(BytesIO(b"\x93NUMPY\x03\x00" + bytes(100)), 108)
-    with pytest.raises(ValueError, match=r"^an array of the shape \(-2, -2\) would have \d+ bytes and has 144$"):
-        read_npy_header(BytesIO(header(118, (-2, -2)) + bytes(16)), 144)
 
 
 @pytest.mark.parametrize(
@@ -103,44 +97,27 @@ def test_types_that_are_not_real_are_refused(dtype: Any, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         check_numeric(np.dtype(dtype), "x")
     assert str(caught.value) == sentence
-
-
-@pytest.mark.parametrize("dtype", ["?", "i1", "u8", "f2", ">f8"])
-def test_real_types_are_accepted(dtype: str) -> None:
-    check_numeric(np.dtype(dtype), "x")
+    for real in ("?", "i1", "u8", "f2", ">f8"):
+        check_numeric(np.dtype(real), "x")
 
 
 def numbers(*shape: int) -> np.ndarray:
     return np.random.default_rng(7).normal(size=shape)
 
 
-def test_archive_returns_arrays_by_name(tmp_path: Path) -> None:
+def test_prefix_selects_and_is_removed_and_integers_become_float64(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "w.npz", a=np.ones((2, 3), np.float32), b=np.arange(4))
-    arrays = read_npz(tmp_path / "w.npz")
+    shapes: list[Any] = []
+    arrays = read_npz(tmp_path / "w.npz", check=shapes.append)
     assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
         "a": ("float32", (2, 3)),
         "b": ("float64", (4,)),
     }
-
-
-def test_prefix_selects_and_is_removed(tmp_path: Path) -> None:
+    assert shapes == [{"a": (2, 3), "b": (4,)}]
     np.savez(tmp_path / "run.npz", **{"state.h": numbers(2), "other": numbers(3), "config": np.array("text")})
     assert list(read_npz(tmp_path / "run.npz", "state.")) == ["h"]
     np.savez(tmp_path / "own.npz", h=numbers(2), c=numbers(2))
     assert list(read_npz(tmp_path / "own.npz", "state.")) == ["h", "c"]
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_shapes_without_reading_and_arrays_one_by_one(tmp_path: Path, save: object, order: str) -> None:
-    assert callable(save)
-    x = np.array(numbers(3, 4), order=order)
-    save(tmp_path / "x.npz", x=x, text=np.array("no number"), **{"folder/y": np.zeros(2)})
-    file = NpzFile(tmp_path / "x.npz")
-    assert {name: header.shape for name, header in file.headers.items()} == {"x": (3, 4), "text": (), "folder/y": (2,)}
-    np.testing.assert_array_equal(file.read("x"), x)
-    with pytest.raises(InputError, match=r"text in .* holds values of the type <U9"):
-        file.read("text")
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -160,6 +137,8 @@ def test_pieces_join_to_the_array(
         np.testing.assert_array_equal(np.concatenate([piece for _, piece in pieces]), array.ravel(order))
         assert [place for place, _ in pieces] == list(np.cumsum([0, *(piece.size for _, piece in pieces[:-1])]))
         np.testing.assert_array_equal(archive.read(name), array)
+    with pytest.raises(InputError, match=r"note in .* holds values of the type <U6"):
+        archive.read("note")
 
 
 def test_reading_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,19 +197,6 @@ def test_truncated_array_is_refused(tmp_path: Path) -> None:
     path.write_bytes(packed)
     with pytest.raises(InputError, match=r"x\.npz is not a valid \.npz file: x is shorter than it says\.$"):
         NpzFile(path).read("x")
-
-
-def test_shape_check_precedes_reading(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", h=np.ones((2, 3), np.float32), n=np.arange(5, dtype=np.int16))
-    shapes: list[Any] = []
-    read_npz(tmp_path / "a.npz", check=shapes.append)
-    assert shapes == [{"h": (2, 3), "n": (5,)}]
-
-    def refuse(_: object) -> None:
-        raise InputError("No.")
-
-    with pytest.raises(InputError, match=r"^No\.$"):
-        read_npz(tmp_path / "a.npz", check=refuse)
 
 
 def npy(shape: tuple[int, ...]) -> bytes:

@@ -1,7 +1,6 @@
 """A recorded trace knows its missing arrays after each opening."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
 
@@ -55,13 +54,6 @@ def test_missing_arrays_and_precision_survive_opening_again(
         np.testing.assert_array_equal(trace.hidden, made.hidden)
     extra = {path.name for path in (tmp_path / "engine").iterdir()} - {"trace.npy"}
     assert extra == ({"trace.json"} if missing or precision else set())
-
-
-def test_a_trace_in_memory_alone_can_be_marked(tmp_path: Path) -> None:
-    made = create_trace(tmp_path / "engine", "x", LSTM, PLACES)
-    marked = with_missing(replace(made, folder=None), ["out"], "float16")
-    assert (marked.missing, marked.precision, marked.folder) == ({"out"}, "float16", None)
-    assert not open_trace(tmp_path / "engine").missing
 
 
 def test_a_trace_opens_with_its_coarser_copies(tmp_path: Path) -> None:

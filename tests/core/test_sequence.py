@@ -101,14 +101,6 @@ def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file()
     assert x.sum() == len(places)
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20))
-def test_every_text_can_be_read_back_from_its_rows(text: str) -> None:
-    alphabet = sorted(set(text))
-    asked = replace(SequenceSource("text", 1, len(text)), text=text)
-    x = drawn(asked, len(alphabet))
-    assert "".join(alphabet[place] for place in x[:, 0].argmax(axis=1)) == text
-
-
 def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() -> None:
     sine = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
     assert sine.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")

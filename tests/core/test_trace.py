@@ -25,6 +25,10 @@ def test_trace_round_trip(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for array in written.values():
         array[:] = generator.normal(size=array.shape)
+    with pytest.raises(FileExistsError):
+        create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
+    with pytest.raises(OSError, match=r"trace\.json"):
+        open_trace(tmp_path)
     opened = open_trace(tmp_path / "engine")
     assert sorted(opened) == sorted(written) == ["c", "h", "out", "state.c", "state.h"]
     assert opened.engine == "./größer.py"
@@ -54,26 +58,8 @@ def test_out_follows_the_layout(tmp_path: Path) -> None:
     assert trace.output_in("TNC").shape == (5, 3, 8)
     assert trace.output_in("NTC").shape == (3, 5, 8)
     np.testing.assert_array_equal(trace.output_in("NTC")[2, 4], trace.output_in("TNC")[4, 2])
-
-
-def test_a_lane_is_a_view_of_one_sample(tmp_path: Path) -> None:
-    trace = create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
-    trace.hidden[1, 0, 4, 2, 3] = 7.0
-    lane = trace.lane(1, 0, 2)
-    assert lane.shape == (5, 4)
-    assert lane[4, 3] == 7.0
-    assert np.shares_memory(lane, trace.hidden)
-
-
-def test_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
-    create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
-    with pytest.raises(FileExistsError):
-        create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
-
-
-def test_folder_without_a_trace_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"trace\.json"):
-        open_trace(tmp_path)
+    assert np.shares_memory(trace.lane(1, 0, 2), trace.hidden)
+    np.testing.assert_array_equal(trace.lane(1, 0, 2), trace.hidden[1, 0, :, 2])
 
 
 def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
@@ -82,16 +68,6 @@ def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
     filling.hidden[:], filling.output[:], filling.state_h[:] = 1.0, 2.0, 3.0
     filled = open_trace(tmp_path / "engine")
     assert [float(array.min()) for array in (filled.hidden, filled.output, filled.state_h)] == [1.0, 2.0, 3.0]
-
-
-def test_a_small_trace_is_one_file_and_a_large_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, files in (
-        (1 << 22, ["trace.npy"]),
-        (1000, ["h.array.npy", "out.array.npy", "state.h.array.npy", "trace.json"]),
-    ):
-        monkeypatch.setattr(trace_module, "_SMALL_BYTES", limit)
-        create_trace(tmp_path / str(limit), "manual", GRU, Places.of(GRU, 5, 3))
-        assert sorted(path.name for path in (tmp_path / str(limit)).iterdir()) == files
 
 
 def test_an_added_array_is_opened_with_the_others(tmp_path: Path) -> None:
