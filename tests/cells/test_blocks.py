@@ -53,16 +53,6 @@ def test_values_of_a_block_are_those_of_the_oracle(name: str, backward: bool) ->
         np.testing.assert_allclose(found[key], array, rtol=0.0, atol=1e-12, err_msg=key)
 
 
-@pytest.mark.parametrize("name", ["lstm", "lstm_peephole", "sru", "gru"])
-def test_the_states_are_given_unless_names_are(name: str) -> None:
-    layer = draw_layer(ALL_CELLS[name], seed=5)
-    expected = cell_values(name, layer.parameters, layer.x, layer.state)
-    found = followed(layer, expected["h"])
-    assert list(found) == [*layer.cell.state_symbols, *(["last.c"] if "c" in layer.state else [])]
-    for key in layer.state:
-        np.testing.assert_allclose(found[key], expected[key], rtol=0.0, atol=1e-12, err_msg=key)
-
-
 @pytest.mark.parametrize("name", ALL_CELLS)
 def test_values_that_follow_from_hidden_values_alone(name: str) -> None:
     layer = draw_layer(ALL_CELLS[name], seed=6)

@@ -190,12 +190,3 @@ def test_the_order_is_chosen_by_the_sizes(
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
     assert choose_order(samples, gates, inputs, size, dtype) == order
     assert Layout(samples, gates, gates, inputs, size, dtype).order == order
-
-
-def test_an_array_of_a_whole_block_begins_at_a_line_of_the_cache() -> None:
-    memory = np.arange(2048, dtype=F32)
-    for start in range(1, 17):
-        array = memory[start : start + 1024]
-        copy = aligned_array(array)
-        assert copy.ctypes.data % 64 == 0
-        np.testing.assert_array_equal(copy, array)

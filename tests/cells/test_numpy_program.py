@@ -3,25 +3,20 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Sizes, Step, Values
+from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Step, Values
 from rnnviz.cells.activations import clip, sigmoid
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
+from rnnviz.cells.interpreters.layout import has_small_products
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.program_source import Form, listing, program_source
-from rnnviz.cells.interpreters.schedule import schedule
+from rnnviz.cells.interpreters.program_source import Form, listing
 from rnnviz.cells.lstm import LSTM
-from rnnviz.cells.rnn import RNN_TANH
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 
 LSTM_LISTING = """\
@@ -51,13 +46,6 @@ def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -
 
 def test_the_calls_of_an_lstm_are_listed_for_its_lines() -> None:
     assert listing(LSTM, form=Form(stacked=True)) == LSTM_LISTING
-
-
-def test_requested_values_are_copied_before_their_buffer_is_reused() -> None:
-    calls = [text for text, _ in program_source(LSTM, ("i", "g")).lines]
-    assert calls.index("copyto(g_out, v_g)") < calls.index("multiply(v_i, v_g, v_i)")
-    assert calls.index("add(v_ifo, half, v_ifo)") < calls.index("copyto(i_out, v_i)")
-    assert calls.index("copyto(i_out, v_i)") < calls.index("multiply(v_i, v_g, v_i)")
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
@@ -113,16 +101,6 @@ def test_blocks_of_one_time_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [n / 6 for n in range(1, 7)] * 2
 
 
-def test_progress_of_the_backward_direction(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, seen = draw_layer(LSTM, timesteps=3), []
-    for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):
-        monkeypatch.setattr(layout, name, 1)
-    NumpyProgram(LSTM, layer.parameters, 3).run(
-        layer.x, layer.state, layer.outputs(), backward=True, progress=seen.append
-    )
-    assert seen == [1 / 3, 2 / 3, 1.0]
-
-
 def test_infinities_and_nans_pass_through() -> None:
     layer = draw_layer(GRU).in_type("float32")
     layer.x[1, 0, 0], layer.state["h"][1, 2] = np.nan, np.inf
@@ -149,55 +127,9 @@ def test_an_infinite_state_stays_one() -> None:
     assert np.isposinf(out["c"][:, 0, 0]).all()
 
 
-def test_the_same_network_gives_the_same_bits() -> None:
-    layer = draw_layer(LSTM, batch_size=5, hidden_size=130, scale=0.1).in_type("float32")
-    one, other = (run(layer, NumpyProgram(LSTM, layer.parameters, 5)) for _ in range(2))
-    assert np.array_equal(one["h"], other["h"])
-
-
-@pytest.mark.parametrize("small", [True, False])
-def test_the_order_depends_on_sizes(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "has_small_products", lambda: small)
-    single, double = np.dtype("float32"), np.dtype("float64")
-    assert choose_order(1, 4, 512, 512, single) == "samples"
-    assert choose_order(16, 4, 10, 10, single) == "samples"
-    assert choose_order(8, 4, 512, 512, single) == ("samples" if small else "features")
-    assert choose_order(4, 4, 256, 256, single) == ("samples" if small else "features")
-    assert choose_order(64, 4, 512, 512, double) == "samples"
-    assert choose_order(24, 1, 512, 512, single) == ("samples" if small else "features")
-    assert choose_order(64, 4, 512, 512, single) == "features"
-    assert choose_order(64, 1, 512, 512, single) == "samples"
-    assert choose_order(8, 0, 512, 512, single) == "samples"
-
-
 def test_small_products_are_a_fact_of_the_machine() -> None:
     has_small_products.cache_clear()
     assert has_small_products() in (True, False)
-
-
-def test_a_product_in_pieces_is_the_whole_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    """W (2,000, 512) with 8 samples: each piece stays below the limit, and the last one is filled up with zeros."""
-    monkeypatch.setattr(layout, "has_small_products", lambda: True)
-    order = Layout(8, 4, 4, 512, 500, np.dtype("float32"), "features")
-    generator = np.random.default_rng(0)
-    weight = generator.normal(size=(2000, 512)).astype(np.float32)
-    h = generator.normal(size=(512, 8)).astype(np.float32)
-    slots, product = order.product_slots()
-    w = order.recurrent_weight(weight)
-    assert order.stacked
-    assert w[0].size * 8 <= SMALL_PRODUCT
-    np.matmul(w, h, out=product)
-    np.testing.assert_allclose(slots.reshape(2000, 8), weight @ h, rtol=0.0, atol=1e-3)
-
-
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.sampled_from(["float32", "float64"]))
-def test_aligned_memory(shape: list[int], dtype: str) -> None:
-    array = aligned(tuple(shape), np.dtype(dtype))
-    assert array.shape == tuple(shape)
-    assert array.dtype == dtype
-    assert array.flags.c_contiguous
-    if array.nbytes >= 4096:
-        assert array.ctypes.data % 64 == 0
 
 
 def test_the_cells_need_numpy_alone() -> None:
@@ -214,13 +146,6 @@ def test_the_cells_need_numpy_alone() -> None:
 
 
 _PATHS = f"import sys; sys.path[:0] = {sys.path!r}\n"
-
-
-def test_a_cell_with_other_activations_has_its_own_program() -> None:
-    cell = LSTM.with_activations(gate=CELLS["rnn_relu"].activations[0][1])
-    assert "finish" not in {call.function for call in schedule(cell).calls}
-    assert schedule(LSTM) is schedule(replace(LSTM))
-    assert RNN_TANH.parameter_shapes(Sizes(2, 3))["i2h_weight"] == (3, 2)
 
 
 def test_a_step_that_reads_no_input() -> None:

@@ -18,7 +18,6 @@ from rnnviz.cells.activations import (
     hard_tanh,
     keras_hard_sigmoid,
     leaky_relu,
-    linear,
     relu,
     selu,
     sigmoid,
@@ -26,7 +25,7 @@ from rnnviz.cells.activations import (
     swish,
     tanh,
 )
-from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, pre_activation
 
 EPS = float(np.finfo(np.float32).eps)
 LARGEST = float(np.finfo(np.float32).max)
@@ -74,11 +73,6 @@ def test_a_product_is_within_its_bound(p: tuple[BoundedArray, np.float32], q: tu
     assert_holds(p[0] * q[0], p[1] * q[1], 1.0 + 2 * EPS)
 
 
-@given(operands(GATES))
-def test_a_complement_is_within_its_bound(p: tuple[BoundedArray, np.float32]) -> None:
-    assert_holds(1 - p[0], np.float32(1) - p[1])
-
-
 def sigmoid_by_tanh(a: np.float32) -> np.float32:
     return np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * a))
 
@@ -93,13 +87,6 @@ ACTIVATIONS: dict[str, tuple[Callable[[BoundedArray], BoundedArray], Callable[[n
     "sigmoid by exp": (sigmoid, sigmoid_by_exp),
     "tanh": (tanh, np.tanh),
 }
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-@given(p=operands(st.floats(-30, 30, width=32)))
-def test_an_activation_is_within_eight_bounds(name: str, p: tuple[BoundedArray, np.float32]) -> None:
-    evaluated, computed = ACTIVATIONS[name]
-    assert_holds(evaluated(p[0]), computed(p[1]), 2.0 if p[0].bound[0] < 1e-3 else ALLOWED)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -122,25 +109,9 @@ def test_an_activation_may_not_leave_its_range_whatever_its_argument(name: str, 
         assert evaluated.bound[0] == EPS
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-@given(value=st.floats(-1e6, 1e6), bound=st.floats(1.0, 1e30), shift=SHIFTS)
-def test_an_activation_of_an_unsure_argument_may_be_anything_it_can_be(
-    name: str, value: float, bound: float, shift: float
-) -> None:
-    evaluated, computed = ACTIVATIONS[name]
-    assert_holds(evaluated(known(value, bound)), computed(np.float32(value + shift * bound)), ALLOWED)
-
-
 @given(operands())
 def test_relu_is_within_its_bound(p: tuple[BoundedArray, np.float32]) -> None:
     assert_holds(relu(p[0]), np.maximum(p[1], np.float32(0)))
-
-
-@given(st.floats(1e-12, 1e-3), st.floats(0.0, 0.99))
-def test_relu_accepts_the_arguments_that_the_audit_accepts(bound: float, part: float) -> None:
-    just_below = relu(known(-part * ALLOWED * bound, bound))
-    assert just_below.bound[0] == bound
-    assert relu(known(-1.01 * ALLOWED * bound, bound)).bound[0] == 0.0
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=15))
@@ -217,10 +188,6 @@ def test_narrowing_ignores_infinite_limits_and_leaves_a_certain_nan() -> None:
             assert (unknown.narrowed(*limits).value[0], unknown.narrowed(*limits).bound[0]) == (2.0, 0.125)
 
 
-def test_a_number_that_is_read_has_no_error() -> None:
-    assert exact(np.array([3.0]), EPS).bound[0] == 0.0
-
-
 def assert_unknown(running: BoundedArray) -> None:
     assert np.isinf(running.bound).all()
 
@@ -276,25 +243,11 @@ def as_arrays(*values: float) -> FloatArray:
     return np.array(values)
 
 
-def test_settling_nonfinite_values_leaves_their_neighbors_unchanged() -> None:
-    p = BoundedArray(as_arrays(1.0, np.inf, 2.0), as_arrays(EPS, EPS, EPS), EPS)
-    q = BoundedArray(as_arrays(3.0, 0.5, 0.25), as_arrays(EPS, EPS, EPS), EPS)
-    alone = known(1.0, EPS) * known(3.0, EPS), known(2.0, EPS) * known(0.25, EPS)
-    together = p * q
-    assert together.bound[0] == alone[0].bound[0]
-    assert together.bound[2] == alone[1].bound[0]
-
-
 def test_reshaping_keeps_a_pre_activation_one() -> None:
     part = pre_activation(as_arrays(1.0, -2.0), as_arrays(3.0, 4.0), 5, LARGEST, EPS)
     total = part.reshaped(2, 1) + part.reshaped(2, 1)
     np.testing.assert_array_equal(total.bound, 2.0 * part.bound.reshape(2, 1))
     assert not known(1.0, EPS).reshaped(1, 1).partial
-
-
-def test_the_linear_activation_is_the_number_itself() -> None:
-    part = pre_activation(as_arrays(1.0, -2.0), as_arrays(3.0, 4.0), 5, LARGEST, EPS)
-    np.testing.assert_array_equal((linear(part) + linear(part)).bound, 2.0 * part.bound)
 
 
 KINKS = [

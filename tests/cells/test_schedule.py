@@ -7,13 +7,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step, Values
-from rnnviz.cells.activations import ACTIVATIONS, sigmoid, tanh
+from rnnviz.cells import CellSpec, ParameterSpec, Step, Values
+from rnnviz.cells.activations import sigmoid, tanh
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.program_source import listing, program_source
+from rnnviz.cells.interpreters.program_source import program_source
 from rnnviz.cells.interpreters.schedule import schedule
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from rnnviz.cells.lstm import LSTM
@@ -71,30 +71,6 @@ def test_figures_of_a_step(name: str) -> None:
     assert plain.temporaries == ()
 
 
-PEEPHOLE_LOOP = """\
-def run(h, c, all_u, all_c_next, all_h_next):
-    for u, c_next, h_next in zip(all_u, all_c_next, all_h_next):
-        dot(h, W_h2h, product)
-        add(u, v, v)
-        multiply(c2i_weight_and_c2f_weight_halved, c, w0_if)
-        add(v_if, w0_if, v_if)
-        tanh(v_ifg, v_ifg)
-        multiply(v_if, half, v_if)
-        add(v_if, half, v_if)
-        multiply(v_f, c, v_f)
-        multiply(v_i, v_g, v_i)
-        add(v_f, v_i, c_next)
-        multiply(c2o_weight_halved, c_next, v_f)
-        add(v_o, v_f, v_f)
-        tanh(v_f, v_f)
-        multiply(v_f, half, v_f)
-        add(v_f, half, v_f)
-        tanh(c_next, w0_f)
-        multiply(v_f, w0_f, h_next)
-        h, c = h_next, c_next
-    return h, c
-"""
-
 PRODUCTS_LOOP = """\
 def run(h, all_u, all_h_next):
     for u, h_next in zip(all_u, all_h_next):
@@ -136,66 +112,6 @@ def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
     with pytest.raises(NameError, match="dot") as caught:
         run(0, 0, [0], [0], [0])
     assert str(caught.traceback[-1].path).endswith("<program of lstm>")
-
-
-def test_the_loop_of_a_cell() -> None:
-    assert program_source(ALL_CELLS["lstm_peephole"]).loop.text == PEEPHOLE_LOOP
-
-
-def test_names_of_a_program() -> None:
-    source = program_source(ALL_CELLS["lstm_peephole"], ("i",))
-    assert source.inputs == (slice(0, 4),)
-    assert source.series == ("i", "c", "h")
-    assert set(source.series) == {"i", "c", "h"}
-    assert {name: slots for name, _, slots in source.slots} == {
-        "v": slice(0, 4), "v_if": slice(0, 2), "v_ifg": slice(0, 3), "v_i": 0, "v_f": 1, "v_g": 2, "v_o": 3,
-        "w0_if": slice(0, 2), "w0_f": 1,
-    }  # fmt: skip
-    assert {name: (place.kind, place.number, place.scale) for name, place in source.fixed} == {
-        "c2i_weight_and_c2f_weight_halved": ("parameter", 0.0, 0.5),
-        "c2o_weight_halved": ("parameter", 0.0, 0.5),
-        "half": ("number", 0.5, 1.0),
-    }
-    assert source.weights == (("W_h2h", "product", ""),)
-    assert source.activations == ()
-
-
-def odd(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """Numbers that have no name, two softplus, and a gate that is read twice."""
-    i = ACTIVATIONS["softplus"](u.i + v.i)
-    g = ACTIVATIONS["softplus"](3 * u.g - v.g)
-    return Step(i=i, g=g, h=i * g + 0.25 * u.g, c=1.5 - state.c)
-
-
-def test_names_of_numbers_and_of_activations() -> None:
-    cell = CellSpec("odd", "", odd, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
-    source = program_source(cell)
-    assert [(name, activation.name) for name, activation in source.activations] == [("softplus_0", "softplus")]
-    numbers = {place.number for _, place in source.fixed if place.kind == "number"}
-    assert numbers == {3.0, 0.25, 1.5}
-    names = [name for name, place in source.fixed if place.kind == "number"]
-    assert len(set(names)) == 3
-    assert all(name.startswith("number_") for name in names)
-
-
-def long_names(u: Values, v: Values, state: Values, p: Values) -> Step:
-    reset, update, new = sigmoid(u.reset + v.reset), sigmoid(u.update + v.update), u.new + v.new
-    return Step(reset=reset, update=update, h=reset * new + update * state.h)
-
-
-def test_slots_of_long_names_are_joined_by_underscores() -> None:
-    cell = CellSpec("long", "", long_names, tuple(Gate(name, name) for name in ("reset", "new", "update")))
-    calls = [text for text, _ in program_source(cell).lines]
-    assert schedule(cell).slots in {("reset", "update", "new"), ("new", "reset", "update"), ("new", "update", "reset")}
-    assert any("v_reset_update" in call or "v_update_reset" in call for call in calls)
-
-
-@pytest.mark.parametrize("name", ["lstm", "gru", "sru", "mgu"])
-def test_every_line_of_a_cell_is_listed_once(name: str) -> None:
-    shown = [line for line in listing(ALL_CELLS[name]).splitlines() if not line.startswith("    ")]
-    assert len(shown) == len(set(shown)) > 1
-    # The first call is the product, which no line asks for.
-    assert all("=" in line or line.startswith("return") for line in shown)
 
 
 # What a cell of the user's may do that those of the program do not: each is compared with its steps on arrays.

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS, CellSpec, Gate, StateSpec, Step, Values
-from rnnviz.cells.activations import ACTIVATIONS, gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
+from rnnviz.cells.activations import ACTIVATIONS, gelu, hard_sigmoid, leaky_relu, tanh
 from rnnviz.cells.gru import GRU
-from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.graph import trace, value_limits
+from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.symbols import code_lines, equations, equations_of_all_units, expression, helper_lines
-from rnnviz.cells.lstm import LSTM, LSTM_COUPLED
+from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.rnn import RNN_RELU
-from tests.cells.layers import ALL_CELLS, draw_layer
 
 EQUATIONS = {
     "rnn_relu": ["h = relu(u_h + v_h)"],
@@ -146,39 +144,6 @@ def test_helpers_are_those_that_the_lines_use() -> None:
     assert helper_lines(code_lines(RNN_RELU)) == []
     assert helper_lines(code_lines(GRU))[0] == "def sigmoid(v):"
     assert "erf = np.vectorize(math.erf)" in helper_lines(code_lines(GRU.with_activations(candidate=gelu)))
-
-
-@pytest.mark.parametrize("name", ALL_CELLS)
-def test_limits_hold_for_every_value(name: str) -> None:
-    layer = draw_layer(ALL_CELLS[name], scale=3.0)
-    values = step_values(layer.cell, layer.parameters, layer.x[0], layer.state)
-    for key, node in trace(layer.cell).values.items():
-        low, high = value_limits(node)
-        assert (values[key] >= low).all()
-        assert (values[key] <= high).all()
-
-
-def test_limits_of_the_cells() -> None:
-    def limits(cell: CellSpec) -> dict[str, tuple[float, float]]:
-        return {name: value_limits(node) for name, node in trace(cell).values.items()}
-
-    infinity = float("inf")
-    assert limits(LSTM)["h"] == (-1.0, 1.0)
-    assert limits(LSTM)["c"] == (-infinity, infinity)
-    assert limits(LSTM_COUPLED)["f"] == (0.0, 1.0)
-    assert limits(RNN_RELU)["h"] == (0.0, infinity)
-    h = next(node for node in trace(GRU).nodes if node.op == "state")
-    # A weighted mean is between its two values.
-    assert value_limits(trace(GRU).values["h"], {h: (-3.0, 0.5)}) == (-3.0, 1.0)
-    other = trace(GRU.with_activations(gate=tanh))
-    h = next(node for node in other.nodes if node.op == "state")
-    assert value_limits(other.values["h"], {h: (-3.0, 0.5)}) == (-5.0, 5.0)
-    assert limits(LSTM.with_activations(output=leaky_relu))["h"] == (-infinity, infinity)
-
-
-def test_activations_of_numbers() -> None:
-    assert sigmoid.bounded
-    assert not leaky_relu.bounded
 
 
 def test_a_second_name_of_a_value_is_the_first_one() -> None:
