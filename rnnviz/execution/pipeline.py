@@ -44,7 +44,7 @@ from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.reproduction import Names
 from rnnviz.verify.result import Judgment, PassJudgment, compared
-from rnnviz.verify.undetectable_bugs import suggested_config, undetectable, undetectable_gradients
+from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from rnnviz.verify.verdict import AuditVerdict, PassName
 
 Notify = Callable[[Stage, float], None]
@@ -211,7 +211,7 @@ def _judge_pass(
             audits[name] = audit_pass(audited, traces, progress, trace.folder)
     known = {(check.engine, check.name) for check in outcome.checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
-    blind = undetectable(inputs) if forward else undetectable_gradients(inputs)
+    blind = undetectable(inputs, way)
     explained: dict[str, tuple[Names, ...]] = {}
     wrong = {name for name, found in audits.items() if found.wrong}
     for name, trace in traces.items():

@@ -3,13 +3,14 @@
 A recording may lack some of these, and then its step cannot be followed from its own numbers.
 """
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.bounded import BoundedLayer
-from rnnviz.cells.interpreters.running_error import BoundedArray
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
+from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -70,6 +71,19 @@ def previous_state(
     if times.start == 0:
         return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, samples]])
     return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]
+
+
+def recorded(trace: Trace, value: FloatArray, eps: float) -> BoundedArray:
+    """Values that an engine computed and stored, with both roundings."""
+    value = np.asarray(value, np.float64)
+    return BoundedArray(value, eps * np.abs(value) + storage_bound(value, trace.stored_as), eps)
+
+
+def read_states(block: BoundedBlock, trace: Trace, states: Mapping[str, FloatArray], eps: float) -> None:
+    """Let the steps of a block read states (B, S, U) that an engine computed and stored."""
+    for node in block.graph.nodes:
+        if node.op == "state" and node.name in states:
+            block.known[node] = recorded(trace, states[node.name], eps)
 
 
 def rounded_once(trace: Trace, d: BoundedArray) -> BoundedArray:

@@ -19,11 +19,11 @@ import numpy as np
 
 from rnnviz.cells.interpreters.arrays import ArrayBlock
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
-from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, recorded
 
 _FAR_BELOW, _NEGLIGIBLE = 2.0**-20, 2.0**-60
 _FIRST_LOOK = 64
@@ -111,7 +111,7 @@ class CellStates:
     def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
         """(B, S, U): c after each step of some time steps, in the order of time."""
         if self._trace.cell is not None:
-            return self._stored(self._trace.cell[layer, direction, times, samples, units])
+            return recorded(self._trace, self._trace.cell[layer, direction, times, samples, units], self._eps)
         if self._inputs.lengths and samples.stop - samples.start > 1:
             return self._by_sample(lambda one: self.after(layer, direction, times, one, units), samples, axis=1)
         length = self._inputs.length(samples.start)
@@ -139,7 +139,7 @@ class CellStates:
         if self._trace.cell is not None:
             length = self._inputs.length(samples.start)
             timestep = length - step if self._inputs.network.backward(direction) else step - 1
-            return self._stored(self._trace.cell[layer, direction, timestep, samples, units])
+            return recorded(self._trace, self._trace.cell[layer, direction, timestep, samples, units], self._eps)
         known, c = self._checkpoints.nearest(columns, step)
         if known == step and c is not None:
             return c
@@ -236,11 +236,6 @@ class CellStates:
     def _initial(self, columns: SampleUnitBlock) -> BoundedArray:
         _, _, samples, units = _indices(columns)
         return exact(self._c0[_row(self._inputs, columns), samples, units].astype(np.float64), self._eps)
-
-    def _stored(self, c: FloatArray) -> BoundedArray:
-        """The stored c with the rounding bound of its storage."""
-        value = np.asarray(c).astype(np.float64)
-        return BoundedArray(value, np.abs(value) * self._eps + storage_bound(value, self._trace.stored_as), self._eps)
 
 
 @dataclass

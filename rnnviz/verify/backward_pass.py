@@ -42,6 +42,8 @@ from rnnviz.steps.inputs import (
     layer_input,
     previous_hidden,
     previous_state,
+    read_states,
+    recorded,
     rounded_once,
 )
 from rnnviz.verify.audited import (
@@ -182,12 +184,8 @@ class BackwardPass:
         before = previous_hidden(inputs, trace, *lane, times, samples)
         # A carried c is not narrowed to what h admits: the backward pass may compute it again, with other roundings.
         block = BoundedBlock(self._layer, x, before, {}, times.start)
-        for node in self._layer.graph.nodes:
-            if node.op == "state" and node.name in self._stored:
-                state = previous_state(inputs, trace, node.name, *lane, times, samples)
-                value = np.asarray(state, np.float64)
-                bound = self._layer.eps * np.abs(value) + storage_bound(value, trace.stored_as)
-                block.known[node] = BoundedArray(value, bound, self._layer.eps)
+        states = {s: previous_state(inputs, trace, s, *lane, times, samples) for s in self._stored}
+        read_states(block, trace, states, self._layer.eps)
         return block, x, before
 
     def step(self, lane: Lane, part: Columns, times: slice, carried: States) -> tuple[list[Expected], States]:
@@ -329,8 +327,7 @@ class BackwardPass:
             x = layer.read_input(layer_input(inputs, trace, lane[0], times, samples))
             before = layer.leaf(previous_hidden(inputs, trace, *lane, times, samples), trace.stored_as)
             for gate in gates:
-                d = layer.leaf(np.asarray(trace[gradient(gate)][*lane, times])[..., units])
-                d.bound[...] = layer.eps * np.abs(d.value) + storage_bound(d.value, trace.stored_as)
+                d = recorded(trace, np.asarray(trace[gradient(gate)][*lane, times])[..., units], layer.eps)
                 for kind, read in (("i2h", x), ("h2h", before if gate in shared else None)):
                     if read is not None:
                         sums.setdefault((kind, "weight", gate), BoundedSum(layer)).add(d, read)

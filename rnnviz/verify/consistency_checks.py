@@ -203,11 +203,16 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
             if trace.state_c is not None and len(here):
                 final = trace.state_c[layer * network.directions + direction]
                 finals.add(final[here], c[lasts[here] - block.start, here], trace.stored_as)
+    return tallied_checks(trace, cells, finals)
+
+
+def tallied_checks(trace: Trace, cells: "CellStateTally", finals: "CellStateTally") -> list[Check]:
+    """The checks of the counted cell states, and of the counted final ones."""
     given = (CELL_FOLLOWS, cells, trace.cell), (STATE_FOLLOWS, finals, trace.state_c)
     return [
         tally.check(name, trace.engine, trace.computed_count(array))
         for name, tally, array in given
-        if array is not None
+        if array is not None and tally.looked
     ]
 
 

@@ -34,7 +34,7 @@ from rnnviz.verify.audited import (
     spread,
 )
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.consistency_checks import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally, Check
+from rnnviz.verify.consistency_checks import CellStateTally, Check, tallied_checks
 from rnnviz.verify.verdict import PassName
 
 JUDGED = 2.0**-8
@@ -202,13 +202,7 @@ class ForwardPass:
 
     def checks(self) -> tuple[Check, ...]:
         """Compare the cell states of an LSTM with those that follow from its hidden values."""
-        trace = self.trace
-        stored = (self._cells, CELL_FOLLOWS, trace.cell), (self._finals, STATE_FOLLOWS, trace.state_c)
-        return tuple(
-            tally.check(name, trace.engine, trace.computed_count(array))
-            for tally, name, array in stored
-            if array is not None and tally.looked
-        )
+        return tuple(tallied_checks(self.trace, self._cells, self._finals))
 
 
 def limits(

@@ -26,8 +26,9 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import clear_padding, last_steps, padding_mask
 from rnnviz.engines.known_bugs.changes import BugVariant
-from rnnviz.engines.known_bugs.engine import ReadSteps, StepWindow, as_ordered, faulty_trace, read_steps
+from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, faulty_trace, read_steps
 from rnnviz.engines.layers import layer_output
+from rnnviz.steps.inputs import read_states
 from rnnviz.verify.audit import error_and_ratio
 from rnnviz.verify.metrics import abs_error
 
@@ -50,7 +51,7 @@ def reproduces(
         return _run_gives(fault, inputs, trace, padding_filled=padding_filled)
     with np.errstate(all="ignore"):
         return all(within(*pair) for pair in _copies(fault, inputs, trace)) and all(
-            _steps_give(fault, inputs, trace, window) for window in windows
+            _Steps(fault, inputs, trace, window).follow() for window in windows
         )
 
 
@@ -106,87 +107,103 @@ def final_states(fault: BugVariant, inputs: Inputs, trace: Trace) -> FloatArray:
     return np.stack(finals)
 
 
-def _steps_give(fault: BugVariant, inputs: Inputs, trace: Trace, window: StepWindow) -> bool:
-    """Whether every value of the steps of a window follows from the engine's own values before it."""
-    steps = read_steps(fault, inputs, trace, window)
-    cell = fault.changed(inputs.network.kind)
-    p = fault.read(inputs.network.kind, inputs.parameters.layer(window.layer, window.direction))
-    x_stored_as = trace.stored_as if window.layer else ""
-    layer = BoundedLayer(cell, vars(p), None, trace.eps, trace.stored_as, x_stored_as, trace.half)
-    own = {s: steps.of(trace[s]) for s in cell.state_symbols if s in trace and s not in trace.missing | {"h"}}
-    own["h"] = steps.of(trace.hidden)
-    lines = {name: steps.of(array) for name, array in trace.lines.items() if name in layer.graph.values}
-    carried = {s: layer.leaf(steps.state[s]) for s in cell.state_symbols if s not in own}
-    finals = {s: np.zeros(array.value.shape) for s, array in carried.items()}
-    bounds = {s: np.full(array.value.shape, np.inf) for s, array in carried.items()}
-    last = steps.computed.sum(axis=0) - 1
-    if fault.final_at_last_timestep and inputs.network.backward(window.direction):
-        last = np.zeros_like(last)
-    count = len(steps.x)
-    begins = [t for t in steps.seams.tolist() if 0 < t < count] if fault.at_seams else []
-    length = max(1, _BLOCK_VALUES // max(1, len(steps.samples) * cell.gate_count * len(own["h"][0, 0])))
-    for begin, end in pairwise(sorted({0, *begins, *range(0, count, length), count})):
-        span = slice(begin, end)
-        before, known = _before(fault, steps, own, carried, span, forgets=begin in begins)
-        states = {s: array[span].astype(np.float64) for s, array in own.items()}
-        block = BoundedBlock(layer, steps.x[span], before, states, begin)
-        for node in layer.graph.nodes:
-            if node.op == "state" and node.name in known:
-                read = np.asarray(known[node.name], np.float64)
-                bound = layer.eps * np.abs(read) + storage_bound(read, trace.stored_as)
-                block.known[node] = BoundedArray(read, bound, layer.eps)
-        start = {s: state for s, state in carried.items() if s not in known}
-        if begin in begins:
-            start |= {s: layer.leaf(state) for s, state in _restart(fault, steps, own, begin).items() if s in start}
-        values, after = block.follow(start, (*cell.state_symbols, *lines))
-        carried |= after
-        here = steps.computed[span]
-        for name, array in (own | lines).items():
-            if not _follows(array[span], values[name], here, trace):
+class _Steps:
+    """The steps of a window, each with the fault from the engine's own values before it."""
+
+    def __init__(self, fault: BugVariant, inputs: Inputs, trace: Trace, window: StepWindow) -> None:
+        self.fault, self.inputs, self.trace, self.window = fault, inputs, trace, window
+        self.steps = steps = read_steps(fault, inputs, trace, window)
+        self.cell = cell = fault.changed(inputs.network.kind)
+        p = fault.read(inputs.network.kind, inputs.parameters.layer(window.layer, window.direction))
+        x_stored_as = trace.stored_as if window.layer else ""
+        self.layer = BoundedLayer(cell, vars(p), None, trace.eps, trace.stored_as, x_stored_as, trace.half)
+        given = {s: trace[s] for s in cell.state_symbols if s in trace and s not in trace.missing}
+        self.own = {s: steps.of(array) for s, array in (given | {"h": trace.hidden}).items()}
+        self.carried = {s: self.layer.leaf(steps.state[s]) for s in cell.state_symbols if s not in self.own}
+        self.finals = {
+            s: BoundedArray(np.zeros(array.value.shape), np.full(array.value.shape, np.inf), array.eps)
+            for s, array in self.carried.items()
+        }
+        self.last = steps.computed.sum(axis=0) - 1
+        if fault.final_at_last_timestep and inputs.network.backward(window.direction):
+            self.last = np.zeros_like(self.last)
+
+    def follow(self) -> bool:
+        """Whether every value of the steps follows from the engine's own values before it."""
+        layer, steps, count = self.layer, self.steps, len(self.steps.x)
+        lines = {name: steps.of(array) for name, array in self.trace.lines.items() if name in layer.graph.values}
+        begins = [t for t in steps.seams.tolist() if 0 < t < count] if self.fault.at_seams else []
+        length = max(1, _BLOCK_VALUES // max(1, len(steps.samples) * self.cell.gate_count * self.own["h"].shape[-1]))
+        for begin, end in pairwise(sorted({0, *begins, *range(0, count, length), count})):
+            span = slice(begin, end)
+            known = self._before(span, forgets=begin in begins)
+            before = known.pop("h")
+            states = {s: array[span].astype(np.float64) for s, array in self.own.items()}
+            block = BoundedBlock(layer, steps.x[span], before, states, begin)
+            read_states(block, self.trace, known, layer.eps)
+            start = {s: state for s, state in self.carried.items() if s not in known}
+            if begin in begins:
+                start |= {s: layer.leaf(state) for s, state in self._restart(begin).items() if s in start}
+            values, after = block.follow(start, (*self.cell.state_symbols, *lines))
+            self.carried |= after
+            here = steps.computed[span]
+            for name, array in (self.own | lines).items():
+                if not _follows(array[span], values[name], here, self.trace):
+                    return False
+            at = np.flatnonzero((self.last >= begin) & (self.last < end))
+            for s, final in self.finals.items():
+                shape = (*states["h"].shape[:2], final.value.shape[-1])
+                final.value[at] = np.broadcast_to(values[s].value, shape)[self.last[at] - begin, at]
+                final.bound[at] = np.broadcast_to(values[s].bound, shape)[self.last[at] - begin, at]
+        return self.fault.batch_as_time or self._finals_follow()
+
+    def _before(self, span: slice, *, forgets: bool) -> dict[str, FloatArray]:
+        """The known states (B, N, U) before each step of a block, h among them."""
+        fault, own, found = self.fault, self.own, dict[str, FloatArray]()
+        for s, initial in self.steps.state.items():
+            if s in own:
+                found[s] = np.concatenate([initial[np.newaxis], own[s][:-1]])[span]
+            if s in fault.forgotten and not fault.at_seams:
+                # At the first step, too.
+                other = np.zeros_like(initial) if fault.forgotten_is == "zeros" else initial
+                found[s] = np.broadcast_to(other, (span.stop - span.start, *initial.shape))
+        if forgets:
+            for s, state in self._restart(span.start).items():
+                if s in found:
+                    found[s] = np.concatenate([state[np.newaxis], found[s][1:]])
+            if fault.forgotten_is == "swapped" and "c" not in own:
+                c = self.carried["c"].value[np.newaxis].astype(found["h"].dtype)
+                found["h"] = np.concatenate([c, found["h"][1:]])
+        return found
+
+    def _restart(self, begin: int) -> dict[str, FloatArray]:
+        """The forgotten states from which a call begins at a step, if they do not follow from a carried one."""
+        fault, state = self.fault, self.steps.state
+        if fault.forgotten_is == "swapped":
+            pairs = zip(fault.forgotten, reversed(fault.forgotten), strict=True)
+            return {s: np.asarray(self.own[other][begin - 1]) for s, other in pairs if other in self.own}
+        zeros = fault.forgotten_is == "zeros"
+        return {s: np.zeros_like(state[s]) if zeros else state[s] for s in fault.forgotten}
+
+    def _finals_follow(self) -> bool:
+        """Whether the final states besides h equal the states of the last steps (N,), if the window has all steps."""
+        trace, last = self.trace, self.last
+        k = self.window.layer * self.inputs.network.directions + self.window.direction
+        reached = last < len(self.steps.x)
+        for s in self.steps.state if len(self.steps.x) >= self.inputs.timesteps else ():
+            name = f"state.{s}"
+            if s == "h" or name not in trace or name in trace.missing:
+                continue
+            found = np.asarray(trace[name][k][self.steps.samples], np.float64)
+            if s in self.own:
+                value = self.own[s][last, np.arange(len(last))].astype(np.float64)
+                bound = trace.spacing * np.abs(value)
+            else:
+                value, bound = self.finals[s].value, self.finals[s].bound
+                bound = bound + storage_bound(found, trace.stored_as, trace.half)
+            if not within(found[reached], value[reached], ALLOWED * bound[reached]):
                 return False
-        at = np.flatnonzero((last >= begin) & (last < end))
-        for s in carried:
-            new = values[s]
-            shape = (*states["h"].shape[:2], finals[s].shape[-1])
-            finals[s][at] = np.broadcast_to(new.value, shape)[last[at] - begin, at]
-            bounds[s][at] = np.broadcast_to(new.bound, shape)[last[at] - begin, at]
-    return fault.batch_as_time or _finals_follow(inputs, trace, window, steps, own, finals, bounds, last)
-
-
-def _before(
-    fault: BugVariant,
-    steps: ReadSteps,
-    own: Mapping[str, FloatArray],
-    carried: Mapping[str, BoundedArray],
-    span: slice,
-    *,
-    forgets: bool,
-) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """The previous hidden values (B, N, U) of each step of a block, and the other states that are known."""
-    found: dict[str, FloatArray] = {}
-    for s, initial in steps.state.items():
-        if s in own:
-            found[s] = np.concatenate([initial[np.newaxis], own[s][:-1]])[span]
-        if s in fault.forgotten and not fault.at_seams:
-            # At the first step, too.
-            other = np.zeros_like(initial) if fault.forgotten_is == "zeros" else initial
-            found[s] = np.broadcast_to(other, (span.stop - span.start, *initial.shape))
-    if forgets:
-        for s, state in _restart(fault, steps, own, span.start).items():
-            if s in found:
-                found[s] = np.concatenate([state[np.newaxis], found[s][1:]])
-        if fault.forgotten_is == "swapped" and "c" not in own:
-            found["h"] = np.concatenate([carried["c"].value[np.newaxis].astype(found["h"].dtype), found["h"][1:]])
-    return found.pop("h"), found
-
-
-def _restart(fault: BugVariant, steps: ReadSteps, own: Mapping[str, FloatArray], begin: int) -> dict[str, FloatArray]:
-    """The forgotten states from which a call begins at a step, as far as they do not follow from a carried one."""
-    if fault.forgotten_is == "swapped":
-        pairs = zip(fault.forgotten, reversed(fault.forgotten), strict=True)
-        return {s: np.asarray(own[other][begin - 1]) for s, other in pairs if other in own}
-    zeros = fault.forgotten_is == "zeros"
-    return {s: np.zeros_like(steps.state[s]) if zeros else steps.state[s] for s in fault.forgotten}
+        return True
 
 
 def _follows(found: FloatArray, expected: BoundedArray, here: NDArray[np.bool_], trace: Trace) -> bool:
@@ -195,35 +212,6 @@ def _follows(found: FloatArray, expected: BoundedArray, here: NDArray[np.bool_],
     bound = np.broadcast_to(expected.bound, found.shape) + storage_bound(found, trace.stored_as, trace.half)
     _, ratio = error_and_ratio(found, BoundedArray(value, bound, expected.eps))
     return bool((ratio[here] <= ALLOWED).all())
-
-
-def _finals_follow(
-    inputs: Inputs,
-    trace: Trace,
-    window: StepWindow,
-    steps: ReadSteps,
-    own: Mapping[str, FloatArray],
-    values: Mapping[str, FloatArray],
-    bounds: Mapping[str, FloatArray],
-    last: NDArray[np.intp],
-) -> bool:
-    """Whether the final states besides h equal the states of the steps `last` (N,), where the window reaches them."""
-    k = window.layer * inputs.network.directions + window.direction
-    reached = last < len(steps.x)
-    whole = len(steps.x) >= inputs.timesteps
-    for s in steps.state:
-        name = f"state.{s}"
-        if s == "h" or name not in trace or name in trace.missing or not whole:
-            continue
-        found = np.asarray(trace[name][k][steps.samples], np.float64)
-        if s in own:
-            value = own[s][last, np.arange(len(last))].astype(np.float64)
-            bound = trace.spacing * np.abs(value)
-        else:
-            value, bound = values[s], bounds[s] + storage_bound(found, trace.stored_as, trace.half)
-        if not within(found[reached], value[reached], ALLOWED * bound[reached]):
-            return False
-    return True
 
 
 def _run_gives(fault: BugVariant, inputs: Inputs, trace: Trace, *, padding_filled: bool) -> bool:

@@ -4,7 +4,7 @@ Every known bug that the network can have is made on purpose, on a part of the r
 as any engine is.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations, product
 from typing import Any, TypeAlias
@@ -25,6 +25,7 @@ from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
 from rnnviz.verify.evidence import distance_of, states_of
 from rnnviz.verify.forward_pass import ForwardPass
+from rnnviz.verify.verdict import PassName
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
 """Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
@@ -39,35 +40,15 @@ Change: TypeAlias = tuple[tuple[str, str], Any]
 """A section and a key of a config, and the value that the key gets."""
 
 
-def undetectable(inputs: Inputs, among: Collection[str] | None = None) -> tuple[str, ...]:
-    """The names of the known bugs, all or some, that these inputs cannot reveal, in the catalog's order."""
-    blind = [bug for bug in known_bugs_in(inputs) if among is None or bug.name in among]
+def undetectable(inputs: Inputs, way: PassName = "forward", among: Collection[str] | None = None) -> tuple[str, ...]:
+    """The names of the known bugs of a pass, all or some, that these inputs cannot reveal, in the catalog's order."""
+    bugs, revealer = (known_bugs_in, _steps) if way == "forward" else (gradient_bugs_in, _gradients)
+    blind = [bug for bug in bugs(inputs) if among is None or bug.name in among]
     for part in _parts(inputs):
-        blind = [bug for bug in blind if not _reveals(part, bug.faults(inputs.network)[0])]
         if not blind:
             break
-    return tuple(bug.name for bug in blind)
-
-
-def undetectable_gradients(inputs: Inputs, among: Collection[str] | None = None) -> tuple[str, ...]:
-    """As `undetectable`, of the known bugs of the backward pass."""
-    blind = [bug for bug in gradient_bugs_in(inputs) if among is None or bug.name in among]
-    if not blind:
-        return ()
-    tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
-    for part in _parts(inputs):
-        states = states_of(part, faulty_trace(BugVariant(), part))
-        correct: dict[str, Any] = {}
-        passes = BackwardPasses(part, states, "float64")
-        for name, index, array in passes.gradients(BugVariant()):
-            correct.setdefault(name, {})[index] = array
-        blind = [
-            bug
-            for bug in blind
-            if distance_of(passes.gradients(bug.faults(inputs.network)[0]), correct, tolerance, 1.0) <= 1.0
-        ]
-        if not blind:
-            break
+        reveals = revealer(part)
+        blind = [bug for bug in blind if not reveals(bug.faults(inputs.network)[0])]
     return tuple(bug.name for bug in blind)
 
 
@@ -102,7 +83,7 @@ def _left(config: Config, load: Load, blind: tuple[str, ...], limit: int) -> int
     # Few of `blind` are quickly tried, and refute most configs.
     left = 0
     for bugs in (blind, None):
-        left = len(undetectable(inputs, bugs)) + len(undetectable_gradients(inputs, bugs))
+        left = len(undetectable(inputs, "forward", bugs)) + len(undetectable(inputs, "backward", bugs))
         if left > limit:
             break
     return left
@@ -159,7 +140,7 @@ def _short(config: Config) -> Config:
     return replace(config, sequence=sequence)
 
 
-def _scaled(lengths: tuple[int, ...], timesteps: int, steps: int) -> tuple[int, ...]:
+def _scaled(lengths: Iterable[int], timesteps: int, steps: int) -> tuple[int, ...]:
     """Lengths of fewer time steps: a sample with padding has some left."""
     return tuple(max(1, length * steps // timesteps) for length in lengths)
 
@@ -186,7 +167,7 @@ def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
     lengths = _scaled(part.lengths, inputs.timesteps, steps)
     # Where no call begins in the part, one does in proportion.
     seams = tuple(inputs.seams[inputs.seams < steps].tolist())
-    seams = seams or tuple(sorted(set(_scaled(tuple(inputs.seams.tolist()), inputs.timesteps, steps))))
+    seams = seams or tuple(sorted(set(_scaled(inputs.seams.tolist(), inputs.timesteps, steps))))
     config = replace(part.config, sequence=replace(part.config.sequence, seams=seams or None))
     part = replace(part, config=config, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
     if part.loss is None or part.loss.value is None:
@@ -198,22 +179,41 @@ def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
     return replace(part, loss=replace(part.loss, value=(layer, direction, t, sample, unit)))
 
 
-def _reveals(inputs: Inputs, fault: BugVariant) -> bool:
-    """Whether a step is wrong or a check broken; what costs least is looked at first, since most known bugs show
-    soon."""
-    if _idle(inputs, fault):
-        return False
-    if inputs.network.num_layers > 1:
-        bottom = _bottom_layer(inputs)
-        if _glance(bottom, faulty_trace(fault, bottom)):
-            return True
-    trace = faulty_trace(fault, inputs)
-    return (
-        _glance(inputs, trace)
-        or (inputs.lengths and not padding_check(trace).holds)
-        or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
-        or bool(audit(inputs, trace, full=True).wrong)
-    )
+def _gradients(inputs: Inputs) -> Callable[[BugVariant], bool]:
+    """A test of whether a gradient with a bug differs from the correct one by more than the tolerance of its type."""
+    passes = BackwardPasses(inputs, states_of(inputs, faulty_trace(BugVariant(), inputs)), "float64")
+    correct: dict[str, Any] = {}
+    for name, index, array in passes.gradients(BugVariant()):
+        correct.setdefault(name, {})[index] = array
+    tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
+    return lambda fault: not distance_of(passes.gradients(fault), correct, tolerance, 1.0) <= 1.0
+
+
+def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:
+    """A test of whether a step is wrong or a check broken with a bug.
+
+    The cheapest look is taken first, since most known bugs show soon.
+    """
+
+    def glance(inputs: Inputs, trace: Trace) -> bool:
+        return bool(audit_pass(ForwardPass(inputs, trace, units=_GLANCE_UNITS)).wrong)
+
+    def reveals(fault: BugVariant) -> bool:
+        if _idle(inputs, fault):
+            return False
+        if inputs.network.num_layers > 1:
+            bottom = _bottom_layer(inputs)
+            if glance(bottom, faulty_trace(fault, bottom)):
+                return True
+        trace = faulty_trace(fault, inputs)
+        return (
+            glance(inputs, trace)
+            or bool(inputs.lengths and not padding_check(trace).holds)
+            or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
+            or bool(audit(inputs, trace, full=True).wrong)
+        )
+
+    return reveals
 
 
 def _idle(inputs: Inputs, fault: BugVariant) -> bool:
@@ -237,7 +237,3 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     state = part_of_state(inputs.initial_state, slice(network.directions))
     config = replace(inputs.config, network=network)
     return Inputs(config, inputs.sequence, parameters, state, lengths=inputs.lengths)
-
-
-def _glance(inputs: Inputs, trace: Trace) -> bool:
-    return bool(audit_pass(ForwardPass(inputs, trace, units=_GLANCE_UNITS)).wrong)

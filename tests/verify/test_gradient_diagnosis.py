@@ -27,7 +27,7 @@ from rnnviz.io.templates import starter
 from rnnviz.verify import evidence
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.undetectable_bugs import suggested_config, undetectable_gradients
+from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
 from tests.engines.custom_code.files import written
 from tests.engines.custom_code.test_backward import computed as both_passes
@@ -114,7 +114,7 @@ def test_gradients_of_parameters_alone_are_enough(bug: str) -> None:
 def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) -> None:
     inputs = data.draw(losses(load_inputs(data.draw(configs()))))
     bug = data.draw(st.sampled_from([bug.name for bug in gradient_bugs_in(inputs)]))
-    if bug not in undetectable_gradients(inputs):
+    if bug not in undetectable(inputs, "backward"):
         trace = trace_with(KNOWN_BUGS[bug].faults(inputs.network)[0], inputs)
         assert (bug,) in diagnose_gradients(inputs, trace)
 
@@ -123,7 +123,7 @@ def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) ->
 def test_the_audit_finds_every_detectable_bug(data: st.DataObject) -> None:
     inputs = data.draw(losses(data.draw(padded_inputs())))
     bug = data.draw(st.sampled_from(gradient_bugs_in(inputs)))
-    if bug.name not in undetectable_gradients(inputs):
+    if bug.name not in undetectable(inputs, "backward"):
         found = audit(inputs, with_gradients(KnownBugEngine(bug.engine), inputs)[0], way="backward", full=True)
         assert found.wrong, bug.name
 
@@ -222,12 +222,12 @@ OVER_TIME = (
     ],
 )
 def test_undetectable_bugs(sequence: dict[str, Any], loss: dict[str, Any], expected: tuple[str, ...]) -> None:
-    assert undetectable_gradients(unpadded(sequence, loss)) == expected
+    assert undetectable(unpadded(sequence, loss), "backward") == expected
 
 
 def test_one_value_in_the_middle_of_a_long_sequence() -> None:
     inputs = unpadded({"timesteps": 600, "batch_size": 5}, {"loss": "value", "value": [0, 1, 550, 3, 1]})
-    assert undetectable_gradients(inputs) == ()
+    assert undetectable(inputs, "backward") == ()
 
 
 @pytest.mark.parametrize(
@@ -242,11 +242,11 @@ def test_the_suggested_config_detects_more(
     sequence: dict[str, Any], loss: dict[str, Any], section: str, key: str, value: object
 ) -> None:
     inputs = unpadded(sequence, loss)
-    found = undetectable_gradients(inputs)
+    found = undetectable(inputs, "backward")
     cure = suggested_config(inputs, found, load_inputs)
     assert cure is not None
     assert getattr(getattr(cure, section), key) == value
-    assert len(undetectable_gradients(load_inputs(cure))) < len(found)
+    assert len(undetectable(load_inputs(cure), "backward")) < len(found)
 
 
 def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_bugs_of_a_custom_cell_are_diagnosed(cell: str) -> None:
     inputs = inputs_of_cell(cell, {"loss": "normal"}, [3, 7, 5])
     bugs = gradient_bugs_in(inputs)
     assert [bug.name for bug in bugs] == [n for n in BUGS if n[:4] not in ("cell", "rese")]
-    assert undetectable_gradients(inputs) == ()
+    assert undetectable(inputs, "backward") == ()
     for bug in bugs:
         trace, _ = with_gradients(KnownBugEngine(bug.engine), inputs)
         assert diagnose_gradients(inputs, trace) == ((bug.name,),)
