@@ -5,10 +5,12 @@ the last digit: the results of activations, and slopes that do not follow from t
 
 import json
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from rnnviz.core.axis_labels import feature_index, visible
 from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name, distinct_names
 from rnnviz.core.errors import InputError
-from rnnviz.core.gradients import OF_INPUT, gradient
+from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import names_of_file, with_parameters
@@ -114,7 +116,7 @@ def page_html(
     samples = samples_of_page(result, start, limit)
     script, style = (resource_path("page", f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     names = names_of_file(result.config.parameters.path)
-    data = json.dumps(_data(result, samples, engine, start), allow_nan=False, separators=(",", ":"))
+    data = json.dumps(_PageData(result, samples).data(engine, start), allow_nan=False, separators=(",", ":"))
     data = with_parameters(data, names)
     return (
         html_environment("page")
@@ -173,22 +175,35 @@ def samples_of_page(result: RunResult, start: Location | None = None, limit: int
 
     Raises an InputError if one is too large.
     """
-    start = first_selected(result) if start is None else start
-    count = result.inputs.batch_size
-    each, room = _checked(result.config, *_bytes(result), count, limit)
-    others = [sample for sample in range(count) if sample != start.sample]
-    return sorted([start.sample, *others[: max(0, int(room // each) - 1)]])
+    first, inputs = (first_selected(result) if start is None else start).sample, result.inputs
+    count = inputs.batch_size
+    _check_page_size(result.config, inputs.timesteps, count)
+    data = _PageData(result, [first])
+    parameters = _characters(data.parameters())
+    each = _characters(data.of_samples())
+    room = _room(result.config, parameters, each, count, limit)
+    others = [sample for sample in range(count) if sample != first]
+    return sorted([first, *others[: max(0, int(room // each) - 1)]])
 
 
-def _checked(config: Config, fixed: float, each: float, count: int, limit: int | None = None) -> tuple[float, float]:
-    """The bytes of a sample, and of the room for samples in a page, by the bytes of its arrays; they must fit."""
-    fixed, each, limit = fixed * 4 / 3, each * 4 / 3, limit or LARGEST
+def _characters(data: Any) -> float:
+    """The characters of the numbers in data, of which base64 needs four for three bytes."""
+    if isinstance(data, dict):
+        if "data" in data:
+            return prod(data["shape"]) * (8 if data["type"] == "float64" else 4) * 4 / 3
+        return sum(map(_characters, data.values()))
+    return sum(map(_characters, data)) if isinstance(data, list) else 0
+
+
+def _room(config: Config, fixed: float, each: float, count: int, limit: int | None = None) -> float:
+    """The room in a page for the arrays of its samples, of which one must fit."""
+    limit = limit or LARGEST
     room = limit - _REST - len(dump_config(config)) - fixed
     if each > room:
         megabytes = number_format.error((fixed + each + _REST) / 10**6)
         sample = "one sample" if count > 1 else "its sample"
         raise InputError(_TOO_LARGE.format(limit=limit // 10**6, size=megabytes, sample=sample))
-    return each, room
+    return room
 
 
 def load_for_page(config: Config, load: Load = load_inputs) -> Inputs:
@@ -196,248 +211,189 @@ def load_for_page(config: Config, load: Load = load_inputs) -> Inputs:
 
 
 def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
-    """Refuse a run whose page would be too large, by what a page needs of any engine;"""
+    """Refuse a run whose page would be too large, by what a page needs of any engine."""
     network, item = config.network, np.dtype(config.network.dtype).itemsize
     layers, directions, _, _, units = network.hidden_shape(timesteps, samples)
     quantities = sum(1 for _ in _quantities(network, ()))
-    step = units * item * quantities + _step_bytes(network, units)
+    across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, network.graph))
+    step = units * (item * quantities + 8 * len(activation_nodes(network.kind, network.graph))) + 8 * across
     engines = len(config.compare.engines) + (config.compare.candidates is None)
     each = timesteps * (item * network.input_size + engines * layers * directions * step)
-    _checked(config, item * network.parameter_count, each, samples)
-
-
-def _step_bytes(network: Network, units: int) -> int:
-    """The bytes of one step's activations, and of what its arithmetic sums over units."""
-    across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, network.graph))
-    return 8 * (units * len(activation_nodes(network.kind, network.graph)) + across)
-
-
-def _bytes(result: RunResult) -> tuple[float, float]:
-    """The bytes of the arrays that do not depend on the number of samples, and those of one sample."""
-    inputs, network, graph = result.inputs, result.config.network, result.config.network.graph
-    layers, directions, timesteps, _, units = result.shape
-    item = inputs.sequence.itemsize
-    fixed = sum(array.nbytes for array in inputs.parameters.values())
-    products = sum(network.sizes(0).of(node.shape[0]) for node in product_nodes(graph))
-    step = _step_bytes(network, units)
-    each = item * timesteps * network.input_size
-    for trace in result.traces.values():
-        shown = _shown_arrays(result, trace)
-        values = item * (len(shown) + len(_judged(trace, shown))) + 8 * len(_carried(result, trace))
-        lanes = units * values + step
-        each += layers * directions * timesteps * lanes
-        each += item * timesteps * network.input_size * (OF_INPUT in trace)
-        if trace.engine in result.gradient_engines:
-            carried = sum(gradient(symbol) not in trace for symbol in network.kind.state_symbols)
-            each += layers * directions * timesteps * 8 * (units * (carried + len(slope_nodes(graph))) + products)
-    if inputs.loss is not None:
-        each += item * layers * directions * units * (timesteps + len(network.kind.states))
-    return float(fixed), float(each)
-
-
-def _quantities_of(result: RunResult) -> Iterator[dict[str, Any]]:
-    return _quantities(result.config.network, gradients_of(result.traces.values(), result.config.network.kind))
+    _room(config, item * network.parameter_count * 4 / 3, each * 4 / 3, samples)
 
 
 def _quantities(network: Network, gradients: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The quantities of the lanes in their order, with the fixed ends of their color scales."""
     cell = network.kind
-    yield {
-        "name": "h",
-        "title": "h  hidden state",
-        "group": "Values",
-        "bounded": is_bounded(network.graph),
-    }
+    yield {"name": "h", "title": "h  hidden state", "group": "Values", "bounded": is_bounded(network.graph)}
     for own in choices_of(cell, gradients):
         if own.group in (GATES, STATES, GRADIENTS) and own.name not in _NO_ROLE:
             yield {"name": own.name, "title": own.text, "group": own.group, "low": own.low, "high": own.high}
 
 
-def _shown_arrays(result: RunResult, trace: Trace) -> list[str]:
-    """The arrays (L, D, T, N, U) of an engine in a page: the quantities that it has, and the lines that it returned."""
-    names = [quantity["name"] for quantity in _quantities_of(result)]
-    return [
-        *(name for name in names if not is_gradient(name) or name in trace),
-        *(f"line.{name}" for name in trace.lines),
-    ]
+class _PageData:
+    """The data of a page for some samples; arrays are (L, D, T, N, U)."""
 
+    def __init__(self, result: RunResult, samples: list[int]) -> None:
+        self.result, self.samples, self.inputs = result, samples, result.inputs
+        self.network = result.config.network
+        self.graph, self.cell = self.network.graph, self.network.kind
+        self.numbers = {node: place for place, node in enumerate(self.graph.nodes)}
+        self.shape = result.shape
+        self.lanes = list(product(range(self.shape[0]), range(self.shape[1])))
+        self.chosen = np.asarray(samples, np.intp)
+        self.gates, self.cache = ResultReader(result), ExplanationCache(result)
+        self.blocks = self.cache.blocks
+        self.without = engines_without_terms(result, self.cache) if self.blocks else {}
+        self.quantities = list(_quantities(self.network, gradients_of(result.traces.values(), self.cell)))
 
-def _carried(result: RunResult, trace: Trace) -> list[str]:
-    """The states with the units of h whose previous values the engine does not give, by symbol."""
-    first, *others = result.config.network.kind.states
-    return [state.symbol for state in others if state.size == first.size and state.symbol not in trace]
+    def data(self, engine: int, start: Location) -> dict[str, Any]:
+        """All data; an engine and a value are selected first."""
+        inputs, numbers = self.inputs, self.numbers
+        layers, directions, timesteps, _, units = self.shape
+        names = [inputs.names.of_sample(n) for n in self.samples] if inputs.names.samples else [inputs.names]
+        return {
+            "cell": {
+                "gates": [[gate.symbol, gate.name] for gate in self.cell.gates],
+                "states": self.cell.state_symbols,
+                "nodes": [self._node(node) for node in self.graph.nodes],
+                "names": {name: numbers[node] for name, node in self.graph.values.items()},
+                "lines": forward_lines(self.network, numbers),
+                "behind": [[name, numbers[node]] for name, node in values_behind(self.cell, self.graph).items()],
+            },
+            "layers": layers,
+            "directions": directions,
+            "reverse": self.network.reverse,
+            "timesteps": timesteps,
+            "units": units,
+            "features": self.network.input_size,
+            "samples": self.samples,
+            "lengths": [inputs.length(sample) for sample in self.samples],
+            "timestepNames": [[visible(own.timestep(t)) for t in range(timesteps)] for own in names],
+            "featureNames": [feature_index(names[0], feature) for feature in range(self.network.input_size)],
+            "allowed": ALLOWED,
+            "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
+            | {"wrong": WRONG.replace("{read}", STEP_READS), "cause": LIKELY_CAUSE},
+            "quantities": self.quantities,
+            "parameters": self.parameters(),
+            **self.of_samples(),
+            "startEngine": engine,
+            "start": [start.layer, start.direction, start.timestep, self.samples.index(start.sample), start.unit],
+        }
 
+    def _node(self, node: Node) -> dict[str, Any]:
+        return {
+            "activation": "" if node.activation is None else node.activation.name,
+            "op": node.op,
+            "args": [self.numbers[arg] for arg in node.args],
+            "name": node.name,
+            "number": node.number,
+            **({"sum": sum_of(self.network, node, self.numbers)} if node.op in PRODUCT_OPS else {}),
+        }
 
-def _data(result: RunResult, samples: list[int], engine: int, start: Location) -> dict[str, Any]:
-    inputs, network = result.inputs, result.config.network
-    cell, graph = network.kind, network.graph
-    layers, directions, timesteps, _, units = result.shape
-    numbers = {node: place for place, node in enumerate(graph.nodes)}
-    names = [inputs.names.of_sample(sample) for sample in samples] if inputs.names.samples else [inputs.names]
-    gates, cache = ResultReader(result), ExplanationCache(result)
-    backward = cache.blocks
-    without = engines_without_terms(result, cache) if backward else {}
-    chosen = np.asarray(samples, np.intp)
-    return {
-        "cell": {
-            "gates": [[gate.symbol, gate.name] for gate in cell.gates],
-            "states": cell.state_symbols,
-            "nodes": [_node(network, node, numbers) for node in graph.nodes],
-            "names": {name: numbers[node] for name, node in graph.values.items()},
-            "lines": forward_lines(network, numbers),
-            "behind": [[name, numbers[node]] for name, node in values_behind(cell, graph).items()],
-        },
-        "layers": layers,
-        "directions": directions,
-        "reverse": network.reverse,
-        "timesteps": timesteps,
-        "units": units,
-        "features": network.input_size,
-        "samples": samples,
-        "lengths": [inputs.length(sample) for sample in samples],
-        "timestepNames": [[visible(own.timestep(t)) for t in range(timesteps)] for own in names],
-        "featureNames": [feature_index(names[0], feature) for feature in range(network.input_size)],
-        "engines": [
-            {
-                "title": title,
-                **_engine(result, result[name], samples, gates, None if name in without else backward.get(name)),
-                "withoutTerms": without.get(name, ""),
-                "cause": "" if result.judgment is None else likely_cause(result.judgment, name),
-            }
-            for name, title in distinct_names(result.traces).items()
-        ],
-        "backward": _backward_pass(result, samples, numbers) if backward else None,
-        "allowed": ALLOWED,
-        "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
-        | {"wrong": WRONG.replace("{read}", STEP_READS), "cause": LIKELY_CAUSE},
-        "quantities": list(_quantities_of(result)),
-        "parameters": [
-            {name: _packed(array) for name, array in vars(inputs.parameters.layer(layer, direction)).items()}
-            for layer in range(layers)
-            for direction in range(directions)
-        ],
-        "initial": {name: _packed(array[:, chosen]) for name, array in inputs.initial_state.items()},
-        "x": _packed(inputs.sequence[:, chosen]),
-        "startEngine": engine,
-        "start": [start.layer, start.direction, start.timestep, samples.index(start.sample), start.unit],
-    }
+    def parameters(self) -> list[dict[str, Any]]:
+        """The parameters of each lane by name."""
+        layers = [vars(self.inputs.parameters.layer(*lane)) for lane in self.lanes]
+        return [{name: _packed(array) for name, array in layer.items()} for layer in layers]
 
+    def of_samples(self) -> dict[str, Any]:
+        """The data that grow with the number of samples."""
+        titles = distinct_names(self.result.traces)
+        return {
+            "engines": [self._engine(self.result[name], title) for name, title in titles.items()],
+            "backward": self._backward_pass() if self.blocks else None,
+            "initial": {name: _packed(array[:, self.chosen]) for name, array in self.inputs.initial_state.items()},
+            "x": _packed(self.inputs.sequence[:, self.chosen]),
+        }
 
-def _node(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
-    return {
-        "activation": "" if node.activation is None else node.activation.name,
-        "op": node.op,
-        "args": [numbers[arg] for arg in node.args],
-        "name": node.name,
-        "number": node.number,
-        **({"sum": sum_of(network, node, numbers)} if node.op in PRODUCT_OPS else {}),
-    }
+    def _engine(self, trace: Trace, title: str) -> dict[str, Any]:
+        """One engine's arrays: what the lanes show, and what its arithmetic and its gradients read."""
+        engine, result = trace.engine, self.result
+        names = [own["name"] for own in self.quantities if not is_gradient(own["name"]) or own["name"] in trace]
+        shown = {name: self._lanes(trace, name) for name in (*names, *(f"line.{name}" for name in trace.lines))}
+        if OF_INPUT in trace:
+            shown[OF_INPUT] = trace[OF_INPUT][:, self.chosen]
+        arrays = shown | self._stacked(self._of_step(trace, lane, shown) for lane in self.lanes)
+        blocks = None if engine in self.without else self.blocks.get(engine)
+        if blocks is not None:
+            arrays |= self._stacked(self._of_gradients(blocks, lane) for lane in self.lanes)
+        followed_times = [followed(self.inputs, trace, *lane) for lane in self.lanes]
+        return {
+            "title": title,
+            "tolerances": {} if trace is result.reference else dict(self._tolerances(result.comparison(engine))),
+            "arrays": {name: _packed(array) for name, array in arrays.items()},
+            "backward": blocks is not None,
+            "recomputed": [name for name in shown if is_recomputed(name, trace, self.cell)],
+            "own": [symbol for symbol in self.cell.state_symbols if symbol in trace and symbol in shown],
+            "recorded": [(own.start, own.stop) for own in (trace.recorded(*lane) for lane in self.lanes)],
+            "followed": [(own.start, own.stop) for own in followed_times],
+            "withoutTerms": self.without.get(engine, ""),
+            "cause": "" if result.judgment is None else likely_cause(result.judgment, engine),
+        }
 
+    def _tolerances(self, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
+        """The tolerances of each quantity, and of the input's gradient, if they are compared."""
+        trace = self.result[comparison.candidate]
+        for name in (*(quantity["name"] for quantity in self.quantities), OF_INPUT):
+            stored = trace.stored(name) or name
+            own = comparison.of(stored)
+            if own.name == stored:
+                yield name, (own.rtol, own.atol)
 
-def _tolerances(result: RunResult, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
-    """By which relative and absolute tolerance each quantity is compared, and the input's gradient, if they are."""
-    trace = result[comparison.candidate]
-    for name in (*(quantity["name"] for quantity in _quantities_of(result)), OF_INPUT):
-        stored = trace.stored(name) or name
-        own = comparison.of(stored)
-        if own.name == stored:
-            yield name, (own.rtol, own.atol)
+    def _backward_pass(self) -> dict[str, Any]:
+        """The lines of the gradients, which all engines share, and the gradients of the loss."""
+        loss, every = self.inputs.loss, range(self.shape[2])
+        assert loss is not None
+        direct = [loss.direct(self.network, *lane, every, self.inputs.batch_size) for lane in self.lanes]
+        return {
+            **backward_lines(self.network, self.numbers),
+            "direct": [None if array is None else _packed(array[:, self.chosen]) for array in direct],
+            "final": {symbol: _packed(array[:, self.chosen]) for symbol, array in loss.state.items()},
+            "directTime": None if loss.value is None else loss.value[2],
+            "cuts": [loss.cuts(t) for t in every],
+        }
 
+    def _of_step(self, trace: Trace, lane: tuple[int, int], shown: Collection[str]) -> dict[str, FloatArray]:
+        """(T, N, U): what the arithmetic of a lane reads besides the engine's own numbers."""
+        graph, cell, numbers = self.graph, self.cell, self.numbers
+        worked = lane_arithmetic(self.inputs, trace, *lane, self.samples)
+        # The previous values of states with the units of h that the engine does not give.
+        first, *others = cell.states
+        carried = [own.symbol for own in others if own.size == first.size and own.symbol not in trace]
+        # The values that the arithmetic gives, too.
+        judged = [*(name for name in ("h", "c") if name in trace and name in shown), *trace.lines]
+        return {
+            **{f"before.{symbol}": worked.before[symbol] for symbol in carried},
+            **{f"activation.{numbers[node]}": worked.activations[node] for node in activation_nodes(cell, graph)},
+            **{f"across.{numbers[node]}": worked.across[node] for node in across_nodes(cell, graph)},
+            **{f"bound.{name}": worked.bounds[name].astype(trace.hidden.dtype) for name in judged},
+        }
 
-def _engine(
-    result: RunResult, trace: Trace, samples: list[int], gates: ResultReader, blocks: GradientBlocks | None
-) -> dict[str, Any]:
-    """One engine's arrays (L, D, T, N, U): what the lanes show, and what its arithmetic and its gradients read."""
-    inputs, network = result.inputs, result.config.network
-    lanes = [(layer, direction) for layer in range(result.shape[0]) for direction in range(result.shape[1])]
-    shown = {name: _lanes(result, trace, name, samples, gates) for name in _shown_arrays(result, trace)}
-    if OF_INPUT in trace:
-        shown[OF_INPUT] = trace[OF_INPUT][:, np.asarray(samples, np.intp)]
-    arrays = shown | _stacked(result.shape, [_of_steps(result, trace, lane, samples, shown) for lane in lanes])
-    if blocks is not None:
-        arrays |= _stacked(result.shape, [_of_gradients(blocks, lane, samples) for lane in lanes])
-    return {
-        "tolerances": {} if trace is result.reference else dict(_tolerances(result, result.comparison(trace.engine))),
-        "arrays": {name: _packed(array) for name, array in arrays.items()},
-        "backward": blocks is not None,
-        "recomputed": [name for name in shown if is_recomputed(name, trace, network.kind)],
-        "own": [symbol for symbol in network.kind.state_symbols if symbol in trace and symbol in shown],
-        "recorded": [_ends(trace.recorded(*lane)) for lane in lanes],
-        "followed": [_ends(followed(inputs, trace, *lane)) for lane in lanes],
-    }
+    def _of_gradients(self, blocks: GradientBlocks, lane: tuple[int, int]) -> dict[str, FloatArray]:
+        """(T, N, U): what the gradients of a lane need besides its forward pass and the engine's own gradients."""
+        worked = lane_gradients(blocks, *lane, self.samples)
+        slopes, products = slope_nodes(self.graph), product_nodes(self.graph)
+        return {
+            **{f"own.{symbol}": array for symbol, array in worked.own.items()},
+            **{f"slope.{self.numbers[node]}": worked.slopes[node] for node in slopes},
+            **{f"contribution.{self.numbers[node]}": worked.products[node] for node in products},
+        }
 
+    def _stacked(self, lanes: Iterable[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+        """The arrays of all lanes by name."""
+        lanes = list(lanes)
+        each = {name: np.stack([lane[name] for lane in lanes]) for name in lanes[0]}
+        return {name: array.reshape(*self.shape[:2], *array.shape[1:]) for name, array in each.items()}
 
-def _backward_pass(result: RunResult, samples: list[int], numbers: Mapping[Node, int]) -> dict[str, Any]:
-    """The lines of the gradients, which all engines share, and the gradients of the loss."""
-    inputs, network, loss = result.inputs, result.config.network, result.inputs.loss
-    assert loss is not None
-    layers, directions, timesteps, _, _ = result.shape
-    chosen, every = np.asarray(samples, np.intp), range(timesteps)
-    lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
-    direct = [loss.direct(network, *lane, every, inputs.batch_size) for lane in lanes]
-    return {
-        **backward_lines(network, numbers),
-        "direct": [None if array is None else _packed(array[:, chosen]) for array in direct],
-        "final": {symbol: _packed(array[:, chosen]) for symbol, array in loss.state.items()},
-        "directTime": None if loss.value is None else loss.value[2],
-        "cuts": [loss.cuts(t) for t in every],
-    }
-
-
-def _of_steps(
-    result: RunResult, trace: Trace, lane: tuple[int, int], samples: list[int], shown: Collection[str]
-) -> dict[str, FloatArray]:
-    """(T, N, U): what the arithmetic of a lane reads besides the engine's own numbers."""
-    graph, worked = result.config.network.graph, lane_arithmetic(result.inputs, trace, *lane, samples)
-    numbers, kind = {node: k for k, node in enumerate(graph.nodes)}, trace.hidden.dtype
-    return {
-        **{f"before.{symbol}": worked.before[symbol] for symbol in _carried(result, trace)},
-        **{f"activation.{numbers[node]}": worked.activations[node] for node in activation_nodes(graph.cell, graph)},
-        **{f"across.{numbers[node]}": worked.across[node] for node in across_nodes(graph.cell, graph)},
-        **{f"bound.{name}": worked.bounds[name].astype(kind) for name in _judged(trace, shown)},
-    }
-
-
-def _of_gradients(blocks: GradientBlocks, lane: tuple[int, int], samples: list[int]) -> dict[str, FloatArray]:
-    """(T, N, U): what the gradients of a lane need besides its forward pass and the engine's own gradients."""
-    graph, worked = blocks.inputs.network.graph, lane_gradients(blocks, *lane, samples)
-    numbers = {node: k for k, node in enumerate(graph.nodes)}
-    return {
-        **{f"own.{symbol}": array for symbol, array in worked.own.items()},
-        **{f"slope.{numbers[node]}": worked.slopes[node] for node in slope_nodes(graph)},
-        **{f"contribution.{numbers[node]}": worked.products[node] for node in product_nodes(graph)},
-    }
-
-
-def _stacked(shape: tuple[int, ...], lanes: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-    """(L, D, T, N, U): the arrays of all lanes by name."""
-    each = {name: np.stack([lane[name] for lane in lanes]) for name in lanes[0]}
-    return {name: array.reshape(*shape[:2], *array.shape[1:]) for name, array in each.items()}
-
-
-def _judged(trace: Trace, arrays: Collection[str]) -> list[str]:
-    """The values of an engine that its arithmetic gives, too: h, c where the engine gives it, and returned lines."""
-    return [*(name for name in ("h", "c") if name in trace and name in arrays), *trace.lines]
-
-
-def _ends(times: range) -> tuple[int, int]:
-    return times.start, times.stop
-
-
-def _lanes(result: RunResult, trace: Trace, name: str, samples: list[int], gates: ResultReader) -> FloatArray:
-    """(L, D, T, N, U): a quantity of the samples, 0 in padding."""
-    layers, directions, timesteps, _, units = result.shape
-    stored = trace.stored(name)
-    if stored is not None:
-        return trace[stored][:, :, :, np.asarray(samples, np.intp)]
-    every = slice(0, timesteps), slice(0, units)
-    read = [
-        gates.read(trace.engine, layer, direction, sample, name, *every)
-        for layer in range(layers)
-        for direction in range(directions)
-        for sample in samples
-    ]
-    return np.stack(read).reshape(layers, directions, len(samples), timesteps, units).swapaxes(2, 3)
+    def _lanes(self, trace: Trace, name: str) -> FloatArray:
+        """A quantity of the samples, 0 in padding."""
+        stored = trace.stored(name)
+        if stored is not None:
+            return trace[stored][:, :, :, self.chosen]
+        layers, directions, timesteps, _, units = self.shape
+        every, pairs = (slice(0, timesteps), slice(0, units)), product(self.lanes, self.samples)
+        read = [self.gates.read(trace.engine, *lane, sample, name, *every) for lane, sample in pairs]
+        return np.stack(read).reshape(layers, directions, len(self.samples), timesteps, units).swapaxes(2, 3)
 
 
 def _packed(array: FloatArray) -> dict[str, Any]:
@@ -488,7 +444,4 @@ def _page(result: RunResult) -> str:
 def _frame(result: RunResult, start: Location | None, limit: int | None = None) -> str:
     page = page_html(result, datetime.now(UTC), start, framed=True, limit=limit)
     script = resource_path("page", "frame.js").read_text(encoding="utf-8").strip()
-    return _FRAME.format(title=_TITLE, script=escape(f"({script})(this)"), page=escape(page), style=_STYLE)
-
-
-_TITLE = "Values of the run"
+    return _FRAME.format(title="Values of the run", script=escape(f"({script})(this)"), page=escape(page), style=_STYLE)

@@ -14,13 +14,14 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.io.export import interactive_page
-from rnnviz.io.export.interactive_page import page_html, write_page
+from rnnviz.io.export.interactive_page import page_html, samples_of_page, write_page
 from rnnviz.io.resources import resource_path
 from tests.explain.arithmetics import explain_at
 from tests.factories import make_result, setting, with_judgment
 from tests.io.export.report.reading import parsed
 
 WHEN = datetime(2025, 1, 2, 3, 4, tzinfo=UTC)
+PACKED = re.compile(r'"data":"([^"]*)"')
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
@@ -110,16 +111,16 @@ def test_a_large_run_leaves_samples_out_and_says_so_or_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     result = make_result(batch_size=6, edits={"manual": setting((0, 0, 3, 4, 2), 9.0)})
-    whole = write_page(result, tmp_path / "a.html")
-    fixed, each = interactive_page._bytes(result)
-    monkeypatch.setattr(interactive_page, "_REST", whole - int(4 / 3 * (fixed + 6 * each)))
-    monkeypatch.setattr(interactive_page, "LARGEST", whole - int(each))
-    page = page_html(result, WHEN)
-    samples = data_of(page)["samples"]
-    assert 4 in samples
-    assert 1 < len(samples) < 6
-    assert len(page) < interactive_page.LARGEST
-    assert 'id="left-out"' in page
+    monkeypatch.setattr(interactive_page, "_REST", 0)
+    sizes = []
+    for count in (6, 3):
+        monkeypatch.setattr(interactive_page, "LARGEST", sizes[0] // 2 if sizes else 10**6)
+        samples = samples_of_page(result)
+        assert 4 in samples
+        assert 1 < len(samples) <= count
+        sizes.append(sum(len(packed) for packed in PACKED.findall(page_html(result, WHEN))))
+    assert sizes[1] < interactive_page.LARGEST
+    assert 'id="left-out"' in page_html(result, WHEN)
     monkeypatch.setattr(interactive_page, "LARGEST", 1000)
     with pytest.raises(InputError, match="one sample"):
         write_page(result, tmp_path / "b.html")
