@@ -19,7 +19,7 @@ from tests.packaging.test_desktop_files import DAY
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "resources" / "guide" / "extending.md").read_text(encoding="utf-8")
 EXAMPLES = {
-    "Add an engine": "torch",
+    "Add an engine": "onnx",
     "Add an output option": "npz",
     "Add a model format": "safetensors",
     "Add a lesson": "lstm",

@@ -1,17 +1,28 @@
-"""Interface of the engines."""
+"""Interface of the engines, and stacked layers in one or both directions around any implementation of one layer.
 
-from collections.abc import Callable, Mapping
+Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t. A layer
+may be computed by another library's layer, or time step by time step on another library's arrays.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import CellSpec
+from rnnviz.cells.interpreters.arrays import Library, step_values
 from rnnviz.core.config import Network
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import Parameters
+from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.frozen import dataclass
 
 Progress: TypeAlias = Callable[[float], None]
@@ -84,7 +95,6 @@ class NoGradients:
         return ()
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """Do nothing: the trace has no gradients to fill."""
         return EngineReport()
 
 
@@ -108,7 +118,7 @@ class FileWeightsEngine(NoGradients):
         return self.engine.version
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`; the parameters of `inputs` are not looked at."""
+        """Compute the network with the file's parameters."""
         return self.engine.run(replace(inputs, parameters=self.read(self.path, inputs.network)), trace, progress)
 
 
@@ -118,3 +128,185 @@ def file_version(path: Path) -> str:
         saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
         return f"{path.name}, saved {saved}"
     return path.name
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTask:
+    """One layer in one direction, and the arrays for its values.
+
+    `x` is the layer's input (T, N, I), `state` the state before the first step, (N, H) by name. `series` has an array
+    (T, N, H) to fill for each state that is kept. The h of a projection has P units in place of H. A backward layer
+    starts at t = T-1, so its final state is the one at t = 0. `lane` is the index (layer, direction).
+
+    Of samples of different lengths a task is a part: `start` is its first time step, and `samples` are those that are
+    computed in it. Of rows of packed samples, `computed` (N,) are the numbers of time steps before padding.
+    """
+
+    cell: CellSpec
+    parameters: LayerParameters
+    x: FloatArray
+    state: Mapping[str, FloatArray]
+    series: Mapping[str, FloatArray]
+    backward: bool
+    lane: tuple[int, int] = (0, 0)
+    start: int = 0
+    samples: slice | NDArray[np.intp] = field(default_factory=lambda: slice(None))
+    computed: NDArray[np.intp] | None = None
+
+    @property
+    def timesteps(self) -> range:
+        """Every t in the order of computation."""
+        return range(len(self.x))[:: -1 if self.backward else 1]
+
+
+RunLayer: TypeAlias = Callable[[LayerTask, Progress], Mapping[str, FloatArray]]
+"""How one layer is computed in one direction: fills the task's series, returns the final state by name."""
+
+RunLengths: TypeAlias = Callable[[Sequence[int], RunLayer, LayerTask, Progress], Mapping[str, FloatArray]]
+"""How a layer is run on samples of different lengths; see `run_in_parts`."""
+
+Join: TypeAlias = Callable[[FloatArray, FloatArray | None], FloatArray]
+"""How the directions of a layer (D, T, N, H) become the input (T, N, D·H) of the next one; see `layer_output`."""
+
+
+def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """concat(forward, backward) on the feature axis at the same t: (D, T, N, H) gives (T, N, D·H)."""
+    if len(hidden) == 1 and out is None:
+        only: FloatArray = hidden[0]
+        return only
+    return np.concatenate(list(hidden), axis=-1, out=out)
+
+
+def run_stack(
+    inputs: Inputs,
+    trace: Trace,
+    run_layer: RunLayer,
+    progress: Progress,
+    join: Join = layer_output,
+    run_lengths: RunLengths | None = None,
+    kept: Mapping[str, FloatArray] = {},
+) -> None:
+    """Fill the trace's states, out and final states.
+
+    Samples of different lengths are computed by `run_lengths`, by default by `run_in_parts`. `kept` has an array
+    (L, D, T, N, H) to fill for each other value that `run_layer` gives.
+    """
+    network = inputs.network
+    states = dict(inputs.initial_state)
+    lanes = network.num_layers * network.directions
+    x = inputs.sequence
+    for layer in range(network.num_layers):
+        for direction in range(network.directions):
+            k = layer * network.directions + direction
+
+            def lane_progress(done: float, k: int = k) -> None:
+                progress((k + done) / lanes)
+
+            task = LayerTask(
+                cell=network.kind,
+                parameters=inputs.parameters.layer(layer, direction),
+                x=x,
+                state={name: array[k] for name, array in states.items()},
+                series={name: trace[name][layer, direction] for name in states if name in trace}
+                | {name: array[layer, direction] for name, array in kept.items()},
+                backward=network.backward(direction),
+                lane=(layer, direction),
+            )
+            run = partial(run_lengths or run_in_parts, inputs.lengths, run_layer) if inputs.lengths else run_layer
+            for name, array in run(task, lane_progress).items():
+                trace[f"state.{name}"][k] = array
+        # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
+        last = layer == network.num_layers - 1
+        x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)
+
+
+PART_VALUES = 1 << 22
+"""Values of the layer input and of the states that a part of a task copies at most."""
+
+
+def run_in_parts(
+    lengths: Sequence[int], run_layer: RunLayer, task: LayerTask, progress: Progress
+) -> dict[str, FloatArray]:
+    """Run a layer on samples of different lengths, in parts in which the same samples are computed.
+
+    Padding is neither read nor written. A sample of a backward layer enters at its own length - 1 with its initial
+    state; one of a forward layer leaves there with its final one.
+
+    Returns dict of str to ndarray of shape (N, H): the state after the last computed step of each sample, by name.
+    """
+    states = {name: np.array(array) for name, array in task.state.items()}
+    timesteps, samples, features = task.x.shape
+    widest = max(features, *(array.shape[-1] for array in states.values()))
+    longest, whole, done = max(1, PART_VALUES // (samples * widest)), sum(lengths), 0
+    for part, active in computed_parts(lengths, range(timesteps), backward=task.backward):
+        if not len(active):
+            continue
+        for times in time_blocks(part, longest, backward=task.backward):
+            every = len(active) == samples
+            count = (times.stop - times.start) * len(active)
+            x, state, series = task.x[times], states, {name: array[times] for name, array in task.series.items()}
+            if not every:
+                x, state = x[:, active], {name: array[active] for name, array in states.items()}
+                series = {n: np.empty((len(x), len(active), a.shape[2]), a.dtype) for n, a in series.items()}
+
+            def part_progress(fraction: float, done: int = done, count: int = count) -> None:
+                progress((done + fraction * count) / whole)
+
+            piece = replace(task, x=x, state=state, series=series, start=times.start, samples=active)
+            for name, final in run_layer(piece, part_progress).items():
+                states[name][active] = final
+            if not every:
+                for name, array in series.items():
+                    task.series[name][times, active] = array
+            done += count
+    return states
+
+
+def initial_states(state: State, layer: int, directions: int) -> list[FloatArray]:
+    """The initial states of one layer, each (D, N, H)."""
+    return [np.ascontiguousarray(array[layer * directions : (layer + 1) * directions]) for array in state.values()]
+
+
+def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[FloatArray]) -> None:
+    """Write a layer's out (T, N, D·H) and final states, each (D, N, H), into the trace; P for H if h is projected."""
+    layers, directions, _, _, size = trace.shape
+    for direction in range(directions):
+        trace.hidden[layer, direction] = out[..., direction * size : (direction + 1) * size]
+    names = (name for name in trace if name.startswith("state."))
+    for name, final in zip(names, finals, strict=True):
+        trace[name][layer * directions : (layer + 1) * directions] = final
+    if layer == layers - 1:
+        trace.output[:] = out
+
+
+Arrays: TypeAlias = Mapping[str, Any]
+"""Arrays of the library by name: parameters, or a state."""
+
+Step: TypeAlias = Callable[[Any, Arrays], Arrays]
+"""step(x, state): the new state, and perhaps other values, from the layer input (N, I) and the previous state."""
+
+
+def cell_step(library: Library) -> Callable[[LayerTask, Arrays], Step]:
+    """The step that computes the cell's lines on the arrays of a library."""
+    return lambda task, parameters: partial(step_values, task.cell, parameters, library=library)
+
+
+def unrolled(
+    step_of: Callable[[LayerTask, Arrays], Step],
+    to_library: Callable[[FloatArray], Any],
+    to_numpy: Callable[[Any], FloatArray],
+) -> RunLayer:
+    """A way to run one layer; see `RunLayer`."""
+
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        step = step_of(task, {name: to_library(array) for name, array in vars(task.parameters).items()})
+        state = {name: to_library(array) for name, array in task.state.items()}
+        for done, t in enumerate(task.timesteps, start=1):
+            values = step(to_library(task.x[t]), state)
+            state = {name: values[name] for name in state}
+            for name, series in task.series.items():
+                series[t] = to_numpy(state[name])
+            progress(done / len(task.x))
+        return {name: to_numpy(array) for name, array in state.items()}
+
+    return run_layer

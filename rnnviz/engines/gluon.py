@@ -32,11 +32,25 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import clear_padding
-from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer, CellGraph, StepGraph
-from rnnviz.engines.backward import Arrays, BackwardTask, run_stack_backward, stack_equalities, stack_gradient
-from rnnviz.engines.base import Engine, EngineReport, Equality, FileWeightsEngine, Progress
-from rnnviz.engines.layers import (
+from rnnviz.engines.backward import (
+    LONGEST,
+    Arrays,
+    Autograd,
+    AutogradLayer,
+    BackwardTask,
+    CellGraph,
+    StepGraph,
+    run_stack_backward,
+    stack_equalities,
+    stack_gradient,
+)
+from rnnviz.engines.base import (
+    Engine,
+    EngineReport,
+    Equality,
+    FileWeightsEngine,
     LayerTask,
+    Progress,
     RunLayer,
     Step,
     cell_step,

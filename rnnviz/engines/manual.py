@@ -20,13 +20,12 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, LanePass, run_stack_backward
-from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.engines.base import EngineReport, LayerTask, Progress, run_stack
 from rnnviz.engines.packing import PackedLanePass, run_packed
 
 
 class ManualLayers:
-    """Runs layers, or parts of them, one by one; see `engines.layers.RunLayer`."""
+    """Runs layers, or parts of them, one by one; see `engines.base.RunLayer`."""
 
     def __init__(self, kept: Iterable[str] = ()) -> None:
         """`kept` are the values to give besides the states."""

@@ -22,8 +22,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import plural
 from rnnviz.engines import onnx_layer
-from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress
-from rnnviz.engines.layers import fill_layer, initial_states
+from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress, fill_layer, initial_states
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 

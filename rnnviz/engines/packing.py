@@ -23,8 +23,7 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.engines.backward import Arrays, LaneBlock, LanePass
-from rnnviz.engines.base import Progress
-from rnnviz.engines.layers import PART_VALUES, LayerTask, RunLayer
+from rnnviz.engines.base import PART_VALUES, LayerTask, Progress, RunLayer
 from rnnviz.frozen import dataclass
 
 _STEP = 4
@@ -125,7 +124,7 @@ def run_packed(
     task: LayerTask,
     progress: Progress,
 ) -> dict[str, FloatArray]:
-    """Run a layer on samples of different lengths, packed into rows; see `engines.layers.run_in_parts`.
+    """Run a layer on samples of different lengths, packed into rows; see `engines.base.run_in_parts`.
 
     Padding of the layer input is not read, and no padding is written. The final state of a sample is taken from the
     series that have it; of other states `run_layer` must keep those of a row whose padding has begun.

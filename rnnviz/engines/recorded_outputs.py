@@ -39,8 +39,7 @@ from rnnviz.core.sequence import FROM_ZEROS
 from rnnviz.core.trace import LINE, Trace, add_array
 from rnnviz.core.trace_index import clear_padding
 from rnnviz.core.words import join_words, suggest
-from rnnviz.engines.base import EngineReport, Progress, file_version
-from rnnviz.engines.layers import layer_output
+from rnnviz.engines.base import EngineReport, Progress, file_version, layer_output
 from rnnviz.frozen import dataclass
 
 _TELLING = ("hidden", "output", "state")

@@ -26,10 +26,25 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import reversed_within
-from rnnviz.engines.autograd import LONGEST, Autograd, AutogradLayer
-from rnnviz.engines.backward import run_stack_backward, stack_equalities, stack_gradient
-from rnnviz.engines.base import Engine, EngineReport, FileWeightsEngine, Progress
-from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
+from rnnviz.engines.backward import (
+    LONGEST,
+    Autograd,
+    AutogradLayer,
+    run_stack_backward,
+    stack_equalities,
+    stack_gradient,
+)
+from rnnviz.engines.base import (
+    Engine,
+    EngineReport,
+    FileWeightsEngine,
+    Progress,
+    cell_step,
+    fill_layer,
+    initial_states,
+    run_stack,
+    unrolled,
+)
 
 LIBRARY = NamedFunctions(
     torch.nn.functional.linear,

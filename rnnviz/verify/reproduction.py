@@ -25,9 +25,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import clear_padding, last_steps, padding_mask
+from rnnviz.engines.base import layer_output
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, faulty_trace, read_steps
-from rnnviz.engines.layers import layer_output
 from rnnviz.steps.inputs import read_states
 from rnnviz.verify.audit import error_and_ratio
 from rnnviz.verify.metrics import abs_error

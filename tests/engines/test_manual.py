@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters import layout
 from rnnviz.core.config import CELL_NAMES, Config
-from rnnviz.engines.layers import layer_output
+from rnnviz.engines.base import layer_output
 from rnnviz.engines.manual import ManualEngine, threads_for
 from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_agrees, computed, empty_trace

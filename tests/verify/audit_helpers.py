@@ -11,8 +11,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import Engine, Progress
-from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.engines.base import Engine, LayerTask, Progress, run_stack
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import Audit, audit

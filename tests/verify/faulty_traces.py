@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import Progress
-from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.engines.base import LayerTask, Progress, run_stack
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare_all, tolerances
 from rnnviz.verify.result import Judgment, RunResult

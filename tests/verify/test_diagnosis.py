@@ -18,12 +18,11 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.base import Engine
+from rnnviz.engines.base import Engine, run_stack
 from rnnviz.engines.custom_code.custom_step import CustomStep
 from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
-from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed

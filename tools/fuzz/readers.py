@@ -17,8 +17,8 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.memory_budget import check_memory, demand
 from rnnviz.core.sequence import SequenceSource
+from rnnviz.engines.base import run_stack
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
-from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.engines.registry import find_engine

@@ -22,9 +22,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import unreadable
 from rnnviz.engines.backward import BackwardTask, BlockGradients
-from rnnviz.engines.base import Progress
+from rnnviz.engines.base import LayerTask, Progress
 from rnnviz.engines.custom_code.cell_file import load_cell
-from rnnviz.engines.layers import LayerTask
 
 _MODULE = "__recurrence__"
 """Module name under which the user's file is imported; unlikely to be in use."""
@@ -191,7 +190,7 @@ class CustomStep(UserFunction):
     name, arguments, line = "step", "x, state, p", "line"
 
     def run_layer(self, task: LayerTask, progress: Progress) -> Arrays:
-        """Run one layer; see `engines.layers.RunLayer`."""
+        """Run one layer; see `engines.base.RunLayer`."""
         state = {name: np.array(array) for name, array in task.state.items()}
         for done, t in enumerate(task.timesteps, start=1):
             where = f"{DIRECTIONS[task.backward]}, t = {task.start + t}"

@@ -24,9 +24,9 @@ from rnnviz.core.inputs import open_inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace, add_array, open_trace
 from rnnviz.engines.backward import run_stack_backward
+from rnnviz.engines.base import run_stack
 from rnnviz.engines.custom_code.custom_step import CustomBackward, CustomCodeError, CustomStep, read_cell
 from rnnviz.engines.custom_code.parent import BACKWARD, PRINTED_LIMIT, STEP_SECONDS, encode
-from rnnviz.engines.layers import run_stack
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_INTERVAL = 0.1

@@ -20,11 +20,10 @@ from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import clear_padding, last_steps, reversed_within
-from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.base import EngineReport, LayerTask, Progress, RunLayer, layer_output, run_in_parts, run_stack
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.changes import ORDERS, BugVariant
 from rnnviz.engines.known_bugs.registry import bug_of
-from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
 from rnnviz.frozen import dataclass
 
 _NO_SEAMS = np.zeros(0, np.int64)
@@ -118,7 +117,7 @@ def faulty_layer(
     seams: NDArray[np.int64] = _NO_SEAMS,
     carried: FloatArray | None = None,
 ) -> RunLayer:
-    """A way to run one layer with the bug; see `engines.layers.RunLayer`.
+    """A way to run one layer with the bug; see `engines.base.RunLayer`.
 
     `lengths` are those of the samples, `seams` the time steps at which a new call begins. `carried` (T, N, H) holds the
     hidden states that each step hands to the next one in its own place: those of an engine that is compared with the

@@ -9,10 +9,9 @@ from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace, create_trace
-from rnnviz.engines.base import EngineReport
+from rnnviz.engines.base import EngineReport, run_stack
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
 from rnnviz.engines.custom_code.parent import CustomEngine
-from rnnviz.engines.layers import run_stack
 from tests.oracles.computed import empty_trace
 
 SIZES = {"hidden_size": 4, "num_layers": 2, "bidirectional": True}

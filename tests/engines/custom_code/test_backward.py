@@ -12,9 +12,9 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.backward import run_stack_backward
+from rnnviz.engines.base import run_stack
 from rnnviz.engines.custom_code.custom_step import CustomBackward, CustomCodeError, CustomStep
 from rnnviz.engines.custom_code.parent import defines_backward
-from rnnviz.engines.layers import run_stack
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify.audit import audit

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
+from rnnviz.engines.base import run_stack
 from rnnviz.engines.custom_code.custom_step import CustomStep
-from rnnviz.engines.layers import run_stack
 from tests.engines.custom_code.files import SIZES, computed, refusal, written
 from tests.engines.seeded_bugs import RIGHT
 from tests.oracles.computed import assert_agrees, assert_near, empty_trace

@@ -11,9 +11,9 @@ from rnnviz.core.config import Config
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import create_trace, open_trace
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.base import run_stack
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
 from rnnviz.engines.custom_code.worker import add_line
-from rnnviz.engines.layers import run_stack
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
 from rnnviz.io.export.data import summary
