@@ -6,8 +6,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.io.templates import starter
-from rnnviz.results.tables import headline, report
-from rnnviz.text.verdict_details import arrays, line_number, others
+from rnnviz.text.verdict_details import line_number, others
 from rnnviz.text.verdict_text import (
     UNDETECTABLE,
     TextPart,
@@ -18,7 +17,6 @@ from rnnviz.text.verdict_text import (
     plain,
     verdict_sentence,
 )
-from rnnviz.verify.compare import compare
 from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment
 from tests.golden.runs import ELSEWHERE, EXACT, RUNS, WHERE, edited, made, recorded, remedied
@@ -124,15 +122,6 @@ def test_a_worse_verdict_on_another_candidate_is_first() -> None:
     assert others(made(), "manual") is None
 
 
-def test_a_report_has_every_candidate_with_its_details() -> None:
-    result = RUNS["three-engines"]()
-    expected = [headline(result)]
-    for candidate in ("torch", "manual"):
-        words = verdict_sentence(result, candidate)
-        expected += [str(words), *(f"  {note}" for note in words.notes)]
-    assert report(result).split("\n") == expected
-
-
 def test_the_assumptions_of_a_model_file_are_first() -> None:
     result = made()
     result = replace(result, inputs=replace(result.inputs, assumptions=("the cell was chosen", "no step is skipped")))
@@ -185,16 +174,6 @@ def test_a_template_becomes_parts_with_links_and_strong_text() -> None:
         link,
         TextPart("."),
     )
-
-
-def test_each_array_that_both_engines_give_has_a_note() -> None:
-    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
-    comparison = result.comparisons[0]
-    cells = comparison["c"]
-    (note,) = arrays(comparison.arrays.values())
-    assert note.startswith(f"c: {cells.mismatched} of {cells.elements} values")
-    (note,) = arrays([compare(result.reference, result.reference, 0.0, 0.0, name="c")])
-    assert note == f"c: all {cells.elements} values are equal."
 
 
 SOURCE = """\

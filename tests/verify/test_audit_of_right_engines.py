@@ -1,6 +1,7 @@
 """Correct engines stay within eight bounds, whatever the network."""
 
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,14 @@ import pytest
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
+from rnnviz.verify import audited
 from rnnviz.verify.audit import audit
+from rnnviz.verify.verdict import AuditVerdict
+from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
@@ -125,3 +131,53 @@ def test_right_engines_are_right_where_all_terms_have_one_sign(
 
     sequence = np.full_like(inputs.sequence, 0.7) if value == "equal" else np.abs(inputs.sequence)
     assert_right(engine, with_sequence(with_parameters(inputs, positive), sequence), ALLOWED)
+
+
+def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
+    return {"hidden_size": 5, "num_layers": 2, "bidirectional": True, "dtype": dtype, **sizes, **NETWORKS[name]}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("clip", [0.1, 0.2, 0.3, 0.7])
+def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip: float, dtype: str) -> None:
+    inputs = inputs_of({"timesteps": 20, "batch_size": 3}, cell="rnn_relu", hidden_size=6, clip=clip, dtype=dtype)
+    trace = computed(ManualEngine(), inputs)[0]
+    assert np.isclose(trace.hidden, clip).any()
+    assert audit(inputs, trace).verdict is AuditVerdict.RIGHT
+    hidden = trace.hidden.copy()
+    hidden[hidden == hidden.max()] *= 1.0 + 40.0 * np.finfo(dtype).eps
+    assert audit(inputs, trace.with_arrays({"h": hidden})).verdict is AuditVerdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("cell", "dtype"),
+    nightly_except(
+        ((False, "float32"), (False, "float64"), (True, "float32"), (True, "float64")),
+        *((False, "float32"), (True, "float64")),
+    ),
+)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name: str, dtype: str, cell: bool) -> None:
+    inputs = inputs_of({"timesteps": 60, "batch_size": 3}, **network(name, dtype))
+    trace = computed(ManualEngine(), inputs)[0]
+    trace = trace if cell else trace.with_arrays({"c": None})
+    found = audit(inputs, trace)
+    assert (found.verdict, found.undetermined_count) == (AuditVerdict.RIGHT, 0)
+    assert found.coverage == 1.0
+    assert found.worst_ratio < 3.0
+    hidden = trace.hidden.copy()
+    where = Location(0, 1, 31, 2, 1)
+    hidden[where.index] *= 1.001
+    wrong = audit(inputs, trace.with_arrays({"h": hidden})).first_wrong
+    assert wrong is not None
+    assert wrong.where.location == where
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_sampled_audit_sees_every_lane(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audited, "FULL", 2000)
+    inputs = inputs_of({"timesteps": 40, "batch_size": 9}, **network(name, hidden_size=16))
+    found = audit(inputs, computed(ManualEngine(), inputs)[0])
+    assert found.verdict is AuditVerdict.RIGHT
+    assert 0.0 < found.coverage < 1.0
+    assert np.isfinite(found.ratio_over_time).all()

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
@@ -16,7 +14,6 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.compare import Comparison, compare
 from tests.oracles.computed import computed
-from tests.strategies import configs
 
 SMOOTH = ("rnn_tanh", "lstm", "gru")
 """Cells whose every number moves with every number that it depends on; a relu may hide a change."""
@@ -144,25 +141,3 @@ def test_a_changed_recurrent_weight_shows_only_after_the_first_step_with_a_zero_
     single = replace(inputs, sequence=inputs.sequence[:1])
     assert not flagged(single, with_parameter(single, "r0_h2h_weight")).any()
     assert flagged(single, with_parameter(single, "r0_h2h_bias")).any()
-
-
-def test_the_first_mismatch_of_a_changed_backward_lane_is_where_its_computation_starts() -> None:
-    inputs = network("gru", bidirectional=True)
-    first = compared(inputs, with_parameter(inputs, "r1_i2h_bias")).first_mismatch
-    assert first is not None
-    assert first.where.index[:3] == (1, 1, 4)
-
-
-@given(config=configs(), data=st.data())
-def test_nothing_is_flagged_that_a_change_cannot_reach(config: Config, data: st.DataObject) -> None:
-    inputs = load_inputs(config)
-    layers, directions, timesteps, _, _ = inputs.hidden_shape
-    t = data.draw(st.integers(0, timesteps - 1))
-    assert not flagged(inputs, with_input(inputs, t))[~knows_of_input(inputs, t)].any()
-    layer = data.draw(st.integers(0, layers - 1))
-    direction = data.draw(st.integers(0, directions - 1))
-    name = f"{'lr'[direction]}{layer}_{data.draw(st.sampled_from(KINDS))}"
-    row = data.draw(st.integers(0, len(inputs.parameters[name]) - 1))
-    reached = knows_of_lane(inputs, layer, direction)
-    assert not flagged(inputs, with_parameter(inputs, name, row))[~reached].any()
-    assert not flagged(inputs, with_initial_state(inputs, layer * directions + direction))[~reached].any()

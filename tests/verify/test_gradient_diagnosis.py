@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -35,7 +35,6 @@ from tests.engines.test_gradient_bugs import BUGS, inputs_of
 from tests.engines.test_gradients import inputs_of as inputs_of_cell
 from tests.engines.test_gradients import losses, with_gradients
 from tests.engines.test_lengths import padded_inputs
-from tests.profiles import examples
 from tests.strategies import configs
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -90,17 +89,6 @@ def usual(bug: str) -> Inputs:
 def test_a_bug_in_a_users_code_is_diagnosed(bug: str, way: str) -> None:
     inputs = usual(bug)
     assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug, way))) == ((bug,),)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("bug", BUGS)
-@settings(max_examples=examples(100))
-@given(data=st.data())
-def test_a_bug_in_a_users_code_of_a_drawn_network_is_diagnosed(bug: str, data: st.DataObject) -> None:
-    inputs = data.draw(losses(load_inputs(data.draw(padded_configs()))))
-    gradients, correct = users_gradients(inputs, bug), users_gradients(inputs)
-    if any(not np.allclose(gradients[name], correct[name], rtol=1e-6, atol=1e-9) for name in correct):
-        assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients))
 
 
 @pytest.mark.parametrize("bug", [BUGS[1], *(pytest.param(bug, marks=pytest.mark.slow) for bug in BUGS[2:-1])])

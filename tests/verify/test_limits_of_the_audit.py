@@ -16,7 +16,6 @@ from rnnviz.io.export.data import summary
 from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import cell_checks
-from tests.explain.arithmetics import breakdown_at
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
@@ -197,30 +196,6 @@ def integrating(timesteps: int) -> Inputs:
         return array
 
     return with_parameters(with_sequence(inputs, inputs.sequence[0] * signs), change)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", [True, False])
-@pytest.mark.parametrize("at", [3500, pytest.param(17 * 200 - 1, marks=pytest.mark.slow)])
-def test_a_step_is_found_however_late_in_an_lstm_that_forgets_nothing(cell: bool, at: int) -> None:
-    inputs = integrating(4000)
-    right = audit(inputs, plain_trace(inputs, cell=cell))
-    assert right.worst_ratio < 2.0
-    assert right.undetermined == 0.0
-    found = audit(inputs, plain_trace(inputs, one_step(at, lambda before, h: h + np.float32(1e-4)), cell=cell))
-    assert found.wrong == 2
-    assert found.first_wrong is not None
-    assert found.first_wrong.where.location == Location(timestep=at)
-    assert found.worst_ratio > 10 * ALLOWED
-
-
-def test_the_arithmetic_of_a_late_step_is_as_sharp_as_the_audit() -> None:
-    inputs = integrating(1500)
-    trace = plain_trace(inputs, one_step(1400, lambda before, h: h + np.float32(1e-4)))
-    found = audit(inputs, trace)
-    assert found.worst_at.location.timestep == 1400
-    explained = breakdown_at(inputs, trace, found.worst_at.location)
-    assert explained.outcomes[-1].ratio == pytest.approx(found.worst_ratio, rel=0.05)
 
 
 def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one() -> None:

@@ -15,70 +15,6 @@ from rnnviz.verify.mismatches import mismatch_rows, mismatching_at, neighbor_mis
 from tests.verify.traces import SHAPES, Shape, changed, in_order, locations, random_trace, trace_of
 
 
-@st.composite
-def perturbed(draw: st.DrawFn) -> tuple[tuple[int, int, int, int, int], set[Location]]:
-    shape = draw(SHAPES)
-    return shape, draw(st.sets(locations(shape), max_size=12))
-
-
-@given(perturbed())
-def test_mismatches_are_listed_in_order_of_computation(
-    case: tuple[tuple[int, int, int, int, int], set[Location]],
-) -> None:
-    shape, places = case
-    reference = random_trace(shape)
-    candidate = changed(reference, {where: float(reference.hidden[where.index]) + 1.0 for where in places})
-    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
-    listed = [rows.location(row) for row in range(len(rows))]
-    assert listed == [where for where in in_order(shape) if where in places]
-    assert rows.total == len(places)
-    for row, where in enumerate(listed):
-        assert rows.reference[row] == reference.hidden[where.index]
-        assert rows.candidate[row] == candidate.hidden[where.index]
-        assert abs(rows.error[row] - 1.0) < 1e-12
-        assert rows.error_ratio[row] > 1.0
-
-
-@given(perturbed(), st.integers(1, 5))
-def test_limit_keeps_first_rows_and_total(
-    case: tuple[tuple[int, int, int, int, int], set[Location]], largest: int
-) -> None:
-    shape, places = case
-    reference = random_trace(shape)
-    candidate = changed(reference, dict.fromkeys(places, 9.0))
-    comparison = compare(reference, candidate, 1e-7, 1e-7)
-    rows = mismatch_rows(comparison, reference, candidate, largest=largest)
-    everything = mismatch_rows(comparison, reference, candidate)
-    assert rows.total == len(places)
-    assert rows.where.tolist() == everything.where[:largest].tolist()
-
-
-@given(perturbed(), st.data())
-def test_lane_filter(case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject) -> None:
-    shape, places = case
-    lanes = data.draw(st.sets(st.tuples(st.integers(0, shape[0] - 1), st.integers(0, shape[1] - 1)), min_size=1))
-    reference = random_trace(shape)
-    candidate = changed(reference, dict.fromkeys(places, 9.0))
-    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate, list(lanes))
-    wanted = {where for where in places if (where.layer, where.direction) in lanes}
-    assert {rows.location(row) for row in range(len(rows))} == wanted
-    assert rows.total == len(wanted)
-
-
-@given(perturbed(), st.data())
-def test_location_maps_to_its_row(
-    case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject
-) -> None:
-    shape, places = case
-    reference = random_trace(shape)
-    candidate = changed(reference, dict.fromkeys(places, 9.0))
-    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
-    for row in range(len(rows)):
-        assert rows.row_of(rows.location(row)) == row
-    anywhere = data.draw(locations(shape))
-    assert (rows.row_of(anywhere) is None) == (anywhere not in places)
-
-
 def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[tuple[object, ...]]:
     """Every row: location, both values, difference, error ratio, and distance in ulp."""
     rows: list[tuple[object, ...]] = []
@@ -236,32 +172,6 @@ def test_mismatches_of_one_step() -> None:
     expected[1, 3] = True
     np.testing.assert_array_equal(mismatching_at(comparison, reference, candidate, Location(0, 1, 2)), expected)
     np.testing.assert_array_equal(mismatching_at(comparison, reference, candidate, Location(0, 0, 2)), False)
-
-
-def test_next_of_every_place() -> None:
-    shape = (2, 2, 9, 2, 3)
-    wrong = [
-        *(Location(0, 0, 3, sample, unit) for sample, unit in ((0, 1), (0, 2), (1, 0))),
-        *(Location(0, 0, t, 1, 2) for t in (2, 8)),
-        *(Location(1, 1, t, 1, 0) for t in (8, 6, 5, 4, 0)),
-    ]
-    reference = random_trace(shape)
-    candidate = changed(reference, {where: reference.hidden[where.index] + 0.25 for where in wrong})
-    comparison = compare(reference, candidate, 2.0**-4, 2.0**-3)
-    order = list(in_order(shape))
-    wrong = [where for where in order if not _within(reference, candidate, where)]
-    assert len(wrong) >= 4
-    ranks = {where: place for place, where in enumerate(order)}
-    for here in {*order[::7], *wrong}:
-        after = [where for where in wrong if ranks[where] > ranks[here]]
-        before = [where for where in wrong if ranks[where] < ranks[here]]
-        assert neighbor_mismatch(comparison, reference, candidate, here, forward=True) == (after or wrong)[0]
-        assert neighbor_mismatch(comparison, reference, candidate, here, forward=False) == (before or wrong)[-1]
-
-
-def _within(reference: Trace, candidate: Trace, where: Location) -> bool:
-    r, c = float(reference.hidden[where.index]), float(candidate.hidden[where.index])
-    return abs(c - r) <= 2.0**-3 + 2.0**-4 * abs(r)
 
 
 def test_value_at_the_limit_passes() -> None:

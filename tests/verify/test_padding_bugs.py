@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
-from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace, with_missing
-from rnnviz.engines.known_bugs.engine import KnownBugEngine, StepWindow, expected_and_found, faulty_trace
+from rnnviz.engines.known_bugs.engine import StepWindow, expected_and_found, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_in
 from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.execution.events import RunRequest
@@ -161,32 +160,6 @@ def test_bug_in_a_users_loops_is_diagnosed(
         assert (bug,) in diagnose(inputs, trace, found, failing)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_each_bug_alone_is_diagnosed(tmp_path: Path, cell: str, dtype: str) -> None:
-    inputs = inputs_with([3, 6, 1, 4, 2], cell=cell, dtype=dtype, num_layers=2, bidirectional=True)
-    for bug in BUGS:
-        for more in (-1, 1):
-            trace, failing = recorded(tmp_path / "a.npz", users_outputs(inputs, bug, more), inputs)
-            assert diagnose(inputs, trace, audit(inputs, trace), failing) == ((bug,),), (bug, more)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bug", BUGS)
-def test_run_diagnoses_a_recording(tmp_path: Path, bug: str) -> None:
-    inputs = inputs_with([3, 6, 1, 4, 2], cell="lstm", num_layers=2, bidirectional=True)
-    path = tmp_path / "mine.npz"
-    np.savez(path, lengths=np.array(inputs.lengths), **users_outputs(inputs, bug))
-    name = f"recording:{path}"
-    compared = replace(inputs.config.compare, reference="manual", candidates=(name, f"bug:{bug}"))
-    request = RunRequest(replace(inputs.config, compare=compared), load_inputs)
-    outcome = compute(request, tmp_path / "run", lambda *_: None)
-    judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)
-    assert judgment.diagnoses == {name: ((bug,),), f"bug:{bug}": ((bug,),)}
-    assert judgment.undetectable == ()
-
-
 @given(inputs=padded_inputs(), data=st.data())
 def test_every_bug_is_diagnosed_with_lengths(inputs: Inputs, data: st.DataObject) -> None:
     bug = data.draw(st.sampled_from(known_bugs_in(inputs)))
@@ -244,14 +217,6 @@ def test_bugs_of_padding_are_undetectable_where_every_length_is_t() -> None:
 def test_long_padding_is_in_the_part_that_is_tried() -> None:
     inputs = inputs_with([1500, 1000, 1400], 1500, bidirectional=True)
     assert undetectable(inputs) == ()
-
-
-def test_a_run_without_lengths_has_no_bugs_of_padding() -> None:
-    inputs = inputs_with(None, bidirectional=True)
-    assert not {bug.name for bug in known_bugs_in(inputs)} & set(BUGS)
-    for bug in BUGS:
-        with pytest.raises(EngineError, match="no lengths"):
-            computed(KnownBugEngine(f"bug:{bug}"), inputs)
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.verify.consistency_checks import Check
-from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 from tests.factories import make_result, with_judgment
 
@@ -123,9 +123,3 @@ def test_accumulating_check_may_drift() -> None:
     assert with_wrong_engines(replace(drifting, checks=(replace(broken, accumulates=False),))).wrong("manual")
     assert with_wrong_engines(replace(make_result(), checks=(broken,))).wrong("manual")
     assert not with_wrong_engines(replace(make_result(), checks=(replace(broken, holds=True),))).wrong("manual")
-
-
-def test_known_bug_without_diagnosis_is_named() -> None:
-    judgment = Judgment(causes={"no-h2h-bias": "hidden-to-hidden bias missing"})
-    assert judgment.cause("no-h2h-bias") == "hidden-to-hidden bias missing"
-    assert judgment.cause("another") == "another"

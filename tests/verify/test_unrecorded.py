@@ -8,8 +8,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.regions import vector_at
-from rnnviz.io.export.data import npz_arrays, summary, write_csv
-from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.io.export.data import npz_arrays, write_csv
 from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import explain_at
@@ -33,17 +32,6 @@ def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(mi
         assert [name for name, numbers in values.items() if numbers is None] == [missing]
         assert str(agreement(result[GOLDEN], network, last, 0.0, 0.0)) == "not compared"
         assert str(agreement(result["manual"], network, last, 0.0, 0.0)) == "copies equal"
-
-
-def test_the_summary_lists_unrecorded_outputs() -> None:
-    assert summary(result_without("out", "state.h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
-    assert "unrecorded" not in summary(result_without())
-
-
-def test_the_verdict_lists_unrecorded_outputs() -> None:
-    notes = verdict_sentence(result_without("state.h", "out"), GOLDEN).notes
-    assert "Not recorded in golden.npz, so not checked: output, state." in notes
-    assert not any("not checked" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
 
 
 def test_an_unrecorded_vector_has_no_column_and_one_that_no_engine_has_no_component() -> None:
