@@ -32,13 +32,10 @@ function fixed(value, decimals) {
   return /[1-9]/.test(text) ? text : text.replace("-", "");
 }
 
-function exponential(value, decimals) {
-  return halfToEven(value.toExponential(decimals), value.toExponential(decimals + 40), decimals);
-}
+const exponential = (value, decimals) =>
+  halfToEven(value.toExponential(decimals), value.toExponential(decimals + 40), decimals);
 
-function spelled(value) {
-  return Number.isNaN(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
-}
+const spelled = (value) => Number.isNaN(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
 
 /** Three decimals, or one digit where these would be 0. */
 function short(value) {
@@ -105,22 +102,12 @@ function full(value, single = false) {
   return `${sign}${digits.slice(0, power + 1).padEnd(power + 1, "0")}.${trimmed(digits.slice(power + 1)) || "0"}`;
 }
 
-function trimmed(digits) {
-  return digits.replace(/0+$/, "");
-}
-
-function count(value) {
-  return value.toLocaleString("en-US");
-}
-
-function trueMinus(text) {
-  return text.replace(/-/g, MINUS);
-}
+const trimmed = (digits) => digits.replace(/0+$/, "");
+const count = (value) => value.toLocaleString("en-US");
+const trueMinus = (text) => text.replace(/-/g, MINUS);
 
 /** A sentence with true minus signs in its numbers; names keep their hyphens. */
-function trueMinusIn(sentence) {
-  return sentence.replace(/(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)/g, MINUS);
-}
+const trueMinusIn = (sentence) => sentence.replace(/(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)/g, MINUS);
 
 // ------------------------------------------------------------------------------------------------------------- data
 
@@ -155,13 +142,8 @@ function lanesFromTop() {
   return [...found, { layer: null, direction: 0 }];
 }
 
-function isBackward(direction) {
-  return run.reverse || direction === 1;
-}
-
-function laneIndex(layer, direction) {
-  return layer * run.directions + direction;
-}
+const isBackward = (direction) => run.reverse || direction === 1;
+const laneIndex = (layer, direction) => layer * run.directions + direction;
 
 function laneTitle({ layer, direction }) {
   if (layer === null) return "input x";
@@ -174,9 +156,7 @@ function timeText(time, sample) {
   return `t = ${time}${name ? ` '${name}'` : ""}`;
 }
 
-function timeName(time, sample) {
-  return (run.timestepNames[sample] ?? run.timestepNames[0])[time];
-}
+const timeName = (time, sample) => (run.timestepNames[sample] ?? run.timestepNames[0])[time];
 
 function place(at) {
   const direction = isBackward(at.direction) ? "backward" : "forward";
@@ -190,19 +170,13 @@ function index(array, at, unit = at.unit) {
   return (((at.layer * directions + at.direction) * timesteps + at.time) * samples + at.sample) * units + unit;
 }
 
-function tolerances(quantity) {
-  return engines[candidate()].tolerances[quantity];
-}
+const tolerances = (quantity) => engines[candidate()].tolerances[quantity];
 
 /** The engine that is compared with the reference: the one that is shown, or the first candidate. */
-function candidate() {
-  return state.engine || Math.min(1, engines.length - 1);
-}
+const candidate = () => state.engine || Math.min(1, engines.length - 1);
 
 /** The reference and the candidate, or the only engine. */
-function comparedEngines() {
-  return [...new Set([0, candidate()])];
-}
+const comparedEngines = () => [...new Set([0, candidate()])];
 
 function signedDifference(reference, other) {
   if (reference === other || (Number.isNaN(reference) && Number.isNaN(other))) return 0;
@@ -225,9 +199,7 @@ function errorRatio(reference, other, limits) {
   return error === 0 ? 0 : error / tolerance(reference, limits);
 }
 
-function isMismatch(reference, other, limits) {
-  return !(absError(reference, other) <= tolerance(reference, limits));
-}
+const isMismatch = (reference, other, limits) => !(absError(reference, other) <= tolerance(reference, limits));
 
 const OF_COMPARISON = engines.length > 1 ? ["difference", "error_ratio"] : [];
 
@@ -246,18 +218,14 @@ function valueReader(quantity, engine) {
   };
 }
 
-function laneValue(quantity, engine, at, unit = at.unit) {
-  return valueReader(quantity, engine)(at, unit);
-}
+const laneValue = (quantity, engine, at, unit = at.unit) => valueReader(quantity, engine)(at, unit);
 
 /** The array of the input lane: the sequence, or its gradient where a gradient is shown. */
-function inputArray(quantity, engine) {
-  return (quantity.startsWith("grad.") && engines[engine].arrays["grad.input"]) || run.x;
-}
+const inputArray = (quantity, engine) =>
+  (quantity.startsWith("grad.") && engines[engine].arrays["grad.input"]) || run.x;
 
-function inputValue(array, time, sample, feature) {
-  return array.values[(time * array.shape[1] + sample) * array.shape[2] + feature];
-}
+const valueAt = (array, first, second, third) =>
+  array.values[(first * array.shape[1] + second) * array.shape[2] + third];
 
 /** A function that says whether the candidate differs from the reference by more than the tolerance at a place. */
 function mismatchReader(quantity) {
@@ -272,9 +240,7 @@ function mismatchReader(quantity) {
   };
 }
 
-function mismatchAt(quantity, at, unit = at.unit) {
-  return mismatchReader(quantity)(at, unit);
-}
+const mismatchAt = (quantity, at, unit = at.unit) => mismatchReader(quantity)(at, unit);
 
 /** The array whose comparison marks a quantity: its own if it is compared, else that of h. */
 function comparedName(quantity) {
@@ -345,10 +311,7 @@ class Step {
   /** A unit's previous state: the engine's own, or the initial state. */
   previous(symbol, unit) {
     const { layer, direction, sample } = this.at;
-    if (this.earlier === null) {
-      const initial = run.initial[symbol];
-      return initial.values[(laneIndex(layer, direction) * initial.shape[1] + sample) * initial.shape[2] + unit];
-    }
+    if (this.earlier === null) return valueAt(run.initial[symbol], laneIndex(layer, direction), sample, unit);
     return this.given(`before.${symbol}`, unit) ?? this.given(symbol, unit, { ...this.at, time: this.earlier });
   }
 
@@ -370,7 +333,7 @@ class Step {
 
   layerInput() {
     const { layer, time, sample } = this.at;
-    if (layer === 0) return Array.from({ length: run.features }, (_, i) => inputValue(run.x, time, sample, i));
+    if (layer === 0) return Array.from({ length: run.features }, (_, i) => valueAt(run.x, time, sample, i));
     return Array.from({ length: run.directions * run.units }, (_, k) => {
       const below = { ...this.at, layer: layer - 1, direction: Math.floor(k / run.units) };
       return this.given("h", k % run.units, below);
@@ -602,8 +565,7 @@ class BackwardStep extends Step {
     const { layer, direction, time, sample, unit } = this.at;
     const later = time + (isBackward(direction) ? -1 : 1);
     if (later < 0 || later >= run.lengths[sample]) {
-      const { values, shape } = run.backward.final[symbol];
-      return [given("final", values[(laneIndex(layer, direction) * shape[1] + sample) * shape[2] + unit])];
+      return [given("final", valueAt(run.backward.final[symbol], laneIndex(layer, direction), sample, unit))];
     }
     return run.backward.cuts[Math.max(time, later)] ? [] : this.moved({ time: later }).next(symbol);
   }
@@ -628,9 +590,7 @@ class BackwardStep extends Step {
     const direct = run.backward.direct[laneIndex(layer, direction)];
     const parts = [];
     const only = run.backward.directTime;
-    if (direct && (only ?? time) === time) {
-      parts.push(given("direct", direct.values[(time * direct.shape[1] + sample) * direct.shape[2] + unit]));
-    }
+    if (direct && (only ?? time) === time) parts.push(given("direct", valueAt(direct, time, sample, unit)));
     for (let above = 0; layer + 1 < run.layers && above < run.directions; above++) {
       const mark = ` ↑${run.directions === 1 ? "" : isBackward(above) ? "←" : "→"}`;
       const there = this.moved({ layer: layer + 1, direction: above });
@@ -664,18 +624,13 @@ class BackwardStep extends Step {
   }
 }
 
-function mixesUnits(node) {
-  return node.op === "recurrent" || node.op === "matrix";
-}
+const mixesUnits = (node) => node.op === "recurrent" || node.op === "matrix";
 
 /** A part that is a gradient as it is. */
-function given(text, gradient) {
-  return { text, terms: [{ name: text, factor: 1, gradient }] };
-}
+const given = (text, gradient) => ({ text, terms: [{ name: text, factor: 1, gradient }] });
 
-function totalOf(parts) {
-  return parts.reduce((sum, part) => sum + part.terms.reduce((own, term) => own + term.factor * term.gradient, 0), 0);
-}
+const totalOf = (parts) =>
+  parts.reduce((sum, part) => sum + part.terms.reduce((own, term) => own + term.factor * term.gradient, 0), 0);
 
 /** The table of a gradient: the terms of its parts. */
 function gradientTable({ name, parts, value }) {
@@ -786,9 +741,7 @@ function sentences(steps, divergence) {
   return [...said, ...(returned ? [] : [parting]), ...causes];
 }
 
-function isGate(name) {
-  return cell.gates.some(([symbol]) => symbol === name);
-}
+const isGate = (name) => cell.gates.some(([symbol]) => symbol === name);
 
 /** The text below each token; a negative number after a sign is in brackets. */
 function bracketed(tokens, texts) {
@@ -802,9 +755,7 @@ function bracketed(tokens, texts) {
 }
 
 /** The line of each engine with its numbers, with enough decimals to show where two engines differ. */
-function equationTexts(steps, line) {
-  return tokenTexts(steps.map((step) => step.tokens(line)));
-}
+const equationTexts = (steps, line) => tokenTexts(steps.map((step) => step.tokens(line)));
 
 function tokenTexts(each) {
   const text = (token) => (token.value === undefined ? token.text : shown(token.value));
@@ -819,9 +770,7 @@ function tokenTexts(each) {
 }
 
 /** A number of the arithmetic as the reader wants it. */
-function shown(value) {
-  return state.exact ? full(value) : brief(value);
-}
+const shown = (value) => state.exact ? full(value) : brief(value);
 
 // ------------------------------------------------------------------------------------------------------------ state
 
@@ -847,13 +796,8 @@ const darkWanted = matchMedia("(prefers-color-scheme: dark)");
 /** The document around the page, such as a notebook, which shares the selection and the theme; null without one. */
 const around = window.parent === window ? null : window.parent;
 
-function length(sample = state.at.sample) {
-  return run.lengths[sample];
-}
-
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
+const length = (sample = state.at.sample) => run.lengths[sample];
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** Select a value; indices outside the run are moved to its ends, and out of padding. */
 function select(changes) {
@@ -934,14 +878,10 @@ function quantityTitle(name) {
 }
 
 /** ", recomputed" of values that follow from an engine's h, because the engine gives none. */
-function recomputed(name, engine) {
-  return engines[engine].recomputed.includes(name) ? ", recomputed" : "";
-}
+const recomputed = (name, engine) => engines[engine].recomputed.includes(name) ? ", recomputed" : "";
 
 /** A quantity of an engine: "i of gluon, recomputed". */
-function ofEngineTitle(name, engine) {
-  return `${name} of ${engines[engine].title}${recomputed(name, engine)}`;
-}
+const ofEngineTitle = (name, engine) => `${name} of ${engines[engine].title}${recomputed(name, engine)}`;
 
 // ------------------------------------------------------------------------------------------------------- mismatches
 
@@ -998,9 +938,7 @@ const STEPS = 249;
 const SMALLEST_RATIO = 1e-3;
 const reaches = new Map();
 
-function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 let palette = null;
 
@@ -1072,9 +1010,7 @@ function shareOf(scale, value) {
   return (Math.log10(Math.max(value, scale.low)) - low) / (high - low);
 }
 
-function rgb(text) {
-  return [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
-}
+const rgb = (text) => [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
 
 /** Red, green and blue at a share of the way along equidistant stops. */
 function between(stops, share) {
@@ -1159,21 +1095,10 @@ function arrange() {
   canvas.height = Math.round(layout.height * ratio);
 }
 
-function rowsOf(lane) {
-  return lane.layer === null ? run.features : run.units;
-}
-
-function plotWidth() {
-  return layout.width - layout.left - 8;
-}
-
-function xOf(time) {
-  return layout.left + ((time - state.left) / state.span) * plotWidth();
-}
-
-function timeAt(x) {
-  return state.left + ((x - layout.left) / plotWidth()) * state.span;
-}
+const rowsOf = (lane) => lane.layer === null ? run.features : run.units;
+const plotWidth = () => layout.width - layout.left - 8;
+const xOf = (time) => layout.left + ((time - state.left) / state.span) * plotWidth();
+const timeAt = (x) => state.left + ((x - layout.left) / plotWidth()) * state.span;
 
 /** The lanes without the selection, and what they were drawn of. */
 const background = { canvas: document.createElement("canvas"), key: "" };
@@ -1279,7 +1204,7 @@ function drawLane(context, lane) {
       for (let time = first + column * block; time < Math.min(first + (column + 1) * block, stop, length()); time++) {
         if (time < start || time >= end) continue;
         at.time = time;
-        const own = isInput ? inputValue(array, time, at.sample, unit) : read(at, unit);
+        const own = isInput ? valueAt(array, time, at.sample, unit) : read(at, unit);
         if (own === undefined) continue;
         if (!known || !(Math.abs(own) <= Math.abs(value))) value = own;
         known = true;
@@ -1371,7 +1296,7 @@ function drawNumbers(context, lane, array, scale, first, stop) {
     const at = { layer: lane.layer, direction: lane.direction, sample: state.at.sample, time };
     if (lane.layer !== null && !isRecorded(state.quantity, state.engine, at)) continue;
     for (let unit = 0; unit < lane.rows; unit++) {
-      const value = array ? inputValue(array, time, at.sample, unit) : read(at, unit);
+      const value = array ? valueAt(array, time, at.sample, unit) : read(at, unit);
       if (value === undefined) continue;
       context.fillStyle = ink(colorOf(scale, value));
       const text = lane.layer !== null && OF_COMPARISON.includes(state.quantity) ? twoDigits(value) : short(value);
@@ -1390,12 +1315,16 @@ function drawMark(context, lane, time, block, unit) {
     return;
   }
   const y = lane.top + unit * layout.row;
-  context.lineWidth = 3;
-  context.strokeStyle = palette["outline-under"];
-  context.strokeRect(x + 1.5, y + 1.5, width - 3, layout.row - 3);
-  context.lineWidth = 1.5;
-  context.strokeStyle = palette.outline;
-  context.strokeRect(x + 1.5, y + 1.5, width - 3, layout.row - 3);
+  const tones = [[3, palette["outline-under"]], [1.5, palette.outline]];
+  outline(context, tones, x + 1.5, y + 1.5, width - 3, layout.row - 3);
+}
+
+/** An outline of several tones, each a width and a color, that is seen on any ground. */
+function outline(context, tones, x, y, width, height) {
+  for (const [lineWidth, strokeStyle] of tones) {
+    Object.assign(context, { lineWidth, strokeStyle });
+    context.strokeRect(x, y, width, height);
+  }
 }
 
 function drawUnits(context, lane) {
@@ -1430,13 +1359,7 @@ function drawSelection(context) {
   const least = 7;
   const y = lane.top + unit * layout.row;
   const [w, h] = [Math.max(x1 - x0, least), Math.max(layout.row, least)];
-  const [left, top] = [(x0 + x1 - w) / 2, y + (layout.row - h) / 2];
-  context.lineWidth = 5;
-  context.strokeStyle = palette.base;
-  context.strokeRect(left, top, w, h);
-  context.lineWidth = 2.5;
-  context.strokeStyle = palette.cursor;
-  context.strokeRect(left, top, w, h);
+  outline(context, [[5, palette.base], [2.5, palette.cursor]], (x0 + x1 - w) / 2, y + (layout.row - h) / 2, w, h);
 }
 
 function drawScale() {
@@ -1483,13 +1406,10 @@ function element(tag, properties = {}, ...children) {
 }
 
 /** A cell of a table with a number: as it is shown, and in full in its tooltip. */
-function numberCell(text, exact, properties = {}) {
-  return element("td", { className: "number", title: exact, ...properties }, trueMinus(text));
-}
+const numberCell = (text, exact, properties = {}) =>
+  element("td", { className: "number", title: exact, ...properties }, trueMinus(text));
 
-function emptyCell() {
-  return element("td", { className: "number" });
-}
+const emptyCell = () => element("td", { className: "number" });
 
 /** Numbers of one row by engine: enough decimals to show that two differ, or all digits. */
 function pairTexts(values) {
@@ -1499,13 +1419,11 @@ function pairTexts(values) {
   return values.map((value) => (value === undefined ? "" : brief(value)));
 }
 
-function scrolled(label, table) {
-  return element("div", { className: "wide", role: "region", "aria-label": label, tabIndex: 0 }, table);
-}
+const scrolled = (label, table) =>
+  element("div", { className: "wide", role: "region", "aria-label": label, tabIndex: 0 }, table);
 
-function heading(...titles) {
-  return element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title))));
-}
+const heading = (...titles) =>
+  element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title))));
 
 /** A heading of two rows: columns of names, then the same columns for each engine. */
 function groupedHeading([first, ...others], titles, names) {
@@ -1517,9 +1435,7 @@ function groupedHeading([first, ...others], titles, names) {
 }
 
 /** The engines whose arithmetic is shown: the reference, and beside it the shown candidate. */
-function explained() {
-  return state.engine === 0 ? [0] : [0, state.engine];
-}
+const explained = () => state.engine === 0 ? [0] : [0, state.engine];
 
 function showSelected() {
   const { at, quantity } = state;
@@ -1548,9 +1464,7 @@ function showSelected() {
   byId("selected").replaceChildren(heading("Value", "Shown", "Exact"), body);
 }
 
-function capitalized(text) {
-  return text[0].toUpperCase() + text.slice(1);
-}
+const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** The arithmetic of the selected value, line by line. */
 function showArithmetic() {
@@ -1723,9 +1637,8 @@ function outcomeView(steps) {
   return element("section", { className: "line" }, element("h3", {}, "Result"), scrolled("Result", table));
 }
 
-function smallTexts(values) {
-  return values.map((value) => (value === undefined ? "" : state.exact ? full(value) : twoDigits(value)));
-}
+const smallTexts = (values) =>
+  values.map((value) => (value === undefined ? "" : state.exact ? full(value) : twoDigits(value)));
 
 /** A table of results: in each row a title, the numbers by engine, and the function that writes these. */
 function resultTable(titles, rows) {
@@ -1769,7 +1682,7 @@ function showStep() {
   const titles = heading("Unit", ...columns.map(([name]) => name));
   const table = element("table", {}, caption, titles, element("tbody", {}, ...rows));
   const inputs = Array.from({ length: run.features }, (_, i) => {
-    const value = inputValue(run.x, at.time, at.sample, i);
+    const value = valueAt(run.x, at.time, at.sample, i);
     const exact = full(value, run.x.single);
     const name = element("th", { scope: "row" }, run.featureNames[i]);
     return element("tr", {}, name, numberCell(state.exact ? exact : short(value), exact));
@@ -1829,9 +1742,7 @@ const FACTORS = [0.5, 1, 2, 4, 8, 16];
 const player = { direction: 0, factor: 1, timer: 0, begun: 0, taken: 0 };
 
 /** Time steps per second: a long sequence takes 12 seconds at speed 1. */
-function speed() {
-  return Math.max(SLOWEST, length() / WHOLE_SECONDS) * player.factor;
-}
+const speed = () => Math.max(SLOWEST, length() / WHOLE_SECONDS) * player.factor;
 
 /** Play in the order of computation of the lane (1), or against it (-1). */
 function play(direction) {
@@ -2036,25 +1947,32 @@ function followReader() {
   setTheme(darkWanted.matches);
 }
 
+const CLICKS = {
+  "zoom-in": () => zoom(1.5),
+  "zoom-out": () => zoom(1 / 1.5),
+  fit,
+  "mismatch-next": () => goToMismatch(1),
+  "mismatch-previous": () => goToMismatch(-1),
+  first: () => select({ time: 0 }),
+  previous: () => select({ time: state.at.time - 1 }),
+  play: () => play(1),
+  next: () => select({ time: state.at.time + 1 }),
+  last: () => select({ time: length() - 1 }),
+};
+const CHANGES = {
+  engine: ({ value }) => setEngine(Number(value)),
+  quantity: ({ value }) => setQuantity(value),
+  sample: ({ value }) => select({ sample: Number(value) }),
+  speed: ({ value }) => setFactor(Number(value)),
+  exact: ({ checked }) => setExact(checked),
+  time: ({ value }) => select({ time: Number(value) }),
+};
+
 function listen() {
-  const click = (id, effect) => byId(id).addEventListener("click", effect);
-  const change = (id, effect) => byId(id).addEventListener("change", (event) => effect(event.target));
-  change("engine", (list) => setEngine(Number(list.value)));
-  change("quantity", (list) => setQuantity(list.value));
-  change("sample", (list) => select({ sample: Number(list.value) }));
-  change("speed", (list) => setFactor(Number(list.value)));
-  change("exact", (box) => setExact(box.checked));
-  byId("time").addEventListener("input", (event) => select({ time: Number(event.target.value) }));
-  click("zoom-in", () => zoom(1.5));
-  click("zoom-out", () => zoom(1 / 1.5));
-  click("fit", fit);
-  click("mismatch-next", () => goToMismatch(1));
-  click("mismatch-previous", () => goToMismatch(-1));
-  click("first", () => select({ time: 0 }));
-  click("previous", () => select({ time: state.at.time - 1 }));
-  click("play", () => play(1));
-  click("next", () => select({ time: state.at.time + 1 }));
-  click("last", () => select({ time: length() - 1 }));
+  for (const [id, effect] of Object.entries(CLICKS)) byId(id).addEventListener("click", effect);
+  for (const [id, effect] of Object.entries(CHANGES)) {
+    byId(id).addEventListener(id === "time" ? "input" : "change", ({ target }) => effect(target));
+  }
   themeButton?.addEventListener("click", () => setTheme(document.documentElement.dataset.theme !== "dark"));
   darkWanted.addEventListener("change", followReader);
   if (around) window.addEventListener("message", onMessage);
