@@ -48,10 +48,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class Activation:
-    """A named function of one number, applied to every element: `sigmoid(x)`.
-
-    `alpha` and `beta` are the constants of those activations that have some.
-    """
+    """A named function of every element: `sigmoid(x)`; some have the constants `alpha` and `beta`."""
 
     name: str
     alpha: float = 0.0

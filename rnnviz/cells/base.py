@@ -95,10 +95,7 @@ class Value(ABC):
 
 
 def recurrent(gate: str, x: Any) -> Any:
-    """W_h2h x + b_h2h with the rows of one gate: its recurrent part, read from x in place of h_{t-1}.
-
-    Where a step uses it, the gate's own `v` is not computed.
-    """
+    """W_h2h x + b_h2h with the rows of one gate, which then does not use `v`: the recurrent part, read from x."""
     return x.recurrent(gate)
 
 
@@ -314,10 +311,7 @@ class CellSpec:
         return replace(self, activations=tuple((known | roles).items()))
 
     def with_clip(self, limit: float) -> "CellSpec":
-        """The cell with every pre-activation cut to [-limit, limit], as ONNX Runtime does for the attribute `clip`.
-
-        The role `output` acts on the cell state, which is not cut.
-        """
+        """The cell with every pre-activation cut to [-limit, limit], as ONNX Runtime does; c is not cut."""
         roles = [role for role, _ in self.activations if role != "output"]
         return self.with_activations(**{role: clipped(dict(self.activations)[role], limit) for role in roles})
 

@@ -385,10 +385,7 @@ class Config:
         return self
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
-        """Tables of a TOML file with the same settings.
-
-        Keys that are None are left out, and so is [backward] where it has its defaults.
-        """
+        """Tables of a TOML file with the same settings, without keys that are None, and a [backward] of defaults."""
         tables = {}
         for name in SECTIONS:
             section = getattr(self, name)

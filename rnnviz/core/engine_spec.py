@@ -75,10 +75,7 @@ BACKWARD = ".backward"
 
 
 def display_name(engine: str) -> str:
-    """The engine's name, the file name of a custom step or a recording, the layer of a capture, or "unknown engine".
-
-    The name of the time of an engine's backward pass keeps its end.
-    """
+    """The engine's name, the file of a custom step or recording, a capture's layer; a time keeps ".backward"."""
     if engine.endswith(BACKWARD):
         return display_name(engine.removesuffix(BACKWARD)) + BACKWARD
     if is_unknown(engine):

@@ -31,10 +31,7 @@ def undisguised(text: str) -> str:
 
 
 class InputError(ValueError):
-    """Invalid input of the user: a config, a file or a command. Its text is one plain sentence.
-
-    `settings` are values of dotted keys that correct it, where the sentence names them.
-    """
+    """Invalid input of the user, in one plain sentence; `settings` are values of dotted keys that correct it."""
 
     def __init__(self, sentence: str, settings: Mapping[str, Any] = MappingProxyType({})) -> None:
         super().__init__(_sentence(sentence))
@@ -42,10 +39,7 @@ class InputError(ValueError):
 
 
 class ConfigError(InputError):
-    """One key of a config is wrong.
-
-    `key` is the dotted key ("network.hidden_size"), so that a window can show the sentence at the field.
-    """
+    """One key of a config is wrong: `key` is dotted, so that a window can show the sentence at the field."""
 
     def __init__(self, key: str, sentence: str, settings: Mapping[str, Any] = MappingProxyType({})) -> None:
         super().__init__(sentence, settings)
@@ -80,10 +74,7 @@ def in_short(why: str) -> str:
 
 
 class EngineError(RuntimeError):
-    """An engine is missing, failed or died. Its text is one plain sentence.
-
-    `engine` is the name of one that failed in a run.
-    """
+    """An engine is missing, failed or died; a plain sentence. `engine` is the name of one that failed in a run."""
 
     def __init__(self, sentence: str, engine: str | None = None) -> None:
         super().__init__(_sentence(sentence))
@@ -123,10 +114,7 @@ _OTHERS = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse a pipe, a device or a socket. The reader refuses missing files and folders.
-
-    Raises InputError with the kind of file that it is.
-    """
+    """Raises InputError for a pipe, a device or a socket; the reader refuses missing files and folders."""
     try:
         kind = _OTHERS.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError):

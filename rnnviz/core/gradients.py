@@ -102,10 +102,7 @@ class LossGradient:
 
 
 def draw_loss(config: Config, lengths: tuple[int, ...], read: Mapping[str, FloatArray] | None) -> LossGradient | None:
-    """The loss gradients of a config, or None if it has no backward pass.
-
-    `read` is (T, N, D·H). Raises ConfigError if the one value is outside the network or in padding.
-    """
+    """The loss gradients of a config, None without a backward pass; `read` has arrays of a file (T, N, D·H)."""
     backward, network = config.backward, config.network
     if not backward.enabled:
         return None
@@ -138,10 +135,7 @@ def draw_loss(config: Config, lengths: tuple[int, ...], read: Mapping[str, Float
 
 
 def check_loss_shapes(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Check the arrays of a file of loss gradients before their values are read.
-
-    Raises InputError if no array is there, or one is unknown or has another shape.
-    """
+    """Raises InputError if a file of loss gradients has none, or one that is unknown or of another shape."""
     network, n = config.network, config.sequence.batch_size
     needed = {"output": (config.sequence.timesteps, n, network.directions * network.output_size)}
     needed |= {state_key(s): network.state_shape(n, s) for s in network.kind.state_symbols}

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config, InitialStateSource, Network
 from rnnviz.core.errors import InputError
@@ -24,6 +23,7 @@ from rnnviz.core.gradients import LossGradient, of_samples
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, read_only, store_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
+from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace_index import Places
 from rnnviz.frozen import dataclass
 
@@ -63,11 +63,7 @@ def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatA
 
 
 def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Check the shapes of an initial state before its values are read.
-
-    `shapes` is (L·D, N, H). Raises InputError if h, or c of an LSTM, is missing or has another shape, or the cell has
-    no c.
-    """
+    """Check the shapes (L·D, N, H) of an initial state; InputError if one is missing, unknown or another."""
     names = network.kind.state_symbols
     for name in names:
         shape = network.state_shape(batch_size, name)
@@ -160,10 +156,7 @@ Load: TypeAlias = Callable[[Config], Inputs]
 
 
 def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
-    """Set the sizes of a config to those of a sequence.
-
-    `shape` is (T, N, I). Raises InputError if the sequence and the network differ in I; the sentence has both shapes.
-    """
+    """The config with the sizes of a sequence of the shape (T, N, I). Raises InputError if I differs."""
     timesteps, batch_size, features = shape
     if config.sequence.brings_input_size:
         config = replace(config, network=replace(config.network, input_size=features))
@@ -226,10 +219,7 @@ def _open_loss(folder: Path, config: Config, batch_size: int) -> LossGradient | 
 
 
 def open_inputs(folder: Path) -> Inputs:
-    """The inputs that `save_inputs` wrote, read-only and mapped.
-
-    Raises OSError or ValueError if the folder does not hold them.
-    """
+    """The stored inputs, read-only and mapped. Raises OSError or ValueError if the folder does not hold them."""
     config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
     if (folder / _CELL).exists():
         config = config.with_custom_cell(cell_from_json((folder / _CELL).read_text(encoding="utf-8")))

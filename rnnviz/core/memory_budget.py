@@ -88,11 +88,7 @@ def _levels(gradients: dict[str, tuple[int, ...]]) -> dict[str, int]:
 
 
 def check_demand(config: Config, folder: Path, gradients: Mapping[str, Gradients] = MappingProxyType({})) -> None:
-    """Refuse a run that this machine cannot hold.
-
-    Raises ConfigError if the memory or the disk is too small. The sentence has the size of the run and its largest
-    part.
-    """
+    """Raises ConfigError, with the largest size, if the memory or the disk is too small for a run."""
     check_memory(config)
     needed = demand(config, gradients)
     free = shutil.disk_usage(folder).free

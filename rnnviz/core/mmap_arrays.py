@@ -28,10 +28,7 @@ _IN_MEMORY_BYTES = 1 << 26
 
 
 def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
-    """Convert an array to contiguous and read-only.
-
-    Returns an array of the same shape: a view if possible, else a copy.
-    """
+    """A contiguous, read-only array of the same shape: a view of the given one if possible, else a copy."""
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
         result = np.ascontiguousarray(array, dtype=dtype)
     if result is array:
@@ -41,11 +38,7 @@ def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
 
 
 def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> Any:
-    """Create an array of zeros in a new `.npy` file.
-
-    Returns an array of the given shape: a writable memory map. Raises OSError if the file exists, cannot be created or
-    the disk is full.
-    """
+    """A writable map of zeros of the given shape in a new `.npy` file. Raises OSError if the disk is full."""
     header = _header(dtype, shape)
     size = len(header) + prod(shape) * np.dtype(dtype).itemsize
     with path.open("xb+", buffering=0) as file:
@@ -59,11 +52,7 @@ def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]
 
 
 def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
-    """Allocate a writable array.
-
-    Returns an array of the given shape: in memory, or in an unnamed temporary file if it is large. Not initialized.
-    Raises OSError if the disk is full.
-    """
+    """An array of the given shape, not initialized; a large one in an unnamed file. OSError if the disk is full."""
     size = prod(shape) * np.dtype(dtype).itemsize
     if size <= _IN_MEMORY_BYTES:
         return np.empty(shape, dtype)
@@ -73,11 +62,7 @@ def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
 
 
 def store_mapped(path: Path, array: FloatArray) -> FloatArray:
-    """Write an array to a new `.npy` file.
-
-    Returns an array of the same shape: a read-only memory map of the file. Raises OSError if the file exists, cannot be
-    created or the disk is full.
-    """
+    """A read-only map of the same shape of a new `.npy` file. Raises OSError if it exists or the disk is full."""
     header = _header(array.dtype.str, array.shape)
     with path.open("xb+", buffering=0) as file:
         file.write(header)
@@ -89,11 +74,7 @@ def store_mapped(path: Path, array: FloatArray) -> FloatArray:
 
 
 def open_mapped(path: Path, *, writable: bool = False) -> Any:
-    """Map the array of a `.npy` file; no values are read.
-
-    Returns an array of the file's shape: a memory map. Raises OSError or ValueError if the file is missing or is not an
-    array of numbers.
-    """
+    """The mapped array of a `.npy` file, of the file's shape. Raises OSError or ValueError if it is none."""
     mapped = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
     # An ordinary array is quicker to slice, and keeps the map open.
     return np.asarray(mapped.view(np.ndarray))
@@ -110,10 +91,7 @@ def _header(dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 def _make_room(file: RawIOBase, size: int) -> None:
-    """Let the file reach from where it is to `size`.
-
-    A full disk must be an error here: met while a page is written, it ends the process.
-    """
+    """Let the file reach to `size`. A full disk, met while a page is written, would end the process."""
     if size > _WRITTEN_BYTES and hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
         return
@@ -127,10 +105,7 @@ def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, .
 
 
 def release_pages(array: NDArray[Any]) -> None:
-    """Release the pages of a mapped array, or of a part of one. Later reads load them from the file again.
-
-    Nothing happens to an array in its own memory. A process that reads all of a long file would else hold all of it.
-    """
+    """Release the pages of a mapped array or a part of one: after a long read the process would hold all of it."""
     mapped: Any = array
     while isinstance(mapped, np.ndarray):
         mapped = mapped.base

@@ -64,20 +64,14 @@ NO_PYRAMID: Pyramid = {}
 
 
 def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Pyramid:
-    """Create the writable levels of an array in new files.
-
-    `shape` is (L, D, T, N, U). Raises OSError if a file cannot be created or the disk is full.
-    """
+    """The writable levels of an array (L, D, T, N, U) in new files. Raises OSError if the disk is full."""
     return {
         level: create_mapped(_path(folder, name, level), dtype, level_shape(shape, level)) for level in levels_of(shape)
     }
 
 
 def open_pyramids(folder: Path) -> dict[str, Pyramid]:
-    """The pyramids in a folder by name, mapped and read-only: opening reads no numbers.
-
-    Raises OSError or ValueError if a file is none of ours.
-    """
+    """The pyramids in a folder by name, mapped and read-only; OSError or ValueError if a file is none of ours."""
     found: dict[str, dict[Level, LevelArray]] = {}
     for path in sorted(folder.glob("*.level-*x*.npy")):
         name, _, size = path.name.removesuffix(".npy").rpartition(".level-")

@@ -20,10 +20,7 @@ _IN_TORCH = {"i2h": "ih", "h2h": "hh", "h2r": "hr"}
 
 @dataclass(frozen=True)
 class _Words:
-    """A framework's names. `parameter` is called with the layer, whether it is backward, the part and the kind.
-
-    `rows` is whether weights have the rows and columns of Gluon's, so that an index may follow the name.
-    """
+    """A framework's names. `rows` is whether its weights have Gluon's rows and columns, so that an index may follow."""
 
     parameter: Callable[[int, bool, str, str], str]
     symbols: Mapping[str, str]

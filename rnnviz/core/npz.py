@@ -62,10 +62,7 @@ class NpyHeader:
 
 
 def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
-    """Read the header of an `.npy` file; nothing is unpickled.
-
-    Raises ValueError if NumPy does not write this header, or the array does not fill the file exactly.
-    """
+    """The header of an `.npy` file, or a ValueError if NumPy does not write it or the array does not fill the file."""
     header = _parse_npy_header(file)
     if header.numeric and (any(length < 0 for length in header.shape) or header.size != size):
         raise ValueError(f"an array of the shape {header.shape} would have {header.size} bytes and has {size}")
@@ -89,10 +86,7 @@ def _parse_npy_header(file: IO[bytes]) -> NpyHeader:
 
 
 def check_npy_size(file: IO[bytes], size: int) -> None:
-    """Refuse an `.npy` file whose array would have more bytes than the file; NumPy judges everything else.
-
-    Raises ValueError if the array is larger than the file.
-    """
+    """Raises ValueError if an `.npy` array would have more bytes than the file; NumPy judges everything else."""
     try:
         needed = _parse_npy_header(file).size
     except ValueError:
@@ -131,11 +125,7 @@ class NpzFile:
                     self.headers[info.filename.removesuffix(_ENDING)] = header
 
     def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
-        """Read an array piece by piece, in the order of the file.
-
-        Yields an array (K,): the values. Raises InputError if the values are not real numbers, or the checksum at the
-        end differs.
-        """
+        """Pieces (K,) in the order of the file. Raises InputError if not real numbers, or the checksum differs."""
         header = self._of_numbers(name)
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             if read_npy_header(file, archive.getinfo(f"{name}{_ENDING}").file_size) != header:
@@ -154,10 +144,7 @@ class NpzFile:
                 raise ValueError(f"{name} is longer than it says")
 
     def read(self, name: str) -> FloatArray:
-        """Read an array, and report the progress (see `progress`).
-
-        Returns an array of the header's shape: the array in its own type. Raises InputError as `pieces`.
-        """
+        """The array of the header's shape in its own type; it reports `progress`, and raises InputError as `pieces`."""
         header = self._of_numbers(name)
         with self._explained_errors():
             numbers = np.empty(prod(header.shape), header.dtype)
@@ -167,10 +154,7 @@ class NpzFile:
         return numbers.reshape(header.shape, order="F" if header.fortran else "C")
 
     def text(self, name: str) -> str:
-        """The text that an array without axes holds, "" if it holds none or one that is longer than a word.
-
-        Raises InputError if the file is damaged.
-        """
+        """The short text that an array without axes holds, else "". Raises InputError if the file is damaged."""
         header = self.headers[name]
         if header.dtype.kind != "U" or header.shape or header.dtype.itemsize > _WORD_BYTES:
             return ""

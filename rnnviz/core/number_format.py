@@ -29,10 +29,7 @@ UNDEFINED_ULP = 2**64 - 1
 
 
 def short(value: Number) -> str:
-    """Three decimals, as the notebook prints: "0.652", "NaN", "-infinity", "1.235e+6".
-
-    A number that would read "0.000" has one digit instead, "3e-4": it is not 0.
-    """
+    """Three decimals: "0.652", "NaN", "-infinity", "1.235e+6"; one digit, "3e-4", of what would read "0.000"."""
     number = float(value)
     if not isfinite(number):
         return _spelled(number)

@@ -12,11 +12,7 @@ from rnnviz.core.mmap_arrays import FloatArray, read_only
 
 
 class LayerParameters(SimpleNamespace):
-    """One layer in one direction by the names of `CellSpec.parameter_shapes`; G·H rows, gate by gate.
-
-    Shapes: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias (G·H,), h2h_bias (G·H,), and the cell's own, such
-    as c2i_weight (H,) or h2r_weight (P, H).
-    """
+    """One layer in one direction by the names of `CellSpec.parameter_shapes`; G·H rows, gate by gate."""
 
     i2h_weight: FloatArray
     h2h_weight: FloatArray
@@ -32,10 +28,7 @@ class Parameters(Mapping[str, FloatArray]):
     """Read-only arrays by Gluon's names, such as `l0_i2h_weight` and `r1_h2h_bias`."""
 
     def __init__(self, network: Network, arrays: Mapping[str, FloatArray]) -> None:
-        """Keep `arrays` in Gluon's order.
-
-        Raises InputError if an array is missing, superfluous or misshapen; the sentence says both shapes.
-        """
+        """Keep `arrays` in Gluon's order. Raises InputError as `check_shapes`."""
         check_shapes(network, {name: array.shape for name, array in arrays.items()})
         self._names = tuple(network.kind.initializers())
         self._arrays = {name: read_only(arrays[name], network.dtype) for name in network.parameter_shapes()}
@@ -50,10 +43,7 @@ class Parameters(Mapping[str, FloatArray]):
         return len(self._arrays)
 
     def layer(self, layer: int, direction: int) -> LayerParameters:
-        """Parameters of one lane.
-
-        Returns LayerParameters: weights (G·H, I) and (G·H, H), biases (G·H,), and the cell's own parameters.
-        """
+        """Parameters of one lane: weights (G·H, I) and (G·H, H), biases (G·H,), and the cell's own."""
         return LayerParameters(**{name: self._arrays[parameter_name(layer, direction, name)] for name in self._names})
 
 
@@ -74,10 +64,7 @@ def pytorch_name(name: str) -> str:
 
 
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Check the shapes of a network's parameters before their values are read.
-
-    Raises InputError if an array is missing, unexpected or has another shape; the sentence has both shapes.
-    """
+    """Raises InputError if an array is missing, unexpected or has another shape, before its values are read."""
     needed = network.parameter_shapes()
     for name, shape in needed.items():
         if name not in shapes:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Any, Literal, TypeAlias
 
-from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, Places
 from rnnviz.frozen import dataclass
 

@@ -40,10 +40,7 @@ def watched(notify: Notify) -> Iterator[None]:
 
 @contextmanager
 def stage(begin: float, end: float) -> Iterator[Notify]:
-    """Report the work in the block as the fractions from `begin` to `end`.
-
-    Yields a function that reports the fraction of this stage.
-    """
+    """Report the work in the block as the fractions from `begin` to `end`; yields what reports this stage's."""
     outer = _present.get()
 
     def notify(fraction: float) -> None:

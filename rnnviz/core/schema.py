@@ -88,10 +88,7 @@ class FieldSpec:
         return LARGEST_SIZE if self.maximum is None and self.kind == "int" else self.maximum
 
     def check(self, key: str, value: Any) -> Any:
-        """Return `value` as the dataclass holds it.
-
-        Raises ConfigError if the value has the wrong type or is out of range; the sentence has the allowed values.
-        """
+        """The value as the dataclass holds it. Raises ConfigError with the allowed values if it is none of them."""
         if value is None and self.optional:
             return None
         checked = self._accept(value)
@@ -229,10 +226,7 @@ def declarations(section: type) -> dict[str, FieldSpec]:
 
 
 def section_from_mapping(section: type[Section], name: str, values: Any, **fixed: Any) -> Section:
-    """Build one section of a config from a mapping as TOML gives it.
-
-    Raises ConfigError if `values` is not a table, or a key is unknown, missing, of a wrong type or out of range.
-    """
+    """One section of a config from a table. Raises ConfigError if a key is unknown, missing or not allowed."""
     if not isinstance(values, Mapping):
         raise ConfigError(
             name, f"{name} = {display_value(values)} is not allowed: it must be a table, written [{name}]."

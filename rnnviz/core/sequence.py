@@ -3,6 +3,7 @@
 Those are random numbers, an impulse, sines, and a text by its own alphabet.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -24,10 +25,7 @@ LENGTHS_SOURCES = ("uniform", "file")
 
 @dataclass(frozen=True)
 class SequenceSource:
-    """Source of the input sequence. A file or a text determines the batch size and the number of time steps.
-
-    None means the first choice, unless the file specifies another.
-    """
+    """Source of the input sequence, whose file or text decides N and T. None: the first choice, or the file's."""
 
     source: str = config_field(
         "choice",
@@ -155,20 +153,14 @@ def alphabet(texts: Sequence[Sequence[str]]) -> Sequence[str]:
 
 
 def draw_lengths(seed: int, batch_size: int, timesteps: int) -> tuple[int, ...]:
-    """Draw lengths of 1 to T, all equally likely.
-
-    A separate generator draws them, so that the sequence is drawn as without lengths.
-    """
+    """Lengths of 1 to T, equally likely, from a separate generator: the sequence is drawn as without them."""
     return tuple(int(n) for n in np.random.default_rng([seed, 1]).integers(1, timesteps, batch_size, endpoint=True))
 
 
 def checked_lengths(
     lengths: Sequence[int], batch_size: int, timesteps: int, key: str = "sequence.lengths", name: str = ""
 ) -> tuple[int, ...]:
-    """The lengths, or () if no sample has padding.
-
-    Raises ConfigError if there are not N lengths, or one is not from 1 to T.
-    """
+    """The lengths, () if no sample has padding; ConfigError if there are not N, or one is not from 1 to T."""
     name, shown = name or key, display_value(list(lengths))
     if len(lengths) != batch_size:
         raise ConfigError(
@@ -235,10 +227,7 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
 
 
 def check_sample_labels(source: SequenceSource) -> None:
-    """Check that there is a file of labels for each sample, if there are any.
-
-    Raises ConfigError if there are more or fewer.
-    """
+    """Raises ConfigError if there are labels of some samples and not of each."""
     files = source.sample_labels
     if files is not None and len(files) != source.batch_size:
         raise ConfigError(
@@ -369,3 +358,75 @@ def _sine(start: int, shape: tuple[int, int, int]) -> FloatArray:
     """Feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N): a wave of 32 steps and its harmonics."""
     t, n, i = np.ogrid[start : start + shape[0], : shape[1], : shape[2]]
     return np.asarray(np.sin(2.0 * np.pi * ((i + 1) * t / 32.0 + n / shape[1])))
+
+
+@dataclass(frozen=True)
+class Names:
+    """A name for each time step and for each input feature; a sequence without any is empty.
+
+    One name may be empty: that time step or feature has only its number. A text is a name for each of its time steps.
+    `samples` are names of time steps for each sample, where the samples have their own.
+    """
+
+    timesteps: Sequence[str] = ()
+    features: Sequence[str] = ()
+    samples: Sequence[Sequence[str]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.timesteps) or bool(self.features) or bool(self.samples)
+
+    def of_sample(self, sample: int) -> "Names":
+        """The names for one sample."""
+        return Names(self.samples[sample], self.features) if self.samples else self
+
+    def timestep(self, timestep: int) -> str:
+        """The name of a time step, empty if it has none."""
+        return self.timesteps[timestep] if 0 <= timestep < len(self.timesteps) else ""
+
+    def feature(self, feature: int) -> str:
+        """The name of an input feature, empty if it has none."""
+        return self.features[feature] if 0 <= feature < len(self.features) else ""
+
+
+UNNAMED = Names()
+
+
+SHORT = 24
+"""Maximum number of shown characters of a name within a line; the tooltip has more."""
+IN_FULL = 1000
+"""Maximum number of characters of a name in a tooltip."""
+_MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}
+
+
+def visible(name: str) -> str:
+    """The name with marks for invisible characters: a lone space, a line's end, a control character."""
+    alone = name.isspace()
+    return "".join(c if c.isprintable() and not alone else _MARKS.get(c, ascii(c)[1:-1]) for c in name)
+
+
+def shortened(text: str, length: int = SHORT) -> str:
+    """The text, or its beginning with an ellipsis if it is longer than `length` characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def timestep_in_words(names: Names, timestep: int, length: int = SHORT) -> str:
+    """ "t = 3", or "t = 3 'l'" where the time step has a name."""
+    name = names.timestep(timestep)
+    return f"t = {timestep} '{shortened(visible(name), length)}'" if name else f"t = {timestep}"
+
+
+def feature_title(names: Names, feature: int) -> str:
+    """The name of a feature, or else its number."""
+    return visible(names.feature(feature)) or str(feature)
+
+
+def feature_in_words(names: Names, feature: int, length: int = SHORT) -> str:
+    """ "feature 2", or "feature 2 'open'" where it has a name."""
+    name = names.feature(feature)
+    return f"feature {feature} '{shortened(visible(name), length)}'" if name else f"feature {feature}"
+
+
+def feature_index(names: Names, feature: int) -> str:
+    """The index in brackets after x[t]: a number, or the name in quotes."""
+    name = names.feature(feature)
+    return json.dumps(shortened(visible(name)), ensure_ascii=False) if name else str(feature)

@@ -186,18 +186,12 @@ class Trace(Mapping[str, FloatArray]):
 
     @property
     def eps(self) -> float:
-        """The epsilon of the step audit: the spacing, or a quarter of it in half precision.
-
-        There only stored results are rounded, by half a spacing at most: eight bounds are four times that.
-        """
+        """The epsilon of the step audit: the spacing, or a quarter in half precision, which rounds results alone."""
         return self.spacing / 4.0 if self.half else self.spacing
 
     @property
     def stored_as(self) -> str:
-        """The type to which the numbers were rounded when they were stored, "" if none is coarser than the computation.
-
-        It is known only of a recording that says in which type it was computed.
-        """
+        """The type of a recording that is coarser than what it says it was computed in; "" if there is none."""
         return self.precision if self._spacing(self.precision) > self.spacing else ""
 
     def _spacing(self, kind: str) -> float:
@@ -226,10 +220,7 @@ class Trace(Mapping[str, FloatArray]):
         return replace(self, arrays=own, places=self.places.of_samples(samples))
 
     def recorded(self, layer: int, direction: int) -> range:
-        """The time steps of a lane with hidden states: all, except in a recording.
-
-        "out" alone has those of the top layer, and "state.h" the last one of each lane.
-        """
+        """The time steps of a lane with hidden states; a recording has them in "h", "out" or "state.h"."""
         layers, _, timesteps, *_ = self.shape
         if "h" not in self.missing or (layer == layers - 1 and "out" not in self.missing):
             return range(timesteps)
@@ -259,11 +250,7 @@ class Trace(Mapping[str, FloatArray]):
 def array_shapes(
     network: Network, timesteps: int, batch_size: int, names: Iterable[str] = ("h",)
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of a trace.
-
-    Returns dict of str to tuple of int: (L, D, T, N, U) of each array over time, (T, N, D·H) of "out", (L·D, N, H) of
-    each final state, and those of `gradient_shapes`.
-    """
+    """Shapes by name: (L, D, T, N, U) over time, (T, N, D·H), (L·D, N, H), and those of `gradient_shapes`."""
     symbols, names = network.kind.state_symbols, tuple(names)
     gradients = [name for name in names if name.startswith(GRADIENT)]
     names = [name for name in names if not name.startswith(GRADIENT)]
@@ -302,11 +289,7 @@ def create_trace(folder: Path, engine: str, network: Network, places: Places, na
 
 
 def add_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
-    """Create another array in the folder of a stored trace, where `open_trace` finds it.
-
-    `shape` is (L, D, T, N, U). Returns an array of the given shape: a writable memory map of zeros. Raises OSError if
-    the file exists or the disk is full.
-    """
+    """A writable map of zeros of the given shape (L, D, T, N, U) in a stored trace; OSError if it exists."""
     array: FloatArray = create_mapped(_path(folder, name), dtype, shape)
     return array
 

@@ -190,10 +190,7 @@ def clear_padding(lengths: Sequence[int], array: NDArray[Any]) -> None:
 def computed_parts(
     lengths: Sequence[int], times: range, *, backward: bool = False
 ) -> Iterator[tuple[range, NDArray[np.intp]]]:
-    """Parts of some time steps, in which no sample ends.
-
-    Yields an array (S,): the samples that are computed in all of it; the others are padding in all of it.
-    """
+    """Parts of some time steps in which no sample ends, each with the samples (S,) that are computed in it."""
     ends = sorted({times.stop, *(length for length in lengths if times.start < length < times.stop)})
     parts = [range(start, stop) for start, stop in zip([times.start, *ends], ends, strict=False)]
     for part in reversed(parts) if backward else parts:
@@ -201,10 +198,7 @@ def computed_parts(
 
 
 def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]:
-    """Reverse the time steps of each sample, and leave its padding where it is.
-
-    `array` is (T, N, U). Returns an array (T, N, U): a copy.
-    """
+    """A copy (T, N, U) of an array (T, N, U) with each sample's time steps reversed, and its padding left."""
     reversed_array = array.copy()
     for sample, length in enumerate(lengths):
         reversed_array[:length, sample] = array[:length, sample][::-1]
@@ -289,10 +283,7 @@ def out_text(network: Network, where: Location) -> str:
 
 
 def state_text(network: Network, where: Location, *, cell: int = 0) -> str:
-    """The part of `state` that a lane of one sample leaves: "state[0][3][0]", and its cell state "state[1][3][0]".
-
-    Further states of a custom cell follow: `cell` is 2 for the first of them.
-    """
+    """The part of `state` of a lane and sample: "state[0][3][0]"; `cell` is 1 for c, 2 for the next state."""
     return f"state[{int(cell)}][{state_row(network, where)}][{where.sample}]"
 
 

@@ -7,10 +7,7 @@ from rnnviz.core.errors import InputError, printable
 
 
 def join_words(words: Iterable[str], last: str = "and", most: int | None = None) -> str:
-    """The words as "a", "a and b" or "a, b and c"; `last` replaces "and".
-
-    Of more than `most` words the first ones are listed, then how many are left out.
-    """
+    """The words as "a, b and c"; `last` replaces "and", and of more than `most` the rest is counted."""
     listed = list(words)
     if most is not None and len(listed) > most:
         listed = [*listed[: most - 1], f"{len(listed) - most + 1:,} more"]
@@ -18,10 +15,7 @@ def join_words(words: Iterable[str], last: str = "and", most: int | None = None)
 
 
 def suggest(name: str, known: Iterable[str], whole: Mapping[str, str] | None = None) -> str:
-    """The question that follows an unknown name: ' Did you mean "run"?', or "" where no known name is near.
-
-    `whole` has the text to show for a known name.
-    """
+    """' Did you mean "run"?', or "" where no known name is near; `whole` has the text to show for a name."""
     # Only a wrong name needs it, and a window must start fast.
     import difflib
 

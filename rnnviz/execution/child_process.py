@@ -20,8 +20,8 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
-from rnnviz.core.environment import THREADS, dropped_variables
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.extras import THREADS, dropped_variables
 from rnnviz.core.progress import Notify, throttled, watched
 
 _starting = Lock()

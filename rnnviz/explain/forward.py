@@ -17,10 +17,10 @@ from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.cells.interpreters.symbols import Equation, expression, short_equations
-from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import INPUT_VALUES, Place, parameter_place
+from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, read_after, state_row
 from rnnviz.explain.lines import (

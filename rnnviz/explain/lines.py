@@ -13,8 +13,8 @@ from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.places import Place
+from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.frozen import dataclass
 
 Floats: TypeAlias = NDArray[np.float64]

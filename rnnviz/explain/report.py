@@ -7,9 +7,9 @@ from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import json_number
+from rnnviz.core.sequence import timestep_in_words
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.explain.explanation import Explanation

@@ -11,11 +11,11 @@ import numpy as np
 
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.core.axis_labels import feature_in_words, feature_index, timestep_in_words
 from rnnviz.core.config import InitialStateSource, SequenceSource
 from rnnviz.core.gradients import GRADIENT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import UNIFORM_STATE, Inputs
 from rnnviz.core.places import LOSS, Place, entry_place
+from rnnviz.core.sequence import feature_in_words, feature_index, timestep_in_words
 from rnnviz.core.trace_index import DIRECTIONS, Location, state_row
 from rnnviz.core.words import capital, plural
 from rnnviz.frozen import dataclass

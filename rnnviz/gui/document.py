@@ -7,8 +7,8 @@ from time import monotonic
 
 from PySide6.QtCore import QObject, Signal
 
-from rnnviz.core.axis_labels import shortened, visible
 from rnnviz.core.config import Config
+from rnnviz.core.sequence import shortened, visible
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.io.config_toml import save_config

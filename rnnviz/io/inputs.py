@@ -7,7 +7,6 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import ConfigError, InputError, key_errors
@@ -20,6 +19,7 @@ from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import (
     FROM_ZEROS,
+    Names,
     alphabet,
     check_sample_labels,
     check_seams,

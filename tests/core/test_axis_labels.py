@@ -1,6 +1,6 @@
 """Displayed names of time steps and features."""
 
-from rnnviz.core.axis_labels import (
+from rnnviz.core.sequence import (
     Names,
     feature_in_words,
     feature_index,

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rnnviz.core.environment import dropped_variables, without_dropped
+from rnnviz.core.extras import dropped_variables, without_dropped
 
 KEPT = {
     "PATH": "/bin",

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS
-from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
@@ -16,7 +15,7 @@ from rnnviz.core.inputs import Inputs, draw_initial_state, open_inputs, save_inp
 from rnnviz.core.mmap_arrays import create_mapped
 from rnnviz.core.multiscale import Level
 from rnnviz.core.parameters import draw_parameters
-from rnnviz.core.sequence import draw_sequence
+from rnnviz.core.sequence import UNNAMED, Names, draw_sequence
 
 CONFIG = Config.from_mapping({"network": {"cell": "lstm", "input_size": 3, "hidden_size": 4}})
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.core.axis_labels import Names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.places import Place
+from rnnviz.core.sequence import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import Explanation, Unread

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.places import Place, entry_place, parameter_place
+from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.report import report, to_json
 from rnnviz.explain.value_sources import (

@@ -14,12 +14,12 @@ from tools.mutation.reasons import Reasons
 
 @pytest.mark.nightly
 def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: Path) -> None:
-    mutants = copied(tmp_path, ["rnnviz/core/axis_labels.py"])
-    assert {mutant.file for mutant in mutants} == {"rnnviz/core/axis_labels.py"}
+    mutants = copied(tmp_path, ["rnnviz/core/words.py"])
+    assert {mutant.file for mutant in mutants} == {"rnnviz/core/words.py"}
     assert len({mutant.identity for mutant in mutants}) == len(mutants) > 10
-    source = (ROOT / "rnnviz/core/axis_labels.py").read_text(encoding="utf-8")
+    source = (ROOT / "rnnviz/core/words.py").read_text(encoding="utf-8")
     assert all(mutant.before in source and mutant.before != mutant.after for mutant in mutants)
-    assert "_mutmut_mutated" in (tmp_path / "rnnviz/core/axis_labels.py").read_text(encoding="utf-8")
+    assert "_mutmut_mutated" in (tmp_path / "rnnviz/core/words.py").read_text(encoding="utf-8")
     unchanged = Path("rnnviz/core/config.py")
     assert (tmp_path / unchanged).read_bytes() == (ROOT / unchanged).read_bytes()
 

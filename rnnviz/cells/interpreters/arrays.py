@@ -165,10 +165,7 @@ def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:
 
 
 def reordered_rows(array: FloatArray, given: tuple[str, ...], wanted: tuple[str, ...]) -> FloatArray:
-    """The gates' rows (G·H, ...) that `array` has in the order `given`, in the order `wanted`.
-
-    Rows of gates that are not wanted are left out; a gate that `array` lacks has zeros.
-    """
+    """The rows (G·H, ...) of gates `given`, in the order `wanted`; a gate that `array` lacks has zeros."""
     rows = gate_rows(array, given)
     zeros = np.zeros_like(rows[given[0]])
     return np.concatenate([rows.get(gate, zeros) for gate in wanted])

@@ -80,10 +80,7 @@ class StepBlock(ABC, Generic[T]):
         *,
         backward: bool,
     ) -> dict[str, T]:
-        """Fill the room for the carried states before and after each step, and return those after the last one.
-
-        `values` has the constants that the steps read.
-        """
+        """Fill the room for the carried states, and return those after the last step; `values` are constants."""
         over_time: dict[Node, Any] = {node: self.known[node] for node in plan.over_time}
         for t in reversed(range(self.steps)) if backward else range(self.steps):
             for node, value in over_time.items():

@@ -44,11 +44,7 @@ _NARROWED = 17
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some rows of a weight in float64, transposed (K, R), their magnitudes, and the bias (R,).
-
-    The magnitudes are in the engine's precision, since a bound needs no more digits, and 0 of a weight that is not
-    finite.
-    """
+    """Rows of a weight in float64, transposed (K, R), their finite magnitudes in the engine's type, the bias (R,)."""
 
     weight: FloatArray
     magnitude: FloatArray
@@ -57,10 +53,7 @@ class _Rows:
 
 @dataclass(frozen=True, eq=False)
 class _Terms:
-    """Sums W x + b (M, R), the sums of their terms' magnitudes, and how far the bounds of x reach in them.
-
-    `rounded` are the magnitudes that are rounded to half precision.
-    """
+    """Sums W x + b (M, R), those of their terms' magnitudes, the reach of x's bounds, and what is rounded to half."""
 
     value: FloatArray
     magnitude: FloatArray
@@ -137,10 +130,7 @@ class BoundedLayer:
         return _Rows(weight, self._magnitude(weight), parameters[f"{kind}_bias"][rows].astype(np.float64))
 
     def parts(self, x: FloatArray, h: FloatArray) -> dict[Node, BoundedArray]:
-        """The input parts and recurrent parts of a step, each (..., U), from x (..., I) and h (..., H).
-
-        Where nothing reads u and v of a gate but their sum u + v, that sum is given in their place.
-        """
+        """u and v of a step (..., U), or u + v where nothing reads them alone, from x (..., I) and h (..., H)."""
         u = self._terms_of(x, self._input, self._reading(x, self._x_stored_as))
         if self._recurrent is None:
             return self._by_node(self._bounded(u), self._separate["u"], x.shape[:-1])
@@ -172,10 +162,7 @@ class BoundedLayer:
         return _hidden_scale(self.graph)
 
     def hidden_limits(self, before: FloatArray) -> Limits:
-        """The least and the largest hidden value that a step can give after previous ones (..., H); see `value_limits`.
-
-        They are numbers, (U,) or (..., U).
-        """
+        """The limits of a hidden value, (), (U,) or (..., U), after previous ones (..., H); see `value_limits`."""
         reach = np.abs(before.astype(np.float64) if before.ndim == 0 else self.own_units(before).astype(np.float64))
         known = dict.fromkeys(_previous_hidden(self.graph), (-reach, reach))
         known |= {
@@ -252,10 +239,7 @@ class BoundedLayer:
         return result.reshaped(*d.value.shape[:-1], -1)
 
     def spread(self, value: FloatArray, bound: FloatArray) -> FloatArray:
-        """The magnitudes of numbers plus their bounds in units of the precision of sums.
-
-        Of the terms of a sum, these have the same factors. A bound needs no more digits than the engine's precision.
-        """
+        """Magnitudes plus bounds in units of the precision of sums; a bound needs no more digits than the engine's."""
         magnitude = self._magnitude(value)
         magnitude += np.asarray(bound / self._accumulated, self._dtype)
         return magnitude
@@ -268,10 +252,7 @@ class BoundedLayer:
     def gradient_sum(
         self, value: FloatArray, magnitude: FloatArray, count: int, reach: FloatArray | None = None
     ) -> BoundedArray:
-        """A sum of `count` gradients with its bound.
-
-        `reach` is how far the bounds of its terms reach in it; None if `magnitude` is the sum of their `spread`.
-        """
+        """A sum of `count` gradients; `reach` is that of its terms' bounds, None if `magnitude` sums their `spread`."""
         # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
         magnitude = np.where(np.isnan(magnitude), np.inf, magnitude.astype(np.float64))
         s = pre_activation(value, magnitude, count, self._largest, self._accumulated, least=0.0)

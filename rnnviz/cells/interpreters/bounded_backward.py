@@ -219,10 +219,7 @@ class BoundedBackward:
         return BoundedGradients(states, within, before, parts["u"], parts["v"], x, carried)
 
     def add_parameters(self, found: BoundedGradients, sums: dict[str, "BoundedSum"]) -> None:
-        """Add what the block contributes to each parameter; `sums` has some by the parameters' names, or gets them.
-
-        The gradients of the weights and biases of the gates are by gate: "i2h_weight.i" (H, I), "i2h_bias.i" (H,).
-        """
+        """Add the block's gradients to `sums` by parameter, those of gates as "i2h_weight.i" (H, I)."""
 
         def add(name: str, d: BoundedArray, read: BoundedArray | None) -> None:
             sums.setdefault(name, BoundedSum(self._layer)).add(d, read)

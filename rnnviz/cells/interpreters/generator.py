@@ -36,10 +36,7 @@ Key: TypeAlias = Node | tuple[Node, str]
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A function `run` that loops over arrays, and its source.
-
-    It takes what is given, then the states, and what it goes through. It returns the states after the last step.
-    """
+    """A function `run` and its source: it takes what is given, states and arrays, and returns the last states."""
 
     text: str
     run: FunctionType
@@ -57,10 +54,7 @@ def loop(
     states: tuple[str, ...] = (),
     name: str = "loop",
 ) -> Loop:
-    """The loop that runs some lines once for each row of the arrays `all_` and the names in `each`.
-
-    A step's lines give the new states with `_next` after their names. `name` is that of the source in a traceback.
-    """
+    """The loop over the rows of the arrays in `each`, whose lines give new states with `_next` after their names."""
     every = [f"all_{name}" for name in each]
     text = [
         f"def run({', '.join((*given, *states, *every))}):",
@@ -124,10 +118,7 @@ class LoopWriter:
 
 @dataclass(frozen=True, eq=False)
 class Operand:
-    """A value in the source: an array of the layer or the block, or the result of a call.
-
-    `size` is "H" or "P"; `over_time` whether it has rows, as parameters and what follows from them alone have not.
-    """
+    """A value in the source; `size` is "H" or "P", `over_time` whether it has rows."""
 
     name: str
     size: str

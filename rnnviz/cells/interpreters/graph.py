@@ -180,10 +180,7 @@ class Tracer:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """The graph of one step: its named values in the order of their computation, and the file they are written in.
-
-    `values` holds the gates, candidates and states by the names that the step gives to them.
-    """
+    """The graph of one step: its named `values` in the order of computation, and the file they are written in."""
 
     cell: CellSpec
     values: Mapping[str, Node]
@@ -214,10 +211,7 @@ class Graph:
         return any(node.op in ("recurrent", "matrix") for node in self.nodes)
 
     def decay(self, symbol: str) -> tuple[Node, float] | None:
-        """f of a state s = f · s[t-1] + a, and the largest magnitude of a, if |f| is at most 1 and neither reads s.
-
-        None of any other state: it may not forget what it was.
-        """
+        """f of a state s = f · s[t-1] + a, and the limit of |a|, if |f| <= 1 and neither reads s; else None."""
         new, first = self.values[symbol], self.cell.state_symbols[0]
         if new.op != "plus":
             return None
@@ -249,10 +243,7 @@ _UNKNOWN: Mapping[Node, Limits] = MappingProxyType({})
 
 
 def value_limits(node: Node, known: Mapping[Node, Limits] = _UNKNOWN) -> Limits:
-    """The least and the largest value that a node can have, by interval arithmetic; infinite where there is no limit.
-
-    A leaf can be any number, unless `known` has its limits. These may be arrays, and the result then is one, too.
-    """
+    """The limits of a node by interval arithmetic from those in `known`; of another leaf they are infinite."""
     if node in known:
         return known[node]
     if node.activation is not None:
@@ -316,10 +307,7 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
 
 @lru_cache(maxsize=256)
 def trace(cell: CellSpec) -> Graph:
-    """The graph of a cell's step.
-
-    Raises CellError if the step uses what the cell does not declare, mixes sizes, or does not give the states.
-    """
+    """The graph of a cell's step. Raises CellError if it does not follow the algebra or the declarations."""
     tracer = Tracer(cell)
     u = Values("u", {gate: tracer.node("u", name=gate, shape=("H",)) for gate in cell.gate_symbols})
     v = Values("v", {gate: tracer.node("v", name=gate, shape=("H",)) for gate in cell.recurrent_gates})
@@ -362,11 +350,7 @@ def evaluate(
     apply: Callable[[Node, Sequence[Any]], Any],
     known: Mapping[Node, Any] | None = None,
 ) -> dict[Node, Any]:
-    """Compute nodes on values of another type.
-
-    `leaf` gives the value of a leaf, `apply` that of an operation from its operands', and `known` those of nodes that
-    are computed already. The result has every node that was met.
-    """
+    """Compute nodes on values of another type by `leaf` and `apply`; the result has every node that was met."""
     values = {} if known is None else dict(known)
     for root in roots:
         _evaluate(root, leaf, apply, values)

@@ -109,10 +109,7 @@ def _by_tile(slots: FloatArray, columns: int) -> FloatArray:
 
 
 class Layout:
-    """The arrays of one layer's time steps in one memory order.
-
-    `order` is chosen by the sizes unless it is given.
-    """
+    """The arrays of one layer's time steps in one memory order, which the sizes decide unless it is given."""
 
     def __init__(
         self,
@@ -165,10 +162,7 @@ class Layout:
         return self.values(self._gates, self._size)
 
     def product_slots(self) -> tuple[FloatArray, FloatArray]:
-        """Room for the slots of all gates, and the part of it that the recurrent product fills.
-
-        That is one matrix, or a stack of them, as `recurrent_weight` is.
-        """
+        """Room for the slots of all gates, and the matrix or stack in it that the recurrent product fills."""
         n, size, pieces, rows = self._samples, self._size, self._pieces, self._piece_rows
         if self.rows_are_samples:
             slots = self.slots()

@@ -101,11 +101,7 @@ class NumpyBackward:
         reverse: bool = False,
         during_steps: AbstractContextManager[object] | None = None,
     ) -> LayerGradients:
-        """Compute the gradients of a block.
-
-        `x` is (B, N, I); `before` and `after` are (B, N, H); `direct` is (B, N, H); `carried` is (N, H); `pass_on` is
-        (N, H).
-        """
+        """Compute a block: x (B, N, I), states and direct gradients (B, N, H), carried ones (N, H)."""
         block = _Block(self, x, before, after, direct, carried)
         return block.gradients(pass_on, reverse=reverse, during_steps=during_steps or nullcontext())
 
@@ -375,10 +371,7 @@ class _Block:
         return states
 
     def _write_product(self, slots: FloatArray, out: FloatArray, name: str) -> None:
-        """Write dv W_h2h, in the memory order that suits the sizes; see `layout`.
-
-        That is a product for each gate and tile of columns where this keeps the products small.
-        """
+        """Write dv W_h2h in the order that suits the sizes: by tiles, where these keep the products small."""
         source, weight, (samples, size) = self._source, self._of.weights["h2h"], out.shape
         gates, units = slots.shape[2:]
         small = samples > 1 and samples * len(weight) * size > SMALL_PRODUCT and has_small_products()

@@ -170,10 +170,7 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some gates' rows of a parameter in another order, each gate times its scale.
-
-    `order` is None where the order is the parameter's own, `scales` (G, 1) where nothing is scaled.
-    """
+    """Some gates' rows of a parameter in another `order`, each gate times its scale (G, 1); None of no change."""
 
     order: list[int] | None
     scales: FloatArray | None

@@ -19,10 +19,7 @@ Index: TypeAlias = int | slice
 
 @dataclass(frozen=True)
 class Form:
-    """The properties of a layout that the source of a program depends on.
-
-    `features` is whether values are feature-major, `stacked` whether the recurrent product is a stack of them.
-    """
+    """Whether values are feature-major, and whether the recurrent product is a stack."""
 
     features: bool = False
     stacked: bool = False
@@ -163,10 +160,7 @@ def _joined(symbols: tuple[str, ...]) -> str:
 
 
 def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> str:
-    """The lines of a cell's step, each followed by the calls that compute it.
-
-    The values named in `wanted` are kept besides the states; `form` belongs to the program whose calls are shown.
-    """
+    """The lines of a cell's step, each followed by the calls that compute it, in a program of this form."""
     path = trace(cell).path
     text: list[str] = []
     shown: set[int] = set()

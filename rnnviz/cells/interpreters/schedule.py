@@ -45,10 +45,7 @@ class Storage:
 
 @dataclass(eq=False)
 class Operation:
-    """One operation on places that no call computes and on results of others.
-
-    `slot` is the gate whose slot it belongs to, if any; `shape` "H" or "P"; `line` where the cell's file has it.
-    """
+    """One operation; `slot` is the gate that it belongs to, `shape` "H" or "P", `line` the one of the cell's file."""
 
     op: str
     args: tuple["Operand", ...]
@@ -280,10 +277,7 @@ def _is_scaled(operation: Operation) -> bool:
 
 
 def _packs(operations: list[Operation]) -> list[list[Operation]]:
-    """The operations in an order in which they can be performed, those together that can be one call.
-
-    A pack waits for operations that may join it, unless they wait for the pack.
-    """
+    """The operations in an order of computation, those together, after waiting for them, that can be one call."""
     reads = _transitive(operations)
     packs: list[list[Operation]] = []
     remaining = operations

@@ -18,10 +18,7 @@ _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
 @dataclass(frozen=True)
 class Symbol:
-    """A piece of an equation: a sign, or the name of a value, whose `node` says which.
-
-    `across` marks what a matrix product reads of all units, not of the equation's own.
-    """
+    """A sign or the name of a value of an equation; `across` marks what a matrix product reads of all units."""
 
     text: str
     node: Node | None = None
@@ -30,10 +27,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Equation:
-    """One line: what gives a named value.
-
-    `name` and `node` are the value's; `symbols` the right-hand side.
-    """
+    """One line: `name` and `node` are those of the value that it gives, `symbols` the right-hand side."""
 
     name: str
     node: Node

@@ -20,8 +20,8 @@ import rnnviz
 from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json
 from rnnviz.core.config import Network
-from rnnviz.core.environment import without_dropped
 from rnnviz.core.errors import EngineError
+from rnnviz.core.extras import without_dropped
 from rnnviz.core.gradients import OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QToolTip, QWidget
 
-from rnnviz.core.axis_labels import UNNAMED, timestep_in_words
+from rnnviz.core.sequence import UNNAMED, timestep_in_words
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session

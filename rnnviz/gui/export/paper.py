@@ -12,9 +12,9 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFontMetricsF, QImage
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import visible
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
+from rnnviz.core.sequence import visible
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.core.words import plural
 from rnnviz.dependence.gradient_flow import gradient_flow, norm_of

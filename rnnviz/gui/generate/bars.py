@@ -5,8 +5,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from rnnviz.core.axis_labels import visible
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.sequence import visible
 from rnnviz.core.words import join_words, wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme

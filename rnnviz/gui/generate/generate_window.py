@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.axis_labels import visible
 from rnnviz.core.errors import InputError
+from rnnviz.core.sequence import visible
 from rnnviz.core.words import wrapped
 from rnnviz.gui.generate.bars import ProbabilityBars, bars_of
 from rnnviz.gui.generate.text_view import GeneratedTextView

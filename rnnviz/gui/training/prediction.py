@@ -2,8 +2,8 @@
 
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
-from rnnviz.core.axis_labels import visible
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.sequence import visible
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme

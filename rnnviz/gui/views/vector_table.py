@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QLabel, QMenu, QTabBar, QToolButton
 
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import shortened, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.places import INPUT_VALUES, Place, entry_place
+from rnnviz.core.sequence import shortened, timestep_in_words, visible
 from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text, state_row
 from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.regions import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at

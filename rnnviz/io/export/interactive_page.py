@@ -21,7 +21,6 @@ from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import feature_index, visible
 from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name, distinct_names
 from rnnviz.core.errors import InputError
@@ -29,6 +28,7 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import names_of_file, with_parameters
+from rnnviz.core.sequence import feature_index, visible
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.backward_blocks import GradientBlocks

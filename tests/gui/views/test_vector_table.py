@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QTabBar
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import Names
 from rnnviz.core.places import Place
+from rnnviz.core.sequence import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import open_inputs, save_inputs
+from rnnviz.core.sequence import Names
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.readers import read_csv, read_labels

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.places import Place
+from rnnviz.core.sequence import Names
 from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
 from rnnviz.io.inputs import load_inputs

@@ -3,10 +3,10 @@
 import numpy as np
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import IN_FULL, UNNAMED, feature_in_words, feature_title, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.sequence import IN_FULL, UNNAMED, feature_in_words, feature_title, timestep_in_words, visible
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
 from rnnviz.explain.value_sources import notation

@@ -10,7 +10,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import IN_FULL, Names, timestep_in_words, visible
+from rnnviz.core.sequence import IN_FULL, Names, timestep_in_words, visible
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled

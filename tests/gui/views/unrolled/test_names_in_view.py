@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QPointF, QRectF
 
-from rnnviz.core.axis_labels import Names
+from rnnviz.core.sequence import Names
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.places import Place
+from rnnviz.core.sequence import timestep_in_words
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.explanation import explain

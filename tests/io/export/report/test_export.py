@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.core.axis_labels import Names
+from rnnviz.core.sequence import Names
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.export.report import error_chart, report_html, write_report
