@@ -103,11 +103,11 @@ equality: $(ready)
 	$(bin)/python -m tools.equality build/equality/before.json build/equality/after.json
 
 soak: $(ready)
-	$(bin)/python -m tools.soak $(MINUTES)
+	$(bin)/python -m tools.soak use $(MINUTES)
 
 long-run: $(ready)
-	$(bin)/python -m tools.soak.long_run runs 2000
-	$(bin)/python -m tools.soak.long_run playing 12
+	$(bin)/python -m tools.soak runs 2000
+	$(bin)/python -m tools.soak playing 12
 
 monkey: $(ready)
 	$(bin)/python -m tools.monkey $(ACTIONS) --seed $(SEED)

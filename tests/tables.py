@@ -23,7 +23,7 @@ TABLES = {
     "fuzz": (*_TESTS, "tests/tools/test_fuzz.py"),
     "model-files": (*_TESTS, "tests/io/model_formats/test_fuzz.py"),
     "faults": (*_TESTS, "tests/gui/jobs/test_faults.py"),
-    "long-run": (*_TESTS, "tests/tools/test_long_run.py"),
+    "long-run": (*_TESTS, "tests/tools/test_soak.py"),
     "walk": ("tools.monkey", "20000", "--seed", "1"),
 }
 """The Python module that creates each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""

@@ -1,12 +1,68 @@
-"""A short soak; one of ten minutes is run manually."""
+"""Ten minutes of use, 2,000 runs in one window and twelve hours of playing, by the profile `deep`; else some of each."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import settings
+
+from tests.report_tables import ReportTable
+from tools.soak.growth_in_time import slope
+
+AMOUNTS = {"use": (10.0, 0.3), "runs": (2_000, 3), "playing": (12.0, 0.005)}
+"""How much of each the profile `deep` does, and how much others do."""
+TOLD = {"use": "{:g} minutes of use", "runs": "{:,} runs", "playing": "{:g} hours of playing"}
+MINUTES = np.linspace(0.0, 10.0, 150)
 
 
 @pytest.mark.nightly
-def test_random_use_leaves_nothing_behind() -> None:
-    done = subprocess.run([sys.executable, "-m", "tools.soak", "0.3"], capture_output=True, text=True, check=False)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", AMOUNTS)
+def test_a_window_that_is_used_for_long_grows_in_nothing(part: str, tmp_path: Path, report_table: ReportTable) -> None:
+    much, little = AMOUNTS[part]
+    amount = much if settings().max_examples >= 2_000 else little
+    command = [sys.executable, "-m", "tools.soak", part, str(amount), "--json", tmp_path / "figures.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    for row in rows if part != "use" else ():
+        report_table("long-run").add(
+            f"{TOLD[part].format(amount)}: {row['name']}",
+            **{
+                "first": f"{row['first']:,.1f}",
+                "last": f"{row['last']:,.1f}",
+                "grew in a thousand runs, or in an hour": row["sure"],
+                "may grow by": f"{row['may']:g}",
+            },
+        )
+
+
+def noise(seed: int, size: float) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.0, size, len(MINUTES))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_leak_is_found_under_noise_and_noise_alone_is_not_growth(seed: int) -> None:
+    line = slope(MINUTES, 200.0 + 2.0 * MINUTES + noise(seed, 3.0))
+    assert line.low < 2.0 < line.high
+    assert line.grew(0.5)
+    assert not slope(MINUTES, 200.0 + noise(seed, 3.0)).grew(0.5)
+
+
+def test_a_shrinking_process_and_a_few_outliers_do_not_make_growth() -> None:
+    assert not slope(MINUTES, 300.0 - 5.0 * MINUTES).grew(0.5)
+    values = np.full(len(MINUTES), 100.0)
+    values[-3:] = 500.0
+    assert not slope(MINUTES, values).grew(0.5)
+
+
+def test_restarted_processes_do_not_hide_the_growth_of_each() -> None:
+    lives = (MINUTES // 2.5).astype(int)
+    sawtooth = 80.0 + 3.0 * (MINUTES % 2.5) + noise(0, 0.3)
+    assert not slope(MINUTES, sawtooth).grew(0.5)
+    line = slope(MINUTES, sawtooth, list(lives))
+    assert line.per_minute == pytest.approx(3.0, abs=0.3)
+    assert line.grew(0.5)

@@ -6,10 +6,10 @@ of what was done is put into the folder that `tests.report_tables.FOLDER` names.
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from tools.apart import INSIDE, run_apart
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--checks", type=int, default=1_000_000, help="configs to repeat by the command line, at most")
     parser.add_argument("--frozen", type=float, default=0.2, metavar="SECONDS", help="the longest frame that may be")
     parser.add_argument("--aloud", action="store_true", help="say each action before it is done")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.inside:
         from tests.report_tables import FOLDER
@@ -34,24 +34,7 @@ def main() -> int:
         if FOLDER in os.environ and not wrong:
             Path(os.environ[FOLDER], "walk.md").write_text(table, encoding="utf-8")
         return 1 if wrong else 0
-    with tempfile.TemporaryDirectory(prefix="monkey-") as folder:
-        # Hidden, so that no dialog leads there: what is saved into it by chance would count as left behind.
-        home, temporary = Path(folder) / "home", Path(folder) / ".tmp"
-        home.mkdir()
-        temporary.mkdir()
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
-        environ |= {"HOME": str(home), "TMPDIR": str(temporary)}
-        environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.getcwd(), environ.get("PYTHONPATH"))))
-        command = [sys.executable, "-X", "faulthandler", "-m", "tools.monkey", "--inside", *sys.argv[1:]]
-        # At home, as a path that is typed into a dialog may lead anywhere from here.
-        code = subprocess.run(command, cwd=home, env=environ, check=False).returncode
-        left = [path.name for path in temporary.iterdir()]
-    if left:
-        print(f"The program left behind in the temporary folder: {', '.join(left)}.")
-    if code not in (0, 1):
-        print(f"The program ended with the code {code}.")
-    return 1 if left or code else 0
+    return run_apart("tools.monkey", sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Events as the system would send them, to one widget."""
+"""Events as the system would send them, to one widget; and the widgets that are visible and can be reached now."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
@@ -12,7 +13,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 _PLAIN = Qt.KeyboardModifier.NoModifier
 
@@ -28,6 +29,20 @@ def mouse(
     """A press, a double click, a move or a release at a point of the widget."""
     there = QPointF(target.mapToGlobal(at))
     QApplication.sendEvent(target, QMouseEvent(kind, QPointF(at), there, button, held, modifiers))
+
+
+def drag(target: QWidget, start: QPoint, way: QPoint, parts: Sequence[float]) -> None:
+    """A press at a point, moves to parts of a way, and a release at its end."""
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    mouse(target, QEvent.Type.MouseButtonPress, start, left, left)
+    for part in parts:
+        mouse(target, QEvent.Type.MouseMove, start + way * part, none, left)
+    mouse(target, QEvent.Type.MouseButtonRelease, start + way, left, none)
+
+
+def hover(target: QWidget, at: QPoint) -> None:
+    """A move without a button."""
+    mouse(target, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton)
 
 
 def wheel(target: QWidget, at: QPoint, angle: QPoint, modifiers: Qt.KeyboardModifier) -> None:
@@ -59,3 +74,26 @@ def drop(window: QWidget, path: Path) -> None:
     if enter.isAccepted():
         QApplication.sendEvent(window, QDragMoveEvent(at.toPoint(), action, data, held, _PLAIN))
         QApplication.sendEvent(window, QDropEvent(at, action, data, held, _PLAIN))
+
+
+def modal() -> QWidget | None:
+    """The modal dialog, if there is one."""
+    return QApplication.activeModalWidget()
+
+
+def dialogs() -> list[QDialog]:
+    """Every dialog that is open."""
+    return [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QDialog) and widget.isVisible()]
+
+
+def windows() -> list[QWidget]:
+    """Where a user can point at: a popup, else what is modal, else every window."""
+    on_top = QApplication.activePopupWidget() or modal()
+    if on_top is not None:
+        return [on_top]
+    return [widget for widget in QApplication.topLevelWidgets() if widget.isVisible() and widget.width() > 1]
+
+
+def visible() -> list[QWidget]:
+    """Every widget in these windows."""
+    return [widget for window in windows() for widget in window.findChildren(QWidget) if widget.isVisible()]

@@ -6,9 +6,7 @@ Nothing here knows the program: every visible control of every open window is re
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -26,16 +24,36 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.main_window import MainWindow
-from tools.monkey.actions import ENDS, KEYS, MODIFIERS, SIZES, TEXTS
-from tools.monkey.events import ask_for_menu, drop, mouse, press, wheel
-from tools.monkey.visible_widgets import dialogs, modal, visible, windows
+from tools.apart import Chance
+from tools.monkey.events import ask_for_menu, dialogs, drag, drop, hover, modal, mouse, press, visible, wheel, windows
 
-DisplayOptions = TypeVar("DisplayOptions")
+ENDS = ("quit", "edit_code")
+"""Commands that would end the walk, or start another program."""
+KEYS = (
+    *(Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End),
+    *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Return, Qt.Key.Key_Space),
+    *(Qt.Key.Key_Escape, Qt.Key.Key_Delete, Qt.Key.Key_Backspace, Qt.Key.Key_F1, Qt.Key.Key_F5, Qt.Key.Key_Menu),
+    *range(Qt.Key.Key_A, Qt.Key.Key_Z + 1),
+    *range(Qt.Key.Key_0, Qt.Key.Key_9 + 1),
+    *(Qt.Key.Key_Plus, Qt.Key.Key_Minus, Qt.Key.Key_Period, Qt.Key.Key_Comma, Qt.Key.Key_Question, Qt.Key.Key_Slash),
+)
+MODIFIERS = (
+    *(Qt.KeyboardModifier.NoModifier,) * 6,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.AltModifier,
+    Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+)
+TEXTS = (
+    *("", "0", "1", "-1", "3", "8", "12", "1e-3", "nan", "1e400", "99999999999", "hello", "ä€😀", "a,b", "../x", " "),
+    '"',
+)
+SIZES = ((1280, 800), (1600, 1000), (800, 600), (2560, 1440), (640, 480), (1000, 1400))
 _TRIES = 20
 """An action that is impossible now, such as an answer without a dialog, is drawn again."""
 
 
-class RandomInput:
+class RandomInput(Chance):
     """Does one random thing after the other to whatever is open."""
 
     def __init__(self, window: MainWindow, files: Sequence[Path], folder: Path, seed: int) -> None:
@@ -43,7 +61,7 @@ class RandomInput:
         self._window = window
         self._files = list(files)
         self._folder = folder
-        self._random = np.random.default_rng(seed)
+        super().__init__(seed)
         self._saved = 0
         self._actions: tuple[tuple[Callable[[], str], float], ...] = (
             (self._click, 20),
@@ -68,8 +86,7 @@ class RandomInput:
         return "nothing"
 
     def _try(self) -> str:
-        weights = np.array([weight for _, weight in self._actions])
-        action, _ = self._actions[int(self._random.choice(len(self._actions), p=weights / weights.sum()))]
+        action, _ = self.one_of(self._actions, [weight for _, weight in self._actions])
         try:
             return action()
         except RuntimeError as error:
@@ -100,8 +117,8 @@ class RandomInput:
         target, at = self._somewhere()
         if self._ends(target, at):
             return "nothing"
-        kind = QEvent.Type.MouseButtonDblClick if self._random.random() < 0.15 else QEvent.Type.MouseButtonPress
-        modifiers = self._one_of(MODIFIERS)
+        kind = QEvent.Type.MouseButtonDblClick if self.random.random() < 0.15 else QEvent.Type.MouseButtonPress
+        modifiers = self.one_of(MODIFIERS)
         mouse(target, kind, at, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, modifiers)
         mouse(target, QEvent.Type.MouseButtonRelease, at, Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton, modifiers)
         return f"click {type(target).__name__}"
@@ -110,23 +127,18 @@ class RandomInput:
         target, start = self._somewhere()
         if self._ends(target, start):
             return "nothing"
-        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-        way = QPoint(int(self._random.integers(-300, 300)), int(self._random.integers(-200, 200)))
-        mouse(target, QEvent.Type.MouseButtonPress, start, left, left)
-        for part in (0.3, 0.6, 1.0):
-            mouse(target, QEvent.Type.MouseMove, start + way * part, none, left)
-        mouse(target, QEvent.Type.MouseButtonRelease, start + way, left, none)
+        drag(target, start, QPoint(self.among(-300, 299), self.among(-200, 199)), (0.3, 0.6, 1.0))
         return f"drag {type(target).__name__}"
 
     def _hover(self) -> str:
         target, at = self._somewhere()
-        mouse(target, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton)
+        hover(target, at)
         return f"hover {type(target).__name__}"
 
     def _turn_the_wheel(self) -> str:
         target, at = self._somewhere()
-        angle = QPoint(0, int(self._random.choice((-1200, -120, 120, 1200))))
-        wheel(target, at, angle, self._one_of(MODIFIERS))
+        angle = QPoint(0, self.one_of((-1200, -120, 120, 1200)))
+        wheel(target, at, angle, self.one_of(MODIFIERS))
         return f"wheel {type(target).__name__}"
 
     def _ask_for_a_menu(self) -> str:
@@ -137,7 +149,7 @@ class RandomInput:
     # The keyboard
 
     def _press_a_key(self) -> str:
-        key, modifiers = Qt.Key(self._one_of(KEYS)), self._one_of(MODIFIERS)
+        key, modifiers = Qt.Key(self.one_of(KEYS)), self.one_of(MODIFIERS)
         control, alt = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
         if modifiers & control and key in (Qt.Key.Key_Q, Qt.Key.Key_W):
             return "nothing"
@@ -168,7 +180,7 @@ class RandomInput:
     def _command(self) -> str:
         if modal() is not None or QApplication.activePopupWidget() is not None:
             return "nothing"
-        action = self._one_of(self._commands())
+        action = self.one_of(self._commands())
         action.trigger()
         return f"command {action.objectName() or action.text()}"
 
@@ -181,22 +193,22 @@ class RandomInput:
         ]
         if not controls:
             return "nothing"
-        control = self._one_of(controls)
+        control = self.one_of(controls)
         match control:
             case QAbstractButton():
                 control.click()
-            case QAbstractSpinBox() if self._random.random() < 0.7:
-                control.stepBy(int(self._random.integers(-5, 6)))
+            case QAbstractSpinBox() if self.random.random() < 0.7:
+                control.stepBy(self.among(-5, 5))
             case QComboBox() if control.count():
                 model = control.model()
-                index = int(self._random.integers(control.count()))
+                index = self.among(0, control.count() - 1)
                 if model.flags(model.index(index, control.modelColumn())) & Qt.ItemFlag.ItemIsEnabled:
                     control.setCurrentIndex(index)
                     control.activated.emit(index)
             case QSlider():
-                control.setValue(int(self._random.integers(control.minimum(), control.maximum() + 1)))
+                control.setValue(self.among(control.minimum(), control.maximum()))
             case QTabBar() if control.count():
-                control.setCurrentIndex(int(self._random.integers(control.count())))
+                control.setCurrentIndex(self.among(0, control.count() - 1))
             case _:
                 self._type(control)
         return f"use {control.objectName() or control.accessibleName() or type(control).__name__}"
@@ -206,7 +218,7 @@ class RandomInput:
         if field is not None and field.isEnabled() and not field.isReadOnly():
             field.setFocus()
             field.selectAll()
-            field.insert(self._one_of(TEXTS))
+            field.insert(self.one_of(TEXTS))
             field.editingFinished.emit()
 
     def _answer(self) -> str:
@@ -220,8 +232,8 @@ class RandomInput:
         answerable = dialogs() if top is None else [top] if isinstance(top, QDialog) else []
         if not answerable:
             return "nothing"
-        dialog = self._one_of(answerable)
-        if isinstance(dialog, QFileDialog) and self._random.random() < 0.7:
+        dialog = self.one_of(answerable)
+        if isinstance(dialog, QFileDialog) and self.random.random() < 0.7:
             # With the focus, as the name of a new folder is left by it, which Qt complains about if it is skipped.
             name = dialog.findChild(QLineEdit, "fileNameEdit")
             assert isinstance(name, QLineEdit)
@@ -230,28 +242,28 @@ class RandomInput:
                 self._saved += 1
                 name.setText(str(self._folder / f"saved-{self._saved % 12}.{dialog.defaultSuffix() or 'txt'}"))
             else:
-                name.setText(str(self._one_of(self._files)))
+                name.setText(str(self.one_of(self._files)))
             dialog.accept()
             return f"choose a file in {dialog.windowTitle()}"
         buttons = [
             button for button in dialog.findChildren(QAbstractButton) if button.isVisible() and button.isEnabled()
         ]
-        if buttons and not isinstance(dialog, QFileDialog) and self._random.random() < 0.7:
-            button = self._one_of(buttons)
+        if buttons and not isinstance(dialog, QFileDialog) and self.random.random() < 0.7:
+            button = self.one_of(buttons)
             button.click()
             return f"answer {button.text()} to {dialog.windowTitle()}"
         dialog.reject()
         return f"dismiss {dialog.windowTitle()}"
 
     def _drop(self) -> str:
-        path = self._one_of(self._files)
+        path = self.one_of(self._files)
         if modal() is not None or QApplication.activePopupWidget() is not None:
             return "nothing"
         drop(self._window, path)
         return f"drop {path.name}"
 
     def _size(self) -> str:
-        width, height = self._one_of(SIZES)
+        width, height = self.one_of(SIZES)
         self._window.resize(width, height)
         return f"size {width} x {height}"
 
@@ -273,10 +285,8 @@ class RandomInput:
 
     def _somewhere(self) -> tuple[QWidget, QPoint]:
         """A point of a window, and the widget that lies there."""
-        window = self._one_of(windows() or [self._window])
-        at = QPoint(
-            int(self._random.integers(max(1, window.width()))), int(self._random.integers(max(1, window.height())))
-        )
+        window = self.one_of(windows() or [self._window])
+        at = QPoint(self.among(0, max(0, window.width() - 1)), self.among(0, max(0, window.height() - 1)))
         target = window.childAt(at) or window
         while not target.isEnabled() and target.parentWidget() is not None:
             target = target.parentWidget()
@@ -286,6 +296,3 @@ class RandomInput:
         """Whether a click there would end the walk."""
         action = target.actionAt(at) if isinstance(target, QMenu) else None
         return action is not None and action.objectName() in ENDS
-
-    def _one_of(self, things: Sequence[DisplayOptions]) -> DisplayOptions:
-        return things[int(self._random.integers(len(things)))]

@@ -1,14 +1,17 @@
-"""One soak: a window, a restless user, a reading every few seconds, and what they say in the end."""
+"""One soak: a window that is used, a reading now and then, and what they say in the end."""
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.core.config import Config
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
@@ -19,108 +22,155 @@ from tools.soak.growth_in_time import Slope, slope
 from tools.soak.resource_samples import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
 from tools.soak.user_actions import User
 
+
+@dataclass(frozen=True)
+class Part:
+    """A way to use the window: what a growth refers to, and from which amount on all quantities are judged."""
+
+    per: str
+    settled: float
+    divisor: float = 1.0
+
+
+PARTS = {"use": Part("a minute", 4.0), "runs": Part("a thousand runs", 0.5, 1_000.0), "playing": Part("an hour", 2.0)}
+_WARM_UP, _MOST_WARM_UP_MINUTES = 0.25, 2.5
+_YOUNG = 0.15
+"""For this part of the time engines that were just started still import and fill their pools."""
+_READINGS = 60
+
 _ACTION_MS = 15
 _STORMY = 0.4
 """The part of the time in which runs are stopped, which kills the engines; those that come last grow old."""
-_WARM_UP = 0.25
-_MOST_WARM_UP_MINUTES = 2.5
-_YOUNG = 0.15
-"""For this part of the time engines that were just started still import and fill their pools."""
-_SETTLED_MINUTES = 4.0
 _QUIET_SECONDS, _LONGEST_WAIT_SECONDS = 0.8, 20.0
 """Engines that computed a moment ago hold that run's arrays: readings wait until they have handed them back."""
-_QUIET_LOOK_MS = 50
+_QUIET_MS = 900
+
+_EDITS = 600
+"""As many as undo holds, and some."""
+_FRAME_SECONDS = 2.0
 
 
-@dataclass
+def _config(cell: str, units: int, timesteps: int = 12, samples: int = 3, **network: bool) -> Config:
+    sizes = {"cell": cell, "input_size": 4, "hidden_size": units, **network}
+    return Config.from_mapping({"network": sizes, "sequence": {"timesteps": timesteps, "batch_size": samples}})
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The course of one quantity: its first and last value, its slope, how much it may grow, and if it is judged."""
+
+    quantity: Quantity
+    first: float
+    last: float
+    line: Slope
+    allowed: float
+    judged: bool
+
+    @property
+    def grew(self) -> bool:
+        """Whether it surely grew by more than it may."""
+        return self.judged and self.line.grew(self.allowed)
+
+
 class Soak:
-    """A soak of `minutes` and its readings."""
+    """A window in use for `amount` minutes, runs, or hours of the player's clock.
 
-    minutes: float
-    seed: int
-    every_seconds: float = 4.0
-    tell: Callable[[str], None] = print
-    readings: list[Reading] = field(default_factory=list)
+    In playing every frame is drawn, and the player's clock is two seconds further in each.
+    """
 
-    def __post_init__(self) -> None:
-        self.troubles = UnexpectedErrors(self.tell)
+    def __init__(self, part: str, amount: float, seed: int = 0, tell: Callable[[str], None] = print) -> None:
+        self.part, self.amount, self._seed, self._tell = PARTS[part], amount, seed, tell
+        self._use = {"use": self._use_at_random, "runs": self._run_often, "playing": self._play_long}[part]
+        self._reader = Reader()
+        self._readings: list[tuple[float, Reading]] = []
+        self._early: tuple[Counter[str], Counter[str]] | None = None
+        self.troubles = UnexpectedErrors(tell)
 
     def run(self) -> list[str]:
         """Use the window for so long, close it, and return a sentence for everything that is wrong."""
         self.troubles.listen()
         application = make_application()
-        with tempfile.TemporaryDirectory() as name:
-            settings = Settings(QSettings(str(Path(name) / "settings.ini"), QSettings.Format.IniFormat))
+        with TemporaryDirectory() as name:
             exports = Path(name) / "exports"
             exports.mkdir()
-            window = make_window(settings)
-            # Created when first visible, which may be late: not more than there are.
-            for section in window.panel.findChildren(SectionForm):
-                for row in section.fields.values():
-                    assert row.editor
-            user = User(window, exports, self.seed)
-            self._use(application, window, user)
-            self.tell("Done: " + ", ".join(f"{count} × {action}" for action, count in sorted(user.done.items())))
+            window = make_window(Settings(QSettings(str(Path(name) / "settings.ini"), QSettings.Format.IniFormat)))
+            self._show(application, window, exports)
             window.deleteLater()
-            del window, user
+            del window
             application.processEvents()
-        left = [process.pid for process in children()]
-        if left:
-            self.troubles.note(f"After the window was closed, {len(left)} child processes went on.")
-        return [*self.troubles.sentences, *self.grown()]
-
-    def grown(self) -> list[str]:
-        """A sentence for each quantity that grew by more than it may."""
-        return [
-            f"{quantity.name[:1].upper()}{quantity.name[1:]} grew by {line.per_minute:.3g} {quantity.unit}".rstrip()
-            + f" a minute (95 % sure: {line.low:.3g} to {line.high:.3g}), which is more than {quantity.allowed:g}."
-            for quantity, line in zip(QUANTITIES, self.slopes(), strict=True)
-            if self._judges(quantity) and line.grew(quantity.allowed)
+        if children():
+            self.troubles.note(f"After the window was closed, {len(children())} child processes went on.")
+        for now, then in zip((kinds_of_objects(), kinds_of_widgets()), self._early or (), strict=False):
+            self._tell(f"Became more: {(now - then).most_common(8)}")
+        grown = [
+            f"{each.quantity.name[:1].upper()}{each.quantity.name[1:]} grew by {each.line.per_minute:.3g} "
+            f"{each.quantity.unit}".rstrip()
+            + f" {self.part.per} (95 % sure: {each.line.low:.3g} to {each.line.high:.3g}), which is more than "
+            f"{each.allowed:g}."
+            for each in self.growth()
+            if each.grew
         ]
+        return [*self.troubles.sentences, *grown]
 
-    def slopes(self) -> list[Slope]:
-        """How each quantity went after the warm-up."""
-        counted = [reading for reading in self.readings if reading.minutes >= self._warm_up]
+    def _show(self, application: QApplication, window: MainWindow, exports: Path) -> None:
+        window.completed.connect(lambda: QTimer.singleShot(0, window, lambda: self._use(window, exports)))
+        window.closed.connect(application.quit)
+        if self.part is not PARTS["use"]:
+            window.runner.failed.connect(lambda event: self.troubles.note(event.sentence))
+        window.show()
+        application.exec()
+
+    def growth(self) -> list[Growth]:
+        """Each quantity's course after the warm-up."""
+        warm_up = min(_WARM_UP * self._reader.minutes, _MOST_WARM_UP_MINUTES)
+        counted = [(count, reading) for count, reading in self._readings if reading.minutes >= warm_up]
+        settled = self.amount / self.part.divisor >= self.part.settled
         found = []
         for quantity in QUANTITIES:
-            own = counted
-            lives = None
+            own, lives = counted, None
             if quantity.name.startswith("the engines'"):
-                own = [reading for reading in counted if reading.child_minutes >= _YOUNG * self.minutes]
-                lives = [reading.child or 0 for reading in own]
-            found.append(slope([r.minutes for r in own], [r.values[quantity.name] for r in own], lives))
+                own = [each for each in counted if each[1].child_minutes >= _YOUNG * self._reader.minutes]
+                lives = [reading.child or 0 for _, reading in own]
+            values = [reading.values[quantity.name] for _, reading in own]
+            line = slope([count for count, _ in own], values, lives)
+            in_use = self.part is PARTS["use"]
+            allowed = quantity.a_minute if in_use else quantity.at_length
+            judged = settled or (in_use and not quantity.slow)
+            found.append(Growth(quantity, *((values[0], values[-1]) if values else (0.0, 0.0)), line, allowed, judged))
         return found
 
     def table(self) -> str:
         """Each quantity at the beginning, at the end, and by how much it grew."""
-        lines = [f"{'':32}{'first':>10}{'last':>10}{'a minute':>12}   95 % sure"]
-        counted = [reading for reading in self.readings if reading.minutes >= self._warm_up]
-        for quantity, line in zip(QUANTITIES, self.slopes(), strict=True):
-            first, last = (counted[end].values[quantity.name] if counted else 0.0 for end in (0, -1))
-            word = ("GREW" if line.grew(quantity.allowed) else "flat") if self._judges(quantity) else "not judged"
+        lines = [f"{'':32}{'first':>10}{'last':>10}{self.part.per:>16}   95 % sure"]
+        for each in self.growth():
+            word = ("GREW" if each.grew else "flat") if each.judged else "not judged"
             lines.append(
-                f"{quantity.name:32}{first:10,.0f}{last:10,.0f}{line.per_minute:12.3f}"
-                f"   {line.low:.3f} to {line.high:.3f}, may be {quantity.allowed:g} {quantity.unit}: {word}"
+                f"{each.quantity.name:32}{each.first:10,.0f}{each.last:10,.0f}{each.line.per_minute:16.3f}"
+                f"   {each.line.low:.3f} to {each.line.high:.3f}, may be {each.allowed:g} {each.quantity.unit}: {word}"
             )
         return "\n".join(lines)
 
-    def _judges(self, quantity: Quantity) -> bool:
-        return self.minutes >= _SETTLED_MINUTES or not quantity.slow
+    def _look(self, count: float) -> None:
+        self._readings.append((count, self._reader.read()))
+        if self._early is None and count > _WARM_UP * self.amount / self.part.divisor:
+            self._early = kinds_of_objects(), kinds_of_widgets()
+        if len(self._readings) % 10 == 0:
+            self._tell(f"{count:.3g} of {self.amount / self.part.divisor:g}")
 
-    @property
-    def _warm_up(self) -> float:
-        return min(_WARM_UP * self.minutes, _MOST_WARM_UP_MINUTES)
-
-    def _use(self, application: QApplication, window: MainWindow, user: User) -> None:
-        actions = QTimer(interval=_ACTION_MS)
-        rounds = QTimer(interval=int(self.every_seconds * 1000), singleShot=True)
-        waits = QTimer(interval=_QUIET_LOOK_MS)
-        reader = Reader()
-        early = (kinds_of_objects(), kinds_of_widgets())
+    def _use_at_random(self, window: MainWindow, exports: Path) -> None:
+        for section in window.panel.findChildren(SectionForm):
+            # Created when first visible, which may be late: not more than there are.
+            for row in section.fields.values():
+                assert row.editor
+        user, runner, minutes = User(window, exports, self._seed), window.runner, self.amount
+        actions = QTimer(window, interval=_ACTION_MS)
+        rounds = QTimer(window, interval=int(min(4_000.0, minutes * 60_000.0 / 40.0)), singleShot=True)
+        waits = QTimer(window, interval=50)
         since = quiet = monotonic()
 
-        def act() -> None:
-            user.act(calm=reader.minutes > _STORMY * self.minutes)
+        def go_on() -> None:
+            actions.start()
+            rounds.start()
 
         def rest() -> None:
             nonlocal since, quiet
@@ -131,39 +181,81 @@ class Soak:
         def wait() -> None:
             nonlocal quiet
             now = monotonic()
-            if window.runner.busy:
+            if runner.busy:
                 quiet = now
-            if now - quiet >= _QUIET_SECONDS or now - since >= _LONGEST_WAIT_SECONDS:
-                waits.stop()
-                look()
+            if now - quiet < _QUIET_SECONDS and now - since < _LONGEST_WAIT_SECONDS:
+                return
+            waits.stop()
+            self._look(self._reader.minutes)
+            if self._reader.minutes < minutes:
+                go_on()
+                return
+            user.close_dialogs()
+            self._tell("Done: " + ", ".join(f"{count} × {action}" for action, count in sorted(user.done.items())))
+            window.leave()
 
-        def look() -> None:
-            nonlocal early
-            before, self_warm = len(self.readings), self._warm_up
-            self.readings.append(reader.read())
-            if before and self.readings[-2].minutes < self_warm <= self.readings[-1].minutes:
-                early = (kinds_of_objects(), kinds_of_widgets())
-            if self.readings[-1].minutes >= self.minutes:
-                user.close_dialogs()
-                window.leave()
-            else:
-                actions.start()
-                rounds.start()
-
-        def begin() -> None:
-            window.begin(None)
-            user.try_everything()
-            actions.start()
-            rounds.start()
-
-        actions.timeout.connect(act)
+        actions.timeout.connect(lambda: user.act(calm=self._reader.minutes > _STORMY * minutes))
         rounds.timeout.connect(rest)
         waits.timeout.connect(wait)
-        window.completed.connect(begin)
-        window.closed.connect(application.quit)
-        window.show()
-        application.exec()
-        for now, then, words in zip(
-            (kinds_of_objects(), kinds_of_widgets()), early, ("Python's objects", "Qt's widgets"), strict=True
-        ):
-            self.tell(f"{words} that became more: {(now - then).most_common(8)}")
+        window.begin(None)
+        user.try_everything()
+        self._reader = Reader()
+        go_on()
+
+    def _run_often(self, window: MainWindow, _exports: Path) -> None:
+        window.warm_up()
+        # A few again and again, for MXNet keeps something for every shape that it meets.
+        cells = product(("rnn_relu", "rnn_tanh", "lstm", "gru"), (6, 12))
+        configs, runs = [_config(cell, units, bidirectional=units > 8) for cell, units in cells], int(self.amount)
+        for place in range(_EDITS):
+            window.document.edit(configs[place % len(configs)])
+        done, every = 0, max(1, runs // _READINGS)
+
+        def go_on() -> None:
+            window.document.edit(configs[done % len(configs)])
+            window.control.run()
+
+        def ended() -> None:
+            nonlocal done
+            done += 1
+            rests = done % every == 0
+            QTimer.singleShot(_QUIET_MS if rests else 0, window, look if rests else go_on)
+
+        def look() -> None:
+            self._look(done / self.part.divisor)
+            if done < runs:
+                go_on()
+            else:
+                window.leave()
+
+        window.runner.finished.connect(ended)
+        go_on()
+
+    def _play_long(self, window: MainWindow, _exports: Path) -> None:
+        window.warm_up()
+        window.runner.finished.connect(lambda *_: QTimer.singleShot(_QUIET_MS, window, lambda: self._play(window)))
+        window.document.edit(_config("lstm", 16, 4_096, 2))
+        window.control.run()
+
+    def _play(self, window: MainWindow) -> None:
+        for frame, count in _frames(self.amount):
+            player = window.player
+            player._clock = lambda now=frame * _FRAME_SECONDS: now  # the hours are its clock's
+            if not player.playing:
+                player.set_factor(0.5)
+                player.toggle()
+                player._timer.setInterval(1 << 30)  # frames come from here
+            player._step()
+            QApplication.processEvents()
+            if count is not None:
+                self._look(count)
+        window.player.pause()
+        window.leave()
+
+
+def _frames(hours: float) -> Iterator[tuple[int, float | None]]:
+    """Each frame, and after some of them the hours so far."""
+    frames = int(hours * 3600.0 / _FRAME_SECONDS)
+    every = max(1, frames // _READINGS)
+    for frame in range(1, frames + 1):
+        yield frame, frame * _FRAME_SECONDS / 3600.0 if frame % every == 0 else None
