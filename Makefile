@@ -92,7 +92,7 @@ bench: $(ready)
 	    --bench-json $(JSON) $(and $(QUICK),--quick) $(or $(TESTS),tools/benchmarks)
 
 bench-compare: $(ready)
-	@$(bin)/python -m tools.benchmarks.compare $(A) $(B)
+	@$(bin)/python -m tools.benchmarks.table $(A) $(B)
 
 # What the code wrote at A, in a checkout of its own, against what it writes now.
 equality: $(ready)

@@ -1,4 +1,4 @@
-"""Ten minutes of use, 2,000 runs in one window and twelve hours of playing, by the profile `deep`; else some of each."""
+"""Ten minutes of use, 2,000 runs in one window, twelve hours of playing, by the profile `deep`; else some of each."""
 
 import json
 import subprocess

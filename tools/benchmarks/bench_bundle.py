@@ -12,7 +12,7 @@ import pytest
 
 from tests.gui.virtual_screen import virtual_screen
 from tests.needs import needs
-from tools.benchmarks.rows import Row, Table
+from tools.benchmarks.table import Row, Table
 
 _ROOT = Path(__file__).parents[2]
 _BUNDLE = _ROOT / "build" / "installer" / "usr" / "lib" / "rnnviz" / "rnnviz"

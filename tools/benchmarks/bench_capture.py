@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rnnviz.captures.rnn_capture import capture
-from tools.benchmarks.rows import Row, Table
+from tools.benchmarks.table import Row, Table
 
 
 def _seconds(call: Callable[[], object], count: int) -> float:

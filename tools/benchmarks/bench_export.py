@@ -22,7 +22,7 @@ from rnnviz.io.export.data import write_csv, write_npz
 from rnnviz.verify.result import RunResult
 from tools.benchmarks.large_results import large_result
 from tools.benchmarks.private_memory import MEGABYTE, watched
-from tools.benchmarks.rows import Row, Table
+from tools.benchmarks.table import Row, Table
 
 ROUNDS = 3
 UNITS = 256

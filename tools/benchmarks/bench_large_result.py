@@ -13,7 +13,7 @@ from rnnviz.verify.result import RunResult
 from tools.benchmarks import bench_frames, bench_window
 from tools.benchmarks.large_results import large_result
 from tools.benchmarks.private_memory import MEGABYTE, malloc_trim
-from tools.benchmarks.rows import Row, Table
+from tools.benchmarks.table import Row, Table
 
 _FRAME_MS = 16.0
 _SIXTIETH_MS = 1000.0 / 60.0

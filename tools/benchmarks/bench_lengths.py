@@ -18,7 +18,7 @@ from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
-from tools.benchmarks.rows import Row, Table
+from tools.benchmarks.table import Row, Table
 
 _ROUNDS, _TIMES = 5, 1.3
 

@@ -15,7 +15,7 @@ import rnnviz
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.app import check_platform
-from tools.benchmarks.rows import Row, Table
+from tools.benchmarks.table import Row, Table
 
 _ROOT = Path(__file__).parents[2]
 

@@ -11,12 +11,11 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tools.benchmarks.bench_growth import add_growth
+from tools.benchmarks.bench_growth import add_growth, geometric
 from tools.benchmarks.bench_window import HEIGHT, WIDTH, finish_pending, open_window, places
-from tools.benchmarks.growth import geometric
 from tools.benchmarks.large_results import large_result
 from tools.benchmarks.private_memory import MEGABYTE, malloc_trim, watched
-from tools.benchmarks.rows import Table
+from tools.benchmarks.table import Table
 
 _ROUNDS, _MOVES = 3, 40
 _AXES: dict[str, tuple[dict[str, int], list[int]]] = {

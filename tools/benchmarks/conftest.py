@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.benchmarks.benchmark_records import write_run
-from tools.benchmarks.rows import Table, as_text
+from tools.benchmarks.table import Table, as_text, write_run
 
 _TABLE = pytest.StashKey[Table]()
 
@@ -13,7 +12,7 @@ _TABLE = pytest.StashKey[Table]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rnnviz benchmarks")
     group.addoption("--quick", action="store_true", help="measure small sizes, to see that the benchmarks work")
-    group.addoption("--bench-json", metavar="PATH", help="where the table is written, for tools.benchmarks.compare")
+    group.addoption("--bench-json", metavar="PATH", help="where the table is written, for tools.benchmarks.table")
 
 
 @pytest.fixture(scope="session")

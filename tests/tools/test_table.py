@@ -1,13 +1,13 @@
-"""Rows that meet their targets, the table, its file, and the comparison with another run."""
+"""Rows that meet their targets, the table, its file, the comparison with another run, and the fit of growth."""
 
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tools.benchmarks import compare
-from tools.benchmarks.benchmark_records import read_run, write_run
-from tools.benchmarks.rows import Row, Table, as_text
+from tools.benchmarks.bench_growth import fit, geometric
+from tools.benchmarks.table import Row, Table, as_text, compared, main, read_run, write_run
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_written_run_reads_back(tmp_path: Path) -> None:
 def test_runs_are_compared_row_by_row() -> None:
     before = (Row("a", "kept", 1.0, "x", 1.5), Row("a", "lost", 1.0, "x", 1.5), Row("a", "dropped", 3.0, "s"))
     after = (Row("a", "lost", 2.0, "x", 1.5), Row("a", "kept", 1.1, "x", 1.5), Row("a", "added", 2.0, "s"))
-    lines = {line.split()[1]: line for line in compare.as_text(before, after).splitlines()[1:]}
+    lines = {line.split()[1]: line for line in compared(before, after).splitlines()[1:]}
     assert list(lines) == ["lost", "kept", "added", "dropped"]
     assert "+100%" in lines["lost"]
     assert lines["lost"].endswith("FAILS NOW")
@@ -74,5 +74,16 @@ def test_comparing_fails_where_a_met_target_is_missed(
         table = Table()
         table.add(Row("start", "window / bare window", value, "x", 1.5))
         paths.append(str(write_run(table, tmp_path / f"{name}.json", quick=False)))
-    assert compare.main(paths) == code
+    assert main(paths) == code
     assert "window / bare window" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("noise", "exponent"), [(0.0, 1.7), (0.1, 1.0), (0.0, 0.0)])
+def test_the_law_that_made_the_costs_is_fitted(noise: float, exponent: float) -> None:
+    sizes = geometric(100, 1_000_000)
+    errors = np.random.default_rng(0).normal(0.0, noise, len(sizes))
+    found, r_squared = fit(
+        sizes, [3e-6 * size**exponent * np.exp(error) for size, error in zip(sizes, errors, strict=True)]
+    )
+    assert found == pytest.approx(exponent, abs=noise / 2 + 1e-9)
+    assert r_squared > 0.99 or exponent == 0.0
