@@ -5,34 +5,34 @@ from the layer above; those of a hidden state from the output and from the next 
 the same step; those of a parameter from every time step and sample.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnviz.cells.interpreters.backward_graph import PRODUCTS
-from rnnviz.cells.interpreters.graph import Graph, Node
-from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound, stored
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names
+from rnnviz.core.mmap_arrays import FloatArray, allocate_array
 from rnnviz.core.places import LOSS, Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row
 from rnnviz.explain.backward_blocks import BackwardBlock, GradientBlocks
 from rnnviz.explain.backward_symbols import (
     GradientSymbol,
-    GradientSymbols,
     Path,
     gate_name,
     gradient_symbols,
+    in_brackets,
     later,
     texts,
     through_weights,
 )
 from rnnviz.explain.lines import Breakdown, EquationLine, Floats, Line, Part, StoredValue, Token, Way
 from rnnviz.explain.value_sources import notation
-from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import rounded_once
 
 
@@ -105,17 +105,19 @@ def terms_of(
     return Part(way, text, factors, gradients, float((factors * gradients).sum()), name, source, weight)
 
 
-@dataclass(frozen=True)
-class WeightColumn:
+def single_term(way: Way, text: str, factor: float, d: BoundedArray | None, source: Place | None) -> Part:
+    """A part with one term: a factor times a gradient."""
+    value = np.array([0.0 if d is None else float(d.value.item())])
+    return terms_of(way, text, np.array([factor]), value, lambda _: text, lambda _: source)
+
+
+class WeightColumn(NamedTuple):
     """A column of a weight in the rows of a gate, "" of a matrix, which a step multiplies with its gradients."""
 
     parameter: str
     gate: str
     column: int
     where: Location
-
-    def place(self, row: int) -> Place:
-        return parameter_place(self.where.lane, self.parameter, (row, self.column))
 
 
 class StepGradients:
@@ -125,9 +127,8 @@ class StepGradients:
         self._blocks, self._inputs, self._trace = blocks, blocks.inputs, blocks.trace
         assert blocks.inputs.loss is not None, "the run has no backward pass"
         self._loss = blocks.inputs.loss
-        self._network = blocks.inputs.network
-        self._graph: Graph = graph_of(self._network.kind)
-        self._symbols: GradientSymbols = gradient_symbols(self._graph)
+        self._network, self._graph = blocks.inputs.network, blocks.inputs.network.graph
+        self._symbols = gradient_symbols(self._graph)
 
     # One step
 
@@ -162,6 +163,8 @@ class StepGradients:
             lines.append(line.finished(self._trace, given, where.index))
         return tuple(lines)
 
+    # What comes from the next step, the loss and the layer above
+
     def _add_outer(self, line: LineOfGradient, where: Location, state: str) -> None:
         """Add the terms of a state that come from the next step, or from the loss of its final state."""
         after = carried_to(self._network, where, self._inputs.length(where.sample))
@@ -173,9 +176,13 @@ class StepGradients:
 
     def _output(self, where: Location) -> LineOfGradient:
         """The terms of the output of a layer, which come from the loss and from the layer above."""
-        line = LineOfGradient(OF_OUTPUT)
-        self._add_direct(line, where)
-        self._add_above(line, where)
+        line, times = LineOfGradient(OF_OUTPUT), range(where.timestep, where.timestep + 1)
+        direct = self._loss.direct(self._network, where.layer, where.direction, times, self._inputs.batch_size)
+        if direct is not None:
+            self._add_loss(line, "direct", float(direct[0, where.sample, where.unit]), Place.at(f"{LOSS}out", where))
+        if where.layer + 1 < self._network.num_layers:
+            column = where.direction * self._network.output_size + where.unit
+            self._add_input_parts(line, where.moved(layer=where.layer + 1), column, "above")
         if line.total is not None:
             line.total = rounded_once(self._trace, line.total)
         return line
@@ -187,26 +194,13 @@ class StepGradients:
             found = stored(own, self._trace.stored_as, self._trace.eps)[0]
         self._add_given(line, "out", OF_OUTPUT, found, Place.at(OF_OUTPUT, where))
 
-    def _add_direct(self, line: LineOfGradient, where: Location) -> None:
-        times = range(where.timestep, where.timestep + 1)
-        direct = self._loss.direct(self._network, where.layer, where.direction, times, self._inputs.batch_size)
-        if direct is not None:
-            self._add_loss(line, "direct", float(direct[0, where.sample, where.unit]), Place.at(f"{LOSS}out", where))
-
     def _add_loss(self, line: LineOfGradient, text: str, value: float, place: Place) -> None:
         self._add_given(line, "loss", text, exact(np.array(value), self._trace.eps), place)
 
     def _add_given(self, line: LineOfGradient, way: Way, text: str, d: BoundedArray | None, place: Place) -> None:
         """Add a gradient as it is, with the factor 1."""
-        value = np.zeros(1) if d is None else d.value.reshape(1)
-        line.add_vector(terms_of(way, text, np.ones(1), value, lambda _: text, lambda _: place), place)
+        line.add_vector(single_term(way, text, 1.0, d, place), place)
         line.add_to_total(d)
-
-    def _add_above(self, line: LineOfGradient, where: Location) -> None:
-        if where.layer + 1 == self._network.num_layers:
-            return
-        column = where.direction * self._network.output_size + where.unit
-        self._add_input_parts(line, where.moved(layer=where.layer + 1), column, "above")
 
     def _add_input_parts(self, line: LineOfGradient, reader: Location, column: int, text: str) -> None:
         """Add the terms of a column of the layer input: from the steps of every direction at `reader`."""
@@ -275,26 +269,16 @@ class StepGradients:
 
     def _single(self, way: Way, step: BackwardBlock, path: Path, where: Location, *, moved: bool = False) -> Part:
         """A part with one term: the local derivatives on a path times a named gradient."""
-        d = self._at(step.total(path.origin), where.unit)
-        symbols = self._symbols.path(path)
-        text = texts(later(symbols) if moved else symbols)
-        source = self._gradient_place(path.origin, where)
-        return terms_of(
-            way,
-            text,
-            np.array([self._factor(step, path, where.unit)]),
-            np.array([0.0 if d is None else float(d.value)]),
-            lambda _: text,
-            lambda _: source,
-        )
+        symbols, d = self._symbols.path(path), self._at(step.total(path.origin), where.unit)
+        factor, source = self._factor(step, path, where.unit), self._gradient_place(path.origin, where)
+        return single_term(way, texts(later(symbols) if moved else symbols), factor, d, source)
 
     def _product(self, way: Way, step: BackwardBlock, path: Path, where: Location) -> Part:
         """A part with a term for each row of a matrix, from a product that reads the unit."""
-        node = path.origin
+        node, d = path.origin, step.gradient(path.origin)
+        assert d is not None
         gate = node.name if node.op == "recurrent" else ""
         weights = WeightColumn("h2h_weight" if gate else node.args[0].name, gate, where.unit, where)
-        d = step.gradient(node)
-        assert d is not None
         text, read = self._symbols.product(node).text, texts(self._symbols.short(node))
         return self._vector(way, text, weights, d, read, scale=self._factor(step, path, where.unit))
 
@@ -309,7 +293,7 @@ class StepGradients:
         gates = kind.gate_symbols if of.parameter == "i2h_weight" else kind.recurrent_gates
         first = gates.index(of.gate) * size if of.gate else 0
         weights = vars(self._inputs.parameters.layer(where.layer, where.direction))[of.parameter]
-        name = read if read.count(".") == 1 and " " not in read else f"({read})"
+        name = in_brackets(read)
 
         def source(unit: int) -> Place | None:
             if unit >= self._network.output_size:
@@ -323,7 +307,7 @@ class StepGradients:
             d.value.reshape(-1).astype(np.float64),
             lambda unit: f"{name}[t={where.timestep}, u={unit}]{mark}",
             source,
-            lambda unit: of.place(first + unit),
+            lambda unit: parameter_place(where.lane, of.parameter, (first + unit, of.column)),
         )
 
     # Numbers and places
@@ -399,3 +383,165 @@ class StepGradients:
         there = Location(layer, direction, first, sample, unit, reverse=self._network.reverse)
         self._add_next(line, there, place.symbol.removesuffix("0"))
         return line.finished(self._trace, place.array, place.index)
+
+
+_BLOCK_VALUES = 1 << 21
+"""Numbers of a block of time steps that are in memory at once."""
+
+
+class ParameterGradient:
+    """The gradient of one number of a parameter, of one engine."""
+
+    def __init__(self, blocks: GradientBlocks, place: Place) -> None:
+        self._blocks, self._place = blocks, place
+        self._inputs, self._network = blocks.inputs, blocks.inputs.network
+        self._graph = self._network.graph
+        self._nodes = self._contributing()
+
+    def line(self) -> tuple[Line, Floats]:
+        """The line of the gradient, and the contribution (T,) of each time step."""
+        place, symbols = self._place, gradient_symbols(self._graph)
+        timesteps, samples = self._inputs.timesteps, self._inputs.batch_size
+        factors, gradients, bounds = (np.zeros((timesteps, samples)) for _ in range(3))
+        gate, unit, text = "", place.index[0], "grad"
+        for node in self._nodes:
+            gate = node.name if node.op in ("u", "v", "recurrent") else ""
+            unit = place.index[0] % self._network.hidden_size if gate else place.index[0]
+            text = texts(symbols.short(node))
+            for times, group, step, column in self._over_time(unit):
+                d, read = step.gradient(node), self._read(node, step)
+                if d is None:
+                    continue
+                shape = times.stop - times.start, group.stop - group.start, d.value.shape[-1]
+                value, bound = (np.broadcast_to(a, shape)[..., column] for a in (d.value, d.bound))
+                factors[times, group] = read
+                gradients[times, group] = value
+                bounds[times, group] = bound * np.abs(read)
+        products = factors * gradients
+        line = LineOfGradient(notation(place))
+
+        def where(k: int) -> Location:
+            t, n = divmod(k, samples)
+            return Location(place.layer, place.direction, t, n, unit, reverse=self._network.reverse)
+
+        def name(k: int) -> str:
+            t, n = divmod(k, samples)
+            return f"t={t}" if samples == 1 else f"t={t}, n={n}"
+
+        part = terms_of(
+            "time",
+            f"Σ {text}{self._read_text()}",
+            factors.reshape(-1),
+            gradients.reshape(-1),
+            name,
+            lambda k: Place.at(gradient(gate_name(self._network.kind, gate) if gate else "h"), where(k)),
+        )
+        line.add_vector(part, None)
+        layer = self._blocks.layer(place.layer, place.direction, np.array([0]))
+        summed, magnitude, reach = (np.array(a.sum()) for a in (products, np.abs(products), bounds))
+        line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))
+        return line.finished(self._blocks.trace, place.array, place.index), products.sum(axis=1)
+
+    def _contributing(self) -> list[Node]:
+        """The nodes of a step whose gradients contribute to the number's, times what it is multiplied with."""
+        place = self._place
+        kind, size = self._network.kind, self._network.hidden_size
+        if place.name_in_lane not in kind.own_parameters:
+            of_input = place.name_in_lane.startswith("i2h_")
+            gate = (kind.gate_symbols if of_input else kind.recurrent_gates)[place.index[0] // size]
+            ops = ("u",) if of_input else ("v", "recurrent")
+            return [n for n in self._graph.nodes if n.op in ops and n.name == gate]
+        return [
+            n
+            for n in self._graph.nodes
+            if (n.op == "matrix" and n.args[0].name == place.name_in_lane)
+            or ((n.op, n.name) == ("parameter", place.name_in_lane) and len(n.shape) == 1)
+        ]
+
+    def unit_contributions(self, check: Callable[[float], None] = lambda fraction: None) -> Floats:
+        """(T, U): the contributions of the time steps to the numbers of all units in the same gate and column.
+
+        They are summed over the samples; the sum over time of a column is the gradient of the number of this unit.
+        """
+        place, timesteps = self._place, self._inputs.timesteps
+        rows = self._inputs.parameters[place.parameter].shape[0]
+        units = rows if place.name_in_lane in self._network.kind.own_parameters else self._network.hidden_size
+        values: Floats = np.asarray(allocate_array("float64", (timesteps, units)))
+        values[...] = 0.0
+        done, steps = 0, sum(map(self._inputs.length, range(self._inputs.batch_size)))
+        for times, group, step, _ in self._over_time(None):
+            shape = times.stop - times.start, group.stop - group.start, units
+            for node in self._nodes:
+                d = step.gradient(node)
+                if d is not None:
+                    read = np.broadcast_to(self._read(node, step), shape[:2])
+                    values[times] += np.einsum("tnu,tn->tu", np.broadcast_to(d.value, shape), read)
+            done += shape[0] * shape[1]
+            check(done / steps)
+        return values
+
+    def _over_time(self, unit: int | None) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
+        """Blocks of all steps: time steps, samples, gradients of a unit or of all, and the unit's column in them."""
+        place, mixes = self._place, unit is None or self._graph.mixes_units
+        units = None if mixes else np.array([unit])
+        width = self._network.hidden_size if mixes else 1
+        arrays = vars(self._inputs.parameters.layer(place.layer, place.direction))
+        weights = [arrays[name] for name in ("i2h_weight", "h2h_weight") if name in arrays]
+        step_values = sum(weight.shape[1] for weight in weights) + width * len(self._graph.nodes)
+        samples = self._inputs.batch_size
+        # Samples of the same length, side by side.
+        groups = [slice(n, n + 1) for n in range(samples)] if self._inputs.lengths else [slice(0, samples)]
+        for group in groups:
+            length = self._inputs.length(group.start)
+            count = max(1, _BLOCK_VALUES // (step_values * (group.stop - group.start)))
+            backward = self._network.backward(place.direction)
+            pick = np.arange(width) if mixes else np.array([unit])
+            carried = self._blocks.carried_final(place.layer, place.direction, group, pick)
+            starts = range(0, length, count)
+            for start in starts if backward else reversed(starts):
+                times = slice(start, min(start + count, length))
+                step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, units)
+                yield times, group, step, (unit or 0) if mixes else 0
+
+    def _read(self, node: Node, step: BackwardBlock) -> FloatArray | float:
+        """(B, S): what the parameter's number is multiplied with; 1 for a bias and for a number of each unit."""
+        if len(self._place.index) == 1:
+            return 1.0
+        column = self._place.index[1]
+        if node.op in PRODUCTS:
+            return step.value(node.args[-1]).value[..., column]
+        return step.read(node.op)[..., column]
+
+    def _read_text(self) -> str:
+        place = self._place
+        if place.name_in_lane.endswith("bias"):
+            return ""
+        if len(place.index) == 1:
+            return " · 1"
+        read = {"i2h_weight": "x", "h2h_weight": "h[t-1]"}.get(place.name_in_lane, "operand")
+        return f" · {read}[{place.index[1]}]"
+
+
+def gradient_breakdown(blocks: GradientBlocks, place: Place) -> Breakdown:
+    """The terms of a gradient of one engine.
+
+    Its lines are the gradients of one step's unit in the order of the backward pass, each of which uses only earlier
+    ones; of an input value, an initial state or a parameter there is one line.
+    """
+    cell, contributions, step = blocks.inputs.network.kind, None, StepGradients(blocks)
+    with np.errstate(all="ignore"):
+        match place.kind:
+            case "parameter":
+                line, contributions = ParameterGradient(blocks, place).line()
+                lines: tuple[Line, ...] = (line,)
+            case "input":
+                lines = (step.of_input(place),)
+            case "initial":
+                lines = (step.of_initial(place),)
+            case _:
+                assert place.location is not None
+                # A gate or a cell state belongs to another unit than an h that is projected.
+                of_h = place.array in (gradient(cell.state_symbols[0]), OF_OUTPUT)
+                lines = step.lines(place.location, "" if of_h else "H")
+    names = blocks.inputs.names.of_sample(place.sample or 0)
+    return Breakdown(place, blocks.trace.engine, cell, lines, names, contributions=contributions)

@@ -192,6 +192,11 @@ def texts(symbols: Symbols) -> str:
     return "".join(symbol.text for symbol in symbols)
 
 
+def in_brackets(text: str) -> str:
+    """The gradient that a term names with its time step and unit: more than one symbol is in brackets."""
+    return text if text.count(".") == 1 and " " not in text else f"({text})"
+
+
 def through_weights(symbols: Symbols, weight: str = "W") -> str:
     """A transposed matrix times a gradient: "Wᵀ grad.n", "Wᵀ (grad.n · r)"."""
     text = texts(symbols)

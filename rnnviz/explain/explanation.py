@@ -17,8 +17,8 @@ from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
+from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers
-from rnnviz.explain.backward_parameters import ParameterGradient, gradient_breakdown
 from rnnviz.explain.forward import value_breakdown
 from rnnviz.explain.likely_cause import StepWithBugs, step_with_bugs
 from rnnviz.explain.lines import Breakdown, Floats, StoredValue, format_distinct, format_short

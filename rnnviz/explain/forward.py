@@ -15,7 +15,7 @@ from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
+from rnnviz.cells.interpreters.running_error import exact, storage_bound
 from rnnviz.cells.interpreters.symbols import Equation, expression, short_equations
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -38,7 +38,7 @@ from rnnviz.explain.lines import (
 )
 from rnnviz.explain.value_sources import notation, unit_size, value_place
 from rnnviz.frozen import dataclass
-from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_state
 from rnnviz.steps.states import CellStates
 
 
@@ -90,6 +90,7 @@ class PartNodes:
     product: Node | None = None
 
 
+_BEFORE = "[t-1]"
 PRODUCT_OPS = ("u", "v", "recurrent", "matrix")
 """The operations that are a row of a matrix times a vector."""
 
@@ -135,7 +136,7 @@ def first_names(graph: Graph) -> dict[Node, str]:
 
 def symbol_of(names: Mapping[Node, str], node: Node) -> str:
     """The name of a value in the equations: "c", or "c[t-1]" of a state."""
-    return f"{node.name}[t-1]" if node.op == "state" else names.get(node, node.name)
+    return f"{node.name}{_BEFORE}" if node.op == "state" else names.get(node, node.name)
 
 
 def summands(node: Node) -> Iterator[Node]:
@@ -169,12 +170,11 @@ class StepReads:
         That is the sequence, or above the first layer the forward direction of the layer below in the first H columns
         and the backward one in the others.
         """
-        where = self.where
+        where, first = self.where, self.cell.state_symbols[0]
         if where.layer == 0:
             return Place(INPUT_VALUES, (where.timestep, where.sample, column), names=self.names)
-        direction, unit = divmod(column, len(self.state[self.cell.state_symbols[0]]))
-        below = where.moved(layer=where.layer - 1, direction=direction, unit=unit)
-        return Place.at(self.cell.state_symbols[0], below)
+        direction, unit = divmod(column, len(self.state[first]))
+        return Place.at(first, where.moved(layer=where.layer - 1, direction=direction, unit=unit))
 
     def previous_source(self, symbol: str, unit: int | None = None) -> Place:
         """Where a previous state of the unit comes from, or of another unit of its lane."""
@@ -189,19 +189,17 @@ class StepReads:
 
 
 class UnitArithmetic:
-    """The numbers of one unit by node, and the lines made of them."""
+    """The numbers of one unit by node, and the lines made of them; its equations are those whose values have `size`."""
 
     def __init__(self, reads: StepReads, size: str = "H") -> None:
-        """`size` is what the unit is counted in: only equations whose values have that size are given."""
         self._reads, self._cell, self._parameters = reads, reads.cell, reads.parameters
         self._where, self._unit = reads.where, reads.where.unit
         self._graph = graph_of(reads.cell)
-        self._hidden_size = len(reads.parameters["i2h_bias"]) // len(reads.cell.gates)
         self._names = first_names(self._graph)
         self._equations = [line for line in short_equations(reads.cell) if line.node.shape == (size,)]
         roots = [line.node for line in self._equations]
         self._inputs = values_of_all_units(reads.cell, reads.parameters, reads.x, reads.state, roots)
-        self._parts = {n: part for n in nodes_of_unit(roots) if (part := self._product_part(n)) is not None}
+        self._parts = {n: self._product_part(n) for n in nodes_of_unit(roots) if n.op in PRODUCT_OPS}
         known = {node: np.float64(part.total) for node, part in self._parts.items()}
         values = evaluate(roots, self._leaf, ArrayLayer().apply, known)
         self._numbers = {node: float(value) for node, value in values.items()}
@@ -229,9 +227,10 @@ class UnitArithmetic:
     # Lines
 
     def _line(self, equation: Equation, own: StoredValue | None) -> Line:
-        name, node, cell = equation.name, equation.node, self._cell
+        name, node = equation.name, equation.node
         value, written = self._numbers[node], EquationLine.of(tuple(self._tokens(equation)))
-        found = next((n for n in (node, *self._unnamed(node)) if n.activation is not None), None)
+        unnamed = (node, *(arg for arg in node.args if arg not in self._names))
+        found = next((n for n in unnamed if n.activation is not None), None)
         point = None
         if found is not None and found.activation is not None:
             point = found.activation, self._numbers[found.args[0]], self._numbers[found]
@@ -239,12 +238,9 @@ class UnitArithmetic:
             return Line(name, "state", written, tuple(self._products(node)), value, name, own=own, point=point)
         # Without the activation and its bracket.
         symbols = equation.symbols[1:-1] if node.op == "activation" else equation.symbols
-        gate = next((gate.name for gate in cell.gates if gate.symbol == name), "projection")
+        title = next((gate.name for gate in self._cell.gates if gate.symbol == name), "projection")
         text = "".join(symbol.text for symbol in symbols)
-        return Line(name, "gate", written, parts, value, text, gate, _total(parts), own, point)
-
-    def _unnamed(self, node: Node) -> Iterator[Node]:
-        return (arg for arg in node.args if arg not in self._names)
+        return Line(name, "gate", written, parts, value, text, title, _total(parts), own, point)
 
     def _tokens(self, equation: Equation) -> Iterator[Token | str]:
         yield Token(equation.name, self._numbers[equation.node])
@@ -258,11 +254,17 @@ class UnitArithmetic:
 
     def _token_source(self, text: str) -> Place | None:
         """Where a number of an equation comes from; None for u and v, which the gate's own terms make."""
-        states = self._cell.state_symbols[1:]
-        previous = text.removesuffix("[t-1]")
-        if previous != text:
+        if text.endswith(_BEFORE):
+            return self._named_source(text)
+        named = self._gates.get(text) or text in self._cell.state_symbols[1:]
+        return value_place(self._cell, self._where, text) if named else None
+
+    def _named_source(self, symbol: str) -> Place:
+        """Where a value comes from by its symbol: "c", or "c[t-1]" of a state before the step."""
+        previous = symbol.removesuffix(_BEFORE)
+        if previous != symbol:
             return self._reads.previous_source(previous)
-        return value_place(self._cell, self._where, text) if self._gates.get(text) or text in states else None
+        return value_place(self._cell, self._where, symbol)
 
     # Parts
 
@@ -275,59 +277,43 @@ class UnitArithmetic:
         return (*halves, *(replace(part, bias=None) for part in parts if part not in first.values()))
 
     def _part(self, nodes: PartNodes) -> Part:
+        scale = nodes.factor
         if nodes.product is None:
-            symbol, factor = symbol_of(self._names, nodes.value), nodes.factor
-            return self._single(1.0 if factor is None else self._numbers[factor], self._numbers[nodes.value], symbol)
-        part, scale = self._parts[nodes.product], nodes.factor
+            symbol = symbol_of(self._names, nodes.value)
+            source = self._named_source(symbol)
+            factor = 1.0 if scale is None else self._numbers[scale]
+            return _number_part(symbol, factor, self._numbers[nodes.value], self._term_name(source), source)
+        part = self._parts[nodes.product]
         if scale is None:
             return part
         return replace(part, scale=self._numbers[scale], scale_name=self._names.get(scale, ""))
 
-    def _single(self, factor: float, value: float, symbol: str) -> Part:
-        """A part with one term."""
-        previous = symbol.removesuffix("[t-1]")
-        if previous != symbol:
-            source = self._reads.previous_source(previous)
-        else:
-            source = value_place(self._cell, self._where, symbol)
-        name = self._term_name(source)
-        return _number_part(symbol, factor, value, float(np.multiply(factor, value)), name, source)
-
     def _products(self, node: Node) -> Iterator[Part]:
         """The products that a value adds up, and its other terms."""
+        named = {value: name for name, value in self._graph.values.items()}
         for term in summands(node):
-            factor, read = 1.0, term
-            if term.op == "times":
-                factor, read = self._numbers[term.args[0]], term.args[1]
-            value = self._numbers[read]
+            factor, read = (self._numbers[term.args[0]], term.args[1]) if term.op == "times" else (1.0, term)
             name = "".join(symbol.text for symbol in expression(self._cell, term))
+            # Of tanh(c) it comes from where c does.
             of = term.args[-1] if term.args else term
-            symbol = f"{of.name}[t-1]" if of.op == "state" else ""
-            yield _number_part(symbol, factor, value, float(np.multiply(factor, value)), name, self._source(of))
+            if of.op == "state":
+                symbol, source = f"{of.name}{_BEFORE}", self._reads.previous_source(of.name)
+            else:
+                symbol, source = "", Place.at(named.get(of, "c"), self._where)
+            yield _number_part(symbol, factor, self._numbers[read], name, source)
 
-    def _source(self, node: Node) -> Place:
-        """Where the second factor of a product comes from; of tanh(c) where c does."""
-        if node.op == "state":
-            return self._reads.previous_source(node.name)
-        name = {value: name for name, value in self._graph.values.items()}.get(node)
-        return Place.at(name or "c", self._where)
-
-    def _product_part(self, node: Node) -> Part | None:
-        """The sum that gives an input part, a recurrent part or a product with a matrix; None of any other node."""
-        match node.op:
-            case "u":
-                read = self._reads.x
-            case "v":
-                read = self._reads.state[self._cell.state_symbols[0]]
-            case "recurrent":
-                read = self._inputs[node.args[0]]
-            case "matrix":
-                return self._matrix_part(node)
-            case _:
-                return None
+    def _product_part(self, node: Node) -> Part:
+        """The sum that gives an input part, a recurrent part or a product with a matrix."""
+        if node.op == "matrix":
+            return self._matrix_part(node)
         way: Way = "i2h" if node.op == "u" else "h2h"
+        if node.op == "recurrent":
+            read = self._inputs[node.args[0]]
+        else:
+            read = self._reads.x if way == "i2h" else self._reads.state[self._cell.state_symbols[0]]
         gates = self._cell.gate_symbols if way == "i2h" else self._cell.recurrent_gates
-        row, name = gates.index(node.name) * self._hidden_size + self._unit, f"{way}_bias"
+        size = len(self._parameters["i2h_bias"]) // len(self._cell.gates)
+        row, name = gates.index(node.name) * size + self._unit, f"{way}_bias"
         weights = np.asarray(self._parameters[f"{way}_weight"][row], np.float64)
         bias = Bias(f"b_{way}", float(self._parameters[name][row]), self._parameter(name, row))
         source = self._reads.input_source if way == "i2h" else self._reads.hidden_source
@@ -353,27 +339,28 @@ class UnitArithmetic:
             return Place.at(reads, there) if reads else Place.at(self._cell.state_symbols[0], self._where)
 
         def name(unit: int) -> str:
-            # What other units' values are called that have no name but that of the matrix.
+            # Other units' values that have no name but that of the matrix.
             return self._term_name(source(unit)) if reads else f"{matrix.name}[u={self._unit}, {unit}]"
 
-        total = _added_up(weights, read, 0.0)
-        return Part(
-            "matrix", "", weights, read, total, name, source, lambda k: self._parameter(matrix.name, self._unit, k)
-        )
+        def weight(unit: int) -> Place:
+            return self._parameter(matrix.name, self._unit, unit)
+
+        return Part("matrix", "", weights, read, _added_up(weights, read, 0.0), name, source, weight)
 
     def _parameter(self, name: str, *index: int) -> Place:
         return parameter_place(self._where.lane, name, index)
 
     def _term_name(self, place: Place) -> str:
         """Name of a number that a term reads, with its direction if the layer below has two: "h[t=1, u=3] ←"."""
-        text, states = notation(place), self._reads.state
-        one_below = len(self._reads.x) == len(states[self._cell.state_symbols[0]])
+        one_below = len(self._reads.x) == len(self._reads.state[self._cell.state_symbols[0]])
         if place.lane is None or place.layer == self._where.layer or one_below:
-            return text
-        return f"{text} {ARROWS[place.lane.backward]}"
+            return notation(place)
+        return f"{notation(place)} {ARROWS[place.lane.backward]}"
 
 
-def _number_part(text: str, factor: float, value: float, total: float, name: str, source: Place) -> Part:
+def _number_part(text: str, factor: float, value: float, name: str, source: Place) -> Part:
+    """A part with one term."""
+    total = float(np.multiply(factor, value))
     return Part("value", text, np.array([factor]), np.array([value]), total, lambda _: name, lambda _: source)
 
 
@@ -392,6 +379,7 @@ def _total(parts: Sequence[Part]) -> float:
     return float(total)
 
 
+@np.errstate(all="ignore")
 def value_breakdown(
     inputs: Inputs,
     trace: Trace,
@@ -404,58 +392,53 @@ def value_breakdown(
     `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any. `read`
     has values to use in place of the layer input "x" (I,) and of previous states (U,) by symbol.
     """
-    with np.errstate(all="ignore"):
-        return _value_breakdown(inputs, trace, place, cells, read)
-
-
-def _value_breakdown(
-    inputs: Inputs, trace: Trace, place: Place, cells: CellStates | None, read: Mapping[str, FloatArray]
-) -> Breakdown:
     network, cell, size = inputs.network, inputs.network.kind, unit_size(inputs.network.kind, place)
     graph, step = graph_of(cell), place.location
     assert step is not None, "no step computes this place"
     where = replace(step, reverse=network.reverse)
     layer, direction, timestep, sample, unit = where.index
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
-    x = layer_input(inputs, trace, layer, times, samples)
-    h = previous_hidden(inputs, trace, layer, direction, times, samples)
-    x, h = (read[s][None, None] if s in read else array for s, array in (("x", x), ("h", h)))
     # A unit that is computed from others needs their states. A unit of a projected h has none.
     units = slice(0, network.hidden_size) if graph.mixes_units else slice(unit, unit + 1)
-    state: dict[str, FloatArray] = {"h": h[0, 0].astype(np.float64)}
-    c: BoundedArray | None = None
-    if network.kind.has_cell_state:
+    x = read["x"][None, None] if "x" in read else layer_input(inputs, trace, layer, times, samples)
+    before = {
+        s: read[s][None, None] if s in read else previous_state(inputs, trace, s, layer, direction, times, samples)
+        for s in cell.state_symbols
+        if s != "c"
+    }
+    state: dict[str, FloatArray] = {symbol: array[0, 0].astype(np.float64) for symbol, array in before.items()}
+    bounded = bounded_layer(inputs, trace, layer, direction, None if graph.mixes_units else np.array([unit]))
+    carried = {s: bounded.leaf(state[s][np.newaxis, units], trace.stored_as) for s in cell.further_states}
+    if cell.has_cell_state:
         if "c" in read:
-            c = exact(read["c"][None, units].astype(np.float64), trace.eps)
+            carried["c"] = exact(read["c"][None, units].astype(np.float64), trace.eps)
         else:
             states = CellStates(inputs, trace) if cells is None else cells
-            c = states.before(layer, direction, timestep, samples, units)
-        state["c"] = np.broadcast_to(c.value[0], (network.hidden_size,))
-    for symbol in cell.further_states:
-        if symbol in read:
-            state[symbol] = read[symbol].astype(np.float64)
-        else:
-            found = previous_state(inputs, trace, symbol, layer, direction, times, samples)
-            state[symbol] = found[0, 0].astype(np.float64)
-    names = inputs.names.of_sample(sample)
-    parameters, row = vars(inputs.parameters.layer(layer, direction)), x[0, 0].astype(np.float64)
-    before = read_after(network, where, inputs.length(sample))
-    reads = StepReads(cell, parameters, row, state, where, before, state_row(network, where), names)
+            carried["c"] = states.before(layer, direction, timestep, samples, units)
+        state["c"] = np.broadcast_to(carried["c"].value[0], (network.hidden_size,))
+    row, names = x[0, 0].astype(np.float64), inputs.names.of_sample(sample)
+    reads = StepReads(
+        cell=cell,
+        parameters=vars(inputs.parameters.layer(layer, direction)),
+        x=row,
+        state=state,
+        where=where,
+        before=read_after(network, where, inputs.length(sample)),
+        row=state_row(network, where),
+        names=names,
+    )
     unit_step = UnitArithmetic(reads, size)
-    values = unit_step.values
-    bounds = _bounds(inputs, trace, where, (x, h), c, state, size)
-    stored = {**trace.lines, "c": trace.cell, "h": trace.hidden}
-    own = {
-        name: StoredValue(
-            name,
-            float(array[where.index]),
-            values[name],
-            bounds[name],
-            Place.at(name, where) if name in cell.state_symbols[1:] else None,
-        )
-        for name, array in stored.items()
-        if array is not None and name in values and name in bounds
-    }
+    values, every = unit_step.values, (*cell.state_symbols, *trace.lines)
+    # The audit's bounds, from the unit's own equations.
+    found, _ = BoundedBlock(bounded, x, before["h"], {}, 0).follow(carried, every)
+    column = unit if graph.mixes_units else 0
+    own = {}
+    for name, array in {**trace.lines, "c": trace.cell, "h": trace.hidden}.items():
+        if array is not None and name in values and graph.values[name].shape == (size,):
+            returned = np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1)
+            bound = found[name].bound[0, 0, column].item() + storage_bound(returned, trace.stored_as).item()
+            source = Place.at(name, where) if name in cell.state_symbols[1:] else None
+            own[name] = StoredValue(name, float(array[where.index]), values[name], bound, source)
     of_unit = [symbol for symbol in cell.state_symbols if symbol in values]
     return Breakdown(
         place=Place.at(of_unit[0], where) if of_unit else place,
@@ -470,33 +453,6 @@ def _value_breakdown(
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
         hidden_size=network.hidden_size,
     )
-
-
-def _bounds(
-    inputs: Inputs,
-    trace: Trace,
-    where: Location,
-    read: tuple[FloatArray, FloatArray],
-    c: BoundedArray | None,
-    state: Mapping[str, FloatArray],
-    size: str,
-) -> dict[str, float]:
-    """The audit's bounds of the unit's states by name, from its own equations; `read` is x, h (1, 1, K)."""
-    graph = graph_of(inputs.network.kind)
-    of_others = graph.mixes_units
-    units = None if of_others else np.array([where.unit])
-    layer = bounded_layer(inputs, trace, where.layer, where.direction, units)
-    chosen = slice(None) if of_others else slice(where.unit, where.unit + 1)
-    carried = {} if c is None else {"c": c}
-    further = inputs.network.kind.further_states
-    carried |= {symbol: layer.leaf(state[symbol][np.newaxis, chosen], trace.stored_as) for symbol in further}
-    every = (*inputs.network.kind.state_symbols, *trace.lines)
-    names = [name for name in every if graph.values[name].shape == (size,)]
-    values, _ = BoundedBlock(layer, *read, {}, 0).follow(carried, every)
-    place = where.unit if of_others else 0
-    bounds = {name: values[name].bound[0, 0, place].item() for name in names}
-    stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}
-    return {name: bound + storage_bound(stored[name], trace.stored_as).item() for name, bound in bounds.items()}
 
 
 _POINTS = 97

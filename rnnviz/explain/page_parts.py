@@ -23,7 +23,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.explain.backward_blocks import GradientBlocks
-from rnnviz.explain.backward_symbols import Path, gradient_symbols, later, texts, through_weights
+from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts, through_weights
 from rnnviz.explain.forward import (
     PRODUCT_OPS,
     PartNodes,
@@ -344,7 +344,7 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
             "factors": [[factor.role, numbers[factor.node]] for factor in own.factors if factor.node is not None],
             "text": symbols.product(origin).text if is_product else texts(written),
             "later": symbols.product(origin).text if is_product else texts(later(written)),
-            "gradient": _named(texts(symbols.short(origin))),
+            "gradient": in_brackets(texts(symbols.short(origin))),
         }
 
     def paths(node: Node) -> list[dict[str, Any]]:
@@ -359,7 +359,7 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
             text = through_weights(read if op == "u" else later(read))
             row = sum_of(network, node, numbers)
             own = {name: row[name] for name in ("matrix", "row", "rows")}
-            found.append({**own, "node": numbers[node], "text": text, "gradient": _named(texts(read))})
+            found.append({**own, "node": numbers[node], "text": text, "gradient": in_brackets(texts(read))})
         return found
 
     return {
@@ -385,8 +385,3 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
         "u": parts("u", [node.name for node in graph.nodes if node.op == "u"]),
         "v": parts("v", cell.recurrent_gates),
     }
-
-
-def _named(text: str) -> str:
-    """The gradient that a term names with its time step and unit: more than one symbol is in brackets."""
-    return text if text.count(".") == 1 and " " not in text else f"({text})"

@@ -16,9 +16,8 @@ from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.backward import line_of
+from rnnviz.explain.backward import ParameterGradient, gradient_breakdown, line_of
 from rnnviz.explain.backward_blocks import GradientBlocks
-from rnnviz.explain.backward_parameters import ParameterGradient, gradient_breakdown
 from rnnviz.explain.explanation import explain_gradient
 from rnnviz.explain.lines import Breakdown, Line
 from rnnviz.io.inputs import load_inputs
