@@ -88,7 +88,7 @@ class LineOfGradient:
             own = StoredValue(self.name, stored, value, bound)
         equation = EquationLine.of((Token(self.name, value), " = ", *(self._pieces or [Token("0", 0.0)])))
         several = len(self.parts) > 1
-        parts = tuple(replace(p, subtotal=True) if several and len(p.factors) > 1 else p for p in self.parts)
+        parts = tuple(replace(p, subtotal=True) if several and len(p) > 1 else p for p in self.parts)
         return Line(self.name, "gradient", equation, parts, value, self.name, own=own)
 
 

@@ -1,31 +1,35 @@
 """A value or a gradient explained for every engine of a run, and the first number where two engines diverge."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import field, replace
+from itertools import product
 from typing import get_args
 
 import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.byte_cache import ByteCache
+from rnnviz.core.config import parameter_name
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
+from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers
 from rnnviz.explain.forward import value_breakdown
-from rnnviz.explain.likely_cause import StepWithBugs, step_with_bugs
 from rnnviz.explain.lines import Breakdown, Floats, StoredValue, format_distinct, format_short
 from rnnviz.explain.terms import Divergence, Step, first_divergence
 from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
-from rnnviz.steps.inputs import followed
+from rnnviz.steps.inputs import followed, layer_input
 from rnnviz.steps.states import CellStates
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.compare import gradient_atol
@@ -68,6 +72,18 @@ _NO_CONTRIBUTIONS = "The contributions of time steps by {engine} are not known: 
 _NO_GRADIENT = "it does not give {name}"
 _NO_INPUTS = "the inputs of its step were not recorded"
 _TRUNCATED = "Truncation: no gradient passes from t = {later} to t = {earlier}."
+
+
+@dataclass(frozen=True, eq=False)
+class StepWithBugs:
+    """A step with known bugs, which gives the engine's own values within rounding.
+
+    `bugs` are their names, `cause` is the noun phrase of the verdict.
+    """
+
+    bugs: tuple[str, ...]
+    cause: str
+    breakdown: Breakdown
 
 
 @dataclass(frozen=True)
@@ -117,30 +133,29 @@ class Explanation:
     @property
     def sentences(self) -> tuple[str, ...]:
         """Which engines' own values differ from the arithmetic, and where each candidate diverges."""
-        own = {name: each.outcomes for name, each in self.breakdowns.items() if name not in self.unread}
-        wrong = _wrong(own, "gradients of later steps" if self.of_gradient else STEP_READS)
+        read = "gradients of later steps" if self.of_gradient else STEP_READS
+        wrong = tuple(
+            _wrong(name, own, read)
+            for name, breakdown in self.breakdowns.items()
+            for own in breakdown.outcomes
+            if name not in self.unread and not own.right
+        )
         # That the arithmetic agrees says nothing of an engine whose likely cause is known.
         reference = self.reference.engine
-        diverges = (
+        diverges = tuple(
             divergence_sentence(display_name(reference), display_name(name), divergence)
             for name, divergence in self.divergences.items()
             if divergence is None or not divergence.is_stored or not self.causes.keys() & {name, reference}
         )
         causes = (_likely_cause(cause, self.with_bugs.get(name)) for name, cause in self.causes.items())
         unread = (*self.notes, *(each.sentence for each in self.unread.values()))
-        if self.of_gradient:
-            return (*wrong, *unread, *diverges)
-        return (*wrong, *diverges, *causes, *unread)
+        return (*wrong, *unread, *diverges) if self.of_gradient else (*wrong, *diverges, *causes, *unread)
 
 
-def _wrong(outcomes: Mapping[str, Sequence[StoredValue]], read: str) -> Iterator[str]:
-    """Which values of each engine differ from those of the equations; `read` names the values that these use."""
-    for engine, each in outcomes.items():
-        for own in each:
-            if not own.right:
-                stored, computed = format_distinct(own.stored, own.computed)
-                names = {"engine": display_name(engine), "symbol": own.symbol, "read": read}
-                yield WRONG.format(**names, stored=stored, computed=computed)
+def _wrong(engine: str, own: StoredValue, read: str) -> str:
+    """A value of an engine that differs from that of the equations; `read` names the values that these use."""
+    stored, computed = format_distinct(own.stored, own.computed)
+    return WRONG.format(engine=display_name(engine), symbol=own.symbol, read=read, stored=stored, computed=computed)
 
 
 def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
@@ -179,10 +194,9 @@ class ExplanationCache:
 
     def interrupt_by(self, interrupt: Callable[[], None]) -> None:
         """Let long computations call `interrupt` often, which may raise to cancel."""
-        for cells in self.cells.values():
-            cells.interrupt = interrupt
-        for blocks in self.blocks.values():
-            blocks.interrupt = interrupt
+        each: list[CellStates | GradientBlocks] = [*self.cells.values(), *self.blocks.values()]
+        for computing in each:
+            computing.interrupt = interrupt
 
 
 def explain(
@@ -222,7 +236,7 @@ def explain(
     causes = {
         name: cause for name in wrong if result.judgment is not None and (cause := likely_cause(result.judgment, name))
     }
-    with_bugs = {name: step for name in causes if (step := step_with_bugs(result, breakdowns[name])) is not None}
+    with_bugs = {name: step for name in causes if (step := _step_with_bugs(result, breakdowns[name])) is not None}
     return Explanation(place, breakdowns, divergences, unread, (), causes, with_bugs)
 
 
@@ -311,12 +325,76 @@ def _notes(result: RunResult, where: Location | None) -> tuple[str, ...]:
 
 def _atol(result: RunResult, place: Place, atol: float) -> float:
     """The tolerance of a place: of a gradient, relative to the largest one of its step or its array."""
-    return gradient_atol(atol, _scale(result.reference, place)) if place.is_gradient else atol
+    if not place.is_gradient:
+        return atol
+    where, trace = place.location, result.reference
+    if where is None:
+        return gradient_atol(atol, np.asarray(trace.get(place.array, np.ones(1))))
+    return gradient_atol(atol, trace[gradient("h")][where.layer, where.direction, where.timestep, where.sample])
 
 
-def _scale(trace: Trace, place: Place) -> FloatArray:
-    """The engine's gradients at the step of a place, whose largest one is the scale of the tolerance."""
-    where = place.location
-    if where is not None:
-        return np.asarray(trace[gradient("h")][where.layer, where.direction, where.timestep, where.sample])
-    return np.asarray(trace.get(place.array, np.ones(1)))
+def _step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
+    """The step of an engine with its likely cause; None if that does not give all of the engine's values."""
+    judgment, inputs, where = result.judgment, result.inputs, own.place.location
+    if judgment is None or where is None or not judgment.diagnoses.get(own.engine) or own.right:
+        return None
+    bugs, trace = judgment.diagnoses[own.engine][0], result.traces[own.engine]
+    for variants in product(*(KNOWN_BUGS[bug].faults(inputs.network) for bug in bugs)):
+        fault: BugVariant | None = BugVariant()
+        for other in variants:
+            fault = None if fault is None else fault.together_with(other)
+        if fault is not None:
+            read = _read(fault, inputs, trace, where)
+            breakdown = value_breakdown(_with_fault(fault, inputs, where), trace, own.place, read=read)
+            if breakdown.right:
+                return StepWithBugs(bugs, likely_cause(judgment, own.engine), breakdown)
+    return None
+
+
+def _with_fault(fault: BugVariant, inputs: Inputs, where: Location) -> Inputs:
+    """The inputs with the cell of the fault, and with the parameters of a lane as the fault reads them."""
+    cell = inputs.network.kind
+    network = replace(inputs.network, custom=fault.changed(cell), clip=None, activations=None)
+    lane = where.layer, where.direction
+    read = vars(fault.read(cell, inputs.parameters.layer(*lane)))
+    arrays = {**inputs.parameters, **{parameter_name(*lane, name): array for name, array in read.items()}}
+    config = replace(inputs.config, network=network)
+    return replace(inputs, config=config, parameters=Parameters(network, arrays))
+
+
+def _read(fault: BugVariant, inputs: Inputs, trace: Trace, where: Location) -> dict[str, FloatArray]:
+    """Values that the step reads from another place with the fault: the layer input "x" (I,), and previous states (U,).
+
+    A step of a direction that is not reversed has its previous state at t - 1, and so has one whose values were left
+    in the order of computation, which reads its input at the mirrored time step. With the batch axis as the time axis
+    the previous state is the one of the neighboring sample.
+    """
+    network, (layer, direction, t, sample, _) = inputs.network, where.index
+    at, before = t, (t - 1, sample)
+    moved = fault.batch_as_time or (network.backward(direction) and fault.backward != "reversed")
+    if fault.batch_as_time:
+        before = t, sample + (1 if network.backward(direction) else -1)
+    elif moved and fault.backward == "not_realigned":
+        at = inputs.length(sample) - 1 - t
+    read: dict[str, FloatArray] = {}
+    if at != t or fault.concat_swapped:
+        x = layer_input(inputs, trace, layer, slice(at, at + 1), slice(sample, sample + 1))[0, 0]
+        halves = np.split(x, network.directions) if fault.concat_swapped and layer else [x]
+        read["x"] = np.concatenate(halves[::-1])
+    row = layer * network.directions + direction
+    initial = {
+        symbol: array[row, t % inputs.batch_size if fault.batch_as_time else sample]
+        for symbol, array in inputs.initial_state.items()
+    }
+    own = {symbol: trace[symbol][layer, direction] for symbol in initial if symbol in trace}
+    if moved:
+        starts = min(before) < 0 or before[1] == inputs.batch_size
+        read |= initial if starts else {symbol: array[before] for symbol, array in own.items()}
+    if fault.forgotten and (not fault.at_seams or (t in inputs.seams and not network.backward(direction))):
+        if fault.forgotten_is == "swapped":
+            others = dict(zip(fault.forgotten, reversed(fault.forgotten), strict=True))
+            read |= {symbol: own[other][before] for symbol, other in others.items() if other in own}
+        else:
+            zeros = fault.forgotten_is == "zeros"
+            read |= {s: np.zeros_like(initial[s]) if zeros else initial[s] for s in fault.forgotten}
+    return read

@@ -223,6 +223,10 @@ class Part:
     scale_name: str = ""
     subtotal: bool = False
 
+    def __len__(self) -> int:
+        """The number of terms."""
+        return len(self.factors)
+
     @cached_property
     def products(self) -> Floats:
         """(K,): factors · values."""
@@ -258,7 +262,7 @@ class Line:
 
     def __len__(self) -> int:
         """The number of terms."""
-        return sum(len(part.factors) for part in self.parts)
+        return sum(map(len, self.parts))
 
     def by_weight(self) -> NDArray[np.intp]:
         """(n,): the places of the terms, those first that add most; NaN and infinity weigh more than any number."""

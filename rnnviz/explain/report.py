@@ -12,8 +12,7 @@ from rnnviz.core.number_format import json_number
 from rnnviz.core.sequence import timestep_in_words
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
-from rnnviz.explain.explanation import Explanation
-from rnnviz.explain.likely_cause import StepWithBugs
+from rnnviz.explain.explanation import Explanation, StepWithBugs
 from rnnviz.explain.lines import (
     Breakdown,
     EquationLine,
@@ -47,7 +46,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
         lines.append("")
         if first.title:
             lines.append(f"{first.name}, {first.title}{recomputed_of(each, first.name)}")
-        if first.title or any(len(part.factors) > 1 for part in first.parts):
+        if first.title or any(len(part) > 1 for part in first.parts):
             lines += [*_terms(explanation, alike, top), ""]
         lines += _equation([b.engine for b in each], [line.equation for line in alike])
     lines += [*_units(each, top), "", *_outcomes(each)]
@@ -83,7 +82,7 @@ def _gradient_heading(explanation: Explanation) -> Iterator[str]:
     place, first = explanation.place, explanation.reference
     sample = "" if place.sample is None else f", sample {place.sample}"
     yield f"{in_words(place)}{sample}: {first.cell.title}"
-    ways = {part.way for line in first.lines for part in line.parts if len(part.factors) > 1}
+    ways = {part.way for line in first.lines for part in line.parts if len(part) > 1}
     yield from (legend for way, legend in _LEGENDS.items() if way in ways)
 
 
@@ -162,8 +161,7 @@ def _terms(explanation: Explanation, lines: Sequence[Line], top: int | None) -> 
         cells = [row.figures[0].factor]
         for own in row.figures:
             cells += [own.input, table.product(row, own), *([own.added] if table.scaled else []), own.stop]
-        shown = tuple("" if value is None else format_short(value) for value in cells)
-        rows.append(TextRow(row.name, shown, marked=place in marked))
+        rows.append(TextRow(row.name, tuple("" if v is None else format_short(v) for v in cells), place in marked))
     added = (f"× {lines[0].scaled_by}",) if table.scaled else ()
     factor, read = ("factor", "× gradient") if table.of_gradient else ("weight", "× input")
     header = [factor, *(read, "= product", *added, "sum") * len(each)]
@@ -212,7 +210,15 @@ def _outcomes(each: Sequence[Breakdown]) -> Iterator[str]:
 
 def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity"."""
-    return _gradient_json(explanation) if explanation.of_gradient else _value_json(explanation)
+    found = _gradient_json(explanation) if explanation.of_gradient else _value_json(explanation)
+    ends = {
+        "partings": {name: _divergence_json(own) for name, own in explanation.divergences.items()},
+        "sentences": list(explanation.sentences),
+    }
+    names, where = explanation.reference.names, explanation.place.location
+    if explanation.of_gradient or where is None or not names:
+        return {**found, **ends}
+    return {**found, **ends, "names": {"timestep": names.timestep(where.timestep), "features": list(names.features)}}
 
 
 def _value_json(explanation: Explanation) -> dict[str, Any]:
@@ -228,7 +234,11 @@ def _value_json(explanation: Explanation) -> dict[str, Any]:
     reference, where = explanation.reference, explanation.place.location
     assert where is not None
     last = reference.previous[0].symbol if reference.previous else ""
-    names = reference.names
+    engines = {name: _engine_json(own) for name, own in explanation.breakdowns.items()}
+    for name, step in explanation.with_bugs.items():
+        own = _engine_json(step.breakdown)
+        kept = ("gates", "equations", "next", "difference", "bound", "ratio", "right")
+        engines[name]["likely_cause"] = {"bugs": list(step.bugs), "cause": step.cause, **{k: own[k] for k in kept}}
     return {
         "name": notation(reference.place),
         "where": where.to_json(),
@@ -238,20 +248,7 @@ def _value_json(explanation: Explanation) -> dict[str, Any]:
         "gates": _gates_json(reference),
         "previous": _previous_json(reference),
         "reference": reference.engine,
-        "engines": {
-            name: _engine_json(own)
-            | ({"likely_cause": _with_bugs_json(step)} if (step := explanation.with_bugs.get(name)) else {})
-            for name, own in explanation.breakdowns.items()
-        },
-        **_ends_json(explanation),
-        **({"names": {"timestep": names.timestep(where.timestep), "features": list(names.features)}} if names else {}),
-    }
-
-
-def _ends_json(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "partings": {name: _divergence_json(found) for name, found in explanation.divergences.items()},
-        "sentences": list(explanation.sentences),
+        "engines": engines,
     }
 
 
@@ -267,65 +264,56 @@ def _stored(breakdown: Breakdown, symbol: str) -> float | str | None:
 
 def _engine_json(own: Breakdown) -> dict[str, Any]:
     states = own.cell.state_symbols
-    returned = {each.symbol: json_number(each.stored) for each in own.outcomes if each.symbol not in states}
-    cell = _stored(own, "c")
-    return {
+    found: dict[str, Any] = {
         "gates": _gates_json(own),
         "previous": _previous_json(own),
         "equations": [{"symbols": line.equation.symbols, "numbers": line.equation.numbers} for line in own.lines],
         "next": {symbol: json_number(own.by_name[symbol].value) for symbol in states if symbol in own.by_name},
         "stored": _stored(own, states[0]),
-        **({} if cell is None else {"stored_c": cell}),
-        **({"returned": returned} if returned else {}),
-        **(_outcome_json(own.outcomes[-1]) if own.outcomes else {}),
-        "recomputed": [line.name for line in own.lines if line.name in own.recomputed],
-        **(
-            {"units": {name: [json_number(float(v)) for v in values] for name, values in own.across.items()}}
-            if own.across
-            else {}
-        ),
     }
-
-
-def _with_bugs_json(step: StepWithBugs) -> dict[str, Any]:
-    own = _engine_json(step.breakdown)
-    names = ("gates", "equations", "next", "difference", "bound", "ratio", "right")
-    return {"bugs": list(step.bugs), "cause": step.cause, **{name: own[name] for name in names}}
+    if (cell := _stored(own, "c")) is not None:
+        found["stored_c"] = cell
+    if returned := {each.symbol: json_number(each.stored) for each in own.outcomes if each.symbol not in states}:
+        found["returned"] = returned
+    if own.outcomes:
+        found |= _outcome_json(own.outcomes[-1])
+    found["recomputed"] = [line.name for line in own.lines if line.name in own.recomputed]
+    if own.across:
+        found["units"] = {name: [json_number(float(v)) for v in values] for name, values in own.across.items()}
+    return found
 
 
 def _outcome_json(own: StoredValue) -> dict[str, Any]:
     """The difference of an engine's own value from the arithmetic's, with the rounding bound."""
-    return {
-        "difference": json_number(own.difference),
-        "bound": json_number(own.bound),
-        "ratio": json_number(own.ratio),
-        "right": own.right,
-    }
+    numbers = {name: json_number(getattr(own, name)) for name in ("difference", "bound", "ratio")}
+    return {**numbers, "right": own.right}
 
 
 def _gates_json(own: Breakdown) -> list[dict[str, Any]]:
-    return [_gate_json(gate, graph_of(own.cell).activation(gate.name)) for gate in own.gates]
-
-
-def _gate_json(gate: Line, activation: str) -> dict[str, Any]:
-    u, v = gate.part("i2h"), gate.part("h2h")
-    return {
-        "name": gate.name,
-        "activation": activation,
-        "terms": [
-            {"kind": part.way, "index": k, **_term_json(part, k, "weight", "input")}
-            for part in gate.parts
-            for k in range(len(part.factors))
-        ],
-        "i2h_bias": json_number(u.bias.value if u and u.bias else 0.0),
-        "h2h_bias": json_number(v.bias.value if v and v.bias else 0.0),
-        "sum": _number(gate.argument),
-        "value": json_number(gate.value),
-        "title": gate.title,
-        "u": json_number(u.total if u else 0.0),
-        "v": json_number(v.total if v else 0.0),
-        **({"reset": json_number(v.scale)} if v and v.scale_name else {}),
-    }
+    found = []
+    for gate in own.gates:
+        u, v = gate.part("i2h"), gate.part("h2h")
+        terms = [
+            {"kind": p.way, "index": k, **_term_json(p, k, "weight", "input")}
+            for p in gate.parts
+            for k in range(len(p))
+        ]
+        found.append(
+            {
+                "name": gate.name,
+                "activation": graph_of(own.cell).activation(gate.name),
+                "terms": terms,
+                "i2h_bias": json_number(u.bias.value if u and u.bias else 0.0),
+                "h2h_bias": json_number(v.bias.value if v and v.bias else 0.0),
+                "sum": _number(gate.argument),
+                "value": json_number(gate.value),
+                "title": gate.title,
+                "u": json_number(u.total if u else 0.0),
+                "v": json_number(v.total if v else 0.0),
+                **({"reset": json_number(v.scale)} if v and v.scale_name else {}),
+            }
+        )
+    return found
 
 
 def _term_json(part: Part, k: int, factor: str, value: str) -> dict[str, Any]:
@@ -356,44 +344,37 @@ def _gradient_json(explanation: Explanation) -> dict[str, Any]:
     sum of each time step of the gradient of a parameter.
     """
     place = explanation.place
+    engines: dict[str, dict[str, Any]] = {}
+    for name, own in explanation.breakdowns.items():
+        engines[name] = {"lines": [_line_json(line) for line in own.lines]}
+        if own.contributions is not None:
+            engines[name]["over_time"] = [json_number(float(value)) for value in own.contributions]
     return {
         "gradient": in_words(place),
         **({} if place.location is None else {"where": place.location.to_json()}),
         **({"parameter": place.parameter, "index": list(place.index)} if place.kind == "parameter" else {}),
         "reference": explanation.reference.engine,
-        "engines": {
-            name: {
-                "lines": [_line_json(line) for line in own.lines],
-                **(
-                    {}
-                    if own.contributions is None
-                    else {"over_time": [json_number(float(value)) for value in own.contributions]}
-                ),
-            }
-            for name, own in explanation.breakdowns.items()
-        },
+        "engines": engines,
         "without_gradients": {name: unread.reason for name, unread in explanation.unread.items()},
-        **_ends_json(explanation),
     }
 
 
 def _line_json(line: Line) -> dict[str, Any]:
+    parts = [
+        {
+            "way": part.way,
+            "name": part.text,
+            "sum": json_number(part.total),
+            "terms": [{"name": part.name(k), **_term_json(part, k, "factor", "gradient")} for k in range(len(part))],
+        }
+        for part in line.parts
+    ]
+    own = {} if line.own is None else {"own": {"value": json_number(line.own.stored), **_outcome_json(line.own)}}
     return {
         "name": line.name,
         "symbols": line.equation.symbols,
         "numbers": line.equation.numbers,
         "value": json_number(line.value),
-        "parts": [
-            {
-                "way": part.way,
-                "name": part.text,
-                "sum": json_number(part.total),
-                "terms": [
-                    {"name": part.name(k), **_term_json(part, k, "factor", "gradient")}
-                    for k in range(len(part.factors))
-                ],
-            }
-            for part in line.parts
-        ],
-        **({} if line.own is None else {"own": {"value": json_number(line.own.stored), **_outcome_json(line.own)}}),
+        "parts": parts,
+        **own,
     }

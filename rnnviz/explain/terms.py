@@ -135,7 +135,7 @@ def _pairs_of_gradients(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergen
     """The engines' own gradients follow the lines that give them, because later lines read them."""
     for mine, other in zip(ours.lines, theirs.lines, strict=True):
         for part, beside in zip(mine.parts, other.parts, strict=True):
-            if len(part.factors) > 1:
+            if len(part) > 1:
                 yield Divergence("sum", f"{part.text} of {mine.name}", part.total, beside.total, mine.name)
         yield Divergence("gate", mine.name, mine.value, other.value, mine.name)
         if mine.own is not None and other.own is not None:
@@ -218,7 +218,7 @@ class _Rows:
     def __init__(self, lines: Sequence[Line], divergence: Divergence | None) -> None:
         self._lines, self._parts, self._divergence = lines, lines[0].parts, divergence
         self._sums = [0.0] * len(lines)
-        self._starts = np.cumsum([0, *(len(part.factors) for part in self._parts)])
+        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
         self._added = [np.concatenate([*(part.added for part in line.parts), np.zeros(0)]) for line in lines]
 
     def rows(self, order: Order, top: int | None) -> Iterator[TermRow]:
@@ -345,5 +345,5 @@ def gradient_bars(each: Sequence[Breakdown], lines: Sequence[Line]) -> GradientB
             values, tuple(f"t={t}" for t in times), tuple(parts[0].source(t * width) for t in times), True
         )
     totals = np.array([[part.total for part in line.parts] for line in lines])
-    sources = tuple(part.source(0) if len(part.factors) == 1 else None for part in parts)
+    sources = tuple(part.source(0) if len(part) == 1 else None for part in parts)
     return GradientBars(totals, tuple(part.text for part in parts), sources)

@@ -88,7 +88,7 @@ def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
     for place, gate in enumerate(arithmetic.gates):
         row = place * inputs.network.hidden_size + where.unit
         for part in gate.parts:
-            for k in range(len(part.factors)):
+            for k in range(len(part)):
                 assert part.factors[k] == inputs.parameters[f"{prefix}{part.way}_weight"][row, k]
                 assert part.weight(k).index == (row, k)
                 assert part.values[k] == stored_value(inputs, trace, part.source(k))
@@ -104,14 +104,14 @@ def test_links_lead_through_both_directions_to_the_input() -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm", hidden_size=3, num_layers=2, bidirectional=True)
     trace = computed(engine_or_skip("manual"), inputs)[0]
     top = breakdown_at(inputs, trace, Location(1, 1, 2, 1, 0))
-    assert [part.source(k) for part in top.gates[0].parts for k in range(len(part.factors))] == [
+    assert [part.source(k) for part in top.gates[0].parts for k in range(len(part))] == [
         *(Place("h", (0, 0, 2, 1, unit)) for unit in range(3)),
         *(Place("h", (0, 1, 2, 1, unit)) for unit in range(3)),
         *(Place("h", (1, 1, 3, 1, unit)) for unit in range(3)),
     ]
     assert [state.source for state in top.previous] == [Place(s, (1, 1, 3, 1, 0)) for s in "hc"]
     start = breakdown_at(inputs, trace, Location(0, 1, 3, 1, 2))
-    assert [part.source(k) for part in start.gates[1].parts for k in range(len(part.factors))] == [
+    assert [part.source(k) for part in start.gates[1].parts for k in range(len(part))] == [
         *(Place("input", (3, 1, feature)) for feature in range(5)),
         *(Place("h0", (1, 1, unit)) for unit in range(3)),
     ]

@@ -25,8 +25,7 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.explain.backward_symbols import gate_name
-from rnnviz.explain.explanation import Explanation
-from rnnviz.explain.likely_cause import StepWithBugs
+from rnnviz.explain.explanation import Explanation, StepWithBugs
 from rnnviz.explain.lines import EquationLine
 from rnnviz.explain.report import recomputed_of
 from rnnviz.explain.value_sources import in_words
