@@ -1,24 +1,20 @@
 """An explanation as text and as JSON, with numbers that can be checked on paper."""
 
 import re
-from dataclasses import replace
 from math import exp, inf, nan, tanh
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.places import Place
-from rnnviz.core.sequence import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import Explanation, Unread
-from rnnviz.explain.lines import format_short
 from rnnviz.explain.report import report, to_json
-from rnnviz.explain.terms import SHOWN_TERMS, Divergence, first_divergent_row
+from rnnviz.explain.terms import SHOWN_TERMS, Divergence
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import (
     arithmetic_of,
@@ -26,7 +22,6 @@ from tests.explain.arithmetics import (
     changed,
     explain_at,
     explained,
-    table_of,
     tidy_result,
     values_of,
 )
@@ -202,26 +197,6 @@ def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> 
 def test_a_page_of_the_heaviest_terms_sums_the_others_up() -> None:
     blocks = report(explain_at(agreeing(), LSTM_WHERE), top=2).split("\n\n")
     assert "\n\n".join([*blocks[:5], *blocks[-4:]]) + "\n" == TWO_TERMS
-
-
-@pytest.mark.parametrize("top", [None, 2])
-def test_the_printed_sums_are_those_of_the_ledger_in_the_window(top: int | None) -> None:
-    explanation = explain_at(split_at(), GRU_WHERE)
-    each = list(explanation.breakdowns.values())
-    divergence = explanation.divergences["manual"]
-    blocks = report(explanation, top).split("\n\n")
-    for symbol in "rzn":
-        (block,) = [own.splitlines() for own in blocks if own.startswith(f"{symbol}, ")]
-        found = table_of(each, symbol, top=top, divergence=divergence)
-        printed = {re.split(r"\s{2,}", line[2:])[0]: line[2:].split() for line in block[3:]}
-        assert list(printed) == [row.name for row in found.rows]
-        for row in found.rows:
-            stops = [format_short(own.stop) for own in row.figures if own.stop is not None]
-            half = 1 if row.kind == "total" else (len(printed[row.name]) - len(row.name.split())) // 2
-            if stops:
-                assert [printed[row.name][-1 - half], printed[row.name][-1]] == stops, row.name
-        marked = [place for place, line in enumerate(block[3:]) if line.startswith("≠ ")]
-        assert marked == [first_divergent_row(found, each[0], 1, divergence)]
 
 
 def test_a_long_name_widens_the_last_of_its_columns() -> None:
@@ -477,16 +452,3 @@ def test_nonfinite_and_unrecorded_values_are_marked() -> None:
     }
     assert found["engines"]["gluon"]["difference"] == "Infinity"
     assert "names" not in found
-
-
-@pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        (Names(("a", "b", "c")), {"timestep": "c", "features": []}),
-        (Names((), ("x", "", "y")), {"timestep": "", "features": ["x", "", "y"]}),
-    ],
-)
-def test_names_are_included_where_the_sequence_has_any(names: Names, told: dict[str, Any]) -> None:
-    result = tidy_result(cell="rnn_tanh", hidden_size=2)
-    named = replace(result, inputs=replace(result.inputs, names=names))
-    assert to_json(explain_at(named, WHERE))["names"] == told

@@ -14,7 +14,6 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.lines import Bias, Breakdown, EquationLine, Line, Part, Token, Way
 from rnnviz.explain.terms import (
-    SHOWN_TERMS,
     Divergence,
     TermRow,
     TermTable,
@@ -29,14 +28,12 @@ from tests.explain.arithmetics import (
     arithmetic_of,
     breakdown_at,
     changed,
-    explain_at,
     explained,
     half,
     table_of,
     tidy_result,
     values_of,
 )
-from tests.factories import make_result
 
 WHERE = Location(0, 1, 3, 1, 0)
 """The first step of the backward direction: it reads x[3], h0 and c0."""
@@ -167,36 +164,8 @@ def test_by_weight_the_heaviest_terms_of_the_first_engine_are_first_and_the_rest
         assert own.stop == pytest.approx(own.start + value)
 
 
-def test_in_order_each_half_sums_the_terms_left_out() -> None:
-    each = pair("gru")
-    rows = expected(each, "n")
-    heaviest = max(rows[:3] + rows[5:7], key=lambda row: abs(row.figures[0].added or 0.0))
-    found = {row.name: row for row in table_of(each, "n", "index", 1).rows}
-    for rest, size in ((rows[:3], 3), (rows[5:7], 2)):
-        left = [row for row in rest if row is not heaviest]
-        own = found[f"{len(left)} {'more' if len(left) < size else 'terms'}"]
-        assert [figures.added for figures in own.figures] == pytest.approx(summed(left))
-
-
 def names(found: TermTable) -> list[str]:
     return [row.name for row in found.rows]
-
-
-def test_a_line_of_few_terms_lists_all_and_of_one_more_the_heaviest() -> None:
-    few, many = (pair("rnn_tanh", input_size=SHOWN_TERMS - 2 + more) for more in (0, 1))
-    for each, top, rest in ((few, None, False), (many, None, True), (many, 99, False)):
-        found = table_of(each, "h", top=top)
-        assert sum(row.kind == "term" for row in found.rows) == (found.terms - rest)
-        assert ("1 more" in names(found)) is rest
-
-
-def test_terms_of_an_upper_layer_say_which_direction_they_read() -> None:
-    result = make_result(cell="gru", hidden_size=2, num_layers=2, bidirectional=True)
-    each = list(explain_at(result, Location(layer=1, timestep=2, sample=1, unit=1)).breakdowns.values())
-    assert names(table_of(each, "n")) == [
-        *("h[t=2, u=0] →", "h[t=2, u=1] →", "h[t=2, u=0] ←", "h[t=2, u=1] ←", "b_i2h", "u_n"),
-        *("h[t=1, u=0]", "h[t=1, u=1]", "b_h2h", "v_n", "u_n + r · v_n"),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -255,24 +224,6 @@ def test_a_state_is_the_sum_of_its_products() -> None:
     )
 
 
-def test_a_grus_hidden_value_is_the_new_plus_the_kept_part() -> None:
-    here = WHERE.moved(timestep=2)
-    each = pair("gru", here)
-    v = values_of(each[0])
-    new, kept = (1.0 - v["z"]) * v["n"], v["z"] * v["h[t-1]"]
-    make = TermValues(1.0 - v["z"], v["n"], new, new, 0.0, new)
-    keep = TermValues(v["z"], v["h[t-1]"], kept, kept, new, new + kept)
-    whole = TermValues(product=v["h"], stop=v["h"])
-    same(
-        table_of(each, "h").rows,
-        [
-            TermRow("term", "(1 - z) · n", (make, make), Place.at("n", here)),
-            TermRow("term", "z · h[t-1]", (keep, keep), Place.at("h", WHERE)),
-            TermRow("total", "h", (whole, whole)),
-        ],
-    )
-
-
 # The first row in which running sums diverge
 
 
@@ -299,10 +250,6 @@ def first_row(each: tuple[Breakdown, Breakdown], name: str, rtol: float, atol: f
 def test_sums_diverge_at_the_first_input_that_differs(cell: str, name: str, by: float, order: str) -> None:
     for unit in range(4):
         assert first_row(moved_pair(cell, unit, by), name, 1e-5, 1e-6, order) == f"h[t=1, u={unit}]"
-
-
-def test_another_reset_gate_makes_sums_of_a_candidate_diverge_at_the_first_product_that_it_scales() -> None:
-    assert first_row(moved_pair("gru", 2, 0.25), "n", 1e-5, 1e-6) == "h[t=1, u=0]"
 
 
 def test_a_difference_within_the_tolerance_of_the_sum_is_none_until_it_exceeds_it() -> None:
@@ -414,12 +361,6 @@ def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong() 
     for ours, theirs, diverges in ((V["h"], far, True), (far, V["h"], True), (V["h"], near, False), (far, far, False)):
         found = first_divergence(changed(OURS, "h", stored=ours), changed(OURS, "h", stored=theirs), 0.0, 1.0)
         assert found == (Divergence("stored", "the stored h", ours, theirs) if diverges else None)
-
-
-def test_without_a_cell_state_there_is_no_number_of_one() -> None:
-    ours = agreeing("gru")
-    expected = Divergence("h", "h", ours.by_name["h"].value, 9.0)
-    assert first_divergence(ours, changed(ours, "h", value=9.0), 0.0, 0.0) == expected
 
 
 @pytest.mark.parametrize(

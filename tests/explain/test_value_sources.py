@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.places import Place, entry_place, parameter_place
 from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.explain.report import report, to_json
+from rnnviz.explain.report import to_json
 from rnnviz.explain.value_sources import (
     InputSource,
     counterpart,
@@ -198,21 +198,6 @@ def test_a_number_of_the_initial_state_has_its_place_in_the_array(
 NAMES = Names(("Mon", "", "Wed", "Thu", "Fri"), ("open", "", "close"))
 RESULT = make_result(cell="lstm", num_layers=2)
 NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
-
-
-def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
-    named, plain = (report(explain_at(result, Location(timestep=2))).splitlines() for result in (NAMED, RESULT))
-    assert named[0].startswith("h[t=2, u=0] of layer 0 forward →, sample 0, t = 2 'Wed': ")
-    assert [line for line in named if line.startswith('  x[t=2, i="open"] ')]
-    assert [line for line in named if line.startswith("  x[t=2, i=1] ")]
-    assert [line.split()[2:] for line in named if '"close"' in line] == [
-        line.split()[2:] for line in plain if line.startswith("  x[t=2, i=2]")
-    ]
-
-
-def test_unnamed_time_steps_and_upper_layers_are_unchanged() -> None:
-    where = Location(layer=1, timestep=1)
-    assert report(explain_at(NAMED, where)) == report(explain_at(RESULT, where))
 
 
 def test_json_has_names_and_indices() -> None:
