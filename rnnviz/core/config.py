@@ -245,10 +245,7 @@ class Backward:
         "indices", "The hidden value that is the loss: [layer, direction, time step, sample, unit].", None, count=5
     )
     final_state: str = config_field(
-        "choice",
-        "Gradient of the loss with respect to the final state.",
-        "zeros",
-        choices=("zeros", "ones", "normal"),
+        "choice", "Gradient of the loss with respect to the final state.", "zeros", choices=("zeros", "ones", "normal")
     )
     seed: int = config_field("int", "Seed of random loss gradients.", 3, minimum=0, maximum=LARGEST_SEED)
     truncate: int | None = config_field(

@@ -56,11 +56,7 @@ _OF = {
         rows=True,
     ),
     "onnx": _Words(
-        _onnx,
-        {"W_i2h": "W", "W_h2h": "R", "b_i2h": "Wb", "b_h2h": "Rb"},
-        ("Y_h", "Y_c"),
-        "Y",
-        {"[h, c]": "(Y_h, Y_c)"},
+        _onnx, {"W_i2h": "W", "W_h2h": "R", "b_i2h": "Wb", "b_h2h": "Rb"}, ("Y_h", "Y_c"), "Y", {"[h, c]": "(Y_h, Y_c)"}
     ),
     "keras": _Words(
         _keras,

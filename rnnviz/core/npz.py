@@ -21,16 +21,7 @@ from rnnviz.core.progress import advance
 from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
 
-ZIP_DAMAGE = (
-    BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
+ZIP_DAMAGE = (BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OverflowError, RuntimeError, ValueError)
 """Besides an OSError. A member that is encrypted, or packed in an unknown way, is a RuntimeError."""
 
 

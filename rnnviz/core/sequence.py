@@ -188,8 +188,7 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
     if (source.source == "text") != bool(source.symbols):
         key = "text" if source.texts is None else "texts"
         raise ConfigError(
-            f"sequence.{key}",
-            f'sequence.{key} and sequence.source = "text" go together: give both or neither.',
+            f"sequence.{key}", f'sequence.{key} and sequence.source = "text" go together: give both or neither.'
         )
     for key, (what, is_read) in _READ_WITH.items():
         value = getattr(source, key)

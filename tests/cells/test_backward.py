@@ -16,15 +16,7 @@ from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward, pass_nothing
 from rnnviz.cells.lstm import LSTM, LSTM_PEEPHOLE
-from tests.cells.layers import (
-    ALL_CELLS,
-    Arrays,
-    DrawnLayer,
-    draw_layer,
-    drawn_layers,
-    gradients_of,
-    stepwise_states,
-)
+from tests.cells.layers import ALL_CELLS, Arrays, DrawnLayer, draw_layer, drawn_layers, gradients_of, stepwise_states
 from tests.profiles import nightly_except
 
 STEP = 1e-6

@@ -198,10 +198,7 @@ def test_a_product_with_an_infinity_is_certain_if_the_factor_is_surely_not_zero_
     factor: float, bound: float, known: bool
 ) -> None:
     with np.errstate(invalid="ignore"):
-        for p, q in (
-            (one(factor, bound), one(inf, 0.5)),
-            (one(-inf, 0.5), one(factor, bound)),
-        ):
+        for p, q in ((one(factor, bound), one(inf, 0.5)), (one(-inf, 0.5), one(factor, bound))):
             result = p * q
             np.testing.assert_array_equal(result.value, p.value * q.value)
             assert result.bound[0] == (EPS if known else inf)

@@ -35,9 +35,7 @@ def test_the_least_recently_used_value_of_any_cache_goes_beyond_the_shared_limit
     assert (len(other), used_bytes()) == (0, 0)
 
 
-def test_a_value_that_is_put_again_counts_once_and_what_is_reserved_stays(
-    caches: list[ByteCache[str, object]],
-) -> None:
+def test_a_value_that_is_put_again_counts_once_and_what_is_reserved_stays(caches: list[ByteCache[str, object]]) -> None:
     one, other, _ = caches
     for key in "ababab":
         one.put(key, key, 8)

@@ -170,11 +170,7 @@ def custom(*, size: str = "H", roles: bool = False) -> CellSpec:
 
 @pytest.mark.parametrize(
     ("key", "value", "fit"),
-    [
-        ("projection_size", 2, {"size": "P"}),
-        ("clip", 1.0, {"roles": True}),
-        ("activations", ["tanh"], {"roles": True}),
-    ],
+    [("projection_size", 2, {"size": "P"}), ("clip", 1.0, {"roles": True}), ("activations", ["tanh"], {"roles": True})],
 )
 def test_a_custom_cell_has_what_the_keys_set(key: str, value: object, fit: dict[str, Any]) -> None:
     network = {"cell": "./x.py", "input_size": 2, "hidden_size": 3}

@@ -61,11 +61,7 @@ def test_a_header_that_does_not_fit_its_file_is_refused() -> None:
     for file, size, sentence in (
         (content, len(content) + 1, f"would have {len(content)} bytes and has"),
         (content, len(content) - 1, f"would have {len(content)} bytes and has"),
-        (
-            header(118, (-2, -2)) + bytes(16),
-            144,
-            r"the shape \(-2, -2\) would have \d+ bytes and has 144$",
-        ),
+        (header(118, (-2, -2)) + bytes(16), 144, r"the shape \(-2, -2\) would have \d+ bytes and has 144$"),
         (b"\x93NUMPY\x03\x00" + bytes(100), 108, r"^its format has the version \(3, 0\)$"),
     ):
         with pytest.raises(ValueError, match=sentence):

@@ -172,11 +172,7 @@ def reordered_rows(array: FloatArray, given: tuple[str, ...], wanted: tuple[str,
 
 
 def step_values(
-    cell: CellSpec,
-    parameters: Mapping[str, Any],
-    x: Any,
-    state: Mapping[str, Any],
-    library: Library = NUMPY,
+    cell: CellSpec, parameters: Mapping[str, Any], x: Any, state: Mapping[str, Any], library: Library = NUMPY
 ) -> dict[str, Any]:
     """One time step: the gates, candidates and new states that the cell's step names, each (N, H) or (N, P) by name.
 

@@ -316,12 +316,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
     """The values (B, N, U) of a block of time steps B with their bounds, and its carried states (N, U)."""
 
     def __init__(
-        self,
-        layer: BoundedLayer,
-        x: FloatArray,
-        before: FloatArray,
-        own: Mapping[str, FloatArray],
-        first: int,
+        self, layer: BoundedLayer, x: FloatArray, before: FloatArray, own: Mapping[str, FloatArray], first: int
     ) -> None:
         """Prepare a block. `x` and `before` are (B, N, I); `own` is (B, N, U)."""
         super().__init__(layer.graph, len(x))

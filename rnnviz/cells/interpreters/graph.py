@@ -118,13 +118,7 @@ class Tracer:
         self._known: dict[tuple[Any, ...], Node] = {}
         self._operations = 0
 
-    def node(
-        self,
-        op: Op,
-        args: tuple[Node, ...] = (),
-        shape: tuple[str, ...] = (),
-        **details: Any,
-    ) -> Node:
+    def node(self, op: Op, args: tuple[Node, ...] = (), shape: tuple[str, ...] = (), **details: Any) -> Node:
         """The node of an operation; `details` are its name, number or activation."""
         key = op, tuple(map(id, args)), *details.values()
         if key not in self._known:
