@@ -337,47 +337,39 @@ class Config:
             source = getattr(self, section)
             from_file = getattr(source, key) == "file"
             if from_file and source.path is None and not (section == "sequence" and source.paths):
-                raise ConfigError(
-                    f"{section}.path", f'{section}.path is missing: {section}.{key} = "file" needs the file\'s path.'
-                )
+                raise ConfigError.of(f"{section}.path", f'is missing: {section}.{key} = "file" needs the file\'s path.')
             if source.path is not None and not from_file:
-                raise ConfigError(
+                raise ConfigError.of(
                     f"{section}.path",
-                    f'{section}.path = "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
+                    f'= "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
                     f'it must be "file", or the path left out.',
                 )
         if self.sequence.paths is not None and self.sequence.source != "file":
-            raise ConfigError(
+            raise ConfigError.of(
                 "sequence.paths",
-                f'sequence.paths is not read with sequence.source = "{self.sequence.source}": it must be "file", or '
+                f'is not read with sequence.source = "{self.sequence.source}": it must be "file", or '
                 "the paths left out.",
             )
         check_sequence(self.sequence, self.parameters.path)
         _check_cell_keys(self.network)
         if self.network.reverse and self.network.bidirectional:
-            raise ConfigError(
+            raise ConfigError.of(
                 "network.reverse",
-                "network.reverse = true needs network.bidirectional = false: a bidirectional layer has a backward "
-                "direction already.",
+                "= true needs network.bidirectional = false: a bidirectional layer has a backward direction already.",
             )
-        if self.parameters.entry is not None and self.parameters.path is None:
-            raise ConfigError(
-                "parameters.entry",
-                f'parameters.entry = "{self.parameters.entry}" names a layer of a file, '
-                f"but parameters.path is missing.",
-            )
-        if self.initial_state.final_of is not None and self.initial_state.path is None:
-            raise ConfigError(
-                "initial_state.final_of",
-                f'initial_state.final_of = "{self.initial_state.final_of}" names an engine of a run\'s archive, '
-                "but initial_state.path is missing.",
-            )
+        for section, key, what in (
+            ("parameters", "entry", "a layer of a file"),
+            ("initial_state", "final_of", "an engine of a run's archive"),
+        ):
+            source = getattr(self, section)
+            if getattr(source, key) is not None and source.path is None:
+                named = f'= "{getattr(source, key)}" names {what}'
+                raise ConfigError.of(f"{section}.{key}", f"{named}, but {section}.path is missing.")
         _check_backward(self)
         if self.compare.reference in (self.compare.candidates or ()):
-            raise ConfigError(
+            raise ConfigError.of(
                 "compare.candidates",
-                f'compare.candidates holds "{self.compare.reference}", which is the reference: '
-                f"a candidate must be another engine.",
+                f'holds "{self.compare.reference}", which is the reference: a candidate must be another engine.',
             )
         return self
 
@@ -464,9 +456,9 @@ def _check_cell_keys(network: Network) -> None:
     if network.cell not in CELLS:
         return
     if network.projection_size is not None and network.cell not in PROJECTIONS:
-        raise ConfigError(
+        raise ConfigError.of(
             "network.projection_size",
-            f"network.projection_size = {network.projection_size} needs the cell {join_words(PROJECTIONS, 'or')}, "
+            f"= {network.projection_size} needs the cell {join_words(PROJECTIONS, 'or')}, "
             f"but network.cell is {network.cell}: leave the key out or change the cell.",
         )
     _check_activations(network, [role for role, _ in CELLS[network.cell].activations])
@@ -486,18 +478,17 @@ def _check_custom_keys(network: Network, cell: CellSpec) -> None:
         value = getattr(network, key)
         if value is not None and not there:
             given = display_value(list(value) if isinstance(value, tuple) else value)
-            raise ConfigError(
-                f"network.{key}",
-                f"network.{key} = {given} needs {missing}: leave the key out or change {network.cell}.",
+            raise ConfigError.of(
+                f"network.{key}", f"= {given} needs {missing}: leave the key out or change {network.cell}."
             )
     _check_activations(network, roles)
 
 
 def _check_activations(network: Network, roles: list[str]) -> None:
     if network.activations is not None and len(network.activations) != len(roles):
-        raise ConfigError(
+        raise ConfigError.of(
             "network.activations",
-            f"network.activations = {display_value(list(network.activations))} has "
+            f"= {display_value(list(network.activations))} has "
             f"{plural(len(network.activations), 'activation')}, "
             f"but {network.cell} needs {len(roles)}: {', '.join(roles)}.",
         )
@@ -534,17 +525,17 @@ def _check_backward(config: Config) -> None:
     """Check the keys of the one hidden value, as far as the sizes are known before files are read."""
     backward = config.backward
     if (backward.value is None) != (backward.loss != "value"):
-        raise ConfigError(
+        raise ConfigError.of(
             "backward.value",
-            'backward.value is missing: backward.loss = "value" needs [layer, direction, time step, sample, unit].'
+            'is missing: backward.loss = "value" needs [layer, direction, time step, sample, unit].'
             if backward.value is None
             else f"backward.value = {list(backward.value)} is not read with "
             f'backward.loss = "{backward.loss}": it must be "value", or the indices left out.',
         )
     if backward.loss == "file" and backward.final_state != "zeros":
-        raise ConfigError(
+        raise ConfigError.of(
             "backward.final_state",
-            f'backward.final_state = "{backward.final_state}" is not read with backward.loss = "file": the file has '
+            f'= "{backward.final_state}" is not read with backward.loss = "file": the file has '
             "the gradients of the final state.",
         )
 

@@ -46,6 +46,11 @@ class ConfigError(InputError):
         self.key = key
         self.sentence = str(self)
 
+    @classmethod
+    def of(cls, key: str, rest: str) -> "ConfigError":
+        """The error of a key whose sentence begins with it."""
+        return cls(key, f"{key} {rest}")
+
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str, dict[str, Any]]]:
         return type(self), (self.key, self.sentence, self.settings)
 

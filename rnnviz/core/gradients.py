@@ -155,15 +155,14 @@ def _check_value(config: Config, lengths: tuple[int, ...]) -> None:
     sizes = network.hidden_shape(config.sequence.timesteps, config.sequence.batch_size)
     for name, index, size in zip(names, value, sizes, strict=True):
         if index >= size:
-            raise ConfigError(
+            raise ConfigError.of(
                 "backward.value",
-                f"backward.value = {list(value)} has the {name} {index}, but the largest is {size - 1}: "
+                f"= {list(value)} has the {name} {index}, but the largest is {size - 1}: "
                 "choose a smaller one, or a larger network or sequence.",
             )
     if lengths and value[2] >= lengths[value[3]]:
-        raise ConfigError(
-            "backward.value",
-            f"backward.value = {list(value)} is in padding: sample {value[3]} has {lengths[value[3]]} time steps.",
+        raise ConfigError.of(
+            "backward.value", f"= {list(value)} is in padding: sample {value[3]} has {lengths[value[3]]} time steps."
         )
 
 

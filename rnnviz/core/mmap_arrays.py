@@ -48,7 +48,7 @@ def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]
     if sys.platform == "linux" and size <= _POPULATED_BYTES:
         with suppress(OSError):
             mapped.madvise(_MADV_POPULATE_WRITE)
-    return _array_in(mapped, dtype, shape, len(header))
+    return np.ndarray(shape, dtype, mapped, len(header))
 
 
 def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
@@ -58,7 +58,7 @@ def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
         return np.empty(shape, dtype)
     with TemporaryFile(buffering=0) as file:
         _make_room(file, size)
-        return _array_in(mmap.mmap(file.fileno(), size), dtype, shape, 0)
+        return np.ndarray(shape, dtype, mmap.mmap(file.fileno(), size))
 
 
 def store_mapped(path: Path, array: FloatArray) -> FloatArray:
@@ -70,7 +70,7 @@ def store_mapped(path: Path, array: FloatArray) -> FloatArray:
         while rest:
             rest = rest[file.write(rest) :]
         mapped = mmap.mmap(file.fileno(), len(header) + array.nbytes, access=mmap.ACCESS_READ)
-    return _array_in(mapped, array.dtype.str, array.shape, len(header))
+    return np.ndarray(array.shape, array.dtype.str, mapped, len(header))
 
 
 def open_mapped(path: Path, *, writable: bool = False) -> Any:
@@ -98,10 +98,6 @@ def _make_room(file: RawIOBase, size: int) -> None:
     rest = size - file.tell()
     while rest:
         rest -= file.write(memoryview(_ZEROS)[:rest]) or 0
-
-
-def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, ...], offset: int) -> FloatArray:
-    return np.ndarray(shape, dtype, mapped, offset)
 
 
 def release_pages(array: NDArray[Any]) -> None:

@@ -243,9 +243,8 @@ def section_from_mapping(section: type[Section], name: str, values: Any, **fixed
     for item in fields(section):  # type: ignore[arg-type]
         required = item.name in keys and item.default is MISSING
         if required and item.name not in checked and item.name not in fixed:
-            raise ConfigError(
-                f"{name}.{item.name}",
-                f"{name}.{item.name} is missing and has no default: it must be {keys[item.name].allowed}.",
+            raise ConfigError.of(
+                f"{name}.{item.name}", f"is missing and has no default: it must be {keys[item.name].allowed}."
             )
     return section(**{**checked, **fixed})
 

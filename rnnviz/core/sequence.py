@@ -187,19 +187,14 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             )
     if (source.source == "text") != bool(source.symbols):
         key = "text" if source.texts is None else "texts"
-        raise ConfigError(
-            f"sequence.{key}", f'sequence.{key} and sequence.source = "text" go together: give both or neither.'
-        )
+        raise ConfigError.of(f"sequence.{key}", 'and sequence.source = "text" go together: give both or neither.')
     for key, (what, is_read) in _READ_WITH.items():
         value = getattr(source, key)
         if value is not None and not is_read(source):
-            raise ConfigError(
-                f"sequence.{key}", f"sequence.{key} = {display_value(value)} is not read here: it goes with {what}."
-            )
+            raise ConfigError.of(f"sequence.{key}", f"= {display_value(value)} is not read here: it goes with {what}.")
     if (source.lengths == "file") != (source.lengths_path is not None):
-        raise ConfigError(
-            "sequence.lengths_path",
-            'sequence.lengths_path and sequence.lengths = "file" go together: give both or neither.',
+        raise ConfigError.of(
+            "sequence.lengths_path", 'and sequence.lengths = "file" go together: give both or neither.'
         )
     if source.source != "file":
         check_sample_labels(source)
@@ -212,15 +207,15 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             named = f"sequence.{key} = {display_value(text)}" if key == "text" else f"{display_value(text)} in {key}"
             raise ConfigError(f"sequence.{key}", f"{named} contains no word.")
     if source.embedding is not None and source.embedding_path is None and weights is None:
-        raise ConfigError(
+        raise ConfigError.of(
             "sequence.embedding",
-            f"sequence.embedding = {display_value(source.embedding)} names an array of the file of parameters.path, "
+            f"= {display_value(source.embedding)} names an array of the file of parameters.path, "
             "which is missing: give it, or sequence.embedding_path for a separate file.",
         )
     if source.embedding is not None and _ending(source.embedding_path) == ".npy":
-        raise ConfigError(
+        raise ConfigError.of(
             "sequence.embedding",
-            f"sequence.embedding = {display_value(source.embedding)} is not read here: "
+            f"= {display_value(source.embedding)} is not read here: "
             f"an .npy file, which sequence.embedding_path is, holds one array and no names.",
         )
 
@@ -229,9 +224,9 @@ def check_sample_labels(source: SequenceSource) -> None:
     """Raises ConfigError if there are labels of some samples and not of each."""
     files = source.sample_labels
     if files is not None and len(files) != source.batch_size:
-        raise ConfigError(
+        raise ConfigError.of(
             "sequence.sample_labels",
-            f"sequence.sample_labels has {plural(len(files), 'file')}, but there "
+            f"has {plural(len(files), 'file')}, but there "
             f"{'is' if source.batch_size == 1 else 'are'} {plural(source.batch_size, 'sample')}: give one for each.",
         )
 
@@ -241,15 +236,15 @@ def check_seams(source: SequenceSource, count: int | None) -> None:
     seams = source.seams or ()
     for before, seam in pairwise(seams):
         if before >= seam:
-            raise ConfigError(
+            raise ConfigError.of(
                 "sequence.seams",
-                f"sequence.seams = {display_value(list(seams))} is not allowed: {display_value(seam)} follows "
+                f"= {display_value(list(seams))} is not allowed: {display_value(seam)} follows "
                 f"{display_value(before)}, and each must be larger than the previous one.",
             )
     if seams and count is not None and seams[-1] >= count:
-        raise ConfigError(
+        raise ConfigError.of(
             "sequence.seams",
-            f"sequence.seams contains {display_value(seams[-1])}, but there are {count:,} time steps: "
+            f"contains {display_value(seams[-1])}, but there are {count:,} time steps: "
             "a call boundary must be from 1 to the number of time steps minus 1.",
         )
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, leaf_of_parts, values_of_parts
+from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, leaf_of_parts, named_values
 from rnnviz.cells.interpreters.graph import Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.config import parameter_name
@@ -480,7 +480,7 @@ class CellGraph(StepGraph):
 
     def step(self, b: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
         u, v = {gate: array[b] for gate, array in self._u.items()}, self._part("h2h", self._p, state["h"])
-        values = values_of_parts(self._task.cell, self._p, u, v, state, self._autograd.library)
+        values = named_values(self._task.cell, self._p, leaf_of_parts(self._p, u, v, state), self._autograd.library)
         return {s: values[s] for s in state}
 
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:

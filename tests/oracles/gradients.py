@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.arrays import gate_parts, values_of_parts
+from rnnviz.cells.interpreters.arrays import gate_parts, leaf_of_parts, named_values
 from rnnviz.core.gradients import OF_OUTPUT, LossGradient, gradient_names
 from rnnviz.core.inputs import Inputs
 
@@ -44,7 +44,7 @@ def oracle_gradients(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
                         state = {s: array.detach() for s, array in state.items()}
                     u = gate_parts(network.kind.gate_symbols, own, "i2h", below[t], LIBRARY)
                     v = gate_parts(network.kind.recurrent_gates, own, "h2h", state["h"], LIBRARY)
-                    values = values_of_parts(network.kind, own, u, v, state, LIBRARY)
+                    values = named_values(network.kind, own, leaf_of_parts(own, u, v, state), LIBRARY)
                     state = {s: values[s] for s in state}
                     # The output is another node than the state that the next step reads.
                     side[t], last = state["h"] + 0.0, t

@@ -179,7 +179,7 @@ def step_values(
     `parameters` are of the shapes of `CellSpec.parameter_shapes`, x (N, I) is the layer input, and `state` the previous
     state, (N, H) or (N, P) by name; the arrays are those of the `library`.
     """
-    return _named_values(cell, parameters, leaf_of_step(cell, parameters, x, state, library), library)
+    return named_values(cell, parameters, leaf_of_step(cell, parameters, x, state, library), library)
 
 
 def leaf_of_step(
@@ -210,21 +210,10 @@ def gate_parts(
     return {gate: library.product(x, weights[gate]) + biases[gate] for gate in gates}
 
 
-def values_of_parts(
-    cell: CellSpec,
-    parameters: Mapping[str, Any],
-    u: Mapping[str, Any],
-    v: Mapping[str, Any],
-    state: Mapping[str, Any],
-    library: Library = NUMPY,
-) -> dict[str, Any]:
-    """The named values of a step, from its input parts and recurrent parts (N, H) by gate."""
-    return _named_values(cell, parameters, leaf_of_parts(parameters, u, v, state), library)
-
-
-def _named_values(
+def named_values(
     cell: CellSpec, parameters: Mapping[str, Any], leaf: Callable[[Node], Any], library: Library
 ) -> dict[str, Any]:
+    """The named values of a step, from the values of its leaves."""
     values = trace(cell).values
     found = evaluate(list(values.values()), leaf, ArrayLayer.of(cell, parameters, library).apply)
     return {name: found[node] for name, node in values.items()}

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache, reduce
 from itertools import product
 from math import inf, isfinite
 from types import FrameType, MappingProxyType
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -21,21 +21,8 @@ from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellError, CellSpec, Step, Value, Values
 from rnnviz.frozen import dataclass
 
-Op: TypeAlias = Literal[
-    "u",
-    "v",
-    "state",
-    "parameter",
-    "number",
-    "gradient",
-    "plus",
-    "minus",
-    "times",
-    "activation",
-    "slope",
-    "recurrent",
-    "matrix",
-]
+Leaf: TypeAlias = Literal["u", "v", "state", "parameter", "number", "gradient"]
+Op: TypeAlias = Leaf | Literal["plus", "minus", "times", "activation", "slope", "recurrent", "matrix"]
 
 T = TypeVar("T", bound=Value)
 
@@ -48,7 +35,7 @@ MOST_OPERATIONS = 300
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"plus": operator.add, "minus": operator.sub, "times": operator.mul}
 """The operations of two operands, unit by unit."""
 
-LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number", "gradient"})
+LEAVES: frozenset[Op] = frozenset(get_args(Leaf))
 
 
 @dataclass(frozen=True, eq=False)
