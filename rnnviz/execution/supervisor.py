@@ -1,10 +1,9 @@
 """Manages the worker process: start, request, kill, restart."""
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -13,7 +12,7 @@ from threading import Lock, RLock
 from typing import Any
 
 import rnnviz.results.tables  # noqa: F401 (gives results their representations)
-from rnnviz.core.config import Config
+from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs
 from rnnviz.engines.registry import engines_of
@@ -36,7 +35,7 @@ from rnnviz.execution.events import (
 )
 from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import Judgment, RunResult
 
 
 class Supervisor:
@@ -47,22 +46,19 @@ class Supervisor:
     """
 
     def __init__(
-        self,
-        warm: tuple[str, ...] = ("manual", "gluon"),
-        threads: int | None = None,
-        started: worker.Worker | None = None,
+        self, warm: tuple[str, ...] | None = None, threads: int | None = None, started: worker.Worker | None = None
     ) -> None:
         """Set up the runs; a child is started by the first one, unless it was `started` before.
 
-        `warm` names the engines that the child imports first; `threads` is how many it computes with, if not all.
+        `warm` names the engines that the child imports first, by default those of a config that names none; `threads`
+        is how many it computes with, if not all.
         """
-        self._warm = warm
+        self._warm = engines_of(Config(Network("lstm", 1, 1))) if warm is None else warm
         self._threads = threads
         self._lock = Lock()
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
-        if started is not None:
-            self._process, self._connection = started
+        self._process: BaseProcess | None
+        self._connection: Connection | None
+        self._process, self._connection = started or (None, None)
         self._running: int | None = None
         self._killed = False
         self._cancelled: set[int] = set()
@@ -131,49 +127,39 @@ class Supervisor:
             process, connection = self._process, self._connection
             self._running, self._killed = request.id, False
             cancelled = request.id in self._cancelled
-        answered = False
+        answered, stage, computed = False, STARTING, None
         try:
             if cancelled or process is None or connection is None:
                 answered = True
                 yield Cancelled(request.id)
                 return
-            last_stage = STARTING
-            computed: RunResult | None = None
-            yield Progressed(request.id, last_stage, 0.0)
-            try:
-                for kind, content in _ask(process, connection, (request, str(folder), place)):
-                    if kind == worker.READY:
-                        continue
-                    if kind == "progress":
-                        last_stage, fraction = content
-                        yield Progressed(request.id, last_stage, fraction)
-                    elif kind == "failed":
-                        answered = True
-                        yield Failed(request.id, **content)
-                    elif kind == "computed":
-                        computed = _open_result(request, content, folder)
-                        yield Computed(request.id, computed)
-                    else:
-                        answered = True
-                        outcome, judgment = content
-                        result = _open_result(request, outcome, folder) if computed is None else computed
-                        if judgment is not None:
-                            traces, opened = result.traces, open_traces(folder, outcome.versions)
-                            if any(len(opened[engine]) > len(trace) for engine, trace in traces.items()):
-                                # The audit has stored states that an engine does not give.
-                                traces = opened
-                            checks = result.checks + judgment.checks
-                            result = replace(result, traces=traces, checks=checks, judgment=judgment)
-                        yield Finished(request.id, result)
-            except _ChildDiedError:
-                yield self._died(request, process, last_stage)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                sentence = f"The run was computed, but its files in {folder} cannot be opened: {reason}."
-                yield Failed(request.id, "engine", sentence)
+            yield Progressed(request.id, stage, 0.0)
+            with suppress(OSError):  # a dead child has no answer
+                connection.send((request, str(folder), place))
+            while not answered:
+                kind, content = _received(process, connection)
+                answered = kind in ("failed", "finished")
+                if kind == "progress":
+                    stage, fraction = content
+                    yield Progressed(request.id, stage, fraction)
+                elif kind == "failed":
+                    yield Failed(request.id, **content)
+                elif kind == "died":
+                    yield self._died(request, process, stage)
+                    break
+                else:
+                    try:
+                        result = _opened(request, folder, computed, *content)
+                    except (OSError, ValueError) as error:
+                        reason = getattr(error, "strerror", None) or error
+                        sentence = f"The run was computed, but its files in {folder} cannot be opened: {reason}."
+                        yield Failed(request.id, "engine", sentence)
+                        break
+                    yield Finished(request.id, result) if answered else Computed(request.id, result)
+                    computed = result
         finally:
             self._settle(request, process, answered)
-        with contextlib.suppress(OSError):  # the next run reports the same error
+        with suppress(OSError):  # the next run reports the same error
             self.start()
 
     def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
@@ -208,39 +194,39 @@ class Supervisor:
             self._connection.close()
         if self._process is not None:
             self._process.join()
-            with contextlib.suppress(ValueError):  # other code has joined it, so it cannot know that it ended
+            with suppress(ValueError):  # other code has joined it, so it cannot know that it ended
                 self._process.close()
         self._process = self._connection = None
 
 
-def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResult:
-    """The result of a run whose arrays lie in `folder`."""
-    inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
-    # A result and the same one with its judgment share their inputs, and need the folder as long as either lives.
-    remove_with(inputs, folder)
-    traces, found = open_traces(folder, outcome.versions), {**vars(outcome)}
-    del found["config"]
-    return RunResult(request_id=request.id, inputs=inputs, traces=traces, folder=folder, **found)
+def _opened(
+    request: RunRequest, folder: Path, computed: RunResult | None, outcome: Outcome, judgment: Judgment | None
+) -> RunResult:
+    """The result of a run whose arrays lie in `folder`, with its judgment; `computed` is the same one without it."""
+    if computed is None:
+        inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
+        # A result and the same one with its judgment share their inputs, and need the folder as long as either lives.
+        remove_with(inputs, folder)
+        found = {name: value for name, value in vars(outcome).items() if name != "config"}
+        found["traces"] = open_traces(folder, outcome.versions)
+        computed = RunResult(request_id=request.id, inputs=inputs, folder=folder, **found)
+    if judgment is None:
+        return computed
+    traces, opened = computed.traces, open_traces(folder, outcome.versions)
+    if any(len(opened[engine]) > len(trace) for engine, trace in traces.items()):
+        # The audit has stored states that an engine does not give.
+        traces = opened
+    return replace(computed, traces=traces, checks=computed.checks + judgment.checks, judgment=judgment)
 
 
-class _ChildDiedError(Exception):
-    """The child is gone before it answered."""
-
-
-def _ask(process: BaseProcess, connection: Connection, asked: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Send a request and yield the child's messages up to the last one."""
+def _received(process: BaseProcess, connection: Connection) -> tuple[str, Any]:
+    """The child's next message; ("died", None) if it is gone."""
     try:
-        connection.send(asked)
-        while True:
-            wait([connection, process.sentinel])
-            if not connection.poll():
-                raise _ChildDiedError
-            kind, content = connection.recv()
-            yield kind, content
-            if kind in ("failed", "finished"):
-                return
-    except (EOFError, OSError) as error:
-        raise _ChildDiedError from error
+        wait([connection, process.sentinel])
+        message: tuple[str, Any] = connection.recv() if connection.poll() else ("died", None)
+        return message
+    except (EOFError, OSError):
+        return "died", None
 
 
 def _lives(process: BaseProcess) -> bool:

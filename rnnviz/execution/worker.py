@@ -28,7 +28,6 @@ from rnnviz.execution.folders import remove_all_of, storage
 if TYPE_CHECKING:
     from rnnviz.execution.events import RunRequest, Stage
 
-READY = "ready"
 _LAST_SECONDS = 10.0
 _NO_MEMORY = "The run needs more memory than is available: reduce a size."
 _IDLE = 0.3
@@ -141,7 +140,6 @@ def main(connection: Connection, warm: tuple[str, ...], runs: Path) -> None:
     watch = exit_with_parent(remove_folders)
     _warm_up(warm)
     try:
-        connection.send((READY, None))
         while True:
             if not connection.poll(_IDLE):
                 _rest()
@@ -191,7 +189,7 @@ def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, flo
         outcome = compute(request, folder, lambda stage, done: notify(stage, share * done))
         judgment = None
         if audited:
-            yield "computed", outcome
+            yield "computed", (outcome, None)
             judgment = judge_computed(
                 request, folder, outcome, lambda stage, done: notify(stage, share + (1.0 - share) * done)
             )

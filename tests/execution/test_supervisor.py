@@ -161,6 +161,7 @@ def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[]
     assert pid_of_runs() != first
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_fails_its_run_and_the_next_run_starts_another(
     pid_of_runs: Callable[[], int | None],
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_process_that_dies_fails_its_run_and_the_next_run_starts_another(
     assert len({*pids, idle, pid_of_runs()}) == 5
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_is_stopped_and_the_next_one_works(pid_of_runs: Callable[[], int | None]) -> None:
     before, stages = children(), []
 
@@ -202,6 +204,7 @@ def test_runs_of_several_threads_take_turns(pid_of_runs: Callable[[], int | None
     assert len(children() - before) == 1
 
 
+@pytest.mark.slow
 def test_closing_stops_the_run_of_another_thread(pid_of_runs: Callable[[], int | None]) -> None:
     before, started = children(), Event()
 
