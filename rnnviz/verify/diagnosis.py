@@ -1,17 +1,45 @@
-"""Likely causes: known bugs that reproduce an engine's numbers, of the forward or of the backward pass."""
+"""Likely causes: known bugs that reproduce the numbers of a pass of an engine.
+
+Forward: of a large run some steps and samples are looked at. Where a recording lacks hidden states, the known bug has
+to give all that it has, over all steps, if those are not too many. A known bug of padding has to give all steps of each
+sample, or of a few. Backward: gradients with a bug follow from the engine's own hidden states; in a large run some
+samples are looked at, and not the gradients of parameters. Of two bugs at once each is tried as its own engine has it.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from dataclasses import replace
+from functools import cached_property
+from itertools import combinations, product
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.base import LayerTask, layer_output
+from rnnviz.engines.known_bugs.backward import BackwardPasses, Gradient
 from rnnviz.engines.known_bugs.changes import BugVariant
-from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED
+from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
+from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, gradient_bugs_in, known_bugs_in
+from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
-from rnnviz.verify.evidence import BackwardEvidence, ForwardEvidence
-from rnnviz.verify.reproduction import Names, own_tolerance
+from rnnviz.verify.metrics import abs_error
+from rnnviz.verify.reproduction import (
+    Names,
+    final_states,
+    limits,
+    own_tolerance,
+    randomly_rounded,
+    reproduces,
+    within,
+    without_padding,
+)
 
 ALLOWED = 10.0
 """The distance up to which a trace counts as the known bug's: other code rounds otherwise, over a few steps."""
@@ -21,6 +49,318 @@ BETTER = 8.0
 
 _ROUNDING = 32.0
 """Within how many eps of a trace all known bugs are equally near."""
+
+_GLANCE, _STEPS = 3, 24
+"""Numbers of steps of each lane that are tried first, since most known bugs are refuted by them, and then."""
+
+_MOST_STEPS = 4096
+_MOST_VALUES, _MOST_VALUES_OF_PAIRS = 1 << 20, 1 << 14
+"""How many hidden values a network has at most that is computed whole with each known bug, and with each two of
+them."""
+_SAMPLES = 3
+
+_GLANCES = 2, 24
+"""Numbers of steps of each lane of the top layer whose gradients are tried first."""
+
+_MOST_GRADIENTS, _MOST_LANE_STEPS, _MOST_LANE_STEPS_OF_PAIRS = 1 << 21, 1 << 15, 1 << 12
+"""How many hidden values are looked at backward, and how many time steps all lanes have at most; with two bugs at
+once."""
+
+_SMALL = 32.0
+"""The least scale of the other gradients of a time step is that of h divided by this."""
+
+_FEW_VALUES = 1 << 16
+"""Values of a parameter that are compared first."""
+
+
+@dataclass(frozen=True)
+class ForwardEvidence:
+    """A trace, and the place of its first step outside its bound."""
+
+    inputs: Inputs
+    trace: Trace
+    wrong: Location | None
+    padding_filled: bool
+
+    @classmethod
+    def of(
+        cls, inputs: Inputs, trace: Trace, wrong: Location | None, *, padding_filled: bool
+    ) -> "ForwardEvidence | None":
+        """The evidence of a trace; None of a recording that is too large to compute whole."""
+        return None if trace.partial and trace.hidden.size > _MOST_VALUES else cls(inputs, trace, wrong, padding_filled)
+
+    def bugs(self) -> Iterator[tuple[Names, BugVariant]]:
+        """Every variant of every known bug that changes a step or a final state."""
+        for bug in known_bugs_in(self.inputs):
+            if bug.name != PADDING_NOT_ZEROED:
+                for fault in bug.faults(self.inputs.network):
+                    yield (bug.name,), fault
+
+    def paired(self) -> Iterator[tuple[Names, BugVariant]]:
+        """Those of which two at once are tried; none if the network is too large."""
+        large = self.trace.hidden.size > _MOST_VALUES_OF_PAIRS
+        if not (self.trace.partial and large):
+            yield from (found for found in self.bugs() if not (found[1].of_padding and large))
+
+    def distance(self, fault: BugVariant, limit: float) -> float:
+        """How far the trace is from the fault's numbers, in tolerances; above `limit`, any number that is.
+
+        The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough.
+        """
+        largest, atol = 0.0, own_tolerance(self.inputs, self.trace)
+        for expected, found in self._pairs(fault):
+            size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
+            apart = abs_error(found, expected).max(axis=(1, 2)) / size / atol
+            largest = max(largest, float(apart.max()))
+            if not largest <= limit:
+                break
+        return largest
+
+    def reproduces(self, fault: BugVariant) -> bool:
+        """Whether the fault gives every number, within rounding."""
+        inputs, trace = self.inputs, self._as_joined(fault)
+        large = trace.hidden.size > _MOST_VALUES
+        if fault.of_padding and large:
+            samples = self._some_samples()
+            inputs = inputs.of_samples(samples)
+            trace = trace.of_samples(samples)
+        most = max(inputs.timesteps, inputs.batch_size)
+        windows = [*replace(self, inputs=inputs).windows(fault, _STEPS if large else most)]
+        if not large:
+            windows = [replace(window, samples=tuple(range(most))) for window in windows]
+        return reproduces(fault, inputs, trace, windows, padding_filled=self.padding_filled)
+
+    def _pairs(self, fault: BugVariant) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Arrays with the fault and in the trace, the cheapest and most discriminating pairs first."""
+        inputs, trace = self.inputs, self.trace
+        if fault.of_padding and inputs.lengths and not trace.partial:
+            yield from self.beside_padding(fault)
+        if trace.partial or fault.of_padding:
+            yield from self._returned(fault)
+            return
+        trace = self._as_joined(fault)
+        if "out" not in trace.missing:
+            # It is the top layer's directions as the fault joins them.
+            top = np.asarray(trace.hidden[-1][:, :_STEPS])
+            yield layer_output(top[::-1] if fault.concat_swapped else top), np.asarray(trace.output[:_STEPS])
+        if not fault.batch_as_time and "state.h" not in trace.missing:
+            # There are as many states as timesteps, which do not fit the samples.
+            yield final_states(fault, inputs, trace), np.asarray(trace.state_h)
+        for steps in (_GLANCE, _STEPS):
+            for window in self.windows(fault, steps):
+                yield expected_and_found(fault, inputs, trace, window)
+
+    def beside_padding(self, fault: BugVariant) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """The first steps of layer 0, which need no other layer, of the sample with the least padding.
+
+        Most known bugs of padding are refuted by them, and all time steps need not be computed.
+        """
+        inputs, trace = self.inputs, self.trace
+        ordered, timesteps = as_ordered(fault, inputs), inputs.timesteps
+        sample = max((n for n, length in enumerate(ordered.lengths) if length < timesteps), key=ordered.length)
+        length, own = ordered.length(sample), inputs.length(sample)
+        one = ordered.of_samples(np.array([sample]))
+        states = dict(one.initial_state)
+        for direction in range(inputs.network.directions):
+            backward = inputs.network.backward(direction)
+            # A step more than is compared, since a known bug may read a length that is shorter by one.
+            times = range(max(0, length - _STEPS), timesteps) if backward else range(min(timesteps, _STEPS + 1))
+            x = one.sequence[times.start : times.stop]
+            series = {"h": np.zeros((len(x), 1, trace.shape[-1]), x.dtype)}
+            task = LayerTask(
+                cell=inputs.network.kind,
+                parameters=inputs.parameters.layer(0, direction),
+                x=x,
+                state={name: array[direction] for name, array in states.items()},
+                series=series,
+                backward=backward,
+            )
+            with np.errstate(all="ignore"):
+                faulty_layer(fault, (min(length, times.stop) - times.start,))(task, lambda _: None)
+            stop = min(own, times.stop) if backward or times.stop == timesteps else min(own, _STEPS)
+            if stop > times.start:
+                found = np.asarray(trace.hidden[0, direction, times.start : stop, sample : sample + 1])
+                yield series["h"][: stop - times.start], found
+
+    def _returned(self, fault: BugVariant) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """All that the network with the fault returns, and that of the trace, of some samples if all are too many."""
+        inputs, trace, samples = self.inputs, self.trace, np.arange(self.inputs.batch_size)
+        if trace.hidden.size > _MOST_VALUES:
+            samples = self._some_samples()
+        made = faulty_trace(replace(fault, sample_order=None), as_ordered(fault, inputs).of_samples(samples))
+        own = inputs.of_samples(samples).lengths
+        if "out" not in trace.missing:
+            yield without_padding(made.output, own), without_padding(trace.output[:, samples], own)
+        if "state.h" not in trace.missing:
+            yield made.state_h, np.asarray(trace.state_h[:, samples])
+        if not trace.partial:
+            for lane in np.ndindex(trace.shape[:2]):
+                yield without_padding(made.hidden[lane], own), without_padding(trace.hidden[lane][:, samples], own)
+
+    def _as_joined(self, fault: BugVariant) -> Trace:
+        """The trace with the directions of a fault, where its hidden states are the halves of its output."""
+        trace = self.trace
+        from_output = len(trace.hidden) == 1 and "h" in trace.missing and "out" not in trace.missing
+        return trace.with_arrays({"h": trace.hidden[:, ::-1]}) if fault.concat_swapped and from_output else trace
+
+    def _some_samples(self) -> NDArray[np.intp]:
+        """The sample of the first wrong step, the shortest sample and the longest one."""
+        lengths = np.array(self.inputs.places.every_length)
+        return np.unique([0 if self.wrong is None else self.wrong.sample, lengths.argmin(), lengths.argmax()])
+
+    def windows(self, fault: BugVariant, steps: int) -> Iterator[StepWindow]:
+        """The compared window of each lane, beginning with the lane of the first step outside its bound."""
+        inputs, network, wrong = self.inputs, self.inputs.network, self.wrong
+        lanes = list(product(range(network.num_layers), range(network.directions)))
+        if wrong is None:
+            sample, step, first = 0, 0, None
+        else:
+            first = (wrong.layer, wrong.direction)
+            lanes.sort(key=lambda lane: lane != first)
+            sample = wrong.sample
+            last = inputs.length(sample) - 1
+            step = last - wrong.timestep if network.backward(wrong.direction) else wrong.timestep
+        samples = inputs.batch_size
+        if fault.batch_as_time:
+            # Its samples are the timesteps, and its steps the samples. Time steps with padding are left out.
+            samples = min(inputs.lengths, default=inputs.timesteps)
+            sample, step = min(wrong.timestep, samples - 1) if wrong else 0, sample
+        chosen = dict.fromkeys((sample, 0, samples - 1, *range(min(samples, _SAMPLES))))
+        for lane in lanes:
+            reach = min(step + 2, _MOST_STEPS) if lane == first and steps > _GLANCE else 0
+            yield StepWindow(*lane, max(steps, reach), tuple(chosen)[:_SAMPLES])
+
+
+class BackwardEvidence:
+    """The gradients of a trace."""
+
+    def __init__(self, inputs: Inputs, trace: Trace) -> None:
+        self.inputs, self.trace = inputs, trace
+        self._passes = BackwardPasses(inputs, states_of(inputs, trace), "float64")
+        # All that grad.out has is in grad.h, and a bug may read another one than the engine stores.
+        unread = trace.missing | {OF_OUTPUT}
+        self._given = {n: array for n, array in trace.items() if n.startswith(GRADIENT) and n not in unread}
+        self._tolerance = own_tolerance(inputs, trace)
+
+    @classmethod
+    def of(cls, inputs: Inputs, trace: Trace) -> "BackwardEvidence | None":
+        """The evidence of a trace, or of some samples; None if it is too large."""
+        samples, kept = trace.shape[3], _MOST_GRADIENTS * trace.shape[3] // trace.hidden.size
+        if _steps(trace) > _MOST_LANE_STEPS or not kept:
+            return None
+        return cls(*(_of_samples(inputs, trace, kept) if kept < samples else (inputs, trace)))
+
+    def bugs(self) -> Iterator[tuple[Names, BugVariant]]:
+        network = self.inputs.network
+        return (((bug.name,), fault) for bug in gradient_bugs_in(self.inputs) for fault in bug.faults(network))
+
+    def paired(self) -> Iterator[tuple[Names, BugVariant]]:
+        """Each bug as its own engine has it."""
+        bugs = gradient_bugs_in(self.inputs) if _steps(self.trace) <= _MOST_LANE_STEPS_OF_PAIRS else ()
+        return (((bug.name,), bug.faults(self.inputs.network)[0]) for bug in bugs)
+
+    def distance(self, fault: BugVariant, limit: float) -> float:
+        largest = 0.0
+        # The loop without a bug is computed anyway.
+        whole = fault.gradient_loop == BugVariant() or "stored" in fault.unreversed
+        for most in (*(most for most in _GLANCES if most < self.trace.shape[2] and not whole), None):
+            largest = distance_of(self._passes.gradients(fault, most), self._given, self._tolerance, limit)
+            if not largest <= limit:
+                break
+        return largest
+
+    @cached_property
+    def _moved(self) -> BackwardPasses:
+        """Backward passes from states and parameters that are rounded at random, as in another correct engine."""
+        inputs, trace = self.inputs, self.trace
+        parameters = Parameters(inputs.network, randomly_rounded(inputs.parameters, trace.eps))
+        states = {s: np.asarray(a, np.float64) for s, a in states_of(inputs, trace).items()}
+        return BackwardPasses(replace(inputs, parameters=parameters), randomly_rounded(states, trace.eps), "float64")
+
+    def reproduces(self, fault: BugVariant) -> bool:
+        """Of grad.out the one without the bug is as good: a bug may read another one than the engine stores."""
+        trace, of_h = self.trace, np.zeros(())
+        for (name, index, expected), (_, _, other) in zip(
+            self._passes.once(fault), self._moved.once(fault), strict=True
+        ):
+            if name not in trace or name in trace.missing or name == OF_OUTPUT:
+                continue
+            found = np.asarray(trace[name][index])
+            over_time = name == OF_INPUT or len(index) > 1
+            axes = _axes(expected, over_time=over_time)
+            limit = limits(expected, other, found, trace, axes)
+            if name == gradient("h"):
+                of_h = limit
+            elif len(index) > 1:
+                # They are computed from the gradient of h.
+                limit = np.maximum(limit, of_h / _SMALL)
+            if not within(found, expected, limit + float(np.finfo(found.dtype).tiny)):
+                return False
+        return True
+
+
+def _steps(trace: Trace) -> int:
+    """The number of time steps of all lanes."""
+    layers, directions, timesteps, *_ = trace.shape
+    return layers * directions * timesteps
+
+
+def _of_samples(inputs: Inputs, trace: Trace, count: int) -> tuple[Inputs, Trace]:
+    """The first samples, or that of the one value that is the loss, without the gradients of parameters."""
+    value = None if inputs.loss is None else inputs.loss.value
+    samples = np.arange(count) if value is None else np.array([value[3]])
+    part = inputs.of_samples(samples)
+    return part, trace.of_samples(samples)
+
+
+def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
+    """The states of the forward pass by symbol, each (L, D, T, N, U): the trace's own, if it has all of them."""
+    symbols = inputs.network.kind.state_symbols
+    names = [trace.stored(s) for s in symbols]
+    if trace.partial or None in names:
+        trace, names = faulty_trace(BugVariant(), inputs), [*symbols]
+    return {s: trace[name or s] for s, name in zip(symbols, names, strict=True)}
+
+
+def distance_of(
+    parts: Iterator[Gradient], found: Mapping[str, FloatArray], tolerance: float, limit: float = np.inf
+) -> float:
+    """How far gradients are from those of `found` that have their names, in tolerances; above `limit`, any such number.
+
+    The tolerance of a time step, of an initial state or of a parameter is that of its largest gradient. That of other
+    gradients of a time step is at least a small part of that of h, from which they are computed.
+    """
+    largest, of_h = 0.0, np.zeros(())
+    for name, index, expected in parts:
+        over_time = name == OF_INPUT or len(index) > 1
+        if name == gradient("h"):
+            of_h = _sizes(expected, over_time=True)
+        if name not in found:
+            continue
+        other = np.asarray(found[name][index])
+        least = of_h / _SMALL if len(index) > 1 else np.zeros(())
+        # Some rows of a large parameter refute most known bugs.
+        skipped = 1 if over_time else expected.size // _FEW_VALUES + 1
+        for step in dict.fromkeys((skipped, 1)):
+            one, two = expected[::step], other[::step]
+            size = np.maximum(_sizes(one, over_time=over_time), _sizes(two, over_time=over_time))
+            size = np.maximum(np.maximum(size, least), float(np.finfo(other.dtype).tiny) / tolerance)
+            apart = abs_error(two, one).max(axis=_axes(one, over_time=over_time))
+            largest = max(largest, float(np.max(apart / size / tolerance)))
+            if not largest <= limit:
+                return largest
+    return largest
+
+
+def _sizes(array: FloatArray, *, over_time: bool) -> FloatArray:
+    """The largest finite magnitude of an array, or (T,) of each time step."""
+    axes = _axes(array, over_time=over_time)
+    sizes: FloatArray = np.asarray(np.abs(array).max(axis=axes, where=np.isfinite(array), initial=0.0))
+    return sizes
+
+
+def _axes(array: FloatArray, *, over_time: bool) -> tuple[int, ...]:
+    return tuple(range(1 if over_time else 0, array.ndim))
 
 
 Evidence: TypeAlias = ForwardEvidence | BackwardEvidence

@@ -28,31 +28,23 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """Absolute error |candidate - reference| in float64.
-
-    `reference` and `candidate` are (B, N, H). Returns an array of the same shape, such as (B, N, H): 0 for two NaNs or
-    two equal infinities, infinite for other pairs that are not finite.
-    """
+    """|candidate - reference| in float64 (B, N, H): 0 for two NaNs or two equal infinities, infinite for other pairs
+    that are not finite."""
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.subtract(c, r, out=c)
         np.abs(error, out=error)
         strange = ~np.isfinite(error)
         if strange.any():
-            _settle_nonfinite(error, strange, r, np.asarray(candidate, np.float64))
+            error[strange] = np.inf
+            error[(r == candidate) | (np.isnan(r) & np.isnan(candidate))] = 0.0
     return error
 
 
-def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: FloatArray) -> None:
-    error[strange] = np.inf
-    error[(r == c) | (np.isnan(r) & np.isnan(c))] = 0.0
-
-
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """Tolerance atol + rtol · |reference|; atol where the reference is not finite.
+    """atol + rtol · |reference| (B, N, H); atol where the reference is not finite.
 
-    `reference` is (B, N, H). Returns an array of the same shape, such as (B, N, H): finite, so that NaN and infinity
-    are never within it.
+    It is finite, so that NaN and infinity are never within it.
     """
     magnitude = np.abs(reference.astype(np.float64))
     strange = ~np.isfinite(magnitude)
@@ -67,11 +59,7 @@ def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.flo
 
 
 def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
-    """Error ratio: error / limit.
-
-    `error` and `limit` are (B, N, H). Returns an array of the same shape, such as (B, N, H): 1 is the limit. With a
-    limit of zero, 0 for no error and infinite for any other.
-    """
+    """error / limit (B, N, H); with a limit of zero, 0 for no error and infinite for any other."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result = error / limit
     if not (limit > 0.0).all():
@@ -80,30 +68,17 @@ def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
 
 
 def error_ratio(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """Error ratio: |candidate - reference| / (atol + rtol · |reference|).
-
-    `reference` and `candidate` are (B, N, H). Returns an array of the same shape, such as (B, N, H): above 1, the pair
-    is a mismatch.
-    """
+    """|candidate - reference| / (atol + rtol · |reference|) of each pair (B, N, H); above 1, it is a mismatch."""
     return error_ratio_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
 
 
 def mismatching(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BoolArray:
-    """Whether a pair of values differs by more than its tolerance.
-
-    `reference` and `candidate` are (B, N, H). Returns an array of bool of the same shape, such as (B, N, H): true, too,
-    where one value alone is NaN or infinite.
-    """
+    """Whether each pair (B, N, H) differs by more than its tolerance, or one value alone is NaN or infinite."""
     return np.asarray(~(abs_error(reference, candidate) <= tolerance(reference, rtol, atol)))
 
 
 def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
-    """The smallest atol with which error <= atol + relative everywhere.
-
-    The sum is rounded as in `tolerance`.
-
-    `error` and `relative` are (K,).
-    """
+    """The smallest atol with which error (K,) <= atol + relative everywhere, the sum rounded as in `tolerance`."""
     # A sum beyond the largest float is infinite, and no finite error exceeds it, as intended.
     with np.errstate(over="ignore"):
         failing = error > least + relative
@@ -139,12 +114,9 @@ def _float(bits: int) -> float:
 
 
 def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
-    """Distance in ulp: the number of floats between the two, in their own dtype.
+    """Distances in ulp (B, N, H), the number of floats between; 0 for two NaNs, the largest integer for one.
 
     Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
-
-    `reference` and `candidate` are (B, N, H). Returns unsigned ndarray of the same shape, such as (B, N, H): 0 for two
-    NaNs, the largest integer for one.
     """
     r, c = _ordered(reference), _ordered(candidate)
     # Unsigned subtraction is correct even where the signed one would overflow.
@@ -171,11 +143,7 @@ def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
 
 
 def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """Difference candidate - reference in float64.
-
-    `reference` and `candidate` are (B, N, H). Returns an array of the same shape, such as (B, N, H): 0 for two NaNs and
-    for two equal infinities. NaN for one NaN, which has no sign.
-    """
+    """candidate - reference in float64 (B, N, H): 0 for two NaNs and for two equal infinities, NaN for one NaN."""
     r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.asarray(c - r)
@@ -205,18 +173,11 @@ class BlockDifference:
 
 
 def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
-    """Errors of every pair of two blocks.
-
-    `reference` and `candidate` are (B, N, H). Returns BlockDifference: arrays of the same shape (B, N, H).
-    """
+    """Errors of every pair of two blocks (B, N, H)."""
     error = abs_error(reference, candidate)
+    ratio, ulp = error_ratio_of(error, tolerance(reference, rtol, atol)), ulp_distance(reference, candidate)
     finite = np.isfinite(reference) & np.isfinite(candidate)
-    return BlockDifference(
-        error,
-        error_ratio_of(error, tolerance(reference, rtol, atol)),
-        ulp_distance(reference, candidate),
-        None if finite.all() else finite,
-    )
+    return BlockDifference(error, ratio, ulp, None if finite.all() else finite)
 
 
 class BlockDifferences:
@@ -234,11 +195,7 @@ class BlockDifferences:
         self._narrow: Any = np.empty(0, np.int32)
 
     def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
-        """Errors of every pair of two blocks; see `block_difference`.
-
-        `reference` and `candidate` are (B, N, H). Returns BlockDifference: arrays of the same shape (B, N, H), valid
-        until the next call.
-        """
+        """Errors of every pair of two blocks (B, N, H), valid until the next call."""
         if not (self._plain and reference.dtype == candidate.dtype == np.float32):
             return block_difference(reference, candidate, self._rtol, self._atol)
         size = prod(reference.shape)
@@ -257,9 +214,8 @@ class BlockDifferences:
         limit *= self._rtol
         limit += self._atol
         np.divide(error, limit, out=error_ratio)
-        return BlockDifference(
-            error, error_ratio, _ulp(reference, candidate, self._narrow[:size].reshape(reference.shape)), None
-        )
+        narrow = self._narrow[:size].reshape(reference.shape)
+        return BlockDifference(error, error_ratio, _ulp(reference, candidate, narrow), None)
 
 
 def _ulp(reference: FloatArray, candidate: FloatArray, out: NDArray[np.int32]) -> UlpArray:

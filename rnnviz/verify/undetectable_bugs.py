@@ -23,7 +23,7 @@ from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
-from rnnviz.verify.evidence import distance_of, states_of
+from rnnviz.verify.diagnosis import distance_of, states_of
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.verdict import PassName
 

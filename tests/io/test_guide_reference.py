@@ -26,7 +26,7 @@ from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
 from rnnviz.training.task import Problem, Training
 from rnnviz.verify import audited, mismatches
-from rnnviz.verify import evidence as bugs
+from rnnviz.verify import diagnosis as bugs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 

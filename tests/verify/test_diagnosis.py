@@ -29,8 +29,7 @@ from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.inputs import layer_input, previous_hidden
 from rnnviz.verify.audit import audit
-from rnnviz.verify.diagnosis import diagnose, nearest
-from rnnviz.verify.evidence import ForwardEvidence
+from rnnviz.verify.diagnosis import ForwardEvidence, diagnose, nearest
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.engines.seeded_bugs import Planted, planted
@@ -138,7 +137,6 @@ def test_pair_has_both_names() -> None:
     assert diagnosis_of(inputs, made(both, inputs)) == (("no-h2h-bias", "cell-not-squashed"),)
 
 
-@pytest.mark.parametrize("cell", CELLS)
 def changed(trace: Trace, name: str, index: tuple[int, ...], change: float) -> Trace:
     array = np.array(trace[name])
     array[index] += change
@@ -304,12 +302,14 @@ def test_known_bugs_are_equally_near(distances: tuple[float, ...], limit: float,
 def judged(folder: Path, config: dict[str, Any], arrays: Callable[[Trace], dict[str, NDArray[Any]]]) -> Judgment:
     """The judgment on a recording, made from the trace of a correct run."""
     path = folder / "recording.npz"
+    np.savez(path, **arrays(made(BugVariant(), load_inputs(Config.from_mapping(config)))))
     compared = {"reference": "manual", "candidates": [f"recording:{path}"]}
-    inputs = load_inputs(Config.from_mapping(config))
-    np.savez(path, **arrays(made(BugVariant(), inputs)))
-    request = RunRequest(Config.from_mapping({**config, "compare": compared}), load_inputs)
-    outcome = compute(request, folder / "run", lambda stage, done: None)
-    return judge_computed(request, folder / "run", outcome, lambda stage, done: None)
+    return judgment_of(Config.from_mapping({**config, "compare": compared}), folder / "run")
+
+
+def judgment_of(config: Config, folder: Path) -> Judgment:
+    request = RunRequest(config, load_inputs)
+    return judge_computed(request, folder, compute(request, folder, lambda *_: None), lambda *_: None)
 
 
 def test_an_engine_without_a_wrong_step_has_no_cause(tmp_path: Path) -> None:
@@ -353,10 +353,7 @@ def test_one_number_has_no_cause(bug: str, tmp_path: Path) -> None:
             "compare": {"reference": "manual", "candidates": [engine]},
         }
     )
-    request = RunRequest(config, load_inputs)
-    judgment = judge_computed(
-        request, tmp_path, compute(request, tmp_path, lambda stage, done: None), lambda stage, done: None
-    )
+    judgment = judgment_of(config, tmp_path)
     wrong = bool(judgment.audits[engine].wrong)
     assert not any(judgment.diagnoses.values())
     assert judgment.ambiguous.keys() == ({engine} if wrong else set())

@@ -24,7 +24,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.verify import evidence
+from rnnviz.verify import diagnosis
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
@@ -169,7 +169,7 @@ def test_some_samples_of_a_large_run_are_diagnosed(monkeypatch: pytest.MonkeyPat
     for loss in (inputs.config.backward, replace(inputs.config.backward, loss="value", value=(1, 0, 3, 2, 1))):
         inputs = load_inputs(replace(inputs.config, backward=loss))
         trace = recorded(inputs, users_gradients(inputs, "cell-gradient-dropped"))
-        monkeypatch.setattr(evidence, "_MOST_GRADIENTS", 2 * trace.hidden.size // 3)
+        monkeypatch.setattr(diagnosis, "_MOST_GRADIENTS", 2 * trace.hidden.size // 3)
         assert diagnose_gradients(inputs, trace) == (("cell-gradient-dropped",),)
 
 

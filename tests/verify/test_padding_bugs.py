@@ -20,11 +20,10 @@ from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify import evidence
+from rnnviz.verify import diagnosis
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check, consistency_checks, padding_check
-from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.evidence import ForwardEvidence
+from rnnviz.verify.diagnosis import ForwardEvidence, diagnose
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
@@ -202,7 +201,7 @@ def test_the_steps_beside_padding_are_those_of_the_bug(lengths: list[int], rever
 def test_bugs_of_padding_are_refuted_by_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = inputs_with([300, 150, 290], 300, cell="lstm", bidirectional=True)
     trace = faulty_trace(KNOWN_BUGS["no-h2h-bias"].faults(inputs.network)[0], inputs)
-    monkeypatch.setattr(evidence, "faulty_trace", lambda *_: pytest.fail("the whole network is computed"))
+    monkeypatch.setattr(diagnosis, "faulty_trace", lambda *_: pytest.fail("the whole network is computed"))
     assert diagnose(inputs, trace, audit(inputs, trace)) == (("no-h2h-bias",),)
 
 
