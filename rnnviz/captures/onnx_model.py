@@ -31,7 +31,7 @@ from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableErr
 from rnnviz.io.model_formats.onnx import GraphNetworks, names_as_text, networks_of, open_model, read_whole
 from rnnviz.io.model_formats.onnx_constants import Constants
 from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, is_text, nodes
-from rnnviz.io.model_formats.onnx_nodes import OPERATORS, RecurrentNode, recurrent_node
+from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, recurrent_node
 from rnnviz.io.readers import open_npy
 
 Reasons: TypeAlias = dict[str, str]
@@ -155,8 +155,6 @@ def _recorded(found: RecurrentNode, taps: Taps) -> _Node:
     """
     placed, entry = found.placed, found.layer.entry
     node, scope = placed.node, placed.scope
-    if placed.operator not in OPERATORS:
-        raise UnreadableError(entry.reason)
     taps.in_lists(scope)
     kind = _type_of(placed, entry)
     given = {name: placed.input(name) for name in INPUTS if placed.input(name)}

@@ -88,7 +88,7 @@ SAFETENSORS = ModelFormat(
 )
 TORCH = ModelFormat(
     "PyTorch",
-    (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"),
+    (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl"),
     "torch_files",
     holds=_is_torch,
     names="pytorch",

@@ -30,7 +30,7 @@ from rnnviz.io.model_formats.load import settings_in_float32
 from rnnviz.io.model_formats.onnx import write_weights
 from rnnviz.io.session import read_session
 from rnnviz.verify.audit import audit
-from tests.io.model_formats.corpus.test_onnx_node_cases import CASES
+from tests.io.model_formats.corpus.onnx_graphs import CASES
 from tests.oracles.computed import assert_near, computed
 from tests.profiles import examples
 from tests.strategies import every_cell_configs

@@ -16,7 +16,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.base import KerasLayer
@@ -27,7 +26,6 @@ from rnnviz.io.model_formats.keras_config import (
     Cell,
     Computed,
     Configured,
-    Item,
     Start,
     computed_by,
     configured_layers,
@@ -63,15 +61,11 @@ _FAMILIES = {1: RNN_CELLS} | {
 }
 """The cells of Keras by the number of their gates."""
 _PLAIN_CALL = (
-    "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
+    "the file says nothing of initial_state, go_backwards, merge_mode and masks: Keras' defaults are taken, and no "
     "time step is skipped"
 )
 _CALLED = (
     "a class of your own calls it: the file says nothing of its initial state, masks, and what becomes of its outputs"
-)
-_CONCATENATED = (
-    "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "
-    "merge_mode"
 )
 _EXCHANGED = (
     "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
@@ -107,18 +101,10 @@ Sides = tuple[tuple[StoredCell, ...], ...]
 
 
 @dataclass(frozen=True)
-class StoredCells:
-    """All cells of a file in the order of its paths, and the names of groups by their place."""
+class Cells:
+    """All cells in the place of a layer, and those that it computes with, if they are all there.
 
-    cells: tuple[StoredCell, ...]
-    names: dict[tuple[str, ...], str]
-
-
-@dataclass(frozen=True)
-class Matched:
-    """All cells in the place of a configured layer, and those that it computes with, if they are all there.
-
-    `problem` says why they are not the layer's, if so.
+    `problem` says why they are not the layer's or cannot be run, if so.
     """
 
     within: tuple[StoredCell, ...] = ()
@@ -126,17 +112,12 @@ class Matched:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class FoundLayer:
-    """The cells that seem to be one layer, which the config does not list; `problem` says why they cannot be run."""
-
-    place: tuple[str, ...]
-    name: str
-    sides: Sides
-    problem: str = ""
+Names = Mapping[tuple[str, ...], str]
+"""The names of groups by their place."""
 
 
-def stored_cells(tree: Tree) -> StoredCells:
+def stored_cells(tree: Tree) -> tuple[list[StoredCell], Names]:
+    """All cells of a file in the order of its paths."""
     names = {_place(path.split("/")[:-1]): name for path, name in tree.names.items() if path.endswith("/vars")}
     members: dict[str, set[str]] = {}
     for path in tree.arrays:
@@ -144,47 +125,45 @@ def stored_cells(tree: Tree) -> StoredCells:
         while name not in members.setdefault(group, set()):
             members[group].add(name)
             group, _, name = group.rpartition("/")
-    return StoredCells((*_by_numbers(tree, names, members), *_by_names(tree, members)), names)
+    return [*_by_numbers(tree, names, members), *_by_names(tree, members)], names
 
 
-def cells_of(layer: Configured, stored: StoredCells) -> Matched:
+def cells_of(layer: Configured, cells: Sequence[StoredCell], names: Names) -> Cells:
     wanted = sides_of(layer.item)
-    if any(cell.numbered for cell in stored.cells):
-        base = _base(layer, stored)
-        if base is None and layer.place in stored.names:
-            return Matched(problem=f'the weights in its place are those of a layer "{stored.names[layer.place]}"')
+    if any(cell.numbered for cell in cells):
+        base = _base(layer, cells, names)
         if base is None:
-            return Matched()
-        within = tuple(cell for cell in stored.cells if cell.numbered and cell.place[: len(base)] == base)
+            other = names.get(layer.place, "")
+            return Cells(problem=other and f'the weights in its place are those of a layer "{other}"')
+        within = tuple(cell for cell in cells if cell.numbered and cell.place[: len(base)] == base)
         at = {cell.place: cell for cell in within}
         sides = tuple(tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in wanted)
     else:
-        within = _named_cells(layer, stored.cells)
+        within = _named_cells(layer, cells)
         sides = _named_sides(wanted, within, layer.chain[-1])
     whole = [len(side) for side in sides] == [len(side) for side in wanted] and sum(map(len, sides)) == len(within)
     # The bottom one first.
-    return Matched(tuple(cell for side in sides for cell in side), sides) if whole else Matched(within)
+    return Cells(tuple(cell for side in sides for cell in side), sides) if whole else Cells(within)
 
 
-def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundLayer]:
-    """The layers that the cells other than `used` seem to be."""
+def unconfigured(
+    cells: Sequence[StoredCell], names: Names, used: Sequence[StoredCell]
+) -> Iterator[tuple[tuple[str, ...], str, Cells]]:
+    """The place, the name and the cells of each layer that the cells other than `used` seem to be."""
     layers: dict[tuple[str, ...], list[StoredCell]] = {}
     taken = {cell.place for cell in used}
-    for cell in stored.cells:
+    for cell in cells:
         if cell.place not in taken:
             layers.setdefault(_layer_place(cell), []).append(cell)
-    found = []
     for places in _paired(layers):
         base = places[0][:-1] if len(places) == 2 else places[0]
-        name = stored.names.get(base) if layers[places[0]][0].numbered else base[-1]
+        name = names.get(base) if layers[places[0]][0].numbered else base[-1]
         sides = tuple(tuple(sorted(layers[place], key=_number)) for place in places)
-        found.append(FoundLayer(base, name or "/".join(base) or "cell", sides, _problem(sides)))
-    return found
+        within = tuple(cell for side in sides for cell in side)
+        yield base, name or "/".join(base) or "cell", Cells(within, sides, _problem(sides))
 
 
-def _by_numbers(
-    tree: Tree, names: Mapping[tuple[str, ...], str], members: Mapping[str, set[str]]
-) -> Iterator[StoredCell]:
+def _by_numbers(tree: Tree, names: Names, members: Mapping[str, set[str]]) -> Iterator[StoredCell]:
     for path in tree.arrays:
         group = path.removesuffix("/0")
         place = _place(group.split("/")[:-1])
@@ -196,9 +175,8 @@ def _by_numbers(
         kernel, recurrent, bias = (tree.arrays.get(f"{group}/{k}") for k in range(_MOST_ARRAYS))
         assert kernel is not None
         assert recurrent is not None
-        others = _others(members[group.removesuffix("/vars")], "vars", "cells")
-        more = _others(members[group], "0", "1", "2")
-        yield StoredCell(place, True, kernel, recurrent, bias, _other_arrays(others, len(more)))
+        others = _others(members[group.removesuffix("/vars")], "vars", "cells") or _others(members[group], *"012")
+        yield StoredCell(place, True, kernel, recurrent, bias, others)
 
 
 def _by_names(tree: Tree, members: Mapping[str, set[str]]) -> Iterator[StoredCell]:
@@ -212,34 +190,27 @@ def _by_names(tree: Tree, members: Mapping[str, set[str]]) -> Iterator[StoredCel
         place = group[1:] if group[0] == _LEGACY_ROOT else group
         if kernel is not None and place:
             others = _others(members["/".join(group)], name, f"kernel{ending}", f"bias{ending}")
-            yield StoredCell(tuple(place), False, kernel, recurrent, bias, _other_arrays(others, 0))
+            yield StoredCell(tuple(place), False, kernel, recurrent, bias, others)
 
 
-def _others(members: set[str], *known: str) -> list[str]:
-    """The members of a group, except the known ones and dropout's random state."""
-    return sorted(name for name in members if name not in known and "seed_generator" not in name)
-
-
-def _other_arrays(others: Sequence[str], more: int) -> str:
-    if others:
-        return f'it holds "{others[0]}" in addition to its kernels and bias, and is not a plain cell of Keras'
-    if more:
-        return f"it holds {_MOST_ARRAYS + more} arrays, and a plain cell of Keras has at most {_MOST_ARRAYS}"
-    return ""
+def _others(members: set[str], *known: str) -> str:
+    """The problem of a group with more members than the known ones and dropout's random state; empty if it has none."""
+    others = sorted(name for name in members if name not in known and "seed_generator" not in name)
+    if not others:
+        return ""
+    return f'it holds "{others[0]}" in addition to its kernels and bias, and is not a plain cell of Keras'
 
 
 def _place(groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(_CONTAINERS.get(group, group) for group in groups)
 
 
-def _base(layer: Configured, stored: StoredCells) -> tuple[str, ...] | None:
+def _base(layer: Configured, cells: Sequence[StoredCell], names: Names) -> tuple[str, ...] | None:
     """Where the cells of a configured layer are; names decide where the file has them."""
-    name = stored.names.get(layer.place)
-    if name == layer.name or (
-        name is None and any(cell.place[: len(layer.place)] == layer.place for cell in stored.cells)
-    ):
+    name = names.get(layer.place)
+    if name == layer.name or (name is None and any(cell.place[: len(layer.place)] == layer.place for cell in cells)):
         return layer.place
-    called = [place for place, name in stored.names.items() if name == layer.name and place[-1] != "cell"]
+    called = [place for place, name in names.items() if name == layer.name and place[-1] != "cell"]
     siblings = [place for place in called if place[:-1] == layer.place[:-1]]
     return (siblings or called)[0] if len(siblings or called) == 1 else None
 
@@ -320,7 +291,7 @@ def _problem(sides: Sides) -> str:
     return ""
 
 
-def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
+def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> StoredLayer:
     """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
     sides = sides_of(layer.item)
     known = is_read(layer.item)
@@ -335,44 +306,34 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
             entry = replace(entry, reason=_EXCHANGED)
         elif goes_backwards(layer.item):
             entry = replace(entry, reverse=True, assumptions=(*entry.assumptions, _BACKWARDS))
-        if matched.problem:
-            raise UnreadableError(matched.problem)
-        if [len(side) for side in matched.sides] != [len(side) for side in sides]:
-            needed = sum(map(len, sides))
-            raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
+        needed = sum(map(len, sides))
+        if matched.problem or [len(side) for side in matched.sides] != [len(side) for side in sides]:
+            lacking = f"the file has {len(matched.within)} cells in its place, and it needs {needed}"
+            raise UnreadableError(matched.problem or lacking)
         computed = replace(computed, cell=computed.cell or _by_bias(_FAMILIES[3], matched.within[0]))
-        entry = replace(entry, cell=computed.cell)
         assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
-        entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
+        entry = replace(entry, cell=computed.cell, assumptions=(*entry.assumptions, *assumed))
         made = _layer(file, entry, matched.sides, computed)
-        if entry.initial_state == "stored":
-            made = replace(made, read_state=_state(layer, entry, matched.sides))
+        return replace(made, read_state=_state(layer, entry, needed)) if entry.initial_state == "stored" else made
     except UnreadableError as error:
         return unsupported(entry, str(error))
-    return made
 
 
-def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None) -> StoredLayer:
-    """A layer that the config does not list, by the shapes of its weights; `item` is its other description."""
-    if item is not None:
-        listed = Configured((found.name,), found.place, found.name, item, Start("unknown"), assumptions=(_CALLED,))
-        within = tuple(cell for side in found.sides for cell in side)
-        return configured_layer(file, listed, Matched(within, found.sides, found.problem))
-    both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
-    entry = _described(Entry(found.name, num_layers=len(found.sides[0]), bidirectional=both), cells)
+def inferred_layer(file: KerasFile, name: str, found: Cells) -> StoredLayer:
+    """A layer that no config describes, by the shapes of its weights."""
+    cells = found.within
+    entry = Entry(name, num_layers=len(found.sides[0]), bidirectional=len(found.sides) == 2)
+    entry = _described(entry, cells)
     try:
         if found.problem:
             raise UnreadableError(found.problem)
-        gates = _gates(cells[0].recurrent_kernel)
-        biased = any(cell.bias is not None for cell in cells)
-        families = _FAMILIES[gates]
+        families = _FAMILIES[_gates(cells[0].recurrent_kernel)]
         if families != RNN_CELLS and len(families) > 1 and cells[0].bias is not None:
             families = (_by_bias(families, cells[0]),)
-        layer = _layer(file, entry, found.sides, Computed(families[0], biased))
+        layer = _layer(file, entry, found.sides, Computed(families[0], any(cell.bias is not None for cell in cells)))
     except UnreadableError as error:
         return unsupported(entry, str(error))
-    assumed = (_PLAIN_CALL, *((_CONCATENATED,) if both else ()))
-    entry = replace(layer.entry, cells=families, reason=ask_for_cell(families), assumptions=assumed)
+    entry = replace(layer.entry, cells=families, reason=ask_for_cell(families), assumptions=(_PLAIN_CALL,))
     return replace(layer, entry=entry)
 
 
@@ -389,8 +350,6 @@ def _described(entry: Entry, cells: Sequence[StoredCell]) -> Entry:
 
 def _gates(recurrent: StoredArray) -> int:
     shape = recurrent.shape
-    if len(shape) > 2:
-        raise UnreadableError(f"{recurrent.path} is the kernel of a convolution, which no cell here has")
     if len(shape) == 2 and shape[0] and shape[1] % shape[0] == 0 and shape[1] // shape[0] in _FAMILIES:
         return shape[1] // shape[0]
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
@@ -412,43 +371,35 @@ def _keras(cell: CellSpec) -> KerasLayer:
 def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
     assert computed.cell is not None
     kind = CELLS[computed.cell]
-    needed = len(kind.gates)
     if not entry.input_size or not entry.hidden_size:
         raise UnreadableError("its kernels are not matrices")
-    units = {cell.recurrent_kernel.shape[0] for side in sides for cell in side if cell.recurrent_kernel.shape}
-    if len(units) > 1:
-        listed = " and ".join(map(str, sorted(units)))
-        raise UnreadableError(f"its cells have {listed} units, and all layers and directions of a network as many")
+    cells = [cell for side in sides for cell in side]
+    if len({cell.recurrent_kernel.shape[:1] for cell in cells}) > 1 or len({cell.kernel.dtype for cell in cells}) > 1:
+        raise UnreadableError("its cells have several numbers of units or types, and must have one")
     for side in sides:
         for number, cell in enumerate(side):
-            gates = _gates(cell.recurrent_kernel)
-            if gates != needed:
-                raise UnreadableError(f"its recurrent kernel has {gates} gates, and a layer of its kind {needed}")
-            _check(
-                cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, gates, _keras(kind).biases
-            )
-    biased = any(cell.bias is not None for side in sides for cell in side)
-    if biased != computed.use_bias:
+            _check(cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, kind)
+    if any(cell.bias is not None for cell in cells) != computed.use_bias:
         raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
-    if len({cell.kernel.dtype for side in sides for cell in side}) > 1:
-        raise UnreadableError("its cells are stored in different types")
     return StoredLayer(entry, lambda: _parameters(file, sides, kind))
 
 
-def _check(cell: StoredCell, features: int, hidden: int, gates: int, biases: int) -> None:
-    if cell.problem:
-        raise UnreadableError(cell.problem)
+def _check(cell: StoredCell, features: int, hidden: int, kind: CellSpec) -> None:
+    gates, needed = _gates(cell.recurrent_kernel), len(kind.gates)
+    if cell.problem or gates != needed:
+        raise UnreadableError(cell.problem or f"its recurrent kernel has {gates} gates, and its cell {needed}")
     rows = gates * hidden
     if cell.bias is not None and cell.bias.shape == (2 * rows,) and gates > 1:
         raise UnreadableError("its bias is that of CuDNNLSTM or CuDNNGRU: load it as LSTM or GRU, and save it again")
-    bias = (2, rows) if biases == 2 else (rows,)
+    bias = (2, rows) if _keras(kind).biases == 2 else (rows,)
     for array, shape in zip(cell.arrays, ((features, rows), (hidden, rows), bias), strict=False):
         if array.problem:
             raise UnreadableError(array.problem)
-        if array.shape != shape:
-            raise UnreadableError(f"{array.path} has the shape {list(array.shape)}, and the layer needs {list(shape)}")
-        if array.dtype != cell.kernel.dtype:
-            raise UnreadableError(f"{array.path} holds {array.dtype}, and the kernel {cell.kernel.dtype}")
+        if (array.shape, array.dtype) != (shape, cell.kernel.dtype):
+            raise UnreadableError(
+                f"{array.path} holds {list(array.shape)} of {array.dtype}, and the layer needs {list(shape)} of "
+                f"{cell.kernel.dtype}"
+            )
 
 
 def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
@@ -469,23 +420,18 @@ def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
     return found
 
 
-def _state(layer: Configured, entry: Entry, sides: Sides) -> Callable[[], Arrays]:
+def _state(layer: Configured, entry: Entry, lanes: int) -> Callable[[], Arrays]:
     """The states that are numbers in the config, each of a cell: h, and c for an LSTM."""
     assert entry.cell is not None
-    kinds = CELLS[entry.cell].state_symbols
-    states, lanes = layer.start.states, sum(map(len, sides))
-    if len(states) != lanes * len(kinds) or any(state.shape[1] != entry.hidden_size for state in states):
+    kinds, states = CELLS[entry.cell].state_symbols, layer.start.states
+    samples = max(len(state) for state in states)
+    fits = all(len(state) in (1, samples) and state.shape[1] == entry.hidden_size for state in states)
+    if len(states) != lanes * len(kinds) or not fits:
         shapes = ", ".join(str(list(state.shape)) for state in states)
         raise UnreadableError(f"its initial state has arrays of the shapes {shapes}, which do not fit its cells")
-    samples = max(len(state) for state in states)
-    if any(len(state) not in (1, samples) for state in states):
-        raise UnreadableError("its initial state has arrays of different numbers of samples")
     dtype = np.float64 if entry.dtype == "float64" else np.float32
-
-    def lane(state: NDArray[Any]) -> NDArray[Any]:
-        return np.broadcast_to(state, (samples, state.shape[1])).astype(dtype)
-
-    found = {kind: np.stack([lane(state) for state in states[k :: len(kinds)]]) for k, kind in enumerate(kinds)}
+    lanes_of: list[FloatArray] = [np.broadcast_to(state, (samples, state.shape[1])).astype(dtype) for state in states]
+    found: Arrays = {kind: np.stack(lanes_of[k :: len(kinds)]) for k, kind in enumerate(kinds)}
     if all((array == array[:, :1]).all() for array in found.values()):
         found = {kind: array[:, :1] for kind, array in found.items()}
     return lambda: found
@@ -509,9 +455,9 @@ def open_model(path: Path) -> ModelFile:
     with readable(path):
         file = KerasFile(path)
         with file.weights() as (weights, size):
-            stored = stored_cells(read_tree(weights, size))
+            cells, names = stored_cells(read_tree(weights, size))
         configured = configured_layers(file.config)
-        matched = [cells_of(layer, stored) for layer in configured.listed]
+        matched = [cells_of(layer, cells, names) for layer in configured.listed]
     layers = [configured_layer(file, layer, found) for layer, found in zip(configured.listed, matched, strict=True)]
     # A stack of cells is one network already.
     below = {
@@ -519,27 +465,21 @@ def open_model(path: Path) -> ModelFile:
         for number, layer in enumerate(configured.listed)
         if layer.below is not None and layers[number].entry.num_layers == layers[layer.below].entry.num_layers == 1
     }
+    layers = with_stacks(layers, below)
     used = [cell for found in matched for cell in found.within]
-    others = [inferred_layer(file, found, configured.within.get(found.name)) for found in unconfigured(stored, used)]
-    return ModelFile(path, _of_shard(path, with_stacks(layers, below) + others))
-
-
-def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
-    """The layers; of a shard, which may lack the bias or a direction of each, they cannot be run."""
+    for place, name, found in unconfigured(cells, names, used):
+        item = configured.within.get(name)
+        if item is None:
+            layers.append(inferred_layer(file, name, found))
+        else:
+            listed = Configured((name,), place, name, item, Start("unknown"), assumptions=(_CALLED,))
+            layers.append(configured_layer(file, listed, found))
     match = _SHARD.fullmatch(path.name)
-    if match is None:
-        return layers
-    index = f"{match['model']}.weights.json"
-    if path.with_name(index).exists():
-        why = (
-            f"the file is one of the shards of {index}: save the weights without max_shard_size, or the model as .keras"
-        )
-        return [unsupported(layer.entry, why) for layer in layers]
-    # Checkpoints have the numbers of epochs in such names.
-    assumed = "the file holds all weights, although its name could be that of one shard of several"
-    return [
-        replace(layer, entry=replace(layer.entry, assumptions=(*layer.entry.assumptions, assumed))) for layer in layers
-    ]
+    if match is not None and path.with_name(index := f"{match['model']}.weights.json").exists():
+        # A shard may lack the bias or a direction of each.
+        why = f"the file is one shard of {index}: save the weights without max_shard_size, or the model as .keras"
+        layers = [unsupported(layer.entry, why) for layer in layers]
+    return ModelFile(path, layers)
 
 
 def open_tensors(path: Path) -> TensorFile:

@@ -6,7 +6,7 @@ Keras 2.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats.model_file import EVERY_STEP, UnreadableError, named_activations
+from rnnviz.io.model_formats.model_file import DTYPES, EVERY_STEP, UnreadableError, named_activations
 
 _CLASSES = {f"{cell.keras.name}{end}": cell.keras.name for cell in CELLS.values() if cell.keras for end in ("", "Cell")}
 """The recurrent layers of Keras that are read and their cells, each with the layer's name."""
@@ -68,13 +68,11 @@ def is_recurrent(item: Item) -> bool:
     if is_read(item):
         return True
     config = settings_of(item)
+    keys = {"recurrent_initializer", "recurrent_activation", "recurrent_kernel_initializer"}
+    if not keys.isdisjoint(config) or table(config.get("cell")):
+        return True
     wrapped = table(config.get("layer"))
-    keys = ("recurrent_initializer", "recurrent_activation", "recurrent_kernel_initializer")
-    return (
-        any(key in config for key in keys)
-        or bool(table(config.get("cell")))
-        or (class_of(item) != "TimeDistributed" and bool(wrapped) and is_recurrent(wrapped))
-    )
+    return class_of(item) != "TimeDistributed" and bool(wrapped) and is_recurrent(wrapped)
 
 
 def is_read(item: Item) -> bool:
@@ -97,28 +95,24 @@ def computed_by(item: Item) -> Computed:
 
     Raises an UnreadableError if no cell here computes it; the reason names the setting.
     """
-    if not is_read(item):
-        raise UnreadableError(_own_class(item))
-    if class_of(item) == "Bidirectional":
-        forward, backward = _directions(item)
-        for side in (forward, backward):
-            if not is_read(side):
-                raise UnreadableError(_own_class(side))
-        ahead, behind = (bool(settings_of(side).get("go_backwards")) for side in (forward, backward))
-        if backward is not forward and ahead == behind:
-            raise UnreadableError("its directions are not one forward and one backward")
-    sides = sides_of(item)
-    found = [_computed(cell.item) for side in sides for cell in side]
-    if not found:
-        raise UnreadableError("it has no cell")
-    if len(sides) == 2 and len(found) > 2:
+    both = class_of(item) == "Bidirectional" and is_read(item)
+    layers = _directions(item) if both else (item,)
+    for layer in layers:
+        if not is_read(layer):
+            raise UnreadableError(_own_class(layer))
+    backwards = [bool(settings_of(layer).get("go_backwards")) for layer in layers]
+    if both and layers[0] is not layers[-1] and backwards[0] == backwards[-1]:
+        raise UnreadableError("its directions are not one forward and one backward")
+    cells = [cell for side in sides_of(item) for cell in side]
+    found = [_computed(cell.item) for cell in cells]
+    if not found or (both and len(found) > 2):
         raise UnreadableError(
-            "each of its directions is a stack of cells, and the two are joined at the top alone: "
+            "it has no cell, or stacks of cells in both directions, which are joined at the top alone: "
             "a network here joins them after every layer"
         )
-    units = {str(settings_of(cell.item).get("units")) for side in sides for cell in side}
+    units = {str(settings_of(cell.item).get("units")) for cell in cells}
     if len({(one.cell, one.activations) for one in found}) > 1 or len(units) > 1:
-        parts = "directions do" if len(sides) == 2 else "cells do"
+        parts = "directions do" if both else "cells do"
         raise UnreadableError(f"its {parts} not compute the same: all layers and directions of a network must")
     return replace(found[0], use_bias=any(one.use_bias for one in found))
 
@@ -141,27 +135,22 @@ def returns_sequences(item: Item) -> bool:
 
 def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
     """The assumptions of a run of a supported layer, whose weights are stored as `stored`."""
-    found = []
     config, mode = _ahead(item), merge_mode(item)
-    if mode != "concat":
-        how = {"sum": "adds", "ave": "averages", "mul": "multiplies", "None": "returns as two outputs"}
-        doing = how.get(mode, "joins in another way")
-        found.append(f"Keras {doing} the two directions, which are concatenated here (merge_mode is {mode})")
-    if config.get("stateful"):
-        found.append(
-            "the layer is stateful: each batch but the first one starts from the final state of the one before it"
-        )
-    here, there = _WIDER.get(stored, stored), _compute_dtype(config.get("dtype"))
-    if there and there != here:
-        found.append(f"Keras computes it in {there}, and here it is computed in {here}")
-    if masked and config.get("zero_output_for_mask"):
-        found.append("in time steps that it skips, Keras outputs 0 (zero_output_for_mask)")
-    elif masked:
-        found.append(
-            "in time steps that it skips, Keras repeats the state and the output of the last computed step; "
-            "with lengths, outputs are 0 here"
-        )
-    return found
+    policy = settings_of(table(config.get("dtype")))
+    there = str(policy.get("source_name") or policy.get("name") or config.get("dtype")).removeprefix("mixed_")
+    here = _WIDER.get(stored, stored)
+    how = {"sum": "adds", "ave": "averages", "mul": "multiplies", "None": "returns as two outputs"}
+    doing = how.get(mode, "joins in another way")
+    skipped = "repeats the state and the output of the last computed step; with lengths, outputs are 0 here"
+    if config.get("zero_output_for_mask"):
+        skipped = "outputs 0 (zero_output_for_mask)"
+    clauses = (
+        (mode != "concat", f"Keras {doing} the two directions, which are concatenated here (merge_mode is {mode})"),
+        (config.get("stateful"), "the layer is stateful: each batch but the first starts from the state before it"),
+        (there in DTYPES and there != here, f"Keras computes it in {there}, and here it is computed in {here}"),
+        (masked, f"in time steps that it skips, Keras {skipped}"),
+    )
+    return [clause for holds, clause in clauses if holds]
 
 
 def drops(item: Item) -> bool:
@@ -237,10 +226,8 @@ def _cells_of(item: Item, prefix: tuple[str, ...]) -> tuple[Cell, ...]:
 
 def _computed(item: Item) -> Computed:
     kind, config = class_of(item), settings_of(item)
-    if is_own(item) or not (kind in _CLASSES or _OTHERS.match(kind)):
+    if is_own(item) or kind not in _CLASSES:
         raise UnreadableError(_own_class(item))
-    if kind not in _CLASSES:
-        raise UnreadableError(f"{kind} is not read: it must be SimpleRNN, LSTM or GRU")
     if any(key in config for key in _KERAS_1) or ("output_dim" in config and "units" not in config):
         raise UnreadableError("Keras 1 wrote it, which is not read: load it with Keras 2, and save it again")
     cells = [cell for cell in CELLS.values() if cell.keras and cell.keras.name == _CLASSES[kind]]
@@ -268,33 +255,18 @@ def _activation(config: Item, key: str) -> Activation:
         if isinstance(constant, int | float) and abs(constant) < _LARGEST_CONSTANT:
             return activation.with_constants(float(constant))
     if given not in _ACTIVATIONS if isinstance(given, str) else True:
-        raise UnreadableError(f"its {key} is {_shown(given)}, and must be one of {', '.join(_ACTIVATIONS)}")
+        named: list[Any] = [layer.get("config"), layer.get("class_name"), str(given)]
+        shown = next(text for text in named if isinstance(text, str))
+        raise UnreadableError(f"its {key} is {shown[:60]}, and must be one of {', '.join(_ACTIVATIONS)}")
     # Of Keras 3 a SimpleRNN alone has no seed, and of Keras 2 all layers have time_major.
     since_3 = "seed" in config or ("zero_output_for_mask" in config and "time_major" not in config)
     return keras_hard_sigmoid if given == "hard_sigmoid" and since_3 else _ACTIVATIONS[given]
 
 
 def _own_class(item: Item) -> str:
-    if isinstance(item.get("module"), str) and not is_own(item):
-        return f"{class_of(item)} is not read: it must be SimpleRNN, LSTM or GRU"
-    return f'it is of a class of your own, "{class_of(item)}": what that computes is not in the file'
-
-
-def _compute_dtype(policy: Any) -> str:
-    """The type in which a policy has a layer compute; empty if that is not known."""
-    config = settings_of(table(policy))
-    name = str(config.get("source_name") or config.get("name") or policy)
-    found = name.removeprefix("mixed_")
-    return found if found in ("float16", "bfloat16", "float32", "float64") else ""
-
-
-def _shown(value: Any) -> str:
-    """The name of a setting; a function or an object of a class is a table that has one."""
-    config = table(value)
-    if config.get("class_name") == "__lambda__" or "value" in config:
-        return "a lambda"
-    name = config.get("config")
-    return str(name if isinstance(name, str) else config.get("class_name") or value)[:60]
+    if is_own(item) or not (isinstance(item.get("module"), str) or _OTHERS.match(class_of(item))):
+        return f'it is of a class of your own, "{class_of(item)}": what that computes is not in the file'
+    return f"{class_of(item)} is not read: it must be SimpleRNN, LSTM or GRU"
 
 
 _PASSING = frozenset(
@@ -358,7 +330,9 @@ class Calls:
         self._items = {str(item["name"]): item for item in items}
         self._name, self._outer_mask = name, outer_mask
         if class_of(model) == "Sequential":
-            self._calls = _in_sequence(items)
+            # The input of the first layer is called "".
+            inputs = [(Ref(before, 0, 0),) for before in ("", *self._items)]
+            self._calls = {name: [Call(given, given)] for name, given in zip(self._items, inputs, strict=False)}
         else:
             self._calls = {str(item["name"]): _calls(item.get("inbound_nodes")) for item in items}
         self._masks = self._masked()
@@ -394,11 +368,9 @@ class Calls:
 
     def masking(self, name: str) -> str:
         """The time steps that a recurrent layer skips; empty if it skips none."""
-        inherited = self._mask_of([ref for call in self._calls[name] for ref in call.sequence])
         given = [ref.layer for call in self._calls[name] for ref in call.masks]
-        if inherited or not given:
-            return inherited
-        return f'those of the mask that the model gives to it, the output of "{given[0]}"'
+        own = f'those of the mask that the model gives to it, the output of "{given[0]}"' if given else ""
+        return self._mask_of([ref for call in self._calls[name] for ref in call.sequence]) or own
 
     def input_mask(self, name: str) -> str:
         return self._mask_of([ref for call in self._calls[name] for ref in call.inputs])
@@ -410,12 +382,12 @@ class Calls:
         """The output of `ref`, through layers that return their input."""
         for _ in range(len(self._items)):
             calls = self._calls.get(ref.layer, ())
-            if ref.layer not in self._items or ref.call >= len(calls) or not _passes(self._items[ref.layer]):
+            item = self._items.get(ref.layer, {})
+            linear = class_of(item) == "Activation" and settings_of(item).get("activation") == "linear"
+            passes = (linear or class_of(item) in _PASSING) and not is_own(item) and ref.call < len(calls)
+            if not passes or calls[ref.call].training or len(calls[ref.call].inputs) != 1:
                 break
-            call = calls[ref.call]
-            if call.training or len(call.inputs) != 1:
-                break
-            ref = call.inputs[0]
+            ref = calls[ref.call].inputs[0]
         return ref
 
     def _start(self, call: Call) -> Start:
@@ -428,44 +400,34 @@ class Calls:
         if len(sources) + len(arrays) < len(call.states):
             return Start("computed", "the model gives this network an initial state that is not read")
         layers = frozenset(source.layer for source in sources)
-        origins: dict[tuple[str, str], list[str]] = {}
+        origins: dict[str, list[str]] = {}
         for source in dict.fromkeys(Ref(source.layer, 0, int(source.output > 0)) for source in sources):
             origins.setdefault(self._origin(source), []).append(f'"{source.layer}"')
-        named = (origin[len(names) > 1].replace("…", ", ".join(names)) for origin, names in origins.items())
-        clause = f"the model starts this network from {' and '.join(named)}"
-        given = not self._name and all(self._kind(source) == "InputLayer" for source in sources) and not arrays
-        return Start("input" if given else "computed", clause, (), layers)
+        clause = " and ".join(f"{origin} {', '.join(names)}" for origin, names in origins.items())
+        kinds = {class_of(self._items.get(source.layer, {})) for source in sources}
+        given = not self._name and kinds == {"InputLayer"} and not arrays
+        kind = "input" if given else "computed"
+        return Start(kind, f"the model starts this network from {clause}", (), layers)
 
-    def _origin(self, source: Ref) -> tuple[str, str]:
-        """Where states come from, in the singular and the plural; their names go in place of the ellipsis."""
-        item = self._items.get(source.layer)
-        if item is not None and is_recurrent(item) and (source.output or not returns_sequences(item)):
-            return "the final state of …", "the final states of …"
-        if self._kind(source) != "InputLayer":
-            return "the output of …", "the outputs of …"
-        if self._name:
-            return f'the input … of the model "{self._name}"', f'the inputs … of the model "{self._name}"'
-        return "its input …", "its inputs …"
-
-    def _kind(self, source: Ref) -> str:
-        return class_of(self._items.get(source.layer, {}))
+    def _origin(self, source: Ref) -> str:
+        """Where states come from, in front of their names."""
+        item = self._items.get(source.layer, {})
+        if is_recurrent(item) and (source.output or not returns_sequences(item)):
+            return "the final state of"
+        if class_of(item) != "InputLayer":
+            return "the output of"
+        return f'the input of the model "{self._name}",' if self._name else "its input"
 
     def _mask_of(self, refs: Sequence[Ref]) -> str:
-        for ref in refs:
-            mask = self._masks.get(ref.layer, self._outer_mask)
-            if mask:
-                return mask
-        return ""
+        return next((mask for ref in refs if (mask := self._masks.get(ref.layer, self._outer_mask))), "")
 
     def _masked(self) -> dict[str, str]:
         """By each layer's name the mask of its outputs; layers come after those that feed them, but for shared ones."""
-        masks: dict[str, str] = dict.fromkeys(self._items, "")
+        masks = self._masks = dict.fromkeys(self._items, "")
         for _ in range(len(self._items) + 1):
             before = dict(masks)
             for name, item in self._items.items():
-                inputs = [ref for call in self._calls[name] for ref in call.inputs]
-                coming = next((mask for ref in inputs if (mask := masks.get(ref.layer, self._outer_mask))), "")
-                masks[name] = self._made(name, item, coming)
+                masks[name] = self._made(name, item, self.input_mask(name))
             if masks == before:
                 break
         return masks
@@ -491,21 +453,6 @@ def _masks(item: Item) -> bool:
     return kind == "Masking" or (kind == "Embedding" and bool(settings_of(item).get("mask_zero")))
 
 
-def _passes(item: Item) -> bool:
-    linear = class_of(item) == "Activation" and settings_of(item).get("activation") == "linear"
-    return not is_own(item) and (linear or class_of(item) in _PASSING)
-
-
-def _in_sequence(items: Sequence[Item]) -> dict[str, list[Call]]:
-    """The calls of a Sequential model; the input of the first layer is called "" ."""
-    calls: dict[str, list[Call]] = {}
-    before = ""
-    for item in items:
-        calls[str(item["name"])] = [Call((Ref(before, 0, 0),), (Ref(before, 0, 0),))]
-        before = str(item["name"])
-    return calls
-
-
 def _calls(nodes: Any) -> list[Call]:
     if not isinstance(nodes, list):
         return []
@@ -517,18 +464,9 @@ def _call_of_keras_3(node: Item) -> Call:
     given, named = node.get("args"), table(node.get("kwargs"))
     args = list(given) if isinstance(given, list) else []
     first = args[0] if args else next((named[key] for key in ("sequence", "sequences", "inputs") if key in named), None)
-    # The sequence, and the states that are in one list with it.
-    leaves = [] if first is None else list(_leaves(first))
     states = args[1] if len(args) > 1 else named.get("initial_state")
     mask = args[2] if len(args) > 2 else named.get("mask")
-    inputs = (leaf for leaf in _leaves([args, named]) if isinstance(leaf, Ref))
-    return Call(
-        tuple(inputs),
-        tuple(leaf for leaf in leaves[:1] if isinstance(leaf, Ref)),
-        (*leaves[1:], *(() if states is None else _leaves(states))),
-        tuple(leaf for leaf in _leaves(mask) if isinstance(leaf, Ref)),
-        named.get("training") is True,
-    )
+    return _call([] if first is None else list(_leaves(first)), states, mask, _leaves([args, named]), named)
 
 
 def _call_of_keras_2(node: Any) -> Call:
@@ -536,15 +474,18 @@ def _call_of_keras_2(node: Any) -> Call:
     leaves = list(_leaves(node))
     entries = node if isinstance(node, list) and node and isinstance(node[0], list) else [node]
     named = next((table(entry[3]) for entry in entries if isinstance(entry, list) and len(entry) > 3), {})
-    refs = tuple(leaf for leaf in leaves if isinstance(leaf, Ref))
-    states = named.get("initial_state")
-    return Call(
-        refs,
-        refs[:1],
-        (*leaves[1:], *(() if states is None else _leaves(states))),
-        tuple(leaf for leaf in _leaves(named.get("mask")) if isinstance(leaf, Ref)),
-        named.get("training") is True,
+    # Numbers may come before the sequence.
+    refs = [leaf for leaf in leaves if isinstance(leaf, Ref)]
+    return _call([*refs[:1], *leaves[1:]], named.get("initial_state"), named.get("mask"), leaves, named)
+
+
+def _call(leaves: Sequence[State], states: Any, mask: Any, inputs: Iterable[State], named: Item) -> Call:
+    """`leaves` are the sequence, and the states that are in one list with it."""
+    refs, sequence, masks = (
+        tuple(leaf for leaf in some if isinstance(leaf, Ref)) for some in (inputs, leaves[:1], _leaves(mask))
     )
+    given = () if states is None else _leaves(states)
+    return Call(refs, sequence, (*leaves[1:], *given), masks, named.get("training") is True)
 
 
 def _leaves(given: Any, depth: int = 0) -> Iterator[State]:
@@ -566,15 +507,13 @@ def _leaves(given: Any, depth: int = 0) -> Iterator[State]:
             yield _numbers(given[2])
         elif len(given) >= 3 and isinstance(given[0], str) and all(isinstance(place, int) for place in given[1:3]):
             yield Ref(given[0], given[1], given[2])
-        elif given and all(isinstance(row, list) and row and all(map(_is_number, row)) for row in given):
+        elif given and all(
+            isinstance(row, list) and row and all(isinstance(n, float | int) for n in row) for row in given
+        ):
             yield _numbers(given)
         else:
             for part in given:
                 yield from _leaves(part, depth + 1)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float | int)
 
 
 def _numbers(value: Any) -> NDArray[Any] | None:

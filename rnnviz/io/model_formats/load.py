@@ -78,7 +78,8 @@ def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> Inp
     listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
     count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
     needed = (
-        "a recurrent layer must be an RNN, LSTM or GRU operator"
+        "a recurrent layer must be an RNN, LSTM or GRU operator, which a model of single time steps lacks: "
+        "open the weights that it was exported from, or export it with dynamo=False in PyTorch"
         if path.name.lower().endswith(ONNX.endings)
         else "names must be Gluon's (l0_i2h_weight), PyTorch's (weight_ih_l0) or Keras's (recurrent_kernel)"
     )

@@ -15,7 +15,7 @@ separate arrays: `mx.rnn.save_rnn_checkpoint` writes `lstm_l0_i2h_f_weight`, the
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from math import prod
@@ -52,14 +52,11 @@ _NO_SYMBOL = (
     "its weights are packed in one vector without sizes: put {symbol}, which the checkpoint was saved "
     "with, next to it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
 )
-_GATE = re.compile(r"(?P<before>.*(?:i2h|h2h))_(?P<gate>[a-z])_(?P<kind>weight|bias)", re.DOTALL)
-_ORDERS = ("ifco", "rzo")
-"""The gates of an LSTM and of a GRU by MXNet's letters, as Gluon orders them."""
 _DENSE, _CPU, _FIRST_DEVICE = 0, 1, 0
 
 
 def open_model(path: Path) -> ModelFile:
-    return named_arrays(path, joined_gates(unpacked_vectors(open_tensors(path), path)))
+    return named_arrays(path, unpacked_vectors(open_tensors(path), path))
 
 
 def open_tensors(path: Path) -> TensorFile:
@@ -303,35 +300,3 @@ def _sizes(attributes: Mapping[str, Any], symbol: str) -> tuple[str, int, int, s
     if sizes[1] > 1000:
         raise UnreadableError(f"it has {sizes[1]} layers, and may have 1000")
     return str(cell), sizes[0], sizes[1], "lr" if str(attributes.get("bidirectional")) in ("True", "1") else "l"
-
-
-def joined_gates(file: TensorFile) -> TensorFile:
-    """The arrays of `file`; all gates of one weight are one array, and any others stay as they are."""
-    parts = _parts(file.tensors)
-    taken = {part for names in parts.values() for part in names}
-    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in taken}
-    made = {name: partial(_joined, file, names) for name, names in parts.items()}
-    for name, names in parts.items():
-        rows, *others = file.tensors[names[0]].shape
-        tensors[name] = Tensor((len(names) * rows, *others), file.tensors[names[0]].dtype)
-    return file.replaced(tensors, made)
-
-
-def _joined(file: TensorFile, names: Sequence[str]) -> FloatArray:
-    return np.concatenate([file.read(name) for name in names])
-
-
-def _parts(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
-    """By the name of each array to be made the names of its gates, which are all there and alike."""
-    gates: dict[str, dict[str, str]] = {}
-    for name in tensors:
-        match = _GATE.fullmatch(name)
-        if match is not None:
-            gates.setdefault(f"{match['before']}_{match['kind']}", {})[match["gate"]] = name
-    parts: dict[str, tuple[str, ...]] = {}
-    for name, found in gates.items():
-        alike = [tensors[part] for part in found.values()]
-        for order in _ORDERS:
-            if set(found) == set(order) and name not in tensors and len(set(alike)) == 1 and alike[0].shape:
-                parts[name] = tuple(found[gate] for gate in order)
-    return parts

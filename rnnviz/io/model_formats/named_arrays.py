@@ -3,7 +3,9 @@
 PyTorch's `weight_norm`, `spectral_norm` and `prune` keep `weight_hh_l0_g` and `_v`, `_orig`, `_u` and `_v`, or `_orig`
 and `_mask` in place of `weight_hh_l0`; `torch.nn.utils.parametrizations` keeps them below
 `parametrizations.weight_hh_l0`. Weight dropout keeps `weight_hh_l0_raw`, and drops nothing in eval mode. Such weights
-are computed as PyTorch does in eval mode. Nothing is unpickled, and no number is read before it is asked for.
+are computed as PyTorch does in eval mode. Gates may be separate arrays: `save_rnn_checkpoint` of MXNet writes
+`l0_i2h_f_weight`, the second block of rows of `l0_i2h_weight`. Nothing is unpickled, and no number is read before it is
+asked for.
 """
 
 import re
@@ -104,6 +106,7 @@ def is_weight(name: str) -> bool:
 
 _KIND = r"(?P<kind>(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l\d{1,6}(?:_reverse)?)?)"
 _BESIDE = re.compile(rf"(?P<prefix>(?:.*[./_])?){_KIND}_(?P<part>[gvuifocrznh]|orig|mask|raw)", re.DOTALL)
+_GATE = re.compile(r"(?P<prefix>.*(?:i2h|h2h)_)(?P<part>[a-z])_(?P<kind>weight|bias)", re.DOTALL)
 _BELOW = re.compile(rf"(?P<prefix>(?:.*[./])?)parametrizations\.{_KIND}\.(?P<part>.+)", re.DOTALL)
 _NUMBERS = (*DTYPES, "bool", "uint8", "int8", "int16", "int32", "int64")
 _EVAL = "{weight} is computed from {names} as in eval mode, "
@@ -186,7 +189,7 @@ def combined_weights(file: TensorFile) -> TensorFile:
     rules: dict[str, Rule] = {}
     weights: dict[str, dict[str, str]] = {}
     for name in file.tensors:
-        match = _BELOW.fullmatch(name) or _BESIDE.fullmatch(name)
+        match = _BELOW.fullmatch(name) or _BESIDE.fullmatch(name) or _GATE.fullmatch(name)
         if match is not None:
             weights.setdefault(match["prefix"] + match["kind"], {})[match["part"]] = name
     tensors: dict[str, Tensor] = {}
@@ -197,7 +200,7 @@ def combined_weights(file: TensorFile) -> TensorFile:
         if weight is None:
             tensors.setdefault(name, tensor)
         elif name == next(iter(weights[weight].values())):
-            target = _target(file, weight, weights[weight])
+            target = _target(file, weight) if set(weights[weight]) == {"raw"} else weight
             tensors[target] = _combined(file, target, weights[weight], rules)
 
     def read(rule: Callable[..., FloatArray], sources: Sequence[str]) -> FloatArray:
@@ -207,14 +210,10 @@ def combined_weights(file: TensorFile) -> TensorFile:
     return file.replaced(tensors, {name: partial(read, *rule) for name, rule in rules.items()})
 
 
-def _target(file: TensorFile, weight: str, parts: Parts) -> str:
+def _target(file: TensorFile, weight: str) -> str:
     """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
-    found = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL)
-    assert found is not None
-    prefix, kind = found.group(1, "kind")
-    inner = f"{prefix}module.{kind}"
-    beside = inner.replace("weight_hh", "weight_ih")
-    return inner if set(parts) == {"raw"} and beside in file.tensors else weight
+    inner = re.sub(rf"(?={_KIND}$)", "module.", weight, count=1)
+    return inner if inner.replace("weight_hh", "weight_ih") in file.tensors else weight
 
 
 def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule]) -> Tensor:
@@ -237,6 +236,8 @@ def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule
         dtype = max((each.dtype for each in found if each.dtype in DTYPES), key=DTYPES.index, default="float32")
         assumption = text.format(weight=weight, names=names)
         if rule is _gates:
+            # MXNet's names of gates are known.
+            assumption = "" if _GATE.fullmatch(parts[needed[0]]) else assumption
             main = replace(main, shape=(sum(tensor.shape[0] for tensor in found), *main.shape[1:]))
         elif dtype in DTYPES[:2] and rule is not np.positive:
             assumption += f", in float32, where PyTorch rounds to {dtype}"
@@ -289,7 +290,7 @@ _RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (
     (np.multiply, _EVAL + "by pruning", ("orig", "mask")),
     *(
         (_gates, "{weight} is {names}, each named by its gate", tuple(gates))
-        for gates in ("ifgo", "ifco", "rzn", "rzh")
+        for gates in ("ifgo", "ifco", "rzn", "rzh", "rzo")
     ),
     (np.positive, "{weight} is read from {names}, without weight dropout", ("raw",)),
 )

@@ -14,10 +14,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.core.config import parameter_name
 from rnnviz.core.parameters import IN_PYTORCH
-from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
     ASK_FOR_ACTIVATION,
@@ -57,8 +58,10 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
 
     `without_bias` says whether all biases may be missing.
     """
-    entry = Entry(name, dtype=_dtype(layers, tensors))
     used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
+    # The widest type, since the others are read into it without loss.
+    places = {tensor.dtype: DTYPES.index(tensor.dtype) if tensor.dtype in DTYPES else len(DTYPES) for tensor in used}
+    entry = Entry(name, dtype=max(places, key=places.__getitem__))
     unreadable = next((tensor.unreadable for tensor in used if tensor.unreadable), "")
     try:
         count, directions = _extent(layers)
@@ -68,9 +71,7 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
         features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
         entry = replace(entry, cell=cell, input_size=features, hidden_size=hidden, projection_size=projection)
         if entry.dtype not in DTYPES:
-            integers = entry.dtype is not None and "int" in entry.dtype
-            advice = ": integers, such as quantized weights, must be saved as floats" if integers else ""
-            raise UnreadableError(f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{advice}")
+            raise UnreadableError(f"it is stored as {entry.dtype}, and must be saved as one of {', '.join(DTYPES)}")
         if unreadable:
             raise UnreadableError(unreadable)
         sources = _sources(layers, tensors, spec, Sizes(features, hidden, projection), directions, without_bias)
@@ -83,22 +84,13 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
     return Found(entry, sources)
 
 
-def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
-    """The widest type, since the others are read into it without loss."""
-    found = {tensors[source].dtype for arrays in layers.values() for source in arrays.values()}
-    return max(found, key=lambda dtype: DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES))
-
-
 def _extent(layers: Layers) -> tuple[int, int]:
     """L and D."""
     count = max(layer for layer, _ in layers) + 1
     directions = max(direction for _, direction in layers) + 1
     if count * directions != len(layers):
-        missing = next(
-            (layer, side) for layer in range(count) for side in range(directions) if (layer, side) not in layers
-        )
-        side = ("forward", "backward")[missing[1]]
-        raise UnreadableError(f"it lacks the {side} direction of layer {missing[0]}")
+        layer, side = next(place for place in np.ndindex(count, directions) if place not in layers)
+        raise UnreadableError(f"it lacks the {('forward', 'backward')[side]} direction of layer {layer}")
     if count > 1000:
         raise UnreadableError(f"it has {count} layers, and may have 1000")
     return count, directions
@@ -110,16 +102,11 @@ def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
     projection = None
     if "h2r_weight" in arrays:
         projection, hidden = _shape(arrays, "h2r_weight", 2, tensors)
-    gates = rows // hidden if rows % hidden == 0 else 0
-    own = OWN_PARAMETERS & arrays.keys()
-    fitting = cells_of_arrays(gates, own)
+    fitting = cells_of_arrays(rows // hidden if rows % hidden == 0 else 0, OWN_PARAMETERS & arrays.keys())
     if not fitting:
-        columns = tensors[arrays["h2h_weight"]].shape[1]
-        counts = {len(cell.recurrent_gates) for cell in CELLS.values() if own <= set(cell.own_parameters)}
-        allowed = join_words([f"{count}H".removeprefix("1") for count in sorted(counts)], "or")
+        source = arrays["h2h_weight"]
         raise UnreadableError(
-            f"{arrays['h2h_weight']} has the shape ({rows}, {columns}): it must be {allowed} rows of "
-            f"{'H' if projection is None else 'P'}"
+            f"{source} has the shape {tensors[source].shape}: it must be H, 3H or 4H rows of H, or of P if projected"
         )
     return CELLS[fitting[0]], hidden, projection
 
@@ -193,8 +180,7 @@ def gluon_networks(tensors: Mapping[str, Tensor]) -> list[Found]:
                 break
         if tensor.unreadable and bare.endswith("_parameters"):
             # A vector of all weights of a layer, which `mxnet_params` could not split.
-            entry = Entry(_name(bare), dtype=tensor.dtype, supported=False, reason=tensor.unreadable)
-            found.append(Found(entry, {}))
+            found.append(Found(Entry(_name(bare), dtype=tensor.dtype), {}).refused(tensor.unreadable))
     # PyTorch's are networks of their own.
     arrays = _Arrays({name: tensor for name, tensor in tensors.items() if not _NAME.fullmatch(name)})
     for (form, prefix), layers in networks.items():
@@ -278,34 +264,6 @@ _NAME = re.compile(
     re.DOTALL,
 )
 _KINDS = {theirs: kind for kind, theirs in IN_PYTORCH.items()}
-_OTHER_CELLS = {
-    re.compile(pattern, re.DOTALL): reason
-    for pattern, reason in (
-        (
-            r"(?P<prefix>.*?)(?:_all_weight_values\.\d+\.param|_packed_weight_[ih]h)(?:\..*)?",
-            "it is quantized dynamically by torch.ao, which packs its weights: save the state_dict of the float model",
-        ),
-        (
-            r"(?P<prefix>(?:.*\.)?)layers\.\d+\.layer_[fb]w\.cell\.[ih]gates\..*",
-            "its arrays igates and hgates are those of torch.ao.nn.quantizable.LSTM: save those of torch.nn.LSTM",
-        ),
-        (
-            r"(?P<prefix>(?:.*[./_])?)input_linearity\.weight",
-            "its arrays are those of AllenNLP's LSTM, whose order of gates, projection and highway are not in the file",
-        ),
-        (
-            r"(?P<prefix>(?:.*[./_])?)w_hh",
-            (
-                "its arrays w_ih and w_hh, as in apex and g2p-en, do not say the cell and the order of its gates: "
-                "save them as weight_ih, weight_hh, bias_ih and bias_hh if they have PyTorch's"
-            ),
-        ),
-        (
-            r"(?P<prefix>(?:.*[./_])?)recurrent_kernel(?::0)?",
-            "its array recurrent_kernel is that of Keras or of Haste, whose order of gates is not in the file",
-        ),
-    )
-}
 _STATE_NAMES = (
     r"(?:h|c|hx|cx|hidden|cell|state)_?0\w*|init(?:ial)?_?(?:h|c|hx|cx|hidden|cell|state)\w*|"
     r"(?:h|c|hx|cx|hidden|cell|state)_?init(?:ial)?\w*"
@@ -355,7 +313,6 @@ def torch_networks(
     _NONLINEARITY or _CLASS; `taken` are the names of other networks' arrays.
     """
     modules: dict[_Module, Layers] = {}
-    others: dict[str, Found] = {}
     for source, tensor in tensors.items():
         match = _NAME.fullmatch(source)
         if match is not None:
@@ -363,16 +320,11 @@ def torch_networks(
             place = int(parts["layer"] or 0), int(parts["reverse"] is not None)
             layers = modules.setdefault(_Module(parts["prefix"], parts["layer"] is None, tensor.scope), {})
             layers.setdefault(place, {})[_KINDS[parts["kind"]]] = source
-            continue
-        for pattern, reason in _OTHER_CELLS.items():
-            if match := pattern.fullmatch(source):
-                entry = Entry(match["prefix"].rstrip("._/"), dtype=tensor.dtype, supported=False, reason=reason)
-                others.setdefault(match["prefix"], Found(entry, {}))
     arrays = _Arrays({name: tensor for name, tensor in tensors.items() if name not in taken})
     return [
         _checked(module, assemble(module.name, layers, tensors, without_bias=True), arrays, texts or {})
         for module, layers in modules.items()
-    ] + list(others.values())
+    ]
 
 
 class _Arrays:
@@ -434,7 +386,8 @@ def _among_others(module: _Module, found: Found, arrays: _Arrays) -> Found:
     used, unread = set(found.sources.values()), []
     for name in arrays.below(module.prefix):
         tensor = arrays.tensors[name]
-        if name in used or _is_state(module, name, tensor, found.entry):
+        state = _STATE.fullmatch(name[len(module.prefix) :]) is not None and _holds_units(tensor, found.entry)
+        if name in used or state:
             continue
         if _changes_the_cell(module, name, tensor, found.entry):
             return found.refused(
@@ -456,12 +409,7 @@ def _among_others(module: _Module, found: Found, arrays: _Arrays) -> Found:
 
 def _is_recurrent(name: str) -> bool:
     """Whether an array of this name belongs to a recurrent layer, which is listed by itself."""
-    patterns = (_NAME, _FUSED, _STACKED, _CELL, *_OTHER_CELLS)
-    return any(pattern.fullmatch(name) for pattern in patterns)
-
-
-def _is_state(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
-    return _STATE.fullmatch(name[len(module.prefix) :]) is not None and _holds_units(tensor, entry)
+    return any(pattern.fullmatch(name) for pattern in (_NAME, _FUSED, _STACKED, _CELL))
 
 
 def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
@@ -472,7 +420,8 @@ def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) 
     if tensor.scope != module.scope:
         # A dict within the module's, such as an optimizer's state: its first key says whether it is a module.
         return _MORE_THAN_A_CELL.search(rest.split(".")[0]) is not None
-    around = _AROUND.fullmatch(rest) is not None and not _has_gate_rows(tensor, entry)
+    gate_rows = 1 <= len(tensor.shape) <= 2 and tensor.shape[0] == _gate_rows(entry) != entry.hidden_size
+    around = _AROUND.fullmatch(rest) is not None and not gate_rows
     if module.prefix != module.scope and module.prefix[-1:] in "./":
         return not around
     # Without a separate name, the module shares its dict with any others.
@@ -503,10 +452,6 @@ def _gate_rows(entry: Entry) -> int:
     assert entry.hidden_size is not None
     cell = entry.cell or next(iter(entry.cells), None)
     return entry.hidden_size * (1 if cell is None else CELLS[cell].gate_count)
-
-
-def _has_gate_rows(tensor: Tensor, entry: Entry) -> bool:
-    return 1 <= len(tensor.shape) <= 2 and tensor.shape[0] == _gate_rows(entry) != entry.hidden_size
 
 
 def _fits_units(tensor: Tensor, entry: Entry) -> bool:

@@ -20,7 +20,6 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import (
-    FunctionProto,
     GraphProto,
     ModelProto,
     NodeProto,
@@ -37,7 +36,6 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines import onnx_layer
 from rnnviz.io.model_formats.model_file import (
-    Entry,
     ModelFile,
     Tensor,
     TensorFile,
@@ -45,7 +43,6 @@ from rnnviz.io.model_formats.model_file import (
     chain_from,
     parts,
     readable,
-    unsupported,
     with_stacks,
 )
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
@@ -54,14 +51,13 @@ from rnnviz.io.model_formats.onnx_graph import (
     GraphScope,
     PlacedNode,
     nodes,
-    outline,
     recurrent_ancestors,
-    stored_tensor,
-    subgraphs,
+    stored_numbers,
+    tensors_in,
     type_name,
 )
-from rnnviz.io.model_formats.onnx_nodes import SINGLE_STEP, UNROLLED, RecurrentNode, is_recurrent, recurrent_node
-from rnnviz.io.model_formats.onnx_unrolled import single_step, unrolled, with_rolled
+from rnnviz.io.model_formats.onnx_nodes import OPERATORS, RecurrentNode, recurrent_node
+from rnnviz.io.model_formats.onnx_unrolled import with_rolled
 
 _LARGEST_BYTES = (1 << 31) - 1
 """The largest protobuf message, in bytes; the weights of larger models are in separate files."""
@@ -83,8 +79,7 @@ def open_model(path: Path) -> ModelFile:
 class GraphNetworks:
     """The recurrent nodes of a graph, and the networks that they form.
 
-    `parts` are the numbers of the nodes of each entry of `file`, from the bottom; the last entry has none if it is
-    unrolled.
+    `parts` are the numbers of the nodes of each entry of `file`, from the bottom.
     """
 
     file: ModelFile
@@ -97,14 +92,9 @@ def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
     with readable(path), names_as_text(path, "graph cannot be followed"):
         constants = Constants(model, path)
         placed = with_rolled(list(nodes(model)), constants)
-        found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
-        single, below = [node.layer for node in found], fed_by(found, constants)
-        layers = with_stacks(single, below)
-        left, operator = unrolled(placed), UNROLLED
-        if left is None and not layers:
-            left, operator = single_step(placed), SINGLE_STEP
-        rest = [] if left is None else [unsupported(Entry(left.name), operator)]
-        return GraphNetworks(ModelFile(path, [*layers, *rest]), found, parts(single, below))
+        found = [recurrent_node(node, constants) for node in placed if node.operator in OPERATORS]
+        single, below = [node.layer for node in found], _fed_by(found, constants)
+        return GraphNetworks(ModelFile(path, with_stacks(single, below)), found, parts(single, below))
 
 
 def read_whole(path: Path) -> ModelProto:
@@ -115,10 +105,10 @@ def read_whole(path: Path) -> ModelProto:
     model, size = _load(path), 0
     with readable(path):
         for graph in (model.graph, *model.functions):
-            for tensor in _tensors(graph):
+            for tensor in tensors_in(graph):
                 if not tensor.external_data:
                     continue
-                numbers = stored_tensor(tensor, path).read()
+                numbers = stored_numbers(tensor, path)()
                 size += numbers.nbytes
                 if size > _LARGEST_WEIGHTS:
                     raise InputError(f"{path} has more than {_LARGEST_WEIGHTS:,} bytes of weights: it cannot be run.")
@@ -136,7 +126,7 @@ def open_tensors(path: Path) -> TensorFile:
 
     def read(name: str) -> FloatArray:
         with readable(f"{path}: {name}"):
-            numbers = stored_tensor(initializers[name], path).read()
+            numbers = stored_numbers(initializers[name], path)()
         return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
 
     return TensorFile(
@@ -168,7 +158,7 @@ def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, int]:
+def _fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, int]:
     """For each of `layers` that is the upper one of two in a network: the numbers of both."""
     places = {layer.placed.key: number for number, layer in enumerate(layers)}
     below: dict[int, int] = {}
@@ -242,29 +232,13 @@ def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:
 
 def files_beside(path: Path) -> list[str]:
     """The files of weights in or below the model's folder."""
-    stored = (entry for tensor in _tensors(_load(path).graph) for entry in tensor.external_data)
+    stored = (entry for tensor in tensors_in(_load(path).graph) for entry in tensor.external_data)
     names = dict.fromkeys(entry.value for entry in stored if entry.key == "location")
     folder = path.parent.resolve()
     for name in names:
         if not (path.parent / name).resolve().is_relative_to(folder):
             raise InputError(f'{path} cannot be copied: its weights are in "{name}", outside the model\'s folder.')
     return list(names)
-
-
-def _tensors(graph: GraphProto | FunctionProto) -> Iterator[TensorProto]:
-    if isinstance(graph, GraphProto):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            for inner in subgraphs(attribute):
-                yield from _tensors(inner)
 
 
 @contextmanager
@@ -279,36 +253,21 @@ def names_as_text(path: Path, fault: str) -> Iterator[None]:
 
 
 def _load(path: Path) -> ModelProto:
+    model = ModelProto()
     with readable(path):
-        size = path.stat().st_size
+        if (size := path.stat().st_size) > _LARGEST_BYTES:
+            raise InputError(
+                f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files next to it."
+            )
         try:
-            model = None if size > _LARGEST_BYTES else _parsed(path)
-        except UnreadableError as error:
-            raise InputError(f"{path} is not a valid ONNX model: {error}.") from error
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                model.ParseFromString(memoryview(content))
         except (DecodeError, ValueError, RecursionError) as error:
-            raise InputError(f"{path} is not a valid ONNX model: its content is not a protobuf message.") from error
-    if model is None:
-        raise InputError(
-            f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files next to it."
-        )
+            raise InputError(
+                f"{path} is not a valid ONNX model: its content is not a protobuf message: it is incomplete or damaged."
+            ) from error
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise InputError(f"{path} is not a valid ONNX model: it has no graph.")
-    return model
-
-
-def _parsed(path: Path) -> ModelProto:
-    """The message in the file; the numbers of large tensors stay where they are."""
-    model = ModelProto()
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as content,
-    ):
-        try:
-            model.ParseFromString(outline(content))
-        except ValueError:
-            # Whether it is a message at all is the library's to say.
-            model.ParseFromString(content)
     return model
 
 

@@ -24,115 +24,117 @@ from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInf
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import UnreadableError, widened
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, TYPES, Attributes, GraphScope, stored_tensor, type_name, whole
+from rnnviz.io.model_formats.onnx_graph import (
+    RECURRENT,
+    TYPES,
+    Attributes,
+    GraphScope,
+    stored_numbers,
+    tensors_in,
+    type_name,
+    whole,
+)
 
 Array: TypeAlias = NDArray[Any]
-Integers: TypeAlias = Sequence[Array | None]
-"""The inputs of an operator behind its first one, such as axes; None where one is left out."""
 Shape: TypeAlias = tuple[int, ...]
-Move: TypeAlias = Callable[[Array], Sequence[Array]]
-"""From the first input of an operator to its outputs."""
 
 
-def _flatten(attributes: Attributes, _integers: Integers, _outputs: int) -> Move:
-    axis = whole(attributes, "axis", 1)
-    return lambda array: [array.reshape(prod(array.shape[:axis]), prod(array.shape[axis:]))]
+@dataclass(frozen=True)
+class _Given:
+    """A node's attributes, its inputs behind the first, None where one is left out, and the number of its outputs."""
 
+    attributes: Attributes
+    inputs: Sequence[Array | None]
+    outputs: int
 
-def _reshape(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    shape = _required("shape", attributes, integers)
-    copies = not whole(attributes, "allowzero")
-    return lambda array: [
-        array.reshape([array.shape[k] if size == 0 and copies else size for k, size in enumerate(shape)])
-    ]
+    def integers(self, name: str, place: int = 0) -> Shape | None:
+        """Integers that later versions of an operator have as an input and earlier ones as an attribute."""
+        if place < len(self.inputs):
+            given = self.inputs[place]
+            return None if given is None else tuple(map(int, given.reshape(-1)))
+        return tuple(self.attributes[name].ints) if name in self.attributes else None
 
-
-def _slice(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    starts, ends = (_required(name, attributes, integers, place) for place, name in enumerate(("starts", "ends")))
-    axes = _int_list("axes", attributes, integers, 2) or range(len(starts))
-    steps = _int_list("steps", attributes, integers, 3) or [1] * len(starts)
-
-    def move(array: Array) -> list[Array]:
-        cut = [slice(None)] * array.ndim
-        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-            # Python counts an end below -size from the end, ONNX takes it as "before the first element".
-            before_first = step < 0 and end < -array.shape[axis]
-            cut[axis] = slice(start, None if before_first else end, step)
-        return [array[tuple(cut)]]
-
-    return move
-
-
-def _split(attributes: Attributes, integers: Integers, outputs: int) -> Move:
-    axis, count = whole(attributes, "axis"), whole(attributes, "num_outputs", outputs)
-    sizes = _int_list("split", attributes, integers)
-
-    def move(array: Array) -> list[Array]:
-        length = array.shape[axis]
-        each = -(-length // count)
-        bounds = np.cumsum(sizes) if sizes is not None else [min(length, each * (k + 1)) for k in range(count)]
-        if bounds[-1] != length:
+    def required(self, name: str, place: int = 0) -> Shape:
+        found = self.integers(name, place)
+        if found is None:
             raise ValueError
-        return np.split(array, bounds[:-1], axis)
-
-    return move
+        return found
 
 
-def _gather(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    axis, indices = whole(attributes, "axis"), integers[0]
+def _flatten(given: _Given, array: Array) -> Array:
+    axis = whole(given.attributes, "axis", 1)
+    return array.reshape(prod(array.shape[:axis]), prod(array.shape[axis:]))
+
+
+def _reshape(given: _Given, array: Array) -> Array:
+    shape, copies = given.required("shape"), not whole(given.attributes, "allowzero")
+    return array.reshape([array.shape[k] if size == 0 and copies else size for k, size in enumerate(shape)])
+
+
+def _slice(given: _Given, array: Array) -> Array:
+    starts, ends = given.required("starts"), given.required("ends", 1)
+    axes = given.integers("axes", 2) or range(len(starts))
+    steps = given.integers("steps", 3) or [1] * len(starts)
+    cut = [slice(None)] * array.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        # Python counts an end below -size from the end, ONNX takes it as "before the first element".
+        before_first = step < 0 and end < -array.shape[axis]
+        cut[axis] = slice(start, None if before_first else end, step)
+    return array[tuple(cut)]
+
+
+def _split(given: _Given, array: Array) -> list[Array]:
+    axis, count = whole(given.attributes, "axis"), whole(given.attributes, "num_outputs", given.outputs)
+    sizes, length = given.integers("split"), array.shape[axis]
+    each = -(-length // count)
+    bounds = np.cumsum(sizes) if sizes is not None else [min(length, each * (k + 1)) for k in range(count)]
+    if bounds[-1] != length:
+        raise ValueError
+    return np.split(array, bounds[:-1], axis)
+
+
+def _gather(given: _Given, array: Array) -> Array:
+    indices = given.inputs[0]
     if indices is None:
         raise ValueError
-
-    def move(array: Array) -> list[Array]:
-        before = (slice(None),) * range(array.ndim)[axis]
-        # A view where one element is taken.
-        return [array[(*before, indices if indices.ndim else int(indices))]]
-
-    return move
+    before = (slice(None),) * range(array.ndim)[whole(given.attributes, "axis")]
+    # A view where one element is taken.
+    found: Array = array[(*before, indices if indices.ndim else int(indices))]
+    return found
 
 
-def _tile(_attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    repeats = _required("repeats", {}, integers)
-
-    def move(array: Array) -> list[Array]:
-        apart = [size for pair in zip(repeats, array.shape, strict=True) for size in pair]
-        each = array.reshape([size for length in array.shape for size in (1, length)])
-        return [np.broadcast_to(each, apart).reshape([r * s for r, s in zip(repeats, array.shape, strict=True)])]
-
-    return move
+def _tile(given: _Given, array: Array) -> Array:
+    repeats = given.required("repeats")
+    apart = [size for pair in zip(repeats, array.shape, strict=True) for size in pair]
+    each = array.reshape([size for length in array.shape for size in (1, length)])
+    return np.broadcast_to(each, apart).reshape([r * s for r, s in zip(repeats, array.shape, strict=True)])
 
 
-def _dropout(_attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    if len(integers) > 1 and integers[1] is not None and integers[1].any():
+def _dropout(given: _Given, array: Array) -> Array:
+    if len(given.inputs) > 1 and given.inputs[1] is not None and given.inputs[1].any():
         raise ValueError  # in training mode it draws at random
-    return lambda array: [array]
+    return array
 
 
-def _by_list(name: str, move: Callable[[Array, Any], Array], *, optional: bool = False) -> Callable[..., Move]:
-    """An operator that has a list of whole numbers, such as axes, and one output."""
-
-    def made(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-        found = (_int_list if optional else _required)(name, attributes, integers)
-        return lambda array: [move(array, None if found is None else tuple(found))]
-
-    return made
+def _expand(given: _Given, array: Array) -> Array:
+    return np.broadcast_to(array, np.broadcast_shapes(array.shape, given.required("shape")))
 
 
-MOVES: Mapping[str, Callable[[Attributes, Integers, int], Move]] = {
-    "Identity": lambda attributes, integers, outputs: lambda array: [array],
+MOVES: Mapping[str, Callable[[_Given, Array], Array | list[Array]]] = {
+    "Identity": lambda given, array: array,
     "Dropout": _dropout,
-    "Transpose": _by_list("perm", np.transpose, optional=True),
-    "Unsqueeze": _by_list("axes", np.expand_dims),
-    "Squeeze": _by_list("axes", np.squeeze, optional=True),
+    "Transpose": lambda given, array: np.transpose(array, given.integers("perm")),
+    "Unsqueeze": lambda given, array: np.expand_dims(array, given.required("axes")),
+    "Squeeze": lambda given, array: np.squeeze(array, given.integers("axes")),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,
     "Gather": _gather,
-    "Expand": _by_list("shape", lambda array, shape: np.broadcast_to(array, np.broadcast_shapes(array.shape, shape))),
+    "Expand": _expand,
     "Tile": _tile,
 }
-"""Operators that move the elements of their first input, by their attributes, other inputs and number of outputs."""
+"""Operators that move the elements of their first input."""
 
 
 def _divide(a: Array, b: Array) -> Array:
@@ -153,16 +155,13 @@ ARITHMETIC: Mapping[str, Callable[..., Array]] = {
 """Operators that compute each element from those at its place, in the type of the numbers."""
 
 
-def dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | None) -> Array:
+def _dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | None = None) -> Array:
     """DequantizeLinear per tensor or per axis, computed in float32 as ONNX Runtime does.
 
-    Raises an UnreadableError if it dequantizes to another type, or in blocks of which each has its own scale, and a
-    ValueError if the inputs do not fit each other.
+    Raises an UnreadableError if it dequantizes otherwise, and a ValueError if the inputs do not fit each other.
     """
-    if whole(attributes, "block_size") or scale.ndim > 1:
-        raise UnreadableError("is dequantized with one scale for each block of numbers, which is not read")
-    if scale.dtype != np.float32:
-        raise UnreadableError(f"is dequantized to {scale.dtype}, which is not read")
+    if whole(attributes, "block_size") or scale.ndim > 1 or scale.dtype != np.float32:
+        raise UnreadableError(f"is dequantized in blocks, or to {scale.dtype}, which is not read")
     if scale.size != 1 or scale.ndim == 1:
         axis = range(x.ndim)[whole(attributes, "axis", 1)] if scale.size != 1 else 0
         if scale.size not in (1, x.shape[axis]):
@@ -174,29 +173,6 @@ def dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | No
     return numbers.astype(np.float32) * scale
 
 
-def joined(shapes: Sequence[Shape], axis: int) -> Shape:
-    """The shape of a concatenation; raises a ValueError or IndexError if there is none."""
-    first, axis = shapes[0], range(len(shapes[0]))[axis]
-    if any(len(s) != len(first) or (*s[:axis], *s[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]) for s in shapes):
-        raise ValueError
-    return (*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])
-
-
-def _int_list(name: str, attributes: Attributes, integers: Integers, place: int = 0) -> list[int] | None:
-    """A list of whole numbers that later versions of an operator have as an input and earlier ones as an attribute."""
-    if place < len(integers):
-        given = integers[place]
-        return None if given is None else [int(value) for value in given.reshape(-1)]
-    return list(attributes[name].ints) if name in attributes else None
-
-
-def _required(name: str, attributes: Attributes, integers: Integers, place: int = 0) -> list[int]:
-    found = _int_list(name, attributes, integers, place)
-    if found is None:
-        raise ValueError
-    return found
-
-
 Origin: TypeAlias = tuple[GraphScope, str]
 """The scope and name of an input of the model, or of an output of a recurrent node."""
 
@@ -205,6 +181,7 @@ FieldSpec: TypeAlias = Mapping[str, ValueInfoProto]
 
 _DEEPEST = 64
 _LARGEST_LIST = 1 << 16
+_LARGE_BYTES = 1 << 16
 _LARGEST_BYTES = 1 << 33
 _MOST_INDICES = 1 << 26
 _OPEN_SIZES = ((3, 5, 7, 11, 13, 17, 19, 23), (5, 3, 11, 7, 17, 13, 23, 19))
@@ -220,9 +197,9 @@ class Value:
     `open_size` is whether the value depends on a size that the model leaves open.
     """
 
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: np.dtype[Any]
-    read: Callable[[], NDArray[Any]]
+    read: Callable[[], Array]
     origins: frozenset[Origin] = frozenset()
     open_size: bool = False
 
@@ -313,40 +290,38 @@ class Values:
         return (shape[1], shape[0], is_open) if by_batch else (shape[0], shape[1], is_open)
 
     def _made(self, scope: GraphScope, source: object, name: str, depth: int) -> Value:
-        if isinstance(source, TensorProto):
-            return self._stored(source)
-        if isinstance(source, SparseTensorProto):
-            raise UnreadableError("is a sparse tensor, which is not read")
-        if isinstance(source, str):
-            return self._input(scope, source)
-        if not isinstance(source, NodeProto):
-            raise UnreadableError(f"is {name}, which the graph does not define")
-        if source.op_type == "Constant":
-            return self._constant_node(scope.attributes_of(source))
-        if source.domain not in ("", "ai.onnx"):
-            raise UnreadableError(f"is computed by {source.op_type}, not a constant")
-        if source.op_type in RECURRENT:
-            return self._recurrent(scope, source, name, depth)
-        return self._computed(scope, source, name, depth)
+        match source:
+            case TensorProto():
+                return self._stored(source)
+            case SparseTensorProto():
+                raise UnreadableError("is a sparse tensor, which is not read")
+            case str():
+                return self._input(scope, source)
+            case NodeProto(op_type="Constant"):
+                return self._constant_node(scope.attributes_of(source))
+            case NodeProto(domain="" | "ai.onnx"):
+                made = self._recurrent if source.op_type in RECURRENT else self._computed
+                return made(scope, source, name, depth)
+            case NodeProto():
+                raise UnreadableError(f"is computed by {source.op_type}, not a constant")
+        raise UnreadableError(f"is {name}, which the graph does not define")
 
     def _stored(self, tensor: TensorProto) -> Value:
         try:
-            stored = stored_tensor(tensor, self._model)
+            read = stored_numbers(tensor, self._model)
         except UnreadableError as error:
             raise UnreadableError(f"cannot be read: {error}") from error
-        return Value(stored.shape, stored.dtype, stored.read)
+        return Value(tuple(tensor.dims), helper.tensor_dtype_to_np_dtype(tensor.data_type), read)
 
     def _constant_node(self, attributes: Attributes) -> Value:
         for name, attribute in attributes.items():
-            if name == "value" and attribute.HasField("t"):
-                return self._stored(attribute.t)
-            values: Any = None
-            if name in ("value_float", "value_floats"):
-                values = np.array(attribute.f if name == "value_float" else attribute.floats, np.float32)
-            elif name in ("value_int", "value_ints"):
-                values = np.array(attribute.i if name == "value_int" else attribute.ints, np.int64)
-            if values is not None:
-                return _known(values)
+            match name:
+                case "value" if attribute.HasField("t"):
+                    return self._stored(attribute.t)
+                case "value_float" | "value_floats":
+                    return _known(np.array(attribute.f if name == "value_float" else attribute.floats, np.float32))
+                case "value_int" | "value_ints":
+                    return _known(np.array(attribute.i if name == "value_int" else attribute.ints, np.int64))
         raise UnreadableError(f"is a Constant of {', '.join(attributes) or 'nothing'}, which is not read")
 
     def _input(self, scope: GraphScope, name: str) -> Value:
@@ -374,11 +349,11 @@ class Values:
         shape = state if name != node.output[0] else (n, t, d, h) if layout_of(scope, node) else (t, *state)
         return self._indexed((scope, name), shape, r.dtype, is_open=is_open)
 
-    def _indexed(self, origin: Origin, shape: tuple[int, ...], dtype: np.dtype[Any], *, is_open: bool) -> Value:
+    def _indexed(self, origin: Origin, shape: Shape, dtype: np.dtype[Any], *, is_open: bool) -> Value:
         count = prod(shape)
         base = self.base(origin, count)
 
-        def read() -> NDArray[Any]:
+        def read() -> Array:
             if count > _MOST_INDICES:
                 raise UnreadableError(f"is made of {origin[1]}, which is too large to be followed")
             narrow = base + count <= np.iinfo(np.int32).max
@@ -391,26 +366,29 @@ class Values:
         operator, attributes, output = node.op_type, scope.attributes_of(node), list(node.output).index(name)
         if operator == "Shape" and node.input:
             return self._shape_node(scope, node, attributes, depth)
-        known = operator in MOVES or operator in ARITHMETIC or operator in _OTHERS
-        if not known or (output and operator != "Split"):
+        if operator not in (*MOVES, *ARITHMETIC, *_OTHERS) or (output and operator != "Split"):
             raise UnreadableError(f"is computed by {operator}, not a constant")
         parts = [self.find(scope, part, depth + 1) for part in node.input if part]
+        computes = operator in (*ARITHMETIC, "DequantizeLinear", "ReduceL2")
+        if computes and any(part.origins for part in parts):
+            raise UnreadableError(f"is computed by {operator}, not a constant")
         try:
-            if operator in ARITHMETIC or operator == "DequantizeLinear":
-                made = _arithmetic(operator, attributes, parts)
-            elif operator == "Cast":
-                made = _cast(parts[0], attributes["to"].i)
-            elif operator == "Concat":
-                made = _concatenated(parts, attributes["axis"].i)
-            elif operator in ("ConstantOfShape", "ConstantFill"):
-                made = self._constant_of_shape(operator, attributes, parts[0])
-            elif operator == "ReduceL2":
-                made = _norm(attributes, parts)
-            else:
-                # Of the inputs behind the first, one that is left out keeps its place.
-                rest = iter(parts[1:])
-                integers = [_integers(next(rest)) if part else None for part in node.input[1:]]
-                made = _moved(operator, attributes, parts[0], integers, (output, len(node.output)))
+            match operator:
+                case "ReduceL2":
+                    made = _norm(attributes, parts)
+                case "Cast":
+                    made = _cast(parts[0], attributes["to"].i)
+                case "Concat":
+                    made = _concatenated(parts, attributes["axis"].i)
+                case "ConstantOfShape" | "ConstantFill":
+                    made = self._constant_of_shape(operator, attributes, parts[0])
+                case _ if computes:
+                    made = _arithmetic(operator, attributes, parts)
+                case _:
+                    # Of the inputs behind the first, one that is left out keeps its place.
+                    rest = iter(parts[1:])
+                    integers = [_integers(next(rest)) if part else None for part in node.input[1:]]
+                    made = _moved(operator, _Given(attributes, integers, len(node.output)), parts[0], output)
         except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
             raise UnreadableError(f"is made by {operator}, whose inputs or attributes do not fit") from error
         if prod(made.shape) * made.dtype.itemsize > _LARGEST_BYTES:
@@ -435,7 +413,7 @@ class Values:
         part = shape[whole(attributes, "start") : whole(attributes, "end", len(shape))]
         return replace(_known(np.array(part, np.int64)), open_size=is_open)
 
-    def _shape_of(self, scope: GraphScope, name: str, depth: int) -> tuple[tuple[int, ...], bool]:
+    def _shape_of(self, scope: GraphScope, name: str, depth: int) -> tuple[Shape, bool]:
         """The shape of a value, also of one that is computed, and whether a size in it is open."""
         try:
             value = self.find(scope, name, depth)
@@ -449,7 +427,7 @@ class Values:
             return (self._size((scope, name)),) * _LARGEST_RANK, True
         return shape, is_open
 
-    def _declared(self, scope: GraphScope, name: str) -> tuple[tuple[int, ...] | None, bool]:
+    def _declared(self, scope: GraphScope, name: str) -> tuple[Shape | None, bool]:
         """The shape that the model declares for a value, if any."""
         value_info = scope.value_info.get(name)
         if value_info is None and scope.main and name in scope.producers:
@@ -479,20 +457,18 @@ class Constants:
 
     def find(self, scope: GraphScope, name: str) -> Value:
         """A constant; raises an UnreadableError as `Values.find` does, and if the caller of the model decides on it."""
-        values = [value for _, value in self.variants(scope, name)]
-        first = values[0]
-        for origin in first.origins:
-            source = origin[0].find(origin[1])[2]
-            if isinstance(source, str):
+        first, *others = (value for _, value in self.variants(scope, name))
+        for inner, source in first.origins:
+            if isinstance(inner.find(source)[2], str):
                 raise UnreadableError(f"is the input {source} of the model, for which the file holds no numbers")
             raise UnreadableError("is computed by a recurrent node, not a constant")
-        if len(values) == 1:
+        if not others:
             return first
-        second = values[1]
+        second = others[0]
         if first.shape != second.shape:
             raise UnreadableError("depends on the size of the batch or the sequence")
 
-        def read() -> NDArray[Any]:
+        def read() -> Array:
             numbers = first.read()
             if not np.array_equal(numbers, second.read(), equal_nan=True):
                 raise UnreadableError("a weight depends on the size of the batch or the sequence")
@@ -504,9 +480,7 @@ class Constants:
         """A value by each choice of open sizes, by one if it does not depend on them; UnreadableError as above."""
         first, second = self.both
         value = first.find(scope, name)
-        if not value.open_size:
-            return [(first, value)]
-        return [(first, value), (second, second.find(scope, name))]
+        return [(first, value), *([(second, second.find(scope, name))] if value.open_size else [])]
 
 
 def layout_of(scope: GraphScope, node: NodeProto) -> int:
@@ -523,8 +497,15 @@ def widened_numbers(value: Value) -> FloatArray:
 
 def _inferred(model: ModelProto) -> FieldSpec:
     """The shapes that follow from those that the model declares, of values in its main graph."""
+    outline = ModelProto()
+    outline.CopyFrom(model)
+    for graph in (outline.graph, *outline.functions):
+        for tensor in tensors_in(graph):
+            # They are no shapes, and the library would copy them several times.
+            if len(tensor.raw_data) > _LARGE_BYTES:
+                tensor.ClearField("raw_data")
     try:
-        graph = shape_inference.infer_shapes(model).graph
+        graph = shape_inference.infer_shapes(outline).graph
     except (shape_inference.InferenceError, ProtobufError, RuntimeError, ValueError):
         return {}
     return {value.name: value for value in graph.value_info}
@@ -533,91 +514,82 @@ def _inferred(model: ModelProto) -> FieldSpec:
 _OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "ConstantFill", "DequantizeLinear", "ReduceL2"})
 
 
-def _known(numbers: NDArray[Any]) -> Value:
+def _known(numbers: Array) -> Value:
     return Value(numbers.shape, numbers.dtype, partial(np.asarray, numbers))
 
 
-def _unindexed(name: str) -> NDArray[Any]:
+def _unindexed(name: str) -> Array:
     raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
 
 
-def _integers(value: Value) -> NDArray[Any]:
+def _integers(value: Value) -> Array:
     """A short list of whole numbers, such as axes."""
     if value.origins or value.dtype.kind not in "ib" or prod(value.shape) > _LARGEST_LIST:
         raise UnreadableError("is indexed by computed numbers, or not by a short list of whole numbers")
     return value.read()
 
 
-def _moved(
-    operator: str, attributes: Attributes, part: Value, integers: Sequence[NDArray[Any] | None], place: tuple[int, int]
-) -> Value:
-    """One output of an operator that moves elements; `place` is its number and how many outputs there are."""
+def _moved(operator: str, given: _Given, part: Value, output: int) -> Value:
+    """One output of an operator that moves elements."""
     if part.origins and part.open_size and not part.shape:
         if operator == "Identity":
             return part
         raise UnreadableError(f"is made by {operator} of an input whose shape the model does not declare")
-    output, outputs = place
-    move = MOVES[operator](attributes, integers, outputs)
+
+    def move(array: Array) -> Array:
+        moved = MOVES[operator](given, array)
+        return moved[output] if isinstance(moved, list) else moved
+
     # An array of any shape that repeats one number: moving its elements needs no memory.
-    shape = move(np.broadcast_to(np.zeros((), np.int8), part.shape))[output].shape
-    return Value(shape, part.dtype, lambda: move(part.read())[output], part.origins)
+    shape = move(np.broadcast_to(np.zeros((), np.int8), part.shape)).shape
+    return Value(shape, part.dtype, lambda: move(part.read()), part.origins)
 
 
 def _arithmetic(operator: str, attributes: Attributes, parts: Sequence[Value]) -> Value:
-    if any(part.origins for part in parts):
-        raise UnreadableError(f"is computed by {operator}, not a constant")
-    numbers = [part.dtype for part in parts if part.dtype.kind != "b"]
-    if operator == "DequantizeLinear":
-        dequantized(attributes, np.broadcast_to(np.zeros((), np.int8), parts[0].shape), *_quantization(parts[1:]))
-        return Value(
-            parts[0].shape,
-            np.dtype(np.float32),
-            lambda: dequantized(attributes, parts[0].read(), *_quantization(parts[1:])),
-        )
-    if any(dtype != numbers[0] for dtype in numbers):
-        raise UnreadableError(f"is made by {operator} of numbers of several types")
-    compute = ARITHMETIC[operator]
+    compute, shape = ARITHMETIC.get(operator), parts[0].shape
+    dtype: np.dtype[Any] = np.dtype(bool)
+    if compute is None:
+        compute, dtype = partial(_dequantized, attributes), np.dtype(np.float32)
+        # Checks the scale and the zero point.
+        compute(np.broadcast_to(np.zeros((), np.int8), shape), *(part.read() for part in parts[1:]))
+    else:
+        numbers = [part.dtype for part in parts if part.dtype.kind != "b"]
+        if any(other != numbers[0] for other in numbers):
+            raise UnreadableError(f"is made by {operator} of numbers of several types")
+        dtype = dtype if operator == "Equal" else numbers[-1]
+        shape = np.broadcast_shapes(*(part.shape for part in parts))
 
-    def read() -> NDArray[Any]:
+    def read() -> Array:
         with np.errstate(all="ignore"):  # numbers that are not finite are named where weights are checked
             return np.asarray(compute(*(part.read() for part in parts)))
 
-    dtype = np.dtype(bool) if operator == "Equal" else numbers[-1]
-    return Value(np.broadcast_shapes(*(part.shape for part in parts)), dtype, read)
+    return Value(shape, dtype, read)
 
 
 def _norm(attributes: Attributes, parts: Sequence[Value]) -> Value:
     """The norm along axes, as of the rows of a weight that is kept as direction and length."""
-    if any(part.origins for part in parts):
-        raise UnreadableError("is computed by ReduceL2, not a constant")
     shape = parts[0].shape
     axes = _integers(parts[1]).tolist() if len(parts) > 1 else attributes["axes"].ints
     along = tuple(range(len(shape))[axis] for axis in axes)
     keep = bool(whole(attributes, "keepdims", 1))
     kept = tuple(1 if k in along else size for k, size in enumerate(shape) if keep or k not in along)
 
-    def read() -> NDArray[Any]:
+    def read() -> Array:
         squares = np.square(parts[0].read().astype(np.float64))
         return np.asarray(np.sqrt(squares.sum(along, keepdims=keep))).astype(parts[0].dtype)
 
     return Value(kept, parts[0].dtype, read)
 
 
-def _quantization(parts: Sequence[Value]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    return parts[0].read(), parts[1].read() if len(parts) > 1 else None
-
-
 def _cast(part: Value, data_type: int) -> Value:
-    if data_type not in TYPES:
+    dtype = helper.tensor_dtype_to_np_dtype(data_type) if data_type in TYPES else None
+    # Lengths are cast from one type of whole numbers to another.
+    if dtype is None or (part.origins and dtype != part.dtype and (dtype.kind, part.dtype.kind) != ("i", "i")):
         raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, which is not read")
-    dtype = helper.tensor_dtype_to_np_dtype(data_type)
     if part.origins:
-        # Lengths are cast from one type of whole numbers to another.
-        if dtype != part.dtype and (dtype.kind, part.dtype.kind) != ("i", "i"):
-            raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, not a constant")
         return replace(part, dtype=dtype)
 
-    def read() -> NDArray[Any]:
+    def read() -> Array:
         with np.errstate(all="ignore"):  # a number beyond the type's range is infinite, and named where it is checked
             return part.read().astype(dtype)
 
@@ -625,10 +597,13 @@ def _cast(part: Value, data_type: int) -> Value:
 
 
 def _concatenated(parts: Sequence[Value], axis: int) -> Value:
-    if any(part.dtype != parts[0].dtype for part in parts):
-        raise UnreadableError("is made by Concat of numbers of several types")
     origins = frozenset(origin for part in parts for origin in part.origins)
-    if origins and not all(part.origins for part in parts):
-        raise UnreadableError("is made by Concat of constants and of values that are computed")
-    shape = joined([part.shape for part in parts], axis)
+    if any(part.dtype != parts[0].dtype or bool(part.origins) != bool(origins) for part in parts):
+        raise UnreadableError("is made by Concat of numbers of several types, or of constants and computed values")
+    first = parts[0].shape
+    axis = range(len(first))[axis]
+    before, after = first[:axis], first[axis + 1 :]
+    if any((len(s), s[:axis], s[axis + 1 :]) != (len(first), before, after) for s in (part.shape for part in parts)):
+        raise ValueError
+    shape = (*before, sum(part.shape[axis] for part in parts), *after)
     return Value(shape, parts[0].dtype, lambda: np.concatenate([part.read() for part in parts], axis), origins)

@@ -1,13 +1,11 @@
 """Nodes of an ONNX model, including subgraphs and functions, the values of their names, and the numbers of tensors.
 
-The numbers of large tensors are not read with the model: in the `outline` of a file a tensor has an entry in
-`external_data` with their offset in the same file instead. Numbers are checked before they are read, in the model or in
-a file next to it. Source: onnx.proto3 and docs/ExternalData.md of ONNX, and
-https://protobuf.dev/programming-guides/encoding.
+Numbers are checked before they are read, in the model or in a file next to it. Source: onnx.proto3 and
+docs/ExternalData.md of ONNX.
 """
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -22,13 +20,13 @@ from onnx import (
     ModelProto,
     NodeProto,
     SparseTensorProto,
-    StringStringEntryProto,
     TensorProto,
     ValueInfoProto,
     helper,
+    numpy_helper,
 )
 
-from rnnviz.io.bounded_read import read_pieces
+from rnnviz.io.bounded_read import read_at
 from rnnviz.io.model_formats.model_file import UnreadableError
 
 Attributes: TypeAlias = dict[str, AttributeProto]
@@ -250,26 +248,6 @@ def _producers(graph: GraphProto | FunctionProto) -> dict[str, NodeProto]:
     return {name: node for node in graph.node for name in node.output if name}
 
 
-PLACE = "in the model's own file"
-"""The key of that entry; its value is the first byte and how many there are."""
-
-_LARGE_BYTES = 1 << 16
-_MOST_FIELDS = 1 << 20
-_DEEPEST_MESSAGE = 100
-_VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
-
-_Message: TypeAlias = Mapping[int, str]
-"""The kinds of messages in the fields that may contain tensors, by field number."""
-
-_NUMBERS = "raw_data"
-_MESSAGES: Mapping[str, _Message] = {
-    "ModelProto": {7: "GraphProto", 25: "FunctionProto"},
-    "GraphProto": {1: "NodeProto", 5: "TensorProto"},
-    "FunctionProto": {7: "NodeProto"},
-    "NodeProto": {5: "AttributeProto"},
-    "AttributeProto": {5: "TensorProto", 6: "GraphProto", 10: "TensorProto", 11: "GraphProto"},
-    "TensorProto": {9: _NUMBERS},
-}
 TYPES: Mapping[int, str] = {
     data_type: helper.tensor_dtype_to_np_dtype(data_type).name
     for data_type in (
@@ -281,149 +259,6 @@ TYPES: Mapping[int, str] = {
 """The types that are read, by numpy's names or "bfloat16"."""
 
 
-def outline(content: memoryview) -> bytes:
-    """The model in `content` without the values at `PLACE`.
-
-    Raises a ValueError if it is not a message of protobuf, or one that is not followed, and an UnreadableError if zeros
-    are in place of fields.
-    """
-    return b"".join(_parts(content, 0, len(content), "ModelProto", 0))
-
-
-def _parts(content: memoryview, begin: int, end: int, message: str, depth: int) -> Iterator[bytes | memoryview]:
-    """The message from `begin` to `end`; small fields are not parsed."""
-    if depth > _DEEPEST_MESSAGE:
-        raise ValueError("messages are nested too deep")
-    kept = place = begin
-    fields = 0
-    while place < end:
-        start, fields = place, fields + 1
-        field, place = _varint(content, place, end)
-        number, wire = field >> 3, field & 7
-        if number == 0:
-            raise UnreadableError(
-                f"byte {start:,} begins no field of a protobuf message: "
-                "the file is incomplete or damaged; export or download it again"
-            )
-        if fields > _MOST_FIELDS:
-            raise ValueError("a message has too many fields to be followed")
-        inside = place
-        if wire == _DELIMITED:
-            length, inside = _varint(content, place, end)
-            after = inside + length
-        elif wire == _VARINT:
-            _, after = _varint(content, place, end)
-        elif wire in (_FIXED32, _FIXED64):
-            after = place + (4 if wire == _FIXED32 else 8)
-        else:
-            raise ValueError(f"a field is of the unknown kind {wire}")
-        if after > end:
-            raise ValueError("a field reaches beyond its message")
-        held = _MESSAGES[message].get(number) if wire == _DELIMITED and after - inside > _LARGE_BYTES else None
-        if held == _NUMBERS:
-            yield content[kept:start]
-            entry = StringStringEntryProto(key=PLACE, value=f"{inside} {after - inside}")
-            yield TensorProto(external_data=[entry]).SerializeToString()
-            kept = after
-        elif held is not None:
-            inner = b"".join(_parts(content, inside, after, held, depth + 1))
-            yield content[kept:place]
-            yield _as_varint(len(inner))
-            yield inner
-            kept = after
-        place = after
-    yield content[kept:end]
-
-
-def _varint(content: memoryview, place: int, end: int) -> tuple[int, int]:
-    """The number at `place`, and the place after it."""
-    number = shift = 0
-    while place < end and shift < 64:
-        byte = content[place]
-        number |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 0x80:
-            return number, place
-    raise ValueError("a number does not end")
-
-
-def _as_varint(number: int) -> bytes:
-    written = bytearray()
-    while number >= 0x80:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor whose place and size were checked, and whose numbers were not read yet."""
-
-    tensor: TensorProto
-    shape: tuple[int, ...]
-    file: Path | None = None
-    offset: int = 0
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the numbers; bfloat16 is that of ml_dtypes."""
-        return helper.tensor_dtype_to_np_dtype(self.tensor.data_type)
-
-    def read(self) -> NDArray[Any]:
-        """The numbers; raises an OSError if the file that holds them cannot be read."""
-        count, dtype = prod(self.shape), self.dtype
-        if self.file is not None:
-            with self.file.open("rb") as file:
-                file.seek(self.offset)
-                data = read_pieces(file, count * dtype.itemsize)
-            if len(data) != count * dtype.itemsize:
-                raise UnreadableError(f"{self.file.name} ends within {self.tensor.name}")
-            return np.frombuffer(data, dtype).reshape(self.shape)
-        if self.tensor.HasField("raw_data"):
-            return np.frombuffer(self.tensor.raw_data, dtype).reshape(self.shape)
-        values = np.array(_listed(self.tensor))
-        stored = np.dtype(np.uint16) if dtype.name in ("float16", "bfloat16") else dtype
-        if stored == np.uint16 and values.size and not (values.min() >= 0 and values.max() < 1 << 16):
-            raise UnreadableError(f"{self.tensor.name} holds values that are not {dtype}")
-        return values.astype(stored).view(dtype).reshape(self.shape)
-
-
-def _listed(tensor: TensorProto) -> Sequence[float]:
-    """The values where they are not bytes."""
-    values: Sequence[float] = getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))
-    return values
-
-
-def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
-    """Find a tensor's numbers, in the file `model` itself or within its folder.
-
-    Raises an UnreadableError if its type is another one, its numbers are not as many as its shape says, or they are
-    outside the folder.
-    """
-    name = tensor.name or "a constant"
-    if tensor.data_type not in TYPES:
-        raise UnreadableError(f"{name} holds {type_name(tensor.data_type)}, which is not read")
-    shape = tuple(tensor.dims)
-    if any(size < 0 for size in shape) or tensor.HasField("segment"):
-        raise UnreadableError(f"{name} has the shape {list(shape)} or is one part of several, which is not read")
-    found = StoredTensor(tensor, shape)
-    size = prod(shape) * found.dtype.itemsize
-    if tensor.data_location == TensorProto.EXTERNAL:
-        return StoredTensor(tensor, shape, *_place(tensor, model.parent, size))
-    left = next((entry.value for entry in tensor.external_data if entry.key == PLACE), None)
-    if left is not None and not tensor.HasField("raw_data"):
-        offset, held = _left_in_place(left, model)
-        found = StoredTensor(tensor, shape, model, offset)
-    elif tensor.HasField("raw_data"):
-        held = len(tensor.raw_data)
-    else:
-        held = len(_listed(tensor)) * found.dtype.itemsize
-    if held != size:
-        raise UnreadableError(f"{name} of shape {list(shape)} needs {size:,} bytes, and the file holds {held:,}")
-    return found
-
-
 def type_name(data_type: int) -> str:
     """ONNX's name of a type of numbers in lower case, such as "int8"."""
     try:
@@ -432,55 +267,72 @@ def type_name(data_type: int) -> str:
         return f"the unknown type {data_type}"
 
 
-def _left_in_place(value: str, model: Path) -> tuple[int, int]:
-    """(offset, bytes) of values in the model's file that were not read with it."""
-    offset, held = (_number(part, "place") or 0 for part in [*value.split(), "", ""][:2])
-    size = model.stat().st_size
-    if offset + held > size:
-        raise UnreadableError(f"its weights end at byte {offset + held:,} of {model.name}, which has {size:,}")
-    return offset, held
+def tensors_in(graph: GraphProto | FunctionProto) -> Iterator[TensorProto]:
+    """The tensors of a graph, of the attributes of its nodes and of their subgraphs."""
+    sparse = []
+    if isinstance(graph, GraphProto):
+        yield from graph.initializer
+        sparse += graph.sparse_initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+        for inner in subgraphs(attribute):
+            yield from tensors_in(inner)
+    for tensor in sparse:
+        yield from (tensor.values, tensor.indices)
 
 
-def _place(tensor: TensorProto, folder: Path, size: int) -> tuple[Path, int]:
-    """(file, offset) of a tensor outside the model's file, of `size` bytes."""
+def stored_numbers(tensor: TensorProto, model: Path) -> Callable[[], NDArray[Any]]:
+    """A function that reads a tensor's numbers, in the file `model` itself or within its folder.
+
+    Raises an UnreadableError if they are of another type, not as many as the shape says, or outside the folder.
+    """
+    name, shape = tensor.name or "a constant", tuple(tensor.dims)
+    if tensor.data_type not in TYPES:
+        raise UnreadableError(f"{name} holds {type_name(tensor.data_type)}, which is not read")
+    if any(size < 0 for size in shape) or tensor.HasField("segment"):
+        raise UnreadableError(f"{name} has the shape {list(shape)} or is one part of several, which is not read")
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    size = prod(shape) * dtype.itemsize
+    if tensor.data_location == TensorProto.EXTERNAL:
+        file, offset = _external(tensor, model.parent, size)
+        return lambda: np.frombuffer(read_at(file, offset, size, "ONNX weight", name), dtype).reshape(shape)
+    if tensor.HasField("raw_data"):
+        held = len(tensor.raw_data)
+    else:
+        held = len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))) * dtype.itemsize
+    if held != size:
+        raise UnreadableError(f"{name} of shape {list(shape)} needs {size:,} bytes, and the file holds {held:,}")
+    return lambda: numpy_helper.to_array(tensor)
+
+
+def _external(tensor: TensorProto, folder: Path, size: int) -> tuple[Path, int]:
+    """(file, offset) of `size` bytes outside the model's file, but not outside its folder, by links neither."""
     fields = {entry.key: entry.value for entry in tensor.external_data}
     location = fields.get("location", "")
-    file = _inside(location, folder)
-    offset, length = (_number(fields.get(key, default), key) for key, default in (("offset", "0"), ("length", "")))
-    if length is not None and length != size:
-        raise UnreadableError(
-            f"{tensor.name} needs {size:,} bytes, and the model says that {length:,} are in {location}"
-        )
-    status = file.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError(f"{location}, the file of its weights, does not exist or is not a regular file")
-    if (offset or 0) + size > status.st_size:
-        raise UnreadableError(
-            f"{tensor.name} needs {size:,} bytes from byte {offset:,} of {location}, which has {status.st_size:,}"
-        )
-    return file, offset or 0
-
-
-def _inside(location: str, folder: Path) -> Path:
-    """The file at `location`, which must not lead out of the folder, by links neither."""
     posix, windows = PurePosixPath(location), PureWindowsPath(location)
     outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
     if not location or "\0" in location or outside:
         raise UnreadableError(f'its weights are in "{location}", which must be a file within the folder of the model')
     try:
         file = (folder / location).resolve(strict=True)
-        folder = folder.resolve(strict=True)
     except (OSError, RuntimeError) as error:
         raise UnreadableError(f"{location}, which holds its weights, is not next to the model") from error
-    if not file.is_relative_to(folder):
+    if not file.is_relative_to(folder.resolve()):
         raise UnreadableError(f'its weights are in "{location}", which leads out of the folder of the model')
-    return file
-
-
-def _number(text: str, key: str) -> int | None:
-    if not text:
-        return None
-    # What a file's size has digits for.
-    if not (text.isascii() and text.isdecimal() and len(text) < 20):
-        raise UnreadableError(f'its weights are at the {key} "{text[:40]}", which is not a number of bytes')
-    return int(text)
+    offset, length = fields.get("offset") or "0", fields.get("length") or str(size)
+    for number in (offset, length):
+        # A file's size has fewer than 20 digits.
+        if not (number.isascii() and number.isdecimal() and len(number) < 20):
+            raise UnreadableError(f'its weights are at "{number[:40]}", which is not a number of bytes')
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError(f"{location}, the file of its weights, does not exist or is not a regular file")
+    if int(length) != size or int(offset) + size > status.st_size:
+        raise UnreadableError(
+            f"{tensor.name} needs {size:,} bytes, and the model says that {int(length):,} are at byte {int(offset):,} "
+            f"of {location}, which has {status.st_size:,}"
+        )
+    return file, int(offset)

@@ -4,12 +4,12 @@ ONNX orders the gates i, o, f, c and z, r, h, and keeps both biases in one tenso
 another, P. Its GRU is Gluon's with linear_before_reset = 1. Source: the operators' definitions in ONNX.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import prod
 
 import numpy as np
-from onnx import AttributeProto, NodeProto, TensorProto
+from onnx import AttributeProto, NodeProto
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import ACTIVATIONS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
@@ -29,21 +29,15 @@ from rnnviz.io.model_formats.model_file import (
     named_activations,
     unsupported,
 )
-from rnnviz.io.model_formats.onnx_constants import MOVES, Constants, Origin, Value, Values, layout_of, widened_numbers
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode, is_text, recurrent_ancestors, whole
+from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Value, Values, layout_of, widened_numbers
+from rnnviz.io.model_formats.onnx_graph import Attributes, PlacedNode, recurrent_ancestors, whole
 
 _, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
 _LONGEST_LIST = 8
-_LONGEST_WAY = 32
 _LARGEST_STATE = 1 << 24
 _SKIPPED = "those after the length of each sequence, which the model"
 OPERATORS = {("", cell.onnx.name): name for name, cell in CELLS.items() if cell.onnx and cell.is_fused}
 """The operators that are read, each with its cell unless an attribute says otherwise: rnn_tanh, lstm and gru."""
-FOREIGN = {
-    "DynamicQuantizeLSTM": "it computes with weights of 8 bits: only the model before its quantization can be run",
-    "AttnLSTM": "it computes attention within each time step, which no cell here has",
-}
-"""Operators of other domains, and why they are not read."""
 _ACTIVATIONS = {theirs.lower(): ACTIVATIONS[name] for name, theirs in ONNX_NAMES.items() if name != "linear"}
 _CELL_ATTRIBUTES = tuple(
     dict.fromkeys(name for cell in CELLS.values() if cell.onnx for name, _ in cell.onnx.attributes)
@@ -61,14 +55,6 @@ _KNOWN_ATTRIBUTES = {
     "output_sequence": AttributeProto.INT,
     **dict.fromkeys(_CELL_ATTRIBUTES, AttributeProto.INT),
 }
-UNROLLED = (
-    "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
-    "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
-)
-SINGLE_STEP = (
-    "it is the first time step alone, as Keras exports a model whose number of time steps is open: open the weights "
-    "that it was exported from, such as the .keras file"
-)
 _CONSTANTS = ("activation_alpha", "activation_beta")
 
 
@@ -145,27 +131,25 @@ def lengths(placed: PlacedNode, constants: Constants) -> tuple[object, str, tupl
 def _state(
     placed: PlacedNode, name: str, key: str, constants: Constants, size: tuple[int, int], dtype: str
 ) -> InitialState:
-    zeros: FloatArray = np.zeros((size[0], 1, size[1]), np.float64 if dtype == "float64" else np.float32)
     given = placed.input(name)
     if not given:
+        zeros: FloatArray = np.zeros((size[0], 1, size[1]), np.float64 if dtype == "float64" else np.float32)
         return InitialState(_ZEROS, numbers=((key, zeros),))
     try:
         variants = constants.variants(placed.scope, given)
     except UnreadableError:
         return _computed(placed, given)
     values, value = variants[0]
-    sources = [scope.find(source)[2] for scope, source in value.origins]
-    if any(isinstance(source, NodeProto) for source in sources):
-        return _computed(placed, given, values, value)
+    if any(isinstance(scope.find(source)[2], NodeProto) for scope, source in value.origins):
+        return _computed(placed, given, values.among(value))
     if value.origins:
         names = " and ".join(f'"{source}"' for _, source in values.among(value))
         text = f"the caller of the model gives {name} of this network as {names}"
         return InitialState(_INPUT, (text,), rows=(_rows(values, value, placed),))
     arrays = [_constant_state(placed, name, variant, size, dtype) for _, variant in variants]
     # Where the number of samples is open, the state is read if it is one for all of them.
-    if any(variant.open_size and array.shape[1] > 1 for (_, variant), array in zip(variants, arrays, strict=True)):
-        return _computed(placed, given)
-    if any(not np.array_equal(array, arrays[0], equal_nan=True) for array in arrays):
+    many = any(variant.open_size and a.shape[1] > 1 for (_, variant), a in zip(variants, arrays, strict=True))
+    if many or any(not np.array_equal(array, arrays[0], equal_nan=True) for array in arrays):
         return _computed(placed, given)
     return InitialState(_STORED if arrays[0].any() else _ZEROS, numbers=((key, arrays[0]),))
 
@@ -200,9 +184,8 @@ def _rows(values: Values, value: Value, placed: PlacedNode) -> tuple[tuple[Origi
     return tuple((values.origin_of(int(index)), int(index)) for index in first.reshape(len(first), -1)[:, 0])
 
 
-def _computed(placed: PlacedNode, name: str, values: Values | None = None, value: Value | None = None) -> InitialState:
+def _computed(placed: PlacedNode, name: str, origins: Sequence[Origin] = ()) -> InitialState:
     """A state that another part of the model computes, and that part's name."""
-    origins = [] if values is None or value is None else values.among(value)
     # Y_h or Y_c of a node, and not its Y.
     final = [
         isinstance(scope.find(name)[2], NodeProto) and name != scope.producers[name].output[0]
@@ -210,30 +193,14 @@ def _computed(placed: PlacedNode, name: str, values: Values | None = None, value
     ]
     if origins and all(final):
         nodes = dict.fromkeys(f'"{PlacedNode(scope.producers[name], scope).name}"' for scope, name in origins)
-        return _started_from(f"the final state of {' and '.join(nodes)}")
-    names = [f'"{ancestor.name}"' for ancestor in recurrent_ancestors(placed.scope, [name]).values()]
-    if names:
-        return _started_from(f"values that it computes from {' and '.join(names[:_LONGEST_LIST])}")
-    scope, name, source = placed.scope.find(name)
-    for _ in range(_LONGEST_WAY):
-        if not isinstance(source, NodeProto) or source.op_type not in MOVES or not source.input:
-            break
-        before = scope.find(source.input[0])
-        source_before = before[2]
-        if isinstance(source_before, TensorProto) or (
-            isinstance(source_before, NodeProto) and source_before.op_type == "Constant"
-        ):
-            if source.op_type == "Expand":
-                spread = f'which its node "{PlacedNode(source, scope).name}" (Expand) spreads over the samples'
-                return _started_from(f'numbers in the file ("{before[1]}"), {spread}')
-            break  # rows of a constant that the model chooses
-        scope, name, source = before
-    if isinstance(source, NodeProto):
-        return _started_from(f'values that its node "{PlacedNode(source, scope).name}" ({source.op_type}) computes')
-    return _started_from(f'"{name}", which a graph inside it passes from turn to turn')
-
-
-def _started_from(source: str) -> InitialState:
+        source = f"the final state of {' and '.join(nodes)}"
+    elif ancestors := recurrent_ancestors(placed.scope, [name]):
+        names = [f'"{ancestor.name}"' for ancestor in ancestors.values()]
+        source = f"values that it computes from {' and '.join(names[:_LONGEST_LIST])}"
+    else:
+        scope, name, made = placed.scope.find(name)
+        by = f' (by its node "{PlacedNode(made, scope).name}", {made.op_type})' if isinstance(made, NodeProto) else ""
+        source = f'"{name}", which it computes{by}'
     return InitialState(_COMPUTED, (f"the model starts this network from {source}",))
 
 
@@ -247,30 +214,13 @@ class RecurrentNode:
     lengths: object = None
 
 
-def is_recurrent(placed: PlacedNode) -> bool:
-    """Whether a node is a recurrent layer: an operator of ONNX, or by its name one that the file does not define."""
-    if placed.operator in OPERATORS:
-        return True
-    domain, operator = placed.operator
-    if domain == "" or placed.defined or not is_text(operator):
-        return False
-    return any(name in operator for name in RECURRENT)
-
-
 def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
     """The node as a layer: unsupported if no cell here computes it, or its weights are not read."""
-    if placed.operator not in OPERATORS:
-        operator = placed.node.op_type
-        cell = next(cell for (_, name), cell in OPERATORS.items() if name in operator)
-        domain = placed.operator[0]
-        meaning = FOREIGN.get(operator, "the file does not say what that computes")
-        return _refused(placed, cell, f"it is the operator {operator} of {domain}: {meaning}")
     cell = OPERATORS[placed.operator]
     try:
         attributes = placed.scope.attributes_of(placed.node)
-        _check_types(attributes)
         cell = _cell(placed, attributes, constants)
-        _check_layout(attributes)
+        _check(attributes)
         for values in constants.both:
             # From the bottom up each layer's shape takes a few nodes; from the top it would take all of them at once.
             values.sequence_shape(placed.scope, placed.node)
@@ -280,7 +230,6 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
 
 
 def _has_second_direction(placed: PlacedNode) -> bool:
-    """Whether the node says that it computes both directions."""
     return any(a.name == "direction" and a.s == b"bidirectional" for a in placed.node.attribute)
 
 
@@ -300,12 +249,16 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | 
     return RecurrentNode(placed, unsupported(entry, reason), InitialState("unknown"))
 
 
-def _check_types(attributes: Attributes) -> None:
+def _check(attributes: Attributes) -> None:
     for name, attribute in attributes.items():
-        if name not in _KNOWN_ATTRIBUTES:
-            raise UnreadableError(f"its attribute {name} is not known")
-        if attribute.type != _KNOWN_ATTRIBUTES[name]:
-            raise UnreadableError(f"its attribute {name} is of a wrong type")
+        if attribute.type != _KNOWN_ATTRIBUTES.get(name):
+            raise UnreadableError(f"its attribute {name} is not known, or of a wrong type")
+    direction, layout = _direction(attributes), whole(attributes, "layout")
+    if direction not in _SIDES or layout not in (0, 1):
+        raise UnreadableError(
+            f'its direction is "{direction}" and its layout {layout}: they must be forward, reverse or bidirectional, '
+            "and 0 or 1"
+        )
 
 
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
@@ -313,7 +266,9 @@ def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> s
     cells = [cell for cell in CELLS.values() if cell.onnx and cell.onnx.name == placed.node.op_type]
     given = {key: 1 for key in _CELL_ATTRIBUTES if whole(attributes, key)}
     peepholes = any(operator(cell).peepholes for cell in cells) and bool(placed.input("P"))
-    peepholes = peepholes and not _is_zeros(placed, "P", constants)
+    if peepholes:
+        with suppress(UnreadableError):
+            peepholes = bool(_constant(placed, "P", constants).read().any())
     fitting = [c for c in cells if dict(operator(c).attributes) == given and bool(operator(c).peepholes) == peepholes]
     if not fitting:
         settings = [*(f"{key} = 1" for key in given), *["peepholes (P)"] * peepholes] or ["its attributes"]
@@ -371,14 +326,6 @@ def _clip(attributes: Attributes) -> float | None:
     if not limit > 0.0:
         raise UnreadableError(f"clip is {limit:g}: it must be above 0")
     return float(str(np.float32(limit)))
-
-
-def _check_layout(attributes: Attributes) -> None:
-    direction, layout = _direction(attributes), whole(attributes, "layout")
-    if direction not in _SIDES:
-        raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')
-    if layout not in (0, 1):
-        raise UnreadableError(f"its layout is {layout}: it must be 0 or 1")
 
 
 def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> RecurrentNode:
@@ -453,13 +400,6 @@ def _constant(placed: PlacedNode, name: str, constants: Constants) -> Value:
         return constants.find(placed.scope, given)
     except UnreadableError as error:
         raise UnreadableError(f"its input {name} {error}") from error
-
-
-def _is_zeros(placed: PlacedNode, name: str, constants: Constants) -> bool:
-    try:
-        return not _constant(placed, name, constants).read().any()
-    except UnreadableError:
-        return False
 
 
 def _direction(attributes: Attributes) -> str:

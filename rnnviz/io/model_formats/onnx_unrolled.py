@@ -3,11 +3,10 @@
 That exporter writes u = X W^T + b_ih for all time steps at once, and for each step h = tanh(h R^T + b_hh + u[t]), or
 relu. A chain of such steps over all of u, in order or in reverse, becomes one RNN node: its weights are added to the
 names of the graph, and the steps' outputs become elements of its output Y, so that the rest is read as in any graph.
-Other unrolled networks are found, and named as such.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +15,11 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, GraphScope, PlacedNode
+from rnnviz.io.model_formats.onnx_graph import GraphScope, PlacedNode
 
 _ACTIVATIONS = ("Tanh", "Relu")
-_PRODUCTS = ("MatMul", "Gemm")
-_SQUASHING = ("Tanh", "Sigmoid", "Relu", "HardSigmoid", "Softsign")
 _MOST_TERMS = 4
 _LONGEST_WAY = 32
-_MOST_BETWEEN_STEPS = 64
-
-_Key: TypeAlias = tuple[object, ...]
-"""Equal for names that refer to the same weight."""
 
 
 @dataclass(frozen=True)
@@ -72,62 +65,6 @@ def with_rolled(nodes: Sequence[PlacedNode], constants: Constants) -> list[Place
             steps = tuple((d.steps[0].previous, *(step.output for step in d.steps)) for d in directions)
             found.insert(place + 1, PlacedNode(_rolled(directions, scope), scope, steps=steps))
     return found
-
-
-def unrolled(nodes: Sequence[PlacedNode]) -> PlacedNode | None:
-    """The first product of a network that is left unrolled: one whose result enters a product with the same weight."""
-    products: dict[tuple[GraphScope, str], tuple[_Key, PlacedNode]] = {}
-    for placed in nodes:
-        node = placed.node
-        if node.op_type in _PRODUCTS and len(node.input) > 1 and node.output:
-            products[placed.scope, node.output[0]] = _key(placed.scope, node.input[1]), placed
-    for key, placed in products.values():
-        behind = _behind(placed, products)
-        # A time step adds the product of its input, which layers that share their weights do not.
-        for before in behind if len(behind) > 1 else []:
-            if products[before][0] == key:
-                return products[before][1]
-    return None
-
-
-def single_step(nodes: Sequence[PlacedNode]) -> PlacedNode | None:
-    """The first product of a state of zeros: the first time step of a network, whose others are not in the graph."""
-    for placed in nodes:
-        if placed.node.op_type not in _PRODUCTS or len(placed.node.input) < 2:
-            continue
-        scope, name = placed.scope, placed.node.input[0]
-        for _ in range(_LONGEST_WAY):
-            scope, name, source = scope.find(name)
-            if not isinstance(source, NodeProto):
-                break
-            if source.op_type == "ConstantOfShape":
-                return placed
-            if source.op_type not in (*MOVES, "Cast") or not source.input:
-                break
-            name = source.input[0]
-    return None
-
-
-def _behind(
-    placed: PlacedNode, products: dict[tuple[GraphScope, str], tuple[_Key, PlacedNode]]
-) -> list[tuple[GraphScope, str]]:
-    """The products that a product's first factor follows from without another one between, through an activation."""
-    found: list[tuple[GraphScope, str]] = []
-    seen: set[tuple[GraphScope, str]] = set()
-    squashed = False
-    left = [(placed.scope, placed.node.input[0])]
-    while left and len(seen) < _MOST_BETWEEN_STEPS:
-        scope, name = left.pop()
-        scope, name, source = scope.find(name)
-        if (scope, name) in seen or not isinstance(source, NodeProto) or source.op_type in RECURRENT:
-            continue
-        seen.add((scope, name))
-        if (scope, name) in products:
-            found.append((scope, name))
-            continue
-        squashed = squashed or source.op_type in _SQUASHING
-        left += [(scope, given) for given in source.input if given]
-    return found if squashed else []
 
 
 def _step(node: NodeProto, scope: GraphScope) -> _Step | None:
@@ -257,8 +194,8 @@ def _starts_from_zeros(first: _Step, b_hh: str, scope: GraphScope, constants: Co
     return bool((numbers == bias).all())
 
 
-def _key(scope: GraphScope, name: str) -> _Key:
-    """The weight that a name refers to: exporters transpose it again for each step."""
+def _key(scope: GraphScope, name: str) -> tuple[object, ...]:
+    """Equal for names that refer to the same weight, which exporters transpose again for each step."""
     scope, name, source = scope.find(name)
     if isinstance(source, NodeProto) and source.op_type in ("Transpose", "Identity") and source.input:
         return source.op_type, *(tuple(a.ints) for a in source.attribute), *_key(scope, source.input[0])

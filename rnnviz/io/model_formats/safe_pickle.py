@@ -20,30 +20,26 @@ from rnnviz.io.model_formats.model_file import Tensor
 
 KIND = "PyTorch"
 
-_STORAGES = {
-    "DoubleStorage": "float64",
-    "FloatStorage": "float32",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-    "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
-    "UntypedStorage": "uint8",
+_DTYPES = {
+    "Double": "float64",
+    "Float": "float32",
+    "Half": "float16",
+    "BFloat16": "bfloat16",
+    "Long": "int64",
+    "Int": "int32",
+    "Short": "int16",
+    "Char": "int8",
+    "Byte": "uint8",
+    "Bool": "bool",
+    "Untyped": "uint8",
+    "ComplexFloat": "complex64",
+    "ComplexDouble": "complex128",
 }
-_QUANTIZED_STORAGES = {
-    "QInt8Storage": ("qint8", 1),
-    "QUInt8Storage": ("quint8", 1),
-    "QInt32Storage": ("qint32", 4),
-    "QUInt4x2Storage": ("quint4x2", 1),
-    "QUInt2x4Storage": ("quint2x4", 1),
-}
-ITEM_BYTES = {name: 2 if name == "bfloat16" else np.dtype(name).itemsize for name in _STORAGES.values()}
-_ALL_STORAGES = {name: (dtype, ITEM_BYTES[dtype]) for name, dtype in _STORAGES.items()} | _QUANTIZED_STORAGES
+ITEM_BYTES = {name: 2 if name == "bfloat16" else np.dtype(name).itemsize for name in _DTYPES.values()}
+_QUANTIZED = {"QInt8": 1, "QUInt8": 1, "QInt32": 4, "QUInt4x2": 1, "QUInt2x4": 1}
+_STORAGES = {f"{name}Storage": (dtype, ITEM_BYTES[dtype]) for name, dtype in _DTYPES.items()}
+_STORAGES |= {f"{name}Storage": (name.lower(), size) for name, size in _QUANTIZED.items()}
+"""The storages of the module `torch`: their types, and the bytes of each number."""
 _CONSTANT = re.compile(
     r"u?int\d+|b?float\d+\w*|float|double|half|long|int|short|complex\d+|bool|qu?int\w+|bits\w+|strided|sparse_\w+|"
     r"per_(?:tensor|channel)_\w+|contiguous_format|channels_last\w*|preserve_format"
@@ -54,7 +50,6 @@ _WITHOUT_WEIGHTS = (
     *("lightning", "lightning_fabric", "omegaconf", "pytorch_lightning"),
 )
 """Modules whose objects, such as a Namespace of options, hold no weights: they are passed over."""
-_BUILTINS = ("bool", "bytes", "complex", "dict", "float", "int", "list", "object", "str", "tuple")
 _MOST_ITEMS = 20_000_000
 _DEEPEST = 32
 # What unpickling raises on content that pickle did not write.
@@ -100,12 +95,6 @@ class StorageView:
 
 class Record(dict[str, Any]):
     """The attributes of an object of a TorchScript program by name, and under "class", a keyword, that of its class."""
-
-
-@dataclass(frozen=True)
-class _StorageType:
-    dtype: str
-    item_bytes: int
 
 
 @dataclass(frozen=True)
@@ -206,12 +195,12 @@ class Unpickler(_Machine):  # type: ignore[misc]
         full = f"{_PYTHON_2.get(module, module)}.{name}"
         if full in _SUBSTITUTES:
             return _SUBSTITUTES[full]
-        if module in ("torch", "torch.cuda", "torch.storage") and name in _ALL_STORAGES:
-            return _StorageType(*_ALL_STORAGES[name])
+        if module in ("torch", "torch.cuda", "torch.storage") and name in _STORAGES:
+            return _STORAGES[name]
         if module == "torch" and _CONSTANT.fullmatch(name):
             return _Constant(name)
         if module.startswith("torch.nested."):
-            return _SUBSTITUTES["torch._utils._rebuild_nested_tensor"]
+            return _other_tensor
         if module.startswith("__torch__.torch.classes."):
             return _script_object
         if module.split(".")[0] == "__torch__":
@@ -219,7 +208,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
         if module.split(".")[0] in _WITHOUT_WEIGHTS:
             return _Passed
         if module.startswith("numpy"):
-            return _numpy_array if name in ("_reconstruct", "ndarray") else _Passed
+            return _other_tensor if name in ("_reconstruct", "ndarray") else _Passed
         raise InputError(
             f"{self._path} holds more than tensors ({printable(f'{module}.{name}')}), and code in a file is never run: "
             f"load it in PyTorch and save its state_dict alone, with torch.save(model.state_dict(), ...)."
@@ -227,22 +216,16 @@ class Unpickler(_Machine):  # type: ignore[misc]
 
     def persistent_load(self, pid: Any) -> PickledStorage:
         """The storage that a file describes: ("storage", its type, its key, its device, its length)."""
-        if isinstance(pid, str):
-            raise InputError(
-                f"{self._path} was saved with pickle_protocol=0, of which PyTorch itself cannot load tensors: "
-                "save it with pickle_protocol=2, the default of torch.save."
-            )
-        if not (isinstance(pid, tuple) and len(pid) in (5, 6) and pid[0] == "storage"):
-            raise damaged(self._path, KIND, "it refers to something else than a storage")
-        _, kind, key, _, length, *view = pid
-        if not isinstance(kind, _StorageType) or not isinstance(key, str) or not _is_size(length):
-            raise damaged(self._path, KIND, "a storage is not described as PyTorch does")
-        if any(view):
-            raise InputError(
-                f"{self._path} holds a storage that is a part of another one, as PyTorch before 0.4 wrote it: "
-                f"load it there and save it again."
-            )
-        storage = PickledStorage(key, kind.dtype, length, kind.item_bytes)
+        match pid:
+            case ("storage", (str(dtype), int(item_bytes)) as kind, str(key), _, int(length), *view) if (
+                kind in _STORAGES.values() and _is_size(length) and not any(view)
+            ):
+                storage = PickledStorage(key, dtype, length, item_bytes)
+            case _:
+                raise InputError(
+                    f"{self._path} describes a storage otherwise than PyTorch since 0.4 does: load it there, and save "
+                    "it with pickle_protocol=2, the default of torch.save."
+                )
         if self.storages.setdefault(key, storage).size != storage.size:
             raise damaged(self._path, KIND, f"the storage {key} is described twice with different sizes")
         return storage
@@ -284,19 +267,19 @@ def _encoded(text: Any, _encoding: Any = None) -> bytes:
     return text.encode("latin-1")
 
 
-def _numpy_array(*_: Any) -> Tensor:
-    """A pickled array of numpy, which PyTorch does not load either."""
-    return Tensor((), "a pickled numpy array", unreadable="it is stored as a pickled numpy array, not as a tensor")
+def _other_tensor(*_: Any) -> Tensor:
+    """A tensor of another form than a view of a storage, or an array of numpy, which PyTorch does not load either."""
+    return Tensor((), "unknown", unreadable=_OTHER)
 
 
 def _rebuild_typed(
     storage: Any, offset: Any, shape: Any, strides: Any, _gradient: Any, _hooks: Any, dtype: Any, bits: Any = None
 ) -> StorageView | Tensor:
     """A tensor whose type is another one than its storage's: uint16 and float8 among others."""
-    if not isinstance(dtype, _Constant):
-        raise ValueError("the type of a tensor is not described as PyTorch does")
+    if not isinstance(dtype, _Constant) or not isinstance(shape, tuple) or not all(map(_is_size, shape)):
+        raise ValueError("the type or the shape of a tensor is not described as PyTorch does")
     if dtype.name not in ITEM_BYTES:
-        return Tensor(_sizes(shape), dtype.name)
+        return Tensor(shape, dtype.name)
     return _rebuild_tensor(storage, offset, shape, strides, bits=bits, dtype=dtype.name)
 
 
@@ -319,35 +302,13 @@ def _rebuild_tensor(
     if view.stop * item > storage.size:
         raise ValueError(f"a tensor of the shape {shape} reaches beyond its storage of {storage.size // item} numbers")
     # Conjugates and negatives of other tensors share their storage; PyTorch computes them where they are used.
-    if isinstance(bits, dict) and any(bits.values()):
-        names = " and ".join(sorted(_label(name) for name, value in bits.items() if value))
-        return replace(view.tensor, unreadable=f"it is stored with PyTorch's {names} bit: save it with .contiguous()")
-    return view
-
-
-def _rebuild_quantized(_storage: Any, _offset: Any, shape: Any, *_: Any) -> Tensor:
-    dtype = _storage.dtype if isinstance(_storage, PickledStorage) else "quantized"
-    why = f"it is stored as {dtype}, quantized: save the state_dict of the float model, or its tensors by .dequantize()"
-    return Tensor(_sizes(shape), dtype, unreadable=why)
-
-
-def _rebuild_sparse(layout: Any, data: Any) -> Tensor:
-    name = layout.text if isinstance(layout, _Key) else "sparse"
-    sizes = next((part for part in data if isinstance(part, tuple)), ())
-    return Tensor(
-        _sizes(sizes), name, unreadable=f"it is stored as a tensor of the layout {name}: save it by .to_dense()"
-    )
-
-
-def _rebuild_meta(dtype: Any, shape: Any, *_: Any) -> Tensor:
-    name = dtype.name if isinstance(dtype, _Constant) else "float32"
-    return Tensor(_sizes(shape), name, unreadable="it is a tensor of the device meta, which has no numbers")
+    return replace(view.tensor, unreadable=_OTHER) if isinstance(bits, dict) and any(bits.values()) else view
 
 
 def _rebuild_from_cpu(data: Any, dtype: Any, *_: Any) -> Any:
     """A tensor of another device, stored in full; its type is the same unless the file says otherwise."""
     same = isinstance(data, StorageView) and isinstance(dtype, _Constant) and data.dtype == dtype.name
-    return data if same else _numpy_array()
+    return data if same else _other_tensor()
 
 
 def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, _state: Any = None) -> Any:
@@ -358,10 +319,13 @@ def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, _state: Any = 
 
 
 def _script_object(*_: Any) -> Record:
-    return Record(script_object=Tensor((), "torch.ScriptObject", unreadable=_PACKED))
+    return Record(script_object=_other_tensor())
 
 
-_PACKED = "it is quantized, and its weights are packed in a torch.ScriptObject: save the state_dict of the float model"
+_OTHER = (
+    "it is stored as a quantized, sparse, nested, conjugated or pickled tensor, or without numbers: "
+    "save the state_dict of the float model with plain tensors (.dequantize(), .to_dense(), .contiguous())"
+)
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _SUBSTITUTES: dict[str, Any] = {
     "collections.OrderedDict": lambda *_: {},
@@ -373,28 +337,26 @@ _SUBSTITUTES: dict[str, Any] = {
     "torch.Size": tuple,
     "torch.ScriptObject": _script_object,
     "torch.Tensor": _Constant("Tensor"),
-    "torch.serialization._get_layout": lambda name: _Key(_label(name).removeprefix("torch.")),
+    "torch.serialization._get_layout": _Constant,
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v3": _rebuild_typed,
-    "torch._utils._rebuild_qtensor": _rebuild_quantized,
-    "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
-    "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta,
-    "torch._utils._rebuild_nested_tensor": lambda *_: Tensor(
-        (), "nested", unreadable="it is stored as a nested tensor: save its parts one by one"
-    ),
-    "torch._utils._rebuild_wrapper_subclass": lambda kind, dtype, shape, *_: Tensor(
-        _sizes(shape), "a tensor subclass", unreadable="it is stored as a tensor subclass without numbers"
-    ),
+    **{
+        f"torch._utils._rebuild_{name}": _other_tensor
+        for name in ("qtensor", "sparse_tensor", "meta_tensor_no_storage", "nested_tensor", "wrapper_subclass")
+    },
+    **{
+        f"torch._utils._rebuild_{name}": _rebuild_from_cpu
+        for name in ("device_tensor_from_cpu_tensor", "device_tensor_from_numpy", "xla_tensor")
+    },
+    **{
+        f"builtins.{name}": _Constant(name)
+        for name in ("bool", "bytes", "dict", "float", "int", "list", "object", "str", "tuple")
+    },
+    **dict.fromkeys((f"builtins.{name}" for name in ("bytearray", "complex", "slice", "range", "xrange")), _Passed),
+    **dict.fromkeys(("torch.device", "torch._dynamo.decorators._DimRange"), _Passed),
 }
-_SUBSTITUTES |= dict.fromkeys(
-    (
-        *(f"builtins.{name}" for name in ("bytearray", "complex", "slice", "range", "xrange")),
-        *("torch.device", "torch._dynamo.decorators._DimRange"),
-    ),
-    _Passed,
-)
 _SUBSTITUTES |= dict.fromkeys(
     (
         *("torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.jit._pickle.restore_type_tag"),
@@ -403,20 +365,9 @@ _SUBSTITUTES |= dict.fromkeys(
     ),
     lambda value, *_: value,
 )
-_SUBSTITUTES |= {
-    f"torch._utils._rebuild_{name}": _rebuild_from_cpu
-    for name in ("device_tensor_from_cpu_tensor", "device_tensor_from_numpy", "xla_tensor")
-}
-_SUBSTITUTES |= {f"builtins.{name}": _Constant(name) for name in _BUILTINS if name != "complex"}
 _REBUILDING: tuple[Callable[..., Any], ...] = tuple(
     value for name, value in _SUBSTITUTES.items() if name.startswith("torch._utils.")
 )
-
-
-def _sizes(shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple) or not all(map(_is_size, shape)):
-        raise ValueError("the shape of a tensor is not described as PyTorch does")
-    return shape
 
 
 def _is_size(value: Any) -> bool:

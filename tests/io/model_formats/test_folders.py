@@ -91,6 +91,7 @@ def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path: Pa
     [
         ("m.tflite", b"x"),
         ("m.bin", b"\x1c\0\0\0TFL3"),
+        ("m.pte", b"\x1c\0\0\0ET12"),
         ("model.ckpt.index", b"x"),
         ("model.ckpt.data-00000-of-00001", b"x"),
         ("model.json", json.dumps({"format": "layers-model"}).encode()),

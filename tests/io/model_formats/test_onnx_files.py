@@ -88,10 +88,10 @@ def test_external_weights_written_by_onnx_are_read(tmp_path):
         ({"location": "."}, "not a regular file"),
         ({"location": "pipe"}, "not a regular file"),
         ({"location": "short.bin"}, "which has 4"),
-        ({"location": "full.bin", "offset": 1}, "from byte 1"),
+        ({"location": "full.bin", "offset": 1}, "at byte 1 of"),
         ({"location": "full.bin", "offset": -1}, "not a number of bytes"),
         ({"location": "full.bin", "offset": "9" * 400}, "not a number of bytes"),
-        ({"location": "full.bin", "length": 7}, "7 are in"),
+        ({"location": "full.bin", "length": 7}, "7 are at"),
     ],
 )
 def test_weights_elsewhere_or_of_another_size_are_refused_before_anything_is_read(fields, reason, tmp_path):

@@ -1,5 +1,6 @@
 """Graphs of ONNX built node by node, for the corpus."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,17 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.case import node as node_cases
 
 Array = NDArray[Any]
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 T, N, FEATURES, H = 5, 2, 3, 4
+
+for _operator in GATES:
+    importlib.import_module(f"onnx.backend.test.case.node.{_operator.lower()}")
+
+CASES = {case.name: case for case in node_cases._NodeTestCases if case.model.graph.node[0].op_type in GATES}
+"""The cases by which ONNX tests its recurrent operators, with their expected outputs."""
 
 
 def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> Array:

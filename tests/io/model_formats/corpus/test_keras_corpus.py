@@ -739,25 +739,8 @@ def test_a_shard_is_not_a_whole_network(tmp_path: Path) -> None:
         for entry in entries_of(shard):
             assert not entry.supported
             assert "m.weights.json" in entry.reason
-    (tmp_path / "m.weights.json").unlink()
-    assert all("shard" in " ".join(entry.assumptions) for entry in entries_of(shards[0]))
-    model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
     with pytest.raises(InputError, match="not read"):
         entries_of(tmp_path / "m.weights.json")
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("steps", "reason"), [(None, "first time step alone"), (3, "unrolled")])
-@pytest.mark.parametrize("layer", nightly_except(["SimpleRNN", "LSTM", "GRU"], "LSTM"))
-def test_an_onnx_export_with_fixed_time_steps_is_refused_with_their_number(
-    layer: str, steps: int | None, reason: str, tmp_path: Path
-) -> None:
-    model = sequential(getattr(L, layer)(4, return_sequences=True), shape=(steps, FEATURES))
-    model(np.zeros((BATCH, 3, FEATURES), np.float32))
-    model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
-    entry = entry_of(tmp_path / "m.onnx")
-    assert not entry.supported
-    assert reason in entry.reason
 
 
 def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:

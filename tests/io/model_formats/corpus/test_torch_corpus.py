@@ -6,6 +6,7 @@ import pickle
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,7 @@ norms, parametrizations = nn.utils, nn.utils.parametrizations
 
 Case = Callable[[Path], tuple[Path, Networks | str]]
 """Saves a file in a folder; returns its path, and its networks or a word of the sentence that refuses the file."""
-CASES: dict[str, Case] = {}
-
-
-def case(function: Case) -> Case:
-    CASES[function.__name__] = function
-    return function
+LEGACY: Mapping[str, Any] = {"_use_new_zipfile_serialization": False}
 
 
 class Model(nn.Module):  # type: ignore[misc,name-defined]
@@ -55,12 +51,35 @@ def of_model(made: Any, prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}encoder": made.encoder, f"{prefix}decoder": made.decoder}
 
 
-def save(value: Any, path: Path, **options: Any) -> Path:
-    torch.save(value, path, **options)
-    return path
+def saved(make: Callable[[], tuple[Any, Networks | str]], file: str = "w.pt", **options: Any) -> Case:
+    """A value that `make` returns with the networks in it, saved with these options."""
+
+    def case(folder: Path) -> tuple[Path, Networks | str]:
+        value, networks = make()
+        torch.save(value, folder / file, **options)
+        return folder / file, networks
+
+    return case
 
 
-LEGACY: Mapping[str, Any] = {"_use_new_zipfile_serialization": False}
+def one(
+    name: str, make: Callable[[], Any], wrap: Callable[[Any], Any] = lambda made: made.state_dict(), **options: Any
+) -> Case:
+    """One module, of which `wrap` makes the saved value."""
+
+    def both() -> tuple[Any, Networks]:
+        made = make()
+        return wrap(made), {name: made}
+
+    return saved(both, **options)
+
+
+def refused(name: str, word: str, value: Callable[[], Any], **options: Any) -> Case:
+    return saved(lambda: (value(), {name: word} if name else word), **options)
+
+
+def prefixed(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {prefix + name: tensor for name, tensor in state.items()}
 
 
 def trained(made: Any, **options: Any) -> Any:
@@ -72,84 +91,14 @@ def trained(made: Any, **options: Any) -> Any:
     return optimizer.state_dict()
 
 
-# State dicts and checkpoints
+def checkpoint(prefix: str = "", wrap: Callable[[Any], Any] = lambda made: made.state_dict(), **options: Any) -> Case:
+    """The whole model, of which `wrap` makes the saved value."""
 
+    def both() -> tuple[Any, Networks]:
+        made = model()
+        return wrap(made), of_model(made, prefix)
 
-@case
-def plain_lstm(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def legacy_model(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    return save(made.state_dict(), folder / "w.pth", **LEGACY), of_model(made)
-
-
-@case
-def legacy_with_pickle_protocol_0(folder: Path) -> tuple[Path, Networks | str]:
-    return save(lstm().state_dict(), folder / "w.model", pickle_protocol=0, **LEGACY), "pickle_protocol=0"
-
-
-@case
-def archive_with_pickle_protocol_0(folder: Path) -> tuple[Path, Networks | str]:
-    return save(lstm().state_dict(), folder / "w.pt", pickle_protocol=0), "pickle_protocol=0"
-
-
-@case
-def legacy_with_pickle_protocol_1(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    return save(made.state_dict(), folder / "w.model", pickle_protocol=1, **LEGACY), {"lstm": made}
-
-
-@case
-def legacy_with_pickle_protocol_4(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    return save(made.state_dict(), folder / "w.model", pickle_protocol=4, **LEGACY), {"lstm": made}
-
-
-@case
-def model_of_many_layers(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    return save(made.state_dict(), folder / "pytorch_model.bin"), of_model(made)
-
-
-@case
-def zip_with_optimizer(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    state = {"epoch": 3, "optimizer": trained(made), "model": made.state_dict()}
-    return save(state, folder / "w.pt"), of_model(made, "model.")
-
-
-@case
-def legacy_with_optimizer(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    state = {"epoch": 3, "model": made.state_dict(), "optimizer": trained(made, amsgrad=True)}
-    return save(state, folder / "w.pt", **LEGACY), of_model(made, "model.")
-
-
-@case
-def optimizer_with_flat_weights(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(num_layers=2)
-    return save({**made.state_dict(), "optimizer": trained(made)}, folder / "w.pt"), {"lstm": made}
-
-
-@case
-def lbfgs_and_tensors_in_lists(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru()
-    optimizer = torch.optim.LBFGS(made.parameters(), 0.01, 2)
-    x = torch.randn(2, 1, 3)
-
-    def loss() -> Any:
-        optimizer.zero_grad()
-        value = made(x)[0].sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    state = {"opt": optimizer.state_dict(), "rnn": made.state_dict(), "history": [torch.ones(2), (torch.ones(3),)]}
-    return save(state, folder / "w.pt", **LEGACY), {"rnn": made}
+    return saved(both, **options)
 
 
 def odd_keys(made: Any) -> dict[Any, Any]:
@@ -162,18 +111,6 @@ def odd_keys(made: Any) -> dict[Any, Any]:
         b"bytes": torch.ones(6),
         "lstm": made.state_dict(),
     }
-
-
-@case
-def keys_of_every_type(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    return save(odd_keys(made), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def keys_of_every_type_legacy(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    return save(odd_keys(made), folder / "w.pt", **LEGACY), {"lstm": made}
 
 
 def everything(made: Any) -> dict[str, Any]:
@@ -194,32 +131,14 @@ def everything(made: Any) -> dict[str, Any]:
         "options": argparse.Namespace(lr=0.1, path=Path("x")),
         "best": np.float64(0.5),
         "random": np.random.default_rng(0).bit_generator.state,
+        "history": [torch.ones(2), (torch.ones(3),)],
         "lstm": made.state_dict(),
     }
 
 
-@case
-def values_of_every_type(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(bias=False)
-    return save(everything(made), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def values_of_every_type_legacy(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(bidirectional=True)
-    return save(everything(made), folder / "w.pt", **LEGACY), {"lstm": made}
-
-
-@case
-def pickle_protocol_4(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    return save(everything(made), folder / "w.pt", pickle_protocol=4), {"lstm": made}
-
-
-@case
-def tensors_of_every_type(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru(num_layers=2)
-    kinds = {
+def every_type(made: Any) -> dict[str, Any]:
+    return {
+        "rnn": made.state_dict(),
         "sparse": torch.eye(3).to_sparse(),
         "csr": torch.eye(3).to_sparse_csr(),
         "meta": torch.ones(2, device="meta"),
@@ -230,284 +149,217 @@ def tensors_of_every_type(folder: Path) -> tuple[Path, Networks | str]:
         "bool": torch.tensor([True]),
         "empty": torch.zeros(0, 3),
         "scalar": torch.tensor(2.0),
-        "untyped": torch.ones(2).untyped_storage(),
         "unsigned": [torch.ones(2, dtype=kind) for kind in (torch.uint16, torch.uint32, torch.uint64)],
         "float8": [torch.ones(2).to(kind) for kind in (torch.float8_e4m3fn, torch.float8_e5m2)],
     }
-    return save({"rnn": made.state_dict(), **kinds}, folder / "w.pt"), {"rnn": made}
 
 
-@case
-def tensors_of_every_type_legacy(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru()
-    kinds = {
-        "sparse": torch.eye(3).to_sparse(),
-        "quantized": torch.quantize_per_tensor(torch.ones(3), 0.1, 1, torch.qint8),
-        "meta": torch.ones(2, device="meta"),
-        "unsigned": torch.ones(3, dtype=torch.uint16),
-        "float8": torch.ones(3).to(torch.float8_e4m3fn),
-        "complex": torch.ones(2, dtype=torch.complex128),
-    }
-    return save({**kinds, "rnn": made.state_dict()}, folder / "w.pt", **LEGACY), {"rnn": made}
-
-
-@case
-def lightning_checkpoint(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
+def lightning(made: Any) -> dict[str, Any]:
     optimizer = torch.optim.SGD(made.parameters(), 0.1, momentum=0.9)
-    schedulers = [
-        torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 4]).state_dict(),
-        torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer).state_dict(),
-        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 5).state_dict(),
-    ]
-    state = {
+    schedulers = torch.optim.lr_scheduler
+    return {
         "epoch": 1,
         "pytorch-lightning_version": "2.4.0",
-        "state_dict": OrderedDict((f"net.{name}", tensor) for name, tensor in made.state_dict().items()),
+        "state_dict": OrderedDict(prefixed(made.state_dict(), "net.")),
         "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"total": {"ready": 1}}}},
         "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_model_score": torch.tensor(0.3)}},
         "optimizer_states": [trained(made)],
-        "lr_schedulers": schedulers,
-        "hparams_name": "kwargs",
+        "lr_schedulers": [
+            schedulers.MultiStepLR(optimizer, [2, 4]).state_dict(),
+            schedulers.ReduceLROnPlateau(optimizer).state_dict(),
+        ],
         "hyper_parameters": {"hidden": 4, "betas": (0.9, 0.99), "device": torch.device("cpu")},
     }
-    return save(state, folder / "w.ckpt"), of_model(made, "state_dict.net.")
 
 
-@case
-def shared_storage_and_views(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(bidirectional=True)
+def in_one_storage(made: Any) -> dict[str, Any]:
     flat = torch.cat([torch.randn(5), *(tensor.T.reshape(-1) for tensor in made.state_dict().values())])
     state, begin = {}, 5
     for name, tensor in made.state_dict().items():
         state[name] = flat[begin : begin + tensor.numel()].view(tensor.T.shape).T
         begin += tensor.numel()
-    return save(state, folder / "w.pt", **LEGACY), {"lstm": made}
+    return state
 
 
-@case
+def expanded_bias() -> tuple[Any, Networks]:
+    made = gru()
+    with torch.no_grad():
+        made.bias_hh_l0.fill_(0.25)
+    return {**made.state_dict(), "bias_hh_l0": torch.tensor([0.25]).expand(12)}, {"gru": made}
+
+
+def tied(made: Any) -> dict[str, Any]:
+    whole = torch.stack([made.weight_hh_l0, made.weight_hh_l1]).detach()
+    return {**made.state_dict(), "weight_hh_l0": whole[0], "weight_hh_l1": whole[1]}
+
+
 def without_checksums(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
     try:
         torch.serialization.set_crc32_options(False)
-        return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
+        return one("lstm", lstm)(folder)
     finally:
         torch.serialization.set_crc32_options(True)
 
 
-@case
-def expanded_bias(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru()
-    with torch.no_grad():
-        made.bias_hh_l0.fill_(0.25)
-    state = {**made.state_dict(), "bias_hh_l0": torch.tensor([0.25]).expand(12)}
-    return save(state, folder / "w.pt"), {"gru": made}
+STATE_DICTS: dict[str, Case] = {
+    "lstm": one("lstm", lstm),
+    "legacy model": checkpoint(file="w.pth", **LEGACY),
+    "pickle protocol 0, legacy": refused(
+        "", "pickle_protocol", lambda: lstm().state_dict(), pickle_protocol=0, **LEGACY
+    ),
+    "pickle protocol 0": refused("", "pickle_protocol", lambda: lstm().state_dict(), pickle_protocol=0),
+    "pickle protocol 1": one("lstm", lstm, file="w.model", pickle_protocol=1, **LEGACY),
+    "pickle protocol 4, legacy": one("lstm", lstm, file="w.model", pickle_protocol=4, **LEGACY),
+    "pickle protocol 4": one("lstm", lstm, everything, pickle_protocol=4),
+    "model of many layers": checkpoint(file="pytorch_model.bin"),
+    "optimizer": checkpoint(
+        "model.", lambda made: {"epoch": 3, "optimizer": trained(made), "model": made.state_dict()}
+    ),
+    "optimizer, legacy": checkpoint(
+        "model.", lambda made: {"model": made.state_dict(), "optimizer": trained(made, amsgrad=True)}, **LEGACY
+    ),
+    "optimizer with flat weights": one(
+        "lstm", partial(lstm, num_layers=2), lambda made: {**made.state_dict(), "optimizer": trained(made)}
+    ),
+    "keys of every type": one("lstm", lstm, odd_keys),
+    "keys of every type, legacy": one("lstm", lstm, odd_keys, **LEGACY),
+    "values of every type": one("lstm", partial(lstm, bias=False), everything),
+    "values of every type, legacy": one("lstm", partial(lstm, bidirectional=True), everything, **LEGACY),
+    "tensors of every type": one("rnn", partial(gru, num_layers=2), every_type),
+    "tensors of every type, legacy": one("rnn", gru, every_type, **LEGACY),
+    "lightning": checkpoint("state_dict.net.", lightning, file="w.ckpt"),
+    "shared storage and views": one("lstm", partial(lstm, bidirectional=True), in_one_storage, **LEGACY),
+    "without checksums": without_checksums,
+    "expanded bias": saved(expanded_bias),
+    "half of a tied storage": one("lstm", partial(lstm, num_layers=2), tied),
+    "storages outside of the state dict": one(
+        "1", lstm, lambda made: [{"rng": {3: [torch.get_rng_state()]}}, made.state_dict()], **LEGACY
+    ),
+    "parameters": one("gru", gru, lambda made: dict(made.named_parameters())),
+    "float64": one("lstm", lambda: lstm(num_layers=2).double(), **LEGACY),
+    "imaginary part": one(
+        "gru",
+        gru,
+        lambda made: {
+            **made.state_dict(),
+            "weight_hh_l0": torch.complex(torch.zeros(12, 4), made.state_dict()["weight_hh_l0"]).imag,
+        },
+        **LEGACY,
+    ),
+}
 
 
-@case
-def half_of_a_tied_storage(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(num_layers=2)
-    whole = torch.stack([made.weight_hh_l0, made.weight_hh_l1]).detach()
-    state = {**made.state_dict(), "weight_hh_l0": whole[0], "weight_hh_l1": whole[1]}
-    return save(state, folder / "w.pt"), {"lstm": made}
-
-
-@case
-def storages_outside_of_the_state_dict(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    state = [{"rng": {torch.ones(3).untyped_storage().nbytes(): [torch.get_rng_state()]}}, made.state_dict()]
-    return save(state, folder / "w.pt", **LEGACY), {"1": made}
-
-
-@case
-def parameters_with_attributes(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru()
-    for parameter in made.parameters():
-        parameter.note = "x"
-    return save(dict(made.named_parameters()), folder / "w.pt"), {"gru": made}
-
-
-# Several networks in a file
-
-
-@case
-def list_of_state_dicts(folder: Path) -> tuple[Path, Networks | str]:
-    first, second = lstm(), gru()
-    return save([first.state_dict(), second.state_dict()], folder / "w.pt"), {"0": first, "1": second}
-
-
-@case
-def tuple_in_integer_keys(folder: Path) -> tuple[Path, Networks | str]:
-    first, second = lstm(), gru()
-    state = {0: (first.state_dict(),), 1: second.state_dict()}
-    return save(state, folder / "w.pt"), {"0.0": first, "1": second}
-
-
-@case
-def one_and_the_text_one(folder: Path) -> tuple[Path, Networks | str]:
-    first, second = lstm(), lstm(num_layers=2)
-    return save({1: first.state_dict(), "1": second.state_dict()}, folder / "w.pt"), {"1": first, "1'": second}
-
-
-@case
-def encoder_and_decoder(folder: Path) -> tuple[Path, Networks | str]:
-    first, second = model(), lstm(num_layers=2)
-    state = {"encoder": first.state_dict(), "decoder": second.state_dict()}
-    return save(state, folder / "w.pt"), {**of_model(first, "encoder."), "decoder": second}
-
-
-@case
-def model_and_ema(folder: Path) -> tuple[Path, Networks | str]:
-    first, second = model(), model(9)
-    state = {"model": first.state_dict(), "ema": second.state_dict(), "same": first.state_dict()}
-    networks = {**of_model(first, "model."), **of_model(second, "ema."), **of_model(first, "same.")}
-    return save(state, folder / "w.pt"), networks
-
-
-@case
-def averaged_model(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    averaged = torch.optim.swa_utils.AveragedModel(made)
-    return save(averaged.state_dict(), folder / "w.pt"), of_model(made, "module.")
-
-
-@case
-def same_modules_nested_deeply(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
+def nested_deeply(made: Any) -> Any:
     state: Any = {"weights": made.state_dict()}
     for level in range(12):
         state = {f"level{level}": [state]}
-    name = "".join(f"level{level}.0." for level in reversed(range(12))) + "weights"
-    return save(state, folder / "w.pt"), {name: made}
+    return state
 
 
-@case
-def cells_in_a_list_are_no_stack(folder: Path) -> tuple[Path, Networks | str]:
-    cells = seeded(nn.ModuleList([nn.LSTMCell(4, 4), nn.LSTMCell(4, 4)]))
-    state = {f"cells.{name}": tensor for name, tensor in cells.state_dict().items()}
-    return save(state, folder / "w.pt"), {"cells.0": cells[0], "cells.1": cells[1]}
+def pair(make: Callable[[Any, Any], tuple[Any, Networks]], second: Callable[[], Any] = gru) -> Case:
+    return saved(lambda: make(lstm(), second()))
 
 
-@case
-def cells_of_every_kind(folder: Path) -> tuple[Path, Networks | str]:
-    kinds = {
-        "lstm": nn.LSTMCell(3, 4),
-        "gru": nn.GRUCell(3, 4, bias=False),
-        "rnn": nn.RNNCell(3, 4, nonlinearity="relu"),
-    }
-    made = seeded(nn.ModuleDict(kinds))
-    return save(made.state_dict(), folder / "w.pt"), dict(made.items())
+def encoder_and_decoder() -> tuple[Any, Networks]:
+    first, second = model(), lstm(num_layers=2)
+    state = {"encoder": first.state_dict(), "decoder": second.state_dict()}
+    return state, {**of_model(first, "encoder."), "decoder": second}
 
 
-@case
-def a_cell_alone(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.GRUCell(3, 4))
-    return save(made.state_dict(), folder / "w.pt", **LEGACY), {"gru": made}
+def model_and_ema() -> tuple[Any, Networks]:
+    first, second = model(), model(9)
+    state = {"model": first.state_dict(), "ema": second.state_dict(), "same": first.state_dict()}
+    return state, {**of_model(first, "model."), **of_model(second, "ema."), **of_model(first, "same.")}
 
 
-@case
-def data_parallel_and_compiled(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    state = {f"_orig_mod.module.{name}": tensor for name, tensor in made.state_dict().items()}
-    return save(state, folder / "w.pt"), of_model(made, "_orig_mod.module.")
+def modules(prefix: str, made: Any) -> tuple[Any, Networks]:
+    """Recurrent modules in a container, by their names in it."""
+    layers = {name: child for name, child in made.named_children() if isinstance(child, nn.RNNBase | nn.RNNCellBase)}
+    return prefixed(made.state_dict(), prefix), prefixed(layers, prefix)
 
 
-@case
-def layers_of_a_sequence(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.Sequential(nn.LSTM(3, 4), nn.LayerNorm(4), nn.GRU(4, 4)))
-    return save(made.state_dict(), folder / "w.pt"), {"0": made[0], "2": made[2]}
+def cells_of_every_kind() -> Any:
+    kinds = {"lstm": nn.LSTMCell(3, 4), "gru": nn.GRUCell(3, 4, bias=False)}
+    return seeded(nn.ModuleDict({**kinds, "rnn": nn.RNNCell(3, 4, nonlinearity="relu")}))
 
 
-# Parametrizations
+SEVERAL: dict[str, Case] = {
+    "list": pair(lambda a, b: ([a.state_dict(), b.state_dict()], {"0": a, "1": b})),
+    "integer keys": pair(lambda a, b: ({0: (a.state_dict(),), 1: b.state_dict()}, {"0.0": a, "1": b})),
+    "one and the text one": pair(
+        lambda a, b: ({1: a.state_dict(), "1": b.state_dict()}, {"1": a, "1'": b}), partial(lstm, num_layers=2)
+    ),
+    "encoder and decoder": saved(encoder_and_decoder),
+    "model and ema": saved(model_and_ema),
+    "averaged model": checkpoint("module.", lambda made: torch.optim.swa_utils.AveragedModel(made).state_dict()),
+    "nested deeply": one("".join(f"level{level}.0." for level in reversed(range(12))) + "weights", lstm, nested_deeply),
+    "cells in a list are no stack": saved(
+        lambda: modules("cells.", seeded(nn.ModuleList([nn.LSTMCell(4, 4), nn.LSTMCell(4, 4)])))
+    ),
+    "cells of every kind": saved(lambda: modules("", cells_of_every_kind())),
+    "a cell alone": one("gru", lambda: seeded(nn.GRUCell(3, 4)), **LEGACY),
+    "data parallel and compiled": checkpoint(
+        "_orig_mod.module.", lambda made: prefixed(made.state_dict(), "_orig_mod.module.")
+    ),
+    "layers of a sequence": saved(
+        lambda: modules("", seeded(nn.Sequential(nn.LSTM(3, 4), nn.LayerNorm(4), nn.GRU(4, 4))))
+    ),
+}
 
 
-def normalized(apply: Callable[[Any], Any], made: Any) -> Any:
+def normalized(apply: Callable[[Any], Any], make: Callable[[], Any]) -> Callable[[], Any]:
     """A module whose weights were changed by `apply`, after some forward passes in training mode."""
-    made = seeded(made)
-    apply(made)
-    made.train()
-    with torch.no_grad():
-        for _ in range(3):
-            made(torch.randn(2, 1, 3))
-    return made.eval()
+
+    def made() -> Any:
+        module = seeded(make())
+        apply(module)
+        module.train()
+        with torch.no_grad():
+            for _ in range(3):
+                module(torch.randn(2, 3) if isinstance(module, nn.RNNCellBase) else torch.randn(2, 1, 3))
+        return module.eval()
+
+    return made
 
 
-def old_weight_norm(made: Any) -> None:
+def old_weight_norm(made: Any, **dims: Any) -> None:
     for name in ("weight_hh_l0", "weight_ih_l0"):
-        norms.weight_norm(made, name)
+        norms.weight_norm(made, name, **({"dim": dims[name]} if name in dims else {}))
     with torch.no_grad():
         made.weight_hh_l0_g.mul_(1.7)
 
 
-@case
-def weight_norm(folder: Path) -> tuple[Path, Networks | str]:
-    made = normalized(old_weight_norm, nn.LSTM(3, 4))
-    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def weight_norm_of_columns_and_of_all(folder: Path) -> tuple[Path, Networks | str]:
-    def apply(made: Any) -> None:
-        norms.weight_norm(made, "weight_hh_l0", dim=1)
-        norms.weight_norm(made, "weight_ih_l0", dim=None)
-        with torch.no_grad():
-            made.weight_hh_l0_g.mul_(1.7)
-
-    made = normalized(apply, nn.GRU(3, 4, 1, bidirectional=True))
-    return save({"rnn": made.state_dict()}, folder / "w.pt", **LEGACY), {"rnn": made}
-
-
-def new_weight_norm(made: Any) -> None:
-    parametrizations.weight_norm(made, "weight_hh_l0")
+def new_weight_norm(made: Any, names: tuple[str, ...] = ("weight_hh_l0",)) -> None:
+    for name in names:
+        parametrizations.weight_norm(made, name)
     with torch.no_grad():
-        made.parametrizations.weight_hh_l0.original0.mul_(1.7)
+        made.parametrizations[names[-1]].original0.mul_(1.7)
 
 
-@case
-def parametrized_weight_norm(folder: Path) -> tuple[Path, Networks | str]:
-    made = normalized(new_weight_norm, nn.LSTM(3, 4, 2))
-    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
+def pruned(made: Any) -> None:
+    prune.l1_unstructured(made, "weight_hh_l0", 0.5)
+    prune.random_unstructured(made, "bias_ih_l0", 0.3)
 
 
-@case
-def weight_norm_in_safetensors(folder: Path) -> tuple[Path, Networks | str]:
+def spectral(*names: str) -> Callable[[Any], Any]:
+    return lambda made: [parametrizations.spectral_norm(made, name) for name in names]
+
+
+def in_safetensors(folder: Path) -> tuple[Path, Networks | str]:
     from safetensors.torch import save_file
 
-    made = normalized(new_weight_norm, nn.GRU(3, 4))
+    made = normalized(new_weight_norm, lambda: nn.GRU(3, 4))()
     save_file(made.state_dict(), folder / "w.safetensors")
     return folder / "w.safetensors", {"gru": made}
 
 
-@case
-def spectral_norm(folder: Path) -> tuple[Path, Networks | str]:
-    def apply(made: Any) -> None:
-        norms.spectral_norm(made, "weight_hh_l0")
-
-    made = normalized(apply, nn.LSTM(3, 4))
-    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def parametrized_spectral_norm(folder: Path) -> tuple[Path, Networks | str]:
-    made = normalized(lambda module: parametrizations.spectral_norm(module, "weight_hh_l0"), nn.RNN(3, 4))
-    return save(made.state_dict(), folder / "w.pt"), {"rnn": made}
-
-
-@case
-def pruned(folder: Path) -> tuple[Path, Networks | str]:
-    def apply(made: Any) -> None:
-        prune.l1_unstructured(made, "weight_hh_l0", 0.5)
-        prune.random_unstructured(made, "bias_ih_l0", 0.3)
-
-    made = normalized(apply, nn.LSTM(3, 4))
-    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def orthogonal(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.RNN(3, 4))
-    parametrizations.orthogonal(made, "weight_hh_l0")
-    return save(made.state_dict(), folder / "w.pt"), {"rnn": "weight_hh_l0"}
+def in_half() -> tuple[Any, Networks]:
+    made = seeded(nn.LSTM(3, 4))
+    old_weight_norm(made)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.copy_(parameter.half().float())
+    return {name: tensor.half() for name, tensor in made.state_dict().items()}, {"lstm": made}
 
 
 class Symmetric(nn.Module):  # type: ignore[misc,name-defined]
@@ -517,284 +369,179 @@ class Symmetric(nn.Module):  # type: ignore[misc,name-defined]
         return x.tril() + x.tril(-1).T
 
 
-@case
-def own_parametrization(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.RNN(3, 4))
-    nn.utils.parametrize.register_parametrization(made, "weight_hh_l0", Symmetric())
-    return save(made.state_dict(), folder / "w.pt"), {"rnn": "parametrizations.weight_hh_l0.original"}
+def parametrized(apply: Callable[[Any], Any]) -> Callable[[], Any]:
+    def state() -> Any:
+        made = seeded(nn.RNN(3, 4))
+        apply(made)
+        return made.state_dict()
+
+    return state
 
 
-@case
-def weight_norm_and_pruning(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    state = made.state_dict()
-    whole = state.pop("weight_hh_l0")
-    state |= {f"weight_hh_l0_{part}": whole for part in ("orig", "mask", "u")}
-    return save(state, folder / "w.pt"), {"lstm": "weight_hh_l0_mask"}
+def weight_dropout(prefix: str, *, kept: bool) -> Callable[[Any], Any]:
+    def state(made: Any) -> Any:
+        found = prefixed(made.state_dict(), f"{prefix}module.")
+        raw = found.pop(f"{prefix}module.weight_hh_l0")
+        return {
+            **found,
+            f"{prefix}weight_hh_l0_raw": raw,
+            **({f"{prefix}module.weight_hh_l0": raw * 2} if kept else {}),
+        }
+
+    return state
 
 
-@case
-def weight_dropout(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    state = {f"rnns.0.module.{name}": tensor for name, tensor in made.state_dict().items()}
-    state["rnns.0.weight_hh_l0_raw"] = state.pop("rnns.0.module.weight_hh_l0")
-    state["rnns.0.module.weight_hh_l0"] = state["rnns.0.weight_hh_l0_raw"] * 2
-    return save(state, folder / "w.pth"), {"rnns.0.module": made}
-
-
-@case
-def weight_dropout_around_the_layer(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm()
-    state = {f"0.rnns.0.module.{name}": tensor for name, tensor in made.state_dict().items()}
-    state["0.rnns.0.weight_hh_l0_raw"] = state.pop("0.rnns.0.module.weight_hh_l0")
-    return save({"model": state, "opt": {"hypers": [{"lr": 1e-3}]}}, folder / "w.pth"), {"model.0.rnns.0.module": made}
-
-
-@case
-def weight_norm_of_every_weight(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.LSTM(3, 4, 2, bidirectional=True))
-    for name in [name for name, _ in made.named_parameters() if "weight" in name]:
-        parametrizations.weight_norm(made, name)
-    with torch.no_grad():
-        made.parametrizations["weight_hh_l1_reverse"].original0.mul_(2)
-    return save(made.state_dict(), folder / "w.pt", **LEGACY), {"lstm": made}
-
-
-@case
-def weight_norm_and_spectral_norm(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.GRU(3, 4))
-    parametrizations.weight_norm(made, "weight_hh_l0")
-    parametrizations.spectral_norm(made, "weight_hh_l0")
-    return save(made.state_dict(), folder / "w.pt"), {"gru": "code"}
-
-
-@case
-def spectral_norm_of_a_cell(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.LSTMCell(3, 4))
-    for name in ("weight_hh", "weight_ih"):
-        parametrizations.spectral_norm(made, name)
-    made(torch.ones(1, 3))
-    return save({f"x.{name}": tensor for name, tensor in made.state_dict().items()}, folder / "w.pt"), {
-        "x": made.eval()
-    }
-
-
-@case
-def weight_norm_in_float16(folder: Path) -> tuple[Path, Networks | str]:
-    made = seeded(nn.LSTM(3, 4))
-    old_weight_norm(made)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.copy_(parameter.half().float())
-    return save({name: tensor.half() for name, tensor in made.state_dict().items()}, folder / "w.pt"), {"lstm": made}
-
-
-# Cells that are not plain
+EVERY_WEIGHT = tuple(
+    f"weight_{kind}_l{n}{side}" for n in range(2) for side in ("", "_reverse") for kind in ("ih", "hh")
+)
+PARAMETRIZED: dict[str, Case] = {
+    "weight norm": one("lstm", normalized(old_weight_norm, lambda: nn.LSTM(3, 4))),
+    "weight norm of columns and of all": one(
+        "rnn",
+        normalized(
+            partial(old_weight_norm, weight_hh_l0=1, weight_ih_l0=None), lambda: nn.GRU(3, 4, bidirectional=True)
+        ),
+        lambda made: {"rnn": made.state_dict()},
+        **LEGACY,
+    ),
+    "weight norm as a parametrization": one("lstm", normalized(new_weight_norm, lambda: nn.LSTM(3, 4, 2))),
+    "weight norm of every weight": one(
+        "lstm",
+        normalized(partial(new_weight_norm, names=EVERY_WEIGHT), lambda: nn.LSTM(3, 4, 2, bidirectional=True)),
+        **LEGACY,
+    ),
+    "weight norm in safetensors": in_safetensors,
+    "weight norm in float16": saved(in_half),
+    "spectral norm": one("lstm", normalized(lambda m: norms.spectral_norm(m, "weight_hh_l0"), lambda: nn.LSTM(3, 4))),
+    "spectral norm as a parametrization": one("rnn", normalized(spectral("weight_hh_l0"), lambda: nn.RNN(3, 4))),
+    "spectral norm of a cell": one(
+        "x",
+        normalized(spectral("weight_hh", "weight_ih"), lambda: nn.LSTMCell(3, 4)),
+        lambda made: prefixed(made.state_dict(), "x."),
+    ),
+    "pruned": one("lstm", normalized(pruned, lambda: nn.LSTM(3, 4))),
+    "orthogonal": refused(
+        "rnn", "weight_hh_l0", parametrized(lambda made: parametrizations.orthogonal(made, "weight_hh_l0"))
+    ),
+    "own": refused(
+        "rnn",
+        "parametrizations.weight_hh_l0.original",
+        parametrized(lambda made: nn.utils.parametrize.register_parametrization(made, "weight_hh_l0", Symmetric())),
+    ),
+    "weight norm and spectral norm": refused(
+        "rnn", "code", parametrized(lambda made: (new_weight_norm(made), spectral("weight_hh_l0")(made)))
+    ),
+    "weight norm and pruning": refused(
+        "lstm",
+        "weight_hh_l0_mask",
+        lambda: {
+            **{name: tensor for name, tensor in lstm().state_dict().items() if name != "weight_hh_l0"},
+            **{f"weight_hh_l0_{part}": torch.ones(16, 4) for part in ("orig", "mask", "u")},
+        },
+    ),
+    "weight dropout": one("rnns.0.module", lstm, weight_dropout("rnns.0.", kept=True), file="w.pth"),
+    "weight dropout around the layer": one(
+        "model.0.rnns.0.module",
+        lstm,
+        lambda made: {"model": weight_dropout("0.rnns.0.", kept=False)(made), "opt": {"hypers": [{"lr": 1e-3}]}},
+    ),
+}
 
 
 class LayerNormCell(nn.LSTMCell):  # type: ignore[misc,name-defined]
     """An LSTM cell with layer norm."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, *names: str) -> None:
         super().__init__(3, 4)
         for name in names:
             self.add_module(name, nn.LayerNorm(4))
 
 
-def with_norms(*names: str) -> dict[str, Any]:
-    made: dict[str, Any] = LayerNormCell(names).state_dict()
-    return made
+def with_more(state: Mapping[str, Any], prefix: str = "", **more: tuple[int, ...]) -> dict[str, Any]:
+    """The state below a prefix, with more tensors in it."""
+    return prefixed({**state, **{name.replace("__", "."): torch.ones(shape) for name, shape in more.items()}}, prefix)
 
 
-@case
-def layer_norm_cell(folder: Path) -> tuple[Path, Networks | str]:
-    return save(with_norms("layernorm_i", "layernorm_c"), folder / "w.pt"), {"lstm": "layernorm_c"}
+def without(state: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return {name: tensor for name, tensor in state.items() if part not in name}
 
 
-@case
-def layer_norm_cell_below_a_name(folder: Path) -> tuple[Path, Networks | str]:
-    state = {f"rnn.{name}": tensor for name, tensor in with_norms("ln_ih").items()}
-    return save(state, folder / "w.pt"), {"rnn": "rnn.ln_ih."}
+def stored_as(change: Callable[[Any], Any]) -> Callable[[], Any]:
+    return lambda: {"rnn": {name: change(tensor) for name, tensor in gru().state_dict().items()}}
 
 
-@case
-def layer_norm_in_a_nested_dict(folder: Path) -> tuple[Path, Networks | str]:
-    state = {"cell": {**nn.LSTMCell(3, 4).state_dict(), "ln": {"weight": torch.ones(4)}}}
-    return save(state, folder / "w.pt"), {"cell": "cell.ln.weight"}
-
-
-@case
-def attention_in_an_lstm(folder: Path) -> tuple[Path, Networks | str]:
-    state = {**lstm().state_dict(), "attn.weight": torch.ones(4, 4)}
-    return save({"decoder": state}, folder / "w.pt"), {"decoder": "attn.weight"}
-
-
-@case
-def subclass_with_a_layer_of_its_own(folder: Path) -> tuple[Path, Networks | str]:
-    state = {f"net.{name}": tensor for name, tensor in gru().state_dict().items()}
-    return save({**state, "net.mix.weight": torch.ones(2, 4)}, folder / "w.pt"), {"net": "net.mix.weight"}
-
-
-@case
-def subclass_with_the_layer_above(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru()
-    state = {f"net.{name}": tensor for name, tensor in made.state_dict().items()}
-    return save({**state, "net.fc.weight": torch.ones(2, 4)}, folder / "w.pt"), {"net": made}
-
-
-@case
-def peephole_weights(folder: Path) -> tuple[Path, Networks | str]:
-    state = {**nn.LSTMCell(3, 4).state_dict(), "weight_ch": torch.ones(12)}
-    return save(state, folder / "w.pt"), {"lstm": "weight_ch"}
-
-
-@case
-def projection(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(proj_size=2)
-    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
-
-
-@case
-def projection_in_a_stack_of_both_directions(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(proj_size=2, num_layers=3, bidirectional=True)
-    return save({f"enc.{name}": value for name, value in made.state_dict().items()}, folder / "w.pt"), {"enc": made}
-
-
-@case
-def projection_of_half_a_layer(folder: Path) -> tuple[Path, Networks | str]:
-    state = lstm(proj_size=2, bidirectional=True).state_dict()
-    del state["weight_hr_l0_reverse"]
-    return save(state, folder / "w.pt"), {"lstm": "weight_hr"}
-
-
-@case
-def coupled_gates(folder: Path) -> tuple[Path, Networks | str]:
-    state = {"weight_ih": torch.ones(12, 3), "weight_hh": torch.ones(12, 6)}
-    return save(state, folder / "w.pt"), {"rnn": "(12, 6)"}
-
-
-@case
-def a_bias_is_missing(folder: Path) -> tuple[Path, Networks | str]:
-    state = lstm().state_dict()
-    del state["bias_hh_l0"]
-    return save({"rnn": state}, folder / "w.pt"), {"rnn": "bias"}
-
-
-@case
-def a_layer_is_missing(folder: Path) -> tuple[Path, Networks | str]:
-    state = {name: tensor for name, tensor in lstm(num_layers=3).state_dict().items() if "_l1" not in name}
-    return save(state, folder / "w.pt"), {"rnn": "layer 1"}
-
-
-@case
-def allennlp_cell(folder: Path) -> tuple[Path, Networks | str]:
-    made = nn.ModuleDict({"input_linearity": nn.Linear(3, 16), "state_linearity": nn.Linear(4, 16)})
-    state = {f"elmo.forward_layer_0.{name}": tensor for name, tensor in made.state_dict().items()}
-    return save(state, folder / "w.pt"), {"elmo.forward_layer_0": "AllenNLP"}
-
-
-@case
-def haste_layer(folder: Path) -> tuple[Path, Networks | str]:
-    state = {"rnn.kernel": torch.ones(3, 16), "rnn.recurrent_kernel": torch.ones(4, 16), "rnn.bias": torch.ones(16)}
-    return save(state, folder / "w.pt"), {"rnn": "Haste"}
-
-
-@case
-def apex_cell(folder: Path) -> tuple[Path, Networks | str]:
-    state = {"rnns.0.w_ih": torch.ones(16, 3), "rnns.0.w_hh": torch.ones(16, 4)}
-    return save(state, folder / "w.pt"), {"rnns.0": "apex"}
-
-
-# Weights of other types
-
-
-@case
-def dynamically_quantized(folder: Path) -> tuple[Path, Networks | str]:
+def quantized_dynamically() -> Any:
     kinds = nn.ModuleDict({"rnn": nn.LSTM(3, 4, 2), "cell": nn.GRUCell(3, 4)})
-    made = torch.ao.quantization.quantize_dynamic(kinds, {nn.LSTM, nn.GRUCell}, dtype=torch.qint8)
-    state = made.state_dict()
-    return save(state, folder / "w.pt"), {"rnn": "quantized", "cell": "quantized"}
+    return torch.ao.quantization.quantize_dynamic(kinds, {nn.LSTM, nn.GRUCell}, dtype=torch.qint8).state_dict()
 
 
-@case
-def quantized_linear_layers(folder: Path) -> tuple[Path, Networks | str]:
+def quantized_head() -> tuple[Any, Networks]:
     made = nn.ModuleDict({"head": nn.Linear(4, 2), "rnn": lstm()})
-    quantized = torch.ao.quantization.quantize_dynamic(made, {nn.Linear})
-    return save(quantized.state_dict(), folder / "w.pt"), {"rnn": made["rnn"]}
+    return torch.ao.quantization.quantize_dynamic(made, {nn.Linear}).state_dict(), {"rnn": made["rnn"]}
 
 
-@case
-def quantizable_layer(folder: Path) -> tuple[Path, Networks | str]:
-    made = torch.ao.nn.quantizable.LSTM(3, 4)
-    return save({f"x.{name}": tensor for name, tensor in made.state_dict().items()}, folder / "w.pt"), {
-        "x": "quantizable"
-    }
-
-
-@case
-def conjugate_view(folder: Path) -> tuple[Path, Networks | str]:
-    state = gru().state_dict()
-    state["weight_hh_l0"] = torch.complex(torch.zeros(12, 4), -state["weight_hh_l0"]).conj().imag
-    return save(state, folder / "w.pt"), {"gru": "neg bit"}
-
-
-@case
-def imaginary_view(folder: Path) -> tuple[Path, Networks | str]:
-    made = gru()
-    state = made.state_dict()
-    state["weight_hh_l0"] = torch.complex(torch.zeros(12, 4), state["weight_hh_l0"]).imag
-    return save(state, folder / "w.pt", **LEGACY), {"gru": made}
-
-
-@case
-def eight_bits(folder: Path) -> tuple[Path, Networks | str]:
-    state = {name: (tensor * 50).to(torch.int8) for name, tensor in lstm().state_dict().items()}
-    return save({**state, "weight_ih_l0.SCB": torch.ones(16)}, folder / "w.pt"), {"lstm": "int8"}
-
-
-def stored_as(change: Callable[[Any], Any]) -> dict[str, Any]:
-    return {name: change(tensor) for name, tensor in gru().state_dict().items()}
-
-
-@case
-def float8(folder: Path) -> tuple[Path, Networks | str]:
-    state = stored_as(lambda tensor: tensor.to(torch.float8_e4m3fn))
-    return save(state, folder / "w.pt"), {"gru": "float8_e4m3fn"}
-
-
-@case
-def uint16(folder: Path) -> tuple[Path, Networks | str]:
-    return save(stored_as(lambda tensor: tensor.to(torch.uint16)), folder / "w.pt"), {"gru": "uint16"}
-
-
-@case
-def sparse(folder: Path) -> tuple[Path, Networks | str]:
-    return save({"rnn": stored_as(lambda tensor: tensor.to_sparse())}, folder / "w.pt"), {"rnn": "sparse_coo"}
-
-
-@case
-def meta(folder: Path) -> tuple[Path, Networks | str]:
-    return save({"rnn": nn.GRU(3, 4, device="meta").state_dict()}, folder / "w.pt"), {"rnn": "device meta"}
-
-
-@case
-def quantized_tensors(folder: Path) -> tuple[Path, Networks | str]:
-    state = stored_as(lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8))
-    return save({"rnn": state}, folder / "w.pt", **LEGACY), {"rnn": "qint8"}
-
-
-@case
-def float64(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(num_layers=2).double()
-    return save(made.state_dict(), folder / "w.pt", **LEGACY), {"lstm": made}
-
-
-# Programs and whole modules
-
-
-def scripted(made: Any, path: Path, how: Callable[[Any], Any]) -> Path:
-    torch.jit.save(how(made), str(path))
-    return path
+OTHER_FORM = "quantized, sparse, nested, conjugated or pickled"
+OTHERS: dict[str, Case] = {
+    "layer norm": refused("lstm", "layernorm_c", lambda: LayerNormCell("layernorm_i", "layernorm_c").state_dict()),
+    "layer norm below a name": refused(
+        "rnn", "rnn.ln_ih.", lambda: prefixed(LayerNormCell("ln_ih").state_dict(), "rnn.")
+    ),
+    "layer norm in a nested dict": refused(
+        "cell", "ln.weight", lambda: {"cell": {**nn.LSTMCell(3, 4).state_dict(), "ln": {"weight": torch.ones(4)}}}
+    ),
+    "attention": refused("dec", "attn.weight", lambda: with_more(lstm().state_dict(), "dec.", attn__weight=(4, 4))),
+    "a layer of its own": refused(
+        "net", "mix.weight", lambda: with_more(gru().state_dict(), "net.", mix__weight=(2, 4))
+    ),
+    "the layer above": one("net", gru, lambda made: with_more(made.state_dict(), "net.", fc__weight=(2, 4))),
+    "peepholes": refused("lstm", "weight_ch", lambda: with_more(nn.LSTMCell(3, 4).state_dict(), weight_ch=(12,))),
+    "projection": one("lstm", partial(lstm, proj_size=2)),
+    "projection in a stack of both directions": one(
+        "enc",
+        partial(lstm, proj_size=2, num_layers=3, bidirectional=True),
+        lambda made: prefixed(made.state_dict(), "enc."),
+    ),
+    "projection of half a layer": refused(
+        "lstm",
+        "weight_hr",
+        lambda: without(lstm(proj_size=2, bidirectional=True).state_dict(), "weight_hr_l0_reverse"),
+    ),
+    "coupled gates": refused(
+        "rnn", "(12, 6)", lambda: {"weight_ih": torch.ones(12, 3), "weight_hh": torch.ones(12, 6)}
+    ),
+    "no bias": refused("rnn", "bias", lambda: {"rnn": without(lstm().state_dict(), "bias_hh_l0")}),
+    "no layer 1": refused("rnn", "layer 1", lambda: {"rnn": without(lstm(num_layers=3).state_dict(), "_l1")}),
+    "arrays of other libraries": saved(
+        lambda: (
+            {
+                "allennlp": {"input_linearity.weight": torch.ones(16, 3), "state_linearity.weight": torch.ones(16, 4)},
+                "haste": {"kernel": torch.ones(3, 16), "recurrent_kernel": torch.ones(4, 16), "bias": torch.ones(16)},
+                "apex": {"w_ih": torch.ones(16, 3), "w_hh": torch.ones(16, 4)},
+                "quantizable": torch.ao.nn.quantizable.LSTM(3, 4).state_dict(),
+                "quantized": quantized_dynamically(),
+            },
+            {},
+        )
+    ),
+    "quantized linear layer": saved(quantized_head),
+    **{
+        name: refused("rnn", word, stored_as(change))
+        for name, word, change in (
+            ("int8", "int8", lambda tensor: (tensor * 50).to(torch.int8)),
+            ("float8", "float8_e4m3fn", lambda tensor: tensor.to(torch.float8_e4m3fn)),
+            ("uint16", "uint16", lambda tensor: tensor.to(torch.uint16)),
+            ("negative", OTHER_FORM, lambda tensor: torch.complex(torch.zeros_like(tensor), -tensor).conj().imag),
+            ("sparse", OTHER_FORM, lambda tensor: tensor.to_sparse()),
+            ("meta", OTHER_FORM, lambda tensor: tensor.to("meta")),
+            ("quantized", OTHER_FORM, lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8)),
+            ("numpy arrays", OTHER_FORM, lambda tensor: tensor.numpy()),
+        )
+    },
+    "whole module": refused("", "code in a file is never run", lstm),
+    "whole module, legacy": refused("", "code in a file is never run", lstm, **LEGACY),
+    "whole module in a checkpoint": refused("", "code in a file is never run", lambda: {"model": model(), "epoch": 1}),
+    "a tensor alone": refused("", "no state_dict", lambda: torch.ones(3)),
+}
 
 
 class Recurrent(nn.Module):  # type: ignore[misc,name-defined]
@@ -811,24 +558,6 @@ class Recurrent(nn.Module):  # type: ignore[misc,name-defined]
         return self.head(self.lstm(self.rnn(x)[0])[0])
 
 
-def recurrent() -> Any:
-    return seeded(Recurrent(), 5)
-
-
-@case
-def script(folder: Path) -> tuple[Path, Networks | str]:
-    made = recurrent()
-    path = scripted(made, folder / "w.pt", torch.jit.script)
-    return path, {"rnn": made.rnn, "lstm": made.lstm}
-
-
-@case
-def traced(folder: Path) -> tuple[Path, Networks | str]:
-    made = recurrent()
-    path = scripted(made, folder / "w.pt", lambda module: torch.jit.trace(module, torch.ones(2, 1, 3)))
-    return path, {"rnn": made.rnn, "lstm": made.lstm}
-
-
 class Gated(nn.Module):  # type: ignore[misc,name-defined]
     """A cell of the user's, with the names of PyTorch's arrays."""
 
@@ -842,249 +571,163 @@ class Gated(nn.Module):  # type: ignore[misc,name-defined]
         return torch.sigmoid(x @ self.weight_ih.T + h @ self.weight_hh.T)
 
 
-@case
-def script_with_another_activation(folder: Path) -> tuple[Path, Networks | str]:
-    return scripted(Gated("sigmoid"), folder / "w.pt", torch.jit.script), {"rnn": "sigmoid"}
+class Cells(nn.Module):  # type: ignore[misc,name-defined]
+    """Two cells, called once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.RNNCell(3, 4, nonlinearity="relu")
+        self.second = nn.LSTMCell(3, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.first(x[0]) + self.second(x[0])[0]
 
 
-@case
-def script_of_one_layer(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm(num_layers=2, bidirectional=True)
-    return scripted(made, folder / "w.torchscript.pt", torch.jit.script), {"lstm": made}
-
-
-@case
-def script_with_layer_norm(folder: Path) -> tuple[Path, Networks | str]:
-    made = nn.ModuleDict({"cell": LayerNormCell(("ln",))})["cell"]
-    return scripted(made, folder / "w.pt", torch.jit.script), {"lstm": "ln."}
-
-
-@case
-def frozen_script(folder: Path) -> tuple[Path, Networks | str]:
-    made = recurrent()
-    return scripted(made, folder / "w.pt", lambda module: torch.jit.freeze(torch.jit.script(module))), "frozen"
-
-
-@case
-def quantized_script(folder: Path) -> tuple[Path, Networks | str]:
-    made = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(3, 4)), {nn.LSTM})
-    return scripted(made, folder / "w.pt", torch.jit.script), {"0": "quantized"}
-
-
-@case
-def script_with_files_of_the_user(folder: Path) -> tuple[Path, Networks | str]:
+def weight_normed() -> Any:
     made = lstm()
-    torch.jit.save(torch.jit.script(made), str(folder / "w.pt"), _extra_files={"data.pkl": "x", "labels.txt": "a"})
-    return folder / "w.pt", {"lstm": made}
-
-
-@case
-def lite_script(folder: Path) -> tuple[Path, Networks | str]:
-    made, path = recurrent(), folder / "w.ptl"
-    torch.jit.script(made)._save_for_lite_interpreter(str(path))
-    return path, {"rnn": made.rnn, "lstm": made.lstm}
-
-
-def exported(made: Any, path: Path) -> Path:
-    torch.export.save(torch.export.export(made, (torch.ones(2, 1, 3),)), path)
-    return path
-
-
-@case
-def exported_program(folder: Path) -> tuple[Path, Networks | str]:
-    made = recurrent()
-    return exported(made, folder / "w.pt2"), {"rnn": made.rnn, "lstm": made.lstm}
-
-
-@case
-def exported_cells(folder: Path) -> tuple[Path, Networks | str]:
-    class Cells(nn.Module):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.first = nn.RNNCell(3, 4, nonlinearity="relu")
-            self.second = nn.LSTMCell(3, 4)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.first(x) + self.second(x)[0]
-
-    made, path = seeded(Cells()), folder / "w.pt2"
-    torch.export.save(torch.export.export(made, (torch.ones(1, 3),)), path)
-    return path, {"first": made.first, "second": made.second}
-
-
-@case
-def exported_weight_norm_in_float64(folder: Path) -> tuple[Path, Networks | str]:
-    made = lstm().double()
     new_weight_norm(made)
-    program = torch.export.export(made, (torch.ones(2, 1, 3, dtype=torch.float64),))
-    torch.export.save(program, folder / "w.pt2")
-    return folder / "w.pt2", {"lstm": made}
+    return made
 
 
-@case
-def exported_program_of_other_layers(folder: Path) -> tuple[Path, Networks | str]:
-    class Gated(nn.Module):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.gru = nn.GRU(3, 4, bidirectional=True)
-            self.rnn = nn.RNN(8, 4)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.rnn(self.gru(x)[0])[0]
-
-    made = seeded(Gated())
-    return exported(made, folder / "w.pt2"), {"gru": made.gru, "rnn": made.rnn}
+Write = Callable[[Any, Path], None]
 
 
-@case
-def whole_module(folder: Path) -> tuple[Path, Networks | str]:
-    return save(lstm(), folder / "w.pt"), "code in a file is never run"
+def script(made: Any, path: Path, **options: Any) -> None:
+    torch.jit.save(torch.jit.script(made), str(path), **options)
 
 
-@case
-def whole_module_legacy(folder: Path) -> tuple[Path, Networks | str]:
-    return save(lstm(), folder / "w.pt", **LEGACY), "code in a file is never run"
+def trace(made: Any, path: Path) -> None:
+    torch.jit.save(torch.jit.trace(made, torch.ones(2, 1, 3)), str(path))
 
 
-@case
-def whole_module_in_a_checkpoint(folder: Path) -> tuple[Path, Networks | str]:
-    return save({"model": model(), "epoch": 1}, folder / "w.pt"), "code in a file is never run"
+def export(made: Any, path: Path) -> None:
+    torch.export.save(torch.export.export(made, (torch.ones(2, 1, 3),)), path)
 
 
-@case
-def a_tensor_alone(folder: Path) -> tuple[Path, Networks | str]:
-    return save(torch.ones(3), folder / "w.pt"), "no state_dict"
+def program(write: Write, make: Callable[[], Any], networks: Networks | str | None = None, file: str = "w.pt") -> Case:
+    """A program of a module and, unless they are given, its recurrent modules by name."""
+
+    def case(folder: Path) -> tuple[Path, Networks | str]:
+        made = make()
+        write(made, folder / file)
+        layers = {name: each for name, each in made.named_modules() if isinstance(each, nn.RNNBase | nn.RNNCellBase)}
+        return folder / file, {name or "lstm": each for name, each in layers.items()} if networks is None else networks
+
+    return case
 
 
-@case
-def state_dict_by_pickle(folder: Path) -> tuple[Path, Networks | str]:
-    (folder / "w.pt").write_bytes(pickle.dumps(lstm().state_dict()))
-    return folder / "w.pt", "torch.save"
+def recurrent() -> Any:
+    return seeded(Recurrent(), 5)
 
 
-@case
-def numpy_arrays_in_a_checkpoint(folder: Path) -> tuple[Path, Networks | str]:
-    state = {name: tensor.numpy() for name, tensor in lstm().state_dict().items()}
-    return save({"rnn": state}, folder / "w.pt"), {"rnn": "pickled numpy array"}
+def quantized_lstm() -> Any:
+    return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(3, 4)), {nn.LSTM})
 
 
-# Shards
+PROGRAMS: dict[str, Case] = {
+    "script": program(script, recurrent),
+    "traced": program(trace, recurrent),
+    "script with another activation": program(script, lambda: Gated("sigmoid"), {"rnn": "sigmoid"}),
+    "script of one layer": program(script, partial(lstm, num_layers=2, bidirectional=True), file="w.torchscript.pt"),
+    "script with layer norm": program(script, lambda: LayerNormCell("ln"), {"lstm": "ln."}),
+    "frozen script": program(
+        lambda made, path: torch.jit.save(torch.jit.freeze(torch.jit.script(made)), str(path)), recurrent, "frozen"
+    ),
+    "quantized script": program(script, quantized_lstm, {}),
+    "script with files of the user": program(partial(script, _extra_files={"data.pkl": "x", "labels.txt": "a"}), lstm),
+    "lite script": program(
+        lambda made, path: torch.jit.script(made)._save_for_lite_interpreter(str(path)), recurrent, file="w.ptl"
+    ),
+    "exported": program(export, recurrent, file="w.pt2"),
+    "exported cells": program(export, lambda: seeded(Cells()), file="w.pt2"),
+    "exported weight norm": program(export, weight_normed, file="w.pt2"),
+}
 
 
-def sharded(folder: Path, made: Any, ending: str, places: Callable[[str], int], count: int = 2) -> dict[int, Path]:
-    """The weights in files by `places`, and their index."""
+def sharded(folder: Path, made: Any, ending: str, second: str) -> dict[int, Path]:
+    """The weights in two files, in the second those with `second` in their names, and the index as 0."""
     stem = "model" if ending == "safetensors" else "pytorch_model"
-    paths = {shard: folder / f"{stem}-{shard:05}-of-{count:05}.{ending}" for shard in range(1, count + 1)}
+    paths = {shard: folder / f"{stem}-{shard:05}-of-00002.{ending}" for shard in (1, 2)}
     state = made.state_dict()
     for shard, path in paths.items():
-        part = {name: tensor.clone() for name, tensor in state.items() if places(name) == shard}
+        part = {name: tensor.clone() for name, tensor in state.items() if 1 + (second in name) == shard}
         if ending == "safetensors":
             from safetensors.torch import save_file
 
             save_file(part, path)
         else:
             torch.save(part, path)
-    index = {"metadata": {"total_size": 1}, "weight_map": {name: paths[places(name)].name for name in state}}
     paths[0] = folder / f"{stem}.{ending}.index.json"
-    paths[0].write_text(json.dumps(index))
+    paths[0].write_text(json.dumps({"weight_map": {name: paths[1 + (second in name)].name for name in state}}))
     return paths
 
 
-def separate_biases(name: str) -> int:
-    return 2 if "bias" in name else 1
+def shards(
+    opened: int,
+    ending: str = "safetensors",
+    second: str = "bias",
+    change: Callable[[dict[int, Path]], Path | None] = lambda paths: None,
+    **expected: str,
+) -> Case:
+    """One of the files of `sharded`, or what `change` returns; `expected` are reasons why entries are refused."""
+
+    def case(folder: Path) -> tuple[Path, Networks | str]:
+        made = model()
+        paths = sharded(folder, made, ending, second)
+        return change(paths) or paths[opened], {**of_model(made), **expected}
+
+    return case
 
 
-@case
-def index_of_safetensors(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    return sharded(folder, made, "safetensors", separate_biases)[0], of_model(made)
-
-
-@case
-def index_of_bins(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    return sharded(folder, made, "bin", lambda name: 1 + ("_l1" in name))[0], of_model(made)
-
-
-@case
-def folder_of_shards(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    sharded(folder, made, "safetensors", separate_biases)
-    return folder, of_model(made)
-
-
-@case
-def a_shard_with_its_index(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    return sharded(folder, made, "safetensors", separate_biases)[1], of_model(made)
-
-
-@case
-def a_shard_of_bins_with_its_index(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    return sharded(folder, made, "bin", separate_biases)[2], of_model(made)
-
-
-@case
-def a_shard_alone(folder: Path) -> tuple[Path, Networks | str]:
-    paths = sharded(folder, model(), "safetensors", separate_biases)
-    paths[0].unlink()
-    return paths[1], {"encoder": "shard 1 of 2", "decoder": "shard 1 of 2"}
-
-
-@case
-def a_shard_with_the_lower_layer_alone(folder: Path) -> tuple[Path, Networks | str]:
-    paths = sharded(folder, lstm(num_layers=2), "bin", lambda name: 1 + ("_l1" in name))
-    paths[0].unlink()
-    return paths[1], {"lstm": "shard 1 of 2"}
-
-
-@case
-def a_variant_of_the_index(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    path = sharded(folder, made, "safetensors", separate_biases)[0]
-    return path.rename(folder / "model.safetensors.index.fp16.json"), of_model(made)
-
-
-@case
-def a_shard_with_the_damaged_index_of_another_model(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    (folder / "a.index.json").write_text("{")
-    return sharded(folder, made, "safetensors", separate_biases)[1], of_model(made)
-
-
-@case
-def an_index_without_a_shard(folder: Path) -> tuple[Path, Networks | str]:
-    made = model()
-    paths = sharded(folder, made, "safetensors", lambda name: 1 + name.startswith("encoder"))
-    paths[2].unlink()
-    return paths[0], {"encoder": "missing", "decoder": made.decoder}
-
-
-@case
-def an_index_that_leaves_its_folder(folder: Path) -> tuple[Path, Networks | str]:
+def outside(folder: Path) -> tuple[Path, Networks | str]:
     path = folder / "model.safetensors.index.json"
     path.write_text(json.dumps({"weight_map": {"weight_ih_l0": "../../secret.safetensors"}}))
     return path, "outside of its folder"
 
 
+def pickled(folder: Path) -> tuple[Path, Networks | str]:
+    (folder / "w.pt").write_bytes(pickle.dumps(lstm().state_dict()))
+    return folder / "w.pt", "torch.save"
+
+
+def with_a_damaged_index(paths: dict[int, Path]) -> None:
+    (paths[0].parent / "a.index.json").write_text("{")
+
+
+FILES: dict[str, Case] = {
+    "pickled state dict": pickled,
+    "index of safetensors": shards(0),
+    "index of bins": shards(0, "bin", "_l1"),
+    "folder of shards": shards(0, change=lambda paths: paths[0].parent),
+    "a shard with its index": shards(1),
+    "a shard of bins with its index": shards(2, "bin"),
+    "a shard alone": shards(1, change=lambda p: p[0].unlink(), encoder="shard 1 of 2", decoder="shard 1 of 2"),
+    "a variant of the index": shards(
+        0, change=lambda paths: paths[0].rename(paths[0].with_name("model.safetensors.index.fp16.json"))
+    ),
+    "the damaged index of another model": shards(1, change=with_a_damaged_index),
+    "an index without a shard": shards(0, "bin", "encoder", lambda paths: paths[2].unlink(), encoder="missing"),
+    "an index that leaves its folder": outside,
+}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path: Path) -> None:
-    (entry,) = entries_of(scripted(Gated("tanh"), tmp_path / "w.pt", torch.jit.script))
+    script(Gated("tanh"), tmp_path / "w.pt")
+    (entry,) = entries_of(tmp_path / "w.pt")
     assert (entry.supported, entry.cell) == (True, "rnn_tanh")
     assert "Gated" in entry.assumptions[0]
-    (plain,) = entries_of(scripted(rnn(), tmp_path / "plain.pt", torch.jit.script))
+    script(rnn(), tmp_path / "plain.pt")
+    (plain,) = entries_of(tmp_path / "plain.pt")
     assert plain.assumptions == ()
 
 
-COMPILED = {
-    *("frozen_script", "lite_script", "script_of_one_layer", "script_with_files_of_the_user", "quantized_script"),
-    *("exported_cells", "exported_program_of_other_layers", "exported_weight_norm_in_float64"),
-}
-"""More programs of TorchScript and `torch.export`, which take long to write."""
+CASES = STATE_DICTS | SEVERAL | PARAMETRIZED | OTHERS | PROGRAMS | FILES
+# More programs, which take long to write.
+KEPT = CASES.keys() - (PROGRAMS.keys() - {"script", "exported", "script with layer norm"})
 
 
-@pytest.mark.parametrize("name", nightly_except(CASES, *CASES.keys() - COMPILED))
+@pytest.mark.parametrize("name", nightly_except(CASES, *KEPT))
 def test_a_file_computes_the_results_of_its_modules_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
     torch.manual_seed(6)
     with warnings.catch_warnings():
