@@ -351,34 +351,25 @@ LONGEST = 1024
 """The most time steps of a block: each step of a graph has many small arrays."""
 
 
-class Autograd(ABC):
-    """The automatic differentiation of a library, and `library`, the functions of its arrays."""
+@dataclass(frozen=True)
+class Autograd:
+    """The automatic differentiation of a library.
+
+    library: The functions of its arrays.
+    constant, leaf: Arrays of the library, of which no gradient, or a gradient, is asked for.
+    numbers: The array of the library as one of NumPy.
+    detached: The same values, through which no gradient passes.
+    recording: Within it, operations are recorded for gradients.
+    gradients: The gradients of the leaves, the last argument, from the outputs and their gradients.
+    """
 
     library: Library
-
-    @abstractmethod
-    def constant(self, array: FloatArray) -> Any:
-        """An array of the library, of which no gradient is asked for."""
-
-    @abstractmethod
-    def leaf(self, array: FloatArray) -> Any:
-        """An array of the library, of which a gradient is asked for."""
-
-    @abstractmethod
-    def numbers(self, array: Any) -> FloatArray:
-        """The array of the library as one of NumPy."""
-
-    @abstractmethod
-    def detached(self, array: Any) -> Any:
-        """The same values, through which no gradient passes."""
-
-    @abstractmethod
-    def recording(self) -> AbstractContextManager[object]:
-        """Within it, operations are recorded for gradients."""
-
-    @abstractmethod
-    def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
-        """The gradients of the leaves from those of the outputs, as arrays of NumPy."""
+    constant: Callable[[FloatArray], Any]
+    leaf: Callable[[FloatArray], Any]
+    numbers: Callable[[Any], FloatArray]
+    detached: Callable[[Any], Any]
+    recording: Callable[[], AbstractContextManager[object]]
+    gradients: Callable[[Sequence[Any], Sequence[FloatArray], Sequence[Any]], list[Any]]
 
 
 class StepGraph(ABC):

@@ -4,7 +4,7 @@ Index k = layer·D + direction; the next layer reads concat(forward, backward) o
 may be computed by another library's layer, or time step by time step on another library's arrays.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import Library, step_values
-from rnnviz.core.config import Network
+from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters, Parameters
@@ -277,6 +277,13 @@ def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[Float
         trace[name][layer * directions : (layer + 1) * directions] = final
     if layer == layers - 1:
         trace.output[:] = out
+
+
+def parameters_of(inputs: Inputs, layer: int) -> Iterator[tuple[str, FloatArray]]:
+    """The parameters of a layer by the names that they have in a network of this layer alone."""
+    for direction in range(inputs.network.directions):
+        for name, array in vars(inputs.parameters.layer(layer, direction)).items():
+            yield parameter_name(0, direction, name), array
 
 
 Arrays: TypeAlias = Mapping[str, Any]

@@ -10,8 +10,8 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from math import prod, sqrt
@@ -24,7 +24,7 @@ import numpy as np
 
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.arrays import NamedFunctions
-from rnnviz.core.config import Network, parameter_name
+from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, failed, last_line
 from rnnviz.core.gradients import OF_OUTPUT, OF_PARAMETERS, gradient, gradient_names
 from rnnviz.core.inputs import Inputs
@@ -56,6 +56,7 @@ from rnnviz.engines.base import (
     cell_step,
     fill_layer,
     initial_states,
+    parameters_of,
     run_in_parts,
     run_stack,
     unrolled,
@@ -186,41 +187,21 @@ LIBRARY = NamedFunctions(
 """MXNet's arrays, for cells that Gluon does not have."""
 
 
-class GluonAutograd(Autograd):
-    """mxnet.autograd."""
+def _autograd(constant: Callable[[FloatArray], Any]) -> Autograd:
+    """mxnet.autograd on arrays that `constant` converts."""
 
-    library = LIBRARY
+    def leaf(array: FloatArray) -> Any:
+        converted = constant(array)
+        converted.attach_grad()
+        return converted
 
-    def constant(self, array: FloatArray) -> Any:
-        return to_library(array)
-
-    def leaf(self, array: FloatArray) -> Any:
-        constant = self.constant(array)
-        constant.attach_grad()
-        return constant
-
-    def numbers(self, array: Any) -> FloatArray:
-        return to_numpy(array)
-
-    def detached(self, array: Any) -> Any:
-        return array.detach()
-
-    def recording(self) -> AbstractContextManager[object]:
-        recording: AbstractContextManager[object] = mx.autograd.record()
-        return recording
-
-    def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
+    def gradients(outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
         # A step may hand on all states. The gradients of leaves begin as zeros.
         if outputs:
-            mx.autograd.backward(list(outputs), [self.constant(array) for array in of_outputs])
+            mx.autograd.backward(list(outputs), [constant(array) for array in of_outputs])
         return [to_numpy(leaf.grad) for leaf in leaves]
 
-
-class FusedAutograd(GluonAutograd):
-    """mxnet.autograd of the operator of Gluon's fused layers, which reads other arrays than the cells' lines."""
-
-    def constant(self, array: FloatArray) -> Any:
-        return _nd_array(array)
+    return Autograd(LIBRARY, constant, leaf, to_numpy, lambda array: array.detach(), mx.autograd.record, gradients)
 
 
 class FusedGraph(StepGraph):
@@ -229,7 +210,7 @@ class FusedGraph(StepGraph):
     def __init__(self, task: BackwardTask) -> None:
         self._task, self._operator = task, _operator_options(task.cell, task.state["h"].shape[1])
         # The operator's gradients of a state are not valid in float64 unless those of the parameters are asked for.
-        self._joined = FusedAutograd().leaf(_joined(vars(task.parameters)))
+        self._joined = FUSED_AUTOGRAD.leaf(_joined(vars(task.parameters)))
 
     def step(self, b: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._next(_nd_array(self._task.x[b]), self._joined, state)
@@ -241,7 +222,7 @@ class FusedGraph(StepGraph):
         return {s: array.squeeze(0) for s, array in zip(state, after, strict=True)}
 
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
-        library, task = FusedAutograd(), self._task
+        library, task = FUSED_AUTOGRAD, self._task
         x = library.leaf(np.ascontiguousarray(task.x).reshape(-1, task.x.shape[2]))
         joined, state = library.leaf(_joined(vars(task.parameters))), {s: library.leaf(a) for s, a in before.items()}
         with library.recording():
@@ -273,7 +254,7 @@ class FusedLayer(AutogradLayer):
     def __init__(self, weights: int) -> None:
         self._large = weights > _LARGEST_RECORDED
         self.longest = LONGEST if self._large else min(LONGEST, _RECORDED // weights)
-        super().__init__(GluonAutograd() if self._large else FusedAutograd())
+        super().__init__(AUTOGRAD if self._large else FUSED_AUTOGRAD)
 
     def graph(self, task: BackwardTask) -> StepGraph:
         return LargeFusedGraph(self._autograd, task) if self._large else FusedGraph(task)
@@ -282,14 +263,14 @@ class FusedLayer(AutogradLayer):
 class GluonEngine:
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
 
-    Gradients come from the fused kernels called step by step, and from the fused stack next to them.
+    Gradients come from the fused kernels called step by step, and from the fused stack next to them. The seconds of the
+    reports are those of the stack.
     """
 
     provides_cell_state = False
     version = f"mxnet {mx.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`. The report's seconds name the fused stack's own time."""
         try:
             if not _is_fused(inputs.network):
                 _run_unrolled(inputs, trace, progress)
@@ -314,14 +295,13 @@ class GluonEngine:
         )
 
     def gradients(self, network: Network) -> tuple[str, ...]:
-        """See `Engine.gradients`; a fused layer gives no gradient of what is inside of a step."""
+        # A fused layer gives no gradient of what is inside of a step.
         return (gradient("h"), OF_OUTPUT) if _is_fused(network) else gradient_names(network)
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run_backward`. The report's seconds name the fused stack's own time."""
         try:
             if not _is_fused(inputs.network):
-                run_stack_backward(inputs, trace, AutogradLayer(GluonAutograd()), progress, LONGEST)
+                run_stack_backward(inputs, trace, AutogradLayer(AUTOGRAD), progress, LONGEST)
                 return EngineReport()
             network = inputs.network
             layer = FusedLayer(max(network.kind.parameter_count(network.sizes(k)) for k in range(network.num_layers)))
@@ -361,7 +341,8 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> None:
     x = _nd_array(inputs.sequence[::order])
     for layer in range(network.num_layers):
         block = gluon_block(network, network.layer_input_size(layer), 1, "TNC")
-        _set_parameters(block, inputs, layer)
+        for name, array in parameters_of(inputs, layer):
+            getattr(block, name).set_data(_nd_array(array))
         states = [_nd_array(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
         x, states = block(x, states)
         # Errors of allocation surface only here.
@@ -457,8 +438,8 @@ def _stack(inputs: Inputs, **options: Any) -> Any:
     """The fused stack with the parameters of the network."""
     network = inputs.network
     stack = gluon_block(network, network.input_size, network.num_layers, network.layout, **options)
-    for layer in range(network.num_layers):
-        _set_parameters(stack, inputs, layer, at=layer)
+    for name, array in inputs.parameters.items():
+        getattr(stack, name).set_data(_nd_array(array))
     return stack
 
 
@@ -481,7 +462,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
     network, loss, of_out = inputs.network, inputs.loss, stack_gradient(inputs)
     if loss is None or of_out is None or inputs.lengths:
         return EngineReport()
-    stack, library = _stack(inputs), FusedAutograd()
+    stack, library = _stack(inputs), FUSED_AUTOGRAD
     # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
     x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.values())]
     given = [_nd_array(_arranged(network, of_out)), *map(_nd_array, loss.state.values())]
@@ -554,13 +535,6 @@ def gluon_block(network: Network, input_size: int, num_layers: int, layout: str,
     return block
 
 
-def _set_parameters(block: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
-    """Copy one layer's parameters into the block's layer `at`."""
-    for direction in range(inputs.network.directions):
-        for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(block, parameter_name(at, direction, name)).set_data(_nd_array(array))
-
-
 def to_library(array: FloatArray) -> Any:
     """The array as one of MXNet."""
     return mx.np.array(array, dtype=array.dtype)
@@ -570,3 +544,7 @@ def to_numpy(array: Any) -> FloatArray:
     """MXNet's array as one of NumPy."""
     converted: FloatArray = array.asnumpy()
     return converted
+
+
+AUTOGRAD, FUSED_AUTOGRAD = _autograd(to_library), _autograd(_nd_array)
+"""For the cells' lines, and for the operator of Gluon's fused layers, which reads other arrays."""

@@ -4,7 +4,7 @@ PyTorch has Gluon's gate order and Gluon's two biases, so the parameters are tak
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from math import sqrt
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
-from rnnviz.core.config import Network, parameter_name
+from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.gradients import gradient_names
 from rnnviz.core.inputs import Inputs
@@ -42,6 +42,7 @@ from rnnviz.engines.base import (
     cell_step,
     fill_layer,
     initial_states,
+    parameters_of,
     run_stack,
     unrolled,
 )
@@ -71,30 +72,22 @@ LIBRARY = NamedFunctions(
 """Tensors, for cells that PyTorch does not have."""
 
 
-class TorchAutograd(Autograd):
-    """torch.autograd."""
+def _gradients(outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
+    given = [to_library(array) for array in of_outputs]
+    found = torch.autograd.grad(outputs, leaves, given, allow_unused=True, materialize_grads=True)
+    return [to_numpy(gradient) for gradient in found]
 
-    library = LIBRARY
 
-    def constant(self, array: FloatArray) -> Any:
-        return to_library(array)
-
-    def leaf(self, array: FloatArray) -> Any:
-        return to_library(array).requires_grad_()
-
-    def numbers(self, array: Any) -> FloatArray:
-        return to_numpy(array.detach())
-
-    def detached(self, array: Any) -> Any:
-        return array.detach()
-
-    def recording(self) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def gradients(self, outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves: Sequence[Any]) -> list[Any]:
-        given = [to_library(array) for array in of_outputs]
-        found = torch.autograd.grad(outputs, leaves, given, allow_unused=True, materialize_grads=True)
-        return [to_numpy(gradient) for gradient in found]
+AUTOGRAD = Autograd(
+    LIBRARY,
+    lambda array: to_library(array),
+    lambda array: to_library(array).requires_grad_(),
+    lambda array: to_numpy(array.detach()),
+    lambda array: array.detach(),
+    nullcontext,
+    _gradients,
+)
+"""torch.autograd."""
 
 
 class TorchEngine:
@@ -123,7 +116,8 @@ class TorchEngine:
             simplefilter("ignore", UserWarning)
             for layer in range(network.num_layers):
                 module = torch_module(network, network.layer_input_size(layer), 1)
-                _set_parameters(module, inputs, layer)
+                for name, array in parameters_of(inputs, layer):
+                    getattr(module, pytorch_name(name)).copy_(to_library(array))
                 states = initial_states(inputs.initial_state, layer, network.directions)
                 x, finals = _called(module, inputs, x, [to_library(array) for array in states])
                 fill_layer(trace, layer, _arranged(inputs, x.numpy()), [state.numpy() for state in finals])
@@ -134,7 +128,7 @@ class TorchEngine:
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         with threads_for(inputs.batch_size, inputs.parameters):
-            run_stack_backward(inputs, trace, AutogradLayer(TorchAutograd()), progress, LONGEST)
+            run_stack_backward(inputs, trace, AutogradLayer(AUTOGRAD), progress, LONGEST)
             of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
             return EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
 
@@ -197,27 +191,20 @@ def _called(module: Any, inputs: Inputs, x: Any, states: Sequence[Any]) -> tuple
 
 def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> EngineReport:
     """Compare the gradients of PyTorch's stack of layers with those of the steps."""
-    network, loss, autograd = inputs.network, inputs.loss, TorchAutograd()
+    network, loss = inputs.network, inputs.loss
     assert loss is not None
     module = torch_module(network, network.input_size, network.num_layers)
     with torch.no_grad():
-        for layer in range(network.num_layers):
-            _set_parameters(module, inputs, layer, at=layer)
-    x, states = autograd.leaf(_arranged(inputs, inputs.sequence)), [*map(autograd.leaf, inputs.initial_state.values())]
+        for name, array in inputs.parameters.items():
+            getattr(module, pytorch_name(name)).copy_(to_library(array))
+    x, states = AUTOGRAD.leaf(_arranged(inputs, inputs.sequence)), [*map(AUTOGRAD.leaf, inputs.initial_state.values())]
     with catch_warnings():
         simplefilter("ignore", UserWarning)
         out, finals = _called(module, inputs, x, states)
     parameters = [getattr(module, name) for name in map(pytorch_name, network.parameter_shapes())]
     given = [_arranged(inputs, of_out), *loss.state.values()]
-    of_x, *found = autograd.gradients([out, *finals], given, [x, *states, *parameters])
+    of_x, *found = AUTOGRAD.gradients([out, *finals], given, [x, *states, *parameters])
     return EngineReport(equalities=stack_equalities(inputs, trace, _arranged(inputs, of_x), found))
-
-
-def _set_parameters(module: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
-    """Copy one layer's parameters into the module's layer `at`."""
-    for direction in range(inputs.network.directions):
-        for name, array in vars(inputs.parameters.layer(layer, direction)).items():
-            getattr(module, pytorch_name(parameter_name(at, direction, name))).copy_(to_library(array))
 
 
 def torch_module(network: Network, input_size: int, num_layers: int) -> Any:

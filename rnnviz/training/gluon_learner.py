@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # It prepares what the import of MXNet needs.
-from rnnviz.engines.gluon import FusedAutograd, gluon_block, to_numpy
+from rnnviz.engines.gluon import FUSED_AUTOGRAD, gluon_block, to_numpy
 
 # isort: split
 import mxnet as mx
@@ -22,7 +22,7 @@ class GluonLearner(LibraryLearner):
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
         super().__init__(task, parameters, classes=classes)
         network, training = task.network, task.training
-        self._library = FusedAutograd()
+        self._library = FUSED_AUTOGRAD
         self._block = gluon_block(network, network.input_size, network.num_layers, "TNC")
         outputs, width = parameters[LINEAR_WEIGHT].shape
         self._dense = gluon.nn.Dense(outputs, flatten=False, in_units=width, dtype=network.dtype)

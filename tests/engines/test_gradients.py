@@ -122,9 +122,7 @@ def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: py
 @pytest.mark.parametrize(("activation", "slopes"), KINKS)
 def test_a_library_has_the_slope_of_a_kink(name: str, activation: Activation, slopes: dict[float, float]) -> None:
     need_engine(name)
-    module = import_module(f"rnnviz.engines.{name}")
-    autograd = {"torch": "TorchAutograd", "gluon": "GluonAutograd"}[name]
-    library = getattr(module, autograd)()
+    library = import_module(f"rnnviz.engines.{name}").AUTOGRAD
     x = library.leaf(np.array(list(slopes)))
     with library.recording():
         y = library.library.activate(activation, x)
