@@ -104,7 +104,6 @@ class ManualEngine:
         self._kept: tuple[Trace | None, Arrays] = None, {}
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`."""
         # Infinities and NaNs are results to be shown, not accidents to be warned of.
         with np.errstate(all="ignore"):
             kept = {} if inputs.loss is None else _gates(inputs.network, trace)
@@ -117,7 +116,6 @@ class ManualEngine:
         return gradient_names(network)
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run_backward`."""
         (forward, kept), self._kept = self._kept, (None, {})
         with np.errstate(all="ignore"):
             layer = ManualBackward(kept if forward is trace else {})

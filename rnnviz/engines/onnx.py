@@ -42,7 +42,6 @@ class OnnxEngine(NoGradients):
     version = f"onnxruntime {onnxruntime.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`."""
         network = inputs.network
         session = open_session(_model(network, padded=bool(inputs.lengths)))
         x = np.ascontiguousarray(inputs.sequence)

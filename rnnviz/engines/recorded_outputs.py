@@ -245,7 +245,11 @@ def _check_array(archive: NpzFile, name: str, axes: str, shape: tuple[int, ...])
 
 
 class RecordedEngine:
-    """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE."""
+    """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE.
+
+    Arrays that the recording lacks are reported as missing, even if they follow from others. Its gradients are also
+    those without time steps. Runs raise an InputError as `check_recording` does.
+    """
 
     def __init__(self, name: str) -> None:
         """Raises as `open_recording` does."""
@@ -261,10 +265,6 @@ class RecordedEngine:
         return file_version(self._recording.archive.path)
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`. Reports arrays that the recording lacks as missing, even if they follow from others.
-
-        Raises an InputError as `check_recording` does.
-        """
         # The file may have been saved again since.
         recording, network = open_recording(self._name), inputs.network
         check_recording(recording, inputs)
@@ -289,11 +289,9 @@ class RecordedEngine:
         )
 
     def gradients(self, network: Network) -> tuple[str, ...]:
-        """See `Engine.gradients`; here also those without time steps."""
         return tuple(self._recording.gradients_of(network))
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run_backward`. Reports gradients that the recording lacks as missing."""
         recording = open_recording(self._name)
         check_recording(recording, inputs)
         wanted = [name for name in trace if name.startswith(GRADIENT)]

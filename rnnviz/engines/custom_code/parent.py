@@ -94,7 +94,7 @@ def defines_backward(path: Path) -> bool:
 
 
 class CustomEngine:
-    """A user's file, named by its path."""
+    """A user's file, named by its path. Inputs and trace of its runs must lie in folders."""
 
     provides_cell_state = True
 
@@ -103,19 +103,16 @@ class CustomEngine:
 
     @property
     def version(self) -> str:
-        """See `file_version`."""
         return file_version(Path(self._path))
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`; both inputs and trace must lie in folders."""
         return self._run(inputs, trace, progress)
 
     def gradients(self, network: Network) -> tuple[str, ...]:
-        """See `Engine.gradients`; the file may return further ones, which are added to the trace's folder."""
+        # The file may return further ones, which are added to the trace's folder.
         return (gradient("h"), OF_OUTPUT) if defines_backward(Path(self._path)) else ()
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run_backward`; both inputs and trace must lie in folders."""
         return self._run(inputs, trace, progress, BACKWARD)
 
     def _run(self, inputs: Inputs, trace: Trace, progress: Progress, *passes: str) -> EngineReport:

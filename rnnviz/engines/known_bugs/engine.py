@@ -44,33 +44,17 @@ class KnownBugEngine:
         self._bug = bug
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`."""
-        bug = self._bug
-        lacking = {
-            "padding": (
-                not inputs.has_lengths,
-                "samples with padding, but this run has no lengths: set sequence.lengths",
-            ),
-            "seams": (
-                not len(inputs.seams),
-                "a sequence that is read in several calls, but this run has one call: set sequence.seams",
-            ),
-        }
-        missing, what = lacking.get(bug.kind, (False, ""))
-        reason = bug.unsupported_reason(inputs.network) or (f"{bug.engine} is a bug of {what}." if missing else None)
+        reason = self._bug.missing_in(inputs)
         if reason is not None:
             raise EngineError(reason)
-        run_fault(bug.faults(inputs.network)[0], inputs, trace, progress)
+        run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
         return EngineReport()
 
     def gradients(self, network: Network) -> tuple[str, ...]:
-        """See `Engine.gradients`."""
         return gradient_names(network) if self._bug.of_gradients else ()
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run_backward`."""
-        fault = self._bug.faults(inputs.network)[0]
-        lanes = 0
+        fault, lanes = self._bug.faults(inputs.network)[0], 0
         for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
             trace[name][index] = array
             lanes += name == gradient("h")
@@ -80,17 +64,14 @@ class KnownBugEngine:
 
 def run_fault(fault: BugVariant, inputs: Inputs, trace: Trace, progress: Progress) -> None:
     """Fill the trace as a network with that fault does."""
-    join = partial(_joined, fault)
     with np.errstate(all="ignore"):
         if fault.batch_as_time:
-            exchanged = _exchange(inputs)
-            faulty = _states_in_memory(exchanged)
-            run_stack(exchanged, faulty, faulty_layer(fault), progress, join)
-            _put_back(faulty, trace)
+            _run_exchanged(fault, inputs, trace, progress)
         else:
             read = as_ordered(fault, inputs)
             # The layers themselves know the lengths, since a bug may read others.
-            run_stack(replace(read, lengths=()), trace, faulty_layer(fault, read.lengths, read.seams), progress, join)
+            layer = faulty_layer(fault, read.lengths, read.seams)
+            run_stack(replace(read, lengths=()), trace, layer, progress, partial(_joined, fault))
     if fault.state_order and inputs.lengths:
         for name in inputs.network.kind.state_symbols:
             state = trace[f"state.{name}"]
@@ -181,25 +162,21 @@ def _joined(fault: BugVariant, hidden: FloatArray, out: FloatArray | None = None
     return layer_output(hidden[::-1] if fault.concat_swapped else hidden, out)
 
 
-def _exchange(inputs: Inputs) -> Inputs:
-    """The sequence with its samples as time steps; the states of the samples are dealt out again to the time steps."""
-    sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
-    places = np.arange(inputs.timesteps) % inputs.batch_size
-    return Inputs(inputs.config, sequence, inputs.parameters, part_of_state(inputs.initial_state, np.s_[:, places]))
-
-
 def _states_in_memory(inputs: Inputs) -> Trace:
     return trace_in_memory("exchanged", inputs.network, inputs.places, inputs.network.kind.state_symbols)
 
 
-def _put_back(faulty: Trace, trace: Trace) -> None:
+def _run_exchanged(fault: BugVariant, inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    """Fill the trace with a recurrence over the samples; the states of the samples are dealt out to the time steps."""
+    sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
+    dealt = part_of_state(inputs.initial_state, np.s_[:, np.arange(inputs.timesteps) % inputs.batch_size])
+    exchanged = Inputs(inputs.config, sequence, inputs.parameters, dealt)
+    faulty = _states_in_memory(exchanged)
+    run_stack(exchanged, faulty, faulty_layer(fault), progress, partial(_joined, fault))
     # The state has one row for each time step where one for each sample is wanted.
-    places = np.arange(trace.shape[3]) % trace.shape[2]
+    rows = np.arange(inputs.batch_size) % inputs.timesteps
     for name, array in trace.items():
-        if name.startswith("state."):
-            array[:] = faulty[name][:, places]
-        else:
-            array[:] = faulty[name].swapaxes(-3, -2)
+        array[:] = faulty[name][:, rows] if name.startswith("state.") else faulty[name].swapaxes(-3, -2)
     trace.clear_padding()
 
 

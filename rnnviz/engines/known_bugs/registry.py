@@ -104,6 +104,16 @@ class KnownBug:
         fits, needed = _NEEDS[self.needs]
         return None if fits(network) else f"{self.engine} is a bug {needed}, or choose another bug."
 
+    def missing_in(self, inputs: Inputs) -> str | None:
+        """Why a run cannot have this known bug, in one sentence, or None."""
+        lacks = ""
+        if self.kind == "padding" and not inputs.has_lengths:
+            lacks = "samples with padding, but this run has no lengths: set sequence.lengths"
+        if self.kind == "seams" and not len(inputs.seams):
+            lacks = "a sequence that is read in several calls, but this run has one call: set sequence.seams"
+        reason = self.unsupported_reason(inputs.network)
+        return reason if reason or not lacks else f"{self.engine} is a bug of {lacks}."
+
 
 def _with_rows(symbols: str) -> Callable[[CellSpec], bool]:
     """Cells whose weights have the rows of these gates and of no others."""
@@ -545,20 +555,12 @@ def known_bugs_of(network: Network) -> list[KnownBug]:
 
 def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
     """The known bugs that a forward pass can have, in the catalog's order: with lengths also those of padding."""
-    calls_of_one_step = len(inputs.seams) == inputs.timesteps - 1 > 0
-    return [
-        bug
-        for bug in KNOWN_BUGS.values()
-        if bug.unsupported_reason(inputs.network) is None
-        and not bug.of_gradients
-        and (inputs.has_lengths or bug.kind != "padding")
-        and (len(inputs.seams) > 0 or bug.kind != "seams")
-        and not (bug.name == NOT_CARRIED and calls_of_one_step and not inputs.network.reverse)
-    ]
+    every_step_is_a_call = len(inputs.seams) == inputs.timesteps - 1 > 0 and not inputs.network.reverse
+    bugs = [bug for bug in KNOWN_BUGS.values() if not bug.of_gradients and bug.missing_in(inputs) is None]
+    return [bug for bug in bugs if not (bug.name == NOT_CARRIED and every_step_is_a_call)]
 
 
 def gradient_bugs_in(inputs: Inputs) -> list[KnownBug]:
     """The known bugs that the backward pass of a run can have, in the catalog's order; [] without one."""
-    if inputs.loss is None:
-        return []
-    return [bug for bug in KNOWN_BUGS.values() if bug.of_gradients and bug.unsupported_reason(inputs.network) is None]
+    bugs = KNOWN_BUGS.values() if inputs.loss is not None else ()
+    return [bug for bug in bugs if bug.of_gradients and bug.unsupported_reason(inputs.network) is None]
