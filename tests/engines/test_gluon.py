@@ -90,13 +90,6 @@ def test_float64_relu_is_rounded_to_float32_by_mxnet_and_shows_as_its_mismatch(
     assert comparison.smallest_passing_atol < 1e-4
 
 
-@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_other_float64_cells_keep_their_precision(gluon: Engine, cell: str) -> None:
-    inputs = load_inputs(notebook_config(cell=cell, dtype="float64", num_layers=2, sequence={"timesteps": 6}))
-    theirs, ours = traces_of(gluon, inputs)
-    assert compare(theirs, ours, 0.0, 1e-13).verdict == "agree"
-
-
 def with_nan(inputs: Inputs, *where: int) -> Inputs:
     sequence = np.array(inputs.sequence)
     sequence[where] = np.nan

@@ -19,32 +19,12 @@ from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
 
 
-@given(config=configs(dtype="float64"), block=st.integers(1, 4_000))
-def test_the_length_of_a_block_of_time_changes_no_number(config: Config, block: int) -> None:
-    inputs = load_inputs(config)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):
-            patch.setattr(layout, name, block)
-        trace, _ = computed(ManualEngine(), inputs)
-    assert_agrees(trace, recurrence(inputs), 1e-12)
-
-
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", sorted(CELL_NAMES))
 def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> None:
-    config = Config.from_mapping(
-        {
-            "network": {
-                "cell": cell,
-                "input_size": 1,
-                "hidden_size": 2,
-                "bidirectional": bidirectional,
-                "dtype": "float64",
-            },
-            "sequence": {"batch_size": 1, "timesteps": 50},
-            "parameters": {"initializer": "uniform", "scale": 0.5},
-        }
-    )
+    sizes = {"cell": cell, "input_size": 1, "hidden_size": 2, "bidirectional": bidirectional, "dtype": "float64"}
+    tables = {"network": sizes, "sequence": {"batch_size": 1, "timesteps": 50}}
+    config = Config.from_mapping({**tables, "parameters": {"initializer": "uniform", "scale": 0.5}})
     inputs = load_inputs(config)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):

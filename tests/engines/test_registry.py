@@ -32,28 +32,28 @@ from rnnviz.engines.registry import (
 )
 from tests.needs import needs
 
+NO_ENGINE = (
+    "is not a known engine: it must be one of gluon, manual, onnx, torch, bug:NAME, the path of a .py file, or "
+    "recording:PATH of recorded outputs."
+)
 
-def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tensorflow", NO_ENGINE),
+        (
+            "bug:no-bias",
+            'is not a known bug. Did you mean "bug:no-i2h-bias"? The guide lists them on the page Known bugs.',
+        ),
+    ],
+)
+@pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
+def test_an_unknown_engine_is_refused_with_the_names_that_there_are(name: str, said: str, key: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        find_engine("tensorflow", "compare.reference")
-    assert caught.value.key == "compare.reference"
-    assert caught.value.sentence == (
-        'compare.reference names "tensorflow", which is not a known engine: it must be one of gluon, manual, onnx, '
-        "torch, bug:NAME, the path of a .py file, or recording:PATH of recorded outputs."
-    )
-    with pytest.raises(ConfigError, match=r'^compare\.candidates names "tensorflow"') as caught:
-        find_engine("tensorflow")
-    assert caught.value.key == "compare.candidates"
-
-
-def test_an_unknown_bug_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(ConfigError) as caught:
-        find_engine("bug:no-bias", "compare.reference")
-    assert caught.value.key == "compare.reference"
-    assert caught.value.sentence == (
-        'compare.reference names "bug:no-bias", which is not a known bug. Did you mean "bug:no-i2h-bias"? '
-        "The guide lists them on the page Known bugs."
-    )
+        find_engine(name, key)
+    assert caught.value.key == key
+    assert caught.value.sentence == f'{key} names "{name}", which {said}'
 
 
 @pytest.mark.parametrize("name", ["./none.py", "recording:none.npz", "recording:none.npz#gluon"])
@@ -145,17 +145,20 @@ def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.Monk
     assert str(caught.value) == "The engine gluon needs mxnet 1.9.1, which has no wheel for Windows AMD64."
 
 
-def test_the_command_to_install_mxnet_is_shown_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ((3, 12, 0), not_installed("mxnet")),
+        ((3, 13, 5), "needs mxnet 1.9.1, which runs on Python 3.11 and 3.12, not on 3.13.5"),
+    ],
+)
+def test_a_python_that_mxnet_does_not_run_on_is_named(
+    python: tuple[int, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
-    monkeypatch.setattr(registry.sys, "version_info", (3, 12, 0))
-    assert ENGINES["gluon"].missing_package == not_installed("mxnet")
-
-
-def test_a_python_that_mxnet_does_not_run_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
-    monkeypatch.setattr(registry.sys, "version_info", (3, 13, 5))
+    monkeypatch.setattr(registry.sys, "version_info", python)
     monkeypatch.setattr(registry.platform, "python_version", lambda: "3.13.5")
-    assert ENGINES["gluon"].missing_package == ("needs mxnet 1.9.1, which runs on Python 3.11 and 3.12, not on 3.13.5")
+    assert ENGINES["gluon"].missing_package == said
 
 
 def test_an_mxnet_beside_numpy_2_is_useless(monkeypatch: pytest.MonkeyPatch) -> None:
