@@ -8,7 +8,7 @@ from io import StringIO
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
@@ -23,7 +23,6 @@ from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import atomic_write, write_text
 from rnnviz.reading.arrays import gate_blocks
@@ -32,9 +31,10 @@ from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
 from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
 from rnnviz.verify.result import RunResult
 
+Progress = Callable[[float], None]
+"""Gets the fraction that is done. It may raise to cancel; an existing file then remains as it is."""
 _OF_HIDDEN_VALUES = ("change", "norm")
 """Quantities that are already in the exports without --gates."""
-_PRE = "pre_"
 
 
 def gate_names(cell: CellSpec) -> dict[str, str]:
@@ -51,12 +51,9 @@ def gate_key(result: RunResult, engine: str, name: str) -> str:
     return f"{RECOMPUTED}.{name}" if recomputed else name
 
 
-def write_npz(
-    result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
-) -> int:
+def write_npz(result: RunResult, path: Path, progress: Progress = lambda _: None, *, gates: bool = False) -> int:
     """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
 
-    `progress` is called with the fraction that is done. It may raise to cancel; an existing file then remains as it is.
     `gates` adds the arrays of `gate_key` (L, D, T, N, H) in the network's dtype: each gate, c of an LSTM, and the
     pre-activations. Returns the number of numeric arrays.
     """
@@ -64,23 +61,16 @@ def write_npz(
     members = [*map(_stored, arrays, arrays.values()), *(_gate_members(result) if gates else ())]
     count = len(members)
     members.append(_stored("config", np.array(as_in_session(dump_config(result.config)))))
-    total, done = sum(member.size for member in members), 0
+    out = _ProgressWriter(sum(member.size for member in members), progress)
     # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
     with atomic_write(path) as temporary, ZipFile(temporary, "w") as archive:
         for member in members:
-            with archive.open(f"{member.name}.npy", "w", force_zip64=True) as file:
-
-                def notify(written: int, size: int = member.size, done: int = done) -> None:
-                    # Headers do not count as progress.
-                    progress((done + min(written, size)) / total)
-
-                member.write(_ProgressWriter(file, notify))
-            done += member.size
+            with archive.open(f"{member.name}.npy", "w", force_zip64=True) as out.file:
+                member.write(out)
     return count
 
 
-@dataclass(frozen=True)
-class _Member:
+class _Member(NamedTuple):
     """An array of the archive: name, bytes, and a function that writes it as `.npy`."""
 
     name: str
@@ -117,16 +107,17 @@ def _write_gate(result: RunResult, engine: str, name: str, form: dict[str, Any],
 
 
 class _ProgressWriter:
-    """A file that reports the number of bytes written; numpy writes arrays in blocks of 16 MB."""
+    """A file whose bytes are progress; numpy writes arrays in blocks of 16 MB."""
 
-    def __init__(self, file: IO[bytes], notify: Callable[[int], None]) -> None:
-        self._file = file
-        self._notify = notify
-        self._written = 0
+    file: IO[bytes]
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total, self._progress, self._done = total, progress, 0
 
     def write(self, part: bytes | memoryview) -> int:
-        self._written += self._file.write(part)
-        self._notify(self._written)
+        self._done += self.file.write(part)
+        # Headers are not in the total.
+        self._progress(min(self._done / self._total, 1.0))
         return len(part)
 
 
@@ -169,9 +160,7 @@ _Columns = Mapping[str, NDArray[Any]]
 """Numbers, texts, or true and false (rows,) by the names of the columns; masked values are empty cells."""
 
 
-def write_csv(
-    result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
-) -> int:
+def write_csv(result: RunResult, path: Path, progress: Progress = lambda _: None, *, gates: bool = False) -> int:
     """Write one row per hidden value that is not padding, and return the number of rows.
 
     Columns: layer, direction, timestep, sample, unit, one per engine with the reference first (files by
@@ -179,19 +168,17 @@ def write_csv(
     of any candidate), mismatch (of any candidate). Values that a recording lacks are empty. Values have the digits of
     a float64, so that they read back to the same number with any float type. After a backward pass each gradient of
     an engine with the units of h has a column, such as "manual.grad.h". `gates` adds a column for each engine and each
-    of the `gate_names`, such as "manual.recomputed.f", by its `gate_key`. `progress` is as in `write_npz`.
+    of the `gate_names`, such as "manual.recomputed.f", by its `gate_key`.
     """
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
-        for block in _row_blocks(result, gates):
-            rows += _write_rows(out, _columns(result, block), with_header=rows == 0)
+        for columns in _row_blocks(result, gates):
+            rows += _write_rows(out, columns, with_header=rows == 0)
             progress(rows / size)
     return rows
 
 
-def write_contributions(
-    result: RunResult, path: Path, parameter: Place, progress: Callable[[float], None] = lambda _: None
-) -> int:
+def write_contributions(result: RunResult, path: Path, parameter: Place, progress: Progress = lambda _: None) -> int:
     """Write the contributions of the time steps to the gradients of some numbers of a parameter.
 
     One row for each time step and unit: a contribution to the number of this unit in the same gate and column as
@@ -206,10 +193,13 @@ def write_contributions(
 
     found: dict[str, Contributions] = {}
     missing: list[InputError] = []
+
+    def share(done: int, fraction: float) -> None:
+        progress((done + fraction) / len(result.traces))
+
     for done, engine in enumerate(result.traces):
-        share = partial(_share, progress, done, len(result.traces))
         try:
-            found[engine] = contributions(result, parameter, engine, share)
+            found[engine] = contributions(result, parameter, engine, partial(share, done))
         except InputError as error:
             missing.append(error)
     if not found:
@@ -268,41 +258,26 @@ def _quoted(text: str) -> bytes:
     return f'"{text}"'.encode() if "," in text else text.encode()
 
 
-def _share(progress: Callable[[float], None], done: int, count: int, fraction: float) -> None:
-    progress((done + fraction) / count)
-
-
 def _lane_of_rows(layer: int, backward: bool, rows: int) -> dict[str, NDArray[Any]]:
     return {"layer": np.full(rows, layer), "direction": np.full(rows, DIRECTIONS[backward])}
 
 
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """The rows of one lane for time steps [start, stop), and additional columns by name."""
-
-    layer: int
-    direction: int
-    start: int
-    stop: int
-    columns: Mapping[str, FloatArray]
-
-
-def _row_blocks(result: RunResult, gates: bool) -> Iterator[_Block]:
+def _row_blocks(result: RunResult, gates: bool) -> Iterator[_Columns]:
     """All rows in the order of the indices; gates come by whole time steps, of which a block may hold a part."""
     layers, directions, timesteps, samples, units = result.shape
     # Half as many rows, since each has a dozen gates of every engine.
     steps = max(1, _BLOCK_ROWS // 2 // (samples * units))
     everything: list[tuple[int, int, dict[str, FloatArray]]] = [(0, timesteps * samples * units, {})]
-    for layer, direction in product(range(layers), range(directions)):
-        for first, last, columns in _lane_columns(result, layer, direction, steps) if gates else everything:
+    for lane in product(range(layers), range(directions)):
+        for first, last, further in _gate_columns(result, lane, steps) if gates else everything:
             for start in range(first, last, _BLOCK_ROWS):
                 stop = min(start + _BLOCK_ROWS, last)
-                part = {name: values[start - first : stop - first] for name, values in columns.items()}
-                yield _Block(layer, direction, start, stop, part)
+                own = {name: values[start - first : stop - first] for name, values in further.items()}
+                yield _columns(result, lane, start, stop, own)
 
 
-def _lane_columns(
-    result: RunResult, layer: int, direction: int, timesteps: int
+def _gate_columns(
+    result: RunResult, lane: tuple[int, int], timesteps: int
 ) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
     """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
 
@@ -313,61 +288,55 @@ def _lane_columns(
     network = result.config.network
     names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
     width = result.inputs.batch_size * network.output_size
-    engines = tuple(result.traces)
-    shown = distinct_names(engines)
-    readers = [
-        gate_blocks(result.inputs, result.traces[engine], layer, direction, names, timesteps) for engine in engines
-    ]
+    shown = distinct_names(result.traces)
+    readers = [gate_blocks(result.inputs, result.traces[engine], *lane, names, timesteps) for engine in shown]
     for blocks in zip(*readers, strict=True):
         times = blocks[0][0]
         columns = {
             f"{shown[engine]}.{gate_key(result, engine, name)}": values.reshape(-1)
-            for engine, (_, block) in zip(engines, blocks, strict=True)
+            for engine, (_, block) in zip(shown, blocks, strict=True)
             for name, values in block.items()
         }
         yield times.start * width, times.stop * width, columns
 
 
-def _columns(result: RunResult, block: _Block) -> _Columns:
-    rows = block.stop - block.start
-    timestep, sample, unit = np.unravel_index(np.arange(block.start, block.stop), result.shape[2:])
-    values = {
-        name: trace.hidden[block.layer, block.direction].reshape(-1)[block.start : block.stop]
-        for name, trace in result.traces.items()
-    }
+def _columns(
+    result: RunResult, lane: tuple[int, int], start: int, stop: int, further: Mapping[str, FloatArray]
+) -> _Columns:
+    """The rows of one lane from one to before another."""
+    timestep, sample, unit = np.unravel_index(np.arange(start, stop), result.shape[2:])
+
+    def of_rows(array: FloatArray) -> FloatArray:
+        rows: FloatArray = array[lane].reshape(-1)[start:stop]
+        return rows
+
+    values = {name: of_rows(trace.hidden) for name, trace in result.traces.items()}
     names, reference = distinct_names(values), values[result.reference.engine]
-    error, mismatch = np.zeros(rows), np.zeros(rows, bool)
-    known = np.zeros(rows, bool)
+    error, mismatch, known = np.zeros(stop - start), np.zeros(stop - start, bool), np.zeros(stop - start, bool)
     for comparison in result.comparisons:
-        recorded = _within(
-            compared_steps(result.reference, result[comparison.candidate], block.layer, block.direction), timestep
-        )
+        recorded = _within(compared_steps(result.reference, result[comparison.candidate], *lane), timestep)
         own = abs_error(reference, values[comparison.candidate])
         np.maximum(error, own, out=error, where=recorded)
         mismatch |= recorded & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
         known |= recorded
     columns = {
-        **_lane_of_rows(block.layer, result.inputs.network.backward(block.direction), rows),
+        **_lane_of_rows(lane[0], result.inputs.network.backward(lane[1]), stop - start),
         "timestep": timestep,
         "sample": sample,
         "unit": unit,
         **{
-            names[name]: _with_gaps(
-                own.astype(np.float64), _within(result[name].recorded(block.layer, block.direction), timestep)
-            )
+            names[name]: _with_gaps(own.astype(np.float64), _within(result[name].recorded(*lane), timestep))
             for name, own in values.items()
         },
         "abs_error": _with_gaps(error, known),
         "mismatch": mismatch,
         **{
-            f"{names[name]}.{key}": array[block.layer, block.direction]
-            .reshape(-1)[block.start : block.stop]
-            .astype(np.float64)
+            f"{names[name]}.{key}": of_rows(array).astype(np.float64)
             for name, trace in result.traces.items()
             for key, array in trace.items()
             if key.startswith(GRADIENT) and array.shape == result.shape
         },
-        **{name: own.astype(np.float64) for name, own in block.columns.items()},
+        **{name: own.astype(np.float64) for name, own in further.items()},
     }
     lengths = result.inputs.lengths
     if not lengths:
