@@ -21,7 +21,7 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui import document
 from rnnviz.gui.export import picture
 from rnnviz.gui.jobs import run_control
-from rnnviz.io.export.notebook_lanes import WRITTEN_OUT
+from rnnviz.io.export.notebook import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
 from rnnviz.training.task import Problem, Training

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.export.notebook_lanes import UNPACKED, WRITTEN_OUT, assignment
+from rnnviz.io.export.notebook import UNPACKED, WRITTEN_OUT, assignment
 
 
 def assigned(array: FloatArray) -> tuple[FloatArray, str]:
