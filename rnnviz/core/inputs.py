@@ -1,8 +1,7 @@
 """Everything that a run reads, drawn or loaded once and handed to every engine.
 
-As a folder: `config.json`, `input.npy`, `cell.json`, `names.json`, `assumptions.json`, `lengths.json` and `loss.npy`
-if it has some, and all other numbers together. The parameters in Gluon's order and the initial state share a file,
-because a short run takes no longer than it takes to make a file for each.
+As a folder: a JSON text, the sequence, and all other numbers in one file: the parameters in Gluon's order, the initial
+state and the loss gradients. A short run takes no longer than it takes to make a file for each.
 """
 
 import json
@@ -169,82 +168,65 @@ def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
     return replace(config, sequence=replace(config.sequence, batch_size=batch_size, timesteps=timesteps))
 
 
-_CONFIG, _CELL, _NAMES, _ASSUMPTIONS = "config.json", "cell.json", "names.json", "assumptions.json"
-_LENGTHS = "lengths.json"
-_SEQUENCE, _NUMBERS, _LOSS = "input.npy", "numbers.npy", "loss.npy"
+_ABOUT, _SEQUENCE, _NUMBERS = "inputs.json", "input.npy", "numbers.npy"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     """Write inputs to a new folder. `inputs` is (T, N, I). Raises OSError if the folder exists or the disk is full."""
     folder.mkdir(parents=True)
-    (folder / _CONFIG).write_bytes(json.dumps(inputs.config.to_mapping()).encode())
-    if inputs.network.custom is not None:
-        (folder / _CELL).write_text(cell_to_json(inputs.network.custom), encoding="utf-8")
-    if inputs.names:
-        names = {key: getattr(inputs.names, key) for key in ("timesteps", "features", "samples")}
-        (folder / _NAMES).write_bytes(json.dumps(names).encode())
-    if inputs.assumptions:
-        (folder / _ASSUMPTIONS).write_bytes(json.dumps(inputs.assumptions).encode())
-    if inputs.lengths:
-        (folder / _LENGTHS).write_bytes(json.dumps(inputs.lengths).encode())
+    cell, loss = inputs.network.custom, inputs.loss
+    about = {
+        "config": inputs.config.to_mapping(),
+        "cell": None if cell is None else cell_to_json(cell),
+        "names": vars(inputs.names),
+        "assumptions": inputs.assumptions,
+        "lengths": inputs.lengths,
+        "has_loss": loss is not None,
+    }
+    (folder / _ABOUT).write_bytes(json.dumps(about).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
-    arrays = (*inputs.parameters.values(), *inputs.initial_state.values())
+    arrays = [*inputs.parameters.values(), *inputs.initial_state.values()]
+    if loss is not None:
+        arrays += [*(() if loss.out is None else (loss.out,)), *loss.state.values()]
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
-    loss = None if inputs.loss is None else _save_loss(folder, inputs.loss)
-    stored = _inputs(inputs.config, sequence, numbers, folder, inputs.names)
-    return replace(stored, assumptions=inputs.assumptions, lengths=inputs.lengths, loss=loss)
-
-
-def _save_loss(folder: Path, loss: LossGradient) -> LossGradient:
-    """Out comes first, and the final states follow it."""
-    arrays = [*(() if loss.out is None else (loss.out,)), *loss.state.values()]
-    numbers = create_mapped(folder / _LOSS, str(arrays[0].dtype), (sum(array.size for array in arrays),))
-    for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
-        part[...] = array
-    return loss
-
-
-def _open_loss(folder: Path, config: Config, batch_size: int) -> LossGradient | None:
-    if not (folder / _LOSS).exists():
-        return None
-    backward, network = config.backward, config.network
-    shapes = {symbol: network.state_shape(batch_size, symbol) for symbol in network.kind.state_symbols}
-    out_shape = config.sequence.timesteps, batch_size, network.directions * network.output_size
-    every = [*(() if backward.loss == "value" else (out_shape,)), *shapes.values()]
-    arrays = list(_parts(open_mapped(folder / _LOSS), every))
-    states = dict(zip(shapes, arrays[-len(shapes) :], strict=True))
-    return LossGradient(None if backward.loss == "value" else arrays[0], states, backward.value, backward.truncate)
+    stored = _inputs(inputs.config, sequence, numbers, folder, has_loss=loss is not None)
+    return replace(stored, names=inputs.names, assumptions=inputs.assumptions, lengths=inputs.lengths)
 
 
 def open_inputs(folder: Path) -> Inputs:
     """The stored inputs, read-only and mapped. Raises OSError or ValueError if the folder does not hold them."""
-    config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
-    if (folder / _CELL).exists():
-        config = config.with_custom_cell(cell_from_json((folder / _CELL).read_text(encoding="utf-8")))
-    names = UNNAMED
-    if (folder / _NAMES).exists():
-        names = Names(**json.loads((folder / _NAMES).read_bytes()))
-    assumed = folder / _ASSUMPTIONS
-    assumptions = tuple(json.loads(assumed.read_bytes())) if assumed.exists() else ()
-    lengths = tuple(json.loads((folder / _LENGTHS).read_bytes())) if (folder / _LENGTHS).exists() else ()
+    about = json.loads((folder / _ABOUT).read_bytes())
+    config = Config.from_mapping(about["config"])
+    if about["cell"] is not None:
+        config = config.with_custom_cell(cell_from_json(about["cell"]))
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
-    inputs = _inputs(config, sequence, numbers, folder, names)
-    loss = _open_loss(folder, config, sequence.shape[1])
-    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions, lengths=lengths, loss=loss)
+    return replace(
+        _inputs(config, sequence, numbers, folder, has_loss=about["has_loss"]),
+        pyramids=open_pyramids(folder),
+        names=Names(**about["names"]),
+        assumptions=tuple(about["assumptions"]),
+        lengths=tuple(about["lengths"]),
+    )
 
 
-def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:
-    """The inputs whose parameters and initial state lie one after another in `numbers`."""
-    network = config.network
+def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, *, has_loss: bool) -> Inputs:
+    """The inputs whose parameters, initial state and loss gradients lie one after another in `numbers`."""
+    network, backward, (timesteps, samples, _) = config.network, config.backward, sequence.shape
     shapes = network.parameter_shapes()
-    state_shapes = [network.state_shape(sequence.shape[1], name) for name in network.kind.state_symbols]
+    states = {symbol: network.state_shape(samples, symbol) for symbol in network.kind.state_symbols}
+    has_out = has_loss and backward.loss != "value"
+    out = [(timesteps, samples, network.directions * network.output_size)] * has_out
     numbers.flags.writeable = False
-    parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
+    parts = iter(_parts(numbers, [*shapes.values(), *states.values(), *out, *(states.values() if has_loss else ())]))
     parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
-    state = dict(zip(network.kind.state_symbols, parts[len(shapes) :], strict=True))
-    return Inputs(config, sequence, parameters, state, folder, names=names)
+    inputs = Inputs(config, sequence, parameters, dict(zip(states, parts, strict=False)), folder)
+    if not has_loss:
+        return inputs
+    of_out = next(parts) if has_out else None
+    loss = LossGradient(of_out, dict(zip(states, parts, strict=True)), backward.value, backward.truncate)
+    return replace(inputs, loss=loss)
 
 
 def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:

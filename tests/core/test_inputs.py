@@ -1,6 +1,5 @@
 """Requirements of a sequence file on the config."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,8 +79,6 @@ def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(
             np.testing.assert_array_equal(array, expected)
             assert array.dtype == dtype
             assert not array.flags.writeable
-    assert (folder / "names.json").exists() == bool(names)
-    assert json.loads((folder / "config.json").read_text(encoding="utf-8")) == inputs.config.to_mapping()
     with pytest.raises(FileExistsError):
         save_inputs(folder, inputs)
 
