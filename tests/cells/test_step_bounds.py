@@ -9,7 +9,7 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.activations import relu, sigmoid, tanh
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact
-from tests.oracles.recurrence import next_state
+from tests.oracles.cell_loops import cell_values
 
 SAMPLES, INPUTS, SIZE = 3, 5, 4
 UNITS = np.array([3, 1])
@@ -59,18 +59,14 @@ def joined(a: BoundedArray, b: BoundedArray) -> BoundedArray:
     return BoundedArray(a.value + b.value, a.bound + b.bound, a.eps)
 
 
-def weights_of(p: Parameters) -> tuple[np.ndarray, ...]:
-    return p["i2h_weight"], p["h2h_weight"], p["i2h_bias"], p["h2h_bias"]
-
-
 @pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "gru"])
 def test_a_step_equals_the_oracle_with_the_bounds_of_its_terms(cell: str) -> None:
     p, layer = layer_of(cell)
     x, h, _ = read()
     found = next_hidden(layer, x, h)
     assert found.value.shape == found.bound.shape == (SAMPLES, 2)
-    for n in range(SAMPLES):
-        right = next_state(cell, weights_of(p), x[n], h[n], None)[0]
+    expected_h = cell_values(cell, p, x[np.newaxis], {"h": h})["h"][0]
+    for n, right in enumerate(expected_h):
         for place, unit in enumerate(UNITS):
             gates = [sums(p, x[n], h[n], gate, unit, layer.eps) for gate in range(len(layer.cell.gates))]
             if cell == "gru":
@@ -96,7 +92,8 @@ def test_an_lstm_passes_its_cell_state_and_its_bound_from_step_to_step(backward:
         c_right = c0[n]
         own = {unit: exact(c0[n, [unit]], layer.eps) for unit in UNITS}
         for t in reversed(range(3)) if backward else range(3):
-            right, c_right = next_state("lstm", weights_of(p), xs[t, n], hs[t, n], c_right)
+            values = cell_values("lstm", p, xs[t : t + 1, n : n + 1], {"h": hs[t, n : n + 1], "c": c_right[np.newaxis]})
+            right, c_right = values["h"][0, 0], values["c"][0, 0]
             for place, unit in enumerate(UNITS):
                 i, forget, g, out = (joined(*sums(p, xs[t, n], hs[t, n], k, unit, layer.eps)) for k in range(4))
                 own[unit] = sigmoid(forget) * own[unit] + sigmoid(i) * tanh(g)

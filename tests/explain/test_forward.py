@@ -24,8 +24,8 @@ from tests.explain.arithmetics import (
     near,
     stored_value,
 )
+from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed
-from tests.oracles.recurrence import next_state
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of
 
@@ -48,17 +48,18 @@ def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of
     arithmetic = arithmetic_of(case)
     layer, direction, t, sample, unit = where.index
     names = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
-    weights = tuple(inputs.parameters[f"{'lr'[direction]}{layer}_{name}"].astype(np.float64) for name in names)
+    weights = {name: inputs.parameters[f"{'lr'[direction]}{layer}_{name}"].astype(np.float64) for name in names}
     x = inputs.sequence[t, sample] if layer == 0 else np.hstack([lane[t, sample] for lane in trace.hidden[layer - 1]])
     first = t == (inputs.timesteps - 1 if direction else 0)
     place = layer * inputs.network.directions + direction
     before = t + (1 if direction else -1)
     h = inputs.initial_state["h"][place, sample] if first else trace.hidden[layer, direction, before, sample]
-    c = None
+    state = {"h": h.astype(np.float64)[np.newaxis]}
     if inputs.initial_state.get("c") is not None:
         whole = CellStates(inputs, trace).before(layer, direction, t, slice(sample, sample + 1), slice(0, len(h)))
-        c = whole.value[0]
-    expected, c_next = next_state(inputs.network.cell, weights, x.astype(np.float64), h.astype(np.float64), c)
+        state["c"] = whole.value
+    values = cell_values(inputs.network.cell, weights, x.astype(np.float64)[np.newaxis, np.newaxis], state)
+    expected, c_next = values["h"][0, 0], values["c"][0, 0] if "c" in values else None
     own = arithmetic.outcomes[-1]
     assert near(arithmetic.by_name["h"].value, expected[unit])
     assert c_next is None or near(arithmetic.by_name["c"].value, c_next[unit])
