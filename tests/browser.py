@@ -18,15 +18,8 @@ BROWSER = (CHROMIUM or "chromium", "chromedriver")
 """The programs without which no page can be tested."""
 
 _FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 _LOGS = {"browser": "ALL", "performance": "ALL"}
 _STARTED = re.compile(r"started successfully on port (\d+)")

@@ -15,20 +15,12 @@ from rnnviz.engines.registry import MXNET_LIBRARIES, find_engine
 from rnnviz.gui.app import QT_LIBRARIES
 
 # A wheel that is installed is of no use where the system lacks what it links to.
-_LINKED = {
-    "mxnet": tuple(MXNET_LIBRARIES),
-    "PySide6": tuple(library.soname for library in QT_LIBRARIES),
-}
+_LINKED = {"mxnet": tuple(MXNET_LIBRARIES), "PySide6": tuple(library.soname for library in QT_LIBRARIES)}
 _NAMED = re.compile(r"needs (?P<needed>[\w. +-]+)$|No module named '(?P<module>\w+)")
 # Tests that tried what they need, and did not get it; and pairs of parameters that are no case.
 _TRIED = (
-    "no case: ",
-    "a small disk cannot be mounted",
-    "no package index can be reached",
-    "Keras cannot be installed",
-    "PyTorch cannot autocast an LSTM here",
-    "a clean Debian is made",
-    "namespaces cannot be made here",
+    *("no case: ", "a small disk cannot be mounted", "no package index can be reached", "Keras cannot be installed"),
+    *("PyTorch cannot autocast an LSTM here", "a clean Debian is made", "namespaces cannot be made here"),
     "a root that can mount nothing",
 )
 

@@ -74,11 +74,7 @@ def test_the_readme_is_short_and_its_commands_parse() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.split()) <= 800
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
-        "Start",
-        "Check a model of your own",
-        "What you can do with it",
-        "Where it runs",
-        "Why MXNet?",
+        *("Start", "Check a model of your own", "What you can do with it", "Where it runs", "Why MXNet?"),
         "Documentation",
     ]
     commands = re.findall(r"^\.venv/bin/rnnviz (.+)$", text, re.MULTILINE)

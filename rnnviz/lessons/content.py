@@ -52,10 +52,7 @@ _CHOICES = FieldSpec("texts", "")
 _MOST_CHOICES = 9
 _ASKED = {"question": TEXT, "choices": _CHOICES, "hint": TEXT, "reveal": TEXT}
 _KEYS: Mapping[str, Mapping[str, FieldSpec | None]] = {
-    "step": {
-        "config": TEXT,
-        **dict.fromkeys(("set", "selection", "look", "statement", "predict", "quiz", "try")),
-    },
+    "step": {"config": TEXT, **dict.fromkeys(("set", "selection", "look", "statement", "predict", "quiz", "try"))},
     "selection": {
         **dict.fromkeys(("layer", "timestep", "sample", "unit"), FieldSpec("int", "", minimum=0)),
         "direction": FieldSpec("choice", "", choices=DIRECTIONS),

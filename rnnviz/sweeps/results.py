@@ -350,12 +350,7 @@ QUANTITIES = (
         _figure("max_error_ratio"),
         1.0,
     ),
-    SweepQuantity(
-        "max_abs_error",
-        "difference",
-        "Largest |difference|.",
-        _figure("max_abs_error"),
-    ),
+    SweepQuantity("max_abs_error", "difference", "Largest |difference|.", _figure("max_abs_error")),
     SweepQuantity(
         "audit_worst_ratio",
         "audit ratio",

@@ -156,10 +156,7 @@ def clipped(gradients: Mapping[str, FloatArray], norm: float, training: Training
 
 
 def update(
-    training: Training,
-    state: OptimizerState,
-    parameters: Mapping[str, FloatArray],
-    gradients: Mapping[str, FloatArray],
+    training: Training, state: OptimizerState, parameters: Mapping[str, FloatArray], gradients: Mapping[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], OptimizerState]:
     """One step of the optimizer. `parameters` and `gradients` are of the same shapes."""
     count, rate, setting = state.count + 1, training.learning_rate, _setting_of(training)

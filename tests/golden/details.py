@@ -80,10 +80,7 @@ COMPARISONS: tuple[tuple[Any, tuple[dict[str, Any], ...]], ...] = (
         verdict_details.ulp,
         ({"max_ulp": 7}, {"max_ulp": 7, "mismatched": 1}, {"max_ulp": UNDEFINED_ULP, "mismatched": 1}),
     ),
-    (
-        tolerance_remark,
-        ({"nonfinite_apart": 1}, {"nonfinite_apart": 1200}, {}, {"smallest_passing_atol": 0.5}),
-    ),
+    (tolerance_remark, ({"nonfinite_apart": 1}, {"nonfinite_apart": 1200}, {}, {"smallest_passing_atol": 0.5})),
     (comparison_in_words, ({"mismatched": 1, "max_abs_error": 0.25}, {"max_abs_error": 3e-8})),
 )
 

@@ -90,11 +90,7 @@ SOME_CELLS = [name for name, bug in KNOWN_BUGS.items() if bug.variants.keys() !=
 FOUND = {
     "cells: table": ("cells", rf"\| engines \|\n\|[-|]+\n(?P<text>{ROWS})", table_of_cells()),
     "cells: equations": ("cells", r"## Equations\n.*?\n(?P<text>```text\n.*?```\n)", equations_of_cells()),
-    "naming": (
-        "naming",
-        rf"`RNN` \(default\) \|\n(?P<text>{ROWS}?)(?=\| `lstm` with )",
-        "".join(names_elsewhere()),
-    ),
+    "naming": ("naming", rf"`RNN` \(default\) \|\n(?P<text>{ROWS}?)(?=\| `lstm` with )", "".join(names_elsewhere())),
     "config": (
         "config-reference",
         r"\| `cell` \| string \| required \| (?P<text>.*?), or a",

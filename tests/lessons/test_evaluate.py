@@ -251,11 +251,7 @@ def test_only_the_size_of_a_new_array_counts_against_the_limit(monkeypatch: pyte
 PLACE = Location(0, 1, 3, 1, 2)
 EDITS = {"torch": setting(PLACE.index, 2.5), "onnx": setting((0, 0, 1, 0, 0), -3.0)}
 WRONG = make_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
-JUDGED = with_judgment(
-    WRONG,
-    diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))},
-    blind=("e", "f"),
-)
+JUDGED = with_judgment(WRONG, diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))}, blind=("e", "f"))
 
 
 def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first_ones() -> None:

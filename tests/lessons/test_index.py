@@ -22,10 +22,7 @@ NAMES = [
     *("backpropagation", "vanishing-gradients", "gates-and-gradients", "truncation", "forget-bias", "adding-problem"),
     *("character-model", "teacher-forcing", "stateful-chunks", "drift", "batch-first", "find-the-bug"),
 ]
-UNDETECTABLE = {
-    "forget-bias": ("no-i2h-bias", "no-h2h-bias"),
-    "stateful-chunks": ("sorted-order-not-restored",),
-}
+UNDETECTABLE = {"forget-bias": ("no-i2h-bias", "no-h2h-bias"), "stateful-chunks": ("sorted-order-not-restored",)}
 """Known bugs that cannot change the runs of these lessons: their biases are 0, or their lengths fall."""
 
 SAMPLE = 13

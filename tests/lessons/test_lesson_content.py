@@ -165,10 +165,7 @@ def test_a_lesson_uses_no_retired_word(lesson: GuidedLesson) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [
-        *sorted(resource_path("lessons").glob("*.toml")),
-        resource_path("sweeps", "example.toml"),
-    ],
+    [*sorted(resource_path("lessons").glob("*.toml")), resource_path("sweeps", "example.toml")],
     ids=lambda path: path.name,
 )
 def test_a_config_uses_no_retired_word(path: Path) -> None:

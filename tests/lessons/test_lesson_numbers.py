@@ -70,9 +70,7 @@ ELSEWHERE: dict[str, dict[str, tuple[str, dict[str, object], str]]] = {
     "16-truncation-3": {
         "4.39": ("16-truncation-3", {"backward.truncate": 60}, f"close({_NORM.format(49)}, 4.39, atol=0.005)")
     },
-    "17-forget-bias-3": {
-        "4.6e-17": ("17-forget-bias-1", {}, f"close({_NORM.format(0)}, 4.6e-17, atol=5e-19)"),
-    },
+    "17-forget-bias-3": {"4.6e-17": ("17-forget-bias-1", {}, f"close({_NORM.format(0)}, 4.6e-17, atol=5e-19)")},
 }
 """Numbers of a run with other settings, by step: a step, changes of its config, and a statement about that run.
 

@@ -18,7 +18,7 @@ CALLS = {
         *("pickle.Unpickler", "shelve.open", "joblib.load", "torch.load", "pandas.read_pickle", "polars.read_pickle"),
     },
     "a clock that jumps": {
-        *("time.time", "time.time_ns", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"),
+        *("time.time", "time.time_ns", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today")
     },
     "evaluation": {"eval", "exec", "builtins.eval", "builtins.exec", "numpy.safe_eval", "ast.literal_eval"},
 }
@@ -104,19 +104,12 @@ def test_no_module_runs_a_shell_unpickles_reaches_for_a_network_or_trusts_the_cl
 @pytest.mark.parametrize(
     "source",
     [
-        "import os as o\no.system('ls')",
-        "from os import popen\npopen('ls')",
-        "import subprocess\nsubprocess.run('ls', shell=True)",
-        "import pickle",
-        "import numpy as np\nnp.load('x', allow_pickle=True)",
-        "import torch\ntorch.load('x')",
-        "eval('1')",
-        "from time import time\ntime()",
-        "import datetime\ndatetime.datetime.now()",
-        "from urllib.request import urlopen",
-        "import socket\nsocket.create_connection(('a', 1))",
-        "from PySide6.QtNetwork import QNetworkAccessManager",
-        "import distributed",
+        *("import os as o\no.system('ls')", "from os import popen\npopen('ls')"),
+        *("import subprocess\nsubprocess.run('ls', shell=True)", "import pickle"),
+        *("import numpy as np\nnp.load('x', allow_pickle=True)", "import torch\ntorch.load('x')", "eval('1')"),
+        *("from time import time\ntime()", "import datetime\ndatetime.datetime.now()"),
+        *("from urllib.request import urlopen", "import socket\nsocket.create_connection(('a', 1))"),
+        *("from PySide6.QtNetwork import QNetworkAccessManager", "import distributed"),
     ],
 )
 def test_each_of_them_would_be_seen(source: str) -> None:

@@ -17,10 +17,7 @@ from tests.needs import needs
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 
 # Dask is imported by the tests, all of which are slow, and not whenever tests are collected.
-pytestmark = [
-    pytest.mark.slow,
-    needs("distributed"),
-]
+pytestmark = [pytest.mark.slow, needs("distributed")]
 
 
 @pytest.fixture

@@ -85,11 +85,7 @@ def test_sweeps_and_configs_are_distinguished(tmp_path: Path) -> None:
 @pytest.fixture
 def table() -> SweepTable:
     """Every kind of value and of number; one row is not a config and one has not been computed."""
-    grid = {
-        "network.bidirectional": [True, False],
-        "parameters.scale": [0.1],
-        "compare.reference": ["gluon", "manual"],
-    }
+    grid = {"network.bidirectional": [True, False], "parameters.scale": [0.1], "compare.reference": ["gluon", "manual"]}
     tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "grid": grid, "seeds": [9]}
     sweep = Sweep.from_mapping({**tables, "engines": ["manual", "bug:no-h2h-bias"]})
     findings = [

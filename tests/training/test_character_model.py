@@ -124,10 +124,7 @@ CHANGES = {
     "linear.weight has the shape (4, 6)": ({"linear.weight": np.zeros((4, 6))}, {"characters": CHARACTERS}),
     "linear.bias holds nan at [0]": ({"linear.bias": np.full(4, np.nan)}, {"characters": CHARACTERS}),
     "linear.bias is missing": ({"linear.bias": None}, {"characters": CHARACTERS}),
-    "reads 4 features": (
-        {"linear.weight": np.zeros((3, 5)), "linear.bias": np.zeros(3)},
-        {"characters": "abc"},
-    ),
+    "reads 4 features": ({"linear.weight": np.zeros((3, 5)), "linear.bias": np.zeros(3)}, {"characters": "abc"}),
     "networks": (
         {
             "other.weight_ih_l0": np.zeros((8, 3)),
@@ -170,11 +167,7 @@ LINES = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("text", "mark", "threshold", "others"),
-    [
-        (BRACKETS, "(", 0.5, [35, 77, 104]),
-        (QUOTES, '"', 0.6, [24, 57]),
-    ],
+    ("text", "mark", "threshold", "others"), [(BRACKETS, "(", 0.5, [35, 77, 104]), (QUOTES, '"', 0.6, [24, 57])]
 )
 def test_units_that_are_on_at_a_bracket_or_a_quote_are_on_at_the_others(
     text: str, mark: str, threshold: float, others: list[int]

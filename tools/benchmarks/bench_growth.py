@@ -156,13 +156,7 @@ def supervisor() -> Iterator[WatchedSupervisor]:
     [("full", 1000, 3, "with a full audit"), ("off", 10_000, 1, "without audit")],
 )
 def bench_a_hundred_times_the_timesteps(
-    supervisor: WatchedSupervisor,
-    table: Table,
-    quick: bool,
-    audit: AuditMode,
-    timesteps: int,
-    rounds: int,
-    words: str,
+    supervisor: WatchedSupervisor, table: Table, quick: bool, audit: AuditMode, timesteps: int, rounds: int, words: str
 ) -> None:
     """Seconds of the long run over those of the short one, of which there are more, as it is sooner disturbed."""
     if quick:

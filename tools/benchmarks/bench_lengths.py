@@ -55,10 +55,7 @@ def bench_lengths(table: Table, quick: bool, capsys: pytest.CaptureFixture[str])
             network |= {"num_layers": layers, "bidirectional": bidirectional}
             padded = _inputs(network, samples, timesteps, lengths="uniform")
             steps, longest = sum(padded.lengths), max(padded.lengths)
-            others = [
-                _inputs(network, -(-steps // longest), longest),
-                _inputs(network, samples, -(-steps // samples)),
-            ]
+            others = [_inputs(network, -(-steps // longest), longest), _inputs(network, samples, -(-steps // samples))]
             seconds = _seconds(engine, run, [padded, *others])
             name = f"{cell} N{samples} T{timesteps} H{hidden} L{layers} D{1 + bidirectional}"
             ratios[name] = [seconds[0] / other for other in seconds[1:]]

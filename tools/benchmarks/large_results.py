@@ -68,8 +68,7 @@ def large_result(
             extents=dict.fromkeys(traces, 1.0) | {"input": float(np.abs(inputs.sequence).max())} | extents,
             folder=folder,
             judgment=Judgment(
-                {name: _audit(trace) for name, trace in traces.items()},
-                backward=backward if gradients else None,
+                {name: _audit(trace) for name, trace in traces.items()}, backward=backward if gradients else None
             ),
         )
 

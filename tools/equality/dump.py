@@ -41,13 +41,7 @@ from rnnviz.results.tables import run_in_words
 from rnnviz.verify.result import RunResult
 
 CELLS = (
-    "lstm",
-    "gru",
-    "rnn_tanh",
-    "rnn_relu",
-    "lstm_peephole",
-    "lstm_coupled",
-    "lstm_coupled_peephole",
+    *("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_peephole", "lstm_coupled", "lstm_coupled_peephole"),
     "gru_reset_before",
 )
 STEP = """import numpy as np
@@ -70,10 +64,7 @@ def draw(number: int) -> tuple[str, Random]:
     lengths = [timesteps, *(random.randint(1, timesteps) for _ in range(samples - 1))]
     hidden = random.randint(2, 6)
     backward = random.random() < 0.7 and kind not in ("drift", "custom")
-    candidates = {
-        "recording": [RECORDING],
-        "custom": ["./step.py"],
-    }.get(kind, [])
+    candidates = {"recording": [RECORDING], "custom": ["./step.py"]}.get(kind, [])
     reverse = not both and random.random() < 0.3
     scale = 200.0 if kind == "saturated" else 1.6 if kind == "drift" else random.choice([0.3, 0.8, 4.0])
     lines = [

@@ -21,22 +21,7 @@ from tools.fuzz import corpus, message_checks, sweeps
 from tools.fuzz.readers import FEATURES, network_of
 
 _CELLS = (
-    "0",
-    "1.5",
-    "-2e3",
-    "nan",
-    "inf",
-    "-inf",
-    "1e400",
-    "",
-    " ",
-    "a",
-    "é",
-    "=1+1",
-    '"1"',
-    '"',
-    '"a,b"',
-    "0x10",
+    *("0", "1.5", "-2e3", "nan", "inf", "-inf", "1e400", "", " ", "a", "é", "=1+1", '"1"', '"', '"a,b"', "0x10"),
     "1_0",
 )
 _ODD = ("1,5", "١", "−1", "True", "1e-400", "9" * 400, "\ufeff1", "\x00", "#", "1j", "\u2028", "a\tb", "[31m")
@@ -180,23 +165,7 @@ def _change_value(tables: Any, chance: Random) -> None:
 
 
 _WORDS = (
-    "x",
-    "state",
-    "p",
-    "h",
-    "c",
-    "np",
-    "0",
-    "1",
-    "-1",
-    "None",
-    "1e400",
-    "'text'",
-    "[]",
-    "()",
-    "{}",
-    "x.T",
-    "...",
+    *("x", "state", "p", "h", "c", "np", "0", "1", "-1", "None", "1e400", "'text'", "[]", "()", "{}", "x.T", "..."),
     "*",
 )
 
