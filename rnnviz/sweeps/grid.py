@@ -230,8 +230,8 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, cells: Sequence
     own = {name: _table(name, value, folder) for name, value in values.items() if name != "base"}
     if "base" in values:
         own |= _merged(_read_base(values["base"], folder), own)
-    if isinstance(own.get("engines"), list):
-        own["engines"] = [_engine(name, folder) for name in own["engines"]]
+    if "engines" in own:
+        own["engines"] = _in_folder("engines", own["engines"], folder)
     if isinstance(own.get("grid"), Mapping):
         own["grid"] = _flat_grid(own["grid"], folder)
     if engines is not None:
@@ -294,10 +294,7 @@ def _table(name: str, value: Any, folder: Path) -> Any:
     """A table of a config with absolute paths; any other value unchanged."""
     if name not in SECTIONS or not isinstance(value, Mapping):
         return value
-    table = {key: _in_folder(f"{name}.{key}", inner, folder) for key, inner in value.items()}
-    if name == "compare" and isinstance(table.get("candidates"), list):
-        table["candidates"] = [_engine(engine, folder) for engine in table["candidates"]]
-    return table
+    return {key: _in_folder(f"{name}.{key}", inner, folder) for key, inner in value.items()}
 
 
 def _flat_grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -311,19 +308,17 @@ def _flat_grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _in_folder(key: str, value: Any, folder: Path) -> Any:
-    """A value of a dotted key, made absolute if it is a path."""
-    if key == "compare.reference":
-        return _engine(value, folder)
-    config_field = declaration(key)
-    return value if config_field is None else config_field.with_paths(value, lambda path: _absolute(path, folder))
+    """A value of a dotted key, or a list of engines, with absolute paths."""
 
+    def absolute(path: Any) -> Any:
+        return str(folder / path) if isinstance(path, str) and path else path
 
-def _absolute(path: Any, folder: Path) -> Any:
-    return str(folder / path) if isinstance(path, str) and path else path
-
-
-def _engine(name: Any, folder: Path) -> Any:
-    return with_file(name, lambda path: _absolute(path, folder)) if isinstance(name, str) else name
+    if key in ("compare.reference", _CANDIDATES, "engines"):
+        if isinstance(value, list):
+            return [_in_folder(key, name, folder) for name in value]
+        return with_file(value, absolute) if isinstance(value, str) else value
+    spec = declaration(key)
+    return value if spec is None else spec.with_paths(value, absolute)
 
 
 def is_sweep_results(path: Path) -> bool:

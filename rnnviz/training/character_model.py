@@ -33,12 +33,9 @@ _COLDEST = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class CharacterModel:
-    """A network that predicts the next character.
+    """A network that predicts the next of V characters, with one input feature for each.
 
-    network, parameters: The network, with one input feature for each character.
     weight, bias: (V, H) and (V,): the linear layer, whose softmax has the probability of each character.
-    characters: The V characters.
-    path: The file.
     """
 
     network: Network
@@ -68,10 +65,8 @@ class CharacterModel:
 class Generator:
     """Text that grows by one character after the other, with the prediction after each of them.
 
-    model: The model.
-    temperature: The divisor of the logits; at 0 the most probable character is drawn.
-    seed: Of the random numbers, one for each character that is drawn.
-    text: The text so far.
+    `temperature` is the divisor of the logits, with 0 the most probable character is drawn; `seed` is that of the
+    random numbers, one for each drawn character.
     """
 
     def __init__(self, model: CharacterModel, prefix: str = "", *, seed: int = 0, temperature: float = 1.0) -> None:
@@ -105,10 +100,7 @@ class Generator:
             self._read(character)
 
     def probabilities(self, count: int | None = None) -> FloatArray:
-        """The prediction after the first characters of the text, or after all of them.
-
-        Returns an array (V,): the probability of each character to be the next one, at the temperature.
-        """
+        """(V,): the probability of each character to come next after the first `count`, or all, at the temperature."""
         logits = self._logits[-1 if count is None else count].astype(np.float64)
         if self.temperature < _COLDEST:
             chosen = np.zeros(len(logits))
@@ -130,7 +122,6 @@ class Generator:
         return character
 
     def generate(self, length: int) -> None:
-        """Add some characters to the text."""
         for _ in range(length):
             self.step()
 

@@ -1,6 +1,6 @@
 """Files of a training: checkpoints that a run can show, and trained models."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,18 +31,10 @@ SHOWN_SAMPLES = 4
 
 @dataclass(frozen=True, eq=False)
 class TestPrediction:
-    """Target and prediction of the first fixed sequence by time step, (T,).
+    """Target and prediction of the first fixed sequence by time step, (T,): numbers, or indices of classes.
 
-    With `of_samples` there is one of each fixed sequence, at its only counted time step, (N,).
-
-    Attributes
-    ----------
-    target, predicted : ndarray
-        Numbers, or indices of classes.
-    counted : ndarray of bool
-        Whether the loss counts the prediction.
-    names : tuple of str
-        Names of the classes, () if they have none.
+    With `of_samples` there is one of each fixed sequence, at its only counted time step, (N,). `counted` says whether
+    the loss counts the prediction; `names` are those of the classes, () if they have none.
     """
 
     __test__ = False  # for pytest
@@ -109,9 +101,9 @@ class CheckpointFolder:
         prediction, _, _ = self._gradients(checkpoint.parameters, state, self._shown)
         weights = self._folder / f"weights-{checkpoint.step:07d}.npz"
         loss = self._folder / f"loss-{checkpoint.step:07d}.npz"
-        _save(weights, {name: checkpoint.parameters[name] for name in network.parameter_shapes()})
-        _save(linear_file(weights), {name: checkpoint.parameters[name] for name in (LINEAR_WEIGHT, LINEAR_BIAS)})
-        _save(loss, {"output": prediction.out})
+        _save(weights, checkpoint.parameters, network.parameter_shapes())
+        _save(linear_file(weights), checkpoint.parameters, (LINEAR_WEIGHT, LINEAR_BIAS))
+        _save(loss, {"output": prediction.out}, ("output",))
         timesteps, samples, _ = self._shown.x.shape
         config = Config(
             network,
@@ -154,10 +146,10 @@ def write_trained(path: Path, network: Network, parameters: Mapping[str, FloatAr
             what=f"{path} could not be written",
             notify=notify,
         )
-        _save(linear, {name: parameters[name] for name in (LINEAR_WEIGHT, LINEAR_BIAS)})
+        _save(linear, parameters, (LINEAR_WEIGHT, LINEAR_BIAS))
     return check
 
 
-def _save(path: Path, arrays: Mapping[str, FloatArray]) -> None:
+def _save(path: Path, arrays: Mapping[str, FloatArray], names: Iterable[str]) -> None:
     with path.open("wb") as file:
-        np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})
+        np.savez(file, **{name: np.asarray(arrays[name]) for name in names})

@@ -34,12 +34,9 @@ from rnnviz.training.task import TrainingTask
 
 @dataclass(frozen=True, eq=False)
 class TrainingStep:
-    """One step of a learner.
+    """One step of a learner: the loss and accuracy of the batch before the update, and the parameters after it.
 
-    loss, accuracy: Of the batch, before the update; the accuracy is NaN for numbers.
-    gradients: By name, not clipped yet.
-    norm: Of all gradients together.
-    parameters: By name, after the update.
+    `gradients` are not clipped yet, and `norm` is that of all of them together.
     """
 
     loss: float

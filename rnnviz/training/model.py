@@ -27,15 +27,14 @@ LINEAR_WEIGHT, LINEAR_BIAS = "linear_weight", "linear_bias"
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Predictions of a batch and their loss.
+    """Predictions of a batch and the mean loss of the counted ones.
 
     values: (T, N, O): the predicted numbers, or the probabilities of the classes.
-    loss: The mean loss of the counted predictions.
     accuracy: The part of the counted classes that is predicted; NaN for numbers.
     scale: The mean magnitude of the values and targets, whose difference is the error: the rounding errors of a correct
         gradient are a fraction of it, even if its terms cancel.
-    out: (T, N, D·H): the gradient of the loss with respect to the network's out.
-    parameters: The gradients of the linear layer, by name.
+    out: (T, N, D·H): the gradient of the loss with respect to the network's out; `parameters` has those of the linear
+        layer, by name.
     """
 
     values: FloatArray
@@ -54,11 +53,9 @@ def softmax(logits: FloatArray) -> FloatArray:
 
 
 def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *, classes: bool) -> Prediction:
-    """The predictions from the network's out, their loss, and its gradients.
+    """The predictions from the network's out (T, N, D·H), their loss, and its gradients.
 
     The loss of numbers is their mean squared error, that of classes the mean cross-entropy.
-
-    `parameters` is (O, D·H); `out` is (T, N, D·H).
     """
     weight, bias = parameters[LINEAR_WEIGHT], parameters[LINEAR_BIAS]
     logits = out @ weight.T + bias
@@ -90,8 +87,7 @@ def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *,
 def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, FloatArray]:
     """The parameters before the first step: the network's by Gluon's names, then the linear layer's.
 
-    Returns dict of str to ndarray: arrays in the network's dtype. The linear layer's weights are uniform within
-    ±1/sqrt(D·H), its biases 0.
+    The linear layer's weights are uniform within ±1/sqrt(D·H), its biases 0.
     """
     network, training = task.network, task.training
     arrays = {name: np.array(array) for name, array in draw_parameters(network, task.parameters).items()}
@@ -159,7 +155,7 @@ def update(
     training: Training, state: OptimizerState, parameters: Mapping[str, FloatArray], gradients: Mapping[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], OptimizerState]:
     """One step of the optimizer. `parameters` and `gradients` are of the same shapes."""
-    count, rate, setting = state.count + 1, training.learning_rate, _setting_of(training)
+    count, rate, setting = state.count + 1, training.learning_rate, _SETTING.get(training.library or "", float)
     if training.optimizer == "sgd":
         rate, momentum = setting(rate), setting(training.momentum)
         velocity = {
@@ -179,14 +175,13 @@ def update(
     return _in_dtype(new, parameters), OptimizerState(count, first, second)
 
 
-def _setting_of(training: Training) -> Callable[[float], float]:
-    """How the library reads a setting."""
-    return in_float32 if training.library == "gluon" else float
-
-
 def in_float32(setting: float) -> float:
     """A setting as MXNet's operators read it."""
     return float(np.float32(setting))
+
+
+_SETTING: dict[str, Callable[[float], float]] = {"gluon": in_float32}
+"""How a library reads a setting."""
 
 
 def _in_dtype(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -7,7 +7,6 @@ The adding and the copy problem are those of Hochreiter & Schmidhuber (1997), as
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ _DEEPEST = 4
 class Batch:
     """N sequences and what is to be predicted.
 
-    x: (T, N, I) in float64: the sequences.
+    x: (T, N, I) in float64.
     target: (T, N, O) in float64 of numbers, or (T, N) of classes.
     counted: (T, N): whether the loss counts the prediction.
     continues: Whether the state is that after the batch before, not zeros.
@@ -56,12 +55,9 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class BatchSource:
-    """The batches of a problem.
+    """The batches of a problem: `batch` gives that of a training step, and `test` is never trained on.
 
-    input_size, output_size: I and O.
     classes: Whether a class is predicted (softmax, cross-entropy), or numbers (mean squared error).
-    batch: Gives the batch of a training step.
-    test: A batch that is never trained on.
     baseline: The loss of a network that predicts the mean, or each class equally often: nothing is learned.
     names: Names of the classes, () if they have none.
     """
@@ -73,9 +69,6 @@ class BatchSource:
     test: Batch
     baseline: float
     names: tuple[str, ...] = ()
-
-
-_Draw: TypeAlias = Callable[[np.random.Generator], Batch]
 
 
 def batches_of(task: TrainingTask) -> BatchSource:
@@ -91,7 +84,7 @@ def _one_hot(read: NDArray[np.intp], size: int) -> FloatArray:
 def _drawn(
     problem: Problem,
     sizes: tuple[int, int],
-    draw: _Draw,
+    draw: Callable[[np.random.Generator], Batch],
     baseline: float,
     *,
     classes: bool,

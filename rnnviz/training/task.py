@@ -20,6 +20,7 @@ from rnnviz.io.outputs import write_text
 PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
 LIBRARIES = ("gluon", "torch")
 """Libraries whose own training can be compared with the manual one."""
+_EACH_STEP = ("parity", "sine", "brackets", "characters")
 _LARGEST = 1e6
 """Of a number that an optimizer computes with: the libraries convert it to float32."""
 
@@ -116,33 +117,21 @@ class TrainingTask:
         Raises ConfigError if keys contradict each other.
         """
         problem, network = self.problem, self.network
+        kind, shortest = f'problem.kind = "{problem.kind}"', 2 * problem.symbols + 1
         if network.cell.endswith(".py"):
-            raise ConfigError(
-                "network.cell", f'network.cell = "{network.cell}" cannot be trained: it must be a built-in cell.'
-            )
+            _refuse("network.cell", f' = "{network.cell}" cannot be trained: it must be a built-in cell.')
         if problem.path is not None and problem.kind != "characters":
-            raise ConfigError(
-                "problem.path",
-                f'problem.path is not read with problem.kind = "{problem.kind}": it must be "characters", or the path '
-                "left out.",
-            )
-        if problem.kind == "copy" and problem.timesteps <= 2 * problem.symbols:
-            raise ConfigError(
-                "problem.timesteps",
-                f"problem.timesteps = {problem.timesteps} is too short to copy {problem.symbols} symbols: it must be "
-                f"at least {2 * problem.symbols + 1}.",
-            )
-        if problem.kind in ("parity", "sine", "brackets", "characters") and (network.bidirectional or network.reverse):
-            raise ConfigError(
-                "network.bidirectional",
-                f'problem.kind = "{problem.kind}" has a target at each time step, which a backward direction reads '
-                "beforehand: set network.bidirectional = false and network.reverse = false.",
+            _refuse("problem.path", f' is not read with {kind}: it must be "characters", or the path left out.')
+        if problem.kind == "copy" and problem.timesteps < shortest:
+            short = f" = {problem.timesteps} is too short to copy {problem.symbols} symbols"
+            _refuse("problem.timesteps", f"{short}: it must be at least {shortest}.")
+        if problem.kind in _EACH_STEP and (network.bidirectional or network.reverse):
+            reason = "whose target at each time step a backward direction reads beforehand"
+            _refuse(
+                "network.bidirectional", f" is not possible with {kind}, {reason}: set it and network.reverse to false."
             )
         if self.parameters.initializer == "file" or self.parameters.path is not None:
-            raise ConfigError(
-                "parameters.initializer",
-                'parameters.initializer = "file" is not possible here: training starts from random weights.',
-            )
+            _refuse("parameters.initializer", ' = "file" is not possible here: training starts from random weights.')
         Config(network, parameters=self.parameters).checked()
         self._check_library(f'training.library = "{self.training.library}"')
         return self
@@ -158,28 +147,27 @@ class TrainingTask:
             what = "a network with network.reverse = true" if has_layer else network.cell_title
             raise ConfigError(
                 "training.library",
-                f"{named} cannot train {what}: {title} has no layer for it. Leave the library out, or use the cell "
+                f"{named} cannot train {what}, for which {title} has no layer: leave the library out, or use the cell "
                 "rnn_tanh, rnn_relu, lstm or gru with its defaults.",
             )
         if self.training.truncate is not None and network.bidirectional:
             raise ConfigError(
                 "training.truncate",
-                f"{named} cannot train a bidirectional network with training.truncate: {title} cuts gradients between "
-                "calls only. Leave the library out, or set network.bidirectional = false.",
+                f"{named} cannot train a bidirectional network with training.truncate, as {title} cuts gradients "
+                "between calls only: leave the library out, or set network.bidirectional = false.",
             )
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
         """Tables of a TOML file with the same settings; keys that are None are left out, and so is the input size."""
-        tables = {}
-        for section in fields(self):
-            values = getattr(self, section.name)
-            given = {key: getattr(values, key) for key in declarations(type(values)) if key != "input_size"}
-            tables[section.name] = {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in given.items()
-                if value is not None
-            }
-        return tables
+        given = {section.name: getattr(self, section.name) for section in fields(self)}
+        tables = {
+            name: {key: getattr(section, key) for key in declarations(type(section)) if key != "input_size"}
+            for name, section in given.items()
+        }
+        return {
+            name: {k: list(v) if isinstance(v, tuple) else v for k, v in table.items() if v is not None}
+            for name, table in tables.items()
+        }
 
     def with_library(self, library: str) -> "TrainingTask":
         """The task with the library of --library; the sentence of a ConfigError names the option."""
@@ -190,6 +178,10 @@ class TrainingTask:
     def with_input_size(self, input_size: int) -> "TrainingTask":
         """The task with the I of its problem."""
         return replace(self, network=replace(self.network, input_size=input_size))
+
+
+def _refuse(key: str, why: str) -> None:
+    raise ConfigError(key, f"{key}{why}")
 
 
 def save_task(task: TrainingTask, path: Path) -> None:
