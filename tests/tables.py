@@ -18,7 +18,6 @@ README = ROOT / "tests" / "README.md"
 # Some of them take longer than any other test may.
 _TESTS = ("pytest", "-m", "slow or nightly", "-n", "0", "-q", "-o", "timeout=0", "-o", "faulthandler_timeout=0")
 TABLES = {
-    "relations": (*_TESTS, "tests/engines/test_relations.py"),
     "mutants": ("tools.mutation", "--sample", "1000"),
     "fuzz": (*_TESTS, "tests/tools/test_fuzz.py"),
     "model-files": (*_TESTS, "tests/io/model_formats/test_fuzz.py"),
