@@ -19,6 +19,7 @@ By the mean factor per time step, because few steps cannot reach these limits:
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import product
 
 import numpy as np
 
@@ -128,20 +129,15 @@ def flow_sentence(flow: Flow) -> str:
     return template.format(since=flow.since, size=size)
 
 
-def norms_over_time(trace: Trace, name: str = "grad.h", check: Progress | None = None) -> Floats:
-    """The norm over the units of an array, of every lane, time step and sample.
-
-    `name` is (L, D, T, N, U). Returns an array (L, D, T, N): norms, in float64. They do not overflow where the values
-    do not.
-    """
+def norms_over_time(trace: Trace, name: str = "grad.h", check: Progress = lambda fraction: None) -> Floats:
+    """(L, D, T, N): the norms over the units of an array (L, D, T, N, U); no square overflows."""
     array = trace[name]
     norms: Floats = np.empty(array.shape[:-1])
     layers, directions, timesteps, samples, units = array.shape
     length = max(1, _BLOCK_VALUES // (samples * units))
-    blocks = [(k, d, t) for k in range(layers) for d in range(directions) for t in range(0, timesteps, length)]
+    blocks = list(product(range(layers), range(directions), range(0, timesteps, length)))
     for done, (k, d, t) in enumerate(blocks):
-        if check is not None:
-            check(done / len(blocks))
+        check(done / len(blocks))
         block = array[k, d, t : t + length]
         norms[k, d, t : t + length] = norm_of(block)
         release_pages(block)
@@ -190,7 +186,9 @@ class EngineFlow:
         return {verdict: verdicts.count(verdict) for verdict in FlowVerdict}
 
 
-def gradient_flow(result: RunResult, engine: str | None = None, check: Progress | None = None) -> EngineFlow | None:
+def gradient_flow(
+    result: RunResult, engine: str | None = None, check: Progress = lambda fraction: None
+) -> EngineFlow | None:
     """The gradient flow of an engine."""
     name = gradient("h")
     names = [engine] if engine is not None else [result.reference.engine, *result.traces]

@@ -1,48 +1,168 @@
-"""The gradient of one hidden value with respect to every earlier hidden state and input.
+"""How later values depend on earlier ones: by the Jacobians of the time steps of a lane, and through all lanes.
 
-It is one backward pass of one sample whose loss is this value, in float64, from the states that an engine stored. Its
-norms over the units say how strongly each state and input influences the value, as in Madsen, "Visualizing memorization
-in RNNs" (Distill, 2019).
+The influence on one hidden value is the norm of its gradient with respect to every state and input of its sample: how
+strongly each influences the value, as in Madsen, "Visualizing memorization in RNNs" (Distill, 2019).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.jacobians import Floats
+from rnnviz.cells.interpreters.jacobians import EXACT_UP_TO, Floats, StepJacobians
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import allocate_array
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.dependence.gradient_flow import norm_of
-from rnnviz.dependence.jacobian_norms import LaneSteps
 from rnnviz.engines.base import Progress
 from rnnviz.frozen import dataclass
-from rnnviz.steps.inputs import followed
+from rnnviz.reading.arrays import ArrayReader
+from rnnviz.steps.inputs import followed, layer_input
 from rnnviz.verify.result import RunResult
 
-_BLOCK_VALUES = 1 << 18
+_NORMS_EFFORT, _PRODUCT_EFFORT = 6e9, 1e9
+"""About the number of multiplications of a second."""
+_EFFORT_OF_CALLS = 1e5
+"""Multiplications that take as long as the calls of a product."""
+_BLOCK_VALUES, _BACKWARD_VALUES = 1 << 19, 1 << 18
 _LACKS = "The influence on {where} is not known: {engine} recorded too few hidden states."
 _MOST_DECADES = 6.0
 _NOTHING = 1e-290
 """Gradients up to this size are 0. Beyond them are subnormal numbers, which take a hundred times as long."""
 
 
+class LaneSteps:
+    """The inputs and previous states of an engine's steps of one lane and sample, in float64."""
+
+    def __init__(self, inputs: Inputs, trace: Trace, layer: int, direction: int, sample: int) -> None:
+        self.inputs, self.trace = inputs, trace
+        self.lane, self.sample = (layer, direction), sample
+        self.cell, self.length = inputs.network.kind, inputs.length(sample)
+        self.parameters = {
+            name: array.astype(np.float64) for name, array in vars(inputs.parameters.layer(layer, direction)).items()
+        }
+        self._reader = ArrayReader(inputs, trace)
+
+    @property
+    def known(self) -> bool:
+        """Whether the trace has all that the steps read. A recording may lack some of it."""
+        return len(followed(self.inputs, self.trace, *self.lane)) == self.inputs.timesteps
+
+    @property
+    def weights(self) -> int:
+        """The number of weights that a step multiplies with its previous state."""
+        return sum(array.size for name, array in self.parameters.items() if array.ndim == 2 and name != "i2h_weight")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """H or P of each state by symbol."""
+        return self.cell.state_sizes(self.inputs.network.sizes(self.lane[0]))
+
+    def read(self, times: slice) -> tuple[Floats, dict[str, Floats]]:
+        """The layer input (B, I), and the previous state (B, H) or (B, P) by name, of each of some time steps."""
+        one = slice(self.sample, self.sample + 1)
+        x = layer_input(self.inputs, self.trace, self.lane[0], times, one)[:, 0].astype(np.float64)
+        sizes = self.sizes.items()
+        return x, {s: self._reader.before(s, *self.lane, times, one, slice(0, size))[:, 0] for s, size in sizes}
+
+    def jacobians(self, times: NDArray[np.int64]) -> StepJacobians:
+        """The Jacobians of some time steps (B,), which ascend."""
+        starts = np.flatnonzero(np.diff(times, prepend=-2) != 1)
+        parts = [self.read(slice(int(run[0]), int(run[-1]) + 1)) for run in np.split(times, starts[1:])]
+        x = np.concatenate([part for part, _ in parts])
+        before = {symbol: np.concatenate([states[symbol] for _, states in parts]) for symbol in self.sizes}
+        return StepJacobians(self.cell, self.parameters, x, before)
+
+
+@dataclass(frozen=True, eq=False)
+class JacobianNorms:
+    """Spectral norms of the Jacobians of one lane and sample.
+
+    `times` (K,) are the time steps: all, or some at about equal distances of a long sequence or a large layer. `whole`
+    (K,) are the norms of the Jacobian of the whole state, such as (h, c) of an LSTM, and `hidden` (K,) those of h
+    alone, with the other states held fixed. `log_product` is the natural logarithm of the norm of the product of the
+    Jacobians of the whole state of `product_steps` steps, from the last computed one on; -inf if that is 0. If it is
+    not `exact`, it is of the product with one random vector.
+    """
+
+    times: NDArray[np.int64]
+    whole: Floats
+    hidden: Floats
+    product_steps: int
+    log_product: float
+    exact: bool
+
+    @property
+    def growth(self) -> float:
+        """The mean factor per time step of the product: a geometric mean."""
+        return float(np.exp(self.log_product / self.product_steps))
+
+
+def jacobian_norms(steps: LaneSteps, check: Progress) -> JacobianNorms:
+    """The spectral norms of the Jacobians of a lane, of as many steps as take about a second."""
+    symbols = tuple(steps.sizes)
+    size = sum(steps.sizes.values())
+    effort = 60.0 * size**3 if size <= EXACT_UP_TO else 64.0 * steps.weights
+    count = min(steps.length, max(16, int(_NORMS_EFFORT / effort)))
+    times = np.unique(np.linspace(0, steps.length - 1, count).round().astype(np.int64))
+    found: list[tuple[Floats, Floats]] = []
+    for places in time_blocks(range(len(times)), _steps_at_once(steps), backward=False):
+        of, done = steps.jacobians(times[places]), 0.8 * places.start / len(times)
+
+        def go_on(done: float = done) -> None:
+            check(done)
+
+        whole = of.spectral_norms(symbols, go_on)
+        found.append((whole, whole if len(symbols) == 1 else of.spectral_norms(symbols[:1], go_on)))
+    whole, hidden = (np.concatenate(norms) for norms in zip(*found, strict=True))
+    product_steps, log_product = _product(steps, size, lambda done: check(0.8 + 0.2 * done))
+    return JacobianNorms(times, whole, hidden, product_steps, log_product, exact=size <= EXACT_UP_TO)
+
+
+def _product(steps: LaneSteps, size: int, check: Progress) -> tuple[int, float]:
+    """The number of steps that are multiplied from the last one back, and the logarithm of their product's norm.
+
+    Of a small layer that is the spectral norm of the whole product, and else its growth of a random gradient.
+    """
+    exact = size <= EXACT_UP_TO
+    rows = np.eye(size) if exact else np.random.default_rng(0).normal(size=(1, size))
+    effort = _EFFORT_OF_CALLS + len(rows) * steps.weights
+    count = min(steps.length, max(16, int(_PRODUCT_EFFORT / effort)))
+    backward = steps.inputs.network.backward(steps.lane[1])
+    whole = range(count) if backward else range(steps.length - count, steps.length)
+    if not exact:
+        rows /= np.linalg.norm(rows)
+    ends = np.cumsum(list(steps.sizes.values()))[:-1]
+    d = dict(zip(steps.sizes, np.split(rows[:, np.newaxis], ends, axis=-1), strict=True))
+    logarithm, done = 0.0, 0
+    for times in time_blocks(whole, _steps_at_once(steps), backward=not backward):
+        of = steps.jacobians(np.arange(times.start, times.stop))
+        for place in range(of.steps)[:: 1 if backward else -1]:
+            check(done / count)
+            done += 1
+            d = of.transposed(d, slice(place, place + 1))
+            with np.errstate(all="ignore"):
+                scale = float(np.sqrt(sum(np.square(array).sum() for array in d.values())))
+            if scale == 0.0 or not np.isfinite(scale):
+                return count, float(np.log(scale)) if scale else -np.inf
+            logarithm += float(np.log(scale))
+            d = {symbol: array / scale for symbol, array in d.items()}
+    product = np.concatenate(list(d.values()), axis=-1)[:, 0]
+    return count, logarithm + float(np.log(np.linalg.norm(product, 2)))
+
+
+def _steps_at_once(steps: LaneSteps) -> int:
+    return max(1, _BLOCK_VALUES // (sum(steps.sizes.values()) * max(1, steps.cell.gate_count)))
+
+
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """The norms of the gradients of one hidden value.
+    """The norms of the gradients of one hidden value, from the states of an engine.
 
-    Attributes
-    ----------
-    engine:
-        The engine whose states are read.
-    where:
-        The value.
-    hidden:
-        (L, D, T): the norm over the units of its gradient with respect to each hidden state; 0 where none reaches, and
-        below 1e-290.
-    inputs:
-        (T,): that with respect to the input x_t.
+    `hidden` (L, D, T) has the norm over the units of its gradient with respect to each hidden state; 0 where none
+    reaches, and below 1e-290. `inputs` (T,) has that with respect to the input x_t.
     """
 
     engine: str
@@ -66,11 +186,6 @@ class Influence:
         return float(np.clip(np.ceil(np.log10(self.largest / least)), 1.0, _MOST_DECADES))
 
 
-def lacks_states(where: Location, engine: str) -> str:
-    """The sentence that an engine has too few hidden states for the influence on a value."""
-    return _LACKS.format(where=where, engine=display_name(engine))
-
-
 def is_known(result: RunResult, where: Location, engine: str) -> bool:
     """Whether an engine has all the hidden states that the influence on a value needs. A recording may lack some."""
     lanes = [(where.layer, where.direction)]
@@ -88,7 +203,7 @@ def influence(
     """
     engine = result.reference.engine if engine is None else engine
     if not is_known(result, where, engine):
-        raise InputError(lacks_states(where, engine))
+        raise InputError(_LACKS.format(where=where, engine=display_name(engine)))
     inputs, trace, network, timesteps = result.inputs, result[engine], result.inputs.network, result.inputs.timesteps
     directions, units = network.directions, network.output_size
     hidden: Floats = np.zeros((network.num_layers, directions, timesteps))
@@ -128,7 +243,7 @@ def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Progress) 
     whole = range(int(reached[0]), steps.length) if backward else range(int(reached[-1]) + 1)
     layer = NumpyBackward(steps.cell, steps.parameters)
     carried = {symbol: np.zeros((1, size)) for symbol, size in steps.sizes.items()}
-    length = max(1, _BLOCK_VALUES // (network.hidden_size * max(1, steps.cell.gate_count)))
+    length = max(1, _BACKWARD_VALUES // (network.hidden_size * max(1, steps.cell.gate_count)))
     # In the order of the forward pass within a block, and of the backward pass from block to block.
     order = slice(None, None, -1 if backward else 1)
     done = 0
@@ -136,13 +251,11 @@ def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Progress) 
         check(done / len(whole))
         done += times.stop - times.start
         x, before = steps.read(times)
+        # (B, 1, I) and (B, 1, H), in the order of the forward pass.
+        read = (np.ascontiguousarray(array[order][:, np.newaxis]) for array in (x, *before.values(), direct[times]))
+        x, *states, of_output = read
         with np.errstate(all="ignore"):
-            of = layer.run(
-                *_of_one_sample(x, before, order),
-                {},
-                np.ascontiguousarray(direct[times][order][:, np.newaxis]),
-                carried,
-            )
+            of = layer.run(x, dict(zip(before, states, strict=True)), {}, of_output, carried)
             norms[times] = norm_of(of.states[steps.cell.state_symbols[0]][order][:, 0])
             below[times] += of.x[order][:, 0]
         carried = of.before
@@ -155,9 +268,3 @@ def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Progress) 
 def _any_left(gradients: Floats) -> NDArray[np.bool_]:
     """Which rows (B, H) have a gradient that is not too small, or NaN."""
     return np.asarray(~(np.abs(gradients) <= _NOTHING).all(axis=-1))
-
-
-def _of_one_sample(x: Floats, before: dict[str, Floats], order: slice) -> tuple[Floats, dict[str, Floats]]:
-    """The layer input (B, 1, I) and the previous states (B, 1, H), in the order of the forward pass."""
-    states = {name: np.ascontiguousarray(array[order][:, np.newaxis]) for name, array in before.items()}
-    return np.ascontiguousarray(x[order][:, np.newaxis]), states

@@ -86,6 +86,22 @@ class ArrayReader:
                 array[padding] = np.nan
         return out
 
+    def before(self, symbol: str, layer: int, direction: int, times: slice, samples: slice, units: slice) -> Floats:
+        """(B, S, U): a state before each of some time steps, in float64."""
+        if self.trace.stored(symbol) is None:
+            return self._followed.previous(layer, direction, times, samples, units)
+        found = previous_state(self.inputs, self.trace, symbol, layer, direction, times, samples)
+        return found[..., units].astype(np.float64)
+
+    def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> Floats:
+        """(B, S, U): the cell state after each of some time steps, which the engine does not give."""
+        return self._followed.after(layer, direction, times, samples, units).value
+
+    @property
+    def _followed(self) -> CellStates:
+        assert self.cell_states is not None, "the cell has no cell state"
+        return self.cell_states
+
     def _block(self, columns: SampleUnitBlock, times: slice) -> "_Block":
         return _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
 
@@ -137,7 +153,7 @@ class _Block(ArrayBlock):
             # The engine does not give it.
             return np.asarray(np.nan)
         if name == "c":
-            return self._cells.after(*self._at, self._units).value
+            return self._reader.after(*self._at, self._units)
         if name == "norm":
             return np.asarray(np.sqrt(np.square(self._hidden).sum(axis=-1, keepdims=True)))
         if name == "change":
@@ -166,20 +182,12 @@ class _Block(ArrayBlock):
                 return _affine(self._before, *self._reader.rows_of(*self._lane, node.name, self._units)["h2h"])
         if node.name == "h":
             return self._before if self._units == self._all_units else self._before[..., self._units]
-        if self._trace.stored(node.name) is None:
-            return self._cells.previous(*self._at, self._units)
-        before = previous_state(self._inputs, self._trace, node.name, *self._at)
-        return before[..., self._units].astype(np.float64)
+        layer, direction, times, samples = self._at
+        return self._reader.before(node.name, layer, direction, times, samples, self._units)
 
     @property
     def _all_units(self) -> slice:
         return slice(0, self._inputs.network.hidden_size)
-
-    @property
-    def _cells(self) -> CellStates:
-        cells = self._reader.cell_states
-        assert cells is not None, "the cell has no cell state"
-        return cells
 
     @property
     def _hidden(self) -> Floats:

@@ -80,7 +80,7 @@ def found(result: RunResult, where: Location, engine: str = "manual") -> Influen
     ),
 )
 def test_every_cell_equals_torch(cell: str, monkeypatch) -> None:
-    monkeypatch.setattr("rnnviz.dependence.influence._BLOCK_VALUES", 40)
+    monkeypatch.setattr("rnnviz.dependence.influence._BACKWARD_VALUES", 40)
     sizes = {"cell": "lstm", "projection_size": 3} if cell == "lstm_projection" else {"cell": cell}
     result = make_result(num_layers=2, bidirectional=True, dtype="float64", timesteps=7, lengths=[7, 5], **sizes)
     for where in (Location(1, 0, 3, 1, 2), Location(1, 1, 0, 0, 1), Location(0, 1, 4, 1, 0)):

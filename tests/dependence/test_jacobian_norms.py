@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnviz.dependence.jacobian_norms import LaneSteps, jacobian_norms
+from rnnviz.dependence.influence import LaneSteps, jacobian_norms
 from tests.factories import make_result
 
 
@@ -26,8 +26,8 @@ def test_jacobian_norms_are_those_of_the_matrices(cell: str, reverse: bool) -> N
 
 
 def test_a_large_layer_is_sampled(monkeypatch) -> None:
-    monkeypatch.setattr("rnnviz.dependence.jacobian_norms._NORMS_EFFORT", 1.0)
-    monkeypatch.setattr("rnnviz.dependence.jacobian_norms._PRODUCT_EFFORT", 1.0)
+    monkeypatch.setattr("rnnviz.dependence.influence._NORMS_EFFORT", 1.0)
+    monkeypatch.setattr("rnnviz.dependence.influence._PRODUCT_EFFORT", 1.0)
     result = make_result(cell="gru", hidden_size=70, timesteps=40)
     found = jacobian_norms(LaneSteps(result.inputs, result["manual"], 0, 0, 0), lambda _: None)
     assert len(found.times) == 16

@@ -409,24 +409,6 @@ def _alike(expected: Any, found: Any, rel: float) -> bool:
     return bool(expected == found)
 
 
-def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_previous_time_step() -> None:
-    result = tidy_result(cell="lstm", input_size=1, hidden_size=1)
-    found = to_json(explain_at(result, Location(sample=1)))
-    x, h, c = (
-        result.inputs.sequence[0, 1, 0],
-        result.inputs.initial_state["h"][0, 1, 0],
-        result.inputs.initial_state["c"],
-    )
-    kinds = zip("ifgo", ("input gate", "forget gate", "candidate", "output gate"), rows_of(result), strict=True)
-    gates = [gate(s, title, "tanh" if s == "g" else "sigmoid", row, x, h) for s, title, row in kinds]
-    i, f, g, o = (own["value"] for own in gates)
-    c_next = f * c[0, 1, 0] + i * g
-    assert found["gates"] == [Near(expected) for expected in gates]
-    assert found["previous"] == {"timestep": None, "h": h, "c": c[0, 1, 0]}
-    assert found["engines"]["manual"]["previous"] == found["previous"]
-    assert found["engines"]["manual"]["next"] == Near({"h": o * tanh(c_next), "c": c_next})
-
-
 def test_nonfinite_and_unrecorded_values_are_marked() -> None:
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     own = breakdown_at(result.inputs, result["gluon"], WHERE)

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
@@ -20,15 +18,10 @@ from rnnviz.explain.terms import (
     TermValues,
     first_divergence,
     first_divergent_row,
-    term_table,
 )
 from tests.explain.arithmetics import (
-    activated,
-    argument_of,
-    arithmetic_of,
     breakdown_at,
     changed,
-    explained,
     half,
     table_of,
     tidy_result,
@@ -124,21 +117,6 @@ def test_the_table_of_a_gate_has_each_engines_figures_in_every_row(cell: str, sy
     same(found.rows, expected(each, symbol))
     same(table_of(each[:1], symbol).rows, expected(each[:1], symbol))
     assert (found.line, found.terms, found.shared, found.scaled) == (symbol, 5, True, symbol == "n")
-
-
-@given(st.data())
-def test_the_terms_of_a_gate_sum_to_the_pre_activation_of_the_equations(data: st.DataObject) -> None:
-    own = arithmetic_of(data.draw(explained()))
-    gate = data.draw(st.sampled_from(own.gates))
-    found = term_table(
-        [gate], data.draw(st.sampled_from(["index", "weight"])), data.draw(st.none() | st.integers(1, len(gate)))
-    )
-    argument = argument_of(gate, own.by_name["r"].value if gate.scaled_by else None)
-    sums = [row.figures[0] for row in found.rows if row.figures[0].added is not None]
-    assert sums[-1].stop == pytest.approx(argument, abs=1e-9)
-    assert found.rows[-1].figures[0].product == pytest.approx(argument, abs=1e-9)
-    assert activated(gate, argument) == pytest.approx(gate.value, abs=1e-9)
-    assert [own.start for own in sums[1:]] == [own.stop for own in sums[:-1]]
 
 
 def summed(rows: list[TermRow]) -> list[float]:
@@ -250,17 +228,6 @@ def first_row(each: tuple[Breakdown, Breakdown], name: str, rtol: float, atol: f
 def test_sums_diverge_at_the_first_input_that_differs(cell: str, name: str, by: float, order: str) -> None:
     for unit in range(4):
         assert first_row(moved_pair(cell, unit, by), name, 1e-5, 1e-6, order) == f"h[t=1, u={unit}]"
-
-
-def test_a_difference_within_the_tolerance_of_the_sum_is_none_until_it_exceeds_it() -> None:
-    each = moved_pair("rnn_tanh", 1, 0.25)
-    step = abs(0.25 * half(each[0].by_name["h"], "h2h").factors[1])
-    divergence = first_divergence(*each, 0.0, 1e-9)
-    assert divergence is not None
-    found = table_of(each, "h", divergence=divergence)
-    for atol, name in ((step * 0.999, "h[t=1, u=1]"), (step * 1.001, None)):
-        row = first_divergent_row(found, each[0], 1, replace(divergence, atol=atol))
-        assert (None if row is None else found.rows[row].name) == name
 
 
 def test_lines_before_the_divergence_have_no_diverging_sums() -> None:

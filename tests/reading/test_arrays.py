@@ -109,14 +109,6 @@ def test_any_part_of_a_lane_is_that_of_plain_python(
                 np.testing.assert_allclose(one, whole[layer, direction, times, 2, shown], rtol=1e-12, atol=1e-14)
 
 
-def test_a_float32_trace_is_computed_in_float64_and_returned_in_float32() -> None:
-    result = result_of("gru", "float32")
-    for name, whole in expected_of(result, result["manual"]).items():
-        found = reader_of(result).lane(1, 1, 2, name, slice(0, T), slice(0, H))
-        assert found.dtype == np.float32
-        np.testing.assert_array_max_ulp(found, whole[1, 1, :, 2].astype(np.float32), 1)
-
-
 def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning() -> None:
     result = result_of("lstm")
     hidden = np.array(result["manual"].hidden)

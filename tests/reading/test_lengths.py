@@ -1,7 +1,5 @@
 """Quantities of a sample with padding: those of the sample alone."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +12,6 @@ from rnnviz.reading.lane_reader import LaneReader
 from rnnviz.reading.level_of_detail import Bins
 from rnnviz.reading.quantities import gate_quantities, quantities_of_lanes
 from rnnviz.reading.units import OrderKey, Query, find_orders, select
-from rnnviz.series.errors import QUANTITIES, error_series, spread
 from rnnviz.series.outlines import block_for, unit_outline
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from rnnviz.verify.result import RunResult
@@ -144,21 +141,3 @@ def test_extents_are_those_of_computed_steps(result: RunResult, exactly: bool) -
     assert found.exact == exactly
     assert found.largest >= largest * (1.0 - 1e-5)
     assert not exactly or found.largest == pytest.approx(largest, rel=1e-5)
-
-
-@given(result=padded_results())
-def test_errors_over_time_are_known_where_a_sample_is_computed(result: RunResult) -> None:
-    comparison = result.comparison("other")
-    longest = max(map(result.inputs.length, range(result.inputs.batch_size)))
-    for quantity in QUANTITIES[:2]:
-        series = error_series(result, comparison, quantity)
-        assert series is not None
-        known = ~np.isnan(series.main.values)
-        assert known[..., :longest].all()
-        assert not known[..., longest:].any()
-    assert comparison.first_mismatch is not None
-    first = comparison.first_mismatch.where
-    alone = spread(result_alone(result, first.sample), "other")
-    for own, expected in product(spread(result, "other"), alone):
-        if (own.where.layer, own.where.direction) == (expected.where.layer, expected.where.direction):
-            assert (own.steps, own.mismatched) == (expected.steps, expected.mismatched)

@@ -79,15 +79,6 @@ def test_step_errors_are_companions_of_the_accumulated_error_the_candidates_firs
     assert found.limit == (8.0, "8 rounding bounds, the limit of a correct step")
 
 
-def test_there_is_a_curve_for_every_lane_of_all_that_is_drawn(result: RunResult) -> None:
-    found = error_series(result, result.comparison(MINE), ERROR)
-    assert found is not None
-    lanes = list(found.lanes)
-    assert [lane.shape for lane in lanes] == [(5,)] * (3 * 2 * 3)
-    np.testing.assert_array_equal(lanes[3], found.main.values[1, 1])
-    np.testing.assert_array_equal(lanes[6 + 4], found.companions[0].values[2, 0])
-
-
 def test_a_run_or_an_engine_without_an_audit_has_no_figures_of_it(result: RunResult) -> None:
     assert result.judgment is not None
     one = replace(result.judgment, audits={"gluon": result.judgment.audits["gluon"]})

@@ -48,26 +48,11 @@ def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
     assert np.array_equal(covered, mask)
 
 
-def test_an_interval_covers_its_time_steps_and_one_out_of_view_nothing() -> None:
-    bands = np.array([[0, 0], [2, 3], [9, 9]])
-    assert pixel_bands(bands, -0.5, 9.5, 100).tolist() == [[0, 10], [20, 40], [90, 100]]
-    assert pixel_bands(bands, 3.5, 8.5, 100).tolist() == []
-    assert pixel_bands(bands, 2.5, 7.5, 50).tolist() == [[0, 10]]
-
-
 def test_no_interval_vanishes_and_there_are_never_more_than_pixels() -> None:
     every_other = runs(np.arange(1_000_000) % 2 == 0)
     assert pixel_bands(every_other, -0.5, 999_999.5, 300).tolist() == [[0, 300]]
     alone = pixel_bands(np.array([[777_777, 777_777]]), -0.5, 999_999.5, 300)
     assert alone.tolist() == [[233, 235]]
-
-
-def test_the_range_is_that_of_the_finite_numbers_and_never_empty() -> None:
-    low, high = finite_range([np.array([1.0, np.nan]), np.array([3.0, -np.inf])])
-    assert low < 1.0 < 3.0 < high
-    for values in ([], [np.array([np.nan])], [np.array([2.0, 2.0])], [np.array([0.0])]):
-        low, high = finite_range(values)
-        assert low < high
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
@@ -96,11 +81,6 @@ def test_zero_is_below_every_number_and_infinity_above(values: np.ndarray) -> No
 )
 def test_a_tick_is_labeled_with_its_number(position: float, text: str) -> None:
     assert LogScale(-8, 4).text(position) == text
-
-
-def test_the_limit_has_its_place_on_the_axis() -> None:
-    scale = log_scale([np.array([1e-8]), np.array([1e-7])], 1e-5)
-    assert (scale.lowest, scale.highest) == (-8, -5)
 
 
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 2**32))
@@ -171,22 +151,6 @@ def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged() -> None:
     assert pixel_bands(np.array([[14, 20]]), 4.5, 14.5, 10).tolist() == [[9, 10]]
     assert pixel_bands(np.array([[15, 20]]), 4.5, 14.5, 10).tolist() == []
     assert pixel_bands(np.array([[0, 20]]), 4.5, 14.5, 10).tolist() == [[0, 10]]
-
-
-def test_runs_are_pairs_of_the_first_and_the_last_index() -> None:
-    mask = np.array([True, False, True, True, True, False, False, True])
-    assert runs(mask).tolist() == [[0, 0], [2, 4], [7, 7]]
-    assert runs(np.zeros(3, bool)).shape == (0, 2)
-
-
-@pytest.mark.parametrize("width", [3, 4, 5, 8, 11])
-def test_a_pixel_of_a_wide_picture_shows_the_value_that_covers_it(width: int) -> None:
-    values = np.array([3.0, 1.0, 4.0, 2.0])
-    shown = pixel_maxima(values, width).tolist()
-    if width == 3:
-        assert shown == [3.0, 1.0, 4.0]
-    else:
-        assert shown == [values[pixel * 4 // width] for pixel in range(width)]
 
 
 @given(st.integers(1, 3000), st.data())
@@ -320,15 +284,6 @@ def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
     assert bars.width == places[-1] + 1.0
 
 
-def test_the_limit_separates_passing_from_failing_bars() -> None:
-    bars = error_ratio_bars(comparison_of(**MIXED))
-    assert bars.limit is not None
-    for bar in bars.bars:
-        assert bar.outside == (bar.x > bars.limit - 0.5)
-        assert bar.outside == (bar.low >= 1.0)
-    assert sum(bar.count for bar in bars.bars if bar.outside) == 2
-
-
 def test_equal_engines_show_zero_and_the_limit() -> None:
     bars = error_ratio_bars(comparison_of())
     assert [bar.words for bar in bars.bars] == [
@@ -338,30 +293,6 @@ def test_equal_engines_show_zero_and_the_limit() -> None:
     ]
     assert bars.limit == pytest.approx(bars.bars[2].x)
     assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ulp"]
-
-
-def test_decades_are_at_their_values() -> None:
-    bars = error_ratio_bars(comparison_of(**MIXED))
-    [at] = [x for x, text in bars.ticks if text == "1"]
-    assert at == pytest.approx(bars.limit)
-    for x, text in bars.ticks:
-        if text in ("0", "∞"):
-            continue
-        [bar] = [bar for bar in bars.bars if bar.x < x <= bar.x + 1.0 and bar.low < inf]
-        assert bar.low <= float(text) <= bar.high
-
-
-def test_nonfinite_values_have_a_bar_only_if_there_are_any() -> None:
-    last = error_ratio_bars(comparison_of(**MIXED)).bars[-1]
-    assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
-    assert "infinite" in last.words
-    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN in one engine"
-    assert error_ratio_bars(comparison_of(large=0.25)).bars[-1].high < inf
-
-
-def test_ulp_distances_are_whole_numbers() -> None:
-    words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
-    assert words[:5] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp", "5–8 ulp"]
 
 
 def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
@@ -399,23 +330,6 @@ def test_bars_span_the_filled_octaves() -> None:
     assert bars.limit == pytest.approx(4.6)
     assert [text for _, text in bars.ticks] == ["0", "∞", "1"]
     assert [x for x, _ in bars.ticks] == pytest.approx([0.5, 8.7, 4.6])
-
-
-@pytest.mark.parametrize(
-    ("counts", "texts"),
-    [
-        # From 2^-7 to 2, from 1/2 to 2^7: only decades between the ends of what is shown have a tick.
-        ({14: 1}, ["0", "0.01", "0.1", "1"]),
-        ({27: 1}, ["0", "1", "10", "100"]),
-    ],
-)
-def test_there_is_a_tick_at_every_decade_that_is_shown(counts: dict[int, int], texts: list[str]) -> None:
-    bars = error_ratio_bars(replace(comparison_of(), error_ratios=spread(-20, 20, counts)))
-    assert [text for _, text in bars.ticks] == texts
-    assert len(bars.bars) == 1 + 8
-    assert [x for x, _ in bars.ticks[1:]] == pytest.approx(
-        [bars.limit + np.log2(float(text)) for text in texts[1:]], abs=1e-9
-    )
 
 
 def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:

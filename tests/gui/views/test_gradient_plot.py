@@ -5,8 +5,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.dependence.gradient_flow import VANISHING, FlowVerdict
-from rnnviz.dependence.influence import influence
-from rnnviz.dependence.jacobian_norms import LaneSteps, jacobian_norms
+from rnnviz.dependence.influence import LaneSteps, influence, jacobian_norms
 from rnnviz.gui.views.gradient_plot import LOSS, VALUE, GradientFlowPlot
 from rnnviz.verify.result import RunResult
 from tests.dependence.test_gradient_flow import with_gradients
