@@ -297,23 +297,21 @@ class CapturedSequence:
 
     def _in_words(self) -> tuple[str, str]:
         """The layer, and what it read."""
-        network, first = self.network, self.calls[0]
-        words = [network.cell, f"I = {network.input_size}", f"H = {network.hidden_size}"]
-        if network.projection_size is not None:
-            words.append(f"P = {network.projection_size}")
-        if network.num_layers > 1:
-            words.append(f"{network.num_layers} layers")
-        if network.bidirectional or network.reverse:
-            words.append("both directions" if network.bidirectional else "from the end")
-        if first.computed_in:
-            words.append(first.computed_in)
-        read = [f"T = {len(self.x)}", f"N = {first.x.shape[1]}"]
-        if self.lengths:
-            read.append(f"lengths {min(self.lengths)} to {max(self.lengths)}")
-        if len(self.calls) > 1:
-            swapped = " (h and c)" if self.state == "swapped" else ""
-            read.append(f"{len(self.calls)} calls, state {self.state}{swapped}")
-        return ", ".join(words), ", ".join(read)
+        network, first, lengths = self.network, self.calls[0], self.lengths
+        words = [
+            f"{network.cell}, I = {network.input_size}, H = {network.hidden_size}",
+            f"P = {network.projection_size}" if network.projection_size is not None else "",
+            f"{network.num_layers} layers" if network.num_layers > 1 else "",
+            "both directions" if network.bidirectional else "from the end" if network.reverse else "",
+            first.computed_in,
+        ]
+        swapped = " (h and c)" if self.state == "swapped" else ""
+        read = [
+            f"T = {len(self.x)}, N = {first.x.shape[1]}",
+            f"lengths {min(lengths)} to {max(lengths)}" if lengths else "",
+            f"{len(self.calls)} calls, state {self.state}{swapped}" if len(self.calls) > 1 else "",
+        ]
+        return ", ".join(filter(None, words)), ", ".join(filter(None, read))
 
     def _verdict(self, *, small: bool) -> str:
         """The verdict of `run` as HTML; if it was not called, it is called if the sequence is `small`."""
@@ -507,10 +505,8 @@ class Capture(Sequence[CapturedSequence]):
             The paths, each the index and the name of a sequence.
         """
         os.makedirs(folder, exist_ok=True)
-        paths = [
-            os.path.join(os.fspath(folder), f"{index:03}-{safe_name(sequence.name)}.rnnviz")
-            for index, sequence in enumerate(self)
-        ]
+        names = (f"{index:03}-{safe_name(sequence.name)}.rnnviz" for index, sequence in enumerate(self))
+        paths = [os.path.join(os.fspath(folder), name) for name in names]
         for sequence, path in zip(self, paths):
             sequence.save(path)
         return paths
@@ -1045,20 +1041,12 @@ class _TorchLayer:
             tensor = tensor.detach() if tensor.requires_grad else tensor
             return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
 
-        finals = states(final)
+        last, first = states(final), {} if hx is None else states(hx)
+        output = last["h"] if self._cell else copied(output)
+        lengths = lengths if len(set(lengths)) > 1 else ()
         gradients = self._follow(result) if self._recorder.capture.gradients else None
-        return Call(
-            network,
-            self.parameters(lowered),
-            copied(x),
-            {} if hx is None else states(hx),
-            finals["h"] if self._cell else copied(output),
-            finals,
-            lengths if len(set(lengths)) > 1 else (),
-            lowered,
-            _torch_layers,
-            gradients,
-        )
+        parameters = self.parameters(lowered)
+        return Call(network, parameters, copied(x), first, output, last, lengths, lowered, _torch_layers, gradients)
 
     def _follow(self, result: Any) -> Gradients | None:
         """Gradients that the backward pass of a call will give; None of a call that has none."""
@@ -1123,21 +1111,13 @@ class _TorchLayer:
     def _network(self, kind: str) -> Network:
         module, dtype = self._module, _network_dtype(kind)
         if self._cell:
-            kind = next(
-                kind for kind in ("RNN", "LSTM", "GRU") if isinstance(module, getattr(self._torch.nn, f"{kind}Cell"))
-            )
+            nn = self._torch.nn
+            kind = "LSTM" if isinstance(module, nn.LSTMCell) else "GRU" if isinstance(module, nn.GRUCell) else "RNN"
             cell = f"rnn_{module.nonlinearity}" if kind == "RNN" else kind.lower()
             return Network(cell, module.input_size, module.hidden_size, dtype=dtype)
-        return Network(
-            module.mode.lower(),
-            module.input_size,
-            module.hidden_size,
-            module.num_layers,
-            bool(module.bidirectional),
-            layout="NTC" if module.batch_first else "TNC",
-            dtype=dtype,
-            projection_size=module.proj_size or None,
-        )
+        sizes = module.input_size, module.hidden_size, module.num_layers, bool(module.bidirectional)
+        layout, projection = "NTC" if module.batch_first else "TNC", module.proj_size or None
+        return Network(module.mode.lower(), *sizes, layout=layout, dtype=dtype, projection_size=projection)
 
     def parameters(self, lowered: str) -> Arrays:
         """The parameters by Gluon's names, in half precision where the layer read them so."""
@@ -1278,57 +1258,34 @@ class _Gluon(_Framework):
             raise _Skipped("dropout between its layers is active: call the model outside of autograd.record()")
         if sequence_length is not None:
             raise _Skipped("MXNet ignores sequence_length on the CPU: leave it out")
-        output, finals = result
+        output, final = result
         if block._layout == "NTC":
             inputs, output = inputs.swapaxes(0, 1), output.swapaxes(0, 1)
-        network = Network(
-            block._mode,
-            inputs.shape[2],
-            block._hidden_size,
-            block._num_layers,
-            block._dir == 2,
-            layout=block._layout,
-            projection_size=block._projection_size,
-        )
-        names = [name for name in block._reg_params if "_" in name]
-        return self._call(block, recorder, network, names, inputs, states, output, finals)
+        sizes = inputs.shape[2], block._hidden_size, block._num_layers, block._dir == 2
+        network = Network(block._mode, *sizes, layout=block._layout, projection_size=block._projection_size)
+        parameters = {name: getattr(block, name) for name in block._reg_params if "_" in name}
+        return self._call(recorder, network, parameters, inputs, states, output, final)
 
     def _cell_call(self, cell: Any, recorder: _Recorder, result: Any, inputs: Any, states: Any) -> Call:
-        output, finals = result
+        output, final = result
         rnn = isinstance(cell, self._rnn.RNNCell)
         kind = "rnn" if rnn else "lstm" if isinstance(cell, self._rnn.LSTMCell) else "gru"
         # A GRUCell of MXNet has no choice.
         gates = "" if rnn else _activation(getattr(cell, "_recurrent_activation", "sigmoid"))
         kind, activations = _cell_of(kind, gates, _activation(getattr(cell, "_activation", "tanh")))
         network = Network(kind, inputs.shape[1], cell._hidden_size, activations=activations)
-        stacked = [[state.expand_dims(0) for state in some] for some in (states, finals)]
-        x, rows = inputs.expand_dims(0), output.expand_dims(0)
-        return self._call(cell, recorder, network, list(cell._reg_params), x, stacked[0], rows, stacked[1])
+        parameters = {f"l0_{name}": getattr(cell, name) for name in cell._reg_params}
+        initial, final = ([state.expand_dims(0) for state in some] for some in (states, final))
+        return self._call(recorder, network, parameters, inputs.expand_dims(0), initial, output.expand_dims(0), final)
 
     def _call(
-        self,
-        block: Any,
-        recorder: _Recorder,
-        network: Network,
-        names: list[str],
-        x: Any,
-        initial: Any,
-        output: Any,
-        finals: Any,
+        self, recorder: _Recorder, network: Network, parameters: Arrays, x: Any, initial: Any, output: Any, final: Any
     ) -> Call:
-        parameters = recorder.once({_of_layer(name): getattr(block, name).data().asnumpy() for name in names})
         kind = np.dtype(output.dtype).name
-        return Call(
-            replace(network, dtype=_network_dtype(kind)),
-            parameters,
-            x.copy(),
-            {name: state.copy() for name, state in zip("hc", initial)},
-            output.copy(),
-            {name: state.copy() for name, state in zip("hc", finals)},
-            (),
-            _lowered(kind),
-            self._layers,
-        )
+        arrays = recorder.once({name: parameter.data().asnumpy() for name, parameter in parameters.items()})
+        first, last = ({name: state.copy() for name, state in zip("hc", states)} for states in (initial, final))
+        network = replace(network, dtype=_network_dtype(kind))
+        return Call(network, arrays, x.copy(), first, output.copy(), last, (), _lowered(kind), self._layers)
 
     def _layers(self, call: Call) -> Any:
         """The hidden values of all layers, from Gluon layer by layer."""
@@ -1346,11 +1303,6 @@ class _Gluon(_Framework):
             return block(array(x), [array(state) for state in initial])[0].asnumpy()
 
         return _layer_by_layer(call, run)
-
-
-def _of_layer(name: str) -> str:
-    """The name of a parameter in a layer; a cell's has none."""
-    return name if re.match(r"[lr]\d+_", name) else f"l0_{name}"
 
 
 _KERAS_CELLS = {"SimpleRNNCell": ("rnn", (0,)), "LSTMCell": ("lstm", (0, 1, 2, 3)), "GRUCell": ("gru", (1, 0, 2))}
@@ -1574,6 +1526,8 @@ class _Keras(_Framework):
         final: Any,
         copied: Callable[[Any, str], Any],
     ) -> Call:
+        """A call of the cells of a stack; it takes each of their arrays, and how these are copied."""
+
         def states(values: Any) -> Arrays:
             arrays = [copied(state[None], dtype) for state in _leaves(values)]
             count = len(arrays) // len(cells)
@@ -1594,11 +1548,9 @@ class _Keras(_Framework):
             raise _Skipped("Keras computed both directions at once: give its layers use_cudnn=False")
         ahead: Call = parts[0]
         behind: Call = parts[1]
-        if (
-            ahead.network.reverse
-            or ahead.network.num_layers > 1
-            or (replace(ahead.network, reverse=True), ahead.computed_in) != (behind.network, behind.computed_in)
-        ):
+        single = not ahead.network.reverse and ahead.network.num_layers == 1
+        same = (replace(ahead.network, reverse=True), ahead.computed_in) == (behind.network, behind.computed_in)
+        if not (single and same):
             sides[0](lambda: ahead)
             sides[1](lambda: behind)
             raise _Skipped("its directions, which are recorded, are not one forward and one backward layer of one cell")
