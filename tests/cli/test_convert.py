@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.cli import main
 from rnnviz.core.config import Network
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import named_arrays
+from tests.cli.calls import Called
 from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of
 
 CONFIG = """
@@ -43,18 +43,9 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 2) -> str:
-    assert main(["convert", *map(str, arguments)]) == code
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err
-
-
-def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, rnnviz: Called) -> None:
     target = tmp_path / "w.onnx"
-    assert main(["convert", str(config), str(target)]) == 0
-    said = capsys.readouterr().out
+    said = rnnviz("convert", config, target).out
     assert said.startswith(f"Wrote {target} (736 weights). Verified: bit-exact round trip, runs with NumPy and ")
     assert said.endswith(".\n")
     assert "onnxruntime" in said
@@ -66,13 +57,12 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, caps
 
 
 @pytest.mark.slow
-def test_an_entry_of_a_model_file_replaces_an_older_file(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_entry_of_a_model_file_replaces_an_older_file(model: Path, tmp_path: Path, rnnviz: Called) -> None:
     target = tmp_path / "w.npz"
     target.write_text("older")
-    assert main(["convert", str(model), str(target), "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
-    assert 'does not contain the activation: give cell = "rnn_tanh" when you read the file.' in capsys.readouterr().out
+    answer = rnnviz("convert", model, target, "--entry", "rnn", "--cell", "rnn_tanh")
+    assert answer.code == 0
+    assert 'does not contain the activation: give cell = "rnn_tanh" when you read the file.' in answer.out
     with np.load(target) as arrays:
         for name, array in weights_of(network("rnn_tanh", 1, False), seed=1).items():
             np.testing.assert_array_equal(arrays[name], array)
@@ -80,7 +70,7 @@ def test_an_entry_of_a_model_file_replaces_an_older_file(
 
 @pytest.mark.usefixtures("no_subprocess")
 def test_a_failed_check_exits_with_3_and_leaves_the_older_file(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    config: Path, tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = named_arrays.write_weights
 
@@ -90,33 +80,29 @@ def test_a_failed_check_exits_with_3_and_leaves_the_older_file(
     monkeypatch.setattr(named_arrays, "write_weights", wrong)
     target = tmp_path / "w.npz"
     target.write_text("older")
-    error = refusal(capsys, config, target, code=3)
+    error = rnnviz.refused("convert", config, target, code=3)
     assert "w.npz was not written, because its check failed: l0_i2h_weight[0, 0] is " in error
     assert target.read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.npz"]
 
 
-def test_an_unwritable_target_is_refused_before_anything_is_read(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert 'its ending is ".pt", and must be one of .params' in refusal(capsys, config, "w.pt")
-    assert "does not exist" in refusal(capsys, config, tmp_path / "gone" / "w.npz")
+def test_an_unwritable_target_is_refused_before_anything_is_read(config: Path, tmp_path: Path, rnnviz: Called) -> None:
+    assert 'its ending is ".pt", and must be one of .params' in rnnviz.refused("convert", config, "w.pt")
+    assert "does not exist" in rnnviz.refused("convert", config, tmp_path / "gone" / "w.npz")
     (tmp_path / "folder.npz").mkdir()
-    assert "it is a folder" in refusal(capsys, config, tmp_path / "folder.npz")
+    assert "it is a folder" in rnnviz.refused("convert", config, tmp_path / "folder.npz")
     config.write_text(CONFIG.format(cell="lstm", dtype="float64"))
-    assert 'network.dtype is "float64"' in refusal(capsys, config, tmp_path / "w.onnx")
+    assert 'network.dtype is "float64"' in rnnviz.refused("convert", config, tmp_path / "w.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "folder.npz"]
 
 
-def test_the_file_that_is_read_is_not_written_over(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_that_is_read_is_not_written_over(model: Path, rnnviz: Called) -> None:
     before = model.read_bytes()
-    assert "as OUT: it is read as IN" in refusal(capsys, model, model, "--entry", "encoder.lstm")
+    assert "as OUT: it is read as IN" in rnnviz.refused("convert", model, model, "--entry", "encoder.lstm")
     assert model.read_bytes() == before
 
 
-def test_options_of_model_files_are_refused_with_a_config(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    error = refusal(capsys, config, tmp_path / "w.npz", "--entry", "x")
+def test_options_of_model_files_are_refused_with_a_config(config: Path, tmp_path: Path, rnnviz: Called) -> None:
+    error = rnnviz.refused("convert", config, tmp_path / "w.npz", "--entry", "x")
     assert f"--entry needs a model file, but {config} is a config." in error
-    assert "--cell needs a model file" in refusal(capsys, config, tmp_path / "w.npz", "--cell", "gru")
+    assert "--cell needs a model file" in rnnviz.refused("convert", config, tmp_path / "w.npz", "--cell", "gru")

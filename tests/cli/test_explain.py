@@ -10,6 +10,7 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.program_source import program_source
 from rnnviz.cli import main
+from tests.cli.calls import Called
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -33,14 +34,13 @@ def notebook(tmp_path: Path) -> str:
     return str(path)
 
 
-def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = main(["explain", *words])
-    out, err = capsys.readouterr()
-    return code, out, err
+def called(rnnviz: Called, *words: str | Path) -> tuple[int, str, str]:
+    answer = rnnviz("explain", *words)
+    return answer.code, answer.out, answer.err
 
 
-def test_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = called(capsys, notebook, *AT)
+def test_second_step_is_printed_term_by_term(notebook: str, rnnviz: Called) -> None:
+    code, out, err = called(rnnviz, notebook, *AT)
     assert (code, err) == (0, "")
     assert out.startswith("h[t=1, u=3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
     assert "\n  h = relu(u + v)\n  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h\n" in out
@@ -60,15 +60,15 @@ def test_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.Captu
         assert total == pytest.approx(sums[side], abs=0.01)
 
 
-def test_wrong_engine_is_explained_with_exit_code_0(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
+def test_wrong_engine_is_explained_with_exit_code_0(notebook: str, rnnviz: Called) -> None:
+    code, out, _ = called(rnnviz, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
     assert "bug:no-h2h-bias is wrong here: it returned h = " in out
     assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees, but the stored h differs")
 
 
-def test_json_to_standard_output(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = called(capsys, notebook, *AT, "--json", "-", "--top", "2")
+def test_json_to_standard_output(notebook: str, rnnviz: Called) -> None:
+    code, out, err = called(rnnviz, notebook, *AT, "--json", "-", "--top", "2")
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert found["where"] == {"layer": 0, "direction": "forward", "timestep": 1, "sample": 0, "unit": 3}
@@ -84,38 +84,22 @@ def test_json_to_standard_output(notebook: str, capsys: pytest.CaptureFixture[st
     ("words", "sentence"),
     [
         (("--layer", "1"), "--layer must be 0 (got 1): there is 1 layer."),
-        (
-            ("--unit", "10"),
-            "--unit must be from 0 to 9 (got 10): there are 10 units.",
-        ),
-        (
-            ("--timestep", "2"),
-            "--timestep must be from 0 to 1 (got 2): there are 2 time steps.",
-        ),
-        (
-            ("--sample", "-1"),
-            "--sample must be from 0 to 15 (got -1): there are 16 samples.",
-        ),
+        (("--unit", "10"), "--unit must be from 0 to 9 (got 10): there are 10 units."),
+        (("--timestep", "2"), "--timestep must be from 0 to 1 (got 2): there are 2 time steps."),
+        (("--sample", "-1"), "--sample must be from 0 to 15 (got -1): there are 16 samples."),
         (
             ("--direction", "backward"),
             "This network has a forward direction only: leave out --direction backward.",
         ),
         (("--top", "0"), "--top must be at least 1 (got 0)."),
-        (
-            ("--json", "no/such/p.json"),
-            f"no/such/p.json cannot be written: the folder {Path('no/such').absolute()} does not exist.",
-        ),
+        (("--json", "/no/such/p.json"), "/no/such/p.json cannot be written: the folder /no/such does not exist."),
     ],
 )
 def test_invalid_position_is_refused_before_the_run(
-    words: tuple[str, str],
-    sentence: str,
-    notebook: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, str], sentence: str, notebook: str, rnnviz: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnnviz.execution.supervisor.run", lambda *_: pytest.fail("it ran"))
-    assert called(capsys, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
+    assert called(rnnviz, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -131,10 +115,9 @@ def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell: str, capsys: py
     assert all(" = " in line or "h=" in line for line in lines)
 
 
-def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = called(capsys, "--program", "gur")
-    assert (code, out) == (2, "")
-    assert all(cell in err for cell in CELLS)
+def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(rnnviz: Called) -> None:
+    sentence = rnnviz.refused("explain", "--program", "gur")
+    assert all(cell in sentence for cell in CELLS)
 
 
 GRADIENTS = """
@@ -154,17 +137,17 @@ candidates = ["bug:no-h2h-bias"]
 """
 
 
-def test_gradients_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gradients_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> None:
     path = tmp_path / "gru.toml"
     path.write_text(GRADIENTS.replace('"numpy"', '"bug:no-h2h-bias"'), encoding="utf-8")
     at = ("--layer", "0", "--direction", "backward", "--timestep", "1", "--unit", "2", "--sample", "1")
-    code, out, err = called(capsys, str(path), *at, "--gradient", "--top", "2")
+    code, out, err = called(rnnviz, str(path), *at, "--gradient", "--top", "2")
     assert (code, err) == (0, "")
     assert out.startswith("grad.h[t=1, u=2] of layer 0, backward, sample 1: GRU\n")
     assert "\n  grad.out = above → + above ←\n" in out
     assert "\n  grad.h = grad.out + Wᵀ grad.v[t+1] + grad.h[t+1] · z[t+1]\n" in out
     assert "\n  grad.z = (grad.h · h[t-1] - grad.h · n) · z · (1 - z)\n" in out
-    code, out, _ = called(capsys, str(path), "--gradient", "r1_h2h_weight[7, 2]", "--json", "-")
+    code, out, _ = called(rnnviz, str(path), "--gradient", "r1_h2h_weight[7, 2]", "--json", "-")
     figures = json.loads(out)
     assert (figures["parameter"], figures["index"]) == ("r1_h2h_weight", [7, 2])
     manual = figures["engines"]["manual"]
@@ -176,11 +159,11 @@ def test_gradients_are_printed_and_written(tmp_path: Path, capsys: pytest.Captur
     assert line["own"]["right"]
 
 
-def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, rnnviz: Called) -> None:
     path, table = tmp_path / "gru.toml", tmp_path / "contributions.csv"
     path.write_text(GRADIENTS, encoding="utf-8")
     number = ("--gradient", "r1_h2h_weight[7, 2]")
-    code, out, err = called(capsys, str(path), *number, "--csv", str(table), "--json", "-")
+    code, out, err = called(rnnviz, str(path), *number, "--csv", str(table), "--json", "-")
     assert (code, err) == (0, "")
     over_time = json.loads(out)["engines"]["manual"]["over_time"]
     with table.open(newline="", encoding="utf-8") as lines:
@@ -190,16 +173,14 @@ def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, capsys:
     assert [float(row["manual"]) for row in rows] == pytest.approx(over_time)
     at = ("--layer", "0", "--timestep", "1", "--unit", "0")
     for options in (("--gradient", "h", *at), ("--gradient", "x[0]", "--timestep", "0"), at):
-        code, out, err = called(capsys, str(path), *options, "--csv", str(tmp_path / "other.csv"))
-        assert (code, out) == (2, "")
-        assert "--csv" in err
+        assert "--csv" in rnnviz.refused("explain", path, *options, "--csv", tmp_path / "other.csv")
     assert not (tmp_path / "other.csv").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--gradient", "q"), "--gradient"),
+        (("--gradient", "q", *AT), "--gradient"),
         (("--gradient", "x[9]", "--timestep", "0"), "--gradient"),
         (("--gradient", "l0_i2h_weight[0]"), "shape"),
         (("--gradient", "l0_i2h_weight"), "l0_i2h_weight[0,0]"),
@@ -211,13 +192,9 @@ def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, capsys:
     ],
 )
 def test_a_gradient_or_value_that_is_not_there_is_refused(
-    options: tuple[str, ...], named: str, notebook: str, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...], named: str, notebook: str, rnnviz: Called
 ) -> None:
-    if options[1] == "q":
-        options = (*options, *AT)
-    code, out, err = called(capsys, notebook, *options)
-    assert (code, out) == (2, "")
-    assert named in err
+    assert named in rnnviz.refused("explain", notebook, *options)
 
 
 PROJECTION = """
@@ -246,8 +223,8 @@ def projection(tmp_path: Path) -> str:
     return str(path)
 
 
-def explained(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    code, out, err = called(capsys, *words, "--json", "-", "--quiet")
+def explained(rnnviz: Called, *words: str) -> dict[str, Any]:
+    code, out, err = called(rnnviz, *words, "--json", "-", "--quiet")
     assert (code, err) == (0, "")
     found: dict[str, Any] = json.loads(out)
     return found
@@ -258,24 +235,22 @@ def explained(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]
     [("h", 2, "h"), ("out", 2, "out"), ("c", 6, "c"), ("i", 6, "i"), ("m", 6, "m"), ("h0", 2, "h0"), ("c0", 6, "c0")],
 )
 def test_each_gradient_of_a_step_is_that_of_its_name(
-    name: str, unit: int, line: str, projection: str, capsys: pytest.CaptureFixture[str]
+    name: str, unit: int, line: str, projection: str, rnnviz: Called
 ) -> None:
     at = STEP[:4] if name.endswith("0") else STEP
-    figures = explained(capsys, projection, *at, "--unit", str(unit), "--gradient", name)
+    figures = explained(rnnviz, projection, *at, "--unit", str(unit), "--gradient", name)
     assert figures["gradient"].partition(" of ")[0].endswith(f"u={unit}]")
     assert figures["gradient"].startswith(f"grad.{line}[")
     found = {each["name"]: each for each in figures["engines"]["manual"]["lines"]}[f"grad.{line}"]
     assert name == "m" or found["own"]["right"]
-    code, _, err = called(capsys, projection, *at, "--unit", str(unit + 1), "--gradient", name)
-    assert code == 2
-    assert "--unit" in err
+    assert "--unit" in rnnviz.refused("explain", projection, *at, "--unit", str(unit + 1), "--gradient", name)
 
 
-def test_without_a_place_the_first_wrong_step_is_explained(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = called(capsys, notebook)
+def test_without_a_place_the_first_wrong_step_is_explained(notebook: str, rnnviz: Called) -> None:
+    code, out, err = called(rnnviz, notebook)
     assert (code, err) == (0, "")
     assert out.startswith(
         "First wrong step of bug:no-h2h-bias: layer 0, forward, t = 0, sample 0, unit 1.\n\nh[t=0, u=1]"
     )
-    figures = explained(capsys, notebook, "--gradient")
+    figures = explained(rnnviz, notebook, "--gradient")
     assert (figures["gradient"].partition(" ")[0], figures["chosen"][:14]) == ("grad.h[t=0,", "First wrong st")

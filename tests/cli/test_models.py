@@ -12,13 +12,13 @@ import tomli_w
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from rnnviz.cli import main
 from rnnviz.cli.models import table
 from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.model_formats.load import choose, entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.onnx import write_weights
+from tests.cli.calls import Called
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 from tests.needs import needs
@@ -36,17 +36,8 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert main([str(word) for word in arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err
-
-
-def test_inspect_lists_every_layer(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", str(model)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_inspect_lists_every_layer(model: Path, rnnviz: Called) -> None:
+    lines = rnnviz("inspect", model).out.splitlines()
     assert [line.split() for line in lines[:3]] == [
         ["name", "cell", "input", "hidden", "layers", "directions", "biases", "initial", "state", "type"],
         ["encoder.lstm", "lstm", "3", "4", "2", "both", "yes", "unknown", "float32"],
@@ -58,12 +49,10 @@ def test_inspect_lists_every_layer(model: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("to_file", [False, True])
-def test_inspect_json_equals_the_table(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to_file: bool
-) -> None:
+def test_inspect_json_equals_the_table(model: Path, tmp_path: Path, rnnviz: Called, to_file: bool) -> None:
     target = str(tmp_path / "list.json") if to_file else "-"
-    assert main(["inspect", str(model), "--json", target]) == 0
-    text = Path(target).read_text(encoding="utf-8") if to_file else capsys.readouterr().out
+    answer = rnnviz("inspect", model, "--json", target)
+    text = Path(target).read_text(encoding="utf-8") if to_file else answer.out
     lstm, rnn, broken = json.loads(text)["entries"]
     assert lstm == {
         "name": "encoder.lstm",
@@ -92,32 +81,26 @@ def test_inspect_json_equals_the_table(
     assert not broken["supported"]
 
 
-def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(tmp_path: Path, rnnviz: Called) -> None:
     keys = 'cell = "gru_reset_before"\nclip = 0.5\nactivations = ["hard_sigmoid", "leaky_relu(0.1)"]\n'
     (tmp_path / "c.toml").write_text(f"[network]\ninput_size = 3\nhidden_size = 4\n{keys}")
     model, archive = str(tmp_path / "m.onnx"), str(tmp_path / "m.npz")
-    assert main(["convert", str(tmp_path / "c.toml"), model, "--quiet"]) == 0
-    assert main(["inspect", model]) == 0
-    assert 'clip = 0.5, activations = ["hard_sigmoid", "leaky_relu(0.1)"]' in capsys.readouterr().out
-    assert main(["config", "--from", model, "--initial-state", "zeros"]) == 0
-    network = tomllib.loads(config := capsys.readouterr().out)["network"]
+    assert rnnviz("convert", tmp_path / "c.toml", model, "--quiet").code == 0
+    assert 'clip = 0.5, activations = ["hard_sigmoid", "leaky_relu(0.1)"]' in rnnviz("inspect", model).out
+    network = tomllib.loads(config := rnnviz("config", "--from", model, "--initial-state", "zeros").out)["network"]
     assert (network["cell"], network["clip"]) == ("gru_reset_before", 0.5)
     assert network["activations"] == ["hard_sigmoid", "leaky_relu(0.1)"]
     (tmp_path / "m.toml").write_text(config)
-    assert main(["run", str(tmp_path / "m.toml"), "--quiet", "--engines", "onnx,manual"]) == 0
-    assert main(["convert", model, archive]) == 0
-    assert 'cell = "gru_reset_before", activations = ' in capsys.readouterr().out
-    assert main(["config", "--from", archive, "--cell", "gru_reset_before"]) == 0
-    assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "gru_reset_before"
+    assert rnnviz("run", tmp_path / "m.toml", "--quiet", "--engines", "onnx,manual").code == 0
+    assert 'cell = "gru_reset_before", activations = ' in rnnviz("convert", model, archive).out
+    assert (
+        tomllib.loads(rnnviz("config", "--from", archive, "--cell", "gru_reset_before").out)["network"]["cell"]
+        == "gru_reset_before"
+    )
 
 
-def test_config_of_an_entry_runs_with_its_weights(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["config", "--from", str(model), "--entry", "encoder.lstm"]) == 0
-    text = capsys.readouterr().out
+def test_config_of_an_entry_runs_with_its_weights(model: Path, tmp_path: Path, rnnviz: Called) -> None:
+    text = rnnviz("config", "--from", model, "--entry", "encoder.lstm").out
     assert tomllib.loads(text)["parameters"] == {
         "initializer": "file",
         "path": str(model),
@@ -130,45 +113,44 @@ def test_config_of_an_entry_runs_with_its_weights(
     config, result = tmp_path / "elsewhere" / "c.toml", tmp_path / "r.npz"
     config.parent.mkdir()
     config.write_text(text, encoding="utf-8")
-    assert main(["run", str(config), "--engines", "manual,onnx", "--quiet", "--npz", str(result)]) == 0
+    assert rnnviz("run", config, "--engines", "manual,onnx", "--quiet", "--npz", result).code == 0
     with np.load(result) as arrays:
         for name, array in weights_of(network("lstm", 2, True)).items():
             np.testing.assert_array_equal(arrays[f"parameters.{name}"], array)
 
 
-def test_unknown_cell_needs_the_option(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    error = refusal(capsys, "config", "--from", model, "--entry", "rnn")
+def test_unknown_cell_needs_the_option(model: Path, rnnviz: Called) -> None:
+    error = rnnviz.refused("config", "--from", model, "--entry", "rnn")
     assert 'give cell = "rnn_tanh" or cell = "rnn_relu"' in error
     assert "--cell" in error
-    assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
-    assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "rnn_relu"
-    assert '"lstm"' in refusal(capsys, "config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
+    assert (
+        tomllib.loads(rnnviz("config", "--from", model, "--entry", "rnn", "--cell", "rnn_relu").out)["network"]["cell"]
+        == "rnn_relu"
+    )
+    assert '"lstm"' in rnnviz.refused("config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
 
 
 @needs("mxnet", "PySide6")
-def test_run_repeats_assumptions_in_every_output(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
-    captured = capsys.readouterr()
+def test_run_repeats_assumptions_in_every_output(model: Path, tmp_path: Path, rnnviz: Called) -> None:
+    captured = rnnviz("config", "--from", model, "--entry", "rnn", "--cell", "rnn_relu")
     assumption = "the file does not say the activation: rnn_relu was chosen"
     assert captured.err == f"{model}: rnn: {assumption}.\n"
     config, words = tmp_path / "c.toml", tmp_path / "r.json"
     config.write_text(captured.out, encoding="utf-8")
     outputs = [tmp_path / "r.html", tmp_path / "r.ipynb"]
     arguments = ["--json", str(words), "--report", str(outputs[0]), "--notebook", str(outputs[1])]
-    assert main(["run", str(config), "--engines", "manual,onnx", *arguments]) == 0
-    assert f"Assumption: {assumption}." in capsys.readouterr().out
+    assert f"Assumption: {assumption}." in rnnviz("run", config, "--engines", "manual,onnx", *arguments).out
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
     assert assumption in outputs[0].read_text(encoding="utf-8")
     assert "Assumption: the file does not say the activation: rnn" in outputs[1].read_text(encoding="utf-8")
     place = ["--layer", "0", "--timestep", "0", "--unit", "0"]
-    assert main(["explain", str(config), *place, "--engines", "manual,onnx", "--json", str(words)]) == 0
-    assert capsys.readouterr().out.endswith(f"\nAssumption: {assumption}.\n")
+    assert rnnviz("explain", config, *place, "--engines", "manual,onnx", "--json", words).out.endswith(
+        f"\nAssumption: {assumption}.\n"
+    )
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
 
-def test_run_uses_the_stored_initial_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_uses_the_stored_initial_state(tmp_path: Path, rnnviz: Called) -> None:
     shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "h0": (1, 3, 4), "c0": (1, 3, 4)}
     arrays = random_arrays(shapes, seed=5)
     node = helper.make_node("LSTM", ["X", "W", "R", "B", "", "h0", "c0"], ["Y", "Y_h", "Y_c"], hidden_size=4)
@@ -179,12 +161,11 @@ def test_run_uses_the_stored_initial_state(tmp_path: Path, capsys: pytest.Captur
     model = helper.make_model(helper.make_graph([node], "g", [x], [y], stored))
     path, config, archive, sequence = (tmp_path / name for name in ("m.onnx", "c.toml", "r.npz", "x.npy"))
     onnx.save(model, path)
-    assert main(["config", "--from", str(path)]) == 0
-    tables = tomllib.loads(capsys.readouterr().out)
+    tables = tomllib.loads(rnnviz("config", "--from", path).out)
     assert tables["sequence"]["batch_size"] == 3
     np.save(sequence, random_arrays({"x": (3, 5, 3)})["x"])
     config.write_text(tomli_w.dumps({**tables, "sequence": {"path": str(sequence)}}), encoding="utf-8")
-    assert main(["run", str(config), "--engines", "manual,onnx", "--quiet", "--npz", str(archive)]) == 0
+    assert rnnviz("run", config, "--engines", "manual,onnx", "--quiet", "--npz", archive).code == 0
     (expected,) = ReferenceEvaluator(model).run(None, {"X": np.load(sequence).swapaxes(0, 1)})
     with np.load(archive) as found:
         np.testing.assert_allclose(found["manual.output"].swapaxes(0, 1), expected[:, 0], atol=1e-6)
@@ -202,24 +183,21 @@ def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @needs("mxnet")
-def test_open_initial_state_must_be_chosen(
-    open_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    error = refusal(capsys, "config", "--from", open_state)
+def test_open_initial_state_must_be_chosen(open_state: Path, tmp_path: Path, rnnviz: Called) -> None:
+    error = rnnviz.refused("config", "--from", open_state)
     assert 'it starts from the final state of "enc"' in error
     assert "--initial-state" in error
-    assert "--initial-state must be zeros, uniform, normal or" in refusal(
-        capsys, "config", "--from", open_state, "--initial-state", "zero"
+    assert "--initial-state must be zeros, uniform, normal or" in rnnviz.refused(
+        "config", "--from", open_state, "--initial-state", "zero"
     )
     np.savez(tmp_path / "s.npz", h=np.ones((4, 2, 4)), c=np.ones((4, 2, 4)))
     for choice in ("zeros", "normal", str(tmp_path / "s.npz")):
-        assert main(["config", "--from", str(open_state), "--initial-state", choice]) == 0
-        captured = capsys.readouterr()
+        captured = rnnviz("config", "--from", open_state, "--initial-state", choice)
         chosen = tomllib.loads(captured.out)["initial_state"]
         named = {"source": "file", "path": choice} if choice.endswith(".npz") else {"source": choice}
         assert {key: chosen.get(key) for key in named} == named
         assert captured.err.count("\n") == 2
-    assert main(["convert", str(open_state), str(tmp_path / "converted.npz")]) == 0
+    assert rnnviz("convert", open_state, tmp_path / "converted.npz").code == 0
 
 
 @pytest.mark.parametrize(
@@ -231,20 +209,19 @@ def test_table_shows_directions(bidirectional: bool | None, reverse: bool, shown
     assert table([entry]).splitlines()[1].split()[5] == shown
 
 
-def test_config_prints_assumptions_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_prints_assumptions_on_standard_error(tmp_path: Path, rnnviz: Called) -> None:
     model = str(tmp_path / "w.weights.h5")
     write_keras_weights(Path(model))
-    assert "--cell gru" in refusal(capsys, "config", "--from", model, "--entry", "uni3_0")
-    assert main(["config", "--from", model, "--entry", "uni3_0", "--cell", "gru"]) == 0
-    captured = capsys.readouterr()
+    assert "--cell gru" in rnnviz.refused("config", "--from", model, "--entry", "uni3_0")
+    captured = rnnviz("config", "--from", model, "--entry", "uni3_0", "--cell", "gru")
     assert tomllib.loads(captured.out)["network"]["cell"] == "gru"
     assert "go_backwards" in captured.err
 
 
-def test_several_entries_need_a_name(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in refusal(capsys, "config", "--from", model)
-    assert 'no recurrent network "x"' in refusal(capsys, "config", "--from", model, "--entry", "x")
-    assert "broken cannot be run" in refusal(capsys, "config", "--from", model, "--entry", "broken")
+def test_several_entries_need_a_name(model: Path, rnnviz: Called) -> None:
+    assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in rnnviz.refused("config", "--from", model)
+    assert 'no recurrent network "x"' in rnnviz.refused("config", "--from", model, "--entry", "x")
+    assert "broken cannot be run" in rnnviz.refused("config", "--from", model, "--entry", "broken")
 
 
 def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path: Path) -> None:
@@ -257,32 +234,30 @@ def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path: Path) -> 
         choose(layers, None, path)
 
 
-def test_model_options_need_a_model_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_options_need_a_model_file(rnnviz: Called) -> None:
     for option in ("--entry", "--initial-state"):
-        assert f"{option} needs --from FILE" in refusal(capsys, "config", option, "x")
-    assert "--from FILE, not both" in refusal(capsys, "config", "lstm", "--from", "x.pt")
+        assert f"{option} needs --from FILE" in rnnviz.refused("config", option, "x")
+    assert "--from FILE, not both" in rnnviz.refused("config", "lstm", "--from", "x.pt")
 
 
-def test_unreadable_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "missing.pt does not exist" in refusal(capsys, "inspect", tmp_path / "missing.pt")
+def test_unreadable_file_is_refused(tmp_path: Path, rnnviz: Called) -> None:
+    assert "missing.pt does not exist" in rnnviz.refused("inspect", tmp_path / "missing.pt")
     (tmp_path / "w.pt").write_bytes(b"no model")
-    assert "w.pt is not a valid PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")
+    assert "w.pt is not a valid PyTorch file" in rnnviz.refused("config", "--from", tmp_path / "w.pt")
 
 
-def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, rnnviz: Called) -> None:
     path = tmp_path / "w.npz"
     np.savez(path, **{f"layer{k}.kernel": np.ones((k + 1, 8), np.float32) for k in range(12)})
-    assert main(["inspect", str(path)]) == 0
-    out = capsys.readouterr().out
+    out = rnnviz("inspect", path).out
     assert "12 arrays" in out
     assert '"layer0.kernel" (1, 8)' in out
     assert all(name in out for name in ("l0_i2h_weight", "weight_ih_l0", "recurrent_kernel"))
-    assert main(["inspect", str(path), "--json", "-"]) == 0
-    listed = json.loads(capsys.readouterr().out)
+    listed = json.loads(rnnviz("inspect", path, "--json", "-").out)
     assert (listed["entries"], len(listed["arrays"])) == ([], 12)
     assert listed["arrays"][3] == {"name": "layer3.kernel", "shape": [4, 8]}
-    assert "12 arrays" in refusal(capsys, "config", "--from", path)
+    assert "12 arrays" in rnnviz.refused("config", "--from", path)
     (tmp_path / "c.toml").write_text(
         f'[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[parameters]\npath = "{path}"\nentry = "x"\n'
     )
-    assert "12 arrays" in refusal(capsys, "run", tmp_path / "c.toml", "--engines", "manual,onnx", "--quiet")
+    assert "12 arrays" in rnnviz.refused("run", tmp_path / "c.toml", "--engines", "manual,onnx", "--quiet")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.cli import main
+from tests.cli.calls import Called
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -32,22 +32,18 @@ def write(path: Path, candidate: str) -> Path:
 
 
 @needs("PySide6")
-def test_an_exported_run_is_a_recording_of_each_of_its_engines(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path: Path, rnnviz: Called) -> None:
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
     archive = tmp_path / "made.npz"
-    assert main(["run", str(made), "--npz", str(archive), "--quiet"]) == 1
+    assert rnnviz("run", made, "--npz", archive, "--quiet").code == 1
     against = write(tmp_path / "against.toml", "recording:made.npz#bug:update-gate-inverted")
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "npz", "png")}
-    assert (
-        main(["run", str(against), *(word for kind, path in outputs.items() for word in (f"--{kind}", str(path)))]) == 1
-    )
+    answer = rnnviz("run", against, *(word for kind, path in outputs.items() for word in (f"--{kind}", path)))
     name = f"recording:{archive}#bug:update-gate-inverted"
-    said, err = capsys.readouterr()
-    assert said.startswith("✘ made.npz#bug:update-gate-inverted differs from what these weights and this input give")
-    assert "first at layer 0, forward, t = 0" in said.partition("\n")[0]
-    assert err == ""
+    assert (answer.code, answer.err) == (1, "")
+    first, *_ = answer.out.splitlines()
+    assert first.startswith("✘ made.npz#bug:update-gate-inverted differs from what these weights and this input give")
+    assert "first at layer 0, forward, t = 0" in first
     found = json.loads(outputs["json"].read_text(encoding="utf-8"))
     assert (found["verdict"], found["candidate"]) == ("disagree", name)
     assert found["diagnosis"] == ["update-gate-inverted"]
@@ -69,33 +65,31 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(
     ],
 )
 def test_a_float16_recording_may_state_the_precision_of_its_computation(
-    tmp_path: Path, computed_in: str, change: float, code: int, verdict: str, share: float
+    rnnviz: Called, tmp_path: Path, computed_in: str, change: float, code: int, verdict: str, share: float
 ) -> None:
     archive = tmp_path / "mine.npz"
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
-    main(["run", str(made), "--npz", str(archive), "--quiet"])
+    rnnviz("run", made, "--npz", archive, "--quiet")
     with np.load(archive, allow_pickle=False) as arrays:
         kept = {kind: (arrays[f"manual.{kind}"] * change).astype(np.float16) for kind in ("hidden", "output", "state")}
     said = {"computed_in": np.array(computed_in)} if computed_in else {}
     np.savez(tmp_path / "mine.npz", **kept, **said)
     config = write(tmp_path / "against.toml", "recording:mine.npz")
-    assert main(["run", str(config), "--json", str(tmp_path / "out.json"), "--quiet"]) == code
+    assert rnnviz("run", config, "--json", tmp_path / "out.json", "--quiet").code == code
     found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["audit"][f"recording:{archive}"]
     assert (found["verdict"], found["undetermined"]) == (verdict, share)
 
 
-def test_an_exported_run_with_padding_is_an_input_and_a_recording(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_exported_run_with_padding_is_an_input_and_a_recording(tmp_path: Path, rnnviz: Called) -> None:
     network = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nbidirectional = true\n'
     sequence = '[sequence]\nbatch_size = 3\ntimesteps = 6\nlengths = [2, 6, 3]\n[initial_state]\nsource = "normal"\n'
     first, again, archive = (tmp_path / name for name in ("first.toml", "again.toml", "run.npz"))
     first.write_text(f"{network}{sequence}", encoding="utf-8")
-    assert main(["run", str(first), "--engines", "manual,bug:final-state-at-last-timestep", "--npz", str(archive)]) == 1
+    assert rnnviz("run", first, "--engines", "manual,bug:final-state-at-last-timestep", "--npz", archive).code == 1
     given = "".join(f'[{table}]\npath = "run.npz"\n' for table in ("sequence", "parameters", "initial_state"))
     again.write_text(f"{network}{given}", encoding="utf-8")
-    capsys.readouterr()
-    assert main(["run", str(again), "--engines", f"manual,recording:{archive}#manual", "--json", "-"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    answer = rnnviz("run", again, "--engines", f"manual,recording:{archive}#manual", "--json", "-")
+    assert answer.code == 0
+    found = json.loads(answer.out)
     assert (found["verdict"], found["lengths"], found["elements"]) == ("agree", [2, 6, 3], 2 * 4 * 11)
     assert found["max_abs_error"]["value"] == 0.0

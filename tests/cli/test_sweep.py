@@ -13,10 +13,10 @@ import polars as pl
 import psutil
 import pytest
 
-from rnnviz.cli import main
 from rnnviz.cli.terminal import DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 from rnnviz.sweeps.results import load_sweep_results
+from tests.cli.calls import Called
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -32,47 +32,45 @@ def write(folder: Path, text: str = GRID) -> Path:
     return path
 
 
-def test_finished_sweep_computes_nothing_again(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_sweep_computes_nothing_again(tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path)
-    assert main(["sweep", str(path), "--csv", str(tmp_path / "a.csv"), "--json", str(tmp_path / "a.json")]) == 0
-    out, err = capfd.readouterr()
-    assert out == "✔ 2 agree\n"
-    assert err == ""
+    answer = rnnviz("sweep", path, "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    assert (answer.code, answer.out, answer.err) == (0, "✔ 2 agree\n", "")
     assert pl.read_csv(tmp_path / "a.csv")["network.hidden_size"].to_list() == [4, 6]
     assert load_sweep_results(tmp_path / "a.json") == load_sweep_results(tmp_path / "a.csv")
     # Nothing can be computed any more, and nothing has to be.
     monkeypatch.setattr("rnnviz.sweeps.driver.LocalScheduler.submit", None)
-    assert main(["sweep", str(path), "--json", "-", "--quiet"]) == 0
-    out, _ = capfd.readouterr()
-    assert json.loads(out) == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert json.loads(rnnviz("sweep", path, "--json", "-", "--quiet").out) == json.loads(
+        (tmp_path / "a.json").read_text(encoding="utf-8")
+    )
 
 
-def test_disagreeing_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_disagreeing_row_sets_the_exit_code(tmp_path: Path, rnnviz: Called) -> None:
     path = write(tmp_path)
-    assert main(["sweep", str(path), "--engines", "onnx, bug:no-h2h-bias", "--workers", "1"]) == 1
-    out, _ = capfd.readouterr()
-    counts, first, second = out.splitlines()
+    answer = rnnviz("sweep", path, "--engines", "onnx, bug:no-h2h-bias", "--workers", "1")
+    assert answer.code == 1
+    counts, first, second = answer.out.splitlines()
     assert counts == "✔ 2 agree · ✘ 2 disagree"
     assert all("engine bug:no-h2h-bias: bug:no-h2h-bias is wrong, first at layer 0" in line for line in (first, second))
-    assert main(["sweep", str(path), "--engines", "onnx", "--quiet"]) == 0
-    assert capfd.readouterr() == ("", "")
+    answer = rnnviz("sweep", path, "--engines", "onnx", "--quiet")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
 
 
-def test_failed_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failed_row_sets_the_exit_code(tmp_path: Path, rnnviz: Called) -> None:
     code = tmp_path / "mine.py"
     code.write_text("def step(x, state, p):\n    raise ValueError('no')\n", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\n')
-    assert main(["sweep", str(path), "--engines", str(code)]) == 3
-    assert capfd.readouterr().out.startswith("! 1 failed\n  ! engine mine.py: ")
+    answer = rnnviz("sweep", path, "--engines", code)
+    assert answer.code == 3
+    assert answer.out.startswith("! 1 failed\n  ! engine mine.py: ")
 
 
-def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, rnnviz: Called) -> None:
     (tmp_path / "mine.py").write_text("raise SystemExit", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
-    assert main(["sweep", str(path)]) == WRONG_INPUT
-    assert "it runs only if you name it with --engines" in capfd.readouterr().out
+    answer = rnnviz("sweep", path)
+    assert answer.code == WRONG_INPUT
+    assert "it runs only if you name it with --engines" in answer.out
 
 
 @pytest.mark.parametrize(
@@ -86,31 +84,30 @@ def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, capfd: pytest.C
     ],
 )
 def test_refused_rows_set_the_exit_code(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], dtypes: str, options: tuple[str, ...], code: int
+    tmp_path: Path, rnnviz: Called, dtypes: str, options: tuple[str, ...], code: int
 ) -> None:
     # ONNX Runtime has no LSTM of float64.
     path = write(tmp_path, GRID.replace("hidden_size = [4, 6]", f"dtype = {dtypes}"))
-    assert main(["sweep", str(path), "--workers", "1", "--quiet", *options]) == code
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert ("refused" in err) == (code != 0)
-    assert ("--allow-refused" in err) == (code != 0 and "float32" in dtypes)
+    answer = rnnviz("sweep", path, "--workers", "1", "--quiet", *options)
+    assert (answer.code, answer.out) == (code, "")
+    assert ("refused" in answer.err) == (code != 0)
+    assert ("--allow-refused" in answer.err) == (code != 0 and "float32" in dtypes)
 
 
 @pytest.mark.slow
-def test_cluster_equals_local_results(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_cluster_equals_local_results(tmp_path: Path, rnnviz: Called) -> None:
     distributed = pytest.importorskip("distributed")
     path = write(tmp_path)
     words = ["sweep", str(path), "--engines", "onnx,bug:no-h2h-bias"]
     options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "host": "127.0.0.1"}
     with distributed.LocalCluster(processes=True, **options) as cluster:
-        there = main([*words, "--scheduler", cluster.scheduler_address, "--journal", str(tmp_path / "there")])
-        on_cluster = capfd.readouterr().out
+        there = rnnviz(*words, "--scheduler", cluster.scheduler_address, "--journal", tmp_path / "there")
     for thread in threading.enumerate():
         if thread.name.startswith("AsyncProcess"):
             thread.join(5)
-    assert there == main(words) == 1
-    assert on_cluster == capfd.readouterr().out
+    here = rnnviz(*words)
+    assert there.code == here.code == 1
+    assert there.out == here.out
 
 
 @pytest.mark.parametrize(
@@ -124,24 +121,16 @@ def test_cluster_equals_local_results(tmp_path: Path, capfd: pytest.CaptureFixtu
     ],
     ids=range(5),
 )
-def test_errors_are_one_sentence(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, options: list[str], sentence: str
-) -> None:
-    assert main(["sweep", str(write(tmp_path, text)), *options]) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith("rnnviz: ")
-    assert sentence in err
-    assert err.count("\n") == 1
+def test_errors_are_one_sentence(tmp_path: Path, rnnviz: Called, text: str, options: list[str], sentence: str) -> None:
+    assert sentence in rnnviz.refused("sweep", write(tmp_path, text), *options)
 
 
-def test_scheduler_without_dask_is_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scheduler_without_dask_is_refused(tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "rnnviz.sweeps.cluster", raising=False)
-    assert main(["sweep", str(write(tmp_path)), "--scheduler", "tcp://127.0.0.1:8786"]) == 3
-    assert 'pip install "rnnviz[cluster]"' in capfd.readouterr().err
+    answer = rnnviz("sweep", write(tmp_path), "--scheduler", "tcp://127.0.0.1:8786")
+    assert answer.code == 3
+    assert 'pip install "rnnviz[cluster]"' in answer.err
 
 
 @pytest.mark.slow
@@ -166,12 +155,13 @@ def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path: Path) -> None:
     assert alive == []
 
 
-def test_unwritable_table_keeps_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_table_keeps_the_verdict(tmp_path: Path, rnnviz: Called) -> None:
     pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
     os.mkfifo(pipe)
     network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
     sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
     write_starter("gru", tmp_path / "mine.py")
     for engine, code in (("bug:no-h2h-bias", DISAGREE), (str(tmp_path / "mine.py"), WRONG_INPUT)):
-        assert main(["sweep", str(sweep), "--engines", engine, "--csv", str(pipe), "--quiet"]) == code
-        assert "no program reads" in capsys.readouterr().err
+        answer = rnnviz("sweep", sweep, "--engines", engine, "--csv", pipe, "--quiet")
+        assert answer.code == code
+        assert "no program reads" in answer.err

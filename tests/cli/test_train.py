@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cli import main
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.resources import resource_path
 from rnnviz.training.checkpoints import linear_file, write_trained
-from rnnviz.training.loop import GRADIENT_TOLERANCE
+from rnnviz.training.history import TrainingHistory
 from rnnviz.training.task import load_task
+from rnnviz.verify.verdict import Verdict
+from tests.cli.calls import Called
 from tests.profiles import nightly_except
 
 TASK = """
@@ -38,10 +39,9 @@ def _written(folder: Path, text: str = TASK) -> Path:
     return path
 
 
-def test_losses_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_losses_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> None:
     path, weights = _written(tmp_path), tmp_path / "w.npz"
-    assert main(["train", str(path), "--json", str(tmp_path / "a.json"), "--weights", str(weights)]) == 0
-    said = capsys.readouterr().out
+    said = rnnviz("train", path, "--json", tmp_path / "a.json", "--weights", weights).out
     figures = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert figures["verdict"] is None
     assert len(figures["loss"]["steps"]) == len(figures["norm"]) == len(figures["accuracy"]) == 7
@@ -60,14 +60,13 @@ def test_losses_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
-def test_characters_become_a_model_that_generates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_characters_become_a_model_that_generates(tmp_path: Path, rnnviz: Called) -> None:
     (tmp_path / "text.txt").write_text("abcdefgh " * 100, encoding="utf-8")
     path = _written(tmp_path, TASK.replace('kind = "parity"', 'kind = "characters"\npath = "text.txt"'))
     model = str(tmp_path / "w.safetensors")
-    assert main(["train", str(path), "--weights", model, "--quiet"]) == 0
+    assert rnnviz("train", path, "--weights", model, "--quiet").code == 0
     assert not (tmp_path / "w-linear.npz").exists()
-    assert main(["generate", model, "--prefix", "abc", "--length", "5"]) == 0
-    said = capsys.readouterr().out.rstrip("\n")
+    said = rnnviz("generate", model, "--prefix", "abc", "--length", "5").out.rstrip("\n")
     assert said.startswith("abc")
     assert set(said) <= set("abcdefgh ")
 
@@ -84,57 +83,34 @@ def test_characters_become_a_model_that_generates(tmp_path: Path, capsys: pytest
         (["{peephole}", "--library", "torch"], "--library torch cannot train LSTM with peepholes"),
     ],
 )
-def test_refusals(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusals(words: list[str], said: str, tmp_path: Path, rnnviz: Called) -> None:
     peephole = tmp_path / "peephole.toml"
     peephole.write_text('[network]\ncell = "lstm_peephole"\n', encoding="utf-8")
     named = {"task": _written(tmp_path), "folder": tmp_path, "peephole": peephole}
-    assert main(["train", *(word.format(**named) for word in words)]) == 2
-    assert said in capsys.readouterr().err
+    answer = rnnviz("train", *(word.format(**named) for word in words))
+    assert answer.code == 2
+    assert said in answer.err
 
 
 @pytest.mark.parametrize("path", sorted(resource_path("training").glob("*.toml")), ids=lambda path: path.stem)
-def test_examples_are_tasks(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_are_tasks(path: Path, rnnviz: Called) -> None:
     task = load_task(path)
     assert task.problem.kind == {"example": "adding", "adding-tanh": "adding"}.get(path.stem, path.stem)
-    assert main(["train", "--example", *([] if path.stem == "example" else [path.stem])]) == 0
-    assert capsys.readouterr().out == path.read_text(encoding="utf-8")
+    answer = rnnviz("train", "--example", *([] if path.stem == "example" else [path.stem]))
+    assert answer.code == 0
+    assert answer.out == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_a_wrong_step_is_a_disagreement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from rnnviz.training import loop, process
-
-    class Here:
-        """Trains in this process, where the tolerance is too small."""
-
-        def __init__(self, task: Any) -> None:
-            self._loop = loop.TrainingLoop(task)
-            self.ended = False
-
-        def __enter__(self) -> "Here":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def events(self, _: float) -> tuple[Any, ...]:
-            self.ended = True
-            return tuple(self._loop)
-
-        def checkpoint(self) -> tuple[Any, tuple[Any, ...]]:
-            return self._loop.checkpoint(), ()
-
-    monkeypatch.setattr(process, "TrainingProcess", Here)
-    monkeypatch.setitem(GRADIENT_TOLERANCE, "float32", 1e-12)
-    monkeypatch.setattr("rnnviz.training.loop._ROUNDINGS", 1e-9)
-    assert main(["train", str(_written(tmp_path)), "--library", "gluon"]) == 1
-    assert "is wrong, first at training step 1: its gradient of" in capsys.readouterr().out
+def test_a_wrong_step_is_a_disagreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnnviz: Called) -> None:
+    monkeypatch.setattr(TrainingHistory, "verdict", Verdict.DISAGREE)
+    monkeypatch.setattr(TrainingHistory, "sentences", ("It is wrong.",))
+    answer = rnnviz("train", _written(tmp_path))
+    assert (answer.code, answer.out) == (1, "It is wrong.\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_the_weights_are_verified_keeps_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     def interrupted(*given: Any) -> Any:
         os.kill(os.getpid(), number)
@@ -145,7 +121,7 @@ def test_a_signal_while_the_weights_are_verified_keeps_them(
     # A shell starts what runs in its background with Ctrl-C ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        assert main(["train", str(_written(tmp_path)), "--weights", str(weights)]) == 128 + number
+        assert rnnviz("train", _written(tmp_path), "--weights", weights).code == 128 + number
     finally:
         signal.signal(signal.SIGINT, before)
     assert entries_of(weights)
