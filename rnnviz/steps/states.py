@@ -47,6 +47,11 @@ class SampleUnitBlock:
         """(S, U)."""
         return self.samples[1] - self.samples[0], self.units[1] - self.units[0]
 
+    @property
+    def index(self) -> tuple[slice, slice]:
+        """Of an array (..., N, U)."""
+        return slice(*self.samples), slice(*self.units)
+
 
 Blocks: TypeAlias = Callable[[SampleUnitBlock, slice], ArrayBlock]
 """The values (B, S, U) of some time steps in float64, without bounds."""
@@ -67,23 +72,19 @@ class CellStates:
         budget: int = _CHECKPOINT_BYTES,
         blocks: Blocks | None = None,
     ) -> None:
-        self._inputs, self._trace = inputs, trace
-        self._blocks = blocks
-        graph = inputs.network.graph
-        self._decay = graph.decay("c")
-        self._whole = graph.mixes_units
+        self._inputs, self._trace, self._blocks, self._eps = inputs, trace, blocks, trace.eps
+        self._decay, self._whole = inputs.network.graph.decay("c"), inputs.network.graph.mixes_units
         self._c0 = inputs.initial_state["c"]
-        self._eps = trace.eps
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
-        self.interrupt: Callable[[], None] = _go_on
+        self.interrupt: Callable[[], None] = lambda: None
         """Called before each block of a long way; may raise to give it up. States found before it are kept."""
         self._prepared: tuple[tuple[int, int, tuple[int, int]], BoundedLayer] | None = None
 
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
         """(S, U): c[t-1] of the step at `timestep`, which is the initial state at the first step."""
         if self._inputs.lengths and samples.stop - samples.start > 1:
-            return self._by_sample(lambda one: self.before(layer, direction, timestep, one, units), samples, axis=0)
+            return _by_sample(lambda one: self.before(layer, direction, timestep, one, units), samples, axis=0)
         length = self._inputs.length(samples.start)
         if timestep >= length:
             return exact(np.zeros((1, units.stop - units.start)), self._eps)
@@ -94,11 +95,8 @@ class CellStates:
     def previous(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> FloatArray:
         """(B, S, U): c[t-1] of each step of some time steps, in the order of time."""
         if self._inputs.lengths and samples.stop - samples.start > 1:
-            parts = [
-                self.previous(layer, direction, times, slice(n, n + 1), units)
-                for n in range(samples.start, samples.stop)
-            ]
-            return np.concatenate(parts, axis=1)
+            each = (slice(n, n + 1) for n in range(samples.start, samples.stop))
+            return np.concatenate([self.previous(layer, direction, times, one, units) for one in each], axis=1)
         backward = self._inputs.network.backward(direction)
         computed = min(times.stop, max(times.start + 1, self._inputs.length(samples.start)))
         padding = np.zeros((times.stop - computed, samples.stop - samples.start, units.stop - units.start))
@@ -113,7 +111,7 @@ class CellStates:
         if self._trace.cell is not None:
             return recorded(self._trace, self._trace.cell[layer, direction, times, samples, units], self._eps)
         if self._inputs.lengths and samples.stop - samples.start > 1:
-            return self._by_sample(lambda one: self.after(layer, direction, times, one, units), samples, axis=1)
+            return _by_sample(lambda one: self.after(layer, direction, times, one, units), samples, axis=1)
         length = self._inputs.length(samples.start)
         stop = min(times.stop, max(times.start, length))
         padding = exact(np.zeros((times.stop - stop, 1, units.stop - units.start)), self._eps)
@@ -122,37 +120,33 @@ class CellStates:
         columns = self._columns(layer, direction, samples, units)
         first = length - stop if self._inputs.network.backward(direction) else times.start
         last = first + stop - times.start
-        cells, c = self._follow(columns, first, last, self._before(columns, first))
+        before = self._before(columns, first)
+        with np.errstate(all="ignore"):
+            cells, c = self._carry(columns, self._block(columns, first, last), before)
         self._checkpoints.put(columns, last, c)
         cells = cells[..., units] if self._whole else cells
         return _joined([cells, padding], axis=0) if stop < times.stop else cells
 
-    def _by_sample(self, read: Callable[[slice], BoundedArray], samples: slice, axis: int) -> BoundedArray:
-        """The states of samples of different lengths, which begin and end at different steps."""
-        return _joined([read(slice(n, n + 1)) for n in range(samples.start, samples.stop)], axis)
-
     def _before(self, columns: SampleUnitBlock, step: int) -> BoundedArray:
         """c before a step, counted in the order of computation."""
         if step == 0:
-            return self._initial(columns)
-        layer, direction, samples, units = _indices(columns)
+            c0 = self._c0[columns.layer * self._inputs.network.directions + columns.direction][columns.index]
+            return exact(c0.astype(np.float64), self._eps)
         if self._trace.cell is not None:
-            length = self._inputs.length(samples.start)
-            timestep = length - step if self._inputs.network.backward(direction) else step - 1
-            return recorded(self._trace, self._trace.cell[layer, direction, timestep, samples, units], self._eps)
+            cells = self._trace.cell[columns.layer, columns.direction, self._times(columns, step - 1, step)]
+            return recorded(self._trace, cells[0][columns.index], self._eps)
         known, c = self._checkpoints.nearest(columns, step)
         if known == step and c is not None:
             return c
-        if c is None:
-            c = self._initial(columns)
+        c = self._before(columns, 0) if c is None else c
         with np.errstate(all="ignore"):
-            found = self._backwards(columns, known, step, c)
+            found = self._look_back(columns, known, step, c)
             if found is None:
-                found = self._forwards(columns, known, step, c)
+                found = self._go_forward(columns, known, step, c)
         self._checkpoints.put(columns, step, found)
         return found
 
-    def _backwards(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray | None:
+    def _look_back(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray | None:
         """c before `step`, from as far back as counts: from `c` before the step `known`, or from nothing after it.
 
         None if that is too far back to hold every gate on the way, or if the cell has no known way to forget.
@@ -160,17 +154,17 @@ class CellStates:
         if self._decay is None:
             return None
         forget, added = self._decay
-        _, _, samples, units = _indices(columns)
-        largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + added * step
+        largest = float(np.abs(self._before(columns, 0).value).max()) + added * step
         limit = min(_LARGEST_LOOK, max(_FIRST_LOOK, _LOOK_VALUES // (columns.shape[0] * columns.shape[1])))
         blocks: list[_Block] = []
         left, first, length = np.ones(columns.shape), step, _FIRST_LOOK
         while first > known and step - first < limit:
             start = max(known, first - length)
             blocks.append(self._block(columns, start, first))
-            left *= np.abs(_numbers(blocks[-1].value(forget))).prod(axis=0)
-            first, length = start, length * 2
+            gate: Any = blocks[-1].value(forget)
+            left *= np.abs(gate.value if isinstance(gate, BoundedArray) else gate).prod(axis=0)
             forgotten = bool(np.all(left * largest < self._negligible))
+            first, length = start, length * 2
             if forgotten:
                 c = exact(np.zeros(columns.shape), self._eps)
             if forgotten or first == known:
@@ -179,19 +173,14 @@ class CellStates:
                 return c
         return None
 
-    def _forwards(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray:
+    def _go_forward(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray:
+        """c before `step` from `c` before the step `known`; what is found on the way is kept."""
         length = max(1, _BLOCK_VALUES // (columns.shape[0] * max(columns.shape[1], self._trace.shape[-1])))
         for start in range(known, step, length):
             stop = min(start + length, step)
-            _, c = self._follow(columns, start, stop, c)
+            _, c = self._carry(columns, self._block(columns, start, stop), c)
             self._checkpoints.put(columns, stop, c)
         return c
-
-    def _follow(
-        self, columns: SampleUnitBlock, first: int, last: int, c: BoundedArray
-    ) -> tuple[BoundedArray, BoundedArray]:
-        with np.errstate(all="ignore"):
-            return self._carry(columns, self._block(columns, first, last), c)
 
     def _carry(self, columns: SampleUnitBlock, block: _Block, c: BoundedArray) -> tuple[BoundedArray, BoundedArray]:
         """c of every step of a block, and the last that was computed."""
@@ -205,37 +194,34 @@ class CellStates:
     def _unbounded(self, value: FloatArray) -> BoundedArray:
         return BoundedArray(value, np.broadcast_to(np.nan, value.shape), self._eps)
 
+    def _times(self, columns: SampleUnitBlock, first: int, last: int) -> slice:
+        """The time steps from one step to before another, counted in the order of computation."""
+        length = self._inputs.length(columns.samples[0])
+        backward = self._inputs.network.backward(columns.direction)
+        return slice(length - last, length - first) if backward else slice(first, last)
+
     def _block(self, columns: SampleUnitBlock, first: int, last: int) -> _Block:
         """The steps from `first` to before `last`, counted in the order of computation."""
         self.interrupt()
-        layer, direction, samples, units = _indices(columns)
-        length = self._inputs.length(samples.start)
-        backward = self._inputs.network.backward(direction)
-        times = slice(length - last, length - first) if backward else slice(first, last)
+        times = self._times(columns, first, last)
         if self._blocks is not None:
             return self._blocks(columns, times)
-        x = layer_input(self._inputs, self._trace, layer, times, samples)
-        h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
-        hidden = self._trace.hidden[layer, direction, times, samples]
+        inputs, trace, layer, direction = self._inputs, self._trace, columns.layer, columns.direction
+        samples, units = columns.index
+        x = layer_input(inputs, trace, layer, times, samples)
+        h = previous_hidden(inputs, trace, layer, direction, times, samples)
+        hidden = trace.hidden[layer, direction, times, samples]
+        key = layer, direction, columns.units
+        if self._prepared is None or self._prepared[0] != key:
+            chosen = None if self._whole else np.arange(*columns.units)
+            self._prepared = key, bounded_layer(inputs, trace, layer, direction, chosen)
         own = {"h": np.asarray(hidden if self._whole else hidden[..., units])}
-        return BoundedBlock(self._layer(columns), x, h, own, times.start)
+        return BoundedBlock(self._prepared[1], x, h, own, times.start)
 
     def _columns(self, layer: int, direction: int, samples: slice, units: slice) -> SampleUnitBlock:
         """The columns that are computed for some others: all of a sample, where a unit is computed from others."""
         first, last = (0, self._c0.shape[-1]) if self._whole else (units.start, units.stop)
         return SampleUnitBlock(layer, direction, (samples.start, samples.stop), (first, last))
-
-    def _layer(self, columns: SampleUnitBlock) -> BoundedLayer:
-        key = columns.layer, columns.direction, columns.units
-        if self._prepared is None or self._prepared[0] != key:
-            units = None if self._whole else np.arange(*columns.units)
-            prepared = bounded_layer(self._inputs, self._trace, columns.layer, columns.direction, units)
-            self._prepared = key, prepared
-        return self._prepared[1]
-
-    def _initial(self, columns: SampleUnitBlock) -> BoundedArray:
-        _, _, samples, units = _indices(columns)
-        return exact(self._c0[_row(self._inputs, columns), samples, units].astype(np.float64), self._eps)
 
 
 @dataclass
@@ -281,26 +267,15 @@ class _Checkpoints:
         self._steps[columns] = steps[::-1][::2][::-1]
 
 
+def _by_sample(read: Callable[[slice], BoundedArray], samples: slice, axis: int) -> BoundedArray:
+    """The states of samples of different lengths, which begin and end at different steps."""
+    return _joined([read(slice(n, n + 1)) for n in range(samples.start, samples.stop)], axis)
+
+
 def _joined(parts: list[BoundedArray], axis: int) -> BoundedArray:
     value = np.concatenate([part.value for part in parts], axis)
     bound = np.concatenate([np.broadcast_to(part.bound, part.value.shape) for part in parts], axis)
     return BoundedArray(value, bound, parts[0].eps)
-
-
-def _go_on() -> None:
-    """Nothing calls for an end."""
-
-
-def _indices(columns: SampleUnitBlock) -> tuple[int, int, slice, slice]:
-    return columns.layer, columns.direction, slice(*columns.samples), slice(*columns.units)
-
-
-def _row(inputs: Inputs, columns: SampleUnitBlock) -> int:
-    return columns.layer * inputs.network.directions + columns.direction
-
-
-def _numbers(value: Any) -> FloatArray:
-    return value.value if isinstance(value, BoundedArray) else np.asarray(value)
 
 
 def _size(c: BoundedArray) -> int:
