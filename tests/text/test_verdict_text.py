@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.io.templates import starter
 from rnnviz.text.verdict_details import line_number, others
 from rnnviz.text.verdict_text import (
     UNDETECTABLE,
@@ -202,14 +201,6 @@ def step(x, state, p):
 @pytest.mark.parametrize(("name", "line"), [("f", 13), ("o", 18), ("c", 11), ("h", 12), ("step", 6), ("i", None)])
 def test_the_line_is_the_last_assignment_or_the_returned_expression(name: str, line: int | None) -> None:
     assert line_number(SOURCE, name, ("h", "c")) == line
-
-
-def test_lines_of_a_starter_are_those_of_its_equations() -> None:
-    text = starter("lstm")
-    for name in ("i", "f", "g", "o", "c", "h"):
-        number = line_number(text, name, ("h", "c"))
-        assert number is not None
-        assert text.splitlines()[number - 1].startswith(f"    {name} = ")
 
 
 @pytest.mark.parametrize(

@@ -61,19 +61,27 @@ BUG = ("rnn_relu", "float64")
 """The cases that MXNet rounds to float32 inside its kernel."""
 
 
+SMALL = ((1, 120), (16, 60), (96, 20))
+LARGE = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
+
+
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))
 @pytest.mark.parametrize("dtype", nightly_except(("float32", "float64"), "float32"))
-def test_right_engines_are_right(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
-    for (size, timesteps), scale, forget in product(((1, 120), (16, 60), (96, 20)), (0.05, 1.0, 6.0), (0.0, 12.0)):
-        if forget and cell != "lstm":
-            continue
+@pytest.mark.parametrize("sizes", [SMALL, pytest.param(LARGE, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])])
+def test_right_engines_are_right(
+    engine: tuple[str, Engine], cell: str, dtype: str, sizes: tuple[tuple[int, int], ...]
+) -> None:
+    cases = product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,))
+    # Of the large ones every second one: the other type has the rest.
+    first, step = (int(dtype == "float64"), 2) if sizes is LARGE else (0, 1)
+    for (size, timesteps), scale, forget in islice(cases, first, None, step):
         inputs = inputs_of(
             {"timesteps": timesteps, "batch_size": 2},
             {"scale": scale},
             cell=cell,
             hidden_size=size,
-            bidirectional=size == 16,
-            num_layers=2,
+            bidirectional=size < 512,
+            num_layers=2 if size < 512 else 1,
             dtype=dtype,
         )
         assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs)
@@ -93,27 +101,6 @@ def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale
     found = audit(inputs, computed(engine[1], inputs)[0], full=True)
     assert found.worst_ratio < RIGHT
     assert found.undetermined < 1e-3
-
-
-@pytest.mark.nightly
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
-    sizes = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
-    cases = product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,))
-    # Every second one: the other type has the rest.
-    for (size, timesteps), scale, forget in islice(cases, dtype == "float64", None, 2):
-        inputs = inputs_of(
-            {"timesteps": timesteps, "batch_size": 2},
-            {"scale": scale},
-            cell=cell,
-            hidden_size=size,
-            bidirectional=size < 512,
-            num_layers=2 if size < 512 else 1,
-            dtype=dtype,
-        )
-        assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs)
 
 
 @pytest.mark.slow

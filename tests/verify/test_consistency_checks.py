@@ -18,7 +18,6 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify import consistency_checks as module
 from rnnviz.verify.consistency_checks import (
     Agreement,
-    StoredVector,
     agreement,
     cell_checks,
     consistency_checks,
@@ -216,18 +215,6 @@ def test_near_includes_the_tolerance(layer: int) -> None:
 
     assert found(0.0, 0.5) == found(0.25, 0.0) == Agreement("near", 0.5, 1)
     assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("different", 0.5, 1)
-
-
-def test_unrecorded_lanes_have_only_final_states() -> None:
-    result = make_result(cell="lstm", num_layers=2)
-    network = result.inputs.network
-    trace = replace(result["manual"].with_arrays({"state.c": None}), missing=frozenset({"h", "out"}))
-    for timestep, there in ((3, False), (4, True)):
-        values = values_at(trace, network, StoredVector("h", Location(0, 0, timestep, 1), "hidden"))
-        assert (values is not None) == there
-    assert values_at(trace, network, StoredVector("state.c", Location(0, 0, 4, 1), "state")) is None
-    assert values_at(trace, network, StoredVector("out", Location(1, 0, 4, 1), "out")) is None
-    assert values_at(trace, network, StoredVector("state.h", Location(1, 0, 4, 1), "state")) is not None
 
 
 CELL, STATE = "cell follows from the hidden states", "state[1] follows from the hidden states"

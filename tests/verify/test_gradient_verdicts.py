@@ -1,29 +1,18 @@
 """Comparison of gradients, and the verdict on the backward pass."""
 
 import math
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnviz.core.config import Backward, Compare, Config, Network, SequenceSource
-from rnnviz.core.gradients import GRADIENT, gradient_names
-from rnnviz.core.inputs import Inputs
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.base import EngineReport, Equality, Progress
-from rnnviz.engines.manual import ManualEngine
-from rnnviz.execution import pipeline
-from rnnviz.execution.events import RunRequest
-from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.gui.app_state import AppState
 from rnnviz.io.export.data import summary
 from rnnviz.io.export.report import gradient_tables
-from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.consistency_checks import Check
@@ -151,50 +140,6 @@ def test_run_without_a_backward_pass_has_no_verdict_on_it() -> None:
     result = with_judgment(make_result())
     assert (result.has_gradients, result.backward_verdict, result.without_gradients) == (False, None, {})
     assert result.comparisons[0].gradients == {}
-
-
-class RandomGradients(ManualEngine):
-    """`manual` with drawn gradients."""
-
-    def gradients(self, network: Network) -> tuple[str, ...]:
-        return gradient_names(network)
-
-    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        random = np.random.default_rng(3)
-        for name, array in trace.items():
-            if name.startswith(GRADIENT):
-                array[...] = random.normal(size=array.shape)
-        trace.clear_padding()
-        weight = np.array(trace["grad.parameters.l0_h2h_weight"])
-        return EngineReport(equalities=(Equality("the same twice", weight, weight + 1e-5),))
-
-
-@pytest.mark.parametrize("timesteps", [6, pytest.param(140_000, marks=pytest.mark.slow)])
-def test_pipeline_compares_gradients(timesteps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "load_engine", lambda name: RandomGradients())
-    config = Config(
-        Network("gru", 32 if timesteps > 6 else 3, 4),
-        SequenceSource(timesteps=timesteps, batch_size=1),
-        compare=Compare("manual", ("bug:no-h2h-bias",)),
-        backward=Backward(enabled=True),
-    ).checked()
-    request = RunRequest(config, load_inputs)
-    outcome = compute(request, tmp_path / "run", lambda *_: None)
-    (comparison,) = pickle.loads(pickle.dumps(outcome)).comparisons
-    over_time = ["grad.h", "grad.r", "grad.z", "grad.n", "grad.out", "grad.input"]
-    assert list(comparison.gradients_over_time) == over_time
-    assert all(own.verdict is Verdict.AGREE and own.max_abs_error == 0.0 for own in comparison.gradients.values())
-    assert comparison.gradients.keys() - over_time == {
-        "grad.h0",
-        *(f"grad.parameters.l0_{part}_{kind}" for part in ("i2h", "h2h") for kind in ("weight", "bias")),
-    }
-    assert {check.of_gradients for check in outcome.checks if check.name == "the same twice"} == {True}
-    assert "manual.backward" in outcome.seconds
-    trace = pipeline.open_traces(tmp_path / "run")["bug:no-h2h-bias"]
-    assert ("grad.input.low" in trace.pyramids) == ("grad.input.marks" in trace.pyramids) == (timesteps > 6)
-    if timesteps == 6:
-        judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)
-        assert judgment.backward is not None
 
 
 def test_the_initial_state_of_a_reversed_network_is_backward() -> None:

@@ -25,6 +25,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check, consistency_checks, padding_check
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
+from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.strategies import configs
@@ -40,23 +41,6 @@ BUGS = (
 )
 
 
-def logistic(v: Vector) -> Vector:
-    return np.asarray(1.0 / (1.0 + np.exp(-v)))
-
-
-def step(cell: str, p: Any, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
-    u, v = p.i2h_weight @ x + p.i2h_bias, p.h2h_weight @ h + p.h2h_bias
-    if cell == "lstm":
-        i, f, g, o = np.split(u + v, 4)
-        c = logistic(f) * c + logistic(i) * np.tanh(g)
-        return logistic(o) * np.tanh(c), c
-    if cell == "gru":
-        (ur, uz, un), (vr, vz, vn) = np.split(u, 3), np.split(v, 3)
-        z = logistic(uz + vz)
-        return (1.0 - z) * np.tanh(un + logistic(ur + vr) * vn) + z * h, c
-    return (np.tanh(u + v) if cell == "rnn_tanh" else np.maximum(u + v, 0.0)), c
-
-
 def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vector]:
     """hidden (L, D, T, N, H), output, state and cell_state of a user's loops with a bug.
 
@@ -67,39 +51,37 @@ def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vec
     network, timesteps = inputs.network, inputs.timesteps
     layers, directions, _, samples, size = inputs.hidden_shape
     hidden = np.zeros(inputs.hidden_shape)
-    state, cell_state = np.zeros((2, layers * directions, samples, size))
+    finals = {s: np.zeros((layers * directions, samples, size)) for s in inputs.initial_state}
     order = list(range(samples))
     goes_on = bug == "padding-not-zeroed" or (bug == "backward-starts-in-padding" and directions == 2 and more < 0)
     if bug == "sorted-order-not-restored":
         order.sort(key=lambda n: -more * inputs.length(n))
     for row, sample in enumerate(order):
-        below = inputs.sequence[:, sample]
-        for layer in range(layers):
-            for d in range(directions):
-                backward, k = network.backward(d), layer * directions + d
-                length = inputs.length(sample)
-                if bug == "lengths-ignored" or (bug == "backward-starts-in-padding" and backward):
-                    length = timesteps
-                if bug == "lengths-off-by-one":
-                    length = min(length + more, timesteps)
-                p, out = inputs.parameters.layer(layer, d), hidden[layer, d, :, row]
-                h = inputs.initial_state["h"][k, sample]
-                c = np.zeros(size) if inputs.initial_state.get("c") is None else inputs.initial_state["c"][k, sample]
-                cells = np.zeros((timesteps, size))
-                for t in reversed(range(length)) if backward else range(length):
-                    h, c = step(network.cell, p, below[t], h, c)
-                    out[t], cells[t] = h, c
-                state[k, row], cell_state[k, row] = h, c
-                if bug == "state-at-last-timestep-of-batch" and not (backward and more == 1):
-                    state[k, row], cell_state[k, row] = out[-1], cells[-1]
-                if goes_on and not backward:
-                    for t in range(length, timesteps):
-                        h, c = step(network.cell, p, below[t], h, c)
-                        out[t] = h
-            below = np.concatenate(hidden[layer, :, :, row], axis=-1)
+        below = inputs.sequence[:, [sample]]
+        for layer, d in np.ndindex(layers, directions):
+            backward, k, length = network.backward(d), layer * directions + d, inputs.length(sample)
+            if bug == "lengths-ignored" or (bug == "backward-starts-in-padding" and backward):
+                length = timesteps
+            if bug == "lengths-off-by-one":
+                length = min(length + more, timesteps)
+            span = timesteps if goes_on and not backward else length
+            state = {s: array[k, [sample]] for s, array in inputs.initial_state.items()}
+            p = vars(inputs.parameters.layer(layer, d))
+            values = cell_values(network.cell, p, below[:span], state, backward=backward)
+            hidden[layer, d, :span, row] = values["h"][:, 0]
+            at_end = bug == "state-at-last-timestep-of-batch" and not (backward and more == 1)
+            last = timesteps - 1 if at_end else 0 if backward else length - 1
+            for s, array in finals.items():
+                array[k, row] = values[s][last, 0] if last < span else 0.0
+            if d == directions - 1:
+                below = np.concatenate(hidden[layer][:, :, [row]], axis=-1)
     output = np.concatenate(hidden[-1], axis=-1)
-    arrays = {"hidden": hidden, "output": output.swapaxes(0, 1) if network.layout == "NTC" else output, "state": state}
-    arrays |= {"cell_state": cell_state} if network.cell == "lstm" else {}
+    arrays = {
+        "hidden": hidden,
+        "output": output.swapaxes(0, 1) if network.layout == "NTC" else output,
+        "state": finals["h"],
+    }
+    arrays |= {"cell_state": finals["c"]} if network.cell == "lstm" else {}
     return {name: array.astype(network.dtype) for name, array in arrays.items()}
 
 
