@@ -10,48 +10,12 @@ from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units
 from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
 
-_TEMPLATE = '''\
-"""{equations}
-
-with the input part u = W_i2h x + b_i2h and the recurrent part v = W_h2h h[t-1] + b_h2h{gates}.
-
-rnnviz calls step once per time step of every layer and direction, and compares the results with the reference.
-It runs again each time you save this file.
-
-x      (N, I)  input of this layer at this time step: the sequence, or the output of the layer below
-state  {tuple:6}  the previous state, {sizes}
-p              {parameters}
-
-Return the new state as a tuple: {tuple}.{note}
-"""
-
-import numpy as np
-
-
-{helpers}def step(x, state, p):
-    {tuple} = state
-{lines}
-    return {returned}
-'''
-
-
 _LINES_NOTE = """ The dict after it is optional: rnnviz also compares
 its lines, and names the first one that differs."""
 
 
-_BACKWARD = """
-
-def backward(x, state, p, d_state):
-    # d_state has the gradients of the states that step returned{paths}.
-    {tuple} = state
-    {d_tuple} = d_state
-    {parameters} = {read}
-{lines}
-    d_p = {{
-{d_parameters}
-    }}
-    return d_x, {d_before}, d_p{further}
-"""
+def _resource(name: str) -> str:
+    return resource_path("starters", name).read_text(encoding="utf-8")
 
 
 def starter(cell: str | CellSpec, *, backward: bool = False) -> str:
@@ -62,7 +26,7 @@ def starter(cell: str | CellSpec, *, backward: bool = False) -> str:
     state = _tuple(states)
     gradients = _backward(kind) if backward else ""
     helpers = helper_lines([*lines, *gradients.splitlines()])
-    text = _TEMPLATE.format(
+    text = _resource("step.txt").format(
         equations="\n".join(equations_of_all_units(kind)),
         gates=f"; gate rows {', '.join(gates)}" if len(gates) > 1 else "",
         tuple=state,
@@ -82,7 +46,7 @@ def _backward(cell: CellSpec) -> str:
     gates = {gate: f"d_u_{gate}" if len(cell.gates) > 1 else "d_u" for gate in cell.gate_symbols if gate not in states}
     written = {line.partition(" = ")[0] for line in lines}
     further = [f'"{name}": {d}' for name, d in (gates | {s: f"d_{s}" for s in states[1:]}).items() if d in written]
-    return _BACKWARD.format(
+    return _resource("backward.txt").format(
         tuple=_tuple(states),
         paths="".join(f"; that of {s} is without its path through h" for s in states[1:]),
         d_tuple=_tuple(f"d_{s}" for s in states),
@@ -124,4 +88,4 @@ def write_starter(cell: str | CellSpec, path: Path, *, backward: bool = False) -
 
 
 def write_cell_starter(path: Path) -> None:
-    write_text(path, resource_path("starters", "cell.py").read_text(encoding="utf-8"))
+    write_text(path, _resource("cell.py"))
