@@ -30,7 +30,10 @@ def test_a_chunked_read_reports_progress_and_ends_with_the_file(
     assert found == told
 
 
-@pytest.mark.parametrize("name", WRITERS)
+# MXNet takes seconds to be imported.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "w.params" else []) for name in WRITERS]
+)
 def test_every_format_reports_the_progress_of_reading_weights(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     WRITERS[name](path)

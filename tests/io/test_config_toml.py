@@ -10,7 +10,7 @@ import pytest
 import tomli_w
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.bounded_read import LARGEST_TEXT, read_plain_text
+from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import load_config, parse_toml, save_config
 from rnnviz.sweeps.grid import load_sweep
 from tests.io.readers.refusals import refused, refused_key
@@ -104,12 +104,6 @@ def test_an_invalid_toml_file_is_refused_with_the_line(tmp_path: Path, text: str
     assert refused(load_config, path).startswith(f"{path} is not a valid TOML file: ")
 
 
-def test_a_binary_file_is_refused_with_the_byte(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_bytes(b"[network]\n\xff\xfe")
-    assert refused(load_config, path) == f"{path} is not a valid TOML file: byte 10 is not UTF-8 text."
-
-
 @pytest.mark.parametrize(
     ("line", "key", "words"),
     [
@@ -199,11 +193,3 @@ def test_utf_16_is_named(tmp_path: Path, encoding: str) -> None:
     for load in (load_config, load_sweep):
         with pytest.raises(InputError, match="UTF-16"):
             load(path)
-
-
-def test_a_text_larger_than_any_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "c.toml"
-    with path.open("wb") as file:
-        file.truncate(LARGEST_TEXT + 1)
-    with pytest.raises(InputError, match=f"more than {LARGEST_TEXT:,} bytes"):
-        read_plain_text(path)

@@ -16,7 +16,7 @@ from rnnviz.cells import CELLS
 from rnnviz.cli import main
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations
-from rnnviz.engines.custom_code import protocol
+from rnnviz.engines.custom_code import parent
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui import document
 from rnnviz.gui.export import picture
@@ -246,8 +246,8 @@ def test_limits_are_those_of_the_program():
         f"{grid.MOST_ROWS:,}",
         f"{WRITTEN_OUT} numbers",
         f"{picture._LARGEST_SIDE:,} pixels",
-        f"{protocol.STEP_SECONDS:g} seconds",
-        f"{protocol.PRINTED_LIMIT:,} characters",
+        f"{parent.STEP_SECONDS:g} seconds",
+        f"{parent.PRINTED_LIMIT:,} characters",
         f"{document._DEPTH} changes",
     ):
         assert f"| {number} |" in text, number

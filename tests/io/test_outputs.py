@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.io.config_toml import files_read
 from rnnviz.io.outputs import check_output, check_outputs
 
 
@@ -77,16 +75,3 @@ def test_an_output_that_a_model_consists_of_is_refused(tmp_path: Path) -> None:
             check_outputs({"--csv": weights}, {"the file of parameters.path": read})
     (folder / "out.csv").touch()
     check_outputs({"--csv": folder / "out.csv"}, {"the file of parameters.path": model})
-
-
-def test_every_file_that_a_config_names_is_read() -> None:
-    config = Config.from_mapping(
-        {
-            "network": {"cell": "lstm", "input_size": 3, "hidden_size": 4},
-            "sequence": {"source": "file", "path": "x.npy", "labels": "l.txt"},
-            "parameters": {"initializer": "file", "path": "w.npz"},
-            "initial_state": {"source": "file", "path": "s.npz"},
-            "compare": {"reference": "manual", "candidates": ["./mine.py", "recording:g.npz"]},
-        }
-    )
-    assert set(files_read(config).values()) == {"x.npy", "l.txt", "w.npz", "s.npz", "./mine.py", "g.npz"}

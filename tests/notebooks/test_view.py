@@ -1,7 +1,5 @@
 """A view of a run: a selection that can be set, observed and refused, and what follows it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,17 +97,6 @@ def test_a_backward_network_names_its_direction() -> None:
     view = rnnviz.view(make_result(reverse=True), (0, 0, 2, 0, 0))
     assert "backward" in repr(view)
     assert view.selection.backward
-
-
-def test_a_view_needs_no_qt() -> None:
-    code = """
-import sys
-sys.modules["PySide6"] = sys.modules["pyqtgraph"] = None
-import rnnviz.notebooks.view
-print([name for name in sys.modules if name.startswith("rnnviz.gui")])
-"""
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert answer.stdout == "[]\n", answer.stderr
 
 
 def test_without_anywidget_the_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -104,18 +104,3 @@ def test_gradients_are_under_backward() -> None:
     alone = summary(RUNS["gradients-of-one-engine"]())
     assert alone["backward"]["without_gradients"] == {"onnx": "ONNX Runtime has no backward pass"}
     assert [c["verdict"] for c in alone["backward"]["comparisons"]] == ["agree", None]
-
-
-def test_each_array_that_both_engines_give_has_its_figures() -> None:
-    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
-    cells = result.comparisons[0]["c"]
-    figures = summary(result)
-    assert cells.first_mismatch is not None
-    where = cells.first_mismatch.where
-    assert list(figures["arrays"]) == ["c"]
-    assert figures["arrays"]["c"]["mismatched"] == cells.mismatched
-    assert figures["arrays"]["c"]["first_mismatch"] == {
-        **where.to_json(),
-        "reference": float(result.reference["c"][where.index]),
-        "candidate": float(result["bug:no-h2h-bias"]["c"][where.index]),
-    }

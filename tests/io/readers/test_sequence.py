@@ -81,14 +81,6 @@ def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Pa
     np.testing.assert_array_equal(other.sequence, first["manual"].output)
 
 
-def test_another_width_is_refused_before_a_number_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    np.savez(tmp_path / "x.npz", numbers(N, T, I))
-    monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
-    error = refused_key(loaded, tmp_path / "x.npz", 3)
-    assert error.key == "network.input_size"
-    assert f"({N}, {T}, {I})" in error.sentence
-
-
 def test_a_sequence_beyond_the_memory_is_refused_before_a_number_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

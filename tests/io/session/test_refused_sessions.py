@@ -93,7 +93,7 @@ def test_a_session_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not a valid session"):
         read_session(path, never)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(MANIFEST, " " * (64 << 20))
+        archive.writestr(MANIFEST, " " * (17 << 20))
         archive.writestr(CONFIG, CONFIG_TEXT)
     assert path.stat().st_size < 100_000
     with pytest.raises(InputError, match="is not a valid session"):

@@ -161,16 +161,3 @@ def test_a_custom_cell_is_stored_without_its_code(tmp_path: Path, config: Config
     assert custom.gates == EXAMPLES["mgu"].gates
     assert cell_to_json(custom) == cell_to_json(EXAMPLES["mgu"])
     assert after.look.colors == "f"
-
-
-def test_a_session_keeps_lengths_and_copies_their_file(tmp_path: Path) -> None:
-    np.save(tmp_path / "lengths.npy", [2, 5, 1])
-    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}}
-    drawn = {"batch_size": 3, "timesteps": 5}
-    for place, lengths in enumerate(({"lengths": [2, 5, 1]}, {"lengths_path": str(tmp_path / "lengths.npy")})):
-        config = Config.from_mapping({**tables, "sequence": {**drawn, **lengths}})
-        write_session(saved(config), tmp_path / f"{place}.rnnviz", files_to_copy(config))
-    (tmp_path / "lengths.npy").unlink()
-    for place in range(2):
-        read = read_session(tmp_path / f"{place}.rnnviz", lambda: tmp_path)
-        assert load_inputs(read.config).lengths == (2, 5, 1)

@@ -70,8 +70,5 @@ def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(
 ) -> None:
     result = make_result(dtype=dtype, compare_with=asked)
     assert tolerances(result, result.reference) == taken
-
-
-def test_the_tolerance_of_a_coarser_recording_is_that_of_its_type() -> None:
-    result = make_result(dtype="float32", compare_with={"rtol": 0.0})
-    assert tolerances(result, replace(result.reference, precision="float16")) == (1e-3, 1e-5)
+    coarse = replace(result.reference, precision="float16")
+    assert tolerances(result, coarse)[0] == 1e-3

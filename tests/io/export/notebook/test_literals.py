@@ -39,8 +39,3 @@ def test_small_arrays_are_written_out_large_ones_packed_and_zeros_named() -> Non
     assert packed.startswith("it = unpacked('''\n")
     assert assignment("it", np.zeros((2, 3), np.float32)) == "it = np.zeros((2, 3), 'float32')"
     assert max(map(len, f"{written}\n{packed}".splitlines())) <= 120
-
-
-def test_a_big_endian_array_is_restored() -> None:
-    array = np.random.default_rng(6).normal(size=(30, 40)).astype(">f4")
-    np.testing.assert_array_equal(assigned(array)[0], array)

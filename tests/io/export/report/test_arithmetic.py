@@ -81,13 +81,6 @@ def test_the_row_of_the_divergence_is_marked() -> None:
     assert [text_of(row[0]) for row in marked] == ["u + v ◀ first divergence"]
 
 
-def test_engines_that_agree_have_no_arithmetic() -> None:
-    result = with_judgment(make_result())
-    assert first_disagreement(result, result.comparisons[0]) is None
-    document = parsed(report_html(result, [], WHEN))
-    assert "No divergence: every value agrees within the tolerance" in text_of(section(document, "arithmetic"))
-
-
 def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wrong_step() -> None:
     def little(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1, 3] += 0.01

@@ -166,33 +166,6 @@ def test_a_report_of_earlier_settings_says_so_in_title_and_text(outdated: bool) 
     assert ("Out of date" in text_of(next(document.iter("header")))) is outdated
 
 
-def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
-    engine = "bug:no-h2h-bias"
-    result = with_judgment(make_result(("gluon", engine), cell="gru"), diagnoses={engine: (("no-h2h-bias",),)})
-    assert result.judgment is not None
-    wrong = result.judgment.audits[engine].first_wrong
-    assert wrong is not None
-    document = parsed(report_html(result, [], WHEN))
-    audits = table(section(document, "audit"), "The step audit of each engine")
-    assert [text_of(cells[0]) for cells in audits.values()] == ["✔ no errors", "✘ wrong"]
-    cells = audits[engine]
-    assert text_of(cells[3]) == wrong.where.location.short
-    assert numbers(cells[4:6]) == [wrong.value, wrong.expected]
-    assert text_of(cells[6]) == "hidden-to-hidden bias missing"
-
-
-def test_every_check_is_listed_and_failures_are_marked() -> None:
-    def edit(trace: Trace) -> None:
-        trace.state_h[0, 1, 2] += 1.0
-
-    document = parsed(report_html(make_result(edits={"manual": edit}), [], WHEN))
-    rows = [
-        [text_of(cell) for cell in row] for row in section(document, "checks").iter("tr") if row.find("td") is not None
-    ]
-    assert [row[2] for row in rows if row[0] == "gluon"] == ["✔ yes"] * 3
-    assert [row[2] for row in rows if row[0] == "manual"] == ["✘ no", "✔ yes", "✘ no"]
-
-
 def test_pictures_are_in_the_file(tmp_path: Path) -> None:
     png, dark = bytes(range(256)), bytes(range(255, -1, -1))
     size = write_report(make_result(), tmp_path / "report.html", [ReportPicture("a", "b", 12, png, dark)])
