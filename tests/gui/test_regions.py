@@ -13,14 +13,11 @@ from rnnviz.gui.regions import (
     STAGES,
     Region,
     Traversal,
-    Vector,
     difference,
     highlighted_rows,
     input_regions,
     is_highlighted,
     kinds_at,
-    lane_label,
-    lane_region,
     map_rows,
     nearest_part,
     previous_regions,
@@ -30,7 +27,6 @@ from rnnviz.gui.regions import (
     vector_at,
     vector_region,
 )
-from rnnviz.text.config_diff import network_in_words
 from tests.factories import make_result
 
 
@@ -141,25 +137,6 @@ def test_a_place_has_the_kinds_of_vectors_of_its_cell_and_its_engines() -> None:
     assert vector.difference is None
 
 
-def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
-    result = make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
-    state = result.inputs.initial_state
-    for kind, array in (("h0", state["h"]), ("c0", state.get("c"))):
-        vector = vector_at(result, "manual", Location(1, 1, 2, 1), kind)
-        assert array is not None
-        assert [label for label, _ in vector.columns] == ["every engine"]
-        assert np.array_equal(vector.columns[0][1], array[3, 1])
-        assert vector.difference is None
-
-
-def test_without_a_candidate_there_are_only_the_columns() -> None:
-    result = make_result(("gluon", "manual"))
-    vector = vector_at(result, None, Location(0, 0, 1), "hidden")
-    assert [label for label, _ in vector.columns] == ["gluon", "manual"]
-    assert vector.difference is None
-    assert len(Vector(())) == 0
-
-
 def test_a_layer_reads_a_vector_of_both_directions_only_where_a_recording_has_both() -> None:
     result = make_result(num_layers=2, bidirectional=True)
     # Only the states that the lanes end with are recorded: forward at t = 4, backward at t = 0.
@@ -210,20 +187,6 @@ ONE_WAY = replace(NETWORK, bidirectional=False, num_layers=1, cell="gru")
 AT = Location(0, 1, 3, 1, 2)
 
 
-def test_rows_have_a_description_and_parts_of_out_their_features() -> None:
-    out, hidden, cell = map_rows(NETWORK, AT, 5)
-    assert out.why == "Output of the network at the selected time step: the top layer."
-    assert hidden.why == "The final hidden states, one of each layer and direction."
-    assert cell.why == "The final cell states, one of each layer and direction."
-    assert [part.label for part in out.parts] == ["[:4]", "[4:8]"]
-    assert [part.where for part in out.parts] == [Location(1, 0, 3, 1), Location(1, 1, 3, 1)]
-    lasts = [Location(0, 0, 4, 1), Location(0, 1, 0, 1), Location(1, 0, 4, 1), Location(1, 1, 0, 1)]
-    assert [[part.where for part in row.parts] for row in (hidden, cell)] == [lasts, lasts]
-    assert [{part.array for part in row.parts} for row in (out, hidden, cell)] == [{"h"}, {"h"}, {"c"}]
-    only = map_rows(ONE_WAY, AT, 5)
-    assert [[part.label for part in row.parts] for row in only] == [["[:4]"], ["0"]]
-
-
 def test_the_nearest_part_has_the_same_text_else_the_same_lane_else_it_is_the_first() -> None:
     before, after = map_rows(NETWORK, AT, 5), map_rows(NETWORK, AT.moved(timestep=1, sample=0), 5)
     assert nearest_part(before, before[2].parts[3]) is before[2].parts[3]
@@ -234,24 +197,10 @@ def test_the_nearest_part_has_the_same_text_else_the_same_lane_else_it_is_the_fi
     assert nearest_part((), before[0].parts[0]) is None
 
 
-def test_a_lane_and_a_network_have_short_labels() -> None:
-    assert lane_label(NETWORK, AT) == "layer 0 ←"
-    assert lane_label(ONE_WAY, AT) == "layer 0"
-    assert network_in_words(NETWORK) == "LSTM, 2 layers, both directions"
-    assert network_in_words(ONE_WAY) == "GRU, 1 layer, one direction"
-
-
 LSTM = Network("lstm", 5, 3, num_layers=2, bidirectional=True)
 GRU = Network("gru", 5, 3, num_layers=2, bidirectional=True)
 T = 8
 HERE = Location(1, 1, 4, 0, 2)
-
-
-def test_a_region_defaults_to_the_same_part_and_h() -> None:
-    own = range(4, 5), range(3)
-    assert vector_region(LSTM, HERE) == Region(Lane(1, 1), *own, "same", "h")
-    assert vector_region(LSTM, HERE, "next", "c") == Region(Lane(1, 1), *own, "next", "c")
-    assert lane_region(LSTM, 1, 0, T) == Region(Lane(1, 0), range(8), range(3), "same", "h")
 
 
 def test_a_step_reads_the_input_or_every_direction_below() -> None:
@@ -344,12 +293,6 @@ def test_every_step_is_after_its_inputs(order, timesteps: int) -> None:
                 assert steps.index(read) < index
 
 
-def test_steps_beyond_the_ends_are_clamped() -> None:
-    walk = Traversal(Network("gru", 2, 3, num_layers=1, bidirectional=True), 3, "lane")
-    assert walk.at(-5, Location(0, 1)).timestep == 2
-    assert walk.at(99, Location(0, 1)).timestep == 0
-
-
 def test_a_step_reads_below_and_before_and_leaves_its_state() -> None:
     network = Network("lstm", 5, 10, num_layers=2, bidirectional=True)
     where = Location(1, 1, 3)
@@ -413,51 +356,6 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
     assert walk.index_of(here.moved(direction=0)) == 10
     ends = [(0, 0, 0), (0, 0, 0), (0, 1, 3), (1, 0, 0), (1, 1, 2), (2, 1, 0), (2, 1, 0)]
     assert [walk.at(index, here).index[:3] for index in (-1, 0, 4, 8, 13, 23, 24)] == ends
-
-
-@pytest.mark.parametrize(
-    ("cell", "where", "told"),
-    [
-        (
-            "gru",
-            Location(1, 0, 0),
-            [
-                "reads h[t=0] of layer 0 for the input part of layer 1",
-                "reads h0 for the recurrent part of layer 1",
-                "computes the gates r z n of layer 1",
-                "computes h[t=0] of layer 1",
-                "h[t=0] of layer 1 is passed on to t = 1",
-            ],
-        ),
-        (
-            "gru",
-            Location(0, 0, 7),
-            [
-                "reads x[t=7] for the input part of layer 0",
-                "reads h[t=6] for the recurrent part of layer 0",
-                "computes the gates r z n of layer 0",
-                "computes h[t=7] of layer 0",
-                "h[t=7] of layer 0 is returned as state[0][0]",
-            ],
-        ),
-        (
-            "lstm",
-            Location(1, 0, 7),
-            [
-                "reads h[t=7] of layer 0 for the input part of layer 1",
-                "reads h[t=6] for the recurrent part of layer 1",
-                "computes the gates i f g o of layer 1",
-                "reads c[t=6], and computes c[t=7] and h[t=7] of layer 1",
-                "h[t=7] and c[t=7] of layer 1 are returned as state[0][1] and state[1][1]",
-            ],
-        ),
-    ],
-)
-def test_a_network_of_one_direction_names_its_layers_without_arrows(
-    cell: str, where: Location, told: list[str]
-) -> None:
-    network = Network(cell, 5, 10, num_layers=2)
-    assert [stage_text(network, where, 8, stage) for stage in STAGES] == told
 
 
 def test_every_state_of_a_custom_cell_is_read_and_returned() -> None:

@@ -18,8 +18,6 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
 from tests.profiles import nightly_except
 
-VARIANT = b"[window]\ngeometry=@Variant(\\0\\0)\n"
-
 
 def first_size(window) -> QSize:
     """The size of a window without a usable saved one: it leaves space for its frame."""
@@ -38,17 +36,6 @@ def test_the_window_geometry_is_restored(make_window, supervisor):
     again = make_window(supervisor, None)
     assert again.size() == size
     assert again.main_layout._whole.sizes() == divided
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "junk",
-    [b"\x00\xff\x13", *(pytest.param(junk, marks=pytest.mark.slow) for junk in (b"", b"@ByteArray(half", VARIANT))],
-)
-def test_a_damaged_settings_file_counts_as_none(make_window, tmp_path, supervisor, junk):
-    (tmp_path / "settings.ini").write_bytes(junk)
-    window = make_window(supervisor, None)
-    assert window.size() == first_size(window)
 
 
 @pytest.mark.parametrize("junk", [b"\x00\xff\x13" * 500, b"[half\nrecent=1\n", b""])

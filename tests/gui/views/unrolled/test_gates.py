@@ -1,7 +1,5 @@
 """Gates, states, changes and norms on the lanes: their numbers, colors and marks, and what is said meanwhile."""
 
-from collections.abc import Iterator
-from threading import Event, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,7 @@ from PySide6.QtCore import QPointF
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.reading.arrays import ResultReader
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers, visible_outlines
@@ -100,21 +96,3 @@ def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_res
     assert view.color_bar.heading() == ("h of gluon",)
     view.show_result(small("lstm"), "manual")
     assert view.color_bar.heading()[0] == "f"
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """While it is closed no gate is computed in the background; none is ever within a frame."""
-    gate, read = Event(), ResultReader.read
-    gate.set()
-
-    def held(gates: ResultReader, *place: Any) -> Any:
-        if current_thread() is not main_thread():
-            assert gate.wait(20)
-        return read(gates, *place)
-
-    monkeypatch.setattr(ResultReader, "read", held)
-    monkeypatch.setattr(heatmap, "_AT_ONCE", 0)
-    monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 0)
-    yield gate
-    gate.set()
