@@ -139,6 +139,11 @@ class Trace(Mapping[str, FloatArray]):
         return [name for name, array in self.arrays.items() if array.ndim == 5 and not name.startswith(LINE)]
 
     @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of time steps of each sample; () if none has padding."""
+        return self.places.lengths
+
+    @property
     def has_gradients(self) -> bool:
         """Whether the engine computed a backward pass."""
         return any(name.startswith(GRADIENT) for name in self.arrays)
