@@ -29,7 +29,7 @@ from rnnviz.core.trace_index import (
 )
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
-from rnnviz.verify.consistency_checks import lanes
+from rnnviz.gui.final_states import lanes
 from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_distance
 from rnnviz.verify.result import RunResult
 

@@ -4,26 +4,16 @@ Its states besides h must follow from its hidden states, or be those of another 
 """
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
-from rnnviz.core import number_format
-from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import (
-    Location,
-    in_out,
-    last_timestep,
-    out_columns,
-    out_text,
     padding_mask,
-    state_row,
-    state_text,
     time_blocks,
 )
 from rnnviz.frozen import dataclass
@@ -270,87 +260,3 @@ class CellStateTally:
             detail = f"{self._outside:,} of {of} differ by more than rounding, by up to {self._worst:.2g}"
             return Check(name, engine, False, detail)
         return Check(name, engine, True, f"all {of} agree, to rounding")
-
-
-@dataclass(frozen=True)
-class StoredVector:
-    """H numbers of one of a trace's arrays; `where` is the step that they belong to.
-
-    `array` is "h", "out", "state.h" or "state.c".
-    """
-
-    array: str
-    where: Location
-    text: str
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Agreement of a hidden state in two places: `verdict` is "equal", "near", "different" or "missing".
-
-    "near" means within the tolerance, "missing" that a recording lacks one of the two. `largest` is the largest
-    absolute difference, and `unit` where it is.
-    """
-
-    verdict: Literal["equal", "near", "different", "missing"]
-    largest: float = 0.0
-    unit: int = 0
-
-    def __str__(self) -> str:
-        if self.verdict == "equal":
-            return "copies equal"
-        if self.verdict == "missing":
-            return "not compared"
-        if self.verdict == "near":
-            return f"within {number_format.format_ceil(self.largest)}"
-        return f"differ by {number_format.error(self.largest)}"
-
-
-def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
-    """Last computed step of each lane, from the top layer down, forward first."""
-    return [
-        Location(
-            layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
-        )
-        for layer in reversed(range(network.num_layers))
-        for direction in range(network.directions)
-    ]
-
-
-def places(network: Network, last: Location) -> list[StoredVector]:
-    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state."""
-    if in_out(network, last):
-        source = StoredVector("out", last, out_text(network, last))
-    else:
-        source = StoredVector("h", last, f"hidden, t = {last.timestep}")
-    found = [source, StoredVector("state.h", last, state_text(network, last))]
-    if network.kind.has_cell_state:
-        found.append(StoredVector("state.c", last, state_text(network, last, cell=True)))
-    return found
-
-
-def values_at(trace: Trace, network: Network, place: StoredVector) -> FloatArray | None:
-    """Values of an engine in one place. Returns an array (H,), optional: none if the trace lacks them."""
-    where = place.where
-    known = trace.holds(*where.index[:3]) if place.array == "h" else place.array not in trace.missing
-    if place.array not in trace or not known:
-        return None
-    index: tuple[int | slice, ...] = state_row(network, where), where.sample
-    if place.array == "out":
-        index = where.timestep, where.sample, out_columns(network, where.direction)
-    elif place.array == "h":
-        index = where.index[:-1]
-    return np.asarray(trace[place.array][index])
-
-
-def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
-    """Compare a lane's part of `state` with the same vector in out or in the hidden states."""
-    source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
-    if source is None or state is None:
-        return Agreement("missing")
-    error = abs_error(source, state)
-    unit = int(error.argmax())
-    if error[unit] == 0.0:
-        return Agreement("equal")
-    near = bool(np.all(error <= tolerance(source, rtol, atol)))
-    return Agreement("near" if near else "different", float(error[unit]), unit)

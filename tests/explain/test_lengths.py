@@ -12,7 +12,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location, last_timestep
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import padding_sentence
-from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
+from rnnviz.gui.final_states import agreement, lanes, places, values_at
 from tests.engines.test_lengths import alone, padded_inputs
 from tests.explain.arithmetics import breakdown_at, explain_at
 from tests.factories import make_result

@@ -67,12 +67,13 @@ def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vec
             span = timesteps if goes_on and not backward else length
             state = {s: array[k, [sample]] for s, array in inputs.initial_state.items()}
             p = vars(inputs.parameters.layer(layer, d))
-            values = cell_values(network.cell, p, below[:span], state, backward=backward)
-            hidden[layer, d, :span, row] = values["h"][:, 0]
+            values = cell_values(network.cell, p, below[:span], state, backward=backward) if span else {}
+            hidden[layer, d, :span, row] = values["h"][:, 0] if span else 0.0
             at_end = bug == "state-at-last-timestep-of-batch" and not (backward and more == 1)
             last = timesteps - 1 if at_end else 0 if backward else length - 1
             for s, array in finals.items():
-                array[k, row] = values[s][last, 0] if last < span else 0.0
+                final = values[s][last, 0] if 0 <= last < span else np.zeros(size)
+                array[k, row] = final if span else state[s][0]
             if d == directions - 1:
                 below = np.concatenate(hidden[layer][:, :, [row]], axis=-1)
     output = np.concatenate(hidden[-1], axis=-1)

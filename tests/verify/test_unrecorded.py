@@ -4,12 +4,9 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.regions import vector_at
 from rnnviz.io.export.data import npz_arrays, write_csv
-from rnnviz.verify.consistency_checks import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import explain_at
 from tests.factories import make_result
@@ -21,17 +18,6 @@ def result_without(*missing: str) -> RunResult:
     result = make_result(("manual", GOLDEN), bidirectional=True)
     trace = replace(result[GOLDEN], missing=frozenset(missing))
     return replace(result, traces={**result.traces, GOLDEN: trace})
-
-
-@pytest.mark.parametrize("missing", ["out", "state.h"])
-def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(missing: str) -> None:
-    result = result_without(missing)
-    network = result.inputs.network
-    for last in lanes(network, 5, sample=0):
-        values = {place.array: values_at(result[GOLDEN], network, place) for place in places(network, last)}
-        assert [name for name, numbers in values.items() if numbers is None] == [missing]
-        assert str(agreement(result[GOLDEN], network, last, 0.0, 0.0)) == "not compared"
-        assert str(agreement(result["manual"], network, last, 0.0, 0.0)) == "copies equal"
 
 
 def test_an_unrecorded_vector_has_no_column_and_one_that_no_engine_has_no_component() -> None:

@@ -13,6 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.frozen import dataclass
+from rnnviz.gui.final_states import Agreement, StoredVector, agreement, lanes, places, values_at
 from rnnviz.gui.naming import named
 from rnnviz.gui.regions import Region, is_highlighted, lane_region, vector_region
 from rnnviz.gui.theme.icons import Icons
@@ -20,7 +21,6 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.table import MARK_SIZE, AnyIndex, blend, paint_highlight
 from rnnviz.verify.compare import tolerances
-from rnnviz.verify.consistency_checks import Agreement, StoredVector, agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
