@@ -94,13 +94,11 @@ def test_a_handout_is_written_where_no_engine_runs() -> None:
     assert "T / 4 (not computed here: No engine runs.)" in text_of(page.find("body/section"))
 
 
-@pytest.mark.parametrize("entry", lesson_entries(), ids=lambda entry: entry.name)
-def test_the_handout_of_every_lesson_is_valid_html(entry) -> None:
-    page = parsed(read_lesson(entry.path), no_run)
-    assert len(page.findall("body/main/section")) == len(read_lesson(entry.path).steps)
-    style = text_of(page.find("head/style"))
-    assert "@media print" in style
-    assert "break-before: page" in style
+def test_the_handout_of_every_lesson_is_valid_html() -> None:
+    for lesson in (read_lesson(entry.path) for entry in lesson_entries()):
+        page = parsed(lesson, no_run)
+        assert len(page.findall("body/main/section")) == len(lesson.steps)
+        assert "break-before: page" in text_of(page.find("head/style"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Rules that every lesson keeps: its length, its questions, its words."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,21 +116,16 @@ def test_the_chapters_follow_the_course() -> None:
 
 
 @every_lesson
-def test_a_lesson_asks_for_predictions_that_the_run_answers(lesson: GuidedLesson) -> None:
+def test_a_lesson_asks_for_predictions_that_the_run_answers_and_has_one_task(lesson: GuidedLesson) -> None:
     asked = [step.question for step in lesson.steps if step.question is not None]
     assert asked
     for question in asked:
         assert question.engine or question.expression
         assert question.text.endswith("?")
         assert question.reveal
-
-
-@every_lesson
-def test_a_lesson_has_one_task(lesson: GuidedLesson) -> None:
-    (step,) = (step for step in lesson.steps if step.task is not None)
-    assert step.task is not None
-    assert step.task.done
-    assert step.task.changes or step.task.selection
+    (task,) = (step.task for step in lesson.steps if step.task is not None)
+    assert task.done
+    assert task.changes or task.selection
 
 
 def test_no_paragraph_continues_as_a_list() -> None:
@@ -140,15 +134,11 @@ def test_no_paragraph_continues_as_a_list() -> None:
     assert [name for name, step in STEPS.items() if continued.search(_CODE.sub("", step.prose))] == []
 
 
-def test_a_step_points_at_something_and_statements_something() -> None:
+def test_a_step_points_at_something_states_something_and_sets_the_whole_selection() -> None:
     for name, step in STEPS.items():
         assert step.look.part is not None, name
         assert step.statements, name
         assert all(statement.text.endswith(".") for statement in step.statements), name
-
-
-def test_a_step_sets_the_whole_selection() -> None:
-    for name, step in STEPS.items():
         assert {"layer", "timestep", "sample", "unit"} <= set(step.selection), name
         assert step.config.network.directions == 1 or "direction" in step.selection, name
 
@@ -158,21 +148,13 @@ def retired_words(text: str) -> list[str]:
     return [text[max(0, found.start() - 30) : found.end() + 30] for found in _RETIRED.finditer(text)]
 
 
-@every_lesson
-def test_a_lesson_uses_no_retired_word(lesson: GuidedLesson) -> None:
-    assert retired_words(_CODE.sub(" ", "\n".join(read_texts(lesson)))) == []
-
-
-@pytest.mark.parametrize(
-    "path",
-    [*sorted(resource_path("lessons").glob("*.toml")), resource_path("sweeps", "example.toml")],
-    ids=lambda path: path.name,
-)
-def test_a_config_uses_no_retired_word(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    comments = re.findall(r"#.*", text)
-    assert comments
-    assert retired_words(re.sub(r"bug:\S+|timesteps", " ", " ".join(comments))) == []
+def test_lessons_and_their_configs_use_no_retired_word() -> None:
+    for lesson in LESSONS:
+        assert retired_words(_CODE.sub(" ", "\n".join(read_texts(lesson)))) == [], lesson.name
+    for path in (*sorted(resource_path("lessons").glob("*.toml")), resource_path("sweeps", "example.toml")):
+        comments = re.findall(r"#.*", path.read_text(encoding="utf-8"))
+        assert comments
+        assert retired_words(re.sub(r"bug:\S+|timesteps", " ", " ".join(comments))) == [], path
 
 
 @pytest.mark.parametrize(
@@ -199,13 +181,9 @@ def test_weights_with_a_forget_bias_differ_from_the_random_ones_by_it_alone(
 
 
 def test_values_printed_by_the_notebook_are_in_the_statements() -> None:
-    statements = " ".join(
-        " ".join(statement.expression.split())
-        for lesson in LESSONS[:4]
-        for step in lesson.steps
-        for statement in step.statements
-    )
-    assert [printed for printed in PRINTED if printed not in statements] == []
+    steps = (step for lesson in LESSONS[:4] for step in lesson.steps)
+    stated = " ".join(" ".join(statement.expression.split()) for step in steps for statement in step.statements)
+    assert [printed for printed in PRINTED if printed not in stated] == []
 
 
 def test_probabilities_named_in_a_lesson_are_those_of_the_character_model() -> None:

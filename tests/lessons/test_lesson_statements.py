@@ -124,21 +124,12 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     assert untrue(run_once(config), step.statements, step.location(Location())) == []
 
 
-def test_the_selection_is_within_the_run() -> None:
+def test_selections_engines_and_lane_colors_are_those_of_the_run() -> None:
     shapes = {step.config: load_inputs(step.config).hidden_shape for step in STEPS.values()}
     for name, step in STEPS.items():
-        where = step.location(Location())
+        where, cell = step.location(Location()), step.config.network.kind
         assert where.within(shapes[step.config]) == where, name
-
-
-def test_the_engine_that_is_drawn_was_run() -> None:
-    for name, step in STEPS.items():
         assert step.look.engine is None or step.look.engine in step.config.compare.engines, name
-
-
-def test_the_lane_colors_exist_for_the_cell() -> None:
-    for name, step in STEPS.items():
-        cell = step.config.network.kind
         has = {quantity.name for quantity in (*gate_quantities(cell), *gradient_quantities(cell))}
         assert step.look.colors in {None, "value", "error_ratio", "difference", *has}, name
 
