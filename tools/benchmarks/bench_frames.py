@@ -8,7 +8,6 @@ Run it by itself, with the sizes of the trace: python -m tools.benchmarks.bench_
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -21,39 +20,21 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.reading.quantities import gradients_of
 from rnnviz.verify.result import RunResult
 from tests.gui.views.unrolled.seen import picture_complete
-from tools.benchmarks.large_results import large_result
+from tools.benchmarks.bench_window import HEIGHT, WIDTH, Figure, figure, printed
 
-WIDTH, HEIGHT = 1600, 1000
 FRAMES = 200
 _PAN = 23.0
 """Pixels from one frame of panning to the next."""
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Milliseconds that one kind of frame takes."""
-
-    what: str
-    first: float
-    p50: float
-    p95: float
-    worst: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.what:<36} first {self.first:7.1f}   p50 {self.p50:6.1f}   p95 {self.p95:6.1f}"
-            f"   worst {self.worst:6.1f} ms"
-        )
-
-
-def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
+def measure(result: RunResult, frames: int = FRAMES) -> list[Figure]:
     """First picture, panning and zooming, the selection, and what else is shown of the lanes."""
     application = QApplication.instance() or QApplication([])
     view = UnrolledView(Session(result.config))
     view.resize(WIDTH, HEIGHT)
     view.show()
     application.processEvents()
-    measured: list[Frames] = []
+    measured: list[Figure] = []
 
     def timed(action: Callable[[], object]) -> float:
         began = perf_counter()
@@ -77,8 +58,7 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
         settled(perf_counter())
         for name, taken in ((what, times), (f"{what}, complete", complete)):
             if taken:
-                p50, p95 = np.percentile(taken, (50, 95))
-                measured.append(Frames(name, taken[0], float(p50), float(p95), max(taken)))
+                measured.append(figure(name, taken))
 
     try:
         candidate = result.comparisons[0].candidate
@@ -133,12 +113,5 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
     return measured
 
 
-def main(arguments: list[str]) -> None:
-    sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
-    with large_result(*sizes, gradients=True) as result:
-        for frames in measure(result):
-            print(frames)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    printed(sys.argv[1:], measure)

@@ -42,7 +42,7 @@ def bench_lanes(qapp: QApplication, large: RunResult, table: Table, quick: bool)
     for found in frames:
         target = None if found.what.endswith("complete") or found.what.startswith(_NO_FRAMES) else _FRAME_MS
         table.add(Row("lanes", f"{found.what}, p95", found.p95, "ms", target))
-    table.details["lanes"] = [vars(found) for found in frames]
+    table.details["lanes"] = [found._asdict() for found in frames]
 
 
 def bench_whole_window(qapp: QApplication, large: RunResult, table: Table, quick: bool) -> None:
@@ -69,12 +69,10 @@ def bench_memory_of_the_window(timesteps: int, table: Table, quick: bool) -> Non
     if quick:
         timesteps //= 100
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        figures = process.submit(_memory, timesteps).result()
-    above = figures[0]
+        (above,) = process.submit(_memory, timesteps).result()
     lane = timesteps * _MEMORY_UNITS * 4 / MEGABYTE
     what = f"window above idle, T = {timesteps:,}, H = {_MEMORY_UNITS}"
-    told = ", ".join(f"{found.what} {found.worst:,.0f} {found.unit}" for found in figures[1:])
-    table.add(Row("memory", what, above.worst, "MB", _MEMORY_MB + lane, note=told))
+    table.add(Row("memory", what, above.worst, "MB", _MEMORY_MB + lane))
 
 
 def _memory(timesteps: int) -> list[bench_window.Figure]:

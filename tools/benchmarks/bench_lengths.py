@@ -37,7 +37,6 @@ SIZES = [
 """Cell, N, T, I, H, L, and whether both directions are computed."""
 
 
-PASSES = ("manual", "manual", "run"), ("gluon", "gluon", "run"), ("manual backward", "manual", "run_backward")
 """Name, engine and its method."""
 
 

@@ -2,8 +2,8 @@
 
 The window is the real one, 1600 x 1000 pixels, with every view in it. After each choice is a pause for
 the answers of threads. A frame is the longest turn of events: from the choice to the end of its painting, or from an
-answer to its painting. Memory is what is private to the process and not mapped from a file:
-mapped pages are the system's cache, which it takes back when it needs to; they are told beside it.
+answer to its painting. Memory is what is private to the process and not mapped from a file: mapped pages are the
+system's cache, which it takes back when it needs to.
 
 Run it by itself, with the sizes of the trace: python -m tools.benchmarks.bench_window 10000 1024 4 2
 """
@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
 from time import perf_counter, process_time, sleep, thread_time
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 from PySide6.QtCore import QEventLoop, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
@@ -36,21 +34,16 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.reading.quantities import Quantity
 from rnnviz.verify.result import RunResult
 from tools.benchmarks.large_results import large_result
+from tools.benchmarks.private_memory import MEGABYTE, watched
 
 WIDTH, HEIGHT = 1600, 1000
-FRAMES, _QUICK_FRAMES = 200, 60
-_MB = 1e6
-_SAMPLED_EVERY = 0.004
+FRAMES = 200
 _PAUSE = 0.03
 """Seconds between two choices, as between two repeats of a key."""
-_SETTLED_MS = 20_000
 
 
 class Figure(NamedTuple):
-    """A measurement over all its repetitions.
-
-    `processor_p95` is the processor time of the window's thread alone.
-    """
+    """A measurement over all its repetitions; `processor_p95` is the processor time of the window's thread alone."""
 
     what: str
     p50: float
@@ -279,21 +272,15 @@ def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
     # Pages of files that were read before would count as the window's.
     traces = {name: replace(open_trace(_folder(trace)), engine=name) for name, trace in result.traces.items()}
     result = replace(result, traces=traces)
-    with open_window(None) as window:
-        private, mapped = held()
-        with sampled() as samples:
-            window.show_result(result)
-            finish_pending(window)
-            _moves(window, "cursor anywhere", places(result, count))
-            _choices(window, result)
-            _tabs(window, result, count)
-            playing(window, 60)
-            finish_pending(window)
-    above = [(p - private, m - mapped) for p, m in samples]
-    return [
-        figure("memory above idle", [p / _MB for p, _ in above], "MB"),
-        figure("pages of mapped files", [m / _MB for _, m in above], "MB"),
-    ]
+    with open_window(None) as window, watched() as peak:
+        window.show_result(result)
+        finish_pending(window)
+        _moves(window, "cursor anywhere", places(result, count))
+        _choices(window, result)
+        _tabs(window, result, count)
+        playing(window, 60)
+        finish_pending(window)
+    return [figure("memory above idle", [peak.above / MEGABYTE], "MB")]
 
 
 def _folder(trace: Trace) -> Path:
@@ -301,38 +288,15 @@ def _folder(trace: Trace) -> Path:
     return trace.folder
 
 
-def held() -> tuple[int, int]:
-    """Bytes of this process: private ones, and those of mapped files that are in memory at the moment."""
-    memory = psutil.Process().memory_info()
-    return memory.rss - memory.shared, memory.shared
-
-
-@contextmanager
-def sampled() -> Iterator[list[tuple[int, int]]]:
-    """Samples of the memory in use, every few milliseconds."""
-    samples, done = [held()], Event()
-
-    def look() -> None:
-        while not done.wait(_SAMPLED_EVERY):
-            samples.append(held())
-
-    thread = Thread(target=look, name="memory")
-    thread.start()
-    try:
-        yield samples
-    finally:
-        done.set()
-        thread.join()
-
-
-def main(arguments: list[str]) -> None:
+def printed(arguments: list[str], *parts: Callable[[RunResult], list[Figure]]) -> None:
+    """Print what is measured of a result of these sizes."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
     with large_result(*sizes, gradients=True) as result:
-        for part in (measure_memory, measure):
+        for part in parts:
             for found in part(result):
                 print(found, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    printed(sys.argv[1:], measure_memory, measure)
