@@ -1,14 +1,17 @@
 """The trial of mutants finds what tests do not see, and nothing else."""
 
+import ast
+import fnmatch
 import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tools.mutation.mutants import ROOT, Mutant, copied
+from tools.mutation.mutants import PACKAGES, ROOT, Mutant, copied
 from tools.mutation.reasons import Reasons
 
 
@@ -48,11 +51,30 @@ def test_a_reason_is_stale_if_it_fits_no_mutant_of_its_file_or_its_file_is_missi
 STALE = ("words", "x"), ("words", "z"), ("errors", "x"), ("missing", "x")
 
 
-def test_every_accepted_mutant_has_a_reason_and_a_change() -> None:
+def functions(path: Path) -> Iterator[str]:
+    """The names of the functions and methods of a module, as mutants have them."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.ClassDef):
+            yield from (f"{node.name}.{own.name}" for own in node.body if isinstance(own, ast.FunctionDef))
+
+
+def test_every_accepted_mutant_has_a_reason_and_is_of_a_function_of_a_mutated_package() -> None:
+    mutated = {
+        path.relative_to(ROOT).as_posix(): path
+        for package in PACKAGES
+        for path in (ROOT / "rnnviz" / package).rglob("*.py")
+    }
     for entry in Reasons().entries:
         assert entry["why"], entry
         assert set(entry) > {"why"}, entry
         assert set(entry) <= {"why", "file", "function", "before", "after", "change"}, entry
+        files = fnmatch.filter(mutated, entry.get("file", "*"))
+        assert files, entry
+        assert "function" not in entry or any(
+            fnmatch.filter(functions(mutated[file]), entry["function"]) for file in files
+        ), entry
 
 
 @pytest.mark.nightly
