@@ -117,8 +117,6 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
         lacking = IN_PYTORCH[kind] if _PYTORCH.search(there) else kind
         raise UnreadableError(f"it holds {there}, but lacks the {lacking} that belongs to it")
     shape = tensors[arrays[kind]].shape
-    if len(shape) > rank == 2:
-        raise UnreadableError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")
     if len(shape) != rank or 0 in shape:
         raise UnreadableError(
             f"{arrays[kind]} has the shape {shape}: it must have {rank} size{'s' * (rank > 1)} of at least 1"

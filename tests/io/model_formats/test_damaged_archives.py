@@ -1,5 +1,6 @@
 """Damaged archives, and what is pickled in them: refused in a sentence, before anything is unpacked or run."""
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -157,6 +158,36 @@ def test_a_damaged_program_is_refused_or_read_as_stored(tmp_path: Path, kind: st
         found.add(outcome_of(path, whole))
     assert "refused" in found
     assert kind == "legacy" or "numbers" not in found
+
+
+class Spy:
+    """Unpickling it runs a command."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> Any:
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_code_in_a_pickle_is_not_run(tmp_path: Path, archive: bool) -> None:
+    torch = pytest.importorskip("torch")
+    path, trace = tmp_path / "w.pt", tmp_path / "was-run"
+    torch.save({"weight_ih_l0": Spy(f"touch {trace}")}, path, _use_new_zipfile_serialization=archive)
+    with pytest.raises(InputError, match=r"holds more than tensors \((posix|nt)\.system\)"):
+        open_model(path)
+    assert not trace.exists()
+
+
+def test_another_byte_order_is_refused(tmp_path: Path) -> None:
+    path, other = tmp_path / "w.pt", tmp_path / "big.pt"
+    WRITERS["w.pt"](path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for info in old.infolist():
+            new.writestr(info.filename, b"big" if info.filename.endswith("byteorder") else old.read(info))
+    with pytest.raises(InputError, match="big-endian"):
+        open_model(other)
 
 
 @pytest.mark.parametrize(

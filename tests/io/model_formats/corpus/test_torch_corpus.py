@@ -201,8 +201,29 @@ def without_checksums(folder: Path) -> tuple[Path, Networks | str]:
         torch.serialization.set_crc32_options(True)
 
 
+def in_type(dtype: Any) -> Callable[[], tuple[Any, Networks]]:
+    def both() -> tuple[Any, Networks]:
+        made = gru().to(dtype)
+        return made.state_dict(), {"gru": made.double() if dtype == torch.float64 else made.float()}
+
+    return both
+
+
+KINDS = {"lstm": lstm, "gru": gru, "rnn_tanh": rnn, "rnn_relu": partial(rnn, nonlinearity="relu")}
 STATE_DICTS: dict[str, Case] = {
-    "lstm": one("lstm", lstm),
+    **{
+        f"{cell} of {layers} layers{', both directions' * both}": one(
+            cell.partition("_")[0], partial(make, num_layers=layers, bidirectional=both)
+        )
+        for cell, make in KINDS.items()
+        for layers in (1, 3)
+        for both in (False, True)
+    },
+    **{
+        f"{dtype}, {name}": saved(in_type(getattr(torch, dtype)), **options)
+        for dtype in ("float16", "bfloat16", "float64")
+        for name, options in {"zip": {}, "legacy": LEGACY}.items()
+    },
     "legacy model": checkpoint(file="w.pth", **LEGACY),
     "pickle protocol 0, legacy": refused(
         "", "pickle_protocol", lambda: lstm().state_dict(), pickle_protocol=0, **LEGACY
@@ -236,7 +257,6 @@ STATE_DICTS: dict[str, Case] = {
         "1", lstm, lambda made: [{"rng": {3: [torch.get_rng_state()]}}, made.state_dict()], **LEGACY
     ),
     "parameters": one("gru", gru, lambda made: dict(made.named_parameters())),
-    "float64": one("lstm", lambda: lstm(num_layers=2).double(), **LEGACY),
     "imaginary part": one(
         "gru",
         gru,
