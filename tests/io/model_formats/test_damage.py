@@ -32,14 +32,6 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
         assert outcome_of(path, whole) == "refused", length
 
 
-def test_a_header_that_never_ends_is_a_sentence(tmp_path: Path) -> None:
-    WRITERS["folder"](tmp_path / "w")
-    path = tmp_path / "w" / "weight_ih_l0.npy"
-    path.write_bytes(path.read_bytes().replace(b"}", b" ", 1))
-    with pytest.raises(InputError, match=r"is not a valid numpy file: .*\.$"):
-        entries_of(tmp_path / "w")
-
-
 def test_library_messages_about_a_damaged_file_are_cut(tmp_path: Path) -> None:
     """zipfile shows the whole name of a member, which may have become as long as the file."""
     path = tmp_path / "w.npz"
@@ -88,19 +80,21 @@ def safetensors_header(length: int, begin: int, end: int, shape: list[int]) -> b
 
 
 @pytest.mark.parametrize(
-    "content",
+    "header",
     [
-        safetensors_header(1 << 40, 0, 64, [4, 4]),
-        safetensors_header(0, 0, 1 << 40, [1 << 19, 1 << 19]),
-        safetensors_header(0, 0, 64, [1 << 40, 1 << 40]),
-        safetensors_header(0, 1 << 40, (1 << 40) + 64, [4, 4]),
-        safetensors_header(0, 64, 0, [4, 4]),
+        (1 << 40, 0, 64, [4, 4]),
+        (0, 0, 1 << 40, [1 << 19, 1 << 19]),
+        (0, 0, 64, [1 << 40, 1 << 40]),
+        (0, 1 << 40, (1 << 40) + 64, [4, 4]),
+        (0, 64, 0, [4, 4]),
     ],
     ids=["header", "array", "shape", "place", "backwards"],
 )
-def test_a_safetensors_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_safetensors_header_that_promises_more_than_the_file_is_refused(
+    tmp_path: Path, header: tuple[int, int, int, list[int]]
+) -> None:
     path = tmp_path / "w.safetensors"
-    path.write_bytes(content)
+    path.write_bytes(safetensors_header(*header))
     with pytest.raises(InputError, match=r"is not a valid \.safetensors file: .*\.$"):
         entries_of(path)
 

@@ -56,19 +56,6 @@ def write(cell, folder):
     model.save_weights(folder / f"{cell}.weights.h5")
 
 
-def write_backward(cell, folder):
-    """Layers on each other of which the first and the last read from the end of what they are given."""
-    given = x = keras.Input((None, 2), name="given")
-    for number, backwards in enumerate((True, False, True)):
-        x = CELLS[cell](return_sequences=True, go_backwards=backwards, name=f"layer_{number}")(x)
-    model = keras.Model(given, x)
-    rng = np.random.default_rng(8)
-    model.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in model.get_weights()])
-    x = rng.normal(size=(2, 5, 2)).astype(np.float32)
-    np.savez_compressed(folder / f"{cell}-backward.npz", x=x, out=keras.ops.convert_to_numpy(model(x)))
-    model.save(folder / f"{cell}-backward.keras")
-
-
 if __name__ == "__main__":
     for chosen in CELLS:
         write(chosen, Path(sys.argv[1]))
