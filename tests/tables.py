@@ -20,7 +20,7 @@ _TESTS = ("pytest", "-m", "slow or nightly", "-n", "0", "-q", "-o", "timeout=0",
 TABLES = {
     "mutants": ("tools.mutation", "--sample", "1000"),
     "fuzz": (*_TESTS, "tests/tools/test_fuzz.py"),
-    "model-files": (*_TESTS, "tests/io/model_formats/test_fuzz.py"),
+    "model-files": (*_TESTS, "tests/io/model_formats/test_damage.py"),
     "faults": (*_TESTS, "tests/gui/jobs/test_faults.py"),
     "long-run": (*_TESTS, "tests/tools/test_soak.py"),
     "walk": ("tools.monkey", "20000", "--seed", "1"),

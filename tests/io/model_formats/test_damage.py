@@ -5,20 +5,81 @@ import os
 import struct
 import tracemalloc
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
+from rnnviz.execution.child_process import call_in_subprocess
+from rnnviz.io.model_formats import keras_file
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
-from tests.io.model_formats.damage import networks_in, outcome_of
-from tests.io.model_formats.samples import WRITERS
+from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
+from tests.io.model_formats.samples import CHECKED_SUMS, WRITERS
 from tests.io.model_formats.sources import network, read_parameters, weights_of
+from tests.report_tables import ReportTable
 
 FILES = [name for name in WRITERS if name != "folder"]
+NOT_SURVIVED = [("w.weights.h5", 587), ("w.weights.h5", 1549), ("w.weights.h5", 2762)]
+"""Damage over which HDF5 1.14 loops for ever, or that ends its process."""
+
+
+def read_soon(path: Path) -> None:
+    """Read a file in a separate process, which ends after a second without progress of HDF5."""
+    keras_file.HEADER_SECONDS = 1.0
+    networks_in(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "seed"), NOT_SURVIVED)
+def test_a_crash_of_a_library_is_a_sentence(name: str, seed: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    path.write_bytes(damaged(path.read_bytes(), Random(seed)))
+    said = "A library that has been mended may read it."
+    try:
+        call_in_subprocess(read_soon, path, what=f"{path} could not be read", seconds=30)
+    except InputError as error:
+        said = str(error)
+    assert said.endswith(".")
+    assert "\n" not in said
+
+
+def outcomes(path: Path, kinds: Sequence[str | None]) -> Counter[str]:
+    """Of a file, or of the first one in a folder, damaged in these ways; None is any."""
+    harmed = min(path.glob("*.npy")) if path.is_dir() else path
+    content, whole = harmed.read_bytes(), networks_in(path)
+    found: Counter[str] = Counter()
+    for seed, kind in enumerate(kinds):
+        harmed.write_bytes(damaged(content, Random(seed), kind))
+        found[outcome_of(path, whole)] += 1
+    return found
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_little_damage_is_refused_in_a_sentence_or_read_as_stored(name: str, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name)
+    found = outcomes(tmp_path / name, KINDS * 2)
+    assert found["refused"]
+    assert name not in CHECKED_SUMS or not found["numbers"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_damage_is_refused_in_a_sentence_or_read_as_stored(
+    name: str, tmp_path: Path, report_table: ReportTable
+) -> None:
+    WRITERS[name](tmp_path / name)
+    found = call_in_subprocess(outcomes, tmp_path / name, (None,) * 500, what="they could not be read", seconds=120)
+    told = {outcome: found[outcome] for outcome in ("refused", "same", "fewer", "numbers", "named")}
+    report_table("model-files").add(f"`{name}`", **told)
+    assert found["refused"] > 125
+    assert name not in CHECKED_SUMS or not found["numbers"]
 
 
 @pytest.mark.parametrize("name", FILES)
