@@ -166,16 +166,11 @@ LIBRARY = NamedFunctions(
     mx.npx.sigmoid,
     mx.npx.erf,
     SimpleNamespace(
-        abs=mx.np.abs,
+        **{name: getattr(mx.np, name) for name in ("abs", "exp", "expm1", "maximum", "minimum", "tanh")},
         # MXNet's own clip rounds its limits to float32.
         clip=lambda x, low, high: mx.np.minimum(mx.np.maximum(x, low), high),
-        exp=mx.np.exp,
-        expm1=mx.np.expm1,
         logaddexp=lambda x, y: mx.np.maximum(x, y) + mx.np.log1p(mx.np.exp(-mx.np.abs(x - y))),
-        maximum=mx.np.maximum,
-        minimum=mx.np.minimum,
         sqrt=sqrt,
-        tanh=mx.np.tanh,
         where=_where,
     ),
     {

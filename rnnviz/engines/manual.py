@@ -27,7 +27,7 @@ from rnnviz.engines.packing import PackedLanePass, run_packed
 class ManualLayers:
     """Runs layers, or parts of them, one by one; see `engines.base.RunLayer`."""
 
-    def __init__(self, kept: Iterable[str] = ()) -> None:
+    def __init__(self, kept: Iterable[str]) -> None:
         """`kept` are the values to give besides the states."""
         self._kept = tuple(kept)
         self._lane: tuple[int, int] | None = None
@@ -35,7 +35,6 @@ class ManualLayers:
         self._arranged: dict[Hashable, FloatArray] = {}
 
     def __call__(self, task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
-        """Compute a layer in one direction and return its final state."""
         p, (timesteps, samples, _) = task.parameters, task.x.shape
         if task.lane != self._lane:
             self._lane, self._programs, self._arranged = task.lane, {}, {}
@@ -59,15 +58,11 @@ class ManualBackward:
         self._layer: NumpyBackward
 
     def advance(self, task: BackwardTask) -> Arrays:
-        """Compute the states after a block, where the trace lacks some."""
-        series = {
-            name: np.empty((*task.x.shape[:2], array.shape[1]), task.x.dtype) for name, array in task.state.items()
-        }
+        series = {s: np.empty((*task.x.shape[:2], a.shape[1]), task.x.dtype) for s, a in task.state.items()}
         program = NumpyProgram(task.cell, vars(task.parameters), task.x.shape[1])
         return program.run(np.ascontiguousarray(task.x), task.state, series)
 
     def gradients(self, task: BackwardTask) -> BlockGradients:
-        """Compute the gradients of a block."""
         p, samples = task.parameters, task.x.shape[1]
         if task.lane != self._lane:
             self._lane, self._layer = task.lane, NumpyBackward(task.cell, vars(p))
@@ -128,8 +123,8 @@ class ManualEngine:
 def _gates(network: Network, trace: Trace) -> Arrays:
     """The arrays of the gates' gradients, in which there is room for the gates until then."""
     named = set(network.graph.values) - set(network.kind.state_symbols)
-    names = {gate: gradient(gate) for gate in network.kind.gate_symbols if gate in named}
-    return {gate: trace[name] for gate, name in names.items() if name in trace}
+    gates = (gate for gate in network.kind.gate_symbols if gate in named and gradient(gate) in trace)
+    return {gate: trace[gradient(gate)] for gate in gates}
 
 
 _BLOCK_VALUES = 1 << 20
@@ -147,11 +142,9 @@ def _cost_of_call(weights: int) -> int:
     return (1 << 20) + weights
 
 
-_WORTH_SHARING = 1 << 19
-"""Multiplications in the product of one step from which on a second thread saves time."""
-
-_NEVER_SHARED = 1 << 13
-"""Multiplications up to which OpenBLAS uses one thread: setting a limit takes longer than the product."""
+_WORTH_SHARING, _NEVER_SHARED = 1 << 19, 1 << 13
+"""Multiplications of a step's product from which on a second thread saves time, and those up to which OpenBLAS uses one
+thread: setting a limit takes longer than the product."""
 
 
 @cache

@@ -31,8 +31,8 @@ import onnxruntime
 onnxruntime.disable_telemetry_events()
 
 _STATES, _LENGTHS = ("initial_h", "initial_c"), "sequence_lens"
-_OPSET = 17
-_IR_VERSION = 9
+_OPSET, _IR_VERSION = 17, 9
+_OPERATORS = ("RNN", "LSTM", "GRU")
 
 
 class OnnxEngine(NoGradients):
@@ -71,25 +71,19 @@ def _model(network: Network, *, padded: bool = False) -> ModelProto:
     With padding it also reads sequence_lens (N,). The weights are inputs, not constants of the graph, which may not
     hold more than 2 GB.
     """
-    cell = network.kind
-    states = list(_STATES[: len(cell.state_symbols)])
-    lengths = [_LENGTHS] if padded else []
-    outputs = ["Y", "Y_h", "Y_c"][: 1 + len(states)]
+    count = len(network.kind.state_symbols)
+    states, outputs = _STATES[:count], ["Y", "Y_h", "Y_c"][: 1 + count]
     ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
-    read = ["X", "W", "R", "B", *(lengths or [""]), *states]
-    if cell.parameters:
+    read = ["X", "W", "R", "B", _LENGTHS if padded else "", *states]
+    if network.kind.parameters:
         read.append("P")
         ranks["P"] = 2
     node = helper.make_node(onnx_layer.operator(network.kind).name, read, outputs, **onnx_layer.attributes(network))
-    graph = helper.make_graph(
-        [node],
-        "layer",
-        [
-            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in ranks.items()),
-            *(helper.make_tensor_value_info(name, TensorProto.INT32, [None]) for name in lengths),
-        ],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-    )
+    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in ranks.items()]
+    if padded:
+        given.append(helper.make_tensor_value_info(_LENGTHS, TensorProto.INT32, [None]))
+    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+    graph = helper.make_graph([node], "layer", given, made)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
 
 
@@ -128,13 +122,10 @@ def run_model(
         raise EngineError(failed("ONNX Runtime", error)) from error
 
 
-_OPERATORS = ("RNN", "LSTM", "GRU")
-
-
 class OnnxModelEngine(NoGradients):
     """A model with the inputs `input`, `h_0` and `c_0` and the outputs `output`, `h_n` and `c_n`, time first.
 
-    Its recurrent nodes are the network's layers, from the bottom.
+    Its recurrent nodes are the network's layers, from the bottom. The parameters of a run are not looked at.
     """
 
     provides_cell_state = False
@@ -144,7 +135,6 @@ class OnnxModelEngine(NoGradients):
         self._path = path
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`; the parameters of `inputs` are not looked at."""
         try:
             model = onnx.load(self._path, format="protobuf")
             onnx.checker.check_model(model, full_check=True)

@@ -16,20 +16,11 @@ from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 
-ONNX_NAMES = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "Relu",
-    "linear": "Affine",
-    "affine": "Affine",
-    "leaky_relu": "LeakyRelu",
-    "thresholded_relu": "ThresholdedRelu",
-    "scaled_tanh": "ScaledTanh",
-    "hard_sigmoid": "HardSigmoid",
-    "elu": "Elu",
-    "softsign": "Softsign",
-    "softplus": "Softplus",
-}
+_NAMED_ALIKE = (
+    *("sigmoid", "tanh", "relu", "linear", "affine", "leaky_relu", "thresholded_relu", "scaled_tanh", "hard_sigmoid"),
+    *("elu", "softsign", "softplus"),
+)
+ONNX_NAMES = {name: name.title().replace("_", "") for name in _NAMED_ALIKE} | {"linear": "Affine"}
 """ONNX's name of each activation that it has."""
 
 

@@ -32,7 +32,6 @@ _STEP = 4
 _COPY = 1 << 17
 """Multiplications that cost as much as copying a sample to its row and back."""
 
-
 _BLOCK_COST, _ROW_COST, _BEGIN_COST = 1 << 24, 1 << 18, 1 << 20
 """Multiplications that cost as much as a block of time steps, a sample in it, and samples that begin within it."""
 
@@ -118,11 +117,7 @@ def _packing(places: Sequence[RowPart], call: float, copy: float, begin: float |
 
 
 def run_packed(
-    call: Callable[[int], int],
-    lengths: Sequence[int],
-    run_layer: RunLayer,
-    task: LayerTask,
-    progress: Progress,
+    call: Callable[[int], int], lengths: Sequence[int], run_layer: RunLayer, task: LayerTask, progress: Progress
 ) -> dict[str, FloatArray]:
     """Run a layer on samples of different lengths, packed into rows; see `engines.base.run_in_parts`.
 
@@ -193,24 +188,22 @@ class _Rows(LaneBlock):
     padding: NDArray[np.bool_]
 
     @cached_property
-    def _computed(self) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
-        """The steps that are not padding, by their place in the block and by their index."""
-        places = np.nonzero(~self.padding)
-        return places, self.index[places]
+    def _computed(self) -> tuple[NDArray[np.intp], ...]:
+        """The places in the block of the steps that are not padding."""
+        return np.nonzero(~self.padding)
 
     def of(self, array: FloatArray) -> FloatArray:
         return array.reshape(-1, array.shape[2]).take(self.index, axis=0)
 
     def put(self, array: FloatArray, values: FloatArray, *, add: bool = False) -> None:
-        rows, (places, index) = array.reshape(-1, array.shape[2]), self._computed
-        rows[index] = rows.take(index, axis=0) + values[places] if add else values[places]
+        rows, index = array.reshape(-1, array.shape[2]), self.index[self._computed]
+        rows[index] = rows.take(index, axis=0) + values[self._computed] if add else values[self._computed]
 
 
 class PackedLanePass(LanePass):
     """The backward pass of one lane in rows of packed samples. The trace has every state."""
 
     def run(self, longest: int | None, progress: Progress) -> None:
-        """See `LanePass.run`."""
         network, lengths = self._network, tuple(self._lengths)
         weights = network.kind.parameter_count(network.sizes(self._lane[0]))
         packed = packing(lengths, _BLOCK_COST / weights + 1, _ROW_COST / weights, _BEGIN_COST / weights)
@@ -276,8 +269,8 @@ class PackedLanePass(LanePass):
     def _initial(self, t: int) -> tuple[list[int], Arrays]:
         """The rows in which samples begin at a step, and the initial states of these, (S', U) by symbol."""
         samples = [place.sample for place in self._begins[t]]
-        states = self._inputs.initial_state
-        return [place.row for place in self._begins[t]], {s: a[self._row][samples] for s, a in states.items()}
+        initial = {s: a[self._row][samples] for s, a in self._inputs.initial_state.items()}
+        return [place.row for place in self._begins[t]], initial
 
     def _pass_on(self, t: int, carried: Arrays) -> None:
         """Change the gradients of the states before step `t`, (S, U) by symbol, to those of the steps before it."""

@@ -52,16 +52,12 @@ LIBRARY = NamedFunctions(
     torch.sigmoid,
     torch.erf,
     SimpleNamespace(
-        abs=torch.abs,
+        **{name: getattr(torch, name) for name in ("abs", "exp", "expm1", "tanh", "where")},
         clip=torch.clamp,
-        exp=torch.exp,
-        expm1=torch.expm1,
         logaddexp=lambda x, y: torch.logaddexp(x, torch.full_like(x, y)),
         maximum=lambda x, y: torch.clamp(x, min=y),
         minimum=lambda x, y: torch.clamp(x, max=y),
         sqrt=sqrt,
-        tanh=torch.tanh,
-        where=torch.where,
     ),
     {
         "relu": lambda x, _: torch.relu(x),

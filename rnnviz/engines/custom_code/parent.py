@@ -3,7 +3,6 @@
 A message is one JSON array a line on its standard output, a kind and a value.
 """
 
-import ast
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dis import get_instructions
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -78,18 +78,8 @@ def decode(line: bytes) -> Message | None:
 def defines_backward(path: Path) -> bool:
     """Whether a file defines `backward` at its top level; no code of it runs."""
     with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        for statement in ast.parse(path.read_bytes()).body:
-            match statement:
-                case ast.FunctionDef(name=name):
-                    names = [name]
-                case ast.Assign(targets=targets):
-                    names = [ast.unparse(target) for target in targets]
-                case ast.ImportFrom(names=imported):
-                    names = [alias.asname or alias.name for alias in imported]
-                case _:
-                    continue
-            if BACKWARD in names:
-                return True
+        code = compile(path.read_bytes(), str(path), "exec")
+        return any(i.opname == "STORE_NAME" and i.argval == BACKWARD for i in get_instructions(code))
     return False
 
 
