@@ -1,6 +1,7 @@
 """The known bugs as engines: each computes what its sentence says, and is wrong where it can be seen."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.changes import BugVariant
-from rnnviz.engines.known_bugs.engine import KnownBugEngine, run_fault
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace, run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
@@ -21,6 +22,8 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import consistency_checks
 from tests.cells.layers import EXAMPLES
+from tests.engines.custom_code.files import computed as users_outputs
+from tests.engines.seeded_bugs import Planted, planted
 from tests.oracles.cell_loops import in_test_of
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
@@ -142,11 +145,9 @@ def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config: Config, da
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectional: bool, layers: int) -> None:
-    inputs = inputs_of(
-        {"timesteps": 6, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=bidirectional, num_layers=layers
-    )
+def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectional: bool) -> None:
+    sizes = {"hidden_size": 7, "bidirectional": bidirectional, "num_layers": 2}
+    inputs = inputs_of({"timesteps": 6, "batch_size": 4}, cell=cell, **sizes)
     right, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, right).verdict == "right"
     for bug in known_bugs_of(inputs.network):
@@ -162,6 +163,25 @@ def both_ways(cell: str = "gru", **more: int) -> Inputs:
     return inputs_of(
         {"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, bidirectional=True, dtype="float64", **more
     )
+
+
+@pytest.mark.parametrize("mine", list(planted()), ids=str)
+def test_a_bug_of_the_step_computes_what_a_users_code_with_it_does(mine: Planted, tmp_path: Path) -> None:
+    """Scaled so that the linear gates of other frameworks are met between and beyond their ends."""
+    sizes = {"hidden_size": 4, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
+    inputs = inputs_of({"timesteps": 4, "batch_size": 3}, {"scale": 1.0}, cell=mine.cell, **sizes)
+    found = faulty_trace(KNOWN_BUGS[mine.bug].variants[mine.cell][mine.way], inputs)
+    for name, array in users_outputs(inputs, mine.written(tmp_path)).items():
+        assert_near(found[name], array, 1e-12, name)
+
+
+def test_every_way_of_a_bug_of_the_step_is_planted() -> None:
+    every = {(p.cell, p.bug, p.way) for p in planted()}
+    for cell in CELLS:
+        bugs = [bug for bug in known_bugs_of(network(cell, bidirectional=False)) if bug.name != "batch-as-time"]
+        assert {(c, b, w) for c, b, w in every if c == cell} == {
+            (cell, bug.name, way) for bug in bugs for way in range(len(bug.variants[cell]))
+        }
 
 
 def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:

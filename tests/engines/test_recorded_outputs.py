@@ -1,7 +1,9 @@
 """A recording becomes a trace that holds its numbers, and says which it did not hold."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,19 @@ from rnnviz.core import npz
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.recorded_outputs import RecordedEngine
+from rnnviz.engines.recorded_outputs import RecordedEngine, check_recording, open_recording
 from rnnviz.io.inputs import load_inputs
 from tests.engines.recordings import Arrays, network_inputs, recorded
+from tests.engines.test_gradients import inputs_of, with_gradients
+from tests.io.model_formats.damage import KINDS, damaged
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.recurrence import recurrence
+from tests.shared_worker import Run, run_shared
 from tests.strategies import configs
+
+__all__ = ["run_shared"]
 
 
 def engine_of(path: Path, arrays: Arrays) -> RecordedEngine:
@@ -207,3 +215,87 @@ def test_recorded_lengths_of_a_run_without_any_are_t(tmp_path: Path) -> None:
     computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 5])}), inputs)
     with pytest.raises(InputError):
         computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 4])}), inputs)
+
+
+def recorded_gradients(inputs: Inputs, prefix: str = "") -> Arrays:
+    """The hidden states and all gradients of manual."""
+    trace, _ = with_gradients(ManualEngine(), inputs)
+    arrays = {"hidden": trace.hidden} | {name: array for name, array in trace.items() if name.startswith("grad.")}
+    return {f"{prefix}{name}": array for name, array in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Inputs:
+    """Of a run with lengths and a backward pass."""
+    return inputs_of("lstm", {}, [3, 7, 5])
+
+
+@pytest.mark.parametrize("prefix", ["", "torch."])
+def test_every_recorded_gradient_is_read(inputs: Inputs, prefix: str, tmp_path: Path) -> None:
+    arrays = recorded_gradients(inputs, prefix)
+    np.savez(tmp_path / "a.npz", **arrays)
+    trace, report = with_gradients(RecordedEngine(f"recording:{tmp_path / 'a.npz'}"), inputs)
+    assert report.missing == frozenset()
+    for name, array in arrays.items():
+        if "grad" in name:
+            np.testing.assert_array_equal(trace[name.removeprefix(prefix)], array)
+
+
+def test_a_gradient_of_another_shape_is_refused_in_a_run_with_a_backward_pass(inputs: Inputs, tmp_path: Path) -> None:
+    arrays = recorded_gradients(inputs)
+    arrays["grad.input"] = arrays["grad.input"].swapaxes(0, 1)
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=r"grad\.input in .* expected \(T, N, I\) = \(7, 3, 3\)"):
+        check_recording(open_recording(f"recording:{tmp_path / 'a.npz'}"), inputs)
+
+
+@pytest.mark.parametrize("kept", ["grad.parameters.", "grad.h"])
+def test_a_run_has_the_gradients_of_a_recording_and_no_others(kept: str, tmp_path: Path, run_shared: Run) -> None:
+    inputs = inputs_of("lstm", {}, None, num_layers=1, bidirectional=False)
+    arrays = {
+        name: array for name, array in recorded_gradients(inputs).items() if name == "hidden" or name.startswith(kept)
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    mapping = inputs.config.to_mapping()
+    name = f"recording:{tmp_path / 'a.npz'}"
+    config = Config.from_mapping({**mapping, "compare": {"reference": "manual", "candidates": [name]}})
+    result = run_shared(config)
+    trace = result.traces[name]
+    assert {found for found in trace if found.startswith("grad.")} == arrays.keys() - {"hidden"}
+    assert not any(found.startswith("grad.") for found in trace.missing)
+    (comparison,) = result.comparisons
+    found = comparison.gradients
+    assert found.keys() == arrays.keys() - {"hidden"}
+    assert not any(one.mismatched for one in found.values())
+
+
+SAVED: dict[str, Callable[..., None]] = {"stored": np.savez, "compressed": np.savez_compressed}
+
+
+def outcome_of(path: Path, inputs: Inputs, whole: Trace) -> str:
+    """The sentence of a refusal, or "" if every array is read as it was recorded."""
+    try:
+        trace, report = computed(RecordedEngine(f"recording:{path}"), inputs)
+    except InputError as error:
+        return str(error)
+    for name in (whole.keys() & trace.keys()) - report.missing:
+        np.testing.assert_array_equal(trace[name], whole[name])
+    return ""
+
+
+@pytest.mark.parametrize("cases", [20, pytest.param(500, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("how", SAVED)
+def test_a_damaged_recording_is_refused_in_a_sentence_or_read_as_it_was_recorded(
+    tmp_path: Path, how: str, cases: int
+) -> None:
+    inputs, path = network_inputs(), tmp_path / "golden.npz"
+    SAVED[how](path, **recorded(inputs))
+    content = path.read_bytes()
+    whole, _ = computed(RecordedEngine(f"recording:{path}"), inputs)
+    sentences = []
+    for seed in range(cases):
+        path.write_bytes(damaged(content, Random(seed), KINDS[seed % len(KINDS)]))
+        sentences.append(outcome_of(path, inputs, whole))
+    refused = list(filter(None, sentences))
+    assert len(refused) > cases // 4
+    assert all(sentence.endswith(".") and "\n" not in sentence for sentence in refused)
