@@ -217,7 +217,8 @@ def figure(
 
     from rnnviz.io.export.paper import figure_place, paper_figure
 
-    checked = paper_figure(Path(path), view, width, height, quantity, engine, theme, resolution, title)
+    options = {"view": view, "quantity": quantity, "engine": engine, "theme": theme, "resolution": resolution}
+    checked = paper_figure(Path(path), width, height, title=title, **options)
     where = figure_place(run.config.network, layer, direction, sample, unit)
     from rnnviz.gui.export.paper import write_figure
 

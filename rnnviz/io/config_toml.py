@@ -72,6 +72,10 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def _check_size(text: str, name: str) -> None:
+    def excess(match: re.Match[str], what: str) -> InputError:
+        line = text.count("\n", 0, match.start()) + 1
+        return InputError(f"{name} is not a valid TOML file: line {line} has {what}.")
+
     depth = dots = values = 0
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -80,18 +84,13 @@ def _check_size(text: str, name: str) -> None:
         depth += (first in "[{") - (first in "]}")
         values += len(token) if first in "=,.\n" else token.count("\\") if first == '"' else 0
         if dots > _MOST_DOTS:
-            raise _excess(name, match, f"a key of more than {_MOST_DOTS} dots")
+            raise excess(match, f"a key of more than {_MOST_DOTS} dots")
         if first.isalnum() or first in "_-":
-            raise _excess(name, match, "a key or a number of 1,000 characters or more")
+            raise excess(match, "a key or a number of 1,000 characters or more")
         if values > _MOST_VALUES:
-            raise _excess(name, match, f"more than {_MOST_VALUES:,} values")
+            raise excess(match, f"more than {_MOST_VALUES:,} values")
         if depth > _DEEPEST:
             raise InputError(f"{name} is not a valid TOML file: its brackets are nested too deep.")
-
-
-def _excess(name: str, match: re.Match[str], excess: str) -> InputError:
-    line = match.string.count("\n", 0, match.start()) + 1
-    return InputError(f"{name} is not a valid TOML file: line {line} has {excess}.")
 
 
 def is_unpacked(path: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from rnnviz.frozen import dataclass
 
@@ -38,11 +39,9 @@ _AROUND = 40
 _LONGEST_LINE = 110
 
 
-@dataclass(frozen=True)
-class GuideSection:
+class GuideSection(NamedTuple):
     """The text below one heading; `anchor` is the heading as links write it."""
 
-    page: str
     heading: str
     anchor: str
     text: str
@@ -66,8 +65,7 @@ class GuidePage:
         return tuple(_IMAGE.findall(self.text))
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """A section that contains all words of a search, and the line around the first match."""
 
     page: GuidePage
@@ -75,8 +73,7 @@ class Hit:
     line: str
 
 
-@dataclass(frozen=True)
-class GuideGroup:
+class GuideGroup(NamedTuple):
     """A heading of the index, and the names of the pages listed below it."""
 
     title: str
@@ -136,13 +133,7 @@ def anchor_of(heading: str) -> str:
 
 def _read(name: str) -> GuidePage:
     text = resource_path("guide", f"{name}.md").read_text(encoding="utf-8")
-    sections, title = _sections(name, text)
-    return GuidePage(name, title, text, sections)
-
-
-def _sections(name: str, text: str) -> tuple[tuple[GuideSection, ...], str]:
-    headings: list[str] = []
-    bodies: list[list[str]] = []
+    found: list[tuple[str, list[str]]] = []
     fence = ""
     for line in text.splitlines():
         mark = _FENCE.match(line)
@@ -152,15 +143,11 @@ def _sections(name: str, text: str) -> tuple[tuple[GuideSection, ...], str]:
             continue
         heading = None if fence else _HEADING.match(line)
         if heading is not None:
-            headings.append(_MARKS.sub("", heading[2]))
-            bodies.append([])
-        elif bodies:
-            bodies[-1].append(line if fence else _MARKS.sub("", line))
-    sections = tuple(
-        GuideSection(name, heading, anchor_of(heading), "\n".join(body))
-        for heading, body in zip(headings, bodies, strict=True)
-    )
-    return sections, headings[0] if headings else name
+            found.append((_MARKS.sub("", heading[2]), []))
+        elif found:
+            found[-1][1].append(line if fence else _MARKS.sub("", line))
+    sections = tuple(GuideSection(heading, anchor_of(heading), "\n".join(body)) for heading, body in found)
+    return GuidePage(name, found[0][0] if found else name, text, sections)
 
 
 def _line_around(text: str, words: list[str]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
@@ -220,8 +220,7 @@ def _given(section: Any) -> dict[str, Any]:
     return {key: value for key, value in asdict(section).items() if value is not None}
 
 
-@dataclass(frozen=True)
-class NamedFile:
+class NamedFile(NamedTuple):
     """A file or folder by its absolute path; `parts` are the files to copy, relative to its parent, and their sizes."""
 
     path: Path
@@ -233,13 +232,13 @@ def paths_in(config: Config) -> list[str]:
     return list(dict.fromkeys(files_read(config).values()))
 
 
+def size_of(files: Iterable[NamedFile]) -> int:
+    return sum(size for file in files for _, size in file.parts)
+
+
 def files_to_copy(config: Config) -> list[NamedFile]:
     """The files that a copy of each named file needs; values are not read."""
     return [_named(Path(path)) for path in paths_in(config)]
-
-
-def size_of(files: Iterable[NamedFile]) -> int:
-    return sum(size for file in files for _, size in file.parts)
 
 
 def _named(path: Path) -> NamedFile:
@@ -328,26 +327,23 @@ def _refusals(path: Path) -> Iterator[None]:
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
     """The members of the archive by name, after checks of their kinds and sizes."""
     infos = archive.infolist()
-    if len(infos) > _MOST_MEMBERS:
-        raise BadZipFile(f"{len(infos)} members")
     members = {info.filename: info for info in infos}
-    stored = 0
+    damage = [f"{len(infos)} members"] if len(infos) > _MOST_MEMBERS else []
     for name, info in members.items():
         text = name in (MANIFEST, CONFIG)
         if not text and not is_safe_name(name):
-            raise BadZipFile("a member of an unknown name")
-        if stat.S_ISLNK(info.external_attr >> 16) or info.flag_bits & 0x1:
-            raise BadZipFile("a link, or an encrypted member")
-        if info.compress_type not in ((ZIP_STORED, ZIP_DEFLATED) if text else (ZIP_STORED,)):
-            raise BadZipFile("a compressed copy")
-        if text and info.file_size > LARGEST_TEXT:
-            raise BadZipFile("a text that is too long")
-        stored += info.compress_size
-        if not text and info.file_size != info.compress_size:
-            raise BadZipFile("a copy of two sizes")
+            damage.append("a member of an unknown name")
+        elif stat.S_ISLNK(info.external_attr >> 16) or info.flag_bits & 0x1:
+            damage.append("a link, or an encrypted member")
+        elif info.compress_type not in ((ZIP_STORED, ZIP_DEFLATED) if text else (ZIP_STORED,)):
+            damage.append("a compressed copy")
+        elif info.file_size > LARGEST_TEXT if text else info.file_size != info.compress_size:
+            damage.append("a text that is too long" if text else "a copy of two sizes")
     # Members that lie on top of each other would unpack to more than there is.
-    if len(members) != len(infos) or stored > size:
-        raise BadZipFile("members that share their bytes or names")
+    if len(members) != len(infos) or sum(info.compress_size for info in infos) > size:
+        damage.append("members that share their bytes or names")
+    if damage:
+        raise BadZipFile(damage[0])
     return members
 
 

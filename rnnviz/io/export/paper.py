@@ -1,8 +1,10 @@
 """Options of a figure for a paper, which is drawn by `rnnviz.gui.export.paper`."""
 
 import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
@@ -53,37 +55,26 @@ class PaperFigure:
             raise self.refused(option, f"one of {', '.join(choices)}", got, suggest(got, choices))
 
 
-def paper_figure(
-    path: Path,
-    view: str = "lanes",
-    width: str = "85mm",
-    height: str | None = None,
-    quantity: str | None = None,
-    engine: str | None = None,
-    theme: str = "print",
-    resolution: int = 300,
-    title: str = "",
-    dashes: str = "",
-) -> PaperFigure:
-    """Check options, and that the figure can be drawn here. A length has a unit: mm, cm, in, pt or px (96 per inch).
+def paper_figure(path: Path, width: str = "85mm", height: str | None = None, **options: Any) -> PaperFigure:
+    """Check the options of a figure, and that it can be drawn here.
 
-    Raises InputError if one is not valid, the ending of the path is unknown, or Qt is not installed.
+    A length has a unit: mm, cm, in, pt or px (96 per inch). Raises InputError if one is not valid, the ending of the
+    path is unknown, or Qt is not installed.
     """
-    figure = PaperFigure(
-        view, quantity=quantity, engine=engine, theme=theme, resolution=resolution, title=title, dashes=dashes
-    )
+    figure = PaperFigure(**options)
     if find_spec("PySide6") is None:
         raise InputError('A figure is drawn by PySide6, which is not installed: run pip install "rnnviz[window]".')
     if path.suffix.lower() not in ENDINGS:
-        name = "-o" if dashes else "path"
+        name = "-o" if figure.dashes else "path"
         raise InputError(f"{name} must end in .pdf, .svg or .png (got {display_value(str(path))}).")
-    figure.chosen("view", VIEWS, view)
-    figure.chosen("theme", PAPERS, theme)
+    figure.chosen("view", VIEWS, figure.view)
+    figure.chosen("theme", PAPERS, figure.theme)
     low, high = _RESOLUTIONS
-    if not low <= resolution <= high:
-        raise figure.refused("resolution", f"from {low} to {high:,}", resolution)
-    sides = _length(figure, "width", width), None if height is None else _length(figure, "height", height)
-    return PaperFigure(view, *sides, quantity, engine, theme, resolution, title, dashes=dashes)
+    if not low <= figure.resolution <= high:
+        raise figure.refused("resolution", f"from {low} to {high:,}", figure.resolution)
+    sides = {"width": width} | ({} if height is None else {"height": height})
+    lengths: dict[str, Any] = {name: _length(figure, name, text) for name, text in sides.items()}
+    return replace(figure, **lengths)
 
 
 def _length(figure: PaperFigure, option: str, text: str) -> float:
