@@ -22,6 +22,7 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts, through_weights
 from rnnviz.explain.forward import (
@@ -36,7 +37,7 @@ from rnnviz.explain.forward import (
 )
 from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
-from rnnviz.steps.inputs import bounded_layer, layer_input, previous_hidden, previous_state
+from rnnviz.steps.inputs import bounded_layer, layer_input, previous_state
 from rnnviz.steps.states import CellStates
 
 _BLOCK_VALUES = 1 << 20
@@ -62,23 +63,25 @@ def lines_of_unit(cell: CellSpec, graph: Graph) -> tuple[Equation, ...]:
     return tuple(line for line in short_equations(cell) if line.node.shape == graph.values["h"].shape)
 
 
+def _nodes_of_lines(cell: CellSpec, graph: Graph) -> list[Node]:
+    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
+    return [node for node in graph.nodes if node in found]
+
+
 def activation_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
     """The activations in the equations of a unit."""
-    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
-    return [node for node in graph.nodes if node in found and node.op == "activation"]
+    return [node for node in _nodes_of_lines(cell, graph) if node.op == "activation"]
 
 
 def across_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
     """The values of all units that products in the equations of a unit read, then other ones behind these products."""
-    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
-    read = [node.args[-1] for node in graph.nodes if node in found and node.op in ("recurrent", "matrix")]
+    read = [node.args[-1] for node in _nodes_of_lines(cell, graph) if node.op in ("recurrent", "matrix")]
     return list(dict.fromkeys([*read, *values_behind(cell, graph).values()]))
 
 
 def values_behind(cell: CellSpec, graph: Graph) -> dict[str, Node]:
     """The named values behind a product with a matrix, with other units than h: i, f, g, o, c, m of an LSTM."""
-    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
-    read = ordered([node.args[-1] for node in found if node.op == "matrix"])
+    read = ordered([node.args[-1] for node in _nodes_of_lines(cell, graph) if node.op == "matrix"])
     return {name: node for name, node in graph.values.items() if node in read and node.shape != graph.values["h"].shape}
 
 
@@ -91,30 +94,35 @@ def forward_lines(network: Network, numbers: Mapping[Node, int]) -> list[dict[st
     cell, graph = network.kind, network.graph
     names = first_names(graph)
 
+    def weighted(weight: Node | None) -> dict[str, Any]:
+        return {} if weight is None else {"weight": numbers[weight]}
+
     def part(nodes: PartNodes) -> dict[str, Any]:
         by = nodes.factor
-        if nodes.product is not None:
-            factor = {} if by is None else {"factor": numbers[by], "factorName": names.get(by, "")}
-            return {"sum": numbers[nodes.product], **factor}
-        weight = {} if by is None else {"weight": numbers[by]}
-        return {"name": symbol_of(names, nodes.value), **weight, "value": numbers[nodes.value]}
+        if nodes.product is None:
+            return {"name": symbol_of(names, nodes.value), **weighted(by), "value": numbers[nodes.value]}
+        factor = {} if by is None else {"factor": numbers[by], "factorName": names.get(by, "")}
+        return {"sum": numbers[nodes.product], **factor}
 
     def product(node: Node) -> dict[str, Any]:
         weight, value = node.args if node.op == "times" else (None, node)
         text = "".join(own.text for own in expression(cell, node))
-        return {"name": text, "value": numbers[value], **({} if weight is None else {"weight": numbers[weight]})}
+        return {"name": text, "value": numbers[value], **weighted(weight)}
+
+    def numbered(symbol: Symbol) -> int | None:
+        """The number of a symbol's node, if the symbol has one value."""
+        node = symbol.node
+        return None if node is None or node.op == "number" or symbol.across or len(node.shape) == 2 else numbers[node]
 
     def written(line: Equation) -> dict[str, Any]:
         texts = [own.text for own in line.symbols]
         found = parts_of_gate(cell, line)
         argument = "".join(texts[1:-1] if line.node.op == "activation" else texts)
         terms = {"parts": [*map(part, found)]} if found else {"products": [*map(product, summands(line.node))]}
-        return {"name": line.name, "node": numbers[line.node], **terms, "argument": argument}
+        symbols = [[own.text, numbered(own)] for own in line.symbols]
+        return {"name": line.name, "node": numbers[line.node], **terms, "argument": argument, "symbols": symbols}
 
-    return [
-        {**written(line), "symbols": [[own.text, _numbered(own, numbers)] for own in line.symbols]}
-        for line in lines_of_unit(cell, graph)
-    ]
+    return [written(line) for line in lines_of_unit(cell, graph)]
 
 
 def sum_of(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
@@ -134,32 +142,42 @@ def sum_of(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[st
     return {**own, "rows": rows, "bias": f"{kind}_bias", "of": of}
 
 
-def _numbered(symbol: Symbol, numbers: Mapping[Node, int]) -> int | None:
-    """The place of a symbol's node, if the symbol has one number."""
-    node = symbol.node
-    return None if node is None or node.op == "number" or symbol.across or len(node.shape) == 2 else numbers[node]
-
-
+@np.errstate(all="ignore")
 def lane_arithmetic(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> LaneArithmetic:
     """The arithmetic of a lane of an engine for some samples."""
     network, timesteps, chosen = inputs.network, inputs.timesteps, np.asarray(samples, np.intp)
-    cell, graph, every = network.kind, network.graph, slice(0, timesteps)
+    cell, every = network.kind, slice(0, timesteps)
     x = layer_input(inputs, trace, layer, every, chosen).astype(np.float64)
-    before = {"h": previous_hidden(inputs, trace, layer, direction, every, chosen).astype(np.float64)}
-    c = _cell_states_before(inputs, trace, layer, direction, samples) if cell.has_cell_state else None
-    if c is not None:
-        before["c"] = c.value
-    for symbol in cell.further_states:
-        before[symbol] = previous_state(inputs, trace, symbol, layer, direction, every, chosen).astype(np.float64)
-    lane = _Lane(cell, graph, vars(inputs.parameters.layer(layer, direction)))
+    bounded = bounded_layer(inputs, trace, layer, direction, None)
+    before: dict[str, Floats] = {}
+    carried: dict[str, BoundedArray] = {}
+    for symbol in cell.state_symbols:
+        if symbol == "c":
+            c = _cell_states_before(inputs, trace, layer, direction, samples)
+            before["c"] = c.value
+            carried["c"] = BoundedArray(
+                c.value.reshape(-1, c.value.shape[-1]), c.bound.reshape(-1, c.value.shape[-1]), c.eps
+            )
+            continue
+        found = previous_state(inputs, trace, symbol, layer, direction, every, chosen)
+        before[symbol] = found.astype(np.float64)
+        if symbol != "h":
+            carried[symbol] = bounded.leaf(before[symbol].reshape(-1, found.shape[-1]), trace.stored_as)
+    # The audit's bounds of each step, computed as one time step of many samples.
+    steps, units = timesteps * len(samples), trace.shape[-1]
+    block = BoundedBlock(bounded, x.reshape(1, steps, -1), before["h"].reshape(1, steps, -1), {}, 0)
+    bounds = {}
+    for name, value in block.follow(carried, (*cell.state_symbols, *trace.lines))[0].items():
+        bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(timesteps, len(samples), -1)
+        if bound.shape[-1] == units:
+            own = trace[name][layer, direction][:, chosen] if name in trace else np.zeros(1)
+            bounds[name] = bound + storage_bound(own, trace.stored_as)
+    lane = _Lane(cell, network.graph, vars(inputs.parameters.layer(layer, direction)))
     size = before["h"].shape[-1] * (1 + max(x.shape[-1], network.hidden_size)) * len(samples)
-    step = max(1, _BLOCK_VALUES // size)
-    blocks = []
-    with np.errstate(all="ignore"):
-        bounds = _bounds(inputs, trace, layer, direction, samples, x, before, c)
-        for start in range(0, timesteps, step):
-            times = slice(start, start + step)
-            blocks.append(lane.block(x[times], {name: array[times] for name, array in before.items()}))
+    blocks = [
+        lane.block(x[times], {name: array[times] for name, array in before.items()})
+        for times in time_blocks(every, max(1, _BLOCK_VALUES // size), backward=False)
+    ]
     activations, across = ({n: np.concatenate([block[k][n] for block in blocks]) for n in blocks[0][k]} for k in (0, 1))
     return LaneArithmetic(before, activations, across, bounds)
 
@@ -169,47 +187,19 @@ def _cell_states_before(
 ) -> BoundedArray:
     """(T, N, H): c[t-1] of each step with its bound."""
     network, states = inputs.network, CellStates(inputs, trace)
-    order = range(inputs.timesteps)[:: -1 if network.backward(direction) else 1]
     shape = inputs.timesteps, len(samples), network.hidden_size
     values, bounds = np.zeros(shape), np.zeros(shape)
     for column, sample in enumerate(samples):
         # In the order of computation, in which each state follows from the one before.
-        for timestep in order:
-            c = states.before(layer, direction, timestep, slice(sample, sample + 1), slice(0, network.hidden_size))
-            values[timestep, column], bounds[timestep, column] = c.value[0], c.bound[0]
+        for t in range(inputs.timesteps)[:: -1 if network.backward(direction) else 1]:
+            c = states.before(layer, direction, t, slice(sample, sample + 1), slice(0, network.hidden_size))
+            values[t, column], bounds[t, column] = c.value[0], c.bound[0]
     return BoundedArray(values, bounds, trace.eps)
 
 
-def _bounds(
-    inputs: Inputs,
-    trace: Trace,
-    layer: int,
-    direction: int,
-    samples: Sequence[int],
-    x: Floats,
-    before: Mapping[str, Floats],
-    c: BoundedArray | None,
-) -> dict[str, Floats]:
-    """The audit's bounds of each step, computed as one time step of many samples."""
-    cell, units = inputs.network.kind, trace.shape[-1]
-    bounded, steps = bounded_layer(inputs, trace, layer, direction, None), x.shape[0] * x.shape[1]
-    flat = {name: array.reshape(steps, -1) for name, array in before.items()}
-    carried = {symbol: bounded.leaf(flat[symbol], trace.stored_as) for symbol in cell.further_states}
-    if c is not None:
-        carried["c"] = BoundedArray(flat["c"], c.bound.reshape(steps, -1), c.eps)
-    names = (*cell.state_symbols, *trace.lines)
-    block = BoundedBlock(bounded, x.reshape(1, steps, -1), flat["h"][np.newaxis], {}, 0)
-    values, _ = block.follow(carried, names)
-    found = {}
-    for name, value in values.items():
-        bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(*x.shape[:2], -1)
-        if bound.shape[-1] == units:
-            own = trace[name][layer, direction][:, np.asarray(samples, np.intp)] if name in trace else np.zeros(1)
-            found[name] = bound + storage_bound(own, trace.stored_as)
-    return found
-
-
 class _Lane:
+    """The activations and what products read of all units, of blocks of x (B, N, I) and previous states (B, N, U)."""
+
     def __init__(self, cell: CellSpec, graph: Graph, parameters: Mapping[str, FloatArray]) -> None:
         self._cell, self._roots = cell, [line.node for line in lines_of_unit(cell, graph)]
         self._activations, self._across = activation_nodes(cell, graph), across_nodes(cell, graph)
@@ -218,8 +208,15 @@ class _Lane:
         self._size = len(parameters["i2h_bias"]) // len(cell.gates)
 
     def block(self, x: Floats, state: Mapping[str, Floats]) -> tuple[dict[Node, Floats], dict[Node, Floats]]:
-        """The activations and the values across units of x (B, N, I) and previous states (B, N, U)."""
-        across = self._values_across(x, state)
+        across: dict[Node, Floats] = {}
+        if self._across:
+            each = [
+                values_of_all_units(
+                    self._cell, self._parameters, x[at], {s: a[at] for s, a in state.items()}, self._roots
+                )
+                for at in np.ndindex(x.shape[:2])
+            ]
+            across = {n: np.array([found[n] for found in each]).reshape(*x.shape[:2], -1) for n in self._across}
         sums = {node: self._sum(node, x, state, across) for node in self._sums}
 
         def leaf(node: Node) -> Floats | float:
@@ -230,17 +227,6 @@ class _Lane:
         values = evaluate(self._roots, leaf, ArrayLayer().apply, sums)
         shape = *x.shape[:2], state["h"].shape[-1]
         return {node: np.broadcast_to(values[node], shape) for node in self._activations}, across
-
-    def _values_across(self, x: Floats, state: Mapping[str, Floats]) -> dict[Node, Floats]:
-        if not self._across:
-            return {}
-        found = [
-            values_of_all_units(
-                self._cell, self._parameters, x[place], {s: a[place] for s, a in state.items()}, self._roots
-            )
-            for place in np.ndindex(x.shape[:2])
-        ]
-        return {n: np.array([each[n] for each in found]).reshape(*x.shape[:2], -1) for n in self._across}
 
     def _sum(self, node: Node, x: Floats, state: Mapping[str, Floats], across: Mapping[Node, Floats]) -> Floats:
         """(B, N, U): the sum of the terms of a node, term by term, and last its bias."""
