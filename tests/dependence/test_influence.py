@@ -117,22 +117,6 @@ def test_a_recording_without_lower_layers_knows_that_of_none() -> None:
         influence(result, Location(1), "manual")
 
 
-def test_the_influence_is_a_difference_of_the_value() -> None:
-    result = make_result(cell="gru", dtype="float64", timesteps=6)
-    where, inputs, step = Location(0, 0, 5, 1, 2), result.inputs, 1e-6
-    p, gradient = vars(inputs.parameters.layer(0, 0)), np.empty(4)
-    for unit in range(4):
-        ends = []
-        for sign in (1.0, -1.0):
-            h = np.array(result["manual"].hidden[0, 0, 1, 1:2])
-            h[0, unit] += sign * step
-            for t in range(2, 6):
-                h = step_values(inputs.network.kind, p, inputs.sequence[t, 1:2], {"h": h})["h"]
-            ends.append(h[0, where.unit])
-        gradient[unit] = (ends[0] - ends[1]) / (2.0 * step)
-    assert found(result, where).hidden[0, 0, 1] == pytest.approx(np.linalg.norm(gradient), rel=1e-7)
-
-
 def test_it_can_be_canceled() -> None:
     class Canceled(Exception):
         pass

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace_index import Location, last_timestep
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import padding_sentence
-from rnnviz.gui.final_states import agreement, lanes, places, values_at
 from tests.engines.test_lengths import alone, padded_inputs
 from tests.explain.arithmetics import breakdown_at, explain_at
 from tests.factories import make_result
@@ -39,19 +38,6 @@ def test_a_step_is_explained_as_that_of_the_sample_alone(inputs: Inputs, data: s
     assert [line.value for line in own.lines] == [line.value for line in expected.lines]
     first = where.timestep == (length - 1 if inputs.network.backward(direction) else 0)
     assert (own.previous[0].source.kind == "initial") == first
-
-
-@given(inputs=padded_inputs(), data=st.data())
-def test_the_final_states_are_those_of_the_last_step_of_each_sample(inputs: Inputs, data: st.DataObject) -> None:
-    trace, _ = computed(ManualEngine(), inputs)
-    sample = data.draw(st.integers(0, inputs.batch_size - 1), "sample")
-    for last in lanes(inputs.network, inputs.length(sample), sample):
-        backward = inputs.network.backward(last.direction)
-        assert last.timestep == last_timestep(backward, inputs.length(sample))
-        assert agreement(trace, inputs.network, last, 0.0, 0.0).verdict == "equal"
-        source, state = (values_at(trace, inputs.network, place) for place in places(inputs.network, last)[:2])
-        np.testing.assert_array_equal(source, trace.hidden[last.index[:-1]])
-        np.testing.assert_array_equal(source, state)
 
 
 def test_padding_has_no_arithmetic() -> None:

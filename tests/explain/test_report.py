@@ -2,6 +2,7 @@
 
 import re
 from math import exp, inf, nan, tanh
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,139 +53,13 @@ def agreeing() -> RunResult:
     return result
 
 
-PARTED = """\
-h[t=2, u=1] of layer 1 backward ←, sample 1: GRU, 2 units, 4 inputs
-
-  r, z = sigmoid(u + v)
-  n = tanh(u_n + r · v_n)
-  h = (1 - z) · n + z · h[t-1]
-  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h
-
-                         gluon  manual
-  h[t-1] = h[t=3, u=1]  -0.750  -0.750
-
-r, reset gate, recomputed
-                                   gluon                       manual
-                 weight  × input  = product     sum  × input  = product     sum
-  h[t=2, u=0] →  -0.625   -0.375      0.234   0.234   -0.375      0.234   0.234
-  h[t=2, u=1] →   0.250    0.500      0.125   0.359    0.500      0.125   0.359
-  h[t=2, u=0] ←  -1.000    0.875     -0.875  -0.516    0.875     -0.875  -0.516
-  h[t=2, u=1] ←  -0.125   -0.375      0.047  -0.469   -0.375      0.047  -0.469
-  b_i2h                               0.125  -0.344               0.125  -0.344
-  u                                  -0.344                      -0.344
-≠ h[t=3, u=0]     0.375    0.500      0.188  -0.156    0.250      0.094  -0.250
-  h[t=3, u=1]    -0.875   -0.750      0.656   0.500   -0.750      0.656   0.406
-  b_h2h                               0.750   1.250               0.750   1.156
-  v                                   1.594                       1.500
-  u + v                                       1.250                       1.156
-
-  r = sigmoid(u + v)
-  0.777 = sigmoid(-0.344 + 1.594)   gluon
-  0.761 = sigmoid(-0.344 + 1.500)   manual
-
-z, update gate, recomputed
-                                   gluon                       manual
-                 weight  × input  = product     sum  × input  = product     sum
-  h[t=2, u=0] →   1.125   -0.375     -0.422  -0.422   -0.375     -0.422  -0.422
-  h[t=2, u=1] →   0.875    0.500      0.438   0.016    0.500      0.438   0.016
-  h[t=2, u=0] ←  -0.375    0.875     -0.328  -0.312    0.875     -0.328  -0.312
-  h[t=2, u=1] ←   0.500   -0.375     -0.188  -0.500   -0.375     -0.188  -0.500
-  b_i2h                              -0.250  -0.750              -0.250  -0.750
-  u                                  -0.750                      -0.750
-≠ h[t=3, u=0]    -0.375    0.500     -0.188  -0.938    0.250     -0.094  -0.844
-  h[t=3, u=1]     0.500   -0.750     -0.375  -1.312   -0.750     -0.375  -1.219
-  b_h2h                               0.375  -0.938               0.375  -0.844
-  v                                  -0.188                      -0.094
-  u + v                                      -0.938                      -0.844
-
-  z = sigmoid(u + v)
-  0.281 = sigmoid(-0.750 + (-0.188))   gluon
-  0.301 = sigmoid(-0.750 + (-0.094))   manual
-
-n, candidate, recomputed
-                                       gluon                               manual
-                 weight  × input  = product     × r     sum  × input  = product     × r     sum
-  h[t=2, u=0] →   0.625   -0.375     -0.234  -0.234  -0.234   -0.375     -0.234  -0.234  -0.234
-  h[t=2, u=1] →  -0.625    0.500     -0.312  -0.312  -0.547    0.500     -0.312  -0.312  -0.547
-  h[t=2, u=0] ←   0.250    0.875      0.219   0.219  -0.328    0.875      0.219   0.219  -0.328
-  h[t=2, u=1] ←  -1.000   -0.375      0.375   0.375   0.047   -0.375      0.375   0.375   0.047
-  b_i2h                              -0.625  -0.625  -0.578              -0.625  -0.625  -0.578
-  u_n                                -0.578                              -0.578
-≠ h[t=3, u=0]     1.000    0.500      0.500   0.389  -0.189    0.250      0.250   0.190  -0.388
-  h[t=3, u=1]    -0.250   -0.750      0.188   0.146  -0.044   -0.750      0.188   0.143  -0.245
-  b_h2h                               1.125   0.874   0.831               1.125   0.856   0.610
-  v_n                                 1.812                               1.562
-  u_n + r · v_n                                       0.831                               0.610
-
-  n = tanh(u_n + r · v_n)
-  0.681 = tanh(-0.578 + 0.777 · 1.812)   gluon
-  0.544 = tanh(-0.578 + 0.761 · 1.562)   manual
-
-  h = (1 - z) · n + z · h[t-1]
-  0.278 = (1 - 0.281) · 0.681 + 0.281 · (-0.750)   gluon
-  0.155 = (1 - 0.301) · 0.544 + 0.301 · (-0.750)   manual
-
-                          gluon   manual
-  h of this arithmetic  0.278    0.155
-  h of the engine       0.278    0.655
-  difference            0        0.5
-  allowed for rounding  2.2e-14  2.2e-14
-
-"""
-
-TWO_TERMS = """\
-h[t=0, u=1] of layer 0 forward →, sample 1: LSTM, 2 units, 3 inputs
-
-  i, f, o = sigmoid(u + v)
-  g = tanh(u + v)
-  c = f · c[t-1] + i · g
-  h = o · tanh(c)
-  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h
-
-                     gluon  manual
-  h[t-1] = h0[u=1]   0.750   0.750
-  c[t-1] = c0[u=1]  -0.750  -0.750
-
-i, input gate, recomputed
-                                 gluon                       manual
-               weight  × input  = product     sum  × input  = product     sum
-  x[t=0, i=1]   0.375    1.000      0.375   0.375    1.000      0.375   0.375
-  x[t=0, i=2]  -0.875   -0.250      0.219   0.594   -0.250      0.219   0.594
-  1 more                           -0.062   0.531              -0.062   0.531
-  b_i2h                            -1.000  -0.469              -1.000  -0.469
-  u                                -0.469                      -0.469
-  2 terms                           0.188  -0.281               0.188  -0.281
-  b_h2h                            -0.375  -0.656              -0.375  -0.656
-  v                                -0.188                      -0.188
-  u + v                                    -0.656                      -0.656
-
-  i = sigmoid(u + v)
-  0.342 = sigmoid(-0.469 + (-0.188))   gluon, manual
-
-  c = f · c[t-1] + i · g
-  0.171 = 0.220 · (-0.750) + 0.342 · 0.983   gluon, manual
-
-  h = o · tanh(c)
-  0.141 = 0.831 · tanh(0.171)   gluon, manual
-
-                          gluon   manual
-  c of this arithmetic  0.171    0.171
-  c of the engine       0.171    0.171
-  difference            0        0
-  allowed for rounding  9.1e-15  9.1e-15
-                          gluon   manual
-  h of this arithmetic  0.141    0.141
-  h of the engine       0.141    0.141
-  difference            0        0
-  allowed for rounding  9.8e-15  9.8e-15
-
-No divergence: gluon and manual agree on every line (within tolerance).
-"""
+def golden(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> None:
     page, _, sentences = report(explain_at(split_at(), GRU_WHERE)).rpartition("\n\n")
-    assert page + "\n\n" == PARTED
+    assert page + "\n\n" == golden("two_engines.txt")
     assert sentences.splitlines() == [
         (
             "manual is wrong here: it returned h = 0.655; "
@@ -196,7 +71,7 @@ def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> 
 
 def test_a_page_of_the_heaviest_terms_sums_the_others_up() -> None:
     blocks = report(explain_at(agreeing(), LSTM_WHERE), top=2).split("\n\n")
-    assert "\n\n".join([*blocks[:5], *blocks[-4:]]) + "\n" == TWO_TERMS
+    assert "\n\n".join([*blocks[:5], *blocks[-4:]]) + "\n" == golden("heaviest_terms.txt")
 
 
 def test_a_long_name_widens_the_last_of_its_columns() -> None:

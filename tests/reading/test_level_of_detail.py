@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from rnnviz.core.multiscale import Level, level_shape, open_pyramids
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import INPUT, Lane
+from rnnviz.core.trace_index import Lane
 from rnnviz.reading import level_of_detail as module
 from rnnviz.reading.lane_reader import LaneReader
 from rnnviz.reading.level_of_detail import (
@@ -22,12 +22,10 @@ from rnnviz.reading.level_of_detail import (
     bin_extremes,
     bin_marks,
     block_extremes,
-    block_marks,
     build_values,
     needs_pyramid,
 )
 from rnnviz.verify.metrics import ComparedBlock, block_difference, error_ratio, signed_difference
-from rnnviz.verify.result import RunResult
 from tests.profiles import examples, nightly_except
 from tests.verify.pyramids import pyramid_result, with_short_levels
 from tests.verify.traces import random_trace
@@ -95,19 +93,6 @@ def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.
         assert np.array_equal(shown, expected, equal_nan=True)
 
 
-@pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (1, 4), (4, 2)])
-def test_the_extremes_of_both_arrays_are_kept(k: int, m: int) -> None:
-    one, other = np.random.default_rng(k).normal(size=(2, 9, 7))
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    for end in (low, high):
-        end[3, 2] = end[8, 6] = np.nan  # as a block that holds one has it in both ends
-    blocks = block_extremes(low, high, k, m)
-    assert blocks.shape == (-(-7 // m), -(-9 // k))
-    for (unit, time), shown in np.ndenumerate(blocks):
-        there = slice(time * k, (time + 1) * k), slice(unit * m, (unit + 1) * m)
-        assert np.array_equal(shown, extreme_of(np.stack([low[there], high[there]])), equal_nan=True)
-
-
 @pytest.mark.parametrize(
     ("starts", "stop", "block", "widest"),
     [
@@ -129,13 +114,6 @@ def test_bins_have_their_first_cell_their_narrowest_and_their_widest(
     assert (moved.starts.tolist(), moved.stop) == ([start - starts[0] for start in starts], stop - starts[0])
     whole = bins.in_blocks(block)
     assert (whole.starts.tolist(), whole.stop) == ([start // block for start in starts], (stop + block - 1) // block)
-
-
-@given(hnp.arrays("bool", st.tuples(st.integers(1, 20), st.integers(1, 20))), st.data())
-def test_blocks_keep_every_mark(marks: np.ndarray, data: st.DataObject) -> None:
-    k, m = data.draw(st.sampled_from((1, 2, 4, 8))), data.draw(st.sampled_from((1, 2, 4)))
-    for (unit, time), shown in np.ndenumerate(block_marks(marks, k, m)):
-        assert shown == marks[time * k : (time + 1) * k, unit * m : (unit + 1) * m].any()
 
 
 def test_many_cells_on_a_pixel_are_cut_off_where_the_last_pixel_ends() -> None:
@@ -263,26 +241,6 @@ def _assert_found(
         assert np.array_equal(shown, spike, equal_nan=True)
     others = [float(value) for place, value in np.ndenumerate(patch.values) if place != tuple(marked[0])]
     assert all(abs(value) <= 1.0 for value in others)
-
-
-def test_a_long_trace_is_not_read_to_show_the_whole_of_it(tmp_path: Path) -> None:
-    def read(result: RunResult) -> list[np.ndarray]:
-        across, down = Bins(np.arange(0, 200, 20), 200), Bins(np.arange(4), 4)
-        found = []
-        for quantity in ("value", "error_ratio", "difference"):
-            patch = LaneReader(result, "manual", "manual", 1, quantity).read(Lane(0, 0), across, down)
-            found += [patch.values, patch.marks]
-        return [
-            *found,
-            LaneReader(result, "manual", "manual", 1).read(INPUT, across, Bins(np.arange(3), 3)).values,
-        ]
-
-    result = pyramid_result(tmp_path, 16, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=200)
-    before = read(result)
-    for array in (result["gluon"].hidden, result["manual"].hidden):
-        array[...] = 7.0
-    for one, other in zip(before, read(result), strict=True):
-        assert np.array_equal(one, other)
 
 
 def test_a_short_trace_has_no_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,12 +92,6 @@ def test_a_run_or_an_engine_without_an_audit_has_no_figures_of_it(result: RunRes
     assert alone.companions == ()
 
 
-def test_an_absolute_tolerance_of_zero_is_not_a_line(result: RunResult) -> None:
-    found = error_series(result, replace(result.comparison(MINE), atol=0.0), ERROR)
-    assert found is not None
-    assert found.limit is None
-
-
 @pytest.mark.parametrize(
     ("quantity", "value", "short", "full"),
     [
