@@ -6,7 +6,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from rnnviz.cli.terminal import AGREE, Answer, Parser, option, progress_bar
+from rnnviz.cli.terminal import AGREE, Answer, Parser, call_with_bar, in_lines, option
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import display_value
 
@@ -52,22 +52,15 @@ def _files(given: list[str]) -> dict[str, str]:
     return files
 
 
-def _check_onnx(model: Path) -> None:
-    """Raise an InputError if the model cannot be read here, or an EngineError if it cannot be run."""
+def _record(options: Namespace, files: dict[str, str]) -> Answer:
     from rnnviz.core.model_formats import ONNX
     from rnnviz.engines.registry import ENGINES
     from rnnviz.io.model_formats.formats import reader_of
 
-    reader_of(ONNX, model)
-    reason = ENGINES["onnx"].unavailable
-    if reason is not None:
+    reader_of(ONNX, options.model)
+    if reason := ENGINES["onnx"].unavailable:
         raise EngineError(reason)
-
-
-def _record(options: Namespace, files: dict[str, str]) -> Answer:
-    _check_onnx(options.model)
     from rnnviz.captures.onnx_model import record
-    from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.io.outputs import atomic_write, check_outputs
 
     model, output = options.model, options.output or Path()
@@ -81,12 +74,13 @@ def _record(options: Namespace, files: dict[str, str]) -> Answer:
         temporary = tempfile.TemporaryDirectory(prefix=".capture-", dir=folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror or error}.") from error
-    with temporary as own, progress_bar(options.quiet) as notify:
-        recording = call_in_subprocess(
+    with temporary as own:
+        recording = call_with_bar(
             *(record, model, files, options.entry, Path(os.path.abspath(own)), single, output),
+            stage=f"recording {model.name}",
             what=f"{model} could not be recorded",
+            quiet=options.quiet,
             seconds=_SECONDS,
-            notify=lambda done: notify(f"recording {model.name}", done),
         )
         lines = []
         for name, text in recording.files:
@@ -95,4 +89,4 @@ def _record(options: Namespace, files: dict[str, str]) -> Answer:
                 shutil.move(Path(own, name), written)
             lines.append(f"Wrote {target}: {text}.")
     lines += [f"Not recorded: {name}: {reason}." for name, reason in recording.skipped.items()]
-    return AGREE, "" if options.quiet else "".join(f"{line}\n" for line in lines)
+    return AGREE, in_lines(lines, options)

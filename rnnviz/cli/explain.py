@@ -21,6 +21,7 @@ from rnnviz.cli.terminal import (
     answer_json,
     check_files,
     config_of,
+    in_lines,
     option,
     print_answer,
     progress_bar,
@@ -105,13 +106,11 @@ def explain(options: Namespace) -> Answer:
         text = answer_json(content, options.json)
         if text:
             return AGREE, text
-    if options.quiet:
-        return AGREE, ""
     from rnnviz.text.verdict_details import assumptions
 
     text = with_parameters_in_columns(report(explained, options.top), names_of_file(config.parameters.path))
     lines = (*([f"{why}\n"] if why else []), text, *assumptions(result))
-    return AGREE, "".join(f"{line}\n" for line in lines)
+    return AGREE, in_lines(lines, options)
 
 
 class _PrintProgram(Action):

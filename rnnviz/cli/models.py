@@ -7,7 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnviz.cli.terminal import AGREE, Answer, Parser, answer_json, load, option, print_note, progress_bar, with_cell
+from rnnviz.cli.terminal import (
+    AGREE,
+    Answer,
+    Parser,
+    answer_json,
+    call_with_bar,
+    in_lines,
+    load,
+    option,
+    print_note,
+    with_cell,
+)
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
@@ -61,12 +72,7 @@ def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
-    from rnnviz.execution.child_process import call_in_subprocess
-
-    with progress_bar(quiet=False) as notify:
-        return call_in_subprocess(
-            *(read, path), what=f"{path} could not be read", notify=lambda done: notify(f"reading {path.name}", done)
-        )
+    return call_with_bar(read, path, stage=f"reading {path.name}", what=f"{path} could not be read", quiet=False)
 
 
 def table(entries: Sequence["Entry"]) -> str:
@@ -219,7 +225,6 @@ def add_convert_options(parser: Parser) -> None:
 
 
 def convert(options: Namespace) -> Answer:
-    from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.execution.export_weights import write_verified
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
@@ -233,23 +238,18 @@ def convert(options: Namespace) -> Answer:
     config = _config_of(source, options)
     check_outputs({"OUT": target}, files_read(config))
     form.check(config.network, target)
-    with progress_bar(options.quiet) as notify, atomic_write(target) as temporary:
-        check = call_in_subprocess(
-            write_verified,
-            partial(load_inputs, config, of_weights),
-            form,
-            temporary.absolute(),
-            target,
+    with atomic_write(target) as temporary:
+        check = call_with_bar(
+            *(write_verified, partial(load_inputs, config, of_weights), form, temporary.absolute(), target),
+            stage=f"writing {target.name}",
             what=f"{target} could not be written",
+            quiet=options.quiet,
             seconds=_SECONDS,
-            notify=lambda done: notify(f"writing {target.name}", done),
         )
-    if options.quiet:
-        return AGREE, ""
     lines = [f"Wrote {target} ({check.numbers:,} weights). {check.sentences}"]
     lines += filter(None, [form.note(config.network)])
     lines += [f"Assumption: {clause}." for clause in check.assumptions]
-    return AGREE, "".join(f"{line}\n" for line in lines)
+    return AGREE, in_lines(lines, options)
 
 
 def _config_of(source: Path, options: Namespace) -> Config:

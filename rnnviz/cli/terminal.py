@@ -19,7 +19,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypeAlias, TypeVar
 
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError, printable, undisguised
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rnnviz.core.inputs import Load
     from rnnviz.execution.events import AuditMode
 
+Outcome = TypeVar("Outcome")
 Answer: TypeAlias = tuple[int, str]
 """The exit code of a command, and its text for standard output, which is written last."""
 
@@ -94,6 +95,11 @@ def answer_json(content: object, path: str) -> str:
     return ""
 
 
+def in_lines(lines: Iterable[str], options: Namespace) -> str:
+    """The lines of an answer; "" with --quiet."""
+    return "" if options.quiet else "".join(f"{line}\n" for line in lines)
+
+
 def print_note(text: str) -> None:
     """Write a line to standard error; where that cannot be written, the exit code alone has to do."""
     try:
@@ -154,6 +160,18 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[object, float], None]]:
             bar.update(fraction - bar.n)
 
         yield notify
+
+
+def call_with_bar(
+    function: Callable[..., Outcome], *arguments: object, stage: str, what: str, quiet: bool, seconds: float = 120.0
+) -> Outcome:
+    """Call a function in a subprocess, as `call_in_subprocess` does, with a progress bar for the `stage`."""
+    from rnnviz.execution.child_process import call_in_subprocess
+
+    with progress_bar(quiet) as notify:
+        return call_in_subprocess(
+            function, *arguments, what=what, seconds=seconds, notify=lambda done: notify(stage, done)
+        )
 
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))

@@ -14,6 +14,7 @@ from rnnviz.cli.terminal import (
     Parser,
     all_written,
     answer_json,
+    in_lines,
     option,
     print_note,
     progress_bar,
@@ -87,7 +88,7 @@ def train(options: Namespace) -> Answer:
     code = code or (AGREE if written else WRONG_INPUT)
     if options.json == "-":
         return code, answer_json(history.to_json(), "-")
-    return code, "" if options.quiet else "".join(f"{line}\n" for line in lines)
+    return code, in_lines(lines, options)
 
 
 def _writers(

@@ -21,7 +21,6 @@ from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
-ROOT = Path(__file__).parents[2]
 ENGINES = "manual,bug:no-h2h-bias"
 
 

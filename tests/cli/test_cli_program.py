@@ -53,11 +53,10 @@ def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_
     assert run("--engines", "manual,onnx").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "number",
-    [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],
+    ("number", "group"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGHUP, False)]
 )
-@pytest.mark.parametrize("group", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal.Signals, group: bool) -> None:
     config = write(tmp_path)
     own = tmp_path / "slow.py"

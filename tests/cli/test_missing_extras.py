@@ -62,6 +62,7 @@ def test_a_missing_extra_is_named_with_its_command(
     assert install_command(extra) in sentence
 
 
+@pytest.mark.slow
 def test_the_base_computes_audits_explains_and_writes(
     rnnviz: Called, config: str, without: Hide, tmp_path: Path
 ) -> None:

@@ -130,6 +130,7 @@ def test_unknown_cell_needs_the_option(model: Path, rnnviz: Called) -> None:
     assert '"lstm"' in rnnviz.refused("config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
 
 
+@pytest.mark.slow
 @needs("mxnet", "PySide6")
 def test_run_repeats_assumptions_in_every_output(model: Path, tmp_path: Path, rnnviz: Called) -> None:
     captured = rnnviz("config", "--from", model, "--entry", "rnn", "--cell", "rnn_relu")

@@ -108,7 +108,7 @@ def test_a_wrong_step_is_a_disagreement(tmp_path: Path, monkeypatch: pytest.Monk
     assert (answer.code, answer.out) == (1, "It is wrong.\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", nightly_except([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIGINT))
 def test_a_signal_while_the_weights_are_verified_keeps_them(
     rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
