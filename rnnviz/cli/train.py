@@ -103,8 +103,7 @@ def _writers(
 
 def _train(history: "TrainingHistory", options: Namespace, signals: list[int]) -> "Checkpoint":
     """Train, and return the parameters after the last step; one of `signals` stops the training."""
-    from rnnviz.training.loop import MANUAL
-    from rnnviz.training.process import TrainingProcess
+    from rnnviz.training.loop import MANUAL, TrainingProcess
 
     steps = history.start.task.training.steps
     with TrainingProcess(history.start.task) as process:

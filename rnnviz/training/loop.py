@@ -1,12 +1,16 @@
 """The training loop: one batch after the other, checkpoints, and a library's own training next to it.
 
-The steps of two learners are audited: gradients and update are computed again in float64 from their own numbers.
+The steps of two learners are audited: gradients and update are computed again in float64 from their own numbers. A
+program trains in a child process, with the threads and kernels that suit the size.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import field, replace
-from time import perf_counter
-from typing import Any, TypeAlias
+from multiprocessing.connection import Connection, wait
+from time import monotonic, perf_counter
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -15,6 +19,7 @@ from rnnviz.core.inputs import State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.words import join_words
 from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.execution.child_process import describe_exit, errors_sent, spawn
 from rnnviz.frozen import dataclass
 from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, TrainingStep, carried_state
 from rnnviz.training.model import (
@@ -261,3 +266,132 @@ def _distance(learners: Mapping[str, Learner]) -> float | None:
     one, other = (learner.parameters for learner in learners.values())
     norm = global_norm(one)
     return global_norm({name: array - other[name] for name, array in one.items()}) / norm if norm else 0.0
+
+
+_SHARED = 1 << 22
+"""Multiplications in the recurrent product of a step from which on a second thread saves time."""
+
+_POLL_SECONDS = 0.1
+
+_NICENESS = 10
+
+_SEND_SECONDS = 0.05
+"""The shortest time between two messages with events."""
+
+_EVENTS, _CHECKPOINT, _ENDED, _RAISED = "events", "checkpoint", "ended", "raised"
+
+
+class TrainingProcess:
+    """Trains in a child process, which ends with the block, or with this process.
+
+    Call its methods in one thread.
+    """
+
+    def __init__(self, task: TrainingTask, resume: Checkpoint | None = None) -> None:
+        """Start to train, or go on from a checkpoint. Raises EngineError if no process can be started."""
+        self.ended = False
+        """Whether the last training step is done, and its events were received."""
+        network, gates = task.network, task.network.kind.gate_count
+        multiplications = task.problem.batch_size * gates * network.hidden_size * network.output_size
+        threads = None if multiplications >= _SHARED else 1
+        try:
+            self._process, self._connection = spawn(_main, task, resume, name="rnnviz training", threads=threads)
+        except OSError as error:
+            raise EngineError(f"No process could be started to train ({error.strerror or error}).") from error
+
+    def events(self, seconds: float) -> tuple[TrainingEvent, ...]:
+        """The events since the last call, in order.
+
+        Raises the InputError or EngineError that ended the training.
+        """
+        kind, content = self._received(seconds)
+        return content if kind == _EVENTS else ()
+
+    def checkpoint(
+        self, check: Callable[[], None] = lambda: None, seconds: float = float("inf")
+    ) -> tuple[Checkpoint, tuple[TrainingEvent, ...]]:
+        """The present parameters, and the events until then that were not received yet; may raise as `events`.
+
+        `check` is called often, and may raise. If there is no answer in `seconds`, an EngineError is raised.
+        """
+        # A process that has ended may have sent events before: they are received first, then the error.
+        with suppress(BrokenPipeError):
+            self._connection.send(_CHECKPOINT)
+        events: list[TrainingEvent] = []
+        end = monotonic() + seconds
+        while monotonic() < end:
+            kind, content = self._received(_POLL_SECONDS)
+            check()
+            if kind == _CHECKPOINT:
+                return content, tuple(events)
+            events += content if kind == _EVENTS else ()
+        raise EngineError(f"The training step did not end within {seconds:g} seconds: its process was ended.")
+
+    def close(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _received(self, seconds: float) -> tuple[str, Any]:
+        if not wait([self._connection, self._process.sentinel], seconds):
+            return "", None
+        try:
+            kind, content = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            reason = describe_exit(self._process.exitcode)
+            raise EngineError(f"The process that trains ended ({reason}).") from None
+        if kind == _RAISED:
+            raise content
+        self.ended = self.ended or kind == _ENDED
+        return kind, content
+
+
+def _main(connection: Connection, task: TrainingTask, resume: Checkpoint | None) -> None:
+    if hasattr(os, "nice"):
+        # The window that shows the training has precedence.
+        os.nice(_NICENESS)
+    no_memory = "There is not enough memory to train: reduce a size."
+    # The parent may be gone.
+    with errors_sent(connection, "Training failed", no_memory), suppress(EOFError, BrokenPipeError):
+        _train(connection, task, resume)
+
+
+def _train(connection: Connection, task: TrainingTask, resume: Checkpoint | None) -> None:
+    from rnnviz.execution.worker import disable_malloc_trim
+
+    disable_malloc_trim()
+    loop = TrainingLoop(task, resume=resume)
+    events: list[TrainingEvent] = []
+    sent = 0.0
+
+    def send() -> None:
+        nonlocal sent
+        if events:
+            connection.send((_EVENTS, tuple(events)))
+            events.clear()
+        sent = monotonic()
+
+    def answer() -> None:
+        if connection.recv() == _CHECKPOINT:
+            connection.send((_CHECKPOINT, loop.checkpoint()))
+
+    for event in loop:
+        events.append(event)
+        if monotonic() - sent >= _SEND_SECONDS:
+            send()
+        while connection.poll():
+            send()
+            answer()
+    send()
+    connection.send((_ENDED, None))
+    while True:
+        answer()

@@ -1,16 +1,18 @@
-"""The training loop: checkpoints, and runs of them."""
+"""The training loop: checkpoints, runs of them, and a child process that trains."""
 
 import pickle
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.training.checkpoints import CheckpointFolder
-from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop
+from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop, TrainingProcess
 from rnnviz.training.problems import batches_of
 from tests.needs import need_engine
 from tests.oracles.computed import computed
@@ -69,3 +71,37 @@ def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path: Path) -> None:
     assert float(np.abs(inputs.loss.out).max()) > 0
     assert trace.output.shape == inputs.loss.out.shape
     assert checkpoint.loss == pytest.approx(source.baseline, rel=0.2)
+
+
+@pytest.mark.slow
+def test_events_of_a_child_process_are_those_of_the_loop() -> None:
+    task, events = task_of("sine", steps=8, checkpoint_every=3), []
+    with TrainingProcess(task) as process:
+        while not process.ended:
+            events += process.events(5.0)
+        last, rest = process.checkpoint()
+    assert rest == ()
+    expected = list(TrainingLoop(task))
+    assert [event.step for event in events] == [event.step for event in expected]
+    losses = [event.learners["manual"].loss for event in events if isinstance(event, StepDone)]
+    # The child may have other kernels.
+    expected_losses = [event.learners["manual"].loss for event in expected if isinstance(event, StepDone)]
+    assert losses == pytest.approx(expected_losses, rel=1e-9)
+    assert isinstance(expected[-1], Checkpoint)
+    for name, array in expected[-1].parameters.items():
+        assert last.parameters[name] == pytest.approx(array, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_errors_of_the_child_are_raised() -> None:
+    task = task_of("characters")
+    with (
+        TrainingProcess(replace(task, problem=replace(task.problem, path="/none.txt"))) as process,
+        pytest.raises(InputError, match=r"none\.txt"),
+    ):
+        process.events(30.0)
+    with TrainingProcess(task_of(steps=1_000_000)) as process:
+        process._process.kill()
+        process._process.join()
+        with pytest.raises(EngineError, match="killed by SIGKILL"):
+            process.checkpoint()

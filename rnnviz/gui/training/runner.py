@@ -12,8 +12,7 @@ from rnnviz.execution.folders import storage
 from rnnviz.gui.jobs.task_queue import Check, Report, StoppableTask
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint
 from rnnviz.training.history import TrainingStart
-from rnnviz.training.loop import Checkpoint, TrainingEvent
-from rnnviz.training.process import TrainingProcess
+from rnnviz.training.loop import Checkpoint, TrainingEvent, TrainingProcess
 from rnnviz.training.task import TrainingTask
 
 if TYPE_CHECKING:
