@@ -34,15 +34,6 @@ CASES = [("windows", "3.14"), ("mac-arm64", "3.11")]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True, timeout=200)
-    (wheel,) = folder.iterdir()
-    return wheel
-
-
-@pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Skips where no package index answers."""
     folder = tmp_path_factory.mktemp("index")

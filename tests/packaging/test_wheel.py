@@ -24,15 +24,6 @@ ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True, timeout=200)
-    (wheel,) = folder.iterdir()
-    return wheel
-
-
 def environment_of(wheel: Path, folder: Path) -> tuple[Path, Path]:
     """The folders of scripts and of packages of a fresh environment in `folder` that holds the wheel alone."""
     venv.create(folder, symlinks=os.name != "nt")
