@@ -17,8 +17,6 @@ from rnnviz.verify.metrics import ComparedBlock, UlpArray
 _MANTISSA = 52
 _BIAS = 1023
 _KEYS = 2048
-_NARROW_MANTISSA, _NARROW_BIAS = 23, 127
-_EXACT = 1 << 24
 _FIRST_POWERS, _FEW, _LOOKED_FOR = 4, 32, 4
 
 
@@ -84,23 +82,18 @@ class HistogramAccumulator:
         keys = _keys(values, self._room[: values.size].reshape(values.shape))
         self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, block)
 
-    def add_distances(self, ulp: UlpArray, block: ComparedBlock, largest: int | None = None) -> None:
+    def add_distances(self, ulp: UlpArray, block: ComparedBlock, largest: int) -> None:
         """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
 
-        `largest` is the largest of them, if it is known. Most distances are small and in few bins. To count those
-        above each of the first powers of two is quicker than to find every number's own, which is left to the few that
-        are above them all.
+        Most distances are small and in few bins. To count those above each of the first powers of two is quicker than
+        to find every number's own, which is left to the few that are above them all.
         """
-        largest = int(ulp.max()) if largest is None else largest
-        if ulp.dtype != np.uint32 or largest > _EXACT:
-            self.add(_as_floats(ulp), block)
-            return
         above = ulp > 1 << _FIRST_POWERS
         many = int(np.count_nonzero(above))
-        if many > ulp.size // _FEW:
-            self._add(_counts_of_distances(ulp), ulp, block)
+        if ulp.dtype != np.uint32 or many > ulp.size // _FEW:
+            self.add(_as_floats(ulp), block)
             return
-        counts = _counts_of_distances(ulp[above]) if many else np.zeros(_KEYS, np.int64)
+        counts = np.bincount(_keys(_as_floats(ulp[above])), minlength=_KEYS)
         # From the highest power that any distance exceeds down to the first.
         for key in range(min(_FIRST_POWERS, (largest - 1).bit_length()) if largest > 1 else 0, 0, -1):
             np.greater(ulp, 1 << (key - 1), out=above)
@@ -117,11 +110,8 @@ class HistogramAccumulator:
         self._added += keys.size
         if len(new) == 0:
             return
-        if keys.dtype == np.uint32:
-            keys, new_keys = _narrow_keys(keys), np.where(new > 0, new - (_BIAS - _NARROW_BIAS), 0)
-        else:
-            new_keys = new
-        for key, first in zip(new, _first_places(block.ordered(keys), new_keys), strict=True):
+        keys = _keys(_as_floats(keys)) if keys.dtype == np.uint32 else keys
+        for key, first in zip(new, _first_places(block.ordered(keys), new), strict=True):
             self._places[int(key)] = self._added - keys.size + first, block.index(block.place(first))
 
     def histogram(self, places: Places) -> Histogram:
@@ -151,23 +141,6 @@ def _keys(values: NDArray[np.float64], out: NDArray[np.int64] | None = None) -> 
     keys = np.add(np.ascontiguousarray(values).view(np.int64), (1 << _MANTISSA) - 1, out=out)
     keys >>= _MANTISSA
     return np.asarray(keys)
-
-
-def _narrow_keys(ulp: NDArray[np.uint32]) -> NDArray[np.int32]:
-    """`_keys` of distances up to `_EXACT`, as float32 has its exponents; it holds such distances as they are."""
-    keys = ulp.astype(np.float32).view(np.int32)
-    keys += (1 << _NARROW_MANTISSA) - 1
-    keys >>= _NARROW_MANTISSA
-    return np.asarray(keys)
-
-
-def _counts_of_distances(ulp: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """How many distances up to `_EXACT` have each key that `_keys` gives."""
-    narrow = np.bincount(_narrow_keys(ulp).reshape(-1), minlength=_NARROW_BIAS)
-    counts = np.zeros(_KEYS, np.int64)
-    counts[0] = narrow[0]
-    counts[_BIAS : _BIAS + len(narrow) - _NARROW_BIAS] = narrow[_NARROW_BIAS:]
-    return counts
 
 
 def _first_places(keys: NDArray[Any], wanted: NDArray[np.int64]) -> list[int]:

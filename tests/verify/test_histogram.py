@@ -92,23 +92,21 @@ def test_distances_that_are_mostly_small_are_in_their_bins(
     ulp[rng.permutation(ulp.size)[: len(large)]] = large
     ulp = ulp.reshape(4, 5, 6)
     blocks = [(ulp[:1], 3), (ulp, 7)][:: -1 if direction else 1]
-    for known in (False, True):
-        tally = HistogramAccumulator(-1, 63)
-        counts, first = np.zeros(67, int), {}
-        for block, start in blocks:
-            at = block_of(block, (1, direction, start), last_first=bool(direction))
-            tally.add_distances(block, at, int(block.max()) if known else None)
-            for t in reversed(range(len(block))) if direction else range(len(block)):
-                for sample, unit in np.ndindex(5, 6):
-                    distance = int(block[t, sample, unit])
-                    # Octave k is (2^k, 2^(k+1)], at index k + 2, after the zeros and values below 1.
-                    place = 0 if distance == 0 else (distance - 1).bit_length() + 1
-                    counts[place] += 1
-                    first.setdefault(place, Location(1, direction, start + t, sample, unit))
-        histogram = tally.histogram(Places(2, 2, 11, 5))
-        np.testing.assert_array_equal(histogram.counts, counts)
-        assert {place: histogram.first[place] for place in np.flatnonzero(counts)} == first
-        assert histogram.total == 150
+    tally = HistogramAccumulator(-1, 63)
+    counts, first = np.zeros(67, int), {}
+    for block, start in blocks:
+        tally.add_distances(block, block_of(block, (1, direction, start), last_first=bool(direction)), int(block.max()))
+        for t in reversed(range(len(block))) if direction else range(len(block)):
+            for sample, unit in np.ndindex(5, 6):
+                distance = int(block[t, sample, unit])
+                # Octave k is (2^k, 2^(k+1)], at index k + 2, after the zeros and values below 1.
+                place = 0 if distance == 0 else (distance - 1).bit_length() + 1
+                counts[place] += 1
+                first.setdefault(place, Location(1, direction, start + t, sample, unit))
+    histogram = tally.histogram(Places(2, 2, 11, 5))
+    np.testing.assert_array_equal(histogram.counts, counts)
+    assert {place: histogram.first[place] for place in np.flatnonzero(counts)} == first
+    assert histogram.total == 150
 
 
 def test_the_end_bins_hold_all_values_beyond_them() -> None:
