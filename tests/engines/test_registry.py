@@ -25,7 +25,6 @@ from rnnviz.engines.registry import (
     engines_of,
     find_engine,
     is_known_bug,
-    known_bugs_of,
     load_engine,
     recordings_in,
     with_candidates,
@@ -103,11 +102,6 @@ def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: 
     assert load_engine(entry.name).version.startswith("golden.npz, saved ")
     np.savez(path, hidden=np.ones(1))
     assert recordings_in(path) == (f"recording:{path}",)
-
-
-def test_the_manual_engine_is_available_everywhere() -> None:
-    assert ENGINES["manual"].unavailable is None
-    assert load_engine("manual").version == f"numpy {ENGINES['manual'].version}"
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
@@ -281,18 +275,6 @@ def test_listing_the_engines_imports_none_of_them() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert answer.stdout.split() == ["False", "False"]
-
-
-@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_the_known_bugs_of_a_network_are_those_that_its_engine_entries_accept(cell: str) -> None:
-    network = Network(cell, 2, 3)
-    entries = known_bugs_of(network)
-    assert entries
-    assert all(find_engine(entry.engine).unsupported_reason(network) is None for entry in entries)
-    both = known_bugs_of(replace(network, bidirectional=True))
-    new = [entry for entry in both if entry not in entries]
-    assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}
-    assert all(find_engine(entry.engine).unsupported_reason(network) is not None for entry in new)
 
 
 @pytest.mark.parametrize("name", ["a\nb.py", "\x1b[2J.py", "\udcff.py", "trace:\udcff.npz"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs
+from rnnviz.engines.registry import load_engine
 from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
 from rnnviz.execution.pipeline import compute
 from rnnviz.io.export.data import summary
@@ -19,6 +20,7 @@ from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.verdict import AuditVerdict
 from tests.engines.recordings import recorded
+from tests.oracles.computed import computed
 from tests.profiles import nightly_except
 from tests.shared_worker import Run, run_shared
 
@@ -70,11 +72,9 @@ def first_wrong(found: Audit) -> tuple[int, ...]:
 def torch_arrays(config: Config) -> Arrays:
     """The arrays saved from the network in PyTorch, each layer by itself."""
     pytest.importorskip("torch")
-    from tests.oracles.torch_modules import answers_of_torch
-
-    answer = answers_of_torch(load_inputs(config))
-    arrays = {"hidden": answer.hidden, "output": answer.output.swapaxes(0, 1).copy(), "state": answer.state_h}
-    return arrays if answer.state_c is None else {**arrays, "cell_state": answer.state_c}
+    trace, _ = computed(load_engine("torch"), load_inputs(config))
+    arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    return arrays if trace.state_c is None else {**arrays, "cell_state": trace.state_c}
 
 
 @pytest.mark.parametrize("cell", CELLS)

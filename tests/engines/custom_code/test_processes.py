@@ -45,61 +45,40 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
 
 
-DEEP = """import time
-
-
-def step(x, state, p):
-    deep(3)
-
-
-def deep(n):
-    return deep(n - 1) if n else time.sleep(1000)
-"""
+STEP = "def step(x, state, p): return"
+ODD = "class Odd(tuple):\n    {} = endless\n" + f"{STEP} Odd(state)"
 
 ENDLESS = {
-    "in step": ("def step(x, state, p):\n    n = 0\n    while True:\n        n += 1\n", (3, 4)),
-    "while it loads": ("import time\ntime.sleep(1000)\n", (2,)),
-    "below its own lines": (
-        DEEP,
-        (9,),
-    ),
-    "printing": ("def step(x, state, p):\n    while True:\n        print('x' * 50)\n", (2, 3)),
-}
-
-
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("name", nightly_except(ENDLESS, "in step", "below its own lines"))
-def test_an_endless_loop_is_stopped_and_its_line_reported(name: str, inputs: Inputs, tmp_path: Path) -> None:
-    code, lines = ENDLESS[name]
-    sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
-    assert any(sentence.startswith(f", line {line}: the custom step was stopped: it did not") for line in lines)
-
-
-OBJECTS = {
+    "in step": "def step(x, state, p):\n    endless()",
+    "while it loads": "endless()",
+    "below its own lines": "def step(x, state, p):\n    deep(3)\ndef deep(n):\n    deep(n - 1) if n else endless()",
+    "printing": "def step(x, state, p):\n    for _ in range(10_000): print('x' * 50)\n    endless()",
     "the text of its error": "class Odd(Exception):\n    __str__ = endless\ndef step(x, state, p): raise Odd",
     "the name of its error": (
         "class Odd(type):\n    __name__ = property(endless)\nclass Error(Exception, metaclass=Odd): pass\n"
         "def step(x, state, p): raise Error"
     ),
-    "the length of its answer": "class Odd(tuple):\n    __len__ = endless\ndef step(x, state, p): return Odd(state)",
-    "the values of its answer": "class Odd(tuple):\n    __iter__ = endless\ndef step(x, state, p): return Odd(state)",
-    "the type of its answer": ("class Odd:\n    __class__ = property(endless)\ndef step(x, state, p): return Odd()"),
-    "an array of its own": "class Odd:\n    __array__ = endless\ndef step(x, state, p): return (Odd(),)",
+    "the length of its answer": ODD.format("__len__"),
+    "the values of its answer": ODD.format("__iter__"),
+    "the end of its answer": ODD.format("__del__"),
+    "the type of its answer": f"class Odd:\n    __class__ = property(endless)\n{STEP} Odd()",
+    "an array of its own": f"class Odd:\n    __array__ = endless\n{STEP} (Odd(),)",
     "a number of its own": (
-        "import numpy\nclass Odd:\n    __float__ = endless\n"
-        "def step(x, state, p): return (numpy.full(state[0].shape, Odd()),)"
+        f"import numpy\nclass Odd:\n    __float__ = endless\n{STEP} (numpy.full(state[0].shape, Odd()),)"
     ),
-    "the end of its answer": "class Odd(tuple):\n    __del__ = endless\ndef step(x, state, p): return Odd(state)",
     "a step that is made when it is asked for": "__getattr__ = endless",
 }
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("name", nightly_except(OBJECTS, "the type of its answer", "the values of its answer"))
-def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
-    code = f"def endless(*_):\n    while True: pass\n{OBJECTS[name]}\n"
+@pytest.mark.parametrize(
+    "name",
+    nightly_except(ENDLESS, "in step", "below its own lines", "the type of its answer", "the values of its answer"),
+)
+def test_code_and_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code = f"def endless(*_):\n    while True: pass\n{ENDLESS[name]}\n"
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
-    assert sentence.startswith(", line 2: the custom step was stopped")
+    assert sentence.startswith(", line 2: the custom step was stopped: it did not")
 
 
 @pytest.mark.usefixtures("impatient")

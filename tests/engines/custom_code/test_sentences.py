@@ -8,118 +8,75 @@ import pytest
 from rnnviz.core.inputs import Inputs
 from tests.engines.custom_code.files import refusal, sentence_of, written
 
-ODD = """class Odd(Exception):
-    def __str__(self):
-        return 1 / 0
-
-
-def step(x, state, p):
-    raise Odd
-"""
-
-TENSOR = """class Tensor:
-    def __array__(self, *a):
-        raise RuntimeError('no')
-
-
-def step(x, state, p):
-    return (Tensor(),)
-"""
-
-
-NUMBERS = "it must be an array of numbers."
+STEP = "def step(x, state, p):\n    "
+TUPLE = "at forward, t = 0, but it must return the tuple (h,)."
+SHAPE = "at forward, t = 0, but it must be (2, 4)."
+NUMBERS = "for h at forward, t = 0, but it must be an array of numbers."
+EXIT = "the custom step called sys.exit, which would end the run."
+NO_STEP = " does not define step(x, state, p), the function of a custom step."
+LONG = "x" * 500
 
 BROKEN: dict[str, tuple[str, str]] = {
     "a syntax error": ("import numpy\n\ndef step(x, state, p)\n    pass\n", ", line 3: SyntaxError: expected ':'."),
     "an error while it loads": ("x = 1\ny = x / 0\n", ", line 2: ZeroDivisionError: division by zero."),
     "an error in step": (
-        "def helper(v):\n    return v['no']\n\n\ndef step(x, state, p):\n    return helper({})\n",
+        f"def f(v):\n    return v['no']\n{STEP}return f({{}})",
         ", line 2 at forward, t = 0: KeyError: 'no'.",
     ),
-    "an error without words": (
-        "def step(x, state, p):\n    raise RuntimeError\n",
-        ", line 2 at forward, t = 0: RuntimeError.",
+    "an error without words": (f"{STEP}raise RuntimeError", ", line 2 at forward, t = 0: RuntimeError."),
+    "an error that cannot be printed": (
+        f"class Odd(Exception):\n    def __str__(self):\n        return 1 / 0\n{STEP}raise Odd",
+        ", line 5 at forward, t = 0: Odd.",
     ),
-    "an error that cannot be printed": (ODD, ", line 7 at forward, t = 0: Odd."),
     "an error of many lines": (
-        "def step(x, state, p):\n    raise ValueError('one\\n  two.\\n')\n",
+        f"{STEP}raise ValueError('one\\n  two.\\n')",
         ", line 2 at forward, t = 0: ValueError: one two.",
     ),
-    "an error as long as it may be": (f"raise ValueError('{'x' * 500}')\n", f", line 1: ValueError: {'x' * 500}."),
-    "an error that is too long": (f"raise ValueError('{'x' * 501}')\n", f", line 1: ValueError: {'x' * 500} ..."),
-    "no step": (
-        "def stepp(x, state, p):\n    pass\n",
-        " does not define step(x, state, p), the function of a custom step.",
-    ),
-    "a step that is no function": ("step = 3\n", " does not define step(x, state, p), the function of a custom step."),
-    "nothing returned": (
-        "\ndef step(x, state, p):\n    pass\n",
-        ", line 2: step returned nothing at forward, t = 0, but it must return the tuple (h,).",
-    ),
+    "an error as long as it may be": (f"raise ValueError('{LONG}')\n", f", line 1: ValueError: {LONG}."),
+    "an error that is too long": (f"raise ValueError('{LONG}x')\n", f", line 1: ValueError: {LONG} ..."),
+    "no step": ("def stepp(x, state, p):\n    pass\n", NO_STEP),
+    "a step that is no function": ("step = 3\n", NO_STEP),
+    "nothing returned": (f"\n{STEP}pass", f", line 2: step returned nothing {TUPLE}"),
     "an array in place of a tuple": (
-        "def step(x, state, p):\n    return state[0]\n",
-        ", line 1: step returned an array of the shape (2, 4) at forward, t = 0, but it must return the tuple (h,).",
+        f"{STEP}return state[0]",
+        f", line 1: step returned an array of the shape (2, 4) {TUPLE}",
     ),
-    "no state": (
-        "def step(x, state, p):\n    return ()\n",
-        ", line 1: step returned 0 values at forward, t = 0, but it must return the tuple (h,).",
-    ),
-    "too many states": (
-        "def step(x, state, p):\n    return state[0], state[0]\n",
-        ", line 1: step returned 2 values at forward, t = 0, but it must return the tuple (h,).",
-    ),
+    "no state": (f"{STEP}return ()", f", line 1: step returned 0 values {TUPLE}"),
+    "too many states": (f"{STEP}return state[0], state[0]", f", line 1: step returned 2 values {TUPLE}"),
     "a step that is an object": (
         "class Step:\n    def __call__(self, x, state, p):\n        return 3\n\n\nstep = Step()\n",
-        ": step returned a value of the type int at forward, t = 0, but it must return the tuple (h,).",
+        f": step returned a value of the type int {TUPLE}",
     ),
-    "a wrong shape": (
-        "def step(x, state, p):\n    return (state[0].T,)\n",
-        ", line 1: step returned h of the shape (4, 2) at forward, t = 0, but it must be (2, 4).",
-    ),
-    "a scalar": (
-        "def step(x, state, p):\n    return (0.5,)\n",
-        ", line 1: step returned h of the shape () at forward, t = 0, but it must be (2, 4).",
-    ),
+    "a wrong shape": (f"{STEP}return (state[0].T,)", f", line 1: step returned h of the shape (4, 2) {SHAPE}"),
+    "a scalar": (f"{STEP}return (0.5,)", f", line 1: step returned h of the shape () {SHAPE}"),
     "objects": (
-        "import numpy as np\n\n\ndef step(x, state, p):\n    return (np.full(state[0].shape, object()),)\n",
-        f", line 4: step returned an array of the shape (2, 4) for h at forward, t = 0, but {NUMBERS}",
+        f"import numpy as np\n{STEP}return (np.full(state[0].shape, object()),)",
+        f", line 2: step returned an array of the shape (2, 4) {NUMBERS}",
     ),
-    "a dictionary": (
-        "def step(x, state, p):\n    return ({},)\n",
-        f", line 1: step returned a value of the type dict for h at forward, t = 0, but {NUMBERS}",
-    ),
+    "a dictionary": (f"{STEP}return ({{}},)", f", line 1: step returned a value of the type dict {NUMBERS}"),
     "complex numbers": (
-        "def step(x, state, p):\n    return (state[0] + 1j,)\n",
+        f"{STEP}return (state[0] + 1j,)",
         ", line 1: step returned h of complex64 at forward, t = 0, but it must hold real numbers.",
     ),
     "text": (
-        "def step(x, state, p):\n    return (state[0].astype(str),)\n",
+        f"{STEP}return (state[0].astype(str),)",
         ", line 1: step returned h of <U32 at forward, t = 0, but it must hold real numbers.",
     ),
-    "an array whose conversion fails": (TENSOR, ", line 3 at forward, t = 0: RuntimeError: no."),
-    "sys.exit while it loads": (
-        "import sys\nsys.exit(0)\n",
-        ", line 2: the custom step called sys.exit, which would end the run.",
+    "an array whose conversion fails": (
+        f"class Tensor:\n    def __array__(self, *a):\n        raise RuntimeError('no')\n{STEP}return (Tensor(),)",
+        ", line 3 at forward, t = 0: RuntimeError: no.",
     ),
-    "sys.exit in step": (
-        "import sys\n\n\ndef step(x, state, p):\n    sys.exit('bye')\n",
-        ", line 5 at forward, t = 0: the custom step called sys.exit, which would end the run.",
-    ),
+    "sys.exit while it loads": ("import sys\nsys.exit(0)\n", f", line 2: {EXIT}"),
+    "sys.exit in step": (f"import sys\n{STEP}sys.exit('bye')", f", line 3 at forward, t = 0: {EXIT}"),
     "an error whose text raises what ends a program": (
-        (
-            "class Odd(BaseException):\n    def __str__(self):\n        raise KeyboardInterrupt\n\n\n"
-            "def step(x, state, p):\n    raise Odd\n"
-        ),
-        ", line 7 at forward, t = 0: Odd.",
+        f"class Odd(BaseException):\n    def __str__(self):\n        raise KeyboardInterrupt\n{STEP}raise Odd",
+        ", line 5 at forward, t = 0: Odd.",
     ),
     "an error without a trace": (
-        "class Odd(Exception):\n    __traceback__ = None\n\n\ndef step(x, state, p):\n    raise Odd\n",
-        ", line 6 at forward, t = 0: Odd.",
+        f"class Odd(Exception):\n    __traceback__ = None\n{STEP}raise Odd",
+        ", line 4 at forward, t = 0: Odd.",
     ),
-    "a keyboard interrupt": (
-        "def step(x, state, p):\n    raise KeyboardInterrupt\n",
-        ", line 2 at forward, t = 0: KeyboardInterrupt.",
-    ),
+    "a keyboard interrupt": (f"{STEP}raise KeyboardInterrupt", ", line 2 at forward, t = 0: KeyboardInterrupt."),
 }
 
 SAID_BY_PYTHON: dict[str, tuple[str, str]] = {
@@ -129,14 +86,8 @@ SAID_BY_PYTHON: dict[str, tuple[str, str]] = {
         "def step(x, h):\n    return (h,)\n",
         ", line 1 at forward, t = 0: TypeError: step() takes 2 positional",
     ),
-    "a ragged list": (
-        "def step(x, state, p):\n    return ([[1], [2, 3]],)\n",
-        ", line 1 at forward, t = 0: ValueError: setting an array",
-    ),
-    "endless recursion": (
-        "def step(x, state, p):\n    return step(x, state, p)\n",
-        ", line 2 at forward, t = 0: RecursionError: ",
-    ),
+    "a ragged list": (f"{STEP}return ([[1], [2, 3]],)", ", line 1 at forward, t = 0: ValueError: setting an array"),
+    "endless recursion": (f"{STEP}return step(x, state, p)", ", line 2 at forward, t = 0: RecursionError: "),
     "null bytes": ("x = 1\0\n", ""),
 }
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -110,24 +110,16 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         thread.join(5)
 
 
-def test_a_call_that_does_not_return_is_stopped_with_its_line(ended: threading.Event, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", [", line 2", ""], ids=["in the file", "outside of it"])
+def test_a_call_that_does_not_return_is_stopped(line: str, ended: threading.Event, tmp_path: Path) -> None:
     path = written(tmp_path, "def stay(until):\n    until()\n\n\ndef outer(until):\n    stay(until)\n")
-    names: dict[str, object] = {}
-    exec(compile(path.read_bytes(), str(path), "exec"), names)
+    names: dict[str, Any] = {"outer": lambda until: until()}
+    if line:
+        exec(compile(path.read_bytes(), str(path), "exec"), names)
     out = BytesIO()
-    watchdog = CallWatchdog(path, MessageWriter(out), 0.02)
-    with watchdog:
+    with CallWatchdog(path, MessageWriter(out), 0.02):
         names["outer"](lambda: ended.wait(5))
-    sentence = f"{path}, line 2: the custom step was stopped: it did not return within 0 s."
-    assert heard(out) == [("failed", sentence)]
-
-
-def test_a_call_outside_of_the_file_is_stopped_without_a_line(ended: threading.Event, tmp_path: Path) -> None:
-    out = BytesIO()
-    with CallWatchdog(tmp_path / "mine.py", MessageWriter(out), 0.02):
-        assert ended.wait(5)
-    sentence = f"{tmp_path / 'mine.py'}: the custom step was stopped: it did not return within 0 s."
-    assert heard(out) == [("failed", sentence)]
+    assert heard(out) == [("failed", f"{path}{line}: the custom step was stopped: it did not return within 0 s.")]
 
 
 def test_a_short_call_is_not_stopped_and_signals_are_rare(
