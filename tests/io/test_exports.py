@@ -1,8 +1,11 @@
-"""Exports for other programs: a row for each value, an archive of the arrays, a summary."""
+"""Exports for other programs: a row for each value, an archive of the arrays, with gates and padding."""
 
 import csv
+import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rnnviz.core.config import CELL_NAMES
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.places import parameter_place
@@ -19,10 +23,13 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import engines_in, open_recording
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.export import data as table
-from rnnviz.io.export.data import write_contributions, write_csv, write_npz
+from rnnviz.io.export.data import json_text, write_contributions, write_csv, write_npz
+from rnnviz.io.resources import resource_path
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting
-from tests.profiles import examples
+from tests.oracles.gates import gates_of
+from tests.padded import padded_results, result_alone
+from tests.profiles import examples, nightly_except
 from tests.verify.gradient_traces import traced
 
 LSTM: dict[str, Any] = {"cell": "lstm", "bidirectional": True}
@@ -207,3 +214,167 @@ def test_arrays_of_a_file_have_its_name_and_are_a_recording(tmp_path: Path) -> N
     assert {f"{name}.recomputed.z" for name in names} <= set(NpzFile(archive).headers)
     for name in names:
         assert open_recording(f"recording:{archive}#{name}").arrays["hidden"] == f"{name}.hidden"
+
+
+ENGINES = {
+    "rnn_relu": "bug:no-i2h-bias",
+    "rnn_tanh": "bug:no-i2h-bias",
+    "lstm": "bug:gates-i-f-o-g",
+    "gru": "bug:reset-before-matmul",
+}
+
+
+@pytest.fixture(params=sorted(CELL_NAMES))
+def result(request):
+    """A correct engine with cell states and one with a known bug."""
+    engines = "gluon", ENGINES.get(request.param, "manual")
+    return make_result(engines, cell=request.param, num_layers=2, bidirectional=True, dtype="float64")
+
+
+def key(trace: Trace, engine: str, gate: str) -> str:
+    """The column of a gate, or of c, which is no engine's own if it follows from its h."""
+    return f"{engine}.{gate}" if gate in trace else f"{engine}.recomputed.{gate}"
+
+
+def columns(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="", encoding="utf-8") as lines:
+        header, *rows = csv.reader(lines)
+    return dict(zip(header, zip(*rows, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("block", nightly_except((1, 11, 1 << 18), 11))
+def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result, tmp_path, monkeypatch, block):
+    monkeypatch.setattr(table, "_BLOCK_ROWS", block)
+    assert write_csv(result, tmp_path / "gates.csv", gates=True) == result.reference.hidden.size
+    found = columns(tmp_path / "gates.csv")
+    write_csv(result, tmp_path / "plain.csv")
+    plain = columns(tmp_path / "plain.csv")
+    expected = {
+        key(trace, name, gate): values
+        for name, trace in result.traces.items()
+        for gate, values in gates_of(result.inputs, trace.hidden, trace.cell).items()
+        if gate != "c" or name == "gluon"
+    }
+    own_cells = [
+        key(trace, name, "c") for name, trace in result.traces.items() if result.config.network.kind.has_cell_state
+    ]
+    assert set(list(found)[len(plain) :]) == {*expected, *own_cells}
+    assert {name: found[name] for name in plain} == plain
+    assert list(found)[: len(plain)] == list(plain)
+    for name, values in expected.items():
+        np.testing.assert_allclose(np.array(found[name], float), values.reshape(-1), rtol=1e-12, atol=1e-14)
+
+
+def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, tmp_path):
+    count = write_npz(result, tmp_path / "gates.npz", gates=True)
+    plain = write_npz(result, tmp_path / "plain.npz")
+    gates = {name: gates_of(result.inputs, trace.hidden, trace.cell) for name, trace in result.traces.items()}
+    with np.load(tmp_path / "gates.npz") as archive, np.load(tmp_path / "plain.npz") as without:
+        assert len(archive.files) == count + 1
+        assert len(without.files) == plain + 1
+        for name in without.files:
+            np.testing.assert_array_equal(archive[name], without[name])
+        added = set(archive.files) - set(without.files)
+        assert added == {
+            f"{engine}.gate.{name}" if name in result[engine] else f"{engine}.recomputed.{name}"
+            for engine, own in gates.items()
+            for name in own
+        }
+        for name, values in gates["gluon"].items():
+            kind = f"gate.{name}" if name in result["gluon"] else f"recomputed.{name}"
+            np.testing.assert_allclose(archive[f"gluon.{kind}"], values, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("write", [write_csv, write_npz])
+def test_progress_rises_to_one_and_stopping_leaves_the_earlier_file(tmp_path, monkeypatch, write):
+    monkeypatch.setattr(table, "_BLOCK_ROWS", 64)
+    result = make_result(cell="gru", timesteps=20)
+    told: list[float] = []
+    write(result, tmp_path / "out", told.append, gates=True)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert max(b - a for a, b in pairwise(told)) < 0.5
+    before = (tmp_path / "out").read_bytes()
+
+    def stop(done: float) -> None:
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(result, tmp_path / "out", stop, gates=True)
+    assert (tmp_path / "out").read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_gates_of_a_projection_have_their_own_units(tmp_path):
+    result = make_result(cell="lstm", hidden_size=5, projection_size=3, num_layers=2, bidirectional=True)
+    write_npz(result, tmp_path / "run.npz", gates=True)
+    write_csv(result, tmp_path / "run.csv", gates=True)
+    with np.load(tmp_path / "run.npz") as archive:
+        shapes = {name: archive[name].shape for name in archive.files}
+        np.testing.assert_allclose(archive["manual.gate.c"], result["manual"].cell, atol=1e-6)
+        assert archive["manual.recomputed.f"].dtype == np.float32
+    assert shapes["manual.hidden"] == (2, 2, 5, 2, 3)
+    for name in ("recomputed.i", "recomputed.pre_o", "cell"):
+        assert shapes[f"manual.{name}"] == (2, 2, 5, 2, 5)
+    assert len(columns(tmp_path / "run.csv")["unit"]) == result["manual"].hidden.size
+
+
+def padded_rows(result: RunResult, *, gates: bool) -> list[dict[str, str]]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "out.csv"
+        count = write_csv(result, path, gates=gates)
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    assert len(rows) == count == result.reference.computed_count(result.reference.hidden)
+    return rows
+
+
+@given(result=padded_results(), gates=st.booleans(), block=st.sampled_from((5, 1 << 17)))
+def test_a_table_has_the_rows_of_each_sample_alone(result: RunResult, gates: bool, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "_BLOCK_ROWS", block)
+        rows = padded_rows(result, gates=gates)
+    for sample in range(result.inputs.batch_size):
+        own = [row for row in rows if row["sample"] == str(sample)]
+        expected = padded_rows(result_alone(result, sample), gates=gates)
+        for row, other in zip(own, expected, strict=True):
+            assert row.keys() == other.keys()
+            for column in row.keys() - {"sample"}:
+                if "." in column:
+                    # Gates are products of other shapes.
+                    assert float(row[column]) == pytest.approx(float(other[column]), rel=1e-5, abs=1e-6)
+                else:
+                    assert row[column] == other[column], column
+
+
+@given(result=padded_results(), gates=st.booleans())
+def test_an_archive_has_the_lengths_and_zeros_in_padding(result: RunResult, gates: bool) -> None:
+    with TemporaryDirectory() as folder:
+        write_npz(result, Path(folder) / "out.npz", gates=gates)
+        with np.load(Path(folder) / "out.npz") as file:
+            arrays = dict(file)
+    lengths = tuple(map(result.inputs.length, range(result.inputs.batch_size)))
+    assert arrays["lengths"].dtype == np.int64
+    assert tuple(arrays["lengths"]) == lengths
+    over_time = {name: array for name, array in arrays.items() if array.ndim == 5}
+    assert {"manual.hidden", "other.hidden"} <= over_time.keys()
+    assert any(".recomputed." in name for name in over_time) == gates
+    for sample, length in enumerate(lengths):
+        for name, array in over_time.items():
+            assert not array[:, :, length:, sample].any(), name
+            assert np.isfinite(array[:, :, :length, sample]).all(), name
+
+
+@given(result=padded_results())
+def test_a_summary_has_the_lengths_and_counts_no_padding(result: RunResult) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    figures = json.loads(json_text(result))
+    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(figures)
+    lengths = result.inputs.lengths
+    assert figures.get("lengths", []) == list(lengths)
+    layers, directions, _, _, units = result.shape
+    steps = sum(map(result.inputs.length, range(result.inputs.batch_size)))
+    assert (figures["elements"], figures["mismatched"]) == (layers * directions * units * steps, 1)
+    assert figures["coverage"] == 1.0

@@ -1,20 +1,28 @@
 """A notebook recomputes the run with NumPy, and fails if one of its numbers differs."""
 
+import base64
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import gradient_names
-from rnnviz.core.trace import trace_in_memory
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.io.export.notebook import write_notebook
+from rnnviz.io.export.notebook import UNPACKED, WRITTEN_OUT, assignment, recorded, tolerances, write_notebook
 from rnnviz.io.inputs import load_inputs
-from tests.factories import make_result, result_of
+from tests.factories import make_result, result_of, with_judgment
 from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run
 from tests.oracles.recurrence import recurrence
 
@@ -196,3 +204,91 @@ def test_gradients_are_compared_with_an_engine_that_has_all_of_them(tmp_path: Pa
     assert "Compared with those of manual." in prose_of(tmp_path / "run.ipynb")
     write_notebook(result_of(result.inputs, {"gluon": partial, "manual": partial}), tmp_path / "run.ipynb")
     assert "backward pass" not in prose_of(tmp_path / "run.ipynb")
+
+
+def changed(index: tuple[int, ...], by: float) -> Callable[[Trace], None]:
+    def edit(trace: Trace) -> None:
+        trace.hidden[index] += by
+
+    return edit
+
+
+def unlike_in_the_last_digit(trace: Trace) -> None:
+    trace.hidden[0, 0, -1, 1] = np.nextafter(trace.hidden[0, 0, -1, 1], 1)
+    trace.output[-1, 1] = trace.state_h[0, 1] = trace.hidden[0, 0, -1, 1]
+
+
+EXACT = {"rtol": 0.0, "atol": 0.0}
+BUGS = "bug:no-h2h-bias", "bug:no-i2h-bias"
+RUNS = {
+    "right": ({}, ("gluon", True, True, "")),
+    "gluon": ({"edits": {"gluon": changed((0, 0, 2, 1, 3), 0.5)}}, ("manual", True, False, "Gluon is wrong")),
+    "drift": (
+        {"edits": {"manual": unlike_in_the_last_digit}, "compare_with": EXACT},
+        ("gluon", False, False, "differ by more than the tolerance"),
+    ),
+    "reference": ({"engines": (BUGS[0], "manual"), "cell": "gru"}, ("manual", True, True, "")),
+    "all": ({"engines": BUGS, "cell": "gru"}, (BUGS[0], False, False, "Every engine of the run is wrong")),
+    "recording": ({"engines": ("recording:golden.npz", "manual")}, ("manual", True, True, "")),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_expected_values_are_those_of_an_engine_that_is_not_wrong(name: str, tmp_path: Path) -> None:
+    made, (engine, insists, insists_on_gluon, why) = RUNS[name]
+    result = with_judgment(make_result(**made))
+    if name == "recording":
+        assert recorded(result).trace.engine == "recording:golden.npz"
+        golden = replace(result.reference, missing=frozenset({"out"}))
+        result = replace(result, traces={**result.traces, "recording:golden.npz": golden})
+    known = recorded(result)
+    assert (known.trace.engine, known.insists, known.insists_on_gluon) == (engine, insists, insists_on_gluon)
+    assert why in known.why
+    assert bool(why) == bool(known.why)
+    write_notebook(result, tmp_path / "run.ipynb")
+    run(code_of(tmp_path / "run.ipynb"))
+    assert f"computed by {display_name(engine)}" in prose_of(tmp_path / "run.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "asked", "taken"),
+    [
+        ("float32", {"rtol": 0.0, "atol": 0.0}, (1.3e-6, 1e-5)),
+        ("float64", {"atol": 0.5}, (1e-7, 0.5)),
+    ],
+)
+def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(
+    dtype: str, asked: dict[str, float], taken: tuple[float, float]
+) -> None:
+    result = make_result(dtype=dtype, compare_with=asked)
+    assert tolerances(result, result.reference) == taken
+    coarse = replace(result.reference, precision="float16")
+    assert tolerances(result, coarse)[0] == 1e-3
+
+
+def assigned(array: FloatArray) -> tuple[FloatArray, str]:
+    source = assignment("it", array)
+    names = {"np": np, "base64": base64, "zlib": zlib}
+    exec("\n".join([*UNPACKED, source]), names)
+    return names["it"], source
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(st.data())
+def test_any_floats_are_restored(dtype: type, data: st.DataObject) -> None:
+    shape = data.draw(arrays.array_shapes(max_dims=3))
+    array = data.draw(arrays.arrays(dtype, shape))
+    again, _ = assigned(array)
+    np.testing.assert_array_equal(again, array, strict=True)
+    known = ~np.isnan(array)
+    np.testing.assert_array_equal(np.signbit(again)[known], np.signbit(array)[known])
+
+
+def test_small_arrays_are_written_out_large_ones_packed_and_zeros_named() -> None:
+    numbers = np.random.default_rng(5).uniform(0.1, 1.0, WRITTEN_OUT + 1)
+    written, packed = assignment("it", numbers[:-1]), assignment("it", numbers)
+    assert written.startswith("it = np.array([")
+    assert repr(float(numbers[0])) in written
+    assert packed.startswith("it = unpacked('''\n")
+    assert assignment("it", np.zeros((2, 3), np.float32)) == "it = np.zeros((2, 3), 'float32')"
+    assert max(map(len, f"{written}\n{packed}".splitlines())) <= 120
