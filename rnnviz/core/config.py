@@ -279,26 +279,14 @@ class Config:
         return tuple(name for name in (*self.compare.engines, self.network.cell) if is_own(name))
 
     def with_custom_cell(self, cell: CellSpec | None) -> "Config":
-        """The config with the definition of its custom cell.
-
-        Raises
-        ------
-        ConfigError
-            If the cell does not have what `projection_size`, `clip` or `activations` set.
-        """
+        """The config with the definition of its custom cell. Raises ConfigError if keys set what it does not have."""
         if cell is not None:
             _check_custom_keys(self.network, cell)
         return replace(self, network=replace(self.network, custom=cell))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Config":
-        """Validate a mapping as a TOML file gives it.
-
-        Raises
-        ------
-        ConfigError
-            On the first key that is unknown, missing, of a wrong type, out of range or without its partner.
-        """
+        """Validate a mapping as a TOML file gives it. Raises ConfigError on the first key that is not allowed."""
         if not isinstance(values, Mapping):
             raise ConfigError("config", "A config must be a table of tables, such as [network].")
         refuse_other_kind(values, "config")
@@ -321,13 +309,7 @@ class Config:
         return config.checked()
 
     def checked(self) -> "Config":
-        """Check keys that depend on each other, and return the config.
-
-        Raises
-        ------
-        ConfigError
-            If a source lacks its path or text, keys contradict each other, or the reference is a candidate.
-        """
+        """Check keys that depend on each other, and return the config. Raises ConfigError if they contradict."""
         for section, key in (
             ("sequence", "source"),
             ("parameters", "initializer"),

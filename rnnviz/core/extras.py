@@ -62,11 +62,9 @@ _KEPT = ("MXNET_LIBRARY_PATH",)
 
 
 def dropped_variables(environ: Mapping[str, str]) -> list[str]:
-    """Variables that a child process must not have.
+    """Variables with which libraries end the process, print, compute differently, or cannot be imported.
 
-    Libraries end the process, print, or compute differently where one of theirs is set, and MXNet cannot be imported
-    where warnings are errors or docstrings are missing. A number of threads stays if it is one, and not beyond the
-    processors.
+    A number of threads stays if it is one, and not beyond the processors.
     """
     return [
         name

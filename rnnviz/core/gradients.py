@@ -65,11 +65,9 @@ def gradient_shapes(
 class LossGradient:
     """The gradients of the loss with respect to what the network returns, where the backward pass starts.
 
-    The loss is the sum of `out` (T, N, D·H) times the network's out, and of `state` (L·D, N, U) by symbol times its
-    final states; with `value` it is the hidden value at [layer, direction, t, sample, unit] instead of the first.
-    `out` is 0 in padding, and None with `value`.
-
-    With `truncate` = k no gradient passes between the time steps j·k - 1 and j·k.
+    The loss is the sum of `out` (T, N, D·H), which is 0 in padding, times the network's out, and of `state` (L·D, N, U)
+    by symbol times its final states; with `value` and no `out`, the hidden value at [layer, direction, t, sample, unit]
+    replaces the first sum. With `truncate` = k no gradient passes between the time steps j·k - 1 and j·k.
     """
 
     out: FloatArray | None

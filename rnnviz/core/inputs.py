@@ -83,13 +83,11 @@ def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[in
 class Inputs:
     """The numbers of one run: the same for every engine.
 
-    `config` has the final sizes: a sequence from a file determines T and N.
-    `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
-    `names` are those of its time steps and features, where they have some.
-    `assumptions` are the clauses that a run of a model file takes for granted.
-    `lengths` are the numbers of time steps of the samples, () if none has padding.
-    `loss` are the gradients that the backward pass starts from, None without one.
-    `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
+    `config` has the final sizes: a sequence from a file determines T and N. `sequence` is x of shape (T, N, I), `names`
+    are those of its time steps and features, and `lengths` those of the samples, () if none has padding. The initial
+    state's arrays are (L·D, N, H). `loss` is where the backward pass starts, None without one. `assumptions` are
+    clauses that a run of a model file takes for granted. `folder` is where the arrays are mapped from, if they are;
+    `pyramids` are coarser copies of a long sequence by name.
     """
 
     config: Config

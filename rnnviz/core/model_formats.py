@@ -43,10 +43,9 @@ class ModelFormat:
 
     The module `reader` of `io/model_formats` is imported when a file needs it, and imports `package`. `holds`
     recognizes the content of a file; the ending decides where that of no format does. `names` are the framework's names
-    of parameters and `engine` is its engine, or the one that has most of its networks; "" for arrays of any framework.
-    `title` is the name in lists; "" for a part of another format. `written` says which library reads the files that the
-    program writes. With `media`, the subtype of a media type and its
-    title, a desktop offers the program for such files; `magic` is how these begin.
+    of parameters and `engine` its engine; "" for arrays of any framework. `title` is the name in lists; "" for a part
+    of another format. `written` is the library that reads what the program writes. A desktop offers the program for
+    files of `media`, the subtype of a media type and its title, which begin with `magic`.
     """
 
     name: str

@@ -31,13 +31,12 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """Declaration of one config key.
+    """Declaration of one config key; `why` is the tooltip of the form's field.
 
-    `kind` is one of "int", "float", "bool", "choice", "text", "texts", "path", "paths", "names", "activations",
-    "counts", "indices". `choices` belongs to "choice" and "counts", and `suffix` to one that may also be the path of a
-    file. `minimum` and `maximum` (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys
-    may be None, which TOML writes by leaving the key out. `count` is the length of "indices", integers from 0.
-    `why` is the tooltip of the form's field.
+    `kind` is "int", "float", "bool", "choice", "text", "texts", "path", "paths", "names", "activations", "counts" or
+    "indices". `choices` belongs to "choice" and "counts", `suffix` to a choice that may also be the path of a file.
+    Numbers have `minimum` and `maximum` (inclusive) and `above`; `count` is the length of "indices", integers from 0.
+    `optional` keys may be None, which TOML writes by leaving the key out.
     """
 
     kind: str

@@ -278,11 +278,9 @@ _BLOCK_VALUES = 1 << 18
 
 
 def draw_sequence(source: SequenceSource, input_size: int, dtype: str) -> FloatArray:
-    """Draw the input sequence.
+    """x (T, N, I), read-only; a long one is stored in a file. Raises OSError if the disk is full.
 
     Random numbers are drawn time first, so that a longer sequence begins with the numbers of a shorter one.
-
-    Returns an array (T, N, I): x, read-only. Raises OSError if the disk is full. A long sequence is stored in a file.
     """
     if source.source == "text":
         letters = alphabet(source.symbols)

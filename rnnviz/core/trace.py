@@ -43,39 +43,24 @@ _SMALL_BYTES = 1 << 22
 class Trace(Mapping[str, FloatArray]):
     """One engine's arrays by name.
 
-    "h" (L, D, T, N, H) holds the hidden states of every layer, direction, time step and sample, and "c" of that shape
-    the cell states, where the engine gives them. "out" (T, N, D·H) is the engine's `out`, time first in both layouts;
-    "state.h" and "state.c" (L·D, N, H) its final states. An LSTM with a projection has P in place of H in all but those
-    of c. "derived.c" are cell states that the step audit derived from h, where the engine gives none. "line.f" are the
-    values that a custom step returned of the line f. Other arrays over time (L, D, T, N, U) may have any other name.
+    "h" (L, D, T, N, H) holds the hidden states, and "c" of that shape the cell states, where the engine gives them.
+    "out" (T, N, D·H) is the engine's `out`, time first in both layouts; "state.h" and "state.c" (L·D, N, H) its final
+    states. An LSTM with a projection has P in place of H in all but those of c. "derived.c" are cell states that the
+    step audit derived from h, "line.f" the values of the line f that a custom step returned. Other arrays over time may
+    have any name.
 
-    After a backward pass "grad.h", "grad.c" and "grad.i" of a gate i (L, D, T, N, U) are the gradients of the loss with
-    respect to the hidden states, the cell states and the pre-activations, and "grad.out" (L, D, T, N, U) with respect
-    to the outputs of all layers, as far as the engine gives them. "grad.input" (T, N, I) is that of the sequence,
-    "grad.h0" and "grad.c0" (L·D, N, H) those of the initial states, and "grad.parameters.l0_i2h_weight" that of a
-    parameter.
+    After a backward pass "grad.h", "grad.c" and "grad.i" of a gate i (L, D, T, N, U) are the gradients of hidden
+    states, cell states and pre-activations, "grad.out" (L, D, T, N, U) of the outputs of all layers, "grad.input" (T,
+    N, I) of the sequence, "grad.h0" and "grad.c0" (L·D, N, H) of the initial states, and
+    "grad.parameters.l0_i2h_weight" of a parameter, as far as the engine gives them.
 
-    Attributes
-    ----------
-    engine:
-        The engine's name, as in a config.
-    arrays:
-        The arrays by name.
-    missing:
-        Names of the arrays that a recording lacks. They are filled from the others, so that their agreement verifies
-        nothing. Hidden states without a source are NaN; `recorded` returns the time steps that have values. A missing
-        final state but "state.h" is not in `arrays`. Missing gradients are in neither.
-    precision:
-        The type in which the numbers were recorded; empty if it is the network's own.
-    computed_in:
-        The type in which they were computed, where a recording says so; else they are taken to have been computed in
-        the type in which they were recorded.
-    places:
-        The sizes, the direction of each lane, and the lengths of the samples; the arrays are 0 in padding.
-    folder:
-        Where the arrays are mapped from, if they are.
-    pyramids:
-        Coarser copies of the arrays over time and of their errors, such as "h.low"; none for a short trace.
+    `missing` are arrays that a recording lacks. They are filled from the others, so that their agreement verifies
+    nothing; hidden states without a source are NaN, and `recorded` returns the time steps that have values. A missing
+    final state but "state.h" is not in `arrays`, a missing gradient in neither. `precision` is the type in which the
+    numbers were recorded, "" for the network's own, and `computed_in` the one in which they were computed, where a
+    recording says so. `places` has the sizes, the direction of each lane, and the lengths; the arrays are 0 in padding.
+    They are mapped from `folder`, if they are. `pyramids` has coarser copies of arrays and of errors, such as "h.low";
+    none for a short trace.
     """
 
     engine: str

@@ -174,10 +174,9 @@ def reordered_rows(array: FloatArray, given: tuple[str, ...], wanted: tuple[str,
 def step_values(
     cell: CellSpec, parameters: Mapping[str, Any], x: Any, state: Mapping[str, Any], library: Library = NUMPY
 ) -> dict[str, Any]:
-    """One time step: the gates, candidates and new states that the cell's step names, each (N, H) or (N, P) by name.
+    """One time step: the values that the cell's step names, each (N, H) or (N, P) by name, as arrays of the `library`.
 
-    `parameters` are of the shapes of `CellSpec.parameter_shapes`, x (N, I) is the layer input, and `state` the previous
-    state, (N, H) or (N, P) by name; the arrays are those of the `library`.
+    x (N, I) is the layer input, and `state` the previous state, (N, H) or (N, P) by name.
     """
     return named_values(cell, parameters, leaf_of_step(cell, parameters, x, state, library), library)
 

@@ -79,14 +79,11 @@ class BoundedLayer:
         x_stored_as: str = "",
         half: str = "",
     ) -> None:
-        """Prepare a layer.
+        """Prepare a layer for its `units` (U,), by default all; ValueError if others are mixed: `Graph.mixes_units`.
 
-        `parameters` are in the engine's type, whose precision counts unless `eps` is coarser. The values of the `units`
-        (U,) are computed, by default of all. Hidden values and the layer input were rounded to the types `stored_as`
-        and `x_stored_as` when they were stored; "" if they were not. `half` is the type of half precision in which the
-        engine computes, or "".
-
-        Raises ValueError if there are `units`, and a step computes them from values of others: see `Graph.mixes_units`.
+        `parameters` are in the engine's type, whose precision counts unless `eps` is coarser. Hidden values and the
+        layer input were rounded to the types `stored_as` and `x_stored_as` when they were stored, and the engine
+        computes in the type of half precision `half`; "" for none.
         """
         self.cell, self.graph = cell, trace(cell)
         if units is not None and self.graph.mixes_units:

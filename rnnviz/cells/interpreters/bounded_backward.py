@@ -23,15 +23,12 @@ from rnnviz.frozen import dataclass
 class BoundedGradients:
     """The gradients of a block of B time steps with their bounds, in the order of time.
 
-    states: Those of the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones.
-    within: Gradients from the other states of the same step, such as that from h to c, by name; a state without some is
-        left out.
-    before: Gradients that the step gives to the previous state on all paths, (B, N, H) or (B, N, P) by name. The
-        gradient of a state is `before` of the step that reads it, plus `within` of the same step, plus what the loss
-        and the layer above add.
-    u, v: Those of the input parts and the recurrent parts, (B, N, H) by gate; a gate is left out that is not read.
-    x: That of the layer input, (B, N, I), by way of this lane.
-    carried: Those of `before` that the engine does not give, after the block, (N, H) by name.
+    `states` are those of the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones; `within`
+    the parts of these from other states of the same step, such as from h to c. `before` are those that the step gives
+    to the previous state: the gradient of a state is `before` of the step that reads it, plus `within` of the same
+    step, plus what the loss and the layer above add. `u` and `v` (B, N, H) are those of the parts by gate, as far as
+    they are read, and `x` (B, N, I) that of the layer input, by way of this lane. `carried` (N, H) are those of
+    `before` that the engine does not give, after the block.
     """
 
     states: dict[str, BoundedArray]

@@ -68,8 +68,7 @@ def tile_columns(rows: int, inputs: int, hidden_size: int) -> int:
 def has_small_products() -> bool:
     """Whether BLAS takes small products without copying their operands: a measurement of some milliseconds.
 
-    Two products are compared, one a little below `SMALL_PRODUCT` and one a little above. Where it does, the smaller one
-    takes a fifth of the time; elsewhere they take as long as each other.
+    Where it does, one a little below `SMALL_PRODUCT` takes a fifth of the time of one above; else as long.
     """
     h = np.ones((2, 256), np.float32)
     rows = [int(SMALL_PRODUCT / 512 * factor) for factor in (0.98, 1.12)]
@@ -233,9 +232,8 @@ class Layout:
     ) -> Iterator[tuple[slice, FloatArray]]:
         """W x_t + bias for many time steps at once, in blocks of time B in the order of computation.
 
-        x is the layer input (T, N, I), `weight` that of `input_weight`, and `bias` (G·H,) in the order of the slots.
-        Yields the time steps of a block and their input parts by slot, (B, G, N, H) or (B, G, H, N), in memory that is
-        used again for the next block.
+        x is (T, N, I), `weight` that of `input_weight`, `bias` (G·H,) in the order of the slots. Yields the times of a
+        block and its parts by slot, (B, G, N, H) or (B, G, H, N), in memory that is used again for the next block.
         """
         timesteps, _, features = x.shape
         length = self.block_length(timesteps, features)

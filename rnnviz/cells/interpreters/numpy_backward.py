@@ -35,12 +35,10 @@ from rnnviz.frozen import dataclass
 class LayerGradients:
     """The gradients of a block of B time steps, in the order of the forward pass.
 
-    states: Those of the new states, (B, N, H) or (B, N, P) by name.
-    u, v: Those of the input parts and the recurrent parts, (B, N, H) by gate. A gate is left out of what the step does
-        not read. Where a step adds u to v, both are the gradient of the pre-activation.
-    x: That of the layer input, (B, N, I).
-    before: Those of the state before the block, (N, H) or (N, P) by name.
-    parameters: Those of the parameters by name, summed over the block and the samples.
+    `states` are those of the new states by name, (B, N, H) or (B, N, P), `x` (B, N, I) that of the layer input, and
+    `before` (N, H) those of the state before the block. `u` and `v` (B, N, H) are those of the parts by gate, as far as
+    the step reads them; where it adds u to v, both are the gradient of the pre-activation. `parameters` are sums over
+    the block and the samples.
     """
 
     states: dict[str, FloatArray]
@@ -108,10 +106,9 @@ class NumpyBackward:
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """The order of the gate slots of a step.
+    """The gates whose parts the states depend on, in the order of their slots.
 
-    `u` and `v` are the gates whose parts the states depend on. The gates in `joined` have one gradient for both parts:
-    they are the last of `u` and the first of `v`, so that each is a row of slots.
+    Those in `joined` have one gradient for both parts: they are the last of `u` and the first of `v`, in a row.
     """
 
     u: tuple[str, ...]

@@ -27,14 +27,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a program, and what each of its names is.
+    """The source of a program: its `loop`, of the states, then the input parts and the series, time first.
 
-    `loop` takes the states, then the input parts and the series, each with time first. `lines` are its calls, each with
-    the lines of the cell's file that ask for it. It goes through the slots of the input parts (`inputs`) and fills the
-    states and wanted values (`series`), in the order of its arguments. `slots` has the name of each part of a buffer of
-    gate slots with that of the buffer, `fixed` that of each number, parameter, bias and temporary with its place,
-    `weights` that of each matrix with the operation and the gate or parameter that it belongs to, and `activations`
-    that of each separate function.
+    `lines` are its calls, each with the lines of the cell's file that ask for it. `inputs` are the slots of the input
+    parts, and `series` the states and wanted values, in the order of its arguments. `slots` has the name of each part
+    of a buffer with that of the buffer, `fixed` that of each number, parameter, bias and temporary with its place,
+    `weights` that of each matrix with the operation and the gate or parameter that it belongs to, `activations` that of
+    each function.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]

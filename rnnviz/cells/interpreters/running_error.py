@@ -295,13 +295,11 @@ def pre_activation(
     added: FloatArray | None = None,
     least: float = 1.0,
 ) -> BoundedArray:
-    """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
+    """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the finite terms of it and of `added`.
 
-    `added` is a second sum, which is added to `value` in place; its terms are among those of `magnitude`. `least` is
-    the 1 of the rule, and 0 for a sum of gradients, which has no scale.
-
-    Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
-    float64 does not know, so nothing can be said: the bound is infinite.
+    `added` is a second sum, which is added to `value` in place. `least` is the 1 of the rule, and 0 for gradients,
+    which have no scale. Where the terms leave the working precision's range, `largest`, an engine may have met an
+    infinity that float64 does not know, so nothing can be said: the bound is infinite.
     """
     bound, sums = np.abs(value), least
     if added is not None:

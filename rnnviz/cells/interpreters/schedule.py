@@ -30,10 +30,9 @@ from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, Graph, Node, ord
 
 @dataclass(frozen=True)
 class Storage:
-    """The place of an operand: some slots of a buffer, or something that has no slots.
+    """The place of an operand, in `slots` of a buffer "u", "v", "w0", ..., or of another `kind`.
 
-    `kind` is "u", "v", "w0", ... for slots; "state", "next", "temporary", "number", "parameter", "bias" or "out" else.
-    `scale` is what a parameter or a bias is multiplied with beforehand.
+    Those are "state", "next", "temporary", "number", "parameter", "bias", "out"; `scale` multiplies it beforehand.
     """
 
     kind: str
@@ -66,9 +65,8 @@ _Member: TypeAlias = tuple[Operation, tuple[Storage, ...], Storage]
 class Call:
     """One call: `function(*operands, out)`; `lines` are those of the cell's file that it computes.
 
-    A call of "product" reads h and fills the recurrent parts of all slots of `out`; one of "recurrent" or "matrix" has
-    the gate or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half
-    added.
+    "product" reads h and fills the recurrent parts of all slots of `out`; "recurrent" and "matrix" have the gate or
+    parameter of their rows as `name`. "finish" is two calls: half of it, and a half added.
     """
 
     function: str
@@ -83,10 +81,9 @@ class Call:
 class Schedule:
     """The calls of one time step, and what has to be prepared for them.
 
-    `slots` are the gates in the order of their slots; the first `products` of them have their recurrent part computed
-    at once. `halved` has the rows that are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
-    The recurrent biases of the gates in `hoisted` are added to their input parts. `temporaries` has the size of each
-    temporary, "H" or "P", and `buffers` counts the buffers of slots besides the one of the recurrent parts.
+    `slots` are the gates in order; the first `products` have their recurrent part computed at once. `halved` has the
+    rows that are halved, such as ("u", gate). The recurrent biases of `hoisted` gates are added to their input parts.
+    `temporaries` has their sizes, `buffers` counts the buffers besides the one of the recurrent parts.
     """
 
     calls: tuple[Call, ...]
