@@ -34,7 +34,7 @@ from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.naming import gluon_name, names_of_file, with_parameters_in_columns
 from rnnviz.core.places import INPUT_VALUES, Place, entry_place
 from rnnviz.core.schema import display_value
-from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, first_timestep, state_row
+from rnnviz.core.trace_index import DIRECTIONS, Location, check_index, state_row
 from rnnviz.core.words import join_words, suggest
 from rnnviz.explain.value_sources import unit_size, value_place
 from rnnviz.verify.compare import Comparison
@@ -248,7 +248,7 @@ def _first_place(result: RunResult, options: Namespace) -> tuple[Location, str]:
     """The first wrong step or mismatch of the verdict, or the first value, and a sentence that says which."""
     network, symbol = result.config.network, options.gradient or options.value or "h"
     array = gradient(symbol) if options.gradient is not None else symbol
-    start = Location(timestep=first_timestep(network.reverse, result.inputs.length(0)), reverse=network.reverse)
+    start = Location(timestep=result.inputs.length(0) - 1 if network.reverse else 0, reverse=network.reverse)
     own = [(c.candidate, c.of(array).first_mismatch) for c in result.comparisons if c.of(array).name == array]
     differing = next(((engine, first.where) for engine, first in own if first is not None), None)
     fault = result.first_fault

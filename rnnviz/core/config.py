@@ -297,16 +297,13 @@ class Config:
                     f"{display_key(name)} is not a known table: a config may hold {', '.join(SECTIONS)}."
                     + suggest(str(name), SECTIONS),
                 )
-        sequence = _sequence(values.get("sequence", {}))
-        config = cls(
-            network=_network(values.get("network", {}), sequence),
-            sequence=sequence,
-            parameters=_parameters(values.get("parameters", {})),
-            initial_state=_initial_state(values.get("initial_state", {})),
-            compare=section_from_mapping(Compare, "compare", values.get("compare", {})),
-            backward=_backward(values.get("backward", {})),
-        )
-        return config.checked()
+        others: dict[str, Any] = {
+            name: section_from_mapping(kind, name, _with_implied(name, values.get(name, {})))
+            for name, kind in SECTIONS.items()
+            if name != "network"
+        }
+        others["sequence"] = others["sequence"].sized_by_text()
+        return cls(_network(values.get("network", {}), others["sequence"]), **others).checked()
 
     def checked(self) -> "Config":
         """Check keys that depend on each other, and return the config. Raises ConfigError if they contradict."""
@@ -485,24 +482,6 @@ def _network(values: Any, sequence: SequenceSource) -> Network:
     return section_from_mapping(Network, "network", values)
 
 
-def _sequence(values: Any) -> SequenceSource:
-    implied = _implied(values, "source", {"path": "file", "paths": "file", "text": "text", "texts": "text"})
-    implied = _implied(implied, "lengths", {"lengths_path": "file"})
-    return section_from_mapping(SequenceSource, "sequence", implied).sized_by_text()
-
-
-def _parameters(values: Any) -> ParameterSource:
-    return section_from_mapping(ParameterSource, "parameters", _implied(values, "initializer", {"path": "file"}))
-
-
-def _initial_state(values: Any) -> InitialStateSource:
-    return section_from_mapping(InitialStateSource, "initial_state", _implied(values, "source", {"path": "file"}))
-
-
-def _backward(values: Any) -> Backward:
-    return section_from_mapping(Backward, "backward", _implied(values, "loss", {"path": "file", "value": "value"}))
-
-
 def _check_backward(config: Config) -> None:
     """Check the keys of the one hidden value, as far as the sizes are known before files are read."""
     backward = config.backward
@@ -522,10 +501,21 @@ def _check_backward(config: Config) -> None:
         )
 
 
-def _implied(values: Any, key: str, implies: dict[str, str]) -> Any:
-    """A path alone says that it is to be read."""
-    if isinstance(values, Mapping) and key not in values:
-        for partner, source in implies.items():
-            if partner in values:
-                return {**values, key: source}
+_IMPLIED: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
+    "sequence": (
+        ("source", {"path": "file", "paths": "file", "text": "text", "texts": "text"}),
+        ("lengths", {"lengths_path": "file"}),
+    ),
+    "parameters": (("initializer", {"path": "file"}),),
+    "initial_state": (("source", {"path": "file"}),),
+    "backward": (("loss", {"path": "file", "value": "value"}),),
+}
+"""By section, keys and the values that other keys alone imply: a path is to be read."""
+
+
+def _with_implied(section: str, values: Any) -> Any:
+    for key, implies in _IMPLIED.get(section, ()):
+        if isinstance(values, Mapping) and key not in values:
+            source = next((source for partner, source in implies.items() if partner in values), None)
+            values = values if source is None else {**values, key: source}
     return values

@@ -305,21 +305,26 @@ def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[i
     """fill(start, out): write the time steps from `start` on into out (B, N, I), to be asked for one after another."""
     generator = np.random.default_rng(source.seed)
 
-    def normal(_: int, out: FloatArray) -> None:
-        generator.standard_normal(out=out)
+    def fill(start: int, out: FloatArray) -> None:
+        match source.source:
+            case "normal":
+                generator.standard_normal(out=out)
+            case "uniform":
+                generator.random(out=out)
+                out *= 2.0
+                out -= 1.0
+            case "impulse":
+                # One at t = 0 in feature n mod I of sample n: later outputs are the impulse response.
+                out[:] = 0.0
+                if start == 0:
+                    places = np.arange(samples)
+                    out[0, places, places % features] = 1.0
+            case "sine":
+                # Feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N): a wave of 32 steps and its harmonics.
+                t, n, i = np.ogrid[start : start + len(out), :samples, :features]
+                out[:] = np.sin(2.0 * np.pi * ((i + 1) * t / 32.0 + n / samples))
 
-    def uniform(_: int, out: FloatArray) -> None:
-        generator.random(out=out)
-        out *= 2.0
-        out -= 1.0
-
-    def impulse(start: int, out: FloatArray) -> None:
-        out[:] = _impulse(start, (len(out), samples, features))
-
-    def sine(start: int, out: FloatArray) -> None:
-        out[:] = _sine(start, (len(out), samples, features))
-
-    return {"normal": normal, "uniform": uniform, "impulse": impulse, "sine": sine}[source.source]
+    return fill
 
 
 def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:
@@ -335,21 +340,6 @@ def one_hot(places: Sequence[NDArray[np.intp]], features: int, dtype: str) -> Fl
     for sample, own in enumerate(places):
         x[np.arange(len(own)), sample, own] = 1.0
     return read_only(x, dtype)
-
-
-def _impulse(start: int, shape: tuple[int, int, int]) -> FloatArray:
-    """One at t = 0 in feature n mod I of sample n, zero afterwards: later outputs are the impulse response."""
-    x = np.zeros(shape)
-    if start == 0:
-        samples = np.arange(shape[1])
-        x[0, samples, samples % shape[2]] = 1.0
-    return x
-
-
-def _sine(start: int, shape: tuple[int, int, int]) -> FloatArray:
-    """Feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N): a wave of 32 steps and its harmonics."""
-    t, n, i = np.ogrid[start : start + shape[0], : shape[1], : shape[2]]
-    return np.asarray(np.sin(2.0 * np.pi * ((i + 1) * t / 32.0 + n / shape[1])))
 
 
 @dataclass(frozen=True)

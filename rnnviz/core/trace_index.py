@@ -212,16 +212,6 @@ def last_steps(array: NDArray[Any], lengths: Sequence[int]) -> NDArray[Any]:
     return np.asarray(array[np.asarray(lengths) - 1, np.arange(len(lengths))])
 
 
-def first_timestep(backward: bool, timesteps: int) -> int:
-    """The time step at which a lane begins: 0, or T-1 of a backward lane."""
-    return timesteps - 1 if backward else 0
-
-
-def last_timestep(backward: bool, timesteps: int) -> int:
-    """The time step at which a lane ends and leaves its final state: T-1, or 0 of a backward lane."""
-    return 0 if backward else timesteps - 1
-
-
 def time_blocks(times: slice | range, length: int, *, backward: bool) -> Iterator[slice]:
     """Slices of at most `length` time steps of `times`, in the order of computation."""
     starts = range(times.start, times.stop, length)
@@ -231,18 +221,14 @@ def time_blocks(times: slice | range, length: int, *, backward: bool) -> Iterato
 
 def read_after(network: Network, where: Location, timesteps: int) -> int | None:
     """The time step whose state this step reads; None for the initial state. T is the length of the sample."""
-    backward = network.backward(where.direction)
-    if where.timestep == first_timestep(backward, timesteps):
-        return None
-    return where.timestep + (1 if backward else -1)
+    step = where.timestep + (1 if network.backward(where.direction) else -1)
+    return step if 0 <= step < timesteps else None
 
 
 def carried_to(network: Network, where: Location, timesteps: int) -> int | None:
     """The time step that reads this step's state; None if it is the final state. T is the length of the sample."""
-    backward = network.backward(where.direction)
-    if where.timestep == last_timestep(backward, timesteps):
-        return None
-    return where.timestep + (-1 if backward else 1)
+    step = where.timestep + (-1 if network.backward(where.direction) else 1)
+    return step if 0 <= step < timesteps else None
 
 
 def state_row(network: Network, where: Location) -> int:

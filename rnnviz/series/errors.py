@@ -9,7 +9,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
-from rnnviz.core.trace_index import Location, first_timestep, lane_text
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
 from rnnviz.reading.quantities import is_gradient
@@ -198,7 +198,7 @@ def _lane(result: RunResult, comparison: LaneComparison, lane: Location) -> Lane
         mask = mismatching_at(comparison, result.reference, result[comparison.candidate], lane.moved(timestep=t))
         sample, unit = (int(i) for i in np.argwhere(mask)[0])
         first = lane.moved(timestep=t, sample=sample, unit=unit)
-        steps = abs(t - first_timestep(from_end, result.inputs.length(sample)))
+        steps = abs(t - (result.inputs.length(sample) - 1 if from_end else 0))
     return LaneSpread(
         where=lane,
         name=lane_text(result.inputs.network, lane),

@@ -60,9 +60,10 @@ class NumpyBackward:
         self.plan = _plan(self.graph)
         self._tiles: dict[int, FloatArray] = {}
         self._input_weights: dict[tuple[str, tuple[str, ...]], FloatArray] = {}
-        gates = {"i2h": (cell.gate_symbols, self.plan.u), "h2h": (cell.recurrent_gates, self.plan.v)}
         self.weights = {
-            kind: _rows(parameters[f"{kind}_weight"], given, slots) for kind, (given, slots) in gates.items() if slots
+            kind: reordered_rows(np.ascontiguousarray(parameters[f"{kind}_weight"]), given, slots)
+            for kind, (given, slots) in gates.items()
+            if slots
         }
 
     def input_weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
@@ -70,7 +71,10 @@ class NumpyBackward:
         if (op, gates) not in self._input_weights:
             kinds = {"plus": ("i2h", "h2h"), "u": ("i2h",), "v": ("h2h",)}[op]
             given = {"i2h": self.cell.gate_symbols, "h2h": self.cell.recurrent_gates}
-            rows = [_rows(self.parameters[f"{kind}_weight"], given[kind], gates) for kind in kinds]
+            rows = [
+                reordered_rows(np.ascontiguousarray(self.parameters[f"{kind}_weight"]), given[kind], gates)
+                for kind in kinds
+            ]
             self._input_weights[op, gates] = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
         return self._input_weights[op, gates]
 
@@ -486,16 +490,8 @@ def _flat(array: FloatArray) -> FloatArray:
     return array.reshape(-1, array.shape[-1])
 
 
-def _rows(weight: FloatArray, given: Sequence[str], wanted: Sequence[str]) -> FloatArray:
-    """The rows of the wanted gates, in their order; no copy where they are the given ones."""
-    same = tuple(given) == tuple(wanted)
-    return np.ascontiguousarray(weight) if same else reordered_rows(weight, tuple(given), tuple(wanted))
-
-
-def _by_row(array: FloatArray, slots: Sequence[str], gates: Sequence[str], size: int) -> FloatArray:
+def _by_row(array: FloatArray, slots: tuple[str, ...], gates: tuple[str, ...], size: int) -> FloatArray:
     """Gradients (K·H, ...) in the order of the slots in that of the gates; zeros for a gate without a slot."""
-    if tuple(slots) == tuple(gates):
-        return array
     if not slots:
         return np.zeros((len(gates) * size, *array.shape[1:]), array.dtype)
-    return reordered_rows(array, tuple(slots), tuple(gates))
+    return array if slots == gates else reordered_rows(array, slots, gates)

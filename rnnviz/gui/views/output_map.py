@@ -8,7 +8,7 @@ from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEve
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.trace_index import Location, in_out, lane_text, last_timestep, out_index, out_text, state_text
+from rnnviz.core.trace_index import Location, in_out, lane_text, out_index, out_text, state_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.regions import (
@@ -412,10 +412,7 @@ class OutputMap(ResultView):
         self.chart.show_place(result, where)
         if result is None:
             return
-        network, last = (
-            result.inputs.network,
-            last_timestep(result.inputs.network.backward(where.direction), result.inputs.length(where.sample)),
-        )
+        network, last = result.inputs.network, result.inputs.places.last_steps(where.direction)[0][where.sample]
         parts = [out_text(network, where)] if in_out(network, where) else []
         if where.timestep == last:
             parts.append(state_text(network, where))
