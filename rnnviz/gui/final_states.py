@@ -8,7 +8,7 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location, in_out, last_timestep, out_columns, out_text, state_row, state_text
+from rnnviz.core.trace_index import Location, in_out, out_columns, out_text, state_row, state_text
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import abs_error, tolerance
 
@@ -50,9 +50,7 @@ class Agreement:
 def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
     """Last computed step of each lane, from the top layer down, forward first."""
     return [
-        Location(
-            layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
-        )
+        Location(layer, direction, 0 if network.backward(direction) else timesteps - 1, sample, reverse=network.reverse)
         for layer in reversed(range(network.num_layers))
         for direction in range(network.directions)
     ]

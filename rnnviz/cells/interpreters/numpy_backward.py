@@ -60,21 +60,20 @@ class NumpyBackward:
         self.plan = _plan(self.graph)
         self._tiles: dict[int, FloatArray] = {}
         self._input_weights: dict[tuple[str, tuple[str, ...]], FloatArray] = {}
-        self.weights = {
-            kind: reordered_rows(np.ascontiguousarray(parameters[f"{kind}_weight"]), given, slots)
-            for kind, (given, slots) in gates.items()
-            if slots
-        }
+        slots = {"i2h": self.plan.u, "h2h": self.plan.v}
+        self.weights = {kind: self._rows(kind, wanted) for kind, wanted in slots.items() if wanted}
+
+    def _rows(self, kind: str, wanted: tuple[str, ...]) -> FloatArray:
+        """The rows of some gates of a weight, in their order; no copy where they are its own."""
+        weight = self.parameters[f"{kind}_weight"]
+        given = self.cell.gate_symbols if kind == "i2h" else self.cell.recurrent_gates
+        return np.ascontiguousarray(weight) if given == wanted else reordered_rows(weight, given, wanted)
 
     def input_weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
         """The rows of some gates of W_i2h for "u", of W_h2h for "v", and of both side by side for "plus"."""
         if (op, gates) not in self._input_weights:
             kinds = {"plus": ("i2h", "h2h"), "u": ("i2h",), "v": ("h2h",)}[op]
-            given = {"i2h": self.cell.gate_symbols, "h2h": self.cell.recurrent_gates}
-            rows = [
-                reordered_rows(np.ascontiguousarray(self.parameters[f"{kind}_weight"]), given[kind], gates)
-                for kind in kinds
-            ]
+            rows = [self._rows(kind, gates) for kind in kinds]
             self._input_weights[op, gates] = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
         return self._input_weights[op, gates]
 
