@@ -18,9 +18,10 @@ from rnnviz.execution.events import (
     RunRequest,
 )
 from rnnviz.execution.folders import storage
-from rnnviz.execution.log import keep_log, log_path
+from rnnviz.execution.log import log_path
 from rnnviz.execution.pipeline import compute
 from rnnviz.execution.supervisor import Supervisor, run
+from rnnviz.gui.recovery.log_file import keep_log
 from rnnviz.io.inputs import load_inputs
 from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, failed, finished

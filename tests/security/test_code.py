@@ -33,7 +33,7 @@ ALLOWED = {
     # The program's own source of an __init__, as the standard library writes it.
     ("evaluation", "frozen.py"),
     # How old files are, and the date of a report or a page; what lasts is measured by a clock that only goes on.
-    ("a clock that jumps", "execution/folders.py"),
+    ("a clock that jumps", "gui/recovery/recovery_dir.py"),
     ("a clock that jumps", "io/export/report.py"),
     ("a clock that jumps", "io/export/interactive_page.py"),
     ("a clock that jumps", "notebooks/display.py"),

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.execution.folders import RecoveryDir, RunDirs, make_state_folder
+from rnnviz.execution.folders import RunDirs, make_state_folder
+from rnnviz.gui.recovery.recovery_dir import RecoveryDir
 from rnnviz.io.outputs import atomic_write
 
 OUTPUTS = ("csv", "npz", "json", "report", "page", "notebook")

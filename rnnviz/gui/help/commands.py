@@ -85,7 +85,8 @@ class HelpCommands(QObject):
     def report_problem(self) -> None:
         """Show the text of a bug report: versions, engines, last failure, end of the log."""
         # Imported on demand: it queries the system.
-        from rnnviz.execution.log import bug_report, log_tail
+        from rnnviz.execution.log import bug_report
+        from rnnviz.gui.recovery.log_file import log_tail
         from rnnviz.gui.recovery.report_dialogs import BugReportDialog
 
         failure = self._control.last_failure

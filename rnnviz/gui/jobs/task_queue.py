@@ -41,7 +41,8 @@ def _attempted(work: Callable[[], Report], failed: Callable[[str], object]) -> R
     except (InputError, EngineError, OSError) as error:
         return partial(failed, str(error))
     except Exception as error:  # noqa: BLE001 - the window must continue and learn that the task ended
-        from rnnviz.execution.log import log, where
+        from rnnviz.execution.log import log
+        from rnnviz.gui.recovery.log_file import where
 
         log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
         return partial(failed, _INTERNAL_ERROR.format(kind=type(error).__name__, error=error))

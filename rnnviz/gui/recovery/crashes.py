@@ -116,7 +116,8 @@ class CrashHandler(QObject):
             self._failed.emit(failure)
 
     def _log(self, kind: type[BaseException], trace: TracebackType | None) -> None:
-        from rnnviz.execution.log import keep_log, log, where
+        from rnnviz.execution.log import log
+        from rnnviz.gui.recovery.log_file import keep_log, where
 
         keep_log()
         thread = threading.current_thread().name

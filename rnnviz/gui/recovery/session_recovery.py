@@ -20,7 +20,7 @@ from rnnviz.gui.recovery.session_commands import DECISIONS
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import Failed
-    from rnnviz.execution.folders import RecoveryDir
+    from rnnviz.gui.recovery.recovery_dir import RecoveryDir
     from rnnviz.io.session import SavedDocument, SavedSession
 
 
@@ -209,8 +209,10 @@ class SessionRecovery(QObject):
             self._dir.close()
 
     def _begin(self) -> None:
-        from rnnviz.execution.folders import RecoveryDir, make_state_folder, state_folder
-        from rnnviz.execution.log import keep_log, log
+        from rnnviz.execution.folders import make_state_folder, state_folder
+        from rnnviz.execution.log import log
+        from rnnviz.gui.recovery.log_file import keep_log
+        from rnnviz.gui.recovery.recovery_dir import RecoveryDir
 
         keep_log()
         log.info("window opened")
@@ -246,7 +248,7 @@ class SessionRecovery(QObject):
             if self.bar is not None:
                 self.bar.hide()
             return
-        from rnnviz.execution.folders import CRASH, left_at
+        from rnnviz.gui.recovery.recovery_dir import CRASH, left_at
 
         if self.bar is None:
             self.bar = RestoreBar()
@@ -267,8 +269,8 @@ class SessionRecovery(QObject):
             _log_crash(folder)
 
     def _restore(self) -> None:
-        from rnnviz.execution.folders import AUTOSAVE
         from rnnviz.gui.commands.dialogs import show_error_dialog
+        from rnnviz.gui.recovery.recovery_dir import AUTOSAVE
         from rnnviz.io.session import read_session
 
         folder = self._take()
@@ -306,7 +308,7 @@ def _is_offered(folder: Path) -> bool:
     """Whether a window crashed, or may have had unsaved changes; the folder of another is removed."""
     import shutil
 
-    from rnnviz.execution.folders import CRASH
+    from rnnviz.gui.recovery.recovery_dir import CRASH
 
     document = _document(folder)
     if document is None or document.modified or _text_of(folder / CRASH):
@@ -316,7 +318,7 @@ def _is_offered(folder: Path) -> bool:
 
 
 def _document(folder: Path) -> "SavedDocument | None":
-    from rnnviz.execution.folders import AUTOSAVE
+    from rnnviz.gui.recovery.recovery_dir import AUTOSAVE
     from rnnviz.io.session import read_document
 
     with suppress(InputError):
@@ -332,8 +334,8 @@ def _text_of(file: Path) -> str:
 
 def _log_crash(folder: Path) -> None:
     """Copy the crash report into the log, once."""
-    from rnnviz.execution.folders import CRASH
     from rnnviz.execution.log import log
+    from rnnviz.gui.recovery.recovery_dir import CRASH
 
     logged = folder / "logged"
     if not logged.exists():
@@ -343,13 +345,15 @@ def _log_crash(folder: Path) -> None:
 
 
 def _log_run(config: Config) -> None:
-    from rnnviz.execution.log import log, shapes
+    from rnnviz.execution.log import log
+    from rnnviz.gui.recovery.log_file import shapes
 
     log.info("run: %s", shapes(config))
 
 
 def _log_failure(event: "Failed") -> None:
-    from rnnviz.execution.log import log, where_in
+    from rnnviz.execution.log import log
+    from rnnviz.gui.recovery.log_file import where_in
 
     frames = "".join(f"\n{frame}" for frame in where_in(event.traceback))
     log.warning("the run failed: %s%s%s", event.kind, "" if event.key is None else f", {event.key}", frames)

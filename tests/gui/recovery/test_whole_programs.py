@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir
+from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.session import read_document, read_session
 from tests.gui.recovery.programs import window_program

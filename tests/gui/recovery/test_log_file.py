@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.execution import log as module
 from rnnviz.execution.folders import state_folder
-from rnnviz.execution.log import bug_report, keep_log, log, log_path, log_tail, shapes, where, where_in
+from rnnviz.execution.log import bug_report, log, log_path
+from rnnviz.gui.recovery import log_file
+from rnnviz.gui.recovery.log_file import keep_log, log_tail, shapes, where, where_in
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def test_a_new_log_file_starts_before_the_size_limit(monkeypatch):
 
 def test_two_programs_write_into_the_same_file_after_either_has_started_a_new_one(monkeypatch):
     first = next(h for h in log.handlers if not isinstance(h, logging.NullHandler))
-    second = module._LogFile(log_path(), maxBytes=300, backupCount=2, encoding="utf-8", delay=True)
+    second = log_file._LogFile(log_path(), maxBytes=300, backupCount=2, encoding="utf-8", delay=True)
     for number in range(20):
         second.emit(log.makeRecord("rnnviz", logging.INFO, "", 0, f"second {number}", (), None))
         first.emit(log.makeRecord("rnnviz", logging.INFO, "", 0, f"first {number}", (), None))
